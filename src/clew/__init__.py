@@ -1,0 +1,83 @@
+"""Clew trains agents by reinforcement learning in mazes and other finite worlds: compiled, exact, reproducible, over
+Ray.
+
+    import clew
+
+    env = clew.Environment(clew.Maze.open(10, 12))
+    policy = clew.train_policy(env, num_episodes=20_000, seed=7)
+    print(clew.evaluate_policy(env, policy))
+
+Importing the package does no work: a module is loaded when one of its names is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from clew.registration import register_with_gymnasium
+
+if TYPE_CHECKING:
+    from clew.distributed import SimulationActor, train_policy_parallel
+    from clew.dynamic_programming import Solution, solve
+    from clew.environments import Environment
+    from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
+    from clew.evaluation import Evaluation, evaluate_policy
+    from clew.mazes import Maze
+    from clew.mdp import FiniteMDP
+    from clew.policies import Policy
+    from clew.simulation import Simulation, Trajectory, Transition
+    from clew.training import RoundMetrics, TrainingConfig, train_policy, update_policy
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ClewError",
+    "ClusterError",
+    "Environment",
+    "Evaluation",
+    "FiniteMDP",
+    "Maze",
+    "MazeError",
+    "ModelError",
+    "Policy",
+    "RoundMetrics",
+    "RunError",
+    "SettingError",
+    "Simulation",
+    "SimulationActor",
+    "Solution",
+    "TrainingConfig",
+    "Trajectory",
+    "Transition",
+    "evaluate_policy",
+    "solve",
+    "train_policy",
+    "train_policy_parallel",
+    "update_policy",
+]
+
+_HOMES = {
+    "clew.distributed": ("SimulationActor", "train_policy_parallel"),
+    "clew.dynamic_programming": ("Solution", "solve"),
+    "clew.environments": ("Environment",),
+    "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
+    "clew.evaluation": ("Evaluation", "evaluate_policy"),
+    "clew.mazes": ("Maze",),
+    "clew.mdp": ("FiniteMDP",),
+    "clew.policies": ("Policy",),
+    "clew.simulation": ("Simulation", "Trajectory", "Transition"),
+    "clew.training": ("RoundMetrics", "TrainingConfig", "train_policy", "update_policy"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'clew' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+register_with_gymnasium()

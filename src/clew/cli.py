@@ -1,0 +1,364 @@
+"""The command line: parsing and printing only. What it prints it gets from `clew.runs` and the modules below.
+
+Results go to standard output, everything else (progress, messages, errors) to standard error, so that `--json` can be
+piped. A user's mistake is one clear line and exit code 2.
+"""
+
+import inspect
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from clew.errors import ClewError
+from clew.runs import Run, grade, open_run, train_run
+from clew.storage import check_new_folder, table_sha256
+from clew.training import RoundMetrics, TrainingConfig
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Train agents by reinforcement learning in mazes, and grade them against the exact optimum.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# Options are the fields of TrainingConfig; these have a shorter name than their field.
+SHORT = {
+    "num_episodes": "episodes",
+    "num_simulations": "simulations",
+    "num_actors": "actors",
+    "max_episode_steps": "max-steps",
+}
+WORLD = tuple(field.name for field in fields(TrainingConfig) if field.name not in SHORT)[1:11]
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+def parse_place(text: str) -> tuple[int, int]:
+    """Read `row,column`."""
+    match = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", text)
+    if match is None:
+        raise typer.BadParameter(f"expected row,column, such as 3,4, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these settings; it gets them as one dictionary, `settings`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def call(**values: Any) -> None:
+            command(settings={name: values.pop(name) for name in names}, **values)
+
+        own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
+        known = {field.name: field for field in fields(TrainingConfig)}
+        parameters = [_parameter(known[name]) for name in names]
+        ordered = [*parameters[:1], *own, *parameters[1:]] if names[0] == "maze" else [*own, *parameters]
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
+        )
+        call.__annotations__ = {p.name: p.annotation for p in ordered}
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        return call
+
+    return decorate
+
+
+def _parameter(setting: Any) -> inspect.Parameter:
+    meaning = setting.metadata["help"]
+    if setting.name == "maze":
+        annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
+    else:
+        flag = "--" + SHORT.get(setting.name, setting.name).replace("_", "-")
+        if setting.name in ("start", "goal"):
+            option = typer.Option(flag, help=meaning, parser=parse_place, metavar="ROW,COLUMN")
+            annotation = Annotated[Any, option]
+        elif setting.type is bool or setting.type == "bool":
+            annotation = Annotated[bool, typer.Option(flag, help=meaning)]
+        else:
+            annotation = Annotated[setting.type, typer.Option(flag, help=meaning)]
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
+    )
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
+
+
+# Commands -------------------------------------------------------------------------------------------------------------
+
+
+@app.callback(invoke_without_command=True)
+def clew(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False
+) -> None:
+    """Train agents by reinforcement learning in mazes, and grade them against the exact optimum."""
+    if version:
+        from clew import __version__
+
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+@with_settings("maze", *(field.name for field in fields(TrainingConfig) if field.name != "maze"))
+def train(
+    settings: dict[str, Any],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a maze by Q-learning, and grade what was learned against the exact optimum."""
+    config = TrainingConfig(**settings)
+    if out is not None:
+        check_new_folder(out)
+    with progress_bar(quiet=as_json) as callback:
+        run = train_run(config, callback)
+    if out is not None:
+        run.save(out)
+    if as_json:
+        print(json.dumps(run.summary))
+        return
+    print_run(run)
+    print(f"Kept in {out}; see it walk with: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    episodes: Annotated[int | None, typer.Option(help="greedy episodes [default: as in training]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade a run again, by greedy episodes against the exact optimum."""
+    config, env, policy = open_run(run)
+    begun = time.perf_counter()
+    evaluation = grade(config, env, policy, episodes)
+    seconds = time.perf_counter() - begun
+    figures = {
+        **vars(evaluation),
+        "num_states": env.mdp.num_states,
+        "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
+        "seconds": seconds,
+        "table_sha256": table_sha256(policy.q),
+    }
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        print_figures(f"{run}: {config.maze}", figures)
+
+
+@app.command()
+def play(
+    run: RunFolder,
+    delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0)] = 0.1,
+) -> None:
+    """Let the seeker walk: one greedy episode of a run, drawn step by step."""
+    from clew.rendering.text import draw_scene, show
+    from clew.simulation import Transition, step_through
+
+    _, env, policy = open_run(run)
+    steps: list[Transition] = []
+
+    def draw() -> None:
+        goal = env.goal if env.mdp.num_states > env.maze.cells.size else None
+        show(draw_scene(env.maze, env.position, goal) + f"step {len(steps)}\n")
+        if sys.stdout.isatty():
+            time.sleep(delay)
+
+    def choose(state: int) -> int:
+        draw()
+        return policy.get_action(state, explore=False)
+
+    step_through(env, choose, steps.append)
+    draw()
+    print(f"reached the goal in {len(steps)} steps" if steps[-1].terminated else f"gave up after {len(steps)} steps")
+
+
+@app.command()
+@with_settings("maze", *WORLD, "gamma")
+def solve(
+    settings: dict[str, Any],
+    tolerance: Annotated[float, typer.Option(help="greatest error of a value, for value iteration")] = 1e-6,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the exact optimum of a maze, without learning."""
+    from clew.dynamic_programming import solve as solve_world
+
+    config = TrainingConfig(**settings)
+    env = config.make_environment()
+    begun = time.perf_counter()
+    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance)
+    figures = {
+        "steps": solution.steps if solution.steps != float("inf") else None,
+        "value": solution.value,
+        "num_states": env.mdp.num_states,
+        "method": solution.method,
+        "bound": solution.bound,
+        "seconds": time.perf_counter() - begun,
+    }
+    if as_json:
+        print(json.dumps(figures))
+        return
+    print_figures(f"Optimum of {config.maze}", figures)
+    print_policy(env.maze, solution.policy[:, None] == range(4))
+
+
+@app.command()
+@with_settings("maze", "start", "goal", "scenario")
+def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
+    """Describe a maze: its size, its places, the way from start to goal."""
+    maze = TrainingConfig(**settings).make_maze()
+    goals, start = maze.goals, maze.start
+    regions = maze.regions()
+    figures = {
+        "rows": maze.rows,
+        "columns": maze.columns,
+        "free_cells": int((~maze.blocked).sum()),
+        "num_states": int(maze.cells.size),
+        "regions": int(regions.max()) + 1,
+        "hazards": int(maze.hazards.sum()),
+        "start": start,
+        "goals": goals[:10],
+        "num_goals": len(goals),
+        "shortest": int(maze.distances()[start]) if start and goals else None,
+    }
+    if as_json:
+        print(json.dumps(figures))
+        return
+    print_figures(settings["maze"], figures)
+    drawing = maze.to_text()
+    if fits(drawing):
+        print(drawing, end="")
+
+
+# Printing -------------------------------------------------------------------------------------------------------------
+
+
+def fits(drawing: str) -> bool:
+    """Tell if a drawing fits on the terminal, in width at least."""
+    lines = drawing.splitlines()
+    return len(lines) <= 66 and max(map(len, lines)) <= Console().width
+
+
+def print_figures(title: str, figures: dict[str, Any]) -> None:
+    """Print a table of names and figures."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, figure in figures.items():
+        if isinstance(figure, float):
+            figure = f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
+        elif isinstance(figure, int):
+            figure = f"{figure:,}"
+        elif isinstance(figure, list | tuple):
+            figure = "  ".join(map(str, figure)) if figure and isinstance(figure[0], tuple) else str(figure)
+        table.add_row(name.replace("_", " "), "-" if figure is None else str(figure))
+    Console().print(table)
+
+
+def print_run(run: Run) -> None:
+    """Print the final table of a training run, and the policy as arrows if it fits."""
+    summary, config = run.summary, run.config
+    where = f"{config.num_actors} Ray actors" if config.num_actors else "one process"
+    print_figures(
+        f"{config.maze}: {config.num_episodes:,} episodes in {config.num_simulations} simulations on {where}",
+        {
+            "steps": summary["mean_steps"],
+            "optimum": summary["optimal_steps"],
+            "gap": summary["gap"],
+            "value gap": summary["value_gap"],
+            "success rate": summary["success_rate"],
+            "steps/s": summary["steps_per_second"],
+            "seconds": summary["seconds"],
+            "seconds to start": summary["startup_seconds"],
+            "table SHA-256": summary["table_sha256"],
+        },
+    )
+    if run.env.mdp.num_states == run.env.maze.cells.size:
+        print_policy(run.env.maze, run.policy.greedy_actions())
+
+
+def print_policy(maze: Any, greedy: Any) -> None:
+    """Print the policy as arrows, if it fits on the terminal."""
+    from clew.rendering.text import draw_policy
+
+    if greedy.shape[0] == maze.cells.size and fits(drawing := draw_policy(maze, greedy)):
+        print(drawing, end="")
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[RoundMetrics], None]]:
+    """A progress bar on standard error, fed by the callback that this gives."""
+    columns = (
+        TextColumn("learning"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds, {task.fields[steps]} steps an episode"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        task = progress.add_task("", total=None, steps="?")
+        yield lambda row: progress.update(
+            task, total=row.num_rounds, completed=row.round + 1, steps=f"{row.mean_steps:,.1f}"
+        )
+
+
+class _CompilingOnce(logging.Filter):
+    """Says once that kernels are being compiled, instead of naming each."""
+
+    said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "clew.kernels":
+            if self.said:
+                return False
+            self.said = True
+            record.msg, record.args = "compiling the kernels for this machine: once, some seconds", ()
+        return True
+
+
+def main() -> None:
+    """Run the command line; exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    handler = RichHandler(console=Console(stderr=True), show_time=False, show_level=False, show_path=False)
+    handler.addFilter(_CompilingOnce())
+    logger = logging.getLogger("clew")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except (ClewError, TyperException) as error:
+        text = error.format_message() if isinstance(error, TyperException) else str(error)
+        sys.stderr.write(f"clew: {text}\n")
+        sys.exit(2)
+    except MemoryError:
+        sys.stderr.write("clew: not enough memory for a table of this size; take a smaller maze\n")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("clew: stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

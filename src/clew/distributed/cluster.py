@@ -1,0 +1,74 @@
+"""Finding a running Ray, or starting and stopping one.
+
+Ray 2.60 authenticates by a token, and writes one into the home folder of whoever starts it first. A Ray of our own gets
+one that lives only in the environment of its processes: nothing to read, nothing to write, nothing to warn of.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from clew.errors import ClusterError
+
+__all__ = ["connected", "count_cpus"]
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def connected(num_actors: int) -> Iterator[None]:
+    """Use the Ray that runs already (in this process, or at RAY_ADDRESS), or start a local one and stop it at the end.
+
+    Args:
+        num_actors: processors that are needed; a Ray of our own is started with as many, even on a smaller machine.
+
+    Raises:
+        ClusterError: if a Ray that runs already has fewer processors, or none answers.
+    """
+    ours = not ray.is_initialized()
+    try:
+        if ours and "RAY_ADDRESS" in os.environ:
+            logger.info("connecting to the Ray at RAY_ADDRESS")
+            ray.init(logging_level=logging.ERROR)
+        elif ours:
+            _settle_token()
+            logger.info("starting a local Ray (a few seconds)")
+            ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, num_actors),
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"no connection to Ray: {str(error).splitlines()[0]}") from error
+    try:
+        if num_actors > count_cpus():
+            raise ClusterError(
+                f"{num_actors} actors of one processor each can't be placed: the running Ray has {count_cpus()} "
+                f"processors; ask for fewer actors, or start a wider Ray"
+            )
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _settle_token() -> None:
+    """Give a Ray of our own its token, unless the user has settled authentication.
+
+    It stays for the life of the process, for Ray remembers that it authenticates, and a later `ray.init()` needs it
+    too.
+    """
+    if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        # Ray then turns authentication on by itself, and says so in a warning that asks nothing of our user.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+
+
+def count_cpus() -> int:
+    """Processors of the cluster, free or not."""
+    return int(ray.cluster_resources().get("CPU", 0))

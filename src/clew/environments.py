@@ -1,0 +1,225 @@
+"""The maze as a Gymnasium environment. This is the only module that knows Gymnasium."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Discrete
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+
+from clew.errors import SettingError
+from clew.kernels.sampling import Stream, draw_start, sample
+from clew.mazes import Maze
+from clew.mazes.formats import Place
+from clew.mdp import FiniteMDP
+from clew.registration import ENV_ID
+from clew.rendering.pixels import paint_scene
+from clew.rendering.text import draw_scene, show
+
+__all__ = ["Environment", "as_compiled"]
+
+RENDER_MODES = ("ansi", "human", "rgb_array")
+
+
+class Environment(gymnasium.Env[Any, Any]):
+    """A seeker in a maze, looking for the goal.
+
+    Actions are 0 down, 1 left, 2 up, 3 right; a wall stops a move. The state is the seeker's cell, `row * columns +
+    column`; with a random goal it is `goal cell * num_cells + cell`, for no table can learn to find a goal that it
+    isn't told. Every move pays `step_reward`, and what it meets is added. Reaching a goal ends the episode
+    (`terminated`); the step limit cuts it off (`truncated`).
+
+    Args:
+        maze: layout; the chapter's open 5x5 by default.
+        random_start: begin in any cell from which the goal can be reached, never on a goal or a hazard.
+        random_goal: draw a goal for each episode, in place of the maze's own.
+        goal_reward: added when a move reaches the goal.
+        step_reward: paid by every move.
+        outer_wall_reward: added when a move runs into the edge of the grid, such as -100 for hazardous walls.
+        hazard_reward: added when a move enters a hazard.
+        slip: probability that a move goes astray, half of it to each side.
+        max_episode_steps: step limit; by default 100 times the number of free cells.
+        render_mode: None, "ansi" (text), "human" (terminal or notebook) or "rgb_array" (pixels).
+
+    Attributes:
+        maze: the layout.
+        mdp: the same world as arrays, for learners and planners.
+        max_episode_steps: step limit.
+
+    Raises:
+        SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
+        ModelError: if the rewards are not finite.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
+
+    def __init__(
+        self,
+        maze: Maze | None = None,
+        *,
+        random_start: bool = False,
+        random_goal: bool = False,
+        goal_reward: float = 1.0,
+        step_reward: float = 0.0,
+        outer_wall_reward: float = 0.0,
+        hazard_reward: float = -1.0,
+        slip: float = 0.0,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        if maze is None:
+            maze = Maze.open(5, 5)
+        if not isinstance(maze, Maze):
+            raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise SettingError(f"render_mode must be one of {', '.join(RENDER_MODES)}, not {render_mode!r}")
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
+        if not 0.0 <= slip <= 1.0:
+            raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
+        self.maze = maze
+        self.render_mode = render_mode
+        self._random_goal = random_goal
+        self.max_episode_steps = max_episode_steps or 100 * int((~maze.blocked).sum())
+        self.mdp = FiniteMDP.grid(
+            maze.cells,
+            _start_states(maze, random_start, random_goal),
+            moving_goal=random_goal,
+            slip=slip,
+            goal_reward=goal_reward,
+            step_reward=step_reward,
+            outer_wall_reward=outer_wall_reward,
+            hazard_reward=hazard_reward,
+        )
+        self.observation_space = Discrete(self.mdp.num_states)
+        self.action_space = Discrete(self.mdp.num_actions)
+        # Made by hand or by gymnasium.make, an environment can be made again from its specification.
+        self.spec = EnvSpec(ENV_ID, entry_point="clew.environments:Environment", kwargs=settings)
+        self._stream: Stream | None = None
+        self._state: int | None = None
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: decides every draw from here on; None goes on with the draws of before.
+            options: not used.
+
+        Returns:
+            (state, info), where info has the `position` and the `goal` as (row, column).
+        """
+        super().reset(seed=seed)
+        if self._stream is None or seed is not None:
+            self._stream = self.np_random.integers(0, 2**64, 2, np.uint64)
+            self._stream[1] |= np.uint64(1)  # see clew.kernels.sampling.new_stream
+        self._state = int(draw_start(self.mdp.starts, self._stream))
+        self._steps = 0
+        if self.render_mode == "human":
+            self.render()
+        return self._state, self._info()
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Take an action.
+
+        Args:
+            action: 0 down, 1 left, 2 up, 3 right.
+
+        Returns:
+            (state, reward, terminated, truncated, info).
+
+        Raises:
+            SettingError: if the action is none of these, or no episode has begun.
+        """
+        if self._state is None or self._stream is None:
+            raise SettingError("call reset() before step()")
+        # By value, so that NumPy integers of any width do; True and 1.0 are not actions.
+        if isinstance(action, bool | np.bool_) or action not in (0, 1, 2, 3) or int(action) != action:
+            raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
+        s_next, reward, terminated = sample(self.mdp.model, self._state, int(action), self._stream)
+        self._state = int(s_next)
+        self._steps += 1
+        truncated = self._steps >= self.max_episode_steps and not terminated
+        if self.render_mode == "human":
+            self.render()
+        return self._state, float(reward), bool(terminated), truncated, self._info()
+
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
+        """Draw the maze with the seeker, S, in it, as `render_mode` says.
+
+        Returns:
+            Text for "ansi", (height, width, 3) uint8 for "rgb_array", None for "human", which shows the text.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
+            return None
+        seeker = None if self._state is None else self.position
+        goal = self.goal if self._random_goal and self._state is not None else None
+        if self.render_mode == "rgb_array":
+            return paint_scene(self.maze, seeker, goal)
+        frame = draw_scene(self.maze, seeker, goal)
+        if self.render_mode == "ansi":
+            return frame
+        show(frame)
+        return None
+
+    @property
+    def position(self) -> Place:
+        """Where the seeker stands, (row, column)."""
+        if self._state is None:
+            raise SettingError("the seeker stands nowhere before reset()")
+        return divmod(self._state % self.maze.cells.size, self.maze.columns)
+
+    @property
+    def goal(self) -> Place:
+        """Where the goal of this episode is, (row, column); the first one if the maze has several."""
+        if not self._random_goal:
+            return self.maze.goals[0]
+        if self._state is None:
+            raise SettingError("a random goal is drawn by reset()")
+        return divmod(self._state // self.maze.cells.size, self.maze.columns)
+
+    def _info(self) -> dict[str, Any]:
+        return {"position": self.position, "goal": self.goal}
+
+
+def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDArray[np.int32]:
+    """The states in which an episode may begin: (goal, cell) pairs with a way between them."""
+    if not random_start and maze.start is None:
+        raise SettingError("the maze has no start: give it one, (row, column), or begin at random (random_start)")
+    if not random_goal and not maze.goals:
+        raise SettingError("the maze has no goal: give it one, (row, column), or draw it at random (random_goal)")
+    fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
+    safe = ~(maze.blocked | maze.hazards)
+    if not random_goal:
+        cells: npt.NDArray[Any] = np.flatnonzero(safe & (maze.distances() > 0)) if random_start else np.array(fixed)
+        if cells.size == 0:
+            raise SettingError("there is no cell to start in: no free cell has a way to a goal")
+        return cells.astype(np.int32)
+    if maze.cells.size**2 > np.iinfo(np.int32).max:
+        raise SettingError(f"a random goal makes {maze.cells.size:,} squared states, more than 2**31 - 1")
+    regions = np.where(safe, maze.regions(), -1).reshape(-1)
+    pairs: list[npt.NDArray[Any]] = []
+    for region in np.flatnonzero(np.bincount(regions[regions >= 0]) > 1):
+        members = np.flatnonzero(regions == region)
+        starts = members if random_start else np.intersect1d(members, fixed)
+        named = members[:, None] * maze.cells.size + starts[None, :]
+        pairs.append(named[members[:, None] != starts[None, :]])
+    states: npt.NDArray[Any] = np.concatenate(pairs) if pairs else np.empty(0, np.int32)
+    if states.size == 0:
+        raise SettingError("there is nothing to seek: no two free cells have a way between them")
+    return states.astype(np.int32)
+
+
+def as_compiled(env: Any) -> Environment | None:
+    """The environment whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
+
+    A wrapper or a subclass may change what a step does, so only those known not to are looked through.
+    """
+    while isinstance(env, OrderEnforcing | PassiveEnvChecker):
+        env = env.env
+    unchanged = type(env) is Environment
+    return env if unchanged else None

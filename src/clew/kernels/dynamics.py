@@ -1,0 +1,192 @@
+"""What a move does: the two forms of a finite world, behind two functions that every loop and sweep calls.
+
+    num_outcomes(model, s, a)   how many things can happen when action a is taken in state s
+    outcome(model, s, a, k)     the k-th of them: (probability, next state, reward, terminated)
+
+A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
+
+A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
+world, row by row. Numba picks the form from the type of the tuple when it compiles, so that one loop serves both.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+from numba.extending import overload
+
+from clew.kernels import JIT_OPTIONS, kernel
+
+# One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
+# Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
+WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
+GOAL, HAZARD, BLOCKED = 16, 32, 64
+
+
+class Grid(NamedTuple):
+    """Moves on a grid.
+
+    A state is a cell, `row * columns + column`; with `moving_goal` it is `goal cell * num_cells + cell`, and the goal
+    of a state is the cell it names, not the ones with the GOAL bit.
+
+    Every move pays `step_reward`; what it meets is added: the goal it reaches, the hazard it enters, the outer wall it
+    touches. Only a goal ends an episode.
+    """
+
+    cells: npt.NDArray[np.uint8]  # (num_cells,) bits as above
+    columns: int
+    num_cells: int
+    moving_goal: bool
+    slip: float  # probability that a move goes astray: half of it to each side
+    goal_reward: float
+    step_reward: float
+    outer_wall_reward: float
+    hazard_reward: float
+
+
+class Sparse(NamedTuple):
+    """Any finite world: the outcomes of (s, a) are rows `offsets[s * num_actions + a]` up to the next offset."""
+
+    offsets: npt.NDArray[np.int64]  # (num_states * num_actions + 1,)
+    probabilities: npt.NDArray[np.float64]  # (num_rows,)
+    next_states: npt.NDArray[np.int32]  # (num_rows,)
+    rewards: npt.NDArray[np.float64]  # (num_rows,)
+    terminated: npt.NDArray[np.bool_]  # (num_rows,)
+    num_actions: int
+
+
+Model = Grid | Sparse
+
+
+@kernel
+def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
+    """One outcome without slip, three with it, none on a goal or in a blocked cell."""
+    cell = s
+    on_goal = False
+    if grid.moving_goal:
+        cell = s % grid.num_cells
+        on_goal = cell == s // grid.num_cells
+    else:
+        on_goal = (grid.cells[cell] & GOAL) != 0
+    if on_goal or (grid.cells[cell] & BLOCKED) != 0:
+        return 0
+    return 3 if grid.slip > 0.0 else 1
+
+
+@kernel
+def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
+    """Tell if the wall that stops action a in this cell is the edge of the grid."""
+    if a == 0:
+        return cell >= grid.num_cells - grid.columns
+    if a == 1:
+        return cell % grid.columns == 0
+    if a == 2:
+        return cell < grid.columns
+    return cell % grid.columns == grid.columns - 1
+
+
+@kernel
+def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move: 0 goes where it was meant to, 1 and 2 to either side."""
+    probability = 1.0
+    if grid.slip > 0.0:
+        if k == 0:
+            probability = 1.0 - grid.slip
+        else:
+            probability = 0.5 * grid.slip
+            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
+
+    cell = s % grid.num_cells if grid.moving_goal else s
+    reward = grid.step_reward
+    if (grid.cells[cell] >> a) & 1:
+        next_cell = cell
+        if grid.outer_wall_reward != 0.0 and touches_outer_wall(grid, cell, a):
+            reward += grid.outer_wall_reward
+    elif a & 1:
+        next_cell = cell + a - 2
+    else:
+        next_cell = cell + (1 - a) * grid.columns
+
+    if grid.moving_goal:
+        terminated = next_cell == s // grid.num_cells
+    else:
+        terminated = (grid.cells[next_cell] & GOAL) != 0
+    if terminated:
+        reward += grid.goal_reward
+    if (grid.cells[next_cell] & HAZARD) != 0 and next_cell != cell:
+        reward += grid.hazard_reward
+    return probability, s - cell + next_cell, reward, terminated
+
+
+@kernel
+def sparse_num_outcomes(sparse: Sparse, s: int, a: int) -> int:
+    """Number of rows of (s, a)."""
+    row = s * sparse.num_actions + a
+    return sparse.offsets[row + 1] - sparse.offsets[row]
+
+
+@kernel
+def sparse_outcome(sparse: Sparse, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Row k of (s, a)."""
+    i = sparse.offsets[s * sparse.num_actions + a] + k
+    # As int64, so that both forms return the same types and loops compile alike.
+    return sparse.probabilities[i], np.int64(sparse.next_states[i]), sparse.rewards[i], sparse.terminated[i]
+
+
+# The dispatch. Without the compiler (NUMBA_DISABLE_JIT=1) the two functions below run as they stand; compiled, Numba
+# asks the overloads for the implementation that fits the type of the model (not strict: it would compare annotations).
+
+
+def num_outcomes(model: Model, s: int, a: int) -> int:
+    """How many things can happen when action a is taken in state s."""
+    return grid_num_outcomes(model, s, a) if isinstance(model, Grid) else sparse_num_outcomes(model, s, a)
+
+
+def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """The k-th of them: (probability, next state, reward, terminated)."""
+    return grid_outcome(model, s, a, k) if isinstance(model, Grid) else sparse_outcome(model, s, a, k)
+
+
+def _is_grid(model: Any) -> bool:
+    return isinstance(model, types.NamedTuple) and model.instance_class is Grid
+
+
+@overload(num_outcomes, jit_options=JIT_OPTIONS, strict=False)
+def _num_outcomes(model: Any, s: Any, a: Any) -> Any:
+    if _is_grid(model):
+        return lambda model, s, a: grid_num_outcomes(model, s, a)
+    return lambda model, s, a: sparse_num_outcomes(model, s, a)
+
+
+@overload(outcome, jit_options=JIT_OPTIONS, strict=False)
+def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
+    if _is_grid(model):
+        return lambda model, s, a, k: grid_outcome(model, s, a, k)
+    return lambda model, s, a, k: sparse_outcome(model, s, a, k)
+
+
+@kernel
+def count_outcomes(model: Model, num_states: int, num_actions: int) -> npt.NDArray[np.int64]:
+    """Offsets of the rows of every (s, a), for a table in the sparse form."""
+    offsets = np.zeros(num_states * num_actions + 1, np.int64)
+    for s in range(num_states):
+        for a in range(num_actions):
+            row = s * num_actions + a
+            offsets[row + 1] = offsets[row] + num_outcomes(model, s, a)
+    return offsets
+
+
+@kernel
+def write_outcomes(model: Model, sparse: Sparse) -> None:
+    """Fill the rows of a sparse model, whose offsets are set, with the outcomes of another."""
+    num_actions = sparse.num_actions
+    for row in range(sparse.offsets.size - 1):
+        s, a = row // num_actions, row % num_actions
+        for k in range(num_outcomes(model, s, a)):
+            i = sparse.offsets[row] + k
+            p, s_next, reward, terminated = outcome(model, s, a, k)
+            sparse.probabilities[i] = p
+            sparse.next_states[i] = s_next
+            sparse.rewards[i] = reward
+            sparse.terminated[i] = terminated

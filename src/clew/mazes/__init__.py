@@ -1,0 +1,6 @@
+"""Mazes: the layout of a grid world, the names it goes by, and the files it is kept in."""
+
+from clew.mazes.catalogue import find_maze
+from clew.mazes.layout import Maze
+
+__all__ = ["Maze", "find_maze"]

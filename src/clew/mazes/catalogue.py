@@ -1,0 +1,46 @@
+"""Mazes by name: what a user may write where a maze is asked for."""
+
+import re
+from pathlib import Path
+
+from clew.errors import MazeError
+from clew.mazes.formats import Place
+from clew.mazes.layout import Maze
+
+__all__ = ["find_maze", "parse_scenario"]
+
+SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
+
+
+def find_maze(name: str, *, start: Place | None = None, goal: Place | None = None, scenario: str | None = None) -> Maze:
+    """Find the maze that a name stands for.
+
+    Args:
+        name: `book` (the chapter's 5x5), `RxC` such as `10x12` (open, from corner to corner), or a file.
+        start: start, in place of the maze's own.
+        goal: goal, in place of the maze's own.
+        scenario: `FILE.scen:ROW`, start and goal from MovingAI's problems; only with a file.
+
+    Raises:
+        MazeError: if there is no such maze, or it can't be right.
+    """
+    size = SIZE.fullmatch("5x5" if name == "book" else name)
+    if size:
+        if scenario is not None:
+            raise MazeError(f"a scenario needs the map file that it was made for, not {name!r}")
+        return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)
+    if not Path(name).suffix and not Path(name).exists():
+        raise MazeError(f"no maze is called {name!r}: give 'book', a size such as '10x12', or a .txt or .map file")
+    return Maze.load(name, start=start, goal=goal, scenario=None if scenario is None else parse_scenario(scenario))
+
+
+def parse_scenario(text: str) -> tuple[str, int]:
+    """Split `FILE.scen:ROW`.
+
+    Raises:
+        MazeError: if it is not of that form.
+    """
+    path, colon, row = text.rpartition(":")
+    if not colon or not path or not (row.isascii() and row.isdigit()):
+        raise MazeError(f"a scenario is FILE.scen:ROW, with rows counted from 0, not {text!r}")
+    return path, int(row)

@@ -1,0 +1,258 @@
+"""The layout of a maze: walls, start, goals and hazards. It knows nothing of rewards or learning."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import MazeError
+from clew.files import write_file
+from clew.kernels.backups import breadth_first, label_regions
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
+from clew.mazes import formats
+from clew.mazes.formats import Place
+from clew.mdp import FiniteMDP
+
+__all__ = ["Maze"]
+
+
+@dataclass(frozen=True, eq=False)
+class Maze:
+    """An immutable maze. Places are (row, column), counted from 0, from the top left.
+
+    A maze with a start and goals has a way from the one to the others. Either may be missing, for environments that
+    draw them at random.
+
+    Attributes:
+        cells: (rows, columns) uint8, read-only; bits of `clew.kernels.dynamics`: walls, GOAL, HAZARD, BLOCKED.
+        start: where an episode begins, or None.
+
+    Raises:
+        MazeError: if the start is in a wall, on a hazard or on a goal, or no goal can be reached.
+    """
+
+    cells: npt.NDArray[np.uint8]
+    start: Place | None = None
+
+    def __post_init__(self) -> None:
+        cells = np.array(self.cells, np.uint8, order="C")
+        cells.setflags(write=False)
+        object.__setattr__(self, "cells", cells)
+        formats.check_size(*cells.shape)
+        if self.start is not None:
+            object.__setattr__(self, "start", self._checked("start", self.start))
+            if cells[self.start] & (GOAL | HAZARD):
+                thing = "a goal" if cells[self.start] & GOAL else "a hazard"
+                raise self._error(f"the start {self.start} is on {thing}", self.start)
+            if (cells & GOAL).any() and self.distances()[self.start] < 0:
+                raise self._error(f"there is no way from the start {self.start} to {self._name_goals()}", self.start)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
+
+    def __hash__(self) -> int:
+        return hash((self.start, self.cells.shape, self.cells.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"Maze({self.rows}x{self.columns}, start={self.start}, goals={self.goals[:3]})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Maze, (self.cells, self.start)  # through the constructor: read-only again
+
+    @classmethod
+    def open(
+        cls,
+        rows: int,
+        columns: int,
+        *,
+        start: Place | None = (0, 0),
+        goal: Place | None = None,
+        obstacles: Iterable[Place] = (),
+        hazards: Iterable[Place] = (),
+    ) -> "Maze":
+        """An open grid, with obstacles and hazards where they are put.
+
+        Args:
+            rows: number of rows.
+            columns: number of columns.
+            start: where an episode begins; None for nowhere yet.
+            goal: the goal; by default the bottom right corner.
+            obstacles: places that can't be entered.
+            hazards: places that cost to enter.
+
+        Raises:
+            MazeError: if the maze can't be right.
+        """
+        formats.check_size(rows, columns)
+        maze = cls(formats.enclose(np.zeros((rows, columns), np.uint8)))
+        cells = maze.cells.copy()
+        for kind, places in ((BLOCKED, obstacles), (HAZARD, hazards)):
+            for place in places:
+                cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
+        return cls(formats.enclose(cells)).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Maze":
+        """Read a maze in our own format, see `clew.mazes.formats`.
+
+        Raises:
+            MazeError: names the place and draws it.
+        """
+        return cls(*formats.parse_text(text))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        start: Place | None = None,
+        goal: Place | None = None,
+        scenario: tuple[str | Path, int] | None = None,
+    ) -> "Maze":
+        """Read a maze from a file: our own `.txt` or MovingAI's `.map`, by the ending of the name.
+
+        Args:
+            path: the file.
+            start: start to put in place of the file's own.
+            goal: goal to put in place of the file's own.
+            scenario: `.scen` file and row (from 0) that give both.
+
+        Raises:
+            MazeError: names the file and the place, and draws it.
+        """
+        path = Path(path)
+        try:
+            if path.suffix == ".txt":
+                layout = formats.parse_text(path.read_text(encoding="utf-8"))
+            elif path.suffix == ".map":
+                layout = formats.parse_map(path.read_bytes())
+            else:
+                raise MazeError(f"can't tell the format from the ending {path.suffix!r}; known are .txt and .map")
+            maze = cls(layout.cells)
+            if scenario is not None:
+                if start is not None or goal is not None:
+                    raise MazeError("give a scenario, or a start and a goal, not both")
+                problem = formats.read_scenario(Path(scenario[0]), scenario[1])
+                if problem.shape != layout.cells.shape:
+                    raise MazeError(
+                        f"scenario {scenario[1]} is for a map of {problem.shape[0]} x {problem.shape[1]} cells, "
+                        f"this one has {maze.rows} x {maze.columns}"
+                    )
+                start, goal = problem.start, problem.goal
+            return maze.with_ends(layout.start if start is None else start, goal)
+        except UnicodeDecodeError as error:
+            raise MazeError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
+        except OSError as error:
+            raise MazeError(f"{error.filename or path}: can't be read: {error.strerror}") from None
+        except MazeError as error:
+            raise MazeError(f"{path}: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the maze to a file, in the format of its ending: `.txt`, or `.map` (blocked cells only).
+
+        Raises:
+            MazeError: if the format can't say this maze, or the file can't be written; nothing is half-written.
+        """
+        path = Path(path)
+        if path.suffix not in (".txt", ".map"):
+            raise MazeError(f"{path}: can't tell the format from the ending {path.suffix!r}; known are .txt and .map")
+        data = self.to_text().encode() if path.suffix == ".txt" else formats.write_map(self.cells)
+        try:
+            write_file(path, data)
+        except OSError as error:
+            raise MazeError(f"{path}: can't be written: {error.strerror}") from None
+
+    def to_text(self) -> str:
+        """The maze in our own format: `Maze.from_text(maze.to_text()) == maze`."""
+        return formats.draw(self.cells, formats.letters(self.cells, self.start))
+
+    def with_ends(self, start: Place | None, goal: Place | None) -> "Maze":
+        """The same maze with another start, and another goal unless that is None."""
+        cells = self.cells.copy()
+        if goal is not None:
+            goal = self._checked("goal", goal)
+            if cells[goal] & HAZARD:
+                raise self._error(f"the goal {goal} is on a hazard", goal)
+            cells &= ~np.uint8(GOAL)
+            cells[goal] |= GOAL
+        return Maze(cells, start)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.cells.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return int(self.cells.shape[1])
+
+    @property
+    def goals(self) -> tuple[Place, ...]:
+        """Places of the goals, row by row."""
+        return tuple((int(row), int(column)) for row, column in np.argwhere(self.cells & GOAL))
+
+    @property
+    def blocked(self) -> npt.NDArray[np.bool_]:
+        """(rows, columns) bool: cells that can't be entered."""
+        return (self.cells & BLOCKED) > 0
+
+    @property
+    def hazards(self) -> npt.NDArray[np.bool_]:
+        """(rows, columns) bool: cells that cost to enter."""
+        return (self.cells & HAZARD) > 0
+
+    def distances(self, goal: Place | None = None) -> npt.NDArray[np.int32]:
+        """Steps from every cell to the nearest goal.
+
+        Args:
+            goal: measure the way to this place, in place of the maze's goals.
+
+        Returns:
+            (rows, columns) int32; -1 where there is no way, and in blocked cells.
+        """
+        target = -1 if goal is None else goal[0] * self.columns + goal[1]
+        distances = np.empty(self.cells.size, np.int32)
+        actions, queue = np.empty_like(distances), np.empty_like(distances)
+        breadth_first(self._grid(), target, distances, actions, queue)
+        return distances.reshape(self.cells.shape)
+
+    def regions(self) -> npt.NDArray[np.int32]:
+        """(rows, columns) int32: cells with a way between them have one number, from 0; blocked cells have -1."""
+        labels = np.empty(self.cells.size, np.int32)
+        label_regions(self._grid(), labels, np.empty_like(labels))
+        return labels.reshape(self.cells.shape)
+
+    def _grid(self) -> Grid:
+        model = FiniteMDP.grid(self.cells, 0).model
+        assert isinstance(model, Grid)
+        return model
+
+    def _checked(self, name: str, place: Place) -> Place:
+        """Check that a place lies in the grid and can be entered."""
+        if len(place) != 2:
+            raise MazeError(f"the {name} must be (row, column), not {place!r}")
+        row, column = int(place[0]), int(place[1])
+        if not (0 <= row < self.rows and 0 <= column < self.columns):
+            raise MazeError(
+                f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{self.rows - 1} and columns "
+                f"0..{self.columns - 1}"
+            )
+        if self.cells[row, column] & BLOCKED and name != "obstacle":
+            raise self._error(f"the {name} ({row}, {column}) is in a wall", (row, column))
+        return row, column
+
+    def _name_goals(self) -> str:
+        goals = self.goals
+        return f"the goal {goals[0]}" if len(goals) == 1 else f"any of the {len(goals)} goals"
+
+    def _error(self, message: str, place: Place) -> MazeError:
+        """An error that draws the place."""
+        row, column = place
+        if formats.has_thin_walls(self.cells):
+            row, column = 2 * row + 1, 4 * column + 2
+        lines = formats.draw(self.cells, formats.letters(self.cells, self.start)).splitlines()
+        return MazeError(f"{message}\n{formats.draw_place(lines, row, column)}")

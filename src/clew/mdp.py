@@ -1,0 +1,234 @@
+"""A finite Markov decision process as validated arrays: what every learner and planner works on.
+
+States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode begins in one of `starts`, each as likely
+as the others. The dynamics come in two forms behind the same kernels:
+
+    grid    one byte a cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
+    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import ModelError
+from clew.kernels import dynamics
+from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
+
+__all__ = ["FiniteMDP"]
+
+MAX_STATES = 2**31 - 1  # states are stored as int32
+
+
+def _frozen(array: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
+    """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do."""
+    copy = np.array(array, dtype=dtype, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ModelError(message)
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteMDP:
+    """A finite Markov decision process; make one with `FiniteMDP.grid` or `FiniteMDP.sparse`.
+
+    Attributes:
+        model: named tuple of read-only arrays, the form that kernels take.
+        num_states: number of states, at most 2**31 - 1.
+        num_actions: number of actions; every action may be taken in every state.
+        starts: (num_starts,) int32, read-only.
+    """
+
+    model: Model
+    num_states: int
+    num_actions: int
+    starts: npt.NDArray[np.int32]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Through the constructors, so that a copy in another process is validated and read-only as well.
+        build = _rebuild_grid if isinstance(self.model, Grid) else _rebuild_sparse
+        return build, (tuple(self.model), self.num_states, self.starts)
+
+    @classmethod
+    def grid(
+        cls,
+        cells: npt.ArrayLike,
+        starts: npt.ArrayLike,
+        *,
+        moving_goal: bool = False,
+        slip: float = 0.0,
+        goal_reward: float = 1.0,
+        step_reward: float = 0.0,
+        outer_wall_reward: float = 0.0,
+        hazard_reward: float = 0.0,
+    ) -> "FiniteMDP":
+        """Moves on a grid: four actions, down, left, up, right.
+
+        Args:
+            cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`: a wall for each direction, GOAL, HAZARD,
+                BLOCKED. Walls are symmetric, and the edge of the grid is all wall.
+            starts: start states.
+            moving_goal: a state is goal cell * num_cells + cell, and names its own goal.
+            slip: probability that a move goes astray, half of it to each side, in [0, 1].
+            goal_reward: added when a move reaches the goal.
+            step_reward: paid by every move.
+            outer_wall_reward: added when a move runs into the edge of the grid.
+            hazard_reward: added when a move enters a hazard.
+
+        Raises:
+            ModelError: if the cells, the starts or the numbers can't be right.
+        """
+        grid = _frozen(cells, np.uint8)
+        _check(
+            grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}"
+        )
+        _check_walls(grid)
+        rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
+        _check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
+        _check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
+        num_states = grid.size**2 if moving_goal else grid.size
+        _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+        model = Grid(
+            grid.reshape(-1),
+            grid.shape[1],
+            grid.size,
+            bool(moving_goal),
+            float(slip),
+            *(float(reward) for reward in rewards),
+        )
+        return cls(model, num_states, 4, _checked_starts(starts, num_states))
+
+    @classmethod
+    def sparse(
+        cls,
+        offsets: npt.ArrayLike,
+        probabilities: npt.ArrayLike,
+        next_states: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        terminated: npt.ArrayLike,
+        *,
+        num_actions: int,
+        starts: npt.ArrayLike,
+    ) -> "FiniteMDP":
+        """Any finite world, as rows of outcomes.
+
+        Args:
+            offsets: (num_states * num_actions + 1,) int64; the outcomes of (s, a) are the rows from
+                `offsets[s * num_actions + a]` up to the next offset. No rows: nothing happens in s any more.
+            probabilities: (num_rows,) float64, not negative; they sum to 1 for each (s, a) that has rows.
+            next_states: (num_rows,) int32.
+            rewards: (num_rows,) float64, finite.
+            terminated: (num_rows,) bool, True where the outcome ends the episode.
+            num_actions: number of actions.
+            starts: start states.
+
+        Raises:
+            ModelError: names the state and action whose rows can't be right.
+        """
+        model = Sparse(
+            _frozen(offsets, np.int64),
+            _frozen(probabilities, np.float64),
+            _frozen(next_states, np.int32),
+            _frozen(rewards, np.float64),
+            _frozen(terminated, np.bool_),
+            int(num_actions),
+        )
+        num_states = _check_sparse(model)
+        return cls(model, num_states, model.num_actions, _checked_starts(starts, num_states))
+
+    def to_sparse(self) -> "FiniteMDP":
+        """The same world in the sparse form."""
+        offsets = dynamics.count_outcomes(self.model, self.num_states, self.num_actions)
+        n = int(offsets[-1])
+        rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
+        dynamics.write_outcomes(self.model, rows)
+        return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
+
+
+def _rebuild_grid(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:
+    grid = Grid(*model)
+    return FiniteMDP.grid(
+        grid.cells.reshape(-1, grid.columns),
+        starts,
+        moving_goal=grid.moving_goal,
+        slip=grid.slip,
+        goal_reward=grid.goal_reward,
+        step_reward=grid.step_reward,
+        outer_wall_reward=grid.outer_wall_reward,
+        hazard_reward=grid.hazard_reward,
+    )
+
+
+def _rebuild_sparse(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:
+    return FiniteMDP.sparse(*model[:-1], num_actions=model[-1], starts=starts)
+
+
+def _checked_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32]:
+    states = np.atleast_1d(np.asarray(starts))
+    _check(states.size > 0 and states.ndim == 1, "starts must name at least one state")
+    _check(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
+    wrong = states[(states < 0) | (states >= num_states)]
+    _check(wrong.size == 0, f"start state {wrong[:1]} is outside 0..{num_states - 1}")
+    return _frozen(states, np.int32)
+
+
+def _check_walls(grid: npt.NDArray[np.uint8]) -> None:
+    """The edge is closed, walls stop both directions, blocked cells are closed and no goal is blocked."""
+    edges = (
+        (grid[-1], WALL_DOWN, "bottom"),
+        (grid[:, 0], WALL_LEFT, "left"),
+        (grid[0], WALL_UP, "top"),
+        (grid[:, -1], WALL_RIGHT, "right"),
+    )
+    for cells, wall, name in edges:
+        _check(bool((cells & wall).all()), f"the {name} edge of the grid must be wall")
+    vertical = ((grid[:-1] & WALL_DOWN) > 0) == ((grid[1:] & WALL_UP) > 0)
+    horizontal = ((grid[:, :-1] & WALL_RIGHT) > 0) == ((grid[:, 1:] & WALL_LEFT) > 0)
+    _check(bool(vertical.all() and horizontal.all()), "a wall between two cells must stand in both of them")
+    blocked = (grid & BLOCKED) > 0
+    _check(bool(((grid[blocked] & 15) == 15).all()), "a blocked cell must have a wall on every side")
+    _check(not bool((blocked & ((grid & GOAL) > 0)).any()), "a goal can't be in a blocked cell")
+
+
+def _check_sparse(model: Sparse) -> int:
+    """Check the rows of a sparse model and return its number of states."""
+    _check(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
+    rows = model.probabilities.size
+    same = all(column.shape == (rows,) for column in model[1:5])
+    _check(same, "probabilities, next_states, rewards and terminated must be one-dimensional and of one length")
+    pairs = model.offsets.size - 1
+    _check(
+        model.offsets.ndim == 1 and pairs >= 1 and pairs % model.num_actions == 0,
+        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} doesn't fit {model.num_actions} actions",
+    )
+    lengths = np.diff(model.offsets)
+    in_order = model.offsets[0] == 0 and model.offsets[-1] == rows and bool((lengths >= 0).all())
+    _check(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
+    num_states = pairs // model.num_actions
+    _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+
+    def first_pair(wrong: npt.NDArray[np.bool_]) -> str:
+        pair = int(np.searchsorted(model.offsets, np.flatnonzero(wrong)[0], side="right")) - 1
+        return f"state {pair // model.num_actions}, action {pair % model.num_actions}"
+
+    outside = (model.next_states < 0) | (model.next_states >= num_states)
+    if outside.any():
+        raise ModelError(f"{first_pair(outside)}: next state is outside 0..{num_states - 1}")
+    if not np.isfinite(model.rewards).all():
+        raise ModelError(f"{first_pair(~np.isfinite(model.rewards))}: reward must be finite")
+    sound = model.probabilities >= 0.0  # false for NaN as well
+    if not sound.all():
+        raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
+    sums = np.zeros(pairs)
+    np.add.at(sums, np.repeat(np.arange(pairs), lengths), model.probabilities)
+    uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
+    if uneven.size:
+        state, action = divmod(int(uneven[0]), model.num_actions)
+        raise ModelError(f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1")
+    return num_states

@@ -1,0 +1,110 @@
+"""A policy: action values, and the behaviour that turns them into actions."""
+
+import os
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import SettingError
+from clew.kernels import read_only
+from clew.kernels.sampling import epsilon_greedy, new_stream
+
+__all__ = ["FiniteEnvironment", "Policy", "table_shape"]
+
+
+class FiniteEnvironment(Protocol):
+    """What a policy needs to know of an environment: how many states and actions there are."""
+
+    @property
+    def observation_space(self) -> Any:
+        """Space of states, with an attribute `n`."""
+
+    @property
+    def action_space(self) -> Any:
+        """Space of actions, with an attribute `n`."""
+
+
+def table_shape(env: FiniteEnvironment) -> tuple[int, int]:
+    """(num_states, num_actions) of an environment.
+
+    Raises:
+        SettingError: if a space is not Discrete, or doesn't begin at 0.
+    """
+    sizes = []
+    for name in ("observation_space", "action_space"):
+        space: Any = getattr(env, name, None)
+        if not hasattr(space, "n") or np.ndim(space.n) != 0:
+            raise SettingError(f"a table needs Discrete spaces; the environment's {name} is {space}")
+        if getattr(space, "start", 0) != 0:
+            raise SettingError(f"the environment's {name} must begin at 0, not at {space.start}")
+        sizes.append(int(space.n))
+    return sizes[0], sizes[1]
+
+
+def _check_memory(num_bytes: int) -> None:
+    """Refuse a table that the machine can't hold, before the memory is taken."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if num_bytes > 0.8 * memory:
+            raise SettingError(
+                f"the table would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
+            )
+
+
+class Policy:
+    """Action values and epsilon-greedy behaviour; ties are broken uniformly at random.
+
+    Attributes:
+        q: (num_states, num_actions) float32, action values; zeros at first.
+
+    Args:
+        env: environment with Discrete spaces.
+        seed: decides the draws of `get_action`.
+        q: values to begin with; copied.
+
+    Raises:
+        SettingError: if the spaces are not Discrete, or q doesn't fit them.
+    """
+
+    def __init__(self, env: FiniteEnvironment, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
+        shape = table_shape(env)
+        _check_memory(4 * shape[0] * shape[1])
+        self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
+        if q is not None:
+            values = np.asarray(q)
+            if values.shape != shape:
+                raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
+            if np.isnan(values).any():
+                raise SettingError("q holds values that are not numbers (NaN)")
+            self.q[:] = values
+        self.stream = new_stream(seed)
+
+    def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
+        """Choose an action.
+
+        Args:
+            state: state, in [0, num_states).
+            explore: False for the greedy policy.
+            epsilon: probability of any action in place of a best one, when exploring.
+
+        Raises:
+            SettingError: if the state or epsilon is out of range.
+        """
+        if not 0 <= state < self.q.shape[0]:
+            raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {state}")
+        if not 0.0 <= epsilon <= 1.0:
+            raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")
+        return int(epsilon_greedy(read_only(self.q), int(state), epsilon if explore else 0.0, self.stream))
+
+    def greedy_actions(self) -> npt.NDArray[np.bool_]:
+        """(num_states, num_actions) bool: the actions that the greedy policy may take."""
+        best: npt.NDArray[np.bool_] = self.q == self.q.max(axis=1, keepdims=True)
+        return best
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What comes through Ray can't be written; a policy can.
+        self.q, self.stream = state["q"].copy(), state["stream"].copy()
+
+    def __repr__(self) -> str:
+        return f"Policy({self.q.shape[0]} states x {self.q.shape[1]} actions)"

@@ -1,0 +1,51 @@
+"""Makes `clew/Maze-v0` known to Gymnasium without importing it: `import clew` stays light, in whatever order.
+
+If Gymnasium has been imported, the environment is registered at once; otherwise right after it is.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+
+__all__ = ["ENV_ID", "register_with_gymnasium"]
+
+ENV_ID = "clew/Maze-v0"
+
+
+def register_with_gymnasium() -> None:
+    """Register now, or as soon as Gymnasium is imported."""
+    if "gymnasium" in sys.modules:
+        _register()
+    else:
+        sys.meta_path.insert(0, _WhenImported())
+
+
+def _register() -> None:
+    import gymnasium
+
+    if ENV_ID not in gymnasium.registry:
+        gymnasium.register(ENV_ID, entry_point="clew.environments:Environment")
+
+
+class _WhenImported(MetaPathFinder):
+    """Steps aside at the first import of Gymnasium, and registers when that has run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "gymnasium":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_then_register(module: ModuleType) -> None:
+                run(module)
+                _register()
+
+            spec.loader.exec_module = run_then_register  # type: ignore[method-assign]
+        return spec

@@ -1,0 +1,133 @@
+"""A run: one configuration trained, graded, and kept. What the command line and the page both call."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clew.distributed import train_policy_parallel
+from clew.environments import Environment
+from clew.errors import RunError, SettingError
+from clew.evaluation import Evaluation, evaluate_policy
+from clew.policies import Policy
+from clew.storage import SavedRun, load_run, save_run, table_sha256
+from clew.training import RoundMetrics, TrainingConfig
+
+__all__ = ["Run", "grade", "open_run", "train_run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that has ended.
+
+    Attributes:
+        config: what it was told.
+        env: the world.
+        policy: what it learned.
+        evaluation: the grade.
+        metrics: one entry a round.
+        seconds: wall time of all rounds.
+        startup_seconds: wall time of all that comes before and after them: compiling, starting Ray and actors.
+    """
+
+    config: TrainingConfig
+    env: Environment
+    policy: Policy
+    evaluation: Evaluation
+    metrics: list[RoundMetrics]
+    seconds: float
+    startup_seconds: float
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures of the run, as JSON says them."""
+        num_steps = sum(row.num_steps for row in self.metrics)
+        return {
+            **asdict(self.evaluation),
+            "num_states": self.env.mdp.num_states,
+            "num_actions": self.env.mdp.num_actions,
+            "num_steps": num_steps,
+            "steps_per_second": num_steps / self.seconds,
+            "seconds": self.seconds,
+            "startup_seconds": self.startup_seconds,
+            "table_sha256": table_sha256(self.policy.q),
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write the run folder, whole or not at all.
+
+        Raises:
+            RunError: if the folder exists already, or can't be written.
+        """
+        metrics = [asdict(row) for row in self.metrics]
+        save_run(folder, SavedRun(self.config.to_dict(), self.env.maze, self.policy.q, metrics, self.summary))
+
+
+def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] | None = None) -> Run:
+    """Train as configured, then grade what was learned.
+
+    Args:
+        config: all the settings.
+        callback: is called after each round.
+
+    Raises:
+        ClewError: if the maze, a setting or the cluster can't be right.
+    """
+    env = config.make_environment()
+    metrics: list[RoundMetrics] = []
+
+    def note(row: RoundMetrics) -> None:
+        metrics.append(row)
+        if callback is not None:
+            callback(row)
+
+    begun = time.perf_counter()
+    policy = train_policy_parallel(
+        env,
+        config.num_episodes,
+        config.num_simulations,
+        num_actors=config.num_actors,
+        sync_every=config.sync_every,
+        alpha=config.alpha,
+        gamma=config.gamma,
+        epsilon=config.epsilon,
+        seed=config.seed,
+        callback=note,
+    )
+    wall = time.perf_counter() - begun
+    seconds = sum(row.seconds for row in metrics)
+    return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds)
+
+
+def grade(config: TrainingConfig, env: Environment, policy: Policy, num_episodes: int | None = None) -> Evaluation:
+    """Grade a policy by greedy episodes.
+
+    Args:
+        config: gives the discount and the seed.
+        env: the world.
+        policy: what to grade.
+        num_episodes: how many episodes, from starts that are drawn. None tries every start once if there are 2 to 1,000
+            of them; draws 1,000 if there are more or moves are uncertain; and else plays 10 from the only one.
+    """
+    starts = env.mdp.starts
+    if num_episodes is None and 1 < starts.size <= 1000 and config.slip == 0.0:
+        return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts)
+    if num_episodes is None:
+        num_episodes = 1000 if starts.size > 1 or config.slip > 0.0 else 10
+    return evaluate_policy(env, policy, num_episodes, gamma=config.gamma, seed=config.seed)
+
+
+def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
+    """Read a run folder, and build its world and its policy again.
+
+    Raises:
+        RunError: names the file that is missing, damaged or of another kind.
+    """
+    saved = load_run(folder)
+    try:
+        config = TrainingConfig.from_dict(saved.config)
+        env = config.make_environment(saved.maze)
+        return config, env, Policy(env, seed=config.seed, q=saved.q)
+    except SettingError as error:
+        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None

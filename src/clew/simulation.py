@@ -1,0 +1,178 @@
+"""Playing episodes, and what is written down of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.environments import as_compiled
+from clew.errors import SettingError
+from clew.kernels import read_only
+from clew.kernels.rollouts import Columns, record_episodes
+from clew.kernels.sampling import Stream, epsilon_greedy, next_bits
+from clew.policies import Policy, table_shape
+
+__all__ = ["Simulation", "Trajectory", "Transition", "step_through"]
+
+
+class Transition(NamedTuple):
+    """One step: what was seen, done, paid and seen next, and whether that ended the episode."""
+
+    state: int
+    action: int
+    reward: float
+    next_state: int
+    terminated: bool
+    truncated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Transitions of one or more episodes in order, a column each, (num_steps,).
+
+    An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
+    """
+
+    state: npt.NDArray[np.int32]
+    action: npt.NDArray[np.int32]
+    reward: npt.NDArray[np.float32]
+    next_state: npt.NDArray[np.int32]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.state.size)
+
+    def __getitem__(self, index: int) -> Transition:
+        return Transition(*(getattr(self, column.name)[index].item() for column in fields(self)))
+
+    @property
+    def columns(self) -> Columns:
+        """The columns as kernels take them: read-only, wherever they came from."""
+        return Columns(*(read_only(getattr(self, column.name)) for column in fields(self)))
+
+    @property
+    def num_episodes(self) -> int:
+        """How many episodes end in it."""
+        return int(np.count_nonzero(self.terminated | self.truncated))
+
+    @property
+    def num_successes(self) -> int:
+        """How many episodes the world ended, and not the step limit."""
+        return int(np.count_nonzero(self.terminated))
+
+    @classmethod
+    def from_columns(cls, columns: Columns, num_steps: int) -> "Trajectory":
+        """Take the first steps of columns that a kernel filled."""
+        state, action, reward, next_state, terminated, truncated = columns
+        n = num_steps
+        return cls(state[:n], action[:n], reward[:n], next_state[:n], terminated[:n], truncated[:n])
+
+    @classmethod
+    def from_transitions(cls, transitions: list[Transition]) -> "Trajectory":
+        """Turn rows into columns."""
+        columns = zip(*transitions, strict=True) if transitions else [()] * 6
+        types = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)
+        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, types, strict=True)))
+
+
+def step_through(
+    env: Any,
+    choose: Callable[[int], int],
+    see: Callable[[Transition], None],
+    *,
+    seed: int | None = None,
+    render: bool = False,
+) -> None:
+    """Play one episode of any Gymnasium environment with Discrete spaces, step by step.
+
+    Args:
+        env: environment; its own step limit holds, and one of 100 steps a state, so that the episode ends.
+        choose: gives the action for a state.
+        see: is called with every transition, as soon as it is known.
+        seed: seed for the environment's reset; None goes on with its draws.
+        render: call `env.render()` before the first and after every step.
+    """
+    num_states, _ = table_shape(env)
+    observation, _ = env.reset(seed=seed)
+    state, steps, over = int(observation), 0, False
+    if render:
+        env.render()
+    while not over:
+        action = choose(state)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        next_state = int(observation)
+        if not 0 <= next_state < num_states:
+            raise SettingError(f"the environment's step gave state {next_state}, outside its space of {num_states}")
+        steps += 1
+        truncated = (truncated or steps >= 100 * num_states) and not terminated
+        see(Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated)))
+        state, over = next_state, terminated or truncated
+        if render:
+            env.render()
+
+
+class Simulation:
+    """Plays episodes of one environment.
+
+    Args:
+        env: environment with Discrete spaces.
+
+    Attributes:
+        env: that environment.
+    """
+
+    def __init__(self, env: Any) -> None:
+        table_shape(env)
+        self.env = env
+
+    def rollout(
+        self, policy: Policy, *, render: bool = False, explore: bool = True, epsilon: float = 0.1
+    ) -> Trajectory:
+        """Play one episode, step by step, in the environment itself.
+
+        Args:
+            policy: chooses the actions, with its own draws.
+            render: draw every step.
+            explore: False for the greedy policy.
+            epsilon: probability of exploring.
+
+        Returns:
+            Trajectory of one episode; it always ends, by the goal or by a step limit.
+        """
+        transitions: list[Transition] = []
+        step_through(
+            self.env,
+            lambda state: policy.get_action(state, explore, epsilon),
+            transitions.append,
+            render=render,
+        )
+        return Trajectory.from_transitions(transitions)
+
+    def rollouts(
+        self, q: npt.NDArray[np.float32], num_episodes: int, *, epsilon: float = 0.1, stream: Stream
+    ) -> Trajectory:
+        """Play many episodes by the epsilon-greedy policy of fixed values, compiled where the world allows it.
+
+        Args:
+            q: (num_states, num_actions) float32, action values; only read.
+            num_episodes: how many episodes.
+            epsilon: probability of exploring; 0 plays the greedy policy.
+            stream: every draw, those of the world included; changed in place.
+        """
+        compiled = as_compiled(self.env)
+        if compiled is not None:
+            mdp = compiled.mdp
+            return Trajectory.from_columns(
+                *record_episodes(
+                    mdp.model, read_only(q), mdp.starts, num_episodes, compiled.max_episode_steps, epsilon, stream
+                )
+            )
+        transitions: list[Transition] = []
+        seed: int | None = int(next_bits(stream)) >> 33
+        for _ in range(num_episodes):
+            step_through(self.env, lambda s: int(epsilon_greedy(q, s, epsilon, stream)), transitions.append, seed=seed)
+            seed = None
+        return Trajectory.from_transitions(transitions)

@@ -1,0 +1,154 @@
+"""Run folders: what a run was told, what it learned and how it went, as JSON, CSV and plain arrays, never a pickle.
+
+    config.json    the settings, a `TrainingConfig`
+    maze.txt       the maze, in our own format, so that a run stands without the file it was made from
+    q.npy          the table of action values
+    metrics.csv    one row a round
+    summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
+
+A folder appears whole or not at all.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import ClewError, RunError
+from clew.files import write_file
+from clew.mazes import Maze
+
+__all__ = ["SavedRun", "check_new_folder", "load_run", "save_run", "table_sha256"]
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """What a run folder holds.
+
+    Attributes:
+        config: settings, as JSON says them.
+        maze: the maze.
+        q: (num_states, num_actions) float32, action values.
+        metrics: one dictionary a round.
+        summary: the grade and figures of the run.
+    """
+
+    config: dict[str, Any]
+    maze: Maze
+    q: npt.NDArray[np.float32]
+    metrics: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def table_sha256(q: npt.NDArray[np.float32]) -> str:
+    """SHA-256 of the table's bytes, float32, little-endian, in C order."""
+    return hashlib.sha256(np.ascontiguousarray(q, dtype="<f4").tobytes()).hexdigest()
+
+
+def check_new_folder(folder: str | Path) -> None:
+    """Make sure that a run can be saved here, before any work is done for it.
+
+    Raises:
+        RunError: if something is there already, or the place can't be written.
+    """
+    folder = Path(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder}: already exists; give a new folder, or remove this one")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written: {error.strerror}") from None
+    if not os.access(folder.parent, os.W_OK):
+        raise RunError(f"{folder}: can't be written: no permission in {folder.parent}")
+
+
+def save_run(folder: str | Path, run: SavedRun) -> None:
+    """Write a run folder, whole or not at all.
+
+    Raises:
+        RunError: if the folder exists already, or can't be written.
+    """
+    folder = Path(folder)
+    check_new_folder(folder)
+    rows = io.StringIO()
+    if run.metrics:
+        writer = csv.DictWriter(rows, list(run.metrics[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(run.metrics)
+    table = io.BytesIO()
+    np.save(table, run.q, allow_pickle=False)
+    contents = {
+        "config.json": _to_json(run.config),
+        "maze.txt": run.maze.to_text().encode(),
+        "q.npy": table.getvalue(),
+        "metrics.csv": rows.getvalue().encode(),
+        "summary.json": _to_json({**run.summary, "table_sha256": table_sha256(run.q)}),
+    }
+    neighbour = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        neighbour.mkdir()
+        for name, data in contents.items():
+            write_file(neighbour / name, data)
+        neighbour.rename(folder)
+    except OSError as error:
+        raise RunError(f"{folder}: can't be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(neighbour, ignore_errors=True)
+
+
+def load_run(folder: str | Path) -> SavedRun:
+    """Read a run folder.
+
+    Raises:
+        RunError: names the file that is missing, damaged or of another kind.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such run folder; `clew train --out {folder}` makes one")
+    config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
+    try:
+        maze = Maze.from_text(_read(folder / "maze.txt").decode())
+    except (ClewError, UnicodeDecodeError) as error:
+        raise RunError(f"{folder / 'maze.txt'}: damaged: {error}") from None
+    try:
+        q = np.load(io.BytesIO(_read(folder / "q.npy")), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise RunError(f"{folder / 'q.npy'}: not a NumPy array: {str(error).splitlines()[0]}") from None
+    if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
+        raise RunError(f"{folder / 'q.npy'}: not a table of float32 action values")
+    if table_sha256(q) != summary.get("table_sha256"):
+        raise RunError(f"{folder / 'q.npy'}: damaged: its SHA-256 is not the one in summary.json")
+    try:
+        text = _read(folder / "metrics.csv").decode()
+    except UnicodeDecodeError as error:
+        raise RunError(f"{folder / 'metrics.csv'}: damaged: {error}") from None
+    return SavedRun(config, maze, q, list(csv.DictReader(io.StringIO(text))), summary)
+
+
+def _to_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: damaged: expected an object, found {type(content).__name__}")
+    return content
