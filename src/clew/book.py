@@ -5,6 +5,7 @@ wrong is right here; `tests/test_book.py` has its faults by number. New code doe
 itself.
 """
 
+import secrets
 import sys
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from clew import distributed, environments, evaluation, policies, simulation, training
 from clew.errors import SettingError
-from clew.kernels.sampling import below, new_stream, next_bits, sample
+from clew.kernels.sampling import new_stream, sample
 from clew.mazes.formats import Place
 from clew.rendering.text import show
 
@@ -35,11 +36,11 @@ class Discrete:
 
     def __init__(self, num_actions: int) -> None:
         self.n = num_actions
-        self._stream = new_stream(0)
+        self._rng = np.random.default_rng(0)
 
     def sample(self) -> int:
         """Draw one of them, each as likely as the others."""
-        return int(below(next_bits(self._stream) >> np.uint64(32), self.n))
+        return int(self._rng.integers(self.n))
 
 
 class Environment:
@@ -54,7 +55,6 @@ class Environment:
         self.world = environments.Environment(*args, **kwargs)
         self.action_space = Discrete(self.world.mdp.num_actions)
         self.observation_space = Discrete(self.world.mdp.num_states)
-        self._stream = new_stream(0, 0)
         self.reset()
 
     @property
@@ -99,7 +99,7 @@ class Environment:
             raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
         if self.is_done():
             return self.get_observation(), self.get_reward(), True, self.info
-        s_next, reward, done = sample(self.world.mdp.model, self.get_observation(), int(action), self._stream)
+        s_next, reward, done = sample(self.world.mdp.model, self.get_observation(), int(action), self.world.stream)
         self.seeker = divmod(int(s_next) % self.world.maze.cells.size, self.world.maze.columns)
         return int(s_next), float(reward), bool(done), self.info
 
@@ -237,13 +237,19 @@ def train_policy_parallel(
 
 
 class _ActorSimulation:
-    """What `SimulationActor` runs: a simulation of the environment that was passed in, or of the chapter's."""
+    """What `SimulationActor` runs: a simulation of the environment that was passed in, or of the chapter's.
 
-    def __init__(self, env: Environment | None = None) -> None:
+    A policy that comes through the object store is the same in every actor, its draws too; so each actor has draws of
+    its own. A seed repeats them.
+    """
+
+    def __init__(self, env: Environment | None = None, seed: int | None = None) -> None:
         self.simulation = Simulation(Environment() if env is None else env)
+        self._stream = new_stream(secrets.randbits(64) if seed is None else seed, 0)
 
     def rollout(self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1) -> Any:
         """Play one episode; returns a list of [state, action, reward, next_state]."""
+        policy._policy.stream = self._stream
         return self.simulation.rollout(policy, render, explore, epsilon)
 
 

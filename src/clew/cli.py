@@ -7,6 +7,7 @@ piped. A user's mistake is one clear line and exit code 2.
 import inspect
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -14,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 from typer.exceptions import TyperException
 
 from clew.errors import ClewError
@@ -258,19 +259,25 @@ def fits(drawing: str) -> bool:
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
-    """Print a table of names and figures."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    """Print names and figures, a line each."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(title, style="bold"))
+    width = max(map(len, figures))
     for name, figure in figures.items():
-        if isinstance(figure, float):
-            figure = f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
-        elif isinstance(figure, int):
-            figure = f"{figure:,}"
-        elif isinstance(figure, list | tuple):
-            figure = "  ".join(map(str, figure)) if figure and isinstance(figure[0], tuple) else str(figure)
-        table.add_row(name.replace("_", " "), "-" if figure is None else str(figure))
-    Console().print(table)
+        console.print(Text.assemble((f"{name.replace('_', ' '):<{width}}  ", "dim"), spell(figure)))
+
+
+def spell(figure: Any) -> str:
+    """A figure as people read it."""
+    if figure is None:
+        return "-"
+    if isinstance(figure, int):
+        return f"{figure:,}"
+    if isinstance(figure, float):
+        return f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
+    if isinstance(figure, tuple) and figure and isinstance(figure[0], tuple):
+        return "  ".join(map(str, figure))
+    return str(figure)
 
 
 def print_run(run: Run) -> None:
@@ -313,11 +320,18 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[RoundMetrics], None]]:
         TextColumn("rounds, {task.fields[steps]} steps an episode"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task("", total=None, steps="?")
-        yield lambda row: progress.update(
-            task, total=row.num_rounds, completed=row.round + 1, steps=f"{row.mean_steps:,.1f}"
-        )
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+    task = progress.add_task("", total=None, steps="?")
+
+    def show_round(row: RoundMetrics) -> None:
+        progress.start()  # with the first round, so that an error before it stands alone
+        progress.update(task, total=row.num_rounds, completed=row.round + 1, steps=f"{row.mean_steps:,.1f}")
+
+    try:
+        yield show_round
+    finally:
+        progress.stop()
 
 
 class _CompilingOnce(logging.Filter):
@@ -334,30 +348,42 @@ class _CompilingOnce(logging.Filter):
         return True
 
 
-def main() -> None:
-    """Run the command line; exit code 2 for a user's mistake, 130 for Ctrl-C."""
+@contextmanager
+def messages() -> Iterator[None]:
+    """Show what the library logs on standard error."""
     handler = RichHandler(console=Console(stderr=True), show_time=False, show_level=False, show_path=False)
     handler.addFilter(_CompilingOnce())
     logger = logging.getLogger("clew")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        code = app(standalone_mode=False)
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def main() -> None:
+    """Run the command line; exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    try:
+        with messages():
+            code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except (ClewError, TyperException) as error:
-        text = error.format_message() if isinstance(error, TyperException) else str(error)
-        sys.stderr.write(f"clew: {text}\n")
-        sys.exit(2)
+        fail(error.format_message() if isinstance(error, TyperException) else str(error), 2)
     except MemoryError:
-        sys.stderr.write("clew: not enough memory for a table of this size; take a smaller maze\n")
-        sys.exit(2)
+        fail("not enough memory for a table of this size; take a smaller maze", 2)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("clew: stopped\n")
-        sys.exit(130)
+        fail("stopped", 130)
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        sys.stderr.close()
+        # The reader of our output has gone; there is nobody left to tell, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """End with a message on standard error; its first line stands alone, a drawing may follow."""
+    sys.stderr.write(f"clew: {message.strip()}\n")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from clew.errors import SettingError
-from clew.kernels.sampling import Stream, draw_start, sample
+from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.mdp import FiniteMDP
@@ -47,6 +47,7 @@ class Environment(gymnasium.Env[Any, Any]):
         maze: the layout.
         mdp: the same world as arrays, for learners and planners.
         max_episode_steps: step limit.
+        stream: (2,) uint64, the draws of the world; `reset` keys it by Gymnasium's `np_random`.
 
     Raises:
         SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
@@ -98,7 +99,8 @@ class Environment(gymnasium.Env[Any, Any]):
         self.action_space = Discrete(self.mdp.num_actions)
         # Made by hand or by gymnasium.make, an environment can be made again from its specification.
         self.spec = EnvSpec(ENV_ID, entry_point="clew.environments:Environment", kwargs=settings)
-        self._stream: Stream | None = None
+        self.stream = new_stream(0)
+        self._seeded = False
         self._state: int | None = None
         self._steps = 0
 
@@ -113,10 +115,10 @@ class Environment(gymnasium.Env[Any, Any]):
             (state, info), where info has the `position` and the `goal` as (row, column).
         """
         super().reset(seed=seed)
-        if self._stream is None or seed is not None:
-            self._stream = self.np_random.integers(0, 2**64, 2, np.uint64)
-            self._stream[1] |= np.uint64(1)  # see clew.kernels.sampling.new_stream
-        self._state = int(draw_start(self.mdp.starts, self._stream))
+        if seed is not None or not self._seeded:
+            self.stream = new_stream(int(self.np_random.integers(2**63)))
+            self._seeded = True
+        self._state = int(draw_start(self.mdp.starts, self.stream))
         self._steps = 0
         if self.render_mode == "human":
             self.render()
@@ -134,12 +136,12 @@ class Environment(gymnasium.Env[Any, Any]):
         Raises:
             SettingError: if the action is none of these, or no episode has begun.
         """
-        if self._state is None or self._stream is None:
+        if self._state is None:
             raise SettingError("call reset() before step()")
         # By value, so that NumPy integers of any width do; True and 1.0 are not actions.
         if isinstance(action, bool | np.bool_) or action not in (0, 1, 2, 3) or int(action) != action:
             raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
-        s_next, reward, terminated = sample(self.mdp.model, self._state, int(action), self._stream)
+        s_next, reward, terminated = sample(self.mdp.model, self._state, int(action), self.stream)
         self._state = int(s_next)
         self._steps += 1
         truncated = self._steps >= self.max_episode_steps and not terminated
@@ -181,6 +183,10 @@ class Environment(gymnasium.Env[Any, Any]):
         if self._state is None:
             raise SettingError("a random goal is drawn by reset()")
         return divmod(self._state // self.maze.cells.size, self.maze.columns)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What comes through Ray can't be written; the draws of a world that goes on are.
+        self.__dict__.update(state, stream=state["stream"].copy())
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}

@@ -111,8 +111,9 @@ def _play_round(
 
 def _explain(error: RayError) -> ClewError:
     """Ray's error in our words; a mistake of the user's comes back as the error it was on the actor."""
-    if isinstance(error, RayTaskError) and isinstance(error.cause, ClewError):
-        return error.cause
+    if isinstance(error, RayTaskError):
+        cause = error.cause
+        return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")
     if isinstance(error, RayActorError):
         return ClusterError(f"an actor died: {str(error).splitlines()[0]}; the run can be started again")
     return ClusterError(f"Ray failed: {str(error).splitlines()[0]}")

@@ -7,6 +7,7 @@ one that lives only in the environment of its processes: nothing to read, nothin
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from clew.errors import ClusterError
 __all__ = ["connected", "count_cpus"]
 
 logger = logging.getLogger(__name__)
+
+SECONDS_TO_ANSWER = 5
 
 
 @contextmanager
@@ -30,9 +33,12 @@ def connected(num_actors: int) -> Iterator[None]:
         ClusterError: if a Ray that runs already has fewer processors, or none answers.
     """
     ours = not ray.is_initialized()
+    address = os.environ.get("RAY_ADDRESS")
+    if ours and address:
+        _check_address(address)
     try:
-        if ours and "RAY_ADDRESS" in os.environ:
-            logger.info("connecting to the Ray at RAY_ADDRESS")
+        if ours and address:
+            logger.info("connecting to the Ray at %s", address)
             ray.init(logging_level=logging.ERROR)
         elif ours:
             _settle_token()
@@ -55,6 +61,19 @@ def connected(num_actors: int) -> Iterator[None]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Knock at HOST:PORT, where Ray itself would go on trying for minutes; other forms of address are Ray's to read."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+        except OSError as error:
+            raise ClusterError(
+                f"no connection to Ray: nothing answers at RAY_ADDRESS={address} ({error}); "
+                f"start a Ray there with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
+            ) from None
 
 
 def _settle_token() -> None:

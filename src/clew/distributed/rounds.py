@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import read_only
+from clew.kernels.rollouts import q_learning_replay
 from clew.kernels.sampling import new_stream
 from clew.policies import Policy
 from clew.simulation import Simulation, Trajectory
@@ -115,7 +116,7 @@ def train_policy_parallel(
             begun = time.perf_counter()
             totals = np.zeros(3)
             for trajectory in play_round(read_only(policy.q.copy()), tasks):
-                update_policy(policy, trajectory, alpha=alpha, gamma=gamma)
+                q_learning_replay(policy.q, trajectory.columns, np.float32(alpha), np.float32(gamma))
                 totals += len(trajectory), trajectory.num_successes, trajectory.reward.sum(dtype=np.float64)
             if callback is not None:
                 steps, successes, rewards = totals / size

@@ -1,0 +1,46 @@
+# Everything runs in .venv, which the first target that needs it makes. Needs Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: setup demo test check bench picture lock clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Clew needs Python 3.11 or newer: make PYTHON=python3.12 setup")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)
+
+demo: setup ## the chapter's maze, learned in one process and over two Ray actors: the same table, bit for bit
+	@$(BIN)/clew train book
+	@echo
+	@$(BIN)/clew train book --actors 2
+
+test: setup ## every test; the kernels also without the compiler, and with bounds checks
+	$(BIN)/pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernels
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m kernels
+
+check: setup ## style, types, the direction of imports, and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q -m "not ray and not data"
+
+bench: setup ## speed against the chapter's loop and against C, as ratios in one run
+	$(BIN)/python -m benchmarks
+
+picture: setup ## the picture in the README
+	$(BIN)/python examples/picture.py docs/picture.svg
+
+lock: setup ## pin versions and hashes anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -1,0 +1,87 @@
+"""On a real Ray, already running; `test_cluster.py` has those that start one."""
+
+import gymnasium
+import pytest
+
+from clew.distributed import SimulationActor, train_policy_parallel
+from clew.distributed.rounds import Task, play
+from clew.environments import Environment
+from clew.errors import ClusterError
+from clew.evaluation import evaluate_policy
+from clew.mazes import Maze
+from clew.policies import Policy
+from clew.simulation import Simulation
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def env():
+    return Environment(Maze.open(6, 7, obstacles=[(2, c) for c in range(6)]), random_start=True, slip=0.1)
+
+
+@pytest.mark.parametrize("num_actors", [1, 2, 4, None])
+def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
+    here = train_policy_parallel(env, 600, 5, num_actors=0, sync_every=7, seed=2)
+    there = train_policy_parallel(env, 600, 5, num_actors=num_actors, sync_every=7, seed=2)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert there.q.any()
+
+
+def test_an_actor_plays_what_its_simulation_would(ray_up, env):
+    q, tasks = Policy(env).q, [Task(3, 0.2, (1, 2, 3)), Task(2, 0.2, (1, 2, 4))]
+    actor = SimulationActor.remote(env)
+    there = ray_up.get(actor.play.remote(ray_up.put(q), tasks))
+    here = [play(Simulation(env), q, task) for task in tasks]
+    for a, b in zip(here, there, strict=True):
+        assert [column.tobytes() for column in a.columns] == [column.tobytes() for column in b.columns]
+
+
+def test_values_are_at_most_a_round_old(ray_up):
+    """The chapter put its policy once: 397 steps an episode for ever. The first round is as bad, and no other."""
+    rows = []
+    env = Environment()
+    policy = train_policy_parallel(env, 4000, 4, num_actors=2, callback=rows.append)
+    assert rows[0].mean_steps > 50
+    assert max(row.mean_steps for row in rows[5:]) < 15
+    assert evaluate_policy(env, policy).gap == 0
+
+
+def test_any_gymnasium_environment_is_played_by_actors(ray_up):
+    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    settings = {"num_simulations": 2, "sync_every": 20, "epsilon": 0.3}
+    here = train_policy_parallel(env, 1200, num_actors=0, **settings)
+    there = train_policy_parallel(env, 1200, num_actors=2, **settings)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert evaluate_policy(env, here).mean_steps == 6
+
+
+def test_more_actors_than_processors_is_an_error_that_counts_them(ray_up, env):
+    n = int(ray_up.cluster_resources()["CPU"])
+    message = f"{n + 5} actors of one processor each can't be placed: the running Ray has {n} processors"
+    with pytest.raises(ClusterError, match=message):
+        train_policy_parallel(env, 100, n + 5, num_actors=n + 5)
+
+
+def test_more_actors_than_simulations_are_not_started(ray_up, env):
+    train_policy_parallel(env, 40, 2, num_actors=64)
+
+
+def test_processors_are_free_again_afterwards(ray_up, env):
+    for _ in range(3):
+        train_policy_parallel(env, 40, 4, num_actors=4)
+
+
+def test_an_error_on_an_actor_comes_back_in_words(ray_up):
+    class Breaks(gymnasium.Env):
+        observation_space = gymnasium.spaces.Discrete(3)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return 0, {}
+
+        def step(self, action):
+            raise RuntimeError("the floor gave way")
+
+    with pytest.raises(ClusterError, match="the floor gave way"):
+        train_policy_parallel(Breaks(), 10, 2, num_actors=1)

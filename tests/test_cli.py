@@ -1,0 +1,213 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from clew import cli
+from clew.mazes import Maze
+
+WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
+
+
+@pytest.fixture
+def clew(monkeypatch, capsys):
+    """Run a command line in this process; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["clew", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def figures(clew):
+    """Run a command line with --json and give the object that it printed."""
+
+    def run(*arguments):
+        code, out, _ = clew(*arguments, "--json")
+        assert code == 0
+        assert out.count("\n") == 1
+        return json.loads(out)
+
+    return run
+
+
+def test_train_learns_the_book_to_the_optimum(figures):
+    result = figures("train")
+    assert result["mean_steps"] == result["optimal_steps"] == 8
+    assert result["gap"] == 0
+    assert result["success_rate"] == 1
+    assert result["num_states"] == 25
+    assert result["steps_per_second"] == pytest.approx(result["num_steps"] / result["seconds"])
+    assert len(result["table_sha256"]) == 64
+
+
+def test_the_seed_decides_the_table(figures):
+    def table(*arguments):
+        return figures("train", *arguments)["table_sha256"]
+
+    assert table("--seed", 1) == table("--seed", 1)
+    assert len({table(), table("--seed", 1), table("--simulations", 3), table("--sync-every", 7)}) == 4
+
+
+def test_every_setting_reaches_the_run(figures, tmp_path):
+    options = {
+        "--start": "1,0", "--goal": "0,3", "--goal-reward": 2.0, "--step-reward": -0.5, "--outer-wall-reward": -3.0,
+        "--hazard-reward": -4.0, "--slip": 0.25, "--max-steps": 77, "--episodes": 120, "--simulations": 3,
+        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--epsilon": 0.25, "--seed": 9,
+    }  # fmt: skip
+    arguments = [word for pair in options.items() for word in pair]
+    figures("train", "3x4", "--random-start", *arguments, "--out", tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
+        "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
+        "goal_reward": 2.0, "step_reward": -0.5, "outer_wall_reward": -3.0, "hazard_reward": -4.0, "slip": 0.25,
+        "max_episode_steps": 77, "num_episodes": 120, "num_simulations": 3, "num_actors": 0, "sync_every": 5,
+        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.25, "seed": 9,
+    }  # fmt: skip
+
+
+def test_a_run_is_kept_graded_again_and_played(clew, figures, tmp_path):
+    trained = figures("train", "4x4", "--out", tmp_path / "run")
+    graded = figures("evaluate", tmp_path / "run")
+    for name in ("mean_steps", "optimal_steps", "gap", "success_rate", "num_states", "table_sha256"):
+        assert graded[name] == trained[name], name
+    assert {"steps_per_second", "seconds"} <= set(graded)
+    code, out, _ = clew("play", tmp_path / "run")
+    assert code == 0
+    assert out.startswith("S...\n....\n....\n...G\nstep 0\n")
+    assert out.endswith("...S\nstep 6\nreached the goal in 6 steps\n")
+
+
+def test_solve_gives_the_optimum(figures, tmp_path):
+    path = tmp_path / "walled.txt"
+    path.write_text(WALLED)
+    result = figures("solve", path, "--gamma", 0.5)
+    assert (result["steps"], result["value"], result["num_states"]) == (4, 0.125, 6)
+    assert result["seconds"] > 0
+    slippery = figures("solve", "book", "--slip", 0.2)
+    assert 8 < slippery["steps"] < 12
+    assert slippery["method"] == "value iteration"
+    assert slippery["bound"] <= 1e-6
+
+
+def test_info_describes_a_maze(figures, tmp_path):
+    path = tmp_path / "walled.txt"
+    path.write_text(WALLED)
+    result = figures("info", path)
+    assert result["rows"] == 2
+    assert result["free_cells"] == 6
+    assert result["start"] == [0, 0]
+    assert result["goals"] == [[0, 2]]
+    assert result["shortest"] == 4
+
+
+def test_people_see_the_grade_and_the_policy_as_arrows(clew):
+    code, out, _ = clew("train", "2x2", "--gamma", 0.5)
+    assert code == 0
+    assert "steps             2\n" in out
+    assert "gap               0\n" in out
+    assert "→ G" in out or "↓ ↓" in out
+
+
+@pytest.fixture
+def bad_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Maze.open(2, 3).save("good.txt")
+    (tmp_path / "ragged.txt").write_text("S..\n.G\n")
+    (tmp_path / "empty.txt").write_text("\n\n")
+    (tmp_path / "letters.txt").write_text("S.x\n..G\n")
+    (tmp_path / "no-way.txt").write_text("S#.\n##G\n")
+    (tmp_path / "binary.txt").write_bytes(b"\x80\x81\x82")
+    (tmp_path / "short.map").write_text("type octile\nheight 3\nwidth 3\nmap\n...\n")
+    (tmp_path / "good.map").write_text("type octile\nheight 2\nwidth 3\nmap\n...\n..@\n")
+    (tmp_path / "good.scen").write_text("version 1\n0\tgood.map\t3\t2\t0\t0\t0\t1\t1.0\n")
+    (tmp_path / "other.scen").write_text("version 1\n0\tother.map\t9\t9\t0\t0\t0\t1\t1.0\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{")
+    return tmp_path
+
+
+BAD = {
+    "train 0x5": "a maze of 0 rows and 5 columns has no cell",
+    "train 99999x99999": "too large",
+    "train nowhere": "no maze is called 'nowhere'",
+    "train missing.txt": "missing.txt: can't be read: No such file",
+    "train good.png": "good.png: can't tell the format from the ending '.png'",
+    "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",
+    "solve empty.txt": "empty.txt: the maze is empty",
+    "info letters.txt": "letters.txt: line 1, column 3: unknown character 'x'",
+    "solve no-way.txt": "there is no way from the start (0, 0) to the goal (1, 2)",
+    "info binary.txt": "binary.txt: not a text file",
+    "info short.map": "the header says 3 rows, but the file has 1",
+    "train good.map": "the maze has no start",
+    "train good.map --scenario good.scen": "a scenario is FILE.scen:ROW",
+    "train good.map --scenario good.scen:7": "there is no scenario 7; the file has 1",
+    "train good.map --scenario other.scen:0": "is for a map of 9 x 9 cells",
+    "train book --goal 7,7": "the goal (7, 7) is outside the maze",
+    "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a wall",
+    "train book --start five": "expected row,column, such as 3,4",
+    "train book --start 4,4": "the start (4, 4) is on a goal",
+    "train --alpha 0": "alpha must be in (0, 1], not 0.0",
+    "train --gamma 1.5": "gamma must be in [0, 1], not 1.5",
+    "train --epsilon -1": "epsilon must be in [0, 1], not -1.0",
+    "train --slip 2": "slip must be a probability in [0, 1], not 2.0",
+    "train --episodes 0": "num_episodes must be at least 1, not 0",
+    "train --simulations 0": "num_simulations must be at least 1, not 0",
+    "train --actors -1": "num_actors must not be negative",
+    "train --seed -1": "seed must not be negative",
+    "train --episodes many": "Invalid value for '--episodes'",
+    "train --goal-reward nan": "rewards must be finite",
+    "train --speed 3": "No such option: --speed",
+    "train --out run": "run: already exists",
+    "train --out good.txt/run": "can't be written",
+    "evaluate run": "config.json: damaged",
+    "evaluate nothing": "nothing: there is no such run folder",
+    "evaluate run --episodes x": "Invalid value for '--episodes'",
+    "play good.txt": "good.txt: there is no such run folder",
+    "solve book --gamma 1 --slip 0.1": "gamma must be below 1 here",
+    "solve book --tolerance 0": "tolerance must be positive",
+    "evaluate": "Missing argument 'RUN'",
+    "solve book book": "unexpected extra argument",
+    "learn": "No such command 'learn'",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
+    before = sorted(path.name for path in bad_files.rglob("*"))
+    code, out, err = clew(*line.split())
+    first, *drawing = err.splitlines()
+    assert code == 2
+    assert out == ""
+    assert first.startswith("clew: ")
+    assert BAD[line] in first
+    assert all(row.startswith("    ") for row in drawing)
+    assert sorted(path.name for path in bad_files.rglob("*")) == before
+
+
+def test_the_installed_command_answers_and_keeps_its_output_for_json():
+    done = subprocess.run(
+        [sys.executable, "-m", "clew.cli", "train", "3x3", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["gap"] == 0
+
+
+def test_a_first_run_says_that_it_compiles(tmp_path):
+    env = {"XDG_CACHE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-m", "clew.cli", "solve", "book", "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=env,
+        )
+        for _ in range(2)
+    )
+    assert "compiling the kernels for this machine" in first.stderr
+    assert second.stderr == ""
+    assert json.loads(second.stdout)["steps"] == 8
