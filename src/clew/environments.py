@@ -1,6 +1,7 @@
 """The maze as a Gymnasium environment. This is the only module that knows Gymnasium."""
 
-from typing import Any
+from operator import index
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -13,7 +14,7 @@ from clew.errors import SettingError
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
-from clew.mdp import FiniteMDP
+from clew.mdp import FiniteMDP, check_memory
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
@@ -77,7 +78,7 @@ class Environment(gymnasium.Env[Any, Any]):
             raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise SettingError(f"render_mode must be one of {', '.join(RENDER_MODES)}, not {render_mode!r}")
-        if max_episode_steps is not None and max_episode_steps < 1:
+        if max_episode_steps is not None and _whole(max_episode_steps) < 1:
             raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
         if not 0.0 <= slip <= 1.0:
             raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
@@ -98,7 +99,7 @@ class Environment(gymnasium.Env[Any, Any]):
         self.observation_space = Discrete(self.mdp.num_states)
         self.action_space = Discrete(self.mdp.num_actions)
         # Made by hand or by gymnasium.make, an environment can be made again from its specification.
-        self.spec = EnvSpec(ENV_ID, entry_point="clew.environments:Environment", kwargs=settings)
+        self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
         self.stream = new_stream(0)
         self._seeded = False
         self._state: int | None = None
@@ -138,10 +139,10 @@ class Environment(gymnasium.Env[Any, Any]):
         """
         if self._state is None:
             raise SettingError("call reset() before step()")
-        # By value, so that NumPy integers of any width do; True and 1.0 are not actions.
-        if isinstance(action, bool | np.bool_) or action not in (0, 1, 2, 3) or int(action) != action:
+        a = _whole(action)
+        if a not in (0, 1, 2, 3):
             raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
-        s_next, reward, terminated = sample(self.mdp.model, self._state, int(action), self.stream)
+        s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state = int(s_next)
         self._steps += 1
         truncated = self._steps >= self.max_episode_steps and not terminated
@@ -192,6 +193,14 @@ class Environment(gymnasium.Env[Any, Any]):
         return {"position": self.position, "goal": self.goal}
 
 
+def _whole(number: Any) -> int:
+    """A number as an int, if it is a whole one by its type (NumPy's do, True and 1.0 don't); else -1."""
+    try:
+        return -1 if isinstance(number, bool | np.bool_) else index(number)
+    except TypeError:
+        return -1
+
+
 def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDArray[np.int32]:
     """The states in which an episode may begin: (goal, cell) pairs with a way between them."""
     if not random_start and maze.start is None:
@@ -210,14 +219,15 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDAr
     regions = np.where(safe, maze.regions(), -1).reshape(-1)
     pairs: list[npt.NDArray[Any]] = []
     for region in np.flatnonzero(np.bincount(regions[regions >= 0]) > 1):
-        members = np.flatnonzero(regions == region)
+        members = np.flatnonzero(regions == region).astype(np.int32)
         starts = members if random_start else np.intersect1d(members, fixed)
-        named = members[:, None] * maze.cells.size + starts[None, :]
+        check_memory(12 * members.size * starts.size, "the list of starts")
+        named = members[:, None] * np.int32(maze.cells.size) + starts[None, :]
         pairs.append(named[members[:, None] != starts[None, :]])
     states: npt.NDArray[Any] = np.concatenate(pairs) if pairs else np.empty(0, np.int32)
     if states.size == 0:
         raise SettingError("there is nothing to seek: no two free cells have a way between them")
-    return states.astype(np.int32)
+    return states.astype(np.int32, copy=False)
 
 
 def as_compiled(env: Any) -> Environment | None:
@@ -225,7 +235,7 @@ def as_compiled(env: Any) -> Environment | None:
 
     A wrapper or a subclass may change what a step does, so only those known not to are looked through.
     """
-    while isinstance(env, OrderEnforcing | PassiveEnvChecker):
+    while type(env) in (OrderEnforcing, PassiveEnvChecker):
         env = env.env
     unchanged = type(env) is Environment
     return env if unchanged else None

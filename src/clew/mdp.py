@@ -7,17 +7,18 @@ as the others. The dynamics come in two forms behind the same kernels:
     sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError
+from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
 
-__all__ = ["FiniteMDP"]
+__all__ = ["FiniteMDP", "check_memory"]
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
@@ -27,6 +28,20 @@ def _frozen(array: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
     copy = np.array(array, dtype=dtype, order="C")
     copy.setflags(write=False)
     return copy
+
+
+def check_memory(num_bytes: int, what: str) -> None:
+    """Refuse an array that the machine can't hold, before the memory is taken.
+
+    Raises:
+        SettingError: if it would take more than four fifths of the machine's memory.
+    """
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if num_bytes > 0.8 * memory:
+            raise SettingError(
+                f"{what} would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
+            )
 
 
 def _check(holds: bool, message: str) -> None:

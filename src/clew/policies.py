@@ -1,6 +1,5 @@
 """A policy: action values, and the behaviour that turns them into actions."""
 
-import os
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.sampling import epsilon_greedy, new_stream
+from clew.mdp import check_memory
 
 __all__ = ["FiniteEnvironment", "Policy", "table_shape"]
 
@@ -42,16 +42,6 @@ def table_shape(env: FiniteEnvironment) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _check_memory(num_bytes: int) -> None:
-    """Refuse a table that the machine can't hold, before the memory is taken."""
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if num_bytes > 0.8 * memory:
-            raise SettingError(
-                f"the table would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
-            )
-
-
 class Policy:
     """Action values and epsilon-greedy behaviour; ties are broken uniformly at random.
 
@@ -69,7 +59,7 @@ class Policy:
 
     def __init__(self, env: FiniteEnvironment, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
         shape = table_shape(env)
-        _check_memory(4 * shape[0] * shape[1])
+        check_memory(4 * shape[0] * shape[1], "the table")
         self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
         if q is not None:
             values = np.asarray(q)

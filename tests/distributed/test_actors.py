@@ -4,7 +4,7 @@ import gymnasium
 import pytest
 
 from clew.distributed import SimulationActor, train_policy_parallel
-from clew.distributed.rounds import Task, play
+from clew.distributed.tasks import Task, play
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.evaluation import evaluate_policy

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clew.distributed import train_policy_parallel
-from clew.distributed.rounds import Task, play
+from clew.distributed.tasks import Task, play
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.evaluation import evaluate_policy

@@ -1,6 +1,7 @@
 """Training over many streams of episodes, in this process or on Ray actors; the bits of the result are the same.
 
-    rounds    train_policy_parallel: what is played and learned, and in which order; knows nothing of Ray
+    rounds    train_policy_parallel: what is learned, and in which order; knows nothing of Ray
+    tasks     what is played, and playing it in this process; neither does it
     actors    SimulationActor, and the rounds played on actors
     cluster   finding a running Ray, or starting and stopping one
 

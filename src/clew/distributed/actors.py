@@ -1,4 +1,4 @@
-"""Rounds played on Ray actors: a thin shell round what `rounds` plays in one process."""
+"""Rounds played on Ray actors: a thin shell round what `tasks` plays in one process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
-from clew.distributed.rounds import PlayRound, Task, Values, play, play_here
+from clew.distributed.tasks import PlayRound, Task, Values, play, play_here
 from clew.errors import ClewError, ClusterError
 from clew.simulation import Simulation, Trajectory
 

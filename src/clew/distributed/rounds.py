@@ -8,18 +8,16 @@ decide the result, and the processes that play them only the speed.
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from clew.distributed.tasks import PlayRound, Task, play_here
 from clew.kernels import read_only
 from clew.kernels.rollouts import q_learning_replay
-from clew.kernels.sampling import new_stream
 from clew.policies import Policy
-from clew.simulation import Simulation, Trajectory
+from clew.simulation import Trajectory
 from clew.training import (
     NUM_ROUNDS,
     Callback,
@@ -31,32 +29,7 @@ from clew.training import (
     update_policy,
 )
 
-__all__ = ["PlayRound", "Task", "Values", "play", "play_here", "train_policy_parallel"]
-
-Values = npt.NDArray[np.float32]
-
-
-class Task(NamedTuple):
-    """What one simulation has to play in one round: everything that decides its episodes, but for the values."""
-
-    num_episodes: int
-    epsilon: float
-    key: tuple[int, int, int]  # (seed, round, simulation)
-
-
-PlayRound = Callable[[Values, list[Task]], Iterator[Trajectory]]
-
-
-def play(simulation: Simulation, q: Values, task: Task) -> Trajectory:
-    """Play what a task says. The same task and values give the same trajectory in any process."""
-    return simulation.rollouts(q, task.num_episodes, epsilon=task.epsilon, stream=new_stream(*task.key))
-
-
-def play_here(env: Any) -> PlayRound:
-    """Play rounds in this process, one simulation after the other."""
-    simulation = Simulation(env)
-    play(simulation, Policy(env).q, Task(0, 0.0, (0, 0, 0)))  # compiles, if this is the first time
-    return lambda q, tasks: (play(simulation, q, task) for task in tasks)
+__all__ = ["train_policy_parallel"]
 
 
 def train_policy_parallel(

@@ -41,6 +41,6 @@ def parse_scenario(text: str) -> tuple[str, int]:
         MazeError: if it is not of that form.
     """
     path, colon, row = text.rpartition(":")
-    if not colon or not path or not (row.isascii() and row.isdigit()):
+    if not colon or not path or not (row.isascii() and row.isdigit() and len(row) <= 9):
         raise MazeError(f"a scenario is FILE.scen:ROW, with rows counted from 0, not {text!r}")
     return path, int(row)

@@ -138,10 +138,17 @@ def draw(cells: npt.NDArray[np.uint8], letters: npt.NDArray[np.str_]) -> str:
     return "".join("".join(row) + "\n" for row in canvas)
 
 
+def split_lines(text: str) -> list[str]:
+    """Lines as editors count them."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def draw_place(lines: list[str], row: int, column: int) -> str:
     """The surroundings of a place in a text, with an arrow under it; rows and columns count from 0."""
     top, left = max(0, row - 3), max(0, column - 30)
     window = [line[left : column + 30] for line in lines[top : row + 4]]
+    window = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in window]
     window.insert(row - top + 1, " " * (column - left) + "^")
     return "\n".join("    " + line for line in window)
 
@@ -159,7 +166,7 @@ def parse_text(text: str) -> Layout:
     Raises:
         MazeError: names line and column (from 1, as editors count), and draws the place.
     """
-    lines = text.splitlines()
+    lines = split_lines(text)
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -210,6 +217,9 @@ def _parse_walled(lines: list[str]) -> Layout:
             if letter not in " .#SG!" or around != ({"#"} if letter == "#" else {" "}):
                 message = "a cell is one of . S G ! or a blank between two blanks, or ###"
                 raise _complain(message, lines, 2 * row + 1, 4 * column + 2)
+    starts = [(r, c) for r, line in enumerate(inside) for c, letter in enumerate(line) if letter == "S"]
+    for r, c in starts[1:]:
+        raise _complain("a second S; a maze has one start", lines, 2 * r + 1, 4 * c + 2)
     cells, start = _parse_plain([line.replace(" ", ".") for line in inside])
     for row in range(rows - 1):
         for column in range(columns):
@@ -251,7 +261,7 @@ def parse_map(data: bytes) -> Layout:
     Raises:
         MazeError: names line and column (from 1), and draws the place.
     """
-    lines = data.decode("latin-1").splitlines()
+    lines = split_lines(data.decode("latin-1"))
     sizes: dict[str, int] = {}
     for number, line in enumerate(lines[:4]):
         words = line.split()
@@ -260,7 +270,7 @@ def parse_map(data: bytes) -> Layout:
         if not words or words[0] not in ("type", "height", "width") or len(words) != 2:
             raise _complain("expected a header line: type, height, width or map", lines, number, 0)
         if words[0] != "type":
-            if not words[1].isascii() or not words[1].isdigit():
+            if not words[1].isascii() or not words[1].isdigit() or len(words[1]) > 9:
                 raise _complain(
                     f"{words[0]} must be a whole number, not {words[1]!r}", lines, number, len(words[0]) + 1
                 )
@@ -316,7 +326,7 @@ def read_scenario(path: Path, index: int) -> Scenario:
         MazeError: if there is no such row, or it can't be read.
         OSError: if the file can't be read.
     """
-    lines = path.read_bytes().decode("latin-1").splitlines()
+    lines = split_lines(path.read_bytes().decode("latin-1"))
     rows = [line for line in lines if line.strip() and not line.startswith("version")]
     if not 0 <= index < len(rows):
         raise MazeError(f"{path}: there is no scenario {index}; the file has {len(rows)}, counted from 0")
@@ -325,7 +335,7 @@ def read_scenario(path: Path, index: int) -> Scenario:
         raise MazeError(f"{path}: scenario {index}: expected nine columns, found {len(words)}: {rows[index]!r}")
     # From the right, for the map's name may hold blanks.
     numbers = words[-7:-1]
-    if not all(word.isascii() and word.isdigit() for word in numbers):
+    if not all(word.isascii() and word.isdigit() and len(word) <= 9 for word in numbers):
         raise MazeError(f"{path}: scenario {index}: sizes and places must be whole numbers: {' '.join(numbers)!r}")
     width, height, start_x, start_y, goal_x, goal_y = (int(word) for word in numbers)
     return Scenario((start_y, start_x), (goal_y, goal_x), (height, width))

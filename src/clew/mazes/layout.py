@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import MazeError
+from clew.errors import MazeError, ModelError
 from clew.files import write_file
 from clew.kernels.backups import breadth_first, label_regions
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
@@ -41,14 +42,22 @@ class Maze:
         cells = np.array(self.cells, np.uint8, order="C")
         cells.setflags(write=False)
         object.__setattr__(self, "cells", cells)
+        if cells.ndim != 2:
+            raise MazeError(f"cells must be an array of rows and columns, not of shape {cells.shape}")
         formats.check_size(*cells.shape)
+        try:
+            self._grid()
+        except ModelError as error:
+            raise MazeError(str(error)) from None
         if self.start is not None:
             object.__setattr__(self, "start", self._checked("start", self.start))
             if cells[self.start] & (GOAL | HAZARD):
                 thing = "a goal" if cells[self.start] & GOAL else "a hazard"
                 raise self._error(f"the start {self.start} is on {thing}", self.start)
             if (cells & GOAL).any() and self.distances()[self.start] < 0:
-                raise self._error(f"there is no way from the start {self.start} to {self._name_goals()}", self.start)
+                raise self._error(
+                    f"there is no way from the start {self.start} to {self._name_goals()}", self.start, self.start
+                )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
@@ -92,6 +101,7 @@ class Maze:
         for kind, places in ((BLOCKED, obstacles), (HAZARD, hazards)):
             for place in places:
                 cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
+            maze = cls(formats.enclose(cells))
         return cls(formats.enclose(cells)).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
     @classmethod
@@ -126,7 +136,7 @@ class Maze:
         path = Path(path)
         try:
             if path.suffix == ".txt":
-                layout = formats.parse_text(path.read_text(encoding="utf-8"))
+                layout = formats.parse_text(path.read_text(encoding="utf-8-sig"))
             elif path.suffix == ".map":
                 layout = formats.parse_map(path.read_bytes())
             else:
@@ -214,6 +224,8 @@ class Maze:
         Returns:
             (rows, columns) int32; -1 where there is no way, and in blocked cells.
         """
+        if goal is not None:
+            goal = self._checked("goal", goal)
         target = -1 if goal is None else goal[0] * self.columns + goal[1]
         distances = np.empty(self.cells.size, np.int32)
         actions, queue = np.empty_like(distances), np.empty_like(distances)
@@ -233,7 +245,7 @@ class Maze:
 
     def _checked(self, name: str, place: Place) -> Place:
         """Check that a place lies in the grid and can be entered."""
-        if len(place) != 2:
+        if len(place) != 2 or not all(isinstance(number, Integral) for number in place):
             raise MazeError(f"the {name} must be (row, column), not {place!r}")
         row, column = int(place[0]), int(place[1])
         if not (0 <= row < self.rows and 0 <= column < self.columns):
@@ -249,10 +261,10 @@ class Maze:
         goals = self.goals
         return f"the goal {goals[0]}" if len(goals) == 1 else f"any of the {len(goals)} goals"
 
-    def _error(self, message: str, place: Place) -> MazeError:
-        """An error that draws the place."""
+    def _error(self, message: str, place: Place, start: Place | None = None) -> MazeError:
+        """An error that draws the place, and the start if that is not itself in question."""
         row, column = place
         if formats.has_thin_walls(self.cells):
             row, column = 2 * row + 1, 4 * column + 2
-        lines = formats.draw(self.cells, formats.letters(self.cells, self.start)).splitlines()
+        lines = formats.draw(self.cells, formats.letters(self.cells, start)).splitlines()
         return MazeError(f"{message}\n{formats.draw_place(lines, row, column)}")
