@@ -1,6 +1,7 @@
 """The chapter's calls, and its eleven faults by number (docs/book.md says what each was)."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_a_rollout_is_a_list_of_four_columns(env):
     experiences = book.Simulation(env).rollout(book.Policy(env))
     assert experiences[0][0] == 0
     assert experiences[-1][2:] == [1, 24]
-    assert all(before[3] == after[0] for before, after in zip(experiences, experiences[1:], strict=False))
+    assert all(before[3] == after[0] for before, after in pairwise(experiences))
 
 
 def test_update_policy_follows_the_rule(env):

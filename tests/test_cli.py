@@ -160,7 +160,7 @@ BAD = {
     "train --actors -1": "num_actors must not be negative",
     "train --seed -1": "seed must not be negative",
     "train --episodes many": "Invalid value for '--episodes'",
-    "train --goal-reward nan": "rewards must be finite",
+    "train --goal-reward nan": "goal_reward must be a finite number, not nan",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",

@@ -14,7 +14,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 import oracles_mazes
 from clew.environments import Environment, as_compiled
-from clew.errors import ModelError, SettingError
+from clew.errors import SettingError
 from clew.mazes import Maze
 
 DOWN, LEFT, UP, RIGHT = range(4)
@@ -325,10 +325,10 @@ def test_an_environment_pickled_in_mid_episode_goes_on_as_before(settings: dict[
         ({"slip": -0.1}, SettingError, r"slip must be a probability in \[0, 1\], not -0.1"),
         ({"slip": 1.5}, SettingError, r"slip must be a probability in \[0, 1\], not 1.5"),
         ({"slip": float("nan")}, SettingError, r"slip must be a probability in \[0, 1\], not nan"),
-        ({"goal_reward": float("inf")}, ModelError, r"rewards must be finite numbers, not \(inf, "),
-        ({"step_reward": float("nan")}, ModelError, r"rewards must be finite numbers, not \(1.0, nan, "),
-        ({"outer_wall_reward": float("-inf")}, ModelError, r"rewards must be finite numbers, not .* -inf, "),
-        ({"hazard_reward": float("nan")}, ModelError, r"rewards must be finite numbers, not .* nan\)"),
+        ({"goal_reward": float("inf")}, SettingError, "goal_reward must be a finite number, not inf"),
+        ({"step_reward": float("nan")}, SettingError, "step_reward must be a finite number, not nan"),
+        ({"outer_wall_reward": float("-inf")}, SettingError, "outer_wall_reward must be a finite number, not -inf"),
+        ({"hazard_reward": float("nan")}, SettingError, "hazard_reward must be a finite number, not nan"),
         ({"maze": Maze.open(2, 2, start=None)}, SettingError, "the maze has no start"),
         ({"maze": Maze.from_text("S.\n")}, SettingError, "the maze has no goal"),
         ({"maze": Maze.from_text(".#G\n"), "random_start": True}, SettingError, "there is no cell to start in"),

@@ -35,7 +35,7 @@ class Solution:
         policy: (num_states,) int32, an optimal action; 0 where it doesn't matter.
         steps_from: (num_states,) float64, expected steps of that policy from each state.
         method: "breadth-first search" or "value iteration".
-        bound: v is within this of the optimum, everywhere; proved, see `solve`.
+        bound: v is within this of the optimum, everywhere; proved, see `solve`. Rounding counts.
         gamma: discount that all this is for.
     """
 
@@ -131,40 +131,59 @@ def _search(mdp: FiniteMDP, grid: Grid, gamma: float) -> Solution:
 
 
 def _iterate_values(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    # From below: the worst that can be paid a step, for ever. A sweep can then only raise a value.
+    lowest, highest = _reward_range(mdp)
+    v = np.full(mdp.num_states, lowest / (1.0 - gamma))
     q = np.empty((mdp.num_states, mdp.num_actions))
-    backup_all(mdp.model, np.zeros(mdp.num_states), 0.0, q)
-    # From below: the worst that can be paid a step, for ever. An update can then only raise a value.
-    lowest = min(0.0, _lowest_reward(mdp)) / (1.0 - gamma)
-    v = np.full(mdp.num_states, lowest)
-    span = max(abs(lowest), float(np.abs(q).max())) / (1.0 - gamma)
-    # A sweep shrinks the error by gamma at least, so this many reach the tolerance, if rounding lets them.
-    enough = (
-        1
-        if gamma == 0.0
-        else 2 + math.ceil(math.log(max(1.0, 2.0 * span / (tolerance * (1.0 - gamma)))) / -math.log(gamma))
-    )
-    bound = math.inf
-    for i in range(enough):
+    while True:
+        change = _sweep(mdp, v, gamma, tolerance, highest - lowest)
+        backup_all(mdp.model, v, gamma, q)
+        policy = q.argmax(axis=1).astype(np.int32)
+        steps_from = _expected_steps(mdp, policy)
+        # A goal so far that its value is below the tolerance still shows the way, if the sweeps go on.
+        if change == 0.0 or tolerance < 1e-200 or np.isfinite(steps_from[mdp.starts]).all():
+            break
+        tolerance *= 1e-9
+    # What rounding can add to the residual: a relative error for every outcome, reward and product.
+    roundings = 4 + (3 if isinstance(mdp.model, Grid) else int(np.diff(mdp.model.offsets).max()))
+    slack = roundings * np.finfo(float).eps * (max(-lowest, highest) + float(np.abs(v).max()))
+    bound = (bellman_residual(mdp.model, v, mdp.num_actions, gamma) + slack) / (1.0 - gamma)
+    return _solution(mdp, v, q, policy, steps_from, "value iteration", bound, gamma)
+
+
+def _sweep(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float, tolerance: float, span: float) -> float:
+    """Sweep until v is within the tolerance of the optimum, in place; returns the greatest change of the last sweep.
+
+    A sweep shrinks the error, span / (1 - gamma) at most at first, by gamma at least, so the number of sweeps is known.
+    """
+    # Half of the tolerance is left to rounding.
+    target = 0.5 * tolerance * (1.0 - gamma)
+    change = math.inf
+    enough = 2.0
+    if gamma > 0.0 and span > 0.0:
+        enough += max(0.0, math.log(span) - math.log(1.0 - gamma) - math.log(target)) / -math.log(gamma)
+    for i in range(math.ceil(enough)):
         change = sweep(mdp.model, v, mdp.num_actions, gamma, i % 2 == 1)
-        if change <= tolerance * (1.0 - gamma) or i == enough - 1:
-            bound = bellman_residual(mdp.model, v, mdp.num_actions, gamma) / (1.0 - gamma)
-            if bound <= tolerance or change == 0.0:
-                break
-    backup_all(mdp.model, v, gamma, q)
-    policy = q.argmax(axis=1).astype(np.int32)
-    return _solution(mdp, v, q, policy, _expected_steps(mdp, policy), "value iteration", bound, gamma)
+        if change <= target and bellman_residual(mdp.model, v, mdp.num_actions, gamma) <= target:
+            break
+    return change
 
 
-def _lowest_reward(mdp: FiniteMDP) -> float:
-    """A number that no reward of the model is below."""
+def _reward_range(mdp: FiniteMDP) -> tuple[float, float]:
+    """Numbers that no reward of the model is below or above; 0, for a state without a future, is between them."""
     if isinstance(mdp.model, Grid):
-        extras = (mdp.model.goal_reward, mdp.model.outer_wall_reward, mdp.model.hazard_reward)
-        return mdp.model.step_reward + sum(min(0.0, extra) for extra in extras)
-    return float(mdp.model.rewards.min(initial=0.0))
+        grid = mdp.model
+        extras = (grid.goal_reward, grid.outer_wall_reward, grid.hazard_reward if (grid.cells & HAZARD).any() else 0.0)
+        lowest = grid.step_reward + sum(min(0.0, extra) for extra in extras)
+        return min(0.0, lowest), max(0.0, grid.step_reward + sum(max(0.0, extra) for extra in extras))
+    return float(mdp.model.rewards.min(initial=0.0)), float(mdp.model.rewards.max(initial=0.0))
 
 
 def _expected_steps(mdp: FiniteMDP, policy: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """Expected steps of a policy to the end, to nine digits; infinite where it may fail to end."""
+    """Expected steps of a policy to the end; infinite where it may fail to end.
+
+    Swept until none changes by more than a relative 1e-12, so about 1e-12 * steps is what they may be off.
+    """
     endless = np.empty(mdp.num_states, np.bool_)
     mark_endless(mdp.model, policy, endless)
     steps = np.where(endless, np.inf, 0.0)

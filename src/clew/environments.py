@@ -1,5 +1,6 @@
 """The maze as a Gymnasium environment. This is the only module that knows Gymnasium."""
 
+import math
 from operator import index
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from clew.errors import SettingError
+from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
@@ -19,7 +21,7 @@ from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 
-__all__ = ["Environment", "as_compiled"]
+__all__ = ["Environment", "as_compiled", "check_world"]
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
@@ -52,7 +54,6 @@ class Environment(gymnasium.Env[Any, Any]):
 
     Raises:
         SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
-        ModelError: if the rewards are not finite.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
@@ -78,10 +79,14 @@ class Environment(gymnasium.Env[Any, Any]):
             raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise SettingError(f"render_mode must be one of {', '.join(RENDER_MODES)}, not {render_mode!r}")
-        if max_episode_steps is not None and _whole(max_episode_steps) < 1:
-            raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
-        if not 0.0 <= slip <= 1.0:
-            raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
+        check_world(
+            slip,
+            max_episode_steps,
+            goal_reward=goal_reward,
+            step_reward=step_reward,
+            outer_wall_reward=outer_wall_reward,
+            hazard_reward=hazard_reward,
+        )
         self.maze = maze
         self.render_mode = render_mode
         self._random_goal = random_goal
@@ -185,12 +190,34 @@ class Environment(gymnasium.Env[Any, Any]):
             raise SettingError("a random goal is drawn by reset()")
         return divmod(self._state // self.maze.cells.size, self.maze.columns)
 
+    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell of each state if nothing can happen in it any more: the seeker is on the goal, or in a wall."""
+        goals, cells = np.divmod(states, self.maze.cells.size)
+        bits = self.maze.cells.reshape(-1)[cells]
+        over: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
+        return over | (cells == goals if self._random_goal else (bits & GOAL) > 0)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the draws of a world that goes on are.
         self.__dict__.update(state, stream=state["stream"].copy())
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}
+
+
+def check_world(slip: float, max_episode_steps: int | None, **rewards: float) -> None:
+    """Check the settings of a world.
+
+    Raises:
+        SettingError: names the one that is out of range.
+    """
+    if not 0.0 <= slip <= 1.0:
+        raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
+    if max_episode_steps is not None and _whole(max_episode_steps) < 1:
+        raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
+    for name, reward in rewards.items():
+        if not math.isfinite(reward):
+            raise SettingError(f"{name} must be a finite number, not {reward}")
 
 
 def _whole(number: Any) -> int:

@@ -69,6 +69,10 @@ def evaluate_policy(
     """
     if num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
+    if not 0.0 <= gamma <= 1.0:
+        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
+    if seed < 0:
+        raise SettingError(f"seed must not be negative: {seed}")
     if policy.q.shape != table_shape(env):
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
     compiled = as_compiled(env)
@@ -92,9 +96,7 @@ def _evaluate_model(
         draws = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
         chosen = draws.choice(env.mdp.starts, num_episodes)
     else:
-        chosen = np.atleast_1d(np.asarray(starts)).astype(np.int32)
-        if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= env.mdp.num_states:
-            raise SettingError(f"starts must be states in 0..{env.mdp.num_states - 1}, and at least one")
+        chosen = _checked_starts(env, starts)
     n = chosen.size
     totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
     discounted_returns = np.empty(n)
@@ -124,6 +126,21 @@ def _evaluate_model(
         gap=mean_steps - optimal_steps,
         value_gap=optimal_value - float(discounted_returns.mean()),
     )
+
+
+def _checked_starts(env: Environment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Check that episodes can begin in these states."""
+    states = np.asarray(starts)
+    if states.ndim != 1 or states.size == 0 or not np.issubdtype(states.dtype, np.integer):
+        raise SettingError("starts must be a list of states, at least one")
+    if states.min() < 0 or states.max() >= env.mdp.num_states:
+        raise SettingError(f"starts must be states in 0..{env.mdp.num_states - 1}")
+    over = env.is_over(states)
+    if over.any():
+        raise SettingError(
+            f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall"
+        )
+    return states.astype(np.int32)
 
 
 def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) -> Evaluation:

@@ -23,9 +23,12 @@ __all__ = ["FiniteMDP", "check_memory"]
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
 
-def _frozen(array: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
+def _frozen(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do."""
-    copy = np.array(array, dtype=dtype, order="C")
+    source = np.asarray(array)
+    copy = np.array(source.astype(dtype), order="C")
+    if np.issubdtype(dtype, np.integer) and not np.array_equal(copy, source):
+        raise ModelError(f"{name} must be whole numbers that fit {np.dtype(dtype).name}")
     copy.setflags(write=False)
     return copy
 
@@ -99,7 +102,7 @@ class FiniteMDP:
         Raises:
             ModelError: if the cells, the starts or the numbers can't be right.
         """
-        grid = _frozen(cells, np.uint8)
+        grid = _frozen(cells, np.uint8, "cells")
         _check(
             grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}"
         )
@@ -147,14 +150,15 @@ class FiniteMDP:
             ModelError: names the state and action whose rows can't be right.
         """
         model = Sparse(
-            _frozen(offsets, np.int64),
-            _frozen(probabilities, np.float64),
-            _frozen(next_states, np.int32),
-            _frozen(rewards, np.float64),
-            _frozen(terminated, np.bool_),
+            _frozen(offsets, np.int64, "offsets"),
+            _frozen(probabilities, np.float64, "probabilities"),
+            _frozen(next_states, np.int64, "next_states"),
+            _frozen(rewards, np.float64, "rewards"),
+            _frozen(terminated, np.bool_, "terminated"),
             int(num_actions),
         )
         num_states = _check_sparse(model)
+        model = model._replace(next_states=_frozen(model.next_states, np.int32, "next_states"))
         return cls(model, num_states, model.num_actions, _checked_starts(starts, num_states))
 
     def to_sparse(self) -> "FiniteMDP":
@@ -190,7 +194,7 @@ def _checked_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.in
     _check(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
     wrong = states[(states < 0) | (states >= num_states)]
     _check(wrong.size == 0, f"start state {wrong[:1]} is outside 0..{num_states - 1}")
-    return _frozen(states, np.int32)
+    return _frozen(states, np.int32, "starts")
 
 
 def _check_walls(grid: npt.NDArray[np.uint8]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.environments import Environment, as_compiled
+from clew.environments import Environment, as_compiled, check_world
 from clew.errors import SettingError
 from clew.kernels.rollouts import Totals, q_learning_episodes, q_learning_replay
 from clew.kernels.sampling import epsilon_greedy, new_stream, next_bits
@@ -95,6 +95,14 @@ class TrainingConfig:
                 object.__setattr__(self, name, (int(place[0]), int(place[1])))
         check_settings(self.num_episodes, self.alpha, self.gamma, self.epsilon, self.seed)
         check_streams(self.num_simulations, self.num_actors, self.sync_every)
+        check_world(
+            self.slip,
+            self.max_episode_steps,
+            goal_reward=self.goal_reward,
+            step_reward=self.step_reward,
+            outer_wall_reward=self.outer_wall_reward,
+            hazard_reward=self.hazard_reward,
+        )
 
     def make_maze(self) -> Maze:
         """The maze that the run is about."""
@@ -125,20 +133,26 @@ class TrainingConfig:
         Raises:
             SettingError: names the setting that is unknown or of another type.
         """
-        known = {setting.name: setting for setting in fields(cls)}
+        known = {setting.name: setting.type for setting in fields(cls)}
         for name, value in settings.items():
             if name not in known:
                 raise SettingError(f"there is no setting {name!r}")
-            wanted = type(known[name].default)
-            if wanted is float and type(value) is int:
-                continue
-            if wanted is not type(None) and type(value) is not wanted:
-                raise SettingError(f"{name} must be of type {wanted.__name__}, not {value!r}")
-        for name in ("start", "goal"):
-            place = settings.get(name)
-            if place is not None and (not isinstance(place, list | tuple) or len(place) != 2):
-                raise SettingError(f"{name} must be [row, column], not {place!r}")
+            if name in ("start", "goal"):
+                fits = value is None or (isinstance(value, list | tuple) and [type(n) for n in value] == [int, int])
+                wanted = "[row, column]"
+            else:
+                fits = _is_of_type(value, known[name])
+                wanted = getattr(known[name], "__name__", str(known[name]))
+            if not fits:
+                raise SettingError(f"{name} must be of type {wanted}, not {value!r}")
         return cls(**settings)
+
+
+def _is_of_type(value: Any, wanted: Any) -> bool:
+    """Tell if a value from JSON fits a type such as `int | None`; a whole number does for a float, True for neither."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, wanted) or (wanted is float and isinstance(value, int))
 
 
 def check_settings(num_episodes: int, alpha: float, gamma: float, epsilon: float, seed: int) -> None:

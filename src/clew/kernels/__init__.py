@@ -23,19 +23,22 @@ import numba
 import numpy.typing as npt
 from numba.core import event
 
-__all__ = ["JIT_OPTIONS", "cache_folder", "kernel", "read_only"]
+__all__ = ["JIT_OPTIONS", "allocating_kernel", "cache_folder", "kernel", "read_only"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 logger = logging.getLogger(__name__)
 
-JIT_OPTIONS = {
+JIT_OPTIONS: dict[str, Any] = {
     # Other Python threads (progress, a page) go on while a kernel runs.
     "nogil": True,
     # Division follows IEEE, as in NumPy and C: no test for zero in the loop.
     "error_model": "numpy",
-    # Without it LLVM leaves small rules as calls that count references: 36 million steps/s on 5x5 in place of 57.
+    # Without it LLVM leaves small rules as calls, each with arrays for arguments: two thirds of the speed.
     "forceinline": True,
+    # No counting of references. Numba would count those to every array of every argument, atomically, at each step:
+    # half the speed. A kernel that makes arrays needs the count, see `allocating_kernel`; without it, it won't compile.
+    "_nrt": False,
     # fastmath and parallel stay off: both may reorder sums, and the same seed must give the same bits everywhere.
 }
 
@@ -82,11 +85,20 @@ _FOLDER = cache_folder()
 
 def kernel(function: Function) -> Function:
     """Compile a function on its first call, with the project's one set of options; the machine code is kept on disk."""
+    return _compiled(function, JIT_OPTIONS)
+
+
+def allocating_kernel(function: Function) -> Function:
+    """The same for a function that makes arrays, whose references are counted so that they are freed."""
+    return _compiled(function, JIT_OPTIONS | {"_nrt": True})
+
+
+def _compiled(function: Function, options: dict[str, Any]) -> Function:
     # Numba reads this setting while it decorates; other users of Numba in the process keep theirs.
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_FOLDER)
     try:
-        compiled: Function = numba.njit(cache=_FOLDER is not None, **JIT_OPTIONS)(function)
+        compiled: Function = numba.njit(cache=_FOLDER is not None, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
     return compiled

@@ -124,11 +124,15 @@ def steps_sweep(model: Model, policy: npt.NDArray[np.int32], steps: npt.NDArray[
         s = steps.size - 1 - i if backwards else i
         if num_outcomes(model, s, policy[s]) == 0 or np.isinf(steps[s]):
             continue
-        value = 1.0
+        value, stay = 1.0, 0.0
         for k in range(num_outcomes(model, s, policy[s])):
             p, s_next, _, terminated = outcome(model, s, policy[s], k)
             if not terminated and p > 0.0:
-                value += p * steps[s_next]
+                if s_next == s:
+                    stay += p
+                else:
+                    value += p * steps[s_next]
+        value /= 1.0 - stay  # a state that may stay as it is waits for its own turn no longer
         greatest_change = max(greatest_change, abs(value - steps[s]) / value)
         steps[s] = value
     return greatest_change

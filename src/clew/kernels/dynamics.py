@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from clew.kernels import JIT_OPTIONS, kernel
+from clew.kernels import JIT_OPTIONS, allocating_kernel, kernel
 
 # One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
@@ -99,14 +99,12 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
 
     cell = s % grid.num_cells if grid.moving_goal else s
     reward = grid.step_reward
-    if (grid.cells[cell] >> a) & 1:
-        next_cell = cell
-        if grid.outer_wall_reward != 0.0 and touches_outer_wall(grid, cell, a):
-            reward += grid.outer_wall_reward
-    elif a & 1:
-        next_cell = cell + a - 2
-    else:
-        next_cell = cell + (1 - a) * grid.columns
+    # Chosen without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
+    is_stopped = (grid.cells[cell] >> a) & 1
+    move = a - 2 if a & 1 else (1 - a) * grid.columns
+    next_cell = cell if is_stopped else cell + move
+    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
+        reward += grid.outer_wall_reward
 
     if grid.moving_goal:
         terminated = next_cell == s // grid.num_cells
@@ -166,7 +164,7 @@ def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
     return lambda model, s, a, k: sparse_outcome(model, s, a, k)
 
 
-@kernel
+@allocating_kernel
 def count_outcomes(model: Model, num_states: int, num_actions: int) -> npt.NDArray[np.int64]:
     """Offsets of the rows of every (s, a), for a table in the sparse form."""
     offsets = np.zeros(num_states * num_actions + 1, np.int64)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import kernel
+from clew.kernels import allocating_kernel, kernel
 from clew.kernels.dynamics import Model
 from clew.kernels.sampling import Stream, draw_start, epsilon_greedy, sample
 from clew.kernels.updates import q_learning_update
@@ -120,7 +120,7 @@ def play_episodes(
         totals.terminated[episode] = terminated
 
 
-@kernel
+@allocating_kernel
 def longer(columns: Columns) -> Columns:
     """Copy columns into ones that are twice as long."""
     n = columns.state.size
@@ -134,7 +134,7 @@ def longer(columns: Columns) -> Columns:
     return copy
 
 
-@kernel
+@allocating_kernel
 def empty_columns(n: int) -> Columns:
     """Columns of n rows, not yet filled."""
     return Columns(
@@ -147,7 +147,7 @@ def empty_columns(n: int) -> Columns:
     )
 
 
-@kernel
+@allocating_kernel
 def record_episodes(
     model: Model,
     q: npt.NDArray[np.float32],
@@ -172,25 +172,27 @@ def record_episodes(
         (columns, num_steps): only the first num_steps rows are filled.
     """
     columns = empty_columns(1024)
-    n = 0
+    n, room = 0, 1024
     for _ in range(num_episodes):
         s = draw_start(starts, stream)
         steps = 0
         terminated = False
         while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(model, s, a, stream)
-            steps += 1
-            if n == columns.state.size:
-                columns = longer(columns)
-            columns.state[n] = s
-            columns.action[n] = a
-            columns.reward[n] = reward
-            columns.next_state[n] = s_next
-            columns.terminated[n] = terminated
-            columns.truncated[n] = steps == max_steps and not terminated
-            n += 1
-            s = s_next
+            if n == room:
+                columns, room = longer(columns), 2 * room
+            # The inner loop only writes: where columns could be replaced at any step, it would run at half the speed.
+            while not terminated and steps < max_steps and n < room:
+                a = epsilon_greedy(q, s, epsilon, stream)
+                s_next, reward, terminated = sample(model, s, a, stream)
+                steps += 1
+                columns.state[n] = s
+                columns.action[n] = a
+                columns.reward[n] = reward
+                columns.next_state[n] = s_next
+                columns.terminated[n] = terminated
+                columns.truncated[n] = steps == max_steps and not terminated
+                n += 1
+                s = s_next
     return columns, n
 
 

@@ -11,6 +11,7 @@ Source:
 import numpy as np
 import numpy.typing as npt
 
+from clew.errors import SettingError
 from clew.kernels import kernel
 from clew.kernels.dynamics import Model, num_outcomes, outcome
 
@@ -31,7 +32,12 @@ def new_stream(seed: int, *key: int) -> Stream:
 
     Returns:
         (2,) uint64. Streams of different keys have different starts and different increments.
+
+    Raises:
+        SettingError: if the seed is negative.
     """
+    if seed < 0:
+        raise SettingError(f"seed must not be negative: {seed}")
     stream = np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64)
     stream[1] |= _ODD  # an odd increment visits all 2**64 states
     return stream
@@ -74,6 +80,7 @@ def uniform(bits: np.uint64) -> float:
 @kernel
 def best_of_four(q: npt.NDArray[np.float32], s: int, explores: bool, half: np.uint64) -> int:
     """Choose a best of four actions, or any of them when exploring, without a branch that can be mispredicted."""
+    s = np.uint64(s)  # unsigned: no test for an index that counts from the end
     down, left, up, right = q[s, 0], q[s, 1], q[s, 2], q[s, 3]
     vertical = down if down > up else up
     horizontal = left if left > right else right

@@ -9,6 +9,7 @@ from clew.kernels import kernel
 @kernel
 def greatest(q: npt.NDArray[np.float32], s: int) -> np.float32:
     """max_a q[s, a]."""
+    s = np.uint64(s)  # unsigned: no test for an index that counts from the end
     if q.shape[1] == 4:  # unrolled: the usual case, and half the time of the loop
         first = q[s, 0] if q[s, 0] > q[s, 1] else q[s, 1]
         second = q[s, 2] if q[s, 2] > q[s, 3] else q[s, 3]
@@ -53,6 +54,7 @@ def q_learning_update(
     target = reward
     if not terminated:
         target += gamma * greatest(q, s_next)
+    s, a = np.uint64(s), np.uint64(a)
     td_error = target - q[s, a]
     q[s, a] += alpha * td_error
     return td_error

@@ -1,0 +1,29 @@
+"""What every test shares."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The same examples every time, and no clock: the first example of a kernel waits for the compiler.
+settings.register_profile("clew", deadline=None, derandomize=True)
+settings.load_profile("clew")
+
+if numba.config.DISABLE_JIT:
+
+    @pytest.fixture(autouse=True)
+    def wrapping_is_meant():
+        """Without the compiler NumPy warns when the 64-bit generator wraps, which it does on purpose."""
+        with np.errstate(over="ignore"):
+            yield
+
+
+@pytest.fixture(scope="session")
+def ray_up():
+    """A real Ray on this machine, four processors wide at least, for all tests that share one."""
+    import ray
+
+    from clew.distributed.cluster import connected
+
+    with connected(4):
+        yield ray

@@ -1,0 +1,382 @@
+"""Slow, obvious versions of every kernel, in plain Python, and small random worlds to compare them on.
+
+Whole numbers are Python's, masked to 64 bits where a kernel's wrap. A table is a list of rows of np.float32, so that it
+rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.mdp import FiniteMDP
+
+MASK = 2**64 - 1
+MOVES = [(1, 0), (0, -1), (-1, 0), (0, 1)]  # down, left, up, right
+WALLS = [WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT]
+
+
+# Draws ----------------------------------------------------------------------------------------------------------------
+
+
+def next_bits(stream):
+    """SplitMix64: stream is a list of two ints, [state, increment]."""
+    stream[0] = (stream[0] + stream[1]) & MASK
+    z = stream[0]
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def below(half, n):
+    return half * n // 2**32
+
+
+def uniform(bits):
+    return (bits // 2**11) / 2**53
+
+
+def epsilon_greedy(q, s, epsilon, stream):
+    """One way to say it serves four actions and any other number of them."""
+    high, low = divmod(next_bits(stream), 2**32)
+    best = max(q[s])
+    explores = high < epsilon * 2**32
+    candidates = [a for a, value in enumerate(q[s]) if explores or value == best]
+    return candidates[below(low, len(candidates))]
+
+
+def draw_start(starts, stream):
+    if len(starts) == 1:
+        return starts[0]
+    return starts[below(next_bits(stream) // 2**32, len(starts))]
+
+
+def sample(rows, s, a, stream):
+    outcomes = rows[s][a]
+    if not outcomes:
+        return s, np.float32(0), True
+    chosen = outcomes[0]
+    if len(outcomes) > 1:
+        left = uniform(next_bits(stream))
+        for chosen in outcomes:
+            left -= chosen[0]
+            if left < 0:
+                break
+    _, s_next, reward, terminated = chosen
+    return s_next, np.float32(reward), terminated
+
+
+# Learning and episodes ------------------------------------------------------------------------------------------------
+
+
+def q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma):
+    target = reward if terminated else reward + gamma * max(q[s_next])
+    td_error = target - q[s][a]
+    q[s][a] += alpha * td_error
+    return td_error
+
+
+def q_learning_episodes(rows, q, starts, num_episodes, max_steps, alpha, gamma, epsilon, stream):
+    """Learn in place; returns a list of (steps, episode return, terminated)."""
+    totals = []
+    for _ in range(num_episodes):
+        s, steps, episode_return, terminated = draw_start(starts, stream), 0, 0.0, False
+        while not terminated and steps < max_steps:
+            a = epsilon_greedy(q, s, epsilon, stream)
+            s_next, reward, terminated = sample(rows, s, a, stream)
+            q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
+            s, steps, episode_return = s_next, steps + 1, episode_return + float(reward)
+        totals.append((steps, episode_return, terminated))
+    return totals
+
+
+def record_episodes(rows, q, starts, num_episodes, max_steps, epsilon, stream):
+    """Returns a list of (state, action, reward, next state, terminated, truncated)."""
+    transitions = []
+    for _ in range(num_episodes):
+        s, steps, terminated = draw_start(starts, stream), 0, False
+        while not terminated and steps < max_steps:
+            a = epsilon_greedy(q, s, epsilon, stream)
+            s_next, reward, terminated = sample(rows, s, a, stream)
+            steps += 1
+            transitions.append((s, a, reward, s_next, terminated, steps == max_steps and not terminated))
+            s = s_next
+    return transitions
+
+
+def q_learning_replay(q, transitions, alpha, gamma):
+    for s, a, reward, s_next, terminated, _ in transitions:
+        q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
+
+
+def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
+    """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
+    played = []
+    for start in starts:
+        episode = record_episodes(rows, q, [start], 1, max_steps, epsilon, stream)
+        rewards = [float(reward) for _, _, reward, *_ in episode]
+        discounted = sum(gamma**t * reward for t, reward in enumerate(rewards))
+        played.append((len(episode), sum(rewards), episode[-1][4], discounted))
+    return played
+
+
+# Planning -------------------------------------------------------------------------------------------------------------
+
+
+def backup(rows, v, s, a, gamma):
+    value = 0.0
+    for p, s_next, reward, terminated in rows[s][a]:
+        value += p * (reward if terminated else reward + gamma * v[s_next])
+    return value
+
+
+def backup_all(rows, v, gamma):
+    return [[backup(rows, v, s, a, gamma) for a in range(len(rows[s]))] for s in range(len(rows))]
+
+
+def sweep(rows, v, gamma, backwards):
+    """Change v in place; returns the greatest change."""
+    changes = []
+    for s in reversed(range(len(v))) if backwards else range(len(v)):
+        before = v[s]
+        v[s] = max(backup(rows, v, s, a, gamma) for a in range(len(rows[s])))
+        changes.append(abs(v[s] - before))
+    return max(changes)
+
+
+def bellman_residual(rows, v, gamma):
+    return max(abs(max(values) - v[s]) for s, values in enumerate(backup_all(rows, v, gamma)))
+
+
+def _can_follow(rows, policy, s):
+    """States that may come after s, and whether the episode may end here."""
+    outcomes = [outcome for outcome in rows[s][policy[s]] if outcome[0] > 0]
+    ends = not rows[s][policy[s]] or any(terminated for *_, terminated in outcomes)
+    return {s_next for _, s_next, _, terminated in outcomes if not terminated}, ends
+
+
+def _reach(rows, policy, s):
+    """States that a policy may come to from s, s included."""
+    found, waiting = {s}, [s]
+    while waiting:
+        new = _can_follow(rows, policy, waiting.pop())[0] - found
+        found |= new
+        waiting += new
+    return found
+
+
+def mark_endless(rows, policy):
+    """A policy may go on for ever from s if it may come to a state from which it can't come to an end."""
+    reach = [_reach(rows, policy, s) for s in range(len(rows))]
+    stuck = [not any(_can_follow(rows, policy, t)[1] for t in reach[s]) for s in range(len(rows))]
+    return [any(stuck[t] for t in reach[s]) for s in range(len(rows))]
+
+
+def steps_sweep(rows, policy, steps, backwards):
+    """Change steps in place, leaving infinite ones; returns the greatest relative change.
+
+    A state waits as long as it takes to leave it: n = 1 + stay * n + what comes after, solved for n.
+    """
+    greatest = 0.0
+    for s in reversed(range(len(steps))) if backwards else range(len(steps)):
+        outcomes = rows[s][policy[s]]
+        if outcomes and steps[s] != np.inf:
+            value, stay = 1.0, 0.0
+            for p, s_next, _, terminated in outcomes:
+                if p > 0 and not terminated:
+                    stay += p if s_next == s else 0.0
+                    value += 0.0 if s_next == s else p * steps[s_next]
+            value /= 1.0 - stay
+            greatest = max(greatest, abs(value - steps[s]) / value)
+            steps[s] = value
+    return greatest
+
+
+def expected_steps(rows, policy):
+    """Expected steps of a policy to the end, from linear equations."""
+    endless = np.array(mark_endless(rows, policy))
+    moves, one = np.zeros((len(rows), len(rows))), np.zeros(len(rows))
+    for s in np.flatnonzero(~endless):
+        one[s] = 1.0 if rows[s][policy[s]] else 0.0
+        for p, s_next, _, terminated in rows[s][policy[s]]:
+            moves[s, s_next] += 0.0 if terminated else p
+    steps = np.linalg.solve(np.eye(len(rows)) - moves, one)
+    return np.where(endless, np.inf, steps)
+
+
+def policy_iteration(rows, gamma):
+    """Optimal state values, each policy on the way evaluated by linear equations."""
+    n, num_actions = len(rows), len(rows[0])
+    moves, pay = np.zeros((n, num_actions, n)), np.zeros((n, num_actions))
+    for s in range(n):
+        for a in range(num_actions):
+            for p, s_next, reward, terminated in rows[s][a]:
+                pay[s, a] += p * reward
+                moves[s, a, s_next] += 0.0 if terminated else p
+    states, policy = np.arange(n), np.zeros(n, int)
+    while True:
+        v = np.linalg.solve(np.eye(n) - gamma * moves[states, policy], pay[states, policy])
+        q = pay + gamma * moves @ v
+        better = q.max(axis=1) > q[states, policy] + 1e-11 * (1 + np.abs(v))
+        if not better.any():
+            return v
+        policy = np.where(better, q.argmax(axis=1), policy)
+
+
+# Grids ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A grid world said in places, (row, column), and walls between two of them."""
+
+    rows: int
+    columns: int
+    goals: frozenset = frozenset()
+    hazards: frozenset = frozenset()
+    blocked: frozenset = frozenset()
+    walls: frozenset = frozenset()  # of frozensets of two places
+    settings: dict = field(default_factory=dict)  # of FiniteMDP.grid
+
+    @property
+    def places(self):
+        return [(row, column) for row in range(self.rows) for column in range(self.columns)]
+
+    def ahead(self, place, a):
+        return place[0] + MOVES[a][0], place[1] + MOVES[a][1]
+
+    def is_open(self, here, there):
+        """Tell if one can go from here to a place next to it."""
+        shut = frozenset((here, there)) in self.walls or here in self.blocked or there in self.blocked
+        return there in self.places and not shut
+
+    def cells(self):
+        """The grid as bits, as FiniteMDP takes it."""
+        cells = np.zeros((self.rows, self.columns), np.uint8)
+        for place in self.places:
+            walls = sum(WALLS[a] for a in range(4) if not self.is_open(place, self.ahead(place, a)))
+            kinds = (GOAL, self.goals), (HAZARD, self.hazards), (BLOCKED, self.blocked)
+            cells[place] = walls + sum(bit for bit, places in kinds if place in places)
+        return cells
+
+
+def grid_outcomes(layout, s, a):
+    settings = {"moving_goal": False, "slip": 0.0, "goal_reward": 1.0, "step_reward": 0.0}
+    settings |= {"outer_wall_reward": 0.0, "hazard_reward": 0.0} | layout.settings
+    goal, cell = divmod(s, len(layout.places))
+    here = layout.places[cell]
+    goals = {layout.places[goal]} if settings["moving_goal"] else layout.goals
+    if here in goals or here in layout.blocked:
+        return []
+    slip = settings["slip"]
+    to_the_sides = [(slip / 2, (a + 1) % 4), (slip / 2, (a - 1) % 4)] if slip else []
+    outcomes = []
+    for p, direction in [(1 - slip, a), *to_the_sides]:
+        there, reward = layout.ahead(here, direction), settings["step_reward"]
+        if there not in layout.places:
+            reward += settings["outer_wall_reward"]
+        if not layout.is_open(here, there):
+            there = here
+        if there in goals:
+            reward += settings["goal_reward"]
+        if there in layout.hazards and there != here:
+            reward += settings["hazard_reward"]
+        outcomes.append((p, goal * len(layout.places) + layout.places.index(there), reward, there in goals))
+    return outcomes
+
+
+def breadth_first(layout, goals):
+    """Steps from each place to the nearest goal; None where there is no way."""
+    distances = dict.fromkeys(layout.places) | dict.fromkeys(goals, 0)
+    waiting = deque(goals)
+    while waiting:
+        here = waiting.popleft()
+        for a in range(4):
+            there = layout.ahead(here, a)
+            if layout.is_open(here, there) and distances[there] is None:
+                distances[there] = distances[here] + 1
+                waiting.append(there)
+    return distances
+
+
+def label_regions(layout):
+    """Numbers of regions in the order of their first places; -1 for blocked ones."""
+    labels = dict.fromkeys(layout.places, -1)
+    free = [place for place in layout.places if place not in layout.blocked]
+    for first in free:
+        if labels[first] < 0:
+            number = max(labels.values()) + 1
+            for place, distance in breadth_first(layout, [first]).items():
+                if distance is not None:
+                    labels[place] = number
+    return labels
+
+
+# Worlds ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """The same world for the kernels, `mdp`, and for the oracles, `rows`."""
+
+    mdp: FiniteMDP
+    rows: list
+    layout: Layout | None = None
+
+    @property
+    def shape(self):
+        return self.mdp.num_states, self.mdp.num_actions
+
+
+def grid_world(layout):
+    """Every state in which something can happen is a start."""
+    num_states = len(layout.places) ** (2 if layout.settings.get("moving_goal") else 1)
+    rows = [[grid_outcomes(layout, s, a) for a in range(4)] for s in range(num_states)]
+    starts = [s for s in range(num_states) if rows[s][0]]
+    return World(FiniteMDP.grid(layout.cells(), starts, **layout.settings), rows, layout)
+
+
+def sparse_world(rows, starts=None):
+    """World of rows[s][a], a list of (probability, next state, reward, terminated)."""
+    pairs = [outcomes for actions in rows for outcomes in actions]
+    offsets = np.cumsum([0, *(len(outcomes) for outcomes in pairs)])
+    flat = [outcome for outcomes in pairs for outcome in outcomes]
+    if starts is None:
+        starts = [s for s, actions in enumerate(rows) if actions[0]]
+    mdp = FiniteMDP.sparse(offsets, *zip(*flat, strict=True), num_actions=len(rows[0]), starts=starts)
+    return World(mdp, rows)
+
+
+def random_layout(seed, rows=3, columns=4, hazards=0.15, **settings):
+    """A grid with thin walls, blocked places and hazards here and there, and one or two goals."""
+    rng = np.random.default_rng(seed)
+    places = [(row, column) for row in range(rows) for column in range(columns)]
+    free = [places[i] for i in rng.permutation(len(places))]
+    goals = frozenset(free.pop() for _ in range(rng.integers(1, 3)))
+    blocked = frozenset(place for place in free if rng.random() < 0.1)
+    dangers = frozenset(place for place in free if place not in blocked and rng.random() < hazards)
+    pairs = [((r, c), (r + i, c + 1 - i)) for r, c in places for i in (0, 1)]
+    walls = frozenset(frozenset(pair) for pair in pairs if pair[1] in places and rng.random() < 0.2)
+    return Layout(rows, columns, goals, dangers, blocked, walls, settings)
+
+
+def random_sparse_world(seed, num_states=8, num_actions=4):
+    """Up to four outcomes an action, some of probability 0; some states in which nothing can happen any more.
+
+    Rewards are quarters, whose sums are exact in float32 as well.
+    """
+    rng = np.random.default_rng(seed)
+
+    def outcomes():
+        n = rng.integers(1, 5)
+        weights = rng.random(n) * (rng.random(n) < 0.8)
+        weights[0] += 0.1
+        probabilities = (weights / weights.sum()).tolist()
+        next_states = rng.integers(num_states, size=n).tolist()
+        rewards = (rng.integers(-8, 9, n) / 4).tolist()
+        return list(zip(probabilities, next_states, rewards, (rng.random(n) < 0.1).tolist(), strict=True))
+
+    dead = rng.random(num_states) < 0.15
+    dead[0] = False
+    return sparse_world([[[] if dead[s] else outcomes() for _ in range(num_actions)] for s in range(num_states)])

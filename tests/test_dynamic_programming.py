@@ -1,0 +1,263 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from clew import Environment, FiniteMDP, Maze, SettingError, solve
+from oracles import (
+    expected_steps,
+    grid_world,
+    policy_iteration,
+    random_layout,
+    random_sparse_world,
+    sparse_world,
+)
+
+OPEN = Maze.open(3, 4)
+DISTANCES = np.array([[5, 4, 3, 2], [4, 3, 2, 1], [3, 2, 1, 0]]).reshape(-1)
+
+
+def ways_worth(distances, gamma, step_reward=0.0, goal_reward=1.0):
+    """Discounted return of walking that many steps to a goal, summed step by step."""
+    pays = [[step_reward] * (d - 1) + [step_reward + goal_reward] if d else [] for d in distances]
+    return np.array([sum(gamma**t * reward for t, reward in enumerate(rewards)) for rewards in pays])
+
+
+def corridor(length, **settings):
+    return Environment(Maze.open(1, length), **settings)
+
+
+# Certain moves: breadth-first search ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gamma", [0.5, 0.9, 1.0])
+@pytest.mark.parametrize(("step_reward", "goal_reward"), [(0.0, 1.0), (-1.0, 0.0), (-0.1, 5.0), (-1.0, -3.0)])
+def test_in_the_open_the_distance_decides_the_value(gamma, step_reward, goal_reward):
+    if gamma < 1.0 and goal_reward < 0.0:
+        step_reward = -10.0  # else never to arrive is better
+    solution = solve(Environment(OPEN, step_reward=step_reward, goal_reward=goal_reward), gamma=gamma)
+    assert solution.method == "breadth-first search"
+    assert solution.v == pytest.approx(ways_worth(DISTANCES, gamma, step_reward, goal_reward), rel=1e-12)
+    assert solution.steps_from.tolist() == DISTANCES.tolist()
+    assert (solution.steps, solution.value) == (5.0, solution.v[0])
+    assert (solution.bound, solution.gamma) == (0.0, gamma)
+
+
+def test_the_chapters_maze_takes_8_steps():
+    solution = solve(Maze.open(5, 5))
+    assert (solution.steps, solution.value) == (8.0, pytest.approx(0.9**7))
+
+
+def test_every_action_of_the_policy_leads_closer_and_is_greedy():
+    solution = solve(OPEN)
+    for s in np.flatnonzero(DISTANCES):
+        row, column = np.array(divmod(int(s), 4)) + [(1, 0), (0, -1), (-1, 0), (0, 1)][solution.policy[s]]
+        assert DISTANCES[4 * row + column] == DISTANCES[s] - 1
+        assert solution.q[s, solution.policy[s]] == pytest.approx(solution.q[s].max()) == pytest.approx(solution.v[s])
+
+
+def test_a_random_goal_has_a_value_for_every_goal_and_cell():
+    solution = solve(Environment(Maze.open(2, 3), random_start=True, random_goal=True))
+    cells = [(row, column) for row in range(2) for column in range(3)]
+    distances = [abs(goal[0] - cell[0]) + abs(goal[1] - cell[1]) for goal in cells for cell in cells]
+    assert solution.steps_from.tolist() == distances
+    assert solution.v == pytest.approx(ways_worth(distances, 0.9))
+    assert solution.steps == pytest.approx(sum(distances) / 30)  # 30 starts are not on their goal
+
+
+def test_the_mean_over_starts_is_what_a_random_start_expects():
+    solution = solve(Environment(OPEN, random_start=True))
+    assert solution.steps == pytest.approx(DISTANCES.sum() / 11)
+    assert solution.value == pytest.approx(ways_worth(DISTANCES, 0.9).sum() / 11)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "step_reward", "value"), [(0.9, 0.0, 0.0), (0.9, -0.5, -5.0), (1.0, 0.0, 0.0), (1.0, -0.5, -math.inf)]
+)
+def test_without_a_way_one_walks_for_ever(gamma, step_reward, value):
+    maze = Maze.from_text("S.G#.\n")
+    solution = solve(Environment(maze, step_reward=step_reward), gamma=gamma)
+    assert solution.v[4] == pytest.approx(value)
+    assert solution.steps_from[4] == math.inf
+    assert solution.v[3] == 0.0  # nothing happens in a blocked cell
+
+
+def test_touching_the_outer_wall_changes_nothing_for_those_who_avoid_it():
+    solution = solve(Environment(OPEN, outer_wall_reward=-100.0))
+    assert solution.v == pytest.approx(ways_worth(DISTANCES, 0.9))
+    assert solution.q[0, 1] == pytest.approx(-100.0 + 0.9 * solution.v[0])
+
+
+# By hand: value iteration ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("slip", "outer"), [(0.0, 0.0), (0.2, 0.0), (0.2, -1.0), (0.6, 0.0)])
+def test_a_slippery_step_by_hand(slip, outer):
+    """One move to the goal, which goes astray against a wall: v = (1 - p) + p (outer + gamma v)."""
+    solution = solve(corridor(2, slip=slip, outer_wall_reward=outer), tolerance=1e-12)
+    assert solution.v[0] == pytest.approx((1 - slip + slip * outer) / (1 - 0.9 * slip), abs=1e-12)
+    assert solution.steps == pytest.approx(1 / (1 - slip))
+
+
+@pytest.mark.parametrize(("hazard_reward", "value", "steps"), [(-0.1, -0.1 + 0.9, 2), (-0.5, 0.9**3, 4)])
+def test_a_way_round_a_hazard_is_taken_if_it_is_worth_it(hazard_reward, value, steps):
+    """Through the hazard are 2 steps, round it 4: worth it if the hazard costs more than 0.9 - 0.729."""
+    maze = Maze.from_text("S!G\n...\n")
+    solution = solve(Environment(maze, hazard_reward=hazard_reward))
+    assert solution.value == pytest.approx(value, abs=1e-6)
+    assert solution.steps == steps
+
+
+def test_a_reward_for_touching_the_wall_is_taken_for_ever():
+    solution = solve(corridor(3, outer_wall_reward=1.0))
+    assert solution.value == pytest.approx(10.0, abs=1e-6)
+    assert solution.steps == math.inf
+
+
+def test_a_reward_for_every_step_makes_the_goal_a_place_to_avoid():
+    solution = solve(corridor(3, step_reward=1.0, goal_reward=1.0))
+    assert solution.value == pytest.approx(10.0, abs=1e-6)
+    assert solution.steps == math.inf
+
+
+def test_gamma_0_sees_only_the_next_reward():
+    solution = solve(corridor(4), gamma=0.0)
+    assert solution.v.tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+# Against linear algebra -----------------------------------------------------------------------------------------------
+
+NOISY = {f"sparse {seed}": lambda seed=seed: random_sparse_world(seed, num_states=12) for seed in range(50)}
+NOISY |= {
+    f"slippery grid {seed}": lambda seed=seed: grid_world(
+        random_layout(seed, 4, 4, slip=0.1 + 0.08 * seed, step_reward=-0.04, outer_wall_reward=-0.5, hazard_reward=-2.0)
+    )
+    for seed in range(10)
+}
+NOISY["slippery moving goal"] = lambda: grid_world(random_layout(0, 3, 3, slip=0.2, moving_goal=True))
+
+
+@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize(("gamma", "tolerance"), [(0.8, 1e-1), (0.97, 1e-3), (0.97, 1e-7)])
+def test_the_bound_holds(name, gamma, tolerance):
+    world = NOISY[name]()
+    solution = solve(world.mdp, gamma=gamma, tolerance=tolerance)
+    error = np.abs(solution.v - policy_iteration(world.rows, gamma)).max()
+    assert error <= solution.bound + 1e-11  # what the linear equations may be off
+    assert solution.bound <= tolerance
+
+
+@pytest.mark.parametrize(("gamma", "tolerance"), [(0.9, 1e-6), (0.999, 1e-6), (0.9999, 1e-12)])
+def test_the_bound_holds_where_rounding_counts(gamma, tolerance):
+    """Paid 0.1 for ever: 0.1 / (1 - gamma), computed exactly."""
+    solution = solve(sparse_world([[[(1.0, 0, 0.1, False)]]]).mdp, gamma=gamma, tolerance=tolerance)
+    error = abs(Fraction(float(solution.v[0])) - Fraction(0.1) / (1 - Fraction(gamma)))
+    assert error <= solution.bound
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("gamma", [0.3, 0.9, 0.98])
+@pytest.mark.parametrize(
+    "rewards", [(1.0, 0.0), (0.0, 0.5), (1.0, 0.3), (-1.0, 0.0), (-1.0, -0.5), (2.0, -0.2), (0.0, 0.0)]
+)
+def test_whichever_method_it_takes_a_grid_is_solved(seed, gamma, rewards):
+    """Breadth-first search is only for rewards under which a shortest way is a best one."""
+    goal, step = rewards
+    outer = [0.0, -1.0, 0.5][seed % 3]
+    layout = random_layout(seed, hazards=0.0, goal_reward=goal, step_reward=step, outer_wall_reward=outer)
+    world = grid_world(layout)
+    solution = solve(world.mdp, gamma=gamma, tolerance=1e-9)
+    assert solution.v == pytest.approx(policy_iteration(world.rows, gamma), abs=1e-8)
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_expected_steps_solve_the_linear_equations(name):
+    world = NOISY[name]()
+    solution = solve(world.mdp)
+    expected = expected_steps(world.rows, solution.policy.tolist())
+    assert solution.steps_from == pytest.approx(expected, rel=1e-9)
+    assert solution.steps == pytest.approx(expected[world.mdp.starts].mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("chance", [0.1, 1e-3, 1e-5, 1e-7])
+def test_expected_steps_are_exact_however_long_one_waits(chance):
+    """A step ends the episode with this probability, and changes nothing otherwise."""
+    world = sparse_world([[[(1.0 - chance, 0, 0.0, False), (chance, 0, 1.0, True)]]])
+    assert solve(world.mdp).steps == pytest.approx(1.0 / chance, rel=1e-8)  # 1 - 1e-7 has that many digits
+
+
+@pytest.mark.parametrize("chance", [0.1, 1e-2, 1e-3])
+def test_expected_steps_are_exact_however_long_one_goes_round(chance):
+    """To and fro between two states, of which the second ends the episode with this probability."""
+    rows = [[[(1.0, 1, 0.0, False)]], [[(1.0 - chance, 0, 0.0, False), (chance, 0, 1.0, True)]]]
+    assert solve(sparse_world(rows, starts=[0]).mdp).steps == pytest.approx(2.0 / chance, rel=1e-6)
+
+
+def serpentine(rows, columns):
+    """A corridor that goes to and fro, through every second row."""
+    lines = ["." * columns if row % 2 == 0 else "#" * columns for row in range(rows)]
+    for row in range(1, rows, 2):
+        column = columns - 1 if row % 4 == 1 else 0
+        lines[row] = lines[row][:column] + "." + lines[row][column + 1 :]
+    last = lines[-1]
+    lines[0], lines[-1] = "S" + lines[0][1:], last[:-1] + "G" if rows % 4 == 3 or rows == 1 else "G" + last[1:]
+    return Maze.from_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(3, 5), (11, 11), (43, 15)])
+def test_a_slippery_way_ends_however_long_it_is(rows, columns):
+    """The value of a goal far off is below the tolerance, and still the only one to go for."""
+    maze = serpentine(rows, columns)
+    length = int(maze.distances()[maze.start])
+    solution = solve(Environment(maze, slip=0.1))
+    assert length < solution.steps < 1.25 * length  # a slip against a wall costs a step, at a corner two
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan])
+def test_gamma_must_be_in_range(gamma):
+    with pytest.raises(SettingError, match=r"gamma must be in \[0, 1\]"):
+        solve(OPEN, gamma=gamma)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, math.nan])
+def test_the_tolerance_must_be_positive(tolerance):
+    with pytest.raises(SettingError, match="tolerance must be positive"):
+        solve(OPEN, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        Environment(OPEN, slip=0.1),
+        Environment(OPEN, step_reward=0.1),
+        Environment(OPEN, goal_reward=-1.0),
+        Environment(OPEN, outer_wall_reward=1.0),
+        Environment(Maze.open(2, 2, hazards=[(0, 1)])),
+        random_sparse_world(0).mdp,
+    ],
+)
+def test_gamma_1_is_refused_where_values_need_a_discount(world):
+    with pytest.raises(SettingError, match="gamma must be below 1 here"):
+        solve(world, gamma=1.0)
+
+
+@pytest.mark.parametrize("world", [OPEN, Environment(OPEN), Environment(OPEN).mdp])
+def test_mazes_environments_and_models_are_all_worlds(world):
+    solution = solve(world)
+    assert solution.steps == 5.0
+    assert (solution.q.shape, solution.v.shape, solution.policy.shape) == ((12, 4), (12,), (12,))
+
+
+def test_a_tighter_tolerance_gives_a_tighter_bound():
+    world = Environment(Maze.open(4, 4), slip=0.2, step_reward=-1.0)
+    bounds = [solve(world, gamma=0.95, tolerance=tolerance).bound for tolerance in (1e-2, 1e-5, 1e-8)]
+    assert bounds[0] > bounds[1] > bounds[2]
+
+
+def test_a_model_without_starts_of_its_own_is_solved_from_those_it_has():
+    mdp = FiniteMDP.grid(OPEN.cells, [10, 11])
+    assert solve(mdp).steps == 0.5

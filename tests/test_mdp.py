@@ -1,0 +1,204 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from clew import FiniteMDP, Maze, ModelError
+from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from oracles import grid_world, random_layout, random_sparse_world
+
+TWO_BY_THREE = Maze.open(2, 3).cells
+
+# Two states, two actions; the outcomes of (0, 0) are rows 0 and 1, of (0, 1) row 2, of (1, 0) none, of (1, 1) row 3.
+ROWS = {
+    "offsets": [0, 2, 3, 3, 4],
+    "probabilities": [0.25, 0.75, 1.0, 1.0],
+    "next_states": [0, 1, 1, 0],
+    "rewards": [0.0, 1.0, -2.0, 0.5],
+    "terminated": [False, True, False, True],
+    "num_actions": 2,
+    "starts": [0, 1],
+}
+
+
+def sparse(**changes):
+    return FiniteMDP.sparse(**(ROWS | changes))
+
+
+def cells_with(*bits):
+    """The open 2 x 3 grid with bits set (or cleared, if negative) in some cells: (row, column, bit)."""
+    cells = TWO_BY_THREE.copy()
+    for row, column, bit in bits:
+        cells[row, column] = cells[row, column] | bit if bit > 0 else cells[row, column] & ~np.uint8(-bit)
+    return cells
+
+
+def arrays(mdp):
+    return [column for column in (*mdp.model, mdp.starts) if isinstance(column, np.ndarray)]
+
+
+# Sizes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_has_a_state_a_cell_and_four_actions():
+    mdp = FiniteMDP.grid(TWO_BY_THREE, [0, 1])
+    assert (mdp.num_states, mdp.num_actions, mdp.starts.tolist()) == (6, 4, [0, 1])
+
+
+def test_a_moving_goal_makes_a_state_of_every_goal_and_cell():
+    assert FiniteMDP.grid(TWO_BY_THREE, 35, moving_goal=True).num_states == 36
+
+
+def test_a_sparse_world_has_as_many_states_as_its_offsets_say():
+    mdp = sparse()
+    assert (mdp.num_states, mdp.num_actions, mdp.starts.tolist()) == (2, 2, [0, 1])
+
+
+def test_states_that_int32_cannot_number_are_refused():
+    assert FiniteMDP.grid(Maze.open(1, 46_340).cells, 0, moving_goal=True).num_states == 2_147_395_600
+    with pytest.raises(ModelError, match="2,147,488,281 states are more than 2,147,483,647"):
+        FiniteMDP.grid(Maze.open(1, 46_341).cells, 0, moving_goal=True)
+
+
+# What can't be right --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (np.zeros(4, np.uint8), r"rows and columns, not \(4,\)"),
+        (np.zeros((0, 3), np.uint8), r"rows and columns, not \(0, 3\)"),
+        (cells_with((1, 1, -WALL_DOWN)), "the bottom edge"),
+        (cells_with((0, 0, -WALL_LEFT)), "the left edge"),
+        (cells_with((0, 2, -WALL_UP)), "the top edge"),
+        (cells_with((1, 2, -WALL_RIGHT)), "the right edge"),
+        (cells_with((0, 0, WALL_RIGHT)), "must stand in both"),
+        (cells_with((0, 1, WALL_LEFT)), "must stand in both"),
+        (cells_with((0, 0, WALL_DOWN)), "must stand in both"),
+        (cells_with((1, 0, WALL_UP)), "must stand in both"),
+        (cells_with((0, 0, BLOCKED)), "a wall on every side"),
+        (np.array([[15, 15 | BLOCKED | GOAL]]), "a goal can't be in a blocked cell"),
+        (np.array([[15 + 256]]), "cells"),
+        ([[-1]], "cells"),
+    ],
+)
+def test_cells_that_cannot_be_right_are_refused(cells, message):
+    with pytest.raises(ModelError, match=message):
+        FiniteMDP.grid(cells, 0)
+
+
+@pytest.mark.parametrize("name", ["goal_reward", "step_reward", "outer_wall_reward", "hazard_reward"])
+@pytest.mark.parametrize("reward", [np.inf, -np.inf, np.nan])
+def test_rewards_of_a_grid_must_be_finite(name, reward):
+    with pytest.raises(ModelError, match="rewards must be finite"):
+        FiniteMDP.grid(TWO_BY_THREE, 0, **{name: reward})
+
+
+@pytest.mark.parametrize("slip", [-0.1, 1.1, np.nan])
+def test_slip_must_be_a_probability(slip):
+    with pytest.raises(ModelError, match=r"slip must be a probability in \[0, 1\]"):
+        FiniteMDP.grid(TWO_BY_THREE, 0, slip=slip)
+
+
+@pytest.mark.parametrize(
+    ("starts", "message"),
+    [
+        ([], "at least one"),
+        ([[0, 1]], "at least one"),
+        ([0.5], "integers, not float64"),
+        ([True], "integers, not bool"),
+        ([1, 6, 7], r"\[6\] is outside 0\.\.5"),
+        (-1, r"\[-1\] is outside 0\.\.5"),
+        ([2**32], r"\[4294967296\] is outside 0\.\.5"),
+    ],
+)
+def test_starts_that_cannot_be_right_are_refused(starts, message):
+    with pytest.raises(ModelError, match=message):
+        FiniteMDP.grid(TWO_BY_THREE, starts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probabilities": [0.25, 0.7, 1.0, 1.0]}, r"state 0, action 0: probabilities sum to 0\.95, not 1"),
+        ({"probabilities": [0.25, 0.75, 1.0, 0.0]}, r"state 1, action 1: probabilities sum to 0, not 1"),
+        ({"probabilities": [-0.25, 1.25, 1.0, 1.0]}, "state 0, action 0: probability must not be negative"),
+        ({"probabilities": [0.25, 0.75, np.nan, 1.0]}, "state 0, action 1: probability must not be negative"),
+        ({"next_states": [0, 1, 2, 0]}, r"state 0, action 1: next state is outside 0\.\.1"),
+        ({"next_states": [0, 1, 1, -1]}, r"state 1, action 1: next state is outside 0\.\.1"),
+        ({"next_states": np.array([0, 1, 1, 2**32])}, r"state 1, action 1: next state is outside 0\.\.1"),
+        ({"rewards": [0.0, np.inf, 0.0, 0.0]}, "state 0, action 0: reward must be finite"),
+        ({"rewards": [0.0, 0.0, 0.0, np.nan]}, "state 1, action 1: reward must be finite"),
+        ({"rewards": [0.0, 0.0, 0.0]}, "one length"),
+        ({"terminated": [[False, True, False, True]]}, "one-dimensional"),
+        ({"num_actions": 0}, "num_actions must be at least 1, not 0"),
+        ({"num_actions": 3}, "5 doesn't fit 3 actions"),
+        ({"offsets": [0]}, "offsets must have"),
+        ({"offsets": [1, 2, 3, 3, 4]}, "rise from 0 to the number of rows, 4"),
+        ({"offsets": [0, 2, 3, 3, 5]}, "rise from 0 to the number of rows, 4"),
+        ({"offsets": [0, 3, 2, 3, 4]}, "rise from 0 to the number of rows, 4"),
+        ({"starts": [2]}, r"\[2\] is outside 0\.\.1"),
+    ],
+)
+def test_rows_that_cannot_be_right_are_refused(change, message):
+    with pytest.raises(ModelError, match=message):
+        sparse(**change)
+
+
+def test_sums_of_probabilities_may_be_off_by_rounding():
+    assert sparse(probabilities=[0.25 + 1e-12, 0.75, 1.0, 1.0]).num_states == 2
+
+
+# Arrays that stay as they are -----------------------------------------------------------------------------------------
+
+WORLDS = {
+    "grid": lambda: grid_world(random_layout(1, slip=0.1, step_reward=-1.0, outer_wall_reward=-2.0)).mdp,
+    "moving goal": lambda: grid_world(random_layout(2, goal_reward=3.0, hazard_reward=-4.0, moving_goal=True)).mdp,
+    "sparse": lambda: random_sparse_world(3).mdp,
+}
+
+
+@pytest.fixture(params=WORLDS)
+def mdp(request):
+    return WORLDS[request.param]()
+
+
+def test_arrays_cannot_be_written(mdp):
+    for array in arrays(mdp):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_a_model_has_its_own_arrays():
+    cells, starts = TWO_BY_THREE.copy(), np.array([1], np.int32)
+    mdp = FiniteMDP.grid(cells, starts)
+    cells[:], starts[:] = 0, 5
+    assert mdp.model.cells.tolist() == TWO_BY_THREE.reshape(-1).tolist()
+    assert mdp.starts.tolist() == [1]
+
+
+def test_a_pickled_copy_is_the_same_and_cannot_be_written(mdp):
+    copy = pickle.loads(pickle.dumps(mdp))
+    assert type(copy.model) is type(mdp.model)
+    assert (copy.num_states, copy.num_actions) == (mdp.num_states, mdp.num_actions)
+    assert not any(array.flags.writeable for array in arrays(copy))
+    for column, original in zip((*copy.model, copy.starts), (*mdp.model, mdp.starts), strict=True):
+        assert np.array_equal(column, original)
+        assert np.asarray(column).dtype == np.asarray(original).dtype
+
+
+def test_to_sparse_keeps_sizes_and_starts(mdp):
+    """That the outcomes are the same is in test_kernels."""
+    copy = mdp.to_sparse()
+    assert (copy.num_states, copy.num_actions) == (mdp.num_states, mdp.num_actions)
+    assert copy.starts.tolist() == mdp.starts.tolist()
+
+
+def test_to_sparse_of_a_corridor_by_hand():
+    mdp = FiniteMDP.grid(Maze.open(1, 2).cells, 0, step_reward=-1.0, outer_wall_reward=-10.0, goal_reward=5.0)
+    sparse = mdp.to_sparse().model
+    assert sparse.offsets.tolist() == [0, 1, 2, 3, 4, 4, 4, 4, 4]
+    assert sparse.probabilities.tolist() == [1.0] * 4
+    assert sparse.next_states.tolist() == [0, 0, 0, 1]
+    assert sparse.rewards.tolist() == [-11.0, -11.0, -11.0, 4.0]
+    assert sparse.terminated.tolist() == [False, False, False, True]

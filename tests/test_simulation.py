@@ -1,0 +1,217 @@
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from gymnasium.wrappers import TimeLimit
+
+from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition
+from clew.kernels.sampling import new_stream
+
+COLUMNS = ("state", "action", "reward", "next_state", "terminated", "truncated")
+RIGHT = 3
+
+
+class Endless(gymnasium.Env):
+    """Two states, to and fro, for ever; `leap` is added to the next state."""
+
+    observation_space, action_space = Discrete(2), Discrete(1)
+
+    def __init__(self, leap=0):
+        self.leap = leap
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = 0
+        return self.state, {}
+
+    def step(self, action):
+        self.state = 1 - self.state
+        return self.state + self.leap, 0.5, False, False, {}
+
+
+class Frames(gymnasium.Wrapper):
+    """Counts the frames that are asked for."""
+
+    count = 0
+
+    def render(self):
+        self.count += 1
+
+
+def going_right(env):
+    policy = Policy(env)
+    policy.q[:, RIGHT] = 1.0
+    return policy
+
+
+def same(one, other):
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
+
+
+def random_table(env, seed=0):
+    return np.random.default_rng(seed).integers(0, 3, Policy(env).q.shape).astype(np.float32)
+
+
+# Trajectory -----------------------------------------------------------------------------------------------------------
+
+TWO_EPISODES = [
+    Transition(0, 3, -0.5, 1, False, False),
+    Transition(1, 3, 0.5, 2, True, False),
+    Transition(0, 1, -0.5, 0, False, True),
+]
+
+
+def test_a_trajectory_has_a_column_for_each_part_of_a_transition():
+    trajectory = Trajectory.from_transitions(TWO_EPISODES)
+    assert trajectory.state.tolist() == [0, 1, 0]
+    assert trajectory.action.tolist() == [3, 3, 1]
+    assert trajectory.reward.tolist() == [-0.5, 0.5, -0.5]
+    assert trajectory.next_state.tolist() == [1, 2, 0]
+    assert trajectory.terminated.tolist() == [False, True, False]
+    assert trajectory.truncated.tolist() == [False, False, True]
+    dtypes = [getattr(trajectory, name).dtype for name in COLUMNS]
+    assert dtypes == [np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_]
+
+
+def test_a_trajectory_counts_steps_episodes_and_successes():
+    trajectory = Trajectory.from_transitions(TWO_EPISODES)
+    assert (len(trajectory), trajectory.num_episodes, trajectory.num_successes) == (3, 2, 1)
+
+
+def test_a_row_comes_back_as_the_transition_it_was():
+    trajectory = Trajectory.from_transitions(TWO_EPISODES)
+    assert [trajectory[i] for i in range(3)] == TWO_EPISODES
+    assert list(trajectory) == TWO_EPISODES
+    assert [type(part) for part in trajectory[-1]] == [int, int, float, int, bool, bool]
+
+
+def test_a_trajectory_may_be_empty():
+    trajectory = Trajectory.from_transitions([])
+    assert (len(trajectory), trajectory.num_episodes, trajectory.num_successes) == (0, 0, 0)
+    assert trajectory.reward.dtype == np.float32
+
+
+def test_the_columns_for_kernels_cannot_be_written():
+    columns = Trajectory.from_transitions(TWO_EPISODES).columns
+    assert columns._fields == COLUMNS
+    assert not any(column.flags.writeable for column in columns)
+
+
+# One episode ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollout_by_hand():
+    env = Environment(Maze.open(1, 3), step_reward=-0.25)
+    trajectory = Simulation(env).rollout(going_right(env), explore=False)
+    assert list(trajectory) == [
+        Transition(0, RIGHT, -0.25, 1, False, False),
+        Transition(1, RIGHT, 0.75, 2, True, False),
+    ]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_a_rollout_ends_at_the_step_limit(limit):
+    env = Environment(Maze.open(1, 30), max_episode_steps=limit)
+    trajectory = Simulation(env).rollout(going_right(env), explore=False)
+    assert len(trajectory) == limit
+    assert trajectory.truncated.tolist() == [False] * (limit - 1) + [True]
+    assert not trajectory.terminated.any()
+
+
+@pytest.mark.parametrize("limits", [(2, 9), (9, 2), (2, 2)], ids=str)
+def test_reaching_the_goal_at_the_limit_is_an_end_and_not_a_cut(limits):
+    """Gymnasium's own wrapper says that both happened."""
+    env = TimeLimit(Environment(Maze.open(1, 3), max_episode_steps=limits[0]), limits[1])
+    last = Simulation(env).rollout(going_right(env), explore=False)[-1]
+    assert (last.terminated, last.truncated) == (True, False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_untrained_rollout_always_ends(seed):
+    env = Environment(Maze.open(6, 6))
+    trajectory = Simulation(env).rollout(Policy(env, seed=seed), explore=False)
+    assert len(trajectory) <= env.max_episode_steps
+    assert trajectory.num_episodes == 1
+    assert trajectory.terminated[-1] != trajectory.truncated[-1]
+    assert np.array_equal(trajectory.state[1:], trajectory.next_state[:-1])
+
+
+def test_an_environment_without_an_end_is_cut_off_after_100_steps_a_state():
+    trajectory = Simulation(Endless()).rollout(Policy(Endless()))
+    assert len(trajectory) == 200
+    assert trajectory.truncated.nonzero()[0].tolist() == [199]
+    assert not trajectory.terminated.any()
+
+
+def test_a_state_outside_the_space_is_refused():
+    with pytest.raises(SettingError, match="gave state 2, outside its space of 2"):
+        Simulation(Endless(leap=1)).rollout(Policy(Endless()))
+
+
+def test_an_environment_without_discrete_spaces_is_refused():
+    env = gymnasium.Env()
+    env.observation_space, env.action_space = Box(0, 1), Discrete(2)
+    with pytest.raises(SettingError, match="observation_space"):
+        Simulation(env)
+
+
+@pytest.mark.parametrize(("render", "frames"), [(True, 4), (False, 0)])
+def test_a_frame_is_drawn_at_the_start_and_after_every_step(render, frames):
+    env = Frames(Environment(Maze.open(1, 4)))
+    Simulation(env).rollout(going_right(env), explore=False, render=render)
+    assert env.count == frames
+
+
+# Many episodes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_rollouts_equal_rollout_after_rollout_with_the_same_stream(epsilon):
+    env = Environment(Maze.open(3, 4), step_reward=-0.1, max_episode_steps=40)
+    q = random_table(env)
+    policy = Policy(env, q=q)
+    policy.stream = new_stream(5, 1)
+    episodes = [Simulation(env).rollout(policy, epsilon=epsilon) for _ in range(20)]
+    rows = [transition for episode in episodes for transition in episode]
+    together = Simulation(env).rollouts(q, 20, epsilon=epsilon, stream=new_stream(5, 1))
+    assert same(together, Trajectory.from_transitions(rows))
+    assert together.num_episodes == 20
+
+
+def test_rollouts_step_by_step_and_compiled_are_the_same_but_for_one_draw():
+    """The stepwise form takes one draw for the environment's seed, which a fixed start doesn't need."""
+    env = Environment(Maze.open(3, 4), max_episode_steps=40)
+    streams = new_stream(5), new_stream(5)
+    streams[0][0] += streams[0][1]
+    compiled = Simulation(env).rollouts(random_table(env), 20, stream=streams[0])
+    stepwise = Simulation(TimeLimit(env, 10**9)).rollouts(random_table(env), 20, stream=streams[1])
+    assert same(compiled, stepwise)
+    assert streams[0].tolist() == streams[1].tolist()
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+def test_the_stream_decides_every_draw_of_rollouts(wrap):
+    def play(seed):
+        env = wrap(Environment(Maze.open(3, 4), random_start=True, slip=0.2))
+        return Simulation(env).rollouts(random_table(env), 10, stream=new_stream(seed))
+
+    assert same(play(1), play(1))
+    assert not same(play(1), play(2))
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+def test_rollouts_leave_the_values_as_they_are(wrap):
+    env = wrap(Environment(Maze.open(3, 4)))
+    q = random_table(env)
+    q.setflags(write=False)
+    trajectory = Simulation(env).rollouts(q, 3, stream=new_stream(0))
+    assert trajectory.num_episodes == 3
+    assert np.array_equal(q, random_table(env))
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+def test_starts_are_drawn_from_all_and_never_on_the_goal(wrap):
+    env = wrap(Environment(Maze.open(2, 2), random_start=True))
+    trajectory = Simulation(env).rollouts(np.zeros((4, 4), np.float32), 60, stream=new_stream(0))
+    begins = np.r_[True, (trajectory.terminated | trajectory.truncated)[:-1]]
+    assert set(trajectory.state[begins].tolist()) == {0, 1, 2}

@@ -1,0 +1,328 @@
+import json
+from dataclasses import fields
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from gymnasium.wrappers import TimeLimit
+
+from clew import (
+    Environment,
+    Maze,
+    Policy,
+    SettingError,
+    TrainingConfig,
+    Trajectory,
+    Transition,
+    evaluate_policy,
+    train_policy,
+    update_policy,
+)
+
+WALL_WITH_A_GAP = [(row, 5) for row in range(10) if row != 7]
+
+
+class Counted(gymnasium.Wrapper):
+    """Counts what is played; a wrapper that Clew doesn't know, so it is played step by step."""
+
+    steps = episodes = ends = 0
+
+    def reset(self, **settings):
+        self.episodes += 1
+        return super().reset(**settings)
+
+    def step(self, action):
+        self.steps += 1
+        result = super().step(action)
+        self.ends += result[2]
+        return result
+
+
+# What is learned ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("maze", "world", "learning"),
+    [
+        pytest.param(Maze.open(5, 5), {}, {}, id="the chapter's 5x5"),
+        pytest.param(Maze.open(5, 5, goal=(0, 4)), {}, {}, id="goal top right"),
+        pytest.param(Maze.open(10, 10, obstacles=WALL_WITH_A_GAP), {}, {"alpha": 0.5}, id="wall with a gap"),
+        pytest.param(Maze.open(7, 12), {"outer_wall_reward": -100.0}, {"alpha": 0.5}, id="hazardous outer walls"),
+        pytest.param(Maze.open(5, 5), {"random_start": True}, {"alpha": 0.5}, id="random start"),
+        pytest.param(
+            Maze.open(5, 5),
+            {"random_start": True, "random_goal": True},
+            {"alpha": 0.5, "epsilon": 0.3, "num_episodes": 100_000},
+            id="random start and goal",
+        ),
+    ],
+)
+def test_every_start_is_within_its_optimum(maze, world, learning, seed):
+    env = Environment(maze, **world)
+    policy = train_policy(env, **learning, seed=seed)
+    grade = evaluate_policy(env, policy, starts=env.mdp.starts, seed=seed)
+    assert (grade.gap, grade.success_rate) == (0.0, 1.0)
+    assert grade.value_gap == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_cliff_walking_which_has_no_step_limit_is_learned(seed):
+    env = gymnasium.make("CliffWalking-v1")
+    grade = evaluate_policy(env, train_policy(env, 500, alpha=0.5, seed=seed))
+    assert (grade.mean_steps, grade.mean_return, grade.success_rate) == (13.0, -13.0, 1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_frozen_lake_without_slip_is_learned(seed):
+    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    grade = evaluate_policy(env, train_policy(env, 2000, alpha=0.5, seed=seed))
+    assert (grade.mean_steps, grade.mean_return, grade.success_rate) == (6.0, 1.0, 1.0)
+
+
+def test_spaces_that_are_not_discrete_are_refused():
+    env = gymnasium.Env()
+    env.observation_space, env.action_space = Box(0, 1), Discrete(2)
+    with pytest.raises(SettingError, match="observation_space"):
+        train_policy(env, 1)
+
+
+# The same seed, the same bits -----------------------------------------------------------------------------------------
+
+WORLDS = {
+    "fixed start": {},
+    "random start and goal": {"random_start": True, "random_goal": True},
+    "slip": {"slip": 0.3},
+}
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_the_seed_decides_every_bit(world):
+    tables = [train_policy(Environment(Maze.open(3, 4), **world), 200, seed=seed).q for seed in (7, 7, 8)]
+    assert np.array_equal(tables[0], tables[1])
+    assert not np.array_equal(tables[0], tables[2])
+
+
+def test_a_stepwise_world_repeats_as_well():
+    """Slip and starts are drawn by the environment, whose seed comes from the trainer's."""
+
+    def learn(seed, seed_before):
+        env = TimeLimit(Environment(Maze.open(3, 4), random_start=True, slip=0.3), 1000)
+        env.reset(seed=seed_before)
+        return train_policy(env, 100, seed=seed).q
+
+    assert np.array_equal(learn(7, 1), learn(7, 2))
+    assert not np.array_equal(learn(7, 1), learn(8, 1))
+
+
+@pytest.mark.parametrize("max_episode_steps", [None, 5])
+def test_stepwise_and_compiled_learn_the_same_bits(max_episode_steps):
+    """A wrapper may change what a step does, so a wrapped environment is played step by step; 5 steps truncate."""
+    env = Environment(Maze.open(3, 4), outer_wall_reward=-0.3, max_episode_steps=max_episode_steps)
+    compiled = train_policy(env, 300, alpha=0.3, seed=5)
+    stepwise = train_policy(TimeLimit(env, 10**9), 300, alpha=0.3, seed=5)
+    assert np.array_equal(compiled.q, stepwise.q)
+    assert compiled.q.any()
+
+
+def test_episodes_of_one_step_teach_the_value_of_the_whole_way():
+    """Each is cut off, and bootstraps: the last step pays -1 + 1, the one before -1 + 0.9 * 0, the first -1 - 0.9."""
+    env = Environment(Maze.open(1, 4), step_reward=-1.0, random_start=True, max_episode_steps=1)
+    for world in (env, TimeLimit(env, 10)):
+        q = train_policy(world, 2000, alpha=0.5, epsilon=1.0).q
+        assert q.max(axis=1) == pytest.approx([-1.9, -1.0, 0.0, 0.0], abs=1e-3)
+
+
+# The callback ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("num_episodes", "num_rounds"), [(1, 1), (99, 99), (100, 100), (250, 84), (1000, 100)])
+def test_the_callbacks_rows_sum_to_the_totals(num_episodes, num_rounds):
+    env = Environment(Maze.open(3, 4), max_episode_steps=9)
+    rows, counted, counted_rows = [], Counted(env), []
+    train_policy(env, num_episodes, seed=3, callback=rows.append)
+    train_policy(counted, num_episodes, seed=3, callback=counted_rows.append)
+    assert [row.round for row in rows] == list(range(num_rounds))
+    assert {row.num_rounds for row in rows} == {num_rounds}
+    assert sum(row.num_episodes for row in rows) == num_episodes == counted.episodes
+    assert sum(row.num_steps for row in rows) == counted.steps
+    for row, other in zip(rows, counted_rows, strict=True):
+        assert row.num_steps == pytest.approx(row.mean_steps * row.num_episodes)
+        assert row.mean_return == row.success_rate  # the goal pays 1, and nothing else pays
+        assert row.seconds > 0.0
+        names = [name for name in vars(row) if name != "seconds"]
+        assert [getattr(row, name) for name in names] == [getattr(other, name) for name in names]
+    assert sum(row.success_rate * row.num_episodes for row in rows) == pytest.approx(counted.ends)
+
+
+def test_the_callback_never_changes_the_result():
+    env, rows = Environment(Maze.open(3, 4)), []
+    with_it, without = train_policy(env, 250, callback=rows.append), train_policy(env, 250)
+    assert np.array_equal(with_it.q, without.q)
+
+
+# update_policy --------------------------------------------------------------------------------------------------------
+
+
+def pair_policy():
+    """Two states: q[0] = [0, 0.5], q[1] = [2, -7]; the step that is learned is 0 -> 1 by action 1, which pays 1."""
+    env = gymnasium.Env()
+    env.observation_space, env.action_space = Discrete(2), Discrete(2)
+    return Policy(env, q=[[0.0, 0.5], [2.0, -7.0]])
+
+
+@pytest.mark.parametrize(("terminated", "value"), [(False, 0.875), (True, 0.625)])
+def test_update_policy_by_hand_masks_only_where_terminated(terminated, value):
+    policy = pair_policy()
+    step = Transition(0, 1, 1.0, 1, terminated, not terminated)
+    update_policy(policy, Trajectory.from_transitions([step]), alpha=0.25, gamma=0.5)
+    assert policy.q.tolist() == [[0.0, value], [2.0, -7.0]]
+
+
+def test_update_policy_goes_through_the_rows_in_order():
+    """The second row sees what the first one learned: 0.5 * (0 + 1 * 0.5) = 0.25."""
+    policy = pair_policy()
+    policy.q[:] = 0.0
+    rows = [Transition(1, 0, 1.0, 1, True, False), Transition(0, 0, 0.0, 1, False, True)]
+    update_policy(policy, Trajectory.from_transitions(rows), alpha=0.5, gamma=1.0)
+    assert policy.q.tolist() == [[0.25, 0.0], [0.5, 0.0]]
+
+
+def test_an_empty_trajectory_teaches_nothing():
+    policy = pair_policy()
+    update_policy(policy, Trajectory.from_transitions([]))
+    assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
+
+
+@pytest.mark.parametrize(
+    ("column", "step"),
+    [
+        ("state", Transition(2, 0, 0.0, 0, False, False)),
+        ("state", Transition(-1, 0, 0.0, 0, False, False)),
+        ("action", Transition(0, 2, 0.0, 0, False, False)),
+        ("action", Transition(0, -1, 0.0, 0, False, False)),
+        ("next_state", Transition(0, 0, 0.0, 2, False, False)),
+        ("next_state", Transition(0, 0, 0.0, -1, False, False)),
+    ],
+)
+def test_a_trajectory_that_does_not_fit_the_policy_is_refused(column, step):
+    policy = pair_policy()
+    good = Transition(0, 0, 9.0, 0, False, False)
+    with pytest.raises(SettingError, match=rf"{column} column must be in 0\.\.1"):
+        update_policy(policy, Trajectory.from_transitions([good, step]))
+    assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+OUT_OF_RANGE = [
+    ("num_episodes", 0),
+    ("num_episodes", -1),
+    ("alpha", 0.0),
+    ("alpha", 1.1),
+    ("alpha", float("nan")),
+    ("gamma", -0.1),
+    ("gamma", 1.1),
+    ("epsilon", -0.1),
+    ("epsilon", 1.1),
+    ("seed", -1),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE)
+def test_train_policy_names_the_setting_that_is_out_of_range(name, value):
+    with pytest.raises(SettingError, match=name):
+        train_policy(Environment(), **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [case for case in OUT_OF_RANGE if case[0] in ("alpha", "gamma")])
+def test_update_policy_names_the_setting_that_is_out_of_range(name, value):
+    with pytest.raises(SettingError, match=name):
+        update_policy(pair_policy(), Trajectory.from_transitions([]), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *OUT_OF_RANGE,
+        ("num_simulations", 0),
+        ("num_actors", -1),
+        ("sync_every", 0),
+        ("slip", 1.5),
+        ("slip", -0.1),
+        ("max_episode_steps", 0),
+        ("goal_reward", float("inf")),
+        ("step_reward", float("nan")),
+    ],
+)
+def test_a_config_names_the_setting_that_is_out_of_range(name, value):
+    with pytest.raises(SettingError, match=name):
+        TrainingConfig(**{name: value})
+
+
+def other_values():
+    """A value other than the default for every setting."""
+    others = {"maze": "3x4", "start": (0, 1), "goal": (2, 2), "scenario": "a.scen:3", "max_episode_steps": 50}
+    others |= {"random_start": True, "random_goal": True, "sync_every": 7}
+    others |= {"goal_reward": 2.0, "step_reward": -0.1, "outer_wall_reward": -1.0, "hazard_reward": -5.0, "slip": 0.2}
+    others |= {"num_episodes": 12, "num_simulations": 3, "num_actors": 2, "seed": 9}
+    return others | {"alpha": 0.2, "gamma": 0.8, "epsilon": 0.3}
+
+
+def test_a_config_survives_json():
+    for config in (TrainingConfig(), TrainingConfig(**other_values())):
+        assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert other_values().keys() == {setting.name for setting in fields(TrainingConfig)}
+
+
+@pytest.mark.parametrize("name", other_values())
+def test_every_setting_counts_when_configs_are_compared(name):
+    assert TrainingConfig.from_dict({name: other_values()[name]}) != TrainingConfig()
+
+
+def test_a_whole_number_will_do_where_a_float_is_wanted():
+    assert TrainingConfig.from_dict({"alpha": 1, "goal_reward": 5}) == TrainingConfig(alpha=1.0, goal_reward=5.0)
+
+
+def test_a_config_refuses_a_name_it_does_not_know():
+    with pytest.raises(SettingError, match="there is no setting 'lr'"):
+        TrainingConfig.from_dict({"alpha": 0.1, "lr": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("maze", 5),
+        ("random_start", 1),
+        ("random_goal", "yes"),
+        ("goal_reward", "1"),
+        ("slip", None),
+        ("num_episodes", 10.5),
+        ("num_episodes", True),
+        ("num_actors", None),
+        ("alpha", "0.1"),
+        ("gamma", True),
+        ("seed", "0"),
+        ("start", 3),
+        ("start", [1]),
+        ("start", "1,2"),
+        ("start", ["a", "b"]),
+        ("goal", [1, 2, 3]),
+        ("goal", [1.5, 2]),
+        ("scenario", 5),
+        ("max_episode_steps", "ten"),
+        ("max_episode_steps", 10.5),
+        ("sync_every", "ten"),
+    ],
+)
+def test_a_config_names_the_setting_of_the_wrong_type(name, value):
+    with pytest.raises(SettingError, match=name):
+        TrainingConfig.from_dict({name: value})
+
+
+def test_a_config_makes_the_world_it_describes():
+    config = TrainingConfig(maze="3x4", goal=(1, 1), step_reward=-1.0, slip=0.25, max_episode_steps=77)
+    env = config.make_environment()
+    assert (env.maze, env.max_episode_steps) == (Maze.open(3, 4, goal=(1, 1)), 77)
+    assert (env.mdp.model.step_reward, env.mdp.model.slip) == (-1.0, 0.25)
