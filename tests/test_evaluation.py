@@ -191,3 +191,9 @@ def test_starts_cannot_be_chosen_in_an_environment_that_draws_its_own():
     env = gymnasium.make("FrozenLake-v1")
     with pytest.raises(SettingError, match=r"starts can be chosen in a clew\.Environment only"):
         evaluate_policy(env, Policy(env), starts=[0])
+
+
+def test_an_optimum_for_another_discount_is_refused():
+    env = corridor()
+    with pytest.raises(SettingError, match=r"the optimum is for gamma 0.5, not 0.9"):
+        evaluate_policy(env, Policy(env), optimum=solve(env, gamma=0.5))

@@ -160,3 +160,8 @@ def test_a_policy_that_comes_with_read_only_arrays_can_be_written():
     copy.q[0, 2] = 1.0
     assert copy.get_action(0, explore=False) == 2
     assert not policy.q.any()
+
+
+def test_values_too_large_for_float32_are_refused():
+    with pytest.raises(SettingError, match="too large for float32"):
+        Policy(PAIR, q=[[1e300, 0.0, 0.0], [0.0, 0.0, 0.0]])

@@ -16,7 +16,7 @@ from clew.kernels.backups import (
     steps_sweep,
     sweep,
 )
-from clew.kernels.dynamics import BLOCKED, HAZARD, Grid
+from clew.kernels.dynamics import BLOCKED, HAZARD, Grid, Sparse
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 
@@ -33,7 +33,8 @@ class Solution:
         v: (num_states,) float64, optimal state values; 0 where nothing can happen any more.
         q: (num_states, num_actions) float64, optimal action values.
         policy: (num_states,) int32, an optimal action; 0 where it doesn't matter.
-        steps_from: (num_states,) float64, expected steps of that policy from each state.
+        steps_from: (num_states,) float64, expected steps of that policy from each state; infinite where it may fail
+            to end, 0 where nothing can happen any more.
         method: "breadth-first search" or "value iteration".
         bound: v is within this of the optimum, everywhere; proved, see `solve`. Rounding counts.
         gamma: discount that all this is for.
@@ -125,6 +126,7 @@ def _search(mdp: FiniteMDP, grid: Grid, gamma: float) -> Solution:
     blocked = np.tile((grid.cells & BLOCKED) > 0, len(goals))  # nothing happens there
     v[blocked] = 0.0
     steps_from = np.where(distances < 0, np.inf, distances)
+    steps_from[blocked] = 0.0
     q = np.empty((mdp.num_states, mdp.num_actions))
     backup_all(mdp.model, v, gamma, q)
     return _solution(mdp, v, q, policy.reshape(-1), steps_from, "breadth-first search", 0.0, gamma)
@@ -182,14 +184,31 @@ def _reward_range(mdp: FiniteMDP) -> tuple[float, float]:
 def _expected_steps(mdp: FiniteMDP, policy: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """Expected steps of a policy to the end; infinite where it may fail to end.
 
-    Swept until none changes by more than a relative 1e-12, so about 1e-12 * steps is what they may be off.
+    Swept until none changes by more than a relative 1e-12. Where that takes too long, because an episode does, the
+    linear equations of a small world are solved instead; in a large one the steps are not known, and NaN.
     """
     endless = np.empty(mdp.num_states, np.bool_)
     mark_endless(mdp.model, policy, endless)
     steps = np.where(endless, np.inf, 0.0)
-    for i in range(1_000_000):
+    for i in range(20_000):
         if steps_sweep(mdp.model, policy, steps, i % 2 == 1) < 1e-12:
-            break
+            return steps
+    if np.count_nonzero(~endless) > 2000:
+        return np.where(endless, np.inf, np.nan)
+    model = mdp.to_sparse().model
+    assert isinstance(model, Sparse)
+    finite = np.flatnonzero(~endless)
+    place = np.zeros(mdp.num_states, np.int64)
+    place[finite] = np.arange(finite.size)
+    equations, ones = np.eye(finite.size), np.zeros(finite.size)
+    for row, s in enumerate(finite):
+        first, last = model.offsets[s * mdp.num_actions + policy[s] :][:2]
+        goes_on = ~model.terminated[first:last]
+        np.subtract.at(
+            equations[row], place[model.next_states[first:last][goes_on]], model.probabilities[first:last][goes_on]
+        )
+        ones[row] = last > first
+    steps[finite] = np.linalg.solve(equations, ones)
     return steps
 
 

@@ -71,6 +71,8 @@ def evaluate_policy(
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
     if not 0.0 <= gamma <= 1.0:
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
+    if optimum is not None and optimum.gamma != gamma:
+        raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
     if seed < 0:
         raise SettingError(f"seed must not be negative: {seed}")
     if policy.q.shape != table_shape(env):

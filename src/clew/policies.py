@@ -1,5 +1,6 @@
 """A policy: action values, and the behaviour that turns them into actions."""
 
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,9 +66,12 @@ class Policy:
             values = np.asarray(q)
             if values.shape != shape:
                 raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
-            if np.isnan(values).any():
+            with np.errstate(over="ignore"):
+                self.q[:] = values
+            if np.isnan(self.q).any():
                 raise SettingError("q holds values that are not numbers (NaN)")
-            self.q[:] = values
+            if (np.isinf(self.q) & np.isfinite(values)).any():
+                raise SettingError("q holds values that are too large for float32")
         self.stream = new_stream(seed)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
@@ -81,7 +85,7 @@ class Policy:
         Raises:
             SettingError: if the state or epsilon is out of range.
         """
-        if not 0 <= state < self.q.shape[0]:
+        if not isinstance(state, Integral) or not 0 <= state < self.q.shape[0]:
             raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {state}")
         if not 0.0 <= epsilon <= 1.0:
             raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")

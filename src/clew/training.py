@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,7 @@ def check_settings(num_episodes: int, alpha: float, gamma: float, epsilon: float
     Raises:
         SettingError: names the one that is out of range.
     """
-    if num_episodes < 1:
+    if not isinstance(num_episodes, Integral) or num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
     if not 0.0 < alpha <= 1.0:
         raise SettingError(f"alpha must be in (0, 1], not {alpha}")
@@ -238,7 +239,7 @@ def train_policy(
         gamma: discount a step, in [0, 1].
         epsilon: probability of exploring, in [0, 1].
         seed: decides every draw, and so every bit of the result.
-        callback: is called a hundred times, with what the last hundredth of the episodes came to.
+        callback: is called after each of a hundred rounds at most, with what the episodes since came to.
 
     Returns:
         Policy with what was learned.

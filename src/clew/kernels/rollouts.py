@@ -72,7 +72,7 @@ def q_learning_episodes(
             q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
             s = s_next
             steps += 1
-            episode_return += reward
+            episode_return += np.float64(reward)
         totals.steps[episode] = steps
         totals.episode_return[episode] = episode_return
         totals.terminated[episode] = terminated
@@ -111,8 +111,8 @@ def play_episodes(
         while not terminated and steps < max_steps:
             s, reward, terminated = sample(model, s, epsilon_greedy(q, s, epsilon, stream), stream)
             steps += 1
-            episode_return += reward
-            discounted_return += weight * reward
+            episode_return += np.float64(reward)
+            discounted_return += weight * np.float64(reward)
             weight *= gamma
         totals.steps[episode] = steps
         totals.episode_return[episode] = episode_return
