@@ -1,7 +1,10 @@
 """Real maps with known answers, if they are at hand: shared/data beside the repository."""
 
 import csv
+import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,12 @@ def test_learning_finds_a_shortest_way(name: str, row: int) -> None:
     evaluation = clew.evaluate_policy(env, policy)
     assert evaluation.success_rate == 1.0
     assert evaluation.gap == 0.0
+
+
+@pytest.mark.parametrize("name", ["empty-8-8", "maze-32-32-4", "room-32-32-4", "random-32-32-10"])
+def test_the_command_line_learns_a_real_map_to_the_optimum_with_its_defaults(name):
+    maps = DATA / "maps"
+    command = [sys.executable, "-m", "clew.cli", "train", f"{maps / name}.map", "--json"]
+    command += ["--scenario", f"{maps / name}-random-1.scen:20"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["gap"] == 0

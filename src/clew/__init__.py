@@ -18,7 +18,7 @@ from clew.registration import register_with_gymnasium
 if TYPE_CHECKING:
     from clew.distributed import SimulationActor, train_policy_parallel
     from clew.dynamic_programming import Solution, solve
-    from clew.environments import Environment
+    from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, evaluate_policy
     from clew.mazes import Maze
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Action",
     "ClewError",
     "ClusterError",
     "Environment",
@@ -58,7 +59,7 @@ __all__ = [
 _HOMES = {
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
     "clew.dynamic_programming": ("Solution", "solve"),
-    "clew.environments": ("Environment",),
+    "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "evaluate_policy"),
     "clew.mazes": ("Maze",),

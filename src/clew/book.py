@@ -55,6 +55,7 @@ class Environment:
         self.world = environments.Environment(*args, **kwargs)
         self.action_space = Discrete(self.world.mdp.num_actions)
         self.observation_space = Discrete(self.world.mdp.num_states)
+        self.world.reset(seed=0)
         self.reset()
 
     @property
@@ -75,11 +76,7 @@ class Environment:
 
     def get_observation(self) -> int:
         """The state: 5 * row + column in the chapter's maze."""
-        maze = self.world.maze
-        cell = maze.columns * self.seeker[0] + self.seeker[1]
-        if self.world.mdp.num_states == maze.cells.size:
-            return int(cell)
-        return int(maze.cells.size * (maze.columns * self.goal[0] + self.goal[1]) + cell)
+        return self.world.encode(self.seeker, self.goal)
 
     def get_reward(self) -> float:
         """1 on the goal, else 0."""
@@ -87,7 +84,7 @@ class Environment:
 
     def is_done(self) -> bool:
         """Tell if the seeker is on a goal."""
-        return self.seeker == self.goal or (self.goal in self.world.maze.goals and self.seeker in self.world.maze.goals)
+        return bool(self.world.is_over(np.array([self.get_observation()]))[0])
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
         """Move; returns (observation, reward, done, info).
@@ -96,7 +93,7 @@ class Environment:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
         """
         if action not in (0, 1, 2, 3):
-            raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
+            raise SettingError(f"{environments.BAD_ACTION}, not {action!r}")
         if self.is_done():
             return self.get_observation(), self.get_reward(), True, self.info
         s_next, reward, done = sample(self.world.mdp.model, self.get_observation(), int(action), self.world.stream)
@@ -142,7 +139,8 @@ class Policy:
     def __init__(self, env: Environment) -> None:
         self.action_space = env.action_space
         self._policy = policies.Policy(env)
-        self._is_goal = _goal_test(env)
+        # Where an episode ends, which the chapter's experiences don't say.
+        self._is_over = env.world.is_over(np.arange(env.world.mdp.num_states))
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:
@@ -152,18 +150,6 @@ class Policy:
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """A random action with probability epsilon when exploring, else a best one; ties at random."""
         return self._policy.get_action(state, explore, epsilon)
-
-
-def _goal_test(env: Environment) -> npt.NDArray[np.bool_]:
-    """(num_states,) bool: where an episode ends, which the chapter's experiences don't say."""
-    maze, num_states = env.world.maze, env.world.mdp.num_states
-    cells = np.arange(num_states) % maze.cells.size
-    if num_states == maze.cells.size:
-        goals = [row * maze.columns + column for row, column in maze.goals]
-        ends: npt.NDArray[np.bool_] = np.isin(cells, goals)
-    else:
-        ends = cells == np.arange(num_states) // maze.cells.size
-    return ends
 
 
 class Simulation:
@@ -198,7 +184,7 @@ def update_policy(
 ) -> None:
     """Learn from [state, action, reward, next_state] rows, in order; what follows a goal counts 0."""
     steps = [
-        simulation.Transition(s, a, reward, s_next, bool(policy._is_goal[s_next]), False)
+        simulation.Transition(s, a, reward, s_next, bool(policy._is_over[s_next]), False)
         for s, a, reward, s_next in experiences
     ]
     trajectory = simulation.Trajectory.from_transitions(steps)

@@ -24,9 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
 from clew.runs import Run, grade, open_run, train_run
-from clew.storage import check_new_folder, table_sha256
+from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics, TrainingConfig
 
 __all__ = ["main"]
@@ -45,7 +46,18 @@ SHORT = {
     "num_actors": "actors",
     "max_episode_steps": "max-steps",
 }
-WORLD = tuple(field.name for field in fields(TrainingConfig) if field.name not in SHORT)[1:11]
+WORLD = (
+    "start",
+    "goal",
+    "scenario",
+    "random_start",
+    "random_goal",
+    "goal_reward",
+    "step_reward",
+    "outer_wall_reward",
+    "hazard_reward",
+    "slip",
+)
 
 
 # Options --------------------------------------------------------------------------------------------------------------
@@ -89,8 +101,6 @@ def _parameter(setting: Any) -> inspect.Parameter:
         if setting.name in ("start", "goal"):
             option = typer.Option(flag, help=meaning, parser=parse_place, metavar="ROW,COLUMN")
             annotation = Annotated[Any, option]
-        elif setting.type is bool or setting.type == "bool":
-            annotation = Annotated[bool, typer.Option(flag, help=meaning)]
         else:
             annotation = Annotated[setting.type, typer.Option(flag, help=meaning)]
     return inspect.Parameter(
@@ -138,7 +148,7 @@ def train(
         print(json.dumps(run.summary))
         return
     print_run(run)
-    print(f"Kept in {out}; see it walk with: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
+    print(f"Kept in {out}. Watch it: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
 
 
 @app.command()
@@ -149,16 +159,19 @@ def evaluate(
 ) -> None:
     """Grade a run again, by greedy episodes against the exact optimum."""
     config, env, policy = open_run(run)
+    optimum = solve_world(env, gamma=config.gamma)
     begun = time.perf_counter()
-    evaluation = grade(config, env, policy, episodes)
+    evaluation = grade(config, env, policy, episodes, optimum)
     seconds = time.perf_counter() - begun
-    figures = {
-        **vars(evaluation),
-        "num_states": env.mdp.num_states,
-        "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
-        "seconds": seconds,
-        "table_sha256": table_sha256(policy.q),
-    }
+    figures = for_json(
+        {
+            **vars(evaluation),
+            "num_states": env.mdp.num_states,
+            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
+            "seconds": seconds,
+            "table_sha256": table_sha256(policy.q),
+        }
+    )
     if as_json:
         print(json.dumps(figures))
     else:
@@ -174,11 +187,12 @@ def play(
     from clew.rendering.text import draw_scene, show
     from clew.simulation import Transition, step_through
 
-    _, env, policy = open_run(run)
+    config, env, policy = open_run(run)
+    env.reset(seed=config.seed)
     steps: list[Transition] = []
 
     def draw() -> None:
-        goal = env.goal if env.mdp.num_states > env.maze.cells.size else None
+        goal = env.goal if env.random_goal else None
         show(draw_scene(env.maze, env.position, goal) + f"step {len(steps)}\n")
         if sys.stdout.isatty():
             time.sleep(delay)
@@ -200,20 +214,20 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a maze, without learning."""
-    from clew.dynamic_programming import solve as solve_world
-
     config = TrainingConfig(**settings)
     env = config.make_environment()
     begun = time.perf_counter()
     solution = solve_world(env, gamma=config.gamma, tolerance=tolerance)
-    figures = {
-        "steps": solution.steps if solution.steps != float("inf") else None,
-        "value": solution.value,
-        "num_states": env.mdp.num_states,
-        "method": solution.method,
-        "bound": solution.bound,
-        "seconds": time.perf_counter() - begun,
-    }
+    figures = for_json(
+        {
+            "steps": solution.steps,
+            "value": solution.value,
+            "num_states": env.mdp.num_states,
+            "method": solution.method,
+            "bound": solution.bound,
+            "seconds": time.perf_counter() - begun,
+        }
+    )
     if as_json:
         print(json.dumps(figures))
         return
@@ -253,7 +267,7 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
 
 
 def fits(drawing: str) -> bool:
-    """Tell if a drawing fits on the terminal, in width at least."""
+    """Tell if a drawing is worth showing: not wider than the terminal, nor longer than a page."""
     lines = drawing.splitlines()
     return len(lines) <= 66 and max(map(len, lines)) <= Console().width
 
@@ -283,9 +297,11 @@ def spell(figure: Any) -> str:
 def print_run(run: Run) -> None:
     """Print the final table of a training run, and the policy as arrows if it fits."""
     summary, config = run.summary, run.config
-    where = f"{config.num_actors} Ray actors" if config.num_actors else "one process"
+    # One simulation is learned in this process, and more actors than simulations are not started.
+    num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
+    where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
     print_figures(
-        f"{config.maze}: {config.num_episodes:,} episodes in {config.num_simulations} simulations on {where}",
+        f"{config.maze}: {config.num_episodes:,} episodes in {config.num_simulations} simulations, {where}",
         {
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
@@ -298,12 +314,11 @@ def print_run(run: Run) -> None:
             "table SHA-256": summary["table_sha256"],
         },
     )
-    if run.env.mdp.num_states == run.env.maze.cells.size:
-        print_policy(run.env.maze, run.policy.greedy_actions())
+    print_policy(run.env.maze, run.policy.greedy_actions())
 
 
 def print_policy(maze: Any, greedy: Any) -> None:
-    """Print the policy as arrows, if it fits on the terminal."""
+    """Print the policy as arrows, if it has one for each cell and they fit on the terminal."""
     from clew.rendering.text import draw_policy
 
     if greedy.shape[0] == maze.cells.size and fits(drawing := draw_policy(maze, greedy)):

@@ -83,7 +83,7 @@ def solve(world: Environment | FiniteMDP | Maze, *, gamma: float = 0.9, toleranc
         return _search(mdp, mdp.model, gamma)
     if gamma == 1.0:
         raise SettingError(
-            "gamma must be below 1 here: with slip, hazards or such rewards, values need a discount to stay finite"
+            "gamma must be below 1 here: with slip, hazards or these rewards, values need a discount to stay finite"
         )
     return _iterate_values(mdp, gamma, tolerance)
 

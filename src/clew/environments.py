@@ -1,6 +1,6 @@
-"""The maze as a Gymnasium environment. This is the only module that knows Gymnasium."""
+"""The maze as a Gymnasium environment. Only this module, and `registration`, know Gymnasium."""
 
-import math
+from enum import IntEnum
 from operator import index
 from typing import Any, cast
 
@@ -21,9 +21,21 @@ from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 
-__all__ = ["Environment", "as_compiled", "check_world"]
+__all__ = ["BAD_ACTION", "Action", "Environment", "as_compiled", "check_world"]
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
+
+
+class Action(IntEnum):
+    """What the seeker can do, in the chapter's order."""
+
+    DOWN = 0
+    LEFT = 1
+    UP = 2
+    RIGHT = 3
+
+
+BAD_ACTION = "action must be 0 (down), 1 (left), 2 (up) or 3 (right)"
 
 
 class Environment(gymnasium.Env[Any, Any]):
@@ -49,6 +61,7 @@ class Environment(gymnasium.Env[Any, Any]):
     Attributes:
         maze: the layout.
         mdp: the same world as arrays, for learners and planners.
+        random_goal: True if the state names the goal.
         max_episode_steps: step limit.
         stream: (2,) uint64, the draws of the world; `reset` keys it by Gymnasium's `np_random`.
 
@@ -89,7 +102,7 @@ class Environment(gymnasium.Env[Any, Any]):
         )
         self.maze = maze
         self.render_mode = render_mode
-        self._random_goal = random_goal
+        self.random_goal = random_goal
         self.max_episode_steps = max_episode_steps or 100 * int((~maze.blocked).sum())
         self.mdp = FiniteMDP.grid(
             maze.cells,
@@ -145,8 +158,8 @@ class Environment(gymnasium.Env[Any, Any]):
         if self._state is None:
             raise SettingError("call reset() before step()")
         a = _whole(action)
-        if a not in (0, 1, 2, 3):
-            raise SettingError(f"action must be 0 (down), 1 (left), 2 (up) or 3 (right), not {action!r}")
+        if not 0 <= a <= 3:
+            raise SettingError(f"{BAD_ACTION}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state = int(s_next)
         self._steps += 1
@@ -165,7 +178,7 @@ class Environment(gymnasium.Env[Any, Any]):
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
         seeker = None if self._state is None else self.position
-        goal = self.goal if self._random_goal and self._state is not None else None
+        goal = self.goal if self.random_goal and self._state is not None else None
         if self.render_mode == "rgb_array":
             return paint_scene(self.maze, seeker, goal)
         frame = draw_scene(self.maze, seeker, goal)
@@ -184,18 +197,25 @@ class Environment(gymnasium.Env[Any, Any]):
     @property
     def goal(self) -> Place:
         """Where the goal of this episode is, (row, column); the first one if the maze has several."""
-        if not self._random_goal:
+        if not self.random_goal:
             return self.maze.goals[0]
         if self._state is None:
             raise SettingError("a random goal is drawn by reset()")
         return divmod(self._state // self.maze.cells.size, self.maze.columns)
+
+    def encode(self, position: Place, goal: Place) -> int:
+        """The state in which the seeker stands at a position; the goal counts only if it is a random one."""
+        cell = position[0] * self.maze.columns + position[1]
+        if not self.random_goal:
+            return cell
+        return (goal[0] * self.maze.columns + goal[1]) * self.maze.cells.size + cell
 
     def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Tell of each state if nothing can happen in it any more: the seeker is on the goal, or in a wall."""
         goals, cells = np.divmod(states, self.maze.cells.size)
         bits = self.maze.cells.reshape(-1)[cells]
         over: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
-        return over | (cells == goals if self._random_goal else (bits & GOAL) > 0)
+        return over | (cells == goals if self.random_goal else (bits & GOAL) > 0)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the draws of a world that goes on are.
@@ -216,8 +236,8 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
     if max_episode_steps is not None and _whole(max_episode_steps) < 1:
         raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
     for name, reward in rewards.items():
-        if not math.isfinite(reward):
-            raise SettingError(f"{name} must be a finite number, not {reward}")
+        if not abs(reward) <= np.finfo(np.float32).max:
+            raise SettingError(f"{name} must be a finite number that float32 can hold, not {reward}")
 
 
 def _whole(number: Any) -> int:

@@ -1,6 +1,7 @@
 """Grading a policy: how it does, and how far that is from the exact optimum."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -67,14 +68,14 @@ def evaluate_policy(
     Raises:
         SettingError: if a setting is out of range, or the policy doesn't fit the environment.
     """
-    if num_episodes < 1:
+    if not isinstance(num_episodes, Integral) or num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
     if not 0.0 <= gamma <= 1.0:
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
     if optimum is not None and optimum.gamma != gamma:
         raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
-    if seed < 0:
-        raise SettingError(f"seed must not be negative: {seed}")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
     if policy.q.shape != table_shape(env):
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
     compiled = as_compiled(env)

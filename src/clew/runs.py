@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clew.distributed import train_policy_parallel
+from clew.dynamic_programming import Solution
 from clew.environments import Environment
 from clew.errors import RunError, SettingError
 from clew.evaluation import Evaluation, evaluate_policy
 from clew.policies import Policy
-from clew.storage import SavedRun, load_run, save_run, table_sha256
+from clew.storage import SavedRun, for_json, load_run, save_run, table_sha256
 from clew.training import RoundMetrics, TrainingConfig
 
 __all__ = ["Run", "grade", "open_run", "train_run"]
@@ -43,7 +46,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """The figures of the run, as JSON says them."""
         num_steps = sum(row.num_steps for row in self.metrics)
-        return {
+        figures = {
             **asdict(self.evaluation),
             "num_states": self.env.mdp.num_states,
             "num_actions": self.env.mdp.num_actions,
@@ -53,6 +56,7 @@ class Run:
             "startup_seconds": self.startup_seconds,
             "table_sha256": table_sha256(self.policy.q),
         }
+        return for_json(figures)
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder, whole or not at all.
@@ -96,11 +100,19 @@ def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] |
         callback=note,
     )
     wall = time.perf_counter() - begun
+    if not np.isfinite(policy.q).all():
+        raise SettingError("the values grew beyond what float32 holds; take smaller rewards, or a smaller gamma")
     seconds = sum(row.seconds for row in metrics)
     return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds)
 
 
-def grade(config: TrainingConfig, env: Environment, policy: Policy, num_episodes: int | None = None) -> Evaluation:
+def grade(
+    config: TrainingConfig,
+    env: Environment,
+    policy: Policy,
+    num_episodes: int | None = None,
+    optimum: Solution | None = None,
+) -> Evaluation:
     """Grade a policy by greedy episodes.
 
     Args:
@@ -109,13 +121,14 @@ def grade(config: TrainingConfig, env: Environment, policy: Policy, num_episodes
         policy: what to grade.
         num_episodes: how many episodes, from starts that are drawn. None tries every start once if there are 2 to 1,000
             of them; draws 1,000 if there are more or moves are uncertain; and else plays 10 from the only one.
+        optimum: what to grade against, if it has been computed before.
     """
     starts = env.mdp.starts
     if num_episodes is None and 1 < starts.size <= 1000 and config.slip == 0.0:
-        return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts)
+        return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts, optimum=optimum)
     if num_episodes is None:
         num_episodes = 1000 if starts.size > 1 or config.slip > 0.0 else 10
-    return evaluate_policy(env, policy, num_episodes, gamma=config.gamma, seed=config.seed)
+    return evaluate_policy(env, policy, num_episodes, gamma=config.gamma, seed=config.seed, optimum=optimum)
 
 
 def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
@@ -127,7 +140,10 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
     saved = load_run(folder)
     try:
         config = TrainingConfig.from_dict(saved.config)
+    except SettingError as error:
+        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+    try:
         env = config.make_environment(saved.maze)
         return config, env, Policy(env, seed=config.seed, q=saved.q)
     except SettingError as error:
-        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+        raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None

@@ -173,6 +173,8 @@ class Simulation:
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
         for _ in range(num_episodes):
-            step_through(self.env, lambda s: int(epsilon_greedy(q, s, epsilon, stream)), transitions.append, seed=seed)
+            step_through(
+                self.env, lambda s: int(epsilon_greedy(read_only(q), s, epsilon, stream)), transitions.append, seed=seed
+            )
             seed = None
         return Trajectory.from_transitions(transitions)

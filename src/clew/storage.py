@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from clew.errors import ClewError, RunError
 from clew.files import write_file
 from clew.mazes import Maze
 
-__all__ = ["SavedRun", "check_new_folder", "load_run", "save_run", "table_sha256"]
+__all__ = ["SavedRun", "check_new_folder", "for_json", "load_run", "save_run", "table_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,14 @@ class SavedRun:
 def table_sha256(q: npt.NDArray[np.float32]) -> str:
     """SHA-256 of the table's bytes, float32, little-endian, in C order."""
     return hashlib.sha256(np.ascontiguousarray(q, dtype="<f4").tobytes()).hexdigest()
+
+
+def for_json(figures: dict[str, Any]) -> dict[str, Any]:
+    """The same figures with None for those that are infinite or unknown, which JSON can't say."""
+    return {
+        name: None if isinstance(figure, float) and not math.isfinite(figure) else figure
+        for name, figure in figures.items()
+    }
 
 
 def check_new_folder(folder: str | Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from clew.environments import Environment, as_compiled, check_world
 from clew.errors import SettingError
+from clew.kernels import read_only
 from clew.kernels.rollouts import Totals, q_learning_episodes, q_learning_replay
 from clew.kernels.sampling import epsilon_greedy, new_stream, next_bits
 from clew.kernels.updates import q_learning_update
@@ -48,6 +49,23 @@ class RoundMetrics:
     mean_return: float
     seconds: float
 
+    @classmethod
+    def of_totals(
+        cls, round: tuple[int, int], num_episodes: int, totals: Iterable[float], begun: float
+    ) -> "RoundMetrics":
+        """The metrics of a round (number, of how many) from its total steps, successes and rewards."""
+        steps, successes, rewards = (float(total) for total in totals)
+        return cls(
+            round=round[0],
+            num_rounds=round[1],
+            num_episodes=num_episodes,
+            num_steps=int(steps),
+            mean_steps=steps / num_episodes,
+            success_rate=successes / num_episodes,
+            mean_return=rewards / num_episodes,
+            seconds=time.perf_counter() - begun,
+        )
+
 
 Callback = Callable[[RoundMetrics], None]
 
@@ -71,7 +89,7 @@ class TrainingConfig:
     maze: str = _setting("book", "'book' (the chapter's 5x5), a size such as 10x12, or a .txt or .map file")
     start: Place | None = _setting(None, "where episodes begin, as row,column")
     goal: Place | None = _setting(None, "the goal, as row,column")
-    scenario: str | None = _setting(None, "start and goal from a problem of MovingAI's: FILE.scen:ROW, from 0")
+    scenario: str | None = _setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")
     random_start: bool = _setting(False, "begin anywhere")
     random_goal: bool = _setting(False, "draw a goal for each episode; the state then names it")
     goal_reward: float = _setting(1.0, "added when a move reaches the goal")
@@ -170,8 +188,8 @@ def check_settings(num_episodes: int, alpha: float, gamma: float, epsilon: float
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
     if not 0.0 <= epsilon <= 1.0:
         raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")
-    if seed < 0:
-        raise SettingError(f"seed must not be negative: {seed}")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
 
 
 def check_streams(num_simulations: int, num_actors: int | None, sync_every: int | None) -> None:
@@ -180,11 +198,11 @@ def check_streams(num_simulations: int, num_actors: int | None, sync_every: int 
     Raises:
         SettingError: names the one that is out of range.
     """
-    if num_simulations < 1:
+    if not isinstance(num_simulations, Integral) or num_simulations < 1:
         raise SettingError(f"num_simulations must be at least 1, not {num_simulations}")
-    if num_actors is not None and num_actors < 0:
+    if num_actors is not None and (not isinstance(num_actors, Integral) or num_actors < 0):
         raise SettingError(f"num_actors must not be negative: {num_actors}; 0 runs in this process")
-    if sync_every is not None and sync_every < 1:
+    if sync_every is not None and (not isinstance(sync_every, Integral) or sync_every < 1):
         raise SettingError(f"sync_every must be at least 1 episode, not {sync_every}")
 
 
@@ -260,18 +278,8 @@ def train_policy(
         begun = time.perf_counter()
         totals = learn_episodes(size)
         if callback is not None:
-            callback(
-                RoundMetrics(
-                    round=number,
-                    num_rounds=len(sizes),
-                    num_episodes=size,
-                    num_steps=int(totals.steps.sum()),
-                    mean_steps=float(totals.steps.mean()),
-                    success_rate=float(totals.terminated.mean()),
-                    mean_return=float(totals.episode_return.mean()),
-                    seconds=time.perf_counter() - begun,
-                )
-            )
+            sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
+            callback(RoundMetrics.of_totals((number, len(sizes)), size, sums, begun))
     return policy
 
 
@@ -319,7 +327,9 @@ def _stepwise_learner(
                 totals.episode_return[episode] += t.reward
                 totals.terminated[episode] |= t.terminated
 
-            step_through(env, lambda s: int(epsilon_greedy(policy.q, s, epsilon, stream)), learn, seed=env_seed)
+            step_through(
+                env, lambda s: int(epsilon_greedy(read_only(policy.q), s, epsilon, stream)), learn, seed=env_seed
+            )
             env_seed = None
         return totals
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from clew.distributed.tasks import PlayRound, Task, play_here
 from clew.kernels import read_only
-from clew.kernels.rollouts import q_learning_replay
 from clew.policies import Policy
 from clew.simulation import Trajectory
 from clew.training import (
@@ -89,22 +88,10 @@ def train_policy_parallel(
             begun = time.perf_counter()
             totals = np.zeros(3)
             for trajectory in play_round(read_only(policy.q.copy()), tasks):
-                q_learning_replay(policy.q, trajectory.columns, np.float32(alpha), np.float32(gamma))
+                update_policy(policy, trajectory, alpha=alpha, gamma=gamma)
                 totals += len(trajectory), trajectory.num_successes, trajectory.reward.sum(dtype=np.float64)
             if callback is not None:
-                steps, successes, rewards = totals / size
-                callback(
-                    RoundMetrics(
-                        round=number,
-                        num_rounds=len(sizes),
-                        num_episodes=size,
-                        num_steps=int(totals[0]),
-                        mean_steps=float(steps),
-                        success_rate=float(successes),
-                        mean_return=float(rewards),
-                        seconds=time.perf_counter() - begun,
-                    )
-                )
+                callback(RoundMetrics.of_totals((number, len(sizes)), size, totals, begun))
     return policy
 
 

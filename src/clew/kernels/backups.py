@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.dynamics import BLOCKED, GOAL, Grid, Model, num_outcomes, outcome
+from clew.kernels.dynamics import BLOCKED, GOAL, Grid, Model, neighbour, num_outcomes, outcome
 
 
 @kernel
@@ -136,12 +136,6 @@ def steps_sweep(model: Model, policy: npt.NDArray[np.int32], steps: npt.NDArray[
         greatest_change = max(greatest_change, abs(value - steps[s]) / value)
         steps[s] = value
     return greatest_change
-
-
-@kernel
-def neighbour(grid: Grid, cell: int, a: int) -> int:
-    """The cell that action a leads to, where no wall stops it."""
-    return cell + a - 2 if a & 1 else cell + (1 - a) * grid.columns
 
 
 @kernel

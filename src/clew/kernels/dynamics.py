@@ -75,6 +75,12 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
 
 
 @kernel
+def neighbour(grid: Grid, cell: int, a: int) -> int:
+    """The cell that action a leads to, where no wall stops it."""
+    return cell + a - 2 if a & 1 else cell + (1 - a) * grid.columns
+
+
+@kernel
 def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
     """Tell if the wall that stops action a in this cell is the edge of the grid."""
     if a == 0:
@@ -101,8 +107,7 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
     reward = grid.step_reward
     # Chosen without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
     is_stopped = (grid.cells[cell] >> a) & 1
-    move = a - 2 if a & 1 else (1 - a) * grid.columns
-    next_cell = cell if is_stopped else cell + move
+    next_cell = cell if is_stopped else neighbour(grid, cell, a)
     if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
         reward += grid.outer_wall_reward
 

@@ -8,6 +8,8 @@ Source:
     Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators (SplitMix64).
 """
 
+from numbers import Integral
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +38,8 @@ def new_stream(seed: int, *key: int) -> Stream:
     Raises:
         SettingError: if the seed is negative.
     """
-    if seed < 0:
-        raise SettingError(f"seed must not be negative: {seed}")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
     stream = np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint64)
     stream[1] |= _ODD  # an odd increment visits all 2**64 states
     return stream
