@@ -31,6 +31,7 @@ from clew.kernels.rollouts import (
 )
 from clew.kernels.sampling import below, draw_start, epsilon_greedy, new_stream, next_bits, sample, uniform
 from clew.kernels.updates import greatest, q_learning_update
+from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 pytestmark = pytest.mark.kernels
@@ -323,10 +324,23 @@ def test_q_learning_episodes_equal_their_oracle(world, max_steps):
     assert stream.tolist() == plain_stream
 
 
-def record(world, q, num_episodes=20, max_steps=25, seed=4):
-    stream = new_stream(seed)
-    columns, n = record_episodes(world.mdp.model, read_only(q), world.mdp.starts, num_episodes, max_steps, 0.3, stream)
-    return Columns(*(column[:n] for column in columns)), stream
+def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64):
+    """Record in stretches of so many rows, and put them together."""
+    stream, place, parts = new_stream(seed), np.zeros(3, np.int64), []
+    while place[0] < num_episodes:
+        columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
+        n = record_episodes(
+            world.mdp.model, read_only(q), world.mdp.starts, num_episodes, max_steps, 0.3, stream, place, columns
+        )
+        parts.append([column[:n] for column in columns])
+    return Columns(*(np.concatenate(column) for column in zip(*parts, strict=True))), stream
+
+
+@pytest.mark.parametrize("room", [1, 7, 10_000])
+def test_stretches_of_any_length_give_the_same_record(world, room):
+    q = random_table(world.shape)
+    for a, b in zip(record(world, q, 5)[0], record(world, q, 5, room=room)[0], strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 def test_record_episodes_equals_its_oracle(world):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -215,3 +218,29 @@ def test_starts_are_drawn_from_all_and_never_on_the_goal(wrap):
     trajectory = Simulation(env).rollouts(np.zeros((4, 4), np.float32), 60, stream=new_stream(0))
     begins = np.r_[True, (trajectory.terminated | trajectory.truncated)[:-1]]
     assert set(trajectory.state[begins].tolist()) == {0, 1, 2}
+
+
+INTERRUPTED = """
+import signal, sys
+import numpy as np
+from clew import Environment, Maze, Simulation, train_policy, train_policy_parallel
+
+env = Environment(Maze.open(20, 20))
+train_policy(env, 1), train_policy_parallel(env, 2, 2, num_actors=0)
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+for train in (train_policy, lambda env, n: train_policy_parallel(env, n, 2, num_actors=0)):
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        train(env, 10_000_000)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+"""
+
+
+def test_ctrl_c_during_a_kernel_stops_and_does_not_crash():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.split()) == (0, ["stopped", "stopped"]), done.stderr

@@ -111,3 +111,20 @@ def test_damage_is_named(folder, damage, message):
 def test_a_missing_folder_says_how_to_make_one(tmp_path):
     with pytest.raises(RunError, match="clew train --out"):
         open_run(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "link", "file/run"])
+def test_a_place_that_will_not_do_is_refused_before_the_work(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunError):
+        check_new_folder(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_a_new_run_may_lie_in_new_folders_or_in_an_empty_one(run, tmp_path, monkeypatch):
+    run.save(tmp_path / "a" / "b" / "run")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    run.save(".")
+    assert open_run(tmp_path / "empty")[0] == open_run(tmp_path / "a" / "b" / "run")[0] == run.config

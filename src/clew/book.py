@@ -76,7 +76,7 @@ class Environment:
 
     def get_observation(self) -> int:
         """The state: 5 * row + column in the chapter's maze."""
-        return self.world.encode(self.seeker, self.goal)
+        return self.world.encode(tuple(self.seeker), self.goal)
 
     def get_reward(self) -> float:
         """1 on the goal, else 0."""
@@ -92,7 +92,7 @@ class Environment:
         Raises:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
         """
-        if action not in (0, 1, 2, 3):
+        if not 0 <= environments.whole(action) <= 3:
             raise SettingError(f"{environments.BAD_ACTION}, not {action!r}")
         if self.is_done():
             return self.get_observation(), self.get_reward(), True, self.info
@@ -139,13 +139,19 @@ class Policy:
     def __init__(self, env: Environment) -> None:
         self.action_space = env.action_space
         self._policy = policies.Policy(env)
-        # Where an episode ends, which the chapter's experiences don't say.
-        self._is_over = env.world.is_over(np.arange(env.world.mdp.num_states))
+        # Where an episode ends, which the chapter's experiences don't say; a reader's own states aren't known.
+        states = np.arange(env.observation_space.n)
+        known = states.size == env.world.mdp.num_states
+        self._is_over = env.world.is_over(states) if known else np.zeros(states.size, np.bool_)
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:
         """(25, 4) action values in the chapter's maze, zeros at first; may be written to."""
         return self._policy.q
+
+    @state_action_table.setter
+    def state_action_table(self, table: npt.ArrayLike) -> None:
+        self._policy.q[:] = table
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """A random action with probability epsilon when exploring, else a best one; ties at random."""

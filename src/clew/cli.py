@@ -5,6 +5,7 @@ piped. A user's mistake is one clear line and exit code 2.
 """
 
 import inspect
+import io
 import json
 import logging
 import os
@@ -181,7 +182,7 @@ def evaluate(
 @app.command()
 def play(
     run: RunFolder,
-    delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0)] = 0.1,
+    delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0, max=60.0)] = 0.1,
 ) -> None:
     """Let the seeker walk: one greedy episode of a run, drawn step by step."""
     from clew.rendering.text import draw_scene, show
@@ -379,20 +380,26 @@ def messages() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # arrows on a terminal that knows only ASCII
     try:
         with messages():
             code = app(standalone_mode=False)
+            sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except (ClewError, TyperException) as error:
         fail(error.format_message() if isinstance(error, TyperException) else str(error), 2)
     except MemoryError:
-        fail("not enough memory for a table of this size; take a smaller maze", 2)
+        fail("not enough memory; take a smaller maze, or fewer episodes", 2)
     except (KeyboardInterrupt, typer.Abort):
         fail("stopped", 130)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell, and nothing to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"can't write: {error.strerror}", 2)
 
 
 def fail(message: str, code: int) -> NoReturn:

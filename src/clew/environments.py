@@ -21,7 +21,7 @@ from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 
-__all__ = ["BAD_ACTION", "Action", "Environment", "as_compiled", "check_world"]
+__all__ = ["BAD_ACTION", "Action", "Environment", "as_compiled", "check_world", "whole"]
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
@@ -157,7 +157,7 @@ class Environment(gymnasium.Env[Any, Any]):
         """
         if self._state is None:
             raise SettingError("call reset() before step()")
-        a = _whole(action)
+        a = whole(action)
         if not 0 <= a <= 3:
             raise SettingError(f"{BAD_ACTION}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
@@ -233,14 +233,16 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
     """
     if not 0.0 <= slip <= 1.0:
         raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
-    if max_episode_steps is not None and _whole(max_episode_steps) < 1:
+    if max_episode_steps is not None and whole(max_episode_steps) < 1:
         raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
+    if max_episode_steps is not None and max_episode_steps >= 2**63:
+        raise SettingError(f"max_episode_steps must be below 2**63, not {max_episode_steps}")
     for name, reward in rewards.items():
         if not abs(reward) <= np.finfo(np.float32).max:
             raise SettingError(f"{name} must be a finite number that float32 can hold, not {reward}")
 
 
-def _whole(number: Any) -> int:
+def whole(number: Any) -> int:
     """A number as an int, if it is a whole one by its type (NumPy's do, True and 1.0 don't); else -1."""
     try:
         return -1 if isinstance(number, bool | np.bool_) else index(number)

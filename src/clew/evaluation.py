@@ -13,6 +13,7 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.rollouts import Totals, play_episodes
 from clew.kernels.sampling import new_stream
+from clew.mdp import check_memory
 from clew.policies import Policy, table_shape
 from clew.simulation import Simulation
 
@@ -70,6 +71,7 @@ def evaluate_policy(
     """
     if not isinstance(num_episodes, Integral) or num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
+    check_memory(40 * num_episodes, "the list of episodes")
     if not 0.0 <= gamma <= 1.0:
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
     if optimum is not None and optimum.gamma != gamma:

@@ -163,7 +163,8 @@ class FiniteMDP:
 
     def to_sparse(self) -> "FiniteMDP":
         """The same world in the sparse form."""
-        offsets = dynamics.count_outcomes(self.model, self.num_states, self.num_actions)
+        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
+        dynamics.count_outcomes(self.model, self.num_actions, offsets)
         n = int(offsets[-1])
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)

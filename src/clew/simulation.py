@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import as_compiled
+from clew.environments import Environment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.rollouts import Columns, record_episodes
@@ -15,6 +15,16 @@ from clew.kernels.sampling import Stream, epsilon_greedy, next_bits
 from clew.policies import Policy, table_shape
 
 __all__ = ["Simulation", "Trajectory", "Transition", "step_through"]
+
+
+DTYPES: tuple[Any, ...] = (
+    np.int32,
+    np.int32,
+    np.float32,
+    np.int32,
+    np.bool_,
+    np.bool_,
+)  # of the columns of a trajectory
 
 
 class Transition(NamedTuple):
@@ -64,18 +74,10 @@ class Trajectory:
         return int(np.count_nonzero(self.terminated))
 
     @classmethod
-    def from_columns(cls, columns: Columns, num_steps: int) -> "Trajectory":
-        """Take the first steps of columns that a kernel filled."""
-        state, action, reward, next_state, terminated, truncated = columns
-        n = num_steps
-        return cls(state[:n], action[:n], reward[:n], next_state[:n], terminated[:n], truncated[:n])
-
-    @classmethod
     def from_transitions(cls, transitions: list[Transition]) -> "Trajectory":
         """Turn rows into columns."""
         columns = zip(*transitions, strict=True) if transitions else [()] * 6
-        types = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)
-        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, types, strict=True)))
+        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, DTYPES, strict=True)))
 
 
 def step_through(
@@ -164,12 +166,7 @@ class Simulation:
         """
         compiled = as_compiled(self.env)
         if compiled is not None:
-            mdp = compiled.mdp
-            return Trajectory.from_columns(
-                *record_episodes(
-                    mdp.model, read_only(q), mdp.starts, num_episodes, compiled.max_episode_steps, epsilon, stream
-                )
-            )
+            return _record(compiled, q, num_episodes, epsilon, stream)
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
         for _ in range(num_episodes):
@@ -178,3 +175,28 @@ class Simulation:
             )
             seed = None
         return Trajectory.from_transitions(transitions)
+
+
+def _record(
+    env: Environment, q: npt.NDArray[np.float32], num_episodes: int, epsilon: float, stream: Stream
+) -> Trajectory:
+    """Play episodes compiled, in stretches, each twice as long as the one before."""
+    parts: list[list[npt.NDArray[Any]]] = []
+    place = np.zeros(3, np.int64)
+    room = 1024
+    while not parts or place[0] < num_episodes:
+        columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
+        n = record_episodes(
+            env.mdp.model,
+            read_only(q),
+            env.mdp.starts,
+            num_episodes,
+            env.max_episode_steps,
+            epsilon,
+            stream,
+            place,
+            columns,
+        )
+        parts.append([column[:n] for column in columns])
+        room *= 2
+    return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -68,15 +68,23 @@ def check_new_folder(folder: str | Path) -> None:
     Raises:
         RunError: if something is there already, or the place can't be written.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
             raise RunError(f"{folder}: already exists; give a new folder, or remove this one")
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        above = next(parent for parent in folder.parents if parent.exists())
+        if not above.is_dir():
+            raise RunError(f"{folder}: can't be written: {above} is not a folder")
+        if not os.access(above, os.W_OK):
+            raise RunError(f"{folder}: can't be written: no permission in {above}")
+        _neighbour(folder).exists()  # raises if the name is too long
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
-    if not os.access(folder.parent, os.W_OK):
-        raise RunError(f"{folder}: can't be written: no permission in {folder.parent}")
+
+
+def _neighbour(folder: Path) -> Path:
+    """Where a run is written before it is put in place."""
+    return folder.with_name(f".{folder.name}.{os.getpid()}.part")
 
 
 def save_run(folder: str | Path, run: SavedRun) -> None:
@@ -85,7 +93,7 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     Raises:
         RunError: if the folder exists already, or can't be written.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     check_new_folder(folder)
     rows = io.StringIO()
     if run.metrics:
@@ -101,9 +109,9 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
         "metrics.csv": rows.getvalue().encode(),
         "summary.json": _to_json({**run.summary, "table_sha256": table_sha256(run.q)}),
     }
-    neighbour = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    neighbour = _neighbour(folder)
     try:
-        neighbour.mkdir()
+        neighbour.mkdir(parents=True)
         for name, data in contents.items():
             write_file(neighbour / name, data)
         neighbour.rename(folder)

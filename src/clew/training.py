@@ -22,6 +22,7 @@ from clew.simulation import Trajectory, Transition, step_through
 
 __all__ = ["RoundMetrics", "TrainingConfig", "check_settings", "split_rounds", "train_policy", "update_policy"]
 
+MOST_EPISODES = 10**12
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
 
 
@@ -182,6 +183,8 @@ def check_settings(num_episodes: int, alpha: float, gamma: float, epsilon: float
     """
     if not isinstance(num_episodes, Integral) or num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
+    if num_episodes > MOST_EPISODES:
+        raise SettingError(f"num_episodes must be at most {MOST_EPISODES:,}, not {num_episodes:,}")
     if not 0.0 < alpha <= 1.0:
         raise SettingError(f"alpha must be in (0, 1], not {alpha}")
     if not 0.0 <= gamma <= 1.0:

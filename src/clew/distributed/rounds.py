@@ -83,8 +83,9 @@ def train_policy_parallel(
     sizes = list(split_rounds(num_episodes, sync_every * num_simulations))
     with _players(env, num_actors, num_simulations) as play_round:
         for number, size in enumerate(sizes):
-            shares = [size // num_simulations + (i < size % num_simulations) for i in range(num_simulations)]
-            tasks = [Task(share, epsilon, (seed, number, i)) for i, share in enumerate(shares) if share]
+            playing = range(min(num_simulations, size))
+            shares = [size // num_simulations + (i < size % num_simulations) for i in playing]
+            tasks = [Task(share, epsilon, (seed, number, i)) for i, share in enumerate(shares)]
             begun = time.perf_counter()
             totals = np.zeros(3)
             for trajectory in play_round(read_only(policy.q.copy()), tasks):

@@ -23,7 +23,7 @@ import numba
 import numpy.typing as npt
 from numba.core import event
 
-__all__ = ["JIT_OPTIONS", "allocating_kernel", "cache_folder", "kernel", "read_only"]
+__all__ = ["JIT_OPTIONS", "cache_folder", "kernel", "read_only"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,7 +37,8 @@ JIT_OPTIONS: dict[str, Any] = {
     # Without it LLVM leaves small rules as calls, each with arrays for arguments: two thirds of the speed.
     "forceinline": True,
     # No counting of references. Numba would count those to every array of every argument, atomically, at each step:
-    # half the speed. A kernel that makes arrays needs the count, see `allocating_kernel`; without it, it won't compile.
+    # half the speed. So a kernel can't make arrays (it won't compile): it fills those that it is given. It returns none
+    # either, for Numba wraps them by running Python, where a Ctrl-C that strikes is lost, or crashes the process.
     "_nrt": False,
     # fastmath and parallel stay off: both may reorder sums, and the same seed must give the same bits everywhere.
 }
@@ -85,20 +86,11 @@ _FOLDER = cache_folder()
 
 def kernel(function: Function) -> Function:
     """Compile a function on its first call, with the project's one set of options; the machine code is kept on disk."""
-    return _compiled(function, JIT_OPTIONS)
-
-
-def allocating_kernel(function: Function) -> Function:
-    """The same for a function that makes arrays, whose references are counted so that they are freed."""
-    return _compiled(function, JIT_OPTIONS | {"_nrt": True})
-
-
-def _compiled(function: Function, options: dict[str, Any]) -> Function:
     # Numba reads this setting while it decorates; other users of Numba in the process keep theirs.
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_FOLDER)
     try:
-        compiled: Function = numba.njit(cache=_FOLDER is not None, **options)(function)
+        compiled: Function = numba.njit(cache=_FOLDER is not None, **JIT_OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = before
     return compiled

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from clew.kernels import JIT_OPTIONS, allocating_kernel, kernel
+from clew.kernels import JIT_OPTIONS, kernel
 
 # One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
@@ -169,15 +169,11 @@ def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
     return lambda model, s, a, k: sparse_outcome(model, s, a, k)
 
 
-@allocating_kernel
-def count_outcomes(model: Model, num_states: int, num_actions: int) -> npt.NDArray[np.int64]:
-    """Offsets of the rows of every (s, a), for a table in the sparse form."""
-    offsets = np.zeros(num_states * num_actions + 1, np.int64)
-    for s in range(num_states):
-        for a in range(num_actions):
-            row = s * num_actions + a
-            offsets[row + 1] = offsets[row] + num_outcomes(model, s, a)
-    return offsets
+@kernel
+def count_outcomes(model: Model, num_actions: int, offsets: npt.NDArray[np.int64]) -> None:
+    """Fill in the offsets of the rows of every (s, a), (num_states * num_actions + 1,), of which the first is 0."""
+    for row in range(offsets.size - 1):
+        offsets[row + 1] = offsets[row] + num_outcomes(model, row // num_actions, row % num_actions)
 
 
 @kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import allocating_kernel, kernel
+from clew.kernels import kernel
 from clew.kernels.dynamics import Model
 from clew.kernels.sampling import Stream, draw_start, epsilon_greedy, sample
 from clew.kernels.updates import q_learning_update
@@ -120,34 +120,7 @@ def play_episodes(
         totals.terminated[episode] = terminated
 
 
-@allocating_kernel
-def longer(columns: Columns) -> Columns:
-    """Copy columns into ones that are twice as long."""
-    n = columns.state.size
-    copy = empty_columns(2 * n)
-    copy.state[:n] = columns.state
-    copy.action[:n] = columns.action
-    copy.reward[:n] = columns.reward
-    copy.next_state[:n] = columns.next_state
-    copy.terminated[:n] = columns.terminated
-    copy.truncated[:n] = columns.truncated
-    return copy
-
-
-@allocating_kernel
-def empty_columns(n: int) -> Columns:
-    """Columns of n rows, not yet filled."""
-    return Columns(
-        np.empty(n, np.int32),
-        np.empty(n, np.int32),
-        np.empty(n, np.float32),
-        np.empty(n, np.int32),
-        np.empty(n, np.bool_),
-        np.empty(n, np.bool_),
-    )
-
-
-@allocating_kernel
+@kernel
 def record_episodes(
     model: Model,
     q: npt.NDArray[np.float32],
@@ -156,8 +129,10 @@ def record_episodes(
     max_steps: int,
     epsilon: float,
     stream: Stream,
-) -> tuple[Columns, int]:
-    """Play episodes by the epsilon-greedy policy of q and write every transition down; nothing is learned.
+    place: npt.NDArray[np.int64],
+    columns: Columns,
+) -> int:
+    """Play episodes by the epsilon-greedy policy of q and write every transition down, as far as there is room.
 
     Args:
         model: world, see `dynamics`.
@@ -167,33 +142,36 @@ def record_episodes(
         max_steps: step limit of an episode.
         epsilon: probability of exploring, in [0, 1].
         stream: (2,) uint64, changed in place.
+        place: (3,) int64, episode, state and steps to go on from, zeros at first; changed in place. The first is
+            num_episodes when all is done.
+        columns: filled in place.
 
     Returns:
-        (columns, num_steps): only the first num_steps rows are filled.
+        How many rows were filled.
     """
-    columns = empty_columns(1024)
-    n, room = 0, 1024
-    for _ in range(num_episodes):
-        s = draw_start(starts, stream)
-        steps = 0
+    n = 0
+    while place[0] < num_episodes and n < columns.state.size:
+        s, steps = place[1], place[2]
+        if steps == 0:
+            s = draw_start(starts, stream)
         terminated = False
-        while not terminated and steps < max_steps:
-            if n == room:
-                columns, room = longer(columns), 2 * room
-            # The inner loop only writes: where columns could be replaced at any step, it would run at half the speed.
-            while not terminated and steps < max_steps and n < room:
-                a = epsilon_greedy(q, s, epsilon, stream)
-                s_next, reward, terminated = sample(model, s, a, stream)
-                steps += 1
-                columns.state[n] = s
-                columns.action[n] = a
-                columns.reward[n] = reward
-                columns.next_state[n] = s_next
-                columns.terminated[n] = terminated
-                columns.truncated[n] = steps == max_steps and not terminated
-                n += 1
-                s = s_next
-    return columns, n
+        while not terminated and steps < max_steps and n < columns.state.size:
+            a = epsilon_greedy(q, s, epsilon, stream)
+            s_next, reward, terminated = sample(model, s, a, stream)
+            steps += 1
+            columns.state[n] = s
+            columns.action[n] = a
+            columns.reward[n] = reward
+            columns.next_state[n] = s_next
+            columns.terminated[n] = terminated
+            columns.truncated[n] = steps == max_steps and not terminated
+            n += 1
+            s = s_next
+        if terminated or steps == max_steps:
+            place[0] += 1
+            steps = 0
+        place[1], place[2] = s, steps
+    return n
 
 
 @kernel
