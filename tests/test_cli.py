@@ -156,6 +156,9 @@ BAD = {
     "train --epsilon -1": "epsilon must be in [0, 1], not -1.0",
     "train --slip 2": "slip must be a probability in [0, 1], not 2.0",
     "train --episodes 0": "num_episodes must be at least 1, not 0",
+    "train --episodes 99999999999999999999999": "num_episodes must be at most",
+    "train --max-steps 99999999999999999999": "max_episode_steps must be below 2**63",
+    "solve book --goal-reward 1e308": "goal_reward must be a finite number that float32 can hold",
     "train --simulations 0": "num_simulations must be at least 1, not 0",
     "train --actors -1": "num_actors must not be negative",
     "train --seed -1": "seed must be a whole number, and not negative",
@@ -211,3 +214,10 @@ def test_a_first_run_says_that_it_compiles(tmp_path):
     assert "compiling the kernels for this machine" in first.stderr
     assert second.stderr == ""
     assert json.loads(second.stdout)["steps"] == 8
+
+
+def test_an_optimum_that_never_ends_is_null_and_loses_no_run(figures, tmp_path):
+    result = figures("train", "3x3", "--step-reward", 1, "--episodes", 50, "--out", tmp_path / "run")
+    assert result["optimal_steps"] is None
+    assert result["gap"] is None
+    assert (tmp_path / "run" / "summary.json").exists()

@@ -238,7 +238,7 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
     if max_episode_steps is not None and max_episode_steps >= 2**63:
         raise SettingError(f"max_episode_steps must be below 2**63, not {max_episode_steps}")
     for name, reward in rewards.items():
-        if not abs(reward) <= np.finfo(np.float32).max:
+        if not abs(reward) <= float(np.finfo(np.float32).max):
             raise SettingError(f"{name} must be a finite number that float32 can hold, not {reward}")
 
 

@@ -1,0 +1,78 @@
+"""The options of the command line, made from the fields of `TrainingConfig`: a setting is named and explained once."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from clew.training import TrainingConfig
+
+__all__ = ["WORLD", "with_settings"]
+
+# Options are the fields of TrainingConfig; these have a shorter name than their field.
+SHORT = {
+    "num_episodes": "episodes",
+    "num_simulations": "simulations",
+    "num_actors": "actors",
+    "max_episode_steps": "max-steps",
+}
+WORLD = (
+    "start",
+    "goal",
+    "scenario",
+    "random_start",
+    "random_goal",
+    "goal_reward",
+    "step_reward",
+    "outer_wall_reward",
+    "hazard_reward",
+    "slip",
+)
+
+
+def parse_place(text: str) -> tuple[int, int]:
+    """Read `row,column`."""
+    match = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", text)
+    if match is None:
+        raise typer.BadParameter(f"expected row,column, such as 3,4, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these settings; it gets them as one dictionary, `settings`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def call(**values: Any) -> None:
+            command(settings={name: values.pop(name) for name in names}, **values)
+
+        own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
+        known = {field.name: field for field in fields(TrainingConfig)}
+        parameters = [_parameter(known[name]) for name in names]
+        ordered = [*parameters[:1], *own, *parameters[1:]] if names[0] == "maze" else [*own, *parameters]
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
+        )
+        call.__annotations__ = {p.name: p.annotation for p in ordered}
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        return call
+
+    return decorate
+
+
+def _parameter(setting: Any) -> inspect.Parameter:
+    meaning = setting.metadata["help"]
+    if setting.name == "maze":
+        annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
+    else:
+        flag = "--" + SHORT.get(setting.name, setting.name).replace("_", "-")
+        if setting.name in ("start", "goal"):
+            option = typer.Option(flag, help=meaning, parser=parse_place, metavar="ROW,COLUMN")
+            annotation = Annotated[Any, option]
+        else:
+            annotation = Annotated[setting.type, typer.Option(flag, help=meaning)]
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
+    )
