@@ -80,9 +80,10 @@ def train_policy_parallel(
     update_policy(policy, Trajectory.from_transitions([]))  # compiles, if this is the first time
     if sync_every is None:
         sync_every = math.ceil(num_episodes / (NUM_ROUNDS * num_simulations))
-    sizes = list(split_rounds(num_episodes, sync_every * num_simulations))
+    episodes_per_round = sync_every * num_simulations
+    num_rounds = math.ceil(num_episodes / episodes_per_round)
     with _players(env, num_actors, num_simulations) as play_round:
-        for number, size in enumerate(sizes):
+        for number, size in enumerate(split_rounds(num_episodes, episodes_per_round)):
             playing = range(min(num_simulations, size))
             shares = [size // num_simulations + (i < size % num_simulations) for i in playing]
             tasks = [Task(share, epsilon, (seed, number, i)) for i, share in enumerate(shares)]
@@ -92,7 +93,7 @@ def train_policy_parallel(
                 update_policy(policy, trajectory, alpha=alpha, gamma=gamma)
                 totals += len(trajectory), trajectory.num_successes, trajectory.reward.sum(dtype=np.float64)
             if callback is not None:
-                callback(RoundMetrics.of_totals((number, len(sizes)), size, totals, begun))
+                callback(RoundMetrics.of_totals((number, num_rounds), size, totals, begun))
     return policy
 
 
