@@ -231,8 +231,9 @@ def print_run(run: Run) -> None:
     # One simulation is learned in this process, and more actors than simulations are not started.
     num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
     where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
+    streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
-        f"{config.maze}: {config.num_episodes:,} episodes in {config.num_simulations} simulations, {where}",
+        f"{config.maze}: {config.num_episodes:,} episodes in {streams}, {where}",
         {
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
@@ -329,7 +330,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        fail(f"can't write: {error.strerror}", 2)
+        fail(f"the system refused: {error}", 2)
 
 
 def fail(message: str, code: int) -> NoReturn:
