@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 
+from clew.configuration import TrainingConfig
 from clew.errors import RunError
 from clew.mazes import Maze
 from clew.runs import open_run, train_run
 from clew.storage import check_new_folder, load_run, table_sha256
-from clew.training import TrainingConfig
 
 
 @pytest.fixture(scope="module")

@@ -16,26 +16,32 @@ from typing import TYPE_CHECKING, Any
 from clew.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
+    from clew.algorithms import ALGORITHMS
+    from clew.configuration import TrainingConfig
     from clew.distributed import SimulationActor, train_policy_parallel
     from clew.dynamic_programming import Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, evaluate_policy
+    from clew.learning import BEHAVIOURS, Learning
     from clew.mazes import Maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
     from clew.simulation import Simulation, Trajectory, Transition
-    from clew.training import RoundMetrics, TrainingConfig, train_policy, update_policy
+    from clew.training import RoundMetrics, train_policy, update_policy
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ALGORITHMS",
+    "BEHAVIOURS",
     "Action",
     "ClewError",
     "ClusterError",
     "Environment",
     "Evaluation",
     "FiniteMDP",
+    "Learning",
     "Maze",
     "MazeError",
     "ModelError",
@@ -57,16 +63,19 @@ __all__ = [
 ]
 
 _HOMES = {
+    "clew.algorithms": ("ALGORITHMS",),
+    "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
     "clew.dynamic_programming": ("Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "evaluate_policy"),
+    "clew.learning": ("BEHAVIOURS", "Learning"),
     "clew.mazes": ("Maze",),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
     "clew.simulation": ("Simulation", "Trajectory", "Transition"),
-    "clew.training": ("RoundMetrics", "TrainingConfig", "train_policy", "update_policy"),
+    "clew.training": ("RoundMetrics", "train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -23,12 +23,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from clew.configuration import TrainingConfig
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
 from clew.options import WORLD, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
-from clew.training import RoundMetrics, TrainingConfig
+from clew.training import RoundMetrics
 
 __all__ = ["main"]
 

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 from operator import index
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
@@ -21,8 +21,9 @@ from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 
-__all__ = ["BAD_ACTION", "Action", "Environment", "as_compiled", "check_world", "whole"]
+__all__ = ["BAD_ACTION", "STEPS_PER_STATE", "Action", "Environment", "as_compiled", "check_world", "whole"]
 
+STEPS_PER_STATE = 100  # the step limit of an episode where nobody sets one
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
@@ -103,7 +104,7 @@ class Environment(gymnasium.Env[Any, Any]):
         self.maze = maze
         self.render_mode = render_mode
         self.random_goal = random_goal
-        self.max_episode_steps = max_episode_steps or 100 * int((~maze.blocked).sum())
+        self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
         self.mdp = FiniteMDP.grid(
             maze.cells,
             _start_states(maze, random_start, random_goal),
@@ -279,11 +280,21 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDAr
     return states.astype(np.int32, copy=False)
 
 
-def as_compiled(env: Any) -> Environment | None:
-    """The environment whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
+class _Bare(NamedTuple):
+    """A model without an environment round it."""
 
-    A wrapper or a subclass may change what a step does, so only those known not to are looked through.
+    mdp: FiniteMDP
+    max_episode_steps: int
+
+
+def as_compiled(env: Any) -> Environment | _Bare | None:
+    """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
+
+    A wrapper or a subclass may change what a step does, so only those known not to are looked through. A model by
+    itself gets the step limit of an environment that has none.
     """
+    if isinstance(env, FiniteMDP):
+        return _Bare(env, STEPS_PER_STATE * env.num_states)
     while type(env) in (OrderEnforcing, PassiveEnvChecker):
         env = env.env
     unchanged = type(env) is Environment

@@ -149,7 +149,7 @@ def _checked_starts(env: Environment, starts: npt.ArrayLike) -> npt.NDArray[np.i
 
 
 def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) -> Evaluation:
-    trajectory = Simulation(env).rollouts(policy.q, num_episodes, epsilon=0.0, stream=new_stream(seed, 1))
+    trajectory = Simulation(env).rollouts(policy.q, num_episodes, exploration=0.0, stream=new_stream(seed, 1))
     return Evaluation(
         num_episodes=num_episodes,
         mean_steps=len(trajectory) / num_episodes,

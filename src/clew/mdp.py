@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
 
 __all__ = ["FiniteMDP", "check_memory"]
 
@@ -160,6 +160,25 @@ class FiniteMDP:
         num_states = _check_sparse(model)
         model = model._replace(next_states=_frozen(model.next_states, np.int32, "next_states"))
         return cls(model, num_states, model.num_actions, _checked_starts(starts, num_states))
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """Numbers that no reward is below or above; 0, for a state without a future, is between them."""
+        model = self.model
+        if isinstance(model, Sparse):
+            return float(model.rewards.min(initial=0.0)), float(model.rewards.max(initial=0.0))
+        hazard = model.hazard_reward if (model.cells & HAZARD).any() else 0.0
+        extras = model.goal_reward, model.outer_wall_reward, hazard
+        lowest = model.step_reward + sum(min(0.0, extra) for extra in extras)
+        highest = model.step_reward + sum(max(0.0, extra) for extra in extras)
+        return min(0.0, lowest), max(0.0, highest)
+
+    @property
+    def num_outcomes(self) -> int:
+        """How many different outcomes all pairs of a state and an action may have together, at most."""
+        if isinstance(self.model, Sparse):
+            return int(self.model.offsets[-1])
+        return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
     def to_sparse(self) -> "FiniteMDP":
         """The same world in the sparse form."""

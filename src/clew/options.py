@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clew.training import TrainingConfig
+from clew.configuration import TrainingConfig
 
 __all__ = ["WORLD", "with_settings"]
 
@@ -18,6 +18,7 @@ SHORT = {
     "num_simulations": "simulations",
     "num_actors": "actors",
     "max_episode_steps": "max-steps",
+    "lambda_": "lambda",
 }
 WORLD = (
     "start",

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.sampling import epsilon_greedy, new_stream
-from clew.mdp import check_memory
+from clew.kernels.behaviours import epsilon_greedy
+from clew.kernels.sampling import new_stream
+from clew.mdp import FiniteMDP, check_memory
 
 __all__ = ["FiniteEnvironment", "Policy", "table_shape"]
 
@@ -26,12 +27,14 @@ class FiniteEnvironment(Protocol):
         """Space of actions, with an attribute `n`."""
 
 
-def table_shape(env: FiniteEnvironment) -> tuple[int, int]:
-    """(num_states, num_actions) of an environment.
+def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
+    """(num_states, num_actions) of an environment, or of a model.
 
     Raises:
         SettingError: if a space is not Discrete, or doesn't begin at 0.
     """
+    if isinstance(env, FiniteMDP):
+        return env.num_states, env.num_actions
     sizes = []
     for name in ("observation_space", "action_space"):
         space: Any = getattr(env, name, None)
@@ -50,7 +53,7 @@ class Policy:
         q: (num_states, num_actions) float32, action values; zeros at first.
 
     Args:
-        env: environment with Discrete spaces.
+        env: environment with Discrete spaces, or a model.
         seed: decides the draws of `get_action`.
         q: values to begin with; copied.
 
@@ -58,7 +61,7 @@ class Policy:
         SettingError: if the spaces are not Discrete, or q doesn't fit them.
     """
 
-    def __init__(self, env: FiniteEnvironment, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
+    def __init__(self, env: FiniteEnvironment | FiniteMDP, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
         shape = table_shape(env)
         check_memory(4 * shape[0] * shape[1], "the table")
         self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.dynamic_programming import Solution
 from clew.environments import Environment
@@ -15,7 +16,7 @@ from clew.errors import RunError, SettingError
 from clew.evaluation import Evaluation, evaluate_policy
 from clew.policies import Policy
 from clew.storage import SavedRun, for_json, load_run, save_run, table_sha256
-from clew.training import RoundMetrics, TrainingConfig
+from clew.training import RoundMetrics
 
 __all__ = ["Run", "grade", "open_run", "train_run"]
 
@@ -93,11 +94,9 @@ def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] |
         config.num_simulations,
         num_actors=config.num_actors,
         sync_every=config.sync_every,
-        alpha=config.alpha,
-        gamma=config.gamma,
-        epsilon=config.epsilon,
         seed=config.seed,
         callback=note,
+        **config.learning,
     )
     wall = time.perf_counter() - begun
     if not np.isfinite(policy.q).all():

@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import Environment, as_compiled
+from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.rollouts import Columns, record_episodes
-from clew.kernels.sampling import Stream, epsilon_greedy, next_bits
+from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose
+from clew.kernels.rollouts import Columns, Terms, record_episodes
+from clew.kernels.sampling import Stream, next_bits
+from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 
-__all__ = ["Simulation", "Trajectory", "Transition", "step_through"]
+__all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
 
-
+EPSILON_GREEDY = EpsilonGreedy()
 DTYPES: tuple[Any, ...] = (
     np.int32,
     np.int32,
@@ -109,7 +111,7 @@ def step_through(
         if not 0 <= next_state < num_states:
             raise SettingError(f"the environment's step gave state {next_state}, outside its space of {num_states}")
         steps += 1
-        truncated = (truncated or steps >= 100 * num_states) and not terminated
+        truncated = (truncated or steps >= STEPS_PER_STATE * num_states) and not terminated
         see(Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated)))
         state, over = next_state, terminated or truncated
         if render:
@@ -154,31 +156,50 @@ class Simulation:
         return Trajectory.from_transitions(transitions)
 
     def rollouts(
-        self, q: npt.NDArray[np.float32], num_episodes: int, *, epsilon: float = 0.1, stream: Stream
+        self,
+        q: npt.NDArray[np.float32],
+        num_episodes: int,
+        *,
+        behaviour: Any = EPSILON_GREEDY,
+        exploration: float = 0.1,
+        visits: npt.NDArray[np.int32] | None = None,
+        exploring_starts: bool = False,
+        stream: Stream,
     ) -> Trajectory:
-        """Play many episodes by the epsilon-greedy policy of fixed values, compiled where the world allows it.
+        """Play many episodes with fixed values, compiled where the world allows it.
 
         Args:
             q: (num_states, num_actions) float32, action values; only read.
             num_episodes: how many episodes.
-            epsilon: probability of exploring; 0 plays the greedy policy.
+            behaviour: of `clew.kernels.behaviours`.
+            exploration: how much it explores; for epsilon-greedy, 0 plays the greedy policy.
+            visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask.
+            exploring_starts: begin each episode with any action.
             stream: every draw, those of the world included; changed in place.
         """
+        counts = np.zeros((0, 0), np.int32) if visits is None else visits.copy()
         compiled = as_compiled(self.env)
         if compiled is not None:
-            return _record(compiled, q, num_episodes, epsilon, stream)
+            terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, exploring_starts)
+            return _record(compiled.mdp, terms, (read_only(q), behaviour, counts, exploration), num_episodes, stream)
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
+
+        def pick(state: int) -> int:
+            first = exploring_starts and (not transitions or transitions[-1].terminated or transitions[-1].truncated)
+            action = int(choose(AnyAction() if first else behaviour, read_only(q), counts, state, exploration, stream))
+            if counts.size > 0:
+                counts[state, action] += 1
+            return action
+
         for _ in range(num_episodes):
-            step_through(
-                self.env, lambda s: int(epsilon_greedy(read_only(q), s, epsilon, stream)), transitions.append, seed=seed
-            )
+            step_through(self.env, pick, transitions.append, seed=seed)
             seed = None
         return Trajectory.from_transitions(transitions)
 
 
 def _record(
-    env: Environment, q: npt.NDArray[np.float32], num_episodes: int, epsilon: float, stream: Stream
+    mdp: FiniteMDP, terms: Terms, acting: tuple[Any, Any, Any, float], num_episodes: int, stream: Stream
 ) -> Trajectory:
     """Play episodes compiled, in stretches, each twice as long as the one before."""
     parts: list[list[npt.NDArray[Any]]] = []
@@ -186,17 +207,7 @@ def _record(
     room = 1024
     while not parts or place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(
-            env.mdp.model,
-            read_only(q),
-            env.mdp.starts,
-            num_episodes,
-            env.max_episode_steps,
-            epsilon,
-            stream,
-            place,
-            columns,
-        )
+        n = record_episodes(mdp.model, terms, *acting, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
         room *= 2
     return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

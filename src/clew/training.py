@@ -1,26 +1,25 @@
-"""Learning from experience: settings, the update, and the serial trainer."""
+"""Learning from experience: the serial trainer, and learning from what was recorded."""
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
-from numbers import Integral
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 
-from clew.environments import Environment, as_compiled, check_world
+from clew.configuration import check_run
+from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels import read_only
-from clew.kernels.rollouts import Totals, q_learning_episodes, q_learning_replay
-from clew.kernels.sampling import epsilon_greedy, new_stream, next_bits
-from clew.kernels.updates import q_learning_update
-from clew.mazes import Maze, find_maze
-from clew.mazes.formats import Place
+from clew.kernels.behaviours import AnyAction, choose
+from clew.kernels.learners import BEFORE, Step, StepSize, begin, finish, learn, order
+from clew.kernels.rollouts import Lanes, Terms, Totals, learn_episodes, learn_interleaved, replay
+from clew.kernels.sampling import Stream, new_stream, next_bits
+from clew.learning import Learner, Learning, LearningSettings, as_learning, initial_value, make_learner, make_room
 from clew.policies import Policy
-from clew.simulation import Trajectory, Transition, step_through
+from clew.simulation import STEPS_PER_STATE, Trajectory, Transition, step_through
 
-__all__ = ["RoundMetrics", "TrainingConfig", "check_settings", "split_rounds", "train_policy", "update_policy"]
+__all__ = ["Callback", "RoundMetrics", "learn_from", "new_policy", "split_rounds", "train_policy", "update_policy"]
 
 MOST_EPISODES = 10**12
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
@@ -71,144 +70,6 @@ class RoundMetrics:
 Callback = Callable[[RoundMetrics], None]
 
 
-def _setting(default: Any, meaning: str) -> Any:
-    """A field that says what it means, for the help of the command line and the form of the page."""
-    return field(default=default, metadata={"help": meaning})
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything that decides a run, flat: the options of `clew train`, and `config.json` in a run folder.
-
-    Places are (row, column), from the top left. What each setting does is said where it acts: the world's in
-    `clew.Environment`, the learner's in `train_policy`, the streams' in `train_policy_parallel`.
-
-    Raises:
-        SettingError: if a setting is out of range.
-    """
-
-    maze: str = _setting("book", "'book' (the chapter's 5x5), a size such as 10x12, or a .txt or .map file")
-    start: Place | None = _setting(None, "where episodes begin, as row,column")
-    goal: Place | None = _setting(None, "the goal, as row,column")
-    scenario: str | None = _setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")
-    random_start: bool = _setting(False, "begin anywhere")
-    random_goal: bool = _setting(False, "draw a goal for each episode; the state then names it")
-    goal_reward: float = _setting(1.0, "added when a move reaches the goal")
-    step_reward: float = _setting(0.0, "paid by every move")
-    outer_wall_reward: float = _setting(0.0, "added when a move runs into the edge of the grid")
-    hazard_reward: float = _setting(-1.0, "added when a move enters a hazard")
-    slip: float = _setting(0.0, "probability that a move goes astray to either side")
-    max_episode_steps: int | None = _setting(None, "step limit of an episode [default: 100 a free cell]")
-    num_episodes: int = _setting(10_000, "how many episodes to learn from, in all")
-    num_simulations: int = _setting(4, "streams of episodes; part of what decides the result")
-    num_actors: int = _setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
-    sync_every: int | None = _setting(None, "episodes a simulation plays with the same values [default: in 100 rounds]")
-    alpha: float = _setting(0.1, "step size")
-    gamma: float = _setting(0.9, "discount a step")
-    epsilon: float = _setting(0.1, "probability of exploring")
-    seed: int = _setting(0, "decides every draw")
-
-    def __post_init__(self) -> None:
-        for name in ("start", "goal"):
-            place = getattr(self, name)
-            if place is not None:
-                object.__setattr__(self, name, (int(place[0]), int(place[1])))
-        check_settings(self.num_episodes, self.alpha, self.gamma, self.epsilon, self.seed)
-        check_streams(self.num_simulations, self.num_actors, self.sync_every)
-        check_world(
-            self.slip,
-            self.max_episode_steps,
-            goal_reward=self.goal_reward,
-            step_reward=self.step_reward,
-            outer_wall_reward=self.outer_wall_reward,
-            hazard_reward=self.hazard_reward,
-        )
-
-    def make_maze(self) -> Maze:
-        """The maze that the run is about."""
-        return find_maze(self.maze, start=self.start, goal=self.goal, scenario=self.scenario)
-
-    def make_environment(self, maze: Maze | None = None) -> Environment:
-        """The world that the run is about; in a maze that was read before, if one is given."""
-        return Environment(
-            self.make_maze() if maze is None else maze,
-            random_start=self.random_start,
-            random_goal=self.random_goal,
-            goal_reward=self.goal_reward,
-            step_reward=self.step_reward,
-            outer_wall_reward=self.outer_wall_reward,
-            hazard_reward=self.hazard_reward,
-            slip=self.slip,
-            max_episode_steps=self.max_episode_steps,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON can say them."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
-        """The inverse of `to_dict`.
-
-        Raises:
-            SettingError: names the setting that is unknown or of another type.
-        """
-        known = {setting.name: setting.type for setting in fields(cls)}
-        for name, value in settings.items():
-            if name not in known:
-                raise SettingError(f"there is no setting {name!r}")
-            if name in ("start", "goal"):
-                fits = value is None or (isinstance(value, list | tuple) and [type(n) for n in value] == [int, int])
-                wanted = "[row, column]"
-            else:
-                fits = _is_of_type(value, known[name])
-                wanted = getattr(known[name], "__name__", str(known[name]))
-            if not fits:
-                raise SettingError(f"{name} must be of type {wanted}, not {value!r}")
-        return cls(**settings)
-
-
-def _is_of_type(value: Any, wanted: Any) -> bool:
-    """Tell if a value from JSON fits a type such as `int | None`; a whole number does for a float, True for neither."""
-    if isinstance(value, bool):
-        return wanted is bool
-    return isinstance(value, wanted) or (wanted is float and isinstance(value, int))
-
-
-def check_settings(num_episodes: int, alpha: float, gamma: float, epsilon: float, seed: int) -> None:
-    """Check the settings that every trainer has.
-
-    Raises:
-        SettingError: names the one that is out of range.
-    """
-    if not isinstance(num_episodes, Integral) or num_episodes < 1:
-        raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
-    if num_episodes > MOST_EPISODES:
-        raise SettingError(f"num_episodes must be at most {MOST_EPISODES:,}, not {num_episodes:,}")
-    if not 0.0 < alpha <= 1.0:
-        raise SettingError(f"alpha must be in (0, 1], not {alpha}")
-    if not 0.0 <= gamma <= 1.0:
-        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
-    if not 0.0 <= epsilon <= 1.0:
-        raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")
-    if not isinstance(seed, Integral) or seed < 0:
-        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
-
-
-def check_streams(num_simulations: int, num_actors: int | None, sync_every: int | None) -> None:
-    """Check the settings that say how the work is shared.
-
-    Raises:
-        SettingError: names the one that is out of range.
-    """
-    if not isinstance(num_simulations, Integral) or num_simulations < 1:
-        raise SettingError(f"num_simulations must be at least 1, not {num_simulations}")
-    if num_actors is not None and (not isinstance(num_actors, Integral) or num_actors < 0):
-        raise SettingError(f"num_actors must not be negative: {num_actors}; 0 runs in this process")
-    if sync_every is not None and (not isinstance(sync_every, Integral) or sync_every < 1):
-        raise SettingError(f"sync_every must be at least 1 episode, not {sync_every}")
-
-
 def split_rounds(num_episodes: int, episodes_per_round: int) -> Iterator[int]:
     """Split episodes into rounds: full ones, and a last one with the rest."""
     while num_episodes > 0:
@@ -229,111 +90,182 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
     Raises:
         SettingError: if a setting is out of range, or the trajectory doesn't fit the policy.
     """
-    check_settings(1, alpha, gamma, 0.0, 0)
     num_states, num_actions = policy.q.shape
     for name, limit in (("state", num_states), ("next_state", num_states), ("action", num_actions)):
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
-    q_learning_replay(policy.q, trajectory.columns, np.float32(alpha), np.float32(gamma))
+    learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
+    learn_from(learner, trajectory, alpha, 0.0, policy.stream)
+
+
+def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, exploration: float, stream: Stream) -> Learner:
+    """Learn from what was seen, in order; returns the learner, whose memory may have grown.
+
+    Args:
+        learner: is changed in place.
+        trajectory: of one or more episodes that fit it.
+        alpha: step size; 0 for one over the number of updates.
+        exploration: how much the behaviour explored.
+        stream: for rules that draw; changed in place.
+    """
+    learner = replace(learner, rule=make_room(learner.rule, len(trajectory)))
+    step_size = StepSize(np.float32(alpha), learner.counts)
+    replay(learner.rule, learner.acting, learner.visits, trajectory.columns, step_size, exploration, stream)
+    return learner
+
+
+def new_policy(env: Any, settings: Learning, seed: int) -> tuple[Policy, Learner]:
+    """A policy that knows nothing yet, and the learner that will fill it."""
+    compiled = as_compiled(env)
+    policy = Policy(env, seed=seed)
+    policy.q[:] = initial_value(settings, None if compiled is None else compiled.mdp)
+    max_steps = STEPS_PER_STATE * policy.q.shape[0] if compiled is None else compiled.max_episode_steps
+    num_outcomes = None if compiled is None else compiled.mdp.num_outcomes
+    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes)
 
 
 def train_policy(
     env: Any,
     num_episodes: int = 10_000,
     *,
-    alpha: float = 0.1,
-    gamma: float = 0.9,
-    epsilon: float = 0.1,
     seed: int = 0,
     callback: Callback | None = None,
+    **settings: Unpack[LearningSettings],
 ) -> Policy:
-    """Learn by Q-learning, after every step, in one stream of episodes.
+    """Learn after every step, in one stream of episodes; by Q-learning unless told otherwise.
 
-    A `clew.Environment` is learned in one compiled loop. Any other Gymnasium environment with Discrete spaces is
-    learned step by step through the same rule.
+    A `clew.Environment` or a `FiniteMDP` is learned in one compiled loop. Any other Gymnasium environment with Discrete
+    spaces is learned step by step through the same rules.
 
     Args:
-        env: environment with Discrete spaces.
+        env: environment with Discrete spaces, or a model.
         num_episodes: how many episodes to learn from.
-        alpha: step size, in (0, 1].
-        gamma: discount a step, in [0, 1].
-        epsilon: probability of exploring, in [0, 1].
         seed: decides every draw, and so every bit of the result.
         callback: is called after each of a hundred rounds at most, with what the episodes since came to.
+        settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on.
 
     Returns:
         Policy with what was learned.
 
     Raises:
         SettingError: if a setting is out of range, or a space is not Discrete.
-
-    Source:
-        Sutton & Barto (2018), section 6.5.
     """
-    check_settings(num_episodes, alpha, gamma, epsilon, seed)
-    policy = Policy(env, seed=seed)
-    learn = _compiled_learner if as_compiled(env) is not None else _stepwise_learner
-    learn_episodes = learn(env, policy, alpha, gamma, epsilon, seed)
-    learn_episodes(0)  # compiles, if this is the first time, so that the rounds are timed without it
+    check_run(num_episodes, seed)
+    learning = as_learning(settings)
+    policy, learner = new_policy(env, learning, seed)
+    make = _stepwise if as_compiled(env) is None else _one_at_a_time if learning.num_interleaved == 1 else _interleaved
+    learn_some = make(env, learner, num_episodes, seed)
+    learn_some(0)  # compiles, if this is the first time, so that the rounds are timed without it
     sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
     for number, size in enumerate(sizes):
         begun = time.perf_counter()
-        totals = learn_episodes(size)
+        totals = learn_some(size)
         if callback is not None:
             sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
             callback(RoundMetrics.of_totals((number, len(sizes)), size, sums, begun))
     return policy
 
 
-def _compiled_learner(
-    env: Any, policy: Policy, alpha: float, gamma: float, epsilon: float, seed: int
-) -> Callable[[int], Totals]:
-    compiled = as_compiled(env)
-    assert compiled is not None
-    stream = new_stream(seed, 0, 0)
+LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says what they came to
 
-    def learn_episodes(n: int) -> Totals:
+
+def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+    world = as_compiled(env)
+    assert world is not None
+    terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
+    stream = new_stream(seed, 0, 0)
+    done = 0
+
+    def learn_some(n: int) -> Totals:
+        nonlocal done
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        q_learning_episodes(
-            compiled.mdp.model,
-            policy.q,
-            compiled.mdp.starts,
-            compiled.max_episode_steps,
-            np.float32(alpha),
-            np.float32(gamma),
-            epsilon,
-            stream,
-            totals,
-        )
+        rates = learner.rates(done, n, num_episodes)
+        learn_episodes(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+        done += n
         return totals
 
-    return learn_episodes
+    return learn_some
 
 
-def _stepwise_learner(
-    env: Any, policy: Policy, alpha: float, gamma: float, epsilon: float, seed: int
-) -> Callable[[int], Totals]:
+def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+    world = as_compiled(env)
+    assert world is not None
+    terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
+    k = learner.settings.num_interleaved
+    lanes = Lanes(
+        state=np.zeros(k, np.int64),
+        action=np.zeros(k, np.int64),
+        steps=np.zeros(k, np.int64),
+        episode_return=np.zeros(k),
+        alpha=np.zeros(k, np.float32),
+        exploration=np.zeros(k),
+        streams=np.array([new_stream(seed, 0, 0, lane) for lane in range(k)]),
+        busy=np.zeros(k, np.bool_),
+        counters=np.array([num_episodes, 0, 0]),
+    )
+
+    def learn_some(n: int) -> Totals:
+        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+        rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
+        learn_interleaved(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
+        return totals
+
+    return learn_some
+
+
+def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+    if learner.settings.num_interleaved > 1:
+        raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(seed, 0, 0)
-    step_size, discount = np.float32(alpha), np.float32(gamma)
     env_seed: int | None = int(next_bits(new_stream(seed, 0, 0, 0))) >> 33
+    done = 0
 
-    def learn_episodes(n: int) -> Totals:
-        nonlocal env_seed
+    def learn_some(n: int) -> Totals:
+        nonlocal env_seed, done, learner
         totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
-        for episode in range(n):
-
-            def learn(t: Transition, episode: int = episode) -> None:
-                reward = np.float32(t.reward)
-                q_learning_update(policy.q, t.state, t.action, reward, t.next_state, t.terminated, step_size, discount)
-                totals.steps[episode] += 1
-                totals.episode_return[episode] += t.reward
-                totals.terminated[episode] |= t.terminated
-
-            step_through(
-                env, lambda s: int(epsilon_greedy(read_only(policy.q), s, epsilon, stream)), learn, seed=env_seed
-            )
+        rates = learner.rates(done, n, num_episodes)
+        for i in range(n):
+            alpha, exploration = StepSize(rates.alpha[i], rates.counts), float(rates.exploration[i])
+            learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
+            totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
             env_seed = None
+        done += n
         return totals
 
-    return learn_episodes
+    return learn_some
+
+
+def _play_stepwise(
+    env: Any, learner: Learner, alpha: StepSize, exploration: float, stream: Stream, env_seed: int | None
+) -> tuple[Learner, int, float, bool]:
+    """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
+    rule, visits = learner.rule, learner.visits
+    steps, episode_return, terminated = 0, 0.0, False
+    next_action = -1
+
+    def pick(state: int) -> int:
+        nonlocal next_action
+        if next_action < 0:
+            first = steps == 0 and learner.settings.exploring_starts
+            next_action = int(
+                choose(AnyAction() if first else learner.acting, rule.q, visits, state, exploration, stream)
+            )
+        return next_action
+
+    def see(t: Transition) -> None:
+        nonlocal steps, episode_return, terminated, next_action, rule
+        steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
+        if visits.size > 0:
+            visits[t.state, t.action] += 1
+        next_action = -1
+        if order(rule) == BEFORE and not t.terminated:
+            pick(t.next_state)
+        rule = make_room(rule, 1)
+        step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
+        learn(rule, step, alpha, exploration, stream)
+
+    begin(rule)
+    step_through(env, pick, see, seed=env_seed)
+    finish(rule, alpha, exploration, stream)
+    return replace(learner, rule=rule), steps, episode_return, terminated

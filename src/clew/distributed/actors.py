@@ -32,20 +32,21 @@ class _SimulationActor:
         """Answer, once the actor runs."""
         return True
 
-    def play(self, q: Values, tasks: list[Task]) -> list[Trajectory]:
+    def play(self, values: Values, tasks: list[Task]) -> list[Trajectory]:
         """Play what the tasks say with values from the object store, which are read where they lie."""
-        return [play(self.simulation, q, task) for task in tasks]
+        return [play(self.simulation, values, task) for task in tasks]
 
 
 SimulationActor = as_actor(_SimulationActor)
 
 
 @contextmanager
-def play_on_actors(env: Any, num_actors: int | None, num_simulations: int) -> Iterator[PlayRound]:
+def play_on_actors(env: Any, behaviour: str, num_actors: int | None, num_simulations: int) -> Iterator[PlayRound]:
     """Start actors, play rounds on them, and stop them at the end, whatever happens.
 
     Args:
         env: environment; every actor gets a copy.
+        behaviour: what is played, by its name.
         num_actors: how many, at most one for each simulation. None takes as many as there are processors, and plays
             in this process until the first have started.
         num_simulations: how many streams there are.
@@ -53,7 +54,7 @@ def play_on_actors(env: Any, num_actors: int | None, num_simulations: int) -> It
     Raises:
         ClusterError: if the cluster can't place the actors, or loses one.
     """
-    play_in_this_process = play_here(env)  # compiles before the actors do, who would all do the same work
+    play_in_this_process = play_here(env, behaviour)  # compiles before the actors do, who would all do the same work
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
         actors = [SimulationActor.remote(env) for _ in range(wanted or min(num_simulations, count_cpus()))]
@@ -61,7 +62,7 @@ def play_on_actors(env: Any, num_actors: int | None, num_simulations: int) -> It
         try:
             if num_actors is not None:
                 _wait_for(list(started.values()))
-            yield lambda q, tasks: _play_round(play_in_this_process, started, q, tasks)
+            yield lambda values, tasks: _play_round(play_in_this_process, started, values, tasks)
         finally:
             for actor in actors:
                 ray.kill(actor)
@@ -81,19 +82,19 @@ def _wait_for(starting: list[Any]) -> None:
 
 
 def _play_round(
-    play_in_this_process: PlayRound, started: dict[Any, Any], q: Values, tasks: list[Task]
+    play_in_this_process: PlayRound, started: dict[Any, Any], values: Values, tasks: list[Task]
 ) -> Iterator[Trajectory]:
     """Share a round among the actors that have started; yield in the tasks' order, each as soon as it can be."""
     references = list(started.values())
     ready = set(ray.wait(references, num_returns=len(references), timeout=0)[0])
     actors = [actor for actor, reference in started.items() if reference in ready]
     if not actors:
-        yield from play_in_this_process(q, tasks)
+        yield from play_in_this_process(values, tasks)
         return
-    values = ray.put(q)  # once a round; the actors of a node read one copy
+    stored = ray.put(values)  # once a round; the actors of a node read one copy
     shares = [tasks[k :: len(actors)] for k in range(len(actors))]
     pending = {
-        actor.play.remote(values, share): k
+        actor.play.remote(stored, share): k
         for k, (actor, share) in enumerate(zip(actors, shares, strict=True))
         if share
     }

@@ -7,32 +7,50 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.sampling import new_stream
-from clew.policies import Policy
+from clew.learning import BEHAVIOURS
+from clew.policies import Policy, table_shape
 from clew.simulation import Simulation, Trajectory
 
 __all__ = ["PlayRound", "Task", "Values", "play", "play_here"]
 
-Values = npt.NDArray[np.float32]
+
+class Values(NamedTuple):
+    """What the streams of a round act by; only read."""
+
+    q: npt.NDArray[np.float32]  # (num_states, num_actions)
+    visits: npt.NDArray[np.int32]  # likewise, how often each action was tried; empty if the behaviour doesn't ask
 
 
 class Task(NamedTuple):
     """What one simulation has to play in one round: everything that decides its episodes, but for the values."""
 
     num_episodes: int
-    epsilon: float
+    behaviour: str
+    exploration: float
+    exploring_starts: bool
     key: tuple[int, int, int]  # (seed, round, simulation)
 
 
 PlayRound = Callable[[Values, list[Task]], Iterator[Trajectory]]
 
 
-def play(simulation: Simulation, q: Values, task: Task) -> Trajectory:
+def play(simulation: Simulation, values: Values, task: Task) -> Trajectory:
     """Play what a task says. The same task and values give the same trajectory in any process."""
-    return simulation.rollouts(q, task.num_episodes, epsilon=task.epsilon, stream=new_stream(*task.key))
+    return simulation.rollouts(
+        values.q,
+        task.num_episodes,
+        behaviour=BEHAVIOURS[task.behaviour].kind,
+        exploration=task.exploration,
+        visits=values.visits,
+        exploring_starts=task.exploring_starts,
+        stream=new_stream(*task.key),
+    )
 
 
-def play_here(env: Any) -> PlayRound:
+def play_here(env: Any, behaviour: str) -> PlayRound:
     """Play rounds in this process, one simulation after the other."""
     simulation = Simulation(env)
-    play(simulation, Policy(env).q, Task(0, 0.0, (0, 0, 0)))  # compiles, if this is the first time
-    return lambda q, tasks: (play(simulation, q, task) for task in tasks)
+    # Compiles, if this is the first time, so that rounds are timed without it, and actors find it done.
+    counts = np.zeros(table_shape(env) if BEHAVIOURS[behaviour].counts else (0, 0), np.int32)
+    play(simulation, Values(Policy(env).q, counts), Task(0, behaviour, 0.0, False, (0, 0, 0)))
+    return lambda values, tasks: (play(simulation, values, task) for task in tasks)

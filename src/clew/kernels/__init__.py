@@ -4,12 +4,16 @@ This is the only place that imports Numba. A kernel never sees a maze, an enviro
 in as a named tuple of arrays (`dynamics`), values as a table, settings as numbers, randomness as a stream (`sampling`).
 
     dynamics    what a move does: the two forms of a world, read by everything else
-    sampling    draws: the stream, the action to try, the next state
-    updates     learning rules, one function each
-    rollouts    episodes made of the two above
+    sampling    draws: the stream, the start, the next state
+    values      action values: a table, or one with maintained maxima for rows of many actions
+    behaviours  the action to try
+    learners    what the loop asks of a learner
+    updates     learning rules of one step
+    rollouts    episodes made of all these
     backups     planning: Bellman backups, sweeps, breadth-first search
 """
 
+import functools
 import hashlib
 import logging
 import os
@@ -17,15 +21,18 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numpy.typing as npt
 from numba.core import event
+from numba.extending import overload
 
-__all__ = ["JIT_OPTIONS", "cache_folder", "kernel", "read_only"]
+__all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result", covariant=True)
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +101,47 @@ def kernel(function: Function) -> Function:
     finally:
         numba.config.CACHE_DIR = before
     return compiled
+
+
+class Dispatched(Protocol[Arguments, Result]):
+    """A function made by `dispatch`."""
+
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """Call the implementation for the type of the first argument."""
+
+    def register(self, kind: type) -> Callable[[Function], Function]:
+        """Add the implementation for a type."""
+
+
+def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Result]:
+    """A function with an implementation for each type of its first argument, as `functools.singledispatch` makes it.
+
+    In compiled code the choice is made while Numba compiles, by the class of a named tuple, so it costs nothing when
+    it runs: one loop serves every learner, behaviour and world. `NAME.register(CLASS)` adds an implementation, a
+    kernel with the same arguments; the function itself is for all other types.
+    """
+    implementations: dict[type, Any] = {}
+    fallback = kernel(default)
+
+    @functools.wraps(default)
+    def call(first: Any, *others: Any) -> Any:
+        return implementations.get(type(first), fallback)(first, *others)
+
+    def register(kind: type) -> Callable[[Function], Function]:
+        def add(function: Function) -> Function:
+            implementations[kind] = kernel(function)
+            return function
+
+        return add
+
+    # Not strict: Numba would compare the annotations of the implementations with those of this function.
+    @overload(call, jit_options=JIT_OPTIONS, strict=False)
+    def choose(first: Any, *others: Any) -> Any:
+        chosen = implementations.get(getattr(first, "instance_class", None), fallback)
+        return getattr(chosen, "py_func", chosen)
+
+    call.register = register  # type: ignore[attr-defined]
+    return cast(Dispatched[Arguments, Result], call)
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

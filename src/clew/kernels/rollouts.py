@@ -1,14 +1,39 @@
-"""Episodes: loops made of `sampling` and `updates`, and nothing of their own."""
+"""Episodes: loops made of `sampling`, `behaviours` and a learner, and nothing of their own.
 
-from typing import NamedTuple
+learn_episodes      play and learn, step by step
+learn_interleaved   the same with several episodes at a time on one table
+record_episodes     play with fixed values, and write everything down
+replay              learn from what was written down
+play_episodes       play the greedy policy, to grade it
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
+from clew.kernels.behaviours import AnyAction, Visits, choose, epsilon_greedy
 from clew.kernels.dynamics import Model
-from clew.kernels.sampling import Stream, draw_start, epsilon_greedy, sample
-from clew.kernels.updates import q_learning_update
+from clew.kernels.learners import BEFORE, EITHER, Step, StepSize, begin, finish, learn, order
+from clew.kernels.sampling import Stream, draw_start, sample
+from clew.kernels.values import Values
+
+
+class Terms(NamedTuple):
+    """How an episode begins, and when it is cut off."""
+
+    starts: npt.NDArray[np.int32]  # (num_starts,) states, each as likely as the others
+    max_steps: int
+    exploring_starts: bool  # the first action is any
+
+
+class Rates(NamedTuple):
+    """What a schedule says for each episode: (num_episodes,) arrays."""
+
+    alpha: npt.NDArray[np.float32]  # step size; 0 as in `StepSize`
+    exploration: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int32]  # as in `StepSize`
 
 
 class Columns(NamedTuple):
@@ -33,49 +58,185 @@ class Totals(NamedTuple):
     terminated: npt.NDArray[np.bool_]
 
 
+class Lanes(NamedTuple):
+    """Where episodes stand that run side by side: (num_lanes,) arrays, and three counters."""
+
+    state: npt.NDArray[np.int64]
+    action: npt.NDArray[np.int64]
+    steps: npt.NDArray[np.int64]
+    episode_return: npt.NDArray[np.float64]
+    alpha: npt.NDArray[np.float32]
+    exploration: npt.NDArray[np.float64]
+    streams: npt.NDArray[np.uint64]  # (num_lanes, 2)
+    busy: npt.NDArray[np.bool_]
+    counters: npt.NDArray[np.int64]  # (3,): episodes to begin, episodes begun, whose turn it is
+
+
 @kernel
-def q_learning_episodes(
+def first_action(
+    learner: Any, behaviour: Any, visits: Visits, terms: Terms, s: int, exploration: float, stream: Stream
+) -> int:
+    """The action that an episode begins with."""
+    if terms.exploring_starts:
+        return choose(AnyAction(), learner.q, visits, s, exploration, stream)
+    return choose(behaviour, learner.q, visits, s, exploration, stream)
+
+
+@kernel
+def take_step(
     model: Model,
-    q: npt.NDArray[np.float32],
-    starts: npt.NDArray[np.int32],
-    max_steps: int,
-    alpha: np.float32,
-    gamma: np.float32,
-    epsilon: float,
+    learner: Any,
+    behaviour: Any,
+    visits: Visits,
+    place: tuple[int, int],
+    is_last: bool,
+    rates: tuple[StepSize, float],
     stream: Stream,
-    totals: Totals,
-) -> None:
-    """Play episodes by the epsilon-greedy policy of q, learning after every step.
+) -> tuple[int, int, np.float32, bool]:
+    """One step: move, choose the next action, learn.
 
     Args:
         model: world, see `dynamics`.
-        q: (num_states, num_actions) float32, action values; changed in place.
-        starts: (num_starts,) int32, the start states, each as likely as the others.
-        max_steps: step limit of an episode.
-        alpha: step size, in (0, 1].
-        gamma: discount a step, in [0, 1].
-        epsilon: probability of exploring, in [0, 1].
+        learner: see `learners`; changed in place.
+        behaviour: see `behaviours`.
+        visits: (num_states, num_actions) int32, counted in place, or empty.
+        place: state, and the action that was chosen in it.
+        is_last: the step limit ends the episode with this step.
+        rates: step size and exploration.
+        stream: (2,) uint64, changed in place.
+
+    Returns:
+        (next state, next action, reward, terminated).
+    """
+    s, a = place
+    alpha, exploration = rates
+    if visits.size > 0:
+        visits[s, a] += 1
+    s_next, reward, terminated = sample(model, s, a, stream)
+    goes_on = not (terminated or is_last)
+    when = order(learner)
+    a_next = -1
+    if (when == BEFORE and not terminated) or (when == EITHER and goes_on and s_next != s):
+        a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
+    step = Step(s, a, reward, s_next, a_next, terminated)
+    learn(learner, step, alpha, exploration, stream)
+    if goes_on and a_next < 0:
+        a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
+    return s_next, a_next, reward, terminated
+
+
+@kernel
+def learn_episodes(
+    model: Model,
+    terms: Terms,
+    learner: Any,
+    behaviour: Any,
+    visits: Visits,
+    rates: Rates,
+    stream: Stream,
+    totals: Totals,
+) -> None:
+    """Play episodes, and learn after every step.
+
+    Args:
+        model: world, see `dynamics`.
+        terms: how episodes begin, and when they are cut off.
+        learner: see `learners`; changed in place.
+        behaviour: see `behaviours`.
+        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        rates: step size and exploration of each episode.
         stream: (2,) uint64, changed in place.
         totals: one entry an episode, filled in place; its length is the number of episodes.
-
-    Source:
-        Sutton & Barto (2018), section 6.5.
     """
     for episode in range(totals.steps.size):
-        s = draw_start(starts, stream)
+        now = StepSize(rates.alpha[episode], rates.counts), rates.exploration[episode]
+        begin(learner)
+        s = draw_start(terms.starts, stream)
+        a = first_action(learner, behaviour, visits, terms, s, now[1], stream)
         steps = 0
         episode_return = 0.0
         terminated = False
-        while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(model, s, a, stream)
-            q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
-            s = s_next
+        while not terminated and steps < terms.max_steps:
             steps += 1
+            is_last = steps == terms.max_steps
+            s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, now, stream)
             episode_return += np.float64(reward)
+        finish(learner, now[0], now[1], stream)
         totals.steps[episode] = steps
         totals.episode_return[episode] = episode_return
         totals.terminated[episode] = terminated
+
+
+@kernel
+def begin_lane(
+    learner: Any, behaviour: Any, visits: Visits, terms: Terms, lanes: Lanes, lane: int, rates: Rates, first: int
+) -> None:
+    """Let a lane begin the next episode, if there is one."""
+    number = lanes.counters[1]
+    lanes.busy[lane] = number < lanes.counters[0]
+    if lanes.busy[lane]:
+        lanes.counters[1] = number + 1
+        lanes.alpha[lane], lanes.exploration[lane] = rates.alpha[number - first], rates.exploration[number - first]
+        stream = lanes.streams[lane]
+        s = draw_start(terms.starts, stream)
+        lanes.state[lane] = s
+        lanes.action[lane] = first_action(learner, behaviour, visits, terms, s, lanes.exploration[lane], stream)
+        lanes.steps[lane] = 0
+        lanes.episode_return[lane] = 0.0
+
+
+@kernel
+def learn_interleaved(
+    model: Model,
+    terms: Terms,
+    learner: Any,
+    behaviour: Any,
+    visits: Visits,
+    rates: Rates,
+    lanes: Lanes,
+    totals: Totals,
+) -> None:
+    """Play several episodes in turns, a step each, all learning on the same table at once.
+
+    While one waits for its row to come from memory, the processor goes on with the others. It is another algorithm
+    than one episode at a time: what an episode learns, the others know at once.
+
+    Args:
+        model: world, see `dynamics`.
+        terms: how episodes begin, and when they are cut off.
+        learner: see `learners`; without memory of an episode; changed in place.
+        behaviour: see `behaviours`.
+        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        rates: of the episodes that may begin in this call, one a lane more than end in it.
+        lanes: where the episodes stand; changed in place, to go on from in the next call.
+        totals: one entry for each episode that ends in this call, in the order of their ends; filled in place.
+    """
+    num_lanes = lanes.state.size
+    first = lanes.counters[1]
+    ended = 0
+    if first == 0 and totals.steps.size > 0:
+        for lane in range(num_lanes):
+            begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)
+    lane = lanes.counters[2]
+    while ended < totals.steps.size:
+        if lanes.busy[lane]:
+            steps = lanes.steps[lane] + 1
+            place = lanes.state[lane], lanes.action[lane]
+            now = StepSize(lanes.alpha[lane], rates.counts), lanes.exploration[lane]
+            is_last = steps == terms.max_steps
+            s, a, reward, terminated = take_step(
+                model, learner, behaviour, visits, place, is_last, now, lanes.streams[lane]
+            )
+            lanes.state[lane], lanes.action[lane], lanes.steps[lane] = s, a, steps
+            lanes.episode_return[lane] += np.float64(reward)
+            if terminated or is_last:
+                totals.steps[ended] = steps
+                totals.episode_return[ended] = lanes.episode_return[lane]
+                totals.terminated[ended] = terminated
+                ended += 1
+                begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)
+        lane = lane + 1 if lane + 1 < num_lanes else 0
+    lanes.counters[2] = lane
 
 
 @kernel
@@ -123,24 +284,26 @@ def play_episodes(
 @kernel
 def record_episodes(
     model: Model,
-    q: npt.NDArray[np.float32],
-    starts: npt.NDArray[np.int32],
+    terms: Terms,
+    q: Values,
+    behaviour: Any,
+    visits: Visits,
+    exploration: float,
     num_episodes: int,
-    max_steps: int,
-    epsilon: float,
     stream: Stream,
     place: npt.NDArray[np.int64],
     columns: Columns,
 ) -> int:
-    """Play episodes by the epsilon-greedy policy of q and write every transition down, as far as there is room.
+    """Play episodes with fixed values and write every transition down, as far as there is room.
 
     Args:
         model: world, see `dynamics`.
-        q: (num_states, num_actions) float32, action values.
-        starts: (num_starts,) int32, the start states, each as likely as the others.
+        terms: how episodes begin, and when they are cut off.
+        q: (num_states, num_actions) float32, action values; only read.
+        behaviour: see `behaviours`.
+        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        exploration: how much the behaviour explores.
         num_episodes: how many episodes to play.
-        max_steps: step limit of an episode.
-        epsilon: probability of exploring, in [0, 1].
         stream: (2,) uint64, changed in place.
         place: (3,) int64, episode, state and steps to go on from, zeros at first; changed in place. The first is
             num_episodes when all is done.
@@ -153,10 +316,15 @@ def record_episodes(
     while place[0] < num_episodes and n < columns.state.size:
         s, steps = place[1], place[2]
         if steps == 0:
-            s = draw_start(starts, stream)
+            s = draw_start(terms.starts, stream)
         terminated = False
-        while not terminated and steps < max_steps and n < columns.state.size:
-            a = epsilon_greedy(q, s, epsilon, stream)
+        while not terminated and steps < terms.max_steps and n < columns.state.size:
+            if steps == 0 and terms.exploring_starts:
+                a = choose(AnyAction(), q, visits, s, exploration, stream)
+            else:
+                a = choose(behaviour, q, visits, s, exploration, stream)
+            if visits.size > 0:
+                visits[s, a] += 1
             s_next, reward, terminated = sample(model, s, a, stream)
             steps += 1
             columns.state[n] = s
@@ -164,10 +332,10 @@ def record_episodes(
             columns.reward[n] = reward
             columns.next_state[n] = s_next
             columns.terminated[n] = terminated
-            columns.truncated[n] = steps == max_steps and not terminated
+            columns.truncated[n] = steps == terms.max_steps and not terminated
             n += 1
             s = s_next
-        if terminated or steps == max_steps:
+        if terminated or steps == terms.max_steps:
             place[0] += 1
             steps = 0
         place[1], place[2] = s, steps
@@ -175,23 +343,43 @@ def record_episodes(
 
 
 @kernel
-def q_learning_replay(q: npt.NDArray[np.float32], columns: Columns, alpha: np.float32, gamma: np.float32) -> None:
-    """Learn from recorded transitions, in their order.
+def replay(
+    learner: Any,
+    behaviour: Any,
+    visits: Visits,
+    columns: Columns,
+    alpha: StepSize,
+    exploration: float,
+    stream: Stream,
+) -> None:
+    """Learn from recorded transitions, in their order. Every row is used, and the last one ends an episode.
 
     Args:
-        q: (num_states, num_actions) float32, action values; changed in place.
-        columns: transitions; every row is used.
-        alpha: step size, in (0, 1].
-        gamma: discount a step, in [0, 1].
+        learner: see `learners`; changed in place.
+        behaviour: the one that was recorded; chooses the action that a step limit kept from being taken.
+        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        columns: transitions.
+        alpha: step size.
+        exploration: how much the behaviour explores.
+        stream: (2,) uint64, for rules that draw; changed in place.
     """
-    for i in range(columns.state.size):
-        q_learning_update(
-            q,
-            np.int64(columns.state[i]),
-            np.int64(columns.action[i]),
-            columns.reward[i],
-            np.int64(columns.next_state[i]),
-            columns.terminated[i],
-            alpha,
-            gamma,
-        )
+    n = columns.state.size
+    is_first = True
+    for i in range(n):
+        if is_first:
+            begin(learner)
+        s, a, s_next = np.int64(columns.state[i]), np.int64(columns.action[i]), np.int64(columns.next_state[i])
+        terminated = columns.terminated[i]
+        is_first = terminated or columns.truncated[i] or i == n - 1
+        if visits.size > 0:
+            visits[s, a] += 1
+        a_next = -1
+        if order(learner) == BEFORE and not terminated:
+            if is_first:
+                a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
+            else:
+                a_next = np.int64(columns.action[i + 1])
+        step = Step(s, a, columns.reward[i], s_next, a_next, terminated)
+        learn(learner, step, alpha, exploration, stream)
+        if is_first:
+            finish(learner, alpha, exploration, stream)

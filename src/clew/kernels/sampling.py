@@ -1,4 +1,4 @@
-"""Draws: the stream of random bits, the action to try, the state that follows.
+"""Draws: the stream of random bits, the state an episode begins in, the state that follows an action.
 
 A stream is an array of two 64-bit words, [state, increment]. Draw number n is a mixture of `state + n * increment`: it
 depends on nothing but the stream and n, so a stream can be carried to another process, or jumped, without changing a
@@ -22,7 +22,6 @@ Stream = npt.NDArray[np.uint64]
 _ODD = np.uint64(1)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
-_LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 def new_stream(seed: int, *key: int) -> Stream:
@@ -45,18 +44,6 @@ def new_stream(seed: int, *key: int) -> Stream:
     return stream
 
 
-def _tie_table() -> npt.NDArray[np.uint8]:
-    """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4."""
-    table = np.zeros((16, 12), np.uint8)
-    for mask in range(1, 16):
-        actions = [a for a in range(4) if mask >> a & 1]
-        table[mask] = np.repeat(actions, 12 // len(actions))
-    return table
-
-
-TIES = _tie_table()
-
-
 @kernel
 def next_bits(stream: Stream) -> np.uint64:
     """Draw 64 random bits; the stream is changed in place."""
@@ -77,72 +64,6 @@ def below(half: np.uint64, n: int) -> int:
 def uniform(bits: np.uint64) -> float:
     """Map 64 random bits to a uniform number in [0, 1)."""
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-@kernel
-def best_of_four(q: npt.NDArray[np.float32], s: int, explores: bool, half: np.uint64) -> int:
-    """Choose a best of four actions, or any of them when exploring, without a branch that can be mispredicted."""
-    s = np.uint64(s)  # unsigned: no test for an index that counts from the end
-    down, left, up, right = q[s, 0], q[s, 1], q[s, 2], q[s, 3]
-    vertical = down if down > up else up
-    horizontal = left if left > right else right
-    best = vertical if vertical > horizontal else horizontal
-    mask = (
-        np.int64(down == best) | np.int64(left == best) << 1 | np.int64(up == best) << 2 | np.int64(right == best) << 3
-    )
-    if explores:
-        mask = 15
-    return np.int64(TIES[mask, below(half, 12)])
-
-
-@kernel
-def best_of_many(q: npt.NDArray[np.float32], s: int, half: np.uint64) -> int:
-    """Choose uniformly among the best of any number of actions: count them, draw one, find it."""
-    num_actions = q.shape[1]
-    best = q[s, 0]
-    num_best = 1
-    for a in range(1, num_actions):
-        if q[s, a] > best:
-            best = q[s, a]
-            num_best = 1
-        elif q[s, a] == best:
-            num_best += 1
-    left_to_skip = below(half, num_best)
-    for a in range(num_actions):
-        if q[s, a] == best:
-            if left_to_skip == 0:
-                return a
-            left_to_skip -= 1
-    return 0  # not reached while the row holds numbers
-
-
-@kernel
-def epsilon_greedy(q: npt.NDArray[np.float32], s: int, epsilon: float, stream: Stream) -> int:
-    """Choose any action with probability epsilon, else a best one; ties are broken uniformly at random.
-
-    Takes one draw: the high 32 bits decide whether to explore, the low ones which action.
-
-    Args:
-        q: (num_states, num_actions) float32, action values; none may be NaN.
-        s: state.
-        epsilon: probability of exploring, in [0, 1]; 0 is the greedy policy.
-        stream: (2,) uint64, changed in place.
-
-    Returns:
-        Action, in [0, num_actions).
-
-    Source:
-        Sutton & Barto (2018), section 2.2.
-    """
-    bits = next_bits(stream)
-    half = bits & _LOW_HALF
-    explores = np.float64(bits >> _32) < epsilon * 4294967296.0
-    num_actions = q.shape[1]
-    if num_actions == 4:
-        return best_of_four(q, s, explores, half)
-    if explores:
-        return below(half, num_actions)
-    return best_of_many(q, s, half)
 
 
 @kernel

@@ -1,0 +1,322 @@
+"""The table of algorithms: one row each, with its rule, its source, its settings, and how to allocate what it works on.
+
+The rule itself is a kernel: `clew.kernels.updates` has those of one step, `n_step`, `traces`, `episodic`, `dyna` and
+`sweeping` the others. A new algorithm is a kernel, a row here, and a test.
+
+S&B is Sutton & Barto (2018), Reinforcement learning: an introduction, second edition.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import dyna, episodic, n_step, queues, sweeping, traces, updates
+from clew.kernels.values import value
+from clew.mdp import check_memory
+
+__all__ = ["ALGORITHMS", "Algorithm", "Given"]
+
+UNLIMITED = 2**31 - 1  # planning updates: as many as there are to do
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A row of the table.
+
+    Attributes:
+        name: what the command line calls it.
+        rule: the update, in a line.
+        source: where it is defined.
+        settings: those it heeds besides gamma and what belongs to the behaviour.
+        make: allocates what the kernel works on.
+        behaviour: how it acts unless told otherwise.
+        outlook: "optimistic", "pessimistic" or "" (zero): what actions are worth at first unless told otherwise.
+        interleaves: it keeps nothing of the episode that goes on, so several may.
+    """
+
+    name: str
+    rule: str
+    source: str
+    settings: tuple[str, ...]
+    make: Callable[["Given"], Any]
+    behaviour: str = "epsilon-greedy"
+    outlook: str = ""
+    interleaves: bool = False
+
+
+class Given(NamedTuple):
+    """What a learner is made from.
+
+    Attributes:
+        q: (num_states, num_actions) float32, or a `Wide`: the action values, filled with what they are at first.
+        settings: `clew.learning.Learning`.
+        num_states: number of states.
+        num_actions: number of actions.
+        max_steps: step limit of an episode.
+        num_outcomes: how many different outcomes all pairs of a state and an action may have together.
+        behaviour: how actions are tried.
+        visits: (num_states, num_actions) int32, or empty.
+    """
+
+    q: Any
+    settings: Any
+    num_states: int
+    num_actions: int
+    max_steps: int
+    num_outcomes: int
+    behaviour: Any
+    visits: npt.NDArray[np.int32]
+
+    @property
+    def gamma(self) -> np.float32:
+        """The discount, as kernels take it."""
+        return np.float32(self.settings.gamma)
+
+    @property
+    def num_pairs(self) -> int:
+        """States times actions."""
+        return self.num_states * self.num_actions
+
+    def planning(self, default: int) -> int:
+        """Planning updates after each step."""
+        return default if self.settings.num_planning is None else self.settings.num_planning
+
+
+# How to make each learner ---------------------------------------------------------------------------------------------
+
+
+def _q_learning(given: Given) -> updates.QLearning:
+    return updates.QLearning(given.q, given.gamma)
+
+
+def _sarsa(given: Given) -> updates.Sarsa:
+    return updates.Sarsa(given.q, given.gamma)
+
+
+def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
+    return updates.ExpectedSarsa(given.q, given.gamma, given.behaviour, given.visits)
+
+
+def _double_q_learning(given: Given) -> updates.DoubleQLearning:
+    first, second = (np.full((given.num_states, given.num_actions), value(given.q, 0, 0)) for _ in range(2))
+    return updates.DoubleQLearning(given.q, first, second, given.gamma)
+
+
+def _episode(given: Given) -> episodic.Episode:
+    check_memory(16 * given.max_steps, "the record of an episode (lower max_episode_steps)")
+    states, actions, next_states = (np.empty(given.max_steps, np.int32) for _ in range(3))
+    rewards = np.empty(given.max_steps, np.float32)
+    return episodic.Episode(states, actions, rewards, next_states, np.zeros(1, np.int64))
+
+
+def _first_visit(given: Given) -> episodic.MonteCarlo:
+    return episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(given.num_pairs, np.int32))
+
+
+def _every_visit(given: Given) -> episodic.MonteCarlo:
+    return episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(0, np.int32))
+
+
+def _backward_replay(given: Given) -> episodic.BackwardReplay:
+    return episodic.BackwardReplay(given.q, given.gamma, _episode(given))
+
+
+def _window(given: Given) -> n_step.Window:
+    n = given.settings.n
+    return n_step.Window(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(4, np.int64))
+
+
+def _n_step_sarsa(given: Given) -> n_step.NStepSarsa:
+    return n_step.NStepSarsa(given.q, given.gamma, _window(given))
+
+
+def _tree_backup(given: Given) -> n_step.TreeBackup:
+    return n_step.TreeBackup(given.q, given.gamma, _window(given))
+
+
+def _traces(given: Given) -> traces.Traces:
+    return traces.Traces(
+        strength=np.zeros(given.num_pairs, np.float32),
+        pairs=np.empty(given.num_pairs, np.int64),
+        count=np.zeros(1, np.int64),
+        decay=np.float32(given.settings.gamma * given.settings.lambda_),
+        replacing=not given.settings.accumulating,
+    )
+
+
+def _sarsa_lambda(given: Given) -> traces.SarsaLambda:
+    return traces.SarsaLambda(given.q, given.gamma, _traces(given))
+
+
+def _watkins_q(given: Given) -> traces.WatkinsQ:
+    return traces.WatkinsQ(given.q, given.gamma, _traces(given))
+
+
+def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
+    n = given.num_pairs
+    memory = dyna.Memory(
+        next_states=np.zeros(n, np.int32),
+        rewards=np.zeros(n, np.float32),
+        times=np.full(n, -1, np.int64),
+        pairs=np.empty(n, np.int64),
+        counters=np.zeros(2, np.int64),
+    )
+    return dyna.DynaQ(given.q, given.gamma, memory, given.planning(10), np.float32(kappa))
+
+
+def _dyna_q_plus(given: Given) -> dyna.DynaQ:
+    return _dyna_q(given, given.settings.kappa)
+
+
+def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
+    further = given.num_outcomes - given.num_pairs
+    check_memory(20 * given.num_outcomes, "the learned model")
+    outcomes = np.full((given.num_outcomes, 4), -1, np.int32)
+    model = sweeping.LearnedModel(
+        outcomes,
+        rewards=np.zeros(given.num_outcomes, np.float32),
+        pairs=np.zeros(further, np.int32),
+        leading_to=np.full(given.num_states + 1, -1, np.int32),
+        used=np.zeros(1, np.int64),
+    )
+    threshold = np.float32(given.settings.threshold)
+    return sweeping.Sweeping(given.q, given.gamma, model, queue, num_planning, threshold, known_after)
+
+
+def _line(given: Given) -> queues.FirstInFirstOut:
+    n = given.num_states
+    return queues.FirstInFirstOut(np.empty(n, np.int32), np.zeros(n, np.bool_), np.zeros(2, np.int64))
+
+
+def _prioritized_sweeping(given: Given) -> sweeping.Sweeping:
+    n = given.num_states
+    heap = queues.GreatestFirst(
+        np.empty(n, np.int32), np.full(n, -1, np.int32), np.zeros(n, np.float32), np.zeros(1, np.int64)
+    )
+    return _sweeping(given, heap, given.planning(10), 1)
+
+
+def _propagation(given: Given) -> sweeping.Sweeping:
+    return _sweeping(given, _line(given), given.planning(UNLIMITED), 1)
+
+
+def _r_max(given: Given) -> sweeping.Sweeping:
+    return _sweeping(given, _line(given), given.planning(UNLIMITED), given.settings.known_after)
+
+
+# The tables -----------------------------------------------------------------------------------------------------------
+
+_STEP = ("alpha",)
+ALGORITHMS: dict[str, Algorithm] = {
+    row.name: row
+    for row in (
+        Algorithm(
+            "monte-carlo",
+            "q[s, a] moves to the return that followed its first visit in the episode",
+            "S&B 5.4",
+            _STEP,
+            _first_visit,
+        ),
+        Algorithm(
+            "every-visit-monte-carlo",
+            "q[s, a] moves to the return that followed, at every visit",
+            "S&B 5.4",
+            _STEP,
+            _every_visit,
+        ),
+        Algorithm("sarsa", "target r + gamma q[s', a']", "S&B (6.7)", _STEP, _sarsa, interleaves=True),
+        Algorithm(
+            "expected-sarsa",
+            "target r + gamma sum_b pi(b | s') q[s', b]",
+            "S&B (6.9)",
+            _STEP,
+            _expected_sarsa,
+            interleaves=True,
+        ),
+        Algorithm("q-learning", "target r + gamma max_b q[s', b]", "S&B (6.8)", _STEP, _q_learning, interleaves=True),
+        Algorithm(
+            "double-q-learning",
+            "of two tables, one picks the best next action, the other says what it is worth",
+            "S&B (6.10)",
+            _STEP,
+            _double_q_learning,
+            interleaves=True,
+        ),
+        Algorithm("n-step-sarsa", "target r_1 + ... + gamma^n q[s_n, a_n]", "S&B (7.5)", ("alpha", "n"), _n_step_sarsa),
+        Algorithm(
+            "tree-backup",
+            "n steps of experience, each weighed by the greedy policy",
+            "S&B (7.16)",
+            ("alpha", "n"),
+            _tree_backup,
+        ),
+        Algorithm(
+            "sarsa-lambda",
+            "the error of Sarsa moves all that led to it, by their traces",
+            "S&B 12.7",
+            ("alpha", "lambda_", "accumulating"),
+            _sarsa_lambda,
+        ),
+        Algorithm(
+            "watkins-q",
+            "the error of Q-learning moves all that led to it, up to the last step that explored",
+            "S&B 12.10",
+            ("alpha", "lambda_", "accumulating"),
+            _watkins_q,
+        ),
+        Algorithm(
+            "dyna-q",
+            "Q-learning, and again from remembered steps",
+            "S&B 8.2",
+            ("alpha", "num_planning"),
+            _dyna_q,
+            interleaves=True,
+        ),
+        Algorithm(
+            "dyna-q-plus",
+            "Dyna-Q that pays kappa sqrt(tau) more for what was not tried for tau steps",
+            "S&B 8.3",
+            ("alpha", "num_planning", "kappa"),
+            _dyna_q_plus,
+            interleaves=True,
+        ),
+        Algorithm(
+            "prioritized-sweeping",
+            "a learned model, backed up where values changed most",
+            "S&B 8.4",
+            ("num_planning", "threshold"),
+            _prioritized_sweeping,
+            interleaves=True,
+        ),
+        Algorithm(
+            "propagation",
+            "a learned model; what is new is passed backwards, first come, first served",
+            "Peng & Williams (1993)",
+            ("num_planning", "threshold"),
+            _propagation,
+            behaviour="least-tried",
+            outlook="pessimistic",
+            interleaves=True,
+        ),
+        Algorithm(
+            "r-max",
+            "a learned model in which all that is unknown is worth the most that can be",
+            "Brafman & Tennenholtz (2002)",
+            ("num_planning", "threshold", "known_after"),
+            _r_max,
+            behaviour="greedy",
+            outlook="optimistic",
+            interleaves=True,
+        ),
+        Algorithm(
+            "backward-replay",
+            "Q-learning over an episode from its last step to its first",
+            "Lin (1992)",
+            _STEP,
+            _backward_replay,
+        ),
+    )
+}

@@ -1,0 +1,147 @@
+"""The configuration of a run: everything that decides it, flat."""
+
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral
+from typing import Any, cast
+
+from clew.environments import Environment, check_world
+from clew.errors import SettingError
+from clew.learning import Learning, LearningSettings, setting
+from clew.mazes import Maze, find_maze
+from clew.mazes.formats import Place
+
+__all__ = ["TrainingConfig", "check_run", "check_streams"]
+
+MOST_EPISODES = 10**12
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Learning):
+    """Everything that decides a run, flat: the options of `clew train`, and `config.json` in a run folder.
+
+    Places are (row, column), from the top left. What each setting does is said where it acts: the world's in
+    `clew.Environment`, the learner's in `Learning`, the streams' in `train_policy_parallel`.
+
+    Raises:
+        SettingError: if a setting is out of range.
+    """
+
+    maze: str = setting("book", "'book' (the chapter's 5x5), a size such as 10x12, or a .txt or .map file")
+    start: Place | None = setting(None, "where episodes begin, as row,column")
+    goal: Place | None = setting(None, "the goal, as row,column")
+    scenario: str | None = setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")
+    random_start: bool = setting(False, "begin anywhere")
+    random_goal: bool = setting(False, "draw a goal for each episode; the state then names it")
+    goal_reward: float = setting(1.0, "added when a move reaches the goal")
+    step_reward: float = setting(0.0, "paid by every move")
+    outer_wall_reward: float = setting(0.0, "added when a move runs into the edge of the grid")
+    hazard_reward: float = setting(-1.0, "added when a move enters a hazard")
+    slip: float = setting(0.0, "probability that a move goes astray to either side")
+    max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 a free cell]")
+    num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
+    num_simulations: int = setting(4, "streams of episodes; part of what decides the result")
+    num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
+    sync_every: int | None = setting(None, "episodes a simulation plays with the same values [default: in 100 rounds]")
+    seed: int = setting(0, "decides every draw")
+
+    def __post_init__(self) -> None:
+        for name in ("start", "goal"):
+            place = getattr(self, name)
+            if place is not None:
+                object.__setattr__(self, name, (int(place[0]), int(place[1])))
+        super().__post_init__()
+        check_run(self.num_episodes, self.seed)
+        check_streams(self.num_simulations, self.num_actors, self.sync_every)
+        if self.num_interleaved > 1 and self.num_simulations > 1:
+            raise SettingError("episodes are interleaved inside one simulation; take num_simulations 1 with them")
+        check_world(
+            self.slip,
+            self.max_episode_steps,
+            goal_reward=self.goal_reward,
+            step_reward=self.step_reward,
+            outer_wall_reward=self.outer_wall_reward,
+            hazard_reward=self.hazard_reward,
+        )
+
+    @property
+    def learning(self) -> LearningSettings:
+        """The settings of the learner, as keyword arguments of `train_policy`."""
+        return cast(LearningSettings, {each.name: getattr(self, each.name) for each in fields(Learning)})
+
+    def make_maze(self) -> Maze:
+        """The maze that the run is about."""
+        return find_maze(self.maze, start=self.start, goal=self.goal, scenario=self.scenario)
+
+    def make_environment(self, maze: Maze | None = None) -> Environment:
+        """The world that the run is about; in a maze that was read before, if one is given."""
+        return Environment(
+            self.make_maze() if maze is None else maze,
+            random_start=self.random_start,
+            random_goal=self.random_goal,
+            goal_reward=self.goal_reward,
+            step_reward=self.step_reward,
+            outer_wall_reward=self.outer_wall_reward,
+            hazard_reward=self.hazard_reward,
+            slip=self.slip,
+            max_episode_steps=self.max_episode_steps,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON can say them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
+        """The inverse of `to_dict`.
+
+        Raises:
+            SettingError: names the setting that is unknown or of another type.
+        """
+        known = {setting.name: setting.type for setting in fields(cls)}
+        for name, value in settings.items():
+            if name not in known:
+                raise SettingError(f"there is no setting {name!r}")
+            if name in ("start", "goal"):
+                fits = value is None or (isinstance(value, list | tuple) and [type(n) for n in value] == [int, int])
+                wanted = "[row, column]"
+            else:
+                fits = _is_of_type(value, known[name])
+                wanted = getattr(known[name], "__name__", str(known[name]))
+            if not fits:
+                raise SettingError(f"{name} must be of type {wanted}, not {value!r}")
+        return cls(**settings)
+
+
+def _is_of_type(value: Any, wanted: Any) -> bool:
+    """Tell if a value from JSON fits a type such as `int | None`; a whole number does for a float, True for neither."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+
+
+def check_run(num_episodes: int, seed: int) -> None:
+    """Check the settings that every trainer has.
+
+    Raises:
+        SettingError: names the one that is out of range.
+    """
+    if not isinstance(num_episodes, Integral) or num_episodes < 1:
+        raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
+    if num_episodes > MOST_EPISODES:
+        raise SettingError(f"num_episodes must be at most {MOST_EPISODES:,}, not {num_episodes:,}")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
+
+
+def check_streams(num_simulations: int, num_actors: int | None, sync_every: int | None) -> None:
+    """Check the settings that say how the work is shared.
+
+    Raises:
+        SettingError: names the one that is out of range.
+    """
+    if not isinstance(num_simulations, Integral) or num_simulations < 1:
+        raise SettingError(f"num_simulations must be at least 1, not {num_simulations}")
+    if num_actors is not None and (not isinstance(num_actors, Integral) or num_actors < 0):
+        raise SettingError(f"num_actors must not be negative: {num_actors}; 0 runs in this process")
+    if sync_every is not None and (not isinstance(sync_every, Integral) or sync_every < 1):
+        raise SettingError(f"sync_every must be at least 1 episode, not {sync_every}")

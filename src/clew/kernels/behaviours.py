@@ -1,0 +1,220 @@
+"""Behaviours: which action to try. Values are one thing, and how much is explored another.
+
+    choose(behaviour, q, visits, s, exploration, stream)    the action
+    expected_value(behaviour, q, visits, s, exploration)    what it is worth to go on with that behaviour
+
+`exploration` is one number, which a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
+temperature for softmax, the width of the interval for UCB. `visits`, (num_states, num_actions), counts how often each
+action was taken; for behaviours that don't ask, it may be empty.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import dispatch, kernel
+from clew.kernels.sampling import Stream, below, next_bits, uniform
+from clew.kernels.values import Values, best_action, best_of_four, greatest, row_length, value
+
+Visits = npt.NDArray[np.int32]
+
+_32 = np.uint64(32)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+
+
+class EpsilonGreedy(NamedTuple):
+    """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
+
+
+class Softmax(NamedTuple):
+    """Action a with a probability proportional to exp(q[s, a] / temperature)."""
+
+
+class UpperConfidence(NamedTuple):
+    """The greatest q[s, a] + c * sqrt(ln N(s) / N(s, a)); actions that were never tried come first."""
+
+
+class LeastTried(NamedTuple):
+    """The action that was tried least often here, whatever it is worth."""
+
+
+class AnyAction(NamedTuple):
+    """Every action, each as likely as the others."""
+
+
+@dispatch
+def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float, stream: Stream) -> int:
+    """Choose an action in state s; ties are broken uniformly at random. This one: any action."""
+    return below(next_bits(stream) & _LOW_HALF, row_length(q))
+
+
+@dispatch
+def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+    """Sum over actions of (probability that the behaviour takes it) * q[s, a]. This one: their mean."""
+    total = np.float32(0.0)
+    for a in range(row_length(q)):
+        total += value(q, s, a)
+    return total / np.float32(row_length(q))
+
+
+@kernel
+def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
+    """Choose any action with probability epsilon, else a best one; ties are broken uniformly at random.
+
+    Takes one draw: the high 32 bits decide whether to explore, the low ones which action.
+
+    Args:
+        q: action values; none may be NaN.
+        s: state.
+        epsilon: probability of exploring, in [0, 1]; 0 is the greedy policy.
+        stream: (2,) uint64, changed in place.
+
+    Returns:
+        Action, in [0, num_actions).
+
+    Source:
+        Sutton & Barto (2018), section 2.2.
+    """
+    bits = next_bits(stream)
+    explores = np.float64(bits >> _32) < epsilon * 4294967296.0
+    return best_action(q, s, explores, bits & _LOW_HALF)
+
+
+@choose.register(EpsilonGreedy)
+def choose_epsilon_greedy(
+    behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """See `epsilon_greedy`."""
+    return epsilon_greedy(q, s, exploration, stream)
+
+
+@expected_value.register(EpsilonGreedy)
+def expect_epsilon_greedy(
+    behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
+    """The greatest value with probability 1 - epsilon, else the mean."""
+    epsilon = np.float32(exploration)
+    return (np.float32(1.0) - epsilon) * greatest(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
+
+
+@choose.register(Softmax)
+def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float, stream: Stream) -> int:
+    """Draw from the distribution; the greatest value is taken off every exponent, so that none overflows.
+
+    Source:
+        Sutton & Barto (2018), eq. (2.11), with values in place of preferences.
+    """
+    best = np.float64(greatest(q, s))
+    total = 0.0
+    for a in range(row_length(q)):
+        total += np.exp((value(q, s, a) - best) / exploration)
+    left = uniform(next_bits(stream)) * total
+    for a in range(row_length(q)):
+        left -= np.exp((value(q, s, a) - best) / exploration)
+        if left < 0.0:
+            return a
+    return row_length(q) - 1  # rounding only
+
+
+@expected_value.register(Softmax)
+def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+    """The values, weighted as they are drawn."""
+    best = np.float64(greatest(q, s))
+    total, weighted = 0.0, 0.0
+    for a in range(row_length(q)):
+        weight = np.exp((value(q, s, a) - best) / exploration)
+        total += weight
+        weighted += weight * value(q, s, a)
+    return np.float32(weighted / total)
+
+
+@kernel
+def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
+    """What action a may be worth, at best; infinite if it was never tried."""
+    if visits[s, a] == 0:
+        return np.inf
+    return value(q, s, a) + exploration * np.sqrt(log_total / visits[s, a])
+
+
+@choose.register(UpperConfidence)
+def choose_upper_confidence(
+    behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """Take the action that may be best; one pass, in which the k-th of equals is kept with probability 1/k.
+
+    Source:
+        Sutton & Barto (2018), eq. (2.10), in every state by itself.
+    """
+    total = 0
+    for a in range(row_length(q)):
+        total += visits[s, a]
+    log_total = np.log(max(total, 1))
+    best, ties, chosen = -np.inf, 0, 0
+    for a in range(row_length(q)):
+        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        if bound > best:
+            best, ties, chosen = bound, 1, a
+        elif bound == best:
+            ties += 1
+            if below(next_bits(stream) & _LOW_HALF, ties) == 0:
+                chosen = a
+    return chosen
+
+
+@expected_value.register(UpperConfidence)
+def expect_upper_confidence(
+    behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
+    """The value of the action that would be taken; the mean of those that tie."""
+    total = 0
+    for a in range(row_length(q)):
+        total += visits[s, a]
+    log_total = np.log(max(total, 1))
+    best, ties, values = -np.inf, 0, 0.0
+    for a in range(row_length(q)):
+        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        if bound > best:
+            best, ties, values = bound, 0, 0.0
+        if bound == best:
+            ties += 1
+            values += value(q, s, a)
+    return np.float32(values / ties)
+
+
+@choose.register(LeastTried)
+def choose_least_tried(
+    behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """Take an action with the smallest count: it covers a world sooner than chance does."""
+    bits = next_bits(stream) & _LOW_HALF
+    if visits.shape[1] == 4:
+        s = np.uint64(s)
+        return best_of_four(-visits[s, 0], -visits[s, 1], -visits[s, 2], -visits[s, 3], False, bits)
+    least = visits[s, 0]
+    ties = 0
+    for a in range(visits.shape[1]):
+        least = min(least, visits[s, a])
+    for a in range(visits.shape[1]):
+        ties += np.int64(visits[s, a] == least)
+    left_to_skip = below(bits, ties)
+    for a in range(visits.shape[1]):
+        if visits[s, a] == least:
+            if left_to_skip == 0:
+                return a
+            left_to_skip -= 1
+    return 0  # not reached
+
+
+@expected_value.register(LeastTried)
+def expect_least_tried(behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+    """The mean value of the actions with the smallest count."""
+    least = visits[s, 0]
+    for a in range(visits.shape[1]):
+        least = min(least, visits[s, a])
+    ties, values = 0, 0.0
+    for a in range(visits.shape[1]):
+        if visits[s, a] == least:
+            ties += 1
+            values += value(q, s, a)
+    return np.float32(values / ties)

@@ -1,0 +1,79 @@
+"""What the loop of `rollouts` asks of a learner: four functions, each with an implementation for each kind of learner.
+
+    learn     take in one step: this is the rule
+    begin     an episode begins
+    finish    an episode has ended
+    order     is the next action chosen before the rule is applied, or after?
+
+A learner is a named tuple of what its rule works on: the action values `q` that the behaviour reads, first of all, then
+settings and memory. The modules that import this one define them, rule by rule.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import dispatch, kernel
+from clew.kernels.sampling import Stream
+
+# When the next action is chosen. On-policy rules need to know it; off-policy ones choose with what they have learned.
+# Where a rule changes no other row than that of the state, both come to the same unless the state stays as it is. Then
+# EITHER lets the loop choose first where it may, so that the processor need not wait for the update to choose.
+BEFORE, AFTER, EITHER = 0, 1, 2
+
+
+class Step(NamedTuple):
+    """One step of an episode, as a rule sees it."""
+
+    state: int
+    action: int
+    reward: np.float32
+    next_state: int
+    next_action: int  # -1 where none was chosen before the rule is applied
+    terminated: bool  # next_state ends the episode, and counts 0; a step limit doesn't
+
+
+class StepSize(NamedTuple):
+    """How far a value moves towards its target."""
+
+    rate: np.float32  # alpha, in (0, 1]; 0 stands for one over the number of times that the value was moved
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), that number; empty where it isn't asked for
+
+
+@kernel
+def step_size(alpha: StepSize, s: int, a: int) -> np.float32:
+    """The step size for a move of the value of (s, a), which is counted, in place, where that decides it."""
+    if alpha.rate > 0.0:
+        return alpha.rate
+    alpha.counts[s, a] += 1
+    return np.float32(1.0 / alpha.counts[s, a])
+
+
+@dispatch
+def order(learner: Any) -> int:
+    """BEFORE, AFTER or EITHER."""
+    return AFTER
+
+
+@dispatch
+def begin(learner: Any) -> None:
+    """Forget what belongs to the last episode."""
+
+
+@dispatch
+def learn(learner: Any, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+    """Learn from one step, in place.
+
+    Args:
+        learner: named tuple of arrays and settings; the arrays are changed in place.
+        step: what happened.
+        alpha: step size; ask `step_size`.
+        exploration: how much the behaviour explores now, for rules that ask what it would do.
+        stream: (2,) uint64, for rules that draw; changed in place.
+    """
+
+
+@dispatch
+def finish(learner: Any, alpha: StepSize, exploration: float, stream: Stream) -> None:
+    """Learn what could not be learned before the end of the episode, in place."""

@@ -1,0 +1,128 @@
+"""Queues of states that wait for their turn: first come, first served, or the greatest change first.
+
+push(queue, s, change)    let a state wait, with the change of its value; one that waits already moves up if need be
+pop(queue)                the state whose turn it is, which then waits no longer
+num_waiting(queue)        how many wait
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import dispatch, kernel
+
+
+class FirstInFirstOut(NamedTuple):
+    """States in a circle, in the order in which they came."""
+
+    states: npt.NDArray[np.int32]  # (num_states,)
+    waits: npt.NDArray[np.bool_]  # (num_states,)
+    place: npt.NDArray[np.int64]  # (2,): where the first one stands, how many there are
+
+
+class GreatestFirst(NamedTuple):
+    """States in a binary heap: none comes before one with a greater change."""
+
+    states: npt.NDArray[np.int32]  # (num_states,), of which the first `count[0]` wait
+    positions: npt.NDArray[np.int32]  # (num_states,), where in the heap a state is; -1 if it doesn't wait
+    changes: npt.NDArray[np.float32]  # (num_states,)
+    count: npt.NDArray[np.int64]  # (1,)
+
+
+@dispatch
+def push(queue: Any, s: int, change: np.float32) -> None:
+    """Let a state wait."""
+
+
+@dispatch
+def pop(queue: Any) -> int:
+    """The state whose turn it is; there must be one."""
+    return -1
+
+
+@dispatch
+def num_waiting(queue: Any) -> int:
+    """How many states wait."""
+    return 0
+
+
+@push.register(FirstInFirstOut)
+def push_last(queue: FirstInFirstOut, s: int, change: np.float32) -> None:
+    """Behind all the others, unless it waits already."""
+    if not queue.waits[s]:
+        queue.waits[s] = True
+        end = queue.place[0] + queue.place[1]
+        queue.states[end if end < queue.states.size else end - queue.states.size] = s
+        queue.place[1] += 1
+
+
+@pop.register(FirstInFirstOut)
+def pop_first(queue: FirstInFirstOut) -> int:
+    """The one that waited longest."""
+    first = queue.place[0]
+    s = np.int64(queue.states[first])
+    queue.place[0] = first + 1 if first + 1 < queue.states.size else 0
+    queue.place[1] -= 1
+    queue.waits[s] = False
+    return s
+
+
+@num_waiting.register(FirstInFirstOut)
+def num_in_line(queue: FirstInFirstOut) -> int:
+    """Length of the line."""
+    return queue.place[1]
+
+
+@kernel
+def put(queue: GreatestFirst, i: int, s: int) -> None:
+    """Put a state at position i of the heap."""
+    queue.states[i] = s
+    queue.positions[s] = i
+
+
+@push.register(GreatestFirst)
+def push_by_change(queue: GreatestFirst, s: int, change: np.float32) -> None:
+    """Up, as far as those above changed less; a greater change than the one it waits with counts."""
+    i = np.int64(queue.positions[s])
+    if i < 0:
+        i = queue.count[0]
+        queue.count[0] = i + 1
+    elif change <= queue.changes[s]:
+        return
+    queue.changes[s] = change
+    while i > 0:
+        above = np.int64(queue.states[(i - 1) >> 1])
+        if queue.changes[above] >= change:
+            break
+        put(queue, i, above)
+        i = (i - 1) >> 1
+    put(queue, i, s)
+
+
+@pop.register(GreatestFirst)
+def pop_greatest(queue: GreatestFirst) -> int:
+    """The top; the last one takes its place, and goes down as far as those below changed more."""
+    top = np.int64(queue.states[0])
+    queue.positions[top] = -1
+    n = queue.count[0] - 1
+    queue.count[0] = n
+    if n > 0:
+        s = np.int64(queue.states[n])
+        i = 0
+        while 2 * i + 1 < n:
+            below = 2 * i + 1
+            if below + 1 < n and queue.changes[queue.states[below + 1]] > queue.changes[queue.states[below]]:
+                below += 1
+            if queue.changes[queue.states[below]] <= queue.changes[s]:
+                break
+            put(queue, i, np.int64(queue.states[below]))
+            i = below
+        put(queue, i, s)
+    return top
+
+
+@num_waiting.register(GreatestFirst)
+def num_in_heap(queue: GreatestFirst) -> int:
+    """Size of the heap."""
+    return queue.count[0]

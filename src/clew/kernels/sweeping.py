@@ -1,0 +1,154 @@
+"""Learning a model, and planning with it at once: prioritized sweeping, R-max, and propagation from what is new.
+
+The model counts what followed each pair `s * num_actions + a`, so that noisy worlds come out right. Whenever it
+changes, the pair is backed up. If that changes what its state is worth, the state waits in a queue until the pairs that
+lead to it are backed up as well, and so on. What differs is the queue (`queues`), how many states have their turn after
+each step, and how often a pair must have been tried before it is believed.
+
+Source:
+    Sutton & Barto (2018), section 8.4; Moore & Atkeson (1993), Prioritized sweeping; Peng & Williams (1993), Efficient
+    learning and planning within the Dyna framework; Brafman & Tennenholtz (2002), R-max.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.learners import Step, StepSize, learn
+from clew.kernels.queues import num_waiting, pop, push
+from clew.kernels.sampling import Stream
+from clew.kernels.values import Values, assign, greatest, row_length
+
+# Columns of `LearnedModel.outcomes`; a row is one cache line's quarter, read at once.
+NEXT_STATE, COUNT, NEXT_OF_PAIR, NEXT_TO_STATE = 0, 1, 2, 3
+
+
+class LearnedModel(NamedTuple):
+    """What followed what, and how often.
+
+    Outcome i is the first one of pair i, for i < num_pairs; further outcomes of noisy pairs lie behind. Two lists run
+    through them: those of one pair, and those that lead to one state. While a pair had one outcome only it is one row.
+    """
+
+    outcomes: npt.NDArray[np.int32]  # (num_outcomes, 4); next state: -1 not seen yet, num_states the end of an episode
+    rewards: npt.NDArray[np.float32]  # (num_outcomes,), mean
+    pairs: npt.NDArray[np.int32]  # (num_outcomes - num_pairs,), the pair of a further outcome
+    leading_to: npt.NDArray[np.int32]  # (num_states + 1,), an outcome that leads to the state, or -1
+    used: npt.NDArray[np.int64]  # (1,), how many further outcomes there are
+
+
+class Sweeping(NamedTuple):
+    """Learn a model, and propagate what is new backwards through it."""
+
+    q: Values
+    gamma: np.float32
+    model: LearnedModel
+    queue: Any
+    num_planning: int  # states that have their turn after each step
+    threshold: np.float32  # a state whose value changed by no more than this isn't worth a turn
+    known_after: int  # a pair is believed after so many tries; until then its value stays as it was at first
+
+
+@kernel
+def add_outcome(model: LearnedModel, i: int, s_next: int, reward: np.float32) -> None:
+    """Fill in outcome i, and hang it into the list of those that lead to its next state."""
+    model.outcomes[i, NEXT_STATE] = s_next
+    model.outcomes[i, COUNT] = 1
+    model.outcomes[i, NEXT_OF_PAIR] = -1
+    model.outcomes[i, NEXT_TO_STATE] = model.leading_to[s_next]
+    model.leading_to[s_next] = i
+    model.rewards[i] = reward
+
+
+@kernel
+def observe(model: LearnedModel, pair: int, s_next: int, reward: np.float32, known_after: int) -> bool:
+    """Count what followed a pair; True if that changes what is to be expected of it."""
+    i = pair
+    if model.outcomes[i, NEXT_STATE] < 0:
+        add_outcome(model, i, s_next, reward)
+        return True
+    while model.outcomes[i, NEXT_STATE] != s_next:
+        if model.outcomes[i, NEXT_OF_PAIR] < 0:
+            new = model.outcomes.shape[0] - model.pairs.size + model.used[0]
+            model.pairs[model.used[0]] = pair
+            model.used[0] += 1
+            add_outcome(model, new, s_next, reward)
+            model.outcomes[i, NEXT_OF_PAIR] = new
+            return True
+        i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
+    count = model.outcomes[i, COUNT] + 1
+    model.outcomes[i, COUNT] = count
+    as_before = model.rewards[i] == reward
+    if not as_before:
+        model.rewards[i] += (reward - model.rewards[i]) / np.float32(count)
+    # While all went the same way, only the try that makes the pair believable is news.
+    always_the_same = as_before and i == pair and model.outcomes[i, NEXT_OF_PAIR] < 0
+    return not always_the_same or count == known_after
+
+
+@kernel
+def num_tries(model: LearnedModel, pair: int) -> int:
+    """How often a pair was tried."""
+    total = 0
+    i = pair
+    while i >= 0 and model.outcomes[i, NEXT_STATE] >= 0:
+        total += model.outcomes[i, COUNT]
+        i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
+    return total
+
+
+@kernel
+def worth(learner: Sweeping, i: int) -> np.float32:
+    """What outcome i pays, and what may be had from there."""
+    s_next = np.int64(learner.model.outcomes[i, NEXT_STATE])
+    if s_next == learner.model.leading_to.size - 1:
+        return learner.model.rewards[i]
+    return learner.model.rewards[i] + learner.gamma * greatest(learner.q, s_next)
+
+
+@kernel
+def expectation(learner: Sweeping, pair: int) -> np.float32:
+    """What a pair is worth by the model."""
+    outcomes = learner.model.outcomes
+    if outcomes[pair, NEXT_OF_PAIR] < 0:  # all tries went the same way
+        return worth(learner, pair)
+    total, count = 0.0, 0
+    i = pair
+    while i >= 0:
+        total += np.float64(outcomes[i, COUNT]) * worth(learner, i)
+        count += outcomes[i, COUNT]
+        i = np.int64(outcomes[i, NEXT_OF_PAIR])
+    return np.float32(total / count)
+
+
+@kernel
+def back_up(learner: Sweeping, s: int, pair: int) -> None:
+    """Set the value of a pair to what the model says; if its state is worth more or less now, it waits for its turn."""
+    if learner.known_after > 1 and num_tries(learner.model, pair) < learner.known_after:
+        return
+    before = greatest(learner.q, s)
+    assign(learner.q, s, pair - s * row_length(learner.q), expectation(learner, pair))
+    change = abs(greatest(learner.q, s) - before)
+    if change > learner.threshold:
+        push(learner.queue, s, change)
+
+
+@learn.register(Sweeping)
+def learn_sweeping(learner: Sweeping, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+    """Count, back up what was tried, and let the states that wait have their turn."""
+    model, num_actions = learner.model, row_length(learner.q)
+    num_pairs = model.outcomes.shape[0] - model.pairs.size
+    pair = step.state * num_actions + step.action
+    s_next = model.leading_to.size - 1 if step.terminated else step.next_state
+    if observe(model, pair, s_next, step.reward, learner.known_after):
+        back_up(learner, step.state, pair)
+    turns = 0
+    while turns < learner.num_planning and num_waiting(learner.queue) > 0:
+        turns += 1
+        i = np.int64(model.leading_to[pop(learner.queue)])
+        while i >= 0:
+            source = i if i < num_pairs else np.int64(model.pairs[i - num_pairs])
+            back_up(learner, source >> 2 if num_actions == 4 else source // num_actions, source)
+            i = np.int64(model.outcomes[i, NEXT_TO_STATE])

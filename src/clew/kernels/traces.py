@@ -1,0 +1,145 @@
+"""Rules with eligibility traces: Sarsa(lambda), and Watkins's Q(lambda).
+
+A trace says how much a state and action have to do with what happens now. Only those that are above NEGLIGIBLE are
+kept, in a list, so that a step costs as much as there are live traces, and not as the table is large.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.learners import BEFORE, Step, StepSize, begin, learn, order, step_size
+from clew.kernels.sampling import Stream
+from clew.kernels.values import Values, assign, greatest, row_length, value
+
+NEGLIGIBLE = np.float32(1e-4)
+
+
+class Traces(NamedTuple):
+    """Live traces: how strong each pair `s * num_actions + a` is, and which ones are live."""
+
+    strength: npt.NDArray[np.float32]  # (num_states * num_actions,), 0 where there is none
+    pairs: npt.NDArray[np.int64]  # (num_states * num_actions,), of which the first `count[0]` are live
+    count: npt.NDArray[np.int64]  # (1,)
+    decay: np.float32  # gamma * lambda
+    replacing: bool  # a trace begins anew at 1 when its pair comes again; else 1 is added to it
+
+
+@kernel
+def clear(traces: Traces) -> None:
+    """Forget all traces."""
+    for i in range(traces.count[0]):
+        traces.strength[traces.pairs[i]] = 0.0
+    traces.count[0] = 0
+
+
+@kernel
+def mark(traces: Traces, pair: int) -> None:
+    """Strengthen the trace of a pair."""
+    if traces.strength[pair] == 0.0:
+        traces.pairs[traces.count[0]] = pair
+        traces.count[0] += 1
+    if traces.replacing:
+        traces.strength[pair] = 1.0
+    else:
+        traces.strength[pair] += np.float32(1.0)
+
+
+@kernel
+def move_all(q: Values, traces: Traces, change: np.float32) -> None:
+    """Q += change * trace, everywhere, in place; then the traces decay, and those that fade are forgotten."""
+    i = 0
+    while i < traces.count[0]:
+        pair = traces.pairs[i]
+        s, a = pair // row_length(q), pair % row_length(q)
+        assign(q, s, a, value(q, s, a) + change * traces.strength[pair])
+        traces.strength[pair] *= traces.decay
+        if traces.strength[pair] >= NEGLIGIBLE:
+            i += 1
+        else:
+            traces.strength[pair] = 0.0
+            traces.count[0] -= 1
+            traces.pairs[i] = traces.pairs[traces.count[0]]
+
+
+# Sarsa(lambda) --------------------------------------------------------------------------------------------------------
+
+
+class SarsaLambda(NamedTuple):
+    """Sarsa, whose errors reach all that led to them, the less the longer ago."""
+
+    q: Values
+    gamma: np.float32
+    traces: Traces
+
+
+@order.register(SarsaLambda)
+def order_of_sarsa_lambda(learner: SarsaLambda) -> int:
+    """The target asks for the next action."""
+    return BEFORE
+
+
+@begin.register(SarsaLambda)
+def begin_sarsa_lambda(learner: SarsaLambda) -> None:
+    """Forget the last episode."""
+    clear(learner.traces)
+
+
+@learn.register(SarsaLambda)
+def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+    """Q += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]) * trace, everywhere.
+
+    Source:
+        Sutton & Barto (2018), section 12.7, for a table; Singh & Sutton (1996) for replacing traces.
+    """
+    q, s, a = learner.q, step.state, step.action
+    td_error = step.reward - value(q, s, a)
+    if not step.terminated:
+        td_error += learner.gamma * value(q, step.next_state, step.next_action)
+    mark(learner.traces, s * row_length(q) + a)
+    move_all(q, learner.traces, step_size(alpha, s, a) * td_error)
+
+
+# Watkins's Q(lambda) --------------------------------------------------------------------------------------------------
+
+
+class WatkinsQ(NamedTuple):
+    """Q-learning with traces, which are cut when the behaviour explores: what follows says nothing of being greedy."""
+
+    q: Values
+    gamma: np.float32
+    traces: Traces
+
+
+@order.register(WatkinsQ)
+def order_of_watkins_q(learner: WatkinsQ) -> int:
+    """Asks if the next action explores."""
+    return BEFORE
+
+
+@begin.register(WatkinsQ)
+def begin_watkins_q(learner: WatkinsQ) -> None:
+    """Forget the last episode."""
+    clear(learner.traces)
+
+
+@learn.register(WatkinsQ)
+def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+    """Q += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a]) * trace, everywhere.
+
+    Source:
+        Watkins (1989), Learning from delayed rewards; Sutton & Barto (2018), section 12.10.
+    """
+    q, s, a = learner.q, step.state, step.action
+    td_error = step.reward - value(q, s, a)
+    explores = False
+    if not step.terminated:
+        best = greatest(q, step.next_state)
+        explores = value(q, step.next_state, step.next_action) < best
+        td_error += learner.gamma * best
+    mark(learner.traces, s * row_length(q) + a)
+    move_all(q, learner.traces, step_size(alpha, s, a) * td_error)
+    if explores:
+        clear(learner.traces)

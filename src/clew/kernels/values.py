@@ -1,0 +1,123 @@
+"""Action values: a table, or one with maintained maxima where a row is wide.
+
+    row_length(q)                   number of actions
+    value(q, s, a)                  q[s, a]
+    assign(q, s, a, new)            q[s, a] = new
+    greatest(q, s)                  max_a q[s, a]
+    num_best(q, s)                  how many actions have it
+    best_action(q, s, explores, half)   one of them, or any; ties are broken uniformly at random
+
+These are all that a learning rule may ask. For an array they are written here; `wide` has them for rows that are too
+long to be searched at every step.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import dispatch, kernel
+from clew.kernels.sampling import below
+
+Values = Any
+Table = npt.NDArray[np.float32]
+
+
+def _tie_table() -> npt.NDArray[np.uint8]:
+    """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4."""
+    table = np.zeros((16, 12), np.uint8)
+    for mask in range(1, 16):
+        actions = [a for a in range(4) if mask >> a & 1]
+        table[mask] = np.repeat(actions, 12 // len(actions))
+    return table
+
+
+TIES = _tie_table()
+
+
+@kernel
+def best_of_four(down: float, left: float, up: float, right: float, explores: bool, half: np.uint64) -> int:
+    """Choose a best of four actions, or any of them when exploring, without a branch that can be mispredicted."""
+    vertical = down if down > up else up
+    horizontal = left if left > right else right
+    best = vertical if vertical > horizontal else horizontal
+    mask = (
+        np.int64(down == best) | np.int64(left == best) << 1 | np.int64(up == best) << 2 | np.int64(right == best) << 3
+    )
+    if explores:
+        mask = 15
+    return np.int64(TIES[mask, below(half, 12)])
+
+
+@kernel
+def best_of_many(q: Table, s: int, half: np.uint64) -> int:
+    """Choose uniformly among the best of any number of actions: count them, draw one, find it."""
+    num_actions = q.shape[1]
+    best = q[s, 0]
+    num_best = 1
+    for a in range(1, num_actions):
+        if q[s, a] > best:
+            best = q[s, a]
+            num_best = 1
+        elif q[s, a] == best:
+            num_best += 1
+    left_to_skip = below(half, num_best)
+    for a in range(num_actions):
+        if q[s, a] == best:
+            if left_to_skip == 0:
+                return a
+            left_to_skip -= 1
+    return 0  # not reached while the row holds numbers
+
+
+@dispatch
+def row_length(q: Values) -> int:
+    """Number of actions."""
+    return q.shape[1]
+
+
+@dispatch
+def value(q: Values, s: int, a: int) -> np.float32:
+    """q[s, a]."""
+    return q[np.uint64(s), np.uint64(a)]
+
+
+@dispatch
+def assign(q: Values, s: int, a: int, new: np.float32) -> None:
+    """q[s, a] = new."""
+    q[np.uint64(s), np.uint64(a)] = new
+
+
+@dispatch
+def greatest(q: Values, s: int) -> np.float32:
+    """max_a q[s, a]."""
+    s = np.uint64(s)  # unsigned: no test for an index that counts from the end
+    if q.shape[1] == 4:  # unrolled: the usual case, and half the time of the loop
+        first = q[s, 0] if q[s, 0] > q[s, 2] else q[s, 2]
+        second = q[s, 1] if q[s, 1] > q[s, 3] else q[s, 3]
+        return first if first > second else second
+    best = q[s, 0]
+    for a in range(1, q.shape[1]):
+        best = q[s, a] if q[s, a] > best else best
+    return best
+
+
+@dispatch
+def num_best(q: Values, s: int) -> int:
+    """How many actions have the greatest value in state s."""
+    best = greatest(q, s)
+    count = 0
+    for a in range(q.shape[1]):
+        count += np.int64(q[s, a] == best)
+    return count
+
+
+@dispatch
+def best_action(q: Values, s: int, explores: bool, half: np.uint64) -> int:
+    """A best action in state s, or, when exploring, any; ties are broken uniformly at random by 32 random bits."""
+    if q.shape[1] == 4:
+        s = np.uint64(s)
+        return best_of_four(q[s, 0], q[s, 1], q[s, 2], q[s, 3], explores, half)
+    if explores:
+        return below(half, q.shape[1])
+    return best_of_many(q, s, half)

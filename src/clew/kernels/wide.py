@@ -1,0 +1,135 @@
+"""Wide rows: action values with maintained maxima, so that a thousand actions don't cost a thousand comparisons a step.
+
+A row is cut into blocks of BLOCK actions. Each block keeps its greatest value and how many of its actions have it, and
+so does the row. An assignment changes one block; only where it lowers the last one that had the maximum is the block,
+or the row of blocks, searched again. Ties are as exact as a full scan has them, and drawn the same.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.sampling import below
+from clew.kernels.values import Table, assign, best_action, greatest, num_best, row_length, value
+
+BLOCK = 32
+WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
+
+
+class Wide(NamedTuple):
+    """A table with the maxima of its rows and blocks."""
+
+    q: Table  # (num_states, num_actions)
+    block_best: npt.NDArray[np.float32]  # (num_states, num_blocks)
+    block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), actions of the block that have it
+    row_best: npt.NDArray[np.float32]  # (num_states,)
+    row_ties: npt.NDArray[np.int32]  # (num_states,), actions of the row that have it
+
+
+def make_wide(q: Table) -> Wide:
+    """A table with its maxima, which are computed here, and kept by `assign` from then on."""
+    num_states, num_actions = q.shape
+    num_blocks = -(-num_actions // BLOCK)
+    padded = np.full((num_states, num_blocks * BLOCK), -np.inf, np.float32)
+    padded[:, :num_actions] = q
+    blocks = padded.reshape(num_states, num_blocks, BLOCK)
+    block_best, row_best = blocks.max(axis=2), padded.max(axis=1)
+    block_ties = (blocks == block_best[:, :, None]).sum(axis=2, dtype=np.int32)
+    row_ties = (q == row_best[:, None]).sum(axis=1, dtype=np.int32)
+    return Wide(q, block_best, block_ties, row_best, row_ties)
+
+
+@kernel
+def search_block(wide: Wide, s: int, block: int) -> None:
+    """Find the maximum of a block anew."""
+    first = block * BLOCK
+    last = min(first + BLOCK, wide.q.shape[1])
+    best, ties = wide.q[s, first], 1
+    for a in range(first + 1, last):
+        new = wide.q[s, a]
+        ties = 1 if new > best else ties + np.int64(new == best)
+        best = new if new > best else best
+    wide.block_best[s, block] = best
+    wide.block_ties[s, block] = ties
+
+
+@kernel
+def search_row(wide: Wide, s: int) -> None:
+    """Find the maximum of a row anew, among its blocks."""
+    best, ties = wide.block_best[s, 0], np.int64(wide.block_ties[s, 0])
+    for block in range(1, wide.block_best.shape[1]):
+        new, count = wide.block_best[s, block], np.int64(wide.block_ties[s, block])
+        ties = count if new > best else ties + (count if new == best else 0)
+        best = new if new > best else best
+    wide.row_best[s] = best
+    wide.row_ties[s] = ties
+
+
+@row_length.register(Wide)
+def row_length_of_wide(wide: Wide) -> int:
+    """Number of actions."""
+    return wide.q.shape[1]
+
+
+@value.register(Wide)
+def value_of_wide(wide: Wide, s: int, a: int) -> np.float32:
+    """q[s, a]."""
+    return wide.q[np.uint64(s), np.uint64(a)]
+
+
+@greatest.register(Wide)
+def greatest_of_wide(wide: Wide, s: int) -> np.float32:
+    """Read, not searched."""
+    return wide.row_best[np.uint64(s)]
+
+
+@num_best.register(Wide)
+def num_best_of_wide(wide: Wide, s: int) -> int:
+    """Read, not searched."""
+    return np.int64(wide.row_ties[np.uint64(s)])
+
+
+@assign.register(Wide)
+def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
+    """Write, and keep the maxima."""
+    old = wide.q[s, a]
+    wide.q[s, a] = new
+    block = a // BLOCK
+    best = wide.block_best[s, block]
+    if new > best:
+        wide.block_best[s, block], wide.block_ties[s, block] = new, 1
+    elif new == best and old != best:
+        wide.block_ties[s, block] += 1
+    elif old == best and new != best:
+        wide.block_ties[s, block] -= 1
+        if wide.block_ties[s, block] == 0:
+            search_block(wide, s, block)
+    row_best = wide.row_best[s]
+    if new > row_best:
+        wide.row_best[s], wide.row_ties[s] = new, 1
+    elif new == row_best and old != row_best:
+        wide.row_ties[s] += 1
+    elif old == row_best and new != row_best:
+        wide.row_ties[s] -= 1
+        if wide.row_ties[s] == 0:
+            search_row(wide, s)
+
+
+@best_action.register(Wide)
+def best_action_of_wide(wide: Wide, s: int, explores: bool, half: np.uint64) -> int:
+    """Draw one of the best by its number, and find it: block by block, then action by action."""
+    if explores:
+        return below(half, wide.q.shape[1])
+    best = wide.row_best[s]
+    left_to_skip = below(half, np.int64(wide.row_ties[s]))
+    block = 0
+    while wide.block_best[s, block] != best or left_to_skip >= wide.block_ties[s, block]:
+        left_to_skip -= np.int64(wide.block_ties[s, block]) if wide.block_best[s, block] == best else 0
+        block += 1
+    a = block * BLOCK
+    while wide.q[s, a] != best or left_to_skip > 0:
+        left_to_skip -= np.int64(wide.q[s, a] == best)
+        a += 1
+    return a

@@ -1,0 +1,344 @@
+"""Learning without a model: the settings of a learner, and the learner made from them.
+
+Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `BEHAVIOURS` here. The two are
+chosen apart: what is learned is one thing, and how much is explored another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Integral
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.algorithms import ALGORITHMS, Given
+from clew.errors import SettingError
+from clew.kernels import behaviours, sweeping
+from clew.kernels.rollouts import Rates
+from clew.kernels.wide import WIDE_FROM, make_wide
+from clew.mdp import FiniteMDP
+
+__all__ = [
+    "BEHAVIOURS",
+    "Behaviour",
+    "Learner",
+    "Learning",
+    "LearningSettings",
+    "as_learning",
+    "initial_value",
+    "make_learner",
+    "make_room",
+    "setting",
+]
+
+SCHEDULES = ("constant", "linear", "exponential")
+
+
+class Behaviour(NamedTuple):
+    """A row of the table of behaviours."""
+
+    kind: Any  # what kernels dispatch on
+    setting: str | None  # of `Learning`, how much is explored
+    counts: bool  # it asks how often each action was tried
+    rule: str
+
+
+BEHAVIOURS: dict[str, Behaviour] = {
+    "epsilon-greedy": Behaviour(
+        behaviours.EpsilonGreedy(), "epsilon", False, "any action with probability epsilon, else a best one"
+    ),
+    "greedy": Behaviour(behaviours.EpsilonGreedy(), None, False, "a best action"),
+    "softmax": Behaviour(
+        behaviours.Softmax(), "temperature", False, "action a in proportion to exp(q[s, a] / temperature)"
+    ),
+    "ucb": Behaviour(
+        behaviours.UpperConfidence(), "confidence", True, "the greatest q[s, a] + confidence sqrt(ln N(s) / N(s, a))"
+    ),
+    "least-tried": Behaviour(behaviours.LeastTried(), None, True, "the action that was tried least often here"),
+    "random": Behaviour(behaviours.AnyAction(), None, False, "any action"),
+}
+
+
+# The settings ---------------------------------------------------------------------------------------------------------
+
+
+def setting(default: Any, meaning: str) -> Any:
+    """A field that says what it means, for the help of the command line and the form of the page."""
+    return field(default=default, metadata={"help": meaning})
+
+
+class LearningSettings(TypedDict, total=False):
+    """The settings of `Learning`, as keyword arguments."""
+
+    algorithm: str
+    behaviour: str | None
+    alpha: float
+    alpha_schedule: str
+    alpha_last: float
+    gamma: float
+    epsilon: float
+    temperature: float
+    confidence: float
+    exploration_schedule: str
+    exploration_last: float
+    exploring_starts: bool
+    initial_value: float | None
+    optimistic: bool
+    pessimistic: bool
+    n: int
+    lambda_: float
+    accumulating: bool
+    num_planning: int | None
+    kappa: float
+    threshold: float
+    known_after: int
+    num_interleaved: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """Everything that decides how is learned, flat. Which settings count is said by the row of the algorithm.
+
+    Raises:
+        SettingError: if a setting is out of range.
+    """
+
+    algorithm: str = setting("q-learning", "the learning rule; `clew algorithms` lists them")
+    behaviour: str | None = setting(None, "how actions are tried [default: as the algorithm wants it]")
+    alpha: float = setting(0.1, "step size")
+    alpha_schedule: str = setting("constant", "constant, linear, exponential, or visits (one over the updates)")
+    alpha_last: float = setting(0.01, "step size of the last episode, for a linear or exponential schedule")
+    gamma: float = setting(0.9, "discount a step")
+    epsilon: float = setting(0.1, "probability of exploring, for epsilon-greedy")
+    temperature: float = setting(0.1, "how even softmax is, in units of value")
+    confidence: float = setting(1.0, "width of the interval of ucb, in units of value")
+    exploration_schedule: str = setting("constant", "constant, linear or exponential: for the setting of the behaviour")
+    exploration_last: float = setting(0.01, "exploration in the last episode, for a linear or exponential schedule")
+    exploring_starts: bool = setting(False, "begin each episode with any action")
+    initial_value: float | None = setting(None, "value of every action at first [default: 0, or as the rule wants]")
+    optimistic: bool = setting(False, "at first every action is worth the most that can be: r_max / (1 - gamma)")
+    pessimistic: bool = setting(False, "at first every action is worth the least that can be: r_min / (1 - gamma)")
+    n: int = setting(4, "steps that n-step rules look ahead")
+    lambda_: float = setting(0.9, "how long traces last, in [0, 1]")
+    accumulating: bool = setting(False, "traces add up, in place of beginning anew")
+    num_planning: int | None = setting(None, "planning updates after each step [default: as the rule wants it]")
+    kappa: float = setting(0.001, "dyna-q+: what a step pays more for each root of a step since it was last tried")
+    threshold: float = setting(0.0, "changes of a value up to this are not propagated")
+    known_after: int = setting(1, "tries before r-max believes what it saw")
+    num_interleaved: int = setting(1, "episodes that take turns on one table; part of what decides the result")
+
+    def __post_init__(self) -> None:
+        check_learning(self)
+
+
+def as_learning(settings: Mapping[str, Any]) -> Learning:
+    """The settings of a learner, from keyword arguments.
+
+    Raises:
+        SettingError: if one is unknown, or out of range.
+    """
+    known = [each.name for each in fields(Learning)]
+    for name in settings:
+        if name not in known:
+            raise SettingError(f"there is no setting {name!r}; there are {', '.join(known)}")
+    return Learning(**settings)
+
+
+# Checking -------------------------------------------------------------------------------------------------------------
+
+
+def check_learning(learning: Learning) -> None:
+    """Check every setting.
+
+    Raises:
+        SettingError: names the one that is out of range.
+    """
+    _check_choice("algorithm", learning.algorithm, ALGORITHMS)
+    if learning.behaviour is not None:
+        _check_choice("behaviour", learning.behaviour, BEHAVIOURS)
+    _check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
+    _check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
+    for name in ("alpha", "alpha_last"):
+        _check_number(name, getattr(learning, name), above=0.0, most=1.0)
+    for name in ("gamma", "epsilon", "lambda_"):
+        _check_number(name, getattr(learning, name), least=0.0, most=1.0)
+    _check_number("temperature", learning.temperature, above=0.0)
+    for name in ("confidence", "kappa", "threshold"):
+        _check_number(name, getattr(learning, name), least=0.0)
+    _check_number("exploration_last", learning.exploration_last, least=0.0)
+    if learning.initial_value is not None:
+        _check_number("initial_value", learning.initial_value)
+    for name, least in (("n", 1), ("known_after", 1), ("num_interleaved", 1)):
+        _check_count(name, getattr(learning, name), least)
+    if learning.num_planning is not None:
+        _check_count("num_planning", learning.num_planning, 0)
+    _check_together(learning)
+
+
+def _check_choice(name: str, chosen: Any, known: Any) -> None:
+    if chosen not in known:
+        raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
+
+
+def _check_number(name: str, number: Any, least: float = -np.inf, most: float = np.inf, above: float = -np.inf) -> None:
+    if not isinstance(number, int | float | np.floating) or not (
+        least <= number <= most and number > above and np.isfinite(number)
+    ):
+        bounds = f"in ({above:g}, {most:g}]" if above > -np.inf else f"in [{least:g}, {most:g}]"
+        raise SettingError(f"{name} must be a finite number {bounds}, not {number}")
+
+
+def _check_count(name: str, count: Any, least: int) -> None:
+    if not isinstance(count, Integral) or not least <= int(count) <= 1_000_000_000:
+        raise SettingError(f"{name} must be a whole number from {least} to 1,000,000,000, not {count}")
+
+
+def _check_together(learning: Learning) -> None:
+    """Settings that are each in range, and can't be together."""
+    if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
+        raise SettingError("choose one of initial_value, optimistic and pessimistic: each says what actions are worth")
+    row = ALGORITHMS[learning.algorithm]
+    if learning.num_interleaved > 1 and not row.interleaves:
+        able = ", ".join(name for name, other in ALGORITHMS.items() if other.interleaves)
+        raise SettingError(
+            f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
+        )
+    last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
+    if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
+        raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
+    if behaviour == "softmax" and learning.exploration_schedule != "constant" and last == 0.0:
+        raise SettingError("softmax needs a temperature above 0; take a larger exploration_last")
+    if behaviour == "epsilon-greedy" and last > 1.0:
+        raise SettingError(f"exploration_last must be in [0, 1] for epsilon-greedy, not {last}")
+
+
+# What a trainer needs -------------------------------------------------------------------------------------------------
+
+
+def exploration(learning: Learning) -> float:
+    """How much the behaviour explores at first."""
+    name = BEHAVIOURS[learning.behaviour or ALGORITHMS[learning.algorithm].behaviour].setting
+    return 0.0 if name is None else float(getattr(learning, name))
+
+
+def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
+    """What a schedule says for some episodes, of all that there will be."""
+    if kind == "constant":
+        return np.full(episodes.size, first)
+    share = np.minimum(episodes / max(total - 1, 1), 1.0)
+    return first + (last - first) * share if kind == "linear" else first * (last / first) ** share
+
+
+@dataclass(frozen=True)
+class Learner:
+    """An algorithm at work: what its kernels are given.
+
+    Attributes:
+        rule: the named tuple on which kernels dispatch; holds all that is learned.
+        behaviour: name of the behaviour.
+        visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
+        counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
+        settings: all of them.
+    """
+
+    rule: Any
+    behaviour: str
+    visits: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+    settings: Learning
+
+    @property
+    def acting(self) -> Any:
+        """The behaviour, as kernels dispatch on it."""
+        return BEHAVIOURS[self.behaviour].kind
+
+    def rates(self, first: int, size: int, total: int) -> Rates:
+        """Step size and exploration of the episodes from `first` on, of `total`."""
+        settings, episodes = self.settings, np.arange(first, first + size)
+        if settings.alpha_schedule == "visits":
+            alpha = np.zeros(size)
+        else:
+            alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
+        begin = exploration(settings)
+        explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
+        return Rates(alpha.astype(np.float32), explore, self.counts)
+
+
+def make_learner(
+    q: npt.NDArray[np.float32], settings: Learning, *, max_steps: int, num_outcomes: int | None = None
+) -> Learner:
+    """Allocate what an algorithm works on.
+
+    Args:
+        q: (num_states, num_actions) float32, action values, filled with what they are at first; learned in place.
+        settings: all of them.
+        max_steps: step limit of an episode.
+        num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
+
+    Raises:
+        SettingError: if the memory would not do.
+    """
+    row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
+    name = settings.behaviour or row.behaviour
+    acting = BEHAVIOURS[name]
+    none = np.zeros((0, 0), np.int32)
+    visits = np.zeros(q.shape, np.int32) if acting.counts else none
+    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
+    given = Given(
+        q=q if num_actions < WIDE_FROM else make_wide(q),
+        settings=settings,
+        num_states=num_states,
+        num_actions=num_actions,
+        max_steps=max_steps,
+        num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
+        behaviour=acting.kind,
+        visits=visits,
+    )
+    return Learner(row.make(given), name, visits, counts, settings)
+
+
+def make_room(rule: Any, num_steps: int) -> Any:
+    """The same rule, with room for the outcomes of so many steps more in a world that doesn't say how many it has."""
+    if not isinstance(rule, sweeping.Sweeping):
+        return rule
+    model = rule.model
+    missing = int(model.used[0]) + num_steps - model.pairs.size
+    if missing <= 0:
+        return rule
+    more = max(missing, model.outcomes.shape[0])
+    grown = model._replace(
+        outcomes=np.concatenate([model.outcomes, np.full((more, 4), -1, np.int32)]),
+        rewards=np.concatenate([model.rewards, np.zeros(more, np.float32)]),
+        pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
+    )
+    return rule._replace(model=grown)
+
+
+def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
+    """What every action is worth at first.
+
+    The most and the least that a world can pay for ever, r / (1 - gamma), come out as the number that a float32 update
+    with that reward leaves exactly as it is.
+
+    Raises:
+        SettingError: if that is not finite, or not known.
+    """
+    if settings.initial_value is not None:
+        return np.float32(settings.initial_value)
+    outlook = "optimistic" if settings.optimistic else "pessimistic" if settings.pessimistic else ""
+    outlook = outlook or ALGORITHMS[settings.algorithm].outlook
+    if not outlook:
+        return np.float32(0.0)
+    if mdp is None:
+        raise SettingError(f"the rewards of this environment aren't known; give initial_value for a start {outlook}")
+    reward = np.float32(mdp.reward_range[outlook == "optimistic"])
+    if reward == 0.0:
+        return np.float32(0.0)
+    if settings.gamma == 1.0:
+        raise SettingError(f"with gamma 1 the {outlook} value is not finite; give initial_value, or a smaller gamma")
+    gamma = np.float32(settings.gamma)
+    value = np.float32(reward / (np.float32(1.0) - gamma))
+    while (step := reward + gamma * value) != value:
+        value = step  # each step is nearer to the fixed point, and there are finitely many numbers
+    return value
