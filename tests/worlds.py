@@ -88,3 +88,27 @@ def maximization_bias(num_actions=10, num_rewards=20):
     a = [[(1.0, 1, 0.0, action < num_actions // 2)] for action in range(num_actions)]
     b = [[(1 / num_rewards, 1, reward, True) for reward in rewards] for _ in range(num_actions)]
     return sparse_world([a, b], [0]).mdp
+
+
+def random_mdp(seed):
+    """A noisy world of 2 to 50 states and 1 to 6 actions.
+
+    An action has up to three outcomes, and ends the episode with probability 1/10 at least, in one of the terminal
+    states, of which there is one in eight. It pays from -2 to 2, and up to 1/2 more or less by chance. Episodes begin
+    in any other state.
+    """
+    rng = np.random.default_rng(seed)
+    num_states, num_actions = int(rng.integers(2, 51)), int(rng.integers(1, 7))
+    num_ends = 1 + num_states // 8  # the last ones
+
+    def outcomes():
+        n = int(rng.integers(1, 4))
+        probabilities = [*(0.9 * rng.dirichlet(np.ones(n))).tolist(), 0.1]
+        probabilities[0] += 1.0 - sum(probabilities)
+        next_states = [*rng.integers(num_states, size=n).tolist(), num_states - 1]
+        rewards = (rng.integers(-8, 9) / 4 + rng.integers(-2, 3, n + 1) / 4).tolist()
+        ends = [s >= num_states - num_ends for s in next_states]
+        return list(zip(probabilities, next_states, rewards, ends, strict=True))
+
+    rows = [[[] if s >= num_states - num_ends else outcomes() for _ in range(num_actions)] for s in range(num_states)]
+    return sparse_world(rows).mdp
