@@ -12,9 +12,9 @@ HEAD = """\
 
 <!-- Written by docs/make_algorithms.py from clew.algorithms and clew.learning; change those. -->
 
-`clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. What is learned
-and how actions are tried are chosen apart. Every algorithm learns after each step or at the end of the episode, counts a
-terminated state as 0, and bootstraps where a step limit cut the episode off. S&B is Sutton & Barto (2018).
+`clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. What is
+learned and how actions are tried are chosen apart. A terminated state counts 0; where a step limit cut the episode off,
+every algorithm bootstraps. S&B is Sutton & Barto (2018).
 
 """
 
@@ -22,6 +22,11 @@ terminated state as 0, and bootstraps where a step limit cut the episode off. S&
 def flag(name: str) -> str:
     """How the command line spells a setting."""
     return "`--" + name.rstrip("_").replace("_", "-") + "`"
+
+
+def escape(rule: str) -> str:
+    """A bar would end the cell of the table."""
+    return rule.replace("|", "\\|")
 
 
 def page() -> str:
@@ -35,13 +40,15 @@ def page() -> str:
         settings = " ".join(flag(name) for name in row.settings)
         interleaves = "yes" if row.interleaves else "no"
         behaviour = row.behaviour + (f", {row.outlook}" if row.outlook else "")
-        lines.append(f"| `{row.name}` | {row.rule} | {settings} | {behaviour} | {interleaves} | {row.source} |\n")
+        lines.append(
+            f"| `{row.name}` | {escape(row.rule)} | {settings} | {behaviour} | {interleaves} | {row.source} |\n"
+        )
     lines.append("\n## Behaviours\n\n| name | rule | setting |\n| --- | --- | --- |\n")
     for name, behaviour in BEHAVIOURS.items():
         lines.append(f"| `{name}` | {behaviour.rule} | {flag(behaviour.setting) if behaviour.setting else ''} |\n")
     lines.append("\n## Settings\n\n| setting | default | meaning |\n| --- | --- | --- |\n")
     for field in fields(Learning):
-        default = "" if field.default is None else field.default
+        default = {None: "", False: "off"}.get(field.default, field.default)
         lines.append(f"| {flag(field.name)} | {default} | {field.metadata['help']} |\n")
     return "".join(lines)
 
