@@ -48,7 +48,7 @@ def page() -> str:
         lines.append(f"| `{name}` | {behaviour.rule} | {flag(behaviour.setting) if behaviour.setting else ''} |\n")
     lines.append("\n## Settings\n\n| setting | default | meaning |\n| --- | --- | --- |\n")
     for field in fields(Learning):
-        default = {None: "", False: "off"}.get(field.default, field.default)
+        default = "" if field.default is None else "off" if field.default is False else field.default
         lines.append(f"| {flag(field.name)} | {default} | {field.metadata['help']} |\n")
     return "".join(lines)
 
