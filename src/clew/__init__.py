@@ -17,7 +17,7 @@ from clew.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
     from clew.distributed import SimulationActor, train_policy_parallel
-    from clew.dynamic_programming import Solution, solve
+    from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, evaluate_policy
@@ -36,6 +36,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "FiniteMDP",
+    "HorizonSolution",
     "Maze",
     "MazeError",
     "ModelError",
@@ -58,7 +59,7 @@ __all__ = [
 
 _HOMES = {
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
-    "clew.dynamic_programming": ("Solution", "solve"),
+    "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "evaluate_policy"),
