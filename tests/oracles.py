@@ -224,6 +224,24 @@ def policy_iteration(rows, gamma):
         policy = np.where(better, q.argmax(axis=1), policy)
 
 
+def backward_induction(rows, horizon, gamma, number=float):
+    """Values and expected steps, with all steps to go; exact if the numbers are Fractions."""
+    v, steps = [number(0)] * len(rows), [number(0)] * len(rows)
+    for _ in range(horizon):
+        pairs = []
+        for s in range(len(rows)):
+            choices = []
+            for outcomes in rows[s]:
+                value = expected = number(0)
+                for p, s_next, reward, terminated in outcomes:
+                    value += number(p) * (number(reward) + (0 if terminated else number(gamma) * v[s_next]))
+                    expected += number(p) * (1 if terminated else 1 + steps[s_next])
+                choices.append((value, expected))
+            pairs.append(max(choices, key=lambda choice: choice[0]))
+        v, steps = map(list, zip(*pairs, strict=True))
+    return v, steps
+
+
 # Grids ----------------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clew.algorithms import ALGORITHMS
     from clew.configuration import TrainingConfig
     from clew.distributed import SimulationActor, train_policy_parallel
-    from clew.dynamic_programming import Solution, solve
+    from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, evaluate_policy
@@ -41,6 +41,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "FiniteMDP",
+    "HorizonSolution",
     "Learning",
     "Maze",
     "MazeError",
@@ -66,7 +67,7 @@ _HOMES = {
     "clew.algorithms": ("ALGORITHMS",),
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
-    "clew.dynamic_programming": ("Solution", "solve"),
+    "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "evaluate_policy"),

@@ -145,13 +145,14 @@ def play(
 def solve(
     settings: dict[str, Any],
     tolerance: Annotated[float, typer.Option(help="greatest error of a value, for value iteration")] = 1e-6,
+    horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a maze, without learning."""
     config = TrainingConfig(**settings)
     env = config.make_environment()
     begun = time.perf_counter()
-    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance)
+    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, horizon=horizon)
     figures = for_json(
         {
             "steps": solution.steps,
@@ -166,7 +167,8 @@ def solve(
         print(json.dumps(figures))
         return
     print_figures(f"Optimum of {config.maze}", figures)
-    print_policy(env.maze, solution.policy[:, None] == range(4))
+    policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
+    print_policy(env.maze, policy[:, None] == range(4))
 
 
 @app.command()
