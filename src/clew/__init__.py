@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clew.mazes import Maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
+    from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
     from clew.simulation import Simulation, Trajectory, Transition
     from clew.training import RoundMetrics, TrainingConfig, train_policy, update_policy
 
@@ -40,6 +41,7 @@ __all__ = [
     "MazeError",
     "ModelError",
     "Policy",
+    "PolicyValues",
     "RoundMetrics",
     "RunError",
     "SettingError",
@@ -50,6 +52,8 @@ __all__ = [
     "Trajectory",
     "Transition",
     "evaluate_policy",
+    "policy_steps",
+    "policy_values",
     "solve",
     "train_policy",
     "train_policy_parallel",
@@ -65,6 +69,7 @@ _HOMES = {
     "clew.mazes": ("Maze",),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
+    "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),
     "clew.simulation": ("Simulation", "Trajectory", "Transition"),
     "clew.training": ("RoundMetrics", "TrainingConfig", "train_policy", "update_policy"),
 }
