@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clew.dynamic_programming import Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
-    from clew.evaluation import Evaluation, evaluate_policy
+    from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.mazes import Maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
@@ -37,6 +37,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "FiniteMDP",
+    "Grade",
     "Maze",
     "MazeError",
     "ModelError",
@@ -52,6 +53,7 @@ __all__ = [
     "Trajectory",
     "Transition",
     "evaluate_policy",
+    "evaluate_values",
     "policy_steps",
     "policy_values",
     "solve",
@@ -65,7 +67,7 @@ _HOMES = {
     "clew.dynamic_programming": ("Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
-    "clew.evaluation": ("Evaluation", "evaluate_policy"),
+    "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.mazes": ("Maze",),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
