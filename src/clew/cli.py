@@ -267,6 +267,8 @@ def print_run(run: Run) -> None:
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
             "gap": summary["gap"],
+            "states right": summary["states_right"],
+            "starts right": summary["starts_right"],
             "value gap": summary["value_gap"],
             "success rate": summary["success_rate"],
             "steps/s": summary["steps_per_second"],
