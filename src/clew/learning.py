@@ -16,7 +16,7 @@ from clew.algorithms import ALGORITHMS, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
 from clew.kernels.rollouts import Rates
-from clew.kernels.wide import WIDE_FROM, make_wide
+from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 
 __all__ = [
@@ -286,7 +286,7 @@ def make_learner(
     visits = np.zeros(q.shape, np.int32) if acting.counts else none
     counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
     given = Given(
-        q=q if num_actions < WIDE_FROM else make_wide(q),
+        q=as_values(q),
         settings=settings,
         num_states=num_states,
         num_actions=num_actions,

@@ -13,6 +13,7 @@ from clew.kernels import read_only
 from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
+from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 
@@ -181,7 +182,9 @@ class Simulation:
         compiled = as_compiled(self.env)
         if compiled is not None:
             terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, exploring_starts)
-            return _record(compiled.mdp, terms, (read_only(q), behaviour, counts, exploration), num_episodes, stream)
+            return _record(
+                compiled.mdp, terms, (as_values(read_only(q)), behaviour, counts, exploration), num_episodes, stream
+            )
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
 
