@@ -10,7 +10,7 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose
+from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose, count_visit
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
@@ -191,8 +191,7 @@ class Simulation:
         def pick(state: int) -> int:
             first = exploring_starts and (not transitions or transitions[-1].terminated or transitions[-1].truncated)
             action = int(choose(AnyAction() if first else behaviour, read_only(q), counts, state, exploration, stream))
-            if counts.size > 0:
-                counts[state, action] += 1
+            count_visit(behaviour, counts, state, action)
             return action
 
         for _ in range(num_episodes):

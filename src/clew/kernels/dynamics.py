@@ -115,6 +115,13 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
             probability = 0.5 * grid.slip
             a = (a + 1) & 3 if k == 1 else (a + 3) & 3
 
+    s_next, reward, terminated = move_on_grid(grid, s, a)
+    return probability, s_next, reward, terminated
+
+
+@kernel
+def move_on_grid(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Go where action a leads, unless a wall stops it: (next state, reward, terminated)."""
     cell = cell_of(grid, s)
     reward = grid.step_reward
     # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
@@ -123,16 +130,17 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
     if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
         reward += grid.outer_wall_reward
 
+    s_next = s - cell + next_cell
     found = bits_of(grid, next_cell)
     if grid.moving_goal:
-        terminated = s - cell == next_cell * grid.num_cells
+        terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
         terminated = (found & GOAL) != 0
     if terminated:
         reward += grid.goal_reward
     if (found & HAZARD) != 0 and next_cell != cell:
         reward += grid.hazard_reward
-    return probability, s - cell + next_cell, reward, terminated
+    return s_next, reward, terminated
 
 
 @kernel
