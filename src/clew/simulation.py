@@ -11,6 +11,7 @@ from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose, count_visit
+from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
@@ -209,7 +210,7 @@ def _record(
     room = 1024
     while not parts or place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(mdp.model, terms, *acting, num_episodes, stream, place, columns)
+        n = record_episodes(simplest(mdp.model), terms, *acting, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
         room *= 2
     return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

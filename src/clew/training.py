@@ -12,6 +12,7 @@ from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, choose, count_visit
+from clew.kernels.dynamics import simplest
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Lanes, Terms, Totals, learn_episodes, learn_interleaved, replay
 from clew.kernels.sampling import Stream, new_stream, next_bits
@@ -173,6 +174,7 @@ LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says wh
 def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
+    model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     stream = new_stream(seed, 0, 0)
     done = 0
@@ -181,7 +183,7 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
         nonlocal done
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
         rates = learner.rates(done, n, num_episodes)
-        learn_episodes(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
         done += n
         return totals
 
@@ -191,11 +193,12 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
 def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
+    model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     k = learner.settings.num_interleaved
     lanes = Lanes(
-        places=np.zeros((k, 4), np.int64),
-        sums=np.zeros((k, 3)),
+        places=np.zeros(4 * k, np.int64),
+        sums=np.zeros(4 * k),
         streams=np.array([new_stream(seed, 0, 0, lane) for lane in range(k)]),
         counters=np.array([num_episodes, 0, 0]),
     )
@@ -203,7 +206,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> Le
     def learn_some(n: int) -> Totals:
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
         rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
-        learn_interleaved(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
+        learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
         return totals
 
     return learn_some

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, best_of_four, greatest, row_length, value
+from clew.kernels.values import Values, best_action, greatest, one_of_four, row_length, value
 
 Visits = npt.NDArray[np.int32]
 
@@ -208,7 +208,12 @@ def choose_least_tried(
     bits = next_bits(stream) & _LOW_HALF
     if visits.shape[1] == 4:
         s = np.uint64(s)
-        return best_of_four(-visits[s, 0], -visits[s, 1], -visits[s, 2], -visits[s, 3], False, bits)
+        down, left, up, right = visits[s, 0], visits[s, 1], visits[s, 2], visits[s, 3]
+        fewest = min(min(down, up), min(left, right))
+        mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
+            np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
+        )
+        return one_of_four(mask, False, bits)
     least = visits[s, 0]
     ties = 0
     for a in range(visits.shape[1]):

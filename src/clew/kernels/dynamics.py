@@ -43,6 +43,9 @@ class Grid(NamedTuple):
     step_reward: float
     outer_wall_reward: float
     hazard_reward: float
+    # What follows from the above, to be looked up: it takes less time than to work it out at every step.
+    moves: npt.NDArray[np.int64]  # (4,) what each action adds to the number of a cell
+    rewards: npt.NDArray[np.float64]  # (8,) what a move pays that meets a goal (1), a hazard (2), the outer wall (4)
 
 
 class Sparse(NamedTuple):
@@ -56,7 +59,22 @@ class Sparse(NamedTuple):
     num_actions: int
 
 
+class CertainGrid(NamedTuple):
+    """A grid that asks less of who plays on it: no slip, goals that stay, and nothing paid for touching the edge."""
+
+    cells: npt.NDArray[np.uint8]  # as in `Grid`
+    moves: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+
+
 Model = Grid | Sparse
+
+
+def simplest(model: Any) -> Any:
+    """The same world in the form that is played fastest."""
+    if isinstance(model, Grid) and model.slip == 0.0 and not model.moving_goal and model.outer_wall_reward == 0.0:
+        return CertainGrid(model.cells, model.moves, model.rewards)
+    return model
 
 
 @kernel
@@ -88,8 +106,7 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
 @kernel
 def neighbour(grid: Grid, cell: int, a: int) -> int:
     """The cell that action a leads to, where no wall stops it."""
-    ahead = -1 if a & 1 else grid.columns  # left, or down
-    return cell + (-ahead if a & 2 else ahead)
+    return cell + grid.moves[np.uint64(a)]
 
 
 @kernel
@@ -123,24 +140,19 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
 def move_on_grid(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
     """Go where action a leads, unless a wall stops it: (next state, reward, terminated)."""
     cell = cell_of(grid, s)
-    reward = grid.step_reward
     # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
     is_stopped = (bits_of(grid, cell) >> a) & 1
-    next_cell = cell + ((neighbour(grid, cell, a) - cell) & (is_stopped - 1))
-    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        reward += grid.outer_wall_reward
-
+    next_cell = cell + (grid.moves[np.uint64(a)] & (is_stopped - 1))
     s_next = s - cell + next_cell
     found = bits_of(grid, next_cell)
     if grid.moving_goal:
         terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
         terminated = (found & GOAL) != 0
-    if terminated:
-        reward += grid.goal_reward
-    if (found & HAZARD) != 0 and next_cell != cell:
-        reward += grid.hazard_reward
-    return s_next, reward, terminated
+    met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
+    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
+        met |= 4
+    return s_next, grid.rewards[np.uint64(met)], terminated
 
 
 @kernel

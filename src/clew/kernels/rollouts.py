@@ -80,8 +80,8 @@ class Totals(NamedTuple):
 class Lanes(NamedTuple):
     """Where episodes stand that run side by side. What belongs to a lane lies side by side too."""
 
-    places: npt.NDArray[np.int64]  # (num_lanes, 4): state, action, steps, 1 while an episode goes on
-    sums: npt.NDArray[np.float64]  # (num_lanes, 3): rewards so far, step size, exploration
+    places: npt.NDArray[np.int64]  # (num_lanes * 4,): state, action, steps, 1 while an episode goes on
+    sums: npt.NDArray[np.float64]  # (num_lanes * 4,): rewards so far, step size, exploration, nothing
     streams: npt.NDArray[np.uint64]  # (num_lanes, 2)
     counters: npt.NDArray[np.int64]  # (3,): episodes to begin, episodes begun, whose turn it is
 
@@ -192,19 +192,19 @@ def begin_lane(
     learner: Any, behaviour: Any, visits: Visits, terms: Terms, lanes: Lanes, lane: int, rates: Any, first: int
 ) -> None:
     """Let a lane begin the next episode, if there is one."""
-    number = lanes.counters[1]
+    places, sums, number, k = lanes.places, lanes.sums, lanes.counters[1], 4 * lane
     if number == lanes.counters[0]:
-        lanes.places[lane, GOES_ON] = 0
+        places[k + GOES_ON] = 0
         return
     lanes.counters[1] = number + 1
     stream, exploration = lanes.streams[lane], rates.exploration[number - first]
     s = draw_start(terms.starts, stream)
-    lanes.places[lane, STATE] = s
-    lanes.places[lane, ACTION] = first_action(learner, behaviour, visits, terms, s, exploration, stream)
-    lanes.places[lane, STEPS] = 0
-    lanes.places[lane, GOES_ON] = 1
-    lanes.sums[lane, RETURN] = 0.0
-    lanes.sums[lane, ALPHA], lanes.sums[lane, EXPLORATION] = rates.alpha[number - first], exploration
+    places[k + STATE] = s
+    places[k + ACTION] = first_action(learner, behaviour, visits, terms, s, exploration, stream)
+    places[k + STEPS] = 0
+    places[k + GOES_ON] = 1
+    sums[k + RETURN] = 0.0
+    sums[k + ALPHA], sums[k + EXPLORATION] = rates.alpha[number - first], exploration
 
 
 @kernel
@@ -233,25 +233,25 @@ def learn_interleaved(
         lanes: where the episodes stand; changed in place, to go on from in the next call.
         totals: one entry for each episode that ends in this call, in the order of their ends; filled in place.
     """
-    places, sums, num_lanes = lanes.places, lanes.sums, lanes.places.shape[0]
+    places, sums, num_lanes = lanes.places, lanes.sums, lanes.streams.shape[0]
     first, lane, ended = lanes.counters[1], lanes.counters[2], 0
     if first == 0 and totals.steps.size > 0:
         for new in range(num_lanes):
             begin_lane(learner, behaviour, visits, terms, lanes, new, rates, first)
     while ended < totals.steps.size:
-        k = np.uint64(lane)  # unsigned: no test for an index that counts from the end
-        if places[k, GOES_ON]:
-            steps = places[k, STEPS] + 1
-            now = step_of(rates, np.float32(sums[k, ALPHA])), sums[k, EXPLORATION]
-            place, is_last = (places[k, STATE], places[k, ACTION]), steps == terms.max_steps
+        k = np.uint64(4 * lane)  # unsigned: no test for an index that counts from the end
+        if places[k + np.uint64(GOES_ON)]:
+            steps = places[k + np.uint64(STEPS)] + 1
+            now = step_of(rates, np.float32(sums[k + np.uint64(ALPHA)])), sums[k + np.uint64(EXPLORATION)]
+            place, is_last = (places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)]), steps == terms.max_steps
             s, a, reward, terminated = take_step(
-                model, learner, behaviour, visits, place, is_last, now, lanes.streams[k]
+                model, learner, behaviour, visits, place, is_last, now, lanes.streams[lane]
             )
-            places[k, STATE], places[k, ACTION], places[k, STEPS] = s, a, steps
-            sums[k, RETURN] += np.float64(reward)
+            places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)], places[k + np.uint64(STEPS)] = s, a, steps
+            sums[k + np.uint64(RETURN)] += np.float64(reward)
             if terminated or is_last:
                 totals.steps[ended] = steps
-                totals.episode_return[ended] = sums[k, RETURN]
+                totals.episode_return[ended] = sums[k + np.uint64(RETURN)]
                 totals.terminated[ended] = terminated
                 ended += 1
                 begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)

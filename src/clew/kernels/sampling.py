@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import Grid, Model, move_on_grid, num_outcomes, outcome
+from clew.kernels.dynamics import CertainGrid, Grid, Model, move_on_grid, num_outcomes, outcome
 
 Stream = npt.NDArray[np.uint64]
 
@@ -92,6 +92,16 @@ def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float3
             left -= outcome(model, s, a, k)[0]
     _, s_next, reward, terminated = outcome(model, s, a, k)
     return s_next, np.float32(reward), terminated
+
+
+@sample.register(CertainGrid)
+def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+    """One outcome, found without a branch that depends on the action."""
+    is_stopped = np.int64(grid.cells[np.uint64(s)] >> np.uint64(a)) & 1
+    s_next = s + (grid.moves[np.uint64(a)] & (is_stopped - 1))
+    found = np.int64(grid.cells[np.uint64(s_next)]) >> 4  # 1 for a goal, 2 for a hazard
+    met = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
+    return s_next, np.float32(grid.rewards[np.uint64(met)]), (found & 1) != 0
 
 
 @sample.register(Grid)

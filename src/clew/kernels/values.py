@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import below
+from clew.kernels.vectors import greatest_of_four
 
 Values = Any
 Table = npt.NDArray[np.float32]
@@ -39,17 +40,11 @@ TIES = _tie_table()
 
 
 @kernel
-def best_of_four(down: float, left: float, up: float, right: float, explores: bool, half: np.uint64) -> int:
-    """Choose a best of four actions, or any of them when exploring, without a branch that can be mispredicted."""
-    vertical = down if down > up else up
-    horizontal = left if left > right else right
-    best = vertical if vertical > horizontal else horizontal
-    mask = (
-        np.int64(down == best) | np.int64(left == best) << 1 | np.int64(up == best) << 2 | np.int64(right == best) << 3
-    )
+def one_of_four(mask: int, explores: bool, half: np.uint64) -> int:
+    """One of the actions of a bit mask, or of all when exploring, without a branch that can be mispredicted."""
     if explores:
         mask = 15
-    return np.int64(TIES[mask, below(half, 12)])
+    return np.int64(TIES[np.uint64(mask), np.uint64(below(half, 12))])
 
 
 @kernel
@@ -146,15 +141,12 @@ def assign_to_four(q: Four, s: int, a: int, new: np.float32) -> None:
 
 
 @greatest.register(Four)
-def greatest_of_four(q: Four, s: int) -> np.float32:
-    """Compared in pairs, as `best_of_four` does, so that the processor does it once for both."""
-    down, left, up, right = value(q, s, 0), value(q, s, 1), value(q, s, 2), value(q, s, 3)
-    vertical = down if down > up else up
-    horizontal = left if left > right else right
-    return vertical if vertical > horizontal else horizontal
+def greatest_value_of_four(q: Four, s: int) -> np.float32:
+    """All four at once."""
+    return greatest_of_four(q.flat, 4 * s)[0]
 
 
 @best_action.register(Four)
 def best_action_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
-    """See `best_of_four`."""
-    return best_of_four(value(q, s, 0), value(q, s, 1), value(q, s, 2), value(q, s, 3), explores, half)
+    """All four at once."""
+    return one_of_four(greatest_of_four(q.flat, 4 * s)[1], explores, half)
