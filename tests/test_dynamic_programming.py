@@ -229,22 +229,6 @@ def test_the_tolerance_must_be_positive(tolerance):
         solve(OPEN, tolerance=tolerance)
 
 
-@pytest.mark.parametrize(
-    "world",
-    [
-        Environment(OPEN, slip=0.1),
-        Environment(OPEN, step_reward=0.1),
-        Environment(OPEN, goal_reward=-1.0),
-        Environment(OPEN, outer_wall_reward=1.0),
-        Environment(Maze.open(2, 2, hazards=[(0, 1)])),
-        random_sparse_world(0).mdp,
-    ],
-)
-def test_gamma_1_is_refused_where_values_need_a_discount(world):
-    with pytest.raises(SettingError, match="gamma must be below 1 here"):
-        solve(world, gamma=1.0)
-
-
 @pytest.mark.parametrize("world", [OPEN, Environment(OPEN), Environment(OPEN).mdp])
 def test_mazes_environments_and_models_are_all_worlds(world):
     solution = solve(world)

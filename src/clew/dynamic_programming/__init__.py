@@ -7,6 +7,7 @@ from clew.dynamic_programming.finite_horizon import HorizonSolution, induce_back
 from clew.dynamic_programming.search import search, shortest_is_best
 from clew.dynamic_programming.solution import Solution
 from clew.dynamic_programming.sweeps import iterate_values
+from clew.dynamic_programming.undiscounted import solve_undiscounted
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.kernels.dynamics import Grid
@@ -39,12 +40,13 @@ def solve(
 
     Args:
         world: environment, model or maze.
-        gamma: discount a step, in [0, 1]; below 1 if moves are uncertain or hazards cost.
-        tolerance: greatest error of a value, for value iteration.
+        gamma: discount a step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
+        tolerance: greatest error of a value, where it isn't exact; the bound says what was reached.
         horizon: number of steps after which an episode is cut off; None if it never is.
 
     Raises:
-        SettingError: if gamma, the tolerance or the horizon is out of range.
+        SettingError: if gamma, the tolerance or the horizon is out of range; or if gamma is 1 and one can go on for
+            ever for a gain: names the state.
 
     Source:
         Sutton & Barto (2018), section 4.4; Puterman (1994), theorem 6.3.1 (the bound) and section 4.5 (horizon).
@@ -63,7 +65,5 @@ def solve(
     if isinstance(mdp.model, Grid) and shortest_is_best(mdp.model, gamma):
         return search(mdp, mdp.model, gamma)
     if gamma == 1.0:
-        raise SettingError(
-            "gamma must be below 1 here: with slip, hazards or these rewards, values need a discount to stay finite"
-        )
+        return solve_undiscounted(mdp, tolerance)
     return iterate_values(mdp, gamma, tolerance)

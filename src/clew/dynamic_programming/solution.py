@@ -22,7 +22,7 @@ class Solution:
         policy: (num_states,) int32, an optimal action; 0 where it doesn't matter.
         steps_from: (num_states,) float64, expected steps of that policy from each state; infinite where it may fail
             to end, 0 where nothing can happen any more.
-        method: "breadth-first search" or "value iteration".
+        method: what it was found by, such as "value iteration".
         bound: v is within this of the optimum, everywhere; proved, see `solve`. Rounding counts.
         gamma: discount that all this is for.
     """
