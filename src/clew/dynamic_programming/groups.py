@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels.dynamics import Sparse
+from clew.kernels.dynamics import Grid, Sparse
 from clew.kernels.undiscounted import REST, UNKNOWN, Groups, label_components, reach, trim
-from clew.mdp import FiniteMDP
+from clew.mdp import FiniteMDP, check_memory
 
 __all__ = ["Grouping", "group_states"]
 
@@ -69,7 +69,8 @@ class Grouping:
         ending: (num_states,) bool.
         choice: (num_groups,) a pair for each group, or REST, which together surely come to an end or a rest.
         idle: (num_states,) a pair that rests: one without outcomes, or an inner one; UNKNOWN where there is none.
-        predecessors: the rows backwards.
+        closer: the likeliest rows of all pairs, backwards.
+        predecessors: all rows, backwards.
     """
 
     states: npt.NDArray[np.int64]
@@ -80,6 +81,7 @@ class Grouping:
     ending: Bools
     choice: Pairs
     idle: Pairs
+    closer: Predecessors
     predecessors: Predecessors
 
     def policy_of(self, choice: Pairs) -> npt.NDArray[np.int32]:
@@ -88,7 +90,8 @@ class Grouping:
         going = np.full(self.idle.size, UNKNOWN)
         chosen = choice[choice >= 0]
         going[chosen // self.rows.num_actions] = chosen
-        self.predecessors.reach(self.inner, going, self.rows.num_actions)
+        for ways in (self.closer, self.predecessors):
+            ways.reach(self.inner, going, self.rows.num_actions)
         policy: npt.NDArray[np.int32] = (np.where(going >= 0, going, pairs) % self.rows.num_actions).astype(np.int32)
         return policy
 
@@ -112,6 +115,8 @@ def group_states(mdp: FiniteMDP) -> Grouping:
     num_states, num_actions = mdp.num_states, mdp.num_actions
     states, rows = _by_distance(_likely_rows(mdp), num_states)
     counts = np.diff(rows.offsets)
+    is_likeliest = _likeliest(rows)
+    closer = Predecessors.of(rows, np.flatnonzero(is_likeliest & ~rows.terminated), num_states)
     predecessors = Predecessors.of(rows, np.flatnonzero(~rows.terminated), num_states)
 
     inner = (counts > 0) & ~_any_row(rows, (rows.rewards != 0.0) | rows.terminated)
@@ -120,7 +125,7 @@ def group_states(mdp: FiniteMDP) -> Grouping:
     for resting in (inner, counts == 0):
         pairs = np.flatnonzero(resting)
         idle[pairs // num_actions] = pairs
-    ending, chosen = _ending(rows, predecessors, idle, inner)
+    ending, chosen = _ending(rows, is_likeliest, closer, predecessors, idle, inner)
 
     crosses = ~rows.terminated & (ending[rows.next_states] != ending[_pair_of_row(rows) // num_actions])
     barred = inner | (counts == 0) | _any_row(rows, crosses)
@@ -130,10 +135,13 @@ def group_states(mdp: FiniteMDP) -> Grouping:
     may_rest = (idle[heads] != UNKNOWN) | ~ending[heads]
     choice = np.where(may_rest, REST, chosen[heads])
     groups = Groups(members, first, may_rest, barred)
-    return Grouping(states, rows, groups, group_of, inner, ending, choice, idle, predecessors)
+    return Grouping(states, rows, groups, group_of, inner, ending, choice, idle, closer, predecessors)
 
 
 def _likely_rows(mdp: FiniteMDP) -> Sparse:
+    if isinstance(mdp.model, Grid):
+        num_rows = mdp.num_states * mdp.num_actions * (3 if mdp.model.slip > 0.0 else 1)
+        check_memory(100 * num_rows, "planning without a discount")
     model = mdp.to_sparse().model
     assert isinstance(model, Sparse)
     likely = model.probabilities > 0.0
@@ -198,17 +206,23 @@ def _free_components(rows: Sparse, inner: Bools, num_states: int) -> npt.NDArray
             return labels
 
 
-def _ending(rows: Sparse, predecessors: Predecessors, idle: Pairs, inner: Bools) -> tuple[Bools, Pairs]:
+def _likeliest(rows: Sparse) -> Bools:
+    """(num_rows,) tells if no outcome of the pair is likelier."""
+    pair_of_row = _pair_of_row(rows)
+    greatest = np.zeros(rows.offsets.size - 1)
+    np.maximum.at(greatest, pair_of_row, rows.probabilities)
+    likeliest: Bools = rows.probabilities == greatest[pair_of_row]
+    return likeliest
+
+
+def _ending(
+    rows: Sparse, is_likeliest: Bools, closer: Predecessors, predecessors: Predecessors, idle: Pairs, inner: Bools
+) -> tuple[Bools, Pairs]:
     """Tell which states are ending, and a pair for each: the greatest set from which one can come to an end inside it.
 
     Any pair that may lead closer would do; but one that most likely does makes for fewer steps, by far.
     """
     num_states, num_actions = idle.size, rows.num_actions
-    likeliest = np.zeros(rows.offsets.size - 1)
-    pair_of_row = _pair_of_row(rows)
-    np.maximum.at(likeliest, pair_of_row, rows.probabilities)
-    is_likeliest = rows.probabilities == likeliest[pair_of_row]
-    closer = Predecessors.of(rows, np.flatnonzero(is_likeliest & ~rows.terminated), num_states)
     ending = np.ones(num_states, np.bool_)
     while True:
         allowed = ~inner & ~_any_row(rows, ~rows.terminated & ~ending[rows.next_states])

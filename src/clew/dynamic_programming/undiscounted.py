@@ -75,7 +75,7 @@ def solve_undiscounted(mdp: FiniteMDP, tolerance: float) -> Solution:
             v, choice = _first_values(grouping, rounding, margin)
             continue
         below = _lower_values(grouping, rounding, above, choice, margin)
-        width = float((above - below)[grouping.ending].max(initial=0.0))
+        width = float(np.nextafter((above - below)[grouping.ending].max(initial=0.0), np.inf))
         if width <= tolerance or margin > wanted or wanted == smallest:
             break  # or rounding allows no smaller margin
         margin = max(margin * 0.4 * tolerance / width, smallest)
