@@ -136,16 +136,6 @@ def backup_all(rows, v, gamma):
     return [[backup(rows, v, s, a, gamma) for a in range(len(rows[s]))] for s in range(len(rows))]
 
 
-def sweep(rows, v, gamma, backwards):
-    """Change v in place; returns the greatest change."""
-    changes = []
-    for s in reversed(range(len(v))) if backwards else range(len(v)):
-        before = v[s]
-        v[s] = max(backup(rows, v, s, a, gamma) for a in range(len(rows[s])))
-        changes.append(abs(v[s] - before))
-    return max(changes)
-
-
 def bellman_residual(rows, v, gamma):
     return max(abs(max(values) - v[s]) for s, values in enumerate(backup_all(rows, v, gamma)))
 

@@ -28,13 +28,13 @@ def example_4_1():
 
 def test_example_4_1_small_gridworld():
     solution = solve(example_4_1(), gamma=1.0)
-    assert solution.method == "breadth-first search"
+    assert solution.method == "breadth-first"
     assert solution.v.reshape(4, 4).tolist() == [[-steps for steps in row] for row in EXAMPLE_4_1]
 
 
 def test_example_4_1_as_a_sparse_world():
     solution = solve(example_4_1().to_sparse(), gamma=1.0)
-    assert solution.method == "total reward, from above and below"
+    assert solution.method == "total-reward"
     assert solution.v.reshape(4, 4) == pytest.approx(-np.array(EXAMPLE_4_1), abs=1e-6)
     assert solution.steps_from.reshape(4, 4).tolist() == EXAMPLE_4_1
 

@@ -16,7 +16,6 @@ from clew.kernels.undiscounted import (
     REST,
     UNKNOWN,
     Groups,
-    back_up_pairs,
     follow_choice,
     improve_groups,
     label_components,
@@ -25,8 +24,6 @@ from clew.kernels.undiscounted import (
     trim,
 )
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
-
-METHOD = "total reward, from above and below"
 
 
 def small_world(seed, kind, num_states=5, num_actions=2):
@@ -66,7 +63,7 @@ def test_no_policy_is_better_and_the_one_found_is_as_good(kind):
                 solve(world.mdp, gamma=1.0)
             continue
         solution = solve(world.mdp, gamma=1.0)
-        assert solution.method == METHOD
+        assert solution.method == "total-reward"
         assert solution.bound <= 1e-6
         finite = np.isfinite(best)
         assert np.array_equal(np.isneginf(solution.v), ~finite), seed
@@ -207,6 +204,39 @@ def test_the_bound_holds_however_long_an_episode_is(power):
     assert solution.bound <= 1e-6 if power < 20 else solution.bound <= 0.1  # rounding, 2**20 times
 
 
+@pytest.mark.parametrize("excess", [-9e-10, 9e-10])
+def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
+    """What is meant is the world with sums of 1; the smallest tolerance can't be kept there."""
+    stays, ends = 0.9 + excess, 0.1
+    solution = solve(sparse_world([[[(stays, 0, -1.0, False), (ends, 0, -1.0, True)]]]).mdp, gamma=1.0, tolerance=1e-12)
+    meant = -(Fraction(stays) + Fraction(ends)) / Fraction(ends)
+    assert abs(Fraction(float(solution.value)) - meant) <= solution.bound < 1e-5
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9])
+def test_total_rewards_are_for_gamma_1(gamma):
+    with pytest.raises(SettingError, match=f"total-reward is for gamma 1, not {gamma}"):
+        solve(Maze.open(2, 2), gamma=gamma, method="total-reward")
+
+
+def test_certain_moves_have_total_rewards_too():
+    solution = solve(Environment(Maze.open(3, 4), step_reward=-1.0), gamma=1.0, method="total-reward")
+    assert solution.method == "total-reward"
+    assert (solution.steps, solution.value) == (5.0, pytest.approx(-4.0, abs=1e-6))
+
+
+def test_discounted_planners_refuse_gamma_1():
+    with pytest.raises(SettingError, match="below 1 for gauss-seidel; .* plan by total-reward"):
+        solve(Environment(Maze.open(3, 4), slip=0.1), gamma=1.0, method="gauss-seidel")
+
+
+def test_what_never_happens_does_not_count():
+    """An outcome of probability 0 leads to where every step costs, for ever."""
+    rows = [[[(0.0, 1, -1.0, False), (1.0, 0, 2.0, True)]], [[(1.0, 1, -1.0, False)]]]
+    solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
+    assert solution.q.tolist() == [[pytest.approx(2.0, abs=1e-6)], [-math.inf]]
+
+
 def test_a_tighter_tolerance_gives_a_tighter_bound():
     world = Environment(Maze.open(4, 4), slip=0.2, step_reward=-1.0)
     bounds = [solve(world, gamma=1.0, tolerance=tolerance).bound for tolerance in (1e-2, 1e-5, 1e-8)]
@@ -323,10 +353,6 @@ def open_to(groups, g):
 @pytest.mark.parametrize("seed", range(8))
 def test_sweeps_over_groups_equal_their_oracles(seed):
     rows, groups, v, choice = grouped(seed)
-    q = np.empty(36)
-    back_up_pairs(rows, v, q)
-    assert q == pytest.approx([worth(rows, v, pair) for pair in range(36)])
-
     above, below = margins(rows, groups, v, choice)
     gaps, falls = [math.inf], [math.inf]
     for g in range(4):

@@ -37,26 +37,28 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from clew.dynamic_programming.duration import expected_steps
 from clew.dynamic_programming.groups import Grouping, Pairs, group_states
 from clew.dynamic_programming.rounding import Rounding
-from clew.dynamic_programming.solution import Solution, make_solution
+from clew.dynamic_programming.solution import Solution
 from clew.errors import SettingError
-from clew.kernels.undiscounted import REST, back_up_pairs, follow_choice, improve_groups, margins
+from clew.kernels.undiscounted import REST, follow_choice, improve_groups, margins
 from clew.mdp import FiniteMDP
 
-__all__ = ["solve_undiscounted"]
+__all__ = ["total_reward"]
 
 Values = npt.NDArray[np.float64]
 NUM_SMALL = 1000  # worlds of so many groups have their linear equations solved, where sweeps take long
 
 
-def solve_undiscounted(mdp: FiniteMDP, tolerance: float) -> Solution:
+def total_reward(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     """Solve a world with gamma 1; see the module for what is proved.
 
     Raises:
-        SettingError: if one can go on for ever and gain, or lose too little to be told from nothing; names a state.
+        SettingError: if gamma isn't 1; if one can go on for ever and gain, or lose too little to be told from nothing,
+            it names a state.
     """
+    if gamma != 1.0:
+        raise SettingError(f"total-reward is for gamma 1, not {gamma}")
     grouping, rounding = group_states(mdp), Rounding(mdp)
     smallest = 8.0 * rounding.of_backup(0.0)
     margin = max(1e-4 * tolerance, smallest)
@@ -84,18 +86,8 @@ def solve_undiscounted(mdp: FiniteMDP, tolerance: float) -> Solution:
     _follow(grouping, rounding, v, choice, 0.0, margin / 4.0)
     v = np.clip(v, below, above)
     v[~grouping.ending] = -np.inf
-    return _as_numbered_before(mdp, grouping, v, grouping.policy_of(choice), width)
-
-
-def _as_numbered_before(
-    mdp: FiniteMDP, grouping: Grouping, v: Values, policy: npt.NDArray[np.int32], bound: float
-) -> Solution:
-    q = np.empty((mdp.num_states, mdp.num_actions))
-    back_up_pairs(grouping.rows, v, q.reshape(-1))
     place = np.argsort(grouping.states)
-    policy = policy[place]
-    steps_from = expected_steps(mdp, policy)
-    return make_solution(mdp, v[place], q[place], policy, steps_from, "total reward, from above and below", bound, 1.0)
+    return Solution(mdp, gamma, "total-reward", width, values=v[place], actions=grouping.policy_of(choice)[place])
 
 
 def _greatest(v: Values) -> float:

@@ -6,7 +6,8 @@
 A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
 
 A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
-world, row by row. Numba picks the form from the type of the tuple when it compiles, so that one loop serves both.
+world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order.
+Numba picks the form from the type of the tuple when it compiles, so that one loop serves all.
 """
 
 from typing import Any, NamedTuple
@@ -56,7 +57,22 @@ class Sparse(NamedTuple):
     num_actions: int
 
 
-Model = Grid | Sparse
+class Lattice(NamedTuple):
+    """A grid whose states have other numbers, so that its moves are written out; nothing happens from num_live on.
+
+    What a move meets is one of eight kinds, a sum of ENDS, HURTS and TOUCHES, each with its reward.
+    """
+
+    next_states: npt.NDArray[np.int32]  # (num_live * 4,) where the four moves lead
+    kinds: npt.NDArray[np.uint8]  # (num_live * 4,) what they meet
+    rewards: npt.NDArray[np.float64]  # (8,) what a kind pays
+    num_live: int
+    slip: float
+
+
+ENDS, HURTS, TOUCHES = 1, 2, 4  # a goal, a hazard, the outer wall
+
+Model = Grid | Sparse | Lattice
 
 
 @kernel
@@ -93,16 +109,8 @@ def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
 
 
 @kernel
-def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Outcome k of a move: 0 goes where it was meant to, 1 and 2 to either side."""
-    probability = 1.0
-    if grid.slip > 0.0:
-        if k == 0:
-            probability = 1.0 - grid.slip
-        else:
-            probability = 0.5 * grid.slip
-            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
-
+def grid_arrival(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
     cell = s % grid.num_cells if grid.moving_goal else s
     reward = grid.step_reward
     # Chosen without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
@@ -119,7 +127,52 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
         reward += grid.goal_reward
     if (grid.cells[next_cell] & HAZARD) != 0 and next_cell != cell:
         reward += grid.hazard_reward
-    return probability, s - cell + next_cell, reward, terminated
+    return s - cell + next_cell, reward, terminated
+
+
+@kernel
+def astray(slip: float, a: int, k: int) -> tuple[float, int]:
+    """Where slip leads a move, (probability, direction): outcome 0 goes where it was meant to, 1 and 2 to a side."""
+    probability = 1.0
+    if slip > 0.0:
+        if k == 0:
+            probability = 1.0 - slip
+        else:
+            probability = 0.5 * slip
+            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
+    return probability, a
+
+
+@kernel
+def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(grid.slip, a, k)
+    s_next, reward, terminated = grid_arrival(grid, s, direction)
+    return probability, s_next, reward, terminated
+
+
+@kernel
+def lattice_num_outcomes(lattice: Lattice, s: int, a: int) -> int:
+    """One outcome without slip, three with it, none where nothing can happen."""
+    if s >= lattice.num_live:
+        return 0
+    return 3 if lattice.slip > 0.0 else 1
+
+
+@kernel
+def lattice_arrival(lattice: Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+    i = np.uint64(4 * s + a)
+    kind = np.int64(lattice.kinds[i])
+    return np.int64(lattice.next_states[i]), lattice.rewards[np.uint64(kind)], (kind & ENDS) != 0
+
+
+@kernel
+def lattice_outcome(lattice: Lattice, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(lattice.slip, a, k)
+    s_next, reward, terminated = lattice_arrival(lattice, s, direction)
+    return probability, s_next, reward, terminated
 
 
 @kernel
@@ -143,30 +196,55 @@ def sparse_outcome(sparse: Sparse, s: int, a: int, k: int) -> tuple[float, int, 
 
 def num_outcomes(model: Model, s: int, a: int) -> int:
     """How many things can happen when action a is taken in state s."""
-    return grid_num_outcomes(model, s, a) if isinstance(model, Grid) else sparse_num_outcomes(model, s, a)
+    if isinstance(model, Grid):
+        return grid_num_outcomes(model, s, a)
+    if isinstance(model, Lattice):
+        return lattice_num_outcomes(model, s, a)
+    return sparse_num_outcomes(model, s, a)
 
 
 def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
     """The k-th of them: (probability, next state, reward, terminated)."""
-    return grid_outcome(model, s, a, k) if isinstance(model, Grid) else sparse_outcome(model, s, a, k)
+    if isinstance(model, Grid):
+        return grid_outcome(model, s, a, k)
+    if isinstance(model, Lattice):
+        return lattice_outcome(model, s, a, k)
+    return sparse_outcome(model, s, a, k)
 
 
-def _is_grid(model: Any) -> bool:
-    return isinstance(model, types.NamedTuple) and model.instance_class is Grid
+def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
+    return grid_arrival(model, s, a) if isinstance(model, Grid) else lattice_arrival(model, s, a)
+
+
+def form_of(model: Any) -> Any:
+    """The form of a model, from Numba's type of it: Grid, Sparse or Lattice."""
+    return model.instance_class if isinstance(model, types.NamedTuple) else None
 
 
 @overload(num_outcomes, jit_options=JIT_OPTIONS, strict=False)
 def _num_outcomes(model: Any, s: Any, a: Any) -> Any:
-    if _is_grid(model):
+    if form_of(model) is Grid:
         return lambda model, s, a: grid_num_outcomes(model, s, a)
+    if form_of(model) is Lattice:
+        return lambda model, s, a: lattice_num_outcomes(model, s, a)
     return lambda model, s, a: sparse_num_outcomes(model, s, a)
 
 
 @overload(outcome, jit_options=JIT_OPTIONS, strict=False)
 def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
-    if _is_grid(model):
+    if form_of(model) is Grid:
         return lambda model, s, a, k: grid_outcome(model, s, a, k)
+    if form_of(model) is Lattice:
+        return lambda model, s, a, k: lattice_outcome(model, s, a, k)
     return lambda model, s, a, k: sparse_outcome(model, s, a, k)
+
+
+@overload(arrival, jit_options=JIT_OPTIONS, strict=False)
+def _arrival(model: Any, s: Any, a: Any) -> Any:
+    if form_of(model) is Grid:
+        return lambda model, s, a: grid_arrival(model, s, a)
+    return lambda model, s, a: lattice_arrival(model, s, a)
 
 
 @kernel

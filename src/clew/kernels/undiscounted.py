@@ -288,10 +288,3 @@ def margins(
                 if not groups.barred[pair]:
                     above = min(above, value - pair_backup(rows, v, pair))
     return above, below
-
-
-@kernel
-def back_up_pairs(rows: Sparse, v: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> None:
-    """Fill q, (num_pairs,), with the backup of every pair."""
-    for pair in range(q.size):
-        q[pair] = pair_backup(rows, v, pair)

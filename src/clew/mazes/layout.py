@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from clew.errors import MazeError, ModelError
 from clew.files import write_file
-from clew.kernels.backups import breadth_first, label_regions
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
+from clew.kernels.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.mdp import FiniteMDP
@@ -228,8 +228,7 @@ class Maze:
             goal = self._checked("goal", goal)
         target = -1 if goal is None else goal[0] * self.columns + goal[1]
         distances = np.empty(self.cells.size, np.int32)
-        actions, queue = np.empty_like(distances), np.empty_like(distances)
-        breadth_first(self._grid(), target, distances, actions, queue)
+        measure_distances(self._grid(), target, distances)
         return distances.reshape(self.cells.shape)
 
     def regions(self) -> npt.NDArray[np.int32]:
