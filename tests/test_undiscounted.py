@@ -226,7 +226,7 @@ def test_certain_moves_have_total_rewards_too():
 
 
 def test_discounted_planners_refuse_gamma_1():
-    with pytest.raises(SettingError, match="below 1 for gauss-seidel; .* plan by total-reward"):
+    with pytest.raises(SettingError, match=r"below 1 for gauss-seidel; .* plan by total-reward"):
         solve(Environment(Maze.open(3, 4), slip=0.1), gamma=1.0, method="gauss-seidel")
 
 
