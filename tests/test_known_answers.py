@@ -40,7 +40,7 @@ def test_example_4_1_small_gridworld():
 def test_example_4_1_as_a_sparse_world():
     """Three steps, discounted, are worth 3e-6 less."""
     solution = solve(example_4_1().to_sparse(), gamma=NO_DISCOUNT)
-    assert solution.method == "modified-policy-iteration"
+    assert solution.method == "policy-iteration"
     assert solution.v.reshape(4, 4) == pytest.approx(-np.array(EXAMPLE_4_1), abs=5e-6)
     assert solution.steps_from.reshape(4, 4).tolist() == EXAMPLE_4_1
 
