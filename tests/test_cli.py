@@ -90,7 +90,7 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     assert result["seconds"] > 0
     slippery = figures("solve", "book", "--slip", 0.2)
     assert 8 < slippery["steps"] < 12
-    assert slippery["method"] == "modified-policy-iteration"
+    assert slippery["method"] == "policy-iteration"
     assert slippery["bound"] <= 1e-6
 
 

@@ -12,7 +12,16 @@ from clew.kernels import read_only
 from clew.kernels.backups import backup, backup_all, bellman_residual, greedy_backup
 from clew.kernels.dynamics import num_outcomes, outcome
 from clew.kernels.priorities import Heap, fill_heap, prioritized_backups
-from clew.kernels.search import breadth_first, count_wrong_distances, label_regions, mark_nearer, queue_size
+from clew.kernels.search import (
+    breadth_first,
+    count_walled,
+    count_wrong_distances,
+    label_regions,
+    mark_nearer,
+    measure_distances,
+    queue_size,
+    sweep_distances,
+)
 from clew.kernels.sweeps import (
     choose_greedily,
     directional_sweep,
@@ -23,7 +32,9 @@ from clew.kernels.sweeps import (
     steps_sweep,
     synchronous_sweep,
 )
-from oracles import grid_world, random_layout, random_sparse_world, sparse_world
+from clew.mazes import Maze
+from clew.mdp import FiniteMDP
+from oracles import Layout, grid_world, random_layout, random_sparse_world, sparse_world
 
 pytestmark = pytest.mark.kernels
 
@@ -207,6 +218,15 @@ def search(layout, goal, room=None):
     return grid, distances, queue, breadth_first(grid, goal, distances, queue)
 
 
+def spiral():
+    """One wall that a way has to turn back round twice, in a large open room."""
+    lines = [["."] * 60 for _ in range(60)]
+    for i in range(5):
+        lines[20][20 + i] = lines[22][18 + i] = lines[20 + i][25] = "#"
+    lines[21][24] = "G"
+    return "\n".join("".join(line) for line in lines)
+
+
 def expected_distances(layout, goal):
     goals = sorted(layout.goals) if goal < 0 else [layout.places[goal]]
     return [-1 if distance is None else distance for distance in oracles.breadth_first(layout, goals).values()]
@@ -220,6 +240,32 @@ def test_breadth_first_equals_its_oracle(seed, goal):
     expected = expected_distances(layout, goal)
     assert distances.tolist() == expected
     assert [expected[cell] for cell in queue[:num_reached]] == sorted(d for d in expected if d >= 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("goal", [-1, 5])
+def test_swept_distances_are_those_of_ways_that_turn_back_once(seed, goal):
+    """Never too small; right wherever they pass as right, which in the open is everywhere."""
+    layout = random_layout(seed, rows=4, columns=5)
+    walled, distances = grid_world(layout).mdp.model, np.full(20, 99, np.int32)
+    sweep_distances(walled, goal, distances)
+    expected = np.array(expected_distances(layout, goal))
+    assert ((distances >= expected) | (distances == -1)).all()
+    assert (count_wrong_distances(walled, goal, distances) == 0) == (distances.tolist() == expected.tolist())
+    assert count_walled(walled) == np.count_nonzero(walled.cells & 15)
+    bare = Layout(4, 5, layout.goals)
+    sweep_distances(grid_world(bare).mdp.model, goal, distances)
+    assert distances.tolist() == expected_distances(bare, goal)
+
+
+@pytest.mark.parametrize("text", ["." * 300 + "G", ("." * 40 + "\n") * 39 + "." * 39 + "G", spiral()])
+def test_measured_distances_are_right_however_they_come_about(text):
+    """A row, an open grid, and few walls that sweeps can't follow."""
+    maze = Maze.from_text(text + "\n")
+    grid, distances = FiniteMDP.grid(maze.cells, 0).model, np.empty(maze.cells.size, np.int32)
+    measure_distances(grid, -1, distances)
+    assert count_wrong_distances(grid, -1, distances) == 0
+    assert distances.max() == {300: 300, 39: 78}.get(maze.goals[0][1], distances.max())
 
 
 @pytest.mark.parametrize("room", [1, 2, 4, 8, 16])

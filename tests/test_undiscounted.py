@@ -213,20 +213,15 @@ def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
     assert abs(Fraction(float(solution.value)) - meant) <= solution.bound < 1e-5
 
 
-@pytest.mark.parametrize("gamma", [0.0, 0.9])
-def test_total_rewards_are_for_gamma_1(gamma):
-    with pytest.raises(SettingError, match=f"total-reward is for gamma 1, not {gamma}"):
-        solve(Maze.open(2, 2), gamma=gamma, method="total-reward")
-
-
 def test_certain_moves_have_total_rewards_too():
-    solution = solve(Environment(Maze.open(3, 4), step_reward=-1.0), gamma=1.0, method="total-reward")
+    """Hazards on the way: no shortest way need be best."""
+    solution = solve(Environment(Maze.from_text("S!G\n...\n"), step_reward=-1.0, hazard_reward=-5.0), gamma=1.0)
     assert solution.method == "total-reward"
-    assert (solution.steps, solution.value) == (5.0, pytest.approx(-4.0, abs=1e-6))
+    assert (solution.steps, solution.value) == (4.0, pytest.approx(-3.0, abs=1e-6))
 
 
 def test_discounted_planners_refuse_gamma_1():
-    with pytest.raises(SettingError, match=r"below 1 for gauss-seidel; .* plan by total-reward"):
+    with pytest.raises(SettingError, match="below 1 here: gauss-seidel needs a discount"):
         solve(Environment(Maze.open(3, 4), slip=0.1), gamma=1.0, method="gauss-seidel")
 
 

@@ -55,9 +55,6 @@ PLANNERS = {
     "prioritized-sweeping": Planner(
         prioritized_sweeping, "worlds where little is left to change", "Moore & Atkeson (1993)"
     ),
-    "total-reward": Planner(
-        total_reward, "gamma 1, and moves that are uncertain; from above and below", "Bertsekas & Tsitsiklis (1991)"
-    ),
 }
 
 
@@ -100,7 +97,8 @@ def solve(
         gamma: discount a step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
         tolerance: greatest error of a value.
         method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
-            iteration in other small worlds, modified policy iteration in all else, and what gamma 1 needs for gamma 1.
+            iteration in other small worlds, and modified policy iteration in all else; and where gamma is 1, what that
+            needs, `undiscounted`.
         horizon: number of steps after which an episode is cut off; None if it never is.
 
     Raises:
@@ -127,10 +125,12 @@ def solve(
                 f"a horizon is planned for by backward induction, not by {method}; leave out one of them"
             )
         return induce_backwards(mdp, int(horizon), gamma)
+    if gamma == 1.0 and method is None and not shortest_is_best(mdp, gamma):
+        return total_reward(mdp, tolerance)
     if method is None:
         method = _fastest(mdp, gamma)
-    if gamma == 1.0 and method not in ("breadth-first", "total-reward"):
-        raise SettingError(f"gamma must be below 1 for {method}; without a discount, plan by total-reward")
+    if gamma == 1.0 and method != "breadth-first":
+        raise SettingError(f"gamma must be below 1 here: {method} needs a discount; without one, name no method")
     return PLANNERS[method].plan(mdp, gamma, tolerance)
 
 
@@ -138,6 +138,4 @@ def _fastest(mdp: FiniteMDP, gamma: float) -> str:
     """The planner that was the fastest when measured, see docs/decisions/0006-planning.md."""
     if shortest_is_best(mdp, gamma):
         return "breadth-first"
-    if gamma == 1.0:
-        return "total-reward"
     return "policy-iteration" if mdp.num_states <= SMALL else "modified-policy-iteration"

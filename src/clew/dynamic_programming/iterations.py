@@ -103,8 +103,10 @@ class Iteration:
     def _show_the_way(self) -> None:
         """Sweep on while the policy may fail to end from a start, though nothing worth more keeps it from ending.
 
-        A goal that is so far that its value is below the tolerance still shows the way, if the sweeps go on.
+        A goal that is so far that its value is below the tolerance still shows the way, if the sweeps go on. The first
+        sweeps are for planners that don't go through the states nearest to an end first.
         """
+        self.repeat(lambda _: self.improve())
         model, num_actions = self.ordered.model, self.ordered.num_actions
         starts = np.flatnonzero(self.ordered.numbered(self._is_start()))
         endless, hopeful, room = np.empty((3, self.ordered.num_states), np.bool_)

@@ -25,7 +25,9 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
     model, num_actions, policy = iteration.ordered.model, iteration.ordered.num_actions, iteration.policy
 
     def improve_and_evaluate(i: int) -> float:
-        if i > 0 and choose_greedily(model, iteration.v, num_actions, gamma, policy) == 0:
+        if i == 0:
+            iteration.improve()  # a first policy, which knows the way where that is plain
+        elif choose_greedily(model, iteration.v, num_actions, gamma, policy) == 0:
             return 0.0  # the best policy for its own values
         before = iteration.v.copy()
         if policy.size <= MAX_EQUATIONS:
@@ -33,9 +35,11 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
             iteration.v[: policy.size] = np.linalg.solve(*equations(model, actions, gamma, np.arange(policy.size)))
         else:
             evaluate(iteration, iteration.max_sweeps(iteration.target))
-        gain = float((iteration.v - before).max())
+        if i == 0:
+            return np.inf  # these are the values of a first policy, and say nothing
         # What rounding can do is not worth another policy: it might go to and fro between two that are as good.
-        return gain if i == 0 or gain > iteration.rounding() / (1.0 - gamma) else 0.0
+        gain = float((iteration.v - before).max())
+        return gain if gain > iteration.rounding() / (1.0 - gamma) else 0.0
 
     iteration.repeat(improve_and_evaluate)
     return iteration.finish("policy-iteration")

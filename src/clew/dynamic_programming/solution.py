@@ -39,7 +39,7 @@ class Solution:
     Attributes:
         mdp: the world.
         gamma: discount that all this is for.
-        method: the planner, a name in `PLANNERS`.
+        method: the planner, a name in `PLANNERS`; or total-reward.
         bound: v is within this of the optimum, everywhere; proved, see `prove_bound`. Rounding counts.
     """
 

@@ -50,15 +50,12 @@ Values = npt.NDArray[np.float64]
 NUM_SMALL = 1000  # worlds of so many groups have their linear equations solved, where sweeps take long
 
 
-def total_reward(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
     """Solve a world with gamma 1; see the module for what is proved.
 
     Raises:
-        SettingError: if gamma isn't 1; if one can go on for ever and gain, or lose too little to be told from nothing,
-            it names a state.
+        SettingError: if one can go on for ever and gain, or lose too little to be told from nothing; names a state.
     """
-    if gamma != 1.0:
-        raise SettingError(f"total-reward is for gamma 1, not {gamma}")
     grouping, rounding = group_states(mdp), Rounding(mdp)
     smallest = 8.0 * rounding.of_backup(0.0)
     margin = max(1e-4 * tolerance, smallest)
@@ -87,7 +84,7 @@ def total_reward(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     v = np.clip(v, below, above)
     v[~grouping.ending] = -np.inf
     place = np.argsort(grouping.states)
-    return Solution(mdp, gamma, "total-reward", width, values=v[place], actions=grouping.policy_of(choice)[place])
+    return Solution(mdp, 1.0, "total-reward", width, values=v[place], actions=grouping.policy_of(choice)[place])
 
 
 def _greatest(v: Values) -> float:

@@ -97,12 +97,13 @@ class Maze:
         """
         formats.check_size(rows, columns)
         maze = cls(formats.enclose(np.zeros((rows, columns), np.uint8)))
-        cells = maze.cells.copy()
-        for kind, places in ((BLOCKED, obstacles), (HAZARD, hazards)):
-            for place in places:
-                cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
-            maze = cls(formats.enclose(cells))
-        return cls(formats.enclose(cells)).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
+        for kind, places in ((BLOCKED, list(obstacles)), (HAZARD, list(hazards))):
+            if places:
+                cells = maze.cells.copy()
+                for place in places:
+                    cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
+                maze = cls(formats.enclose(cells))
+        return maze.with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
     @classmethod
     def from_text(cls, text: str) -> "Maze":
