@@ -3,11 +3,13 @@
 This is the only place that imports Numba. A kernel never sees a maze, an environment or any other object: a world comes
 in as a named tuple of arrays (`dynamics`), values as a table, settings as numbers, randomness as a stream (`sampling`).
 
-    dynamics    what a move does: the two forms of a world, read by everything else
-    sampling    draws: the stream, the action to try, the next state
-    updates     learning rules, one function each
-    rollouts    episodes made of the two above
-    backups     planning: Bellman backups, sweeps, breadth-first search
+    dynamics      what a move does: the two forms of a world, read by everything else
+    sampling      draws: the stream, the action to try, the next state
+    updates       learning rules, one function each
+    rollouts      episodes made of the two above
+    backups       planning: Bellman backups, sweeps, breadth-first search
+    horizon       planning for a number of steps: backward induction
+    undiscounted  planning without a discount: groups of states, ways to the end, sweeps over groups
 """
 
 import hashlib
