@@ -7,7 +7,11 @@ in as a named tuple of arrays (`dynamics`), values as a table, settings as numbe
     sampling    draws: the stream, the action to try, the next state
     updates     learning rules, one function each
     rollouts    episodes made of the two above
-    backups     planning: Bellman backups, sweeps, breadth-first search
+    backups     planning: what a state is worth, one step ahead
+    sweeps      backups of every state in turn, and what follows from a policy
+    priorities  the state that is most wrong first
+    search      breadth-first search
+    orders      states nearest to an end first, and linear equations
 """
 
 import hashlib
