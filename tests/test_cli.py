@@ -88,6 +88,9 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     result = figures("solve", path, "--gamma", 0.5)
     assert (result["steps"], result["value"], result["num_states"]) == (4, 0.125, 6)
     assert result["seconds"] > 0
+    swept = figures("solve", path, "--gamma", 0.5, "--method", "gauss-seidel")
+    assert (swept["steps"], swept["method"]) == (4, "gauss-seidel")
+    assert 0 < swept["bound"] <= 1e-6
     slippery = figures("solve", "book", "--slip", 0.2)
     assert 8 < slippery["steps"] < 12
     assert slippery["method"] == "policy-iteration"

@@ -13,7 +13,6 @@ from oracles import grid_world, policy_iteration, random_layout, random_sparse_w
 from oracles_planning import linear_program, random_mdp
 
 ANY_WORLD = [name for name in PLANNERS if name not in ("breadth-first", "directional-sweeps")]
-SLOW = ("value-iteration", "gauss-seidel", "prioritized-sweeping")  # near gamma 1: a factor gamma a sweep
 
 
 def differ(solutions):
@@ -44,12 +43,16 @@ def test_planners_agree_on_a_thousand_random_worlds(hundred):
                 assert np.abs(solution.v - optimum).max() <= solution.bound, (seed, solution.method)
 
 
-def test_an_ill_conditioned_world_takes_60_000_sweeps_and_agrees():
+def test_an_ill_conditioned_world_takes_100_000_sweeps_and_agrees():
     """Gamma 0.9999, and states that are hardly ever left: what a sweep gets right is a ten-thousandth."""
-    mdp = random_mdp(160)
-    solutions = [solve(mdp, gamma=0.9999, tolerance=1e-4, method=method) for method in ANY_WORLD]
+    mdp = random_mdp(810)
+    solutions = [solve(mdp, gamma=0.9999, tolerance=1.0, method=method) for method in ANY_WORLD]
     assert differ(solutions) == []
-    assert max(solution.bound for solution in solutions) <= 1e-4
+    assert max(solution.bound for solution in solutions) <= 1.0
+    assert np.abs(solutions[0].v).max() > 1000.0
+    optimum = linear_program(mdp, 0.9999)
+    for solution in solutions:
+        assert np.abs(solution.v - optimum).max() <= solution.bound
 
 
 @pytest.mark.parametrize("seed", range(0, 1000, 10))

@@ -22,7 +22,7 @@ from clew.mdp import FiniteMDP
 
 __all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
 
-SMALL = 200  # states; linear equations of so many take less than a millisecond
+SMALL = 100  # states; linear equations of so many take about a millisecond, however near 1 gamma is
 
 
 class Planner(NamedTuple):

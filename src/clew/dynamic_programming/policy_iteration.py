@@ -12,7 +12,7 @@ from clew.mdp import FiniteMDP
 __all__ = ["modified_policy_iteration", "policy_iteration"]
 
 MAX_EQUATIONS = 1_000  # solved at once; they take n**3 / 3 multiplications
-EVALUATING_SWEEPS = 10  # measured: see docs/decisions/0006-planning.md
+EVALUATING_SWEEPS = 5  # measured: see docs/decisions/0006-planning.md
 
 
 def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from clew.dynamic_programming.solution import ShortestWays, Solution
 from clew.errors import SettingError
 from clew.kernels.dynamics import HAZARD, Grid
-from clew.kernels.search import count_wrong_distances, measure_distances
+from clew.kernels.search import measure_distances
 from clew.mdp import FiniteMDP
 
 __all__ = ["breadth_first", "shortest_is_best"]
@@ -59,8 +59,7 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     distances = np.empty(mdp.num_states, np.int32)
     for layer, cells in enumerate(distances.reshape(-1, grid.num_cells)):
         goal = layer if grid.moving_goal else -1
-        measure_distances(grid, goal, cells)
-        num_wrong = count_wrong_distances(grid, goal, cells)
+        num_wrong = measure_distances(grid, goal, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
     worth, bound = _worth_by_distance(grid, gamma, int(distances.max(initial=0)))
     return Solution(mdp, gamma, "breadth-first", bound, ways=ShortestWays(distances, worth))
