@@ -182,9 +182,12 @@ class FiniteMDP:
 
     @property
     def num_outcomes(self) -> int:
-        """How many different outcomes all pairs of a state and an action may have together, at most."""
+        """How many different outcomes all pairs of a state and an action may have together, at most.
+
+        Where nothing can happen any more, that nothing happens is an outcome too.
+        """
         if isinstance(self.model, Sparse):
-            return int(self.model.offsets[-1])
+            return int(np.maximum(np.diff(self.model.offsets), 1).sum())
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
     @classmethod
