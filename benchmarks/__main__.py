@@ -85,7 +85,9 @@ def main() -> int:
     for section in make_sections(options.peers_python, options.data):
         rows = section.measure()
         console.print(f"\n{section.title}", style="bold")
-        console.print(make_table(rows))
+        table = make_table(rows)
+        if table.row_count:
+            console.print(table)
         for row in rows:
             if not row.figures:
                 console.print(f"{row.task}: {row.contender}: {row.note}", highlight=False)

@@ -103,8 +103,9 @@ def write_page(results: dict[str, Any], picture: str) -> str:
             lines.append(f"| {name} | {_number(target['at_least'])} | {_number(target['ratio'])} | {verdict} |")
     for section in results["sections"]:
         rows = [Row(**row) for row in section["rows"]]
-        lines += ["", f"## {section['title']}", "", section["text"], "", "Clew is so many times as fast as:", ""]
-        lines += _markdown_table(*ratio_cells(rows))
+        lines += ["", f"## {section['title']}", "", section["text"]]
+        if ratio_cells(rows)[1]:
+            lines += ["", "Clew is so many times as fast as:", "", *_markdown_table(*ratio_cells(rows))]
         unit = ", in million or thousand steps a second" if rows[0].unit == "steps/s" else ""
         lines += ["", f"The figures behind them{unit}:", "", *_markdown_table(*_figure_cells(rows))]
         notes = _notes(rows)
