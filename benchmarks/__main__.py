@@ -48,7 +48,8 @@ def make_sections(peers_python: str, data: Path | None) -> list[Section]:
             "Exact solving, beside other libraries",
             f"Optimal values at gamma {beside_peers.GAMMA} to {TOLERANCE:.0e}, in seconds on the clock, "
             "without the time to build a model. The mazes have obstacles strewn over a fifth of their cells. Clew "
-            "proves its bound; the others stop by their own rules, and how far they ended from ours is beside them.",
+            "proves its bound; the others stop by their own rules: how far they ended from ours, and the most memory "
+            "that the whole process took, Python's lists of the model included, is said below.",
             lambda: beside_peers.measure_solvers(peers_python, data),
         ),
         Section(
