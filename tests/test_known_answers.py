@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from clew import Environment, FiniteMDP, Maze, solve
-from clew.kernels.rollouts import Totals, q_learning_episodes
+from clew.kernels.behaviours import EpsilonGreedy
+from clew.kernels.rollouts import Terms, learn_episodes
 from clew.kernels.sampling import new_stream
+from clew.kernels.updates import QLearning
+from loops import NONE, new_totals, rates
 from oracles import MOVES, policy_iteration, random_sparse_world, sparse_world
 
 NO_DISCOUNT = 0.999999
@@ -135,9 +138,9 @@ def test_q_learning_converges_to_the_solution(name):
     """Always exploring, with a step size that falls: each value comes within 3% of the greatest one."""
     mdp = NOISY[name]()
     q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    stream = new_stream(1)
-    totals = Totals(np.empty(2000, np.int64), np.empty(2000), np.empty(2000, np.bool_))
-    for alpha in (0.1 / np.arange(1, 101)).astype(np.float32):
-        q_learning_episodes(mdp.model, q, mdp.starts, 50, alpha, np.float32(0.8), 1.0, stream, totals)
+    stream, totals, terms = new_stream(1), new_totals(2000), Terms(mdp.starts, 50, False)
+    learner = QLearning(q, np.float32(0.8))
+    for alpha in 0.1 / np.arange(1, 101):
+        learn_episodes(mdp.model, terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals)
     solution = solve(mdp, gamma=0.8)
     assert np.abs(q - solution.q).max() < 0.03 * np.abs(solution.q).max()
