@@ -182,6 +182,80 @@ def policy_iteration(rows, gamma):
         policy = np.where(better, q.argmax(axis=1), policy)
 
 
+def backward_induction(rows, horizon, gamma, number=float):
+    """Values and expected steps, with all steps to go; exact if the numbers are Fractions."""
+    v, steps = [number(0)] * len(rows), [number(0)] * len(rows)
+    for _ in range(horizon):
+        pairs = []
+        for s in range(len(rows)):
+            choices = []
+            for outcomes in rows[s]:
+                value = expected = number(0)
+                for p, s_next, reward, terminated in outcomes:
+                    value += number(p) * (number(reward) + (0 if terminated else number(gamma) * v[s_next]))
+                    expected += number(p) * (1 if terminated else 1 + steps[s_next])
+                choices.append((value, expected))
+            pairs.append(max(choices, key=lambda choice: choice[0]))
+        v, steps = map(list, zip(*pairs, strict=True))
+    return v, steps
+
+
+# Policies evaluated and graded ----------------------------------------------------------------------------------------
+
+
+def policy_chain(rows, greedy, epsilon):
+    """Matrix of moves that go on, expected reward, probability of a step, and whether the episode may end, by state."""
+    n, num_actions = len(rows), len(rows[0])
+    moves, reward, goes_on, ends = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n, bool)
+    for s in range(n):
+        for a in range(num_actions):
+            chance = epsilon / num_actions + (1 - epsilon) * greedy[s][a] / sum(greedy[s])
+            if chance > 0:
+                goes_on[s] += chance if rows[s][a] else 0.0
+                ends[s] |= not rows[s][a]
+                for p, s_next, r, terminated in rows[s][a]:
+                    reward[s] += chance * p * r
+                    ends[s] |= terminated and p > 0
+                    moves[s, s_next] += 0.0 if terminated else chance * p
+    return moves, reward, goes_on, ends
+
+
+def reachable(moves):
+    """(n, n) bool: whether a walk from s may come to t, s itself included."""
+    reach = np.eye(len(moves), dtype=bool) | (moves > 0)
+    while True:
+        further = (reach.astype(int) @ reach.astype(int)) > 0
+        if np.array_equal(further, reach):
+            return reach
+        reach = further
+
+
+def policy_values(rows, greedy, epsilon, gamma):
+    """State values, for gamma below 1."""
+    moves, reward, *_ = policy_chain(rows, greedy, epsilon)
+    return np.linalg.solve(np.eye(len(rows)) - gamma * moves, reward)
+
+
+def policy_steps(rows, greedy, epsilon):
+    """Expected steps to the end; infinite from where a walk may come to a state without a way to an end."""
+    moves, _, goes_on, ends = policy_chain(rows, greedy, epsilon)
+    reach = reachable(moves)
+    stuck = ~(reach & ends).any(axis=1)
+    endless = (reach & stuck).any(axis=1)
+    finite = np.flatnonzero(~endless)
+    steps = np.full(len(rows), np.inf)
+    steps[finite] = np.linalg.solve(np.eye(finite.size) - moves[np.ix_(finite, finite)], goes_on[finite])
+    return steps
+
+
+def spread_wrong(moves, ends, must_end, wrong):
+    """Wrong is a state from which a walk may come to a wrong one, or to one that must end and may go on for ever."""
+    reach = reachable(moves)
+    endless = (reach & ~(reach & ends).any(axis=1)).any(axis=1)
+    bad = wrong | (endless & must_end)
+    return (reach & bad).any(axis=1)
+
+
 # Grids ----------------------------------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,16 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     assert slippery["bound"] <= 1e-6
 
 
+def test_solve_plans_for_a_step_limit(figures, clew):
+    """7 steps are one too few for the book's maze."""
+    enough = figures("solve", "book", "--horizon", 8)
+    assert (enough["method"], enough["steps"], enough["value"]) == ("backward induction", 8, pytest.approx(0.9**7))
+    assert figures("solve", "book", "--horizon", 7, "--gamma", 1)["value"] == 0.0
+    code, out, _ = clew("solve", "book", "--horizon", 8)
+    assert code == 0
+    assert "↓" in out
+
+
 def test_info_describes_a_maze(figures, tmp_path):
     path = tmp_path / "walled.txt"
     path.write_text(WALLED)
@@ -172,6 +182,7 @@ BAD = {
     "evaluate run --episodes x": "Invalid value for '--episodes'",
     "play good.txt": "good.txt: there is no such run folder",
     "solve book --gamma 1 --slip 0.1": "gamma must be below 1 here",
+    "solve book --horizon 0": "horizon must be a number of steps, at least 1",
     "solve book --tolerance 0": "tolerance must be positive",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",

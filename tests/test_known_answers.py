@@ -13,16 +13,16 @@ from clew.kernels.rollouts import Terms, learn_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
 from loops import NONE, new_totals, rates
-from oracles import MOVES, policy_iteration, random_sparse_world, sparse_world
+from oracles import MOVES, backward_induction, policy_iteration, random_sparse_world, sparse_world
 
 NO_DISCOUNT = 0.999999
 
 
 def gymnasium_world(name, start, **settings):
-    """The world that a Gymnasium environment says it is, in its table P[state][action]."""
+    """From a start, or an array of them, the world that a Gymnasium environment says it is, in its table P[state][action]."""
     table = gymnasium.make(name, **settings).unwrapped.P
     rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
-    return sparse_world(rows, [start])
+    return sparse_world(rows, start)
 
 
 # Sutton & Barto (2018) ------------------------------------------------------------------------------------------------
@@ -121,6 +121,38 @@ def test_frozen_lake_without_a_step_limit_is_worth_14_of_17():
     """About 60 steps, discounted, are worth 5e-5 less."""
     solution = solve(gymnasium_world("FrozenLake-v1", 0).mdp, gamma=NO_DISCOUNT, tolerance=1e-4)
     assert solution.value == pytest.approx(14 / 17, abs=2e-4)
+
+
+# With a step limit ----------------------------------------------------------------------------------------------------
+
+STEP_LIMITS = {
+    "FrozenLake 4x4": (("FrozenLake-v1", 0), {"map_name": "4x4"}, 100, 0.744190),
+    "FrozenLake 8x8": (("FrozenLake-v1", 0), {"map_name": "8x8"}, 200, 0.913220),
+    "CliffWalking": (("CliffWalking-v1", 36), {}, 100, -13.0),
+}
+
+
+@pytest.mark.parametrize("name", STEP_LIMITS)
+def test_a_step_limit_is_planned_for(name):
+    arguments, settings, horizon, value = STEP_LIMITS[name]
+    world = gymnasium_world(*arguments, **settings)
+    solution = solve(world.mdp, horizon=horizon, gamma=1.0)
+    assert solution.value == pytest.approx(value, abs=1e-6)
+    assert solution.bound < 1e-10
+    assert solution.value == pytest.approx(backward_induction(world.rows, horizon, 1.0)[0][world.mdp.starts[0]])
+
+
+def taxi():
+    """Gymnasium's table, from the 300 starts that it draws from evenly."""
+    env = gymnasium.make("Taxi-v4").unwrapped
+    return gymnasium_world("Taxi-v4", np.flatnonzero(env.initial_state_distrib))
+
+
+def test_taxi_is_worth_7_93():
+    """The mean over the 300 starts."""
+    world = taxi()
+    assert world.mdp.starts.size == 300
+    assert solve(world.mdp, horizon=200, gamma=1.0).value == pytest.approx(7.93, abs=1e-6)
 
 
 # Learning comes to what planning computes -----------------------------------------------------------------------------

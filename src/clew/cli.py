@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,13 +19,16 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from clew.algorithms import ALGORITHMS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
-from clew.options import WORLD, with_settings
+from clew.learning import BEHAVIOURS
+from clew.options import LEARNING, RUN, WORLD, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics
@@ -62,13 +64,13 @@ def clew(
 
 
 @app.command()
-@with_settings("maze", *(field.name for field in fields(TrainingConfig) if field.name != "maze"))
+@with_settings(*RUN, *LEARNING)
 def train(
     settings: dict[str, Any],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a maze by Q-learning, and grade what was learned against the exact optimum."""
+    """Learn a maze, and grade what was learned against the exact optimum."""
     config = TrainingConfig(**settings)
     if out is not None:
         check_new_folder(out)
@@ -143,13 +145,14 @@ def play(
 def solve(
     settings: dict[str, Any],
     tolerance: Annotated[float, typer.Option(help="greatest error of a value, for value iteration")] = 1e-6,
+    horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a maze, without learning."""
     config = TrainingConfig(**settings)
     env = config.make_environment()
     begun = time.perf_counter()
-    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance)
+    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, horizon=horizon)
     figures = for_json(
         {
             "steps": solution.steps,
@@ -164,7 +167,23 @@ def solve(
         print(json.dumps(figures))
         return
     print_figures(f"Optimum of {config.maze}", figures)
-    print_policy(env.maze, solution.policy[:, None] == range(4))
+    policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
+    print_policy(env.maze, policy[:, None] == range(4))
+
+
+@app.command()
+def algorithms(as_json: AsJson = False) -> None:
+    """List the learning rules and the behaviours that clew train knows."""
+    rows = {
+        name: {"rule": row.rule, "source": row.source, "settings": row.settings, "behaviour": row.behaviour}
+        for name, row in ALGORITHMS.items()
+    }
+    acting = {name: {"rule": row.rule, "setting": row.setting} for name, row in BEHAVIOURS.items()}
+    if as_json:
+        print(json.dumps({"algorithms": rows, "behaviours": acting}))
+        return
+    print_table("clew train --algorithm NAME", {name: f"{row.rule} ({row.source})" for name, row in ALGORITHMS.items()})
+    print_table("clew train --behaviour NAME", {name: row.rule for name, row in BEHAVIOURS.items()})
 
 
 @app.command()
@@ -226,19 +245,30 @@ def spell(figure: Any) -> str:
     return str(figure)
 
 
+def print_table(title: str, rows: dict[str, str]) -> None:
+    """Print names with what they mean, a line each as far as the terminal is wide."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
+    for name, meaning in rows.items():
+        table.add_row(Text(name, style="bold", no_wrap=True), Text(meaning))
+    Console(highlight=False).print(table)
+
+
 def print_run(run: Run) -> None:
     """Print the final table of a training run, and the policy as arrows if it fits."""
     summary, config = run.summary, run.config
     # One simulation is learned in this process, and more actors than simulations are not started.
     num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
     where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
+    learner = config.algorithm if config.behaviour is None else f"{config.algorithm} ({config.behaviour})"
     streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
-        f"{config.maze}: {config.num_episodes:,} episodes in {streams}, {where}",
+        f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
         {
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
             "gap": summary["gap"],
+            "states right": summary["states_right"],
+            "starts right": summary["starts_right"],
             "value gap": summary["value_gap"],
             "success rate": summary["success_rate"],
             "steps/s": summary["steps_per_second"],

@@ -307,9 +307,10 @@ def make_room(rule: Any, num_steps: int) -> Any:
     if missing <= 0:
         return rule
     more = max(missing, model.outcomes.shape[0])
+    outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     grown = model._replace(
-        outcomes=np.concatenate([model.outcomes, np.full((more, 4), -1, np.int32)]),
-        rewards=np.concatenate([model.rewards, np.zeros(more, np.float32)]),
+        outcomes=outcomes,
+        rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )
     return rule._replace(model=grown)

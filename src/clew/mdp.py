@@ -4,7 +4,8 @@ States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode beg
 as the others. The dynamics come in two forms behind the same kernels:
 
     grid    one byte a cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
-    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`
+    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`,
+            or `FiniteMDP.from_arrays`, which makes them of a table of probabilities and one of rewards
 """
 
 import os
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
+from clew.model_arrays import rows_of_arrays
 
 __all__ = ["FiniteMDP", "check_memory"]
 
@@ -54,7 +56,7 @@ def _check(holds: bool, message: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
-    """A finite Markov decision process; make one with `FiniteMDP.grid` or `FiniteMDP.sparse`.
+    """A finite Markov decision process; make one with `FiniteMDP.grid`, `.sparse` or `.from_arrays`.
 
     Attributes:
         model: named tuple of read-only arrays, the form that kernels take.
@@ -179,6 +181,40 @@ class FiniteMDP:
         if isinstance(self.model, Sparse):
             return int(self.model.offsets[-1])
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        P: Any,  # noqa: N803  # as every textbook writes it
+        R: npt.ArrayLike,  # noqa: N803
+        *,
+        terminal: npt.ArrayLike | None = None,
+        starts: npt.ArrayLike | None = None,
+    ) -> "FiniteMDP":
+        """Any finite world, as a table of transition probabilities and one of rewards.
+
+        Arrays of pymdptoolbox have the action first, (num_actions, num_states, num_states): give
+        `P.transpose(1, 0, 2)`, and the same of rewards of that shape. Those of quantecon's DiscreteDP, `Q` and `R`, fit
+        as they are; it marks actions that can't be taken by a reward of -inf, and here every action can be taken:
+        give such an action the outcomes of another.
+
+        Args:
+            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability to come to s_next.
+                Or a list of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any with
+                `indptr`, `indices` and `data` as in compressed sparse rows.
+            R: rewards, finite: (num_states,) paid by every action in s, (num_states, num_actions), or
+                (num_states, num_actions, num_states) paid on the way from s to s_next.
+            terminal: (num_states,) bool; to enter such a state ends the episode, and its own rows of P and R don't
+                count. By default none: the world goes on for ever.
+            starts: start states; by default all that aren't terminal.
+
+        Raises:
+            ModelError: names the state and action whose numbers can't be right, or the shape.
+        """
+        rows = rows_of_arrays(P, R, terminal)
+        if starts is None:
+            starts = np.flatnonzero(np.diff(rows.offsets)[:: rows.num_actions])  # where something can happen
+        return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
 
     def to_sparse(self) -> "FiniteMDP":
         """The same world in the sparse form."""

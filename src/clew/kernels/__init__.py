@@ -11,6 +11,8 @@ in as a named tuple of arrays (`dynamics`), values as a table, settings as numbe
     updates     learning rules of one step
     rollouts    episodes made of all these
     backups     planning: Bellman backups, sweeps, breadth-first search
+    chains      policy evaluation: the Markov chain of a policy, solved component by component
+    grading     which actions are best, and from where a policy may take another
 """
 
 import functools
