@@ -5,9 +5,11 @@ from functools import cache
 import numpy as np
 
 from clew.kernels import read_only
+from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.learners import StepSize
 from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
 from clew.kernels.sampling import new_stream
+from clew.kernels.updates import QLearning
 from clew.learning import BEHAVIOURS, Learning, make_learner
 from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
@@ -93,3 +95,13 @@ def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
 def rates(alpha, exploration, num_episodes):
     """The same step size and exploration for some episodes."""
     return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration), NONE)
+
+
+def settled_values(mdp, seed=1):
+    """What Q-learning comes to at gamma 0.8, always exploring, with a step size that falls."""
+    q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
+    stream, totals, terms = new_stream(seed), new_totals(2000), Terms(mdp.starts, 50, False)
+    learner = QLearning(q, np.float32(0.8))
+    for alpha in 0.1 / np.arange(1, 101):
+        learn_episodes(mdp.model, terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals)
+    return q

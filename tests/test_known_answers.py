@@ -8,18 +8,14 @@ import numpy as np
 import pytest
 
 from clew import Environment, FiniteMDP, Maze, solve
-from clew.kernels.behaviours import EpsilonGreedy
-from clew.kernels.rollouts import Terms, learn_episodes
-from clew.kernels.sampling import new_stream
-from clew.kernels.updates import QLearning
-from loops import NONE, new_totals, rates
+from loops import settled_values
 from oracles import MOVES, backward_induction, policy_iteration, random_sparse_world, sparse_world
 
 NO_DISCOUNT = 0.999999
 
 
 def gymnasium_world(name, start, **settings):
-    """From a start, or an array of them, the world that a Gymnasium environment says it is, in its table P[state][action]."""
+    """The world that a Gymnasium environment says it is, in its table P[state][action]; from one start, or several."""
     table = gymnasium.make(name, **settings).unwrapped.P
     rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
     return sparse_world(rows, start)
@@ -169,10 +165,6 @@ NOISY = {
 def test_q_learning_converges_to_the_solution(name):
     """Always exploring, with a step size that falls: each value comes within 3% of the greatest one."""
     mdp = NOISY[name]()
-    q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    stream, totals, terms = new_stream(1), new_totals(2000), Terms(mdp.starts, 50, False)
-    learner = QLearning(q, np.float32(0.8))
-    for alpha in 0.1 / np.arange(1, 101):
-        learn_episodes(mdp.model, terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals)
+    q = settled_values(mdp)
     solution = solve(mdp, gamma=0.8)
     assert np.abs(q - solution.q).max() < 0.03 * np.abs(solution.q).max()
