@@ -7,6 +7,7 @@ import numpy as np
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.learners import StepSize
+from clew.kernels.queues import FirstInFirstOut, GreatestFirst
 from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
@@ -95,6 +96,17 @@ def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
 def rates(alpha, exploration, num_episodes):
     """The same step size and exploration for some episodes."""
     return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration), NONE)
+
+
+def new_heap(num_states):
+    """An empty queue, the greatest change first."""
+    states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
+    return GreatestFirst(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
+
+
+def new_line(num_states):
+    """An empty queue, first come, first served."""
+    return FirstInFirstOut(np.empty(num_states, np.int32), np.zeros(num_states, np.bool_), np.zeros(2, np.int64))
 
 
 def settled_values(mdp, seed=1):

@@ -43,12 +43,11 @@ def softmax_weights(q, s, temperature):
 
 def choose(behaviour, q, visits, s, exploration, stream):
     if behaviour == "ucb":
-        bounds, chosen, ties = upper_bounds(q, visits, s, exploration), None, 0
-        for a, bound in enumerate(bounds):
-            if bound == max(bounds):
-                ties += 1  # the first one of them takes no draw
-                if ties == 1 or below(next_bits(stream) % LOW_HALF, ties) == 0:
-                    chosen = a
+        bounds, chosen = upper_bounds(q, visits, s, exploration), 0
+        for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
+            ties = bounds[: a + 1].count(bounds[a])
+            is_kept = bounds[a] == bounds[chosen] and below(next_bits(stream) % LOW_HALF, ties) == 0
+            chosen = a if is_kept or bounds[a] > bounds[chosen] else chosen
         return chosen
     if behaviour == "softmax":
         weights = softmax_weights(q, s, exploration)

@@ -247,24 +247,6 @@ class Line:
         return len(self.waiting)
 
 
-class Sorted:
-    """The greatest change first; a state waits with its greatest. Where changes are equal, any may be first."""
-
-    def __init__(self):
-        self.waiting = {}
-
-    def push(self, s, change):
-        self.waiting[s] = max(change, self.waiting.get(s, change))
-
-    def pop(self):
-        s = max(self.waiting, key=self.waiting.get)
-        del self.waiting[s]
-        return s
-
-    def __len__(self):
-        return len(self.waiting)
-
-
 class Sweeping:
     """Counts what followed each pair; what is news goes back to the pairs that lead to its state, and so on."""
 
