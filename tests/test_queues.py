@@ -15,9 +15,7 @@ pytestmark = pytest.mark.kernels
 NUM_STATES = 6
 CHANGES = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])  # so few that many are equal
 # A state with the change of its value, or None: the next one has its turn.
-HAPPENINGS = st.lists(
-    st.none() | st.tuples(st.integers(0, NUM_STATES - 1), st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]))
-)
+HAPPENINGS = st.lists(st.none() | st.tuples(st.integers(0, NUM_STATES - 1), CHANGES))
 
 
 @given(HAPPENINGS)
