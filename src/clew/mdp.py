@@ -179,7 +179,8 @@ class FiniteMDP:
     def num_outcomes(self) -> int:
         """How many different outcomes all pairs of a state and an action may have together, at most."""
         if isinstance(self.model, Sparse):
-            return int(self.model.offsets[-1])
+            # In a state without a future, which has no rows, every action ends the episode: an outcome as well.
+            return int(np.maximum(np.diff(self.model.offsets), 1).sum())
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
     @classmethod
