@@ -15,6 +15,7 @@ from clew.kernels import read_only
 from clew.kernels.grading import mark_shortest, spread_wrong
 from clew.kernels.rollouts import Totals, play_episodes
 from clew.kernels.sampling import new_stream
+from clew.kernels.wide import as_values
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy, table_shape
@@ -237,7 +238,15 @@ def _evaluate_model(
     totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
     stream = new_stream(seed, 1)
     play_episodes(
-        env.mdp.model, read_only(policy.q), played, env.max_episode_steps, gamma, 0.0, stream, totals, np.empty(n)
+        env.mdp.model,
+        as_values(read_only(policy.q)),
+        played,
+        env.max_episode_steps,
+        gamma,
+        0.0,
+        stream,
+        totals,
+        np.empty(n),
     )
     if optimum is None:
         optimum = solve(env, gamma=gamma)

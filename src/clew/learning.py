@@ -15,8 +15,9 @@ import numpy.typing as npt
 from clew.algorithms import ALGORITHMS, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
-from clew.kernels.rollouts import Rates
-from clew.kernels.wide import WIDE_FROM, make_wide
+from clew.kernels.learners import AverageStep, StepSize
+from clew.kernels.rollouts import AverageRates, Rates
+from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 
 __all__ = [
@@ -255,16 +256,20 @@ class Learner:
         """The behaviour, as kernels dispatch on it."""
         return BEHAVIOURS[self.behaviour].kind
 
-    def rates(self, first: int, size: int, total: int) -> Rates:
+    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates:
         """Step size and exploration of the episodes from `first` on, of `total`."""
         settings, episodes = self.settings, np.arange(first, first + size)
-        if settings.alpha_schedule == "visits":
-            alpha = np.zeros(size)
-        else:
-            alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
         begin = exploration(settings)
         explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
-        return Rates(alpha.astype(np.float32), explore, self.counts)
+        if settings.alpha_schedule == "visits":
+            return AverageRates(np.zeros(size, np.float32), explore, self.counts)
+        alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
+        return Rates(alpha.astype(np.float32), explore)
+
+    def step_size(self, alpha: float) -> StepSize | AverageStep:
+        """A step size as rules ask for it."""
+        rate = np.float32(alpha)  # made here: a kernel that is called from Python gives its numbers back as float64
+        return AverageStep(rate, self.counts) if self.settings.alpha_schedule == "visits" else StepSize(rate)
 
 
 def make_learner(
@@ -288,7 +293,7 @@ def make_learner(
     visits = np.zeros(q.shape, np.int32) if acting.counts else none
     counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
     given = Given(
-        q=q if num_actions < WIDE_FROM else make_wide(q),
+        q=as_values(q),
         settings=settings,
         num_states=num_states,
         num_actions=num_actions,

@@ -121,6 +121,8 @@ class FiniteMDP:
             bool(moving_goal),
             float(slip),
             *(float(reward) for reward in rewards),
+            moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
+            rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
         )
         return cls(model, num_states, 4, _checked_starts(starts, num_states))
 
@@ -225,6 +227,12 @@ class FiniteMDP:
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
         return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
+
+
+def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
+    """What a move pays that meets a goal (1), a hazard (2), the outer wall (4), or several, whose numbers add up."""
+    extras = [(4, outer_wall), (1, goal), (2, hazard)]  # in the order in which they are added
+    return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 
 def _rebuild_grid(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:

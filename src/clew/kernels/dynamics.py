@@ -43,6 +43,9 @@ class Grid(NamedTuple):
     step_reward: float
     outer_wall_reward: float
     hazard_reward: float
+    # What follows from the above, to be looked up: it takes less time than to work it out at every step.
+    moves: npt.NDArray[np.int64]  # (4,) what each action adds to the number of a cell
+    rewards: npt.NDArray[np.float64]  # (8,) what a move pays that meets a goal (1), a hazard (2), the outer wall (4)
 
 
 class Sparse(NamedTuple):
@@ -56,20 +59,46 @@ class Sparse(NamedTuple):
     num_actions: int
 
 
+class CertainGrid(NamedTuple):
+    """A grid that asks less of who plays on it: no slip, goals that stay, and nothing paid for touching the edge."""
+
+    cells: npt.NDArray[np.uint8]  # as in `Grid`
+    moves: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+
+
 Model = Grid | Sparse
+
+
+def simplest(model: Any) -> Any:
+    """The same world in the form that is played fastest."""
+    if isinstance(model, Grid) and model.slip == 0.0 and not model.moving_goal and model.outer_wall_reward == 0.0:
+        return CertainGrid(model.cells, model.moves, model.rewards)
+    return model
+
+
+@kernel
+def cell_of(grid: Grid, s: int) -> int:
+    """The cell that a state is about."""
+    # Both fit 32 bits, and those are divided in half the time. Unsigned: no rounding down of negative numbers.
+    return np.int64(np.uint32(s) % np.uint32(grid.num_cells)) if grid.moving_goal else s
+
+
+@kernel
+def bits_of(grid: Grid, cell: int) -> int:
+    """The byte of a cell."""
+    return np.int64(grid.cells[np.uint64(cell)])  # unsigned: no test for an index that counts from the end
 
 
 @kernel
 def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
     """One outcome without slip, three with it, none on a goal or in a blocked cell."""
-    cell = s
-    on_goal = False
+    cell = cell_of(grid, s)
     if grid.moving_goal:
-        cell = s % grid.num_cells
-        on_goal = cell == s // grid.num_cells
+        is_over = (bits_of(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
     else:
-        on_goal = (grid.cells[cell] & GOAL) != 0
-    if on_goal or (grid.cells[cell] & BLOCKED) != 0:
+        is_over = (bits_of(grid, cell) & (GOAL | BLOCKED)) != 0
+    if is_over:
         return 0
     return 3 if grid.slip > 0.0 else 1
 
@@ -77,10 +106,7 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
 @kernel
 def neighbour(grid: Grid, cell: int, a: int) -> int:
     """The cell that action a leads to, where no wall stops it."""
-    # All four are known before a is: a choice among them is sooner made than a product with a.
-    vertical = cell + grid.columns if a == 0 else cell - grid.columns
-    horizontal = cell - 1 if a == 1 else cell + 1
-    return horizontal if a & 1 else vertical
+    return cell + grid.moves[np.uint64(a)]
 
 
 @kernel
@@ -106,23 +132,27 @@ def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float,
             probability = 0.5 * grid.slip
             a = (a + 1) & 3 if k == 1 else (a + 3) & 3
 
-    cell = s % grid.num_cells if grid.moving_goal else s
-    reward = grid.step_reward
-    # Chosen without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
-    is_stopped = (grid.cells[cell] >> a) & 1
-    next_cell = cell if is_stopped else neighbour(grid, cell, a)
-    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        reward += grid.outer_wall_reward
+    s_next, reward, terminated = move_on_grid(grid, s, a)
+    return probability, s_next, reward, terminated
 
+
+@kernel
+def move_on_grid(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Go where action a leads, unless a wall stops it: (next state, reward, terminated)."""
+    cell = cell_of(grid, s)
+    # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
+    is_stopped = (bits_of(grid, cell) >> a) & 1
+    next_cell = cell + (grid.moves[np.uint64(a)] & (is_stopped - 1))
+    s_next = s - cell + next_cell
+    found = bits_of(grid, next_cell)
     if grid.moving_goal:
-        terminated = next_cell == s // grid.num_cells
+        terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
-        terminated = (grid.cells[next_cell] & GOAL) != 0
-    if terminated:
-        reward += grid.goal_reward
-    if (grid.cells[next_cell] & HAZARD) != 0 and next_cell != cell:
-        reward += grid.hazard_reward
-    return probability, s - cell + next_cell, reward, terminated
+        terminated = (found & GOAL) != 0
+    met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
+    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
+        met |= 4
+    return s_next, grid.rewards[np.uint64(met)], terminated
 
 
 @kernel

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import Step, StepSize, learn
+from clew.kernels.learners import Step, learn
 from clew.kernels.queues import num_waiting, pop, push
 from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, assign, greatest, row_length, value
@@ -141,7 +141,7 @@ def back_up(learner: Sweeping, s: int, a: int, pair: int) -> None:
 
 
 @learn.register(Sweeping)
-def learn_sweeping(learner: Sweeping, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Count, back up what was tried, and let the states that wait have their turn."""
     model, num_actions = learner.model, row_length(learner.q)
     num_pairs = model.outcomes.shape[0] - model.pairs.size

@@ -5,14 +5,14 @@ so does the row. An assignment changes one block; only where it lowers the last 
 or the row of blocks, searched again. Ties are as exact as a full scan has them, and drawn the same.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.sampling import below
-from clew.kernels.values import Table, assign, best_action, greatest, num_best, row_length, value
+from clew.kernels.values import Four, Table, assign, best_action, greatest, num_best, row_length, value
 
 BLOCK = 32
 WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
@@ -26,6 +26,13 @@ class Wide(NamedTuple):
     block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), actions of the block that have it
     row_best: npt.NDArray[np.float32]  # (num_states,)
     row_ties: npt.NDArray[np.int32]  # (num_states,), actions of the row that have it
+
+
+def as_values(q: Table) -> Any:
+    """A table in the form in which kernels work on it fastest; the values are not copied."""
+    if q.shape[1] == 4:
+        return Four(q.reshape(-1))
+    return q if q.shape[1] < WIDE_FROM else make_wide(q)
 
 
 def make_wide(q: Table) -> Wide:
