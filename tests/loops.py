@@ -6,11 +6,13 @@ import numpy as np
 
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
+from clew.kernels.dynamics import simplest
 from clew.kernels.learners import StepSize
 from clew.kernels.queues import FirstInFirstOut, GreatestFirst
 from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
+from clew.kernels.wide import as_values
 from clew.learning import BEHAVIOURS, Learning, make_learner
 from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
@@ -34,7 +36,7 @@ WORLDS = {
 CERTAIN = ("grid", "tall grid", "one column", "moving goal")
 ALPHA, GAMMA = np.float32(0.3), np.float32(0.9)
 NONE = np.zeros((0, 0), np.int32)  # counts that nobody asks for
-ALPHA_ALONE = StepSize(ALPHA, NONE)
+ALPHA_ALONE = StepSize(ALPHA)
 
 
 @cache
@@ -76,7 +78,7 @@ def play(mdp, learner, num_episodes, max_steps=25, seed=4):
     totals, stream = new_totals(num_episodes), new_stream(seed)
     terms = Terms(mdp.starts, max_steps, learner.settings.exploring_starts)
     rates = learner.rates(0, num_episodes, num_episodes)
-    learn_episodes(mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+    learn_episodes(simplest(mdp.model), terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
     return rows_of_totals(totals), stream
 
 
@@ -86,16 +88,17 @@ def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
     terms = Terms(world.mdp.starts, max_steps, acting["exploring_starts"])
     stream, place, parts = new_stream(seed), np.zeros(3, np.int64), []
     how = BEHAVIOURS[acting["behaviour"]].kind, acting["visits"], acting["exploration"]
+    model, values = simplest(world.mdp.model), as_values(read_only(q))
     while place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(world.mdp.model, terms, read_only(q), *how, num_episodes, stream, place, columns)
+        n = record_episodes(model, terms, values, *how, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
     return Columns(*(read_only(np.concatenate(column)) for column in zip(*parts, strict=True))), stream
 
 
 def rates(alpha, exploration, num_episodes):
     """The same step size and exploration for some episodes."""
-    return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration), NONE)
+    return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration))
 
 
 def new_heap(num_states):
@@ -113,7 +116,9 @@ def settled_values(mdp, seed=1):
     """What Q-learning comes to at gamma 0.8, always exploring, with a step size that falls."""
     q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
     stream, totals, terms = new_stream(seed), new_totals(2000), Terms(mdp.starts, 50, False)
-    learner = QLearning(q, np.float32(0.8))
+    learner = QLearning(as_values(q), np.float32(0.8))
     for alpha in 0.1 / np.arange(1, 101):
-        learn_episodes(mdp.model, terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals)
+        learn_episodes(
+            simplest(mdp.model), terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals
+        )
     return q

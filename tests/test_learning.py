@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
-from clew.kernels.learners import StepSize, step_size
+from clew.kernels.learners import AverageStep, StepSize, step_size
 from clew.learning import as_learning, initial_value, make_learner
 from loops import play
 from oracles import sparse_world
@@ -140,10 +140,10 @@ def test_the_exploration_is_that_of_the_behaviour(behaviour, first):
 
 def test_one_over_the_visits_makes_a_value_the_mean_of_its_targets():
     counts = np.zeros((1, 2), np.int32)
-    alpha = StepSize(np.float32(0), counts)
+    alpha = AverageStep(np.float32(0), counts)
     assert [step_size(alpha, 0, 1) for _ in range(3)] == [1.0, 0.5, np.float32(1 / 3)]
     assert counts.tolist() == [[0, 3]]
-    assert step_size(StepSize(np.float32(0.25), counts), 0, 1) == 0.25
+    assert step_size(StepSize(np.float32(0.25)), 0, 1) == 0.25
     assert counts.tolist() == [[0, 3]]
 
 

@@ -6,9 +6,11 @@ import pytest
 import oracles_episodes
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
+from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, learn_episodes, play_episodes, replay
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
+from clew.kernels.wide import as_values
 from loops import (
     ALPHA,
     ALPHA_ALONE,
@@ -40,12 +42,14 @@ def q_learning_episodes(mdp, q, max_steps, num_episodes, *, alpha=ALPHA, gamma=G
     """Learn in place: (what each episode came to, the stream afterwards)."""
     totals, stream, terms = new_totals(num_episodes), new_stream(seed), Terms(mdp.starts, max_steps, False)
     how = rates(alpha, epsilon, num_episodes)
-    learn_episodes(mdp.model, terms, QLearning(q, gamma), EpsilonGreedy(), NONE, how, stream, totals)
+    learn_episodes(
+        simplest(mdp.model), terms, QLearning(as_values(q), gamma), EpsilonGreedy(), NONE, how, stream, totals
+    )
     return rows_of_totals(totals), stream
 
 
 def q_learning_replay(q, columns, step_size=ALPHA_ALONE, gamma=GAMMA):
-    replay(QLearning(q, gamma), EpsilonGreedy(), NONE, columns, step_size, 0.0, new_stream(0))
+    replay(QLearning(as_values(q), gamma), EpsilonGreedy(), NONE, columns, step_size, 0.0, new_stream(0))
 
 
 def plain_terms(world, max_steps=25):
@@ -106,7 +110,7 @@ def test_play_episodes_equals_its_oracle(world):
     q, starts = random_table(world.shape), world.mdp.starts
     stream, plain_stream = new_stream(4), new_stream(4).tolist()
     totals, discounted = new_totals(starts.size), np.full(starts.size, np.nan)
-    play_episodes(world.mdp.model, read_only(q), starts, 25, 0.9, 0.3, stream, totals, discounted)
+    play_episodes(world.mdp.model, as_values(read_only(q)), starts, 25, 0.9, 0.3, stream, totals, discounted)
     expected = oracles_episodes.play_episodes(world.rows, rows_of(q), starts.tolist(), 25, 0.9, 0.3, plain_stream)
     assert rows_of_totals(totals) == [episode[:3] for episode in expected]
     # Without the compiler these sums are float32, which has seven digits.

@@ -1,5 +1,6 @@
 """Whole episodes of every rule against its oracle, bit for bit."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -7,14 +8,16 @@ import oracles_episodes
 import oracles_learning as plain
 from clew import ALGORITHMS
 from clew.kernels.queues import num_waiting, pop, push
+from clew.kernels.rollouts import replay
 from clew.kernels.sampling import new_stream
-from loops import ALPHA, GAMMA, build, new_heap, new_learner, play, random_table, rows_of, same_bits
+from loops import ALPHA, GAMMA, build, new_heap, new_learner, play, random_table, record, rows_of, same_bits
 
 pytestmark = pytest.mark.kernels
 
 # In the sparse form, so that each loop compiles once.
 WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
 DECAY = np.float32(0.9 * 0.8)
+REPLAYED = ("sarsa", "n-step-sarsa", "double-q-learning", "r-max")
 
 
 class Heap:
@@ -105,9 +108,39 @@ def run_both(world, algorithm, max_steps, num_episodes, schedule):
     return (q, totals, stream.tolist()), (agent.q, expected, plain_stream)
 
 
-@pytest.mark.parametrize(("max_steps", "schedule"), [(25, "constant"), (2, "constant"), (6, "visits")])
-def test_episodes_equal_their_oracle(world, algorithm, max_steps, schedule):
-    (q, *learned), (expected, *others) = run_both(world, algorithm, max_steps, 15, schedule)
+@pytest.mark.parametrize("max_steps", [25, 2])
+def test_episodes_equal_their_oracle(world, algorithm, max_steps):
+    (q, *learned), (expected, *others) = run_both(world, algorithm, max_steps, 15, "constant")
     assert same_bits(q, expected)
     assert learned == others
     assert not np.array_equal(q, first_values(world, algorithm))
+
+
+# Each compiles a loop of its own, so the others are left to the run without the compiler.
+SOME = AGENTS if numba.config.DISABLE_JIT else ("monte-carlo", "tree-backup", "dyna-q")
+
+
+@pytest.mark.parametrize("algorithm", SOME)
+def test_averages_of_targets_equal_their_oracle(algorithm):
+    (q, *learned), (expected, *others) = run_both(build(WORLDS[1]), algorithm, 6, 30, "visits")
+    assert same_bits(q, expected)
+    assert learned == others
+
+
+@pytest.mark.parametrize("algorithm", [name for name in AGENTS if numba.config.DISABLE_JIT or name in REPLAYED])
+@pytest.mark.parametrize("cut", [False, True])
+def test_replay_equals_its_oracle(algorithm, cut):
+    """What was recorded may stop within an episode, which then is cut off."""
+    world = build(WORLDS[1])
+    transitions, _ = record(world, random_table(world.shape, seed=2))
+    transitions = transitions if not cut else type(transitions)(*(column[:17] for column in transitions))
+    assert cut == (not (transitions.terminated[-1] or transitions.truncated[-1]))
+    make, settings = AGENTS[algorithm]
+    q = first_values(world, algorithm)
+    agent, stream, plain_stream = make(rows_of(q)), new_stream(4), new_stream(4).tolist()
+    learner = new_learner(world.mdp, algorithm, q, 25, **{**MANY, **settings})
+    replay(learner.rule, learner.acting, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
+    rows = list(zip(*transitions, strict=True))
+    oracles_episodes.replay(agent, rows, plain_terms(world), lambda s, a: ALPHA, 0.3, plain_stream)
+    assert same_bits(q, agent.q)
+    assert stream.tolist() == plain_stream

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from clew import learning
 from clew.kernels import read_only
+from clew.kernels import wide as wide_rows
 from clew.kernels.sampling import new_stream, next_bits
 from clew.kernels.values import assign, best_action, best_of_many, greatest, num_best, row_length, value
 from clew.kernels.wide import BLOCK, WIDE_FROM, make_wide
@@ -77,7 +77,7 @@ def test_the_same_bits_are_learned(num_actions, monkeypatch):
     mdp = random_sparse_world(3, num_states=4, num_actions=num_actions).mdp
     tables = []
     for wide_from in (1, 10_000):
-        monkeypatch.setattr(learning, "WIDE_FROM", wide_from)
+        monkeypatch.setattr(wide_rows, "WIDE_FROM", wide_from)
         q = random_table((4, num_actions))
         learner = new_learner(mdp, q=q)
         assert hasattr(learner.rule.q, "row_best") == (wide_from == 1)
