@@ -1,4 +1,6 @@
-"""Slow, obvious versions of every kernel, in plain Python, and small random worlds to compare them on.
+"""Slow, obvious versions of the kernels, in plain Python, and small random worlds to compare them on.
+
+`oracles_learning` has those that learn.
 
 Whole numbers are Python's, masked to 64 bits where a kernel's wrap. A table is a list of rows of np.float32, so that it
 rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated).
@@ -68,7 +70,7 @@ def sample(rows, s, a, stream):
     return s_next, np.float32(reward), terminated
 
 
-# Learning and episodes ------------------------------------------------------------------------------------------------
+# Learning -------------------------------------------------------------------------------------------------------------
 
 
 def q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma):
@@ -76,50 +78,6 @@ def q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma):
     td_error = target - q[s][a]
     q[s][a] += alpha * td_error
     return td_error
-
-
-def q_learning_episodes(rows, q, starts, num_episodes, max_steps, alpha, gamma, epsilon, stream):
-    """Learn in place; returns a list of (steps, episode return, terminated)."""
-    totals = []
-    for _ in range(num_episodes):
-        s, steps, episode_return, terminated = draw_start(starts, stream), 0, 0.0, False
-        while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(rows, s, a, stream)
-            q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
-            s, steps, episode_return = s_next, steps + 1, episode_return + float(reward)
-        totals.append((steps, episode_return, terminated))
-    return totals
-
-
-def record_episodes(rows, q, starts, num_episodes, max_steps, epsilon, stream):
-    """Returns a list of (state, action, reward, next state, terminated, truncated)."""
-    transitions = []
-    for _ in range(num_episodes):
-        s, steps, terminated = draw_start(starts, stream), 0, False
-        while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(rows, s, a, stream)
-            steps += 1
-            transitions.append((s, a, reward, s_next, terminated, steps == max_steps and not terminated))
-            s = s_next
-    return transitions
-
-
-def q_learning_replay(q, transitions, alpha, gamma):
-    for s, a, reward, s_next, terminated, _ in transitions:
-        q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
-
-
-def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
-    """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
-    played = []
-    for start in starts:
-        episode = record_episodes(rows, q, [start], 1, max_steps, epsilon, stream)
-        rewards = [float(reward) for _, _, reward, *_ in episode]
-        discounted = sum(gamma**t * reward for t, reward in enumerate(rewards))
-        played.append((len(episode), sum(rewards), episode[-1][4], discounted))
-    return played
 
 
 # Planning -------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from clew import Environment, FiniteMDP, Maze, solve
-from clew.kernels.rollouts import Totals, q_learning_episodes
-from clew.kernels.sampling import new_stream
+from loops import settled_values
 from oracles import MOVES, backward_induction, policy_iteration, random_sparse_world, sparse_world, total_rewards
 
 
@@ -193,10 +192,6 @@ NOISY = {
 def test_q_learning_converges_to_the_solution(name):
     """Always exploring, with a step size that falls: each value comes within 3% of the greatest one."""
     mdp = NOISY[name]()
-    q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    stream = new_stream(1)
-    totals = Totals(np.empty(2000, np.int64), np.empty(2000), np.empty(2000, np.bool_))
-    for alpha in (0.1 / np.arange(1, 101)).astype(np.float32):
-        q_learning_episodes(mdp.model, q, mdp.starts, 50, alpha, np.float32(0.8), 1.0, stream, totals)
+    q = settled_values(mdp)
     solution = solve(mdp, gamma=0.8)
     assert np.abs(q - solution.q).max() < 0.03 * np.abs(solution.q).max()

@@ -101,7 +101,8 @@ def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
 
 
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
-    first, second = (np.full((given.num_states, given.num_actions), value(given.q, 0, 0)) for _ in range(2))
+    shape, at_first = (given.num_states, given.num_actions), value(given.q, 0, 0)
+    first, second = (np.full(shape, at_first, np.float32) for _ in range(2))
     return updates.DoubleQLearning(given.q, first, second, given.gamma)
 
 

@@ -206,6 +206,8 @@ def _check_together(learning: Learning) -> None:
             f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
         )
     last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
+    if learning.exploration_schedule != "constant" and BEHAVIOURS[behaviour].setting is None:
+        raise SettingError(f"{behaviour} has no setting for an exploration_schedule to change; take constant")
     if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
     if behaviour == "softmax" and learning.exploration_schedule != "constant" and last == 0.0:
@@ -341,10 +343,16 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     reward = np.float32(mdp.reward_range[outlook == "optimistic"])
     if reward == 0.0:
         return np.float32(0.0)
-    if settings.gamma == 1.0:
-        raise SettingError(f"with gamma 1 the {outlook} value is not finite; give initial_value, or a smaller gamma")
     gamma = np.float32(settings.gamma)
-    value = np.float32(reward / (np.float32(1.0) - gamma))
-    while (step := reward + gamma * value) != value:
-        value = step  # each step is nearer to the fixed point, and there are finitely many numbers
+    with np.errstate(divide="ignore", over="ignore"):
+        value = reward / (np.float32(1.0) - gamma)
+        # What follows a greater number is not less, so the numbers only rise, or only fall, until one stays: there
+        # are finitely many.
+        while (step := reward + gamma * value) != value:
+            value = step
+    if not np.isfinite(value):
+        raise SettingError(
+            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {outlook} value is not finite in float32; "
+            f"give initial_value, or a smaller gamma"
+        )
     return value

@@ -37,13 +37,11 @@ def as_values(q: Table) -> Any:
 
 def make_wide(q: Table) -> Wide:
     """A table with its maxima, which are computed here, and kept by `assign` from then on."""
-    num_states, num_actions = q.shape
-    num_blocks = -(-num_actions // BLOCK)
-    padded = np.full((num_states, num_blocks * BLOCK), -np.inf, np.float32)
-    padded[:, :num_actions] = q
-    blocks = padded.reshape(num_states, num_blocks, BLOCK)
-    block_best, row_best = blocks.max(axis=2), padded.max(axis=1)
-    block_ties = (blocks == block_best[:, :, None]).sum(axis=2, dtype=np.int32)
+    num_actions = q.shape[1]
+    firsts = np.arange(0, num_actions, BLOCK)
+    block_best, row_best = np.maximum.reduceat(q, firsts, axis=1), q.max(axis=1)
+    is_best = q == block_best.repeat(BLOCK, axis=1)[:, :num_actions]
+    block_ties = np.add.reduceat(is_best, firsts, axis=1, dtype=np.int32)
     row_ties = (q == row_best[:, None]).sum(axis=1, dtype=np.int32)
     return Wide(q, block_best, block_ties, row_best, row_ties)
 
