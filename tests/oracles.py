@@ -1,4 +1,6 @@
-"""Slow, obvious versions of every kernel, in plain Python, and small random worlds to compare them on.
+"""Slow, obvious versions of the kernels, in plain Python, and small random worlds to compare them on.
+
+`oracles_learning` has those that learn.
 
 Whole numbers are Python's, masked to 64 bits where a kernel's wrap. A table is a list of rows of np.float32, so that it
 rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated).
@@ -6,6 +8,7 @@ rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probabil
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -67,7 +70,7 @@ def sample(rows, s, a, stream):
     return s_next, np.float32(reward), terminated
 
 
-# Learning and episodes ------------------------------------------------------------------------------------------------
+# Learning -------------------------------------------------------------------------------------------------------------
 
 
 def q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma):
@@ -75,50 +78,6 @@ def q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma):
     td_error = target - q[s][a]
     q[s][a] += alpha * td_error
     return td_error
-
-
-def q_learning_episodes(rows, q, starts, num_episodes, max_steps, alpha, gamma, epsilon, stream):
-    """Learn in place; returns a list of (steps, episode return, terminated)."""
-    totals = []
-    for _ in range(num_episodes):
-        s, steps, episode_return, terminated = draw_start(starts, stream), 0, 0.0, False
-        while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(rows, s, a, stream)
-            q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
-            s, steps, episode_return = s_next, steps + 1, episode_return + float(reward)
-        totals.append((steps, episode_return, terminated))
-    return totals
-
-
-def record_episodes(rows, q, starts, num_episodes, max_steps, epsilon, stream):
-    """Returns a list of (state, action, reward, next state, terminated, truncated)."""
-    transitions = []
-    for _ in range(num_episodes):
-        s, steps, terminated = draw_start(starts, stream), 0, False
-        while not terminated and steps < max_steps:
-            a = epsilon_greedy(q, s, epsilon, stream)
-            s_next, reward, terminated = sample(rows, s, a, stream)
-            steps += 1
-            transitions.append((s, a, reward, s_next, terminated, steps == max_steps and not terminated))
-            s = s_next
-    return transitions
-
-
-def q_learning_replay(q, transitions, alpha, gamma):
-    for s, a, reward, s_next, terminated, _ in transitions:
-        q_learning_update(q, s, a, reward, s_next, terminated, alpha, gamma)
-
-
-def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
-    """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
-    played = []
-    for start in starts:
-        episode = record_episodes(rows, q, [start], 1, max_steps, epsilon, stream)
-        rewards = [float(reward) for _, _, reward, *_ in episode]
-        discounted = sum(gamma**t * reward for t, reward in enumerate(rewards))
-        played.append((len(episode), sum(rewards), episode[-1][4], discounted))
-    return played
 
 
 # Planning -------------------------------------------------------------------------------------------------------------
@@ -133,16 +92,6 @@ def backup(rows, v, s, a, gamma):
 
 def backup_all(rows, v, gamma):
     return [[backup(rows, v, s, a, gamma) for a in range(len(rows[s]))] for s in range(len(rows))]
-
-
-def sweep(rows, v, gamma, backwards):
-    """Change v in place; returns the greatest change."""
-    changes = []
-    for s in reversed(range(len(v))) if backwards else range(len(v)):
-        before = v[s]
-        v[s] = max(backup(rows, v, s, a, gamma) for a in range(len(rows[s])))
-        changes.append(abs(v[s] - before))
-    return max(changes)
 
 
 def bellman_residual(rows, v, gamma):
@@ -222,6 +171,141 @@ def policy_iteration(rows, gamma):
         if not better.any():
             return v
         policy = np.where(better, q.argmax(axis=1), policy)
+
+
+def successors(rows, policy):
+    """For each state, the states that may come next under a policy; and the matrix of all that may come ever."""
+    n = len(rows)
+    nexts = [{after for p, after, _, over in rows[s][policy[s]] if p > 0 and not over} for s in range(n)]
+    reach = np.eye(n, dtype=bool)
+    for s in range(n):
+        reach[s, list(nexts[s])] = True
+    for t in range(n):
+        reach |= np.outer(reach[:, t], reach[t])
+    return nexts, reach
+
+
+def total_rewards(rows, policy):
+    """Expected sum of all rewards of a policy from each state, infinities included; None if a sum has no limit.
+
+    A set of states that is never left adds nothing if all rewards in it are 0, and else its average, for ever.
+    """
+    n = len(rows)
+    nexts, reach = successors(rows, policy)
+    over = [[p > 0 and terminated for p, _, _, terminated in rows[s][policy[s]]] for s in range(n)]
+    leaks = np.array([any(over[s]) or not rows[s][policy[s]] for s in range(n)])
+    recurrent = np.array(
+        [bool(nexts[s]) and all(reach[t, s] and not leaks[t] for t in np.flatnonzero(reach[s])) for s in range(n)]
+    )
+    pay, moves = np.zeros(n), np.zeros((n, n))
+    for s in range(n):
+        for p, after, reward, terminated in rows[s][policy[s]]:
+            pay[s] += p * reward
+            moves[s, after] += 0.0 if terminated else p
+    for_ever = np.zeros(n)
+    for s in np.flatnonzero(recurrent):
+        members = np.flatnonzero(reach[s])
+        if any(p > 0 and reward != 0 for t in members for p, _, reward, _ in rows[t][policy[t]]):
+            inside = moves[np.ix_(members, members)]
+            system = np.vstack([inside.T - np.eye(members.size), np.ones(members.size)])
+            shares = np.linalg.lstsq(system, np.eye(members.size + 1)[-1], rcond=None)[0]
+            gain = shares @ pay[members]
+            if abs(gain) < 1e-9:
+                return None
+            for_ever[s] = np.sign(gain) * np.inf
+    ends = np.isinf(for_ever)
+    may_come = np.array([{for_ever[t] for t in np.flatnonzero(reach[s]) if ends[t]} for s in range(n)], dtype=object)
+    if any(len(found) > 1 for found in may_come):
+        return None
+    v = np.array([next(iter(found)) if found else 0.0 for found in may_come])
+    kept = np.flatnonzero(np.isfinite(v) & ~recurrent)
+    v[kept] = np.linalg.solve(np.eye(kept.size) - moves[np.ix_(kept, kept)], pay[kept])
+    return v
+
+
+def best_total_rewards(rows):
+    """The best of all policies, tried one by one; None if one gains for ever, or has no value."""
+    best = np.full(len(rows), -np.inf)
+    for policy in product(range(len(rows[0])), repeat=len(rows)):
+        v = total_rewards(rows, policy)
+        if v is None or np.isposinf(v).any():
+            return None
+        best = np.maximum(best, v)
+    return best
+
+
+def backward_induction(rows, horizon, gamma, number=float):
+    """Values and expected steps, with all steps to go; exact if the numbers are Fractions."""
+    v, steps = [number(0)] * len(rows), [number(0)] * len(rows)
+    for _ in range(horizon):
+        pairs = []
+        for s in range(len(rows)):
+            choices = []
+            for outcomes in rows[s]:
+                value = expected = number(0)
+                for p, s_next, reward, terminated in outcomes:
+                    value += number(p) * (number(reward) + (0 if terminated else number(gamma) * v[s_next]))
+                    expected += number(p) * (1 if terminated else 1 + steps[s_next])
+                choices.append((value, expected))
+            pairs.append(max(choices, key=lambda choice: choice[0]))
+        v, steps = map(list, zip(*pairs, strict=True))
+    return v, steps
+
+
+# Policies evaluated and graded ----------------------------------------------------------------------------------------
+
+
+def policy_chain(rows, greedy, epsilon):
+    """Matrix of moves that go on, expected reward, probability of a step, and whether the episode may end, by state."""
+    n, num_actions = len(rows), len(rows[0])
+    moves, reward, goes_on, ends = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n, bool)
+    for s in range(n):
+        for a in range(num_actions):
+            chance = epsilon / num_actions + (1 - epsilon) * greedy[s][a] / sum(greedy[s])
+            if chance > 0:
+                goes_on[s] += chance if rows[s][a] else 0.0
+                ends[s] |= not rows[s][a]
+                for p, s_next, r, terminated in rows[s][a]:
+                    reward[s] += chance * p * r
+                    ends[s] |= terminated and p > 0
+                    moves[s, s_next] += 0.0 if terminated else chance * p
+    return moves, reward, goes_on, ends
+
+
+def reachable(moves):
+    """(n, n) bool: whether a walk from s may come to t, s itself included."""
+    reach = np.eye(len(moves), dtype=bool) | (moves > 0)
+    while True:
+        further = (reach.astype(int) @ reach.astype(int)) > 0
+        if np.array_equal(further, reach):
+            return reach
+        reach = further
+
+
+def policy_values(rows, greedy, epsilon, gamma):
+    """State values, for gamma below 1."""
+    moves, reward, *_ = policy_chain(rows, greedy, epsilon)
+    return np.linalg.solve(np.eye(len(rows)) - gamma * moves, reward)
+
+
+def policy_steps(rows, greedy, epsilon):
+    """Expected steps to the end; infinite from where a walk may come to a state without a way to an end."""
+    moves, _, goes_on, ends = policy_chain(rows, greedy, epsilon)
+    reach = reachable(moves)
+    stuck = ~(reach & ends).any(axis=1)
+    endless = (reach & stuck).any(axis=1)
+    finite = np.flatnonzero(~endless)
+    steps = np.full(len(rows), np.inf)
+    steps[finite] = np.linalg.solve(np.eye(finite.size) - moves[np.ix_(finite, finite)], goes_on[finite])
+    return steps
+
+
+def spread_wrong(moves, ends, must_end, wrong):
+    """Wrong is a state from which a walk may come to a wrong one, or to one that must end and may go on for ever."""
+    reach = reachable(moves)
+    endless = (reach & ~(reach & ends).any(axis=1)).any(axis=1)
+    bad = wrong | (endless & must_end)
+    return (reach & bad).any(axis=1)
 
 
 # Grids ----------------------------------------------------------------------------------------------------------------

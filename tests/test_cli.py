@@ -59,14 +59,24 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "--start": "1,0", "--goal": "0,3", "--goal-reward": 2.0, "--step-reward": -0.5, "--outer-wall-reward": -3.0,
         "--hazard-reward": -4.0, "--slip": 0.25, "--max-steps": 77, "--episodes": 120, "--simulations": 3,
         "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--epsilon": 0.25, "--seed": 9,
+        "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
+        "--temperature": 0.5, "--confidence": 3.0, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
+        "--n": 3, "--lambda": 0.5, "--num-planning": 7, "--kappa": 0.5, "--threshold": 0.125, "--known-after": 2,
+        "--initial-value": -0.5, "--num-interleaved": 1,
     }  # fmt: skip
     arguments = [word for pair in options.items() for word in pair]
-    figures("train", "3x4", "--random-start", *arguments, "--out", tmp_path / "run")
+    flags = "--random-start", "--exploring-starts", "--accumulating"
+    figures("train", "3x4", *flags, *arguments, "--out", tmp_path / "run")
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
         "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
         "goal_reward": 2.0, "step_reward": -0.5, "outer_wall_reward": -3.0, "hazard_reward": -4.0, "slip": 0.25,
         "max_episode_steps": 77, "num_episodes": 120, "num_simulations": 3, "num_actors": 0, "sync_every": 5,
         "alpha": 0.5, "gamma": 0.75, "epsilon": 0.25, "seed": 9,
+        "algorithm": "sarsa-lambda", "behaviour": "softmax", "alpha_schedule": "linear", "alpha_last": 0.125,
+        "temperature": 0.5, "confidence": 3.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
+        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 3,
+        "lambda_": 0.5, "accumulating": True, "num_planning": 7, "kappa": 0.5, "threshold": 0.125, "known_after": 2,
+        "num_interleaved": 1,
     }  # fmt: skip
 
 
@@ -88,10 +98,29 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     result = figures("solve", path, "--gamma", 0.5)
     assert (result["steps"], result["value"], result["num_states"]) == (4, 0.125, 6)
     assert result["seconds"] > 0
+    swept = figures("solve", path, "--gamma", 0.5, "--method", "gauss-seidel")
+    assert (swept["steps"], swept["method"]) == (4, "gauss-seidel")
+    assert 0 < swept["bound"] <= 1e-6
     slippery = figures("solve", "book", "--slip", 0.2)
     assert 8 < slippery["steps"] < 12
-    assert slippery["method"] == "value iteration"
+    assert slippery["method"] == "policy-iteration"
     assert slippery["bound"] <= 1e-6
+
+
+def test_solve_plans_for_a_step_limit(figures, clew):
+    """7 steps are one too few for the book's maze."""
+    enough = figures("solve", "book", "--horizon", 8)
+    assert (enough["method"], enough["steps"], enough["value"]) == ("backward induction", 8, pytest.approx(0.9**7))
+    assert figures("solve", "book", "--horizon", 7, "--gamma", 1)["value"] == 0.0
+    code, out, _ = clew("solve", "book", "--horizon", 8)
+    assert code == 0
+    assert "↓" in out
+
+
+def test_solve_does_without_a_discount(figures):
+    result = figures("solve", "book", "--gamma", 1, "--slip", 0.2, "--step-reward", -1)
+    assert result["value"] == pytest.approx(1 - result["steps"], abs=1e-6)
+    assert result["bound"] <= 1e-6
 
 
 def test_info_describes_a_maze(figures, tmp_path):
@@ -151,9 +180,9 @@ BAD = {
     "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a wall",
     "train book --start five": "expected row,column, such as 3,4",
     "train book --start 4,4": "the start (4, 4) is on a goal",
-    "train --alpha 0": "alpha must be in (0, 1], not 0.0",
-    "train --gamma 1.5": "gamma must be in [0, 1], not 1.5",
-    "train --epsilon -1": "epsilon must be in [0, 1], not -1.0",
+    "train --alpha 0": "alpha must be a finite number in (0, 1], not 0.0",
+    "train --gamma 1.5": "gamma must be a finite number in [0, 1], not 1.5",
+    "train --epsilon -1": "epsilon must be a finite number in [0, 1], not -1.0",
     "train --slip 2": "slip must be a probability in [0, 1], not 2.0",
     "train --episodes 0": "num_episodes must be at least 1, not 0",
     "train --episodes 99999999999999999999999": "num_episodes must be at most",
@@ -171,7 +200,8 @@ BAD = {
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "Invalid value for '--episodes'",
     "play good.txt": "good.txt: there is no such run folder",
-    "solve book --gamma 1 --slip 0.1": "gamma must be below 1 here",
+    "solve book --gamma 1 --step-reward 0.1": "gamma must be below 1 here",
+    "solve book --horizon 0": "horizon must be a number of steps, at least 1",
     "solve book --tolerance 0": "tolerance must be positive",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",

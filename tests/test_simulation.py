@@ -176,7 +176,7 @@ def test_rollouts_equal_rollout_after_rollout_with_the_same_stream(epsilon):
     policy.stream = new_stream(5, 1)
     episodes = [Simulation(env).rollout(policy, epsilon=epsilon) for _ in range(20)]
     rows = [transition for episode in episodes for transition in episode]
-    together = Simulation(env).rollouts(q, 20, epsilon=epsilon, stream=new_stream(5, 1))
+    together = Simulation(env).rollouts(q, 20, exploration=epsilon, stream=new_stream(5, 1))
     assert same(together, Trajectory.from_transitions(rows))
     assert together.num_episodes == 20
 

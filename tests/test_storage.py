@@ -93,7 +93,7 @@ DAMAGES = {
     "half a config": (lambda f: (f / "config.json").write_text('{"maze": "bo'), "config.json: damaged"),
     "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
     "an unknown setting": (change_setting("speed", 3), "there is no setting 'speed'"),
-    "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be in \(0, 1\], not 7.0"),
+    "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be a finite number in \(0, 1\], not 7.0"),
     "a setting of another type": (change_setting("num_episodes", "many"), "num_episodes must be of type int"),
     "another world": (change_setting("random_goal", True), "q must have the shape"),
     "a broken maze": (lambda f: (f / "maze.txt").write_text("S?G\n"), "maze.txt: damaged: line 1, column 2"),

@@ -261,24 +261,35 @@ def test_a_config_names_the_setting_that_is_out_of_range(name, value):
         TrainingConfig(**{name: value})
 
 
+NOT_WITH_OTHERS = ("optimistic", "pessimistic", "num_interleaved")
+
+
 def other_values():
     """A value other than the default for every setting."""
     others = {"maze": "3x4", "start": (0, 1), "goal": (2, 2), "scenario": "a.scen:3", "max_episode_steps": 50}
     others |= {"random_start": True, "random_goal": True, "sync_every": 7}
     others |= {"goal_reward": 2.0, "step_reward": -0.1, "outer_wall_reward": -1.0, "hazard_reward": -5.0, "slip": 0.2}
     others |= {"num_episodes": 12, "num_simulations": 3, "num_actors": 2, "seed": 9}
-    return others | {"alpha": 0.2, "gamma": 0.8, "epsilon": 0.3}
+    others |= {"algorithm": "sarsa", "behaviour": "softmax", "alpha": 0.2, "gamma": 0.8, "epsilon": 0.3, "n": 2}
+    others |= {"alpha_schedule": "visits", "alpha_last": 0.1, "temperature": 0.5, "confidence": 2.0, "lambda_": 0.5}
+    others |= {"exploration_schedule": "linear", "exploration_last": 0.2, "exploring_starts": True, "kappa": 0.1}
+    others |= {"initial_value": 1.0, "optimistic": True, "pessimistic": True, "accumulating": True, "num_planning": 5}
+    return others | {"threshold": 0.1, "known_after": 3, "num_interleaved": 2}
 
 
 def test_a_config_survives_json():
-    for config in (TrainingConfig(), TrainingConfig(**other_values())):
+    others = {name: value for name, value in other_values().items() if name not in NOT_WITH_OTHERS}
+    for config in (TrainingConfig(), TrainingConfig(**others)):
         assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert other_values().keys() == {setting.name for setting in fields(TrainingConfig)}
 
 
 @pytest.mark.parametrize("name", other_values())
 def test_every_setting_counts_when_configs_are_compared(name):
-    assert TrainingConfig.from_dict({name: other_values()[name]}) != TrainingConfig()
+    one = {"num_simulations": 1}
+    config = TrainingConfig.from_dict(one | {name: other_values()[name]})
+    assert config != TrainingConfig(**one)
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_a_whole_number_will_do_where_a_float_is_wanted():

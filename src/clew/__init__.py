@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from clew.algorithms import ALGORITHMS
     from clew.configuration import TrainingConfig
     from clew.distributed import SimulationActor, train_policy_parallel
-    from clew.dynamic_programming import Solution, solve
+    from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
-    from clew.evaluation import Evaluation, evaluate_policy
+    from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import BEHAVIOURS, Learning
     from clew.mazes import Maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
+    from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
     from clew.simulation import Simulation, Trajectory, Transition
     from clew.training import RoundMetrics, train_policy, update_policy
 
@@ -41,11 +42,14 @@ __all__ = [
     "Environment",
     "Evaluation",
     "FiniteMDP",
+    "Grade",
+    "HorizonSolution",
     "Learning",
     "Maze",
     "MazeError",
     "ModelError",
     "Policy",
+    "PolicyValues",
     "RoundMetrics",
     "RunError",
     "SettingError",
@@ -56,6 +60,9 @@ __all__ = [
     "Trajectory",
     "Transition",
     "evaluate_policy",
+    "evaluate_values",
+    "policy_steps",
+    "policy_values",
     "solve",
     "train_policy",
     "train_policy_parallel",
@@ -66,14 +73,15 @@ _HOMES = {
     "clew.algorithms": ("ALGORITHMS",),
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
-    "clew.dynamic_programming": ("Solution", "solve"),
+    "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
-    "clew.evaluation": ("Evaluation", "evaluate_policy"),
+    "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("BEHAVIOURS", "Learning"),
     "clew.mazes": ("Maze",),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
+    "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),
     "clew.simulation": ("Simulation", "Trajectory", "Transition"),
     "clew.training": ("RoundMetrics", "train_policy", "update_policy"),
 }

@@ -101,7 +101,8 @@ def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
 
 
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
-    first, second = (np.full((given.num_states, given.num_actions), value(given.q, 0, 0)) for _ in range(2))
+    shape, at_first = (given.num_states, given.num_actions), value(given.q, 0, 0)
+    first, second = (np.full(shape, at_first, np.float32) for _ in range(2))
     return updates.DoubleQLearning(given.q, first, second, given.gamma)
 
 
@@ -174,10 +175,10 @@ def _dyna_q_plus(given: Given) -> dyna.DynaQ:
 def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
     further = given.num_outcomes - given.num_pairs
     check_memory(20 * given.num_outcomes, "the learned model")
-    outcomes = np.full((given.num_outcomes, 4), -1, np.int32)
+    outcomes = np.full((given.num_outcomes, 5), -1, np.int32)
     model = sweeping.LearnedModel(
         outcomes,
-        rewards=np.zeros(given.num_outcomes, np.float32),
+        rewards=outcomes.view(np.float32),
         pairs=np.zeros(further, np.int32),
         leading_to=np.full(given.num_states + 1, -1, np.int32),
         used=np.zeros(1, np.int64),
@@ -227,29 +228,31 @@ ALGORITHMS: dict[str, Algorithm] = {
             _STEP,
             _every_visit,
         ),
-        Algorithm("sarsa", "target r + gamma q[s', a']", "S&B (6.7)", _STEP, _sarsa, interleaves=True),
+        Algorithm("sarsa", "target r + gamma q[s', a']", "S&B eq. 6.7", _STEP, _sarsa, interleaves=True),
         Algorithm(
             "expected-sarsa",
             "target r + gamma sum_b pi(b | s') q[s', b]",
-            "S&B (6.9)",
+            "S&B eq. 6.9",
             _STEP,
             _expected_sarsa,
             interleaves=True,
         ),
-        Algorithm("q-learning", "target r + gamma max_b q[s', b]", "S&B (6.8)", _STEP, _q_learning, interleaves=True),
+        Algorithm("q-learning", "target r + gamma max_b q[s', b]", "S&B eq. 6.8", _STEP, _q_learning, interleaves=True),
         Algorithm(
             "double-q-learning",
             "of two tables, one picks the best next action, the other says what it is worth",
-            "S&B (6.10)",
+            "S&B eq. 6.10",
             _STEP,
             _double_q_learning,
             interleaves=True,
         ),
-        Algorithm("n-step-sarsa", "target r_1 + ... + gamma^n q[s_n, a_n]", "S&B (7.5)", ("alpha", "n"), _n_step_sarsa),
+        Algorithm(
+            "n-step-sarsa", "target r_1 + ... + gamma^n q[s_n, a_n]", "S&B eq. 7.5", ("alpha", "n"), _n_step_sarsa
+        ),
         Algorithm(
             "tree-backup",
             "n steps of experience, each weighed by the greedy policy",
-            "S&B (7.16)",
+            "S&B eq. 7.16",
             ("alpha", "n"),
             _tree_backup,
         ),
@@ -276,7 +279,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
         ),
         Algorithm(
-            "dyna-q-plus",
+            "dyna-q+",
             "Dyna-Q that pays kappa sqrt(tau) more for what was not tried for tau steps",
             "S&B 8.3",
             ("alpha", "num_planning", "kappa"),

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,13 +19,17 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from clew.algorithms import ALGORITHMS
 from clew.configuration import TrainingConfig
+from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
-from clew.options import WORLD, with_settings
+from clew.learning import BEHAVIOURS
+from clew.options import LEARNING, RUN, WORLD, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics
@@ -39,6 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+PAGE = 66  # lines; a longer drawing isn't shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
@@ -62,13 +67,13 @@ def clew(
 
 
 @app.command()
-@with_settings("maze", *(field.name for field in fields(TrainingConfig) if field.name != "maze"))
+@with_settings(*RUN, *LEARNING)
 def train(
     settings: dict[str, Any],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a maze by Q-learning, and grade what was learned against the exact optimum."""
+    """Learn a maze, and grade what was learned against the exact optimum."""
     config = TrainingConfig(**settings)
     if out is not None:
         check_new_folder(out)
@@ -142,14 +147,18 @@ def play(
 @with_settings("maze", *WORLD, "gamma")
 def solve(
     settings: dict[str, Any],
-    tolerance: Annotated[float, typer.Option(help="greatest error of a value, for value iteration")] = 1e-6,
+    tolerance: Annotated[float, typer.Option(help="greatest error of a value")] = 1e-6,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"{', '.join(PLANNERS)} [default: the fastest for this world]")
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a maze, without learning."""
     config = TrainingConfig(**settings)
     env = config.make_environment()
     begun = time.perf_counter()
-    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance)
+    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
     figures = for_json(
         {
             "steps": solution.steps,
@@ -164,7 +173,24 @@ def solve(
         print(json.dumps(figures))
         return
     print_figures(f"Optimum of {config.maze}", figures)
-    print_policy(env.maze, solution.policy[:, None] == range(4))
+    if env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
+        policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
+        print_policy(env.maze, policy[:, None] == range(4))
+
+
+@app.command()
+def algorithms(as_json: AsJson = False) -> None:
+    """List the learning rules and the behaviours that clew train knows."""
+    rows = {
+        name: {"rule": row.rule, "source": row.source, "settings": row.settings, "behaviour": row.behaviour}
+        for name, row in ALGORITHMS.items()
+    }
+    acting = {name: {"rule": row.rule, "setting": row.setting} for name, row in BEHAVIOURS.items()}
+    if as_json:
+        print(json.dumps({"algorithms": rows, "behaviours": acting}))
+        return
+    print_table("clew train --algorithm NAME", {name: f"{row.rule} ({row.source})" for name, row in ALGORITHMS.items()})
+    print_table("clew train --behaviour NAME", {name: row.rule for name, row in BEHAVIOURS.items()})
 
 
 @app.command()
@@ -201,7 +227,7 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
 def fits(drawing: str) -> bool:
     """Tell if a drawing is worth showing: not wider than the terminal, nor longer than a page."""
     lines = drawing.splitlines()
-    return len(lines) <= 66 and max(map(len, lines)) <= Console().width
+    return len(lines) <= PAGE and max(map(len, lines)) <= Console().width
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
@@ -226,19 +252,30 @@ def spell(figure: Any) -> str:
     return str(figure)
 
 
+def print_table(title: str, rows: dict[str, str]) -> None:
+    """Print names with what they mean, a line each as far as the terminal is wide."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
+    for name, meaning in rows.items():
+        table.add_row(Text(name, style="bold", no_wrap=True), Text(meaning))
+    Console(highlight=False).print(table)
+
+
 def print_run(run: Run) -> None:
     """Print the final table of a training run, and the policy as arrows if it fits."""
     summary, config = run.summary, run.config
     # One simulation is learned in this process, and more actors than simulations are not started.
     num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
     where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
+    learner = config.algorithm if config.behaviour is None else f"{config.algorithm} ({config.behaviour})"
     streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
-        f"{config.maze}: {config.num_episodes:,} episodes in {streams}, {where}",
+        f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
         {
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
             "gap": summary["gap"],
+            "states right": summary["states_right"],
+            "starts right": summary["starts_right"],
             "value gap": summary["value_gap"],
             "success rate": summary["success_rate"],
             "steps/s": summary["steps_per_second"],

@@ -12,7 +12,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from clew.errors import SettingError
-from clew.kernels.dynamics import BLOCKED, GOAL
+from clew.kernels.dynamics import BLOCKED, GOAL, count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
@@ -285,6 +285,13 @@ class _Bare(NamedTuple):
 
     mdp: FiniteMDP
     max_episode_steps: int
+
+    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
+        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
+        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
+        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
+        return over
 
 
 def as_compiled(env: Any) -> Environment | _Bare | None:

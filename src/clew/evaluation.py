@@ -1,6 +1,7 @@
 """Grading a policy: how it does, and how far that is from the exact optimum."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -11,38 +12,88 @@ from clew.dynamic_programming import Solution, solve
 from clew.environments import Environment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
+from clew.kernels.grading import mark_shortest, spread_wrong
 from clew.kernels.rollouts import Totals, play_episodes
 from clew.kernels.sampling import new_stream
-from clew.mdp import check_memory
+from clew.kernels.wide import as_values
+from clew.mazes import Maze
+from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy, table_shape
+from clew.policy_evaluation import greedy_actions, model_of, walk_through
 from clew.simulation import Simulation
 
-__all__ = ["Evaluation", "evaluate_policy"]
+__all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
+
+Interval = tuple[float, float]
+
+TOLERANCE = 1e-6  # of values of a policy, where they need sweeps; as in `solve`
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How the greedy policy of a table compares with the exact optimum; nothing is played, and no luck is in it.
+
+    A state is right if *every* action that the policy may take in it is optimal: of actions that tie, a lucky one
+    doesn't help. Only states count in which the choice matters: some action is not optimal, and the optimal policy
+    surely comes to an end (unless it does so from no state at all).
+
+    Attributes:
+        states_right: share of these states that are right; None if the choice matters nowhere.
+        starts_right: share of the starts from which the policy is right in every state that it may come to, and may not
+            go on for ever where the optimal policy ends.
+        value_gap: value of the optimal policy less that of this one, mean over the starts. The step limit of an
+            environment doesn't count; without a discount a policy that may never end can be worth infinitely less.
+        worst_value_gap: the greatest such difference in any state that counts; None if the choice matters nowhere.
+        value_gap_bound: both gaps are within this of the truth, where they are finite; proved.
+    """
+
+    states_right: float | None
+    starts_right: float
+    value_gap: float
+    worst_value_gap: float | None
+    value_gap_bound: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What greedy episodes of a policy came to; no exploring, nothing learned.
+    """What greedy episodes of a policy came to, and its exact grade; no exploring, nothing learned.
+
+    Intervals are (low, high), and hold the true mean in 95 of 100 evaluations, episodes being taken for independent
+    draws: Student's t for means, None if a single episode was played; Wilson's score interval for the success rate.
 
     Attributes:
         num_episodes: how many were played.
         mean_steps: steps an episode; one that the step limit cut off counts with all its steps.
+        mean_steps_interval: 95% interval of it.
         success_rate: share of episodes that reached an end and not the step limit.
+        success_rate_interval: 95% interval of it.
         mean_return: undiscounted sum of rewards an episode.
+        mean_return_interval: 95% interval of it.
         optimal_steps: expected steps of the optimal policy from the same starts; None where no model is known.
         optimal_value: expected discounted return of the optimal policy from the same starts; None likewise.
         gap: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model.
-        value_gap: optimal_value less the mean discounted return of the episodes. None without a model.
+        states_right: see `Grade`, as for all that follow. None without a model.
+        starts_right: of the given starts, or of all that the environment has.
+        value_gap: of the same starts.
+        worst_value_gap: of any state.
+        value_gap_bound: of both gaps.
     """
 
     num_episodes: int
     mean_steps: float
+    mean_steps_interval: Interval | None
     success_rate: float
+    success_rate_interval: Interval
     mean_return: float
-    optimal_steps: float | None
-    optimal_value: float | None
-    gap: float | None
-    value_gap: float | None
+    mean_return_interval: Interval | None
+    optimal_steps: float | None = None
+    optimal_value: float | None = None
+    gap: float | None = None
+    states_right: float | None = None
+    starts_right: float | None = None
+    value_gap: float | None = None
+    worst_value_gap: float | None = None
+    value_gap_bound: float | None = None
 
 
 def evaluate_policy(
@@ -55,7 +106,7 @@ def evaluate_policy(
     starts: npt.ArrayLike | None = None,
     optimum: Solution | None = None,
 ) -> Evaluation:
-    """Play greedy episodes and grade them against the exact optimum. It always ends: the step limit sees to that.
+    """Play greedy episodes and grade the policy against the exact optimum. It always ends: the step limit sees to that.
 
     Args:
         env: environment with Discrete spaces; the optimum is known for `clew.Environment` alone.
@@ -72,10 +123,7 @@ def evaluate_policy(
     if not isinstance(num_episodes, Integral) or num_episodes < 1:
         raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
     check_memory(40 * num_episodes, "the list of episodes")
-    if not 0.0 <= gamma <= 1.0:
-        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
-    if optimum is not None and optimum.gamma != gamma:
-        raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
+    _check_gamma(gamma, optimum)
     if not isinstance(seed, Integral) or seed < 0:
         raise SettingError(f"seed must be a whole number, and not negative: {seed}")
     if policy.q.shape != table_shape(env):
@@ -86,6 +134,90 @@ def evaluate_policy(
             raise SettingError("starts can be chosen in a clew.Environment only; others draw their own")
         return _evaluate_samples(env, policy, num_episodes, seed)
     return _evaluate_model(compiled, policy, num_episodes, gamma, seed, starts, optimum)
+
+
+def evaluate_values(
+    world: Environment | FiniteMDP | Maze,
+    q: npt.ArrayLike,
+    *,
+    gamma: float = 0.9,
+    starts: npt.ArrayLike | None = None,
+    optimum: Solution | None = None,
+) -> Grade:
+    """Grade the greedy policy of a table of action values, exactly. Nothing is played.
+
+    Args:
+        world: environment, model or maze.
+        q: (num_states, num_actions), action values; ties are broken uniformly at random.
+        gamma: discount of the values.
+        starts: states to begin in, in place of those of the world.
+        optimum: `solve(world, gamma=gamma)`, if that has been computed before.
+
+    Raises:
+        SettingError: if a setting is out of range, or the table doesn't fit the world.
+    """
+    _check_gamma(gamma, optimum)
+    mdp = model_of(world)
+    chosen = mdp.starts if starts is None else _checked_states(mdp, starts)
+    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or solve(mdp, gamma=gamma))
+
+
+def _check_gamma(gamma: float, optimum: Solution | None) -> None:
+    if not 0.0 <= gamma <= 1.0:
+        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
+    if optimum is not None and optimum.gamma != gamma:
+        raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
+
+
+# Exactly --------------------------------------------------------------------------------------------------------------
+
+
+def optimal_actions(mdp: FiniteMDP, solution: Solution) -> npt.NDArray[np.bool_]:
+    """(num_states, num_actions) bool: the actions that are optimal, as far as the solution can tell.
+
+    Those of breadth-first search lead a step closer to the goal: values tie where gamma**distance is rounded away.
+    Otherwise a value may miss that of a best action by as much as the solution may err in both.
+    """
+    optimal = np.empty((mdp.num_states, mdp.num_actions), np.bool_)
+    if solution.method == "breadth-first search":
+        mark_shortest(mdp.model, read_only(solution.steps_from), optimal)
+        return optimal
+    best = solution.q.max(axis=1, keepdims=True)
+    slack = 2.0 * solution.gamma * solution.bound + 16.0 * np.finfo(float).eps * np.abs(best)
+    np.greater_equal(solution.q, best - slack, out=optimal)
+    return optimal
+
+
+def _grade(
+    mdp: FiniteMDP,
+    greedy: npt.NDArray[np.bool_],
+    gamma: float,
+    starts: npt.NDArray[np.int32],
+    optimum: Solution,
+) -> Grade:
+    optimal = optimal_actions(mdp, optimum)
+    ends = ~np.isinf(optimum.steps_from)
+    matters = ~optimal.all(axis=1)
+    if (ends & (optimum.steps_from != 0.0)).any():
+        matters &= ends
+    wrong: npt.NDArray[np.bool_] = np.any(greedy & ~optimal, axis=1)
+    walk = walk_through(mdp, greedy)
+    v, bound = walk.values(gamma, TOLERANCE)
+    with np.errstate(invalid="ignore"):  # two infinite values have no difference
+        gaps = optimum.v - v
+    some = bool(matters.any())
+    states_right = 1.0 - float(wrong[matters].mean()) if some else None
+    spread_wrong(walk.chain, walk.components, walk.num_components, ends, np.empty_like(wrong), wrong)
+    return Grade(
+        states_right=states_right,
+        starts_right=1.0 - float(wrong[starts].mean()),
+        value_gap=float(gaps[starts].mean()),
+        worst_value_gap=float(gaps[matters].max()) if some else None,
+        value_gap_bound=float(optimum.bound + bound),
+    )
+
+
+# Played ---------------------------------------------------------------------------------------------------------------
 
 
 def _evaluate_model(
@@ -99,64 +231,114 @@ def _evaluate_model(
 ) -> Evaluation:
     if starts is None:
         draws = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        chosen = draws.choice(env.mdp.starts, num_episodes)
+        played, graded = draws.choice(env.mdp.starts, num_episodes), env.mdp.starts
     else:
-        chosen = _checked_starts(env, starts)
-    n = chosen.size
+        played = graded = _checked_starts(env, starts)
+    n = played.size
     totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-    discounted_returns = np.empty(n)
+    stream = new_stream(seed, 1)
     play_episodes(
         env.mdp.model,
-        read_only(policy.q),
-        chosen,
+        as_values(read_only(policy.q)),
+        played,
         env.max_episode_steps,
         gamma,
         0.0,
-        new_stream(seed, 1),
+        stream,
         totals,
-        discounted_returns,
+        np.empty(n),
     )
     if optimum is None:
         optimum = solve(env, gamma=gamma)
-    optimal_steps = float(optimum.steps_from[chosen].mean())
-    optimal_value = float(optimum.v[chosen].mean())
-    mean_steps = float(totals.steps.mean())
+    optimal_steps = float(optimum.steps_from[played].mean())
     return Evaluation(
-        num_episodes=n,
-        mean_steps=mean_steps,
-        success_rate=float(totals.terminated.mean()),
-        mean_return=float(totals.episode_return.mean()),
+        **_figures(totals),
         optimal_steps=optimal_steps,
-        optimal_value=optimal_value,
-        gap=mean_steps - optimal_steps,
-        value_gap=optimal_value - float(discounted_returns.mean()),
+        optimal_value=float(optimum.v[played].mean()),
+        gap=float(totals.steps.mean()) - optimal_steps,
+        **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
     )
+
+
+def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    states = np.asarray(starts)
+    if states.ndim != 1 or states.size == 0 or not np.issubdtype(states.dtype, np.integer):
+        raise SettingError("starts must be a list of states, at least one")
+    if states.min() < 0 or states.max() >= mdp.num_states:
+        raise SettingError(f"starts must be states in 0..{mdp.num_states - 1}")
+    return states.astype(np.int32)
 
 
 def _checked_starts(env: Environment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Check that episodes can begin in these states."""
-    states = np.asarray(starts)
-    if states.ndim != 1 or states.size == 0 or not np.issubdtype(states.dtype, np.integer):
-        raise SettingError("starts must be a list of states, at least one")
-    if states.min() < 0 or states.max() >= env.mdp.num_states:
-        raise SettingError(f"starts must be states in 0..{env.mdp.num_states - 1}")
+    states = _checked_states(env.mdp, starts)
     over = env.is_over(states)
     if over.any():
         raise SettingError(
             f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall"
         )
-    return states.astype(np.int32)
+    return states
 
 
 def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) -> Evaluation:
     trajectory = Simulation(env).rollouts(policy.q, num_episodes, exploration=0.0, stream=new_stream(seed, 1))
-    return Evaluation(
-        num_episodes=num_episodes,
-        mean_steps=len(trajectory) / num_episodes,
-        success_rate=trajectory.num_successes / num_episodes,
-        mean_return=float(trajectory.reward.sum(dtype=np.float64)) / num_episodes,
-        optimal_steps=None,
-        optimal_value=None,
-        gap=None,
-        value_gap=None,
+    lasts = np.flatnonzero(trajectory.terminated | trajectory.truncated)
+    firsts = np.concatenate(([0], lasts[:-1] + 1))
+    episode_return = np.add.reduceat(trajectory.reward.astype(np.float64), firsts)
+    return Evaluation(**_figures(Totals(lasts - firsts + 1, episode_return, trajectory.terminated[lasts])))
+
+
+def _figures(totals: Totals) -> dict[str, Any]:
+    """What was seen in the episodes, with 95% intervals."""
+    return {
+        "num_episodes": totals.steps.size,
+        "mean_steps": float(totals.steps.mean()),
+        "mean_steps_interval": mean_interval(totals.steps),
+        "success_rate": float(totals.terminated.mean()),
+        "success_rate_interval": rate_interval(int(totals.terminated.sum()), totals.terminated.size),
+        "mean_return": float(totals.episode_return.mean()),
+        "mean_return_interval": mean_interval(totals.episode_return),
+    }
+
+
+NORMAL = 1.959963984540054  # 97.5% of a normal variable is below
+
+
+def mean_interval(sample: npt.NDArray[Any]) -> Interval | None:
+    """95% interval of a mean by Student's t; None for a sample of one."""
+    n = sample.size
+    if n < 2:
+        return None
+    mean, margin = float(sample.mean()), student(n - 1) * float(sample.std(ddof=1)) / math.sqrt(n)
+    return mean - margin, mean + margin
+
+
+def student(freedom: int) -> float:
+    """97.5% quantile of Student's t, to 0.1%.
+
+    Source:
+        Abramowitz & Stegun (1964), 26.7.5: an expansion in 1 / freedom, good from 4 on.
+    """
+    if freedom <= 3:
+        return (12.70620474, 4.30265273, 3.18244631)[freedom - 1]
+    x, n = NORMAL, float(freedom)
+    terms = (
+        (x**3 + x) / 4,
+        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
+        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
+        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
+    return x + sum(term / n**power for power, term in enumerate(terms, 1))
+
+
+def rate_interval(successes: int, n: int) -> Interval:
+    """95% interval of a rate by Wilson's score, which is right near 0 and 1 too.
+
+    Source:
+        Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    rate, z2 = successes / n, NORMAL**2
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    margin = NORMAL / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
+    # Where all are alike one end is exact, and rounding mustn't move it.
+    return 0.0 if successes == 0 else centre - margin, 1.0 if successes == n else centre + margin

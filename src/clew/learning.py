@@ -15,8 +15,9 @@ import numpy.typing as npt
 from clew.algorithms import ALGORITHMS, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
-from clew.kernels.rollouts import Rates
-from clew.kernels.wide import WIDE_FROM, make_wide
+from clew.kernels.learners import AverageStep, StepSize
+from clew.kernels.rollouts import AverageRates, Rates
+from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 
 __all__ = [
@@ -205,6 +206,8 @@ def _check_together(learning: Learning) -> None:
             f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
         )
     last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
+    if learning.exploration_schedule != "constant" and BEHAVIOURS[behaviour].setting is None:
+        raise SettingError(f"{behaviour} has no setting for an exploration_schedule to change; take constant")
     if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
     if behaviour == "softmax" and learning.exploration_schedule != "constant" and last == 0.0:
@@ -253,16 +256,20 @@ class Learner:
         """The behaviour, as kernels dispatch on it."""
         return BEHAVIOURS[self.behaviour].kind
 
-    def rates(self, first: int, size: int, total: int) -> Rates:
+    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates:
         """Step size and exploration of the episodes from `first` on, of `total`."""
         settings, episodes = self.settings, np.arange(first, first + size)
-        if settings.alpha_schedule == "visits":
-            alpha = np.zeros(size)
-        else:
-            alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
         begin = exploration(settings)
         explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
-        return Rates(alpha.astype(np.float32), explore, self.counts)
+        if settings.alpha_schedule == "visits":
+            return AverageRates(np.zeros(size, np.float32), explore, self.counts)
+        alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
+        return Rates(alpha.astype(np.float32), explore)
+
+    def step_size(self, alpha: float) -> StepSize | AverageStep:
+        """A step size as rules ask for it."""
+        rate = np.float32(alpha)  # made here: a kernel that is called from Python gives its numbers back as float64
+        return AverageStep(rate, self.counts) if self.settings.alpha_schedule == "visits" else StepSize(rate)
 
 
 def make_learner(
@@ -286,7 +293,7 @@ def make_learner(
     visits = np.zeros(q.shape, np.int32) if acting.counts else none
     counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
     given = Given(
-        q=q if num_actions < WIDE_FROM else make_wide(q),
+        q=as_values(q),
         settings=settings,
         num_states=num_states,
         num_actions=num_actions,
@@ -307,9 +314,10 @@ def make_room(rule: Any, num_steps: int) -> Any:
     if missing <= 0:
         return rule
     more = max(missing, model.outcomes.shape[0])
+    outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     grown = model._replace(
-        outcomes=np.concatenate([model.outcomes, np.full((more, 4), -1, np.int32)]),
-        rewards=np.concatenate([model.rewards, np.zeros(more, np.float32)]),
+        outcomes=outcomes,
+        rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )
     return rule._replace(model=grown)
@@ -335,10 +343,16 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     reward = np.float32(mdp.reward_range[outlook == "optimistic"])
     if reward == 0.0:
         return np.float32(0.0)
-    if settings.gamma == 1.0:
-        raise SettingError(f"with gamma 1 the {outlook} value is not finite; give initial_value, or a smaller gamma")
     gamma = np.float32(settings.gamma)
-    value = np.float32(reward / (np.float32(1.0) - gamma))
-    while (step := reward + gamma * value) != value:
-        value = step  # each step is nearer to the fixed point, and there are finitely many numbers
+    with np.errstate(divide="ignore", over="ignore"):
+        value = reward / (np.float32(1.0) - gamma)
+        # What follows a greater number is not less, so the numbers only rise, or only fall, until one stays: there
+        # are finitely many.
+        while (step := reward + gamma * value) != value:
+            value = step
+    if not np.isfinite(value):
+        raise SettingError(
+            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {outlook} value is not finite in float32; "
+            f"give initial_value, or a smaller gamma"
+        )
     return value

@@ -4,7 +4,8 @@ States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode beg
 as the others. The dynamics come in two forms behind the same kernels:
 
     grid    one byte a cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
-    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`
+    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`,
+            or `FiniteMDP.from_arrays`, which makes them of a table of probabilities and one of rewards
 """
 
 import os
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Sparse
+from clew.model_arrays import rows_of_arrays
 
 __all__ = ["FiniteMDP", "check_memory"]
 
@@ -54,7 +56,7 @@ def _check(holds: bool, message: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
-    """A finite Markov decision process; make one with `FiniteMDP.grid` or `FiniteMDP.sparse`.
+    """A finite Markov decision process; make one with `FiniteMDP.grid`, `.sparse` or `.from_arrays`.
 
     Attributes:
         model: named tuple of read-only arrays, the form that kernels take.
@@ -63,7 +65,7 @@ class FiniteMDP:
         starts: (num_starts,) int32, read-only.
     """
 
-    model: Model
+    model: Grid | Sparse
     num_states: int
     num_actions: int
     starts: npt.NDArray[np.int32]
@@ -113,12 +115,17 @@ class FiniteMDP:
         num_states = grid.size**2 if moving_goal else grid.size
         _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
         model = Grid(
-            grid.reshape(-1),
-            grid.shape[1],
-            grid.size,
-            bool(moving_goal),
-            float(slip),
-            *(float(reward) for reward in rewards),
+            cells=grid.reshape(-1),
+            columns=grid.shape[1],
+            num_cells=grid.size,
+            moving_goal=bool(moving_goal),
+            slip=float(slip),
+            goal_reward=float(goal_reward),
+            step_reward=float(step_reward),
+            outer_wall_reward=float(outer_wall_reward),
+            hazard_reward=float(hazard_reward),
+            moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
+            rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
         )
         return cls(model, num_states, 4, _checked_starts(starts, num_states))
 
@@ -183,6 +190,40 @@ class FiniteMDP:
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
+    @classmethod
+    def from_arrays(
+        cls,
+        P: Any,  # noqa: N803  # as every textbook writes it
+        R: npt.ArrayLike,  # noqa: N803
+        *,
+        terminal: npt.ArrayLike | None = None,
+        starts: npt.ArrayLike | None = None,
+    ) -> "FiniteMDP":
+        """Any finite world, as a table of transition probabilities and one of rewards.
+
+        Arrays of pymdptoolbox have the action first, (num_actions, num_states, num_states): give
+        `P.transpose(1, 0, 2)`, and the same of rewards of that shape. Those of quantecon's DiscreteDP, `Q` and `R`, fit
+        as they are; it marks actions that can't be taken by a reward of -inf, and here every action can be taken:
+        give such an action the outcomes of another.
+
+        Args:
+            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability to come to s_next.
+                Or a list of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any with
+                `indptr`, `indices` and `data` as in compressed sparse rows.
+            R: rewards, finite: (num_states,) paid by every action in s, (num_states, num_actions), or
+                (num_states, num_actions, num_states) paid on the way from s to s_next.
+            terminal: (num_states,) bool; to enter such a state ends the episode, and its own rows of P and R don't
+                count. By default none: the world goes on for ever.
+            starts: start states; by default all that aren't terminal.
+
+        Raises:
+            ModelError: names the state and action whose numbers can't be right, or the shape.
+        """
+        rows = rows_of_arrays(P, R, terminal)
+        if starts is None:
+            starts = np.flatnonzero(np.diff(rows.offsets)[:: rows.num_actions])  # where something can happen
+        return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
+
     def to_sparse(self) -> "FiniteMDP":
         """The same world in the sparse form."""
         offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
@@ -191,6 +232,12 @@ class FiniteMDP:
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
         return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
+
+
+def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
+    """What a move pays that meets the goal, a hazard, the outer wall, or several, whose numbers add up."""
+    extras = [(dynamics.TOUCHES, outer_wall), (dynamics.ENDS, goal), (dynamics.HURTS, hazard)]
+    return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 
 def _rebuild_grid(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from clew.configuration import TrainingConfig
+from clew.learning import Learning
 
-__all__ = ["WORLD", "with_settings"]
+__all__ = ["LEARNING", "RUN", "WORLD", "with_settings"]
 
 # Options are the fields of TrainingConfig; these have a shorter name than their field.
 SHORT = {
@@ -20,6 +21,8 @@ SHORT = {
     "max_episode_steps": "max-steps",
     "lambda_": "lambda",
 }
+LEARNING = tuple(each.name for each in fields(Learning))
+RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
 WORLD = (
     "start",
     "goal",

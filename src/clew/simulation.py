@@ -10,9 +10,11 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose
+from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose, count_visit
+from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
+from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 
@@ -181,15 +183,16 @@ class Simulation:
         compiled = as_compiled(self.env)
         if compiled is not None:
             terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, exploring_starts)
-            return _record(compiled.mdp, terms, (read_only(q), behaviour, counts, exploration), num_episodes, stream)
+            return _record(
+                compiled.mdp, terms, (as_values(read_only(q)), behaviour, counts, exploration), num_episodes, stream
+            )
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
 
         def pick(state: int) -> int:
             first = exploring_starts and (not transitions or transitions[-1].terminated or transitions[-1].truncated)
             action = int(choose(AnyAction() if first else behaviour, read_only(q), counts, state, exploration, stream))
-            if counts.size > 0:
-                counts[state, action] += 1
+            count_visit(behaviour, counts, state, action)
             return action
 
         for _ in range(num_episodes):
@@ -207,7 +210,7 @@ def _record(
     room = 1024
     while not parts or place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(mdp.model, terms, *acting, num_episodes, stream, place, columns)
+        n = record_episodes(simplest(mdp.model), terms, *acting, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
         room *= 2
     return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -11,8 +11,9 @@ import numpy as np
 from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.behaviours import AnyAction, choose
-from clew.kernels.learners import BEFORE, Step, StepSize, begin, finish, learn, order
+from clew.kernels.behaviours import AnyAction, choose, count_visit
+from clew.kernels.dynamics import simplest
+from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Lanes, Terms, Totals, learn_episodes, learn_interleaved, replay
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning import Learner, Learning, LearningSettings, as_learning, initial_value, make_learner, make_room
@@ -105,12 +106,12 @@ def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, explorati
     Args:
         learner: is changed in place.
         trajectory: of one or more episodes that fit it.
-        alpha: step size; 0 for one over the number of updates.
+        alpha: step size, where it isn't one over the number of updates.
         exploration: how much the behaviour explored.
         stream: for rules that draw; changed in place.
     """
     learner = replace(learner, rule=make_room(learner.rule, len(trajectory)))
-    step_size = StepSize(np.float32(alpha), learner.counts)
+    step_size = learner.step_size(alpha)
     replay(learner.rule, learner.acting, learner.visits, trajectory.columns, step_size, exploration, stream)
     return learner
 
@@ -173,6 +174,7 @@ LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says wh
 def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
+    model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     stream = new_stream(seed, 0, 0)
     done = 0
@@ -181,7 +183,7 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
         nonlocal done
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
         rates = learner.rates(done, n, num_episodes)
-        learn_episodes(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
         done += n
         return totals
 
@@ -191,24 +193,20 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
 def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
+    model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     k = learner.settings.num_interleaved
     lanes = Lanes(
-        state=np.zeros(k, np.int64),
-        action=np.zeros(k, np.int64),
-        steps=np.zeros(k, np.int64),
-        episode_return=np.zeros(k),
-        alpha=np.zeros(k, np.float32),
-        exploration=np.zeros(k),
+        places=np.zeros(4 * k, np.int64),
+        sums=np.zeros(4 * k),
         streams=np.array([new_stream(seed, 0, 0, lane) for lane in range(k)]),
-        busy=np.zeros(k, np.bool_),
         counters=np.array([num_episodes, 0, 0]),
     )
 
     def learn_some(n: int) -> Totals:
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
         rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
-        learn_interleaved(world.mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
+        learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
         return totals
 
     return learn_some
@@ -226,7 +224,7 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> Learn
         totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
         rates = learner.rates(done, n, num_episodes)
         for i in range(n):
-            alpha, exploration = StepSize(rates.alpha[i], rates.counts), float(rates.exploration[i])
+            alpha, exploration = learner.step_size(rates.alpha[i]), float(rates.exploration[i])
             learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
             totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
             env_seed = None
@@ -237,7 +235,7 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> Learn
 
 
 def _play_stepwise(
-    env: Any, learner: Learner, alpha: StepSize, exploration: float, stream: Stream, env_seed: int | None
+    env: Any, learner: Learner, alpha: Any, exploration: float, stream: Stream, env_seed: int | None
 ) -> tuple[Learner, int, float, bool]:
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
     rule, visits = learner.rule, learner.visits
@@ -256,8 +254,7 @@ def _play_stepwise(
     def see(t: Transition) -> None:
         nonlocal steps, episode_return, terminated, next_action, rule
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
-        if visits.size > 0:
-            visits[t.state, t.action] += 1
+        count_visit(learner.acting, visits, t.state, t.action)
         next_action = -1
         if order(rule) == BEFORE and not t.terminated:
             pick(t.next_state)

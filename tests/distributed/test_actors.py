@@ -4,13 +4,14 @@ import gymnasium
 import pytest
 
 from clew.distributed import SimulationActor, train_policy_parallel
-from clew.distributed.tasks import Task, play
+from clew.distributed.tasks import Task, Values, play
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.evaluation import evaluate_policy
 from clew.mazes import Maze
 from clew.policies import Policy
 from clew.simulation import Simulation
+from loops import NONE
 
 pytestmark = pytest.mark.ray
 
@@ -29,10 +30,11 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
 
 
 def test_an_actor_plays_what_its_simulation_would(ray_up, env):
-    q, tasks = Policy(env).q, [Task(3, 0.2, (1, 2, 3)), Task(2, 0.2, (1, 2, 4))]
+    values = Values(Policy(env).q, NONE)
+    tasks = [Task(n, "epsilon-greedy", 0.2, False, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
     actor = SimulationActor.remote(env)
-    there = ray_up.get(actor.play.remote(ray_up.put(q), tasks))
-    here = [play(Simulation(env), q, task) for task in tasks]
+    there = ray_up.get(actor.play.remote(ray_up.put(values), tasks))
+    here = [play(Simulation(env), values, task) for task in tasks]
     for a, b in zip(here, there, strict=True):
         assert [column.tobytes() for column in a.columns] == [column.tobytes() for column in b.columns]
 

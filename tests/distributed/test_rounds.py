@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clew.distributed import train_policy_parallel
-from clew.distributed.tasks import Task, play
+from clew.distributed.tasks import Task, Values, play
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.evaluation import evaluate_policy
@@ -10,6 +10,7 @@ from clew.mazes import Maze
 from clew.policies import Policy
 from clew.simulation import Simulation
 from clew.training import train_policy
+from loops import NONE
 
 
 def table(env, **settings):
@@ -18,10 +19,10 @@ def table(env, **settings):
 
 def test_a_task_gives_the_same_episodes_wherever_it_is_played():
     env, other = Environment(Maze.open(4, 6), slip=0.1), Environment(Maze.open(4, 6), slip=0.1)
-    q = Policy(env).q
-    tasks = [Task(3, 0.1, (5, 2, i)) for i in range(3)]
-    first = [play(Simulation(env), q, task) for task in tasks]
-    again = [play(Simulation(other), q, task) for task in reversed(tasks)][::-1]
+    values = Values(Policy(env).q, NONE)
+    tasks = [Task(3, "epsilon-greedy", 0.1, False, (5, 2, i)) for i in range(3)]
+    first = [play(Simulation(env), values, task) for task in tasks]
+    again = [play(Simulation(other), values, task) for task in reversed(tasks)][::-1]
     assert [t.state.tobytes() for t in first] == [t.state.tobytes() for t in again]
     assert len({t.state.tobytes() for t in first}) == 3
 
@@ -62,7 +63,8 @@ def test_a_round_learns_from_all_its_simulations_in_their_order():
     policy = Policy(env)
     expected = np.zeros_like(policy.q)
     for i in range(3):
-        for t in play(Simulation(env), policy.q, Task(2, 0.1, (8, 0, i))):
+        task = Task(2, "epsilon-greedy", 0.1, False, (8, 0, i))
+        for t in play(Simulation(env), Values(policy.q, NONE), task):
             best = 0.0 if t.terminated else expected[t.next_state].max()
             expected[t.state, t.action] += np.float32(0.1) * (
                 np.float32(t.reward) + np.float32(0.9) * best - expected[t.state, t.action]

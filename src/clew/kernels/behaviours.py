@@ -2,6 +2,7 @@
 
     choose(behaviour, q, visits, s, exploration, stream)    the action
     expected_value(behaviour, q, visits, s, exploration)    what it is worth to go on with that behaviour
+    count_visit(behaviour, visits, s, a)                    note that it was taken
 
 `exploration` is one number, which a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
 temperature for softmax, the width of the interval for UCB. `visits`, (num_states, num_actions), counts how often each
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, best_of_four, greatest, row_length, value
+from clew.kernels.values import Values, best_action, greatest, one_of_four, row_length, value
 
 Visits = npt.NDArray[np.int32]
 
@@ -56,6 +57,11 @@ def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploratio
     for a in range(row_length(q)):
         total += value(q, s, a)
     return total / np.float32(row_length(q))
+
+
+@dispatch
+def count_visit(behaviour: Any, visits: Visits, s: int, a: int) -> None:
+    """Count that an action was taken, in place. This one: nobody asks."""
 
 
 @kernel
@@ -137,6 +143,12 @@ def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, l
     return value(q, s, a) + exploration * np.sqrt(log_total / visits[s, a])
 
 
+@count_visit.register(UpperConfidence)
+def count_for_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
+    """The interval is the narrower the more often an action was tried."""
+    visits[s, a] += 1
+
+
 @choose.register(UpperConfidence)
 def choose_upper_confidence(
     behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
@@ -182,6 +194,12 @@ def expect_upper_confidence(
     return np.float32(values / ties)
 
 
+@count_visit.register(LeastTried)
+def count_for_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
+    """It is all that decides."""
+    visits[np.uint64(s), np.uint64(a)] += 1
+
+
 @choose.register(LeastTried)
 def choose_least_tried(
     behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
@@ -190,7 +208,12 @@ def choose_least_tried(
     bits = next_bits(stream) & _LOW_HALF
     if visits.shape[1] == 4:
         s = np.uint64(s)
-        return best_of_four(-visits[s, 0], -visits[s, 1], -visits[s, 2], -visits[s, 3], False, bits)
+        down, left, up, right = visits[s, 0], visits[s, 1], visits[s, 2], visits[s, 3]
+        fewest = min(min(down, up), min(left, right))
+        mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
+            np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
+        )
+        return one_of_four(mask, False, bits)
     least = visits[s, 0]
     ties = 0
     for a in range(visits.shape[1]):

@@ -1,12 +1,12 @@
 """Dyna-Q and Dyna-Q+: learn from what happens, and again from what is remembered of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import Step, StepSize, learn, step_size
+from clew.kernels.learners import Step, learn, step_size
 from clew.kernels.sampling import Stream, below, next_bits
 from clew.kernels.updates import q_learning_update
 from clew.kernels.values import Values, row_length
@@ -58,7 +58,7 @@ def remember(learner: DynaQ, step: Step) -> None:
 
 
 @learn.register(DynaQ)
-def learn_dyna_q(learner: DynaQ, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_dyna_q(learner: DynaQ, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Update the pair that was taken, then some that are remembered; a draw each.
 
     Source:

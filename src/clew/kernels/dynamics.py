@@ -1,4 +1,4 @@
-"""What a move does: the two forms of a finite world, behind two functions that every loop and sweep calls.
+"""What a move does: the forms of a finite world, behind two functions that every loop and sweep calls.
 
     num_outcomes(model, s, a)   how many things can happen when action a is taken in state s
     outcome(model, s, a, k)     the k-th of them: (probability, next state, reward, terminated)
@@ -6,22 +6,24 @@
 A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
 
 A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
-world, row by row. Numba picks the form from the type of the tuple when it compiles, so that one loop serves both.
+world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
+and `CertainGrid` one that asks less of who plays on it. `dispatch` picks the form, so that one loop serves all.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import overload
 
-from clew.kernels import JIT_OPTIONS, kernel
+from clew.kernels import dispatch, kernel
 
 # One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
 WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
 GOAL, HAZARD, BLOCKED = 16, 32, 64
+
+# What a move meets, added up: a goal, a hazard, the outer wall.
+ENDS, HURTS, TOUCHES = 1, 2, 4
 
 
 class Grid(NamedTuple):
@@ -43,6 +45,9 @@ class Grid(NamedTuple):
     step_reward: float
     outer_wall_reward: float
     hazard_reward: float
+    # What follows from the above, to be looked up: it takes less time than to work it out at every step.
+    moves: npt.NDArray[np.int64]  # (4,) what each action adds to the number of a cell
+    rewards: npt.NDArray[np.float64]  # (8,) what a move pays, by the sum of ENDS, HURTS and TOUCHES that it meets
 
 
 class Sparse(NamedTuple):
@@ -56,20 +61,59 @@ class Sparse(NamedTuple):
     num_actions: int
 
 
-Model = Grid | Sparse
+class CertainGrid(NamedTuple):
+    """A grid that asks less of who plays on it: no slip, goals that stay, and nothing paid for touching the edge."""
+
+    cells: npt.NDArray[np.uint8]  # as in `Grid`
+    moves: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+
+
+class Lattice(NamedTuple):
+    """A grid whose states have other numbers, so that its moves are written out; nothing happens from num_live on.
+
+    What a move meets is one of eight kinds, a sum of ENDS, HURTS and TOUCHES, each with its reward.
+    """
+
+    next_states: npt.NDArray[np.int32]  # (num_live * 4,) where the four moves lead
+    kinds: npt.NDArray[np.uint8]  # (num_live * 4,) what they meet
+    rewards: npt.NDArray[np.float64]  # (8,) what a kind pays
+    num_live: int
+    slip: float
+
+
+Model = Grid | Sparse | Lattice
+
+
+def simplest(model: Any) -> Any:
+    """The same world in the form that is played fastest."""
+    if isinstance(model, Grid) and model.slip == 0.0 and not model.moving_goal and model.outer_wall_reward == 0.0:
+        return CertainGrid(model.cells, model.moves, model.rewards)
+    return model
+
+
+@kernel
+def cell_of(grid: Grid, s: int) -> int:
+    """The cell that a state is about."""
+    # Both fit 32 bits, and those are divided in half the time. Unsigned: no rounding down of negative numbers.
+    return np.int64(np.uint32(s) % np.uint32(grid.num_cells)) if grid.moving_goal else s
+
+
+@kernel
+def bits_of(grid: Grid, cell: int) -> int:
+    """The byte of a cell."""
+    return np.int64(grid.cells[np.uint64(cell)])  # unsigned: no test for an index that counts from the end
 
 
 @kernel
 def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
     """One outcome without slip, three with it, none on a goal or in a blocked cell."""
-    cell = s
-    on_goal = False
+    cell = cell_of(grid, s)
     if grid.moving_goal:
-        cell = s % grid.num_cells
-        on_goal = cell == s // grid.num_cells
+        is_over = (bits_of(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
     else:
-        on_goal = (grid.cells[cell] & GOAL) != 0
-    if on_goal or (grid.cells[cell] & BLOCKED) != 0:
+        is_over = (bits_of(grid, cell) & (GOAL | BLOCKED)) != 0
+    if is_over:
         return 0
     return 3 if grid.slip > 0.0 else 1
 
@@ -77,10 +121,7 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
 @kernel
 def neighbour(grid: Grid, cell: int, a: int) -> int:
     """The cell that action a leads to, where no wall stops it."""
-    # All four are known before a is: a choice among them is sooner made than a product with a.
-    vertical = cell + grid.columns if a == 0 else cell - grid.columns
-    horizontal = cell - 1 if a == 1 else cell + 1
-    return horizontal if a & 1 else vertical
+    return cell + grid.moves[np.uint64(a)]
 
 
 @kernel
@@ -96,33 +137,67 @@ def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
 
 
 @kernel
-def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Outcome k of a move: 0 goes where it was meant to, 1 and 2 to either side."""
-    probability = 1.0
-    if grid.slip > 0.0:
-        if k == 0:
-            probability = 1.0 - grid.slip
-        else:
-            probability = 0.5 * grid.slip
-            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
-
-    cell = s % grid.num_cells if grid.moving_goal else s
-    reward = grid.step_reward
-    # Chosen without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
-    is_stopped = (grid.cells[cell] >> a) & 1
-    next_cell = cell if is_stopped else neighbour(grid, cell, a)
-    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        reward += grid.outer_wall_reward
-
+def grid_arrival(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+    cell = cell_of(grid, s)
+    # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
+    is_stopped = (bits_of(grid, cell) >> a) & 1
+    next_cell = cell + (grid.moves[np.uint64(a)] & (is_stopped - 1))
+    s_next = s - cell + next_cell
+    found = bits_of(grid, next_cell)
     if grid.moving_goal:
-        terminated = next_cell == s // grid.num_cells
+        terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
-        terminated = (grid.cells[next_cell] & GOAL) != 0
-    if terminated:
-        reward += grid.goal_reward
-    if (grid.cells[next_cell] & HAZARD) != 0 and next_cell != cell:
-        reward += grid.hazard_reward
-    return probability, s - cell + next_cell, reward, terminated
+        terminated = (found & GOAL) != 0
+    met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
+    if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
+        met |= TOUCHES
+    return s_next, grid.rewards[np.uint64(met)], terminated
+
+
+@kernel
+def astray(slip: float, a: int, k: int) -> tuple[float, int]:
+    """Where slip leads a move, (probability, direction): outcome 0 goes where it was meant to, 1 and 2 to a side."""
+    probability = 1.0
+    if slip > 0.0:
+        if k == 0:
+            probability = 1.0 - slip
+        else:
+            probability = 0.5 * slip
+            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
+    return probability, a
+
+
+@kernel
+def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(grid.slip, a, k)
+    s_next, reward, terminated = grid_arrival(grid, s, direction)
+    return probability, s_next, reward, terminated
+
+
+@kernel
+def lattice_num_outcomes(lattice: Lattice, s: int, a: int) -> int:
+    """One outcome without slip, three with it, none where nothing can happen."""
+    if s >= lattice.num_live:
+        return 0
+    return 3 if lattice.slip > 0.0 else 1
+
+
+@kernel
+def lattice_arrival(lattice: Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+    i = np.uint64(4 * s + a)
+    kind = np.int64(lattice.kinds[i])
+    return np.int64(lattice.next_states[i]), lattice.rewards[np.uint64(kind)], (kind & ENDS) != 0
+
+
+@kernel
+def lattice_outcome(lattice: Lattice, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(lattice.slip, a, k)
+    s_next, reward, terminated = lattice_arrival(lattice, s, direction)
+    return probability, s_next, reward, terminated
 
 
 @kernel
@@ -140,36 +215,32 @@ def sparse_outcome(sparse: Sparse, s: int, a: int, k: int) -> tuple[float, int, 
     return sparse.probabilities[i], np.int64(sparse.next_states[i]), sparse.rewards[i], sparse.terminated[i]
 
 
-# The dispatch. Without the compiler (NUMBA_DISABLE_JIT=1) the two functions below run as they stand; compiled, Numba
-# asks the overloads for the implementation that fits the type of the model (not strict: it would compare annotations).
+# The dispatch ---------------------------------------------------------------------------------------------------------
 
 
+@dispatch
 def num_outcomes(model: Model, s: int, a: int) -> int:
     """How many things can happen when action a is taken in state s."""
-    return grid_num_outcomes(model, s, a) if isinstance(model, Grid) else sparse_num_outcomes(model, s, a)
+    return sparse_num_outcomes(model, s, a)
 
 
+@dispatch
 def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
     """The k-th of them: (probability, next state, reward, terminated)."""
-    return grid_outcome(model, s, a, k) if isinstance(model, Grid) else sparse_outcome(model, s, a, k)
+    return sparse_outcome(model, s, a, k)
 
 
-def _is_grid(model: Any) -> bool:
-    return isinstance(model, types.NamedTuple) and model.instance_class is Grid
+@dispatch
+def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
+    return grid_arrival(model, s, a)
 
 
-@overload(num_outcomes, jit_options=JIT_OPTIONS, strict=False)
-def _num_outcomes(model: Any, s: Any, a: Any) -> Any:
-    if _is_grid(model):
-        return lambda model, s, a: grid_num_outcomes(model, s, a)
-    return lambda model, s, a: sparse_num_outcomes(model, s, a)
-
-
-@overload(outcome, jit_options=JIT_OPTIONS, strict=False)
-def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
-    if _is_grid(model):
-        return lambda model, s, a, k: grid_outcome(model, s, a, k)
-    return lambda model, s, a, k: sparse_outcome(model, s, a, k)
+num_outcomes.register(Grid)(grid_num_outcomes)
+num_outcomes.register(Lattice)(lattice_num_outcomes)
+outcome.register(Grid)(grid_outcome)
+outcome.register(Lattice)(lattice_outcome)
+arrival.register(Lattice)(lattice_arrival)
 
 
 @kernel

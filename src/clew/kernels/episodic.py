@@ -1,12 +1,12 @@
 """Rules that learn when an episode has ended: Monte Carlo control, and replay from its last step to its first."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import Step, StepSize, begin, finish, learn, step_size
+from clew.kernels.learners import Step, begin, finish, learn, step_size
 from clew.kernels.sampling import Stream
 from clew.kernels.updates import move, q_learning_update
 from clew.kernels.values import Values, greatest, row_length
@@ -53,13 +53,13 @@ def begin_monte_carlo(learner: MonteCarlo) -> None:
 
 
 @learn.register(MonteCarlo)
-def note_monte_carlo(learner: MonteCarlo, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def note_monte_carlo(learner: MonteCarlo, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Nothing is learned before the end."""
     note(learner.episode, step)
 
 
 @finish.register(MonteCarlo)
-def learn_monte_carlo(learner: MonteCarlo, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_monte_carlo(learner: MonteCarlo, alpha: Any, exploration: float, stream: Stream) -> None:
     """q[s, a] += alpha * (G - q[s, a]), where G is the discounted sum of rewards from that step on.
 
     Where the step limit cut the episode off, the best value of the state it had reached stands for the rest.
@@ -100,15 +100,13 @@ def begin_backward_replay(learner: BackwardReplay) -> None:
 
 
 @learn.register(BackwardReplay)
-def note_backward_replay(
-    learner: BackwardReplay, step: Step, alpha: StepSize, exploration: float, stream: Stream
-) -> None:
+def note_backward_replay(learner: BackwardReplay, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Nothing is learned before the end."""
     note(learner.episode, step)
 
 
 @finish.register(BackwardReplay)
-def learn_backward_replay(learner: BackwardReplay, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_backward_replay(learner: BackwardReplay, alpha: Any, exploration: float, stream: Stream) -> None:
     """`q_learning_update` for every step of the episode, the last one first.
 
     Source:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import dispatch, kernel
+from clew.kernels import dispatch
 from clew.kernels.sampling import Stream
 
 # When the next action is chosen. On-policy rules need to know it; off-policy ones choose with what they have learned.
@@ -37,15 +37,25 @@ class Step(NamedTuple):
 class StepSize(NamedTuple):
     """How far a value moves towards its target."""
 
-    rate: np.float32  # alpha, in (0, 1]; 0 stands for one over the number of times that the value was moved
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions), that number; empty where it isn't asked for
+    rate: np.float32  # alpha, in (0, 1]
 
 
-@kernel
-def step_size(alpha: StepSize, s: int, a: int) -> np.float32:
-    """The step size for a move of the value of (s, a), which is counted, in place, where that decides it."""
-    if alpha.rate > 0.0:
-        return alpha.rate
+class AverageStep(NamedTuple):
+    """One over the number of times that the value was moved: it is then the average of its targets."""
+
+    rate: np.float32  # not asked
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), that number
+
+
+@dispatch
+def step_size(alpha: Any, s: int, a: int) -> np.float32:
+    """The step size for a move of the value of (s, a)."""
+    return alpha.rate
+
+
+@step_size.register(AverageStep)
+def average_step_size(alpha: AverageStep, s: int, a: int) -> np.float32:
+    """Counts the move, in place."""
     alpha.counts[s, a] += 1
     return np.float32(1.0 / alpha.counts[s, a])
 
@@ -62,7 +72,7 @@ def begin(learner: Any) -> None:
 
 
 @dispatch
-def learn(learner: Any, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn from one step, in place.
 
     Args:
@@ -75,5 +85,5 @@ def learn(learner: Any, step: Step, alpha: StepSize, exploration: float, stream:
 
 
 @dispatch
-def finish(learner: Any, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def finish(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn what could not be learned before the end of the episode, in place."""

@@ -1,12 +1,12 @@
 """Rules that look n steps ahead: n-step Sarsa, and n-step tree backup."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import BEFORE, Step, StepSize, begin, finish, learn, order, step_size
+from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order, step_size
 from clew.kernels.sampling import Stream
 from clew.kernels.updates import move
 from clew.kernels.values import Values, greatest, num_best, value
@@ -69,7 +69,7 @@ def begin_n_step_sarsa(learner: NStepSarsa) -> None:
 
 
 @kernel
-def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: StepSize) -> None:
+def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> None:
     """Move the value of the oldest step towards what has been seen since, then forget it.
 
         q[s, a] += alpha * (r_1 + gamma r_2 + ... + gamma**(n-1) r_n + gamma**n q[s_n, a_n] - q[s, a])
@@ -90,7 +90,7 @@ def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: StepSize) 
 
 
 @learn.register(NStepSarsa)
-def learn_n_step_sarsa(learner: NStepSarsa, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_n_step_sarsa(learner: NStepSarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn the step that is n steps back; at the end of the episode all that are left."""
     remember(learner.window, step)
     if learner.window.place[1] == learner.window.states.size:
@@ -100,7 +100,7 @@ def learn_n_step_sarsa(learner: NStepSarsa, step: Step, alpha: StepSize, explora
 
 
 @finish.register(NStepSarsa)
-def finish_n_step_sarsa(learner: NStepSarsa, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def finish_n_step_sarsa(learner: NStepSarsa, alpha: Any, exploration: float, stream: Stream) -> None:
     """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
     while learner.window.place[1] > 0:
         n_step_sarsa_update(learner, False, alpha)
@@ -124,7 +124,7 @@ def begin_tree_backup(learner: TreeBackup) -> None:
 
 
 @kernel
-def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: StepSize) -> None:
+def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> None:
     """Move the value of the oldest step towards the tree that hangs from it, then forget it.
 
     From the newest step back, where pi is the greedy policy (ties evenly shared):
@@ -155,7 +155,7 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: StepSize) -
 
 
 @learn.register(TreeBackup)
-def learn_tree_backup(learner: TreeBackup, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_tree_backup(learner: TreeBackup, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn the step that is n steps back; at the end of the episode all that are left."""
     remember(learner.window, step)
     if learner.window.place[1] == learner.window.states.size:
@@ -165,7 +165,7 @@ def learn_tree_backup(learner: TreeBackup, step: Step, alpha: StepSize, explorat
 
 
 @finish.register(TreeBackup)
-def finish_tree_backup(learner: TreeBackup, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def finish_tree_backup(learner: TreeBackup, alpha: Any, exploration: float, stream: Stream) -> None:
     """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
     while learner.window.place[1] > 0:
         tree_backup_update(learner, False, alpha)

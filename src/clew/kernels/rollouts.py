@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import kernel
-from clew.kernels.behaviours import AnyAction, Visits, choose, epsilon_greedy
+from clew.kernels import dispatch, kernel
+from clew.kernels.behaviours import AnyAction, Visits, choose, count_visit, epsilon_greedy
 from clew.kernels.dynamics import Model
-from clew.kernels.learners import BEFORE, EITHER, Step, StepSize, begin, finish, learn, order
+from clew.kernels.learners import BEFORE, EITHER, AverageStep, Step, StepSize, begin, finish, learn, order
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
@@ -31,9 +31,28 @@ class Terms(NamedTuple):
 class Rates(NamedTuple):
     """What a schedule says for each episode: (num_episodes,) arrays."""
 
-    alpha: npt.NDArray[np.float32]  # step size; 0 as in `StepSize`
+    alpha: npt.NDArray[np.float32]  # step size
     exploration: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int32]  # as in `StepSize`
+
+
+class AverageRates(NamedTuple):
+    """The same, where the step size follows the number of moves of a value, as in `AverageStep`."""
+
+    alpha: npt.NDArray[np.float32]  # not asked
+    exploration: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+
+
+@dispatch
+def step_of(rates: Any, alpha: np.float32) -> Any:
+    """The step size as a rule asks for it."""
+    return StepSize(alpha)
+
+
+@step_of.register(AverageRates)
+def average_step_of(rates: AverageRates, alpha: np.float32) -> AverageStep:
+    """The step size as a rule asks for it."""
+    return AverageStep(alpha, rates.counts)
 
 
 class Columns(NamedTuple):
@@ -59,17 +78,16 @@ class Totals(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Where episodes stand that run side by side: (num_lanes,) arrays, and three counters."""
+    """Where episodes stand that run side by side. What belongs to a lane lies side by side too."""
 
-    state: npt.NDArray[np.int64]
-    action: npt.NDArray[np.int64]
-    steps: npt.NDArray[np.int64]
-    episode_return: npt.NDArray[np.float64]
-    alpha: npt.NDArray[np.float32]
-    exploration: npt.NDArray[np.float64]
+    places: npt.NDArray[np.int64]  # (num_lanes * 4,): state, action, steps, 1 while an episode goes on
+    sums: npt.NDArray[np.float64]  # (num_lanes * 4,): rewards so far, step size, exploration, nothing
     streams: npt.NDArray[np.uint64]  # (num_lanes, 2)
-    busy: npt.NDArray[np.bool_]
     counters: npt.NDArray[np.int64]  # (3,): episodes to begin, episodes begun, whose turn it is
+
+
+STATE, ACTION, STEPS, GOES_ON = 0, 1, 2, 3
+RETURN, ALPHA, EXPLORATION = 0, 1, 2
 
 
 @kernel
@@ -90,7 +108,7 @@ def take_step(
     visits: Visits,
     place: tuple[int, int],
     is_last: bool,
-    rates: tuple[StepSize, float],
+    rates: tuple[Any, float],
     stream: Stream,
 ) -> tuple[int, int, np.float32, bool]:
     """One step: move, choose the next action, learn.
@@ -110,17 +128,19 @@ def take_step(
     """
     s, a = place
     alpha, exploration = rates
-    if visits.size > 0:
-        visits[s, a] += 1
+    count_visit(behaviour, visits, s, a)
     s_next, reward, terminated = sample(model, s, a, stream)
-    goes_on = not (terminated or is_last)
     when = order(learner)
     a_next = -1
-    if (when == BEFORE and not terminated) or (when == EITHER and goes_on and s_next != s):
+    if terminated or is_last:
+        if when == BEFORE and not terminated:
+            a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
+        learn(learner, Step(s, a, reward, s_next, a_next, terminated), alpha, exploration, stream)
+    elif when == BEFORE or (when == EITHER and s_next != s):
         a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
-    step = Step(s, a, reward, s_next, a_next, terminated)
-    learn(learner, step, alpha, exploration, stream)
-    if goes_on and a_next < 0:
+        learn(learner, Step(s, a, reward, s_next, a_next, False), alpha, exploration, stream)
+    else:
+        learn(learner, Step(s, a, reward, s_next, a_next, False), alpha, exploration, stream)
         a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
     return s_next, a_next, reward, terminated
 
@@ -132,7 +152,7 @@ def learn_episodes(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    rates: Rates,
+    rates: Any,
     stream: Stream,
     totals: Totals,
 ) -> None:
@@ -149,7 +169,7 @@ def learn_episodes(
         totals: one entry an episode, filled in place; its length is the number of episodes.
     """
     for episode in range(totals.steps.size):
-        now = StepSize(rates.alpha[episode], rates.counts), rates.exploration[episode]
+        now = step_of(rates, rates.alpha[episode]), rates.exploration[episode]
         begin(learner)
         s = draw_start(terms.starts, stream)
         a = first_action(learner, behaviour, visits, terms, s, now[1], stream)
@@ -169,20 +189,22 @@ def learn_episodes(
 
 @kernel
 def begin_lane(
-    learner: Any, behaviour: Any, visits: Visits, terms: Terms, lanes: Lanes, lane: int, rates: Rates, first: int
+    learner: Any, behaviour: Any, visits: Visits, terms: Terms, lanes: Lanes, lane: int, rates: Any, first: int
 ) -> None:
     """Let a lane begin the next episode, if there is one."""
-    number = lanes.counters[1]
-    lanes.busy[lane] = number < lanes.counters[0]
-    if lanes.busy[lane]:
-        lanes.counters[1] = number + 1
-        lanes.alpha[lane], lanes.exploration[lane] = rates.alpha[number - first], rates.exploration[number - first]
-        stream = lanes.streams[lane]
-        s = draw_start(terms.starts, stream)
-        lanes.state[lane] = s
-        lanes.action[lane] = first_action(learner, behaviour, visits, terms, s, lanes.exploration[lane], stream)
-        lanes.steps[lane] = 0
-        lanes.episode_return[lane] = 0.0
+    places, sums, number, k = lanes.places, lanes.sums, lanes.counters[1], 4 * lane
+    if number == lanes.counters[0]:
+        places[k + GOES_ON] = 0
+        return
+    lanes.counters[1] = number + 1
+    stream, exploration = lanes.streams[lane], rates.exploration[number - first]
+    s = draw_start(terms.starts, stream)
+    places[k + STATE] = s
+    places[k + ACTION] = first_action(learner, behaviour, visits, terms, s, exploration, stream)
+    places[k + STEPS] = 0
+    places[k + GOES_ON] = 1
+    sums[k + RETURN] = 0.0
+    sums[k + ALPHA], sums[k + EXPLORATION] = rates.alpha[number - first], exploration
 
 
 @kernel
@@ -192,7 +214,7 @@ def learn_interleaved(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    rates: Rates,
+    rates: Any,
     lanes: Lanes,
     totals: Totals,
 ) -> None:
@@ -211,27 +233,25 @@ def learn_interleaved(
         lanes: where the episodes stand; changed in place, to go on from in the next call.
         totals: one entry for each episode that ends in this call, in the order of their ends; filled in place.
     """
-    num_lanes = lanes.state.size
-    first = lanes.counters[1]
-    ended = 0
+    places, sums, num_lanes = lanes.places, lanes.sums, lanes.streams.shape[0]
+    first, lane, ended = lanes.counters[1], lanes.counters[2], 0
     if first == 0 and totals.steps.size > 0:
-        for lane in range(num_lanes):
-            begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)
-    lane = lanes.counters[2]
+        for new in range(num_lanes):
+            begin_lane(learner, behaviour, visits, terms, lanes, new, rates, first)
     while ended < totals.steps.size:
-        if lanes.busy[lane]:
-            steps = lanes.steps[lane] + 1
-            place = lanes.state[lane], lanes.action[lane]
-            now = StepSize(lanes.alpha[lane], rates.counts), lanes.exploration[lane]
-            is_last = steps == terms.max_steps
+        k = np.uint64(4 * lane)  # unsigned: no test for an index that counts from the end
+        if places[k + np.uint64(GOES_ON)]:
+            steps = places[k + np.uint64(STEPS)] + 1
+            now = step_of(rates, np.float32(sums[k + np.uint64(ALPHA)])), sums[k + np.uint64(EXPLORATION)]
+            place, is_last = (places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)]), steps == terms.max_steps
             s, a, reward, terminated = take_step(
                 model, learner, behaviour, visits, place, is_last, now, lanes.streams[lane]
             )
-            lanes.state[lane], lanes.action[lane], lanes.steps[lane] = s, a, steps
-            lanes.episode_return[lane] += np.float64(reward)
+            places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)], places[k + np.uint64(STEPS)] = s, a, steps
+            sums[k + np.uint64(RETURN)] += np.float64(reward)
             if terminated or is_last:
                 totals.steps[ended] = steps
-                totals.episode_return[ended] = lanes.episode_return[lane]
+                totals.episode_return[ended] = sums[k + np.uint64(RETURN)]
                 totals.terminated[ended] = terminated
                 ended += 1
                 begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)
@@ -323,8 +343,7 @@ def record_episodes(
                 a = choose(AnyAction(), q, visits, s, exploration, stream)
             else:
                 a = choose(behaviour, q, visits, s, exploration, stream)
-            if visits.size > 0:
-                visits[s, a] += 1
+            count_visit(behaviour, visits, s, a)
             s_next, reward, terminated = sample(model, s, a, stream)
             steps += 1
             columns.state[n] = s
@@ -348,7 +367,7 @@ def replay(
     behaviour: Any,
     visits: Visits,
     columns: Columns,
-    alpha: StepSize,
+    alpha: Any,
     exploration: float,
     stream: Stream,
 ) -> None:
@@ -371,8 +390,7 @@ def replay(
         s, a, s_next = np.int64(columns.state[i]), np.int64(columns.action[i]), np.int64(columns.next_state[i])
         terminated = columns.terminated[i]
         is_first = terminated or columns.truncated[i] or i == n - 1
-        if visits.size > 0:
-            visits[s, a] += 1
+        count_visit(behaviour, visits, s, a)
         a_next = -1
         if order(learner) == BEFORE and not terminated:
             if is_first:

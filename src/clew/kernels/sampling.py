@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import SettingError
-from clew.kernels import kernel
-from clew.kernels.dynamics import Model, num_outcomes, outcome
+from clew.kernels import dispatch, kernel
+from clew.kernels.dynamics import CertainGrid, Grid, Model, grid_arrival, num_outcomes, outcome
 
 Stream = npt.NDArray[np.uint64]
 
@@ -74,7 +74,7 @@ def draw_start(starts: npt.NDArray[np.int32], stream: Stream) -> int:
     return np.int64(starts[below(next_bits(stream) >> _32, starts.size)])
 
 
-@kernel
+@dispatch
 def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """Take action a in state s: draw one of its outcomes. A single one takes no draw.
 
@@ -91,4 +91,25 @@ def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float3
             k += 1
             left -= outcome(model, s, a, k)[0]
     _, s_next, reward, terminated = outcome(model, s, a, k)
+    return s_next, np.float32(reward), terminated
+
+
+@sample.register(CertainGrid)
+def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+    """One outcome, found without a branch that depends on the action."""
+    is_stopped = np.int64(grid.cells[np.uint64(s)] >> np.uint64(a)) & 1
+    s_next = s + (grid.moves[np.uint64(a)] & (is_stopped - 1))
+    found = np.int64(grid.cells[np.uint64(s_next)]) >> 4  # 1 for a goal, 2 for a hazard
+    met = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
+    return s_next, np.float32(grid.rewards[np.uint64(met)]), (found & 1) != 0
+
+
+@sample.register(Grid)
+def sample_on_grid(grid: Grid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+    """The same with fewer questions: an episode begins where it goes on, and ends where a goal is reached."""
+    if grid.slip > 0.0:
+        left = uniform(next_bits(stream)) - (1.0 - grid.slip)
+        if left >= 0.0:
+            a = (a + 1) & 3 if left - 0.5 * grid.slip < 0.0 else (a + 3) & 3
+    s_next, reward, terminated = grid_arrival(grid, s, a)
     return s_next, np.float32(reward), terminated

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import Step, StepSize, learn
+from clew.kernels.learners import Step, learn
 from clew.kernels.queues import num_waiting, pop, push
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, assign, greatest, row_length
+from clew.kernels.values import Values, assign, greatest, row_length, value
 
-# Columns of `LearnedModel.outcomes`; a row is one cache line's quarter, read at once.
-NEXT_STATE, COUNT, NEXT_OF_PAIR, NEXT_TO_STATE = 0, 1, 2, 3
+# Columns of `LearnedModel.outcomes`. What is known of an outcome lies side by side, to come from memory at once.
+NEXT_STATE, COUNT, NEXT_OF_PAIR, NEXT_TO_STATE, REWARD = 0, 1, 2, 3, 4
 
 
 class LearnedModel(NamedTuple):
@@ -32,8 +32,8 @@ class LearnedModel(NamedTuple):
     through them: those of one pair, and those that lead to one state. While a pair had one outcome only it is one row.
     """
 
-    outcomes: npt.NDArray[np.int32]  # (num_outcomes, 4); next state: -1 not seen yet, num_states the end of an episode
-    rewards: npt.NDArray[np.float32]  # (num_outcomes,), mean
+    outcomes: npt.NDArray[np.int32]  # (num_outcomes, 5); next state: -1 not seen yet, num_states the end of an episode
+    rewards: npt.NDArray[np.float32]  # the same memory as float32, for the column REWARD: the mean
     pairs: npt.NDArray[np.int32]  # (num_outcomes - num_pairs,), the pair of a further outcome
     leading_to: npt.NDArray[np.int32]  # (num_states + 1,), an outcome that leads to the state, or -1
     used: npt.NDArray[np.int64]  # (1,), how many further outcomes there are
@@ -59,7 +59,7 @@ def add_outcome(model: LearnedModel, i: int, s_next: int, reward: np.float32) ->
     model.outcomes[i, NEXT_OF_PAIR] = -1
     model.outcomes[i, NEXT_TO_STATE] = model.leading_to[s_next]
     model.leading_to[s_next] = i
-    model.rewards[i] = reward
+    model.rewards[i, REWARD] = reward
 
 
 @kernel
@@ -80,9 +80,9 @@ def observe(model: LearnedModel, pair: int, s_next: int, reward: np.float32, kno
         i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
     count = model.outcomes[i, COUNT] + 1
     model.outcomes[i, COUNT] = count
-    as_before = model.rewards[i] == reward
+    as_before = model.rewards[i, REWARD] == reward
     if not as_before:
-        model.rewards[i] += (reward - model.rewards[i]) / np.float32(count)
+        model.rewards[i, REWARD] += (reward - model.rewards[i, REWARD]) / np.float32(count)
     # While all went the same way, only the try that makes the pair believable is news.
     always_the_same = as_before and i == pair and model.outcomes[i, NEXT_OF_PAIR] < 0
     return not always_the_same or count == known_after
@@ -104,8 +104,8 @@ def worth(learner: Sweeping, i: int) -> np.float32:
     """What outcome i pays, and what may be had from there."""
     s_next = np.int64(learner.model.outcomes[i, NEXT_STATE])
     if s_next == learner.model.leading_to.size - 1:
-        return learner.model.rewards[i]
-    return learner.model.rewards[i] + learner.gamma * greatest(learner.q, s_next)
+        return learner.model.rewards[i, REWARD]
+    return learner.model.rewards[i, REWARD] + learner.gamma * greatest(learner.q, s_next)
 
 
 @kernel
@@ -124,31 +124,37 @@ def expectation(learner: Sweeping, pair: int) -> np.float32:
 
 
 @kernel
-def back_up(learner: Sweeping, s: int, pair: int) -> None:
+def back_up(learner: Sweeping, s: int, a: int, pair: int) -> None:
     """Set the value of a pair to what the model says; if its state is worth more or less now, it waits for its turn."""
     if learner.known_after > 1 and num_tries(learner.model, pair) < learner.known_after:
         return
+    old, new = value(learner.q, s, a), expectation(learner, pair)
+    if new == old:
+        return
     before = greatest(learner.q, s)
-    assign(learner.q, s, pair - s * row_length(learner.q), expectation(learner, pair))
+    assign(learner.q, s, a, new)
+    if new < before and old < before:
+        return  # another action is better, and was
     change = abs(greatest(learner.q, s) - before)
     if change > learner.threshold:
         push(learner.queue, s, change)
 
 
 @learn.register(Sweeping)
-def learn_sweeping(learner: Sweeping, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Count, back up what was tried, and let the states that wait have their turn."""
     model, num_actions = learner.model, row_length(learner.q)
     num_pairs = model.outcomes.shape[0] - model.pairs.size
     pair = step.state * num_actions + step.action
     s_next = model.leading_to.size - 1 if step.terminated else step.next_state
     if observe(model, pair, s_next, step.reward, learner.known_after):
-        back_up(learner, step.state, pair)
+        back_up(learner, step.state, step.action, pair)
     turns = 0
     while turns < learner.num_planning and num_waiting(learner.queue) > 0:
         turns += 1
         i = np.int64(model.leading_to[pop(learner.queue)])
         while i >= 0:
             source = i if i < num_pairs else np.int64(model.pairs[i - num_pairs])
-            back_up(learner, source >> 2 if num_actions == 4 else source // num_actions, source)
+            s = source >> 2 if num_actions == 4 else source // num_actions
+            back_up(learner, s, source - s * num_actions, source)
             i = np.int64(model.outcomes[i, NEXT_TO_STATE])

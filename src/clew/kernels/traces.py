@@ -4,13 +4,13 @@ A trace says how much a state and action have to do with what happens now. Only 
 kept, in a list, so that a step costs as much as there are live traces, and not as the table is large.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import BEFORE, Step, StepSize, begin, learn, order, step_size
+from clew.kernels.learners import BEFORE, Step, begin, learn, order, step_size
 from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, assign, greatest, row_length, value
 
@@ -88,7 +88,7 @@ def begin_sarsa_lambda(learner: SarsaLambda) -> None:
 
 
 @learn.register(SarsaLambda)
-def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Q += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]) * trace, everywhere.
 
     Source:
@@ -126,7 +126,7 @@ def begin_watkins_q(learner: WatkinsQ) -> None:
 
 
 @learn.register(WatkinsQ)
-def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Q += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a]) * trace, everywhere.
 
     Source:

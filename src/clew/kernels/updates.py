@@ -10,7 +10,7 @@ import numpy as np
 
 from clew.kernels import kernel
 from clew.kernels.behaviours import Visits, expected_value
-from clew.kernels.learners import BEFORE, EITHER, Step, StepSize, learn, order, step_size
+from clew.kernels.learners import BEFORE, EITHER, Step, learn, order, step_size
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import Table, Values, assign, best_action, greatest, value
 
@@ -78,7 +78,7 @@ def q_learning_update(
 
 
 @learn.register(QLearning)
-def learn_q(learner: QLearning, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_q(learner: QLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """See `q_learning_update`."""
     s, a = step.state, step.action
     rate = step_size(alpha, s, a)
@@ -102,7 +102,7 @@ def order_of_sarsa(learner: Sarsa) -> int:
 
 
 @learn.register(Sarsa)
-def learn_sarsa(learner: Sarsa, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_sarsa(learner: Sarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]).
 
     Source:
@@ -133,9 +133,7 @@ def order_of_expected_sarsa(learner: ExpectedSarsa) -> int:
 
 
 @learn.register(ExpectedSarsa)
-def learn_expected_sarsa(
-    learner: ExpectedSarsa, step: Step, alpha: StepSize, exploration: float, stream: Stream
-) -> None:
+def learn_expected_sarsa(learner: ExpectedSarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """q[s, a] += alpha * (reward + gamma * sum_b pi(b | s_next) q[s_next, b] - q[s, a]).
 
     Source:
@@ -173,7 +171,7 @@ def double_q_update(
 
 
 @learn.register(DoubleQLearning)
-def learn_double_q(learner: DoubleQLearning, step: Step, alpha: StepSize, exploration: float, stream: Stream) -> None:
+def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Toss a coin for the table that learns; the other one judges. Takes one draw.
 
     Source:

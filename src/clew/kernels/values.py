@@ -11,24 +11,28 @@ These are all that a learning rule may ask. For an array they are written here; 
 long to be searched at every step.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import below
+from clew.kernels.vectors import greatest_of_four
 
 Values = Any
 Table = npt.NDArray[np.float32]
 
 
 def _tie_table() -> npt.NDArray[np.uint8]:
-    """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4."""
-    table = np.zeros((16, 12), np.uint8)
+    """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4.
+
+    Four more columns are not used, but a row of 16 is found by a shift.
+    """
+    table = np.zeros((16, 16), np.uint8)
     for mask in range(1, 16):
         actions = [a for a in range(4) if mask >> a & 1]
-        table[mask] = np.repeat(actions, 12 // len(actions))
+        table[mask, :12] = np.repeat(actions, 12 // len(actions))
     return table
 
 
@@ -36,17 +40,11 @@ TIES = _tie_table()
 
 
 @kernel
-def best_of_four(down: float, left: float, up: float, right: float, explores: bool, half: np.uint64) -> int:
-    """Choose a best of four actions, or any of them when exploring, without a branch that can be mispredicted."""
-    vertical = down if down > up else up
-    horizontal = left if left > right else right
-    best = vertical if vertical > horizontal else horizontal
-    mask = (
-        np.int64(down == best) | np.int64(left == best) << 1 | np.int64(up == best) << 2 | np.int64(right == best) << 3
-    )
+def one_of_four(mask: int, explores: bool, half: np.uint64) -> int:
+    """One of the actions of a bit mask, or of all when exploring, without a branch that can be mispredicted."""
     if explores:
         mask = 15
-    return np.int64(TIES[mask, below(half, 12)])
+    return np.int64(TIES[np.uint64(mask), np.uint64(below(half, 12))])
 
 
 @kernel
@@ -79,7 +77,7 @@ def row_length(q: Values) -> int:
 @dispatch
 def value(q: Values, s: int, a: int) -> np.float32:
     """q[s, a]."""
-    return q[np.uint64(s), np.uint64(a)]
+    return q[np.uint64(s), np.uint64(a)]  # unsigned: no test for an index that counts from the end
 
 
 @dispatch
@@ -91,11 +89,6 @@ def assign(q: Values, s: int, a: int, new: np.float32) -> None:
 @dispatch
 def greatest(q: Values, s: int) -> np.float32:
     """max_a q[s, a]."""
-    s = np.uint64(s)  # unsigned: no test for an index that counts from the end
-    if q.shape[1] == 4:  # unrolled: the usual case, and half the time of the loop
-        first = q[s, 0] if q[s, 0] > q[s, 2] else q[s, 2]
-        second = q[s, 1] if q[s, 1] > q[s, 3] else q[s, 3]
-        return first if first > second else second
     best = q[s, 0]
     for a in range(1, q.shape[1]):
         best = q[s, a] if q[s, a] > best else best
@@ -107,17 +100,53 @@ def num_best(q: Values, s: int) -> int:
     """How many actions have the greatest value in state s."""
     best = greatest(q, s)
     count = 0
-    for a in range(q.shape[1]):
-        count += np.int64(q[s, a] == best)
+    for a in range(row_length(q)):
+        count += np.int64(value(q, s, a) == best)
     return count
 
 
 @dispatch
 def best_action(q: Values, s: int, explores: bool, half: np.uint64) -> int:
     """A best action in state s, or, when exploring, any; ties are broken uniformly at random by 32 random bits."""
-    if q.shape[1] == 4:
-        s = np.uint64(s)
-        return best_of_four(q[s, 0], q[s, 1], q[s, 2], q[s, 3], explores, half)
     if explores:
         return below(half, q.shape[1])
     return best_of_many(q, s, half)
+
+
+# Four actions ---------------------------------------------------------------------------------------------------------
+
+
+class Four(NamedTuple):
+    """A table of four actions a state, row by row: the moves on a grid, unrolled."""
+
+    flat: npt.NDArray[np.float32]  # (4 * num_states,)
+
+
+@row_length.register(Four)
+def row_length_of_four(q: Four) -> int:
+    """Known when it is compiled."""
+    return 4
+
+
+@value.register(Four)
+def value_of_four(q: Four, s: int, a: int) -> np.float32:
+    """q[s, a]."""
+    return q.flat[np.uint64(4 * s + a)]
+
+
+@assign.register(Four)
+def assign_to_four(q: Four, s: int, a: int, new: np.float32) -> None:
+    """q[s, a] = new."""
+    q.flat[np.uint64(4 * s + a)] = new
+
+
+@greatest.register(Four)
+def greatest_value_of_four(q: Four, s: int) -> np.float32:
+    """All four at once."""
+    return greatest_of_four(q.flat, 4 * s)[0]
+
+
+@best_action.register(Four)
+def best_action_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
+    """All four at once."""
+    return one_of_four(greatest_of_four(q.flat, 4 * s)[1], explores, half)

@@ -5,14 +5,14 @@ so does the row. An assignment changes one block; only where it lowers the last 
 or the row of blocks, searched again. Ties are as exact as a full scan has them, and drawn the same.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.sampling import below
-from clew.kernels.values import Table, assign, best_action, greatest, num_best, row_length, value
+from clew.kernels.values import Four, Table, assign, best_action, greatest, num_best, row_length, value
 
 BLOCK = 32
 WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
@@ -28,15 +28,20 @@ class Wide(NamedTuple):
     row_ties: npt.NDArray[np.int32]  # (num_states,), actions of the row that have it
 
 
+def as_values(q: Table) -> Any:
+    """A table in the form in which kernels work on it fastest; the values are not copied."""
+    if q.shape[1] == 4:
+        return Four(q.reshape(-1))
+    return q if q.shape[1] < WIDE_FROM else make_wide(q)
+
+
 def make_wide(q: Table) -> Wide:
     """A table with its maxima, which are computed here, and kept by `assign` from then on."""
-    num_states, num_actions = q.shape
-    num_blocks = -(-num_actions // BLOCK)
-    padded = np.full((num_states, num_blocks * BLOCK), -np.inf, np.float32)
-    padded[:, :num_actions] = q
-    blocks = padded.reshape(num_states, num_blocks, BLOCK)
-    block_best, row_best = blocks.max(axis=2), padded.max(axis=1)
-    block_ties = (blocks == block_best[:, :, None]).sum(axis=2, dtype=np.int32)
+    num_actions = q.shape[1]
+    firsts = np.arange(0, num_actions, BLOCK)
+    block_best, row_best = np.maximum.reduceat(q, firsts, axis=1), q.max(axis=1)
+    is_best = q == block_best.repeat(BLOCK, axis=1)[:, :num_actions]
+    block_ties = np.add.reduceat(is_best, firsts, axis=1, dtype=np.int32)
     row_ties = (q == row_best[:, None]).sum(axis=1, dtype=np.int32)
     return Wide(q, block_best, block_ties, row_best, row_ties)
 

@@ -1,0 +1,62 @@
+"""Grading: which actions are best, and from where a policy may take another."""
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.chains import Chain, Components
+from clew.kernels.dynamics import Model, num_outcomes, outcome
+
+
+@kernel
+def spread_wrong(
+    chain: Chain,
+    found: Components,
+    num_components: int,
+    must_end: npt.NDArray[np.bool_],
+    endless: npt.NDArray[np.bool_],
+    wrong: npt.NDArray[np.bool_],
+) -> None:
+    """Mark the states from which a policy may come to a wrong state, or may go on for ever though it must end.
+
+    Args:
+        chain: what the policy does.
+        found: its components.
+        num_components: how many they are.
+        must_end: (num_states,) bool, the states from which an end is due.
+        endless: (num_states,) bool, the states from which the policy may go on for ever; filled in place.
+        wrong: (num_states,) bool; changed in place.
+    """
+    for c in range(num_components):
+        first, last = found.firsts[c], found.firsts[c + 1]
+        is_wrong, is_endless, is_due = False, False, False
+        for i in range(first, last):
+            s = found.order[i]
+            endless[s] = found.stays[s]  # until the states that follow have been looked at, those of this component too
+            is_wrong, is_endless, is_due = is_wrong or wrong[s], is_endless or endless[s], is_due or must_end[s]
+        for i in range(first, last):
+            for k in range(chain.offsets[found.order[i]], chain.offsets[found.order[i] + 1]):
+                s_next = chain.next_states[k]
+                is_wrong, is_endless = is_wrong or wrong[s_next], is_endless or endless[s_next]
+        for i in range(first, last):
+            wrong[found.order[i]] = is_wrong or (is_endless and is_due)
+            endless[found.order[i]] = is_endless
+
+
+@kernel
+def mark_shortest(model: Model, steps_from: npt.NDArray[np.float64], shortest: npt.NDArray[np.bool_]) -> None:
+    """Mark, in place, the actions that lead a step closer to the end, where moves are certain.
+
+    Args:
+        model: world, see `dynamics`.
+        steps_from: (num_states,) float64, the fewest steps to the end; infinite where there is no way.
+        shortest: (num_states, num_actions) bool; every action where there is no way, or nothing to do.
+    """
+    for s in range(shortest.shape[0]):
+        for a in range(shortest.shape[1]):
+            shortest[s, a] = True
+            if steps_from[s] > 0.0 and np.isfinite(steps_from[s]):
+                for k in range(num_outcomes(model, s, a)):
+                    _, s_next, _, terminated = outcome(model, s, a, k)
+                    after = 0.0 if terminated else steps_from[s_next]
+                    shortest[s, a] = after == steps_from[s] - 1.0

@@ -1,0 +1,124 @@
+"""What the tests of kernels share: worlds, tables, and the compiled loops, called as a trainer calls them."""
+
+from functools import cache
+
+import numpy as np
+
+from clew.kernels import read_only
+from clew.kernels.behaviours import EpsilonGreedy
+from clew.kernels.dynamics import simplest
+from clew.kernels.learners import StepSize
+from clew.kernels.queues import FirstInFirstOut, GreatestFirst
+from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
+from clew.kernels.sampling import new_stream
+from clew.kernels.updates import QLearning
+from clew.kernels.wide import as_values
+from clew.learning import BEHAVIOURS, Learning, make_learner
+from clew.simulation import DTYPES
+from oracles import grid_world, random_layout, random_sparse_world
+
+# Quarters, so that sums of rewards are exact in float32 too.
+REWARDS = {"goal_reward": 2.0, "step_reward": -0.25, "outer_wall_reward": -0.5, "hazard_reward": -3.5}
+WORLDS = {
+    "grid": lambda: grid_world(random_layout(1, **REWARDS)),
+    "tall grid": lambda: grid_world(random_layout(2, rows=6, columns=2, **REWARDS)),
+    "one row": lambda: grid_world(random_layout(11, rows=1, columns=6, slip=0.3, **REWARDS)),
+    "one column": lambda: grid_world(random_layout(12, rows=5, columns=1, **REWARDS)),
+    "slippery grid": lambda: grid_world(random_layout(3, slip=0.3, **REWARDS)),
+    "always slipping grid": lambda: grid_world(random_layout(4, slip=1.0, **REWARDS)),
+    "moving goal": lambda: grid_world(random_layout(5, rows=3, columns=3, moving_goal=True, **REWARDS)),
+    "slippery moving goal": lambda: grid_world(random_layout(6, 2, 3, moving_goal=True, slip=0.25, **REWARDS)),
+    "sparse, 1 action": lambda: random_sparse_world(7, num_actions=1),
+    "sparse, 3 actions": lambda: random_sparse_world(8, num_actions=3),
+    "sparse, 4 actions": lambda: random_sparse_world(9, num_actions=4),
+    "sparse, 7 actions": lambda: random_sparse_world(10, num_actions=7),
+}
+CERTAIN = ("grid", "tall grid", "one column", "moving goal")
+ALPHA, GAMMA = np.float32(0.3), np.float32(0.9)
+NONE = np.zeros((0, 0), np.int32)  # counts that nobody asks for
+ALPHA_ALONE = StepSize(ALPHA)
+
+
+@cache
+def build(name):
+    return WORLDS[name]()
+
+
+def random_table(shape, seed=0):
+    """Values with many ties."""
+    return np.random.default_rng(seed).integers(-1, 2, shape).astype(np.float32)
+
+
+def rows_of(q):
+    return [list(row) for row in q]
+
+
+def same_bits(table, rows):
+    return np.array_equal(table, np.array(rows, np.float32))
+
+
+def new_totals(n):
+    return Totals(np.full(n, -1, np.int64), np.full(n, np.nan), np.zeros(n, np.bool_))
+
+
+def rows_of_totals(totals):
+    return list(zip(*(column.tolist() for column in totals), strict=True))
+
+
+def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
+    """A learner with the memory that a trainer would allocate."""
+    if q is None:
+        q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
+    settings = Learning(algorithm=algorithm, **{"alpha": float(ALPHA), "epsilon": 0.3, **settings})
+    return make_learner(q, settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
+
+
+def play(mdp, learner, num_episodes, max_steps=25, seed=4):
+    """Learn from some episodes: (what each came to, the stream afterwards)."""
+    totals, stream = new_totals(num_episodes), new_stream(seed)
+    terms = Terms(mdp.starts, max_steps, learner.settings.exploring_starts)
+    rates = learner.rates(0, num_episodes, num_episodes)
+    learn_episodes(simplest(mdp.model), terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+    return rows_of_totals(totals), stream
+
+
+def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
+    """Record in stretches of so many rows, and put them together."""
+    acting = {"behaviour": "epsilon-greedy", "exploration": 0.3, "visits": NONE, "exploring_starts": False} | acting
+    terms = Terms(world.mdp.starts, max_steps, acting["exploring_starts"])
+    stream, place, parts = new_stream(seed), np.zeros(3, np.int64), []
+    how = BEHAVIOURS[acting["behaviour"]].kind, acting["visits"], acting["exploration"]
+    model, values = simplest(world.mdp.model), as_values(read_only(q))
+    while place[0] < num_episodes:
+        columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
+        n = record_episodes(model, terms, values, *how, num_episodes, stream, place, columns)
+        parts.append([column[:n] for column in columns])
+    return Columns(*(read_only(np.concatenate(column)) for column in zip(*parts, strict=True))), stream
+
+
+def rates(alpha, exploration, num_episodes):
+    """The same step size and exploration for some episodes."""
+    return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration))
+
+
+def new_heap(num_states):
+    """An empty queue, the greatest change first."""
+    states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
+    return GreatestFirst(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
+
+
+def new_line(num_states):
+    """An empty queue, first come, first served."""
+    return FirstInFirstOut(np.empty(num_states, np.int32), np.zeros(num_states, np.bool_), np.zeros(2, np.int64))
+
+
+def settled_values(mdp, seed=1):
+    """What Q-learning comes to at gamma 0.8, always exploring, with a step size that falls."""
+    q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
+    stream, totals, terms = new_stream(seed), new_totals(2000), Terms(mdp.starts, 50, False)
+    learner = QLearning(as_values(q), np.float32(0.8))
+    for alpha in 0.1 / np.arange(1, 101):
+        learn_episodes(
+            simplest(mdp.model), terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals
+        )
+    return q

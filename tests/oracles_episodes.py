@@ -1,0 +1,200 @@
+"""Slow, obvious versions of behaviours and of the loops that play episodes; `oracles_learning` has the rules."""
+
+from math import exp, inf, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from oracles import below, draw_start, next_bits, sample, uniform
+
+LOW_HALF = 2**32
+
+
+class Step(NamedTuple):
+    state: int
+    action: int
+    reward: np.float32
+    next_state: int
+    next_action: int | None
+    terminated: bool
+
+
+# Behaviours -----------------------------------------------------------------------------------------------------------
+
+
+def one_of(candidates, half):
+    return candidates[below(half, len(candidates))]
+
+
+def least_tried_actions(visits, s):
+    return [a for a, count in enumerate(visits[s]) if count == min(visits[s])]
+
+
+def upper_bounds(q, visits, s, confidence):
+    log_total = log(max(sum(visits[s]), 1))
+    return [
+        inf if n == 0 else float(x) + confidence * sqrt(log_total / n) for x, n in zip(q[s], visits[s], strict=True)
+    ]
+
+
+def softmax_weights(q, s, temperature):
+    return [exp((float(x) - float(max(q[s]))) / temperature) for x in q[s]]
+
+
+def choose(behaviour, q, visits, s, exploration, stream):
+    if behaviour == "ucb":
+        bounds, chosen = upper_bounds(q, visits, s, exploration), 0
+        for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
+            ties = bounds[: a + 1].count(bounds[a])
+            is_kept = bounds[a] == bounds[chosen] and below(next_bits(stream) % LOW_HALF, ties) == 0
+            chosen = a if is_kept or bounds[a] > bounds[chosen] else chosen
+        return chosen
+    if behaviour == "softmax":
+        weights = softmax_weights(q, s, exploration)
+        left = uniform(next_bits(stream)) * sum(weights)
+        return next(a for a in range(len(weights)) if left < sum(weights[: a + 1]))
+    high, low = divmod(next_bits(stream), LOW_HALF)
+    if behaviour == "least-tried":
+        return one_of(least_tried_actions(visits, s), low)
+    if behaviour == "random" or (behaviour == "epsilon-greedy" and high < exploration * LOW_HALF):
+        return one_of(range(len(q[s])), low)
+    return one_of([a for a, x in enumerate(q[s]) if x == max(q[s])], low)
+
+
+def probabilities(behaviour, q, visits, s, exploration):
+    """How likely each action is, from the definition."""
+    n = len(q[s])
+    best = [float(x == max(q[s])) for x in q[s]]
+    if behaviour == "ucb":
+        bounds = upper_bounds(q, visits, s, exploration)
+        weights = [float(bound == max(bounds)) for bound in bounds]
+    elif behaviour == "softmax":
+        weights = softmax_weights(q, s, exploration)
+    elif behaviour == "least-tried":
+        weights = [float(a in least_tried_actions(visits, s)) for a in range(n)]
+    elif behaviour == "random":
+        weights = [1.0] * n
+    else:
+        epsilon = exploration if behaviour == "epsilon-greedy" else 0.0
+        weights = [epsilon / n + (1.0 - epsilon) * x / sum(best) for x in best]
+    return [weight / sum(weights) for weight in weights]
+
+
+# Episodes -------------------------------------------------------------------------------------------------------------
+
+
+class Terms(NamedTuple):
+    """What an episode is played by: behaviour by name, counts of tries or None, how it begins and is cut off."""
+
+    behaviour: str
+    visits: list | None
+    starts: list
+    max_steps: int
+    exploring_starts: bool = False
+
+
+def episode(rows, agent, terms, rate, exploration, stream):
+    """One episode, learned from in place: yields nothing after its beginning and each step, but at last what it came
+    to: (steps, return, terminated)."""
+
+    def act(behaviour, s):
+        return choose(behaviour, agent.q, terms.visits, s, exploration, stream)
+
+    getattr(agent, "begin", lambda: None)()
+    s = draw_start(terms.starts, stream)
+    a = act("random" if terms.exploring_starts else terms.behaviour, s)
+    steps, episode_return = 0, 0.0
+    yield None
+    while True:
+        if terms.visits is not None:
+            terms.visits[s][a] += 1
+        s_next, reward, terminated = sample(rows, s, a, stream)
+        steps, episode_return = steps + 1, episode_return + float(reward)
+        a_next = act(terms.behaviour, s_next) if agent.asks_next and not terminated else None
+        agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
+        if terminated or steps == terms.max_steps:
+            getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
+            yield steps, episode_return, terminated
+            return
+        s, a = s_next, act(terms.behaviour, s_next) if a_next is None else a_next
+        yield None
+
+
+def learn_episodes(rows, agent, terms, rates, stream):
+    """One after the other, for pairs of a step size and an exploration; returns what each came to."""
+    return [list(episode(rows, agent, terms, *pair, stream))[-1] for pair in rates]
+
+
+def learn_interleaved(rows, agent, terms, rates, streams):
+    """A step each in turn, with a stream for each lane; a lane that ends begins the next episode at once."""
+    rates, totals = iter(rates), []
+
+    def begin(stream):
+        pair = next(rates, None)
+        lane = pair and episode(rows, agent, terms, *pair, stream)
+        if lane:
+            next(lane)  # it begins at once
+        return lane
+
+    lanes = [begin(stream) for stream in streams]
+    while any(lanes):
+        for i, stream in enumerate(streams):
+            result = next(lanes[i]) if lanes[i] else None
+            if result:
+                totals.append(result)
+                lanes[i] = begin(stream)
+    return totals
+
+
+def record_episodes(rows, q, terms, num_episodes, exploration, stream):
+    """Returns a list of (state, action, reward, next state, terminated, truncated)."""
+
+    class Writer:
+        asks_next = False
+
+        def __init__(self):
+            self.q, self.transitions = q, []
+
+        def learn(self, step, *_):
+            self.transitions.append([*step[:4], step.terminated, False])
+
+        def finish(self, *_):
+            self.transitions[-1][5] = not self.transitions[-1][4]
+
+    writer = Writer()
+    learn_episodes(rows, writer, terms, [(None, exploration)] * num_episodes, stream)
+    return [tuple(transition) for transition in writer.transitions]
+
+
+def replay(agent, transitions, terms, rate, exploration, stream):
+    """Learn from what was written down; where an episode was cut off, the next action is drawn now."""
+    is_first = True
+    for i, (s, a, reward, s_next, terminated, truncated) in enumerate(transitions):
+        is_last = terminated or truncated or i == len(transitions) - 1
+        if is_first:
+            getattr(agent, "begin", lambda: None)()
+        if terms.visits is not None:
+            terms.visits[s][a] += 1
+        a_next = None
+        if agent.asks_next and not terminated:
+            a_next = (
+                transitions[i + 1][1]
+                if not is_last
+                else choose(terms.behaviour, agent.q, terms.visits, s_next, exploration, stream)
+            )
+        agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
+        if is_last:
+            getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
+        is_first = is_last
+
+
+def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
+    """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
+    played = []
+    for start in starts:
+        terms = Terms("epsilon-greedy", None, [start], max_steps)
+        transitions = record_episodes(rows, q, terms, 1, epsilon, stream)
+        rewards = [float(reward) for _, _, reward, *_ in transitions]
+        discounted = sum(gamma**t * reward for t, reward in enumerate(rewards))
+        played.append((len(transitions), sum(rewards), transitions[-1][4], discounted))
+    return played

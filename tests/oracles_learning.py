@@ -1,0 +1,302 @@
+"""Slow, obvious versions of the learning rules, written from the textbooks' pseudo-code, on lists and dictionaries.
+
+A rule is a class with the values `q`, rows of np.float32. It may have `begin()`, `learn(step, rate, exploration,
+stream)` and `finish(rate, exploration, stream)`, as the loops of `oracles_episodes` call them; `rate(s, a)` is the step
+size. A rule whose `asks_next` is true is told the next action. A return is computed from its last reward to its first,
+as the kernels do, so that all of it rounds alike.
+"""
+
+from collections import defaultdict, deque
+from math import inf, sqrt
+
+import numpy as np
+
+from oracles import next_bits
+from oracles_episodes import LOW_HALF, one_of
+
+END = "the end"
+
+# Rules of one step ----------------------------------------------------------------------------------------------------
+
+
+def move(q, s, a, target, rate):
+    q[s][a] += rate * (target - q[s][a])
+
+
+def q_learning(q, gamma, s, a, reward, s_next, terminated, rate):
+    move(q, s, a, reward if terminated else reward + gamma * max(q[s_next]), rate)
+
+
+class QLearning:
+    asks_next = False
+
+    def __init__(self, q, gamma):
+        self.q, self.gamma = q, gamma
+
+    def learn(self, step, rate, exploration, stream):
+        s, a, reward, s_next, _, terminated = step
+        q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, rate(s, a))
+
+
+class Sarsa:
+    asks_next = True
+
+    def __init__(self, q, gamma):
+        self.q, self.gamma = q, gamma
+
+    def learn(self, step, rate, exploration, stream):
+        s, a, reward, s_next, a_next, terminated = step
+        move(self.q, s, a, reward if terminated else reward + self.gamma * self.q[s_next][a_next], rate(s, a))
+
+
+class ExpectedSarsa:
+    """With the epsilon-greedy policy, which takes the greatest value, or the mean."""
+
+    asks_next = False
+
+    def __init__(self, q, gamma):
+        self.q, self.gamma = q, gamma
+
+    def learn(self, step, rate, exploration, stream):
+        s, a, reward, s_next, _, terminated = step
+        epsilon, row = np.float32(exploration), self.q[s_next]
+        expected = (1 - epsilon) * max(row) + epsilon * (sum(row, np.float32(0)) / np.float32(len(row)))
+        move(self.q, s, a, reward if terminated else reward + self.gamma * expected, rate(s, a))
+
+
+class DoubleQLearning:
+    asks_next = False
+
+    def __init__(self, q, gamma):
+        self.q, self.gamma = q, gamma
+        self.tables = [row[:] for row in q], [row[:] for row in q]
+
+    def learn(self, step, rate, exploration, stream):
+        s, a, reward, s_next, _, terminated = step
+        alpha, (high, low) = rate(s, a), divmod(next_bits(stream), LOW_HALF)
+        learned, judge = self.tables if low % 2 else self.tables[::-1]
+        best = one_of([b for b, x in enumerate(learned[s_next]) if x == max(learned[s_next])], high)
+        move(learned, s, a, reward if terminated else reward + self.gamma * judge[s_next][best], alpha)
+        self.q[s][a] = (self.tables[0][s][a] + self.tables[1][s][a]) / 2
+
+
+# Rules of an episode --------------------------------------------------------------------------------------------------
+
+
+class MonteCarlo:
+    asks_next = False
+
+    def __init__(self, q, gamma, first_visits_only=True):
+        self.q, self.gamma, self.first_visits_only = q, gamma, first_visits_only
+
+    def begin(self):
+        self.steps = []
+
+    def learn(self, step, rate, exploration, stream):
+        self.steps.append(step)
+
+    def finish(self, rate, exploration, stream):
+        last = self.steps[-1]
+        episode_return = np.float32(0) if last.terminated else max(self.q[last.next_state])
+        pairs = [step[:2] for step in self.steps]
+        for t in reversed(range(len(pairs))):
+            s, a = pairs[t]
+            episode_return = self.steps[t].reward + self.gamma * episode_return
+            if (s, a) not in pairs[:t] or not self.first_visits_only:
+                move(self.q, s, a, episode_return, rate(s, a))
+
+
+class BackwardReplay(MonteCarlo):
+    def finish(self, rate, exploration, stream):
+        for s, a, reward, s_next, _, terminated in reversed(self.steps):
+            q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, rate(s, a))
+
+
+class NStepSarsa:
+    """The whole episode is kept; the value of step tau is moved when step tau + n - 1 has been taken, or at the end."""
+
+    asks_next = True
+
+    def __init__(self, q, gamma, n):
+        self.q, self.gamma, self.n = q, gamma, n
+
+    def begin(self):
+        self.steps, self.tau = [], 0
+
+    def learn(self, step, rate, exploration, stream):
+        self.steps.append(step)
+        if len(self.steps) >= self.n:
+            self.update(rate)
+
+    def finish(self, rate, exploration, stream):
+        while self.tau < len(self.steps):
+            self.update(rate)
+
+    def update(self, rate):
+        seen = self.steps[self.tau : self.tau + self.n]
+        self.tau += 1
+        s, a = seen[0][:2]
+        move(self.q, s, a, self.target(seen), rate(s, a))
+
+    def target(self, seen):
+        last = seen[-1]
+        value = np.float32(0) if last.terminated else self.q[last.next_state][last.next_action]
+        for step in reversed(seen):
+            value = step.reward + self.gamma * value
+        return value
+
+
+class TreeBackup(NStepSarsa):
+    """For the greedy policy, which shares its probability among the best."""
+
+    asks_next = False
+
+    def target(self, seen):
+        step, *later = seen
+        if step.terminated:
+            return step.reward
+        row = self.q[step.next_state]
+        if not later:
+            return step.reward + self.gamma * max(row)
+        share = np.float32(row[later[0].action] == max(row)) / np.float32(row.count(max(row)))
+        tree = max(row) if share == 0 else (1 - share) * max(row) + share * self.target(later)
+        return step.reward + self.gamma * tree
+
+
+# Rules with traces ----------------------------------------------------------------------------------------------------
+
+
+class SarsaLambda:
+    asks_next = True
+    faintest = 1e-4
+
+    def __init__(self, q, gamma, decay, accumulating=False):
+        self.q, self.gamma, self.decay, self.accumulating = q, gamma, decay, accumulating  # decay is gamma * lambda
+
+    def begin(self):
+        self.traces = {}
+
+    def td_error(self, step):
+        error = step.reward - self.q[step.state][step.action]
+        return error if step.terminated else error + self.gamma * self.q[step.next_state][step.next_action]
+
+    def is_cut(self, step):
+        return False
+
+    def learn(self, step, rate, exploration, stream):
+        s, a = step[:2]
+        change, is_cut = rate(s, a) * self.td_error(step), self.is_cut(step)
+        self.traces[s, a] = np.float32(1) + (self.traces.get((s, a), np.float32(0)) if self.accumulating else 0)
+        for (s, a), strength in self.traces.items():
+            self.q[s][a] += change * strength
+        faded = {pair: strength * self.decay for pair, strength in self.traces.items()}
+        self.traces = {} if is_cut else {pair: x for pair, x in faded.items() if x >= self.faintest}
+
+
+class WatkinsQ(SarsaLambda):
+    def td_error(self, step):
+        error = step.reward - self.q[step.state][step.action]
+        return error if step.terminated else error + self.gamma * max(self.q[step.next_state])
+
+    def is_cut(self, step):
+        return not step.terminated and self.q[step.next_state][step.next_action] != max(self.q[step.next_state])
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+class DynaQ:
+    """The memory is a dictionary, in the order in which pairs came into it."""
+
+    asks_next = False
+
+    def __init__(self, q, gamma, num_planning, kappa=0.0):
+        self.q, self.gamma, self.num_planning, self.kappa = q, gamma, num_planning, kappa
+        self.memory, self.now = {}, 0  # pair -> [reward, next state, terminated, when]
+
+    def learn(self, step, rate, exploration, stream):
+        s, a, reward, s_next, _, terminated = step
+        q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, rate(s, a))
+        self.now += 1
+        if self.kappa:
+            for b in range(len(self.q[s])):
+                self.memory.setdefault((s, b), [np.float32(0), s, False, 0])
+        self.memory[s, a] = [reward, s_next, terminated, self.now]
+        for _ in range(self.num_planning):
+            s, a = one_of(list(self.memory), next_bits(stream) // LOW_HALF)
+            reward, s_next, terminated, when = self.memory[s, a]
+            if self.kappa:
+                reward += np.float32(self.kappa) * np.float32(sqrt(self.now - when))
+            q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, rate(s, a))
+
+
+class Line:
+    """First come, first served; who waits already doesn't queue again."""
+
+    def __init__(self):
+        self.waiting = deque()
+
+    def push(self, s, change):
+        if s not in self.waiting:
+            self.waiting.append(s)
+
+    def pop(self):
+        return self.waiting.popleft()
+
+    def __len__(self):
+        return len(self.waiting)
+
+
+class Sweeping:
+    """Counts what followed each pair; what is news goes back to the pairs that lead to its state, and so on."""
+
+    asks_next = False
+
+    def __init__(self, q, gamma, queue, num_planning=inf, threshold=0.0, known_after=1):
+        self.q, self.gamma, self.queue, self.num_planning = q, gamma, queue, num_planning
+        self.threshold, self.known_after = threshold, known_after
+        self.seen = defaultdict(dict)  # pair -> {next state: [count, mean reward]}
+        self.leading_to = defaultdict(list)  # state -> pairs, the newest last
+
+    def expectation(self, pair):
+        outcomes = [
+            (count, mean if s_next == END else mean + self.gamma * max(self.q[s_next]))
+            for s_next, (count, mean) in self.seen[pair].items()
+        ]
+        if len(outcomes) == 1:
+            return outcomes[0][1]
+        return np.float32(sum(n * float(worth) for n, worth in outcomes) / sum(n for n, _ in outcomes))
+
+    def num_tries(self, pair):
+        return sum(count for count, _ in self.seen[pair].values())
+
+    def model(self, pair):
+        """Probabilities and mean rewards; nothing before the pair is known."""
+        n = self.num_tries(pair)
+        known = self.seen[pair].items() if n >= self.known_after else ()
+        return {s_next: (count / n, mean) for s_next, (count, mean) in known}
+
+    def back_up(self, pair):
+        if self.num_tries(pair) >= self.known_after:
+            s, a = pair
+            before = max(self.q[s])
+            self.q[s][a] = self.expectation(pair)
+            if abs(max(self.q[s]) - before) > self.threshold:
+                self.queue.push(s, abs(max(self.q[s]) - before))
+
+    def learn(self, step, rate, exploration, stream):
+        pair, s_next = step[:2], END if step.terminated else step.next_state
+        before = self.model(pair)
+        if s_next not in self.seen[pair]:
+            self.seen[pair][s_next] = [0, np.float32(0)]
+            self.leading_to[s_next].append(pair)
+        outcome = self.seen[pair][s_next]
+        outcome[0] += 1
+        outcome[1] += (step.reward - outcome[1]) / np.float32(outcome[0])
+        if self.model(pair) != before:
+            self.back_up(pair)
+        turns = 0
+        while len(self.queue) and turns < self.num_planning:
+            turns += 1
+            for source in reversed(self.leading_to[self.queue.pop()]):
+                self.back_up(source)

@@ -1,0 +1,227 @@
+"""The settings of a learner: what they may be, what a schedule says, and what actions are worth at first."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
+from clew.kernels.learners import AverageStep, StepSize, step_size
+from clew.learning import as_learning, initial_value, make_learner
+from loops import play
+from oracles import sparse_world
+
+
+def loop_world(reward):
+    """One state, one action, for ever: every step pays the same."""
+    return sparse_world([[[(1.0, 0, float(reward), False)]]]).mdp
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+OUT_OF_RANGE = [
+    *[(name, value) for name in ("alpha", "alpha_last") for value in (0.0, -0.1, 1.01, NAN, "0.1", None)],
+    *[(name, value) for name in ("gamma", "epsilon", "lambda_") for value in (-0.1, 1.01, NAN, INF)],
+    *[("temperature", value) for value in (0.0, -1.0, NAN, INF)],
+    *[(name, value) for name in ("confidence", "kappa", "threshold") for value in (-0.1, NAN, INF)],
+    *[("exploration_last", value) for value in (-0.1, NAN, INF)],
+    *[("initial_value", value) for value in (NAN, INF, "high")],
+    *[(name, value) for name in ("n", "known_after", "num_interleaved") for value in (0, -1, 1.5, 10**10)],
+    *[("num_planning", value) for value in (-1, 0.5, 10**10)],
+    *[(name, "best") for name in ("algorithm", "behaviour", "alpha_schedule", "exploration_schedule")],
+    ("exploration_schedule", "visits"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE)
+def test_a_setting_out_of_range_is_named(name, value):
+    with pytest.raises(SettingError, match=name):
+        Learning(**{name: value})
+
+
+TOGETHER = {
+    "two values at first": ({"optimistic": True, "pessimistic": True}, "one of initial_value, optimistic and pess"),
+    "a value and an outlook": ({"initial_value": 1.0, "optimistic": True}, "one of initial_value"),
+    "interleaved traces": ({"algorithm": "sarsa-lambda", "num_interleaved": 2}, "sarsa-lambda keeps the episode"),
+    "never 0": ({"exploration_schedule": "exponential", "exploration_last": 0.0}, "an exponential schedule never"),
+    "from 0": ({"exploration_schedule": "exponential", "epsilon": 0.0}, "an exponential schedule never reaches 0"),
+    "frozen": (
+        {"behaviour": "softmax", "exploration_schedule": "linear", "exploration_last": 0.0},
+        "softmax needs a temperature above 0",
+    ),
+    "more than always": (
+        {"exploration_schedule": "linear", "exploration_last": 1.5},
+        r"in \[0, 1\] for epsilon-greedy",
+    ),
+    "greedy by and by": ({"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy has no setting"),
+    "random by and by": ({"behaviour": "random", "exploration_schedule": "linear"}, "random has no setting"),
+    "r-max by and by": ({"algorithm": "r-max", "exploration_schedule": "linear"}, "greedy has no setting"),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), TOGETHER.values(), ids=TOGETHER)
+def test_settings_that_cannot_be_together_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        Learning(**settings)
+
+
+def test_an_unknown_setting_is_refused_with_those_there_are():
+    with pytest.raises(SettingError, match="there is no setting 'lr'; there are algorithm, behaviour, alpha"):
+        as_learning({"lr": 0.1})
+
+
+def test_the_limits_themselves_are_allowed():
+    Learning(alpha=1.0, gamma=1.0, epsilon=0.0, lambda_=0.0, kappa=0.0, threshold=0.0, confidence=0.0, num_planning=0)
+    Learning(gamma=0.0, epsilon=1.0, lambda_=1.0, n=1, alpha=np.float32(0.5), behaviour="ucb", exploration_last=9.0)
+
+
+def test_every_row_heeds_settings_that_there_are():
+    known = Learning.__dataclass_fields__.keys()
+    for name, row in ALGORITHMS.items():
+        assert name == row.name
+        assert known >= set(row.settings)
+        assert row.behaviour in BEHAVIOURS
+    assert known >= {row.setting for row in BEHAVIOURS.values() if row.setting}
+
+
+# Schedules ------------------------------------------------------------------------------------------------------------
+
+SCHEDULED = {"alpha": 0.8, "alpha_last": 0.05, "epsilon": 0.4, "exploration_last": 0.1}
+
+
+def rates(schedule, first=0, size=5, total=5, **settings):
+    settings = {**SCHEDULED, "alpha_schedule": schedule, "exploration_schedule": schedule, **settings}
+    q = np.zeros((2, 3), np.float32)
+    return make_learner(q, Learning(**settings), max_steps=9).rates(first, size, total)
+
+
+def test_a_constant_schedule():
+    made = rates("constant")
+    assert made.alpha.tolist() == [np.float32(0.8)] * 5
+    assert made.exploration.tolist() == [0.4] * 5
+    assert (made.alpha.dtype, made.exploration.dtype, made.counts.size) == (np.float32, np.float64, 0)
+
+
+def test_a_linear_schedule_by_hand():
+    made = rates("linear")
+    assert made.alpha == pytest.approx([0.8, 0.6125, 0.425, 0.2375, 0.05])
+    assert made.exploration == pytest.approx([0.4, 0.325, 0.25, 0.175, 0.1])
+
+
+def test_an_exponential_schedule_by_hand():
+    """Each is half of the one before: 0.8 to 0.05 in four steps."""
+    made = rates("exponential", exploration_last=0.025)
+    assert made.alpha == pytest.approx([0.8, 0.4, 0.2, 0.1, 0.05])
+    assert made.exploration == pytest.approx([0.4, 0.2, 0.1, 0.05, 0.025])
+
+
+@pytest.mark.parametrize("schedule", ["linear", "exponential"])
+def test_a_schedule_goes_on_from_round_to_round_and_ends_where_it_is_told_to(schedule):
+    whole = rates(schedule, 0, 103, 103)
+    parts = [rates(schedule, first, min(10, 103 - first), 103) for first in range(0, 103, 10)]
+    assert np.array_equal(whole.alpha, np.concatenate([part.alpha for part in parts]))
+    assert np.array_equal(whole.exploration, np.concatenate([part.exploration for part in parts]))
+    beyond = rates(schedule, 103, 3, 103)
+    assert beyond.alpha == pytest.approx([0.05] * 3)
+    assert beyond.exploration == pytest.approx([0.1] * 3)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "exponential"])
+def test_a_single_episode_is_the_first_of_its_schedule(schedule):
+    assert rates(schedule, 0, 1, 1).alpha.tolist() == [np.float32(0.8)]
+
+
+@pytest.mark.parametrize(("behaviour", "first"), [("softmax", 0.3), ("ucb", 7.0), ("greedy", 0.0), ("random", 0.0)])
+def test_the_exploration_is_that_of_the_behaviour(behaviour, first):
+    made = rates("constant", behaviour=behaviour, temperature=0.3, confidence=7.0)
+    assert made.exploration.tolist() == [first] * 5
+
+
+def test_one_over_the_visits_makes_a_value_the_mean_of_its_targets():
+    counts = np.zeros((1, 2), np.int32)
+    alpha = AverageStep(np.float32(0), counts)
+    assert [step_size(alpha, 0, 1) for _ in range(3)] == [1.0, 0.5, np.float32(1 / 3)]
+    assert counts.tolist() == [[0, 3]]
+    assert step_size(StepSize(np.float32(0.25)), 0, 1) == 0.25
+    assert counts.tolist() == [[0, 3]]
+
+
+def test_the_mean_of_what_a_coin_pays():
+    """Heads 1, tails 0: with one over the visits the value is the share of heads, to the last bits."""
+    world = sparse_world([[[(0.5, 0, 1.0, True), (0.5, 0, 0.0, True)]]])
+    learner = make_learner(np.zeros((1, 1), np.float32), Learning(alpha_schedule="visits"), max_steps=1)
+    totals, _ = play(world.mdp, learner, 1000)
+    assert learner.rule.q[0, 0] == pytest.approx(sum(paid for _, paid, _ in totals) / 1000, rel=1e-5)
+    assert learner.counts.tolist() == [[1000]]
+
+
+# Values at first ------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.floats(-1e6, 1e6, width=32).filter(lambda reward: abs(reward) > 1e-6),
+    st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999]) | st.floats(0, 0.9999),
+    st.floats(2.0**-10, 1.0, width=32),
+)
+def test_the_most_and_the_least_that_can_be_are_exact_fixed_points(reward, gamma, alpha):
+    outlook = {"optimistic": True} if reward > 0 else {"pessimistic": True}
+    value = initial_value(Learning(gamma=gamma, **outlook), loop_world(reward))
+    assert value.dtype == np.float32
+    target = np.float32(reward) + np.float32(gamma) * value
+    assert value + np.float32(alpha) * (target - value) == value
+    assert value == pytest.approx(reward / (1 - gamma), rel=1e-6 / (1 - gamma))
+
+
+def test_such_a_value_is_found_at_once_for_a_million_rewards():
+    """The loop in `initial_value`, for many at a time: after two steps none of them moves."""
+    rng = np.random.default_rng(0)
+    for gamma in (0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, 0.9999999):
+        gamma = np.float32(gamma)
+        reward = (rng.normal(size=150_000) * 10.0 ** rng.uniform(-6, 6, 150_000)).astype(np.float32)
+        value = reward / (np.float32(1) - gamma)
+        for _ in range(2):
+            value = reward + gamma * value
+        assert np.array_equal(reward + gamma * value, value)
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.9, 0.99, 0.9999])
+@pytest.mark.parametrize("outlook", ["optimistic", "pessimistic"])
+def test_a_step_that_pays_the_most_leaves_the_values_as_they_are(gamma, outlook):
+    """Episodes in the world that pays r for ever; every update has that very target."""
+    reward = 0.7 if outlook == "optimistic" else -0.7
+    policy = train_policy(loop_world(reward), 20, gamma=gamma, alpha=0.3, **{outlook: True})
+    assert policy.q[0, 0] == initial_value(Learning(gamma=gamma, **{outlook: True}), loop_world(reward))
+
+
+def test_values_at_first_of_a_maze():
+    mdp = Environment(Maze.open(2, 2, hazards=[(0, 1)]), step_reward=-0.5, goal_reward=3.0, hazard_reward=-4.0).mdp
+    assert mdp.reward_range == (-4.5, 2.5)
+    assert initial_value(Learning(gamma=0.5), mdp) == 0.0
+    assert initial_value(Learning(gamma=0.5, optimistic=True), mdp) == 5.0
+    assert initial_value(Learning(gamma=0.5, pessimistic=True), mdp) == -9.0
+    assert initial_value(Learning(gamma=0.5, algorithm="r-max"), mdp) == 5.0
+    assert initial_value(Learning(gamma=0.5, algorithm="propagation"), mdp) == -9.0
+    assert initial_value(Learning(gamma=0.5, algorithm="propagation", initial_value=1.5), mdp) == 1.5
+    assert initial_value(Learning(gamma=0.5, algorithm="r-max", pessimistic=True), mdp) == -9.0
+
+
+def test_the_range_of_rewards_has_what_can_happen_and_0():
+    assert Environment(step_reward=-1.0, goal_reward=0.5).mdp.reward_range == (-1.0, 0.0)
+    assert Environment(outer_wall_reward=-2.0, hazard_reward=-9.0).mdp.reward_range == (-2.0, 1.0)
+    mdp = FiniteMDP.sparse([0, 2], [0.5, 0.5], [0, 0], [-3.0, 2.0], [True, False], num_actions=1, starts=0)
+    assert mdp.reward_range == (-3.0, 2.0)
+    assert loop_world(4.0).reward_range == (0.0, 4.0)
+
+
+@pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (1 - 1e-12, 1.0), (0.9, 3e38)])
+def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
+    with pytest.raises(SettingError, match="the optimistic value is not finite in float32; give initial_value"):
+        initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
+
+
+def test_a_world_that_does_not_say_what_it_pays_needs_a_value():
+    with pytest.raises(SettingError, match="give initial_value for a start pessimistic"):
+        initial_value(Learning(algorithm="propagation"), None)
+    assert initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
+    assert initial_value(Learning(), None) == 0.0
