@@ -12,7 +12,6 @@ class Pupil:
 
     Attributes:
         q: (num_states, num_actions) float32, what it has learned so far.
-        visits: (num_states, num_actions) int32, how often each action was tried.
     """
 
     def __init__(self, mdp, num_episodes, *, max_steps=10_000, seed=0, key=(), **settings):
@@ -20,7 +19,6 @@ class Pupil:
         self.num_episodes, self.max_steps = num_episodes, max_steps
         self.q = np.full((mdp.num_states, mdp.num_actions), initial_value(self.settings, mdp), np.float32)
         self.learner = make_learner(self.q, self.settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
-        self.visits = self.learner.visits if self.learner.visits.size else np.zeros(self.q.shape, np.int32)
         self.stream = new_stream(seed, *key)
         self.done = 0
 
@@ -31,6 +29,6 @@ class Pupil:
         terms = Terms(mdp.starts, self.max_steps, self.settings.exploring_starts)
         rates = self.learner.rates(self.done, n, self.num_episodes)
         learner = self.learner
-        learn_episodes(mdp.model, terms, learner.rule, learner.acting, self.visits, rates, self.stream, totals)
+        learn_episodes(mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, self.stream, totals)
         self.done += n
         return totals

@@ -47,7 +47,7 @@ RETURNS |= {"epsilon": 0.7, "exploration_schedule": "linear", "exploration_last"
 CURIOUS = {"kappa": 1e-6, "gamma": 0.99, "num_episodes": 2000}
 
 NEEDS = {
-    ("book", "dyna-q-plus"): {"kappa": 1e-4},
+    ("book", "dyna-q+"): {"kappa": 1e-4},
     ("cliff", "monte-carlo"): GREEDY,
     ("cliff", "every-visit-monte-carlo"): GREEDY,
     ("cliff", "sarsa"): GREEDY,
@@ -61,7 +61,7 @@ NEEDS = {
     ("maze-32-32-4", "every-visit-monte-carlo"): RETURNS,
     ("maze-32-32-4", "n-step-sarsa"): LONG | SHORT_SIGHT,
     ("maze-32-32-4", "sarsa-lambda"): LONG | SHORT_SIGHT,
-    ("maze-32-32-4", "dyna-q-plus"): CURIOUS,
+    ("maze-32-32-4", "dyna-q+"): CURIOUS,
     ("maze-32-32-4", "propagation"): {"num_episodes": 100},  # tries everything evenly, so its episodes are long
 }
 # Steps more than the optimum, mean over all starts, where the optimum takes 44.

@@ -244,10 +244,10 @@ def test_example_8_3_dyna_q_plus_finds_the_shortcut_and_dyna_q_does_not():
     """Figure 8.5: the old way takes 16 steps, the new one 10; only curiosity finds it."""
     usual = {
         name: [np.median(lengths_after_the_shortcut_opens(name, run)) for run in range(10)]
-        for name in ("dyna-q", "dyna-q-plus")
+        for name in ("dyna-q", "dyna-q+")
     }
     assert min(usual["dyna-q"]) >= 16.0
-    assert max(usual["dyna-q-plus"]) <= 14.0
+    assert max(usual["dyna-q+"]) <= 14.0
 
 
 # Nine states by hand --------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ TO_THE_BEST = {
     "tree-backup": (CERTAIN, 0.0),
     "backward-replay": (CERTAIN, 0.0),
     "dyna-q": (CERTAIN, 0.0),
-    "dyna-q-plus": (CERTAIN | {"kappa": 1e-5}, 2e-5 * np.sqrt(1000)),  # the bonus of a pair not tried for 1,000 steps
+    "dyna-q+": (CERTAIN | {"kappa": 1e-5}, 2e-5 * np.sqrt(1000)),  # the bonus of a pair not tried for 1,000 steps
     "prioritized-sweeping": ({"epsilon": 1.0}, 0.0),
     "propagation": ({}, 0.0),
     "r-max": ({}, 0.0),
