@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PEERS := .venv-peers
 
-.PHONY: setup demo test check bench picture lock clean
+.PHONY: setup demo test check bench bench-peers performance picture lock clean
 
 setup: $(INSTALLED)
 
@@ -34,6 +35,17 @@ check: setup ## style, types, the direction of imports, and the fast tests
 bench: setup ## speed against the chapter's loop and against C, as ratios in one run
 	$(BIN)/python -m benchmarks
 
+$(PEERS)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet '.[peers]'
+	@touch $(PEERS)/installed
+
+bench-peers: setup $(PEERS)/installed ## other libraries too; with DATA=folder, which holds maps/, large mazes: takes minutes
+	$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(if $(DATA),--data $(DATA))
+
+performance: setup ## docs/performance.md and its picture, of what `make bench` or `make bench-peers` measured last
+	$(BIN)/python -m benchmarks.report
+
 picture: setup ## the picture in the README
 	$(BIN)/python examples/picture.py docs/picture.svg
 
@@ -43,4 +55,4 @@ lock: setup ## pin versions and hashes anew
 		--no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build

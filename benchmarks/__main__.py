@@ -1,197 +1,112 @@
-"""Measure speed in one run: ours, the chapter's, and C's, in turn, so that a noisy machine is noisy for all of them.
+"""Measure speed in one run, print ratios, write results/latest.json; `python -m benchmarks.report` makes a page of it.
 
-    python -m benchmarks        from the root of the repository; under a minute
+    python -m benchmarks                            from the root of the repository; under a minute
+    python -m benchmarks --peers-python PATH        other libraries as well, as that interpreter has them
+    python -m benchmarks --data FOLDER              and large maps, which take them minutes
 
-Every speed is the median of five repetitions, in steps a second of processor time: all of these loops run on one
-processor, and what else the machine does must not decide a ratio. Ends with exit code 1 if clew and C don't learn the
-same bits, or if clew misses its target on the chapter's maze.
+Ends with exit code 1 if a target is missed, or if clew and C don't learn the same bits.
 """
 
+import argparse
 import json
-import os
-import platform
-import random
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-import zlib
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
 
-import numba
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import clew
-from benchmarks import chapter
-from clew.kernels.sampling import new_stream
+from benchmarks import beside_peers, c, loops, machine
+from benchmarks.peers import TOLERANCE
+from benchmarks.report import ratio_cells
+from benchmarks.rows import Row, Section, Target, judge
 
-HERE = Path(__file__).parent
-REPETITIONS = 5
-TARGET = 300  # times the chapter's loop, on its own maze
-SIZES = (5, 50)
-SEED = 0
-
-OURS, PARALLEL = "train_policy", "train_policy_parallel, no actors"
-CHAPTER, C = "the chapter's loop", "C, gcc -O3"
-EPISODES = {  # about a fifth of a second of ours and of C, a second of the chapter's
-    OURS: {5: 1_000_000, 50: 40_000},
-    CHAPTER: {5: 10_000, 50: 2},
-    PARALLEL: {5: 400_000, 50: 200},
-    C: {5: 1_000_000, 50: 40_000},
-}
-# Few episodes, since values end up at the same fixed point whatever was drawn.
-EPISODES_TO_COMPARE = {5: 100, 50: 1_000}
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+TARGETS = (Target("5x5", loops.CHAPTER, 300), Target("50x50, 8 interleaved", loops.CHAPTER, 800))
 
 
-class Run(NamedTuple):
-    """What one call came to."""
-
-    steps: int
-    seconds: float  # of processor time
-    checksum: int = 0  # CRC-32 of the table
-
-
-def run_ours(train: Callable[..., clew.Policy], size: int, episodes: int, **settings: Any) -> Run:
-    """Train as a user would, and count the steps."""
-    env = clew.Environment(clew.Maze.open(size, size))
-    steps: list[int] = []
-    begun = time.process_time()
-    policy = train(env, episodes, seed=SEED, callback=lambda metrics: steps.append(metrics.num_steps), **settings)
-    return Run(sum(steps), time.process_time() - begun, zlib.crc32(policy.q.tobytes()))
-
-
-def run_chapter(size: int, episodes: int) -> Run:
-    """Train as the chapter does."""
-    random.seed(SEED)
-    env = chapter.Environment(size, size)
-    begun = time.process_time()
-    _, steps = chapter.train_policy(env, episodes)
-    return Run(steps, time.process_time() - begun)
-
-
-def compile_c(folder: str) -> Path:
-    """Compile loop.c."""
-    program = Path(folder) / "loop"
-    flags = ["-O3", "-march=native", "-ffp-contract=off"]
-    subprocess.run(["gcc", *flags, "-o", str(program), str(HERE / "loop.c")], check=True)
-    return program
-
-
-def run_c(program: Path, size: int, episodes: int) -> Run:
-    """Train in C, with the stream that `clew.train_policy` draws from."""
-    numbers = [size, size, episodes, *new_stream(SEED, 0, 0)]
-    command = [str(program), *(str(number) for number in numbers)]
-    steps, seconds, checksum = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return Run(int(steps), float(seconds), int(checksum))
+def make_sections(peers_python: str, data: Path | None) -> list[Section]:
+    """What is measured, in the order of the page. A new section is a line here."""
+    return [
+        Section(
+            "Learning, step by step",
+            "Q-learning on open grids from corner to corner: choose (epsilon-greedy, ties at random), step, learn, in "
+            "float32, in steps a second of processor time. Clew and C draw from the same streams and learn the same "
+            "bits, which is checked before they are timed; `loop.c` is compiled by gcc as plain C, and once more with "
+            "x86's vector instructions put in by hand. Interleaved episodes take turns on one table, which is another "
+            "algorithm than one at a time; the chapter's loop knows no such thing, and stands beside it as it is.",
+            loops.measure_loops,
+            TARGETS,
+        ),
+        Section(
+            "A whole call",
+            "From the call to the learned policy, when the kernels are compiled; in seconds on the clock.",
+            loops.measure_call,
+        ),
+        Section(
+            "Exact solving, beside other libraries",
+            f"Optimal values at gamma {beside_peers.GAMMA} to {TOLERANCE:.0e}, in seconds on the clock, "
+            "without the time to build a model. The mazes have obstacles strewn over a fifth of their cells. Clew "
+            "proves its bound; the others stop by their own rules: how far they ended from ours, and the most memory "
+            "that the whole process took, Python's lists of the model included, is said below.",
+            lambda: beside_peers.measure_solvers(peers_python, data),
+        ),
+        Section(
+            "Q-learning, beside other libraries",
+            "Tabular Q-learning on an open grid of 5x5, in steps a second of processor time.",
+            lambda: beside_peers.measure_learners(peers_python),
+        ),
+    ]
 
 
-def measure(runners: dict[str, Callable[[int, int], Run]]) -> tuple[dict[str, dict[int, list[float]]], list[float]]:
-    """Steps/s by name and size, and seconds, on the clock, of the chapter's 10,000 episodes by ours; a list of each."""
-    speeds: dict[str, dict[int, list[float]]] = {name: {size: [] for size in SIZES} for name in runners}
-    calls = []
-    for _ in range(REPETITIONS):
-        for size in SIZES:
-            for name, runner in runners.items():
-                run = runner(size, EPISODES[name][size])
-                speeds[name][size].append(run.steps / run.seconds)
-        begun = time.perf_counter()
-        clew.train_policy(clew.Environment(), 10_000, seed=SEED)
-        calls.append(time.perf_counter() - begun)
-    return speeds, calls
-
-
-def learn_the_same(program: Path) -> bool:
-    """Tell if clew and C take the same steps and learn the same table."""
-    for size, episodes in EPISODES_TO_COMPARE.items():
-        ours, c = run_ours(clew.train_policy, size, episodes), run_c(program, size, episodes)
-        if (ours.steps, ours.checksum) != (c.steps, c.checksum):
-            return False
-    return True
-
-
-def describe_machine() -> dict[str, str]:
-    """The machine and the versions that the figures are for."""
-    info = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    gcc = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout if shutil.which("gcc") else ""
-    return {
-        "machine": f"{models[0] if models else platform.machine()}, {os.cpu_count()} processors",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
-        "gcc": gcc.splitlines()[0].split()[-1] if gcc else "none",
-        "load": f"{os.getloadavg()[0]:.1f}",
-    }
-
-
-def make_table(figures: dict[str, dict[int, float]]) -> Table:
-    """Million steps/s, and how many times the chapter's that is."""
-    table = Table(title=f"million steps/s, median of {REPETITIONS}", title_justify="left")
-    table.add_column("loop")
-    for size in SIZES:
-        table.add_column(f"{size}x{size}", justify="right")
-        table.add_column("x chapter", justify="right")
-    for name, speeds in sorted(figures.items(), key=lambda item: -item[1][5]):
-        cells = [(f"{speeds[n] / 1e6:.3g}", f"{speeds[n] / figures[CHAPTER][n]:,.0f}") for n in SIZES]
-        table.add_row(name, *(cell for pair in cells for cell in pair))
+def make_table(rows: list[Row]) -> Table:
+    """How many times as fast as each contender ours is, task by task."""
+    tasks, lines = ratio_cells(rows)
+    table = Table()
+    table.add_column("so many times as fast as")
+    for task in tasks:
+        table.add_column(task, justify="right")
+    for name, cells in lines:
+        table.add_row(name, *cells)
     return table
 
 
 def main() -> int:
-    """Measure, print, write results/latest.json; returns the exit code."""
+    """Measure, print, write; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed, as ratios in one run.")
+    parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has the other libraries")
+    parser.add_argument("--data", type=Path, help="folder with maps/, for the large ones; takes minutes")
+    options = parser.parse_args()
     console = Console()
-    machine = describe_machine()
-    console.print(", ".join(f"{name} {value}" for name, value in machine.items()), soft_wrap=True, highlight=False)
-    runners = {
-        OURS: lambda size, episodes: run_ours(clew.train_policy, size, episodes),
-        CHAPTER: run_chapter,
-        PARALLEL: lambda size, episodes: run_ours(clew.train_policy_parallel, size, episodes, num_actors=0),
-    }
-    for name in (OURS, PARALLEL):
-        runners[name](5, 10)  # compiles
-    with tempfile.TemporaryDirectory() as folder:
-        same: bool | None = None
-        if machine["gcc"] != "none":
-            program = compile_c(folder)
-            runners[C] = lambda size, episodes: run_c(program, size, episodes)
-            same = learn_the_same(program)
-        speeds, calls = measure(runners)
+    about = machine.describe()
+    console.print(", ".join(f"{name} {value}" for name, value in about.items()), soft_wrap=True, highlight=False)
 
-    figures = {name: {size: median(speeds[name][size]) for size in SIZES} for name in speeds}
-    console.print(make_table(figures))
-    console.print(f"10,000 episodes of the chapter's maze, the whole warm call: {1e3 * median(calls):.1f} ms")
-    if same is None:
-        console.print("C: skipped, for there is no gcc")
-    else:
-        ratios = ", ".join(f"{figures[OURS][n] / figures[C][n]:.2f} on {n}x{n}" for n in SIZES)
-        console.print(f"clew / C: {ratios}; they learn {'the same bits' if same else 'DIFFERENT bits'}")
-    ratio = figures[OURS][5] / figures[CHAPTER][5]
-    met = ratio >= TARGET
-    console.print(
-        f"target: at least {TARGET} times the chapter's loop on 5x5: {ratio:,.0f}, {'met' if met else 'MISSED'}"
-    )
-
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    report = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **machine,
-        "steps_per_second": speeds,
-        "seconds_of_10000_episodes": calls,
-        "ratio_to_chapter_5x5": ratio,
-        "target": TARGET,
-        "target_met": met,
-        "same_bits_as_c": same,
-    }
-    (results / "latest.json").write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if met and same is not False else 1
+    measured, targets = [], []
+    for section in make_sections(options.peers_python, options.data):
+        rows = section.measure()
+        console.print(f"\n{section.title}", style="bold")
+        table = make_table(rows)
+        if table.row_count:
+            console.print(table)
+        for row in rows:
+            if not row.figures:
+                console.print(f"{row.task}: {row.contender}: {row.note}", highlight=False)
+        measured.append({"title": section.title, "text": section.text, "rows": [asdict(row) for row in rows]})
+        targets += judge(section.targets, rows)
+    for target in targets:
+        console.print(
+            f"target: {target['task']}, at least {target['at_least']} times {target['contender']}: "
+            f"{target['ratio']:,.0f}, {'met' if target['met'] else 'MISSED'}"
+        )
+    RESULTS.parent.mkdir(exist_ok=True)
+    report = {"time": time.strftime("%Y-%m-%d"), "machine": about, "flags": c.FLAGS, "targets": targets}
+    RESULTS.write_text(json.dumps({**report, "sections": measured}, indent=2) + "\n")
+    return 0 if all(target["met"] for target in targets) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probabil
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -93,16 +94,6 @@ def backup_all(rows, v, gamma):
     return [[backup(rows, v, s, a, gamma) for a in range(len(rows[s]))] for s in range(len(rows))]
 
 
-def sweep(rows, v, gamma, backwards):
-    """Change v in place; returns the greatest change."""
-    changes = []
-    for s in reversed(range(len(v))) if backwards else range(len(v)):
-        before = v[s]
-        v[s] = max(backup(rows, v, s, a, gamma) for a in range(len(rows[s])))
-        changes.append(abs(v[s] - before))
-    return max(changes)
-
-
 def bellman_residual(rows, v, gamma):
     return max(abs(max(values) - v[s]) for s, values in enumerate(backup_all(rows, v, gamma)))
 
@@ -180,6 +171,67 @@ def policy_iteration(rows, gamma):
         if not better.any():
             return v
         policy = np.where(better, q.argmax(axis=1), policy)
+
+
+def successors(rows, policy):
+    """For each state, the states that may come next under a policy; and the matrix of all that may come ever."""
+    n = len(rows)
+    nexts = [{after for p, after, _, over in rows[s][policy[s]] if p > 0 and not over} for s in range(n)]
+    reach = np.eye(n, dtype=bool)
+    for s in range(n):
+        reach[s, list(nexts[s])] = True
+    for t in range(n):
+        reach |= np.outer(reach[:, t], reach[t])
+    return nexts, reach
+
+
+def total_rewards(rows, policy):
+    """Expected sum of all rewards of a policy from each state, infinities included; None if a sum has no limit.
+
+    A set of states that is never left adds nothing if all rewards in it are 0, and else its average, for ever.
+    """
+    n = len(rows)
+    nexts, reach = successors(rows, policy)
+    over = [[p > 0 and terminated for p, _, _, terminated in rows[s][policy[s]]] for s in range(n)]
+    leaks = np.array([any(over[s]) or not rows[s][policy[s]] for s in range(n)])
+    recurrent = np.array(
+        [bool(nexts[s]) and all(reach[t, s] and not leaks[t] for t in np.flatnonzero(reach[s])) for s in range(n)]
+    )
+    pay, moves = np.zeros(n), np.zeros((n, n))
+    for s in range(n):
+        for p, after, reward, terminated in rows[s][policy[s]]:
+            pay[s] += p * reward
+            moves[s, after] += 0.0 if terminated else p
+    for_ever = np.zeros(n)
+    for s in np.flatnonzero(recurrent):
+        members = np.flatnonzero(reach[s])
+        if any(p > 0 and reward != 0 for t in members for p, _, reward, _ in rows[t][policy[t]]):
+            inside = moves[np.ix_(members, members)]
+            system = np.vstack([inside.T - np.eye(members.size), np.ones(members.size)])
+            shares = np.linalg.lstsq(system, np.eye(members.size + 1)[-1], rcond=None)[0]
+            gain = shares @ pay[members]
+            if abs(gain) < 1e-9:
+                return None
+            for_ever[s] = np.sign(gain) * np.inf
+    ends = np.isinf(for_ever)
+    may_come = np.array([{for_ever[t] for t in np.flatnonzero(reach[s]) if ends[t]} for s in range(n)], dtype=object)
+    if any(len(found) > 1 for found in may_come):
+        return None
+    v = np.array([next(iter(found)) if found else 0.0 for found in may_come])
+    kept = np.flatnonzero(np.isfinite(v) & ~recurrent)
+    v[kept] = np.linalg.solve(np.eye(kept.size) - moves[np.ix_(kept, kept)], pay[kept])
+    return v
+
+
+def best_total_rewards(rows):
+    """The best of all policies, tried one by one; None if one gains for ever, or has no value."""
+    best = np.full(len(rows), -np.inf)
+    for policy in product(range(len(rows[0])), repeat=len(rows)):
+        v = total_rewards(rows, policy)
+        if v is None or np.isposinf(v).any():
+            return None
+        best = np.maximum(best, v)
+    return best
 
 
 def backward_induction(rows, horizon, gamma, number=float):

@@ -98,9 +98,12 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     result = figures("solve", path, "--gamma", 0.5)
     assert (result["steps"], result["value"], result["num_states"]) == (4, 0.125, 6)
     assert result["seconds"] > 0
+    swept = figures("solve", path, "--gamma", 0.5, "--method", "gauss-seidel")
+    assert (swept["steps"], swept["method"]) == (4, "gauss-seidel")
+    assert 0 < swept["bound"] <= 1e-6
     slippery = figures("solve", "book", "--slip", 0.2)
     assert 8 < slippery["steps"] < 12
-    assert slippery["method"] == "value iteration"
+    assert slippery["method"] == "policy-iteration"
     assert slippery["bound"] <= 1e-6
 
 
@@ -112,6 +115,12 @@ def test_solve_plans_for_a_step_limit(figures, clew):
     code, out, _ = clew("solve", "book", "--horizon", 8)
     assert code == 0
     assert "↓" in out
+
+
+def test_solve_does_without_a_discount(figures):
+    result = figures("solve", "book", "--gamma", 1, "--slip", 0.2, "--step-reward", -1)
+    assert result["value"] == pytest.approx(1 - result["steps"], abs=1e-6)
+    assert result["bound"] <= 1e-6
 
 
 def test_info_describes_a_maze(figures, tmp_path):
@@ -191,7 +200,7 @@ BAD = {
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "Invalid value for '--episodes'",
     "play good.txt": "good.txt: there is no such run folder",
-    "solve book --gamma 1 --slip 0.1": "gamma must be below 1 here",
+    "solve book --gamma 1 --step-reward 0.1": "gamma must be below 1 here",
     "solve book --horizon 0": "horizon must be a number of steps, at least 1",
     "solve book --tolerance 0": "tolerance must be positive",
     "evaluate": "Missing argument 'RUN'",

@@ -37,11 +37,11 @@ def test_in_the_open_the_distance_decides_the_value(gamma, step_reward, goal_rew
     if gamma < 1.0 and goal_reward < 0.0:
         step_reward = -10.0  # else never to arrive is better
     solution = solve(Environment(OPEN, step_reward=step_reward, goal_reward=goal_reward), gamma=gamma)
-    assert solution.method == "breadth-first search"
+    assert solution.method == "breadth-first"
     assert solution.v == pytest.approx(ways_worth(DISTANCES, gamma, step_reward, goal_reward), rel=1e-12)
     assert solution.steps_from.tolist() == DISTANCES.tolist()
     assert (solution.steps, solution.value) == (5.0, solution.v[0])
-    assert (solution.bound, solution.gamma) == (0.0, gamma)
+    assert solution.gamma == gamma
 
 
 def test_the_chapters_maze_takes_8_steps():
@@ -229,22 +229,6 @@ def test_the_tolerance_must_be_positive(tolerance):
         solve(OPEN, tolerance=tolerance)
 
 
-@pytest.mark.parametrize(
-    "world",
-    [
-        Environment(OPEN, slip=0.1),
-        Environment(OPEN, step_reward=0.1),
-        Environment(OPEN, goal_reward=-1.0),
-        Environment(OPEN, outer_wall_reward=1.0),
-        Environment(Maze.open(2, 2, hazards=[(0, 1)])),
-        random_sparse_world(0).mdp,
-    ],
-)
-def test_gamma_1_is_refused_where_values_need_a_discount(world):
-    with pytest.raises(SettingError, match="gamma must be below 1 here"):
-        solve(world, gamma=1.0)
-
-
 @pytest.mark.parametrize("world", [OPEN, Environment(OPEN), Environment(OPEN).mdp])
 def test_mazes_environments_and_models_are_all_worlds(world):
     solution = solve(world)
@@ -254,7 +238,9 @@ def test_mazes_environments_and_models_are_all_worlds(world):
 
 def test_a_tighter_tolerance_gives_a_tighter_bound():
     world = Environment(Maze.open(4, 4), slip=0.2, step_reward=-1.0)
-    bounds = [solve(world, gamma=0.95, tolerance=tolerance).bound for tolerance in (1e-2, 1e-5, 1e-8)]
+    bounds = [
+        solve(world, gamma=0.95, tolerance=tolerance, method="gauss-seidel").bound for tolerance in (1e-2, 1e-5, 1e-8)
+    ]
     assert bounds[0] > bounds[1] > bounds[2]
 
 

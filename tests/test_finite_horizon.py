@@ -113,6 +113,11 @@ def test_a_horizon_is_a_number_of_steps(horizon):
         solve(Maze.open(2, 2), horizon=horizon)
 
 
+def test_a_horizon_leaves_no_choice_of_method():
+    with pytest.raises(SettingError, match="by backward induction, not by gauss-seidel"):
+        solve(Maze.open(2, 2), horizon=3, method="gauss-seidel")
+
+
 def test_a_policy_that_memory_cannot_hold_is_refused():
     with pytest.raises(SettingError, match="a policy for every step would take"):
         solve(Environment(Maze.open(100, 100)), horizon=10**12)

@@ -1,7 +1,4 @@
-"""Textbook results and known optima: what a wrong sign or a shifted index can't survive.
-
-Sparse worlds need a discount; where the textbook has none, gamma is so near 1 that the stated tolerance covers it.
-"""
+"""Textbook results and known optima: what a wrong sign or a shifted index can't survive."""
 
 import gymnasium
 import numpy as np
@@ -10,13 +7,11 @@ import pytest
 from clew import Environment, FiniteMDP, Maze, solve, train_policy_parallel
 from clew.storage import table_sha256
 from loops import settled_values
-from oracles import MOVES, backward_induction, policy_iteration, random_sparse_world, sparse_world
-
-NO_DISCOUNT = 0.999999
+from oracles import MOVES, backward_induction, policy_iteration, random_sparse_world, sparse_world, total_rewards
 
 
 def gymnasium_world(name, start, **settings):
-    """The world that a Gymnasium environment says it is, in its table P[state][action]; from one start, or several."""
+    """The world that a Gymnasium environment says it is, in its table P[state][action]; from a start or several."""
     table = gymnasium.make(name, **settings).unwrapped.P
     rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
     return sparse_world(rows, start)
@@ -33,16 +28,43 @@ def example_4_1():
 
 def test_example_4_1_small_gridworld():
     solution = solve(example_4_1(), gamma=1.0)
-    assert solution.method == "breadth-first search"
+    assert solution.method == "breadth-first"
     assert solution.v.reshape(4, 4).tolist() == [[-steps for steps in row] for row in EXAMPLE_4_1]
 
 
 def test_example_4_1_as_a_sparse_world():
-    """Three steps, discounted, are worth 3e-6 less."""
-    solution = solve(example_4_1().to_sparse(), gamma=NO_DISCOUNT)
-    assert solution.method == "value iteration"
-    assert solution.v.reshape(4, 4) == pytest.approx(-np.array(EXAMPLE_4_1), abs=5e-6)
+    solution = solve(example_4_1().to_sparse(), gamma=1.0)
+    assert solution.method == "total-reward"
+    assert solution.v.reshape(4, 4) == pytest.approx(-np.array(EXAMPLE_4_1), abs=1e-6)
     assert solution.steps_from.reshape(4, 4).tolist() == EXAMPLE_4_1
+
+
+@pytest.mark.parametrize("least_stake", [0, 1])
+def test_example_4_3_gamblers_problem(least_stake):
+    """A coin with p = 0.4 and 1 to 99 to stake from: bold play is optimal, and its value is known in closed form.
+
+    To stake nothing is free, and as good as anything, for ever: the policy must not do it.
+    """
+    p = 0.4
+    rows = [[[]] * 51]
+    for s in range(1, 100):
+        stakes = [min(max(a, least_stake), s, 100 - s) for a in range(51)]
+        rows.append(
+            [[(p, min(s + k, 99), float(s + k == 100), s + k == 100), (1 - p, s - k, 0.0, s == k)] for k in stakes]
+        )
+
+    def bold(s):  # Dubins & Savage (1965): one stakes all, or what is missing
+        return p * bold_of[2 * s] if s <= 50 else p + (1 - p) * bold_of[2 * s - 100]
+
+    bold_of = np.zeros(101)
+    bold_of[100] = 1.0
+    for _ in range(200):
+        bold_of[1:100] = [bold(s) for s in range(1, 100)]
+    solution = solve(sparse_world(rows).mdp, gamma=1.0, tolerance=1e-9)
+    assert solution.v[1:] == pytest.approx(bold_of[1:100], abs=1e-9)
+    assert solution.v[[25, 50, 75]] == pytest.approx([0.16, 0.4, 0.64], abs=1e-9)
+    assert solution.v[51] == pytest.approx(0.4 + 0.6 * bold_of[2], abs=1e-9)  # the figure's jump beyond the half
+    assert np.isfinite(solution.steps_from).all()
 
 
 def test_example_3_8_gridworld_with_jumps():
@@ -71,8 +93,8 @@ def test_example_3_8_gridworld_with_jumps():
 def test_example_6_2_random_walk():
     """One action that goes left or right: the values are 1/6 .. 5/6, and 9 steps are expected from the middle."""
     rows = [[[(0.5, max(s - 1, 0), 0.0, s == 0), (0.5, min(s + 1, 4), float(s == 4), s == 4)]] for s in range(5)]
-    solution = solve(sparse_world(rows, starts=[2]).mdp, gamma=NO_DISCOUNT)
-    assert solution.v == pytest.approx(np.arange(1, 6) / 6, abs=2e-5)
+    solution = solve(sparse_world(rows, starts=[2]).mdp, gamma=1.0)
+    assert solution.v == pytest.approx(np.arange(1, 6) / 6, abs=1e-6)
     assert solution.steps == pytest.approx(9.0)
 
 
@@ -86,25 +108,12 @@ def test_example_6_5_windy_gridworld():
         return [(1.0, 10 * row_next + column_next, -1.0, (row_next, column_next) == (3, 7))]
 
     rows = [[move(row, column, a) for a in range(4)] for row in range(7) for column in range(10)]
-    solution = solve(sparse_world(rows, starts=[30]).mdp, gamma=NO_DISCOUNT)
+    solution = solve(sparse_world(rows, starts=[30]).mdp, gamma=1.0)
     assert solution.steps == 15.0
-    assert solution.value == pytest.approx(-15.0, abs=2e-4)
+    assert solution.value == pytest.approx(-15.0, abs=1e-6)
 
 
 # Gymnasium's own tables -----------------------------------------------------------------------------------------------
-
-
-def test_example_6_6_cliff_walking():
-    """Gymnasium's own table. 13 steps, discounted, are worth 78e-6 less than 13."""
-    solution = solve(gymnasium_world("CliffWalking-v1", 36).mdp, gamma=NO_DISCOUNT)
-    assert solution.value == pytest.approx(-13.0, abs=1e-4)
-    assert solution.steps == 13.0
-
-
-def test_slippery_cliff_walking():
-    """-64.709176, and the discount of about 65 steps."""
-    solution = solve(gymnasium_world("CliffWalking-v1", 36, is_slippery=True).mdp, gamma=NO_DISCOUNT)
-    assert solution.value == pytest.approx(-64.709176, abs=0.01)
 
 
 def test_frozen_lake_is_solved_as_linear_algebra_solves_it():
@@ -114,10 +123,27 @@ def test_frozen_lake_is_solved_as_linear_algebra_solves_it():
     assert solution.bound <= 1e-6
 
 
-def test_frozen_lake_without_a_step_limit_is_worth_14_of_17():
-    """About 60 steps, discounted, are worth 5e-5 less."""
-    solution = solve(gymnasium_world("FrozenLake-v1", 0).mdp, gamma=NO_DISCOUNT, tolerance=1e-4)
-    assert solution.value == pytest.approx(14 / 17, abs=2e-4)
+WITHOUT_LIMIT = {
+    "CliffWalking, example 6.6": (("CliffWalking-v1", 36), {}, -13.0, 13.0),
+    "CliffWalking, slippery": (("CliffWalkingSlippery-v1", 36), {}, -64.709176, 64.709176),
+    "FrozenLake 4x4": (("FrozenLake-v1", 0), {"map_name": "4x4"}, 14 / 17, None),
+    "FrozenLake 8x8": (("FrozenLake-v1", 0), {"map_name": "8x8"}, 1.0, None),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_LIMIT)
+def test_without_a_step_limit(name):
+    """The policy earns that: on the 8x8 lake 27 states are worth 1, and a careless choice among them earns nothing."""
+    arguments, settings, value, steps = WITHOUT_LIMIT[name]
+    world = gymnasium_world(*arguments, **settings)
+    solution = solve(world.mdp, gamma=1.0)
+    assert solution.value == pytest.approx(value, abs=1e-6)
+    assert solution.bound <= 1e-6
+    assert total_rewards(world.rows, solution.policy) == pytest.approx(solution.v, abs=2e-6)
+    assert steps is None or solution.steps == pytest.approx(steps, abs=1e-6)
+    assert np.isfinite(solution.steps)
+    if "8x8" in name:
+        assert np.count_nonzero(np.abs(solution.v - 1.0) < 1e-6) == 27
 
 
 # With a step limit ----------------------------------------------------------------------------------------------------
@@ -150,6 +176,7 @@ def test_taxi_is_worth_7_93():
     world = taxi()
     assert world.mdp.starts.size == 300
     assert solve(world.mdp, horizon=200, gamma=1.0).value == pytest.approx(7.93, abs=1e-6)
+    assert solve(world.mdp, gamma=1.0).value == pytest.approx(7.93, abs=1e-6)
 
 
 # The book's maze, bit for bit -----------------------------------------------------------------------------------------

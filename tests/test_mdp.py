@@ -5,7 +5,7 @@ import pytest
 
 from clew import FiniteMDP, Maze, ModelError
 from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from oracles import grid_world, random_layout, random_sparse_world
+from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 TWO_BY_THREE = Maze.open(2, 3).cells
 
@@ -202,3 +202,10 @@ def test_to_sparse_of_a_corridor_by_hand():
     assert sparse.next_states.tolist() == [0, 0, 0, 1]
     assert sparse.rewards.tolist() == [-11.0, -11.0, -11.0, 4.0]
     assert sparse.terminated.tolist() == [False, False, False, True]
+
+
+def test_room_for_outcomes_counts_the_nothing_that_happens_in_a_terminal_state():
+    """A model learned from it keeps a row for every pair, and further rows for further outcomes."""
+    halves = [(0.25, 0, 0.0, False), (0.25, 1, 0.0, False), (0.5, 2, 1.0, True)]
+    mdp = sparse_world([[halves, [(1.0, 1, 0.0, False)]], [[], []], [[], []]]).mdp
+    assert mdp.num_outcomes == 3 + 1 + 2 * 1 + 2 * 1

@@ -25,6 +25,7 @@ from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
 from clew.configuration import TrainingConfig
+from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
 from clew.learning import BEHAVIOURS
@@ -41,6 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+PAGE = 66  # lines; a longer drawing isn't shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
@@ -144,7 +147,10 @@ def play(
 @with_settings("maze", *WORLD, "gamma")
 def solve(
     settings: dict[str, Any],
-    tolerance: Annotated[float, typer.Option(help="greatest error of a value, for value iteration")] = 1e-6,
+    tolerance: Annotated[float, typer.Option(help="greatest error of a value")] = 1e-6,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"{', '.join(PLANNERS)} [default: the fastest for this world]")
+    ] = None,
     horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +158,7 @@ def solve(
     config = TrainingConfig(**settings)
     env = config.make_environment()
     begun = time.perf_counter()
-    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, horizon=horizon)
+    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
     figures = for_json(
         {
             "steps": solution.steps,
@@ -167,8 +173,9 @@ def solve(
         print(json.dumps(figures))
         return
     print_figures(f"Optimum of {config.maze}", figures)
-    policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
-    print_policy(env.maze, policy[:, None] == range(4))
+    if env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
+        policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
+        print_policy(env.maze, policy[:, None] == range(4))
 
 
 @app.command()
@@ -220,7 +227,7 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
 def fits(drawing: str) -> bool:
     """Tell if a drawing is worth showing: not wider than the terminal, nor longer than a page."""
     lines = drawing.splitlines()
-    return len(lines) <= 66 and max(map(len, lines)) <= Console().width
+    return len(lines) <= PAGE and max(map(len, lines)) <= Console().width
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:

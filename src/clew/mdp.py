@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Model, Sparse
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Sparse
 from clew.model_arrays import rows_of_arrays
 
 __all__ = ["FiniteMDP", "check_memory"]
@@ -65,7 +65,7 @@ class FiniteMDP:
         starts: (num_starts,) int32, read-only.
     """
 
-    model: Model
+    model: Grid | Sparse
     num_states: int
     num_actions: int
     starts: npt.NDArray[np.int32]
@@ -115,12 +115,15 @@ class FiniteMDP:
         num_states = grid.size**2 if moving_goal else grid.size
         _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
         model = Grid(
-            grid.reshape(-1),
-            grid.shape[1],
-            grid.size,
-            bool(moving_goal),
-            float(slip),
-            *(float(reward) for reward in rewards),
+            cells=grid.reshape(-1),
+            columns=grid.shape[1],
+            num_cells=grid.size,
+            moving_goal=bool(moving_goal),
+            slip=float(slip),
+            goal_reward=float(goal_reward),
+            step_reward=float(step_reward),
+            outer_wall_reward=float(outer_wall_reward),
+            hazard_reward=float(hazard_reward),
             moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
             rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
         )
@@ -179,9 +182,11 @@ class FiniteMDP:
 
     @property
     def num_outcomes(self) -> int:
-        """How many different outcomes all pairs of a state and an action may have together, at most."""
+        """How many different outcomes all pairs of a state and an action may have together, at most.
+
+        Where nothing can happen any more, that nothing happens is an outcome too.
+        """
         if isinstance(self.model, Sparse):
-            # In a state without a future, which has no rows, every action ends the episode: an outcome as well.
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
@@ -230,8 +235,8 @@ class FiniteMDP:
 
 
 def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
-    """What a move pays that meets a goal (1), a hazard (2), the outer wall (4), or several, whose numbers add up."""
-    extras = [(4, outer_wall), (1, goal), (2, hazard)]  # in the order in which they are added
+    """What a move pays that meets the goal, a hazard, the outer wall, or several, whose numbers add up."""
+    extras = [(dynamics.TOUCHES, outer_wall), (dynamics.ENDS, goal), (dynamics.HURTS, hazard)]
     return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 

@@ -1,69 +1,141 @@
-"""Planning with a known model: the exact optimum that everything learned is graded against."""
+"""Planning with a known model: the exact optimum that everything learned is graded against.
 
+A planner is a function of a world, a discount and a tolerance, and a row in the table `PLANNERS`. Whichever it is, its
+values are followed by a certificate, a bound on their error that is proved by a pass of its own: see `certificate`.
+"""
+
+from collections.abc import Callable
 from numbers import Integral
-from typing import overload
+from typing import NamedTuple, overload
 
 from clew.dynamic_programming.finite_horizon import HorizonSolution, induce_backwards
-from clew.dynamic_programming.search import search, shortest_is_best
+from clew.dynamic_programming.policy_iteration import modified_policy_iteration, policy_iteration
+from clew.dynamic_programming.prioritized import prioritized_sweeping
+from clew.dynamic_programming.search import breadth_first, shortest_is_best
 from clew.dynamic_programming.solution import Solution
-from clew.dynamic_programming.sweeps import iterate_values
+from clew.dynamic_programming.undiscounted import total_reward
+from clew.dynamic_programming.value_iteration import directional_sweeps, gauss_seidel, value_iteration
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.kernels.dynamics import Grid
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 
-__all__ = ["HorizonSolution", "Solution", "solve"]
+__all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
+
+SMALL = 100  # states; linear equations of so many take about a millisecond, however near 1 gamma is
+
+
+class Planner(NamedTuple):
+    """A row of the table of planners."""
+
+    plan: Callable[[FiniteMDP, float, float], Solution]  # of a world, gamma and the tolerance
+    purpose: str
+    source: str
+
+
+PLANNERS = {
+    "breadth-first": Planner(
+        breadth_first, "grids with certain moves where a shortest way is a best one; exact", "Moore (1959)"
+    ),
+    "value-iteration": Planner(
+        value_iteration, "any world; all states at once, the textbook's first", "Sutton & Barto (2018), section 4.4"
+    ),
+    "gauss-seidel": Planner(
+        gauss_seidel, "any world; in place, states nearest to an end first", "Puterman (1994), section 6.3.3"
+    ),
+    "directional-sweeps": Planner(
+        directional_sweeps, "grids; in place, from the four corners in turn; the least memory", "Zhao (2005)"
+    ),
+    "policy-iteration": Planner(
+        policy_iteration, "small worlds, and gamma near 1; linear equations", "Sutton & Barto (2018), section 4.3"
+    ),
+    "modified-policy-iteration": Planner(
+        modified_policy_iteration, "any world; the fastest in most", "Puterman & Shin (1978)"
+    ),
+    "prioritized-sweeping": Planner(
+        prioritized_sweeping, "worlds where little is left to change", "Moore & Atkeson (1993)"
+    ),
+}
 
 
 @overload
 def solve(
-    world: Environment | FiniteMDP | Maze, *, gamma: float = 0.9, tolerance: float = 1e-6, horizon: None = None
+    world: Environment | FiniteMDP | Maze,
+    *,
+    gamma: float = 0.9,
+    tolerance: float = 1e-6,
+    method: str | None = None,
+    horizon: None = None,
 ) -> Solution: ...
 @overload
 def solve(
-    world: Environment | FiniteMDP | Maze, *, gamma: float = 0.9, tolerance: float = 1e-6, horizon: int
+    world: Environment | FiniteMDP | Maze,
+    *,
+    gamma: float = 0.9,
+    tolerance: float = 1e-6,
+    method: str | None = None,
+    horizon: int,
 ) -> HorizonSolution: ...
 def solve(
-    world: Environment | FiniteMDP | Maze, *, gamma: float = 0.9, tolerance: float = 1e-6, horizon: int | None = None
+    world: Environment | FiniteMDP | Maze,
+    *,
+    gamma: float = 0.9,
+    tolerance: float = 1e-6,
+    method: str | None = None,
+    horizon: int | None = None,
 ) -> Solution | HorizonSolution:
     """Compute the optimal values and an optimal policy of a world whose model is known.
 
-    Where moves are certain and a shortest way is a best one, breadth-first search, which is exact. Otherwise value
-    iteration, in place, until a separate pass over all states proves that
-
-        |v - v*| <= max_s |(T v)(s) - v(s)| / (1 - gamma) <= tolerance
+    Whatever the method, `bound` is a proved bound on |v - v*|. It is at most the tolerance, unless rounding in double
+    precision hides what is asked for; then it says what was reached.
 
     The step limit of an environment is not part of its model: `horizon=env.max_episode_steps` plans for it, by backward
     induction, which is exact but for rounding. What is best then depends on the time.
 
     Args:
         world: environment, model or maze.
-        gamma: discount a step, in [0, 1]; below 1 if moves are uncertain or hazards cost.
-        tolerance: greatest error of a value, for value iteration.
+        gamma: discount a step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
+        tolerance: greatest error of a value.
+        method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
+            iteration in other small worlds, and modified policy iteration in all else; and where gamma is 1, what that
+            needs, `undiscounted`.
         horizon: number of steps after which an episode is cut off; None if it never is.
 
     Raises:
-        SettingError: if gamma, the tolerance or the horizon is out of range.
+        SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; if
+            gamma is 1 and one can go on for ever for a gain, it names a state.
 
     Source:
-        Sutton & Barto (2018), section 4.4; Puterman (1994), theorem 6.3.1 (the bound) and section 4.5 (horizon).
+        Sutton & Barto (2018), chapter 4; Puterman (1994), chapters 4 (horizon), 6 and 7 (no discount).
     """
     if not 0.0 <= gamma <= 1.0:
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
     if not tolerance > 0.0:
         raise SettingError(f"tolerance must be positive, not {tolerance}")
+    if method is not None and method not in PLANNERS:
+        raise SettingError(f"method must be one of {', '.join(PLANNERS)}, not {method!r}")
     if isinstance(world, Maze):
         world = Environment(world)
     mdp = world.mdp if isinstance(world, Environment) else world
     if horizon is not None:
         if not isinstance(horizon, Integral) or horizon < 1:
             raise SettingError(f"horizon must be a number of steps, at least 1, not {horizon}")
+        if method is not None:
+            raise SettingError(
+                f"a horizon is planned for by backward induction, not by {method}; leave out one of them"
+            )
         return induce_backwards(mdp, int(horizon), gamma)
-    if isinstance(mdp.model, Grid) and shortest_is_best(mdp.model, gamma):
-        return search(mdp, mdp.model, gamma)
-    if gamma == 1.0:
-        raise SettingError(
-            "gamma must be below 1 here: with slip, hazards or these rewards, values need a discount to stay finite"
-        )
-    return iterate_values(mdp, gamma, tolerance)
+    if gamma == 1.0 and method is None and not shortest_is_best(mdp, gamma):
+        return total_reward(mdp, tolerance)
+    if method is None:
+        method = _fastest(mdp, gamma)
+    if gamma == 1.0 and method != "breadth-first":
+        raise SettingError(f"gamma must be below 1 here: {method} needs a discount; without one, name no method")
+    return PLANNERS[method].plan(mdp, gamma, tolerance)
+
+
+def _fastest(mdp: FiniteMDP, gamma: float) -> str:
+    """The planner that was the fastest when measured, see docs/decisions/0006-planning.md."""
+    if shortest_is_best(mdp, gamma):
+        return "breadth-first"
+    return "policy-iteration" if mdp.num_states <= SMALL else "modified-policy-iteration"

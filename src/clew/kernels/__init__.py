@@ -3,16 +3,28 @@
 This is the only place that imports Numba. A kernel never sees a maze, an environment or any other object: a world comes
 in as a named tuple of arrays (`dynamics`), values as a table, settings as numbers, randomness as a stream (`sampling`).
 
-    dynamics    what a move does: the two forms of a world, read by everything else
-    sampling    draws: the stream, the start, the next state
-    values      action values: a table, or one with maintained maxima for rows of many actions
-    behaviours  the action to try
-    learners    what the loop asks of a learner
-    updates     learning rules of one step
-    rollouts    episodes made of all these
-    backups     planning: Bellman backups, sweeps, breadth-first search
-    chains      policy evaluation: the Markov chain of a policy, solved component by component
-    grading     which actions are best, and from where a policy may take another
+To learn:
+
+    dynamics      what a move does: the forms of a world, read by everything else
+    sampling      draws: the stream, the start, the next state
+    values        action values: a table; `wide` has one with maintained maxima, `vectors` the four of a grid at once
+    behaviours    the action to try
+    learners      what the loop asks of a learner
+    updates       learning rules of one step; `n_step`, `traces`, `episodic`, `dyna` and `sweeping` have the others
+    queues        states that wait for their turn
+    rollouts      episodes made of all these
+
+To plan, and to grade:
+
+    backups       what a state is worth, one step ahead
+    sweeps        backups of every state in turn, and what follows from a policy
+    priorities    backups where they change most
+    search        breadth-first search, and distances swept over a grid
+    orders        states renumbered, so that a sweep goes where values come from
+    horizon       planning for a number of steps: backward induction
+    undiscounted  planning without a discount: groups of states, ways to the end, sweeps over groups
+    chains        policy evaluation: the Markov chain of a policy, solved component by component
+    grading       which actions are best, and from where a policy may take another
 """
 
 import functools
@@ -131,7 +143,7 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
 
     def register(kind: type) -> Callable[[Function], Function]:
         def add(function: Function) -> Function:
-            implementations[kind] = kernel(function)
+            implementations[kind] = function if hasattr(function, "py_func") else kernel(function)
             return function
 
         return add

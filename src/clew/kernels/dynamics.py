@@ -1,4 +1,4 @@
-"""What a move does: the two forms of a finite world, behind two functions that every loop and sweep calls.
+"""What a move does: the forms of a finite world, behind two functions that every loop and sweep calls.
 
     num_outcomes(model, s, a)   how many things can happen when action a is taken in state s
     outcome(model, s, a, k)     the k-th of them: (probability, next state, reward, terminated)
@@ -6,22 +6,24 @@
 A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
 
 A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
-world, row by row. Numba picks the form from the type of the tuple when it compiles, so that one loop serves both.
+world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
+and `CertainGrid` one that asks less of who plays on it. `dispatch` picks the form, so that one loop serves all.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import overload
 
-from clew.kernels import JIT_OPTIONS, kernel
+from clew.kernels import dispatch, kernel
 
 # One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
 WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
 GOAL, HAZARD, BLOCKED = 16, 32, 64
+
+# What a move meets, added up: a goal, a hazard, the outer wall.
+ENDS, HURTS, TOUCHES = 1, 2, 4
 
 
 class Grid(NamedTuple):
@@ -45,7 +47,7 @@ class Grid(NamedTuple):
     hazard_reward: float
     # What follows from the above, to be looked up: it takes less time than to work it out at every step.
     moves: npt.NDArray[np.int64]  # (4,) what each action adds to the number of a cell
-    rewards: npt.NDArray[np.float64]  # (8,) what a move pays that meets a goal (1), a hazard (2), the outer wall (4)
+    rewards: npt.NDArray[np.float64]  # (8,) what a move pays, by the sum of ENDS, HURTS and TOUCHES that it meets
 
 
 class Sparse(NamedTuple):
@@ -67,7 +69,20 @@ class CertainGrid(NamedTuple):
     rewards: npt.NDArray[np.float64]
 
 
-Model = Grid | Sparse
+class Lattice(NamedTuple):
+    """A grid whose states have other numbers, so that its moves are written out; nothing happens from num_live on.
+
+    What a move meets is one of eight kinds, a sum of ENDS, HURTS and TOUCHES, each with its reward.
+    """
+
+    next_states: npt.NDArray[np.int32]  # (num_live * 4,) where the four moves lead
+    kinds: npt.NDArray[np.uint8]  # (num_live * 4,) what they meet
+    rewards: npt.NDArray[np.float64]  # (8,) what a kind pays
+    num_live: int
+    slip: float
+
+
+Model = Grid | Sparse | Lattice
 
 
 def simplest(model: Any) -> Any:
@@ -122,23 +137,8 @@ def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
 
 
 @kernel
-def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Outcome k of a move: 0 goes where it was meant to, 1 and 2 to either side."""
-    probability = 1.0
-    if grid.slip > 0.0:
-        if k == 0:
-            probability = 1.0 - grid.slip
-        else:
-            probability = 0.5 * grid.slip
-            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
-
-    s_next, reward, terminated = move_on_grid(grid, s, a)
-    return probability, s_next, reward, terminated
-
-
-@kernel
-def move_on_grid(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
-    """Go where action a leads, unless a wall stops it: (next state, reward, terminated)."""
+def grid_arrival(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
     cell = cell_of(grid, s)
     # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
     is_stopped = (bits_of(grid, cell) >> a) & 1
@@ -151,8 +151,53 @@ def move_on_grid(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
         terminated = (found & GOAL) != 0
     met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
     if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        met |= 4
+        met |= TOUCHES
     return s_next, grid.rewards[np.uint64(met)], terminated
+
+
+@kernel
+def astray(slip: float, a: int, k: int) -> tuple[float, int]:
+    """Where slip leads a move, (probability, direction): outcome 0 goes where it was meant to, 1 and 2 to a side."""
+    probability = 1.0
+    if slip > 0.0:
+        if k == 0:
+            probability = 1.0 - slip
+        else:
+            probability = 0.5 * slip
+            a = (a + 1) & 3 if k == 1 else (a + 3) & 3
+    return probability, a
+
+
+@kernel
+def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(grid.slip, a, k)
+    s_next, reward, terminated = grid_arrival(grid, s, direction)
+    return probability, s_next, reward, terminated
+
+
+@kernel
+def lattice_num_outcomes(lattice: Lattice, s: int, a: int) -> int:
+    """One outcome without slip, three with it, none where nothing can happen."""
+    if s >= lattice.num_live:
+        return 0
+    return 3 if lattice.slip > 0.0 else 1
+
+
+@kernel
+def lattice_arrival(lattice: Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+    i = np.uint64(4 * s + a)
+    kind = np.int64(lattice.kinds[i])
+    return np.int64(lattice.next_states[i]), lattice.rewards[np.uint64(kind)], (kind & ENDS) != 0
+
+
+@kernel
+def lattice_outcome(lattice: Lattice, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Outcome k of a move."""
+    probability, direction = astray(lattice.slip, a, k)
+    s_next, reward, terminated = lattice_arrival(lattice, s, direction)
+    return probability, s_next, reward, terminated
 
 
 @kernel
@@ -170,36 +215,32 @@ def sparse_outcome(sparse: Sparse, s: int, a: int, k: int) -> tuple[float, int, 
     return sparse.probabilities[i], np.int64(sparse.next_states[i]), sparse.rewards[i], sparse.terminated[i]
 
 
-# The dispatch. Without the compiler (NUMBA_DISABLE_JIT=1) the two functions below run as they stand; compiled, Numba
-# asks the overloads for the implementation that fits the type of the model (not strict: it would compare annotations).
+# The dispatch ---------------------------------------------------------------------------------------------------------
 
 
+@dispatch
 def num_outcomes(model: Model, s: int, a: int) -> int:
     """How many things can happen when action a is taken in state s."""
-    return grid_num_outcomes(model, s, a) if isinstance(model, Grid) else sparse_num_outcomes(model, s, a)
+    return sparse_num_outcomes(model, s, a)
 
 
+@dispatch
 def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
     """The k-th of them: (probability, next state, reward, terminated)."""
-    return grid_outcome(model, s, a, k) if isinstance(model, Grid) else sparse_outcome(model, s, a, k)
+    return sparse_outcome(model, s, a, k)
 
 
-def _is_grid(model: Any) -> bool:
-    return isinstance(model, types.NamedTuple) and model.instance_class is Grid
+@dispatch
+def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
+    """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
+    return grid_arrival(model, s, a)
 
 
-@overload(num_outcomes, jit_options=JIT_OPTIONS, strict=False)
-def _num_outcomes(model: Any, s: Any, a: Any) -> Any:
-    if _is_grid(model):
-        return lambda model, s, a: grid_num_outcomes(model, s, a)
-    return lambda model, s, a: sparse_num_outcomes(model, s, a)
-
-
-@overload(outcome, jit_options=JIT_OPTIONS, strict=False)
-def _outcome(model: Any, s: Any, a: Any, k: Any) -> Any:
-    if _is_grid(model):
-        return lambda model, s, a, k: grid_outcome(model, s, a, k)
-    return lambda model, s, a, k: sparse_outcome(model, s, a, k)
+num_outcomes.register(Grid)(grid_num_outcomes)
+num_outcomes.register(Lattice)(lattice_num_outcomes)
+outcome.register(Grid)(grid_outcome)
+outcome.register(Lattice)(lattice_outcome)
+arrival.register(Lattice)(lattice_arrival)
 
 
 @kernel

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import CertainGrid, Grid, Model, move_on_grid, num_outcomes, outcome
+from clew.kernels.dynamics import CertainGrid, Grid, Model, grid_arrival, num_outcomes, outcome
 
 Stream = npt.NDArray[np.uint64]
 
@@ -111,5 +111,5 @@ def sample_on_grid(grid: Grid, s: int, a: int, stream: Stream) -> tuple[int, np.
         left = uniform(next_bits(stream)) - (1.0 - grid.slip)
         if left >= 0.0:
             a = (a + 1) & 3 if left - 0.5 * grid.slip < 0.0 else (a + 3) & 3
-    s_next, reward, terminated = move_on_grid(grid, s, a)
+    s_next, reward, terminated = grid_arrival(grid, s, a)
     return s_next, np.float32(reward), terminated

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from clew.errors import MazeError, ModelError
 from clew.files import write_file
-from clew.kernels.backups import breadth_first, label_regions
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
+from clew.kernels.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.mdp import FiniteMDP
@@ -97,12 +97,13 @@ class Maze:
         """
         formats.check_size(rows, columns)
         maze = cls(formats.enclose(np.zeros((rows, columns), np.uint8)))
-        cells = maze.cells.copy()
-        for kind, places in ((BLOCKED, obstacles), (HAZARD, hazards)):
-            for place in places:
-                cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
-            maze = cls(formats.enclose(cells))
-        return cls(formats.enclose(cells)).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
+        for kind, places in ((BLOCKED, list(obstacles)), (HAZARD, list(hazards))):
+            if places:
+                cells = maze.cells.copy()
+                for place in places:
+                    cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
+                maze = cls(formats.enclose(cells))
+        return maze.with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
     @classmethod
     def from_text(cls, text: str) -> "Maze":
@@ -228,8 +229,7 @@ class Maze:
             goal = self._checked("goal", goal)
         target = -1 if goal is None else goal[0] * self.columns + goal[1]
         distances = np.empty(self.cells.size, np.int32)
-        actions, queue = np.empty_like(distances), np.empty_like(distances)
-        breadth_first(self._grid(), target, distances, actions, queue)
+        measure_distances(self._grid(), target, distances)
         return distances.reshape(self.cells.shape)
 
     def regions(self) -> npt.NDArray[np.int32]:

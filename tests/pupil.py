@@ -1,0 +1,36 @@
+"""A learner that may go on in another world, and be looked at in between: what `train_policy` does, in slices."""
+
+import numpy as np
+
+from clew.kernels.rollouts import Terms, Totals, learn_episodes
+from clew.kernels.sampling import new_stream
+from clew.learning import Learning, initial_value, make_learner
+
+
+class Pupil:
+    """One algorithm at work.
+
+    Attributes:
+        q: (num_states, num_actions) float32, what it has learned so far.
+        visits: (num_states, num_actions) int32, how often each action was tried.
+    """
+
+    def __init__(self, mdp, num_episodes, *, max_steps=10_000, seed=0, key=(), **settings):
+        self.settings = Learning(**settings)
+        self.num_episodes, self.max_steps = num_episodes, max_steps
+        self.q = np.full((mdp.num_states, mdp.num_actions), initial_value(self.settings, mdp), np.float32)
+        self.learner = make_learner(self.q, self.settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
+        self.visits = self.learner.visits if self.learner.visits.size else np.zeros(self.q.shape, np.int32)
+        self.stream = new_stream(seed, *key)
+        self.done = 0
+
+    def learn(self, mdp, num_episodes=None):
+        """Play so many episodes, or all of them, and learn; returns what they came to."""
+        n = self.num_episodes if num_episodes is None else num_episodes
+        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+        terms = Terms(mdp.starts, self.max_steps, self.settings.exploring_starts)
+        rates = self.learner.rates(self.done, n, self.num_episodes)
+        learner = self.learner
+        learn_episodes(mdp.model, terms, learner.rule, learner.acting, self.visits, rates, self.stream, totals)
+        self.done += n
+        return totals

@@ -1,0 +1,153 @@
+"""The benchmarks compare like with like: C's loop against a slow twin and ours, the page against its JSON."""
+
+import platform
+import zlib
+
+import numpy as np
+import pytest
+from benchmarks import beside_peers, c, peers, report
+from benchmarks.rows import OURS, Row, Target, find, judge, ratio
+
+import clew
+import oracles
+
+ALPHA, GAMMA, EPSILON = np.float32(0.1), np.float32(0.9), 0.1
+needs_gcc = pytest.mark.skipif(c.gcc_version() is None, reason="there is no gcc")
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return c.compile_loops(tmp_path_factory.mktemp("c"))
+
+
+def learn_in_lanes(rows, q, start, num_episodes, max_steps, streams):
+    """Slow twin of loop.c: lanes take turns, a step each; returns the number of steps."""
+    lanes, begun, num_steps = [], 0, 0
+
+    def begin(lane):
+        nonlocal begun
+        lane |= {"s": start, "steps": 0, "a": None}
+        if begun < num_episodes:
+            begun += 1
+            lane["a"] = oracles.epsilon_greedy(q, start, EPSILON, lane["stream"])
+
+    for stream in streams:
+        lanes.append({"stream": [int(word) for word in stream]})
+        begin(lanes[-1])
+    while any(lane["a"] is not None for lane in lanes):
+        for lane in lanes:
+            s, a = lane["s"], lane["a"]
+            if a is None:
+                continue
+            s_next, reward, terminated = oracles.sample(rows, s, a, lane["stream"])
+            lane["steps"] += 1
+            num_steps += 1
+            ended = terminated or lane["steps"] == max_steps
+            # The choice comes before the update, unless the update changes the row that it reads.
+            if not ended and s_next != s:
+                lane["a"] = oracles.epsilon_greedy(q, s_next, EPSILON, lane["stream"])
+            oracles.q_learning_update(q, s, a, reward, s_next, terminated, ALPHA, GAMMA)
+            if not ended and s_next == s:
+                lane["a"] = oracles.epsilon_greedy(q, s_next, EPSILON, lane["stream"])
+            lane["s"] = s_next
+            if ended:
+                begin(lane)
+    return num_steps
+
+
+@needs_gcc
+@pytest.mark.parametrize("lanes", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("rows", "columns", "num_episodes", "max_steps"), [(3, 4, 60, 1200), (4, 3, 40, 9), (2, 2, 5, 7)]
+)
+def test_c_learns_the_bits_of_its_slow_twin(programs, lanes, rows, columns, num_episodes, max_steps):
+    world = oracles.grid_world(oracles.Layout(rows, columns, goals=frozenset({(rows - 1, columns - 1)})))
+    q = [[np.float32(0)] * 4 for _ in range(rows * columns)]
+    streams = c.lane_streams(0, lanes)
+    num_steps = learn_in_lanes(world.rows, q, 0, num_episodes, max_steps, streams)
+    assert np.max(q) > 0
+    for program in programs.values():
+        run = c.run_c(program, rows, columns, num_episodes, lanes, 0, max_steps)
+        assert (run.steps, run.checksum) == (num_steps, zlib.crc32(np.array(q, np.float32).tobytes()))
+
+
+@needs_gcc
+def test_c_learns_the_bits_of_ours(programs):
+    policy = clew.train_policy(clew.Environment(), 50, seed=3)
+    checksums = {c.run_c(program, 5, 5, 50, 1, 3).checksum for program in programs.values()}
+    assert checksums == {zlib.crc32(policy.q.tobytes())}
+
+
+@needs_gcc
+def test_x86_gets_its_vector_instructions(programs):
+    assert (c.VECTORS in programs) == (platform.machine() in ("x86_64", "AMD64"))
+
+
+ROWS = [
+    Row("a", OURS, "steps/s", [1e6, 9e6, 3e6]),
+    Row("a", "slow", "steps/s", [2e4]),
+    Row("b", OURS, "s", [0.002]),
+    Row("b", "slow", "s", [0.5], "a note"),
+    Row("b", "absent", "s", note="not installed"),
+]
+
+
+def test_ratios_say_how_many_times_as_good_ours_is():
+    assert ratio(ROWS, "a", "slow") == 150
+    assert ratio(ROWS, "b", "slow") == 250
+    assert ratio(ROWS, "b", "absent") is None
+    assert find(ROWS, "b", "absent") is None
+    judged = judge((Target("a", "slow", 151), Target("b", "slow", 250), Target("b", "absent", 1)), ROWS)
+    assert [(target["ratio"], target["met"]) for target in judged] == [(150, False), (250, True)]
+
+
+def results(rows):
+    return {
+        "time": "2026-01-02",
+        "machine": {"processor": "P", "processors": "2", "system": "S", "python": "3", "load": "0.1"},
+        "flags": c.FLAGS,
+        "targets": judge((Target("a", "slow", 151),), rows),
+        "sections": [{"title": "T", "text": "Text.", "rows": [vars(row) for row in rows]}],
+    }
+
+
+def test_the_page_holds_the_ratios_the_figures_and_the_notes():
+    page = report.write_page(results(ROWS), "p.svg").splitlines()
+    for line in (
+        "| a, times slow | 151 | 150 | missed |",
+        "| slow | 150 | 250 |",
+        "| Clew | 3.00 M/s | 2.00 ms |",
+        "| slow | 20.0 k/s | 500 ms |",
+        "- b: slow: a note.",
+        "- b: absent: not installed.",
+    ):
+        assert page.count(line) == 1, line
+
+
+def test_the_same_figures_make_the_same_picture(tmp_path):
+    pictures = []
+    for name in ("first.svg", "second.svg"):
+        report.draw(results(ROWS), tmp_path / name)
+        pictures.append((tmp_path / name).read_text())
+    assert pictures[0] == pictures[1]
+    assert ">250 x<" in pictures[0]
+
+
+@pytest.mark.parametrize("slip", [0.0, 0.2])
+def test_peers_are_given_the_world_that_ours_solves(tmp_path, slip):
+    env = clew.Environment(clew.Maze.from_text("S.#\n..G\n"), slip=slip)
+    beside_peers.write_problem(tmp_path / "problem.npz", env, 1)
+    problem = peers.Problem(str(tmp_path / "problem.npz"))
+    moves = np.zeros((problem.rewards.size, problem.end + 1))
+    np.add.at(moves, (problem.pairs, problem.next_states), problem.probabilities)
+    np.testing.assert_allclose(moves.sum(axis=1), 1)
+    v = np.zeros(problem.end + 1)
+    for _ in range(60_000 // 20):
+        v = (problem.rewards + problem.gamma * moves @ v).reshape(-1, 4).max(axis=1)
+    np.testing.assert_allclose(v[:-1], clew.solve(env, gamma=beside_peers.GAMMA, tolerance=1e-9).v, atol=1e-6)
+    listed = np.zeros_like(moves)
+    for pair, (p, s) in enumerate(
+        (p, s) for rows in zip(*problem.lists(), strict=True) for p, s in zip(*rows, strict=True)
+    ):
+        np.add.at(listed[pair], s, p)
+    np.testing.assert_array_equal(listed, moves)
