@@ -109,7 +109,7 @@ def evaluate_policy(
     """Play greedy episodes and grade the policy against the exact optimum. It always ends: the step limit sees to that.
 
     Args:
-        env: environment with Discrete spaces; the optimum is known for `clew.Environment` alone.
+        env: environment with Discrete spaces, or a model; of another environment than Clew's the optimum isn't known.
         policy: is played greedily, ties broken at random.
         num_episodes: how many episodes, each from a start that is drawn anew.
         gamma: discount of the values.
@@ -249,7 +249,7 @@ def _evaluate_model(
         np.empty(n),
     )
     if optimum is None:
-        optimum = solve(env, gamma=gamma)
+        optimum = solve(env.mdp, gamma=gamma)
     optimal_steps = float(optimum.steps_from[played].mean())
     return Evaluation(
         **_figures(totals),
