@@ -1,6 +1,7 @@
 """On a real Ray, already running; `test_cluster.py` has those that start one."""
 
 import gymnasium
+import numpy as np
 import pytest
 
 from clew.distributed import SimulationActor, train_policy_parallel
@@ -27,6 +28,23 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
     there = train_policy_parallel(env, 600, 5, num_actors=num_actors, sync_every=7, seed=2)
     assert there.q.tobytes() == here.q.tobytes()
     assert there.q.any()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"algorithm": "sarsa-lambda", "behaviour": "softmax", "exploration_schedule": "linear"},
+        {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
+        {"algorithm": "propagation", "exploring_starts": True},
+    ],
+    ids=lambda settings: settings["algorithm"],
+)
+def test_every_algorithm_and_behaviour_gives_the_same_bits_on_actors(ray_up, env, settings):
+    """UCB and the least tried need the counts of all rounds, which travel with the values."""
+    here = train_policy_parallel(env, 120, 3, num_actors=0, sync_every=8, seed=2, **settings)
+    there = train_policy_parallel(env, 120, 3, num_actors=2, sync_every=8, seed=2, **settings)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert len(np.unique(there.q)) > 2
 
 
 def test_an_actor_plays_what_its_simulation_would(ray_up, env):

@@ -1,0 +1,72 @@
+"""`dispatch`: which implementation runs, called from Python and from a compiled loop."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from clew.kernels import dispatch, kernel
+
+pytestmark = pytest.mark.kernels
+
+
+class Square(NamedTuple):
+    side: float
+
+
+class Circle(NamedTuple):
+    radius: float
+
+
+class Point(NamedTuple):
+    x: float
+
+
+@dispatch
+def area(shape, scale):
+    """Area of a shape; nothing for one that isn't known."""
+    return 0.0
+
+
+@area.register(Square)
+def area_of_square(shape, scale):
+    return scale * shape.side * shape.side
+
+
+@area.register(Circle)
+def area_of_circle(shape, scale):
+    return scale * 3.0 * shape.radius * shape.radius
+
+
+@kernel
+def total_area(first, second, n):
+    """One loop for all shapes."""
+    total = 0.0
+    for _ in range(n):
+        total += area(first, 1.0) + area(second, 10.0)
+    return total
+
+
+@pytest.mark.parametrize(("shape", "expected"), [(Square(2.0), 8.0), (Circle(1.0), 6.0), (Point(5.0), 0.0), (7.0, 0.0)])
+def test_the_type_of_the_first_argument_decides(shape, expected):
+    assert area(shape, 2.0) == expected
+
+
+def test_one_compiled_loop_serves_every_pair_of_types():
+    assert total_area(Square(1.0), Circle(1.0), 2) == 2 * (1.0 + 30.0)
+    assert total_area(Circle(1.0), Square(1.0), 3) == 3 * (3.0 + 10.0)
+    assert total_area(Point(1.0), Circle(2.0), 1) == 120.0
+
+
+def test_a_type_that_is_not_registered_takes_the_default():
+    assert total_area(Point(1.0), np.zeros(3), 5) == 0.0
+
+
+def test_a_type_of_the_same_form_is_another_type():
+    """Square, Circle and Point are each one float: their classes are told apart, not their contents."""
+    assert [area(kind(3.0), 1.0) for kind in (Square, Circle, Point)] == [9.0, 27.0, 0.0]
+
+
+def test_names_and_words_are_those_of_the_default():
+    assert (area.__name__, area.__doc__) == ("area", "Area of a shape; nothing for one that isn't known.")
+    assert area_of_square(Square(3.0), 1.0) == 9.0

@@ -1,0 +1,133 @@
+"""Every rule by hand, on a way of three steps: at its end, and where the step limit cuts it off."""
+
+import numpy as np
+import pytest
+
+from clew import ALGORITHMS
+from clew.learning import BEHAVIOURS
+from loops import NONE, new_learner, play
+from oracles import sparse_world
+
+pytestmark = pytest.mark.kernels
+
+HALF = {"alpha": 0.5, "gamma": 0.5, "n": 2, "lambda_": 0.5, "num_planning": 0, "behaviour": "greedy"}
+
+
+def way(terminated, num_actions=1):
+    """0 -> 1 pays 1, 1 -> 2 pays 2, 2 -> 3 pays 4 and may end it; all actions do the same."""
+    steps = [(1.0, 1, 1.0, False), (1.0, 2, 2.0, False), (1.0, 3, 4.0, terminated), (1.0, 3, 0.0, False)]
+    return sparse_world([[[step]] * num_actions for step in steps], starts=[0]).mdp
+
+
+# Values at first are 10, 20, 30 and, beyond the last step, 40. A step: 10 + 0.5 (1 + 0.5 * 20 - 10) = 10.5, and so on.
+ONE_STEP = [10.5, 18.5, 17.0], [10.5, 18.5, 27.0]
+BY_HAND = {
+    # The end pays 4, or 4 + 0.5 * 40 = 24: returns of 3, 4, 4, or 8, 14, 24; half of the way to them.
+    "monte-carlo": ([6.5, 12.0, 17.0], [9.0, 17.0, 27.0]),
+    "every-visit-monte-carlo": ([6.5, 12.0, 17.0], [9.0, 17.0, 27.0]),
+    "sarsa": ONE_STEP,
+    "expected-sarsa": ONE_STEP,
+    "q-learning": ONE_STEP,
+    "dyna-q": ONE_STEP,
+    "dyna-q+": ONE_STEP,
+    # The first sees 1 + 0.5 * 2 + 0.25 * 30 = 9.5, the second 2 + 0.5 * 4 = 4 or 2 + 0.5 * 4 + 0.25 * 40 = 14.
+    "n-step-sarsa": ([9.75, 12.0, 17.0], [9.75, 17.0, 27.0]),
+    "tree-backup": ([9.75, 12.0, 17.0], [9.75, 17.0, 27.0]),
+    # Errors of 1, -3 and -26 or -6; an error moves the pair before by a quarter, the one before that by a sixteenth.
+    "sarsa-lambda": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
+    "watkins-q": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
+    # The last step first: 17 or 27, then 2 + 0.5 * 17 or 2 + 0.5 * 27, half of the way, and so on.
+    "backward-replay": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
+    # The model is certain, so values are what it says, and all is passed on: the returns themselves.
+    "prioritized-sweeping": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
+    "propagation": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
+    "r-max": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
+}
+MODELS = ("prioritized-sweeping", "propagation", "r-max")
+
+
+def test_every_rule_is_done_by_hand():
+    assert BY_HAND.keys() | {"double-q-learning"} == ALGORITHMS.keys()
+
+
+@pytest.mark.parametrize("terminated", [True, False], ids=["ended", "cut off"])
+@pytest.mark.parametrize("algorithm", BY_HAND)
+def test_a_rule_by_hand(algorithm, terminated):
+    mdp, q = way(terminated), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
+    settings = {**HALF, **({"num_planning": None} if algorithm in MODELS else {})}
+    totals, _ = play(mdp, new_learner(mdp, algorithm, q, 3, **settings), 1, max_steps=3)
+    assert totals == [(3, 7.0, terminated)]
+    assert q[:, 0].tolist() == [*BY_HAND[algorithm][not terminated], 40.0]
+
+
+@pytest.mark.parametrize(("terminated", "last"), [(True, 8.5), (False, 9.75)])
+def test_double_q_learning_by_hand(terminated, last):
+    """Both tables begin at 10. Whichever learns goes to 8, 8.5 and 7 or 9.5; the behaviour sees the mean with 10."""
+    mdp, q = way(terminated), np.full((4, 1), 10.0, np.float32)
+    learner = new_learner(mdp, "double-q-learning", q, 3, **HALF)
+    play(mdp, learner, 1, max_steps=3)
+    assert q[:, 0].tolist() == [9.0, 9.25, last, 10.0]
+    assert learner.rule.first.dtype == learner.rule.second.dtype == np.float32
+    tables = np.hstack([learner.rule.first, learner.rule.second])
+    assert np.sort(tables, axis=1)[:3].tolist() == [[8.0, 10.0], [8.5, 10.0], [2 * last - 10.0, 10.0]]
+
+
+def test_dyna_learns_again_from_what_it_remembers():
+    """One pair is known: 10 -> 10.5 by the step, half of what is left to 11 by each of two planning updates."""
+    mdp, q = way(True), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
+    play(mdp, new_learner(mdp, "dyna-q", q, 1, **{**HALF, "num_planning": 2}), 1, max_steps=1)
+    assert q[0, 0] == 10.875
+
+
+def test_dyna_plus_pays_for_what_was_not_tried_for_long():
+    """The other action is remembered as leading back and paying nothing: worth kappa sqrt(tau) + 0.5 * V at most."""
+    mdp, q = way(True, num_actions=2), np.zeros((4, 2), np.float32)
+    settings = {**HALF, "num_planning": 150, "kappa": 2.0, "initial_value": 0.0}
+    learner = new_learner(mdp, "dyna-q+", q, 1, **settings)
+    play(mdp, learner, 1, max_steps=1)
+    tried = int(np.flatnonzero(learner.rule.memory.times[:2] == 1)[0])
+    assert learner.rule.memory.counters.tolist() == [2, 1]
+    assert learner.rule.memory.times[:2].tolist() == ([1, 0] if tried == 0 else [0, 1])
+    # One step ago: it pays 2 * sqrt(1) and leads back, so it comes to 2 + 0.5 * itself = 4. The other one pays 1.
+    assert q[0, 1 - tried] == pytest.approx(4.0, rel=1e-4)
+    assert q[0, tried] == pytest.approx(1.0, rel=1e-4)
+
+
+def test_first_and_every_visit_differ_where_a_pair_comes_again():
+    """Round and round, three steps of 1 without discount: the first visit saw 3 + 8; every visit 9, 10 and 11."""
+    mdp = sparse_world([[[(1.0, 0, 1.0, False)]]]).mdp
+    for algorithm, value in (("monte-carlo", 9.5), ("every-visit-monte-carlo", 10.125)):
+        q = np.array([[8.0]], np.float32)
+        play(mdp, new_learner(mdp, algorithm, q, 3, **{**HALF, "gamma": 1.0}), 1, max_steps=3)
+        assert q[0, 0] == value
+
+
+@pytest.mark.parametrize(("accumulating", "value"), [(False, 1.0), (True, 1.375)])
+def test_a_trace_begins_anew_or_adds_up(accumulating, value):
+    """Twice the same pair at gamma 1: both errors are 1. The second finds a trace of 1, or of 0.75 and 1 more."""
+    mdp = sparse_world([[[(1.0, 0, 1.0, False)]]]).mdp
+    q = np.zeros((1, 1), np.float32)
+    settings = {**HALF, "gamma": 1.0, "lambda_": 0.75, "accumulating": accumulating}
+    play(mdp, new_learner(mdp, "sarsa-lambda", q, 3, **settings), 1, max_steps=2)
+    assert q[0, 0] == value
+
+
+def test_faded_traces_are_forgotten_and_none_is_left_for_the_next_episode():
+    """A way of 30 pairs; at gamma * lambda = 0.25 seven of them are above 1e-4 at any time."""
+    steps = [[[(1.0, s + 1, 1.0, s == 29)]] for s in range(30)]
+    mdp = sparse_world([*steps, [[]]], starts=[0]).mdp
+    learner = new_learner(mdp, "sarsa-lambda", max_steps=30, **HALF)
+    play(mdp, learner, 1, max_steps=20)
+    assert learner.rule.traces.count[0] == 6
+    live = learner.rule.traces.pairs[:6]
+    assert sorted(live.tolist()) == list(range(14, 20))
+    assert np.flatnonzero(learner.rule.traces.strength).tolist() == list(range(14, 20))
+    play(mdp, learner, 1, max_steps=30)
+    assert np.count_nonzero(learner.rule.traces.strength) == learner.rule.traces.count[0] <= 7
+
+
+def test_behaviours_that_do_not_count_leave_no_counts():
+    for name, row in BEHAVIOURS.items():
+        learner = new_learner(way(True), behaviour=name)
+        assert (learner.visits.size > 0) == row.counts
+        assert learner.counts.shape == NONE.shape
