@@ -6,7 +6,7 @@ import pytest
 import oracles
 from clew.kernels import read_only
 from clew.kernels.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
-from clew.kernels.grading import mark_shortest, spread_wrong
+from clew.kernels.grading import spread_wrong
 from loops import CERTAIN, WORLDS, build, random_table
 
 pytestmark = pytest.mark.kernels
@@ -139,19 +139,3 @@ def test_spread_wrong_equals_its_oracle(world, seed):
     expected = oracles.spread_wrong(moves, ends, must_end, wrong)
     spread_wrong(chain, *components_of(chain), must_end, np.ones_like(wrong), wrong)
     assert wrong.tolist() == expected.tolist()
-
-
-def test_mark_shortest_marks_the_actions_that_lead_closer(certain_world):
-    layout = certain_world.layout
-    moving = layout.settings.get("moving_goal")
-    steps = []
-    for goal in layout.places if moving else [None]:
-        distances = oracles.breadth_first(layout, [goal] if moving else sorted(layout.goals))
-        steps += [np.inf if distance is None else distance for distance in distances.values()]
-    expected = [
-        [not row[a] or steps[s] == np.inf or steps[row[a][0][1]] < steps[s] for a in range(4)]
-        for s, row in enumerate(certain_world.rows)
-    ]
-    shortest = np.zeros(certain_world.shape, np.bool_)
-    mark_shortest(certain_world.mdp.model, read_only(np.array(steps, float)), shortest)
-    assert shortest.tolist() == expected

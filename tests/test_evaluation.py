@@ -20,7 +20,7 @@ from clew import (
     solve,
     train_policy,
 )
-from clew.evaluation import mean_interval, optimal_actions, rate_interval, student
+from clew.evaluation import mean_interval, rate_interval, student
 from clew.kernels.sampling import new_stream
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
@@ -127,7 +127,7 @@ def winding_maze(size=81):
 def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_for_it(gamma):
     env = Environment(Maze.open(60, 60), random_start=True, step_reward=-1.0)
     optimum = solve(env, gamma=gamma)
-    optimal = optimal_actions(env.mdp, optimum)[env.mdp.starts]
+    optimal = optimum.optimal_actions[env.mdp.starts]
     assert optimal[:, 0].mean() > 0.9  # down is right nearly everywhere, and by the first of the ties it would be taken
     grade = evaluate_values(env, np.zeros((3600, 4)), gamma=gamma, optimum=optimum)
     assert (grade.states_right, grade.starts_right) == (0.0, 0.0)
@@ -167,7 +167,7 @@ def test_values_that_tie_because_steps_cost_the_same_for_ever_are_told_apart_by_
     env = Environment(Maze.open(1, 200), step_reward=-1.0, random_start=True)
     optimum = solve(env, gamma=0.5)
     assert optimum.v[0] == optimum.v[1] == -2.0
-    assert optimal_actions(env.mdp, optimum)[:-1].tolist() == [[False, False, False, True]] * 199
+    assert optimum.optimal_actions[:-1].tolist() == [[False, False, False, True]] * 199
 
 
 def test_states_without_a_way_to_an_end_do_not_count():

@@ -12,7 +12,7 @@ from clew.dynamic_programming import Solution, solve
 from clew.environments import Environment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.grading import mark_shortest, spread_wrong
+from clew.kernels.grading import spread_wrong
 from clew.kernels.rollouts import Totals, play_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
@@ -172,22 +172,6 @@ def _check_gamma(gamma: float, optimum: Solution | None) -> None:
 # Exactly --------------------------------------------------------------------------------------------------------------
 
 
-def optimal_actions(mdp: FiniteMDP, solution: Solution) -> npt.NDArray[np.bool_]:
-    """(num_states, num_actions) bool: the actions that are optimal, as far as the solution can tell.
-
-    Those of breadth-first search lead a step closer to the goal: values tie where gamma**distance is rounded away.
-    Otherwise a value may miss that of a best action by as much as the solution may err in both.
-    """
-    optimal = np.empty((mdp.num_states, mdp.num_actions), np.bool_)
-    if solution.method == "breadth-first search":
-        mark_shortest(mdp.model, read_only(solution.steps_from), optimal)
-        return optimal
-    best = solution.q.max(axis=1, keepdims=True)
-    slack = 2.0 * solution.gamma * solution.bound + 16.0 * np.finfo(float).eps * np.abs(best)
-    np.greater_equal(solution.q, best - slack, out=optimal)
-    return optimal
-
-
 def _grade(
     mdp: FiniteMDP,
     greedy: npt.NDArray[np.bool_],
@@ -195,7 +179,7 @@ def _grade(
     starts: npt.NDArray[np.int32],
     optimum: Solution,
 ) -> Grade:
-    optimal = optimal_actions(mdp, optimum)
+    optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
     matters = ~optimal.all(axis=1)
     if (ends & (optimum.steps_from != 0.0)).any():

@@ -5,7 +5,6 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.chains import Chain, Components
-from clew.kernels.dynamics import Model, num_outcomes, outcome
 
 
 @kernel
@@ -41,22 +40,3 @@ def spread_wrong(
         for i in range(first, last):
             wrong[found.order[i]] = is_wrong or (is_endless and is_due)
             endless[found.order[i]] = is_endless
-
-
-@kernel
-def mark_shortest(model: Model, steps_from: npt.NDArray[np.float64], shortest: npt.NDArray[np.bool_]) -> None:
-    """Mark, in place, the actions that lead a step closer to the end, where moves are certain.
-
-    Args:
-        model: world, see `dynamics`.
-        steps_from: (num_states,) float64, the fewest steps to the end; infinite where there is no way.
-        shortest: (num_states, num_actions) bool; every action where there is no way, or nothing to do.
-    """
-    for s in range(shortest.shape[0]):
-        for a in range(shortest.shape[1]):
-            shortest[s, a] = True
-            if steps_from[s] > 0.0 and np.isfinite(steps_from[s]):
-                for k in range(num_outcomes(model, s, a)):
-                    _, s_next, _, terminated = outcome(model, s, a, k)
-                    after = 0.0 if terminated else steps_from[s_next]
-                    shortest[s, a] = after == steps_from[s] - 1.0
