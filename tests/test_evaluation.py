@@ -343,7 +343,7 @@ def test_episodes_of_any_environment_are_told_apart_for_the_intervals():
     """Of the chance to slip, episodes differ; the figures are those of the same episodes counted by hand."""
     env = gymnasium.make("FrozenLake-v1")
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=50, seed=2)
-    episodes = Simulation(env).rollouts(going(env, RIGHT).q, 50, epsilon=0.0, stream=new_stream(2, 1))
+    episodes = Simulation(env).rollouts(going(env, RIGHT).q, 50, exploration=0.0, stream=new_stream(2, 1))
     steps, paid = [0], [0.0]
     for transition in episodes:
         steps[-1] += 1

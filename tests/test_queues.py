@@ -1,6 +1,7 @@
 """The queues against a deque and a dictionary."""
 
 from collections import deque
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -67,3 +68,12 @@ def test_a_full_line_goes_round():
     push(line, 0, np.float32(1))
     push(line, 2, np.float32(1))
     assert [pop(line) for _ in range(3)] == [1, 0, 2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
+def test_states_that_come_in_any_order_come_out_sorted(size):
+    for changes in permutations(range(1, size + 1)):
+        heap = new_heap(size)
+        for s, change in enumerate(changes):
+            push(heap, s, np.float32(change))
+        assert [changes[pop(heap)] for _ in changes] == sorted(changes, reverse=True)
