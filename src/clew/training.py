@@ -20,7 +20,16 @@ from clew.learning import Learner, Learning, LearningSettings, as_learning, init
 from clew.policies import Policy
 from clew.simulation import STEPS_PER_STATE, Trajectory, Transition, step_through
 
-__all__ = ["Callback", "RoundMetrics", "learn_from", "new_policy", "split_rounds", "train_policy", "update_policy"]
+__all__ = [
+    "Callback",
+    "RoundMetrics",
+    "learn_from",
+    "learning_loop",
+    "new_policy",
+    "split_rounds",
+    "train_policy",
+    "update_policy",
+]
 
 MOST_EPISODES = 10**12
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
@@ -155,9 +164,7 @@ def train_policy(
     check_run(num_episodes, seed)
     learning = as_learning(settings)
     policy, learner = new_policy(env, learning, seed)
-    make = _stepwise if as_compiled(env) is None else _one_at_a_time if learning.num_interleaved == 1 else _interleaved
-    learn_some = make(env, learner, num_episodes, seed)
-    learn_some(0)  # compiles, if this is the first time, so that the rounds are timed without it
+    learn_some = learning_loop(env, learner, num_episodes, seed)
     sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
     for number, size in enumerate(sizes):
         begun = time.perf_counter()
@@ -169,6 +176,20 @@ def train_policy(
 
 
 LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says what they came to
+
+
+def learning_loop(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+    """The loop that a learner goes through, as a function that learns from some episodes more.
+
+    However many it is asked for at a time, `num_episodes` together come to the same bits.
+    """
+    if as_compiled(env) is None:
+        make = _stepwise
+    else:
+        make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
+    learn_some = make(env, learner, num_episodes, seed)
+    learn_some(0)  # compiles, if this is the first time, so that what follows is timed without it
+    return learn_some
 
 
 def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from clew.kernels import kernel
 from clew.kernels.sampling import below
 from clew.kernels.values import Four, Table, assign, best_action, greatest, num_best, row_length, value
+from clew.kernels.vectors import BLOCK, count_bits, greatest_of_block, lowest_bit
 
-BLOCK = 32
 WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
 
 
@@ -47,29 +47,40 @@ def make_wide(q: Table) -> Wide:
 
 
 @kernel
+def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
+    """The greatest of up to BLOCK numbers of row s, from `first` on, and the bit mask of those that equal it."""
+    length = numbers.shape[1]
+    if first + BLOCK <= length:
+        return greatest_of_block(numbers, s * length + first)
+    best, mask = numbers[s, first], np.int64(1)
+    for i in range(first + 1, length):
+        if numbers[s, i] > best:
+            best, mask = numbers[s, i], np.int64(0)
+        mask |= np.int64(numbers[s, i] == best) << (i - first)
+    return best, mask
+
+
+@kernel
 def search_block(wide: Wide, s: int, block: int) -> None:
     """Find the maximum of a block anew."""
-    first = block * BLOCK
-    last = min(first + BLOCK, wide.q.shape[1])
-    best, ties = wide.q[s, first], 1
-    for a in range(first + 1, last):
-        new = wide.q[s, a]
-        ties = 1 if new > best else ties + np.int64(new == best)
-        best = new if new > best else best
+    best, mask = scan(wide.q, s, block * BLOCK)
     wide.block_best[s, block] = best
-    wide.block_ties[s, block] = ties
+    wide.block_ties[s, block] = count_bits(mask)
 
 
 @kernel
 def search_row(wide: Wide, s: int) -> None:
     """Find the maximum of a row anew, among its blocks."""
-    best, ties = wide.block_best[s, 0], np.int64(wide.block_ties[s, 0])
-    for block in range(1, wide.block_best.shape[1]):
-        new, count = wide.block_best[s, block], np.int64(wide.block_ties[s, block])
-        ties = count if new > best else ties + (count if new == best else 0)
-        best = new if new > best else best
-    wide.row_best[s] = best
-    wide.row_ties[s] = ties
+    row_best, row_ties = -np.inf, 0
+    for first in range(0, wide.block_best.shape[1], BLOCK):
+        best, mask = scan(wide.block_best, s, first)
+        if best > row_best:
+            row_best, row_ties = best, 0
+        while best == row_best and mask != 0:
+            row_ties += np.int64(wide.block_ties[s, first + lowest_bit(mask)])
+            mask &= mask - 1
+    wide.row_best[s] = row_best
+    wide.row_ties[s] = row_ties
 
 
 @row_length.register(Wide)
@@ -127,14 +138,17 @@ def best_action_of_wide(wide: Wide, s: int, explores: bool, half: np.uint64) -> 
     """Draw one of the best by its number, and find it: block by block, then action by action."""
     if explores:
         return below(half, wide.q.shape[1])
-    best = wide.row_best[s]
-    left_to_skip = below(half, np.int64(wide.row_ties[s]))
-    block = 0
-    while wide.block_best[s, block] != best or left_to_skip >= wide.block_ties[s, block]:
-        left_to_skip -= np.int64(wide.block_ties[s, block]) if wide.block_best[s, block] == best else 0
-        block += 1
-    a = block * BLOCK
-    while wide.q[s, a] != best or left_to_skip > 0:
-        left_to_skip -= np.int64(wide.q[s, a] == best)
-        a += 1
-    return a
+    row_best, left_to_skip = wide.row_best[s], below(half, np.int64(wide.row_ties[s]))
+    for first in range(0, wide.block_best.shape[1], BLOCK):
+        best, blocks = scan(wide.block_best, s, first)
+        while best == row_best and blocks != 0:
+            block = first + lowest_bit(blocks)
+            ties = np.int64(wide.block_ties[s, block])
+            if left_to_skip < ties:
+                actions = scan(wide.q, s, block * BLOCK)[1]
+                for _ in range(left_to_skip):
+                    actions &= actions - 1
+                return block * BLOCK + lowest_bit(actions)
+            left_to_skip -= ties
+            blocks &= blocks - 1
+    return 0  # not reached while the row holds numbers

@@ -1,0 +1,187 @@
+"""Measure learning from samples: how soon a learner knows the way, and what a step costs where there are many actions.
+
+    python -m benchmarks.learning [DATA]        from the root of the repository; DATA has maps/, for real mazes
+
+A state counts as right if *every* action that the greedy policy may take there is optimal. Times are of learning alone,
+on the clock, kernels compiled, one process; medians of five seeds, with the least and the most. What is learned is
+looked at after every few episodes, and steps and times are rounded up to that.
+
+The learners that do best here learn a model of the world. With certain moves that is close to learning the map, then
+solving it; what learns without a model needs a hundred times as long (`--slow` adds plain Q-learning, half a minute).
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import clew
+from benchmarks import machine
+from clew.learning import Learning
+from clew.training import learning_loop, new_policy
+
+SEEDS = range(5)
+RESULTS = Path(__file__).parent / "results" / "learning.json"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, by whom, and how well.
+
+    Attributes:
+        name: how the table calls it.
+        env: the world.
+        settings: of the learner.
+        share: of the states that must be right; None asks for the way from the start alone.
+        episodes: how many between looks.
+        most_seconds: target.
+        most_steps: target.
+    """
+
+    name: str
+    env: clew.Environment
+    settings: dict[str, Any]
+    share: float | None
+    episodes: int
+    most_seconds: float = np.inf
+    most_steps: float = np.inf
+
+
+class Time(NamedTuple):
+    """When a learner was there."""
+
+    seconds: float
+    steps: int
+
+
+def tasks_without_data() -> list[Task]:
+    """The flagship: any start to any goal on 32x32, 1,048,576 states."""
+    env = clew.Environment(clew.Maze.open(32, 32), random_start=True, random_goal=True, max_episode_steps=300)
+    settings = {"algorithm": "propagation", "gamma": 0.99}
+    name = "32x32, any start to any goal"
+    return [Task(name, env, settings, 0.99, 2000, 0.8), Task(name, env, settings, 0.999, 2000, 1.2)]
+
+
+def tasks_with(data: Path) -> list[Task]:
+    """From anywhere to one goal on maze512-8-0; from the fixed start on two smaller mazes."""
+    maze = clew.Maze.load(data / "maps" / "maze512-8-0.map", goal=(402, 56))
+    anywhere = clew.Environment(maze, random_start=True, max_episode_steps=300)
+    settings = {"algorithm": "propagation", "gamma": 0.999}
+    tasks = [Task("maze512-8-0, from anywhere", anywhere, settings, 0.999, 500, 0.25, 8e6)]
+    curious = {"algorithm": "r-max", "gamma": 0.999}
+    places = {"maze-32-32-4": ((1, 1), (1, 1)), "maze-128-128-2": ((122, 86), (99, 17))}
+    places["maze-32-32-4"] = longest_way(data, "maze-32-32-4")
+    for name, (start, goal) in places.items():
+        maze = clew.Maze.load(data / "maps" / f"{name}.map", start=start, goal=goal)
+        env = clew.Environment(maze, max_episode_steps=10**7)
+        most = 5000 if name == "maze-32-32-4" else 1.3 * 4 * int((~maze.blocked).sum())
+        steps = int(maze.distances()[start])
+        tasks.append(Task(f"{name}, {start} to {goal}, {steps} steps", env, curious, None, 1, most_steps=most))
+    return tasks
+
+
+def longest_way(data: Path, name: str) -> Any:
+    """Start and goal of the longest way of a map that the data know."""
+    rows = [line.split(",") for line in (data / "expected.csv").read_text().splitlines()[1:]]
+    row = max((row for row in rows if row[0] == f"maps/{name}.map"), key=lambda row: int(row[5]))
+    return (int(row[1]), int(row[2])), (int(row[3]), int(row[4]))
+
+
+def learn(task: Task, seed: int, optimum: clew.Solution) -> Time | None:
+    """Learn until what is asked for is known; None if it doesn't come to that in 200 million steps."""
+    policy, learner = new_policy(task.env, Learning(**task.settings), seed)
+    learn_some = learning_loop(task.env, learner, 10**9, seed)
+    optimal = optimum.optimal_actions
+    matters = ~optimal.all(axis=1) & np.isfinite(optimum.steps_from) & (optimum.steps_from > 0)
+    seconds, steps = 0.0, 0
+    while steps < 2e8:
+        begun = time.perf_counter()
+        totals = learn_some(task.episodes)
+        seconds += time.perf_counter() - begun
+        steps += int(totals.steps.sum())
+        if task.share is None:
+            grade = clew.evaluate_values(task.env, policy.q, gamma=task.settings["gamma"], optimum=optimum)
+            if grade.starts_right == 1.0:
+                return Time(seconds, steps)
+        elif (~(policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean() >= task.share:
+            return Time(seconds, steps)
+    return None
+
+
+def measure_wide() -> list[dict[str, Any]]:
+    """Nanoseconds a step on 1,000 states x 1,000 actions, from values that rise and from values that fall."""
+    size = 1000
+    rng = np.random.default_rng(0)
+    pairs = size * size
+    mdp = clew.FiniteMDP.sparse(
+        np.arange(pairs + 1), np.ones(pairs), rng.integers(size, size=pairs), rng.random(pairs),
+        np.zeros(pairs, np.bool_), num_actions=size, starts=np.arange(size),
+    )  # fmt: skip
+    rows = []
+    for name, settings, most in (("ordinary", {}, 60.0), ("optimistic", {"optimistic": True}, 300.0)):
+        figures = []
+        for seed in SEEDS:
+            _, learner = new_policy(mdp, Learning(gamma=0.99, **settings), seed)
+            learn_some = learning_loop(mdp, learner, 100, seed)
+            begun = time.perf_counter()
+            totals = learn_some(20)
+            figures.append(1e9 * (time.perf_counter() - begun) / int(totals.steps.sum()))
+        rows.append({"task": f"1,000 states x 1,000 actions, {name}", "ns": figures, "most_ns": most})
+    return rows
+
+
+def main() -> int:
+    """Measure, print, write results/learning.json; returns the exit code."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--slow"]
+    tasks = tasks_without_data() + (tasks_with(Path(arguments[0])) if arguments else [])
+    if "--slow" in sys.argv and arguments:
+        plain = {"algorithm": "q-learning", "behaviour": "random", "alpha": 1.0, "gamma": 0.999}
+        tasks.append(Task(tasks[2].name, tasks[2].env, plain, 0.99, 20_000))
+    table = Table("task", "learner", "right", "seconds", "steps", "target", title="median (least to most) of 5 seeds")
+    results, met = [], True
+    for task in tasks:
+        optimum = clew.solve(task.env, gamma=task.settings["gamma"])
+        times = [learn(task, seed, optimum) for seed in SEEDS]
+        reached = [found for found in times if found is not None]
+        seconds, steps = ([found[i] for found in reached] for i in range(2))
+        all_reached = len(reached) == len(times)
+        is_met = all_reached and median(seconds) <= task.most_seconds and median(steps) <= task.most_steps
+        met = met and is_met
+        right = "the way" if task.share is None else f"{task.share:.1%}"
+        limits = [f"{task.most_seconds:g} s"] * (task.most_seconds < np.inf)
+        limits += [f"{task.most_steps:,.0f} steps"] * (task.most_steps < np.inf)
+        table.add_row(
+            task.name,
+            task.settings["algorithm"],
+            right,
+            f"{median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})" if reached else "never",
+            f"{median(steps):,.0f} ({min(steps):,} to {max(steps):,})" if reached else "never",
+            f"{', '.join(limits) or 'none'}{'' if is_met else ', MISSED'}",
+        )
+        row = {"task": task.name, "settings": task.settings, "right": right, "seconds": seconds, "steps": steps}
+        results.append({**row, "met": is_met})
+    for row in measure_wide():
+        ns = row["ns"]
+        is_met = median(ns) <= row["most_ns"]
+        met = met and is_met
+        cells = f"{median(ns):.0f} ({min(ns):.0f} to {max(ns):.0f}) ns a step", "", f"{row['most_ns']:.0f} ns"
+        table.add_row(row["task"], "q-learning", "", *cells[:2], cells[2] + ("" if is_met else ", MISSED"))
+        results.append({**row, "met": is_met})
+    about = machine.describe()
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(", ".join(f"{name} {value}" for name, value in about.items()))
+    console.print(table)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
