@@ -103,7 +103,9 @@ def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
     shape, at_first = (given.num_states, given.num_actions), value(given.q, 0, 0)
     first, second = (np.full(shape, at_first, np.float32) for _ in range(2))
-    return updates.DoubleQLearning(given.q, first, second, given.gamma)
+    counted = shape if given.settings.alpha_schedule == "visits" else (0, 0)
+    first_counts, second_counts = (np.zeros(counted, np.int32) for _ in range(2))
+    return updates.DoubleQLearning(given.q, first, second, first_counts, second_counts, given.gamma)
 
 
 def _episode(given: Given) -> episodic.Episode:

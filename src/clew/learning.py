@@ -124,7 +124,7 @@ class Learning:
     lambda_: float = setting(0.9, "how long traces last, in [0, 1]")
     accumulating: bool = setting(False, "traces add up, in place of beginning anew")
     num_planning: int | None = setting(None, "planning updates after each step [default: as the rule wants it]")
-    kappa: float = setting(0.001, "dyna-q+: what a step pays more for each root of a step since it was last tried")
+    kappa: float = setting(0.0001, "dyna-q+: what a step pays more for each root of a step since it was last tried")
     threshold: float = setting(0.0, "changes of a value up to this are not propagated")
     known_after: int = setting(1, "tries before r-max believes what it saw")
     num_interleaved: int = setting(1, "episodes that take turns on one table; part of what decides the result")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import Step, learn, step_size
+from clew.kernels.learners import Step, learn, repeated, step_size
 from clew.kernels.sampling import Stream, below, next_bits
 from clew.kernels.updates import q_learning_update
 from clew.kernels.values import Values, row_length
@@ -74,4 +74,4 @@ def learn_dyna_q(learner: DynaQ, step: Step, alpha: Any, exploration: float, str
         reward = memory.rewards[pair]
         if learner.kappa > 0.0:
             reward += learner.kappa * np.float32(np.sqrt(np.float64(memory.counters[1] - memory.times[pair])))
-        q_learning_update(q, s, a, reward, s_next, s_next < 0, step_size(alpha, s, a), gamma)
+        q_learning_update(q, s, a, reward, s_next, s_next < 0, step_size(repeated(alpha), s, a), gamma)

@@ -61,6 +61,42 @@ def average_step_size(alpha: AverageStep, s: int, a: int) -> np.float32:
 
 
 @dispatch
+def repeated(alpha: Any) -> Any:
+    """The step size for a move that learns nothing new, such as one from memory: it isn't counted."""
+    return alpha
+
+
+class RepeatedStep(NamedTuple):
+    """One over the number of times that the value was moved, without counting."""
+
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+
+
+@repeated.register(AverageStep)
+def repeated_average(alpha: AverageStep) -> RepeatedStep:
+    """Only what happened counts."""
+    return RepeatedStep(alpha.counts)
+
+
+@step_size.register(RepeatedStep)
+def repeated_step_size(alpha: RepeatedStep, s: int, a: int) -> np.float32:
+    """As it was at the last move that counted."""
+    return np.float32(1.0 / max(alpha.counts[s, a], 1))
+
+
+@dispatch
+def counted_in(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
+    """The step size for a table with moves of its own."""
+    return alpha
+
+
+@counted_in.register(AverageStep)
+def average_counted_in(alpha: AverageStep, counts: npt.NDArray[np.int32]) -> AverageStep:
+    """With the number of its own moves."""
+    return AverageStep(alpha.rate, counts)
+
+
+@dispatch
 def order(learner: Any) -> int:
     """BEFORE, AFTER or EITHER."""
     return AFTER

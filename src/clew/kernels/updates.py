@@ -7,10 +7,11 @@ so the next state counts there.
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.behaviours import Visits, expected_value
-from clew.kernels.learners import BEFORE, EITHER, Step, learn, order, step_size
+from clew.kernels.learners import BEFORE, EITHER, Step, counted_in, learn, order, step_size
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import Table, Values, assign, best_action, greatest, value
 
@@ -155,6 +156,8 @@ class DoubleQLearning(NamedTuple):
     q: Values  # the mean of the two, by which the behaviour acts
     first: Table
     second: Table
+    first_counts: npt.NDArray[np.int32]  # moves of each value of a table, as in `AverageStep`; empty if nobody asks
+    second_counts: npt.NDArray[np.int32]
     gamma: np.float32
 
 
@@ -178,9 +181,11 @@ def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration
         Sutton & Barto (2018), eq. (6.10).
     """
     s, a = step.state, step.action
-    rate, bits = step_size(alpha, s, a), next_bits(stream)
+    bits = next_bits(stream)
     if bits & np.uint64(1):
+        rate = step_size(counted_in(alpha, learner.first_counts), s, a)
         double_q_update(learner.first, learner.second, step, rate, learner.gamma, bits)
     else:
+        rate = step_size(counted_in(alpha, learner.second_counts), s, a)
         double_q_update(learner.second, learner.first, step, rate, learner.gamma, bits)
     assign(learner.q, s, a, np.float32(0.5) * (learner.first[s, a] + learner.second[s, a]))
