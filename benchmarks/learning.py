@@ -75,7 +75,7 @@ def tasks_with(data: Path) -> list[Task]:
     anywhere = clew.Environment(maze, random_start=True, max_episode_steps=300)
     settings = {"algorithm": "propagation", "gamma": 0.999}
     tasks = [Task("maze512-8-0, from anywhere", anywhere, settings, 0.999, 500, 0.25, 8e6)]
-    # No way is worth more than its goal, 1: a little above is optimistic enough, and settles sooner than 1 / (1 - gamma).
+    # No way is worth more than its goal, 1: a little above is optimistic enough, and settles soon.
     curious = {"algorithm": "r-max", "gamma": 0.999, "initial_value": 1.05}
     places = {"maze-32-32-4": ((1, 1), (1, 1)), "maze-128-128-2": ((122, 86), (99, 17))}
     places["maze-32-32-4"] = longest_way(data, "maze-32-32-4")
