@@ -73,8 +73,9 @@ class DoubleQLearning:
 
     def learn(self, step, rate, exploration, stream):
         s, a, reward, s_next, _, terminated = step
-        alpha, (high, low) = rate(s, a), divmod(next_bits(stream), LOW_HALF)
+        high, low = divmod(next_bits(stream), LOW_HALF)
         learned, judge = self.tables if low % 2 else self.tables[::-1]
+        alpha = rate.of_table(1 - low % 2)(s, a) if hasattr(rate, "of_table") else rate(s, a)
         best = one_of([b for b, x in enumerate(learned[s_next]) if x == max(learned[s_next])], high)
         move(learned, s, a, reward if terminated else reward + self.gamma * judge[s_next][best], alpha)
         self.q[s][a] = (self.tables[0][s][a] + self.tables[1][s][a]) / 2
@@ -227,7 +228,8 @@ class DynaQ:
             reward, s_next, terminated, when = self.memory[s, a]
             if self.kappa:
                 reward += np.float32(self.kappa) * np.float32(sqrt(self.now - when))
-            q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, rate(s, a))
+            again = rate.again(s, a) if hasattr(rate, "again") else rate(s, a)
+            q_learning(self.q, self.gamma, s, a, reward, s_next, terminated, again)
 
 
 class Line:

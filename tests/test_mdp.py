@@ -46,7 +46,7 @@ def test_a_grid_has_a_state_a_cell_and_four_actions():
 
 
 def test_a_moving_goal_makes_a_state_of_every_goal_and_cell():
-    assert FiniteMDP.grid(TWO_BY_THREE, 35, moving_goal=True).num_states == 36
+    assert FiniteMDP.grid(TWO_BY_THREE, 34, moving_goal=True).num_states == 36
 
 
 def test_a_sparse_world_has_as_many_states_as_its_offsets_say():
@@ -54,8 +54,16 @@ def test_a_sparse_world_has_as_many_states_as_its_offsets_say():
     assert (mdp.num_states, mdp.num_actions, mdp.starts.tolist()) == (2, 2, [0, 1])
 
 
+def test_an_episode_does_not_begin_where_it_is_over():
+    goals = Maze.open(2, 3).cells
+    with pytest.raises(ModelError, match=r"start state \[5\] is on a goal or in a blocked cell"):
+        FiniteMDP.grid(goals, [0, 5])
+    with pytest.raises(ModelError, match=r"start state \[7\] is on a goal or in a blocked cell"):
+        FiniteMDP.grid(goals, [1, 7], moving_goal=True)
+
+
 def test_states_that_int32_cannot_number_are_refused():
-    assert FiniteMDP.grid(Maze.open(1, 46_340).cells, 0, moving_goal=True).num_states == 2_147_395_600
+    assert FiniteMDP.grid(Maze.open(1, 46_340).cells, 1, moving_goal=True).num_states == 2_147_395_600
     with pytest.raises(ModelError, match="2,147,488,281 states are more than 2,147,483,647"):
         FiniteMDP.grid(Maze.open(1, 46_341).cells, 0, moving_goal=True)
 

@@ -127,7 +127,13 @@ class FiniteMDP:
             moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
             rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
         )
-        return cls(model, num_states, 4, _checked_starts(starts, num_states))
+        states = _checked_starts(starts, num_states)
+        cell, goal = states % grid.size, states // grid.size
+        over = ((model.cells[cell] & BLOCKED) > 0) | (cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0))
+        _check(
+            not over.any(), f"start state {states[over][:1]} is on a goal or in a blocked cell; nothing happens there"
+        )
+        return cls(model, num_states, 4, states)
 
     @classmethod
     def sparse(

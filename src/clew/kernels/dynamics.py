@@ -7,10 +7,10 @@ A state in which nothing can happen any more (a goal, a blocked cell) has no out
 
 A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
 world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
-and `CertainGrid` one that asks less of who plays on it. `dispatch` picks the form, so that one loop serves all.
+`CertainGrid` and `CertainTable` are for those who only play. `dispatch` picks the form, so one loop serves all.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,11 +85,28 @@ class Lattice(NamedTuple):
 Model = Grid | Sparse | Lattice
 
 
-def simplest(model: Any) -> Any:
+class CertainTable(NamedTuple):
+    """Rows of a world in which nothing is left to chance."""
+
+    next_states: npt.NDArray[np.int32]  # (num_states * num_actions,); ~s_next where the step ends the episode
+    rewards: npt.NDArray[np.float32]  # (num_states * num_actions,)
+    num_actions: int
+
+
+def simplest(model: Grid | Sparse) -> Grid | Sparse | CertainGrid | CertainTable:
     """The same world in the form that is played fastest."""
-    if isinstance(model, Grid) and model.slip == 0.0 and not model.moving_goal and model.outer_wall_reward == 0.0:
-        return CertainGrid(model.cells, model.moves, model.rewards)
-    return model
+    if isinstance(model, Grid):
+        asks_more = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
+        return model if asks_more else CertainGrid(model.cells, model.moves, model.rewards)
+    lengths = np.diff(model.offsets)
+    if lengths.max() > 1:
+        return model
+    # Where nothing can happen any more, a step stays, pays nothing, and ends the episode.
+    next_states = ~np.repeat(np.arange(lengths.size // model.num_actions, dtype=np.int32), model.num_actions)
+    rewards = np.zeros(lengths.size, np.float32)
+    next_states[lengths == 1] = np.where(model.terminated, ~model.next_states, model.next_states)
+    rewards[lengths == 1] = model.rewards
+    return CertainTable(next_states, rewards, model.num_actions)
 
 
 @kernel

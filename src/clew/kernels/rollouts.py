@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.behaviours import AnyAction, Visits, choose, count_visit, epsilon_greedy
-from clew.kernels.dynamics import Model
 from clew.kernels.learners import BEFORE, EITHER, AverageStep, Step, StepSize, begin, finish, learn, order
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
@@ -102,7 +101,7 @@ def first_action(
 
 @kernel
 def take_step(
-    model: Model,
+    model: Any,
     learner: Any,
     behaviour: Any,
     visits: Visits,
@@ -114,7 +113,7 @@ def take_step(
     """One step: move, choose the next action, learn.
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place, or empty.
@@ -147,7 +146,7 @@ def take_step(
 
 @kernel
 def learn_episodes(
-    model: Model,
+    model: Any,
     terms: Terms,
     learner: Any,
     behaviour: Any,
@@ -159,7 +158,7 @@ def learn_episodes(
     """Play episodes, and learn after every step.
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
         terms: how episodes begin, and when they are cut off.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
@@ -209,7 +208,7 @@ def begin_lane(
 
 @kernel
 def learn_interleaved(
-    model: Model,
+    model: Any,
     terms: Terms,
     learner: Any,
     behaviour: Any,
@@ -224,7 +223,7 @@ def learn_interleaved(
     than one episode at a time: what an episode learns, the others know at once.
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
         terms: how episodes begin, and when they are cut off.
         learner: see `learners`; without memory of an episode; changed in place.
         behaviour: see `behaviours`.
@@ -261,7 +260,7 @@ def learn_interleaved(
 
 @kernel
 def play_episodes(
-    model: Model,
+    model: Any,
     q: npt.NDArray[np.float32],
     starts: npt.NDArray[np.int32],
     max_steps: int,
@@ -274,7 +273,7 @@ def play_episodes(
     """Play an episode from each of the starts in turn by the epsilon-greedy policy of q; nothing is learned.
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
         q: (num_states, num_actions) float32, action values.
         starts: (num_episodes,) int32, where each episode begins.
         max_steps: step limit of an episode.
@@ -303,7 +302,7 @@ def play_episodes(
 
 @kernel
 def record_episodes(
-    model: Model,
+    model: Any,
     terms: Terms,
     q: Values,
     behaviour: Any,
@@ -317,7 +316,7 @@ def record_episodes(
     """Play episodes with fixed values and write every transition down, as far as there is room.
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
         terms: how episodes begin, and when they are cut off.
         q: (num_states, num_actions) float32, action values; only read.
         behaviour: see `behaviours`.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import CertainGrid, Grid, Model, grid_arrival, num_outcomes, outcome
+from clew.kernels.dynamics import CertainGrid, CertainTable, Grid, Model, grid_arrival, num_outcomes, outcome
 
 Stream = npt.NDArray[np.uint64]
 
@@ -102,6 +102,15 @@ def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) ->
     found = np.int64(grid.cells[np.uint64(s_next)]) >> 4  # 1 for a goal, 2 for a hazard
     met = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
     return s_next, np.float32(grid.rewards[np.uint64(met)]), (found & 1) != 0
+
+
+@sample.register(CertainTable)
+def sample_of_certain_table(table: CertainTable, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+    """One outcome, looked up."""
+    pair = np.uint64(s * table.num_actions + a)
+    s_next = np.int64(table.next_states[pair])
+    terminated = s_next < 0
+    return ~s_next if terminated else s_next, table.rewards[pair], terminated
 
 
 @sample.register(Grid)
