@@ -186,10 +186,12 @@ class SarsaLambda:
 
     def learn(self, step, rate, exploration, stream):
         s, a = step[:2]
-        change, is_cut = rate(s, a) * self.td_error(step), self.is_cut(step)
+        rate(s, a)  # is counted
+        again = rate.again if hasattr(rate, "again") else rate
+        td_error, is_cut = self.td_error(step), self.is_cut(step)
         self.traces[s, a] = np.float32(1) + (self.traces.get((s, a), np.float32(0)) if self.accumulating else 0)
         for (s, a), strength in self.traces.items():
-            self.q[s][a] += change * strength
+            self.q[s][a] += again(s, a) * td_error * strength
         faded = {pair: strength * self.decay for pair, strength in self.traces.items()}
         self.traces = {} if is_cut else {pair: x for pair, x in faded.items() if x >= self.faintest}
 
@@ -259,6 +261,7 @@ class Sweeping:
         self.threshold, self.known_after = threshold, known_after
         self.seen = defaultdict(dict)  # pair -> {next state: [count, mean reward]}
         self.leading_to = defaultdict(list)  # state -> pairs, the newest last
+        self.announced = [max(row) for row in q]  # values as they were when the state last had its turn
 
     def expectation(self, pair):
         outcomes = [
@@ -281,7 +284,9 @@ class Sweeping:
     def back_up(self, pair):
         if self.num_tries(pair) >= self.known_after:
             s, a = pair
-            before = max(self.q[s])
+            before = self.announced[s] if self.threshold else max(self.q[s])
+            if self.q[s][a] == self.expectation(pair):
+                return
             self.q[s][a] = self.expectation(pair)
             if abs(max(self.q[s]) - before) > self.threshold:
                 self.queue.push(s, abs(max(self.q[s]) - before))
@@ -300,5 +305,7 @@ class Sweeping:
         turns = 0
         while len(self.queue) and turns < self.num_planning:
             turns += 1
-            for source in reversed(self.leading_to[self.queue.pop()]):
+            s = self.queue.pop()
+            self.announced[s] = max(self.q[s])
+            for source in reversed(self.leading_to[s]):
                 self.back_up(source)

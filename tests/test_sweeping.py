@@ -5,7 +5,7 @@ import pytest
 
 import oracles_episodes
 import oracles_learning as plain
-from clew import Learning, solve
+from clew import Learning, solve, train_policy
 from clew.kernels import read_only
 from clew.kernels.learners import Step as KernelStep
 from clew.kernels.learners import StepSize, learn
@@ -166,3 +166,12 @@ def test_a_trajectory_without_rows_changes_nothing():
     replay(rule, acting, NONE, columns, ALPHA_ALONE, 0.0, new_stream(0))
     assert not rule.q.any()
     assert (rule.model.outcomes[:, NEXT_STATE] == -1).all()
+
+
+def test_many_changes_below_the_threshold_are_passed_on_when_they_add_up():
+    """State 1 pays 0 or 1 by a coin, so its value wanders; state 0 leads to it, and is never off by more than 0.02."""
+    world = sparse_world([[[(1.0, 1, 0.0, False)]], [[(0.5, 1, 0.0, True), (0.5, 1, 1.0, True)]]], starts=[0])
+    settings = {"algorithm": "prioritized-sweeping", "threshold": 0.02, "gamma": 1.0}
+    policy = train_policy(world.mdp, 5000, **settings)
+    assert policy.q[1, 0] == pytest.approx(0.5, abs=0.05)
+    assert 0.0 <= abs(policy.q[0, 0] - policy.q[1, 0]) <= 0.0201

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, greatest, one_of_four, row_length, value
+from clew.kernels.values import Values, best_action, count_up, greatest, one_of_four, row_length, value
 
 Visits = npt.NDArray[np.int32]
 
@@ -146,7 +146,7 @@ def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, l
 @count_visit.register(UpperConfidence)
 def count_for_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
     """The interval is the narrower the more often an action was tried."""
-    visits[s, a] += 1
+    count_up(visits, s, a)
 
 
 @choose.register(UpperConfidence)
@@ -197,7 +197,7 @@ def expect_upper_confidence(
 @count_visit.register(LeastTried)
 def count_for_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
     """It is all that decides."""
-    visits[np.uint64(s), np.uint64(a)] += 1
+    count_up(visits, s, a)
 
 
 @choose.register(LeastTried)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch
 from clew.kernels.sampling import Stream
+from clew.kernels.values import count_up
 
 # When the next action is chosen. On-policy rules need to know it; off-policy ones choose with what they have learned.
 # Where a rule changes no other row than that of the state, both come to the same unless the state stays as it is. Then
@@ -56,7 +57,7 @@ def step_size(alpha: Any, s: int, a: int) -> np.float32:
 @step_size.register(AverageStep)
 def average_step_size(alpha: AverageStep, s: int, a: int) -> np.float32:
     """Counts the move, in place."""
-    alpha.counts[s, a] += 1
+    count_up(alpha.counts, s, a)
     return np.float32(1.0 / alpha.counts[s, a])
 
 

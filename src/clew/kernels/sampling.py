@@ -79,7 +79,8 @@ def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float3
     """Take action a in state s: draw one of its outcomes. A single one takes no draw.
 
     Returns:
-        (next state, reward as float32, terminated). A state without outcomes stays as it is, and is terminated.
+        (next state, reward as float32, terminated). A state without outcomes stays as it is, and is terminated; on a
+        grid it isn't asked for one, for no episode begins where it is over.
     """
     n = num_outcomes(model, s, a)
     if n == 0:

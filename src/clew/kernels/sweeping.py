@@ -19,7 +19,7 @@ from clew.kernels import kernel
 from clew.kernels.learners import Step, learn
 from clew.kernels.queues import num_waiting, pop, push
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, assign, greatest, row_length, value
+from clew.kernels.values import Values, assign, count_up, greatest, row_length, value
 
 # Columns of `LearnedModel.outcomes`. What is known of an outcome lies side by side, to come from memory at once.
 NEXT_STATE, COUNT, NEXT_OF_PAIR, NEXT_TO_STATE, REWARD = 0, 1, 2, 3, 4
@@ -48,6 +48,9 @@ class Sweeping(NamedTuple):
     queue: Any
     num_planning: int  # states that have their turn after each step
     threshold: np.float32  # a state whose value changed by no more than this isn't worth a turn
+    announced: npt.NDArray[
+        np.float32
+    ]  # (num_states,), values as they were when it last had one; empty if threshold is 0
     known_after: int  # a pair is believed after so many tries; until then its value stays as it was at first
 
 
@@ -78,8 +81,8 @@ def observe(model: LearnedModel, pair: int, s_next: int, reward: np.float32, kno
             model.outcomes[i, NEXT_OF_PAIR] = new
             return True
         i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
-    count = model.outcomes[i, COUNT] + 1
-    model.outcomes[i, COUNT] = count
+    count_up(model.outcomes, i, COUNT)
+    count = model.outcomes[i, COUNT]
     as_before = model.rewards[i, REWARD] == reward
     if not as_before:
         model.rewards[i, REWARD] += (reward - model.rewards[i, REWARD]) / np.float32(count)
@@ -135,6 +138,8 @@ def back_up(learner: Sweeping, s: int, a: int, pair: int) -> None:
     assign(learner.q, s, a, new)
     if new < before and old < before:
         return  # another action is better, and was
+    if learner.threshold > 0.0:
+        before = learner.announced[s]  # many small changes add up
     change = abs(greatest(learner.q, s) - before)
     if change > learner.threshold:
         push(learner.queue, s, change)
@@ -152,7 +157,10 @@ def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float
     turns = 0
     while turns < learner.num_planning and num_waiting(learner.queue) > 0:
         turns += 1
-        i = np.int64(model.leading_to[pop(learner.queue)])
+        s = pop(learner.queue)
+        if learner.threshold > 0.0:
+            learner.announced[s] = greatest(learner.q, s)
+        i = np.int64(model.leading_to[s])
         while i >= 0:
             source = i if i < num_pairs else np.int64(model.pairs[i - num_pairs])
             s = source >> 2 if num_actions == 4 else source // num_actions

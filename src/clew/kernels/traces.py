@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learners import BEFORE, Step, begin, learn, order, step_size
+from clew.kernels.learners import BEFORE, Step, begin, learn, order, repeated, step_size
 from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, assign, greatest, row_length, value
 
@@ -48,12 +48,16 @@ def mark(traces: Traces, pair: int) -> None:
 
 
 @kernel
-def move_all(q: Values, traces: Traces, change: np.float32) -> None:
-    """Q += change * trace, everywhere, in place; then the traces decay, and those that fade are forgotten."""
+def move_all(q: Values, traces: Traces, td_error: np.float32, alpha: Any) -> None:
+    """Move every value by alpha * td_error * trace, in place; then the traces decay, and those that fade are forgotten.
+
+    Where the step size follows the number of moves, that is the number of times that the pair itself was taken.
+    """
     i = 0
     while i < traces.count[0]:
         pair = traces.pairs[i]
         s, a = pair // row_length(q), pair % row_length(q)
+        change = step_size(repeated(alpha), s, a) * td_error
         assign(q, s, a, value(q, s, a) + change * traces.strength[pair])
         traces.strength[pair] *= traces.decay
         if traces.strength[pair] >= NEGLIGIBLE:
@@ -99,7 +103,8 @@ def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration
     if not step.terminated:
         td_error += learner.gamma * value(q, step.next_state, step.next_action)
     mark(learner.traces, s * row_length(q) + a)
-    move_all(q, learner.traces, step_size(alpha, s, a) * td_error)
+    step_size(alpha, s, a)  # is counted
+    move_all(q, learner.traces, td_error, alpha)
 
 
 # Watkins's Q(lambda) --------------------------------------------------------------------------------------------------
@@ -140,6 +145,7 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
         explores = value(q, step.next_state, step.next_action) < best
         td_error += learner.gamma * best
     mark(learner.traces, s * row_length(q) + a)
-    move_all(q, learner.traces, step_size(alpha, s, a) * td_error)
+    step_size(alpha, s, a)  # is counted
+    move_all(q, learner.traces, td_error, alpha)
     if explores:
         clear(learner.traces)

@@ -37,6 +37,7 @@ def _tie_table() -> npt.NDArray[np.uint8]:
 
 
 TIES = _tie_table()
+MOST = 2**31 - 1
 
 
 @kernel
@@ -66,6 +67,12 @@ def best_of_many(q: Table, s: int, half: np.uint64) -> int:
                 return a
             left_to_skip -= 1
     return 0  # not reached while the row holds numbers
+
+
+@kernel
+def count_up(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
+    """Count one more, as far as 32 bits go."""
+    counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MOST
 
 
 @dispatch

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 BLOCK = 32
@@ -29,6 +30,8 @@ def _greatest_of(width: int) -> Callable[..., Any]:
     vector, places = ir.VectorType(ir.FloatType(), width), ir.VectorType(ir.IntType(32), width)
 
     def greatest(typing_context: Any, numbers: Any, i: Any) -> Any:
+        if not (isinstance(numbers, types.Array) and numbers.dtype == types.float32 and numbers.layout == "C"):
+            raise TypingError(f"the greatest of {width} needs a C-contiguous array of float32, not {numbers}")
         signature = types.Tuple((types.float32, types.int64))(numbers, i)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
