@@ -20,7 +20,7 @@ from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Sparse
 from clew.model_arrays import rows_of_arrays
 
-__all__ = ["FiniteMDP", "check_memory"]
+__all__ = ["FiniteMDP", "check_memory", "grid_model"]
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
@@ -104,31 +104,18 @@ class FiniteMDP:
         Raises:
             ModelError: if the cells, the starts or the numbers can't be right.
         """
-        grid = _frozen(cells, np.uint8, "cells")
-        _check(
-            grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}"
+        model = grid_model(
+            cells,
+            moving_goal=moving_goal,
+            slip=slip,
+            goal_reward=goal_reward,
+            step_reward=step_reward,
+            outer_wall_reward=outer_wall_reward,
+            hazard_reward=hazard_reward,
         )
-        _check_walls(grid)
-        rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
-        _check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
-        _check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
-        num_states = grid.size**2 if moving_goal else grid.size
-        _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
-        model = Grid(
-            cells=grid.reshape(-1),
-            columns=grid.shape[1],
-            num_cells=grid.size,
-            moving_goal=bool(moving_goal),
-            slip=float(slip),
-            goal_reward=float(goal_reward),
-            step_reward=float(step_reward),
-            outer_wall_reward=float(outer_wall_reward),
-            hazard_reward=float(hazard_reward),
-            moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
-            rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
-        )
+        num_states = model.num_cells**2 if moving_goal else model.num_cells
         states = _checked_starts(starts, num_states)
-        cell, goal = states % grid.size, states // grid.size
+        cell, goal = states % model.num_cells, states // model.num_cells
         over = ((model.cells[cell] & BLOCKED) > 0) | (cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0))
         _check(
             not over.any(), f"start state {states[over][:1]} is on a goal or in a blocked cell; nothing happens there"
@@ -238,6 +225,44 @@ class FiniteMDP:
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
         return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
+
+
+def grid_model(
+    cells: npt.ArrayLike,
+    *,
+    moving_goal: bool = False,
+    slip: float = 0.0,
+    goal_reward: float = 1.0,
+    step_reward: float = 0.0,
+    outer_wall_reward: float = 0.0,
+    hazard_reward: float = 0.0,
+) -> Grid:
+    """The arrays of a grid, checked; arguments as for `FiniteMDP.grid`.
+
+    Raises:
+        ModelError: if the cells or the numbers can't be right.
+    """
+    grid = _frozen(cells, np.uint8, "cells")
+    _check(grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}")
+    _check_walls(grid)
+    rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
+    _check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
+    _check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
+    num_states = grid.size**2 if moving_goal else grid.size
+    _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+    return Grid(
+        cells=grid.reshape(-1),
+        columns=grid.shape[1],
+        num_cells=grid.size,
+        moving_goal=bool(moving_goal),
+        slip=float(slip),
+        goal_reward=float(goal_reward),
+        step_reward=float(step_reward),
+        outer_wall_reward=float(outer_wall_reward),
+        hazard_reward=float(hazard_reward),
+        moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
+        rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
+    )
 
 
 def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:

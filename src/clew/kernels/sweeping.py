@@ -48,9 +48,7 @@ class Sweeping(NamedTuple):
     queue: Any
     num_planning: int  # states that have their turn after each step
     threshold: np.float32  # a state whose value changed by no more than this isn't worth a turn
-    announced: npt.NDArray[
-        np.float32
-    ]  # (num_states,), values as they were when it last had one; empty if threshold is 0
+    announced: npt.NDArray[np.float32]  # (num_states,), values when it last had one; empty if the threshold is 0
     known_after: int  # a pair is believed after so many tries; until then its value stays as it was at first
 
 

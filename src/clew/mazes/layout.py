@@ -15,7 +15,7 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
 from clew.kernels.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
-from clew.mdp import FiniteMDP
+from clew.mdp import grid_model
 
 __all__ = ["Maze"]
 
@@ -239,9 +239,7 @@ class Maze:
         return labels.reshape(self.cells.shape)
 
     def _grid(self) -> Grid:
-        model = FiniteMDP.grid(self.cells, 0).model
-        assert isinstance(model, Grid)
-        return model
+        return grid_model(self.cells)
 
     def _checked(self, name: str, place: Place) -> Place:
         """Check that a place lies in the grid and can be entered."""
