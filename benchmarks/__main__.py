@@ -24,6 +24,8 @@ from benchmarks.rows import Row, Section, Target, judge
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 TARGETS = (Target("5x5", loops.CHAPTER, 300), Target("50x50, 8 interleaved", loops.CHAPTER, 800))
+# What C may be ahead by before the run fails: a busy machine moves these ratios by a tenth.
+TARGETS += tuple(Target(loops.task_name(size, lanes), c.PLAIN, 0.75) for size in loops.SIZES for lanes in loops.LANES)
 
 
 def make_sections(peers_python: str, data: Path | None) -> list[Section]:
@@ -97,7 +99,7 @@ def main() -> int:
     for target in targets:
         console.print(
             f"target: {target['task']}, at least {target['at_least']} times {target['contender']}: "
-            f"{target['ratio']:,.0f}, {'met' if target['met'] else 'MISSED'}"
+            f"{target['ratio']:,.3g}, {'met' if target['met'] else 'MISSED'}"
         )
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"time": time.strftime("%Y-%m-%d"), "machine": about, "flags": c.FLAGS, "targets": targets}

@@ -4,7 +4,6 @@ They take turns so that a noisy machine is noisy for all of them, and speeds are
 of these loops run on one processor, and what else the machine does must not decide a ratio.
 """
 
-import inspect
 import random
 import tempfile
 import time
@@ -29,9 +28,6 @@ PARALLEL_EPISODES = {5: 400_000, 50: 200}
 TUTORIAL_STEPS = 30_000
 # Few episodes, since values end up at the same fixed point whatever was drawn.
 EPISODES_TO_COMPARE = {5: 100, 50: 1_000}
-
-# Lanes that this version of the library can play.
-PLAYABLE = LANES if "num_interleaved" in inspect.signature(clew.train_policy).parameters else (1,)
 
 
 def task_name(size: int, lanes: int) -> str:
@@ -67,7 +63,7 @@ def different_bits(programs: dict[str, Path]) -> list[str]:
     return [
         f"{name} at {task_name(size, lanes)}"
         for size, episodes in EPISODES_TO_COMPARE.items()
-        for lanes in PLAYABLE
+        for lanes in LANES
         for name, program in programs.items()
         if _outcome(run_serial(size, lanes, episodes)) != _outcome(c.run_c(program, size, size, episodes, lanes, SEED))
     ]
@@ -90,8 +86,7 @@ def _contenders(programs: dict[str, Path], size: int) -> dict[tuple[str, str], C
     todo: dict[tuple[str, str], Callable[[], float]] = {}
     for lanes in LANES:
         task, episodes = task_name(size, lanes), EPISODES[size, lanes]
-        if lanes in PLAYABLE:
-            todo[task, OURS] = speed(run_serial, size, lanes, episodes)
+        todo[task, OURS] = speed(run_serial, size, lanes, episodes)
         for name, program in programs.items():
             todo[task, name] = speed(c.run_c, program, size, size, episodes, lanes, SEED)
     if size in CHAPTER_EPISODES:
@@ -114,7 +109,7 @@ def measure_loops() -> list[Row]:
     """
     with tempfile.TemporaryDirectory() as folder:
         programs = c.compile_loops(Path(folder)) if c.gcc_version() else {}
-        for lanes in PLAYABLE:
+        for lanes in LANES:
             run_serial(5, lanes, 10)  # compiles
         run_ours(clew.train_policy_parallel, 5, 10, num_actors=0)
         different = different_bits(programs)

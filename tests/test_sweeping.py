@@ -11,7 +11,7 @@ from clew.kernels.learners import Step as KernelStep
 from clew.kernels.learners import StepSize, learn
 from clew.kernels.rollouts import Columns, replay
 from clew.kernels.sampling import new_stream
-from clew.kernels.sweeping import COUNT, NEXT_OF_PAIR, NEXT_STATE, num_tries
+from clew.kernels.sweeping import COUNT, NEXT_STATE, another, num_tries
 from clew.learning import make_learner, make_room
 from clew.simulation import DTYPES
 from loops import ALPHA_ALONE, GAMMA, NONE, build, new_learner, play, record, rows_of, same_bits
@@ -27,7 +27,7 @@ def outcomes_of(rule, pair):
     found, i = {}, pair
     while i >= 0 and rule.model.outcomes[i, NEXT_STATE] >= 0:
         found[int(rule.model.outcomes[i, NEXT_STATE])] = int(rule.model.outcomes[i, COUNT])
-        i = int(rule.model.outcomes[i, NEXT_OF_PAIR])
+        i = int(another(rule.model, i))
     return found
 
 

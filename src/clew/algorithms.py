@@ -177,11 +177,12 @@ def _dyna_q_plus(given: Given) -> dyna.DynaQ:
 def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
     further = given.num_outcomes - given.num_pairs
     check_memory(20 * given.num_outcomes, "the learned model")
-    outcomes = np.full((given.num_outcomes, 5), -1, np.int32)
+    outcomes = np.full((given.num_outcomes, 4), -1, np.int32)
     model = sweeping.LearnedModel(
         outcomes,
         rewards=outcomes.view(np.float32),
         pairs=np.zeros(further, np.int32),
+        next_of_pair=np.full(given.num_outcomes if further else 0, -1, np.int32),
         leading_to=np.full(given.num_states + 1, -1, np.int32),
         used=np.zeros(1, np.int64),
     )

@@ -315,8 +315,11 @@ def make_room(rule: Any, num_steps: int) -> Any:
         return rule
     more = max(missing, model.outcomes.shape[0])
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
+    next_of_pair = np.full(outcomes.shape[0], -1, np.int32)
+    next_of_pair[: model.next_of_pair.size] = model.next_of_pair
     grown = model._replace(
         outcomes=outcomes,
+        next_of_pair=next_of_pair,
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )

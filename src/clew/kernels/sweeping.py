@@ -22,7 +22,7 @@ from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, assign, count_up, greatest, row_length, value
 
 # Columns of `LearnedModel.outcomes`. What is known of an outcome lies side by side, to come from memory at once.
-NEXT_STATE, COUNT, NEXT_OF_PAIR, NEXT_TO_STATE, REWARD = 0, 1, 2, 3, 4
+NEXT_STATE, COUNT, NEXT_TO_STATE, REWARD = 0, 1, 2, 3
 
 
 class LearnedModel(NamedTuple):
@@ -32,9 +32,10 @@ class LearnedModel(NamedTuple):
     through them: those of one pair, and those that lead to one state. While a pair had one outcome only it is one row.
     """
 
-    outcomes: npt.NDArray[np.int32]  # (num_outcomes, 5); next state: -1 not seen yet, num_states the end of an episode
+    outcomes: npt.NDArray[np.int32]  # (num_outcomes, 4); next state: -1 not seen yet, num_states the end of an episode
     rewards: npt.NDArray[np.float32]  # the same memory as float32, for the column REWARD: the mean
     pairs: npt.NDArray[np.int32]  # (num_outcomes - num_pairs,), the pair of a further outcome
+    next_of_pair: npt.NDArray[np.int32]  # (num_outcomes,), another outcome of the pair, or -1; empty if none has two
     leading_to: npt.NDArray[np.int32]  # (num_states + 1,), an outcome that leads to the state, or -1
     used: npt.NDArray[np.int64]  # (1,), how many further outcomes there are
 
@@ -53,11 +54,16 @@ class Sweeping(NamedTuple):
 
 
 @kernel
+def another(model: LearnedModel, i: int) -> int:
+    """Another outcome of the pair of outcome i, or -1."""
+    return -1 if model.next_of_pair.size == 0 else np.int64(model.next_of_pair[i])
+
+
+@kernel
 def add_outcome(model: LearnedModel, i: int, s_next: int, reward: np.float32) -> None:
     """Fill in outcome i, and hang it into the list of those that lead to its next state."""
     model.outcomes[i, NEXT_STATE] = s_next
     model.outcomes[i, COUNT] = 1
-    model.outcomes[i, NEXT_OF_PAIR] = -1
     model.outcomes[i, NEXT_TO_STATE] = model.leading_to[s_next]
     model.leading_to[s_next] = i
     model.rewards[i, REWARD] = reward
@@ -71,21 +77,21 @@ def observe(model: LearnedModel, pair: int, s_next: int, reward: np.float32, kno
         add_outcome(model, i, s_next, reward)
         return True
     while model.outcomes[i, NEXT_STATE] != s_next:
-        if model.outcomes[i, NEXT_OF_PAIR] < 0:
+        if another(model, i) < 0:
             new = model.outcomes.shape[0] - model.pairs.size + model.used[0]
             model.pairs[model.used[0]] = pair
             model.used[0] += 1
             add_outcome(model, new, s_next, reward)
-            model.outcomes[i, NEXT_OF_PAIR] = new
+            model.next_of_pair[i] = new
             return True
-        i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
+        i = another(model, i)
     count_up(model.outcomes, i, COUNT)
     count = model.outcomes[i, COUNT]
     as_before = model.rewards[i, REWARD] == reward
     if not as_before:
         model.rewards[i, REWARD] += (reward - model.rewards[i, REWARD]) / np.float32(count)
     # While all went the same way, only the try that makes the pair believable is news.
-    always_the_same = as_before and i == pair and model.outcomes[i, NEXT_OF_PAIR] < 0
+    always_the_same = as_before and i == pair and another(model, i) < 0
     return not always_the_same or count == known_after
 
 
@@ -96,7 +102,7 @@ def num_tries(model: LearnedModel, pair: int) -> int:
     i = pair
     while i >= 0 and model.outcomes[i, NEXT_STATE] >= 0:
         total += model.outcomes[i, COUNT]
-        i = np.int64(model.outcomes[i, NEXT_OF_PAIR])
+        i = another(model, i)
     return total
 
 
@@ -113,14 +119,14 @@ def worth(learner: Sweeping, i: int) -> np.float32:
 def expectation(learner: Sweeping, pair: int) -> np.float32:
     """What a pair is worth by the model."""
     outcomes = learner.model.outcomes
-    if outcomes[pair, NEXT_OF_PAIR] < 0:  # all tries went the same way
+    if another(learner.model, pair) < 0:  # all tries went the same way
         return worth(learner, pair)
     total, count = 0.0, 0
     i = pair
     while i >= 0:
         total += np.float64(outcomes[i, COUNT]) * worth(learner, i)
         count += outcomes[i, COUNT]
-        i = np.int64(outcomes[i, NEXT_OF_PAIR])
+        i = another(learner.model, i)
     return np.float32(total / count)
 
 
