@@ -214,6 +214,26 @@ def test_a_trajectory_that_does_not_fit_the_policy_is_refused(column, step):
     assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
 
 
+@pytest.mark.parametrize("reward", [np.nan, np.inf, 1e39])
+def test_update_policy_refuses_rewards_that_are_not_finite(reward):
+    policy = pair_policy()
+    with pytest.raises(SettingError, match="finite"), np.errstate(over="ignore"):
+        update_policy(policy, Trajectory.from_transitions([Transition(0, 0, reward, 1, False, False)]))
+    assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((2, 2)), np.zeros((2, 2), np.float32, order="F"), np.zeros((2, 4), np.float32)[:, ::2], np.float32([1])],
+    ids=["float64", "columns first", "every other", "one dimension"],
+)
+def test_update_policy_refuses_values_that_cannot_be_learned_in_place(values):
+    policy = pair_policy()
+    policy.q = values
+    with pytest.raises(SettingError, match="C-contiguous float32"):
+        update_policy(policy, Trajectory.from_transitions([Transition(0, 0, 1.0, 1, False, False)]))
+
+
 # Settings -------------------------------------------------------------------------------------------------------------
 
 OUT_OF_RANGE = [

@@ -284,8 +284,13 @@ def make_learner(
         num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
 
     Raises:
-        SettingError: if the memory would not do.
+        SettingError: if the table is not as kernels learn it, or the memory would not do.
     """
+    if q.ndim != 2 or q.dtype != np.float32 or not q.flags.c_contiguous or not q.flags.writeable:
+        raise SettingError(
+            "values are learned in place: they must be a C-contiguous float32 array, "
+            f"(num_states, num_actions), that can be written; not {q.dtype} of {q.shape}"
+        )
     row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
     name = settings.behaviour or row.behaviour
     acting = BEHAVIOURS[name]

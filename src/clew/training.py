@@ -100,12 +100,14 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
     Raises:
         SettingError: if a setting is out of range, or the trajectory doesn't fit the policy.
     """
+    learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
     num_states, num_actions = policy.q.shape
     for name, limit in (("state", num_states), ("next_state", num_states), ("action", num_actions)):
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
-    learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
+    if not np.isfinite(trajectory.reward).all():
+        raise SettingError("the trajectory's reward column must hold finite numbers, also as float32")
     learn_from(learner, trajectory, alpha, 0.0, policy.stream)
 
 
