@@ -28,7 +28,10 @@ OUT_OF_RANGE = [
     *[("exploration_last", value) for value in (-0.1, NAN, INF)],
     *[("initial_value", value) for value in (NAN, INF, "high")],
     *[(name, value) for name in ("n", "known_after", "num_interleaved") for value in (0, -1, 1.5, 10**10)],
+    *[(name, 65_537) for name in ("n", "num_interleaved")],
     *[("num_planning", value) for value in (-1, 0.5, 10**10)],
+    *[(name, 2) for name in ("exploring_starts", "optimistic", "pessimistic", "accumulating")],
+    ("initial_value", 10**400),
     *[(name, "best") for name in ("algorithm", "behaviour", "alpha_schedule", "exploration_schedule")],
     ("exploration_schedule", "visits"),
 ]
@@ -38,6 +41,26 @@ OUT_OF_RANGE = [
 def test_a_setting_out_of_range_is_named(name, value):
     with pytest.raises(SettingError, match=name):
         Learning(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, 1e-50) for name in ("alpha", "alpha_last")],
+        *[("gamma", value) for value in (0.99999999, np.nextafter(1.0, 0.0))],
+        *[("initial_value", value) for value in (1e39, -1e39)],
+    ],
+)
+def test_a_setting_that_float32_would_change_beyond_its_bounds_is_refused(name, value):
+    with pytest.raises(SettingError, match=f"^{name}.*as float32"):
+        Learning(**{name: value})
+
+
+def test_the_last_gamma_below_1_is_the_one_that_the_error_names():
+    most = float(np.nextafter(np.float32(1.0), np.float32(0.0)))
+    assert np.float32(Learning(gamma=most).gamma) < 1.0
+    with pytest.raises(SettingError, match=f"at most {most!r}"):
+        Learning(gamma=0.99999999)
 
 
 TOGETHER = {
@@ -214,7 +237,7 @@ def test_the_range_of_rewards_has_what_can_happen_and_0():
     assert loop_world(4.0).reward_range == (0.0, 4.0)
 
 
-@pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (1 - 1e-12, 1.0), (0.9, 3e38)])
+@pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (0.9, 3e38)])
 def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
     with pytest.raises(SettingError, match="the optimistic value is not finite in float32; give initial_value"):
         initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))

@@ -316,6 +316,28 @@ def test_a_whole_number_will_do_where_a_float_is_wanted():
     assert TrainingConfig.from_dict({"alpha": 1, "goal_reward": 5}) == TrainingConfig(alpha=1.0, goal_reward=5.0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({"initial_value": 1, "gamma": 1, "step_reward": -1}, [float, float, float]),
+        ({"initial_value": np.float32(0.5), "alpha": np.float32(0.1), "slip": np.float64(0.5)}, [float, float, float]),
+        ({"num_episodes": np.int64(9), "n": np.uint8(3), "max_episode_steps": np.int32(7)}, [int, int, int]),
+        ({"seed": True, "random_start": np.True_, "accumulating": 1}, [int, bool, bool]),
+    ],
+)
+def test_numbers_of_other_kinds_are_saved_and_opened_as_those_of_python(settings, kinds):
+    config = TrainingConfig(**settings)
+    assert [type(getattr(config, name)) for name in settings] == kinds
+    assert [getattr(config, name) for name in settings] == [
+        value.item() if isinstance(value, np.generic) else value for value in settings.values()
+    ]
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_config_that_was_saved_with_a_whole_number_for_a_value_is_opened():
+    assert TrainingConfig.from_dict({"initial_value": 1}) == TrainingConfig(initial_value=1.0)
+
+
 def test_a_config_refuses_a_name_it_does_not_know():
     with pytest.raises(SettingError, match="there is no setting 'lr'"):
         TrainingConfig.from_dict({"alpha": 0.1, "lr": 0.1})

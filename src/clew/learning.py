@@ -5,8 +5,7 @@ chosen apart: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from numbers import Integral
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -19,6 +18,7 @@ from clew.kernels.learners import AverageStep, StepSize
 from clew.kernels.rollouts import AverageRates, Rates
 from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
+from clew.settings import check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
     "BEHAVIOURS",
@@ -30,9 +30,9 @@ __all__ = [
     "initial_value",
     "make_learner",
     "make_room",
-    "setting",
 ]
 
+MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
 
 
@@ -62,11 +62,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 # The settings ---------------------------------------------------------------------------------------------------------
-
-
-def setting(default: Any, meaning: str) -> Any:
-    """A field that says what it means, for the help of the command line and the form of the page."""
-    return field(default=default, metadata={"help": meaning})
 
 
 class LearningSettings(TypedDict, total=False):
@@ -130,6 +125,7 @@ class Learning:
     num_interleaved: int = setting(1, "episodes that take turns on one table; part of what decides the result")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_learning(self)
 
 
@@ -155,44 +151,33 @@ def check_learning(learning: Learning) -> None:
     Raises:
         SettingError: names the one that is out of range.
     """
-    _check_choice("algorithm", learning.algorithm, ALGORITHMS)
+    check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
-        _check_choice("behaviour", learning.behaviour, BEHAVIOURS)
-    _check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
-    _check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
+        check_choice("behaviour", learning.behaviour, BEHAVIOURS)
+    check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
+    check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
     for name in ("alpha", "alpha_last"):
-        _check_number(name, getattr(learning, name), above=0.0, most=1.0)
-    for name in ("gamma", "epsilon", "lambda_"):
-        _check_number(name, getattr(learning, name), least=0.0, most=1.0)
-    _check_number("temperature", learning.temperature, above=0.0)
+        check_number(name, getattr(learning, name), above=0.0, most=1.0, single=True)
+    check_number("gamma", learning.gamma, least=0.0, most=1.0, single=True)
+    if learning.gamma < 1.0 and np.float32(learning.gamma) == 1.0:
+        raise SettingError(
+            f"gamma {learning.gamma!r} becomes 1 as float32, in which values are learned; "
+            f"take 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}"
+        )
+    for name in ("epsilon", "lambda_"):
+        check_number(name, getattr(learning, name), least=0.0, most=1.0)
+    check_number("temperature", learning.temperature, above=0.0)
     for name in ("confidence", "kappa", "threshold"):
-        _check_number(name, getattr(learning, name), least=0.0)
-    _check_number("exploration_last", learning.exploration_last, least=0.0)
+        check_number(name, getattr(learning, name), least=0.0)
+    check_number("exploration_last", learning.exploration_last, least=0.0)
     if learning.initial_value is not None:
-        _check_number("initial_value", learning.initial_value)
-    for name, least in (("n", 1), ("known_after", 1), ("num_interleaved", 1)):
-        _check_count(name, getattr(learning, name), least)
+        check_number("initial_value", learning.initial_value, single=True)
+    check_count("known_after", learning.known_after, 1)
+    for name in ("n", "num_interleaved"):
+        check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:
-        _check_count("num_planning", learning.num_planning, 0)
+        check_count("num_planning", learning.num_planning, 0)
     _check_together(learning)
-
-
-def _check_choice(name: str, chosen: Any, known: Any) -> None:
-    if chosen not in known:
-        raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
-
-
-def _check_number(name: str, number: Any, least: float = -np.inf, most: float = np.inf, above: float = -np.inf) -> None:
-    if not isinstance(number, int | float | np.floating) or not (
-        least <= number <= most and number > above and np.isfinite(number)
-    ):
-        bounds = f"in ({above:g}, {most:g}]" if above > -np.inf else f"in [{least:g}, {most:g}]"
-        raise SettingError(f"{name} must be a finite number {bounds}, not {number}")
-
-
-def _check_count(name: str, count: Any, least: int) -> None:
-    if not isinstance(count, Integral) or not least <= int(count) <= 1_000_000_000:
-        raise SettingError(f"{name} must be a whole number from {least} to 1,000,000,000, not {count}")
 
 
 def _check_together(learning: Learning) -> None:

@@ -31,7 +31,6 @@ __all__ = [
     "update_policy",
 ]
 
-MOST_EPISODES = 10**12
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
 
 
@@ -200,14 +199,14 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
     model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     stream = new_stream(seed, 0, 0)
-    done = 0
+    learned = 0
 
     def learn_some(n: int) -> Totals:
-        nonlocal done
+        nonlocal learned
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        rates = learner.rates(done, n, num_episodes)
+        rates = learner.rates(learned, n, num_episodes)
         learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-        done += n
+        learned += n
         return totals
 
     return learn_some
@@ -240,18 +239,18 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> Learn
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(seed, 0, 0)
     env_seed: int | None = int(next_bits(new_stream(seed, 0, 0, 0))) >> 33
-    done = 0
+    learned = 0
 
     def learn_some(n: int) -> Totals:
-        nonlocal env_seed, done, learner
+        nonlocal env_seed, learned, learner
         totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
-        rates = learner.rates(done, n, num_episodes)
+        rates = learner.rates(learned, n, num_episodes)
         for i in range(n):
             alpha, exploration = learner.step_size(rates.alpha[i]), float(rates.exploration[i])
             learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
             totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
             env_seed = None
-        done += n
+        learned += n
         return totals
 
     return learn_some
