@@ -5,19 +5,19 @@ chosen apart: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS, Given
+from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
 from clew.kernels.learners import AverageStep, StepSize
 from clew.kernels.rollouts import AverageRates, Rates
-from clew.kernels.wide import as_values
-from clew.mdp import FiniteMDP
+from clew.kernels.wide import WIDE_FROM, as_values
+from clew.mdp import FiniteMDP, check_memory
 from clew.settings import check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
@@ -228,6 +228,7 @@ class Learner:
         visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
         counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
         settings: all of them.
+        grows: the world doesn't say how many outcomes it has, so a learned model may come to need more room.
     """
 
     rule: Any
@@ -235,6 +236,7 @@ class Learner:
     visits: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]
     settings: Learning
+    grows: bool
 
     @property
     def acting(self) -> Any:
@@ -280,37 +282,59 @@ def make_learner(
     name = settings.behaviour or row.behaviour
     acting = BEHAVIOURS[name]
     none = np.zeros((0, 0), np.int32)
-    visits = np.zeros(q.shape, np.int32) if acting.counts else none
-    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
     given = Given(
-        q=as_values(q),
+        table=q,
+        q=q,
         settings=settings,
         num_states=num_states,
         num_actions=num_actions,
         max_steps=max_steps,
         num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
         behaviour=acting.kind,
-        visits=visits,
+        visits=none,
     )
-    return Learner(row.make(given), name, visits, counts, settings)
+    num_counted = acting.counts + (settings.alpha_schedule == "visits")
+    _check_size(row, given, num_counted)
+    visits = np.zeros(q.shape, np.int32) if acting.counts else none
+    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
+    rule = row.make(given._replace(q=as_values(q), visits=visits))
+    return Learner(rule, name, visits, counts, settings, num_outcomes is None)
 
 
-def make_room(rule: Any, num_steps: int) -> Any:
-    """The same rule, with room for the outcomes of so many steps more in a world that doesn't say how many it has."""
-    if not isinstance(rule, sweeping.Sweeping):
-        return rule
+def _check_size(row: Algorithm, given: Given, num_counted: int) -> None:
+    """Refuse a learner that the machine can't hold, before any of its memory is taken."""
+    each = 4 + 4 * num_counted  # the table, and what is counted
+    if given.num_actions >= WIDE_FROM:
+        each += 8  # the maxima of blocks, and what it takes to find them
+    what = f"{row.name} with {given.num_states:,} states, {given.num_actions:,} actions and {given.max_steps:,} steps"
+    check_memory(each * given.num_pairs + row.num_bytes(given), f"{what} an episode")
+
+
+def make_room(learner: Learner, num_steps: int) -> Learner:
+    """The same learner, with room for the outcomes of so many steps more in a world that doesn't say how many it has.
+
+    Raises:
+        SettingError: if the memory would not do.
+    """
+    rule = learner.rule
+    if not learner.grows or not isinstance(rule, sweeping.Sweeping):
+        return learner
     model = rule.model
     missing = int(model.used[0]) + num_steps - model.pairs.size
     if missing <= 0:
-        return rule
-    more = max(missing, model.outcomes.shape[0])
+        return learner
+    num_outcomes = model.outcomes.shape[0]
+    more = min(max(missing, num_outcomes), MOST_OUTCOMES - num_outcomes)
+    if more < missing:
+        raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
+    check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     grown = model._replace(
         outcomes=outcomes,
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )
-    return rule._replace(model=grown)
+    return replace(learner, rule=rule._replace(model=grown))
 
 
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
@@ -120,7 +120,7 @@ def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, explorati
         exploration: how much the behaviour explored.
         stream: for rules that draw; changed in place.
     """
-    learner = replace(learner, rule=make_room(learner.rule, len(trajectory)))
+    learner = make_room(learner, len(trajectory))
     step_size = learner.step_size(alpha)
     replay(learner.rule, learner.acting, learner.visits, trajectory.columns, step_size, exploration, stream)
     return learner
@@ -217,7 +217,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> Le
     assert world is not None
     model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
-    k = learner.settings.num_interleaved
+    k = min(learner.settings.num_interleaved, num_episodes)
     lanes = Lanes(
         places=np.zeros(4 * k, np.int64),
         sums=np.zeros(4 * k),
@@ -260,7 +260,7 @@ def _play_stepwise(
     env: Any, learner: Learner, alpha: Any, exploration: float, stream: Stream, env_seed: int | None
 ) -> tuple[Learner, int, float, bool]:
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
-    rule, visits = learner.rule, learner.visits
+    visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
     next_action = -1
 
@@ -269,22 +269,22 @@ def _play_stepwise(
         if next_action < 0:
             first = steps == 0 and learner.settings.exploring_starts
             next_action = int(
-                choose(AnyAction() if first else learner.acting, rule.q, visits, state, exploration, stream)
+                choose(AnyAction() if first else learner.acting, learner.rule.q, visits, state, exploration, stream)
             )
         return next_action
 
     def see(t: Transition) -> None:
-        nonlocal steps, episode_return, terminated, next_action, rule
+        nonlocal steps, episode_return, terminated, next_action, learner
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
         count_visit(learner.acting, visits, t.state, t.action)
         next_action = -1
-        if order(rule) == BEFORE and not t.terminated:
+        if order(learner.rule) == BEFORE and not t.terminated:
             pick(t.next_state)
-        rule = make_room(rule, 1)
+        learner = make_room(learner, 1)
         step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
-        learn(rule, step, alpha, exploration, stream)
+        learn(learner.rule, step, alpha, exploration, stream)
 
-    begin(rule)
+    begin(learner.rule)
     step_through(env, pick, see, seed=env_seed)
-    finish(rule, alpha, exploration, stream)
-    return replace(learner, rule=rule), steps, episode_return, terminated
+    finish(learner.rule, alpha, exploration, stream)
+    return learner, steps, episode_return, terminated
