@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from clew.kernels import dispatch, kernel
+from clew.kernels import cache_folder, dispatch, kernel
 
 pytestmark = pytest.mark.kernels
 
@@ -70,3 +70,19 @@ def test_a_type_of_the_same_form_is_another_type():
 def test_names_and_words_are_those_of_the_default():
     assert (area.__name__, area.__doc__) == ("area", "Area of a shape; nothing for one that isn't known.")
     assert area_of_square(Square(3.0), 1.0) == 9.0
+
+
+def test_a_user_without_a_home_keeps_machine_code_with_the_temporary_files(monkeypatch, tmp_path):
+    pwd = pytest.importorskip("pwd")
+
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path)
+    assert folder.is_dir()

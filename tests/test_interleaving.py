@@ -105,3 +105,10 @@ def test_a_trainer_plays_every_episode_once_and_finds_the_shortest_way(num_inter
     tables = [train_policy(mdp, 1000, num_interleaved=num_interleaved, seed=seed) for seed in (5, 5, 6)]
     assert tables[0].q.tobytes() == tables[1].q.tobytes() != tables[2].q.tobytes()
     assert evaluate_policy(mdp, tables[0]).gap == 0.0
+
+
+def test_more_lanes_than_episodes_change_nothing():
+    env = Environment(Maze.open(4, 4))
+    one, other = (train_policy(env, 3, num_interleaved=k) for k in (3, 65_536))
+    assert one.q.any()
+    assert np.array_equal(one.q, other.q)

@@ -1,11 +1,14 @@
 """The settings of a learner: what they may be, what a schedule says, and what actions are worth at first."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
+from clew.algorithms import Given
 from clew.kernels.learners import AverageStep, StepSize, step_size
 from clew.learning import as_learning, initial_value, make_learner
 from loops import play
@@ -28,7 +31,10 @@ OUT_OF_RANGE = [
     *[("exploration_last", value) for value in (-0.1, NAN, INF)],
     *[("initial_value", value) for value in (NAN, INF, "high")],
     *[(name, value) for name in ("n", "known_after", "num_interleaved") for value in (0, -1, 1.5, 10**10)],
+    *[(name, 65_537) for name in ("n", "num_interleaved")],
     *[("num_planning", value) for value in (-1, 0.5, 10**10)],
+    *[(name, 2) for name in ("exploring_starts", "optimistic", "pessimistic", "accumulating")],
+    ("initial_value", 10**400),
     *[(name, "best") for name in ("algorithm", "behaviour", "alpha_schedule", "exploration_schedule")],
     ("exploration_schedule", "visits"),
 ]
@@ -38,6 +44,26 @@ OUT_OF_RANGE = [
 def test_a_setting_out_of_range_is_named(name, value):
     with pytest.raises(SettingError, match=name):
         Learning(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, 1e-50) for name in ("alpha", "alpha_last")],
+        *[("gamma", value) for value in (0.99999999, np.nextafter(1.0, 0.0))],
+        *[("initial_value", value) for value in (1e39, -1e39)],
+    ],
+)
+def test_a_setting_that_float32_would_change_beyond_its_bounds_is_refused(name, value):
+    with pytest.raises(SettingError, match=f"^{name}.*as float32"):
+        Learning(**{name: value})
+
+
+def test_the_last_gamma_below_1_is_the_one_that_the_error_names():
+    most = float(np.nextafter(np.float32(1.0), np.float32(0.0)))
+    assert np.float32(Learning(gamma=most).gamma) < 1.0
+    with pytest.raises(SettingError, match=f"at most {most!r}"):
+        Learning(gamma=0.99999999)
 
 
 TOGETHER = {
@@ -214,7 +240,7 @@ def test_the_range_of_rewards_has_what_can_happen_and_0():
     assert loop_world(4.0).reward_range == (0.0, 4.0)
 
 
-@pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (1 - 1e-12, 1.0), (0.9, 3e38)])
+@pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (0.9, 3e38)])
 def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
     with pytest.raises(SettingError, match="the optimistic value is not finite in float32; give initial_value"):
         initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
@@ -225,3 +251,63 @@ def test_a_world_that_does_not_say_what_it_pays_needs_a_value():
         initial_value(Learning(algorithm="propagation"), None)
     assert initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
     assert initial_value(Learning(), None) == 0.0
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+def arrays_of(part):
+    """The arrays in a named tuple and in those inside it."""
+    if isinstance(part, np.ndarray):
+        return [part]
+    return [array for each in part for array in arrays_of(each)] if isinstance(part, tuple) else []
+
+
+@pytest.mark.parametrize("schedule", ["constant", "visits"])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_row_knows_how_much_memory_it_takes(name, schedule):
+    """But for a few counters, and a queue of either kind."""
+    q, settings = np.zeros((300, 5), np.float32), Learning(algorithm=name, alpha_schedule=schedule, n=40)
+    learner = make_learner(q, settings, max_steps=700, num_outcomes=2000)
+    memory = {array.__array_interface__["data"][0]: array.nbytes for array in arrays_of(learner.rule) if array is not q}
+    memory.pop(q.__array_interface__["data"][0], None)
+    given = Given(q, q, settings, 300, 5, 700, 2000, learner.acting, learner.visits)
+    taken = sum(memory.values())
+    assert taken - 64 <= ALGORITHMS[name].num_bytes(given) <= taken + 8 * 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "bytes_a_pair"),
+    [
+        ({"algorithm": "q-learning", "alpha_schedule": "visits", "behaviour": "ucb"}, 12),
+        ({"algorithm": "double-q-learning"}, 12),
+        ({"algorithm": "watkins-q"}, 16),
+        ({"algorithm": "dyna-q"}, 28),
+    ],
+)
+def test_a_learner_that_would_take_too_much_is_refused_before_it_takes_any(settings, bytes_a_pair):
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    q = np.zeros((int(0.85 * memory) // bytes_a_pair // 5, 5), np.float32)  # the system gives it when it is written
+    with pytest.raises(SettingError, match=rf"{settings['algorithm']} with [\d,]+ states.* would take"):
+        make_learner(q, Learning(**settings), max_steps=9)
+
+
+@pytest.mark.parametrize("name", ["monte-carlo", "every-visit-monte-carlo", "backward-replay"])
+def test_an_episode_that_memory_cannot_hold_is_refused(name):
+    with pytest.raises(SettingError, match=f"{name}.*1,099,511,627,776 steps an episode would take"):
+        make_learner(np.zeros((2, 2), np.float32), Learning(algorithm=name), max_steps=2**40)
+
+
+@pytest.mark.parametrize("name", ["n-step-sarsa", "tree-backup"])
+def test_a_window_is_no_longer_than_an_episode(name):
+    for n, max_steps, size in ((4, 9, 4), (9, 9, 9), (65_536, 9, 9)):
+        learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm=name, n=n), max_steps=max_steps)
+        assert learner.rule.window.states.size == size
+
+
+def test_both_tables_of_double_q_learning_begin_with_all_the_values():
+    q = np.arange(12, dtype=np.float32).reshape(3, 4)
+    rule = make_learner(q, Learning(algorithm="double-q-learning"), max_steps=9).rule
+    for table in (rule.first, rule.second):
+        assert np.array_equal(table, q)
+        assert not np.shares_memory(table, q)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -98,6 +99,48 @@ def test_the_columns_for_kernels_cannot_be_written():
     columns = Trajectory.from_transitions(TWO_EPISODES).columns
     assert columns._fields == COLUMNS
     assert not any(column.flags.writeable for column in columns)
+
+
+def columns(**changed):
+    given = {name: getattr(Trajectory.from_transitions(TWO_EPISODES), name) for name in COLUMNS}
+    return {**given, **changed}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_of_different_lengths_are_refused(name):
+    with pytest.raises(SettingError, match="one length"):
+        Trajectory(**columns(**{name: getattr(Trajectory.from_transitions(TWO_EPISODES), name)[:2]}))
+
+
+def test_columns_of_other_types_become_those_of_a_trajectory():
+    other = {name: np.asarray(column, np.float64) for name, column in columns().items()}
+    other["state"] = np.array([[0, 9], [1, 9], [0, 9]])[:, 0]  # not in one piece
+    trajectory = Trajectory(**other)
+    assert same(trajectory, Trajectory.from_transitions(TWO_EPISODES))
+    assert [getattr(trajectory, name).dtype for name in COLUMNS] == [
+        np.int32,
+        np.int32,
+        np.float32,
+        np.int32,
+        bool,
+        bool,
+    ]
+    assert trajectory.state.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("state", [0.0, 0.5, 1.0]),
+        ("state", [0, 2**32, 0]),
+        ("action", [[3], [3], [1]]),
+        ("truncated", [0, 2, 1]),
+        ("reward", ["1", "2", "3"]),
+    ],
+)
+def test_columns_that_would_change_are_refused(name, column):
+    with pytest.raises(SettingError, match=name):
+        Trajectory(**columns(**{name: column}))
 
 
 # One episode ----------------------------------------------------------------------------------------------------------
@@ -218,6 +261,60 @@ def test_starts_are_drawn_from_all_and_never_on_the_goal(wrap):
     trajectory = Simulation(env).rollouts(np.zeros((4, 4), np.float32), 60, stream=new_stream(0))
     begins = np.r_[True, (trajectory.terminated | trajectory.truncated)[:-1]]
     assert set(trajectory.state[begins].tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+def test_values_of_another_layout_or_type_play_the_same(wrap):
+    env = wrap(Environment(Maze.open(3, 4), max_episode_steps=40))
+    q = random_table(env)
+    one, *others = (
+        Simulation(env).rollouts(values, 5, stream=new_stream(3))
+        for values in (q, np.asfortranarray(q), q.astype(np.float64), q.astype(np.int64))
+    )
+    assert all(same(one, other) for other in others)
+
+
+@pytest.mark.parametrize("name", ["ucb", "least-tried"])
+def test_a_behaviour_that_counts_begins_at_zero_unless_told_what_was_tried(name):
+    env = Environment(Maze.open(3, 4), max_episode_steps=40)
+    q, nothing = random_table(env), np.zeros((12, 4), np.int64)
+    play = partial(Simulation(env).rollouts, q, 5, behaviour=name)
+    assert same(play(stream=new_stream(3)), play(visits=nothing, stream=new_stream(3)))
+    assert not nothing.any()
+    tried = np.array([[9, 9, 9, 0]] * 12)
+    first = play(visits=tried, stream=new_stream(3))
+    assert first.action[0] == RIGHT
+
+
+def test_the_greedy_behaviour_never_explores():
+    env = Environment(Maze.open(1, 9))
+    trajectory = Simulation(env).rollouts(going_right(env).q, 50, behaviour="greedy", stream=new_stream(0))
+    assert set(trajectory.action.tolist()) == {RIGHT}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"q": np.zeros((12, 3), np.float32)}, "q must have the shape"),
+        ({"q": np.zeros(48, np.float32)}, "q must have the shape"),
+        ({"q": np.full((12, 4), "1")}, "q must hold numbers"),
+        ({"num_episodes": -1}, "num_episodes"),
+        ({"num_episodes": 1.5}, "num_episodes"),
+        ({"behaviour": "timid"}, "there is no behaviour 'timid'"),
+        ({"behaviour": "ucb", "visits": np.zeros((11, 4), np.int32)}, "visits"),
+        ({"behaviour": "ucb", "visits": np.zeros((12, 4))}, "visits"),
+        ({"exploration": 1.1}, r"in \[0, 1\], the epsilon"),
+        ({"exploration": float("nan")}, "exploration"),
+        ({"behaviour": "softmax", "exploration": 0.0}, "above 0, the temperature"),
+        ({"behaviour": "ucb", "exploration": -1.0}, "at least 0, the confidence"),
+    ],
+)
+def test_rollouts_name_the_setting_that_is_out_of_range(settings, message):
+    env = Environment(Maze.open(3, 4))
+    with pytest.raises(SettingError, match=message):
+        Simulation(env).rollouts(
+            **{"q": np.zeros((12, 4), np.float32), "num_episodes": 1, "stream": new_stream(0), **settings}
+        )
 
 
 INTERRUPTED = """

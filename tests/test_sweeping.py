@@ -1,11 +1,14 @@
 """Learned models: what is counted, what is believed, what is passed on, and that it comes to the exact solution."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import oracles_episodes
 import oracles_learning as plain
-from clew import Learning, solve, train_policy
+from clew import Learning, SettingError, solve, train_policy
 from clew.kernels import read_only
 from clew.kernels.learners import Step as KernelStep
 from clew.kernels.learners import StepSize, learn
@@ -135,13 +138,15 @@ def test_a_model_that_grows_learns_the_same():
     columns, _ = record(world, np.zeros(world.shape, np.float32), num_episodes=40)
     for num_outcomes in (32, 400):
         q = np.zeros(world.shape, np.float32)
-        rule = make_learner(q, Learning(algorithm="propagation"), max_steps=9, num_outcomes=num_outcomes).rule
+        learner = make_learner(q, Learning(algorithm="propagation"), max_steps=9, num_outcomes=num_outcomes)
+        learner = replace(learner, grows=True)
         for i in range(columns.state.size):
-            rule = make_room(rule, 1)
-            see(rule, [column[i].item() for column in columns][:5])
+            learner = make_room(learner, 1)
+            see(learner.rule, [column[i].item() for column in columns][:5])
         tables.append(q)
-        outcomes, used = rule.model.outcomes, int(rule.model.used[0])
-        assert outcomes.shape[0] - rule.model.pairs.size == 32
+        model = learner.rule.model
+        outcomes, used = model.outcomes, int(model.used[0])
+        assert outcomes.shape[0] - model.pairs.size == 32
         assert used > 20
     assert tables[0].any()
     assert np.array_equal(*tables)
@@ -152,11 +157,32 @@ def test_a_model_that_grows_learns_the_same():
 
 
 def test_room_for_more_steps_is_made_only_where_it_is_missing():
-    rule = pair_rule()
-    assert make_room(rule, 8) is rule
-    assert make_room(rule, 9).model.pairs.size >= 9
-    other = new_learner(build("grid").mdp).rule
+    learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="propagation"), max_steps=9)
+    assert make_room(learner, 1024) is learner
+    assert make_room(learner, 1025).rule.model.pairs.size >= 1025
+    other = make_learner(np.zeros((2, 2), np.float32), Learning(), max_steps=9)
     assert make_room(other, 10**6) is other
+
+
+def test_a_world_that_says_how_many_outcomes_it_has_needs_no_more_room():
+    learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="r-max"), max_steps=9, num_outcomes=4)
+    assert learner.rule.model.outcomes.shape[0] == 4
+    assert make_room(learner, 10**9) is learner
+
+
+def test_a_model_grows_no_further_than_the_memory():
+    learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="propagation"), max_steps=9)
+    with pytest.raises(SettingError, match="outcomes"):
+        make_room(learner, 2**31)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with pytest.raises(SettingError, match=r"the learned model.* GB of memory|outcomes"):
+        make_room(learner, memory // 24)
+
+
+@pytest.mark.parametrize("algorithm", ["prioritized-sweeping", "propagation", "r-max"])
+def test_outcomes_that_int32_cannot_number_are_refused(algorithm):
+    with pytest.raises(SettingError, match="2,147,483,648 outcomes has more"):
+        make_learner(np.zeros((1, 1), np.float32), Learning(algorithm=algorithm), max_steps=9, num_outcomes=2**31)
 
 
 def test_a_trajectory_without_rows_changes_nothing():

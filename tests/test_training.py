@@ -214,6 +214,26 @@ def test_a_trajectory_that_does_not_fit_the_policy_is_refused(column, step):
     assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
 
 
+@pytest.mark.parametrize("reward", [np.nan, np.inf, 1e39])
+def test_update_policy_refuses_rewards_that_are_not_finite(reward):
+    policy = pair_policy()
+    with pytest.raises(SettingError, match="finite"), np.errstate(over="ignore"):
+        update_policy(policy, Trajectory.from_transitions([Transition(0, 0, reward, 1, False, False)]))
+    assert policy.q.tolist() == [[0.0, 0.5], [2.0, -7.0]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((2, 2)), np.zeros((2, 2), np.float32, order="F"), np.zeros((2, 4), np.float32)[:, ::2], np.float32([1])],
+    ids=["float64", "columns first", "every other", "one dimension"],
+)
+def test_update_policy_refuses_values_that_cannot_be_learned_in_place(values):
+    policy = pair_policy()
+    policy.q = values
+    with pytest.raises(SettingError, match="C-contiguous float32"):
+        update_policy(policy, Trajectory.from_transitions([Transition(0, 0, 1.0, 1, False, False)]))
+
+
 # Settings -------------------------------------------------------------------------------------------------------------
 
 OUT_OF_RANGE = [
@@ -294,6 +314,28 @@ def test_every_setting_counts_when_configs_are_compared(name):
 
 def test_a_whole_number_will_do_where_a_float_is_wanted():
     assert TrainingConfig.from_dict({"alpha": 1, "goal_reward": 5}) == TrainingConfig(alpha=1.0, goal_reward=5.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({"initial_value": 1, "gamma": 1, "step_reward": -1}, [float, float, float]),
+        ({"initial_value": np.float32(0.5), "alpha": np.float32(0.1), "slip": np.float64(0.5)}, [float, float, float]),
+        ({"num_episodes": np.int64(9), "n": np.uint8(3), "max_episode_steps": np.int32(7)}, [int, int, int]),
+        ({"seed": True, "random_start": np.True_, "accumulating": 1}, [int, bool, bool]),
+    ],
+)
+def test_numbers_of_other_kinds_are_saved_and_opened_as_those_of_python(settings, kinds):
+    config = TrainingConfig(**settings)
+    assert [type(getattr(config, name)) for name in settings] == kinds
+    assert [getattr(config, name) for name in settings] == [
+        value.item() if isinstance(value, np.generic) else value for value in settings.values()
+    ]
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_config_that_was_saved_with_a_whole_number_for_a_value_is_opened():
+    assert TrainingConfig.from_dict({"initial_value": 1}) == TrainingConfig(initial_value=1.0)
 
 
 def test_a_config_refuses_a_name_it_does_not_know():

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from clew.errors import SettingError
 from clew.kernels import dyna, episodic, n_step, queues, sweeping, traces, updates
-from clew.kernels.values import value
-from clew.mdp import check_memory
 
-__all__ = ["ALGORITHMS", "Algorithm", "Given"]
+__all__ = ["ALGORITHMS", "MOST_OUTCOMES", "Algorithm", "Given"]
 
 UNLIMITED = 2**31 - 1  # planning updates: as many as there are to do
+MOST_OUTCOMES = 2**31 - 1  # of a learned model: it numbers them by int32
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Algorithm:
         behaviour: how it acts unless told otherwise.
         outlook: "optimistic", "pessimistic" or "" (zero): what actions are worth at first unless told otherwise.
         interleaves: it keeps nothing of the episode that goes on, so several may.
+        num_bytes: what `make` takes, beside the table that it is given.
     """
 
     name: str
@@ -45,13 +46,15 @@ class Algorithm:
     behaviour: str = "epsilon-greedy"
     outlook: str = ""
     interleaves: bool = False
+    num_bytes: Callable[["Given"], int] = lambda given: 0
 
 
 class Given(NamedTuple):
     """What a learner is made from.
 
     Attributes:
-        q: (num_states, num_actions) float32, or a `Wide`: the action values, filled with what they are at first.
+        table: (num_states, num_actions) float32, the action values, filled with what they are at first.
+        q: the same values in the form in which kernels work on them.
         settings: `clew.learning.Learning`.
         num_states: number of states.
         num_actions: number of actions.
@@ -61,6 +64,7 @@ class Given(NamedTuple):
         visits: (num_states, num_actions) int32, or empty.
     """
 
+    table: npt.NDArray[np.float32]
     q: Any
     settings: Any
     num_states: int
@@ -101,22 +105,33 @@ def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
 
 
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
-    shape, at_first = (given.num_states, given.num_actions), value(given.q, 0, 0)
-    first, second = (np.full(shape, at_first, np.float32) for _ in range(2))
-    counted = shape if given.settings.alpha_schedule == "visits" else (0, 0)
+    first, second = given.table.copy(), given.table.copy()
+    counted = given.table.shape if given.settings.alpha_schedule == "visits" else (0, 0)
     first_counts, second_counts = (np.zeros(counted, np.int32) for _ in range(2))
     return updates.DoubleQLearning(given.q, first, second, first_counts, second_counts, given.gamma)
 
 
+def _bytes_of_double_q_learning(given: Given) -> int:
+    each = 16 if given.settings.alpha_schedule == "visits" else 8
+    return each * given.num_pairs
+
+
 def _episode(given: Given) -> episodic.Episode:
-    check_memory(16 * given.max_steps, "the record of an episode (lower max_episode_steps)")
     states, actions, next_states = (np.empty(given.max_steps, np.int32) for _ in range(3))
     rewards = np.empty(given.max_steps, np.float32)
     return episodic.Episode(states, actions, rewards, next_states, np.zeros(1, np.int64))
 
 
+def _bytes_of_episode(given: Given) -> int:
+    return 16 * given.max_steps
+
+
 def _first_visit(given: Given) -> episodic.MonteCarlo:
     return episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(given.num_pairs, np.int32))
+
+
+def _bytes_of_first_visit(given: Given) -> int:
+    return _bytes_of_episode(given) + 4 * given.num_pairs
 
 
 def _every_visit(given: Given) -> episodic.MonteCarlo:
@@ -128,8 +143,12 @@ def _backward_replay(given: Given) -> episodic.BackwardReplay:
 
 
 def _window(given: Given) -> n_step.Window:
-    n = given.settings.n
+    n = min(given.settings.n, given.max_steps)  # no episode has more steps to look at
     return n_step.Window(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(4, np.int64))
+
+
+def _bytes_of_window(given: Given) -> int:
+    return 12 * int(min(given.settings.n, given.max_steps))
 
 
 def _n_step_sarsa(given: Given) -> n_step.NStepSarsa:
@@ -148,6 +167,10 @@ def _traces(given: Given) -> traces.Traces:
         decay=np.float32(given.settings.gamma * given.settings.lambda_),
         replacing=not given.settings.accumulating,
     )
+
+
+def _bytes_of_traces(given: Given) -> int:
+    return 12 * given.num_pairs
 
 
 def _sarsa_lambda(given: Given) -> traces.SarsaLambda:
@@ -170,13 +193,16 @@ def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
     return dyna.DynaQ(given.q, given.gamma, memory, given.planning(10), np.float32(kappa))
 
 
+def _bytes_of_memory(given: Given) -> int:
+    return 24 * given.num_pairs
+
+
 def _dyna_q_plus(given: Given) -> dyna.DynaQ:
     return _dyna_q(given, given.settings.kappa)
 
 
 def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
     further = given.num_outcomes - given.num_pairs
-    check_memory(20 * given.num_outcomes, "the learned model")
     outcomes = np.full((given.num_outcomes, 4), -1, np.int32)
     model = sweeping.LearnedModel(
         outcomes,
@@ -189,6 +215,17 @@ def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> 
     threshold = np.float32(given.settings.threshold)
     values = np.full(given.num_states if threshold > 0.0 else 0, value(given.q, 0, 0), np.float32)
     return sweeping.Sweeping(given.q, given.gamma, model, queue, num_planning, threshold, values, known_after)
+
+
+def _bytes_of_model(given: Given) -> int:
+    if given.num_outcomes > MOST_OUTCOMES:
+        raise SettingError(
+            f"a learned model of {given.num_outcomes:,} outcomes has more than {MOST_OUTCOMES:,}; "
+            f"take an algorithm that learns none, such as q-learning, or a smaller world"
+        )
+    num_further = given.num_outcomes - given.num_pairs
+    lists = 4 * given.num_outcomes + 4 * num_further if num_further else 0
+    return 16 * given.num_outcomes + lists + 16 * given.num_states  # with the lists, and the longest queue
 
 
 def _line(given: Given) -> queues.FirstInFirstOut:
@@ -224,6 +261,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B 5.4",
             _STEP,
             _first_visit,
+            num_bytes=_bytes_of_first_visit,
         ),
         Algorithm(
             "every-visit-monte-carlo",
@@ -231,6 +269,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B 5.4",
             _STEP,
             _every_visit,
+            num_bytes=_bytes_of_episode,
         ),
         Algorithm("sarsa", "target r + gamma q[s', a']", "S&B eq. 6.7", _STEP, _sarsa, interleaves=True),
         Algorithm(
@@ -249,9 +288,15 @@ ALGORITHMS: dict[str, Algorithm] = {
             _STEP,
             _double_q_learning,
             interleaves=True,
+            num_bytes=_bytes_of_double_q_learning,
         ),
         Algorithm(
-            "n-step-sarsa", "target r_1 + ... + gamma^n q[s_n, a_n]", "S&B eq. 7.5", ("alpha", "n"), _n_step_sarsa
+            "n-step-sarsa",
+            "target r_1 + ... + gamma^n q[s_n, a_n]",
+            "S&B eq. 7.5",
+            ("alpha", "n"),
+            _n_step_sarsa,
+            num_bytes=_bytes_of_window,
         ),
         Algorithm(
             "tree-backup",
@@ -259,6 +304,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B eq. 7.16",
             ("alpha", "n"),
             _tree_backup,
+            num_bytes=_bytes_of_window,
         ),
         Algorithm(
             "sarsa-lambda",
@@ -266,6 +312,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B 12.7",
             ("alpha", "lambda_", "accumulating"),
             _sarsa_lambda,
+            num_bytes=_bytes_of_traces,
         ),
         Algorithm(
             "watkins-q",
@@ -273,6 +320,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B 12.10",
             ("alpha", "lambda_", "accumulating"),
             _watkins_q,
+            num_bytes=_bytes_of_traces,
         ),
         Algorithm(
             "dyna-q",
@@ -281,6 +329,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "num_planning"),
             _dyna_q,
             interleaves=True,
+            num_bytes=_bytes_of_memory,
         ),
         Algorithm(
             "dyna-q+",
@@ -289,6 +338,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "num_planning", "kappa"),
             _dyna_q_plus,
             interleaves=True,
+            num_bytes=_bytes_of_memory,
         ),
         Algorithm(
             "prioritized-sweeping",
@@ -297,6 +347,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("num_planning", "threshold"),
             _prioritized_sweeping,
             interleaves=True,
+            num_bytes=_bytes_of_model,
         ),
         Algorithm(
             "propagation",
@@ -307,6 +358,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             behaviour="least-tried",
             outlook="pessimistic",
             interleaves=True,
+            num_bytes=_bytes_of_model,
         ),
         Algorithm(
             "r-max",
@@ -317,6 +369,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             behaviour="greedy",
             outlook="optimistic",
             interleaves=True,
+            num_bytes=_bytes_of_model,
         ),
         Algorithm(
             "backward-replay",
@@ -324,6 +377,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Lin (1992)",
             _STEP,
             _backward_replay,
+            num_bytes=_bytes_of_episode,
         ),
     )
 }

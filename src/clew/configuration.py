@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from clew.environments import Environment, check_world
 from clew.errors import SettingError
-from clew.learning import Learning, LearningSettings, setting
+from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place
+from clew.settings import setting
 
 __all__ = ["TrainingConfig", "check_run", "check_streams"]
 
@@ -20,7 +21,7 @@ class TrainingConfig(Learning):
     """Everything that decides a run, flat: the options of `clew train`, and `config.json` in a run folder.
 
     Places are (row, column), from the top left. What each setting does is said where it acts: the world's in
-    `clew.Environment`, the learner's in `Learning`, the streams' in `train_policy_parallel`.
+    `clew.Environment`, the learner's in `Learning`, the simulations' in `train_policy_parallel`.
 
     Raises:
         SettingError: if a setting is out of range.
@@ -39,7 +40,7 @@ class TrainingConfig(Learning):
     slip: float = setting(0.0, "probability that a move goes astray to either side")
     max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 a free cell]")
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
-    num_simulations: int = setting(4, "streams of episodes; part of what decides the result")
+    num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
     num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
     sync_every: int | None = setting(None, "episodes a simulation plays with the same values [default: in 100 rounds]")
     seed: int = setting(0, "decides every draw")
@@ -116,7 +117,7 @@ def _is_of_type(value: Any, wanted: Any) -> bool:
     """Tell if a value from JSON fits a type such as `int | None`; a whole number does for a float, True for neither."""
     if isinstance(value, bool):
         return wanted is bool
-    return isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+    return isinstance(value, wanted) or (isinstance(value, int) and float in (get_args(wanted) or (wanted,)))
 
 
 def check_run(num_episodes: int, seed: int) -> None:

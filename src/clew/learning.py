@@ -5,20 +5,20 @@ chosen apart: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from numbers import Integral
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS, Given
+from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
 from clew.kernels.learners import AverageStep, StepSize
 from clew.kernels.rollouts import AverageRates, Rates
-from clew.kernels.wide import as_values
-from clew.mdp import FiniteMDP
+from clew.kernels.wide import WIDE_FROM, as_values
+from clew.mdp import FiniteMDP, check_memory
+from clew.settings import check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
     "BEHAVIOURS",
@@ -30,9 +30,9 @@ __all__ = [
     "initial_value",
     "make_learner",
     "make_room",
-    "setting",
 ]
 
+MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
 
 
@@ -62,11 +62,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 # The settings ---------------------------------------------------------------------------------------------------------
-
-
-def setting(default: Any, meaning: str) -> Any:
-    """A field that says what it means, for the help of the command line and the form of the page."""
-    return field(default=default, metadata={"help": meaning})
 
 
 class LearningSettings(TypedDict, total=False):
@@ -130,6 +125,7 @@ class Learning:
     num_interleaved: int = setting(1, "episodes that take turns on one table; part of what decides the result")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_learning(self)
 
 
@@ -155,44 +151,33 @@ def check_learning(learning: Learning) -> None:
     Raises:
         SettingError: names the one that is out of range.
     """
-    _check_choice("algorithm", learning.algorithm, ALGORITHMS)
+    check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
-        _check_choice("behaviour", learning.behaviour, BEHAVIOURS)
-    _check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
-    _check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
+        check_choice("behaviour", learning.behaviour, BEHAVIOURS)
+    check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
+    check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
     for name in ("alpha", "alpha_last"):
-        _check_number(name, getattr(learning, name), above=0.0, most=1.0)
-    for name in ("gamma", "epsilon", "lambda_"):
-        _check_number(name, getattr(learning, name), least=0.0, most=1.0)
-    _check_number("temperature", learning.temperature, above=0.0)
+        check_number(name, getattr(learning, name), above=0.0, most=1.0, single=True)
+    check_number("gamma", learning.gamma, least=0.0, most=1.0, single=True)
+    if learning.gamma < 1.0 and np.float32(learning.gamma) == 1.0:
+        raise SettingError(
+            f"gamma {learning.gamma!r} becomes 1 as float32, in which values are learned; "
+            f"take 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}"
+        )
+    for name in ("epsilon", "lambda_"):
+        check_number(name, getattr(learning, name), least=0.0, most=1.0)
+    check_number("temperature", learning.temperature, above=0.0)
     for name in ("confidence", "kappa", "threshold"):
-        _check_number(name, getattr(learning, name), least=0.0)
-    _check_number("exploration_last", learning.exploration_last, least=0.0)
+        check_number(name, getattr(learning, name), least=0.0)
+    check_number("exploration_last", learning.exploration_last, least=0.0)
     if learning.initial_value is not None:
-        _check_number("initial_value", learning.initial_value)
-    for name, least in (("n", 1), ("known_after", 1), ("num_interleaved", 1)):
-        _check_count(name, getattr(learning, name), least)
+        check_number("initial_value", learning.initial_value, single=True)
+    check_count("known_after", learning.known_after, 1)
+    for name in ("n", "num_interleaved"):
+        check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:
-        _check_count("num_planning", learning.num_planning, 0)
+        check_count("num_planning", learning.num_planning, 0)
     _check_together(learning)
-
-
-def _check_choice(name: str, chosen: Any, known: Any) -> None:
-    if chosen not in known:
-        raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
-
-
-def _check_number(name: str, number: Any, least: float = -np.inf, most: float = np.inf, above: float = -np.inf) -> None:
-    if not isinstance(number, int | float | np.floating) or not (
-        least <= number <= most and number > above and np.isfinite(number)
-    ):
-        bounds = f"in ({above:g}, {most:g}]" if above > -np.inf else f"in [{least:g}, {most:g}]"
-        raise SettingError(f"{name} must be a finite number {bounds}, not {number}")
-
-
-def _check_count(name: str, count: Any, least: int) -> None:
-    if not isinstance(count, Integral) or not least <= int(count) <= 1_000_000_000:
-        raise SettingError(f"{name} must be a whole number from {least} to 1,000,000,000, not {count}")
 
 
 def _check_together(learning: Learning) -> None:
@@ -243,6 +228,7 @@ class Learner:
         visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
         counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
         settings: all of them.
+        grows: the world doesn't say how many outcomes it has, so a learned model may come to need more room.
     """
 
     rule: Any
@@ -250,6 +236,7 @@ class Learner:
     visits: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]
     settings: Learning
+    grows: bool
 
     @property
     def acting(self) -> Any:
@@ -284,36 +271,63 @@ def make_learner(
         num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
 
     Raises:
-        SettingError: if the memory would not do.
+        SettingError: if the table is not as kernels learn it, or the memory would not do.
     """
+    if q.ndim != 2 or q.dtype != np.float32 or not q.flags.c_contiguous or not q.flags.writeable:
+        raise SettingError(
+            "values are learned in place: they must be a C-contiguous float32 array, "
+            f"(num_states, num_actions), that can be written; not {q.dtype} of {q.shape}"
+        )
     row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
     name = settings.behaviour or row.behaviour
     acting = BEHAVIOURS[name]
     none = np.zeros((0, 0), np.int32)
-    visits = np.zeros(q.shape, np.int32) if acting.counts else none
-    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
     given = Given(
-        q=as_values(q),
+        table=q,
+        q=q,
         settings=settings,
         num_states=num_states,
         num_actions=num_actions,
         max_steps=max_steps,
         num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
         behaviour=acting.kind,
-        visits=visits,
+        visits=none,
     )
-    return Learner(row.make(given), name, visits, counts, settings)
+    num_counted = acting.counts + (settings.alpha_schedule == "visits")
+    _check_size(row, given, num_counted)
+    visits = np.zeros(q.shape, np.int32) if acting.counts else none
+    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
+    rule = row.make(given._replace(q=as_values(q), visits=visits))
+    return Learner(rule, name, visits, counts, settings, num_outcomes is None)
 
 
-def make_room(rule: Any, num_steps: int) -> Any:
-    """The same rule, with room for the outcomes of so many steps more in a world that doesn't say how many it has."""
-    if not isinstance(rule, sweeping.Sweeping):
-        return rule
+def _check_size(row: Algorithm, given: Given, num_counted: int) -> None:
+    """Refuse a learner that the machine can't hold, before any of its memory is taken."""
+    each = 4 + 4 * num_counted  # the table, and what is counted
+    if given.num_actions >= WIDE_FROM:
+        each += 8  # the maxima of blocks, and what it takes to find them
+    what = f"{row.name} with {given.num_states:,} states, {given.num_actions:,} actions and {given.max_steps:,} steps"
+    check_memory(each * given.num_pairs + row.num_bytes(given), f"{what} an episode")
+
+
+def make_room(learner: Learner, num_steps: int) -> Learner:
+    """The same learner, with room for the outcomes of so many steps more in a world that doesn't say how many it has.
+
+    Raises:
+        SettingError: if the memory would not do.
+    """
+    rule = learner.rule
+    if not learner.grows or not isinstance(rule, sweeping.Sweeping):
+        return learner
     model = rule.model
     missing = int(model.used[0]) + num_steps - model.pairs.size
     if missing <= 0:
-        return rule
-    more = max(missing, model.outcomes.shape[0])
+        return learner
+    num_outcomes = model.outcomes.shape[0]
+    more = min(max(missing, num_outcomes), MOST_OUTCOMES - num_outcomes)
+    if more < missing:
+        raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
+    check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     next_of_pair = np.full(outcomes.shape[0], -1, np.int32)
     next_of_pair[: model.next_of_pair.size] = model.next_of_pair
@@ -323,7 +337,7 @@ def make_room(rule: Any, num_steps: int) -> Any:
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )
-    return rule._replace(model=grown)
+    return replace(learner, rule=rule._replace(model=grown))
 
 
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,17 +11,17 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.behaviours import AnyAction, EpsilonGreedy, choose, count_visit
+from clew.kernels.behaviours import AnyAction, choose, count_visit
 from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
+from clew.learning import BEHAVIOURS
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 
 __all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
 
-EPSILON_GREEDY = EpsilonGreedy()
 DTYPES: tuple[Any, ...] = (
     np.int32,
     np.int32,
@@ -47,6 +48,9 @@ class Trajectory:
     """Transitions of one or more episodes in order, a column each, (num_steps,).
 
     An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
+
+    Raises:
+        SettingError: names the column that is not of the length of the others, or can't be of its type.
     """
 
     state: npt.NDArray[np.int32]
@@ -55,6 +59,14 @@ class Trajectory:
     next_state: npt.NDArray[np.int32]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for column, dtype in zip(fields(self), DTYPES, strict=True):
+            array = _as_column(getattr(self, column.name), dtype, column.name)
+            object.__setattr__(self, column.name, array)
+            if array.size != self.state.size:
+                lengths = f"{column.name} has {array.size} entries, state has {self.state.size}"
+                raise SettingError(f"the columns of a trajectory must be of one length: {lengths}")
 
     def __len__(self) -> int:
         return int(self.state.size)
@@ -82,6 +94,18 @@ class Trajectory:
         """Turn rows into columns."""
         columns = zip(*transitions, strict=True) if transitions else [()] * 6
         return cls(*(np.array(column, dtype) for column, dtype in zip(columns, DTYPES, strict=True)))
+
+
+def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
+    """A column of a trajectory, of its type, in one piece; copied only if it isn't."""
+    array = np.asarray(given)
+    if array.ndim != 1 or array.dtype.kind not in "fiub":
+        raise SettingError(f"the trajectory's {name} column must be numbers in one dimension, not {array.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        column = np.ascontiguousarray(array, dtype)
+    if dtype is not np.float32 and array.dtype != dtype and not np.array_equal(column, array):
+        raise SettingError(f"the trajectory's {name} column holds numbers that don't fit {np.dtype(dtype).name}")
+    return column
 
 
 def step_through(
@@ -162,7 +186,7 @@ class Simulation:
         q: npt.NDArray[np.float32],
         num_episodes: int,
         *,
-        behaviour: Any = EPSILON_GREEDY,
+        behaviour: str = "epsilon-greedy",
         exploration: float = 0.1,
         visits: npt.NDArray[np.int32] | None = None,
         exploring_starts: bool = False,
@@ -171,34 +195,74 @@ class Simulation:
         """Play many episodes with fixed values, compiled where the world allows it.
 
         Args:
-            q: (num_states, num_actions) float32, action values; only read.
+            q: (num_states, num_actions), action values; only read, as float32.
             num_episodes: how many episodes.
-            behaviour: of `clew.kernels.behaviours`.
-            exploration: how much it explores; for epsilon-greedy, 0 plays the greedy policy.
-            visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask.
+            behaviour: name of a row of `clew.learning.BEHAVIOURS`.
+            exploration: how much it explores, if it asks; for epsilon-greedy, 0 plays the greedy policy.
+            visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask;
+                None begins at 0.
             exploring_starts: begin each episode with any action.
             stream: every draw, those of the world included; changed in place.
+
+        Raises:
+            SettingError: if a setting is out of range, or an array doesn't fit the environment.
         """
-        counts = np.zeros((0, 0), np.int32) if visits is None else visits.copy()
+        if not isinstance(num_episodes, Integral) or num_episodes < 0:
+            raise SettingError(f"num_episodes must be a whole number, and not negative: {num_episodes}")
+        shape = table_shape(self.env)
+        acting, counts, exploration = _checked_behaviour(behaviour, exploration, visits, shape)
+        table = read_only(_checked_table(q, shape))
         compiled = as_compiled(self.env)
         if compiled is not None:
-            terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, exploring_starts)
-            return _record(
-                compiled.mdp, terms, (as_values(read_only(q)), behaviour, counts, exploration), num_episodes, stream
-            )
+            terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, bool(exploring_starts))
+            parts = as_values(table), acting, counts, exploration
+            return _record(compiled.mdp, terms, parts, int(num_episodes), stream)
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
 
         def pick(state: int) -> int:
             first = exploring_starts and (not transitions or transitions[-1].terminated or transitions[-1].truncated)
-            action = int(choose(AnyAction() if first else behaviour, read_only(q), counts, state, exploration, stream))
-            count_visit(behaviour, counts, state, action)
+            action = int(choose(AnyAction() if first else acting, table, counts, state, exploration, stream))
+            count_visit(acting, counts, state, action)
             return action
 
         for _ in range(num_episodes):
             step_through(self.env, pick, transitions.append, seed=seed)
             seed = None
         return Trajectory.from_transitions(transitions)
+
+
+def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Action values as kernels read them: row by row, as float32; copied only if they aren't."""
+    values = np.asarray(q)
+    if values.shape != shape:
+        raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
+    if values.dtype.kind not in "fiub":
+        raise SettingError(f"q must hold numbers, not {values.dtype}")
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _checked_behaviour(
+    name: str, exploration: float, visits: npt.ArrayLike | None, shape: tuple[int, int]
+) -> tuple[Any, npt.NDArray[np.int32], float]:
+    """The behaviour as kernels dispatch on it, its counts, copied, and how much it explores."""
+    if name not in BEHAVIOURS:
+        raise SettingError(f"there is no behaviour {name!r}; choose from {', '.join(BEHAVIOURS)}")
+    row = BEHAVIOURS[name]
+    counts = np.zeros(shape if row.counts else (0, 0), np.int32)
+    if row.counts and visits is not None:
+        tried = np.asarray(visits)
+        if tried.shape != shape or tried.dtype.kind not in "iu":
+            raise SettingError(f"visits must be whole numbers of the shape {shape}, not {tried.dtype} of {tried.shape}")
+        counts[:] = tried
+    if row.setting is None:
+        return row.kind, counts, 0.0
+    most = 1.0 if row.setting == "epsilon" else np.inf
+    fits = 0.0 <= exploration <= most and np.isfinite(exploration)
+    if not fits or (row.setting == "temperature" and exploration == 0.0):
+        bounds = {"epsilon": "in [0, 1]", "temperature": "above 0"}.get(row.setting, "of at least 0")
+        raise SettingError(f"exploration must be a finite number {bounds}, the {row.setting} of {name}: {exploration}")
+    return row.kind, counts, float(exploration)
 
 
 def _record(

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
@@ -31,7 +31,6 @@ __all__ = [
     "update_policy",
 ]
 
-MOST_EPISODES = 10**12
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
 
 
@@ -100,12 +99,14 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
     Raises:
         SettingError: if a setting is out of range, or the trajectory doesn't fit the policy.
     """
+    learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
     num_states, num_actions = policy.q.shape
     for name, limit in (("state", num_states), ("next_state", num_states), ("action", num_actions)):
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
-    learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
+    if not np.isfinite(trajectory.reward).all():
+        raise SettingError("the trajectory's reward column must hold finite numbers, also as float32")
     learn_from(learner, trajectory, alpha, 0.0, policy.stream)
 
 
@@ -119,7 +120,7 @@ def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, explorati
         exploration: how much the behaviour explored.
         stream: for rules that draw; changed in place.
     """
-    learner = replace(learner, rule=make_room(learner.rule, len(trajectory)))
+    learner = make_room(learner, len(trajectory))
     step_size = learner.step_size(alpha)
     replay(learner.rule, learner.acting, learner.visits, trajectory.columns, step_size, exploration, stream)
     return learner
@@ -198,14 +199,14 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
     model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     stream = new_stream(seed, 0, 0)
-    done = 0
+    learned = 0
 
     def learn_some(n: int) -> Totals:
-        nonlocal done
+        nonlocal learned
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        rates = learner.rates(done, n, num_episodes)
+        rates = learner.rates(learned, n, num_episodes)
         learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-        done += n
+        learned += n
         return totals
 
     return learn_some
@@ -216,7 +217,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> Le
     assert world is not None
     model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
-    k = learner.settings.num_interleaved
+    k = min(learner.settings.num_interleaved, num_episodes)
     lanes = Lanes(
         places=np.zeros(4 * k, np.int64),
         sums=np.zeros(4 * k),
@@ -238,18 +239,18 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> Learn
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(seed, 0, 0)
     env_seed: int | None = int(next_bits(new_stream(seed, 0, 0, 0))) >> 33
-    done = 0
+    learned = 0
 
     def learn_some(n: int) -> Totals:
-        nonlocal env_seed, done, learner
+        nonlocal env_seed, learned, learner
         totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
-        rates = learner.rates(done, n, num_episodes)
+        rates = learner.rates(learned, n, num_episodes)
         for i in range(n):
             alpha, exploration = learner.step_size(rates.alpha[i]), float(rates.exploration[i])
             learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
             totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
             env_seed = None
-        done += n
+        learned += n
         return totals
 
     return learn_some
@@ -259,7 +260,7 @@ def _play_stepwise(
     env: Any, learner: Learner, alpha: Any, exploration: float, stream: Stream, env_seed: int | None
 ) -> tuple[Learner, int, float, bool]:
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
-    rule, visits = learner.rule, learner.visits
+    visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
     next_action = -1
 
@@ -268,22 +269,22 @@ def _play_stepwise(
         if next_action < 0:
             first = steps == 0 and learner.settings.exploring_starts
             next_action = int(
-                choose(AnyAction() if first else learner.acting, rule.q, visits, state, exploration, stream)
+                choose(AnyAction() if first else learner.acting, learner.rule.q, visits, state, exploration, stream)
             )
         return next_action
 
     def see(t: Transition) -> None:
-        nonlocal steps, episode_return, terminated, next_action, rule
+        nonlocal steps, episode_return, terminated, next_action, learner
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
         count_visit(learner.acting, visits, t.state, t.action)
         next_action = -1
-        if order(rule) == BEFORE and not t.terminated:
+        if order(learner.rule) == BEFORE and not t.terminated:
             pick(t.next_state)
-        rule = make_room(rule, 1)
+        learner = make_room(learner, 1)
         step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
-        learn(rule, step, alpha, exploration, stream)
+        learn(learner.rule, step, alpha, exploration, stream)
 
-    begin(rule)
+    begin(learner.rule)
     step_through(env, pick, see, seed=env_seed)
-    finish(rule, alpha, exploration, stream)
-    return replace(learner, rule=rule), steps, episode_return, terminated
+    finish(learner.rule, alpha, exploration, stream)
+    return learner, steps, episode_return, terminated

@@ -39,7 +39,7 @@ def play(simulation: Simulation, values: Values, task: Task) -> Trajectory:
     return simulation.rollouts(
         values.q,
         task.num_episodes,
-        behaviour=BEHAVIOURS[task.behaviour].kind,
+        behaviour=task.behaviour,
         exploration=task.exploration,
         visits=values.visits,
         exploring_starts=task.exploring_starts,
@@ -52,5 +52,5 @@ def play_here(env: Any, behaviour: str) -> PlayRound:
     simulation = Simulation(env)
     # Compiles, if this is the first time, so that rounds are timed without it, and actors find it done.
     counts = np.zeros(table_shape(env) if BEHAVIOURS[behaviour].counts else (0, 0), np.int32)
-    play(simulation, Values(Policy(env).q, counts), Task(0, behaviour, 0.0, False, (0, 0, 0)))
+    play(simulation, Values(Policy(env).q, counts), Task(0, behaviour, 1.0, False, (0, 0, 0)))
     return lambda values, tasks: (play(simulation, values, task) for task in tasks)

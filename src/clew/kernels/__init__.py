@@ -91,12 +91,17 @@ def _is_private(folder: Path) -> bool:
 def cache_folder() -> Path | None:
     """Folder of the machine code of just these sources; None if no private folder can be written.
 
-    It lies in the user's cache, or, where the home is read-only, in the folder for temporary files.
+    It lies in the user's cache, or, where there is no home or it is read-only, in the folder for temporary files.
     """
     name = f"kernels-{_fingerprint()}"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    for folder in (home / "clew" / name, Path(tempfile.gettempdir()) / f"clew-{user}" / name):
+    folders = [Path(tempfile.gettempdir()) / f"clew-{user}" / name]
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folders.insert(0, home / "clew" / name)
+    except RuntimeError:  # Path.home() found none: the user is not in the machine's list
+        pass
+    for folder in folders:
         if _is_private(folder.parent) and _is_private(folder):
             return folder
     return None
