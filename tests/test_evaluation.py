@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import asdict
 
 import gymnasium
@@ -407,3 +408,12 @@ def test_an_optimum_for_another_discount_is_refused():
     env = corridor()
     with pytest.raises(SettingError, match=r"the optimum is for gamma 0.5, not 0.9"):
         evaluate_policy(env, Policy(env), optimum=solve(env, gamma=0.5))
+
+
+def test_the_optimum_of_another_world_is_refused():
+    here, there = Environment(Maze.open(3, 3)), Environment(Maze.open(3, 3), step_reward=-1.0)
+    q = np.zeros((9, 4), np.float32)
+    with pytest.raises(SettingError, match="the optimum is that of another world"):
+        evaluate_values(here, q, gamma=0.9, optimum=solve(there, gamma=0.9))
+    copy = pickle.loads(pickle.dumps(here.mdp))
+    assert evaluate_values(here, q, gamma=0.9, optimum=solve(copy, gamma=0.9)).states_right == 0.0

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.wrappers import TimeLimit
 
-from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition
+from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition, train_policy
 from clew.kernels.sampling import new_stream
 
 COLUMNS = ("state", "action", "reward", "next_state", "terminated", "truncated")
@@ -341,3 +341,15 @@ for train in (train_policy, lambda env, n: train_policy_parallel(env, n, 2, num_
 def test_ctrl_c_during_a_kernel_stops_and_does_not_crash():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.split()) == (0, ["stopped", "stopped"]), done.stderr
+
+
+@pytest.mark.parametrize(("observation", "said"), [(5, "gave state 5"), (-1, "gave state -1"), (0.5, "gave state 0.5")])
+def test_a_state_outside_the_space_is_refused_at_the_reset_too(observation, said):
+    class Astray(gymnasium.Env):
+        observation_space, action_space = gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return observation, {}
+
+    with pytest.raises(SettingError, match=f"reset {said}"):
+        train_policy(Astray(), 3)

@@ -213,7 +213,7 @@ def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> 
         used=np.zeros(1, np.int64),
     )
     threshold = np.float32(given.settings.threshold)
-    values = np.full(given.num_states if threshold > 0.0 else 0, value(given.q, 0, 0), np.float32)
+    values = np.full(given.num_states if threshold > 0.0 else 0, given.table[0, 0], np.float32)
     return sweeping.Sweeping(given.q, given.gamma, model, queue, num_planning, threshold, values, known_after)
 
 

@@ -165,11 +165,21 @@ def evaluate_values(
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
     if not 0.0 <= gamma <= 1.0:
         raise SettingError(f"gamma must be in [0, 1], not {gamma}")
+    if optimum is not None and not isinstance(optimum, Solution):
+        raise SettingError(f"the optimum must be what solve(world, gamma=...) gives, not {type(optimum).__name__}")
     if optimum is not None and optimum.gamma != gamma:
         raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
 
 
 # Exactly --------------------------------------------------------------------------------------------------------------
+
+
+def _is_same(mdp: FiniteMDP, other: FiniteMDP) -> bool:
+    """Tell if two models say the same of every move; copies, such as those of other processes, do."""
+    if mdp is other:
+        return True
+    models: tuple[Any, Any] = mdp.model, other.model
+    return type(models[0]) is type(models[1]) and all(map(np.array_equal, *models))
 
 
 def _grade(
@@ -179,6 +189,8 @@ def _grade(
     starts: npt.NDArray[np.int32],
     optimum: Solution,
 ) -> Grade:
+    if not _is_same(mdp, optimum.mdp):
+        raise SettingError("the optimum is that of another world; give solve(world, gamma=gamma) of this one")
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
     matters = ~optimal.all(axis=1)

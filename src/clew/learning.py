@@ -176,7 +176,7 @@ def check_learning(learning: Learning) -> None:
     for name in ("n", "num_interleaved"):
         check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:
-        check_count("num_planning", learning.num_planning, 0)
+        check_count("num_planning", learning.num_planning, 0, 1_000_000)  # Ctrl-C waits for a step to end
     _check_together(learning)
 
 

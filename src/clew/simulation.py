@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +109,17 @@ def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     return column
 
 
+def _as_state(observation: Any, num_states: int, source: str) -> int:
+    """A state from what an environment gave, checked: kernels don't ask again."""
+    try:
+        state = index(observation.item() if isinstance(observation, np.ndarray) else observation)
+    except (TypeError, ValueError):
+        raise SettingError(f"the environment's {source} gave state {observation!r}, which is no whole number") from None
+    if not 0 <= state < num_states:
+        raise SettingError(f"the environment's {source} gave state {state}, outside its space of {num_states}")
+    return state
+
+
 def step_through(
     env: Any,
     choose: Callable[[int], int],
@@ -127,15 +139,15 @@ def step_through(
     """
     num_states, _ = table_shape(env)
     observation, _ = env.reset(seed=seed)
-    state, steps, over = int(observation), 0, False
+    state, steps, over = _as_state(observation, num_states, "reset"), 0, False
     if render:
         env.render()
     while not over:
         action = choose(state)
         observation, reward, terminated, truncated, _ = env.step(action)
-        next_state = int(observation)
-        if not 0 <= next_state < num_states:
-            raise SettingError(f"the environment's step gave state {next_state}, outside its space of {num_states}")
+        next_state = _as_state(observation, num_states, "step")
+        if not np.isfinite(reward) or abs(reward) > np.finfo(np.float32).max:
+            raise SettingError(f"the environment's step gave reward {reward}, which is no number that float32 holds")
         steps += 1
         truncated = (truncated or steps >= STEPS_PER_STATE * num_states) and not terminated
         see(Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated)))

@@ -173,7 +173,20 @@ def train_policy(
         if callback is not None:
             sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
             callback(RoundMetrics.of_totals((number, len(sizes)), size, sums, begun))
+    check_values(policy)
     return policy
+
+
+def check_values(policy: Policy) -> None:
+    """Refuse values that are no numbers any more.
+
+    Raises:
+        SettingError: if rewards, or what they add up to, were beyond what float32 holds.
+    """
+    if not np.isfinite(policy.q).all():
+        raise SettingError(
+            "the values grew beyond what float32 holds; take smaller rewards, a smaller gamma, or a smaller kappa"
+        )
 
 
 LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says what they came to

@@ -21,7 +21,16 @@ from clew.kernels.sampling import new_stream
 from clew.learning import Learner, LearningSettings, as_learning
 from clew.policies import Policy
 from clew.simulation import Trajectory
-from clew.training import NUM_ROUNDS, Callback, RoundMetrics, learn_from, new_policy, split_rounds, train_policy
+from clew.training import (
+    NUM_ROUNDS,
+    Callback,
+    RoundMetrics,
+    check_values,
+    learn_from,
+    new_policy,
+    split_rounds,
+    train_policy,
+)
 
 __all__ = ["train_policy_parallel"]
 
@@ -91,6 +100,7 @@ def train_policy_parallel(
                 totals += len(trajectory), trajectory.num_successes, trajectory.reward.sum(dtype=np.float64)
             if callback is not None:
                 callback(RoundMetrics.of_totals((number, num_rounds), size, totals, begun))
+    check_values(policy)
     return policy
 
 
