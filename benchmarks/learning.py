@@ -10,9 +10,9 @@ The learners that do best here learn a model of the world. With certain moves th
 solving it; what learns without a model needs a hundred times as long (`--slow` adds plain Q-learning, half a minute).
 """
 
-import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 import clew
 from benchmarks import machine
+from benchmarks.rows import OURS, Row
 from clew.learning import Learning
 from clew.training import learning_loop, new_policy
 
 SEEDS = range(5)
-RESULTS = Path(__file__).parent / "results" / "learning.json"
 
 
 @dataclass(frozen=True)
@@ -138,50 +137,46 @@ def measure_wide() -> list[dict[str, Any]]:
     return rows
 
 
-def main() -> int:
-    """Measure, print, write results/learning.json; returns the exit code."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--slow"]
-    tasks = tasks_without_data() + (tasks_with(Path(arguments[0])) if arguments else [])
-    if "--slow" in sys.argv and arguments:
+def spell(figures: Sequence[float], unit: str, most: float) -> str:
+    """The median, the least and the most, and whether the median meets a target."""
+    text = f"{median(figures):,.4g} {unit} ({min(figures):,.4g} to {max(figures):,.4g})"
+    if most == np.inf:
+        return text
+    return f"{text}, target {most:,.4g} {'met' if median(figures) <= most else 'MISSED'}"
+
+
+def measure(data: Path | None, slow: bool = False) -> list[Row]:
+    """Seconds until what is asked for is known, and nanoseconds a step of wide rows; targets are in the notes."""
+    tasks = tasks_without_data() + (tasks_with(data) if data else [])
+    if slow and data:
         plain = {"algorithm": "q-learning", "behaviour": "random", "alpha": 1.0, "gamma": 0.999}
         tasks.append(Task(tasks[2].name, tasks[2].env, plain, 0.99, 20_000))
-    table = Table("task", "learner", "right", "seconds", "steps", "target", title="median (least to most) of 5 seeds")
-    results, met = [], True
+    rows = []
     for task in tasks:
         optimum = clew.solve(task.env, gamma=task.settings["gamma"])
-        times = [learn(task, seed, optimum) for seed in SEEDS]
-        reached = [found for found in times if found is not None]
-        seconds, steps = ([found[i] for found in reached] for i in range(2))
-        all_reached = len(reached) == len(times)
-        is_met = all_reached and median(seconds) <= task.most_seconds and median(steps) <= task.most_steps
-        met = met and is_met
-        right = "the way" if task.share is None else f"{task.share:.1%}"
-        limits = [f"{task.most_seconds:g} s"] * (task.most_seconds < np.inf)
-        limits += [f"{task.most_steps:,.0f} steps"] * (task.most_steps < np.inf)
-        table.add_row(
-            task.name,
-            task.settings["algorithm"],
-            right,
-            f"{median(seconds):.3f} ({min(seconds):.3f} to {max(seconds):.3f})" if reached else "never",
-            f"{median(steps):,.0f} ({min(steps):,} to {max(steps):,})" if reached else "never",
-            f"{', '.join(limits) or 'none'}{'' if is_met else ', MISSED'}",
-        )
-        row = {"task": task.name, "settings": task.settings, "right": right, "seconds": seconds, "steps": steps}
-        results.append({**row, "met": is_met})
+        times = [found for found in (learn(task, seed, optimum) for seed in SEEDS) if found is not None]
+        seconds, steps = [found.seconds for found in times], [found.steps for found in times]
+        right = "the way known" if task.share is None else f"{task.share:.1%} right"
+        settings = ", ".join(str(value) for value in task.settings.values() if isinstance(value, str))
+        note = f"{settings}; {len(times)} of {len(SEEDS)} seeds"
+        if times:
+            note += f"; {spell(seconds, 's', task.most_seconds)}; {spell(steps, 'steps', task.most_steps)}"
+        rows.append(Row(f"{task.name}, {right}", OURS, "s", seconds, note))
     for row in measure_wide():
-        ns = row["ns"]
-        is_met = median(ns) <= row["most_ns"]
-        met = met and is_met
-        cells = f"{median(ns):.0f} ({min(ns):.0f} to {max(ns):.0f}) ns a step", "", f"{row['most_ns']:.0f} ns"
-        table.add_row(row["task"], "q-learning", "", *cells[:2], cells[2] + ("" if is_met else ", MISSED"))
-        results.append({**row, "met": is_met})
-    about = machine.describe()
+        note = f"q-learning; {spell(row['ns'], 'ns a step', row['most_ns'])}"
+        rows.append(Row(row["task"], OURS, "s", [1e-9 * ns for ns in row["ns"]], note))
+    return rows
+
+
+def main() -> int:
+    """Measure and print; returns the exit code."""
+    data = [Path(argument) for argument in sys.argv[1:] if argument != "--slow"]
+    rows = measure(data[0] if data else None, "--slow" in sys.argv)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(", ".join(f"{name} {value}" for name, value in about.items()))
-    console.print(table)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
-    return 0 if met else 1
+    console.print(", ".join(f"{name} {value}" for name, value in machine.describe().items()))
+    for row in rows:
+        console.print(f"{row.task}: {f'{row.figure:.3g} s' if row.figures else 'never'}; {row.note}")
+    return 1 if any("MISSED" in row.note for row in rows) else 0
 
 
 if __name__ == "__main__":

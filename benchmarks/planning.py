@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import clew
+from benchmarks.rows import OURS, Row
 from clew.dynamic_programming import PLANNERS
 from clew.kernels.dynamics import BLOCKED
 from clew.mazes.formats import enclose
@@ -53,11 +55,11 @@ def make_maze(size: int, share: float, seed: int = 0) -> clew.Maze:
     return clew.Maze(enclose(cells)).with_ends((middle, middle), (middle, middle + 1))
 
 
-def real_maze() -> clew.Maze:
+def real_maze(path: Path | None) -> clew.Maze:
     """The maze of the command line, from its first free cell to its last; else one that is made."""
-    if len(sys.argv) < 2:
+    if path is None:
         return make_maze(512, 0.3)
-    maze = clew.Maze.load(sys.argv[1])
+    maze = clew.Maze.load(path)
     free = np.argwhere(maze.regions() == np.bincount(maze.regions()[~maze.blocked]).argmax()).tolist()
     return maze.with_ends(tuple(free[0]), tuple(free[-1]))
 
@@ -78,9 +80,9 @@ def best_of(contender: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return min(runs, key=lambda run: run["seconds"])
 
 
-def measure_planners() -> dict[str, dict[str, dict[str, Any]]]:
+def measure_planners(path: Path | None) -> dict[str, dict[str, dict[str, Any]]]:
     """What planners come to on the real maze, by task and name; "solve" is the one that it takes by itself."""
-    maze = real_maze()
+    maze = real_maze(path)
     figures: dict[str, dict[str, dict[str, Any]]] = {}
     for task, slip in (("maze512 certain", 0.0), ("maze512 slip 0.1", 0.1)):
         env = clew.Environment(maze, slip=slip)
@@ -101,12 +103,30 @@ def measure_large(task: str) -> dict[str, Any]:
     return figures | {"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def main() -> int:
-    """Measure, print a table and a JSON object; returns the exit code."""
-    figures = measure_planners()
+def measure(maze: Path | None) -> dict[str, dict[str, dict[str, Any]]]:
+    """What planners come to, by task and name."""
+    figures = measure_planners(maze)
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for task in ("4096x4096 walls", "4096x4096 open"):
             figures[task] = {"solve": pool.apply(measure_large, (task,))}
+    return figures
+
+
+def measure_rows(data: Path | None) -> list[Row]:
+    """The same as rows of the report, the planner that `solve` takes by itself as ours."""
+    rows = []
+    for task, contenders in measure(data / "maps" / "maze512-8-0.map" if data else None).items():
+        for name, figure in contenders.items():
+            note = f"{figure['method']}, bound {figure['bound']:.1e}"
+            if "megabytes" in figure:
+                note += f", peak memory of the process {figure['megabytes']:,.0f} MB"
+            rows.append(Row(task, OURS if name == "solve" else name, "s", [figure["seconds"]], note))
+    return rows
+
+
+def main() -> int:
+    """Measure, print a table and a JSON object; returns the exit code."""
+    figures = measure(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     table = Table("task", "planner", "ms", "bound", "peak MB", "target")
     met = True
     for task, contenders in figures.items():

@@ -22,7 +22,7 @@ FASTER, SLOWER = "#0072B2", "#D55E00"  # of Okabe and Ito, told apart by the col
 TEXT, GRID = "#222222", "#DDDDDD"
 UNITS = {  # the first that a figure reaches, or the last
     "steps/s": [(1e6, "M/s"), (1e3, "k/s")],
-    "s": [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")],
+    "s": [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
     "MB": [(1.0, "MB")],
 }
 
