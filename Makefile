@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-peers
 
-.PHONY: setup demo test check bench bench-peers performance picture lock clean
+.PHONY: setup demo test check style bench bench-peers performance picture lock clean
 
 setup: $(INSTALLED)
 
@@ -25,12 +25,14 @@ test: setup ## every test; the kernels also without the compiler, and with bound
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernels
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m kernels
 
-check: setup ## style, types, the direction of imports, and the fast tests
+check: style ## style, and the fast tests
+	$(BIN)/pytest -q -m "not ray and not data"
+
+style: setup ## style, types, the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -m "not ray and not data"
 
 bench: setup ## speed against the chapter's loop and against C, as ratios in one run
 	$(BIN)/python -m benchmarks
