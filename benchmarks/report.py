@@ -90,7 +90,7 @@ def write_page(results: dict[str, Any], picture: str) -> str:
         "",
         "```",
         "make bench          # measures; under a minute",
-        "make bench-peers    # with other libraries, and large maps if DATA names their folder; takes minutes",
+        "make bench-peers    # all of it, beside other libraries; with large maps if DATA names their folder",
         "make performance    # makes this page of what was measured last",
         "```",
         "",
