@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
 from clew.algorithms import Given
 from clew.kernels.learners import AverageStep, StepSize, step_size
+from clew.kernels.rollouts import ConstantRates
 from clew.learning import as_learning, initial_value, make_learner
 from loops import play
 from oracles import sparse_world
@@ -123,10 +124,13 @@ def rates(schedule, first=0, size=5, total=5, **settings):
 
 
 def test_a_constant_schedule():
+    """Is one number for all episodes."""
     made = rates("constant")
-    assert made.alpha.tolist() == [np.float32(0.8)] * 5
-    assert made.exploration.tolist() == [0.4] * 5
-    assert (made.alpha.dtype, made.exploration.dtype) == (np.float32, np.float64)
+    assert made == ConstantRates(np.float32(0.8), 0.4)
+    assert made.alpha.dtype == np.float32
+    falling = rates("constant", alpha_schedule="linear")
+    assert falling.exploration.tolist() == [0.4] * 5
+    assert (falling.alpha.dtype, falling.exploration.dtype) == (np.float32, np.float64)
 
 
 def test_a_linear_schedule_by_hand():
@@ -161,7 +165,7 @@ def test_a_single_episode_is_the_first_of_its_schedule(schedule):
 @pytest.mark.parametrize(("behaviour", "first"), [("softmax", 0.3), ("ucb", 7.0), ("greedy", 0.0), ("random", 0.0)])
 def test_the_exploration_is_that_of_the_behaviour(behaviour, first):
     made = rates("constant", behaviour=behaviour, temperature=0.3, confidence=7.0)
-    assert made.exploration.tolist() == [first] * 5
+    assert made.exploration == first
 
 
 def test_one_over_the_visits_makes_a_value_the_mean_of_its_targets():

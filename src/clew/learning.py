@@ -15,7 +15,7 @@ from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
 from clew.kernels.learners import AverageStep, StepSize
-from clew.kernels.rollouts import AverageRates, Rates
+from clew.kernels.rollouts import AverageRates, ConstantRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
 from clew.mdp import FiniteMDP, check_memory
 from clew.settings import check_choice, check_count, check_number, make_plain, setting
@@ -243,15 +243,23 @@ class Learner:
         """The behaviour, as kernels dispatch on it."""
         return BEHAVIOURS[self.behaviour].kind
 
-    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates:
+    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates | ConstantRates:
         """Step size and exploration of the episodes from `first` on, of `total`."""
-        settings, episodes = self.settings, np.arange(first, first + size)
+        settings = self.settings
         begin = exploration(settings)
+        if settings.alpha_schedule == settings.exploration_schedule == "constant":
+            return ConstantRates(np.float32(settings.alpha), begin)
+        episodes = np.arange(first, first + size)
         explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
         if settings.alpha_schedule == "visits":
             return AverageRates(np.zeros(size, np.float32), explore, self.counts)
         alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
         return Rates(alpha.astype(np.float32), explore)
+
+    def rates_at(self, episode: int, total: int) -> tuple[float, float]:
+        """Step size and exploration of one episode."""
+        rates = self.rates(episode, 1, total)
+        return float(np.ravel(rates.alpha)[0]), float(np.ravel(rates.exploration)[0])
 
     def step_size(self, alpha: float) -> StepSize | AverageStep:
         """A step size as rules ask for it."""

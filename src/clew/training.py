@@ -257,9 +257,9 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> Learn
     def learn_some(n: int) -> Totals:
         nonlocal env_seed, learned, learner
         totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
-        rates = learner.rates(learned, n, num_episodes)
         for i in range(n):
-            alpha, exploration = learner.step_size(rates.alpha[i]), float(rates.exploration[i])
+            rate, exploration = learner.rates_at(learned + i, num_episodes)
+            alpha = learner.step_size(rate)
             learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
             totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
             env_seed = None

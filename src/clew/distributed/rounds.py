@@ -89,8 +89,7 @@ def train_policy_parallel(
     with _players(env, learner.behaviour, num_actors, num_simulations) as play_round:
         for number, size in enumerate(split_rounds(num_episodes, episodes_per_round)):
             begun = time.perf_counter()
-            rates = learner.rates(number * episodes_per_round, 1, num_episodes)
-            alpha, exploration = float(rates.alpha[0]), float(rates.exploration[0])
+            alpha, exploration = learner.rates_at(number * episodes_per_round, num_episodes)
             tasks = _share(size, num_simulations, learner, exploration, (seed, number))
             values = Values(read_only(policy.q.copy()), read_only(learner.visits.copy()))
             stream = new_stream(seed, number, num_simulations)  # what the learner draws

@@ -42,16 +42,41 @@ class AverageRates(NamedTuple):
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
+class ConstantRates(NamedTuple):
+    """The same for all episodes."""
+
+    alpha: np.float32
+    exploration: float
+
+
 @dispatch
-def step_of(rates: Any, alpha: np.float32) -> Any:
-    """The step size as a rule asks for it."""
-    return StepSize(alpha)
+def rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
+    """Step size and exploration of episode i."""
+    return rates.alpha[i], rates.exploration[i]
 
 
-@step_of.register(AverageRates)
-def average_step_of(rates: AverageRates, alpha: np.float32) -> AverageStep:
-    """The step size as a rule asks for it."""
-    return AverageStep(alpha, rates.counts)
+@rates_of.register(ConstantRates)
+def constant_rates_of(rates: ConstantRates, i: int) -> tuple[np.float32, float]:
+    """Whatever the episode."""
+    return rates.alpha, rates.exploration
+
+
+@dispatch
+def as_asked(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+    """Step size and exploration of an episode, as a step asks for them."""
+    return StepSize(alpha), exploration
+
+
+@as_asked.register(AverageRates)
+def average_as_asked(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+    """With the number of moves."""
+    return AverageStep(alpha, rates.counts), exploration
+
+
+@as_asked.register(ConstantRates)
+def constant_as_asked(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+    """What is constant needn't be looked up at every step."""
+    return StepSize(rates.alpha), rates.exploration
 
 
 class Columns(NamedTuple):
@@ -168,7 +193,8 @@ def learn_episodes(
         totals: one entry an episode, filled in place; its length is the number of episodes.
     """
     for episode in range(totals.steps.size):
-        now = step_of(rates, rates.alpha[episode]), rates.exploration[episode]
+        alpha, exploration = rates_of(rates, episode)
+        now = as_asked(rates, alpha, exploration)
         begin(learner)
         s = draw_start(terms.starts, stream)
         a = first_action(learner, behaviour, visits, terms, s, now[1], stream)
@@ -196,14 +222,14 @@ def begin_lane(
         places[k + GOES_ON] = 0
         return
     lanes.counters[1] = number + 1
-    stream, exploration = lanes.streams[lane], rates.exploration[number - first]
+    stream, (alpha, exploration) = lanes.streams[lane], rates_of(rates, number - first)
     s = draw_start(terms.starts, stream)
     places[k + STATE] = s
     places[k + ACTION] = first_action(learner, behaviour, visits, terms, s, exploration, stream)
     places[k + STEPS] = 0
     places[k + GOES_ON] = 1
     sums[k + RETURN] = 0.0
-    sums[k + ALPHA], sums[k + EXPLORATION] = rates.alpha[number - first], exploration
+    sums[k + ALPHA], sums[k + EXPLORATION] = alpha, exploration
 
 
 @kernel
@@ -241,7 +267,7 @@ def learn_interleaved(
         k = np.uint64(4 * lane)  # unsigned: no test for an index that counts from the end
         if places[k + np.uint64(GOES_ON)]:
             steps = places[k + np.uint64(STEPS)] + 1
-            now = step_of(rates, np.float32(sums[k + np.uint64(ALPHA)])), sums[k + np.uint64(EXPLORATION)]
+            now = as_asked(rates, np.float32(sums[k + np.uint64(ALPHA)]), sums[k + np.uint64(EXPLORATION)])
             place, is_last = (places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)]), steps == terms.max_steps
             s, a, reward, terminated = take_step(
                 model, learner, behaviour, visits, place, is_last, now, lanes.streams[lane]
