@@ -8,7 +8,8 @@ import oracles_episodes
 import oracles_learning as plain
 from clew import Environment, Maze, evaluate_policy, train_policy
 from clew.kernels.dynamics import simplest
-from clew.kernels.rollouts import Lanes, Terms, learn_interleaved
+from clew.kernels.interleaving import Lanes, learn_interleaved
+from clew.kernels.rollouts import Terms
 from clew.kernels.sampling import new_stream
 from loops import ALPHA, GAMMA, build, new_learner, new_totals, play, random_table, rows_of, rows_of_totals, same_bits
 

@@ -13,8 +13,9 @@ from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, choose, count_visit
 from clew.kernels.dynamics import simplest
+from clew.kernels.interleaving import Lanes, learn_interleaved
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.rollouts import Lanes, Terms, Totals, learn_episodes, learn_interleaved, replay
+from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning import Learner, Learning, LearningSettings, as_learning, initial_value, make_learner, make_room
 from clew.policies import Policy

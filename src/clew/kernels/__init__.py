@@ -12,7 +12,7 @@ To learn:
     learners      what the loop asks of a learner
     updates       learning rules of one step; `n_step`, `traces`, `episodic`, `dyna` and `sweeping` have the others
     queues        states that wait for their turn
-    rollouts      episodes made of all these
+    rollouts      episodes made of all these; `interleaving` lets several take turns
 
 To plan, and to grade:
 
