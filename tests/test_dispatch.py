@@ -86,3 +86,15 @@ def test_a_user_without_a_home_keeps_machine_code_with_the_temporary_files(monke
     assert folder is not None
     assert folder.is_relative_to(tmp_path)
     assert folder.is_dir()
+
+
+def test_types_may_share_an_implementation():
+    @dispatch
+    def corners(shape):
+        return -1
+
+    @corners.register(Square, Point)
+    def few_corners(shape):
+        return 4
+
+    assert [corners(shape) for shape in (Square(1.0), Point(1.0), Circle(1.0))] == [4, 4, -1]

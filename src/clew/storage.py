@@ -71,7 +71,7 @@ def check_new_folder(folder: str | Path) -> None:
     folder = Path(folder).absolute()
     try:
         if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-            raise RunError(f"{folder}: already exists; give a new folder, or remove this one")
+            raise RunError(f"{folder}: already exists; give a new folder")
         above = next(parent for parent in folder.parents if parent.exists())
         if not above.is_dir():
             raise RunError(f"{folder}: can't be written: {above} is not a folder")

@@ -128,16 +128,16 @@ class Dispatched(Protocol[Arguments, Result]):
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Call the implementation for the type of the first argument."""
 
-    def register(self, kind: type) -> Callable[[Function], Function]:
-        """Add the implementation for a type."""
+    def register(self, *kinds: type) -> Callable[[Function], Function]:
+        """Add the implementation for one type, or for several."""
 
 
 def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Result]:
     """A function with an implementation for each type of its first argument, as `functools.singledispatch` makes it.
 
     In compiled code the choice is made while Numba compiles, by the class of a named tuple, so it costs nothing when
-    it runs: one loop serves every learner, behaviour and world. `NAME.register(CLASS)` adds an implementation, a
-    kernel with the same arguments; the function itself is for all other types.
+    it runs: one loop serves every learner, behaviour and world. `NAME.register(CLASS, ...)` adds an implementation,
+    a kernel with the same arguments; the function itself is for all other types.
     """
     implementations: dict[type, Any] = {}
     fallback = kernel(default)
@@ -146,9 +146,10 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
     def call(first: Any, *others: Any) -> Any:
         return implementations.get(type(first), fallback)(first, *others)
 
-    def register(kind: type) -> Callable[[Function], Function]:
+    def register(*kinds: type) -> Callable[[Function], Function]:
         def add(function: Function) -> Function:
-            implementations[kind] = function if hasattr(function, "py_func") else kernel(function)
+            implementation = function if hasattr(function, "py_func") else kernel(function)
+            implementations.update(dict.fromkeys(kinds, implementation))
             return function
 
         return add

@@ -136,6 +136,15 @@ def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
 
 
 @kernel
+def log_of_tries(visits: Visits, s: int) -> float:
+    """Logarithm of how often anything was tried in a state."""
+    total = 0
+    for a in range(visits.shape[1]):
+        total += visits[s, a]
+    return np.log(max(total, 1))
+
+
+@kernel
 def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
     """What action a may be worth, at best; infinite if it was never tried."""
     if visits[s, a] == 0:
@@ -158,10 +167,7 @@ def choose_upper_confidence(
     Source:
         Sutton & Barto (2018), eq. (2.10), in every state by itself.
     """
-    total = 0
-    for a in range(row_length(q)):
-        total += visits[s, a]
-    log_total = np.log(max(total, 1))
+    log_total = log_of_tries(visits, s)
     best, ties, chosen = -np.inf, 0, 0
     for a in range(row_length(q)):
         bound = upper_bound(q, visits, s, a, exploration, log_total)
@@ -179,10 +185,7 @@ def expect_upper_confidence(
     behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
     """The value of the action that would be taken; the mean of those that tie."""
-    total = 0
-    for a in range(row_length(q)):
-        total += visits[s, a]
-    log_total = np.log(max(total, 1))
+    log_total = log_of_tries(visits, s)
     best, ties, values = -np.inf, 0, 0.0
     for a in range(row_length(q)):
         bound = upper_bound(q, visits, s, a, exploration, log_total)

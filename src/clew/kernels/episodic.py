@@ -37,25 +37,13 @@ def note(episode: Episode, step: Step) -> None:
 
 
 class MonteCarlo(NamedTuple):
-    """Learn from what episodes came to, without bootstrapping."""
+    """Learn from what episodes came to; only where a step limit cut one off does the table stand for the rest."""
 
     q: Values
     gamma: np.float32
     episode: Episode
     # (num_states * num_actions,) int32: when the episode first took the action in the state. Empty for every visit.
     first_times: npt.NDArray[np.int32]
-
-
-@begin.register(MonteCarlo)
-def begin_monte_carlo(learner: MonteCarlo) -> None:
-    """Forget the last episode."""
-    learner.episode.count[0] = 0
-
-
-@learn.register(MonteCarlo)
-def note_monte_carlo(learner: MonteCarlo, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Nothing is learned before the end."""
-    note(learner.episode, step)
 
 
 @finish.register(MonteCarlo)
@@ -93,18 +81,6 @@ class BackwardReplay(NamedTuple):
     episode: Episode
 
 
-@begin.register(BackwardReplay)
-def begin_backward_replay(learner: BackwardReplay) -> None:
-    """Forget the last episode."""
-    learner.episode.count[0] = 0
-
-
-@learn.register(BackwardReplay)
-def note_backward_replay(learner: BackwardReplay, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Nothing is learned before the end."""
-    note(learner.episode, step)
-
-
 @finish.register(BackwardReplay)
 def learn_backward_replay(learner: BackwardReplay, alpha: Any, exploration: float, stream: Stream) -> None:
     """`q_learning_update` for every step of the episode, the last one first.
@@ -117,3 +93,18 @@ def learn_backward_replay(learner: BackwardReplay, alpha: Any, exploration: floa
         s, a, s_next = np.int64(episode.states[t]), np.int64(episode.actions[t]), np.int64(episode.next_states[t])
         rate = step_size(alpha, s, a)
         q_learning_update(learner.q, s, a, episode.rewards[t], s_next, s_next < 0, rate, learner.gamma)
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+@begin.register(MonteCarlo, BackwardReplay)
+def begin_episode(learner: Any) -> None:
+    """Forget the last one."""
+    learner.episode.count[0] = 0
+
+
+@learn.register(MonteCarlo, BackwardReplay)
+def note_step(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """Nothing is learned before the end."""
+    note(learner.episode, step)

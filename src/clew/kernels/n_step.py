@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import kernel
+from clew.kernels import dispatch, kernel
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order, step_size
 from clew.kernels.sampling import Stream
 from clew.kernels.updates import move
@@ -45,6 +45,11 @@ def clear(window: Window) -> None:
     window.place[0], window.place[1] = 0, 0
 
 
+@dispatch
+def update_oldest(learner: Any, terminated: bool, alpha: Any) -> None:
+    """Move the value of the oldest step towards what has been seen since, in place, then forget it."""
+
+
 # n-step Sarsa ---------------------------------------------------------------------------------------------------------
 
 
@@ -62,13 +67,7 @@ def order_of_n_step_sarsa(learner: NStepSarsa) -> int:
     return BEFORE
 
 
-@begin.register(NStepSarsa)
-def begin_n_step_sarsa(learner: NStepSarsa) -> None:
-    """Forget the last episode."""
-    clear(learner.window)
-
-
-@kernel
+@update_oldest.register(NStepSarsa)
 def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> None:
     """Move the value of the oldest step towards what has been seen since, then forget it.
 
@@ -89,23 +88,6 @@ def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> No
     drop_oldest(window)
 
 
-@learn.register(NStepSarsa)
-def learn_n_step_sarsa(learner: NStepSarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Learn the step that is n steps back; at the end of the episode all that are left."""
-    remember(learner.window, step)
-    if learner.window.place[1] == learner.window.states.size:
-        n_step_sarsa_update(learner, step.terminated, alpha)
-    while step.terminated and learner.window.place[1] > 0:
-        n_step_sarsa_update(learner, True, alpha)
-
-
-@finish.register(NStepSarsa)
-def finish_n_step_sarsa(learner: NStepSarsa, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
-    while learner.window.place[1] > 0:
-        n_step_sarsa_update(learner, False, alpha)
-
-
 # n-step tree backup ---------------------------------------------------------------------------------------------------
 
 
@@ -117,13 +99,7 @@ class TreeBackup(NamedTuple):
     window: Window
 
 
-@begin.register(TreeBackup)
-def begin_tree_backup(learner: TreeBackup) -> None:
-    """Forget the last episode."""
-    clear(learner.window)
-
-
-@kernel
+@update_oldest.register(TreeBackup)
 def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> None:
     """Move the value of the oldest step towards the tree that hangs from it, then forget it.
 
@@ -154,18 +130,27 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
     drop_oldest(window)
 
 
-@learn.register(TreeBackup)
-def learn_tree_backup(learner: TreeBackup, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+@begin.register(NStepSarsa, TreeBackup)
+def begin_window(learner: Any) -> None:
+    """Forget the last episode."""
+    clear(learner.window)
+
+
+@learn.register(NStepSarsa, TreeBackup)
+def learn_window(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn the step that is n steps back; at the end of the episode all that are left."""
     remember(learner.window, step)
     if learner.window.place[1] == learner.window.states.size:
-        tree_backup_update(learner, step.terminated, alpha)
+        update_oldest(learner, step.terminated, alpha)
     while step.terminated and learner.window.place[1] > 0:
-        tree_backup_update(learner, True, alpha)
+        update_oldest(learner, True, alpha)
 
 
-@finish.register(TreeBackup)
-def finish_tree_backup(learner: TreeBackup, alpha: Any, exploration: float, stream: Stream) -> None:
+@finish.register(NStepSarsa, TreeBackup)
+def finish_window(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
     """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
     while learner.window.place[1] > 0:
-        tree_backup_update(learner, False, alpha)
+        update_oldest(learner, False, alpha)

@@ -1,7 +1,6 @@
 """Episodes: loops made of `sampling`, `behaviours` and a learner, and nothing of their own.
 
-learn_episodes      play and learn, step by step
-learn_interleaved   the same with several episodes at a time on one table
+learn_episodes      play and learn, step by step; `interleaving` has the same for several at a time
 record_episodes     play with fixed values, and write everything down
 replay              learn from what was written down
 play_episodes       play the greedy policy, to grade it

@@ -79,21 +79,9 @@ class SarsaLambda(NamedTuple):
     traces: Traces
 
 
-@order.register(SarsaLambda)
-def order_of_sarsa_lambda(learner: SarsaLambda) -> int:
-    """The target asks for the next action."""
-    return BEFORE
-
-
-@begin.register(SarsaLambda)
-def begin_sarsa_lambda(learner: SarsaLambda) -> None:
-    """Forget the last episode."""
-    clear(learner.traces)
-
-
 @learn.register(SarsaLambda)
 def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Q += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]) * trace, everywhere.
+    """Every value moves by alpha * (reward + gamma * q[s_next, a_next] - q[s, a]) * its trace.
 
     Source:
         Sutton & Barto (2018), section 12.7, for a table; Singh & Sutton (1996) for replacing traces.
@@ -118,21 +106,9 @@ class WatkinsQ(NamedTuple):
     traces: Traces
 
 
-@order.register(WatkinsQ)
-def order_of_watkins_q(learner: WatkinsQ) -> int:
-    """Asks if the next action explores."""
-    return BEFORE
-
-
-@begin.register(WatkinsQ)
-def begin_watkins_q(learner: WatkinsQ) -> None:
-    """Forget the last episode."""
-    clear(learner.traces)
-
-
 @learn.register(WatkinsQ)
 def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Q += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a]) * trace, everywhere.
+    """Every value moves by alpha * (reward + gamma * max_b q[s_next, b] - q[s, a]) * its trace.
 
     Source:
         Watkins (1989), Learning from delayed rewards; Sutton & Barto (2018), section 12.10.
@@ -149,3 +125,18 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
     move_all(q, learner.traces, td_error, alpha)
     if explores:
         clear(learner.traces)
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+@order.register(SarsaLambda, WatkinsQ)
+def order_with_traces(learner: Any) -> int:
+    """The target of the one asks for the next action, the other whether it explores."""
+    return BEFORE
+
+
+@begin.register(SarsaLambda, WatkinsQ)
+def begin_with_traces(learner: Any) -> None:
+    """Forget the last episode."""
+    clear(learner.traces)
