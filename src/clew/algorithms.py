@@ -36,6 +36,7 @@ class Algorithm:
         outlook: "optimistic", "pessimistic" or "" (zero): what actions are worth at first unless told otherwise.
         interleaves: it keeps nothing of the episode that goes on, so several may.
         num_bytes: what `make` takes, beside the table that it is given.
+        learns_model: it keeps a model of the world, or what it saw, beside its values.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Algorithm:
     outlook: str = ""
     interleaves: bool = False
     num_bytes: Callable[["Given"], int] = lambda given: 0
+    learns_model: bool = False
 
 
 class Given(NamedTuple):
@@ -62,6 +64,7 @@ class Given(NamedTuple):
         num_outcomes: how many different outcomes all pairs of a state and an action may have together.
         behaviour: how actions are tried.
         visits: (num_states, num_actions) int32, or empty.
+        counted: how often each value was moved is to be counted.
     """
 
     table: npt.NDArray[np.float32]
@@ -73,6 +76,7 @@ class Given(NamedTuple):
     num_outcomes: int
     behaviour: Any
     visits: npt.NDArray[np.int32]
+    counted: bool
 
     @property
     def gamma(self) -> np.float32:
@@ -106,13 +110,13 @@ def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
 
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
     first, second = given.table.copy(), given.table.copy()
-    counted = given.table.shape if given.settings.alpha_schedule == "visits" else (0, 0)
+    counted = given.table.shape if given.counted else (0, 0)
     first_counts, second_counts = (np.zeros(counted, np.int32) for _ in range(2))
     return updates.DoubleQLearning(given.q, first, second, first_counts, second_counts, given.gamma)
 
 
 def _bytes_of_double_q_learning(given: Given) -> int:
-    each = 16 if given.settings.alpha_schedule == "visits" else 8
+    each = 16 if given.counted else 8
     return each * given.num_pairs
 
 
@@ -330,6 +334,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _dyna_q,
             interleaves=True,
             num_bytes=_bytes_of_memory,
+            learns_model=True,
         ),
         Algorithm(
             "dyna-q+",
@@ -339,6 +344,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _dyna_q_plus,
             interleaves=True,
             num_bytes=_bytes_of_memory,
+            learns_model=True,
         ),
         Algorithm(
             "prioritized-sweeping",
@@ -348,6 +354,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _prioritized_sweeping,
             interleaves=True,
             num_bytes=_bytes_of_model,
+            learns_model=True,
         ),
         Algorithm(
             "propagation",
@@ -359,6 +366,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             outlook="pessimistic",
             interleaves=True,
             num_bytes=_bytes_of_model,
+            learns_model=True,
         ),
         Algorithm(
             "r-max",
@@ -370,6 +378,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             outlook="optimistic",
             interleaves=True,
             num_bytes=_bytes_of_model,
+            learns_model=True,
         ),
         Algorithm(
             "backward-replay",

@@ -4,16 +4,20 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral
 from typing import Any, cast, get_args
 
+from clew.algorithms import ALGORITHMS
 from clew.environments import Environment, check_world
 from clew.errors import SettingError
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place
-from clew.settings import setting
+from clew.settings import check_choice, check_count, setting
 
-__all__ = ["TrainingConfig", "check_run", "check_streams"]
+__all__ = ["TrainingConfig", "check_run", "check_sharing", "check_streams"]
 
 MOST_EPISODES = 10**12
+NEVER = "never"
+MOST_AHEAD = 1000  # rounds: each keeps a copy of the values
+SHARING = ("central", "local")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,12 @@ class TrainingConfig(Learning):
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
     num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
     num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
-    sync_every: int | None = setting(None, "episodes a simulation plays with the same values [default: in 100 rounds]")
+    sharing: str | None = setting(None, "central or local: who learns [default: local, but for learners of a model]")
+    sync_every: int | str | None = setting(
+        None, "episodes a simulation plays before values are put together, or never [default: in 100 rounds]"
+    )
+    rounds_ahead: int = setting(0, "rounds that simulations may work ahead of what is put together")
+    partition_starts: bool = setting(False, "each simulation begins in a part of the start states of its own")
     seed: int = setting(0, "decides every draw")
 
     def __post_init__(self) -> None:
@@ -52,9 +61,9 @@ class TrainingConfig(Learning):
                 object.__setattr__(self, name, (int(place[0]), int(place[1])))
         super().__post_init__()
         check_run(self.num_episodes, self.seed)
-        check_streams(self.num_simulations, self.num_actors, self.sync_every)
-        if self.num_interleaved > 1 and self.num_simulations > 1:
-            raise SettingError("episodes are interleaved inside one simulation; take num_simulations 1 with them")
+        check_streams(self.num_simulations, self.num_actors, self.sync_every, self.rounds_ahead)
+        if self.num_simulations > 1:
+            check_sharing(self.sharing, self)
         check_world(
             self.slip,
             self.max_episode_steps,
@@ -134,7 +143,9 @@ def check_run(num_episodes: int, seed: int) -> None:
         raise SettingError(f"seed must be a whole number, and not negative: {seed}")
 
 
-def check_streams(num_simulations: int, num_actors: int | None, sync_every: int | None) -> None:
+def check_streams(
+    num_simulations: int, num_actors: int | None, sync_every: int | str | None, rounds_ahead: int
+) -> None:
     """Check the settings that say how the work is shared.
 
     Raises:
@@ -144,5 +155,26 @@ def check_streams(num_simulations: int, num_actors: int | None, sync_every: int 
         raise SettingError(f"num_simulations must be at least 1, not {num_simulations}")
     if num_actors is not None and (not isinstance(num_actors, Integral) or num_actors < 0):
         raise SettingError(f"num_actors must not be negative: {num_actors}; 0 runs in this process")
-    if sync_every is not None and (not isinstance(sync_every, Integral) or sync_every < 1):
-        raise SettingError(f"sync_every must be at least 1 episode, not {sync_every}")
+    is_count = isinstance(sync_every, Integral) and int(sync_every) >= 1
+    if sync_every is not None and sync_every != NEVER and not is_count:
+        raise SettingError(f"sync_every must be at least 1 episode, or never, not {sync_every}")
+    check_count("rounds_ahead", rounds_ahead, 0, MOST_AHEAD)
+
+
+def check_sharing(sharing: str | None, learning: Learning) -> str:
+    """How the work of an algorithm is shared, checked.
+
+    Raises:
+        SettingError: says why it can't be.
+    """
+    learns_model = ALGORITHMS[learning.algorithm].learns_model
+    if sharing is None:
+        sharing = "central" if learns_model else "local"
+    check_choice("sharing", sharing, SHARING)
+    if sharing == "local" and learns_model:
+        raise SettingError(
+            f"{learning.algorithm} learns a model of the world, and those can't be merged; take sharing central"
+        )
+    if sharing == "central" and learning.num_interleaved > 1:
+        raise SettingError("episodes can be interleaved only where they are learned; take sharing local")
+    return sharing

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
 from clew.errors import SettingError
 from clew.kernels import behaviours, sweeping
-from clew.kernels.learners import AverageStep, StepSize
-from clew.kernels.rollouts import AverageRates, ConstantRates, Rates
+from clew.kernels.learners import AverageStep, CountedStep, StepSize
+from clew.kernels.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
 from clew.mdp import FiniteMDP, check_memory
 from clew.settings import check_choice, check_count, check_number, make_plain, setting
@@ -223,6 +223,7 @@ class Learner:
     """An algorithm at work: what its kernels are given.
 
     Attributes:
+        q: (num_states, num_actions) float32, the action values.
         rule: the named tuple on which kernels dispatch; holds all that is learned.
         behaviour: name of the behaviour.
         visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
@@ -231,6 +232,7 @@ class Learner:
         grows: the world doesn't say how many outcomes it has, so a learned model may come to need more room.
     """
 
+    q: npt.NDArray[np.float32]
     rule: Any
     behaviour: str
     visits: npt.NDArray[np.int32]
@@ -243,12 +245,33 @@ class Learner:
         """The behaviour, as kernels dispatch on it."""
         return BEHAVIOURS[self.behaviour].kind
 
-    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates | ConstantRates:
+    @property
+    def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
+        """The tables that are learned, each with the number of moves of its values; q is their mean.
+
+        A rule that learns more tables than q names each, and its counts: `first` and `first_counts`.
+        """
+        rule = self.rule
+        names = [name for name in rule._fields if f"{name}_counts" in rule._fields]
+        return [(getattr(rule, name), getattr(rule, f"{name}_counts")) for name in names] or [(self.q, self.counts)]
+
+    def held(self, alpha: float, explores: float) -> "Learner":
+        """The same learner, its schedules held at a step size and an exploration."""
+        settings: dict[str, Any] = {"exploration_schedule": "constant"}
+        if self.settings.alpha_schedule != "visits":
+            settings |= {"alpha_schedule": "constant", "alpha": alpha}
+        name = BEHAVIOURS[self.behaviour].setting
+        if name is not None:
+            settings[name] = explores
+        return replace(self, settings=replace(self.settings, **settings))
+
+    def rates(self, first: int, size: int, total: int) -> Rates | AverageRates | CountedRates | ConstantRates:
         """Step size and exploration of the episodes from `first` on, of `total`."""
         settings = self.settings
         begin = exploration(settings)
         if settings.alpha_schedule == settings.exploration_schedule == "constant":
-            return ConstantRates(np.float32(settings.alpha), begin)
+            alpha = np.float32(settings.alpha)
+            return CountedRates(alpha, begin, self.counts) if self.counts.size else ConstantRates(alpha, begin)
         episodes = np.arange(first, first + size)
         explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
         if settings.alpha_schedule == "visits":
@@ -261,14 +284,21 @@ class Learner:
         rates = self.rates(episode, 1, total)
         return float(np.ravel(rates.alpha)[0]), float(np.ravel(rates.exploration)[0])
 
-    def step_size(self, alpha: float) -> StepSize | AverageStep:
+    def step_size(self, alpha: float) -> StepSize | AverageStep | CountedStep:
         """A step size as rules ask for it."""
         rate = np.float32(alpha)  # made here: a kernel that is called from Python gives its numbers back as float64
-        return AverageStep(rate, self.counts) if self.settings.alpha_schedule == "visits" else StepSize(rate)
+        if self.settings.alpha_schedule == "visits":
+            return AverageStep(rate, self.counts)
+        return CountedStep(rate, self.counts) if self.counts.size else StepSize(rate)
 
 
 def make_learner(
-    q: npt.NDArray[np.float32], settings: Learning, *, max_steps: int, num_outcomes: int | None = None
+    q: npt.NDArray[np.float32],
+    settings: Learning,
+    *,
+    max_steps: int,
+    num_outcomes: int | None = None,
+    counted: bool = False,
 ) -> Learner:
     """Allocate what an algorithm works on.
 
@@ -277,6 +307,7 @@ def make_learner(
         settings: all of them.
         max_steps: step limit of an episode.
         num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
+        counted: count how often each value is moved, for who merges what several learners made of a table.
 
     Raises:
         SettingError: if the table is not as kernels learn it, or the memory would not do.
@@ -300,13 +331,13 @@ def make_learner(
         num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
         behaviour=acting.kind,
         visits=none,
+        counted=counted or settings.alpha_schedule == "visits",
     )
-    num_counted = acting.counts + (settings.alpha_schedule == "visits")
-    _check_size(row, given, num_counted)
+    _check_size(row, given, acting.counts + given.counted)
     visits = np.zeros(q.shape, np.int32) if acting.counts else none
-    counts = np.zeros(q.shape, np.int32) if settings.alpha_schedule == "visits" else none
+    counts = np.zeros(q.shape, np.int32) if given.counted else none
     rule = row.make(given._replace(q=as_values(q), visits=visits))
-    return Learner(rule, name, visits, counts, settings, num_outcomes is None)
+    return Learner(q, rule, name, visits, counts, settings, num_outcomes is None)
 
 
 def _check_size(row: Algorithm, given: Given, num_counted: int) -> None:

@@ -10,6 +10,7 @@ as the others. The dynamics come in two forms behind the same kernels:
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,18 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, Sparse
+from clew.kernels.dynamics import (
+    BLOCKED,
+    GOAL,
+    HAZARD,
+    WALL_DOWN,
+    WALL_LEFT,
+    WALL_RIGHT,
+    WALL_UP,
+    Grid,
+    Sparse,
+    simplest,
+)
 from clew.model_arrays import rows_of_arrays
 
 __all__ = ["FiniteMDP", "check_memory", "grid_model"]
@@ -69,6 +81,11 @@ class FiniteMDP:
     num_states: int
     num_actions: int
     starts: npt.NDArray[np.int32]
+
+    @cached_property
+    def played(self) -> Any:
+        """The same world in the form that is played fastest."""
+        return simplest(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructors, so that a copy in another process is validated and read-only as well.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clew.configuration import TrainingConfig
+from clew.configuration import NEVER, TrainingConfig
 from clew.learning import Learning
 
 __all__ = ["LEARNING", "RUN", "WORLD", "with_settings"]
@@ -45,6 +45,23 @@ def parse_place(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_sync(text: str) -> int | str:
+    """Read a number of episodes, or `never`."""
+    if text.strip() == NEVER:
+        return NEVER
+    if not re.fullmatch(r"\s*\d{1,18}\s*", text):
+        raise typer.BadParameter(f"expected a number of episodes, or {NEVER}, not {text!r}")
+    return int(text)
+
+
+# Options whose text Typer can't read by itself: how it is read, and how that is called.
+PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
+    "start": (parse_place, "ROW,COLUMN"),
+    "goal": (parse_place, "ROW,COLUMN"),
+    "sync_every": (parse_sync, "EPISODES"),
+}
+
+
 def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of these settings; it gets them as one dictionary, `settings`."""
 
@@ -72,8 +89,9 @@ def _parameter(setting: Any) -> inspect.Parameter:
         annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
     else:
         flag = "--" + SHORT.get(setting.name, setting.name).replace("_", "-")
-        if setting.name in ("start", "goal"):
-            option = typer.Option(flag, help=meaning, parser=parse_place, metavar="ROW,COLUMN")
+        if setting.name in PARSED:
+            parser, metavar = PARSED[setting.name]
+            option = typer.Option(flag, help=meaning, parser=parser, metavar=metavar)
             annotation = Annotated[Any, option]
         else:
             annotation = Annotated[setting.type, typer.Option(flag, help=meaning)]

@@ -13,7 +13,6 @@ from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.behaviours import AnyAction, choose, count_visit
-from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
@@ -202,6 +201,7 @@ class Simulation:
         exploration: float = 0.1,
         visits: npt.NDArray[np.int32] | None = None,
         exploring_starts: bool = False,
+        starts: npt.NDArray[np.int32] | None = None,
         stream: Stream,
     ) -> Trajectory:
         """Play many episodes with fixed values, compiled where the world allows it.
@@ -214,6 +214,7 @@ class Simulation:
             visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask;
                 None begins at 0.
             exploring_starts: begin each episode with any action.
+            starts: (n,) int32, states of a compiled world to begin in, in place of its own start states.
             stream: every draw, those of the world included; changed in place.
 
         Raises:
@@ -226,7 +227,9 @@ class Simulation:
         table = read_only(_checked_table(q, shape))
         compiled = as_compiled(self.env)
         if compiled is not None:
-            terms = Terms(compiled.mdp.starts, compiled.max_episode_steps, bool(exploring_starts))
+            terms = Terms(
+                compiled.mdp.starts if starts is None else starts, compiled.max_episode_steps, bool(exploring_starts)
+            )
             parts = as_values(table), acting, counts, exploration
             return _record(compiled.mdp, terms, parts, int(num_episodes), stream)
         transitions: list[Transition] = []
@@ -286,7 +289,7 @@ def _record(
     room = 1024
     while not parts or place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(simplest(mdp.model), terms, *acting, num_episodes, stream, place, columns)
+        n = record_episodes(mdp.played, terms, *acting, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
         room *= 2
     return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

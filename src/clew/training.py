@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, choose, count_visit
-from clew.kernels.dynamics import simplest
 from clew.kernels.interleaving import Lanes, learn_interleaved
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
@@ -127,14 +127,15 @@ def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, explorati
     return learner
 
 
-def new_policy(env: Any, settings: Learning, seed: int) -> tuple[Policy, Learner]:
-    """A policy that knows nothing yet, and the learner that will fill it."""
+def new_policy(env: Any, settings: Learning, seed: int, *, counted: bool = False) -> tuple[Policy, Learner]:
+    """A policy that knows nothing yet, and the learner that will fill it; `counted` as in `make_learner`."""
     compiled = as_compiled(env)
     policy = Policy(env, seed=seed)
     policy.q[:] = initial_value(settings, None if compiled is None else compiled.mdp)
     max_steps = STEPS_PER_STATE * policy.q.shape[0] if compiled is None else compiled.max_episode_steps
     num_outcomes = None if compiled is None else compiled.mdp.num_outcomes
-    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes)
+    learner = make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    return policy, learner
 
 
 def train_policy(
@@ -166,7 +167,7 @@ def train_policy(
     check_run(num_episodes, seed)
     learning = as_learning(settings)
     policy, learner = new_policy(env, learning, seed)
-    learn_some = learning_loop(env, learner, num_episodes, seed)
+    learn_some = learning_loop(env, learner, num_episodes, (seed, 0, 0))
     sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
     for number, size in enumerate(sizes):
         begun = time.perf_counter()
@@ -190,29 +191,40 @@ def check_values(policy: Policy) -> None:
         )
 
 
+Key = tuple[int, int, int]  # seed, round, simulation
 LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says what they came to
 
 
-def learning_loop(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+def learning_loop(
+    env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
+) -> LearnSome:
     """The loop that a learner goes through, as a function that learns from some episodes more.
 
     However many it is asked for at a time, `num_episodes` together come to the same bits.
+
+    Args:
+        env: environment, or model.
+        learner: is changed in place.
+        num_episodes: how many episodes there will be, for schedules.
+        key: (seed, round, simulation), by which all draws are keyed.
+        starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
     """
     if as_compiled(env) is None:
         make = _stepwise
     else:
         make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    learn_some = make(env, learner, num_episodes, seed)
+    learn_some = make(env, learner, num_episodes, key, starts)
     learn_some(0)  # compiles, if this is the first time, so that what follows is timed without it
     return learn_some
 
 
-def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
-    model = simplest(world.mdp.model)
-    terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
-    stream = new_stream(seed, 0, 0)
+    model = world.mdp.played
+    starts = world.mdp.starts if starts is None else starts
+    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+    stream = new_stream(*key)
     learned = 0
 
     def learn_some(n: int) -> Totals:
@@ -226,16 +238,17 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, seed: int) -> 
     return learn_some
 
 
-def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
     world = as_compiled(env)
     assert world is not None
-    model = simplest(world.mdp.model)
-    terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
+    model = world.mdp.played
+    starts = world.mdp.starts if starts is None else starts
+    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
     k = min(learner.settings.num_interleaved, num_episodes)
     lanes = Lanes(
         places=np.zeros(4 * k, np.int64),
         sums=np.zeros(4 * k),
-        streams=np.array([new_stream(seed, 0, 0, lane) for lane in range(k)]),
+        streams=np.array([new_stream(*key, lane) for lane in range(k)]),
         counters=np.array([num_episodes, 0, 0]),
     )
 
@@ -248,11 +261,11 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> Le
     return learn_some
 
 
-def _stepwise(env: Any, learner: Learner, num_episodes: int, seed: int) -> LearnSome:
+def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
     if learner.settings.num_interleaved > 1:
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
-    stream = new_stream(seed, 0, 0)
-    env_seed: int | None = int(next_bits(new_stream(seed, 0, 0, 0))) >> 33
+    stream = new_stream(*key)
+    env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
     learned = 0
 
     def learn_some(n: int) -> Totals:

@@ -1,20 +1,34 @@
-"""Rounds played on Ray actors: a thin shell round what `tasks` plays in one process."""
+"""Tasks performed on Ray actors: a thin shell round what `tasks` performs in one process.
 
-from collections.abc import Iterator
+Actors keep nothing that could change a result, so a task can be given to any of them, and to another if the first one
+dies. An actor counts as dead when Ray says so, or when it hasn't answered for some time; then a new one is started,
+which joins when the cluster has a processor for it. Where there is no actor left, this process does the work itself.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
-from clew.distributed.tasks import PlayRound, Task, Values, play, play_here
+from clew.distributed.tasks import Here, Job, Result, Task, Worker
 from clew.errors import ClewError, ClusterError
-from clew.simulation import Simulation, Trajectory
 
-__all__ = ["SimulationActor", "as_actor", "play_on_actors"]
+__all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
+
+logger = logging.getLogger(__name__)
 
 SECONDS_TO_START = 60  # for all actors; a busy or far cluster takes several
+SECONDS_A_CALL = 0.02  # of work at least: a call there and back takes a millisecond or two
+SECONDS_TO_ASK = 5.0  # a call that takes longer may take as long as it needs, if its actor answers meanwhile
+SECONDS_TO_ANSWER = 30.0
+MOST_FAILED_STARTS = 3  # in a row, with none that worked
 
 
 def as_actor(simulation_class: Any) -> Any:
@@ -23,98 +37,284 @@ def as_actor(simulation_class: Any) -> Any:
 
 
 class _SimulationActor:
-    """A Ray actor made of a Simulation: plays the environment that it was given, as often as it is asked."""
+    """Performs tasks of the job that it was made for."""
 
-    def __init__(self, env: Any) -> None:
-        self.simulation = Simulation(env)
+    def __init__(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
+        self.worker = make_worker(job)
 
+    @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]  # Ray has no types
     def ready(self) -> bool:
-        """Answer, once the actor runs."""
+        """Answer, once the actor runs; also while it works, for kernels let other threads go on."""
         return True
 
-    def play(self, values: Values, tasks: list[Task]) -> list[Trajectory]:
-        """Play what the tasks say with values from the object store, which are read where they lie."""
-        return [play(self.simulation, values, task) for task in tasks]
+    def perform(self, values: Any, tasks: list[Task]) -> list[Result]:
+        """Perform tasks with values from the object store, which are read where they lie."""
+        return [self.worker.perform(values, task) for task in tasks]
 
 
-SimulationActor = as_actor(_SimulationActor)
+SimulationActor = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(_SimulationActor)
+
+
+@dataclass(eq=False)
+class Call:
+    """Some tasks of a round, sent together."""
+
+    number: int  # of the round
+    values: Any
+    stored: Any  # the values in the object store
+    tasks: list[Task]
+    attempt: int = 0
+    issued: float = 0.0
+    results: list[Result] | None = None
+
+
+@dataclass(eq=False)
+class Member:
+    """An actor, and what it has to do."""
+
+    name: str
+    actor: Any
+    starting: Any  # a reference that is there once the actor runs
+    started: bool = False
+    calls: dict[Any, Call] = field(default_factory=dict)  # by the reference of their results
+    question: Any = None  # a reference that is there if the actor still answers
+    asked: float = 0.0
 
 
 @contextmanager
-def play_on_actors(env: Any, behaviour: str, num_actors: int | None, num_simulations: int) -> Iterator[PlayRound]:
-    """Start actors, play rounds on them, and stop them at the end, whatever happens.
+def actor_pool(
+    job: Job,
+    make_worker: Callable[[Job], Worker],
+    here: Here,
+    num_actors: int | None,
+    num_simulations: int,
+    chaos: float,
+) -> Iterator["ActorPool"]:
+    """Start actors, and stop them at the end, whatever happens.
 
     Args:
-        env: environment; every actor gets a copy.
-        behaviour: what is played, by its name.
-        num_actors: how many, at most one for each simulation. None takes as many as there are processors, and plays
-            in this process until the first have started.
-        num_simulations: how many streams there are.
+        job: what the tasks are about; every actor gets a copy.
+        make_worker: makes what performs them.
+        here: performs them where there is no actor.
+        num_actors: how many, at most one for each simulation; they are waited for. None takes as many as there are
+            processors, and waits for none.
+        num_simulations: how many tasks there are in a round.
+        chaos: probability with which an actor is killed when it's given work.
 
     Raises:
-        ClusterError: if the cluster can't place the actors, or loses one.
+        ClusterError: if the cluster can't place the actors.
     """
-    play_in_this_process = play_here(env, behaviour)  # compiles before the actors do, who would all do the same work
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
-        actors = [SimulationActor.remote(env) for _ in range(wanted or min(num_simulations, count_cpus()))]
-        started = {actor: actor.ready.remote() for actor in actors}
+        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), chaos)
         try:
             if num_actors is not None:
-                _wait_for(list(started.values()))
-            yield lambda values, tasks: _play_round(play_in_this_process, started, values, tasks)
+                pool.wait_for_all()
+            yield pool
         finally:
-            for actor in actors:
-                ray.kill(actor)
+            pool.close()
 
 
-def _wait_for(starting: list[Any]) -> None:
-    try:
-        ray.get(starting, timeout=SECONDS_TO_START)
-    except GetTimeoutError:
-        raise ClusterError(
-            f"{len(starting)} actors of one processor each did not all start within {SECONDS_TO_START} s: the cluster "
-            f"has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
-            f"ask for fewer actors"
-        ) from None
-    except RayError as error:
-        raise _explain(error) from error
+class ActorPool:
+    """Performs tasks on actors, see `tasks.Pool`."""
 
+    def __init__(
+        self,
+        job: Job,
+        make_worker: Callable[[Job], Worker],
+        here: Here,
+        num_actors: int,
+        chaos: float,
+    ) -> None:
+        self.here, self.chaos, self.trace = here, chaos, here.trace
+        self._start = lambda: SimulationActor.remote(job, make_worker)
+        self._num_started = self._num_failed = 0
+        self._waits = False  # for actors, rather than work here
+        self._seconds_a_task: float | None = None  # as the last round had it
+        self._rng = np.random.default_rng(0)  # whom chaos strikes
+        self.members: list[Member] = []
+        for _ in range(num_actors):
+            self._hire()
 
-def _play_round(
-    play_in_this_process: PlayRound, started: dict[Any, Any], values: Values, tasks: list[Task]
-) -> Iterator[Trajectory]:
-    """Share a round among the actors that have started; yield in the tasks' order, each as soon as it can be."""
-    references = list(started.values())
-    ready = set(ray.wait(references, num_returns=len(references), timeout=0)[0])
-    actors = [actor for actor, reference in started.items() if reference in ready]
-    if not actors:
-        yield from play_in_this_process(values, tasks)
-        return
-    stored = ray.put(values)  # once a round; the actors of a node read one copy
-    shares = [tasks[k :: len(actors)] for k in range(len(actors))]
-    pending = {
-        actor.play.remote(stored, share): k
-        for k, (actor, share) in enumerate(zip(actors, shares, strict=True))
-        if share
-    }
-    arrived: dict[int, list[Trajectory]] = {}
-    for i in range(len(tasks)):
-        actor, place = i % len(actors), i // len(actors)
-        while actor not in arrived:
-            for reference in ray.wait(list(pending), num_returns=1)[0]:
+    def wait_for_all(self) -> None:
+        """Wait until all actors run.
+
+        Raises:
+            ClusterError: if they don't start.
+        """
+        self._waits = True
+        try:
+            ray.get([member.starting for member in self.members], timeout=SECONDS_TO_START)
+        except GetTimeoutError:
+            raise ClusterError(
+                f"{len(self.members)} actors of one processor each did not all start within {SECONDS_TO_START} s: the "
+                f"cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
+                f"ask for fewer actors"
+            ) from None
+        except RayError as error:
+            raise explain(error) from error
+
+    def close(self) -> None:
+        """Stop all actors."""
+        for member in self.members:
+            ray.kill(member.actor)
+
+    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
+        """See `tasks.Pool`."""
+        self._welcome()
+        members = self._ready()
+        seconds = None if self._seconds_a_task is None else self._seconds_a_task * len(tasks)
+        is_short = seconds is not None and seconds < SECONDS_A_CALL
+        if not members or (is_short and not self._waits):
+            return self._here(number, values, tasks)
+        num_calls = len(members) if seconds is None else int(seconds / SECONDS_A_CALL)
+        num_calls = max(1, min(num_calls, len(members), len(tasks)))
+        begun, clock = time.time(), time.perf_counter()
+        try:
+            stored = ray.put(values)  # once a round; the actors of a node read one copy
+        except RayError as error:
+            raise explain(error) from error
+        size = num_bytes(values)
+        self.trace.add("publish", "store", begun, time.perf_counter() - clock, number, num_bytes=size)
+        shares = np.array_split(np.arange(len(tasks)), num_calls)
+        calls = [Call(number, values, stored, [tasks[i] for i in share]) for share in shares]
+        for call in calls:
+            self._issue(call)
+        return self._collect(calls)
+
+    def _here(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
+        for result in self.here.submit(number, values, tasks):
+            self._seconds_a_task = result.seconds
+            yield result
+
+    def _collect(self, calls: list[Call]) -> Iterator[Result]:
+        """The results of calls, in their order, each as soon as it is there."""
+        for call in calls:
+            while call.results is None:
+                self._wait()
+            self._seconds_a_task = float(np.mean([result.seconds for result in call.results]))
+            yield from call.results
+
+    def _ready(self) -> list[Member]:
+        """Who can be given work, the least busy first."""
+        return sorted((member for member in self.members if member.started), key=lambda member: len(member.calls))
+
+    def _hire(self) -> None:
+        actor = self._start()
+        self.members.append(Member(f"actor {self._num_started}", actor, actor.ready.remote()))
+        self._num_started += 1
+
+    def _welcome(self) -> None:
+        """Look who has started."""
+        starting = {member.starting: member for member in self.members if not member.started}
+        for reference in ray.wait(list(starting), num_returns=len(starting), timeout=0)[0] if starting else []:
+            member = starting[reference]
+            try:
+                ray.get(reference)
+            except RayError as error:
+                self._lose(member, error)
+            else:
+                member.started, self._num_failed = True, 0
+                self.trace.add("start", member.name, time.time(), 0.0, -1)
+
+    def _issue(self, call: Call) -> None:
+        """Give a call to whoever has least to do; to this process, if there is no actor."""
+        members = self._ready()
+        if not members:
+            call.results = list(self._here(call.number, call.values, call.tasks))
+            return
+        member = members[0]
+        call.issued = time.time()
+        member.calls[member.actor.perform.remote(call.stored, call.tasks)] = call
+        member.question, member.asked = None, time.monotonic()
+        if self._rng.random() < self.chaos:
+            ray.kill(member.actor)
+
+    def _wait(self) -> None:
+        """Wait for a result, or for whatever else happens, not too long."""
+        working = {reference: member for member in self.members for reference in member.calls}
+        for reference in ray.wait(list(working), num_returns=1, timeout=1.0)[0]:
+            member = working[reference]
+            if reference not in member.calls:  # was taken from it meanwhile
+                continue
+            try:
+                self._take(member, member.calls[reference], ray.get(reference))
+            except (RayTaskError, ObjectStoreFullError, OutOfDiskError) as error:
+                raise explain(error) from error
+            except RayError as error:
+                self._lose(member, error)
+            else:
+                del member.calls[reference]
+        self._ask()
+        self._welcome()
+
+    def _take(self, member: Member, call: Call, results: list[Result]) -> None:
+        call.results = results
+        for result in results:
+            self.trace.add(
+                "work",
+                member.name,
+                result.begun,
+                result.seconds,
+                call.number,
+                num_tasks=1,
+                num_bytes=num_bytes(result.learned),
+                attempt=call.attempt,
+            )
+
+    def _ask(self) -> None:
+        """Ask those who have worked for long if they are still there; who doesn't answer is lost."""
+        now = time.monotonic()
+        for member in [each for each in self.members if each.calls and now - each.asked > SECONDS_TO_ASK]:
+            if member.question is None:
+                member.question, member.asked = member.actor.ready.remote(), now
+            elif ray.wait([member.question], timeout=0)[0]:
                 try:
-                    arrived[pending.pop(reference)] = ray.get(reference)
+                    ray.get(member.question)
                 except RayError as error:
-                    raise _explain(error) from error
-        yield arrived[actor][place]
+                    self._lose(member, error)
+                member.question, member.asked = None, now
+            elif now - member.asked > SECONDS_TO_ANSWER:
+                self._lose(member, f"it hasn't answered for {SECONDS_TO_ANSWER:g} s")
+
+    def _lose(self, member: Member, why: Any) -> None:
+        """Go on without an actor: start another, and give its work to those who are there."""
+        if member not in self.members:
+            return
+        reason = str(why).strip().splitlines()[0]
+        logger.warning("%s is lost, and its work is given to another: %s", member.name, reason)
+        self.trace.add(
+            "lost", member.name, time.time(), 0.0, max((c.number for c in member.calls.values()), default=-1)
+        )
+        self.members.remove(member)
+        ray.kill(member.actor)
+        if not member.started:
+            self._num_failed += 1
+            if self._num_failed >= MOST_FAILED_STARTS:
+                raise ClusterError(f"actors don't start: {reason}")
+        self._hire()
+        for call in member.calls.values():
+            call.attempt += 1
+            self._issue(call)
 
 
-def _explain(error: RayError) -> ClewError:
+def num_bytes(content: Any) -> int:
+    """Bytes of all arrays in nested tuples, lists and dataclasses."""
+    if isinstance(content, np.ndarray):
+        return content.nbytes
+    if isinstance(content, tuple | list):
+        return sum(map(num_bytes, content))
+    return sum(map(num_bytes, vars(content).values())) if hasattr(content, "__dataclass_fields__") else 0
+
+
+def explain(error: RayError) -> ClewError:
     """Ray's error in our words; a mistake of the user's comes back as the error it was on the actor."""
     if isinstance(error, RayTaskError):
         cause = error.cause
         return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")
+    first_line = str(error).strip().splitlines()[0]
     if isinstance(error, RayActorError):
-        return ClusterError(f"an actor died: {str(error).splitlines()[0]}; the run can be started again")
-    return ClusterError(f"Ray failed: {str(error).splitlines()[0]}")
+        return ClusterError(f"an actor can't be started: {first_line}")
+    if isinstance(error, ObjectStoreFullError | OutOfDiskError):
+        return ClusterError(f"Ray's object store is full: {first_line}; start Ray with a larger object_store_memory")
+    return ClusterError(f"Ray failed: {first_line}")

@@ -1,38 +1,42 @@
-"""Training in rounds: several streams of episodes are played with the same values, then learned from in their order.
+"""Training in rounds: several simulations work with the same values, then what they learned is put together in order.
 
-A round begins with a copy of the values. Each simulation (a stream of episodes with draws of its own) plays some
-episodes with that copy; then the learner takes their transitions in the order of the simulations, whoever played them
-and whenever they came in. The draws of a simulation in a round are keyed by (seed, round, simulation). So the streams
-decide the result, and the processes that play them only the speed.
+A round begins with a copy of the values. Each simulation (a stream of episodes with draws of its own) works with that
+copy; then what came of it is taken in, simulation by simulation, whoever did it and whenever it came in. The draws of a
+simulation in a round are keyed by (seed, round, simulation). So the streams decide the result, and the processes that
+work only the speed.
+
+There are two ways to share the work: `central`, in which simulations play and one learner learns, and `local`, in which
+each simulation learns by itself and tables are merged.
 """
 
+import logging
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
-from clew.configuration import check_run, check_streams
-from clew.distributed.tasks import PlayRound, Task, Values, play_here
+from clew.configuration import NEVER, check_run, check_sharing, check_streams
+from clew.distributed.central import CentralLearner, Player
+from clew.distributed.local import LocalLearner, Merger
+from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
+from clew.distributed.trace import Trace
+from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels import read_only
 from clew.kernels.sampling import new_stream
-from clew.learning import Learner, LearningSettings, as_learning
+from clew.learning import LearningSettings, as_learning
 from clew.policies import Policy
-from clew.simulation import Trajectory
-from clew.training import (
-    NUM_ROUNDS,
-    Callback,
-    RoundMetrics,
-    check_values,
-    learn_from,
-    new_policy,
-    split_rounds,
-    train_policy,
-)
+from clew.training import NUM_ROUNDS, Callback, RoundMetrics, check_values, train_policy
 
 __all__ = ["train_policy_parallel"]
+
+logger = logging.getLogger(__name__)
+
+WORKERS: dict[str, tuple[Any, Any]] = {"central": (Player, CentralLearner), "local": (LocalLearner, Merger)}
+WORTH_ACTORS = 0.5  # seconds of work; below, starting actors and talking to them takes longer
 
 
 def train_policy_parallel(
@@ -41,28 +45,43 @@ def train_policy_parallel(
     num_simulations: int = 4,
     *,
     num_actors: int | None = None,
-    sync_every: int | None = None,
+    sharing: str | None = None,
+    sync_every: int | str | None = None,
+    rounds_ahead: int = 0,
+    partition_starts: bool = False,
+    chaos: float = 0.0,
     seed: int = 0,
     callback: Callback | None = None,
+    trace: Trace | None = None,
     **settings: Unpack[LearningSettings],
 ) -> Policy:
-    """Learn from several streams of episodes, played by Ray actors or in this process; by Q-learning, if not told else.
+    """Learn from several streams of episodes, on Ray actors or in this process; by Q-learning, if not told else.
 
-    Actors play with values that are at most one round old. A Ray that runs already is used (one that was started in
-    this process, or that RAY_ADDRESS names); otherwise a local one is started, and stopped at the end.
+    A Ray that runs already is used (one that was started in this process, or that RAY_ADDRESS names); otherwise a local
+    one is started, and stopped at the end. An actor that dies, or no longer answers, changes no bit of the result: what
+    it had to do is given to another.
 
     Args:
         env: environment with Discrete spaces; actors get a copy of it.
         num_episodes: how many episodes to learn from, in all.
         num_simulations: number of streams; part of what decides the result. One stream has nothing to share: it is
-            learned as `train_policy` does, after every step, in this process.
-        num_actors: number of processes that play them; decides only the speed. 0 plays in this process, without Ray.
-            None takes one for each stream, as far as the cluster has processors, and plays here until they have
-            started, which takes longer than a small task.
-        sync_every: episodes that each simulation plays with the same values; part of what decides the result. None
-            makes a hundred rounds.
+            learned as `train_policy` does, in this process.
+        num_actors: number of processes that work; decides only the speed. 0 works in this process, without Ray.
+            None takes one for each stream, as far as the cluster has processors, and works here until they have
+            started, and in rounds that are too short to be sent.
+        sharing: "central", in which simulations play and one learner learns from all they saw, or "local", in which
+            each simulation learns by itself, and the tables are merged after each round. Part of what decides the
+            result. None is local, but for algorithms that learn a model of the world.
+        sync_every: episodes that each simulation plays before the values are put together; part of what decides the
+            result. None makes a hundred rounds; "never" makes one, which is the chapter's mistake.
+        rounds_ahead: rounds that simulations may work ahead of what is put together; part of what decides the
+            result. With 1 nobody waits for the learner, and values are one round older.
+        partition_starts: each simulation begins its episodes in a part of the start states of its own; part of what
+            decides the result.
+        chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to.
+        trace: notes what was done by whom.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
             says is fixed for a round.
 
@@ -71,58 +90,143 @@ def train_policy_parallel(
 
     Raises:
         SettingError: if a setting is out of range, or a space is not Discrete.
-        ClusterError: if the cluster can't place the actors, or loses one.
+        ClusterError: if the cluster can't place the actors, or its store can't hold the values.
     """
     check_run(num_episodes, seed)
-    check_streams(num_simulations, num_actors, sync_every)
+    check_streams(num_simulations, num_actors, sync_every, rounds_ahead)
     learning = as_learning(settings)
     if num_simulations == 1:
         return train_policy(env, num_episodes, seed=seed, callback=callback, **settings)
-    if learning.num_interleaved > 1:
-        raise SettingError("episodes are interleaved inside one simulation; take num_simulations 1 with them")
-    policy, learner = new_policy(env, learning, seed)
-    learn_from(learner, Trajectory.from_transitions([]), 0.1, 0.0, policy.stream)  # compiles, if this is the first time
-    if sync_every is None:
-        sync_every = math.ceil(num_episodes / (NUM_ROUNDS * num_simulations))
-    episodes_per_round = sync_every * num_simulations
-    num_rounds = math.ceil(num_episodes / episodes_per_round)
-    with _players(env, learner.behaviour, num_actors, num_simulations) as play_round:
-        for number, size in enumerate(split_rounds(num_episodes, episodes_per_round)):
-            begun = time.perf_counter()
-            alpha, exploration = learner.rates_at(number * episodes_per_round, num_episodes)
-            tasks = _share(size, num_simulations, learner, exploration, (seed, number))
-            values = Values(read_only(policy.q.copy()), read_only(learner.visits.copy()))
-            stream = new_stream(seed, number, num_simulations)  # what the learner draws
-            totals = np.zeros(3)
-            for trajectory in play_round(values, tasks):
-                learner = learn_from(learner, trajectory, alpha, exploration, stream)
-                totals += len(trajectory), trajectory.num_successes, trajectory.reward.sum(dtype=np.float64)
+    sharing = check_sharing(sharing, learning)
+    job = Job(env, learning, num_simulations if partition_starts else 1)
+    check_parts(job)
+    plan = Plan.of(num_episodes, num_simulations, sync_every, seed)
+    trace = Trace() if trace is None else trace
+    make_worker, make_learner = WORKERS[sharing]
+    rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
+    worker: Worker = make_worker(job)
+    rounds.compile(worker)
+    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, chaos) as pool:
+        for metrics in rounds.play(pool):
             if callback is not None:
-                callback(RoundMetrics.of_totals((number, num_rounds), size, totals, begun))
-    check_values(policy)
-    return policy
+                callback(metrics)
+    check_values(rounds.learner.policy)
+    if num_actors and rounds.work < WORTH_ACTORS:
+        logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
+    return rounds.learner.policy
 
 
-def _share(size: int, num_simulations: int, learner: Learner, exploration: float, key: tuple[int, int]) -> list[Task]:
-    """Share the episodes of a round among the simulations, the first ones taking what is left over."""
-    settings = learner.settings
-    return [
-        Task(
-            size // num_simulations + (i < size % num_simulations),
-            learner.behaviour,
-            exploration,
-            settings.exploring_starts,
-            (*key, i),
+class Plan(NamedTuple):
+    """How many episodes are played when, and by which simulation."""
+
+    num_episodes: int
+    num_simulations: int
+    sync_every: int
+    seed: int
+
+    @classmethod
+    def of(cls, num_episodes: int, num_simulations: int, sync_every: int | str | None, seed: int) -> "Plan":
+        """A plan, with what isn't said filled in."""
+        num_rounds = 1 if sync_every == NEVER else NUM_ROUNDS
+        if not isinstance(sync_every, int):
+            sync_every = math.ceil(num_episodes / (num_rounds * num_simulations))
+        return cls(num_episodes, num_simulations, int(sync_every), seed)
+
+    @property
+    def num_rounds(self) -> int:
+        """How many rounds there will be."""
+        return math.ceil(self.num_episodes / (self.sync_every * self.num_simulations))
+
+    def size(self, number: int) -> int:
+        """Episodes of a round: all that fit, or what is left."""
+        full = self.sync_every * self.num_simulations
+        return min(full, self.num_episodes - number * full)
+
+    def tasks(self, number: int, alpha: float, exploration: float) -> list[Task]:
+        """The tasks of a round; the first simulations take what can't be shared evenly."""
+        each, left = divmod(self.size(number), self.num_simulations)
+        sizes = [each + (i < left) for i in range(self.num_simulations)]
+        return [Task(n, alpha, exploration, (self.seed, number, i)) for i, n in enumerate(sizes) if n]
+
+
+class Rounds:
+    """The rounds of a training.
+
+    Attributes:
+        learner: `CentralLearner` or `Merger`; has what was learned so far.
+        work: seconds that were worked for it, by all together.
+    """
+
+    def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace) -> None:
+        self.learner, self.plan, self.rounds_ahead, self.trace = learner, plan, rounds_ahead, trace
+        self.work = 0.0
+
+    def compile(self, worker: Worker) -> None:
+        """Play nothing: compiles, if this is the first time, so that rounds are timed without it, and actors find it."""
+        rates = self.learner.learner.rates_at(0, self.plan.num_episodes)
+        worker.perform(self.learner.values(), Task(0, *rates, (self.plan.seed, 0, 0)))
+
+    def play(self, pool: Pool) -> Iterator[RoundMetrics]:
+        """Play all rounds; says of each what it came to, when it has been taken in."""
+        waiting: deque[tuple[int, Any, list[Task], Iterator[Result]]] = deque()
+        begun = time.perf_counter()
+        for number in range(self.plan.num_rounds + self.rounds_ahead):
+            if number < self.plan.num_rounds:
+                waiting.append(self._begin(number, pool, version=number - len(waiting)))
+            if len(waiting) > self.rounds_ahead or number >= self.plan.num_rounds:
+                yield self._finish(*waiting.popleft(), begun)
+                begun = time.perf_counter()
+
+    def _begin(self, number: int, pool: Pool, version: int) -> tuple[int, Any, list[Task], Iterator[Result]]:
+        """Hand out the tasks of a round, with values into which so many rounds were merged."""
+        begun, clock = time.time(), time.perf_counter()
+        alpha, exploration = self.learner.learner.rates_at(
+            number * self.plan.sync_every * self.plan.num_simulations, self.plan.num_episodes
         )
-        for i in range(min(num_simulations, size))
-    ]
+        values, tasks = self.learner.values(), self.plan.tasks(number, alpha, exploration)
+        results = pool.submit(number, values, tasks)
+        self.trace.add("publish", "driver", begun, time.perf_counter() - clock, number, version=version)
+        return number, values, tasks, results
+
+    def _finish(
+        self, number: int, values: Any, tasks: list[Task], results: Iterator[Result], begun: float
+    ) -> RoundMetrics:
+        """Take in what came of a round, simulation by simulation."""
+        stream = new_stream(self.plan.seed, number, self.plan.num_simulations)  # what the learner draws
+        totals = np.zeros(3)
+        for task, result in zip(tasks, results, strict=True):
+            at, clock = time.time(), time.perf_counter()
+            self.learner.merge(result.learned, values, task, stream)
+            self.trace.add("merge", "driver", at, time.perf_counter() - clock, number, num_tasks=1)
+            totals += result.sums
+            self.work += result.seconds
+        return RoundMetrics.of_totals((number, self.plan.num_rounds), self.plan.size(number), totals, begun)
 
 
-def _players(
-    env: Any, behaviour: str, num_actors: int | None, num_simulations: int
-) -> AbstractContextManager[PlayRound]:
+def check_parts(job: Job) -> None:
+    """Check that the start states can be parted.
+
+    Raises:
+        SettingError: says why not.
+    """
+    world = as_compiled(job.env)
+    if job.num_parts > 1 and (world is None or world.mdp.starts.size < job.num_parts):
+        known = "unknown" if world is None else f"{world.mdp.starts.size}"
+        raise SettingError(
+            f"the start states can't be parted among {job.num_parts} simulations: their number is {known}"
+        )
+
+
+def _pool(
+    job: Job,
+    make_worker: Callable[[Job], Worker],
+    here: Here,
+    num_actors: int | None,
+    num_simulations: int,
+    chaos: float,
+) -> AbstractContextManager[Pool]:
     if num_actors == 0:
-        return nullcontext(play_here(env, behaviour))
-    from clew.distributed.actors import play_on_actors
+        return nullcontext(here)
+    from clew.distributed.actors import actor_pool
 
-    return play_on_actors(env, behaviour, num_actors, num_simulations)
+    return actor_pool(job, make_worker, here, num_actors, num_simulations, chaos)

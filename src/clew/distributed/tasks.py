@@ -1,56 +1,69 @@
-"""What is played: the tasks of a round, and playing them in this process."""
+"""What the simulations have to do, and doing it in this process.
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+A `Job` is what all tasks of a training are about; whoever performs them gets it once. A `Task` is what one simulation
+does in one round. With the values that the round begins with, it decides its `Result` to the last bit, in any process:
+whoever performs tasks keeps nothing between them that could change one, so that a task whose actor died can be given
+to another.
+"""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
-from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
-from clew.policies import Policy, table_shape
-from clew.simulation import Simulation, Trajectory
+from clew.distributed.trace import Trace
+from clew.learning import Learning
 
-__all__ = ["PlayRound", "Task", "Values", "play", "play_here"]
+__all__ = ["Here", "Job", "Pool", "Result", "Task", "Worker"]
 
 
-class Values(NamedTuple):
-    """What the streams of a round act by; only read."""
+class Job(NamedTuple):
+    """What all tasks of a training are about."""
 
-    q: npt.NDArray[np.float32]  # (num_states, num_actions)
-    visits: npt.NDArray[np.int32]  # likewise, how often each action was tried; empty if the behaviour doesn't ask
+    env: Any
+    learning: Learning
+    num_parts: int  # the states that episodes may begin in are parted among so many simulations; 1 leaves them to all
 
 
 class Task(NamedTuple):
-    """What one simulation has to play in one round: everything that decides its episodes, but for the values."""
+    """What one simulation does in one round: everything that decides its episodes, but for the values."""
 
     num_episodes: int
-    behaviour: str
+    alpha: float
     exploration: float
-    exploring_starts: bool
     key: tuple[int, int, int]  # (seed, round, simulation)
 
 
-PlayRound = Callable[[Values, list[Task]], Iterator[Trajectory]]
+class Result(NamedTuple):
+    """What came of a task."""
+
+    sums: tuple[float, float, float]  # steps, episodes that the world ended, rewards
+    learned: Any  # what the learner takes in
+    begun: float  # seconds since 1970, by the clock of whoever did it
+    seconds: float  # of work
 
 
-def play(simulation: Simulation, values: Values, task: Task) -> Trajectory:
-    """Play what a task says. The same task and values give the same trajectory in any process."""
-    return simulation.rollouts(
-        values.q,
-        task.num_episodes,
-        behaviour=task.behaviour,
-        exploration=task.exploration,
-        visits=values.visits,
-        exploring_starts=task.exploring_starts,
-        stream=new_stream(*task.key),
-    )
+class Worker(Protocol):
+    """Performs tasks of a job: `central.Player`, or `local.LocalLearner`."""
+
+    def perform(self, values: Any, task: Task) -> Result:
+        """Do what a task says, beginning with values that are only read."""
 
 
-def play_here(env: Any, behaviour: str) -> PlayRound:
-    """Play rounds in this process, one simulation after the other."""
-    simulation = Simulation(env)
-    # Compiles, if this is the first time, so that rounds are timed without it, and actors find it done.
-    counts = np.zeros(table_shape(env) if BEHAVIOURS[behaviour].counts else (0, 0), np.int32)
-    play(simulation, Values(Policy(env).q, counts), Task(0, behaviour, 1.0, False, (0, 0, 0)))
-    return lambda values, tasks: (play(simulation, values, task) for task in tasks)
+class Pool(Protocol):
+    """Where tasks are performed: `Here`, or on `actors.ActorPool`."""
+
+    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
+        """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can."""
+
+
+class Here:
+    """Performs tasks in this process, one after the other, each when its result is asked for."""
+
+    def __init__(self, worker: Worker, trace: Trace) -> None:
+        self.worker, self.trace = worker, trace
+
+    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
+        """See `Pool`."""
+        for task in tasks:
+            result = self.worker.perform(values, task)
+            self.trace.add("work", "driver", result.begun, result.seconds, number, num_tasks=1)
+            yield result

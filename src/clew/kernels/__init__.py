@@ -13,6 +13,7 @@ To learn:
     updates       learning rules of one step; `n_step`, `traces`, `episodic`, `dyna` and `sweeping` have the others
     queues        states that wait for their turn
     rollouts      episodes made of all these; `interleaving` lets several take turns
+    merging       what several learners made of one table, put together
 
 To plan, and to grade:
 

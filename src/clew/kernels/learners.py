@@ -85,6 +85,26 @@ def repeated_step_size(alpha: RepeatedStep, s: int, a: int) -> np.float32:
     return np.float32(1.0 / max(alpha.counts[s, a], 1))
 
 
+class CountedStep(NamedTuple):
+    """A step size, where the moves of each value are counted: `merging` asks how much of what was there is left."""
+
+    rate: np.float32  # alpha, in (0, 1]
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+
+
+@step_size.register(CountedStep)
+def counted_step_size(alpha: CountedStep, s: int, a: int) -> np.float32:
+    """Counts the move, in place."""
+    count_up(alpha.counts, s, a)
+    return alpha.rate
+
+
+@repeated.register(CountedStep)
+def repeated_counted(alpha: CountedStep) -> StepSize:
+    """Only what happened counts."""
+    return StepSize(alpha.rate)
+
+
 @dispatch
 def counted_in(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
     """The step size for a table with moves of its own."""
@@ -95,6 +115,12 @@ def counted_in(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
 def average_counted_in(alpha: AverageStep, counts: npt.NDArray[np.int32]) -> AverageStep:
     """With the number of its own moves."""
     return AverageStep(alpha.rate, counts)
+
+
+@counted_in.register(CountedStep)
+def counted_step_in(alpha: CountedStep, counts: npt.NDArray[np.int32]) -> CountedStep:
+    """With the number of its own moves."""
+    return CountedStep(alpha.rate, counts)
 
 
 @dispatch

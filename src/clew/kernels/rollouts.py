@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.behaviours import AnyAction, Visits, choose, count_visit, epsilon_greedy
-from clew.kernels.learners import BEFORE, EITHER, AverageStep, Step, StepSize, begin, finish, learn, order
+from clew.kernels.learners import BEFORE, EITHER, AverageStep, CountedStep, Step, StepSize, begin, finish, learn, order
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
@@ -41,6 +41,14 @@ class AverageRates(NamedTuple):
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
+class CountedRates(NamedTuple):
+    """The same for all episodes, and moves are counted, as in `CountedStep`."""
+
+    alpha: np.float32
+    exploration: float
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+
+
 class ConstantRates(NamedTuple):
     """The same for all episodes."""
 
@@ -54,8 +62,8 @@ def rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
     return rates.alpha[i], rates.exploration[i]
 
 
-@rates_of.register(ConstantRates)
-def constant_rates_of(rates: ConstantRates, i: int) -> tuple[np.float32, float]:
+@rates_of.register(ConstantRates, CountedRates)
+def constant_rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
     """Whatever the episode."""
     return rates.alpha, rates.exploration
 
@@ -76,6 +84,12 @@ def average_as_asked(rates: AverageRates, alpha: np.float32, exploration: float)
 def constant_as_asked(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """What is constant needn't be looked up at every step."""
     return StepSize(rates.alpha), rates.exploration
+
+
+@as_asked.register(CountedRates)
+def counted_as_asked(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+    """The same, counted."""
+    return CountedStep(rates.alpha, rates.counts), rates.exploration
 
 
 class Columns(NamedTuple):

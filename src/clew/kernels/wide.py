@@ -46,6 +46,13 @@ def make_wide(q: Table) -> Wide:
     return Wide(q, block_best, block_ties, row_best, row_ties)
 
 
+def refresh(values: Any) -> None:
+    """Compute the maxima anew, where there are any: for who wrote to the table itself."""
+    if isinstance(values, Wide):
+        for old, new in zip(values[1:], make_wide(values.q)[1:], strict=True):
+            old[:] = new
+
+
 @kernel
 def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
     """The greatest of up to BLOCK numbers of row s, from `first` on, and the bit mask of those that equal it."""

@@ -1,0 +1,82 @@
+"""A central learner, as the chapter has it: simulations play, and one learner takes in all that they saw.
+
+What travels back are the steps of whole episodes. The rule sees every one of them, so this serves every algorithm; and
+it is the only way for those that learn a model of the world.
+"""
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.algorithms import ALGORITHMS
+from clew.distributed.tasks import Job, Result, Task
+from clew.environments import as_compiled
+from clew.kernels import read_only
+from clew.kernels.sampling import Stream, new_stream
+from clew.learning import Learner
+from clew.policies import Policy
+from clew.simulation import Simulation, Trajectory
+from clew.training import learn_from, new_policy
+
+__all__ = ["CentralLearner", "Player", "Values", "starts_of"]
+
+
+class Values(NamedTuple):
+    """What simulations act by; only read."""
+
+    q: npt.NDArray[np.float32]  # (num_states, num_actions)
+    visits: npt.NDArray[np.int32]  # likewise, how often each action was tried; empty if the behaviour doesn't ask
+
+
+def starts_of(job: Job, task: Task) -> npt.NDArray[np.int32] | None:
+    """The states that a simulation's episodes begin in, if they are parted."""
+    compiled = as_compiled(job.env)
+    if job.num_parts == 1 or compiled is None:
+        return None
+    starts: npt.NDArray[np.int32] = np.array_split(compiled.mdp.starts, job.num_parts)[task.key[2]]
+    return starts
+
+
+class Player:
+    """Plays with the values that it is given, and writes everything down."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.simulation = job, Simulation(job.env)
+        self.behaviour = job.learning.behaviour or ALGORITHMS[job.learning.algorithm].behaviour
+
+    def perform(self, values: Values, task: Task) -> Result:
+        """See `tasks.Worker`; what is learned from is a `Trajectory`."""
+        begun, clock = time.time(), time.perf_counter()
+        seen = self.simulation.rollouts(
+            values.q,
+            task.num_episodes,
+            behaviour=self.behaviour,
+            exploration=task.exploration,
+            visits=values.visits,
+            exploring_starts=self.job.learning.exploring_starts,
+            starts=starts_of(self.job, task),
+            stream=new_stream(*task.key),
+        )
+        sums = len(seen), seen.num_successes, seen.reward.sum(dtype=np.float64)
+        return Result(sums, seen, begun, time.perf_counter() - clock)
+
+
+class CentralLearner:
+    """Learns from what the simulations saw, step by step, in their order."""
+
+    def __init__(self, job: Job, seed: int) -> None:
+        self.policy: Policy
+        self.learner: Learner
+        self.policy, self.learner = new_policy(job.env, job.learning, seed)
+        # Compiles, if this is the first time, so that rounds are timed without it.
+        learn_from(self.learner, Trajectory.from_transitions([]), 0.1, 0.0, self.policy.stream)
+
+    def values(self) -> Values:
+        """What the simulations of the next round act by: a copy, for learning goes on meanwhile."""
+        return Values(read_only(self.policy.q.copy()), read_only(self.learner.visits.copy()))
+
+    def merge(self, seen: Any, began_with: Values, task: Task, stream: Stream) -> None:
+        """Learn from what one simulation saw."""
+        self.learner = learn_from(self.learner, seen, task.alpha, task.exploration, stream)
