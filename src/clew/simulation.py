@@ -227,9 +227,8 @@ class Simulation:
         table = read_only(_checked_table(q, shape))
         compiled = as_compiled(self.env)
         if compiled is not None:
-            terms = Terms(
-                compiled.mdp.starts if starts is None else starts, compiled.max_episode_steps, bool(exploring_starts)
-            )
+            begins = compiled.mdp.starts if starts is None else starts
+            terms = Terms(begins, compiled.max_episode_steps, bool(exploring_starts))
             parts = as_values(table), acting, counts, exploration
             return _record(compiled.mdp, terms, parts, int(num_episodes), stream)
         transitions: list[Transition] = []

@@ -127,7 +127,7 @@ class ActorPool:
         chaos: float,
     ) -> None:
         self.here, self.chaos, self.trace = here, chaos, here.trace
-        self._start = lambda: SimulationActor.remote(job, make_worker)
+        self._start: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
         self._num_started = self._num_failed = 0
         self._waits = False  # for actors, rather than work here
         self._seconds_a_task: float | None = None  # as the last round had it

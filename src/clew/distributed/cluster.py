@@ -47,6 +47,7 @@ def connected(num_actors: int) -> Iterator[None]:
                 address="local",
                 num_cpus=max(os.cpu_count() or 1, num_actors),
                 include_dashboard=False,
+                log_to_driver=False,  # what goes wrong on an actor comes back as an error
                 logging_level=logging.ERROR,
             )
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -17,14 +17,13 @@ from clew.distributed.tasks import Job, Result, Task
 from clew.kernels import read_only
 from clew.kernels.merging import mark_counted, merge_averages, merge_moves
 from clew.kernels.sampling import Stream
+from clew.kernels.values import MOST
 from clew.kernels.wide import refresh
 from clew.learning import Learner
 from clew.policies import Policy
 from clew.training import learning_loop, new_policy
 
 __all__ = ["Changes", "LocalLearner", "Merger", "Tables"]
-
-MOST = 2**31 - 1  # that counts hold
 
 Table = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]

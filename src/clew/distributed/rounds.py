@@ -110,10 +110,11 @@ def train_policy_parallel(
         for metrics in rounds.play(pool):
             if callback is not None:
                 callback(metrics)
-    check_values(rounds.learner.policy)
+    policy: Policy = rounds.learner.policy
+    check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
         logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
-    return rounds.learner.policy
+    return policy
 
 
 class Plan(NamedTuple):
@@ -162,9 +163,9 @@ class Rounds:
         self.work = 0.0
 
     def compile(self, worker: Worker) -> None:
-        """Play nothing: compiles, if this is the first time, so that rounds are timed without it, and actors find it."""
-        rates = self.learner.learner.rates_at(0, self.plan.num_episodes)
-        worker.perform(self.learner.values(), Task(0, *rates, (self.plan.seed, 0, 0)))
+        """Play nothing: this compiles, if it is the first time, so that rounds are timed without it."""
+        alpha, exploration = self.learner.learner.rates_at(0, self.plan.num_episodes)
+        worker.perform(self.learner.values(), Task(0, alpha, exploration, (self.plan.seed, 0, 0)))
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Play all rounds; says of each what it came to, when it has been taken in."""

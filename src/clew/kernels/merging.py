@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.values import Table
+from clew.kernels.values import MOST, Table
 
 Counts = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int32]
@@ -101,4 +101,4 @@ def merge_averages(
                 else:
                     total = now * np.float64(table[s, a]) - first * np.float64(base[s, a])
                     table[s, a] = np.float32((total + (first + n) * np.float64(values[i, a])) / (now + n))
-                counts[s, a] = min(now + n, 2**31 - 1)
+                counts[s, a] = np.int32(min(now + n, MOST))
