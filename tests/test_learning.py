@@ -275,7 +275,7 @@ def test_a_row_knows_how_much_memory_it_takes(name, schedule):
     learner = make_learner(q, settings, max_steps=700, num_outcomes=2000)
     memory = {array.__array_interface__["data"][0]: array.nbytes for array in arrays_of(learner.rule) if array is not q}
     memory.pop(q.__array_interface__["data"][0], None)
-    given = Given(q, q, settings, 300, 5, 700, 2000, learner.acting, learner.visits)
+    given = Given(q, q, settings, 300, 5, 700, 2000, learner.acting, learner.visits, schedule == "visits")
     taken = sum(memory.values())
     assert taken - 64 <= ALGORITHMS[name].num_bytes(given) <= taken + 8 * 300
 

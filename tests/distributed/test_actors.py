@@ -5,16 +5,22 @@ import numpy as np
 import pytest
 
 from clew.distributed import SimulationActor, train_policy_parallel
-from clew.distributed.tasks import Task, Values, play
+from clew.distributed.rounds import WORKERS
+from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.evaluation import evaluate_policy
+from clew.learning import Learning
 from clew.mazes import Maze
-from clew.policies import Policy
-from clew.simulation import Simulation
-from loops import NONE
 
 pytestmark = pytest.mark.ray
+BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
+
+
+def content(learned):
+    """All bytes of what a task came to."""
+    arrays = vars(learned).values() if hasattr(learned, "__dict__") else [learned.rows, *learned.tables[0]]
+    return [array.tobytes() for array in arrays]
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +28,12 @@ def env():
     return Environment(Maze.open(6, 7, obstacles=[(2, c) for c in range(6)]), random_start=True, slip=0.1)
 
 
+@BOTH
 @pytest.mark.parametrize("num_actors", [1, 2, 4, None])
-def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
-    here = train_policy_parallel(env, 600, 5, num_actors=0, sync_every=7, seed=2)
-    there = train_policy_parallel(env, 600, 5, num_actors=num_actors, sync_every=7, seed=2)
+def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing):
+    settings = {"sync_every": 7, "seed": 2, "sharing": sharing, "rounds_ahead": num_actors == 2}
+    here = train_policy_parallel(env, 600, 5, num_actors=0, **settings)
+    there = train_policy_parallel(env, 600, 5, num_actors=num_actors, **settings)
     assert there.q.tobytes() == here.q.tobytes()
     assert there.q.any()
 
@@ -35,7 +43,9 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
     [
         {"algorithm": "sarsa-lambda", "behaviour": "softmax", "exploration_schedule": "linear"},
         {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
+        {"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"},
         {"algorithm": "propagation", "exploring_starts": True},
+        {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True},
     ],
     ids=lambda settings: settings["algorithm"],
 )
@@ -47,21 +57,24 @@ def test_every_algorithm_and_behaviour_gives_the_same_bits_on_actors(ray_up, env
     assert len(np.unique(there.q)) > 2
 
 
-def test_an_actor_plays_what_its_simulation_would(ray_up, env):
-    values = Values(Policy(env).q, NONE)
-    tasks = [Task(n, "epsilon-greedy", 0.2, False, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
-    actor = SimulationActor.remote(env)
-    there = ray_up.get(actor.play.remote(ray_up.put(values), tasks))
-    here = [play(Simulation(env), values, task) for task in tasks]
-    for a, b in zip(here, there, strict=True):
-        assert [column.tobytes() for column in a.columns] == [column.tobytes() for column in b.columns]
+@BOTH
+def test_an_actor_does_what_this_process_would(ray_up, env, sharing):
+    make_worker, make_learner = WORKERS[sharing]
+    job = Job(env, Learning(), 1)
+    values, tasks = make_learner(job, 0).values(), [Task(n, 0.1, 0.2, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
+    actor = SimulationActor.remote(job, make_worker)
+    there = ray_up.get(actor.perform.remote(ray_up.put(values), tasks))
+    worker = make_worker(job)
+    here = [worker.perform(values, task) for task in tasks]
+    assert [content(result.learned) for result in there] == [content(result.learned) for result in here]
+    assert [result.sums for result in there] == [result.sums for result in here]
 
 
 def test_values_are_at_most_a_round_old(ray_up):
     """The chapter put its policy once: 397 steps an episode for ever. The first round is as bad, and no other."""
     rows = []
     env = Environment()
-    policy = train_policy_parallel(env, 4000, 4, num_actors=2, callback=rows.append)
+    policy = train_policy_parallel(env, 4000, 4, num_actors=2, sharing="central", callback=rows.append)
     assert rows[0].mean_steps > 50
     assert max(row.mean_steps for row in rows[5:]) < 15
     assert evaluate_policy(env, policy).gap == 0

@@ -1,42 +1,67 @@
 import numpy as np
 import pytest
 
+from clew.algorithms import ALGORITHMS
 from clew.distributed import train_policy_parallel
-from clew.distributed.tasks import Task, Values, play
+from clew.distributed.rounds import WORKERS
+from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.evaluation import evaluate_policy
+from clew.learning import Learning
 from clew.mazes import Maze
-from clew.policies import Policy
-from clew.simulation import Simulation
+from clew.mdp import FiniteMDP
 from clew.training import train_policy
-from loops import NONE
+
+BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
 
 
 def table(env, **settings):
     return train_policy_parallel(env, 400, **{"num_actors": 0, **settings}).q.tobytes()
 
 
-def test_a_task_gives_the_same_episodes_wherever_it_is_played():
-    env, other = Environment(Maze.open(4, 6), slip=0.1), Environment(Maze.open(4, 6), slip=0.1)
-    values = Values(Policy(env).q, NONE)
-    tasks = [Task(3, "epsilon-greedy", 0.1, False, (5, 2, i)) for i in range(3)]
-    first = [play(Simulation(env), values, task) for task in tasks]
-    again = [play(Simulation(other), values, task) for task in reversed(tasks)][::-1]
-    assert [t.state.tobytes() for t in first] == [t.state.tobytes() for t in again]
-    assert len({t.state.tobytes() for t in first}) == 3
+def content(learned):
+    """All bytes of what a task came to."""
+    arrays = vars(learned).values() if hasattr(learned, "__dict__") else [learned.rows, *learned.tables[0]]
+    return [array.tobytes() for array in arrays]
 
 
-def test_the_streams_decide_the_result():
+@BOTH
+def test_a_task_comes_to_the_same_wherever_it_is_performed(sharing):
+    make_worker, make_learner = WORKERS[sharing]
+    jobs = [Job(Environment(Maze.open(4, 6), slip=0.1), Learning(), 1) for _ in range(2)]
+    values = make_learner(jobs[0], 0).values()
+    worker, other = map(make_worker, jobs)
+    tasks = [Task(3, 0.1, 0.1, (5, 2, i)) for i in range(3)]
+    first = [content(worker.perform(values, task).learned) for task in tasks]
+    again = [content(other.perform(values, task).learned) for task in reversed(tasks)][::-1]
+    assert first == again
+    assert first[0] != first[1] != first[2]
+
+
+@BOTH
+def test_the_streams_decide_the_result(sharing):
+    env = Environment(random_start=True)
+    settings = {"sharing": sharing}
+    assert table(env, **settings) == table(env, **settings)
+    others = [{"seed": 1}, {"num_simulations": 3}, {"sync_every": 50}, {"rounds_ahead": 1}, {"partition_starts": True}]
+    assert len({table(env, **settings, **other) for other in [{}, *others]}) == 6
+
+
+@BOTH
+def test_every_setting_reaches_the_update(sharing):
     env = Environment()
-    assert table(env) == table(env)
-    different = [table(env), table(env, seed=1), table(env, num_simulations=3), table(env, sync_every=50)]
-    assert len(set(different)) == 4
+    others = [{}, {"alpha": 0.3}, {"gamma": 0.5}, {"epsilon": 0.5}, {"behaviour": "ucb"}, {"exploring_starts": True}]
+    assert len({table(env, sharing=sharing, **other) for other in others}) == 6
 
 
-def test_every_setting_reaches_the_update():
+def test_the_default_is_to_learn_locally_where_tables_can_be_merged():
     env = Environment()
-    assert len({table(env), table(env, alpha=0.3), table(env, gamma=0.5), table(env, epsilon=0.5)}) == 4
+    assert table(env) == table(env, sharing="local") != table(env, sharing="central")
+    settings = {"algorithm": "dyna-q"}
+    assert table(env, **settings) == table(env, sharing="central", **settings)
+    with pytest.raises(SettingError, match="dyna-q learns a model of the world"):
+        table(env, sharing="local", **settings)
 
 
 @pytest.mark.parametrize(
@@ -57,21 +82,95 @@ def test_one_simulation_is_the_serial_trainer():
     assert train_policy_parallel(env, 300, 1, seed=4).q.tobytes() == train_policy(env, 300, seed=4).q.tobytes()
 
 
-def test_a_round_learns_from_all_its_simulations_in_their_order():
+def test_a_central_round_learns_from_all_its_simulations_in_their_order():
     """One round, restated: each stream played with zeros, then learned from, one after the other."""
-    env = Environment()
-    policy = Policy(env)
-    expected = np.zeros_like(policy.q)
+    job = Job(Environment(), Learning(), 1)
+    make_worker, make_learner = WORKERS["central"]
+    values, player = make_learner(job, 0).values(), make_worker(job)
+    expected = np.zeros_like(values.q)
     for i in range(3):
-        task = Task(2, "epsilon-greedy", 0.1, False, (8, 0, i))
-        for t in play(Simulation(env), Values(policy.q, NONE), task):
+        for t in player.perform(values, Task(2, 0.1, 0.1, (8, 0, i))).learned:
             best = 0.0 if t.terminated else expected[t.next_state].max()
             expected[t.state, t.action] += np.float32(0.1) * (
                 np.float32(t.reward) + np.float32(0.9) * best - expected[t.state, t.action]
             )
-    learned = train_policy_parallel(env, 6, 3, num_actors=0, sync_every=2, seed=8).q
+    learned = train_policy_parallel(job.env, 6, 3, num_actors=0, sync_every=2, seed=8, sharing="central").q
     np.testing.assert_allclose(learned, expected, rtol=1e-6)
     assert learned.max() > 0
+
+
+def test_a_local_learner_learns_what_the_serial_trainer_would():
+    """Its episodes are those of a stream, learned after every step: those of a run of one round with the same key."""
+    env = Environment(Maze.open(4, 6), slip=0.1)
+    job = Job(env, Learning(), 1)
+    make_worker, make_learner = WORKERS["local"]
+    learned = make_worker(job).perform(make_learner(job, 0).values(), Task(50, 0.1, 0.1, (3, 0, 0))).learned
+    serial = train_policy(env, 50, seed=3).q
+    (values, moves) = learned.tables[0]
+    assert values.tobytes() == serial[learned.rows].tobytes()
+    assert not np.delete(serial, learned.rows, axis=0).any()
+    assert ((moves > 0) >= (values != 0)).all()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "visits"])
+@pytest.mark.parametrize("algorithm", [row.name for row in ALGORITHMS.values() if not row.learns_model])
+def test_merged_tables_are_as_good_as_one_on_a_noisy_world(algorithm, schedule):
+    """The values at the start, from 6,000 episodes in four streams, beside those of the serial trainer."""
+    env = Environment(Maze.open(4, 4), slip=0.2)
+    settings = {"algorithm": algorithm, "alpha_schedule": schedule, "alpha": 0.05, "epsilon": 0.3}
+    merged = [train_policy_parallel(env, 6000, num_actors=0, seed=i, **settings).q[0].max() for i in range(6)]
+    serial = [train_policy(env, 6000, seed=i, **settings).q[0].max() for i in range(6)]
+    spread = np.hypot(np.std(merged), np.std(serial)) / np.sqrt(5)
+    assert abs(np.mean(merged) - np.mean(serial)) < 5 * spread + 0.01
+
+
+def test_wide_rows_are_merged_with_their_maxima():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(6), size=(6, 80))
+    mdp = FiniteMDP.from_arrays(p, rng.normal(size=(6, 80)))
+    settings = {"alpha_schedule": "visits", "epsilon": 1.0, "num_actors": 0}
+    q = train_policy_parallel(mdp, 400, **settings).q
+    other = train_policy_parallel(mdp, 400, sharing="central", **settings).q
+    assert np.abs(q - other).max() < 0.2 * np.abs(other).max()
+
+
+@pytest.mark.parametrize("rounds_ahead", [0, 1, 3])
+def test_values_are_as_stale_as_asked_for(rounds_ahead):
+    """Nothing is learned before a round is put together, so that the first rounds walk at random."""
+    rows = []
+    train_policy_parallel(
+        Environment(), 4000, 4, num_actors=0, rounds_ahead=rounds_ahead, sharing="central", callback=rows.append
+    )
+    assert [row.round for row in rows] == list(range(100))
+    assert all(row.mean_steps > 50 for row in rows[: 1 + rounds_ahead])
+    assert max(row.mean_steps for row in rows[8 + 2 * rounds_ahead :]) < 15
+
+
+def test_the_chapters_mistake_is_a_setting():
+    """It put the policy into the store once: every episode walks at random, whatever is learned."""
+    rows = []
+    train_policy_parallel(
+        Environment(), 400, 4, num_actors=0, sync_every="never", sharing="central", callback=rows.append
+    )
+    assert len(rows) == 1
+    assert rows[0].mean_steps > 80  # a random walk; 9 at the end of a hundred rounds
+
+
+def test_parted_starts_are_those_of_their_simulation():
+    env = Environment(Maze.open(8, 8), random_start=True)
+    job = Job(env, Learning(), 4)
+    make_worker, make_learner = WORKERS["central"]
+    player, values = make_worker(job), make_learner(job, 0).values()
+    for i in range(4):
+        seen = player.perform(values, Task(40, 0.1, 1.0, (0, 0, i))).learned
+        begins = seen.state[np.r_[True, (seen.terminated | seen.truncated)[:-1]]]
+        assert set(begins) <= set(range(16 * i, 16 * i + 16))
+        assert len(set(begins)) > 8
+
+
+def test_starts_that_cannot_be_parted_are_refused():
+    with pytest.raises(SettingError, match="parted among 4 simulations: their number is 1"):
+        train_policy_parallel(Environment(), 100, num_actors=0, partition_starts=True)
 
 
 def test_it_reaches_the_optimum():
@@ -85,7 +184,11 @@ def test_it_reaches_the_optimum():
     [
         ({"num_simulations": 0}, "num_simulations must be at least 1, not 0"),
         ({"num_actors": -1}, "num_actors must not be negative: -1"),
-        ({"sync_every": 0}, "sync_every must be at least 1 episode, not 0"),
+        ({"sync_every": 0}, "sync_every must be at least 1 episode, or never, not 0"),
+        ({"sync_every": "daily"}, "sync_every must be at least 1 episode, or never, not daily"),
+        ({"rounds_ahead": -1}, "rounds_ahead must be a whole number from 0 to 1,000, not -1"),
+        ({"sharing": "fair"}, "there is no sharing 'fair'; choose from central, local"),
+        ({"sharing": "central", "num_interleaved": 2}, "take sharing local"),
         ({"num_episodes": 0}, "num_episodes must be at least 1, not 0"),
     ],
 )
