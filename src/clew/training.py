@@ -248,7 +248,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts
     lanes = Lanes(
         places=np.zeros(4 * k, np.int64),
         sums=np.zeros(4 * k),
-        streams=np.array([new_stream(*key, lane) for lane in range(k)]),
+        streams=np.array([new_stream(*key, lane) for lane in range(k)], np.uint64).reshape(k, 2),
         counters=np.array([num_episodes, 0, 0]),
     )
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
+from clew.distributed.store import Store, explain, num_bytes
 from clew.distributed.tasks import Here, Job, Result, Task, Worker
-from clew.errors import ClewError, ClusterError
+from clew.errors import ClusterError
 
 __all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
 
@@ -88,6 +89,7 @@ def actor_pool(
     here: Here,
     num_actors: int | None,
     num_simulations: int,
+    rounds_ahead: int,
     chaos: float,
 ) -> Iterator["ActorPool"]:
     """Start actors, and stop them at the end, whatever happens.
@@ -99,6 +101,7 @@ def actor_pool(
         num_actors: how many, at most one for each simulation; they are waited for. None takes as many as there are
             processors, and waits for none.
         num_simulations: how many tasks there are in a round.
+        rounds_ahead: how many rounds may be under way before the one that is waited for.
         chaos: probability with which an actor is killed when it's given work.
 
     Raises:
@@ -106,7 +109,7 @@ def actor_pool(
     """
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
-        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), chaos)
+        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), rounds_ahead, chaos)
         try:
             if num_actors is not None:
                 pool.wait_for_all()
@@ -124,6 +127,7 @@ class ActorPool:
         make_worker: Callable[[Job], Worker],
         here: Here,
         num_actors: int,
+        rounds_ahead: int,
         chaos: float,
     ) -> None:
         self.here, self.chaos, self.trace = here, chaos, here.trace
@@ -132,6 +136,7 @@ class ActorPool:
         self._waits = False  # for actors, rather than work here
         self._seconds_a_task: float | None = None  # as the last round had it
         self._rng = np.random.default_rng(0)  # whom chaos strikes
+        self._store = Store(1 + rounds_ahead)
         self.members: list[Member] = []
         for _ in range(num_actors):
             self._hire()
@@ -169,12 +174,13 @@ class ActorPool:
             return self._here(number, values, tasks)
         num_calls = len(members) if seconds is None else int(seconds / SECONDS_A_CALL)
         num_calls = max(1, min(num_calls, len(members), len(tasks)))
+        size = num_bytes(values)
+        self._store.check(size)
         begun, clock = time.time(), time.perf_counter()
         try:
             stored = ray.put(values)  # once a round; the actors of a node read one copy
         except RayError as error:
             raise explain(error) from error
-        size = num_bytes(values)
         self.trace.add("publish", "store", begun, time.perf_counter() - clock, number, num_bytes=size)
         shares = np.array_split(np.arange(len(tasks)), num_calls)
         calls = [Call(number, values, stored, [tasks[i] for i in share]) for share in shares]
@@ -194,6 +200,8 @@ class ActorPool:
                 self._wait()
             self._seconds_a_task = float(np.mean([result.seconds for result in call.results]))
             yield from call.results
+            call.results = []  # frees what they have in the store
+        self._store.forget()
 
     def _ready(self) -> list[Member]:
         """Who can be given work, the least busy first."""
@@ -250,6 +258,7 @@ class ActorPool:
 
     def _take(self, member: Member, call: Call, results: list[Result]) -> None:
         call.results = results
+        self._store.note(num_bytes([result.learned for result in results]))
         for result in results:
             self.trace.add(
                 "work",
@@ -296,25 +305,3 @@ class ActorPool:
         for call in member.calls.values():
             call.attempt += 1
             self._issue(call)
-
-
-def num_bytes(content: Any) -> int:
-    """Bytes of all arrays in nested tuples, lists and dataclasses."""
-    if isinstance(content, np.ndarray):
-        return content.nbytes
-    if isinstance(content, tuple | list):
-        return sum(map(num_bytes, content))
-    return sum(map(num_bytes, vars(content).values())) if hasattr(content, "__dataclass_fields__") else 0
-
-
-def explain(error: RayError) -> ClewError:
-    """Ray's error in our words; a mistake of the user's comes back as the error it was on the actor."""
-    if isinstance(error, RayTaskError):
-        cause = error.cause
-        return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")
-    first_line = str(error).strip().splitlines()[0]
-    if isinstance(error, RayActorError):
-        return ClusterError(f"an actor can't be started: {first_line}")
-    if isinstance(error, ObjectStoreFullError | OutOfDiskError):
-        return ClusterError(f"Ray's object store is full: {first_line}; start Ray with a larger object_store_memory")
-    return ClusterError(f"Ray failed: {first_line}")

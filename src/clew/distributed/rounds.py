@@ -106,7 +106,7 @@ def train_policy_parallel(
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
     worker: Worker = make_worker(job)
     rounds.compile(worker)
-    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, chaos) as pool:
+    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, rounds_ahead, chaos) as pool:
         for metrics in rounds.play(pool):
             if callback is not None:
                 callback(metrics)
@@ -224,10 +224,11 @@ def _pool(
     here: Here,
     num_actors: int | None,
     num_simulations: int,
+    rounds_ahead: int,
     chaos: float,
 ) -> AbstractContextManager[Pool]:
     if num_actors == 0:
         return nullcontext(here)
     from clew.distributed.actors import actor_pool
 
-    return actor_pool(job, make_worker, here, num_actors, num_simulations, chaos)
+    return actor_pool(job, make_worker, here, num_actors, num_simulations, rounds_ahead, chaos)
