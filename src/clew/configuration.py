@@ -52,6 +52,7 @@ class TrainingConfig(Learning):
     )
     rounds_ahead: int = setting(0, "rounds that simulations may work ahead of what is put together")
     partition_starts: bool = setting(False, "each simulation begins in a part of the start states of its own")
+    asynchronous: bool = setting(False, "nobody waits for the slowest simulation; not reproducible")
     seed: int = setting(0, "decides every draw")
 
     def __post_init__(self) -> None:

@@ -95,6 +95,7 @@ def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] |
         sync_every=config.sync_every,
         rounds_ahead=config.rounds_ahead,
         partition_starts=config.partition_starts,
+        asynchronous=config.asynchronous,
         seed=config.seed,
         callback=note,
         **config.learning,

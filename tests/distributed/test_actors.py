@@ -118,3 +118,10 @@ def test_an_error_on_an_actor_comes_back_in_words(ray_up):
 
     with pytest.raises(ClusterError, match="the floor gave way"):
         train_policy_parallel(Breaks(), 10, 2, num_actors=1)
+
+
+@BOTH
+def test_asynchronous_actors_learn_the_optimum(ray_up, sharing):
+    env = Environment(random_start=True)
+    policy = train_policy_parallel(env, 4000, 4, num_actors=2, asynchronous=True, rounds_ahead=2, sharing=sharing)
+    assert evaluate_policy(env, policy, starts=env.mdp.starts).gap == 0

@@ -195,3 +195,15 @@ def test_it_reaches_the_optimum():
 def test_settings_out_of_range_are_named(settings, message):
     with pytest.raises(SettingError, match=message):
         train_policy_parallel(Environment(), **settings)
+
+
+@BOTH
+@pytest.mark.parametrize("rounds_ahead", [0, 3])
+def test_without_rounds_every_episode_is_learned_once_too(sharing, rounds_ahead):
+    rows, env = [], Environment(random_start=True)
+    settings = {"asynchronous": True, "sharing": sharing, "rounds_ahead": rounds_ahead, "callback": rows.append}
+    policy = train_policy_parallel(env, 4002, 4, num_actors=0, **settings)
+    assert sum(row.num_episodes for row in rows) == 4002
+    assert [row.round for row in rows] == list(range(rows[0].num_rounds))
+    assert sum(row.num_steps for row in rows) > 4002
+    assert evaluate_policy(env, policy, starts=env.mdp.starts).gap == 0

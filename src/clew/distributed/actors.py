@@ -70,6 +70,17 @@ class Call:
 
 
 @dataclass(eq=False)
+class Calls(Iterator[Result]):
+    """The results of some calls, as they come."""
+
+    calls: list[Call]
+    results: Iterator[Result]
+
+    def __next__(self) -> Result:
+        return next(self.results)
+
+
+@dataclass(eq=False)
 class Member:
     """An actor, and what it has to do."""
 
@@ -89,7 +100,7 @@ def actor_pool(
     here: Here,
     num_actors: int | None,
     num_simulations: int,
-    rounds_ahead: int,
+    num_values: int,
     chaos: float,
 ) -> Iterator["ActorPool"]:
     """Start actors, and stop them at the end, whatever happens.
@@ -101,7 +112,7 @@ def actor_pool(
         num_actors: how many, at most one for each simulation; they are waited for. None takes as many as there are
             processors, and waits for none.
         num_simulations: how many tasks there are in a round.
-        rounds_ahead: how many rounds may be under way before the one that is waited for.
+        num_values: how many copies of the values may be worked with at a time.
         chaos: probability with which an actor is killed when it's given work.
 
     Raises:
@@ -109,7 +120,7 @@ def actor_pool(
     """
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
-        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), rounds_ahead, chaos)
+        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), num_values, chaos)
         try:
             if num_actors is not None:
                 pool.wait_for_all()
@@ -127,7 +138,7 @@ class ActorPool:
         make_worker: Callable[[Job], Worker],
         here: Here,
         num_actors: int,
-        rounds_ahead: int,
+        num_values: int,
         chaos: float,
     ) -> None:
         self.here, self.chaos, self.trace = here, chaos, here.trace
@@ -136,7 +147,7 @@ class ActorPool:
         self._waits = False  # for actors, rather than work here
         self._seconds_a_task: float | None = None  # as the last round had it
         self._rng = np.random.default_rng(0)  # whom chaos strikes
-        self._store = Store(1 + rounds_ahead)
+        self._store = Store(num_values)
         self.members: list[Member] = []
         for _ in range(num_actors):
             self._hire()
@@ -186,7 +197,15 @@ class ActorPool:
         calls = [Call(number, values, stored, [tasks[i] for i in share]) for share in shares]
         for call in calls:
             self._issue(call)
-        return self._collect(calls)
+        return Calls(calls, self._collect(calls))
+
+    def first(self, waiting: list[Iterator[Result]]) -> int:
+        """See `tasks.Pool`."""
+        while True:
+            for number, results in enumerate(waiting):
+                if not isinstance(results, Calls) or all(call.results is not None for call in results.calls):
+                    return number
+            self._wait()
 
     def _here(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
         for result in self.here.submit(number, values, tasks):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from clew.configuration import NEVER, check_run, check_sharing, check_streams
+from clew.distributed.asynchronous import play_asynchronously
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
 from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
@@ -49,6 +50,7 @@ def train_policy_parallel(
     sync_every: int | str | None = None,
     rounds_ahead: int = 0,
     partition_starts: bool = False,
+    asynchronous: bool = False,
     chaos: float = 0.0,
     seed: int = 0,
     callback: Callback | None = None,
@@ -78,6 +80,8 @@ def train_policy_parallel(
             result. With 1 nobody waits for the learner, and values are one round older.
         partition_starts: each simulation begins its episodes in a part of the start states of its own; part of what
             decides the result.
+        asynchronous: take in what a simulation did as soon as it comes, at most `rounds_ahead` rounds before the
+            slowest. Not reproducible: two runs differ.
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to.
@@ -106,8 +110,10 @@ def train_policy_parallel(
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
     worker: Worker = make_worker(job)
     rounds.compile(worker)
-    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, rounds_ahead, chaos) as pool:
-        for metrics in rounds.play(pool):
+    num_values = num_simulations if asynchronous else 1 + rounds_ahead
+    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, num_values, chaos) as pool:
+        play = play_asynchronously(rounds, pool) if asynchronous else rounds.play(pool)
+        for metrics in play:
             if callback is not None:
                 callback(metrics)
     policy: Policy = rounds.learner.policy
@@ -167,6 +173,11 @@ class Rounds:
         alpha, exploration = self.learner.learner.rates_at(0, self.plan.num_episodes)
         worker.perform(self.learner.values(), Task(0, alpha, exploration, (self.plan.seed, 0, 0)))
 
+    def tasks(self, number: int) -> list[Task]:
+        """The tasks of a round; what a schedule says is fixed for it."""
+        first = number * self.plan.sync_every * self.plan.num_simulations
+        return self.plan.tasks(number, *self.learner.learner.rates_at(first, self.plan.num_episodes))
+
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Play all rounds; says of each what it came to, when it has been taken in."""
         waiting: deque[tuple[int, Any, list[Task], Iterator[Result]]] = deque()
@@ -181,10 +192,7 @@ class Rounds:
     def _begin(self, number: int, pool: Pool, version: int) -> tuple[int, Any, list[Task], Iterator[Result]]:
         """Hand out the tasks of a round, with values into which so many rounds were merged."""
         begun, clock = time.time(), time.perf_counter()
-        alpha, exploration = self.learner.learner.rates_at(
-            number * self.plan.sync_every * self.plan.num_simulations, self.plan.num_episodes
-        )
-        values, tasks = self.learner.values(), self.plan.tasks(number, alpha, exploration)
+        values, tasks = self.learner.values(), self.tasks(number)
         results = pool.submit(number, values, tasks)
         self.trace.add("publish", "driver", begun, time.perf_counter() - clock, number, version=version)
         return number, values, tasks, results
@@ -224,11 +232,11 @@ def _pool(
     here: Here,
     num_actors: int | None,
     num_simulations: int,
-    rounds_ahead: int,
+    num_values: int,
     chaos: float,
 ) -> AbstractContextManager[Pool]:
     if num_actors == 0:
         return nullcontext(here)
     from clew.distributed.actors import actor_pool
 
-    return actor_pool(job, make_worker, here, num_actors, num_simulations, rounds_ahead, chaos)
+    return actor_pool(job, make_worker, here, num_actors, num_simulations, num_values, chaos)

@@ -33,9 +33,9 @@ class Store:
         self._values = size * self.num_values
         if self._values > self.room:
             raise ClusterError(
-                f"Ray's object store has room for {self.room / 1e6:,.0f} MB on this machine, and {self.num_values} times "
-                f"the values are {self._values / 1e6:,.0f} MB; start Ray with a larger object_store_memory, take a "
-                f"smaller world, fewer rounds_ahead, or num_actors 0"
+                f"Ray's object store has room for {self.room / 1e6:,.0f} MB on this machine, and {self.num_values} "
+                f"times the values are {self._values / 1e6:,.0f} MB; start Ray with a larger object_store_memory, or take "
+                f"a smaller world, fewer rounds_ahead, or num_actors 0"
             )
 
     def note(self, size: int) -> None:
@@ -44,8 +44,8 @@ class Store:
         if self._values + self._results > self.room and not self._said:
             self._said = True
             logger.warning(
-                "the %.0f MB of a round don't fit into Ray's object store of %.0f MB, so Ray writes to the disk; take a "
-                "smaller sync_every, or start Ray with a larger object_store_memory",
+                "the %.0f MB of a round don't fit into Ray's object store of %.0f MB, so Ray writes to the disk; take "
+                "a smaller sync_every, or start Ray with a larger object_store_memory",
                 (self._values + self._results) / 1e6,
                 self.room / 1e6,
             )

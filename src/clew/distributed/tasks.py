@@ -54,6 +54,9 @@ class Pool(Protocol):
     def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
         """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can."""
 
+    def first(self, waiting: list[Iterator[Result]]) -> int:
+        """Of several that were submitted, the number of one whose results are there, or will be first."""
+
 
 class Here:
     """Performs tasks in this process, one after the other, each when its result is asked for."""
@@ -67,3 +70,7 @@ class Here:
             result = self.worker.perform(values, task)
             self.trace.add("work", "driver", result.begun, result.seconds, number, num_tasks=1)
             yield result
+
+    def first(self, waiting: list[Iterator[Result]]) -> int:
+        """See `Pool`: who was submitted first."""
+        return 0
