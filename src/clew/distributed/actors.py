@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
@@ -29,7 +29,7 @@ SECONDS_TO_START = 60  # for all actors; a busy or far cluster takes several
 SECONDS_A_CALL = 0.02  # of work at least: a call there and back takes a millisecond or two
 SECONDS_TO_ASK = 5.0  # a call that takes longer may take as long as it needs, if its actor answers meanwhile
 SECONDS_TO_ANSWER = 30.0
-MOST_FAILED_STARTS = 3  # in a row, with none that worked
+MOST_FAILED_STARTS = 20  # in a row, with none that worked
 
 
 def as_actor(simulation_class: Any) -> Any:
@@ -159,16 +159,16 @@ class ActorPool:
             ClusterError: if they don't start.
         """
         self._waits = True
-        try:
-            ray.get([member.starting for member in self.members], timeout=SECONDS_TO_START)
-        except GetTimeoutError:
-            raise ClusterError(
-                f"{len(self.members)} actors of one processor each did not all start within {SECONDS_TO_START} s: the "
-                f"cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
-                f"ask for fewer actors"
-            ) from None
-        except RayError as error:
-            raise explain(error) from error
+        deadline = time.monotonic() + SECONDS_TO_START
+        while starting := [member.starting for member in self.members if not member.started]:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{len(self.members)} actors of one processor each did not all start within {SECONDS_TO_START} s: "
+                    f"the cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them "
+                    f"free; ask for fewer actors"
+                )
+            ray.wait(starting, num_returns=1, timeout=1.0)
+            self._welcome()
 
     def close(self) -> None:
         """Stop all actors."""
@@ -318,8 +318,8 @@ class ActorPool:
         ray.kill(member.actor)
         if not member.started:
             self._num_failed += 1
-            if self._num_failed >= MOST_FAILED_STARTS:
-                raise ClusterError(f"actors don't start: {reason}")
+            if self._num_failed >= MOST_FAILED_STARTS or "creation task" in str(why):
+                raise ClusterError(f"an actor can't be started: {str(why).strip().splitlines()[-1]}")
         self._hire()
         for call in member.calls.values():
             call.attempt += 1

@@ -34,8 +34,8 @@ class Store:
         if self._values > self.room:
             raise ClusterError(
                 f"Ray's object store has room for {self.room / 1e6:,.0f} MB on this machine, and {self.num_values} "
-                f"times the values are {self._values / 1e6:,.0f} MB; start Ray with a larger object_store_memory, or take "
-                f"a smaller world, fewer rounds_ahead, or num_actors 0"
+                f"times the values are {self._values / 1e6:,.0f} MB; start Ray with a larger object_store_memory, or "
+                f"take a smaller world, fewer rounds_ahead, or num_actors 0"
             )
 
     def note(self, size: int) -> None:

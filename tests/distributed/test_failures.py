@@ -1,0 +1,158 @@
+"""Actors that are killed, hang, or find no room, on a real Ray: the result is the same, or the reason is said."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from clew.distributed import actors, train_policy_parallel
+from clew.distributed.store import Store
+from clew.distributed.trace import Trace
+from clew.environments import Environment
+from clew.errors import ClusterError
+from clew.mazes import Maze
+
+pytestmark = pytest.mark.ray
+
+SETTINGS = [
+    {"sharing": "local"},
+    {"sharing": "central"},
+    {"sharing": "local", "algorithm": "sarsa-lambda", "rounds_ahead": 1},
+    {"sharing": "central", "algorithm": "propagation"},
+]
+
+
+def status_of(pid):
+    """Name and parent of a process, if it is there."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "", 0
+    return Path(f"/proc/{pid}/cmdline").read_text(), int(fields.rpartition(")")[2].split()[1])
+
+
+def actor_processes():
+    """The processes of actors of the Ray that this process started: children of its raylet."""
+    found = []
+    for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
+        name, parent = status_of(pid)
+        if name.startswith("ray::_SimulationActor") and status_of(parent)[1] == os.getpid():
+            found.append(pid)
+    return found
+
+
+class Striker(threading.Thread):
+    """Kills actors, any of them, up to three, at moments that nobody knows before."""
+
+    def __init__(self, seed):
+        super().__init__(daemon=True)
+        self.rng, self.over, self.struck = np.random.default_rng(seed), threading.Event(), 0
+
+    def run(self):
+        while self.struck < 3 and not self.over.wait(self.rng.uniform(0.0, 0.4)):
+            victims = actor_processes()
+            if victims:
+                os.kill(self.rng.choice(victims), signal.SIGKILL)
+                self.struck += 1
+
+
+@pytest.fixture(scope="module")
+def env():
+    return Environment(Maze.open(60, 60), random_start=True)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_actors_killed_at_any_moment_change_no_bit(ray_up, env, settings, request):
+    """`pytest --moments 50` strikes as often; until then the same run begins again."""
+    moments = request.config.getoption("--moments", default=3)
+    run = {"num_episodes": 12_000, "sync_every": 100, "seed": 3, **settings}
+    here = train_policy_parallel(env, num_actors=0, **run)
+    struck = lost = 0
+    for seed in range(moments):
+        striker, trace = Striker(seed), Trace()
+        striker.start()
+        try:
+            there = train_policy_parallel(env, num_actors=2, trace=trace, **run)
+        finally:
+            striker.over.set()
+            striker.join()
+        assert there.q.tobytes() == here.q.tobytes()
+        struck, lost = struck + striker.struck, lost + sum(event.what == "lost" for event in trace.events)
+        if struck >= moments:
+            break
+    assert struck >= moments
+    assert lost > 0
+
+
+def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
+    """A stopped process answers no question."""
+    monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.3)
+    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 1.0)
+    here = train_policy_parallel(env, 12_000, num_actors=0)
+    trace, stopped = Trace(), []
+
+    def stop_all(row):
+        if row.round == 3:
+            stopped.extend(actor_processes())
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+
+    there = train_policy_parallel(env, 12_000, num_actors=2, trace=trace, callback=stop_all)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert len(stopped) == 2
+    assert 1 <= [event.what for event in trace.events].count("lost") <= 2
+    assert not set(stopped) & set(actor_processes())
+
+
+@pytest.mark.parametrize("sharing", ["central", "local"])
+def test_chaos_changes_no_bit(ray_up, env, sharing):
+    here = train_policy_parallel(env, 4000, num_actors=0, sharing=sharing)
+    trace = Trace()
+    there = train_policy_parallel(env, 4000, num_actors=2, sharing=sharing, chaos=0.05, trace=trace)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert any(event.what == "lost" for event in trace.events)
+    assert any(event.attempt > 0 for event in trace.events)
+
+
+def test_actors_that_cannot_start_are_an_error(ray_up):
+    class Fragile(Environment):
+        def __reduce__(self):
+            return os.kill, (0, 99)
+
+    with pytest.raises(ClusterError, match="an actor can't be started"):
+        train_policy_parallel(Fragile(), 4000, num_actors=1)
+
+
+def test_values_that_the_store_cannot_hold_are_refused(ray_up):
+    room = Store(1).room
+    assert room > 10e6
+    Store(1).check(room)
+    with pytest.raises(ClusterError, match=r"Ray's object store has room for .* and 3 times the values are"):
+        Store(3).check(room // 2)
+
+
+def test_results_that_do_not_fit_are_said_once(ray_up, caplog):
+    store = Store(1)
+    store.check(store.room // 2)
+    for _ in range(2):
+        store.note(store.room // 3)
+        store.note(store.room // 3)
+        store.forget()
+    assert [record.message.count("don't fit into Ray's object store") for record in caplog.records] == [1]
+
+
+def test_a_hundred_rounds_leave_the_store_as_it_was(ray_up):
+    env = Environment(Maze.open(100, 100), random_start=True)
+    free = []
+
+    def note(row):
+        free.append(ray.available_resources().get("object_store_memory", 0.0))
+
+    train_policy_parallel(env, 4000, num_actors=2, sharing="local", callback=note)
+    print(free[:5], free[-5:])
+    assert len(free) == 100
+    assert min(free[50:]) >= min(free[:50]) - 1e6
