@@ -41,7 +41,9 @@ def softmax_weights(q, s, temperature):
     return [exp((float(x) - float(max(q[s]))) / temperature) for x in q[s]]
 
 
-def choose(behaviour, q, visits, s, exploration, stream):
+def choose(behaviour, q, visits, s, exploration, stream, last=None):
+    if behaviour == "persistent" and last is not None and q[s][last] == max(q[s]):
+        return last
     if behaviour == "ucb":
         bounds, chosen = upper_bounds(q, visits, s, exploration), 0
         for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
@@ -97,12 +99,12 @@ def episode(rows, agent, terms, rate, exploration, stream):
     """One episode, learned from in place: yields nothing after its beginning and each step, but at last what it came
     to: (steps, return, terminated)."""
 
-    def act(behaviour, s):
-        return choose(behaviour, agent.q, terms.visits, s, exploration, stream)
+    def act(behaviour, s, last):
+        return choose(behaviour, agent.q, terms.visits, s, exploration, stream, last)
 
     getattr(agent, "begin", lambda: None)()
     s = draw_start(terms.starts, stream)
-    a = act("random" if terms.exploring_starts else terms.behaviour, s)
+    a = act("random" if terms.exploring_starts else terms.behaviour, s, None)
     steps, episode_return = 0, 0.0
     yield None
     while True:
@@ -110,13 +112,13 @@ def episode(rows, agent, terms, rate, exploration, stream):
             terms.visits[s][a] += 1
         s_next, reward, terminated = sample(rows, s, a, stream)
         steps, episode_return = steps + 1, episode_return + float(reward)
-        a_next = act(terms.behaviour, s_next) if agent.asks_next and not terminated else None
+        a_next = act(terms.behaviour, s_next, a) if agent.asks_next and not terminated else None
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
         if terminated or steps == terms.max_steps:
             getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
             yield steps, episode_return, terminated
             return
-        s, a = s_next, act(terms.behaviour, s_next) if a_next is None else a_next
+        s, a = s_next, act(terms.behaviour, s_next, a) if a_next is None else a_next
         yield None
 
 
@@ -180,7 +182,7 @@ def replay(agent, transitions, terms, rate, exploration, stream):
             a_next = (
                 transitions[i + 1][1]
                 if not is_last
-                else choose(terms.behaviour, agent.q, terms.visits, s_next, exploration, stream)
+                else choose(terms.behaviour, agent.q, terms.visits, s_next, exploration, stream, a)
             )
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
         if is_last:

@@ -122,7 +122,7 @@ def test_step_by_step_the_same_bits_are_learned(algorithm, settings):
     assert len(np.unique(compiled.q)) > 2
 
 
-@pytest.mark.parametrize("behaviour", ["softmax", "ucb", "least-tried", "random"])
+@pytest.mark.parametrize("behaviour", ["persistent", "softmax", "ucb", "least-tried", "random"])
 def test_every_behaviour_acts_the_same_step_by_step(behaviour):
     mdp = small_maze()
     tables = [train_policy(env, 40, behaviour=behaviour, seed=3).q for env in (mdp, Stepped(mdp))]

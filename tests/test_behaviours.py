@@ -5,14 +5,15 @@ import pytest
 
 import oracles_episodes
 from clew.kernels import read_only
-from clew.kernels.behaviours import choose, expected_value
+from clew.kernels.behaviours import after, choose, expected_value
 from clew.kernels.sampling import new_stream
 from clew.learning import BEHAVIOURS
 from loops import NONE, random_table, rows_of
 
 pytestmark = pytest.mark.kernels
 
-EXPLORATION = {"epsilon-greedy": 0.3, "greedy": 0.0, "softmax": 0.7, "ucb": 1.5, "least-tried": 0.0, "random": 0.0}
+EXPLORATION = {"epsilon-greedy": 0.3, "greedy": 0.0, "persistent": 0.0}
+EXPLORATION |= {"softmax": 0.7, "ucb": 1.5, "least-tried": 0.0, "random": 0.0}
 SIZES = [1, 3, 4, 7]
 
 
@@ -134,3 +135,15 @@ def test_least_tried_comes_round_to_every_action():
         a = pick("least-tried", q, visits, 0, 0.0, stream)
         visits[0, a] += 1
         assert visits.max() == n // 4 + 1
+
+
+def test_persistent_keeps_on_while_nothing_is_better():
+    q = np.array([[2.0, 2.0, 1.0, 2.0]], np.float32)
+    for last, allowed in ((1, {1}), (3, {3}), (2, {0, 1, 3})):
+        acting = after(BEHAVIOURS["persistent"].kind, last)
+        assert {int(choose(acting, read_only(q), NONE, 0, 0.0, new_stream(seed))) for seed in range(30)} == allowed
+    assert {pick("persistent", q, NONE, 0, 0.0, new_stream(seed)) for seed in range(30)} == {0, 1, 3}
+
+
+def test_other_behaviours_do_not_ask_for_the_last_action():
+    assert after(BEHAVIOURS["least-tried"].kind, 2) == BEHAVIOURS["least-tried"].kind

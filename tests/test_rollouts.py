@@ -19,7 +19,9 @@ from loops import (
     NONE,
     WORLDS,
     build,
+    new_learner,
     new_totals,
+    play,
     random_table,
     rates,
     record,
@@ -82,6 +84,28 @@ def test_record_episodes_equals_its_oracle(world):
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
     assert stream.tolist() == plain_stream
     assert same_bits(q, random_table(world.shape))
+
+
+def test_a_behaviour_that_minds_the_last_action_learns_and_records_as_its_oracle():
+    """Values that hardly change and tie often; stretches of any length end in the midst of an episode."""
+    world = build("slippery grid")
+    acting = oracles_episodes.Terms("persistent", None, world.mdp.starts.tolist(), 25)
+    q = random_table(world.shape)
+    plain, plain_stream = PlainQLearning(rows_of(q), GAMMA), new_stream(4).tolist()
+    learner = new_learner(world.mdp, "q-learning", q, gamma=float(GAMMA), behaviour="persistent")
+    totals, stream = play(world.mdp, learner, 30)
+    expected = oracles_episodes.learn_episodes(
+        world.rows, plain, acting, [(lambda s, a: ALPHA, 0.0)] * 30, plain_stream
+    )
+    assert same_bits(q, plain.q)
+    assert totals == expected
+    assert stream.tolist() == plain_stream
+    for room in (1, 7, 64):
+        q, plain_stream = random_table(world.shape), new_stream(4).tolist()
+        columns, stream = record(world, q, behaviour="persistent", exploration=0.0, room=room)
+        expected = oracles_episodes.record_episodes(world.rows, rows_of(q), acting, 20, 0.0, plain_stream)
+        assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
+        assert stream.tolist() == plain_stream
 
 
 def test_records_grow_beyond_their_first_length():

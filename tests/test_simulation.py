@@ -286,6 +286,20 @@ def test_a_behaviour_that_counts_begins_at_zero_unless_told_what_was_tried(name)
     assert first.action[0] == RIGHT
 
 
+def test_the_persistent_behaviour_goes_on_until_something_is_better():
+    """Nothing is known of nine cells in a row: straight on, into the wall, and step by step as compiled."""
+    env = Environment(Maze.open(1, 9), max_episode_steps=20)
+    q = np.zeros((9, 4), np.float32)
+    play = partial(Simulation(env).rollouts, q, 6, behaviour="persistent")
+    trajectory = play(stream=new_stream(0))
+    ends = np.flatnonzero(trajectory.terminated | trajectory.truncated) + 1
+    assert all(len(set(part.tolist())) == 1 for part in np.split(trajectory.action, ends) if part.size)
+    stepped = Simulation(TimeLimit(env, 1000)).rollouts(q, 6, behaviour="persistent", stream=new_stream(0))
+    assert len(set(stepped.action.tolist())) > 1
+    ends = np.flatnonzero(stepped.terminated | stepped.truncated) + 1
+    assert all(len(set(part.tolist())) == 1 for part in np.split(stepped.action, ends) if part.size)
+
+
 def test_the_greedy_behaviour_never_explores():
     env = Environment(Maze.open(1, 9))
     trajectory = Simulation(env).rollouts(going_right(env).q, 50, behaviour="greedy", stream=new_stream(0))

@@ -50,6 +50,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
         behaviours.EpsilonGreedy(), "epsilon", False, "any action with probability epsilon, else a best one"
     ),
     "greedy": Behaviour(behaviours.EpsilonGreedy(), None, False, "a best action"),
+    "persistent": Behaviour(
+        behaviours.Persistent(-1), None, False, "a best action: the last one, if it still is among them"
+    ),
     "softmax": Behaviour(
         behaviours.Softmax(), "temperature", False, "action a in proportion to exp(q[s, a] / temperature)"
     ),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.behaviours import AnyAction, choose, count_visit
+from clew.kernels.behaviours import AnyAction, after, choose, count_visit
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
@@ -235,8 +235,12 @@ class Simulation:
         seed: int | None = int(next_bits(stream)) >> 33
 
         def pick(state: int) -> int:
-            first = exploring_starts and (not transitions or transitions[-1].terminated or transitions[-1].truncated)
-            action = int(choose(AnyAction() if first else acting, table, counts, state, exploration, stream))
+            last = transitions[-1] if transitions else None
+            if last is not None and not (last.terminated or last.truncated):
+                now = after(acting, last.action)
+            else:
+                now = AnyAction() if exploring_starts else acting
+            action = int(choose(now, table, counts, state, exploration, stream))
             count_visit(acting, counts, state, action)
             return action
 
@@ -284,7 +288,7 @@ def _record(
 ) -> Trajectory:
     """Play episodes compiled, in stretches, each twice as long as the one before."""
     parts: list[list[npt.NDArray[Any]]] = []
-    place = np.zeros(3, np.int64)
+    place = np.zeros(4, np.int64)
     room = 1024
     while not parts or place[0] < num_episodes:
         columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.behaviours import AnyAction, choose, count_visit
+from clew.kernels.behaviours import AnyAction, after, choose, count_visit
 from clew.kernels.interleaving import Lanes, learn_interleaved
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
@@ -290,21 +290,19 @@ def _play_stepwise(
     visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
     next_action = -1
+    acting = AnyAction() if learner.settings.exploring_starts else learner.acting
 
     def pick(state: int) -> int:
         nonlocal next_action
         if next_action < 0:
-            first = steps == 0 and learner.settings.exploring_starts
-            next_action = int(
-                choose(AnyAction() if first else learner.acting, learner.rule.q, visits, state, exploration, stream)
-            )
+            next_action = int(choose(acting, learner.rule.q, visits, state, exploration, stream))
         return next_action
 
     def see(t: Transition) -> None:
-        nonlocal steps, episode_return, terminated, next_action, learner
+        nonlocal steps, episode_return, terminated, next_action, acting, learner
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
         count_visit(learner.acting, visits, t.state, t.action)
-        next_action = -1
+        next_action, acting = -1, after(learner.acting, t.action)
         if order(learner.rule) == BEFORE and not t.terminated:
             pick(t.next_state)
         learner = make_room(learner, 1)

@@ -3,6 +3,7 @@
     choose(behaviour, q, visits, s, exploration, stream)    the action
     expected_value(behaviour, q, visits, s, exploration)    what it is worth to go on with that behaviour
     count_visit(behaviour, visits, s, a)                    note that it was taken
+    after(behaviour, a)                                     the behaviour after an action, in the same episode
 
 `exploration` is one number, which a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
 temperature for softmax, the width of the interval for UCB. `visits`, (num_states, num_actions), counts how often each
@@ -26,6 +27,12 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 class EpsilonGreedy(NamedTuple):
     """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
+
+
+class Persistent(NamedTuple):
+    """A best action: the last one, if it still is among them. What is as good as new is not turned back for."""
+
+    last: int  # action; -1 at the beginning of an episode
 
 
 class Softmax(NamedTuple):
@@ -62,6 +69,12 @@ def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploratio
 @dispatch
 def count_visit(behaviour: Any, visits: Visits, s: int, a: int) -> None:
     """Count that an action was taken, in place. This one: nobody asks."""
+
+
+@dispatch
+def after(behaviour: Any, a: int) -> Any:
+    """The behaviour after action a, of the same type. This one: as before."""
+    return behaviour
 
 
 @kernel
@@ -102,6 +115,29 @@ def expect_epsilon_greedy(
     """The greatest value with probability 1 - epsilon, else the mean."""
     epsilon = np.float32(exploration)
     return (np.float32(1.0) - epsilon) * greatest(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
+
+
+@after.register(Persistent)
+def persistent_after(behaviour: Persistent, a: int) -> Persistent:
+    """Keep the action in mind."""
+    return Persistent(a)
+
+
+@choose.register(Persistent)
+def choose_persistent(
+    behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """Keep on while nothing is better; else ties are broken uniformly at random."""
+    last = behaviour.last
+    if last >= 0 and value(q, s, last) == greatest(q, s):
+        return last
+    return epsilon_greedy(q, s, 0.0, stream)
+
+
+@expected_value.register(Persistent)
+def expect_persistent(behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+    """Whichever it takes, it is worth the most."""
+    return greatest(q, s)
 
 
 @choose.register(Softmax)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.behaviours import AnyAction, Visits, choose, count_visit, epsilon_greedy
+from clew.kernels.behaviours import AnyAction, Visits, after, choose, count_visit, epsilon_greedy
 from clew.kernels.learners import BEFORE, EITHER, AverageStep, CountedStep, Step, StepSize, begin, finish, learn, order
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
@@ -154,7 +154,7 @@ def take_step(
     alpha, exploration = rates
     count_visit(behaviour, visits, s, a)
     s_next, reward, terminated = sample(model, s, a, stream)
-    when = order(learner)
+    when, behaviour = order(learner), after(behaviour, a)
     a_next = -1
     if terminated or is_last:
         if when == BEFORE and not terminated:
@@ -278,8 +278,8 @@ def record_episodes(
         exploration: how much the behaviour explores.
         num_episodes: how many episodes to play.
         stream: (2,) uint64, changed in place.
-        place: (3,) int64, episode, state and steps to go on from, zeros at first; changed in place. The first is
-            num_episodes when all is done.
+        place: (4,) int64, episode, state, steps and last action to go on from, zeros at first; changed in place. The
+            first is num_episodes when all is done.
         columns: filled in place.
 
     Returns:
@@ -287,12 +287,14 @@ def record_episodes(
     """
     n = 0
     while place[0] < num_episodes and n < columns.state.size:
-        s, steps = place[1], place[2]
+        s, steps, a = place[1], place[2], place[3]
         if steps == 0:
             s = draw_start(terms.starts, stream)
         terminated = False
         while not terminated and steps < terms.max_steps and n < columns.state.size:
-            if steps == 0 and terms.exploring_starts:
+            if steps > 0:
+                a = choose(after(behaviour, a), q, visits, s, exploration, stream)
+            elif terms.exploring_starts:
                 a = choose(AnyAction(), q, visits, s, exploration, stream)
             else:
                 a = choose(behaviour, q, visits, s, exploration, stream)
@@ -310,7 +312,7 @@ def record_episodes(
         if terminated or steps == terms.max_steps:
             place[0] += 1
             steps = 0
-        place[1], place[2] = s, steps
+        place[1], place[2], place[3] = s, steps, a
     return n
 
 
@@ -347,7 +349,7 @@ def replay(
         a_next = -1
         if order(learner) == BEFORE and not terminated:
             if is_first:
-                a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
+                a_next = choose(after(behaviour, a), learner.q, visits, s_next, exploration, stream)
             else:
                 a_next = np.int64(columns.action[i + 1])
         step = Step(s, a, columns.reward[i], s_next, a_next, terminated)

@@ -116,11 +116,11 @@ def worth(learner: Sweeping, i: int) -> np.float32:
 
 
 @kernel
-def expectation(learner: Sweeping, pair: int) -> np.float32:
-    """What a pair is worth by the model."""
+def expectation(learner: Sweeping, pair: int, ahead: np.float32) -> np.float32:
+    """What a pair is worth by the model; `ahead` is the value of its next state, if it always was the same."""
     outcomes = learner.model.outcomes
     if another(learner.model, pair) < 0:  # all tries went the same way
-        return worth(learner, pair)
+        return learner.model.rewards[pair, REWARD] + learner.gamma * ahead
     total, count = 0.0, 0
     i = pair
     while i >= 0:
@@ -131,20 +131,22 @@ def expectation(learner: Sweeping, pair: int) -> np.float32:
 
 
 @kernel
-def back_up(learner: Sweeping, s: int, a: int, pair: int) -> None:
+def back_up(learner: Sweeping, s: int, a: int, pair: int, ahead: np.float32) -> None:
     """Set the value of a pair to what the model says; if its state is worth more or less now, it waits for its turn."""
     if learner.known_after > 1 and num_tries(learner.model, pair) < learner.known_after:
         return
-    old, new = value(learner.q, s, a), expectation(learner, pair)
+    old, new = value(learner.q, s, a), expectation(learner, pair, ahead)
     if new == old:
         return
     before = greatest(learner.q, s)
     assign(learner.q, s, a, new)
     if new < before and old < before:
         return  # another action is better, and was
+    # A row that was just written is slow to read: only where its maximum fell is it searched again.
+    now = new if new >= before else greatest(learner.q, s)
     if learner.threshold > 0.0:
         before = learner.announced[s]  # many small changes add up
-    change = abs(greatest(learner.q, s) - before)
+    change = abs(now - before)
     if change > learner.threshold:
         push(learner.queue, s, change)
 
@@ -157,16 +159,20 @@ def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float
     pair = step.state * num_actions + step.action
     s_next = model.leading_to.size - 1 if step.terminated else step.next_state
     if observe(model, pair, s_next, step.reward, learner.known_after):
-        back_up(learner, step.state, step.action, pair)
+        ahead = np.float32(0.0) if step.terminated else greatest(learner.q, s_next)
+        back_up(learner, step.state, step.action, pair, ahead)
     turns = 0
     while turns < learner.num_planning and num_waiting(learner.queue) > 0:
         turns += 1
         s = pop(learner.queue)
+        ahead = greatest(learner.q, s)  # read once, and passed back to all that lead here
         if learner.threshold > 0.0:
-            learner.announced[s] = greatest(learner.q, s)
+            learner.announced[s] = ahead
         i = np.int64(model.leading_to[s])
         while i >= 0:
             source = i if i < num_pairs else np.int64(model.pairs[i - num_pairs])
-            s = source >> 2 if num_actions == 4 else source // num_actions
-            back_up(learner, s, source - s * num_actions, source)
+            before = source >> 2 if num_actions == 4 else source // num_actions
+            back_up(learner, before, source - before * num_actions, source, ahead)
+            if before == s:
+                ahead = greatest(learner.q, s)
             i = np.int64(model.outcomes[i, NEXT_TO_STATE])
