@@ -4,11 +4,12 @@ from functools import cache
 
 import numpy as np
 
+from clew import ALGORITHMS
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.dynamics import simplest
 from clew.kernels.learners import StepSize
-from clew.kernels.queues import FirstInFirstOut, GreatestFirst
+from clew.kernels.queues import FirstInFirstOut, GreatestFirst, num_waiting, pop, push
 from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
@@ -49,6 +50,11 @@ def random_table(shape, seed=0):
     return np.random.default_rng(seed).integers(-1, 2, shape).astype(np.float32)
 
 
+def first_values(world, algorithm):
+    """Double Q-learning begins with the same value everywhere, as a trainer makes it."""
+    return np.full(world.shape, 0.25, np.float32) if algorithm == "double-q-learning" else random_table(world.shape)
+
+
 def rows_of(q):
     return [list(row) for row in q]
 
@@ -63,6 +69,11 @@ def new_totals(n):
 
 def rows_of_totals(totals):
     return list(zip(*(column.tolist() for column in totals), strict=True))
+
+
+def heeded(algorithm, settings):
+    """Those of some settings that the algorithm has."""
+    return {name: value for name, value in settings.items() if name in ALGORITHMS[algorithm].settings}
 
 
 def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
@@ -105,6 +116,22 @@ def new_heap(num_states):
     """An empty queue, the greatest change first."""
     states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
     return GreatestFirst(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
+
+
+class Heap:
+    """The kernel's own: where changes are equal any state may be first. `test_queues` has its oracle."""
+
+    def __init__(self, num_states):
+        self.heap = new_heap(num_states)
+
+    def push(self, s, change):
+        push(self.heap, s, np.float32(change))
+
+    def pop(self):
+        return pop(self.heap)
+
+    def __len__(self):
+        return num_waiting(self.heap)
 
 
 def new_line(num_states):

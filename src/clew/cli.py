@@ -182,7 +182,13 @@ def solve(
 def algorithms(as_json: AsJson = False) -> None:
     """List the learning rules and the behaviours that clew train knows."""
     rows = {
-        name: {"rule": row.rule, "source": row.source, "settings": row.settings, "behaviour": row.behaviour}
+        name: {
+            "rule": row.rule,
+            "source": row.source,
+            "settings": row.settings,
+            "behaviour": row.behaviour,
+            "on_policy": row.on_policy,
+        }
         for name, row in ALGORITHMS.items()
     }
     acting = {name: {"rule": row.rule, "setting": row.setting} for name, row in BEHAVIOURS.items()}
