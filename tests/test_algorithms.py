@@ -6,7 +6,7 @@ import pytest
 from gymnasium.spaces import Discrete
 from gymnasium.wrappers import TimeLimit
 
-from clew import ALGORITHMS, Environment, Maze, SettingError, evaluate_policy, solve, train_policy
+from clew import ALGORITHMS, BEHAVIOURS, Environment, Maze, SettingError, evaluate_policy, solve, train_policy
 from clew.distributed import train_policy_parallel
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.kernels.sweeping import num_tries
@@ -122,7 +122,7 @@ def test_step_by_step_the_same_bits_are_learned(algorithm, settings):
     assert len(np.unique(compiled.q)) > 2
 
 
-@pytest.mark.parametrize("behaviour", ["softmax", "ucb", "least-tried", "random"])
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_every_behaviour_acts_the_same_step_by_step(behaviour):
     mdp = small_maze()
     tables = [train_policy(env, 40, behaviour=behaviour, seed=3).q for env in (mdp, Stepped(mdp))]
@@ -171,12 +171,13 @@ def test_several_streams_find_the_shortest_way(name):
     assert evaluate_policy(mdp, train_policy_parallel(mdp, 3000, **settings), starts=mdp.starts).gap == 0.0
 
 
-@pytest.mark.parametrize("behaviour", ["ucb", "least-tried"])
+@pytest.mark.parametrize("behaviour", [name for name, row in BEHAVIOURS.items() if row.counts])
 def test_counts_of_tries_go_from_round_to_round(behaviour):
     """By the counts of all rounds, every action of every state is tried as often as the others, but for one round."""
     mdp = small_maze(random_start=True)
     settings = {"behaviour": behaviour, "algorithm": "propagation", "num_actors": 0, "sync_every": 2}
-    policy = train_policy_parallel(mdp, 400, 3, confidence=1000.0, **settings)
+    curious = {setting: 1000.0 for setting in [BEHAVIOURS[behaviour].setting] if setting}
+    policy = train_policy_parallel(mdp, 400, 3, **settings, **curious)
     goals = mdp.num_states - 1
     tried = policy.q[mdp.starts] != policy.q[goals, 0]
     assert tried.all()

@@ -75,11 +75,11 @@ TOGETHER = {
     "from 0": ({"exploration_schedule": "exponential", "epsilon": 0.0}, "an exponential schedule never reaches 0"),
     "frozen": (
         {"behaviour": "softmax", "exploration_schedule": "linear", "exploration_last": 0.0},
-        "softmax needs a temperature above 0",
+        "the temperature of softmax at last, must be a finite number above 0, not 0.0",
     ),
     "more than always": (
         {"exploration_schedule": "linear", "exploration_last": 1.5},
-        r"in \[0, 1\] for epsilon-greedy",
+        r"the epsilon of epsilon-greedy at last, must be a finite number in \[0, 1\], not 1.5",
     ),
     "greedy by and by": ({"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy has no setting"),
     "random by and by": ({"behaviour": "random", "exploration_schedule": "linear"}, "random has no setting"),

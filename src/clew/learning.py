@@ -18,7 +18,7 @@ from clew.kernels.learners import AverageStep, StepSize
 from clew.kernels.rollouts import AverageRates, ConstantRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
 from clew.mdp import FiniteMDP, check_memory
-from clew.settings import check_choice, check_count, check_number, make_plain, setting
+from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
     "BEHAVIOURS",
@@ -40,24 +40,28 @@ class Behaviour(NamedTuple):
     """A row of the table of behaviours."""
 
     kind: Any  # what kernels dispatch on
-    setting: str | None  # of `Learning`, how much is explored
-    counts: bool  # it asks how often each action was tried
     rule: str
+    setting: str | None = None  # of `Learning`, how much is explored
+    bounds: Bounds = NOT_NEGATIVE  # of that setting
+    counts: bool = False  # it asks how often each action was tried
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "epsilon-greedy": Behaviour(
-        behaviours.EpsilonGreedy(), "epsilon", False, "any action with probability epsilon, else a best one"
+        behaviours.EpsilonGreedy(), "any action with probability epsilon, else a best one", "epsilon", SHARE
     ),
-    "greedy": Behaviour(behaviours.EpsilonGreedy(), None, False, "a best action"),
+    "greedy": Behaviour(behaviours.EpsilonGreedy(), "a best action"),
     "softmax": Behaviour(
-        behaviours.Softmax(), "temperature", False, "action a in proportion to exp(q[s, a] / temperature)"
+        behaviours.Softmax(), "action a in proportion to exp(q[s, a] / temperature)", "temperature", Bounds(above=0.0)
     ),
     "ucb": Behaviour(
-        behaviours.UpperConfidence(), "confidence", True, "the greatest q[s, a] + confidence sqrt(ln N(s) / N(s, a))"
+        behaviours.UpperConfidence(),
+        "the greatest q[s, a] + confidence sqrt(ln N(s) / N(s, a))",
+        "confidence",
+        counts=True,
     ),
-    "least-tried": Behaviour(behaviours.LeastTried(), None, True, "the action that was tried least often here"),
-    "random": Behaviour(behaviours.AnyAction(), None, False, "any action"),
+    "least-tried": Behaviour(behaviours.LeastTried(), "the action that was tried least often here", counts=True),
+    "random": Behaviour(behaviours.AnyAction(), "any action"),
 }
 
 
@@ -157,19 +161,19 @@ def check_learning(learning: Learning) -> None:
     check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
     check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
     for name in ("alpha", "alpha_last"):
-        check_number(name, getattr(learning, name), above=0.0, most=1.0, single=True)
-    check_number("gamma", learning.gamma, least=0.0, most=1.0, single=True)
+        check_number(name, getattr(learning, name), Bounds(above=0.0, most=1.0), single=True)
+    check_number("gamma", learning.gamma, SHARE, single=True)
     if learning.gamma < 1.0 and np.float32(learning.gamma) == 1.0:
         raise SettingError(
             f"gamma {learning.gamma!r} becomes 1 as float32, in which values are learned; "
             f"take 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}"
         )
-    for name in ("epsilon", "lambda_"):
-        check_number(name, getattr(learning, name), least=0.0, most=1.0)
-    check_number("temperature", learning.temperature, above=0.0)
-    for name in ("confidence", "kappa", "threshold"):
-        check_number(name, getattr(learning, name), least=0.0)
-    check_number("exploration_last", learning.exploration_last, least=0.0)
+    for acting in BEHAVIOURS.values():
+        if acting.setting is not None:
+            check_number(acting.setting, getattr(learning, acting.setting), acting.bounds)
+    check_number("lambda_", learning.lambda_, SHARE)
+    for name in ("exploration_last", "kappa", "threshold"):
+        check_number(name, getattr(learning, name), NOT_NEGATIVE)
     if learning.initial_value is not None:
         check_number("initial_value", learning.initial_value, single=True)
     check_count("known_after", learning.known_after, 1)
@@ -195,10 +199,9 @@ def _check_together(learning: Learning) -> None:
         raise SettingError(f"{behaviour} has no setting for an exploration_schedule to change; take constant")
     if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
-    if behaviour == "softmax" and learning.exploration_schedule != "constant" and last == 0.0:
-        raise SettingError("softmax needs a temperature above 0; take a larger exploration_last")
-    if behaviour == "epsilon-greedy" and last > 1.0:
-        raise SettingError(f"exploration_last must be in [0, 1] for epsilon-greedy, not {last}")
+    if learning.exploration_schedule != "constant":
+        acting = BEHAVIOURS[behaviour]
+        check_number(f"exploration_last, the {acting.setting} of {behaviour} at last,", last, acting.bounds)
 
 
 # What a trainer needs -------------------------------------------------------------------------------------------------

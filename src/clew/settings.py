@@ -1,14 +1,25 @@
 """Settings: fields that say what they mean, and checks of what users set."""
 
+import sys
 from dataclasses import field, fields
-from numbers import Integral
-from typing import Any, get_args
+from math import inf
+from numbers import Integral, Real
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from clew.errors import SettingError
 
-__all__ = ["check_choice", "check_count", "check_number", "make_plain", "setting"]
+__all__ = [
+    "NOT_NEGATIVE",
+    "SHARE",
+    "Bounds",
+    "check_choice",
+    "check_count",
+    "check_number",
+    "make_plain",
+    "setting",
+]
 
 
 def setting(default: Any, meaning: str) -> Any:
@@ -53,28 +64,39 @@ def check_choice(name: str, chosen: Any, known: Any) -> None:
         raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
 
 
-def check_number(
-    name: str,
-    number: Any,
-    least: float = -np.inf,
-    most: float = np.inf,
-    above: float = -np.inf,
-    single: bool = False,
-) -> None:
+class Bounds(NamedTuple):
+    """Which finite numbers a setting may be: from `least` to `most`, and above `above`."""
+
+    least: float = -inf
+    most: float = inf
+    above: float = -inf
+
+    def hold(self, number: Any) -> bool:
+        """Tell if a number is one of them."""
+        return bool(self.least <= number <= self.most and self.above < number and abs(number) <= sys.float_info.max)
+
+    def __str__(self) -> str:
+        if self.most == inf:
+            at_least = f"of at least {self.least:g}" if self.least > -inf else ""
+            return f"above {self.above:g}" if self.above > -inf else at_least
+        return f"in ({self.above:g}, {self.most:g}]" if self.above > -inf else f"in [{self.least:g}, {self.most:g}]"
+
+
+ANY_NUMBER = Bounds()
+SHARE = Bounds(least=0.0, most=1.0)
+NOT_NEGATIVE = Bounds(least=0.0)
+
+
+def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False) -> None:
     """Check that a number is finite and in its bounds; `single`: also as float32, the form in which kernels take it."""
-
-    def fits(number: float) -> bool:
-        return bool(least <= number <= most and number > above and np.isfinite(number))
-
-    bounds = f"in ({above:g}, {most:g}]" if above > -np.inf else f"in [{least:g}, {most:g}]"
-    if not isinstance(number, float) or not fits(number):
-        raise SettingError(f"{name} must be a finite number {bounds}, not {number}")
+    wanted = f"a finite number {bounds}".rstrip()
+    if not isinstance(number, Real) or isinstance(number, bool) or not bounds.hold(number):
+        raise SettingError(f"{name} must be {wanted}, not {number!r}")
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
-    if single and not fits(stored):
+    if single and not bounds.hold(stored):
         raise SettingError(
-            f"{name} must be a finite number {bounds}, also as float32, in which values are learned; "
-            f"{number!r} becomes {stored:g}"
+            f"{name} must be {wanted}, also as float32, in which values are learned; {number!r} becomes {stored:g}"
         )
 
 

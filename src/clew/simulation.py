@@ -20,6 +20,7 @@ from clew.kernels.wide import as_values
 from clew.learning import BEHAVIOURS
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
+from clew.settings import check_choice, check_number
 
 __all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
 
@@ -258,8 +259,7 @@ def _checked_behaviour(
     name: str, exploration: float, visits: npt.ArrayLike | None, shape: tuple[int, int]
 ) -> tuple[Any, npt.NDArray[np.int32], float]:
     """The behaviour as kernels dispatch on it, its counts, copied, and how much it explores."""
-    if name not in BEHAVIOURS:
-        raise SettingError(f"there is no behaviour {name!r}; choose from {', '.join(BEHAVIOURS)}")
+    check_choice("behaviour", name, BEHAVIOURS)
     row = BEHAVIOURS[name]
     counts = np.zeros(shape if row.counts else (0, 0), np.int32)
     if row.counts and visits is not None:
@@ -269,11 +269,7 @@ def _checked_behaviour(
         counts[:] = tried
     if row.setting is None:
         return row.kind, counts, 0.0
-    most = 1.0 if row.setting == "epsilon" else np.inf
-    fits = 0.0 <= exploration <= most and np.isfinite(exploration)
-    if not fits or (row.setting == "temperature" and exploration == 0.0):
-        bounds = {"epsilon": "in [0, 1]", "temperature": "above 0"}.get(row.setting, "of at least 0")
-        raise SettingError(f"exploration must be a finite number {bounds}, the {row.setting} of {name}: {exploration}")
+    check_number(f"exploration, the {row.setting} of {name},", exploration, row.bounds)
     return row.kind, counts, float(exploration)
 
 
