@@ -139,7 +139,7 @@ def _traces(given: Given) -> traces.Traces:
         pairs=np.empty(given.num_pairs, np.int64),
         count=np.zeros(1, np.int64),
         decay=np.float32(given.settings.gamma * given.settings.lambda_),
-        replacing=not given.settings.accumulating,
+        kept=np.float32(given.settings.accumulating),
     )
 
 

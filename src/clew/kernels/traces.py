@@ -24,7 +24,7 @@ class Traces(NamedTuple):
     pairs: npt.NDArray[np.int64]  # (num_states * num_actions,), of which the first `count[0]` are live
     count: npt.NDArray[np.int64]  # (1,)
     decay: np.float32  # gamma * lambda
-    replacing: bool  # a trace begins anew at 1 when its pair comes again; else 1 is added to it
+    kept: np.float32  # share of a trace to which 1 is added when its pair comes again; 0 replaces it, 1 lets it add up
 
 
 @kernel
@@ -36,15 +36,12 @@ def clear(traces: Traces) -> None:
 
 
 @kernel
-def mark(traces: Traces, pair: int) -> None:
-    """Strengthen the trace of a pair."""
+def mark(traces: Traces, pair: int, kept: np.float32) -> None:
+    """Strengthen the trace of a pair: 1 is added to a share of what it was."""
     if traces.strength[pair] == 0.0:
         traces.pairs[traces.count[0]] = pair
         traces.count[0] += 1
-    if traces.replacing:
-        traces.strength[pair] = 1.0
-    else:
-        traces.strength[pair] += np.float32(1.0)
+    traces.strength[pair] = kept * traces.strength[pair] + np.float32(1.0)
 
 
 @kernel
@@ -90,7 +87,7 @@ def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration
     td_error = step.reward - value(q, s, a)
     if not step.terminated:
         td_error += learner.gamma * value(q, step.next_state, step.next_action)
-    mark(learner.traces, s * row_length(q) + a)
+    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
     step_size(alpha, s, a)  # is counted
     move_all(q, learner.traces, td_error, alpha)
 
@@ -120,7 +117,7 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
         best = greatest(q, step.next_state)
         explores = value(q, step.next_state, step.next_action) < best
         td_error += learner.gamma * best
-    mark(learner.traces, s * row_length(q) + a)
+    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
     step_size(alpha, s, a)  # is counted
     move_all(q, learner.traces, td_error, alpha)
     if explores:
