@@ -201,6 +201,20 @@ class SarsaLambda:
         self.traces = {} if is_cut else {pair: x for pair, x in faded.items() if x >= self.faintest}
 
 
+class TrueOnlineSarsaLambda(SarsaLambda):
+    def learn(self, step, rate, exploration, stream):
+        s, a = step[:2]
+        alpha, again, td_error = rate(s, a), getattr(rate, "again", rate), self.td_error(step)
+        drift = self.q[s][a] - self.expected if self.traces else np.float32(0)
+        self.expected = None if step.terminated else self.q[step.next_state][step.next_action]
+        self.traces[s, a] = (1 - alpha) * self.traces.get((s, a), np.float32(0)) + 1
+        for (t, b), strength in self.traces.items():
+            self.q[t][b] += again(t, b) * (td_error + drift) * strength
+        self.q[s][a] -= alpha * drift
+        faded = {pair: strength * self.decay for pair, strength in self.traces.items()}
+        self.traces = {pair: x for pair, x in faded.items() if x >= self.faintest}
+
+
 class WatkinsQ(SarsaLambda):
     def td_error(self, step):
         error = step.reward - self.q[step.state][step.action]
@@ -359,6 +373,7 @@ RULES = {
     "n-step-sarsa": Rule(lambda q: NStepSarsa(q, GAMMA, 3), TWO_STEPS),
     "tree-backup": Rule(lambda q: TreeBackup(q, GAMMA, 3), TWO_STEPS),
     "sarsa-lambda": Rule(lambda q: SarsaLambda(q, GAMMA, DECAY), TRACES),
+    "true-online-sarsa-lambda": Rule(lambda q: TrueOnlineSarsaLambda(q, GAMMA, DECAY), TRACES),
     "watkins-q": Rule(lambda q: WatkinsQ(q, GAMMA, DECAY), TRACES),
     "dyna-q": Rule(lambda q: DynaQ(q, GAMMA, 3), ONE_STEP),
     "dyna-q+": Rule(lambda q: DynaQ(q, GAMMA, 3, kappa=0.25), ONE_STEP),

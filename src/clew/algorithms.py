@@ -289,6 +289,15 @@ ALGORITHMS: dict[str, Algorithm] = {
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
+            "true-online-sarsa-lambda",
+            "Sarsa(lambda) with dutch traces: at every step where lambda-returns of what was seen so far would lead",
+            "S&B 12.7; van Seijen et al. (2016)",
+            ("alpha", "lambda_"),
+            lambda given: traces.TrueOnlineSarsaLambda(given.q, given.gamma, _traces(given), np.zeros(1, np.float32)),
+            on_policy=True,
+            num_bytes=_bytes_of_traces,
+        ),
+        Algorithm(
             "watkins-q",
             "the error of Q-learning moves all that led to it, up to the last step that explored",
             "S&B 12.10",

@@ -1,4 +1,4 @@
-"""Rules with eligibility traces: Sarsa(lambda), and Watkins's Q(lambda).
+"""Rules with eligibility traces: Sarsa(lambda), Watkins's Q(lambda), and true online Sarsa(lambda).
 
 A trace says how much a state and action have to do with what happens now. Only those that are above NEGLIGIBLE are
 kept, in a list, so that a step costs as much as there are live traces, and not as the table is large.
@@ -124,16 +124,52 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
         clear(learner.traces)
 
 
-# Both -----------------------------------------------------------------------------------------------------------------
+# True online Sarsa(lambda) --------------------------------------------------------------------------------------------
 
 
-@order.register(SarsaLambda, WatkinsQ)
+class TrueOnlineSarsaLambda(NamedTuple):
+    """Sarsa(lambda) that is at every step where the lambda-returns of what was seen so far would have brought it."""
+
+    q: Values
+    gamma: np.float32
+    traces: Traces
+    expected: npt.NDArray[np.float32]  # (1,), what the pair that comes now was worth when it was chosen
+
+
+@learn.register(TrueOnlineSarsaLambda)
+def learn_true_online_sarsa_lambda(
+    learner: TrueOnlineSarsaLambda, step: Step, alpha: Any, exploration: float, stream: Stream
+) -> None:
+    """As `learn_sarsa_lambda`, with dutch traces, and allowing for what the value of the pair became meanwhile.
+
+    That drift goes to all that led here, but not to the pair itself. Without a live trace nothing led here.
+
+    Source:
+        van Seijen et al. (2016), True online temporal-difference learning; Sutton & Barto (2018), section 12.7.
+    """
+    q, traces, s, a = learner.q, learner.traces, step.state, step.action
+    before, expected = value(q, s, a), learner.expected[0]
+    drift = before - expected if traces.count[0] > 0 else np.float32(0.0)
+    td_error = step.reward - before
+    if not step.terminated:
+        learner.expected[0] = value(q, step.next_state, step.next_action)
+        td_error += learner.gamma * learner.expected[0]
+    rate = step_size(alpha, s, a)
+    mark(traces, s * row_length(q) + a, np.float32(1.0) - rate)
+    move_all(q, traces, td_error + drift, alpha)
+    assign(q, s, a, value(q, s, a) - rate * drift)
+
+
+# All ------------------------------------------------------------------------------------------------------------------
+
+
+@order.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def order_with_traces(learner: Any) -> int:
-    """The target of the one asks for the next action, the other whether it explores."""
+    """The target asks for the next action, or whether it explores."""
     return BEFORE
 
 
-@begin.register(SarsaLambda, WatkinsQ)
+@begin.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def begin_with_traces(learner: Any) -> None:
     """Forget the last episode."""
     clear(learner.traces)
