@@ -94,6 +94,18 @@ def test_example_12_1_an_intermediate_lambda_is_best():
     assert td[0.0] == walk_19(algorithm="n-step-sarsa", n=1, alpha=0.8)  # TD(0), to the bit
 
 
+def test_figure_12_8_true_online_learning_stands_large_steps():
+    """Its lowest point is near 0.25, at lambda 0.8 and alpha 0.4; lambda 0 is TD(0), to the bit."""
+    true_online = {
+        (lambda_, alpha): walk_19(algorithm="true-online-sarsa-lambda", lambda_=lambda_, alpha=alpha)
+        for lambda_, alpha in ((0.0, 0.8), (0.8, 0.2), (0.8, 0.4), (0.8, 0.7), (0.95, 0.5), (0.95, 0.7))
+    }
+    assert true_online[0.8, 0.4] == pytest.approx(0.25, abs=0.02)
+    assert true_online[0.8, 0.4] == min(true_online.values())
+    assert max(true_online[0.95, alpha] for alpha in (0.5, 0.7)) < 0.5  # where accumulating traces diverge
+    assert true_online[0.0, 0.8] == walk_19(algorithm="n-step-sarsa", n=1, alpha=0.8)
+
+
 # Example 6.5: windy gridworld -----------------------------------------------------------------------------------------
 
 

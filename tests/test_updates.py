@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from clew import ALGORITHMS
+from clew.kernels.rollouts import replay
+from clew.kernels.sampling import new_stream
 from clew.learning import BEHAVIOURS
-from loops import NONE, heeded, new_learner, play
+from loops import NONE, build, heeded, new_learner, play, record
 from oracles import sparse_world
 from oracles_learning import RULES
 
@@ -83,6 +85,46 @@ def test_a_trace_begins_anew_or_adds_up(accumulating, value):
     settings = {**HALF, "gamma": 1.0, "lambda_": 0.75, "accumulating": accumulating}
     play(mdp, new_learner(mdp, "sarsa-lambda", q, 3, **settings), 1, max_steps=2)
     assert q[0, 0] == value
+
+
+def lambda_returns(v, episode, tables):
+    """Values after the steps seen so far, from those at first: each moves to its lambda-return, n steps up to the last.
+
+    An n-step return asks the values as they were when it had been seen; `tables` has those after each number of steps.
+    Sutton & Barto (2018), section 12.4.
+    """
+    v, gamma, lambda_, h = list(v), 0.9, 0.8, len(episode)
+    for t in range(h):
+        returns, paid = [], 0.0
+        for n in range(1, h - t + 1):
+            _, reward, s_next, terminated = episode[t + n - 1]
+            paid += gamma ** (n - 1) * reward
+            returns.append(paid + (0.0 if terminated else gamma**n * tables[t + n - 1][s_next]))
+        weights = [(1 - lambda_) * lambda_ ** (n - 1) for n in range(1, h - t)] + [lambda_ ** (h - t - 1)]
+        s = episode[t][0]
+        v[s] += 0.3 * (np.dot(weights, returns) - v[s])
+    return v
+
+
+def test_true_online_learning_is_where_lambda_returns_lead():
+    """Those begin anew at every step, with all of the episode; 100 episodes in a world of one action."""
+    world = build("sparse, 1 action")
+    columns, _ = record(world, np.zeros(world.shape, np.float32), num_episodes=100)
+    q, values, episode = np.zeros(world.shape, np.float32), [0.0] * world.shape[0], []
+    learner = new_learner(world.mdp, "true-online-sarsa-lambda", q, lambda_=0.8, gamma=0.9)
+    replay(learner.rule, learner.acting, NONE, columns, learner.step_size(0.3), 0.0, new_stream(0))
+    for s, reward, s_next, terminated, truncated in zip(
+        columns.state, columns.reward, columns.next_state, columns.terminated, columns.truncated, strict=True
+    ):
+        if not episode:
+            tables = [values]
+        episode.append((s, float(reward), s_next, terminated))
+        tables.append(lambda_returns(values, episode, tables))
+        if terminated or truncated:
+            values, episode = tables[-1], []
+    assert len(columns.state) > 100
+    assert np.abs(values).max() > 1.0
+    assert q[:, 0] == pytest.approx(values, abs=1e-5)
 
 
 def test_faded_traces_are_forgotten_and_none_is_left_for_the_next_episode():
