@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent / "algorithms.md"
 HEAD = """\
 # Algorithms and behaviours
 
-<!-- Written by docs/make_algorithms.py from clew.algorithms and clew.learning; change those. -->
+<!-- Written by docs/make_algorithms.py from clew.algorithms, clew.behaviours and clew.learning; change those. -->
 
 `clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. What is
 learned and how actions are tried are chosen apart. A terminated state counts 0; where a step limit cut the episode off,

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from clew import ALGORITHMS
+from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.dynamics import simplest
@@ -14,7 +15,7 @@ from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes,
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
 from clew.kernels.wide import as_values
-from clew.learning import BEHAVIOURS, Learning, make_learner
+from clew.learning import Learning, make_learner
 from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import oracles_episodes
+from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
 from clew.kernels.behaviours import choose, expected_value
 from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
 from loops import NONE, random_table, rows_of
 
 pytestmark = pytest.mark.kernels

@@ -9,8 +9,8 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.wrappers import TimeLimit
 
 from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition, train_policy
+from clew.behaviours import BEHAVIOURS
 from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
 
 COLUMNS = ("state", "action", "reward", "next_state", "terminated", "truncated")
 RIGHT = 3

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from clew import ALGORITHMS
+from clew.behaviours import BEHAVIOURS
 from clew.kernels.rollouts import replay
 from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
 from loops import NONE, build, heeded, new_learner, play, record
 from oracles import sparse_world
 from oracles_learning import RULES

@@ -24,11 +24,11 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
+from clew.behaviours import BEHAVIOURS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError
-from clew.learning import BEHAVIOURS
 from clew.options import LEARNING, RUN, WORLD, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256

@@ -1,19 +1,20 @@
 """Learning without a model: the settings of a learner, and the learner made from them.
 
-Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `BEHAVIOURS` here. The two are
+Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `clew.behaviours`. The two are
 chosen apart: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
+from clew.behaviours import BEHAVIOURS
 from clew.errors import SettingError
-from clew.kernels import behaviours, sweeping
+from clew.kernels import sweeping
 from clew.kernels.learners import AverageStep, StepSize
 from clew.kernels.rollouts import AverageRates, ConstantRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
@@ -21,8 +22,6 @@ from clew.mdp import FiniteMDP, check_memory
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
-    "BEHAVIOURS",
-    "Behaviour",
     "Learner",
     "Learning",
     "LearningSettings",
@@ -34,35 +33,6 @@ __all__ = [
 
 MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
-
-
-class Behaviour(NamedTuple):
-    """A row of the table of behaviours."""
-
-    kind: Any  # what kernels dispatch on
-    rule: str
-    setting: str | None = None  # of `Learning`, how much is explored
-    bounds: Bounds = NOT_NEGATIVE  # of that setting
-    counts: bool = False  # it asks how often each action was tried
-
-
-BEHAVIOURS: dict[str, Behaviour] = {
-    "epsilon-greedy": Behaviour(
-        behaviours.EpsilonGreedy(), "any action with probability epsilon, else a best one", "epsilon", SHARE
-    ),
-    "greedy": Behaviour(behaviours.EpsilonGreedy(), "a best action"),
-    "softmax": Behaviour(
-        behaviours.Softmax(), "action a in proportion to exp(q[s, a] / temperature)", "temperature", Bounds(above=0.0)
-    ),
-    "ucb": Behaviour(
-        behaviours.UpperConfidence(),
-        "the greatest q[s, a] + confidence sqrt(ln N(s) / N(s, a))",
-        "confidence",
-        counts=True,
-    ),
-    "least-tried": Behaviour(behaviours.LeastTried(), "the action that was tried least often here", counts=True),
-    "random": Behaviour(behaviours.AnyAction(), "any action"),
-}
 
 
 # The settings ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from clew.behaviours import BEHAVIOURS
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
@@ -17,7 +18,6 @@ from clew.kernels.dynamics import simplest
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
-from clew.learning import BEHAVIOURS
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 from clew.settings import check_choice, check_number
@@ -210,7 +210,7 @@ class Simulation:
         Args:
             q: (num_states, num_actions), action values; only read, as float32.
             num_episodes: how many episodes.
-            behaviour: name of a row of `clew.learning.BEHAVIOURS`.
+            behaviour: name of a row of `clew.behaviours.BEHAVIOURS`.
             exploration: how much it explores, if it asks; for epsilon-greedy, 0 plays the greedy policy.
             visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask;
                 None begins at 0.

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from clew.behaviours import BEHAVIOURS
 from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
 from clew.policies import Policy, table_shape
 from clew.simulation import Simulation, Trajectory
 
