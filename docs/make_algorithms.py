@@ -10,11 +10,13 @@ PAGE = Path(__file__).parent / "algorithms.md"
 HEAD = """\
 # Algorithms and behaviours
 
-<!-- Written by docs/make_algorithms.py from clew.algorithms and clew.learning; change those. -->
+<!-- Written by docs/make_algorithms.py from clew.algorithms, clew.behaviours and clew.learning; change those. -->
 
 `clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. What is
 learned and how actions are tried are chosen apart. A terminated state counts 0; where a step limit cut the episode off,
-every algorithm bootstraps. S&B is Sutton & Barto (2018).
+every algorithm bootstraps. Some learn what it is worth to go on as they behave, exploring included (on-policy); the
+others what it is worth to do the best from here on, however they behave. A setting that would have no effect is
+refused. S&B is Sutton & Barto (2018).
 
 """
 
@@ -33,16 +35,16 @@ def page() -> str:
     """The whole page."""
     lines = [
         HEAD,
-        "## Algorithms\n\n| name | rule | settings | behaviour | interleaves | source |\n",
-        "|" + " --- |" * 6 + "\n",
+        "## Algorithms\n\n| name | rule | learns | settings | behaviour | interleaves | source |\n",
+        "|" + " --- |" * 7 + "\n",
     ]
     for row in ALGORITHMS.values():
         settings = " ".join(flag(name) for name in row.settings)
         interleaves = "yes" if row.interleaves else "no"
         behaviour = row.behaviour + (f", {row.outlook}" if row.outlook else "")
-        lines.append(
-            f"| `{row.name}` | {escape(row.rule)} | {settings} | {behaviour} | {interleaves} | {row.source} |\n"
-        )
+        learns = "its behaviour" if row.on_policy else "the best"
+        cells = f"`{row.name}`", escape(row.rule), learns, settings, behaviour, interleaves, row.source
+        lines.append("| " + " | ".join(cells) + " |\n")
     lines.append("\n## Behaviours\n\n| name | rule | setting |\n| --- | --- | --- |\n")
     for name, behaviour in BEHAVIOURS.items():
         lines.append(f"| `{name}` | {behaviour.rule} | {flag(behaviour.setting) if behaviour.setting else ''} |\n")

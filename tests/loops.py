@@ -4,16 +4,18 @@ from functools import cache
 
 import numpy as np
 
+from clew import ALGORITHMS
+from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
 from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.dynamics import simplest
 from clew.kernels.learners import StepSize
-from clew.kernels.queues import FirstInFirstOut, GreatestFirst
+from clew.kernels.queues import FirstInFirstOut, GreatestFirst, num_waiting, pop, push
 from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
 from clew.kernels.wide import as_values
-from clew.learning import BEHAVIOURS, Learning, make_learner
+from clew.learning import Learning, make_learner
 from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
 
@@ -49,6 +51,11 @@ def random_table(shape, seed=0):
     return np.random.default_rng(seed).integers(-1, 2, shape).astype(np.float32)
 
 
+def first_values(world, algorithm):
+    """Double Q-learning begins with the same value everywhere, as a trainer makes it."""
+    return np.full(world.shape, 0.25, np.float32) if algorithm == "double-q-learning" else random_table(world.shape)
+
+
 def rows_of(q):
     return [list(row) for row in q]
 
@@ -65,11 +72,25 @@ def rows_of_totals(totals):
     return list(zip(*(column.tolist() for column in totals), strict=True))
 
 
+def heeded(algorithm, settings):
+    """Those of some settings that the algorithm heeds, or how it acts; any others would be refused."""
+    row = ALGORITHMS[algorithm]
+    acting = BEHAVIOURS[settings.get("behaviour") or row.behaviour].setting
+    of_others = {name for other in ALGORITHMS.values() for name in other.settings} - {*row.settings}
+    of_others |= {other.setting for other in BEHAVIOURS.values()} - {acting}
+    of_others |= set() if "alpha" in row.settings else {"alpha_schedule", "alpha_last"}
+    of_others |= set() if acting else {"exploration_schedule", "exploration_last"}
+    return {name: value for name, value in settings.items() if name not in of_others}
+
+
 def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
     """A learner with the memory that a trainer would allocate."""
     if q is None:
         q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    settings = Learning(algorithm=algorithm, **{"alpha": float(ALPHA), "epsilon": 0.3, **settings})
+    usual = {"epsilon": 0.3} if settings.get("alpha_schedule") == "visits" else {"alpha": float(ALPHA), "epsilon": 0.3}
+    settings = Learning(
+        algorithm=algorithm, **heeded(algorithm, usual | {"behaviour": settings.get("behaviour")}) | settings
+    )
     return make_learner(q, settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
 
 
@@ -105,6 +126,22 @@ def new_heap(num_states):
     """An empty queue, the greatest change first."""
     states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
     return GreatestFirst(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
+
+
+class Heap:
+    """The kernel's own: where changes are equal any state may be first. `test_queues` has its oracle."""
+
+    def __init__(self, num_states):
+        self.heap = new_heap(num_states)
+
+    def push(self, s, change):
+        push(self.heap, s, np.float32(change))
+
+    def pop(self):
+        return pop(self.heap)
+
+    def __len__(self):
+        return num_waiting(self.heap)
 
 
 def new_line(num_states):

@@ -1,5 +1,9 @@
-"""Slow, obvious versions of behaviours and of the loops that play episodes; `oracles_learning` has the rules."""
+"""Slow, obvious versions of behaviours and of the loops that play episodes; `oracles_learning` has the rules.
 
+`ACTING` has a row for each behaviour: all that tests need to be told of it.
+"""
+
+from collections.abc import Callable
 from math import exp, inf, log, sqrt
 from typing import NamedTuple
 
@@ -26,8 +30,37 @@ def one_of(candidates, half):
     return candidates[below(half, len(candidates))]
 
 
-def least_tried_actions(visits, s):
-    return [a for a, count in enumerate(visits[s]) if count == min(visits[s])]
+def epsilon_greedy(q, visits, s, epsilon, stream):
+    high, low = divmod(next_bits(stream), LOW_HALF)
+    return one_of(range(len(q[s])) if high < epsilon * LOW_HALF else best_actions(q, s), low)
+
+
+def best_actions(q, s):
+    return [a for a, x in enumerate(q[s]) if x == max(q[s])]
+
+
+def epsilon_greedy_weights(q, visits, s, epsilon):
+    best = best_actions(q, s)
+    return [epsilon / len(q[s]) + (1.0 - epsilon) * (a in best) / len(best) for a in range(len(q[s]))]
+
+
+def softmax(q, visits, s, temperature, stream):
+    weights = softmax_weights(q, visits, s, temperature)
+    left = uniform(next_bits(stream)) * sum(weights)
+    return next(a for a in range(len(weights)) if left < sum(weights[: a + 1]))
+
+
+def softmax_weights(q, visits, s, temperature):
+    return [exp((float(x) - float(max(q[s]))) / temperature) for x in q[s]]
+
+
+def ucb(q, visits, s, confidence, stream):
+    bounds, chosen = upper_bounds(q, visits, s, confidence), 0
+    for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
+        ties = bounds[: a + 1].count(bounds[a])
+        is_kept = bounds[a] == bounds[chosen] and below(next_bits(stream) % LOW_HALF, ties) == 0
+        chosen = a if is_kept or bounds[a] > bounds[chosen] else chosen
+    return chosen
 
 
 def upper_bounds(q, visits, s, confidence):
@@ -37,48 +70,55 @@ def upper_bounds(q, visits, s, confidence):
     ]
 
 
-def softmax_weights(q, s, temperature):
-    return [exp((float(x) - float(max(q[s]))) / temperature) for x in q[s]]
+def ucb_weights(q, visits, s, confidence):
+    bounds = upper_bounds(q, visits, s, confidence)
+    return [float(bound == max(bounds)) for bound in bounds]
+
+
+def least_tried(q, visits, s, exploration, stream):
+    weights = least_tried_weights(q, visits, s, exploration)
+    return one_of([a for a, weight in enumerate(weights) if weight], next_bits(stream) % LOW_HALF)
+
+
+def least_tried_weights(q, visits, s, exploration):
+    return [float(count == min(visits[s])) for count in visits[s]]
+
+
+class Acting(NamedTuple):
+    """A behaviour: how it draws, and what its probabilities are in proportion to, from its definition."""
+
+    choose: Callable[[list, list, int, float, list], int]  # of q, visits, the state, the exploration and the stream
+    weights: Callable[[list, list, int, float], list[float]]
+
+
+ACTING = {
+    "epsilon-greedy": Acting(epsilon_greedy, epsilon_greedy_weights),
+    "greedy": Acting(
+        lambda q, visits, s, _, stream: epsilon_greedy(q, visits, s, 0.0, stream),
+        lambda q, visits, s, _: epsilon_greedy_weights(q, visits, s, 0.0),
+    ),
+    "persistent": Acting(
+        lambda q, visits, s, _, stream: epsilon_greedy(q, visits, s, 0.0, stream),
+        lambda q, visits, s, _: epsilon_greedy_weights(q, visits, s, 0.0),
+    ),
+    "softmax": Acting(softmax, softmax_weights),
+    "ucb": Acting(ucb, ucb_weights),
+    "least-tried": Acting(least_tried, least_tried_weights),
+    "random": Acting(
+        lambda q, visits, s, _, stream: epsilon_greedy(q, visits, s, 1.0, stream),
+        lambda q, visits, s, _: epsilon_greedy_weights(q, visits, s, 1.0),
+    ),
+}
 
 
 def choose(behaviour, q, visits, s, exploration, stream, last=None):
     if behaviour == "persistent" and last is not None and q[s][last] == max(q[s]):
         return last
-    if behaviour == "ucb":
-        bounds, chosen = upper_bounds(q, visits, s, exploration), 0
-        for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
-            ties = bounds[: a + 1].count(bounds[a])
-            is_kept = bounds[a] == bounds[chosen] and below(next_bits(stream) % LOW_HALF, ties) == 0
-            chosen = a if is_kept or bounds[a] > bounds[chosen] else chosen
-        return chosen
-    if behaviour == "softmax":
-        weights = softmax_weights(q, s, exploration)
-        left = uniform(next_bits(stream)) * sum(weights)
-        return next(a for a in range(len(weights)) if left < sum(weights[: a + 1]))
-    high, low = divmod(next_bits(stream), LOW_HALF)
-    if behaviour == "least-tried":
-        return one_of(least_tried_actions(visits, s), low)
-    if behaviour == "random" or (behaviour == "epsilon-greedy" and high < exploration * LOW_HALF):
-        return one_of(range(len(q[s])), low)
-    return one_of([a for a, x in enumerate(q[s]) if x == max(q[s])], low)
+    return ACTING[behaviour].choose(q, visits, s, exploration, stream)
 
 
 def probabilities(behaviour, q, visits, s, exploration):
-    """How likely each action is, from the definition."""
-    n = len(q[s])
-    best = [float(x == max(q[s])) for x in q[s]]
-    if behaviour == "ucb":
-        bounds = upper_bounds(q, visits, s, exploration)
-        weights = [float(bound == max(bounds)) for bound in bounds]
-    elif behaviour == "softmax":
-        weights = softmax_weights(q, s, exploration)
-    elif behaviour == "least-tried":
-        weights = [float(a in least_tried_actions(visits, s)) for a in range(n)]
-    elif behaviour == "random":
-        weights = [1.0] * n
-    else:
-        epsilon = exploration if behaviour == "epsilon-greedy" else 0.0
-        weights = [epsilon / n + (1.0 - epsilon) * x / sum(best) for x in best]
+    weights = ACTING[behaviour].weights(q, visits, s, exploration)
     return [weight / sum(weights) for weight in weights]
 
 

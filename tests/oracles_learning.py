@@ -4,13 +4,18 @@ A rule is a class with the values `q`, rows of np.float32. It may have `begin()`
 stream)` and `finish(rate, exploration, stream)`, as the loops of `oracles_episodes` call them; `rate(s, a)` is the step
 size. A rule whose `asks_next` is true is told the next action. A return is computed from its last reward to its first,
 as the kernels do, so that all of it rounds alike.
+
+`RULES`, at the end, has a row for each algorithm: all that tests need to be told of it.
 """
 
 from collections import defaultdict, deque
+from collections.abc import Callable
 from math import inf, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from loops import GAMMA, Heap
 from oracles import next_bits
 from oracles_episodes import LOW_HALF, one_of
 
@@ -196,6 +201,20 @@ class SarsaLambda:
         self.traces = {} if is_cut else {pair: x for pair, x in faded.items() if x >= self.faintest}
 
 
+class TrueOnlineSarsaLambda(SarsaLambda):
+    def learn(self, step, rate, exploration, stream):
+        s, a = step[:2]
+        alpha, again, td_error = rate(s, a), getattr(rate, "again", rate), self.td_error(step)
+        drift = self.q[s][a] - self.expected if self.traces else np.float32(0)
+        self.expected = None if step.terminated else self.q[step.next_state][step.next_action]
+        self.traces[s, a] = (1 - alpha) * self.traces.get((s, a), np.float32(0)) + 1
+        for (t, b), strength in self.traces.items():
+            self.q[t][b] += again(t, b) * (td_error + drift) * strength
+        self.q[s][a] -= alpha * drift
+        faded = {pair: strength * self.decay for pair, strength in self.traces.items()}
+        self.traces = {pair: x for pair, x in faded.items() if x >= self.faintest}
+
+
 class WatkinsQ(SarsaLambda):
     def td_error(self, step):
         error = step.reward - self.q[step.state][step.action]
@@ -309,3 +328,57 @@ class Sweeping:
             self.announced[s] = max(self.q[s])
             for source in reversed(self.leading_to[s]):
                 self.back_up(source)
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+
+SETTINGS = {"n": 3, "lambda_": 0.8, "num_planning": 3, "kappa": 0.25, "known_after": 2}  # of these twins
+DECAY = np.float32(0.9 * 0.8)
+
+
+class Rule(NamedTuple):
+    """What an algorithm is held against.
+
+    Attributes:
+        twin: the slow version, made of rows of values; its settings are those above.
+        by_hand: what `test_updates` comes to on its way of three steps, if it ends there, and if it is cut off there.
+    """
+
+    twin: Callable[[list], Any]
+    by_hand: tuple[list[float], list[float]]
+
+
+# Values at first are 10, 20, 30 and, beyond the last step, 40. A step: 10 + 0.5 (1 + 0.5 * 20 - 10) = 10.5, and so on.
+ONE_STEP = [10.5, 18.5, 17.0], [10.5, 18.5, 27.0]
+# The end pays 4, or 4 + 0.5 * 40 = 24: returns of 3, 4, 4, or 8, 14, 24; half of the way to them.
+RETURNS = [6.5, 12.0, 17.0], [9.0, 17.0, 27.0]
+# The first sees 1 + 0.5 * 2 + 0.25 * 30 = 9.5, the second 2 + 0.5 * 4 = 4 or 2 + 0.5 * 4 + 0.25 * 40 = 14.
+TWO_STEPS = [9.75, 12.0, 17.0], [9.75, 17.0, 27.0]
+# Errors of 1, -3 and -26 or -6; an error moves the pair before by a quarter, the one before that by a sixteenth.
+TRACES = [9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]
+# The last step first: 17 or 27, then 2 + 0.5 * 17 or 2 + 0.5 * 27, half of the way, and so on.
+BACKWARDS = [9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]
+# The model is certain, so values are what it says, and all is passed on: the returns themselves.
+MODEL = [3.0, 4.0, 4.0], [8.0, 14.0, 24.0]
+# Of two tables that begin alike one learns, and the mean of both is half as far.
+MEANS = [10.25, 19.25, 23.5], [10.25, 19.25, 28.5]
+
+RULES = {
+    "monte-carlo": Rule(lambda q: MonteCarlo(q, GAMMA), RETURNS),
+    "every-visit-monte-carlo": Rule(lambda q: MonteCarlo(q, GAMMA, first_visits_only=False), RETURNS),
+    "sarsa": Rule(lambda q: Sarsa(q, GAMMA), ONE_STEP),
+    "expected-sarsa": Rule(lambda q: ExpectedSarsa(q, GAMMA), ONE_STEP),
+    "q-learning": Rule(lambda q: QLearning(q, GAMMA), ONE_STEP),
+    "double-q-learning": Rule(lambda q: DoubleQLearning(q, GAMMA), MEANS),
+    "n-step-sarsa": Rule(lambda q: NStepSarsa(q, GAMMA, 3), TWO_STEPS),
+    "tree-backup": Rule(lambda q: TreeBackup(q, GAMMA, 3), TWO_STEPS),
+    "sarsa-lambda": Rule(lambda q: SarsaLambda(q, GAMMA, DECAY), TRACES),
+    "true-online-sarsa-lambda": Rule(lambda q: TrueOnlineSarsaLambda(q, GAMMA, DECAY), TRACES),
+    "watkins-q": Rule(lambda q: WatkinsQ(q, GAMMA, DECAY), TRACES),
+    "dyna-q": Rule(lambda q: DynaQ(q, GAMMA, 3), ONE_STEP),
+    "dyna-q+": Rule(lambda q: DynaQ(q, GAMMA, 3, kappa=0.25), ONE_STEP),
+    "prioritized-sweeping": Rule(lambda q: Sweeping(q, GAMMA, Heap(len(q)), 3), MODEL),
+    "propagation": Rule(lambda q: Sweeping(q, GAMMA, Line(), 3), MODEL),
+    "r-max": Rule(lambda q: Sweeping(q, GAMMA, Line(), 3, known_after=2), MODEL),
+    "backward-replay": Rule(lambda q: BackwardReplay(q, GAMMA), BACKWARDS),
+}

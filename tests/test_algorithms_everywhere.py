@@ -1,7 +1,8 @@
 """`clew train --algorithm X` finds the optimum, for every X, on the chapter's maze, a cliff and a real maze.
 
-With the defaults of the command line, if possible. `NEEDS` has what an algorithm needs beyond them, and why; a gap that
-stays is a bias that is known, and explained there.
+With the defaults of the command line, if possible. What is needed beyond them is said by `needs`, as far as it follows
+from the row of the algorithm, and else by `EXCEPTIONS`, and why; a gap that stays is a bias that is known, and
+explained there.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from clew import ALGORITHMS, TrainingConfig
 from clew.runs import train_run
+from loops import heeded
 
 MAPS = Path(__file__).parents[2] / "shared" / "data" / "maps"
 CLIFF = "............\n............\n............\nS!!!!!!!!!!G\n"
@@ -46,21 +48,12 @@ RETURNS |= {"epsilon": 0.7, "exploration_schedule": "linear", "exploration_last"
 # are played with stay as they are for a round, a bonus that grows with time leads in circles.
 CURIOUS = {"kappa": 1e-6, "gamma": 0.99, "num_episodes": 2000}
 
-NEEDS = {
-    ("book", "dyna-q+"): {"kappa": 1e-4},
-    ("cliff", "monte-carlo"): GREEDY,
-    ("cliff", "every-visit-monte-carlo"): GREEDY,
-    ("cliff", "sarsa"): GREEDY,
-    ("cliff", "expected-sarsa"): GREEDY,
-    ("cliff", "n-step-sarsa"): GREEDY,
-    ("cliff", "sarsa-lambda"): GREEDY,
+EXCEPTIONS = {
     ("cliff", "double-q-learning"): EXPLORE_MORE,
     ("cliff", "tree-backup"): EXPLORE_MORE,
     ("cliff", "watkins-q"): EXPLORE_MORE,
     ("maze-32-32-4", "monte-carlo"): RETURNS,
     ("maze-32-32-4", "every-visit-monte-carlo"): RETURNS,
-    ("maze-32-32-4", "n-step-sarsa"): LONG | SHORT_SIGHT,
-    ("maze-32-32-4", "sarsa-lambda"): LONG | SHORT_SIGHT,
     ("maze-32-32-4", "dyna-q+"): CURIOUS,
     ("maze-32-32-4", "propagation"): {"num_episodes": 100},  # tries everything evenly, so its episodes are long
 }
@@ -68,8 +61,20 @@ NEEDS = {
 BIASES = {("maze-32-32-4", "monte-carlo"): 1.0, ("maze-32-32-4", "every-visit-monte-carlo"): 1.0}
 
 
+def needs(world, algorithm):
+    """Settings beyond the defaults of the command line."""
+    sight = heeded(algorithm, SHORT_SIGHT)
+    if (world, algorithm) in EXCEPTIONS:
+        return EXCEPTIONS[world, algorithm]
+    if world == "cliff" and ALGORITHMS[algorithm].on_policy:
+        return GREEDY
+    if world == "maze-32-32-4" and ALGORITHMS[algorithm].on_policy and sight:
+        return LONG | sight
+    return {}
+
+
 def train(world, algorithm, maze, **settings):
-    settings = WORLDS[world] | NEEDS.get((world, algorithm), {}) | settings
+    settings = WORLDS[world] | needs(world, algorithm) | settings
     return train_run(TrainingConfig(maze=str(maze), algorithm=algorithm, **settings))
 
 

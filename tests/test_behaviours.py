@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 
 import oracles_episodes
+from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
 from clew.kernels.behaviours import after, choose, expected_value
 from clew.kernels.sampling import new_stream
-from clew.learning import BEHAVIOURS
 from loops import NONE, random_table, rows_of
 
 pytestmark = pytest.mark.kernels
 
-EXPLORATION = {"epsilon-greedy": 0.3, "greedy": 0.0, "persistent": 0.0}
-EXPLORATION |= {"softmax": 0.7, "ucb": 1.5, "least-tried": 0.0, "random": 0.0}
+EXPLORATION = {name: 0.7 if row.setting else 0.0 for name, row in BEHAVIOURS.items()}
 SIZES = [1, 3, 4, 7]
 
 
@@ -36,7 +35,7 @@ def worth(behaviour, q, visits, s, exploration):
 
 
 def test_every_behaviour_is_tested():
-    assert EXPLORATION.keys() == BEHAVIOURS.keys()
+    assert oracles_episodes.ACTING.keys() == BEHAVIOURS.keys()
 
 
 @pytest.mark.parametrize("num_actions", SIZES)

@@ -6,6 +6,7 @@ import pytest
 
 from clew import cli
 from clew.mazes import Maze
+from clew.options import in_flags
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
 
@@ -58,10 +59,10 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
     options = {
         "--start": "1,0", "--goal": "0,3", "--goal-reward": 2.0, "--step-reward": -0.5, "--outer-wall-reward": -3.0,
         "--hazard-reward": -4.0, "--slip": 0.25, "--max-steps": 77, "--episodes": 120, "--simulations": 3,
-        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--epsilon": 0.25, "--seed": 9,
+        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--seed": 9,
         "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
-        "--temperature": 0.5, "--confidence": 3.0, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
-        "--n": 3, "--lambda": 0.5, "--num-planning": 7, "--kappa": 0.5, "--threshold": 0.125, "--known-after": 2,
+        "--temperature": 0.5, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
+        "--lambda": 0.5, 
         "--initial-value": -0.5, "--num-interleaved": 1,
     }  # fmt: skip
     arguments = [word for pair in options.items() for word in pair]
@@ -71,13 +72,28 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
         "goal_reward": 2.0, "step_reward": -0.5, "outer_wall_reward": -3.0, "hazard_reward": -4.0, "slip": 0.25,
         "max_episode_steps": 77, "num_episodes": 120, "num_simulations": 3, "num_actors": 0, "sync_every": 5,
-        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.25, "seed": 9,
+        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.1, "seed": 9,
         "algorithm": "sarsa-lambda", "behaviour": "softmax", "alpha_schedule": "linear", "alpha_last": 0.125,
-        "temperature": 0.5, "confidence": 3.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
-        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 3,
-        "lambda_": 0.5, "accumulating": True, "num_planning": 7, "kappa": 0.5, "threshold": 0.125, "known_after": 2,
+        "temperature": 0.5, "confidence": 1.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
+        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
+        "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
         "num_interleaved": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        ("--algorithm n-step-sarsa --n 3 --epsilon 0.25", {"algorithm": "n-step-sarsa", "n": 3, "epsilon": 0.25}),
+        ("--algorithm dyna-q+ --num-planning 7 --kappa 0.5", {"num_planning": 7, "kappa": 0.5}),
+        ("--algorithm r-max --threshold 0.125 --known-after 2", {"threshold": 0.125, "known_after": 2}),
+        ("--behaviour ucb --confidence 3", {"behaviour": "ucb", "confidence": 3.0}),
+    ],
+)
+def test_settings_of_other_rules_and_behaviours_reach_the_run_too(figures, tmp_path, flags, settings):
+    figures("train", "2x2", "--episodes", 20, *flags.split(), "--out", tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name: kept[name] for name in settings} == settings
 
 
 def test_a_run_is_kept_graded_again_and_played(clew, figures, tmp_path):
@@ -180,19 +196,24 @@ BAD = {
     "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a wall",
     "train book --start five": "expected row,column, such as 3,4",
     "train book --start 4,4": "the start (4, 4) is on a goal",
-    "train --alpha 0": "alpha must be a finite number in (0, 1], not 0.0",
-    "train --gamma 1.5": "gamma must be a finite number in [0, 1], not 1.5",
-    "train --epsilon -1": "epsilon must be a finite number in [0, 1], not -1.0",
-    "train --slip 2": "slip must be a probability in [0, 1], not 2.0",
-    "train --episodes 0": "num_episodes must be at least 1, not 0",
-    "train --episodes 99999999999999999999999": "num_episodes must be at most",
-    "train --max-steps 99999999999999999999": "max_episode_steps must be below 2**63",
-    "solve book --goal-reward 1e308": "goal_reward must be a finite number that float32 can hold",
-    "train --simulations 0": "num_simulations must be at least 1, not 0",
-    "train --actors -1": "num_actors must not be negative",
-    "train --seed -1": "seed must be a whole number, and not negative",
+    "train --alpha 0": "--alpha must be a finite number in (0, 1], not 0.0",
+    "train --gamma 1.5": "--gamma must be a finite number in [0, 1], not 1.5",
+    "train --epsilon -1": "--epsilon must be a finite number in [0, 1], not -1.0",
+    "train --slip 2": "--slip must be a finite number in [0, 1], not 2.0",
+    "train --episodes 0": "--episodes must be a whole number from 1 to 1,000,000,000,000, not 0",
+    "train --episodes 99999999999999999999999": "--episodes must be a whole number from 1 to 1,000,",
+    "train --max-steps 99999999999999999999": "--max-steps must be a whole number from 1 to 9,223,",
+    "solve book --goal-reward 1e308": "--goal-reward must be a finite number, also as float32",
+    "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
+    "train --actors -1": "--actors must be a whole number of at least 0, not -1",
+    "train --seed -1": "--seed must be a whole number of at least 0, not -1",
     "train --episodes many": "Invalid value for '--episodes'",
-    "train --goal-reward nan": "goal_reward must be a finite number that float32 can hold, not nan",
+    "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
+    "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
+    "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
+    "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
+    "train --num-interleaved 2": "take --simulations 1 with them",
+    "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
@@ -200,9 +221,9 @@ BAD = {
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "Invalid value for '--episodes'",
     "play good.txt": "good.txt: there is no such run folder",
-    "solve book --gamma 1 --step-reward 0.1": "gamma must be below 1 here",
-    "solve book --horizon 0": "horizon must be a number of steps, at least 1",
-    "solve book --tolerance 0": "tolerance must be positive",
+    "solve book --gamma 1 --step-reward 0.1": "--gamma must be below 1 here",
+    "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
+    "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",
@@ -220,6 +241,13 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
     assert BAD[line] in first
     assert all(row.startswith("    ") for row in drawing)
     assert sorted(path.name for path in bad_files.rglob("*")) == before
+
+
+def test_an_error_calls_settings_by_their_options_but_what_was_typed_as_it_was():
+    assert in_flags("lambda_ must be 1, not max_episode_steps, or n") == "--lambda must be 1, not --max-steps, or n"
+    assert in_flags("start must be a place") == "--start must be a place"
+    for message in ("the start is a wall", "alpha.txt: must be a map", "maps/goal_reward.txt: no", "no 'step_reward'"):
+        assert in_flags(message) == message
 
 
 def test_the_installed_command_answers_and_keeps_its_output_for_json():

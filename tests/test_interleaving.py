@@ -5,26 +5,31 @@ import numpy as np
 import pytest
 
 import oracles_episodes
-import oracles_learning as plain
-from clew import Environment, Maze, evaluate_policy, train_policy
+from clew import ALGORITHMS, Environment, Maze, evaluate_policy, train_policy
 from clew.kernels.dynamics import simplest
 from clew.kernels.interleaving import Lanes, learn_interleaved
 from clew.kernels.rollouts import Terms
 from clew.kernels.sampling import new_stream
-from loops import ALPHA, GAMMA, build, new_learner, new_totals, play, random_table, rows_of, rows_of_totals, same_bits
+from loops import (
+    ALPHA,
+    build,
+    first_values,
+    heeded,
+    new_learner,
+    new_totals,
+    play,
+    random_table,
+    rows_of,
+    rows_of_totals,
+    same_bits,
+)
+from oracles_learning import RULES, SETTINGS
 
 pytestmark = pytest.mark.kernels
 
-AGENTS = {
-    "q-learning": lambda q: plain.QLearning(q, GAMMA),
-    "sarsa": lambda q: plain.Sarsa(q, GAMMA),
-    "expected-sarsa": lambda q: plain.ExpectedSarsa(q, GAMMA),
-    "dyna-q": lambda q: plain.DynaQ(q, GAMMA, 2),
-    "propagation": lambda q: plain.Sweeping(q, GAMMA, plain.Line(), 2),
-}
+AGENTS = [name for name, row in ALGORITHMS.items() if row.interleaves]
 # Each compiles a loop of its own, so the others are left to the run without the compiler.
 SOME = AGENTS if numba.config.DISABLE_JIT else ("q-learning", "dyna-q")
-SETTINGS = {"behaviour": "epsilon-greedy", "num_planning": 2}
 WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
 
 
@@ -52,9 +57,10 @@ def streams(n):
 @pytest.mark.parametrize("algorithm", SOME)
 def test_interleaved_episodes_equal_their_oracle(algorithm, name, num_lanes):
     world = build(name)
-    mdp, q = world.mdp.to_sparse(), random_table(world.shape)
-    agent, plain_streams = AGENTS[algorithm](rows_of(q)), [stream.tolist() for stream in streams(num_lanes)]
-    ended, lanes = interleave(mdp, new_learner(mdp, algorithm, q, **SETTINGS), streams(num_lanes), [20])
+    mdp, q = world.mdp.to_sparse(), first_values(world, algorithm)
+    agent, plain_streams = RULES[algorithm].twin(rows_of(q)), [stream.tolist() for stream in streams(num_lanes)]
+    learner = new_learner(mdp, algorithm, q, behaviour="epsilon-greedy", **heeded(algorithm, SETTINGS))
+    ended, lanes = interleave(mdp, learner, streams(num_lanes), [20])
     terms = oracles_episodes.Terms("epsilon-greedy", None, mdp.starts.tolist(), 25)
     how = [(lambda s, a: ALPHA, 0.3)] * 20
     expected = oracles_episodes.learn_interleaved(world.rows, agent, terms, how, plain_streams)

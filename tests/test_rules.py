@@ -5,66 +5,24 @@ import numpy as np
 import pytest
 
 import oracles_episodes
-import oracles_learning as plain
 from clew import ALGORITHMS
-from clew.kernels.queues import num_waiting, pop, push
 from clew.kernels.rollouts import replay
 from clew.kernels.sampling import new_stream
-from loops import ALPHA, GAMMA, build, new_heap, new_learner, play, random_table, record, rows_of, same_bits
+from loops import ALPHA, build, first_values, heeded, new_learner, play, random_table, record, rows_of, same_bits
+from oracles_learning import RULES, SETTINGS
 
 pytestmark = pytest.mark.kernels
 
 # In the sparse form, so that each loop compiles once.
 WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
-DECAY = np.float32(0.9 * 0.8)
 REPLAYED = ("sarsa", "n-step-sarsa", "double-q-learning", "r-max")
 
 
-class Heap:
-    """The kernel's own: where changes are equal any state may be first. `test_queues` has its oracle."""
-
-    def __init__(self, num_states):
-        self.heap = new_heap(num_states)
-
-    def push(self, s, change):
-        push(self.heap, s, np.float32(change))
-
-    def pop(self):
-        return pop(self.heap)
-
-    def __len__(self):
-        return num_waiting(self.heap)
-
-
-MANY = {"n": 3, "lambda_": 0.8, "num_planning": 3, "kappa": 0.25, "behaviour": "epsilon-greedy"}
-AGENTS = {
-    "monte-carlo": (lambda q: plain.MonteCarlo(q, GAMMA), {}),
-    "every-visit-monte-carlo": (lambda q: plain.MonteCarlo(q, GAMMA, first_visits_only=False), {}),
-    "sarsa": (lambda q: plain.Sarsa(q, GAMMA), {}),
-    "expected-sarsa": (lambda q: plain.ExpectedSarsa(q, GAMMA), {}),
-    "q-learning": (lambda q: plain.QLearning(q, GAMMA), {}),
-    "double-q-learning": (lambda q: plain.DoubleQLearning(q, GAMMA), {}),
-    "n-step-sarsa": (lambda q: plain.NStepSarsa(q, GAMMA, 3), {}),
-    "tree-backup": (lambda q: plain.TreeBackup(q, GAMMA, 3), {}),
-    "sarsa-lambda": (lambda q: plain.SarsaLambda(q, GAMMA, DECAY), {}),
-    "watkins-q": (lambda q: plain.WatkinsQ(q, GAMMA, DECAY), {}),
-    "dyna-q": (lambda q: plain.DynaQ(q, GAMMA, 3), {}),
-    "dyna-q+": (lambda q: plain.DynaQ(q, GAMMA, 3, kappa=0.25), {}),
-    "prioritized-sweeping": (lambda q: plain.Sweeping(q, GAMMA, Heap(len(q)), 3), {}),
-    "propagation": (lambda q: plain.Sweeping(q, GAMMA, plain.Line(), 3), {}),
-    "r-max": (
-        lambda q: plain.Sweeping(q, GAMMA, plain.Line(), known_after=2),
-        {"num_planning": None, "known_after": 2},
-    ),
-    "backward-replay": (lambda q: plain.BackwardReplay(q, GAMMA), {}),
-}
-
-
 def test_every_algorithm_has_an_oracle():
-    assert AGENTS.keys() == ALGORITHMS.keys()
+    assert RULES.keys() == ALGORITHMS.keys()
 
 
-@pytest.fixture(params=AGENTS)
+@pytest.fixture(params=RULES)
 def algorithm(request):
     return request.param
 
@@ -72,11 +30,6 @@ def algorithm(request):
 @pytest.fixture(params=WORLDS)
 def world(request):
     return build(request.param)
-
-
-def first_values(world, algorithm):
-    """Double Q-learning begins with the same value everywhere, as a trainer makes it."""
-    return np.full(world.shape, 0.25, np.float32) if algorithm == "double-q-learning" else random_table(world.shape)
 
 
 class Counting:
@@ -105,10 +58,9 @@ def plain_terms(world, max_steps=25):
 
 def run_both(world, algorithm, max_steps, num_episodes, schedule):
     """The compiled learner and its oracle, what their episodes came to, and the streams afterwards."""
-    make, settings = AGENTS[algorithm]
     q = first_values(world, algorithm)
-    agent, plain_stream = make(rows_of(q)), new_stream(4).tolist()
-    settings = {**MANY, **settings, "alpha_schedule": schedule}
+    agent, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4).tolist()
+    settings = {"alpha_schedule": schedule, "behaviour": "epsilon-greedy", **heeded(algorithm, SETTINGS)}
     learner = new_learner(world.mdp.to_sparse(), algorithm, q, max_steps, **settings)
     totals, stream = play(world.mdp.to_sparse(), learner, num_episodes, max_steps)
     rate = Counting(world.shape) if schedule == "visits" else lambda s, a: ALPHA
@@ -126,7 +78,7 @@ def test_episodes_equal_their_oracle(world, algorithm, max_steps):
 
 
 # Each compiles a loop of its own, so the others are left to the run without the compiler.
-SOME = AGENTS if numba.config.DISABLE_JIT else ("monte-carlo", "double-q-learning", "dyna-q")
+SOME = RULES if numba.config.DISABLE_JIT else ("monte-carlo", "double-q-learning", "dyna-q")
 
 
 @pytest.mark.parametrize("algorithm", SOME)
@@ -136,7 +88,7 @@ def test_averages_of_targets_equal_their_oracle(algorithm):
     assert learned == others
 
 
-@pytest.mark.parametrize("algorithm", [name for name in AGENTS if numba.config.DISABLE_JIT or name in REPLAYED])
+@pytest.mark.parametrize("algorithm", [name for name in RULES if numba.config.DISABLE_JIT or name in REPLAYED])
 @pytest.mark.parametrize("cut", [False, True])
 def test_replay_equals_its_oracle(algorithm, cut):
     """What was recorded may stop within an episode, which then is cut off."""
@@ -144,10 +96,9 @@ def test_replay_equals_its_oracle(algorithm, cut):
     transitions, _ = record(world, random_table(world.shape, seed=2))
     transitions = transitions if not cut else type(transitions)(*(column[:17] for column in transitions))
     assert cut == (not (transitions.terminated[-1] or transitions.truncated[-1]))
-    make, settings = AGENTS[algorithm]
     q = first_values(world, algorithm)
-    agent, stream, plain_stream = make(rows_of(q)), new_stream(4), new_stream(4).tolist()
-    learner = new_learner(world.mdp, algorithm, q, 25, **{**MANY, **settings})
+    agent, stream, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4), new_stream(4).tolist()
+    learner = new_learner(world.mdp, algorithm, q, 25, behaviour="epsilon-greedy", **heeded(algorithm, SETTINGS))
     replay(learner.rule, learner.acting, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
     rows = list(zip(*transitions, strict=True))
     oracles_episodes.replay(agent, rows, plain_terms(world), lambda s, a: ALPHA, 0.3, plain_stream)

@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.wrappers import TimeLimit
 
 from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition, train_policy
+from clew.behaviours import BEHAVIOURS
 from clew.kernels.sampling import new_stream
 
 COLUMNS = ("state", "action", "reward", "next_state", "terminated", "truncated")
@@ -274,7 +275,7 @@ def test_values_of_another_layout_or_type_play_the_same(wrap):
     assert all(same(one, other) for other in others)
 
 
-@pytest.mark.parametrize("name", ["ucb", "least-tried"])
+@pytest.mark.parametrize("name", [name for name, row in BEHAVIOURS.items() if row.counts])
 def test_a_behaviour_that_counts_begins_at_zero_unless_told_what_was_tried(name):
     env = Environment(Maze.open(3, 4), max_episode_steps=40)
     q, nothing = random_table(env), np.zeros((12, 4), np.int64)
@@ -317,10 +318,10 @@ def test_the_greedy_behaviour_never_explores():
         ({"behaviour": "timid"}, "there is no behaviour 'timid'"),
         ({"behaviour": "ucb", "visits": np.zeros((11, 4), np.int32)}, "visits"),
         ({"behaviour": "ucb", "visits": np.zeros((12, 4))}, "visits"),
-        ({"exploration": 1.1}, r"in \[0, 1\], the epsilon"),
+        ({"exploration": 1.1}, r"the epsilon of epsilon-greedy, must be .* in \[0, 1\]"),
         ({"exploration": float("nan")}, "exploration"),
-        ({"behaviour": "softmax", "exploration": 0.0}, "above 0, the temperature"),
-        ({"behaviour": "ucb", "exploration": -1.0}, "at least 0, the confidence"),
+        ({"behaviour": "softmax", "exploration": 0.0}, "the temperature of softmax, must be a finite number above 0"),
+        ({"behaviour": "ucb", "exploration": -1.0}, "the confidence of ucb, must be a finite number of at least 0"),
     ],
 )
 def test_rollouts_name_the_setting_that_is_out_of_range(settings, message):

@@ -8,6 +8,7 @@ import pytest
 
 import worlds
 from clew import ALGORITHMS
+from loops import heeded
 from pupil import Pupil
 
 
@@ -92,6 +93,18 @@ def test_example_12_1_an_intermediate_lambda_is_best():
     assert td[0.8] < td[0.95] < td[0.0]
     assert walk_19(algorithm="sarsa-lambda", lambda_=0.95, alpha=0.5, accumulating=True) > 0.55
     assert td[0.0] == walk_19(algorithm="n-step-sarsa", n=1, alpha=0.8)  # TD(0), to the bit
+
+
+def test_figure_12_8_true_online_learning_stands_large_steps():
+    """Its lowest point is near 0.25, at lambda 0.8 and alpha 0.4; lambda 0 is TD(0), to the bit."""
+    true_online = {
+        (lambda_, alpha): walk_19(algorithm="true-online-sarsa-lambda", lambda_=lambda_, alpha=alpha)
+        for lambda_, alpha in ((0.0, 0.8), (0.8, 0.2), (0.8, 0.4), (0.8, 0.7), (0.95, 0.5), (0.95, 0.7))
+    }
+    assert true_online[0.8, 0.4] == pytest.approx(0.25, abs=0.02)
+    assert true_online[0.8, 0.4] == min(true_online.values())
+    assert max(true_online[0.95, alpha] for alpha in (0.5, 0.7)) < 0.5  # where accumulating traces diverge
+    assert true_online[0.0, 0.8] == walk_19(algorithm="n-step-sarsa", n=1, alpha=0.8)
 
 
 # Example 6.5: windy gridworld -----------------------------------------------------------------------------------------
@@ -232,7 +245,7 @@ def lengths_after_the_shortcut_opens(algorithm, run):
     """Steps of the last twenty episodes: 3,000 steps in one maze, then 3,000 in the other."""
     settings = {"num_planning": 50, "alpha": 0.1, "gamma": 0.95, "epsilon": 0.1, "kappa": 0.001}
     closed, opened = (worlds.shortcut_maze(is_open) for is_open in (False, True))
-    pupil = Pupil(closed, 6000, key=(run,), algorithm=algorithm, **settings)
+    pupil = Pupil(closed, 6000, key=(run,), algorithm=algorithm, **heeded(algorithm, settings))
     for mdp in (closed, opened):
         lengths = []
         while sum(lengths) < 3000:
@@ -267,39 +280,30 @@ CERTAIN = {"alpha": 1.0, "epsilon": 1.0}
 FALLING = {"alpha": 0.5, "epsilon": 1.0, "alpha_schedule": "exponential", "alpha_last": 0.001}
 LESS_AND_LESS = {"alpha": 0.2, "epsilon": 0.1, "exploration_schedule": "linear", "exploration_last": 0.0}
 
-# Settings, and how close. With a step of 1 in a world without chance, values are copied: they come out exactly.
-TO_THE_BEST = {
-    "q-learning": (CERTAIN, 0.0),
-    "double-q-learning": (CERTAIN, 0.0),
-    "tree-backup": (CERTAIN, 0.0),
-    "backward-replay": (CERTAIN, 0.0),
-    "dyna-q": (CERTAIN, 0.0),
+AVERAGE = {"alpha_schedule": "visits", "epsilon": 1.0}
+
+
+def to_the_best(row):
+    """Settings, and how close. With a step of 1, or a model, in a world without chance, values come out exactly.
+
+    Rules that learn what they do learn the best once they have stopped to explore.
+    """
+    if row.on_policy:
+        return LESS_AND_LESS, 2e-3
+    exact = CERTAIN if "alpha" in row.settings else {"epsilon": 1.0} if row.behaviour == "epsilon-greedy" else {}
+    return exact, 0.0
+
+
+TO_THE_BEST = {name: to_the_best(row) for name, row in ALGORITHMS.items()} | {
     "dyna-q+": (CERTAIN | {"kappa": 1e-5}, 2e-5 * np.sqrt(1000)),  # the bonus of a pair not tried for 1,000 steps
-    "prioritized-sweeping": ({"epsilon": 1.0}, 0.0),
-    "propagation": ({}, 0.0),
-    "r-max": ({}, 0.0),
-    "watkins-q": (FALLING, 1e-5),
-    # Rules that learn what they do learn the best once they have stopped to explore.
-    "sarsa": (LESS_AND_LESS, 2e-3),
-    "expected-sarsa": (LESS_AND_LESS, 2e-3),
-    "n-step-sarsa": (LESS_AND_LESS, 2e-3),
-    "sarsa-lambda": (LESS_AND_LESS, 2e-3),
-    "monte-carlo": (LESS_AND_LESS, 2e-3),
-    "every-visit-monte-carlo": (LESS_AND_LESS, 2e-3),
+    "watkins-q": (FALLING, 1e-5),  # a step moves the ways that led to it too, past what they are worth
 }
 # How close: five standard errors, of a walk whose length has a standard deviation of about 20.
-TO_THE_WALK = {
-    "sarsa": (FALLING, 1.0),
+TO_THE_WALK = {name: (FALLING, 1.0) for name, row in ALGORITHMS.items() if row.on_policy} | {
     "expected-sarsa": (FALLING, 1e-3),  # a world without chance, and none in the target
-    "n-step-sarsa": (FALLING, 1.0),
-    "sarsa-lambda": (FALLING, 1.0),
-    "monte-carlo": ({"alpha_schedule": "visits", "epsilon": 1.0}, 1.0),
-    "every-visit-monte-carlo": ({"alpha_schedule": "visits", "epsilon": 1.0}, 1.0),
+    "monte-carlo": (AVERAGE, 1.0),
+    "every-visit-monte-carlo": (AVERAGE, 1.0),
 }
-
-
-def test_there_is_a_row_for_every_algorithm():
-    assert TO_THE_BEST.keys() == ALGORITHMS.keys()
 
 
 @pytest.mark.parametrize("name", TO_THE_BEST)

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 
 from clew import ALGORITHMS
-from clew.learning import BEHAVIOURS
-from loops import NONE, new_learner, play
+from clew.behaviours import BEHAVIOURS
+from clew.kernels.rollouts import replay
+from clew.kernels.sampling import new_stream
+from loops import NONE, build, heeded, new_learner, play, record
 from oracles import sparse_world
+from oracles_learning import RULES
 
 pytestmark = pytest.mark.kernels
 
-HALF = {"alpha": 0.5, "gamma": 0.5, "n": 2, "lambda_": 0.5, "num_planning": 0, "behaviour": "greedy"}
+HALF = {"alpha": 0.5, "gamma": 0.5, "behaviour": "greedy"}
+SHORT = {"n": 2, "lambda_": 0.5}
 
 
 def way(terminated, num_actions=1):
@@ -19,45 +23,16 @@ def way(terminated, num_actions=1):
     return sparse_world([[[step]] * num_actions for step in steps], starts=[0]).mdp
 
 
-# Values at first are 10, 20, 30 and, beyond the last step, 40. A step: 10 + 0.5 (1 + 0.5 * 20 - 10) = 10.5, and so on.
-ONE_STEP = [10.5, 18.5, 17.0], [10.5, 18.5, 27.0]
-BY_HAND = {
-    # The end pays 4, or 4 + 0.5 * 40 = 24: returns of 3, 4, 4, or 8, 14, 24; half of the way to them.
-    "monte-carlo": ([6.5, 12.0, 17.0], [9.0, 17.0, 27.0]),
-    "every-visit-monte-carlo": ([6.5, 12.0, 17.0], [9.0, 17.0, 27.0]),
-    "sarsa": ONE_STEP,
-    "expected-sarsa": ONE_STEP,
-    "q-learning": ONE_STEP,
-    "dyna-q": ONE_STEP,
-    "dyna-q+": ONE_STEP,
-    # The first sees 1 + 0.5 * 2 + 0.25 * 30 = 9.5, the second 2 + 0.5 * 4 = 4 or 2 + 0.5 * 4 + 0.25 * 40 = 14.
-    "n-step-sarsa": ([9.75, 12.0, 17.0], [9.75, 17.0, 27.0]),
-    "tree-backup": ([9.75, 12.0, 17.0], [9.75, 17.0, 27.0]),
-    # Errors of 1, -3 and -26 or -6; an error moves the pair before by a quarter, the one before that by a sixteenth.
-    "sarsa-lambda": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
-    "watkins-q": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
-    # The last step first: 17 or 27, then 2 + 0.5 * 17 or 2 + 0.5 * 27, half of the way, and so on.
-    "backward-replay": ([9.3125, 15.25, 17.0], [9.9375, 17.75, 27.0]),
-    # The model is certain, so values are what it says, and all is passed on: the returns themselves.
-    "prioritized-sweeping": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
-    "propagation": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
-    "r-max": ([3.0, 4.0, 4.0], [8.0, 14.0, 24.0]),
-}
-MODELS = ("prioritized-sweeping", "propagation", "r-max")
-
-
-def test_every_rule_is_done_by_hand():
-    assert BY_HAND.keys() | {"double-q-learning"} == ALGORITHMS.keys()
-
-
 @pytest.mark.parametrize("terminated", [True, False], ids=["ended", "cut off"])
-@pytest.mark.parametrize("algorithm", BY_HAND)
+@pytest.mark.parametrize("algorithm", RULES)
 def test_a_rule_by_hand(algorithm, terminated):
+    """A learned model is planned with until there is nothing more to do; what is remembered isn't learned again."""
     mdp, q = way(terminated), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
-    settings = {**HALF, **({"num_planning": None} if algorithm in MODELS else {})}
+    planning = {"num_planning": 0 if "alpha" in ALGORITHMS[algorithm].settings else 10}
+    settings = heeded(algorithm, HALF | SHORT | planning)
     totals, _ = play(mdp, new_learner(mdp, algorithm, q, 3, **settings), 1, max_steps=3)
     assert totals == [(3, 7.0, terminated)]
-    assert q[:, 0].tolist() == [*BY_HAND[algorithm][not terminated], 40.0]
+    assert q[:, 0].tolist() == [*RULES[algorithm].by_hand[not terminated], 40.0]
 
 
 @pytest.mark.parametrize(("terminated", "last"), [(True, 8.5), (False, 9.75)])
@@ -75,7 +50,7 @@ def test_double_q_learning_by_hand(terminated, last):
 def test_dyna_learns_again_from_what_it_remembers():
     """One pair is known: 10 -> 10.5 by the step, half of what is left to 11 by each of two planning updates."""
     mdp, q = way(True), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
-    play(mdp, new_learner(mdp, "dyna-q", q, 1, **{**HALF, "num_planning": 2}), 1, max_steps=1)
+    play(mdp, new_learner(mdp, "dyna-q", q, 1, **HALF, num_planning=2), 1, max_steps=1)
     assert q[0, 0] == 10.875
 
 
@@ -112,11 +87,51 @@ def test_a_trace_begins_anew_or_adds_up(accumulating, value):
     assert q[0, 0] == value
 
 
+def lambda_returns(v, episode, tables):
+    """Values after the steps seen so far, from those at first: each moves to its lambda-return, n steps up to the last.
+
+    An n-step return asks the values as they were when it had been seen; `tables` has those after each number of steps.
+    Sutton & Barto (2018), section 12.4.
+    """
+    v, gamma, lambda_, h = list(v), 0.9, 0.8, len(episode)
+    for t in range(h):
+        returns, paid = [], 0.0
+        for n in range(1, h - t + 1):
+            _, reward, s_next, terminated = episode[t + n - 1]
+            paid += gamma ** (n - 1) * reward
+            returns.append(paid + (0.0 if terminated else gamma**n * tables[t + n - 1][s_next]))
+        weights = [(1 - lambda_) * lambda_ ** (n - 1) for n in range(1, h - t)] + [lambda_ ** (h - t - 1)]
+        s = episode[t][0]
+        v[s] += 0.3 * (np.dot(weights, returns) - v[s])
+    return v
+
+
+def test_true_online_learning_is_where_lambda_returns_lead():
+    """Those begin anew at every step, with all of the episode; 100 episodes in a world of one action."""
+    world = build("sparse, 1 action")
+    columns, _ = record(world, np.zeros(world.shape, np.float32), num_episodes=100)
+    q, values, episode = np.zeros(world.shape, np.float32), [0.0] * world.shape[0], []
+    learner = new_learner(world.mdp, "true-online-sarsa-lambda", q, lambda_=0.8, gamma=0.9)
+    replay(learner.rule, learner.acting, NONE, columns, learner.step_size(0.3), 0.0, new_stream(0))
+    for s, reward, s_next, terminated, truncated in zip(
+        columns.state, columns.reward, columns.next_state, columns.terminated, columns.truncated, strict=True
+    ):
+        if not episode:
+            tables = [values]
+        episode.append((s, float(reward), s_next, terminated))
+        tables.append(lambda_returns(values, episode, tables))
+        if terminated or truncated:
+            values, episode = tables[-1], []
+    assert len(columns.state) > 100
+    assert np.abs(values).max() > 1.0
+    assert q[:, 0] == pytest.approx(values, abs=1e-5)
+
+
 def test_faded_traces_are_forgotten_and_none_is_left_for_the_next_episode():
     """A way of 30 pairs; at gamma * lambda = 0.25 seven of them are above 1e-4 at any time."""
     steps = [[[(1.0, s + 1, 1.0, s == 29)]] for s in range(30)]
     mdp = sparse_world([*steps, [[]]], starts=[0]).mdp
-    learner = new_learner(mdp, "sarsa-lambda", max_steps=30, **HALF)
+    learner = new_learner(mdp, "sarsa-lambda", max_steps=30, lambda_=0.5, **HALF)
     play(mdp, learner, 1, max_steps=20)
     assert learner.rule.traces.count[0] == 6
     live = learner.rule.traces.pairs[:6]

@@ -17,13 +17,14 @@ from clew.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
     from clew.algorithms import ALGORITHMS
+    from clew.behaviours import BEHAVIOURS
     from clew.configuration import TrainingConfig
     from clew.distributed import SimulationActor, train_policy_parallel
     from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
-    from clew.learning import BEHAVIOURS, Learning
+    from clew.learning import Learning
     from clew.mazes import Maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
@@ -71,13 +72,14 @@ __all__ = [
 
 _HOMES = {
     "clew.algorithms": ("ALGORITHMS",),
+    "clew.behaviours": ("BEHAVIOURS",),
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("SimulationActor", "train_policy_parallel"),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
-    "clew.learning": ("BEHAVIOURS", "Learning"),
+    "clew.learning": ("Learning",),
     "clew.mazes": ("Maze",),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),

@@ -32,6 +32,7 @@ class Algorithm:
         source: where it is defined.
         settings: those it heeds besides gamma and what belongs to the behaviour.
         make: allocates what the kernel works on.
+        on_policy: it learns what its behaviour is worth, exploring included; the others what it is worth to be greedy.
         behaviour: how it acts unless told otherwise.
         outlook: "optimistic", "pessimistic" or "" (zero): what actions are worth at first unless told otherwise.
         interleaves: it keeps nothing of the episode that goes on, so several may.
@@ -44,6 +45,7 @@ class Algorithm:
     source: str
     settings: tuple[str, ...]
     make: Callable[["Given"], Any]
+    on_policy: bool = False
     behaviour: str = "epsilon-greedy"
     outlook: str = ""
     interleaves: bool = False
@@ -96,18 +98,6 @@ class Given(NamedTuple):
 # How to make each learner ---------------------------------------------------------------------------------------------
 
 
-def _q_learning(given: Given) -> updates.QLearning:
-    return updates.QLearning(given.q, given.gamma)
-
-
-def _sarsa(given: Given) -> updates.Sarsa:
-    return updates.Sarsa(given.q, given.gamma)
-
-
-def _expected_sarsa(given: Given) -> updates.ExpectedSarsa:
-    return updates.ExpectedSarsa(given.q, given.gamma, given.behaviour, given.visits)
-
-
 def _double_q_learning(given: Given) -> updates.DoubleQLearning:
     first, second = given.table.copy(), given.table.copy()
     counted = given.table.shape if given.counted else (0, 0)
@@ -138,14 +128,6 @@ def _bytes_of_first_visit(given: Given) -> int:
     return _bytes_of_episode(given) + 4 * given.num_pairs
 
 
-def _every_visit(given: Given) -> episodic.MonteCarlo:
-    return episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(0, np.int32))
-
-
-def _backward_replay(given: Given) -> episodic.BackwardReplay:
-    return episodic.BackwardReplay(given.q, given.gamma, _episode(given))
-
-
 def _window(given: Given) -> n_step.Window:
     n = min(given.settings.n, given.max_steps)  # no episode has more steps to look at
     return n_step.Window(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(4, np.int64))
@@ -155,34 +137,18 @@ def _bytes_of_window(given: Given) -> int:
     return 12 * int(min(given.settings.n, given.max_steps))
 
 
-def _n_step_sarsa(given: Given) -> n_step.NStepSarsa:
-    return n_step.NStepSarsa(given.q, given.gamma, _window(given))
-
-
-def _tree_backup(given: Given) -> n_step.TreeBackup:
-    return n_step.TreeBackup(given.q, given.gamma, _window(given))
-
-
 def _traces(given: Given) -> traces.Traces:
     return traces.Traces(
         strength=np.zeros(given.num_pairs, np.float32),
         pairs=np.empty(given.num_pairs, np.int64),
         count=np.zeros(1, np.int64),
         decay=np.float32(given.settings.gamma * given.settings.lambda_),
-        replacing=not given.settings.accumulating,
+        kept=np.float32(given.settings.accumulating),
     )
 
 
 def _bytes_of_traces(given: Given) -> int:
     return 12 * given.num_pairs
-
-
-def _sarsa_lambda(given: Given) -> traces.SarsaLambda:
-    return traces.SarsaLambda(given.q, given.gamma, _traces(given))
-
-
-def _watkins_q(given: Given) -> traces.WatkinsQ:
-    return traces.WatkinsQ(given.q, given.gamma, _traces(given))
 
 
 def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
@@ -199,10 +165,6 @@ def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
 
 def _bytes_of_memory(given: Given) -> int:
     return 24 * given.num_pairs
-
-
-def _dyna_q_plus(given: Given) -> dyna.DynaQ:
-    return _dyna_q(given, given.settings.kappa)
 
 
 def _unseen(num_outcomes: int) -> npt.NDArray[np.int32]:
@@ -252,14 +214,6 @@ def _prioritized_sweeping(given: Given) -> sweeping.Sweeping:
     return _sweeping(given, heap, given.planning(10), 1)
 
 
-def _propagation(given: Given) -> sweeping.Sweeping:
-    return _sweeping(given, _line(given), given.planning(UNLIMITED), 1)
-
-
-def _r_max(given: Given) -> sweeping.Sweeping:
-    return _sweeping(given, _line(given), given.planning(UNLIMITED), given.settings.known_after)
-
-
 # The tables -----------------------------------------------------------------------------------------------------------
 
 _STEP = ("alpha",)
@@ -272,6 +226,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "S&B 5.4",
             _STEP,
             _first_visit,
+            on_policy=True,
             num_bytes=_bytes_of_first_visit,
         ),
         Algorithm(
@@ -279,19 +234,36 @@ ALGORITHMS: dict[str, Algorithm] = {
             "q[s, a] moves to the return that followed, at every visit",
             "S&B 5.4",
             _STEP,
-            _every_visit,
+            lambda given: episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(0, np.int32)),
+            on_policy=True,
             num_bytes=_bytes_of_episode,
         ),
-        Algorithm("sarsa", "target r + gamma q[s', a']", "S&B eq. 6.7", _STEP, _sarsa, interleaves=True),
+        Algorithm(
+            "sarsa",
+            "target r + gamma q[s', a']",
+            "S&B eq. 6.7",
+            _STEP,
+            lambda given: updates.Sarsa(given.q, given.gamma),
+            on_policy=True,
+            interleaves=True,
+        ),
         Algorithm(
             "expected-sarsa",
             "target r + gamma sum_b pi(b | s') q[s', b]",
             "S&B eq. 6.9",
             _STEP,
-            _expected_sarsa,
+            lambda given: updates.ExpectedSarsa(given.q, given.gamma, given.behaviour, given.visits),
+            on_policy=True,
             interleaves=True,
         ),
-        Algorithm("q-learning", "target r + gamma max_b q[s', b]", "S&B eq. 6.8", _STEP, _q_learning, interleaves=True),
+        Algorithm(
+            "q-learning",
+            "target r + gamma max_b q[s', b]",
+            "S&B eq. 6.8",
+            _STEP,
+            lambda given: updates.QLearning(given.q, given.gamma),
+            interleaves=True,
+        ),
         Algorithm(
             "double-q-learning",
             "of two tables, one picks the best next action, the other says what it is worth",
@@ -306,7 +278,8 @@ ALGORITHMS: dict[str, Algorithm] = {
             "target r_1 + ... + gamma^n q[s_n, a_n]",
             "S&B eq. 7.5",
             ("alpha", "n"),
-            _n_step_sarsa,
+            lambda given: n_step.NStepSarsa(given.q, given.gamma, _window(given)),
+            on_policy=True,
             num_bytes=_bytes_of_window,
         ),
         Algorithm(
@@ -314,7 +287,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "n steps of experience, each weighed by the greedy policy",
             "S&B eq. 7.16",
             ("alpha", "n"),
-            _tree_backup,
+            lambda given: n_step.TreeBackup(given.q, given.gamma, _window(given)),
             num_bytes=_bytes_of_window,
         ),
         Algorithm(
@@ -322,7 +295,17 @@ ALGORITHMS: dict[str, Algorithm] = {
             "the error of Sarsa moves all that led to it, by their traces",
             "S&B 12.7",
             ("alpha", "lambda_", "accumulating"),
-            _sarsa_lambda,
+            lambda given: traces.SarsaLambda(given.q, given.gamma, _traces(given)),
+            on_policy=True,
+            num_bytes=_bytes_of_traces,
+        ),
+        Algorithm(
+            "true-online-sarsa-lambda",
+            "Sarsa(lambda) with dutch traces: at every step where lambda-returns of what was seen so far would lead",
+            "S&B 12.7; van Seijen et al. (2016)",
+            ("alpha", "lambda_"),
+            lambda given: traces.TrueOnlineSarsaLambda(given.q, given.gamma, _traces(given), np.zeros(1, np.float32)),
+            on_policy=True,
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
@@ -330,7 +313,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "the error of Q-learning moves all that led to it, up to the last step that explored",
             "S&B 12.10",
             ("alpha", "lambda_", "accumulating"),
-            _watkins_q,
+            lambda given: traces.WatkinsQ(given.q, given.gamma, _traces(given)),
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
@@ -348,7 +331,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Dyna-Q that pays kappa sqrt(tau) more for what was not tried for tau steps",
             "S&B 8.3",
             ("alpha", "num_planning", "kappa"),
-            _dyna_q_plus,
+            lambda given: _dyna_q(given, given.settings.kappa),
             interleaves=True,
             num_bytes=_bytes_of_memory,
             learns_model=True,
@@ -368,7 +351,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "a learned model; what is new is passed backwards, first come, first served",
             "Peng & Williams (1993)",
             ("num_planning", "threshold"),
-            _propagation,
+            lambda given: _sweeping(given, _line(given), given.planning(UNLIMITED), 1),
             behaviour="least-tried",
             outlook="pessimistic",
             interleaves=True,
@@ -380,7 +363,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "a learned model in which all that is unknown is worth the most that can be",
             "Brafman & Tennenholtz (2002)",
             ("num_planning", "threshold", "known_after"),
-            _r_max,
+            lambda given: _sweeping(given, _line(given), given.planning(UNLIMITED), given.settings.known_after),
             behaviour="greedy",
             outlook="optimistic",
             interleaves=True,
@@ -392,7 +375,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Q-learning over an episode from its last step to its first",
             "Lin (1992)",
             _STEP,
-            _backward_replay,
+            lambda given: episodic.BackwardReplay(given.q, given.gamma, _episode(given)),
             num_bytes=_bytes_of_episode,
         ),
     )

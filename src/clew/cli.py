@@ -24,12 +24,12 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
+from clew.behaviours import BEHAVIOURS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
-from clew.errors import ClewError
-from clew.learning import BEHAVIOURS
-from clew.options import LEARNING, RUN, WORLD, with_settings
+from clew.errors import ClewError, SettingError
+from clew.options import LEARNING, RUN, WORLD, in_flags, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics
@@ -182,7 +182,13 @@ def solve(
 def algorithms(as_json: AsJson = False) -> None:
     """List the learning rules and the behaviours that clew train knows."""
     rows = {
-        name: {"rule": row.rule, "source": row.source, "settings": row.settings, "behaviour": row.behaviour}
+        name: {
+            "rule": row.rule,
+            "source": row.source,
+            "settings": row.settings,
+            "behaviour": row.behaviour,
+            "on_policy": row.on_policy,
+        }
         for name, row in ALGORITHMS.items()
     }
     acting = {name: {"rule": row.rule, "setting": row.setting} for name, row in BEHAVIOURS.items()}
@@ -356,6 +362,8 @@ def main() -> None:
             code = app(standalone_mode=False)
             sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
+    except SettingError as error:
+        fail(in_flags(str(error)), 2)
     except (ClewError, TyperException) as error:
         fail(error.format_message() if isinstance(error, TyperException) else str(error), 2)
     except MemoryError:

@@ -1,28 +1,27 @@
 """Learning without a model: the settings of a learner, and the learner made from them.
 
-Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `BEHAVIOURS` here. The two are
+Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `clew.behaviours`. The two are
 chosen apart: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
+from clew.behaviours import BEHAVIOURS
 from clew.errors import SettingError
-from clew.kernels import behaviours, sweeping
+from clew.kernels import sweeping
 from clew.kernels.learners import AverageStep, CountedStep, StepSize
 from clew.kernels.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
 from clew.mdp import FiniteMDP, check_memory
-from clew.settings import check_choice, check_count, check_number, make_plain, setting
+from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
 __all__ = [
-    "BEHAVIOURS",
-    "Behaviour",
     "Learner",
     "Learning",
     "LearningSettings",
@@ -34,34 +33,6 @@ __all__ = [
 
 MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
-
-
-class Behaviour(NamedTuple):
-    """A row of the table of behaviours."""
-
-    kind: Any  # what kernels dispatch on
-    setting: str | None  # of `Learning`, how much is explored
-    counts: bool  # it asks how often each action was tried
-    rule: str
-
-
-BEHAVIOURS: dict[str, Behaviour] = {
-    "epsilon-greedy": Behaviour(
-        behaviours.EpsilonGreedy(), "epsilon", False, "any action with probability epsilon, else a best one"
-    ),
-    "greedy": Behaviour(behaviours.EpsilonGreedy(), None, False, "a best action"),
-    "persistent": Behaviour(
-        behaviours.Persistent(-1), None, False, "a best action: the last one, if it still is among them"
-    ),
-    "softmax": Behaviour(
-        behaviours.Softmax(), "temperature", False, "action a in proportion to exp(q[s, a] / temperature)"
-    ),
-    "ucb": Behaviour(
-        behaviours.UpperConfidence(), "confidence", True, "the greatest q[s, a] + confidence sqrt(ln N(s) / N(s, a))"
-    ),
-    "least-tried": Behaviour(behaviours.LeastTried(), None, True, "the action that was tried least often here"),
-    "random": Behaviour(behaviours.AnyAction(), None, False, "any action"),
-}
 
 
 # The settings ---------------------------------------------------------------------------------------------------------
@@ -100,7 +71,7 @@ class Learning:
     """Everything that decides how is learned, flat. Which settings count is said by the row of the algorithm.
 
     Raises:
-        SettingError: if a setting is out of range.
+        SettingError: if a setting is out of range, or was given, and neither the algorithm nor the behaviour heeds it.
     """
 
     algorithm: str = setting("q-learning", "the learning rule; `clew algorithms` lists them")
@@ -160,27 +131,56 @@ def check_learning(learning: Learning) -> None:
     check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
     check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
     for name in ("alpha", "alpha_last"):
-        check_number(name, getattr(learning, name), above=0.0, most=1.0, single=True)
-    check_number("gamma", learning.gamma, least=0.0, most=1.0, single=True)
+        check_number(name, getattr(learning, name), Bounds(above=0.0, most=1.0), single=True)
+    check_number("gamma", learning.gamma, SHARE, single=True)
     if learning.gamma < 1.0 and np.float32(learning.gamma) == 1.0:
         raise SettingError(
             f"gamma {learning.gamma!r} becomes 1 as float32, in which values are learned; "
             f"take 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}"
         )
-    for name in ("epsilon", "lambda_"):
-        check_number(name, getattr(learning, name), least=0.0, most=1.0)
-    check_number("temperature", learning.temperature, above=0.0)
-    for name in ("confidence", "kappa", "threshold"):
-        check_number(name, getattr(learning, name), least=0.0)
-    check_number("exploration_last", learning.exploration_last, least=0.0)
+    for acting in BEHAVIOURS.values():
+        if acting.setting is not None:
+            check_number(acting.setting, getattr(learning, acting.setting), acting.bounds)
+    check_number("lambda_", learning.lambda_, SHARE)
+    for name in ("exploration_last", "kappa", "threshold"):
+        check_number(name, getattr(learning, name), NOT_NEGATIVE)
     if learning.initial_value is not None:
         check_number("initial_value", learning.initial_value, single=True)
-    check_count("known_after", learning.known_after, 1)
+    check_count("known_after", learning.known_after, 1, 1_000_000_000)
     for name in ("n", "num_interleaved"):
         check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:
         check_count("num_planning", learning.num_planning, 0, 1_000_000)  # Ctrl-C waits for a step to end
+    _check_heeded(learning)
     _check_together(learning)
+
+
+def _asked_by(name: str) -> list[str]:
+    """The algorithms and behaviours that ask for a setting; none where it is everybody's."""
+    if name.startswith("exploration_"):
+        return [acting for acting, row in BEHAVIOURS.items() if row.setting is not None]
+    first = "alpha" if name.startswith("alpha_") else name
+    rules = [algorithm for algorithm, row in ALGORITHMS.items() if first in row.settings]
+    return rules + [acting for acting, row in BEHAVIOURS.items() if row.setting == first]
+
+
+def _check_heeded(learning: Learning) -> None:
+    """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
+    given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
+    behaviour = learning.behaviour or ALGORITHMS[learning.algorithm].behaviour
+    for name in given:
+        able = _asked_by(name)
+        if able and learning.algorithm not in able and behaviour not in able:
+            idle = behaviour if able[0] in BEHAVIOURS else learning.algorithm
+            raise SettingError(f"{name} has no effect with {idle}; it is for {', '.join(able)}")
+    for name, schedule, idle_with in (
+        ("alpha", learning.alpha_schedule, ("visits",)),
+        ("alpha_last", learning.alpha_schedule, ("constant", "visits")),
+        ("exploration_last", learning.exploration_schedule, ("constant",)),
+    ):
+        if name in given and schedule in idle_with:
+            which = name.removesuffix("_last") + "_schedule"
+            raise SettingError(f"{name} has no effect with the {which} {schedule!r}; leave it out, or take another")
 
 
 def _check_together(learning: Learning) -> None:
@@ -194,14 +194,11 @@ def _check_together(learning: Learning) -> None:
             f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
         )
     last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
-    if learning.exploration_schedule != "constant" and BEHAVIOURS[behaviour].setting is None:
-        raise SettingError(f"{behaviour} has no setting for an exploration_schedule to change; take constant")
     if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
-    if behaviour == "softmax" and learning.exploration_schedule != "constant" and last == 0.0:
-        raise SettingError("softmax needs a temperature above 0; take a larger exploration_last")
-    if behaviour == "epsilon-greedy" and last > 1.0:
-        raise SettingError(f"exploration_last must be in [0, 1] for epsilon-greedy, not {last}")
+    if learning.exploration_schedule != "constant":
+        acting = BEHAVIOURS[behaviour]
+        check_number(f"exploration_last, the {acting.setting} of {behaviour} at last,", last, acting.bounds)
 
 
 # What a trainer needs -------------------------------------------------------------------------------------------------

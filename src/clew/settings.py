@@ -1,14 +1,27 @@
 """Settings: fields that say what they mean, and checks of what users set."""
 
+import sys
 from dataclasses import field, fields
-from numbers import Integral
-from typing import Any, get_args
+from math import inf
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from clew.errors import SettingError
 
-__all__ = ["check_choice", "check_count", "check_number", "make_plain", "setting"]
+__all__ = [
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "SHARE",
+    "Bounds",
+    "check_choice",
+    "check_count",
+    "check_number",
+    "make_plain",
+    "setting",
+]
 
 
 def setting(default: Any, meaning: str) -> Any:
@@ -16,69 +29,109 @@ def setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
 
 
+# The types of settings, as errors call them. True is no number, and 1 isn't True.
+KINDS: dict[Any, str] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple[int, int]: "a place, (row, column)",
+    NoneType: "None",
+}
+
+
 def make_plain(settings: Any) -> None:
-    """Turn numbers of NumPy, and whole ones where a float is meant, into Python's own: a run is saved as JSON.
+    """Check the type of every setting, and turn numbers of NumPy into Python's own: a run is saved as JSON.
 
     Args:
         settings: frozen dataclass; its fields are replaced.
 
     Raises:
-        SettingError: names the one that is neither True nor False, and should be.
+        SettingError: names the one that is of another type, and says which is wanted.
     """
     for each in fields(settings):
-        value, kinds = getattr(settings, each.name), get_args(each.type) or (each.type,)
-        if isinstance(value, np.generic):
-            value = value.item()
-        if bool in kinds:
-            if value not in (False, True):
-                raise SettingError(f"{each.name} must be True or False, not {value!r}")
-            value = bool(value)
-        elif float in kinds and isinstance(value, int | np.floating):
-            value = _as_float(value)
-        elif int in kinds and isinstance(value, int):
-            value = int(value)
-        object.__setattr__(settings, each.name, value)
+        value, kinds = getattr(settings, each.name), _kinds_of(each.type)
+        if isinstance(value, np.generic | np.ndarray):
+            value = value.tolist()
+        for kind in kinds:
+            if _is_a(value, kind):
+                object.__setattr__(settings, each.name, _as_a(value, kind))
+                break
+        else:
+            wanted = " or ".join(KINDS[kind] for kind in kinds)
+            raise SettingError(f"{each.name} must be {wanted}, not {value!r}")
 
 
-def _as_float(number: Any) -> float:
+def _kinds_of(wanted: Any) -> tuple[Any, ...]:
+    """The types that a field may have, such as int and None."""
+    return get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Tell if a value is of a type; NumPy's numbers are numbers, and whole ones will do where any will."""
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if kind == tuple[int, int]:
+        is_pair = isinstance(value, list | tuple) and len(value) == 2
+        return is_pair and all(_is_a(number, int) for number in value)
+    return isinstance(value, kind)
+
+
+def _as_a(value: Any, kind: Any) -> Any:
+    """The same value as Python has it."""
+    if kind == tuple[int, int]:
+        return int(value[0]), int(value[1])
     try:
-        return float(number)
+        return None if value is None else kind(value)
     except OverflowError:  # a whole number beyond all floats, which is refused as infinite
-        return float("inf")
+        return inf
 
 
 def check_choice(name: str, chosen: Any, known: Any) -> None:
     """Check that a name is one of those there are."""
-    if chosen not in known:
+    if not isinstance(chosen, str) or chosen not in known:
         raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
 
 
-def check_number(
-    name: str,
-    number: Any,
-    least: float = -np.inf,
-    most: float = np.inf,
-    above: float = -np.inf,
-    single: bool = False,
-) -> None:
+class Bounds(NamedTuple):
+    """Which finite numbers a setting may be: from `least` to `most`, and above `above`."""
+
+    least: float = -inf
+    most: float = inf
+    above: float = -inf
+
+    def hold(self, number: Any) -> bool:
+        """Tell if a number is one of them."""
+        return bool(self.least <= number <= self.most and self.above < number and abs(number) <= sys.float_info.max)
+
+    def __str__(self) -> str:
+        if self.most == inf:
+            at_least = f"of at least {self.least:g}" if self.least > -inf else ""
+            return f"above {self.above:g}" if self.above > -inf else at_least
+        return f"in ({self.above:g}, {self.most:g}]" if self.above > -inf else f"in [{self.least:g}, {self.most:g}]"
+
+
+ANY_NUMBER = Bounds()
+SHARE = Bounds(least=0.0, most=1.0)
+NOT_NEGATIVE = Bounds(least=0.0)
+POSITIVE = Bounds(above=0.0)
+
+
+def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False) -> None:
     """Check that a number is finite and in its bounds; `single`: also as float32, the form in which kernels take it."""
-
-    def fits(number: float) -> bool:
-        return bool(least <= number <= most and number > above and np.isfinite(number))
-
-    bounds = f"in ({above:g}, {most:g}]" if above > -np.inf else f"in [{least:g}, {most:g}]"
-    if not isinstance(number, float) or not fits(number):
-        raise SettingError(f"{name} must be a finite number {bounds}, not {number}")
+    wanted = f"a finite number {bounds}".rstrip()
+    if not _is_a(number, float) or not bounds.hold(number):
+        raise SettingError(f"{name} must be {wanted}, not {number!r}")
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
-    if single and not fits(stored):
+    if single and not bounds.hold(stored):
         raise SettingError(
-            f"{name} must be a finite number {bounds}, also as float32, in which values are learned; "
-            f"{number!r} becomes {stored:g}"
+            f"{name} must be {wanted}, also as float32, in which values are learned; {number!r} becomes {stored:g}"
         )
 
 
-def check_count(name: str, count: Any, least: int, most: int = 1_000_000_000) -> None:
+def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
     """Check that a number is whole and in its bounds."""
-    if not isinstance(count, Integral) or not least <= int(count) <= most:
-        raise SettingError(f"{name} must be a whole number from {least} to {most:,}, not {count}")
+    if not _is_a(count, int) or not least <= int(count) <= most:
+        bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
+        raise SettingError(f"{name} must be a whole number {bounds}, not {count!r}")

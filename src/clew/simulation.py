@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral
 from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from clew.behaviours import BEHAVIOURS
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
@@ -16,9 +16,9 @@ from clew.kernels.behaviours import AnyAction, after, choose, count_visit
 from clew.kernels.rollouts import Columns, Terms, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
-from clew.learning import BEHAVIOURS
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
+from clew.settings import check_choice, check_count, check_number
 
 __all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
 
@@ -209,7 +209,7 @@ class Simulation:
         Args:
             q: (num_states, num_actions), action values; only read, as float32.
             num_episodes: how many episodes.
-            behaviour: name of a row of `clew.learning.BEHAVIOURS`.
+            behaviour: name of a row of `clew.behaviours.BEHAVIOURS`.
             exploration: how much it explores, if it asks; for epsilon-greedy, 0 plays the greedy policy.
             visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask;
                 None begins at 0.
@@ -220,8 +220,7 @@ class Simulation:
         Raises:
             SettingError: if a setting is out of range, or an array doesn't fit the environment.
         """
-        if not isinstance(num_episodes, Integral) or num_episodes < 0:
-            raise SettingError(f"num_episodes must be a whole number, and not negative: {num_episodes}")
+        check_count("num_episodes", num_episodes, 0)
         shape = table_shape(self.env)
         acting, counts, exploration = _checked_behaviour(behaviour, exploration, visits, shape)
         table = read_only(_checked_table(q, shape))
@@ -264,8 +263,7 @@ def _checked_behaviour(
     name: str, exploration: float, visits: npt.ArrayLike | None, shape: tuple[int, int]
 ) -> tuple[Any, npt.NDArray[np.int32], float]:
     """The behaviour as kernels dispatch on it, its counts, copied, and how much it explores."""
-    if name not in BEHAVIOURS:
-        raise SettingError(f"there is no behaviour {name!r}; choose from {', '.join(BEHAVIOURS)}")
+    check_choice("behaviour", name, BEHAVIOURS)
     row = BEHAVIOURS[name]
     counts = np.zeros(shape if row.counts else (0, 0), np.int32)
     if row.counts and visits is not None:
@@ -275,11 +273,7 @@ def _checked_behaviour(
         counts[:] = tried
     if row.setting is None:
         return row.kind, counts, 0.0
-    most = 1.0 if row.setting == "epsilon" else np.inf
-    fits = 0.0 <= exploration <= most and np.isfinite(exploration)
-    if not fits or (row.setting == "temperature" and exploration == 0.0):
-        bounds = {"epsilon": "in [0, 1]", "temperature": "above 0"}.get(row.setting, "of at least 0")
-        raise SettingError(f"exploration must be a finite number {bounds}, the {row.setting} of {name}: {exploration}")
+    check_number(f"exploration, the {row.setting} of {name},", exploration, row.bounds)
     return row.kind, counts, float(exploration)
 
 

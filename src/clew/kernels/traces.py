@@ -1,4 +1,4 @@
-"""Rules with eligibility traces: Sarsa(lambda), and Watkins's Q(lambda).
+"""Rules with eligibility traces: Sarsa(lambda), Watkins's Q(lambda), and true online Sarsa(lambda).
 
 A trace says how much a state and action have to do with what happens now. Only those that are above NEGLIGIBLE are
 kept, in a list, so that a step costs as much as there are live traces, and not as the table is large.
@@ -24,7 +24,7 @@ class Traces(NamedTuple):
     pairs: npt.NDArray[np.int64]  # (num_states * num_actions,), of which the first `count[0]` are live
     count: npt.NDArray[np.int64]  # (1,)
     decay: np.float32  # gamma * lambda
-    replacing: bool  # a trace begins anew at 1 when its pair comes again; else 1 is added to it
+    kept: np.float32  # share of a trace to which 1 is added when its pair comes again; 0 replaces it, 1 lets it add up
 
 
 @kernel
@@ -36,15 +36,12 @@ def clear(traces: Traces) -> None:
 
 
 @kernel
-def mark(traces: Traces, pair: int) -> None:
-    """Strengthen the trace of a pair."""
+def mark(traces: Traces, pair: int, kept: np.float32) -> None:
+    """Strengthen the trace of a pair: 1 is added to a share of what it was."""
     if traces.strength[pair] == 0.0:
         traces.pairs[traces.count[0]] = pair
         traces.count[0] += 1
-    if traces.replacing:
-        traces.strength[pair] = 1.0
-    else:
-        traces.strength[pair] += np.float32(1.0)
+    traces.strength[pair] = kept * traces.strength[pair] + np.float32(1.0)
 
 
 @kernel
@@ -90,7 +87,7 @@ def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration
     td_error = step.reward - value(q, s, a)
     if not step.terminated:
         td_error += learner.gamma * value(q, step.next_state, step.next_action)
-    mark(learner.traces, s * row_length(q) + a)
+    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
     step_size(alpha, s, a)  # is counted
     move_all(q, learner.traces, td_error, alpha)
 
@@ -120,23 +117,59 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
         best = greatest(q, step.next_state)
         explores = value(q, step.next_state, step.next_action) < best
         td_error += learner.gamma * best
-    mark(learner.traces, s * row_length(q) + a)
+    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
     step_size(alpha, s, a)  # is counted
     move_all(q, learner.traces, td_error, alpha)
     if explores:
         clear(learner.traces)
 
 
-# Both -----------------------------------------------------------------------------------------------------------------
+# True online Sarsa(lambda) --------------------------------------------------------------------------------------------
 
 
-@order.register(SarsaLambda, WatkinsQ)
+class TrueOnlineSarsaLambda(NamedTuple):
+    """Sarsa(lambda) that is at every step where the lambda-returns of what was seen so far would have brought it."""
+
+    q: Values
+    gamma: np.float32
+    traces: Traces
+    expected: npt.NDArray[np.float32]  # (1,), what the pair that comes now was worth when it was chosen
+
+
+@learn.register(TrueOnlineSarsaLambda)
+def learn_true_online_sarsa_lambda(
+    learner: TrueOnlineSarsaLambda, step: Step, alpha: Any, exploration: float, stream: Stream
+) -> None:
+    """As `learn_sarsa_lambda`, with dutch traces, and allowing for what the value of the pair became meanwhile.
+
+    That drift goes to all that led here, but not to the pair itself. Without a live trace nothing led here.
+
+    Source:
+        van Seijen et al. (2016), True online temporal-difference learning; Sutton & Barto (2018), section 12.7.
+    """
+    q, traces, s, a = learner.q, learner.traces, step.state, step.action
+    before, expected = value(q, s, a), learner.expected[0]
+    drift = before - expected if traces.count[0] > 0 else np.float32(0.0)
+    td_error = step.reward - before
+    if not step.terminated:
+        learner.expected[0] = value(q, step.next_state, step.next_action)
+        td_error += learner.gamma * learner.expected[0]
+    rate = step_size(alpha, s, a)
+    mark(traces, s * row_length(q) + a, np.float32(1.0) - rate)
+    move_all(q, traces, td_error + drift, alpha)
+    assign(q, s, a, value(q, s, a) - rate * drift)
+
+
+# All ------------------------------------------------------------------------------------------------------------------
+
+
+@order.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def order_with_traces(learner: Any) -> int:
-    """The target of the one asks for the next action, the other whether it explores."""
+    """The target asks for the next action, or whether it explores."""
     return BEFORE
 
 
-@begin.register(SarsaLambda, WatkinsQ)
+@begin.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def begin_with_traces(learner: Any) -> None:
     """Forget the last episode."""
     clear(learner.traces)
