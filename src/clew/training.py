@@ -13,7 +13,7 @@ from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, choose, count_visit
 from clew.kernels.dynamics import simplest
-from clew.kernels.interleaving import Lanes, learn_interleaved
+from clew.kernels.interleaving import learn_interleaved, new_lanes
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
 from clew.kernels.sampling import Stream, new_stream, next_bits
@@ -232,12 +232,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, seed: int) -> Le
     model = simplest(world.mdp.model)
     terms = Terms(world.mdp.starts, world.max_episode_steps, learner.settings.exploring_starts)
     k = min(learner.settings.num_interleaved, num_episodes)
-    lanes = Lanes(
-        places=np.zeros(4 * k, np.int64),
-        sums=np.zeros(4 * k),
-        streams=np.array([new_stream(seed, 0, 0, lane) for lane in range(k)]),
-        counters=np.array([num_episodes, 0, 0]),
-    )
+    lanes = new_lanes([new_stream(seed, 0, 0, lane) for lane in range(k)], num_episodes)
 
     def learn_some(n: int) -> Totals:
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
