@@ -7,7 +7,7 @@ import pytest
 import oracles_episodes
 from clew import ALGORITHMS, Environment, Maze, evaluate_policy, train_policy
 from clew.kernels.dynamics import simplest
-from clew.kernels.interleaving import Lanes, learn_interleaved
+from clew.kernels.interleaving import learn_interleaved, new_lanes
 from clew.kernels.rollouts import Terms
 from clew.kernels.sampling import new_stream
 from loops import (
@@ -35,13 +35,11 @@ WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goa
 
 def interleave(mdp, learner, streams, sizes, max_steps=25):
     """Learn in calls of so many episodes: what each came to, in the order of their ends."""
-    num_lanes, ended = len(streams), []
-    counters = np.array([sum(sizes), 0, 0])
-    lanes = Lanes(np.zeros(4 * num_lanes, np.int64), np.zeros(4 * num_lanes), np.array(streams), counters)
+    lanes, ended = new_lanes(streams, sum(sizes)), []
     terms = Terms(mdp.starts, max_steps, learner.settings.exploring_starts)
     for size in sizes:
         totals = new_totals(size)
-        rates = learner.rates(int(counters[1]), size + num_lanes, sum(sizes))
+        rates = learner.rates(int(lanes.counters[1]), size + len(streams), sum(sizes))
         how = rates, lanes, totals
         learn_interleaved(simplest(mdp.model), terms, learner.rule, learner.acting, learner.visits, *how)
         ended += rows_of_totals(totals)
@@ -66,7 +64,7 @@ def test_interleaved_episodes_equal_their_oracle(algorithm, name, num_lanes):
     expected = oracles_episodes.learn_interleaved(world.rows, agent, terms, how, plain_streams)
     assert ended == expected
     assert same_bits(q, agent.q)
-    assert lanes.streams.tolist() == plain_streams
+    assert lanes.rows["stream"].tolist() == plain_streams
 
 
 @pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 13, 10], [0, 29, 0, 1], [3, 27]], ids=str)
@@ -79,7 +77,7 @@ def test_calls_of_any_size_learn_the_same(sizes, num_lanes):
         q = random_table((8, 4))
         ended, lanes = interleave(mdp, new_learner(mdp, "q-learning", q, **settings), streams(num_lanes), cut)
         assert lanes.counters[:2].tolist() == [30, 30]
-        results.append((q.tobytes(), ended, lanes.streams.tolist()))
+        results.append((q.tobytes(), ended, lanes.rows["stream"].tolist()))
     assert results[0] == results[1]
 
 
@@ -90,7 +88,7 @@ def test_one_lane_is_one_episode_at_a_time(name):
     totals, stream = play(mdp, new_learner(mdp, "q-learning", tables[1]), 25)
     assert tables[0].tobytes() == tables[1].tobytes()
     assert ended == totals
-    assert lanes.streams[0].tolist() == stream.tolist()
+    assert lanes.rows["stream"][0].tolist() == stream.tolist()
 
 
 def test_every_lane_has_a_stream_of_its_own():
@@ -98,8 +96,8 @@ def test_every_lane_has_a_stream_of_its_own():
     mdp = build("sparse, 4 actions").mdp
     ended, lanes = interleave(mdp, new_learner(mdp, epsilon=1.0), streams(6), [6])
     assert len(set(ended)) > 1
-    assert len({int(state) for state in lanes.streams[:, 0]}) == 6
-    assert all(stream[0] != before[0] for stream, before in zip(lanes.streams, streams(6), strict=True))
+    assert len({int(state) for state in lanes.rows["stream"][:, 0]}) == 6
+    assert all(stream[0] != before[0] for stream, before in zip(lanes.rows["stream"], streams(6), strict=True))
 
 
 @pytest.mark.parametrize("num_interleaved", [2, 8, 300])

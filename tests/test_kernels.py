@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracles
-from clew.kernels import read_only
-from clew.kernels.behaviours import epsilon_greedy
+from clew.kernels import behaviours, read_only
+from clew.kernels.behaviours import EpsilonGreedyInTurns, epsilon_greedy
 from clew.kernels.dynamics import num_outcomes, outcome, simplest
 from clew.kernels.sampling import below, draw_start, new_stream, next_bits, sample, uniform
 from clew.kernels.updates import q_learning_update
 from clew.kernels.values import greatest
+from clew.kernels.wide import as_values
 from loops import ALPHA, CERTAIN, GAMMA, WORLDS, build, random_table, rows_of, same_bits
 from oracles import sparse_world
 
@@ -167,6 +168,19 @@ def test_epsilon_greedy_equals_its_oracle(num_actions, epsilon):
     for s in list(range(40)) * 3:
         assert epsilon_greedy(read_only(q), s, epsilon, stream) == oracles.epsilon_greedy(q, s, epsilon, plain)
     assert stream.tolist() == plain
+
+
+@pytest.mark.parametrize("num_actions", [3, 4, 70])
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_both_forms_of_epsilon_greedy_equal_the_oracle(num_actions, epsilon):
+    q = random_table((40, num_actions), seed=num_actions)
+    alone, in_turns, plain = new_stream(5), new_stream(5), new_stream(5).tolist()
+    values, visits = as_values(q), np.zeros((0, 0), np.int32)
+    for s in list(range(40)) * 3:
+        expected = oracles.epsilon_greedy(q, s, epsilon, plain)
+        assert epsilon_greedy(values, s, epsilon, alone) == expected
+        assert behaviours.choose(EpsilonGreedyInTurns(), values, visits, s, epsilon, in_turns) == expected
+    assert alone.tolist() == in_turns.tolist() == plain
 
 
 # Dynamics -------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, after, choose, count_visit
-from clew.kernels.interleaving import Lanes, learn_interleaved
+from clew.kernels.interleaving import learn_interleaved, new_lanes
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
 from clew.kernels.sampling import Stream, new_stream, next_bits
@@ -245,12 +245,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts
     starts = world.mdp.starts if starts is None else starts
     terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
     k = min(learner.settings.num_interleaved, num_episodes)
-    lanes = Lanes(
-        places=np.zeros(4 * k, np.int64),
-        sums=np.zeros(4 * k),
-        streams=np.array([new_stream(*key, lane) for lane in range(k)], np.uint64).reshape(k, 2),
-        counters=np.array([num_episodes, 0, 0]),
-    )
+    lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
 
     def learn_some(n: int) -> Totals:
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))

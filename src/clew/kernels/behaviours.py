@@ -29,6 +29,10 @@ class EpsilonGreedy(NamedTuple):
     """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
 
 
+class EpsilonGreedyInTurns(NamedTuple):
+    """The same, of the same draws, for episodes that take turns; see `in_turns`."""
+
+
 class Persistent(NamedTuple):
     """A best action: the last one, if it still is among them. What is as good as new is not turned back for."""
 
@@ -77,6 +81,23 @@ def after(behaviour: Any, a: int) -> Any:
     return behaviour
 
 
+def in_turns(behaviour: Any) -> Any:
+    """The behaviour in the form for episodes that take turns. This one: as it is."""
+    return behaviour
+
+
+@in_turns.register(EpsilonGreedy)
+def epsilon_greedy_in_turns(behaviour: EpsilonGreedy) -> EpsilonGreedyInTurns:
+    """One episode waits for its own values, and gains by a guess; many don't wait, and a wrong guess stops them all."""
+    return EpsilonGreedyInTurns()
+
+
+@kernel
+def explores(bits: np.uint64, epsilon: float) -> bool:
+    """Whether a draw says to take any action: whole numbers are compared, for less work at every step."""
+    return np.int64(bits >> _32) < np.int64(np.ceil(epsilon * 4294967296.0))
+
+
 @kernel
 def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
     """Choose any action with probability epsilon, else a best one; ties are broken uniformly at random.
@@ -96,8 +117,9 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
         Sutton & Barto (2018), section 2.2.
     """
     bits = next_bits(stream)
-    explores = np.float64(bits >> _32) < epsilon * 4294967296.0
-    return best_action(q, s, explores, bits & _LOW_HALF)
+    if explores(bits, epsilon):  # a branch: who explores doesn't wait for the values
+        return below(bits & _LOW_HALF, row_length(q))
+    return best_action(q, s, False, bits & _LOW_HALF)
 
 
 @choose.register(EpsilonGreedy)
@@ -108,7 +130,16 @@ def choose_epsilon_greedy(
     return epsilon_greedy(q, s, exploration, stream)
 
 
-@expected_value.register(EpsilonGreedy)
+@choose.register(EpsilonGreedyInTurns)
+def choose_in_turns(
+    behaviour: EpsilonGreedyInTurns, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """The action that `epsilon_greedy` takes, where there are four without a branch."""
+    bits = next_bits(stream)
+    return best_action(q, s, explores(bits, exploration), bits & _LOW_HALF)
+
+
+@expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns)
 def expect_epsilon_greedy(
     behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:

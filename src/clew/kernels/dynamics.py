@@ -66,7 +66,7 @@ class CertainGrid(NamedTuple):
 
     cells: npt.NDArray[np.uint8]  # as in `Grid`
     moves: npt.NDArray[np.int64]
-    rewards: npt.NDArray[np.float64]
+    rewards: npt.NDArray[np.float32]
 
 
 class Lattice(NamedTuple):
@@ -97,7 +97,10 @@ def simplest(model: Grid | Sparse) -> Grid | Sparse | CertainGrid | CertainTable
     """The same world in the form that is played fastest."""
     if isinstance(model, Grid):
         asks_more = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
-        return model if asks_more else CertainGrid(model.cells, model.moves, model.rewards)
+        if asks_more:
+            return model
+        with np.errstate(over="ignore"):  # as at every step: too much comes to infinity, which the trainer refuses
+            return CertainGrid(model.cells, model.moves, model.rewards.astype(np.float32))
     lengths = np.diff(model.offsets)
     if lengths.max() > 1:
         return model

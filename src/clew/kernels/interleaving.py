@@ -1,47 +1,60 @@
 """Several episodes at a time on one table: the loop of `rollouts`, taken in turns."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.behaviours import Visits
+from clew.kernels.behaviours import Visits, in_turns
 from clew.kernels.rollouts import Terms, Totals, as_asked, first_action, rates_of, take_step
-from clew.kernels.sampling import draw_start
+from clew.kernels.sampling import Stream, draw_start
+
+# Where one of the episodes stands that run side by side: 64 bytes, as much as the processor's cache takes at once.
+LANE = np.dtype(
+    [
+        ("stream", np.uint64, 2),
+        ("state", np.int64),
+        ("action", np.int64),
+        ("steps", np.int64),
+        ("episode_return", np.float64),
+        ("exploration", np.float64),
+        ("alpha", np.float32),
+        ("goes_on", np.int32),  # 0 when there was no episode left to begin
+    ]
+)
 
 
 class Lanes(NamedTuple):
-    """Where episodes stand that run side by side. What belongs to a lane lies side by side too."""
+    """Where all of them stand."""
 
-    places: npt.NDArray[np.int64]  # (num_lanes * 4,): state, action, steps, 1 while an episode goes on
-    sums: npt.NDArray[np.float64]  # (num_lanes * 4,): rewards so far, step size, exploration, nothing
-    streams: npt.NDArray[np.uint64]  # (num_lanes, 2)
+    rows: npt.NDArray[np.void]  # (num_lanes,) LANE
     counters: npt.NDArray[np.int64]  # (3,): episodes to begin, episodes begun, whose turn it is
 
 
-STATE, ACTION, STEPS, GOES_ON = 0, 1, 2, 3
-RETURN, ALPHA, EXPLORATION = 0, 1, 2
+def new_lanes(streams: Sequence[Stream], num_episodes: int) -> Lanes:
+    """Lanes that will play so many episodes, each with a stream of its own; none has begun."""
+    rows = np.zeros(len(streams), LANE)
+    rows["stream"] = np.reshape(streams, (-1, 2))
+    return Lanes(rows, np.array([num_episodes, 0, 0]))
 
 
 @kernel
 def begin_lane(
-    learner: Any, behaviour: Any, visits: Visits, terms: Terms, lanes: Lanes, lane: int, rates: Any, first: int
+    learner: Any, behaviour: Any, visits: Visits, terms: Terms, counters: Any, lane: Any, rates: Any, first: int
 ) -> None:
     """Let a lane begin the next episode, if there is one."""
-    places, sums, number, k = lanes.places, lanes.sums, lanes.counters[1], 4 * lane
-    if number == lanes.counters[0]:
-        places[k + GOES_ON] = 0
-        return
-    lanes.counters[1] = number + 1
-    stream, (alpha, exploration) = lanes.streams[lane], rates_of(rates, number - first)
-    s = draw_start(terms.starts, stream)
-    places[k + STATE] = s
-    places[k + ACTION] = first_action(learner, behaviour, visits, terms, s, exploration, stream)
-    places[k + STEPS] = 0
-    places[k + GOES_ON] = 1
-    sums[k + RETURN] = 0.0
-    sums[k + ALPHA], sums[k + EXPLORATION] = alpha, exploration
+    number = counters[1]
+    lane["goes_on"] = number < counters[0]
+    if lane["goes_on"]:
+        counters[1] = number + 1
+        alpha, exploration = rates_of(rates, number - first)
+        s = draw_start(terms.starts, lane["stream"])
+        lane["state"] = s
+        lane["action"] = first_action(learner, behaviour, visits, terms, s, exploration, lane["stream"])
+        lane["steps"], lane["episode_return"] = 0, 0.0
+        lane["alpha"], lane["exploration"] = alpha, exploration
 
 
 @kernel
@@ -70,27 +83,29 @@ def learn_interleaved(
         lanes: where the episodes stand; changed in place, to go on from in the next call.
         totals: one entry for each episode that ends in this call, in the order of their ends; filled in place.
     """
-    places, sums, num_lanes = lanes.places, lanes.sums, lanes.streams.shape[0]
-    first, lane, ended = lanes.counters[1], lanes.counters[2], 0
+    acting, rows, counters = in_turns(behaviour), lanes.rows, lanes.counters
+    first, turn, ended = counters[1], counters[2], 0
     if first == 0 and totals.steps.size > 0:
-        for new in range(num_lanes):
-            begin_lane(learner, behaviour, visits, terms, lanes, new, rates, first)
+        for i in range(rows.size):
+            begin_lane(learner, acting, visits, terms, counters, rows[i], rates, first)
     while ended < totals.steps.size:
-        k = np.uint64(4 * lane)  # unsigned: no test for an index that counts from the end
-        if places[k + np.uint64(GOES_ON)]:
-            steps = places[k + np.uint64(STEPS)] + 1
-            now = as_asked(rates, np.float32(sums[k + np.uint64(ALPHA)]), sums[k + np.uint64(EXPLORATION)])
-            place, is_last = (places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)]), steps == terms.max_steps
-            s, a, reward, terminated = take_step(
-                model, learner, behaviour, visits, place, is_last, now, lanes.streams[lane]
-            )
-            places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)], places[k + np.uint64(STEPS)] = s, a, steps
-            sums[k + np.uint64(RETURN)] += np.float64(reward)
+        for i in range(turn, rows.size):
+            lane = rows[np.uint64(i)]  # unsigned: no test for an index that counts from the end
+            if not lane["goes_on"]:
+                continue
+            steps = lane["steps"] + 1
+            now = as_asked(rates, lane["alpha"], lane["exploration"])
+            place, is_last = (lane["state"], lane["action"]), steps == terms.max_steps
+            s, a, reward, terminated = take_step(model, learner, acting, visits, place, is_last, now, lane["stream"])
+            lane["state"], lane["action"], lane["steps"] = s, a, steps
+            lane["episode_return"] += np.float64(reward)
             if terminated or is_last:
                 totals.steps[ended] = steps
-                totals.episode_return[ended] = sums[k + np.uint64(RETURN)]
+                totals.episode_return[ended] = lane["episode_return"]
                 totals.terminated[ended] = terminated
                 ended += 1
-                begin_lane(learner, behaviour, visits, terms, lanes, lane, rates, first)
-        lane = lane + 1 if lane + 1 < num_lanes else 0
-    lanes.counters[2] = lane
+                begin_lane(learner, acting, visits, terms, counters, lane, rates, first)
+                if ended == totals.steps.size:
+                    counters[2] = i + 1
+                    return
+        turn = 0

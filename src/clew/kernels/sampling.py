@@ -102,7 +102,7 @@ def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) ->
     s_next = s + (grid.moves[np.uint64(a)] & (is_stopped - 1))
     found = np.int64(grid.cells[np.uint64(s_next)]) >> 4  # 1 for a goal, 2 for a hazard
     met = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
-    return s_next, np.float32(grid.rewards[np.uint64(met)]), (found & 1) != 0
+    return s_next, grid.rewards[np.uint64(met)], (found & 1) != 0
 
 
 @sample.register(CertainTable)
