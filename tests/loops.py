@@ -73,15 +73,24 @@ def rows_of_totals(totals):
 
 
 def heeded(algorithm, settings):
-    """Those of some settings that the algorithm has."""
-    return {name: value for name, value in settings.items() if name in ALGORITHMS[algorithm].settings}
+    """Those of some settings that the algorithm heeds, or how it acts; any others would be refused."""
+    row = ALGORITHMS[algorithm]
+    acting = BEHAVIOURS[settings.get("behaviour") or row.behaviour].setting
+    of_others = {name for other in ALGORITHMS.values() for name in other.settings} - {*row.settings}
+    of_others |= {other.setting for other in BEHAVIOURS.values()} - {acting}
+    of_others |= set() if "alpha" in row.settings else {"alpha_schedule", "alpha_last"}
+    of_others |= set() if acting else {"exploration_schedule", "exploration_last"}
+    return {name: value for name, value in settings.items() if name not in of_others}
 
 
 def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
     """A learner with the memory that a trainer would allocate."""
     if q is None:
         q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    settings = Learning(algorithm=algorithm, **{"alpha": float(ALPHA), "epsilon": 0.3, **settings})
+    usual = {"epsilon": 0.3} if settings.get("alpha_schedule") == "visits" else {"alpha": float(ALPHA), "epsilon": 0.3}
+    settings = Learning(
+        algorithm=algorithm, **heeded(algorithm, usual | {"behaviour": settings.get("behaviour")}) | settings
+    )
     return make_learner(q, settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
 
 

@@ -58,10 +58,10 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
     options = {
         "--start": "1,0", "--goal": "0,3", "--goal-reward": 2.0, "--step-reward": -0.5, "--outer-wall-reward": -3.0,
         "--hazard-reward": -4.0, "--slip": 0.25, "--max-steps": 77, "--episodes": 120, "--simulations": 3,
-        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--epsilon": 0.25, "--seed": 9,
+        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--seed": 9,
         "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
-        "--temperature": 0.5, "--confidence": 3.0, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
-        "--n": 3, "--lambda": 0.5, "--num-planning": 7, "--kappa": 0.5, "--threshold": 0.125, "--known-after": 2,
+        "--temperature": 0.5, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
+        "--lambda": 0.5, 
         "--initial-value": -0.5, "--num-interleaved": 1,
     }  # fmt: skip
     arguments = [word for pair in options.items() for word in pair]
@@ -71,13 +71,28 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
         "goal_reward": 2.0, "step_reward": -0.5, "outer_wall_reward": -3.0, "hazard_reward": -4.0, "slip": 0.25,
         "max_episode_steps": 77, "num_episodes": 120, "num_simulations": 3, "num_actors": 0, "sync_every": 5,
-        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.25, "seed": 9,
+        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.1, "seed": 9,
         "algorithm": "sarsa-lambda", "behaviour": "softmax", "alpha_schedule": "linear", "alpha_last": 0.125,
-        "temperature": 0.5, "confidence": 3.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
-        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 3,
-        "lambda_": 0.5, "accumulating": True, "num_planning": 7, "kappa": 0.5, "threshold": 0.125, "known_after": 2,
+        "temperature": 0.5, "confidence": 1.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
+        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
+        "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
         "num_interleaved": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        ("--algorithm n-step-sarsa --n 3 --epsilon 0.25", {"algorithm": "n-step-sarsa", "n": 3, "epsilon": 0.25}),
+        ("--algorithm dyna-q+ --num-planning 7 --kappa 0.5", {"num_planning": 7, "kappa": 0.5}),
+        ("--algorithm r-max --threshold 0.125 --known-after 2", {"threshold": 0.125, "known_after": 2}),
+        ("--behaviour ucb --confidence 3", {"behaviour": "ucb", "confidence": 3.0}),
+    ],
+)
+def test_settings_of_other_rules_and_behaviours_reach_the_run_too(figures, tmp_path, flags, settings):
+    figures("train", "2x2", "--episodes", 20, *flags.split(), "--out", tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name: kept[name] for name in settings} == settings
 
 
 def test_a_run_is_kept_graded_again_and_played(clew, figures, tmp_path):

@@ -1,6 +1,8 @@
 """The settings of a learner: what they may be, what a schedule says, and what actions are worth at first."""
 
 import os
+import re
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from clew.algorithms import Given
 from clew.kernels.learners import AverageStep, StepSize, step_size
 from clew.kernels.rollouts import ConstantRates
 from clew.learning import as_learning, initial_value, make_learner
-from loops import play
+from loops import heeded, play
 from oracles import sparse_world
 
 
@@ -81,9 +83,6 @@ TOGETHER = {
         {"exploration_schedule": "linear", "exploration_last": 1.5},
         r"the epsilon of epsilon-greedy at last, must be a finite number in \[0, 1\], not 1.5",
     ),
-    "greedy by and by": ({"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy has no setting"),
-    "random by and by": ({"behaviour": "random", "exploration_schedule": "linear"}, "random has no setting"),
-    "r-max by and by": ({"algorithm": "r-max", "exploration_schedule": "linear"}, "greedy has no setting"),
 }
 
 
@@ -93,14 +92,56 @@ def test_settings_that_cannot_be_together_are_refused(settings, message):
         Learning(**settings)
 
 
+IDLE = [
+    ("n", {"n": 5}, "q-learning; it is for n-step-sarsa, tree-backup$"),
+    ("kappa", {"algorithm": "sarsa", "kappa": 3}, r"sarsa; it is for dyna-q\+$"),
+    ("accumulating", {"algorithm": "dyna-q", "accumulating": True}, "dyna-q; it is for sarsa-lambda, watkins-q$"),
+    ("num_planning", {"algorithm": "sarsa", "num_planning": 0}, "sarsa; it is for dyna-q, "),
+    ("alpha", {"algorithm": "propagation", "alpha": 0.3}, "propagation; it is for monte-carlo, "),
+    ("alpha_schedule", {"algorithm": "r-max", "alpha_schedule": "visits"}, "r-max; it is for monte-carlo, "),
+    ("epsilon", {"algorithm": "r-max", "epsilon": 0.3}, "greedy; it is for epsilon-greedy$"),
+    ("temperature", {"temperature": 3}, "epsilon-greedy; it is for softmax$"),
+    ("exploration_schedule", {"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),
+    ("exploration_schedule", {"algorithm": "r-max", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),
+    ("exploration_schedule", {"behaviour": "random", "exploration_schedule": "linear"}, "random; it is for epsilon-gr"),
+    ("alpha", {"alpha_schedule": "visits", "alpha": 0.3}, "the alpha_schedule 'visits'"),
+    ("alpha_last", {"alpha_last": 0.3}, "the alpha_schedule 'constant'"),
+    ("alpha_last", {"alpha_schedule": "visits", "alpha_last": 0.3}, "the alpha_schedule 'visits'"),
+    ("exploration_last", {"exploration_last": 0.3}, "the exploration_schedule 'constant'"),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "idle_with"), IDLE)
+def test_a_setting_that_nobody_asks_for_is_refused_with_those_who_would(name, settings, idle_with):
+    with pytest.raises(SettingError, match=f"^{name} has no effect with {idle_with}"):
+        Learning(**settings)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_takes_its_own_settings_and_the_defaults_of_all(name):
+    defaults = {each.name: each.default for each in fields(Learning)} | {"algorithm": name}
+    others = {"alpha": 0.3, "n": 9, "lambda_": 0.3, "accumulating": True, "num_planning": 9}
+    others |= {"kappa": 0.3, "threshold": 0.3, "known_after": 9}
+    Learning(**defaults)
+    for setting, value in others.items():
+        if setting in ALGORITHMS[name].settings:
+            assert getattr(Learning(**defaults | {setting: value}), setting) == value
+        else:
+            with pytest.raises(SettingError, match=f"^{setting} has no effect with {re.escape(name)}; it is for "):
+                Learning(**defaults | {setting: value})
+
+
 def test_an_unknown_setting_is_refused_with_those_there_are():
     with pytest.raises(SettingError, match="there is no setting 'lr'; there are algorithm, behaviour, alpha"):
         as_learning({"lr": 0.1})
 
 
 def test_the_limits_themselves_are_allowed():
-    Learning(alpha=1.0, gamma=1.0, epsilon=0.0, lambda_=0.0, kappa=0.0, threshold=0.0, confidence=0.0, num_planning=0)
-    Learning(gamma=0.0, epsilon=1.0, lambda_=1.0, n=1, alpha=np.float32(0.5), behaviour="ucb", exploration_last=9.0)
+    Learning(alpha=1.0, gamma=1.0, epsilon=0.0, algorithm="sarsa-lambda", lambda_=0.0)
+    Learning(gamma=0.0, epsilon=1.0, algorithm="sarsa-lambda", lambda_=1.0, alpha=np.float32(0.5))
+    Learning(algorithm="n-step-sarsa", n=1, behaviour="ucb", exploration_schedule="linear", exploration_last=9.0)
+    Learning(algorithm="dyna-q+", num_planning=0, kappa=0.0, behaviour="ucb", confidence=0.0)
+    Learning(algorithm="r-max", threshold=0.0, known_after=1_000_000_000)
 
 
 def test_every_row_heeds_settings_that_there_are():
@@ -118,7 +159,11 @@ SCHEDULED = {"alpha": 0.8, "alpha_last": 0.05, "epsilon": 0.4, "exploration_last
 
 
 def rates(schedule, first=0, size=5, total=5, **settings):
-    settings = {**SCHEDULED, "alpha_schedule": schedule, "exploration_schedule": schedule, **settings}
+    settings = {"alpha_schedule": schedule, "exploration_schedule": schedule, **settings}
+    lasting = {"alpha", "epsilon"} | {
+        f"{rate}_last" for rate in ("alpha", "exploration") if settings[f"{rate}_schedule"] != "constant"
+    }
+    settings = {name: value for name, value in SCHEDULED.items() if name in lasting} | settings
     q = np.zeros((2, 3), np.float32)
     return make_learner(q, Learning(**settings), max_steps=9).rates(first, size, total)
 
@@ -164,8 +209,9 @@ def test_a_single_episode_is_the_first_of_its_schedule(schedule):
 
 @pytest.mark.parametrize(("behaviour", "first"), [("softmax", 0.3), ("ucb", 7.0), ("greedy", 0.0), ("random", 0.0)])
 def test_the_exploration_is_that_of_the_behaviour(behaviour, first):
-    made = rates("constant", behaviour=behaviour, temperature=0.3, confidence=7.0)
-    assert made.exploration == first
+    own = {BEHAVIOURS[behaviour].setting: first} if first else {}
+    q = np.zeros((2, 3), np.float32)
+    assert make_learner(q, Learning(behaviour=behaviour, **own), max_steps=9).rates(0, 5, 5).exploration == first
 
 
 def test_one_over_the_visits_makes_a_value_the_mean_of_its_targets():
@@ -271,7 +317,8 @@ def arrays_of(part):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_row_knows_how_much_memory_it_takes(name, schedule):
     """But for a few counters, and a queue of either kind."""
-    q, settings = np.zeros((300, 5), np.float32), Learning(algorithm=name, alpha_schedule=schedule, n=40)
+    q = np.zeros((300, 5), np.float32)
+    settings = Learning(algorithm=name, **heeded(name, {"alpha_schedule": schedule, "n": 40}))
     learner = make_learner(q, settings, max_steps=700, num_outcomes=2000)
     memory = {array.__array_interface__["data"][0]: array.nbytes for array in arrays_of(learner.rule) if array is not q}
     memory.pop(q.__array_interface__["data"][0], None)

@@ -8,6 +8,7 @@ import pytest
 
 import worlds
 from clew import ALGORITHMS
+from loops import heeded
 from pupil import Pupil
 
 
@@ -244,7 +245,7 @@ def lengths_after_the_shortcut_opens(algorithm, run):
     """Steps of the last twenty episodes: 3,000 steps in one maze, then 3,000 in the other."""
     settings = {"num_planning": 50, "alpha": 0.1, "gamma": 0.95, "epsilon": 0.1, "kappa": 0.001}
     closed, opened = (worlds.shortcut_maze(is_open) for is_open in (False, True))
-    pupil = Pupil(closed, 6000, key=(run,), algorithm=algorithm, **settings)
+    pupil = Pupil(closed, 6000, key=(run,), algorithm=algorithm, **heeded(algorithm, settings))
     for mdp in (closed, opened):
         lengths = []
         while sum(lengths) < 3000:

@@ -29,7 +29,7 @@ def test_a_rule_by_hand(algorithm, terminated):
     """A learned model is planned with until there is nothing more to do; what is remembered isn't learned again."""
     mdp, q = way(terminated), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
     planning = {"num_planning": 0 if "alpha" in ALGORITHMS[algorithm].settings else 10}
-    settings = {**HALF, **heeded(algorithm, SHORT | planning)}
+    settings = heeded(algorithm, HALF | SHORT | planning)
     totals, _ = play(mdp, new_learner(mdp, algorithm, q, 3, **settings), 1, max_steps=3)
     assert totals == [(3, 7.0, terminated)]
     assert q[:, 0].tolist() == [*RULES[algorithm].by_hand[not terminated], 40.0]

@@ -71,7 +71,7 @@ class Learning:
     """Everything that decides how is learned, flat. Which settings count is said by the row of the algorithm.
 
     Raises:
-        SettingError: if a setting is out of range.
+        SettingError: if a setting is out of range, or was given, and neither the algorithm nor the behaviour heeds it.
     """
 
     algorithm: str = setting("q-learning", "the learning rule; `clew algorithms` lists them")
@@ -151,7 +151,36 @@ def check_learning(learning: Learning) -> None:
         check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:
         check_count("num_planning", learning.num_planning, 0, 1_000_000)  # Ctrl-C waits for a step to end
+    _check_heeded(learning)
     _check_together(learning)
+
+
+def _asked_by(name: str) -> list[str]:
+    """The algorithms and behaviours that ask for a setting; none where it is everybody's."""
+    if name.startswith("exploration_"):
+        return [acting for acting, row in BEHAVIOURS.items() if row.setting is not None]
+    first = "alpha" if name.startswith("alpha_") else name
+    rules = [algorithm for algorithm, row in ALGORITHMS.items() if first in row.settings]
+    return rules + [acting for acting, row in BEHAVIOURS.items() if row.setting == first]
+
+
+def _check_heeded(learning: Learning) -> None:
+    """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
+    given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
+    behaviour = learning.behaviour or ALGORITHMS[learning.algorithm].behaviour
+    for name in given:
+        able = _asked_by(name)
+        if able and learning.algorithm not in able and behaviour not in able:
+            idle = behaviour if able[0] in BEHAVIOURS else learning.algorithm
+            raise SettingError(f"{name} has no effect with {idle}; it is for {', '.join(able)}")
+    for name, schedule, idle_with in (
+        ("alpha", learning.alpha_schedule, ("visits",)),
+        ("alpha_last", learning.alpha_schedule, ("constant", "visits")),
+        ("exploration_last", learning.exploration_schedule, ("constant",)),
+    ):
+        if name in given and schedule in idle_with:
+            which = name.removesuffix("_last") + "_schedule"
+            raise SettingError(f"{name} has no effect with the {which} {schedule!r}; leave it out, or take another")
 
 
 def _check_together(learning: Learning) -> None:
@@ -165,8 +194,6 @@ def _check_together(learning: Learning) -> None:
             f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
         )
     last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
-    if learning.exploration_schedule != "constant" and BEHAVIOURS[behaviour].setting is None:
-        raise SettingError(f"{behaviour} has no setting for an exploration_schedule to change; take constant")
     if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
     if learning.exploration_schedule != "constant":
