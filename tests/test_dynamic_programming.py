@@ -219,13 +219,13 @@ def test_a_slippery_way_ends_however_long_it_is(rows, columns):
 
 @pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan])
 def test_gamma_must_be_in_range(gamma):
-    with pytest.raises(SettingError, match=r"gamma must be in \[0, 1\]"):
+    with pytest.raises(SettingError, match=r"gamma must be a finite number in \[0, 1\]"):
         solve(OPEN, gamma=gamma)
 
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, math.nan])
 def test_the_tolerance_must_be_positive(tolerance):
-    with pytest.raises(SettingError, match="tolerance must be positive"):
+    with pytest.raises(SettingError, match="tolerance must be a finite number above 0"):
         solve(OPEN, tolerance=tolerance)
 
 

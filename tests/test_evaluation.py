@@ -374,7 +374,7 @@ def test_made_by_gymnasium_it_has_its_optimum():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_episodes": 0}, "num_episodes must be at least 1, not 0"),
+        ({"num_episodes": 0}, "num_episodes must be a whole number of at least 1, not 0"),
         ({"gamma": 1.1}, "gamma"),
         ({"gamma": 1.1, "optimum": solve(Maze.open(1, 5))}, "gamma"),
         ({"seed": -1}, "seed"),

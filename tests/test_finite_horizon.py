@@ -109,7 +109,7 @@ def test_more_than_256_actions_have_wider_numbers():
 
 @pytest.mark.parametrize("horizon", [0, -1, 2.5, "100"])
 def test_a_horizon_is_a_number_of_steps(horizon):
-    with pytest.raises(SettingError, match="horizon must be a number of steps, at least 1"):
+    with pytest.raises(SettingError, match="horizon must be a whole number of at least 1"):
         solve(Maze.open(2, 2), horizon=horizon)
 
 

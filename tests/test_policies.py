@@ -123,7 +123,7 @@ def test_a_state_outside_the_table_is_refused(state):
 
 @pytest.mark.parametrize("epsilon", [-0.1, 1.1, float("nan")])
 def test_epsilon_must_be_a_probability(epsilon):
-    with pytest.raises(SettingError, match=r"epsilon must be in \[0, 1\]"):
+    with pytest.raises(SettingError, match=r"epsilon must be a finite number in \[0, 1\]"):
         Policy(PAIR).get_action(0, epsilon=epsilon)
 
 

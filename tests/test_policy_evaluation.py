@@ -190,9 +190,9 @@ def test_greedy_actions_are_all_that_tie():
     [
         (np.zeros((4, 4)), {}, r"a policy of \(4, 4\) values doesn't fit a world of \(5, 4\)"),
         (np.full((5, 4), np.nan), {}, "not numbers"),
-        (np.zeros((5, 4)), {"gamma": 1.5}, "gamma must be in"),
-        (np.zeros((5, 4)), {"epsilon": -0.1}, "epsilon must be in"),
-        (np.zeros((5, 4)), {"tolerance": 0.0}, "tolerance must be positive"),
+        (np.zeros((5, 4)), {"gamma": 1.5}, "gamma must be a finite number in"),
+        (np.zeros((5, 4)), {"epsilon": -0.1}, "epsilon must be a finite number in"),
+        (np.zeros((5, 4)), {"tolerance": 0.0}, "tolerance must be a finite number above 0"),
     ],
 )
 def test_settings_that_cannot_be_right_are_refused(q, settings, message):

@@ -94,7 +94,10 @@ DAMAGES = {
     "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
     "an unknown setting": (change_setting("speed", 3), "there is no setting 'speed'"),
     "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be a finite number in \(0, 1\], not 7.0"),
-    "a setting of another type": (change_setting("num_episodes", "many"), "num_episodes must be of type int"),
+    "a setting of another type": (
+        change_setting("num_episodes", "many"),
+        "num_episodes must be a whole number, not",
+    ),
     "another world": (change_setting("random_goal", True), "q must have the shape"),
     "a broken maze": (lambda f: (f / "maze.txt").write_text("S?G\n"), "maze.txt: damaged: line 1, column 2"),
     "a binary maze": (lambda f: (f / "maze.txt").write_bytes(b"\xff\xfe"), "maze.txt: damaged"),

@@ -1,6 +1,3 @@
-import json
-from dataclasses import fields
-
 import gymnasium
 import numpy as np
 import pytest
@@ -8,8 +5,6 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.wrappers import TimeLimit
 
 from clew import (
-    ALGORITHMS,
-    BEHAVIOURS,
     Environment,
     Maze,
     Policy,
@@ -21,7 +16,6 @@ from clew import (
     train_policy,
     update_policy,
 )
-from loops import heeded
 
 WALL_WITH_A_GAP = [(row, 5) for row in range(10) if row != 7]
 
@@ -282,113 +276,3 @@ def test_update_policy_names_the_setting_that_is_out_of_range(name, value):
 def test_a_config_names_the_setting_that_is_out_of_range(name, value):
     with pytest.raises(SettingError, match=name):
         TrainingConfig(**{name: value})
-
-
-NOT_WITH_OTHERS = {"optimistic": False, "pessimistic": False, "num_interleaved": 1}
-
-
-def other_values():
-    """A value other than the default for every setting."""
-    others = {"maze": "3x4", "start": (0, 1), "goal": (2, 2), "scenario": "a.scen:3", "max_episode_steps": 50}
-    others |= {"random_start": True, "random_goal": True, "sync_every": 7}
-    others |= {"goal_reward": 2.0, "step_reward": -0.1, "outer_wall_reward": -1.0, "hazard_reward": -5.0, "slip": 0.2}
-    others |= {"num_episodes": 12, "num_simulations": 3, "num_actors": 2, "seed": 9}
-    others |= {"algorithm": "sarsa", "behaviour": "softmax", "alpha": 0.2, "gamma": 0.8, "epsilon": 0.3, "n": 2}
-    others |= {"alpha_schedule": "linear", "alpha_last": 0.1, "temperature": 0.5, "confidence": 2.0, "lambda_": 0.5}
-    others |= {"exploration_schedule": "linear", "exploration_last": 0.2, "exploring_starts": True, "kappa": 0.1}
-    others |= {"initial_value": 1.0, "optimistic": True, "pessimistic": True, "accumulating": True, "num_planning": 5}
-    return others | {"threshold": 0.1, "known_after": 3, "num_interleaved": 2}
-
-
-def test_a_config_survives_json():
-    others = heeded("sarsa", other_values() | NOT_WITH_OTHERS)
-    assert len(others) > 25
-    for config in (TrainingConfig(), TrainingConfig(**others)):
-        assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert other_values().keys() == {setting.name for setting in fields(TrainingConfig)}
-
-
-def where_it_counts(name):
-    """Settings without which this one has no effect."""
-    if name in ("alpha_last", "exploration_last"):
-        return {name.replace("_last", "_schedule"): "linear"}
-    rules = [{"algorithm": algorithm} for algorithm, row in ALGORITHMS.items() if name in row.settings]
-    acting = [{"behaviour": behaviour} for behaviour, row in BEHAVIOURS.items() if name == row.setting]
-    return [{}, *rules, *acting][-1]
-
-
-@pytest.mark.parametrize("name", other_values())
-def test_every_setting_counts_when_configs_are_compared(name):
-    one = {"num_simulations": 1, **where_it_counts(name)}
-    config = TrainingConfig.from_dict(one | {name: other_values()[name]})
-    assert config != TrainingConfig(**one)
-    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-
-
-def test_a_whole_number_will_do_where_a_float_is_wanted():
-    assert TrainingConfig.from_dict({"alpha": 1, "goal_reward": 5}) == TrainingConfig(alpha=1.0, goal_reward=5.0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "kinds"),
-    [
-        ({"initial_value": 1, "gamma": 1, "step_reward": -1}, [float, float, float]),
-        ({"initial_value": np.float32(0.5), "alpha": np.float32(0.1), "slip": np.float64(0.5)}, [float, float, float]),
-        ({"num_episodes": np.int64(9), "sync_every": np.uint8(3), "max_episode_steps": np.int32(7)}, [int, int, int]),
-        ({"seed": True, "random_start": np.True_, "exploring_starts": 1}, [int, bool, bool]),
-    ],
-)
-def test_numbers_of_other_kinds_are_saved_and_opened_as_those_of_python(settings, kinds):
-    config = TrainingConfig(**settings)
-    assert [type(getattr(config, name)) for name in settings] == kinds
-    assert [getattr(config, name) for name in settings] == [
-        value.item() if isinstance(value, np.generic) else value for value in settings.values()
-    ]
-    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-
-
-def test_a_config_that_was_saved_with_a_whole_number_for_a_value_is_opened():
-    assert TrainingConfig.from_dict({"initial_value": 1}) == TrainingConfig(initial_value=1.0)
-
-
-def test_a_config_refuses_a_name_it_does_not_know():
-    with pytest.raises(SettingError, match="there is no setting 'lr'"):
-        TrainingConfig.from_dict({"alpha": 0.1, "lr": 0.1})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("maze", 5),
-        ("random_start", 1),
-        ("random_goal", "yes"),
-        ("goal_reward", "1"),
-        ("slip", None),
-        ("num_episodes", 10.5),
-        ("num_episodes", True),
-        ("num_actors", None),
-        ("alpha", "0.1"),
-        ("gamma", True),
-        ("seed", "0"),
-        ("start", 3),
-        ("start", [1]),
-        ("start", "1,2"),
-        ("start", ["a", "b"]),
-        ("goal", [1, 2, 3]),
-        ("goal", [1.5, 2]),
-        ("scenario", 5),
-        ("max_episode_steps", "ten"),
-        ("max_episode_steps", 10.5),
-        ("sync_every", "ten"),
-    ],
-)
-def test_a_config_names_the_setting_of_the_wrong_type(name, value):
-    with pytest.raises(SettingError, match=name):
-        TrainingConfig.from_dict({name: value})
-
-
-def test_a_config_makes_the_world_it_describes():
-    config = TrainingConfig(maze="3x4", goal=(1, 1), step_reward=-1.0, slip=0.25, max_episode_steps=77)
-    env = config.make_environment()
-    assert (env.maze, env.max_episode_steps) == (Maze.open(3, 4, goal=(1, 1)), 77)
-    assert (env.mdp.model.step_reward, env.mdp.model.slip) == (-1.0, 0.25)

@@ -6,7 +6,7 @@ How one draws is a kernel in `clew.kernels.behaviours`. A new behaviour is a ker
 from typing import Any, NamedTuple
 
 from clew.kernels import behaviours
-from clew.settings import NOT_NEGATIVE, SHARE, Bounds
+from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds
 
 __all__ = ["BEHAVIOURS", "Behaviour"]
 
@@ -27,7 +27,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "greedy": Behaviour(behaviours.EpsilonGreedy(), "a best action"),
     "softmax": Behaviour(
-        behaviours.Softmax(), "action a in proportion to exp(q[s, a] / temperature)", "temperature", Bounds(above=0.0)
+        behaviours.Softmax(), "action a in proportion to exp(q[s, a] / temperature)", "temperature", POSITIVE
     ),
     "ucb": Behaviour(
         behaviours.UpperConfidence(),

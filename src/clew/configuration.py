@@ -1,15 +1,14 @@
 """The configuration of a run: everything that decides it, flat."""
 
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from clew.environments import Environment, check_world
 from clew.errors import SettingError
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place
-from clew.settings import setting
+from clew.settings import check_count, setting
 
 __all__ = ["TrainingConfig", "check_run", "check_streams"]
 
@@ -46,10 +45,6 @@ class TrainingConfig(Learning):
     seed: int = setting(0, "decides every draw")
 
     def __post_init__(self) -> None:
-        for name in ("start", "goal"):
-            place = getattr(self, name)
-            if place is not None:
-                object.__setattr__(self, name, (int(place[0]), int(place[1])))
         super().__post_init__()
         check_run(self.num_episodes, self.seed)
         check_streams(self.num_simulations, self.num_actors, self.sync_every)
@@ -98,26 +93,11 @@ class TrainingConfig(Learning):
         Raises:
             SettingError: names the setting that is unknown or of another type.
         """
-        known = {setting.name: setting.type for setting in fields(cls)}
-        for name, value in settings.items():
+        known = [each.name for each in fields(cls)]
+        for name in settings:
             if name not in known:
                 raise SettingError(f"there is no setting {name!r}")
-            if name in ("start", "goal"):
-                fits = value is None or (isinstance(value, list | tuple) and [type(n) for n in value] == [int, int])
-                wanted = "[row, column]"
-            else:
-                fits = _is_of_type(value, known[name])
-                wanted = getattr(known[name], "__name__", str(known[name]))
-            if not fits:
-                raise SettingError(f"{name} must be of type {wanted}, not {value!r}")
         return cls(**settings)
-
-
-def _is_of_type(value: Any, wanted: Any) -> bool:
-    """Tell if a value from JSON fits a type such as `int | None`; a whole number does for a float, True for neither."""
-    if isinstance(value, bool):
-        return wanted is bool
-    return isinstance(value, wanted) or (isinstance(value, int) and float in (get_args(wanted) or (wanted,)))
 
 
 def check_run(num_episodes: int, seed: int) -> None:
@@ -126,12 +106,8 @@ def check_run(num_episodes: int, seed: int) -> None:
     Raises:
         SettingError: names the one that is out of range.
     """
-    if not isinstance(num_episodes, Integral) or num_episodes < 1:
-        raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
-    if num_episodes > MOST_EPISODES:
-        raise SettingError(f"num_episodes must be at most {MOST_EPISODES:,}, not {num_episodes:,}")
-    if not isinstance(seed, Integral) or seed < 0:
-        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
+    check_count("num_episodes", num_episodes, 1, MOST_EPISODES)
+    check_count("seed", seed, 0)
 
 
 def check_streams(num_simulations: int, num_actors: int | None, sync_every: int | None) -> None:
@@ -140,9 +116,8 @@ def check_streams(num_simulations: int, num_actors: int | None, sync_every: int 
     Raises:
         SettingError: names the one that is out of range.
     """
-    if not isinstance(num_simulations, Integral) or num_simulations < 1:
-        raise SettingError(f"num_simulations must be at least 1, not {num_simulations}")
-    if num_actors is not None and (not isinstance(num_actors, Integral) or num_actors < 0):
-        raise SettingError(f"num_actors must not be negative: {num_actors}; 0 runs in this process")
-    if sync_every is not None and (not isinstance(sync_every, Integral) or sync_every < 1):
-        raise SettingError(f"sync_every must be at least 1 episode, not {sync_every}")
+    check_count("num_simulations", num_simulations, 1)
+    if num_actors is not None:
+        check_count("num_actors", num_actors, 0)
+    if sync_every is not None:
+        check_count("sync_every", sync_every, 1)

@@ -20,8 +20,18 @@ from clew.mdp import FiniteMDP, check_memory
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
+from clew.settings import SHARE, check_count, check_number
 
-__all__ = ["BAD_ACTION", "STEPS_PER_STATE", "Action", "Environment", "as_compiled", "check_world", "whole"]
+__all__ = [
+    "BAD_ACTION",
+    "STEPS_PER_STATE",
+    "Action",
+    "CompiledWorld",
+    "Environment",
+    "as_compiled",
+    "check_world",
+    "whole",
+]
 
 STEPS_PER_STATE = 100  # the step limit of an episode where nobody sets one
 RENDER_MODES = ("ansi", "human", "rgb_array")
@@ -232,15 +242,11 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
     Raises:
         SettingError: names the one that is out of range.
     """
-    if not 0.0 <= slip <= 1.0:
-        raise SettingError(f"slip must be a probability in [0, 1], not {slip}")
-    if max_episode_steps is not None and whole(max_episode_steps) < 1:
-        raise SettingError(f"max_episode_steps must be at least 1, not {max_episode_steps}")
-    if max_episode_steps is not None and max_episode_steps >= 2**63:
-        raise SettingError(f"max_episode_steps must be below 2**63, not {max_episode_steps}")
+    check_number("slip", slip, SHARE)
+    if max_episode_steps is not None:
+        check_count("max_episode_steps", max_episode_steps, 1, 2**63 - 1)
     for name, reward in rewards.items():
-        if not abs(reward) <= float(np.finfo(np.float32).max):
-            raise SettingError(f"{name} must be a finite number that float32 can hold, not {reward}")
+        check_number(name, reward, single=True)
 
 
 def whole(number: Any) -> int:
@@ -294,7 +300,10 @@ class _Bare(NamedTuple):
         return over
 
 
-def as_compiled(env: Any) -> Environment | _Bare | None:
+CompiledWorld = Environment | _Bare  # what kernels can play
+
+
+def as_compiled(env: Any) -> CompiledWorld | None:
     """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
 
     A wrapper or a subclass may change what a step does, so only those known not to are looked through. A model by

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.dynamic_programming import Solution, solve
-from clew.environments import Environment, as_compiled
+from clew.environments import CompiledWorld, Environment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.grading import spread_wrong
@@ -20,6 +19,7 @@ from clew.mazes import Maze
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy, table_shape
 from clew.policy_evaluation import greedy_actions, model_of, walk_through
+from clew.settings import SHARE, check_count, check_number
 from clew.simulation import Simulation
 
 __all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
@@ -120,12 +120,10 @@ def evaluate_policy(
     Raises:
         SettingError: if a setting is out of range, or the policy doesn't fit the environment.
     """
-    if not isinstance(num_episodes, Integral) or num_episodes < 1:
-        raise SettingError(f"num_episodes must be at least 1, not {num_episodes}")
+    check_count("num_episodes", num_episodes, 1)
     check_memory(40 * num_episodes, "the list of episodes")
     _check_gamma(gamma, optimum)
-    if not isinstance(seed, Integral) or seed < 0:
-        raise SettingError(f"seed must be a whole number, and not negative: {seed}")
+    check_count("seed", seed, 0)
     if policy.q.shape != table_shape(env):
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
     compiled = as_compiled(env)
@@ -163,8 +161,7 @@ def evaluate_values(
 
 
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
-    if not 0.0 <= gamma <= 1.0:
-        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
+    check_number("gamma", gamma, SHARE)
     if optimum is not None and not isinstance(optimum, Solution):
         raise SettingError(f"the optimum must be what solve(world, gamma=...) gives, not {type(optimum).__name__}")
     if optimum is not None and optimum.gamma != gamma:
@@ -217,7 +214,7 @@ def _grade(
 
 
 def _evaluate_model(
-    env: Environment,
+    env: CompiledWorld,
     policy: Policy,
     num_episodes: int,
     gamma: float,
@@ -265,7 +262,7 @@ def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int
     return states.astype(np.int32)
 
 
-def _checked_starts(env: Environment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
+def _checked_starts(env: CompiledWorld, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Check that episodes can begin in these states."""
     states = _checked_states(env.mdp, starts)
     over = env.is_over(states)

@@ -146,7 +146,7 @@ def check_learning(learning: Learning) -> None:
         check_number(name, getattr(learning, name), NOT_NEGATIVE)
     if learning.initial_value is not None:
         check_number("initial_value", learning.initial_value, single=True)
-    check_count("known_after", learning.known_after, 1)
+    check_count("known_after", learning.known_after, 1, 1_000_000_000)
     for name in ("n", "num_interleaved"):
         check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
     if learning.num_planning is not None:

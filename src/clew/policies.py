@@ -11,6 +11,7 @@ from clew.kernels import read_only
 from clew.kernels.behaviours import epsilon_greedy
 from clew.kernels.sampling import new_stream
 from clew.mdp import FiniteMDP, check_memory
+from clew.settings import SHARE, check_number
 
 __all__ = ["FiniteEnvironment", "Policy", "table_shape"]
 
@@ -90,8 +91,7 @@ class Policy:
         """
         if not isinstance(state, Integral) or not 0 <= state < self.q.shape[0]:
             raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {state}")
-        if not 0.0 <= epsilon <= 1.0:
-            raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")
+        check_number("epsilon", epsilon, SHARE)
         return int(epsilon_greedy(read_only(self.q), int(state), epsilon if explore else 0.0, self.stream))
 
     def greedy_actions(self) -> npt.NDArray[np.bool_]:

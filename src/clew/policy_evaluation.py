@@ -18,6 +18,7 @@ from clew.kernels.dynamics import Grid
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy
+from clew.settings import POSITIVE, SHARE, check_number
 
 __all__ = ["PolicyValues", "Walk", "greedy_actions", "model_of", "policy_steps", "policy_values", "walk_through"]
 
@@ -122,10 +123,8 @@ def policy_values(
     Source:
         Sutton & Barto (2018), section 4.1; Puterman (1994), theorem 6.1.1, for the bound.
     """
-    if not 0.0 <= gamma <= 1.0:
-        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
-    if not tolerance > 0.0:
-        raise SettingError(f"tolerance must be positive, not {tolerance}")
+    check_number("gamma", gamma, SHARE)
+    check_number("tolerance", tolerance, POSITIVE)
     mdp = model_of(world)
     v, bound = walk_through(mdp, greedy_actions(mdp, policy), epsilon).values(gamma, tolerance)
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma)
@@ -193,8 +192,7 @@ def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float =
     Raises:
         SettingError: if epsilon is out of range, or the chain doesn't fit the machine.
     """
-    if not 0.0 <= epsilon <= 1.0:
-        raise SettingError(f"epsilon must be in [0, 1], not {epsilon}")
+    check_number("epsilon", epsilon, SHARE)
     n = mdp.num_states
     taken = greedy if epsilon == 0.0 else np.ones_like(greedy)
     if isinstance(mdp.model, Grid):

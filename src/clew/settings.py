@@ -4,6 +4,7 @@ import sys
 from dataclasses import field, fields
 from math import inf
 from numbers import Integral, Real
+from types import NoneType, UnionType
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from clew.errors import SettingError
 
 __all__ = [
     "NOT_NEGATIVE",
+    "POSITIVE",
     "SHARE",
     "Bounds",
     "check_choice",
@@ -27,40 +29,67 @@ def setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
 
 
+# The types of settings, as errors call them. True is no number, and 1 isn't True.
+KINDS: dict[Any, str] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple[int, int]: "a place, (row, column)",
+    NoneType: "None",
+}
+
+
 def make_plain(settings: Any) -> None:
-    """Turn numbers of NumPy, and whole ones where a float is meant, into Python's own: a run is saved as JSON.
+    """Check the type of every setting, and turn numbers of NumPy into Python's own: a run is saved as JSON.
 
     Args:
         settings: frozen dataclass; its fields are replaced.
 
     Raises:
-        SettingError: names the one that is neither True nor False, and should be.
+        SettingError: names the one that is of another type, and says which is wanted.
     """
     for each in fields(settings):
-        value, kinds = getattr(settings, each.name), get_args(each.type) or (each.type,)
-        if isinstance(value, np.generic):
-            value = value.item()
-        if bool in kinds:
-            if value not in (False, True):
-                raise SettingError(f"{each.name} must be True or False, not {value!r}")
-            value = bool(value)
-        elif float in kinds and isinstance(value, int | np.floating):
-            value = _as_float(value)
-        elif int in kinds and isinstance(value, int):
-            value = int(value)
-        object.__setattr__(settings, each.name, value)
+        value, kinds = getattr(settings, each.name), _kinds_of(each.type)
+        if isinstance(value, np.generic | np.ndarray):
+            value = value.tolist()
+        for kind in kinds:
+            if _is_a(value, kind):
+                object.__setattr__(settings, each.name, _as_a(value, kind))
+                break
+        else:
+            wanted = " or ".join(KINDS[kind] for kind in kinds)
+            raise SettingError(f"{each.name} must be {wanted}, not {value!r}")
 
 
-def _as_float(number: Any) -> float:
+def _kinds_of(wanted: Any) -> tuple[Any, ...]:
+    """The types that a field may have, such as int and None."""
+    return get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Tell if a value is of a type; NumPy's numbers are numbers, and whole ones will do where any will."""
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if kind == tuple[int, int]:
+        is_pair = isinstance(value, list | tuple) and len(value) == 2
+        return is_pair and all(_is_a(number, int) for number in value)
+    return isinstance(value, kind)
+
+
+def _as_a(value: Any, kind: Any) -> Any:
+    """The same value as Python has it."""
+    if kind == tuple[int, int]:
+        return int(value[0]), int(value[1])
     try:
-        return float(number)
+        return None if value is None else kind(value)
     except OverflowError:  # a whole number beyond all floats, which is refused as infinite
-        return float("inf")
+        return inf
 
 
 def check_choice(name: str, chosen: Any, known: Any) -> None:
     """Check that a name is one of those there are."""
-    if chosen not in known:
+    if not isinstance(chosen, str) or chosen not in known:
         raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
 
 
@@ -85,12 +114,13 @@ class Bounds(NamedTuple):
 ANY_NUMBER = Bounds()
 SHARE = Bounds(least=0.0, most=1.0)
 NOT_NEGATIVE = Bounds(least=0.0)
+POSITIVE = Bounds(above=0.0)
 
 
 def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False) -> None:
     """Check that a number is finite and in its bounds; `single`: also as float32, the form in which kernels take it."""
     wanted = f"a finite number {bounds}".rstrip()
-    if not isinstance(number, Real) or isinstance(number, bool) or not bounds.hold(number):
+    if not _is_a(number, float) or not bounds.hold(number):
         raise SettingError(f"{name} must be {wanted}, not {number!r}")
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
@@ -100,7 +130,8 @@ def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single:
         )
 
 
-def check_count(name: str, count: Any, least: int, most: int = 1_000_000_000) -> None:
+def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
     """Check that a number is whole and in its bounds."""
-    if not isinstance(count, Integral) or not least <= int(count) <= most:
-        raise SettingError(f"{name} must be a whole number from {least} to {most:,}, not {count}")
+    if not _is_a(count, int) or not least <= int(count) <= most:
+        bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
+        raise SettingError(f"{name} must be a whole number {bounds}, not {count!r}")

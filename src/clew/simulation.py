@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral
 from operator import index
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
-from clew.settings import check_choice, check_number
+from clew.settings import check_choice, check_count, check_number
 
 __all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
 
@@ -220,8 +219,7 @@ class Simulation:
         Raises:
             SettingError: if a setting is out of range, or an array doesn't fit the environment.
         """
-        if not isinstance(num_episodes, Integral) or num_episodes < 0:
-            raise SettingError(f"num_episodes must be a whole number, and not negative: {num_episodes}")
+        check_count("num_episodes", num_episodes, 0)
         shape = table_shape(self.env)
         acting, counts, exploration = _checked_behaviour(behaviour, exploration, visits, shape)
         table = read_only(_checked_table(q, shape))

@@ -83,10 +83,10 @@ def test_it_reaches_the_optimum():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_simulations": 0}, "num_simulations must be at least 1, not 0"),
-        ({"num_actors": -1}, "num_actors must not be negative: -1"),
-        ({"sync_every": 0}, "sync_every must be at least 1 episode, not 0"),
-        ({"num_episodes": 0}, "num_episodes must be at least 1, not 0"),
+        ({"num_simulations": 0}, "num_simulations must be a whole number of at least 1, not 0"),
+        ({"num_actors": -1}, "num_actors must be a whole number of at least 0, not -1"),
+        ({"sync_every": 0}, "sync_every must be a whole number of at least 1, not 0"),
+        ({"num_episodes": 0}, "num_episodes must be a whole number from 1 to .*, not 0"),
     ],
 )
 def test_settings_out_of_range_are_named(settings, message):

@@ -5,7 +5,6 @@ values are followed by a certificate, a bound on their error that is proved by a
 """
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple, overload
 
 from clew.dynamic_programming.finite_horizon import HorizonSolution, induce_backwards
@@ -19,6 +18,7 @@ from clew.environments import Environment
 from clew.errors import SettingError
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
+from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_number
 
 __all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
 
@@ -108,18 +108,15 @@ def solve(
     Source:
         Sutton & Barto (2018), chapter 4; Puterman (1994), chapters 4 (horizon), 6 and 7 (no discount).
     """
-    if not 0.0 <= gamma <= 1.0:
-        raise SettingError(f"gamma must be in [0, 1], not {gamma}")
-    if not tolerance > 0.0:
-        raise SettingError(f"tolerance must be positive, not {tolerance}")
-    if method is not None and method not in PLANNERS:
-        raise SettingError(f"method must be one of {', '.join(PLANNERS)}, not {method!r}")
+    check_number("gamma", gamma, SHARE)
+    check_number("tolerance", tolerance, POSITIVE)
+    if method is not None:
+        check_choice("method", method, PLANNERS)
     if isinstance(world, Maze):
         world = Environment(world)
     mdp = world.mdp if isinstance(world, Environment) else world
     if horizon is not None:
-        if not isinstance(horizon, Integral) or horizon < 1:
-            raise SettingError(f"horizon must be a number of steps, at least 1, not {horizon}")
+        check_count("horizon", horizon, 1)
         if method is not None:
             raise SettingError(
                 f"a horizon is planned for by backward induction, not by {method}; leave out one of them"
