@@ -6,6 +6,7 @@ import pytest
 
 from clew import cli
 from clew.mazes import Maze
+from clew.options import in_flags
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
 
@@ -195,19 +196,24 @@ BAD = {
     "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a wall",
     "train book --start five": "expected row,column, such as 3,4",
     "train book --start 4,4": "the start (4, 4) is on a goal",
-    "train --alpha 0": "alpha must be a finite number in (0, 1], not 0.0",
-    "train --gamma 1.5": "gamma must be a finite number in [0, 1], not 1.5",
-    "train --epsilon -1": "epsilon must be a finite number in [0, 1], not -1.0",
-    "train --slip 2": "slip must be a finite number in [0, 1], not 2.0",
-    "train --episodes 0": "num_episodes must be a whole number from 1 to 1,000,000,000,000, not 0",
-    "train --episodes 99999999999999999999999": "num_episodes must be a whole number from 1 to 1,000,",
-    "train --max-steps 99999999999999999999": "max_episode_steps must be a whole number from 1 to 9,223,",
-    "solve book --goal-reward 1e308": "goal_reward must be a finite number, also as float32",
-    "train --simulations 0": "num_simulations must be a whole number of at least 1, not 0",
-    "train --actors -1": "num_actors must be a whole number of at least 0, not -1",
-    "train --seed -1": "seed must be a whole number of at least 0, not -1",
+    "train --alpha 0": "--alpha must be a finite number in (0, 1], not 0.0",
+    "train --gamma 1.5": "--gamma must be a finite number in [0, 1], not 1.5",
+    "train --epsilon -1": "--epsilon must be a finite number in [0, 1], not -1.0",
+    "train --slip 2": "--slip must be a finite number in [0, 1], not 2.0",
+    "train --episodes 0": "--episodes must be a whole number from 1 to 1,000,000,000,000, not 0",
+    "train --episodes 99999999999999999999999": "--episodes must be a whole number from 1 to 1,000,",
+    "train --max-steps 99999999999999999999": "--max-steps must be a whole number from 1 to 9,223,",
+    "solve book --goal-reward 1e308": "--goal-reward must be a finite number, also as float32",
+    "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
+    "train --actors -1": "--actors must be a whole number of at least 0, not -1",
+    "train --seed -1": "--seed must be a whole number of at least 0, not -1",
     "train --episodes many": "Invalid value for '--episodes'",
-    "train --goal-reward nan": "goal_reward must be a finite number, not nan",
+    "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
+    "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
+    "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
+    "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
+    "train --num-interleaved 2": "take --simulations 1 with them",
+    "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
@@ -215,9 +221,9 @@ BAD = {
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "Invalid value for '--episodes'",
     "play good.txt": "good.txt: there is no such run folder",
-    "solve book --gamma 1 --step-reward 0.1": "gamma must be below 1 here",
-    "solve book --horizon 0": "horizon must be a whole number of at least 1, not 0",
-    "solve book --tolerance 0": "tolerance must be a finite number above 0, not 0.0",
+    "solve book --gamma 1 --step-reward 0.1": "--gamma must be below 1 here",
+    "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
+    "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",
@@ -235,6 +241,13 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
     assert BAD[line] in first
     assert all(row.startswith("    ") for row in drawing)
     assert sorted(path.name for path in bad_files.rglob("*")) == before
+
+
+def test_an_error_calls_settings_by_their_options_but_what_was_typed_as_it_was():
+    assert in_flags("lambda_ must be 1, not max_episode_steps, or n") == "--lambda must be 1, not --max-steps, or n"
+    assert in_flags("start must be a place") == "--start must be a place"
+    for message in ("the start is a wall", "alpha.txt: must be a map", "maps/goal_reward.txt: no", "no 'step_reward'"):
+        assert in_flags(message) == message
 
 
 def test_the_installed_command_answers_and_keeps_its_output_for_json():

@@ -28,8 +28,8 @@ from clew.behaviours import BEHAVIOURS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
-from clew.errors import ClewError
-from clew.options import LEARNING, RUN, WORLD, with_settings
+from clew.errors import ClewError, SettingError
+from clew.options import LEARNING, RUN, WORLD, in_flags, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics
@@ -362,6 +362,8 @@ def main() -> None:
             code = app(standalone_mode=False)
             sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
+    except SettingError as error:
+        fail(in_flags(str(error)), 2)
     except (ClewError, TyperException) as error:
         fail(error.format_message() if isinstance(error, TyperException) else str(error), 2)
     except MemoryError:

@@ -11,7 +11,7 @@ import typer
 from clew.configuration import TrainingConfig
 from clew.learning import Learning
 
-__all__ = ["LEARNING", "RUN", "WORLD", "with_settings"]
+__all__ = ["LEARNING", "RUN", "WORLD", "in_flags", "with_settings"]
 
 # Options are the fields of TrainingConfig; these have a shorter name than their field.
 SHORT = {
@@ -66,17 +66,34 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
     return decorate
 
 
+def flag(name: str) -> str:
+    """The option of a setting."""
+    return "--" + SHORT.get(name, name).replace("_", "-")
+
+
+def in_flags(message: str) -> str:
+    """An error as a user of the command line reads it: a setting is called by its option.
+
+    A name of one word, such as `alpha` or `start`, may be a word of the sentence: it is the setting if it comes first.
+    What stands in quotes or in a path is what somebody typed, and is left alone.
+    """
+    names = [each.name for each in fields(TrainingConfig) if each.name != "maze"]
+    longest_first = "|".join(sorted((name for name in names if "_" in name), key=len, reverse=True))
+    first = "|".join([*names, "tolerance", "horizon"])  # those are options of `clew solve` alone
+    pattern = rf"^(?:{first})(?= (?:must|has)\b|,)|(?<![\w'/.-])(?:{longest_first})(?![\w'/.])"
+    return re.sub(pattern, lambda match: flag(match[0]), message)
+
+
 def _parameter(setting: Any) -> inspect.Parameter:
     meaning = setting.metadata["help"]
     if setting.name == "maze":
         annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
     else:
-        flag = "--" + SHORT.get(setting.name, setting.name).replace("_", "-")
         if setting.name in ("start", "goal"):
-            option = typer.Option(flag, help=meaning, parser=parse_place, metavar="ROW,COLUMN")
+            option = typer.Option(flag(setting.name), help=meaning, parser=parse_place, metavar="ROW,COLUMN")
             annotation = Annotated[Any, option]
         else:
-            annotation = Annotated[setting.type, typer.Option(flag, help=meaning)]
+            annotation = Annotated[setting.type, typer.Option(flag(setting.name), help=meaning)]
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
     )
