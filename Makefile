@@ -26,7 +26,7 @@ test: setup ## every test; the kernels also without the compiler, and with bound
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m kernels
 
 check: style ## style, and the fast tests
-	$(BIN)/pytest -q -m "not ray and not data"
+	$(BIN)/pytest -q -m "not ray and not data and not long"
 
 style: setup ## style, types, the direction of imports
 	$(BIN)/ruff check .

@@ -28,31 +28,34 @@ def differ(solutions):
 # Random worlds --------------------------------------------------------------------------------------------------------
 
 
+def check_planners(seed, gamma, tolerance):
+    """Every planner against every other and a linear program, each within its own bound; returns the solutions."""
+    mdp = random_mdp(seed)
+    solutions = [solve(mdp, gamma=gamma, tolerance=tolerance, method=method) for method in ANY_WORLD]
+    optimum = linear_program(mdp, gamma)
+    assert differ(solutions) == [], seed
+    for solution in solutions:
+        assert np.abs(solution.v - optimum).max() <= solution.bound <= tolerance, (seed, solution.method)
+    return solutions
+
+
+# Of a thousand worlds every tenth is hardly ever left. Twenty of those are solved at gamma 0.9999, the others at 0.99.
+ILL_CONDITIONED = range(0, 1000, 50)
+
+
 @pytest.mark.parametrize("hundred", range(10))
 def test_planners_agree_on_a_thousand_random_worlds(hundred):
     for seed in range(100 * hundred, 100 * hundred + 100):
-        if seed % 10 == 0:
-            continue  # these are ill-conditioned, see below
-        mdp, gamma = random_mdp(seed), (0.3, 0.8, 0.9, 0.97)[seed % 4]
-        solutions = [solve(mdp, gamma=gamma, method=method) for method in ANY_WORLD]
-        assert differ(solutions) == [], seed
-        assert max(solution.bound for solution in solutions) <= 1e-6, seed
-        if seed % 10 == 1:
-            optimum = linear_program(mdp, gamma)
-            for solution in solutions:
-                assert np.abs(solution.v - optimum).max() <= solution.bound, (seed, solution.method)
+        if seed not in ILL_CONDITIONED:
+            check_planners(seed, 0.99 if seed % 10 == 0 else (0.3, 0.8, 0.9, 0.97)[seed % 4], 1e-6)
 
 
-def test_an_ill_conditioned_world_takes_100_000_sweeps_and_agrees():
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.long] * (seed > 0)) for seed in ILL_CONDITIONED]
+)
+def test_ill_conditioned_worlds_take_100_000_sweeps_and_planners_agree(seed):
     """Gamma 0.9999, and states that are hardly ever left: what a sweep gets right is a ten-thousandth."""
-    mdp = random_mdp(810)
-    solutions = [solve(mdp, gamma=0.9999, tolerance=1.0, method=method) for method in ANY_WORLD]
-    assert differ(solutions) == []
-    assert max(solution.bound for solution in solutions) <= 1.0
-    assert np.abs(solutions[0].v).max() > 1000.0
-    optimum = linear_program(mdp, 0.9999)
-    for solution in solutions:
-        assert np.abs(solution.v - optimum).max() <= solution.bound
+    assert np.abs(check_planners(seed, 0.9999, 1.0)[0].v).max() > 1000.0
 
 
 @pytest.mark.parametrize("seed", range(0, 1000, 10))

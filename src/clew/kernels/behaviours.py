@@ -81,6 +81,7 @@ def after(behaviour: Any, a: int) -> Any:
     return behaviour
 
 
+@dispatch
 def in_turns(behaviour: Any) -> Any:
     """The behaviour in the form for episodes that take turns. This one: as it is."""
     return behaviour
