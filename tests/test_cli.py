@@ -4,23 +4,9 @@ import sys
 
 import pytest
 
-from clew import cli
 from clew.mazes import Maze
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
-
-
-@pytest.fixture
-def clew(monkeypatch, capsys):
-    """Run a command line in this process; gives (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["clew", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

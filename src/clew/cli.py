@@ -71,7 +71,7 @@ def clew(
 def train(
     settings: dict[str, Any],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
-    chaos: Chaos = 0.0,
+    chaos: Chaos = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn a maze, and grade what was learned against the exact optimum."""
@@ -79,14 +79,14 @@ def train(
     if out is not None:
         check_new_folder(out)
     with progress_bar(quiet=as_json) as callback:
-        run = train_run(config, callback, chaos=chaos)
+        run = train_run(config, callback, chaos=chaos or 0.0)
     if out is not None:
         run.save(out)
     if as_json:
         print(json.dumps(run.summary))
         return
     print_run(run)
-    if chaos > 0.0:
+    if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
         print(f"{killed} actors were killed on purpose, {lost} were lost; the table is the same as without.")
     print(f"Kept in {out}. Watch it: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")

@@ -36,9 +36,9 @@ class Scale(NamedTuple):
         return [i * step for i in range(first, math.floor(self.end / step + 1e-9) + 1)]
 
 
-def say_seconds(seconds: float, step: float | None = None) -> str:
-    """A time as people read it; to the precision of a step, if there is one."""
-    unit, factor = ("s", 1.0) if (step or seconds) >= 0.1 or seconds >= 1.0 else ("ms", 1e3)
+def say_seconds(seconds: float, step: float | None = None, most: float | None = None) -> str:
+    """A time as people read it; to the precision of a step, if there is one, and in the unit that suits the most."""
+    unit, factor = ("s", 1.0) if (seconds if most is None else most) >= 0.1 else ("ms", 1e3)
     if step is None:
         return f"{seconds * factor:.3g} {unit}"
     digits = max(0, -math.floor(math.log10(step * factor) + 1e-9))
@@ -71,5 +71,8 @@ def draw_axis(scale: Scale, top: float, bottom: float) -> list[str]:
     lines = "".join(f"M{scale.x(each):.1f} {top:g}V{bottom:g}" for each in ticks)
     return [
         f'<path class="grid" d="{lines}"/>',
-        *(text(scale.x(each), bottom + 16, say_seconds(each, step), "faint", anchor="middle") for each in ticks),
+        *(
+            text(scale.x(each), bottom + 16, say_seconds(each, step, ticks[-1]), "faint", anchor="middle")
+            for each in ticks
+        ),
     ]

@@ -118,7 +118,7 @@ def draw_loss_labels(lost: Sequence[Event], scale: Scale, y: float) -> list[str]
         x = scale.x(each.begun)
         words = f"{each.who} lost" + (f" in round {each.round}" if each.round >= 0 else "")
         half = 3.3 * len(words)
-        x = min(x, scale.right - half)
+        x = max(scale.left + half, min(x, scale.right - half))
         if x - half > free:
             parts.append(text(x, y, words, "loud", anchor="middle"))
             free = x + half + 8
