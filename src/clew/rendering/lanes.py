@@ -185,6 +185,7 @@ def draw_loss(event: Event, scale: Scale, y: float) -> Iterator[str]:
     words = f"{event.who} lost"
     yield f'<path class="cross" d="M{x:.1f} {y:g}m-9 -12l18 24m0-24l-18 24"><title>{describe(event)}</title></path>'
     if x + 18 + width_of(words) < scale.right:
+        yield bar(x + 12, y - 9, width_of(words) + 8, 18, "lane", radius=3)  # arrows may lie there
         yield text(x + 16, y + 4, words, "loud")
     else:
         yield text(x - 16, y - 17, words, "loud", anchor="end")
