@@ -1,9 +1,13 @@
 """What every test shares."""
 
+import sys
+
 import numba
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from clew import cli
 
 # The same examples every time, and no clock: the first example of a kernel waits for the compiler.
 settings.register_profile("clew", deadline=None, derandomize=True)
@@ -27,3 +31,16 @@ def ray_up():
 
     with connected(4):
         yield ray
+
+
+@pytest.fixture
+def clew(monkeypatch, capsys):
+    """Run a command line in this process; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["clew", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, *capsys.readouterr()
+
+    return run

@@ -4,24 +4,10 @@ import sys
 
 import pytest
 
-from clew import cli
 from clew.mazes import Maze
 from clew.options import in_flags
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
-
-
-@pytest.fixture
-def clew(monkeypatch, capsys):
-    """Run a command line in this process; gives (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["clew", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from clew.errors import RunError
 from clew.mazes import Maze
 from clew.runs import open_run, train_run
 from clew.storage import check_new_folder, load_run, table_sha256
+from clew.trace import to_csv
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,15 @@ def test_a_saved_run_comes_back_as_it_was(run, folder):
     assert len(saved.metrics) == 100
     assert sum(int(row["num_episodes"]) for row in saved.metrics) == 400
     assert sum(int(row["num_steps"]) for row in saved.metrics) == run.summary["num_steps"]
+    assert {(row["staleness"], row["num_bytes"]) for row in saved.metrics} == {("0", "0")}
+    assert to_csv(saved.trace) == to_csv(run.trace.events)
+    assert len(saved.trace) == 900  # 100 rounds, of a publish, four pieces of work and four merges
+
+
+def test_a_run_from_before_there_were_traces_still_loads(folder):
+    (folder / "trace.csv").unlink()
+    assert load_run(folder).trace is None
+    open_run(folder)
 
 
 def test_the_hash_is_of_the_bytes_in_c_order():
@@ -100,6 +110,12 @@ DAMAGES = {
     ),
     "another world": (change_setting("random_goal", True), "q must have the shape"),
     "a broken maze": (lambda f: (f / "maze.txt").write_text("S?G\n"), "maze.txt: damaged: line 1, column 2"),
+    "a trace of another kind": (lambda f: (f / "trace.csv").write_text("a,b\n"), "trace.csv: damaged: the first line"),
+    "a trace cut short": (
+        lambda f: (f / "trace.csv").write_bytes((f / "trace.csv").read_bytes()[:-12]),
+        "trace.csv: damaged: line 901 is not an event",
+    ),
+    "a binary trace": (lambda f: (f / "trace.csv").write_bytes(b"\xff\xfe"), "trace.csv: damaged"),
     "a binary maze": (lambda f: (f / "maze.txt").write_bytes(b"\xff\xfe"), "maze.txt: damaged"),
 }
 

@@ -29,7 +29,7 @@ from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError, SettingError
-from clew.options import LEARNING, RUN, WORLD, in_flags, with_settings
+from clew.options import LEARNING, RUN, WORLD, Chaos, GraphFolder, SomeRounds, in_flags, with_settings
 from clew.runs import Run, grade, open_run, train_run
 from clew.storage import check_new_folder, for_json, table_sha256
 from clew.training import RoundMetrics
@@ -71,6 +71,7 @@ def clew(
 def train(
     settings: dict[str, Any],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
+    chaos: Chaos = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn a maze, and grade what was learned against the exact optimum."""
@@ -78,13 +79,16 @@ def train(
     if out is not None:
         check_new_folder(out)
     with progress_bar(quiet=as_json) as callback:
-        run = train_run(config, callback)
+        run = train_run(config, callback, chaos=chaos or 0.0)
     if out is not None:
         run.save(out)
     if as_json:
         print(json.dumps(run.summary))
         return
     print_run(run)
+    if chaos is not None:
+        killed, lost = run.trace.count("kill"), run.trace.count("lost")
+        print(f"{killed} actors were killed on purpose, {lost} were lost; the table is the same as without.")
     print(f"Kept in {out}. Watch it: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
 
 
@@ -141,6 +145,19 @@ def play(
     step_through(env, choose, steps.append)
     draw()
     print(f"reached the goal in {len(steps)} steps" if steps[-1].terminated else f"gave up after {len(steps)} steps")
+
+
+@app.command()
+def graph(
+    run: RunFolder,
+    out: GraphFolder = None,
+    rounds: SomeRounds = None,
+) -> None:
+    """Draw what driver, object store and actors did in a run: graph.svg, graph.html, and trace.json for Perfetto."""
+    from clew.graph import write_graph
+
+    for path in write_graph(run, out, rounds):
+        print(path)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from clew.configuration import NEVER, TrainingConfig
 from clew.learning import Learning
 
-__all__ = ["LEARNING", "RUN", "WORLD", "in_flags", "with_settings"]
+__all__ = ["LEARNING", "RUN", "WORLD", "Chaos", "GraphFolder", "SomeRounds", "in_flags", "with_settings"]
 
 # Options are the fields of TrainingConfig; these have a shorter name than their field.
 SHORT = {
@@ -53,6 +54,32 @@ def parse_sync(text: str) -> int | str:
         raise typer.BadParameter(f"expected a number of episodes, or {NEVER}, not {text!r}")
     return int(text)
 
+
+def parse_chaos(text: str) -> float:
+    """Read `kill=P`, where P is a probability."""
+    match = re.fullmatch(r"\s*kill=(\d*\.?\d+)\s*", text)
+    if match is None or float(match[1]) > 1.0:
+        raise typer.BadParameter(f"expected kill=P with a probability, such as kill=0.1, not {text!r}")
+    return float(match[1])
+
+
+def parse_rounds(text: str) -> tuple[int, int]:
+    """Read `A:B`."""
+    match = re.fullmatch(r"\s*(\d{1,9}):(\d{1,9})\s*", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise typer.BadParameter(f"expected A:B, the rounds from A to before B, such as 10:16, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+Chaos = Annotated[
+    Any, typer.Option(help="kill actors that are given work, this likely", parser=parse_chaos, metavar="kill=P")
+]
+GraphFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="write into this folder [default: that of the run]")
+]
+SomeRounds = Annotated[
+    Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
+]
 
 # Options whose text Typer can't read by itself: how it is read, and how that is called.
 PARSED: dict[str, tuple[Callable[[str], Any], str]] = {

@@ -14,6 +14,7 @@ from clew.errors import RunError, SettingError
 from clew.evaluation import Evaluation, evaluate_policy
 from clew.policies import Policy
 from clew.storage import SavedRun, for_json, load_run, save_run, table_sha256
+from clew.trace import Trace
 from clew.training import RoundMetrics
 
 __all__ = ["Run", "grade", "open_run", "train_run"]
@@ -31,6 +32,7 @@ class Run:
         metrics: one entry a round.
         seconds: wall time of all rounds.
         startup_seconds: wall time of all that comes before and after them: compiling, starting Ray and actors.
+        trace: what was done by whom.
     """
 
     config: TrainingConfig
@@ -40,6 +42,7 @@ class Run:
     metrics: list[RoundMetrics]
     seconds: float
     startup_seconds: float
+    trace: Trace
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -64,20 +67,28 @@ class Run:
             RunError: if the folder exists already, or can't be written.
         """
         metrics = [asdict(row) for row in self.metrics]
-        save_run(folder, SavedRun(self.config.to_dict(), self.env.maze, self.policy.q, metrics, self.summary))
+        saved = SavedRun(self.config.to_dict(), self.env.maze, self.policy.q, metrics, self.summary, self.trace.events)
+        save_run(folder, saved)
 
 
-def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] | None = None) -> Run:
+def train_run(
+    config: TrainingConfig, callback: Callable[[RoundMetrics], None] | None = None, *, chaos: float = 0.0
+) -> Run:
     """Train as configured, then grade what was learned.
 
     Args:
         config: all the settings.
         callback: is called after each round.
+        chaos: probability with which an actor is killed when it's given work, on purpose; no part of the
+            configuration, for it decides nothing of the result.
 
     Raises:
         ClewError: if the maze, a setting or the cluster can't be right.
     """
+    if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
+        raise SettingError("chaos kills actors, and here are none; work with --actors 2 and --simulations 4, say")
     env = config.make_environment()
+    trace = Trace()
     metrics: list[RoundMetrics] = []
 
     def note(row: RoundMetrics) -> None:
@@ -96,13 +107,15 @@ def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] |
         rounds_ahead=config.rounds_ahead,
         partition_starts=config.partition_starts,
         asynchronous=config.asynchronous,
+        chaos=chaos,
         seed=config.seed,
         callback=note,
+        trace=trace,
         **config.learning,
     )
     wall = time.perf_counter() - begun
     seconds = sum(row.seconds for row in metrics)
-    return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds)
+    return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds, trace)
 
 
 def grade(

@@ -4,6 +4,7 @@
     maze.txt       the maze, in our own format, so that a run stands without the file it was made from
     q.npy          the table of action values
     metrics.csv    one row a round
+    trace.csv      one row for each thing that driver, object store and actors did, see `clew.trace`
     summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
 
 A folder appears whole or not at all.
@@ -16,6 +17,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ import numpy.typing as npt
 from clew.errors import ClewError, RunError
 from clew.files import write_file
 from clew.mazes import Maze
+from clew.trace import Event, from_csv, to_csv
 
 __all__ = ["SavedRun", "check_new_folder", "for_json", "load_run", "save_run", "table_sha256"]
 
@@ -40,6 +43,7 @@ class SavedRun:
         q: (num_states, num_actions) float32, action values.
         metrics: one dictionary a round.
         summary: the grade and figures of the run.
+        trace: what was done by whom; None in runs from before there was one.
     """
 
     config: dict[str, Any]
@@ -47,6 +51,7 @@ class SavedRun:
     q: npt.NDArray[np.float32]
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
+    trace: Sequence[Event] | None = None
 
 
 def table_sha256(q: npt.NDArray[np.float32]) -> str:
@@ -109,6 +114,8 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
         "metrics.csv": rows.getvalue().encode(),
         "summary.json": _to_json({**run.summary, "table_sha256": table_sha256(run.q)}),
     }
+    if run.trace is not None:
+        contents["trace.csv"] = to_csv(run.trace).encode()
     neighbour = _neighbour(folder)
     try:
         neighbour.mkdir(parents=True)
@@ -147,7 +154,17 @@ def load_run(folder: str | Path) -> SavedRun:
         text = _read(folder / "metrics.csv").decode()
     except UnicodeDecodeError as error:
         raise RunError(f"{folder / 'metrics.csv'}: damaged: {error}") from None
-    return SavedRun(config, maze, q, list(csv.DictReader(io.StringIO(text))), summary)
+    trace = _read_trace(folder / "trace.csv")
+    return SavedRun(config, maze, q, list(csv.DictReader(io.StringIO(text))), summary, trace)
+
+
+def _read_trace(path: Path) -> list[Event] | None:
+    if not path.exists():
+        return None
+    try:
+        return from_csv(_read(path).decode())
+    except ValueError as error:
+        raise RunError(f"{path}: damaged: {error}") from None
 
 
 def _to_json(content: dict[str, Any]) -> bytes:

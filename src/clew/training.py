@@ -48,6 +48,8 @@ class RoundMetrics:
         success_rate: share of episodes that reached an end and not the step limit.
         mean_return: undiscounted sum of rewards an episode.
         seconds: wall time of the round.
+        staleness: how many of the rounds before were not yet in the values that it began with.
+        num_bytes: what travelled for it: values into the object store, and what was seen or learned back from actors.
     """
 
     round: int
@@ -58,10 +60,19 @@ class RoundMetrics:
     success_rate: float
     mean_return: float
     seconds: float
+    staleness: int = 0
+    num_bytes: int = 0
 
     @classmethod
     def of_totals(
-        cls, round: tuple[int, int], num_episodes: int, totals: Iterable[float], begun: float
+        cls,
+        round: tuple[int, int],
+        num_episodes: int,
+        totals: Iterable[float],
+        begun: float,
+        *,
+        staleness: int = 0,
+        num_bytes: int = 0,
     ) -> "RoundMetrics":
         """The metrics of a round (number, of how many) from its total steps, successes and rewards."""
         steps, successes, rewards = (float(total) for total in totals)
@@ -74,6 +85,8 @@ class RoundMetrics:
             success_rate=successes / num_episodes,
             mean_return=rewards / num_episodes,
             seconds=time.perf_counter() - begun,
+            staleness=staleness,
+            num_bytes=num_bytes,
         )
 
 

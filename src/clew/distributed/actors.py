@@ -20,6 +20,7 @@ from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
 from clew.distributed.tasks import Here, Job, Result, Task, Worker
 from clew.errors import ClusterError
+from clew.trace import DRIVER, STORE
 
 __all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
 
@@ -87,7 +88,9 @@ class Member:
     name: str
     actor: Any
     starting: Any  # a reference that is there once the actor runs
+    hired: float = field(default_factory=time.time)
     started: bool = False
+    free: float = 0.0  # since when, as far as is known
     calls: dict[Any, Call] = field(default_factory=dict)  # by the reference of their results
     question: Any = None  # a reference that is there if the actor still answers
     asked: float = 0.0
@@ -192,7 +195,7 @@ class ActorPool:
             stored = ray.put(values)  # once a round; the actors of a node read one copy
         except RayError as error:
             raise explain(error) from error
-        self.trace.add("publish", "store", begun, time.perf_counter() - clock, number, num_bytes=size)
+        self.trace.add("put", STORE, begun, time.perf_counter() - clock, number, num_bytes=size)
         shares = np.array_split(np.arange(len(tasks)), num_calls)
         calls = [Call(number, values, stored, [tasks[i] for i in share]) for share in shares]
         for call in calls:
@@ -207,8 +210,8 @@ class ActorPool:
                     return number
             self._wait()
 
-    def _here(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
-        for result in self.here.submit(number, values, tasks):
+    def _here(self, number: int, values: Any, tasks: list[Task], attempt: int = 0) -> Iterator[Result]:
+        for result in self.here.submit(number, values, tasks, attempt):
             self._seconds_a_task = result.seconds
             yield result
 
@@ -242,19 +245,20 @@ class ActorPool:
                 self._lose(member, error)
             else:
                 member.started, self._num_failed = True, 0
-                self.trace.add("start", member.name, time.time(), 0.0, -1)
+                self.trace.add("start", member.name, member.hired, time.time() - member.hired, -1)
 
     def _issue(self, call: Call) -> None:
         """Give a call to whoever has least to do; to this process, if there is no actor."""
         members = self._ready()
         if not members:
-            call.results = list(self._here(call.number, call.values, call.tasks))
+            call.results = list(self._here(call.number, call.values, call.tasks, call.attempt))
             return
         member = members[0]
         call.issued = time.time()
         member.calls[member.actor.perform.remote(call.stored, call.tasks)] = call
         member.question, member.asked = None, time.monotonic()
         if self._rng.random() < self.chaos:
+            self.trace.add("kill", member.name, time.time(), 0.0, call.number)
             ray.kill(member.actor)
 
     def _wait(self) -> None:
@@ -278,14 +282,18 @@ class ActorPool:
     def _take(self, member: Member, call: Call, results: list[Result]) -> None:
         call.results = results
         self._store.note(num_bytes([result.learned for result in results]))
-        for result in results:
+        # Clocks of machines differ: work neither begins before it was given out, nor ends after its results are here.
+        late = max(0.0, results[-1].begun + results[-1].seconds - time.time())
+        shift = max(-late, call.issued - results[0].begun)
+        for task, result in zip(call.tasks, results, strict=True):
+            member.free = result.begun + shift + result.seconds
             self.trace.add(
                 "work",
                 member.name,
-                result.begun,
+                result.begun + shift,
                 result.seconds,
                 call.number,
-                num_tasks=1,
+                simulation=task.key[2],
                 num_bytes=num_bytes(result.learned),
                 attempt=call.attempt,
             )
@@ -311,16 +319,33 @@ class ActorPool:
             return
         reason = str(why).strip().splitlines()[0]
         logger.warning("%s is lost, and its work is given to another: %s", member.name, reason)
-        self.trace.add(
-            "lost", member.name, time.time(), 0.0, max((c.number for c in member.calls.values()), default=-1)
-        )
+        now, calls = time.time(), list(member.calls.values())
+        self.trace.add("lost", member.name, now, 0.0, max((call.number for call in calls), default=-1))
+        for call in calls:
+            self._note("abandoned", member.name, max(call.issued, member.free), call)
+            member.free = now  # the calls after the first had not begun
         self.members.remove(member)
+        member.calls.clear()
         ray.kill(member.actor)
         if not member.started:
             self._num_failed += 1
             if self._num_failed >= MOST_FAILED_STARTS or "creation task" in str(why):
                 raise ClusterError(f"an actor can't be started: {str(why).strip().splitlines()[-1]}")
         self._hire()
-        for call in member.calls.values():
+        for call in calls:
             call.attempt += 1
+            self._note("reissue", DRIVER, time.time(), call)
             self._issue(call)
+
+    def _note(self, what: str, who: str, begun: float, call: Call) -> None:
+        """Note what has become of a call, from then to now."""
+        self.trace.add(
+            what,
+            who,
+            begun,
+            max(0.0, time.time() - begun),
+            call.number,
+            simulation=call.tasks[0].key[2],
+            num_simulations=len(call.tasks),
+            attempt=call.attempt,
+        )

@@ -13,6 +13,7 @@ import numpy as np
 
 from clew.distributed.tasks import Pool, Result, Task
 from clew.kernels.sampling import new_stream
+from clew.trace import DRIVER
 from clew.training import RoundMetrics
 
 __all__ = ["play_asynchronously"]
@@ -40,6 +41,7 @@ def play_asynchronously(rounds: Any, pool: Pool) -> Iterator[RoundMetrics]:
     plan, learner = rounds.plan, rounds.learner
     totals = np.zeros((plan.num_rounds, 3))
     left = [len(rounds.tasks(number)) for number in range(plan.num_rounds)]  # tasks that a round still waits for
+    staleness = [0] * plan.num_rounds  # of the simulation that was farthest ahead
     next_round = [0] * plan.num_simulations
     started: list[Started] = []
     reported, begun = 0, time.perf_counter()
@@ -50,16 +52,29 @@ def play_asynchronously(rounds: Any, pool: Pool) -> Iterator[RoundMetrics]:
                 continue
             next_round[i] += 1
             for task in rounds.tasks(number)[i : i + 1]:
+                at, clock = time.time(), time.perf_counter()
                 values = learner.values()
+                seconds = time.perf_counter() - clock
+                rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
+                staleness[number] = max(staleness[number], number - reported)
                 started.append(Started(task, values, pool.submit(number, values, [task])))
         done = started.pop(pool.first([each.results for each in started]))
         number = done.task.key[1]
         stream = new_stream(plan.seed, number, plan.num_simulations, done.task.key[2])
         for result in done.results:
+            at, clock = time.time(), time.perf_counter()
             learner.merge(result.learned, done.values, done.task, stream)
+            rounds.trace.add("merge", DRIVER, at, time.perf_counter() - clock, number, simulation=done.task.key[2])
             totals[number] += result.sums
             rounds.work += result.seconds
         left[number] -= 1
         while reported < plan.num_rounds and left[reported] == 0:
-            yield RoundMetrics.of_totals((reported, plan.num_rounds), plan.size(reported), totals[reported], begun)
+            yield RoundMetrics.of_totals(
+                (reported, plan.num_rounds),
+                plan.size(reported),
+                totals[reported],
+                begun,
+                staleness=staleness[reported],
+                num_bytes=rounds.trace.finish(reported),
+            )
             reported, begun = reported + 1, time.perf_counter()

@@ -24,12 +24,12 @@ from clew.distributed.asynchronous import play_asynchronously
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
 from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
-from clew.distributed.trace import Trace
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import new_stream
 from clew.learning import LearningSettings, as_learning
 from clew.policies import Policy
+from clew.trace import DRIVER, Trace
 from clew.training import NUM_ROUNDS, Callback, RoundMetrics, check_values, train_policy
 
 __all__ = ["train_policy_parallel"]
@@ -85,7 +85,7 @@ def train_policy_parallel(
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to.
-        trace: notes what was done by whom.
+        trace: notes what was done by whom; `clew.rendering.timeline` draws it.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
             says is fixed for a round.
 
@@ -99,13 +99,13 @@ def train_policy_parallel(
     check_run(num_episodes, seed)
     check_streams(num_simulations, num_actors, sync_every, rounds_ahead)
     learning = as_learning(settings)
+    trace = Trace() if trace is None else trace
     if num_simulations == 1:
-        return train_policy(env, num_episodes, seed=seed, callback=callback, **settings)
+        return train_policy(env, num_episodes, seed=seed, callback=noted(trace, callback), **settings)
     sharing = check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
     check_parts(job)
     plan = Plan.of(num_episodes, num_simulations, sync_every, seed)
-    trace = Trace() if trace is None else trace
     make_worker, make_learner = WORKERS[sharing]
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
     worker: Worker = make_worker(job)
@@ -156,17 +156,29 @@ class Plan(NamedTuple):
         return [Task(n, alpha, exploration, (self.seed, number, i)) for i, n in enumerate(sizes) if n]
 
 
+class Begun(NamedTuple):
+    """A round that is under way."""
+
+    number: int
+    version: int  # rounds that are in its values
+    values: Any
+    tasks: list[Task]
+    results: Iterator[Result]
+
+
 class Rounds:
     """The rounds of a training.
 
     Attributes:
         learner: `CentralLearner` or `Merger`; has what was learned so far.
         work: seconds that were worked for it, by all together.
+        num_merged: how many rounds are in it.
     """
 
     def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace) -> None:
         self.learner, self.plan, self.rounds_ahead, self.trace = learner, plan, rounds_ahead, trace
         self.work = 0.0
+        self.num_merged = 0
 
     def compile(self, worker: Worker) -> None:
         """Play nothing: this compiles, if it is the first time, so that rounds are timed without it."""
@@ -180,36 +192,55 @@ class Rounds:
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Play all rounds; says of each what it came to, when it has been taken in."""
-        waiting: deque[tuple[int, Any, list[Task], Iterator[Result]]] = deque()
+        waiting: deque[Begun] = deque()
         begun = time.perf_counter()
         for number in range(self.plan.num_rounds + self.rounds_ahead):
             if number < self.plan.num_rounds:
-                waiting.append(self._begin(number, pool, version=number - len(waiting)))
+                waiting.append(self._begin(number, pool))
             if len(waiting) > self.rounds_ahead or number >= self.plan.num_rounds:
-                yield self._finish(*waiting.popleft(), begun)
+                yield self._finish(waiting.popleft(), begun)
                 begun = time.perf_counter()
 
-    def _begin(self, number: int, pool: Pool, version: int) -> tuple[int, Any, list[Task], Iterator[Result]]:
-        """Hand out the tasks of a round, with values into which so many rounds were merged."""
-        begun, clock = time.time(), time.perf_counter()
+    def _begin(self, number: int, pool: Pool) -> Begun:
+        """Hand out the tasks of a round, with the values as they are now."""
+        at, clock = time.time(), time.perf_counter()
         values, tasks = self.learner.values(), self.tasks(number)
-        results = pool.submit(number, values, tasks)
-        self.trace.add("publish", "driver", begun, time.perf_counter() - clock, number, version=version)
-        return number, values, tasks, results
+        self.trace.add("publish", DRIVER, at, time.perf_counter() - clock, number, version=self.num_merged)
+        return Begun(number, self.num_merged, values, tasks, pool.submit(number, values, tasks))
 
-    def _finish(
-        self, number: int, values: Any, tasks: list[Task], results: Iterator[Result], begun: float
-    ) -> RoundMetrics:
+    def _finish(self, this: Begun, begun: float) -> RoundMetrics:
         """Take in what came of a round, simulation by simulation."""
+        number = this.number
         stream = new_stream(self.plan.seed, number, self.plan.num_simulations)  # what the learner draws
         totals = np.zeros(3)
-        for task, result in zip(tasks, results, strict=True):
+        for task, result in zip(this.tasks, this.results, strict=True):
             at, clock = time.time(), time.perf_counter()
-            self.learner.merge(result.learned, values, task, stream)
-            self.trace.add("merge", "driver", at, time.perf_counter() - clock, number, num_tasks=1)
+            self.learner.merge(result.learned, this.values, task, stream)
+            self.trace.add("merge", DRIVER, at, time.perf_counter() - clock, number, simulation=task.key[2])
             totals += result.sums
             self.work += result.seconds
-        return RoundMetrics.of_totals((number, self.plan.num_rounds), self.plan.size(number), totals, begun)
+        self.num_merged += 1
+        return RoundMetrics.of_totals(
+            (number, self.plan.num_rounds),
+            self.plan.size(number),
+            totals,
+            begun,
+            staleness=number - this.version,
+            num_bytes=self.trace.finish(number),
+        )
+
+
+def noted(trace: Trace, callback: Callback | None) -> Callback:
+    """A callback that also notes the rounds of one learner in this process, whose values are never stale."""
+
+    def note(row: RoundMetrics) -> None:
+        begun = time.time() - row.seconds
+        trace.add("work", DRIVER, begun, row.seconds, row.round, version=row.round, simulation=0)
+        trace.finish(row.round)
+        if callback is not None:
+            callback(row)
+
+    return note
 
 
 def check_parts(job: Job) -> None:

@@ -9,8 +9,8 @@ to another.
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from clew.distributed.trace import Trace
 from clew.learning import Learning
+from clew.trace import DRIVER, Trace
 
 __all__ = ["Here", "Job", "Pool", "Result", "Task", "Worker"]
 
@@ -64,11 +64,13 @@ class Here:
     def __init__(self, worker: Worker, trace: Trace) -> None:
         self.worker, self.trace = worker, trace
 
-    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
-        """See `Pool`."""
+    def submit(self, number: int, values: Any, tasks: list[Task], attempt: int = 0) -> Iterator[Result]:
+        """See `Pool`; `attempt` is how often this work has been lost by others."""
         for task in tasks:
             result = self.worker.perform(values, task)
-            self.trace.add("work", "driver", result.begun, result.seconds, number, num_tasks=1)
+            self.trace.add(
+                "work", DRIVER, result.begun, result.seconds, number, simulation=task.key[2], attempt=attempt
+            )
             yield result
 
     def first(self, waiting: list[Iterator[Result]]) -> int:
