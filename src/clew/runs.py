@@ -1,22 +1,26 @@
 """A run: one configuration trained, graded, and kept. What the command line and the page both call."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+from clew.checkpoints import Checkpoints
 from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.dynamic_programming import Solution
 from clew.environments import Environment
-from clew.errors import RunError, SettingError
+from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation import Evaluation, evaluate_policy
+from clew.mazes import Maze
 from clew.policies import Policy
-from clew.storage import SavedRun, for_json, load_run, save_run, table_sha256
+from clew.storage import SavedRun, begin_run, for_json, load_begun, load_run, partial_of, save_run, table_sha256
 from clew.training import RoundMetrics
 
-__all__ = ["Run", "grade", "open_run", "train_run"]
+__all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "train_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +71,26 @@ class Run:
         save_run(folder, SavedRun(self.config.to_dict(), self.env.maze, self.policy.q, metrics, self.summary))
 
 
-def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] | None = None) -> Run:
+def train_run(
+    config: TrainingConfig,
+    callback: Callable[[RoundMetrics], None] | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    maze: Maze | None = None,
+) -> Run:
     """Train as configured, then grade what was learned.
 
     Args:
         config: all the settings.
-        callback: is called after each round.
+        callback: is called after each round; first for those that a checkpoint has.
+        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
+        maze: what the run is about, if it was read before.
 
     Raises:
         ClewError: if the maze, a setting or the cluster can't be right.
     """
-    env = config.make_environment()
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    env = config.make_environment(maze)
     metrics: list[RoundMetrics] = []
 
     def note(row: RoundMetrics) -> None:
@@ -97,11 +110,54 @@ def train_run(config: TrainingConfig, callback: Callable[[RoundMetrics], None] |
         partition_starts=config.partition_starts,
         seed=config.seed,
         callback=note,
+        checkpoints=checkpoints,
         **config.learning,
     )
-    wall = time.perf_counter() - begun
+    wall = checkpoints.seconds + time.perf_counter() - begun
     seconds = sum(row.seconds for row in metrics)
     return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds)
+
+
+@contextmanager
+def kept_run(
+    folder: str | Path, config: TrainingConfig, every: int | str, maze: Maze | None = None
+) -> Iterator[Checkpoints]:
+    """Keep checkpoints in RUN.partial while a run is trained and saved within.
+
+    That folder is removed when the run is there, or when nothing was learned that could be kept.
+
+    Args:
+        folder: of the run when it has ended.
+        config: its settings.
+        every: how often, see `Checkpoints`.
+        maze: of a run that goes on; None begins one.
+
+    Raises:
+        RunError: if there is such a run, or its folder can't be written.
+        StoppedError: if it was stopped, and can go on; says how.
+    """
+    checkpoints = Checkpoints(partial_of(folder), every)
+    if maze is None:
+        begin_run(folder, config.to_dict(), config.make_maze())
+    try:
+        yield checkpoints
+    except BaseException as error:
+        if maze is None and not checkpoints.folders:
+            rmtree(partial_of(folder), ignore_errors=True)
+        elif isinstance(error, StoppedError | KeyboardInterrupt):
+            raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
+        raise
+    rmtree(partial_of(folder), ignore_errors=True)
+
+
+def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze]:
+    """The settings and the maze of a run that was begun, and hasn't ended.
+
+    Raises:
+        RunError: if there is none, or it is damaged.
+    """
+    settings, maze = load_begun(folder)
+    return _checked(partial_of(folder), settings), maze
 
 
 def grade(
@@ -136,12 +192,16 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
         RunError: names the file that is missing, damaged or of another kind.
     """
     saved = load_run(folder)
-    try:
-        config = TrainingConfig.from_dict(saved.config)
-    except SettingError as error:
-        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+    config = _checked(Path(folder), saved.config)
     try:
         env = config.make_environment(saved.maze)
         return config, env, Policy(env, seed=config.seed, q=saved.q)
     except SettingError as error:
         raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None
+
+
+def _checked(folder: Path, settings: dict[str, Any]) -> TrainingConfig:
+    try:
+        return TrainingConfig.from_dict(settings)
+    except SettingError as error:
+        raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None

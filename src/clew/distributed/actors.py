@@ -232,6 +232,7 @@ class ActorPool:
 
     def _wait(self) -> None:
         """Wait for a result, or for whatever else happens, not too long."""
+        self.here.check()
         working = {reference: member for member in self.members for reference in member.calls}
         for reference in ray.wait(list(working), num_returns=1, timeout=1.0)[0]:
             member = working[reference]

@@ -15,10 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
+from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, identity, rebuilt, restored
 from clew.configuration import NEVER, check_run, check_sharing, check_streams
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
@@ -26,7 +29,7 @@ from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
 from clew.distributed.trace import Trace
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.sampling import new_stream
+from clew.kernels.sampling import Stream, new_stream
 from clew.learning import LearningSettings, as_learning
 from clew.policies import Policy
 from clew.training import NUM_ROUNDS, Callback, RoundMetrics, check_values, train_policy
@@ -53,6 +56,7 @@ def train_policy_parallel(
     seed: int = 0,
     callback: Callback | None = None,
     trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
 ) -> Policy:
     """Learn from several streams of episodes, on Ray actors or in this process; by Q-learning, if not told else.
@@ -80,8 +84,9 @@ def train_policy_parallel(
             decides the result.
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
-        callback: is called after each round, with what its episodes came to.
+        callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
         trace: notes what was done by whom.
+        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
             says is fixed for a round.
 
@@ -91,22 +96,28 @@ def train_policy_parallel(
     Raises:
         SettingError: if a setting is out of range, or a space is not Discrete.
         ClusterError: if the cluster can't place the actors, or its store can't hold the values.
+        RunError: if checkpoints can't be written, or are damaged, or of another training.
+        StoppedError: if `checkpoints` was asked to stop.
     """
     check_run(num_episodes, seed)
     check_streams(num_simulations, num_actors, sync_every, rounds_ahead)
     learning = as_learning(settings)
     if num_simulations == 1:
-        return train_policy(env, num_episodes, seed=seed, callback=callback, **settings)
+        return train_policy(env, num_episodes, seed=seed, callback=callback, checkpoints=checkpoints, **settings)
     sharing = check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
     check_parts(job)
     plan = Plan.of(num_episodes, num_simulations, sync_every, seed)
     trace = Trace() if trace is None else trace
     make_worker, make_learner = WORKERS[sharing]
-    rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace, checkpoints)
+    shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
+    checkpoints.resume(identity(env, learning, **plan._asdict(), **shared), rounds)
     worker: Worker = make_worker(job)
     rounds.compile(worker)
-    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, chaos) as pool:
+    here = Here(worker, trace, checkpoints.check)
+    with _pool(job, make_worker, here, num_actors, num_simulations, chaos) as pool:
         for metrics in rounds.play(pool):
             if callback is not None:
                 callback(metrics)
@@ -150,17 +161,36 @@ class Plan(NamedTuple):
         return [Task(n, alpha, exploration, (self.seed, number, i)) for i, n in enumerate(sizes) if n]
 
 
+@dataclass(eq=False)
+class Begun:
+    """A round that is under way."""
+
+    number: int
+    values: Any  # that it began with
+    tasks: list[Task]
+    stream: Stream  # what the learner draws
+    totals: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # of the tasks that were merged
+    num_merged: int = 0  # tasks
+    results: Iterator[Result] = iter(())  # of the others
+
+
 class Rounds:
-    """The rounds of a training.
+    """The rounds of a training, see `checkpoints.Training`.
 
     Attributes:
         learner: `CentralLearner` or `Merger`; has what was learned so far.
+        rows: the metrics of the rounds that have ended.
         work: seconds that were worked for it, by all together.
     """
 
-    def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace) -> None:
+    def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace, checkpoints: Checkpoints) -> None:
         self.learner, self.plan, self.rounds_ahead, self.trace = learner, plan, rounds_ahead, trace
+        self.checkpoints = checkpoints
+        self.rows: list[RoundMetrics] = []
         self.work = 0.0
+        self._under_way: deque[Begun] = deque()
+        self._begun = 0.0
+        self._seconds = 0.0  # since the last round ended, before a checkpoint
 
     def compile(self, worker: Worker) -> None:
         """Play nothing: this compiles, if it is the first time, so that rounds are timed without it."""
@@ -168,40 +198,84 @@ class Rounds:
         worker.perform(self.learner.values(), Task(0, alpha, exploration, (self.plan.seed, 0, 0)))
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
-        """Play all rounds; says of each what it came to, when it has been taken in."""
-        waiting: deque[tuple[int, Any, list[Task], Iterator[Result]]] = deque()
-        begun = time.perf_counter()
-        for number in range(self.plan.num_rounds + self.rounds_ahead):
-            if number < self.plan.num_rounds:
-                waiting.append(self._begin(number, pool, version=number - len(waiting)))
-            if len(waiting) > self.rounds_ahead or number >= self.plan.num_rounds:
-                yield self._finish(*waiting.popleft(), begun)
-                begun = time.perf_counter()
+        """Play all rounds; says of each what it came to when it has been taken in; first of those of a checkpoint."""
+        yield from self.rows
+        with self.checkpoints.kept(self):
+            self._begun = time.perf_counter() - self._seconds
+            for this in self._under_way:
+                self._hand_out(this, pool)
+            while len(self.rows) < self.plan.num_rounds:
+                while len(self._under_way) <= self.rounds_ahead and self._next < self.plan.num_rounds:
+                    this = self._begin(self._next)
+                    self._hand_out(this, pool)
+                    self._under_way.append(this)
+                self._finish(self._under_way[0])
+                yield self.rows[-1]
 
-    def _begin(self, number: int, pool: Pool, version: int) -> tuple[int, Any, list[Task], Iterator[Result]]:
-        """Hand out the tasks of a round, with values into which so many rounds were merged."""
-        begun, clock = time.time(), time.perf_counter()
+    @property
+    def _next(self) -> int:
+        """The number of the round that begins next."""
+        return len(self.rows) + len(self._under_way)
+
+    def _begin(self, number: int) -> Begun:
+        """A round, with the values as they are now."""
         alpha, exploration = self.learner.learner.rates_at(
             number * self.plan.sync_every * self.plan.num_simulations, self.plan.num_episodes
         )
-        values, tasks = self.learner.values(), self.plan.tasks(number, alpha, exploration)
-        results = pool.submit(number, values, tasks)
-        self.trace.add("publish", "driver", begun, time.perf_counter() - clock, number, version=version)
-        return number, values, tasks, results
+        tasks = self.plan.tasks(number, alpha, exploration)
+        stream = new_stream(self.plan.seed, number, self.plan.num_simulations)
+        return Begun(number, self.learner.values(), tasks, stream)
 
-    def _finish(
-        self, number: int, values: Any, tasks: list[Task], results: Iterator[Result], begun: float
-    ) -> RoundMetrics:
-        """Take in what came of a round, simulation by simulation."""
-        stream = new_stream(self.plan.seed, number, self.plan.num_simulations)  # what the learner draws
-        totals = np.zeros(3)
-        for task, result in zip(tasks, results, strict=True):
+    def _hand_out(self, this: Begun, pool: Pool) -> None:
+        """Have the tasks of a round performed, as far as they were not merged."""
+        begun, clock = time.time(), time.perf_counter()
+        if tasks := this.tasks[this.num_merged :]:
+            this.results = pool.submit(this.number, this.values, tasks)
+        version = len(self.rows)
+        self.trace.add("publish", "driver", begun, time.perf_counter() - clock, this.number, version=version)
+
+    def _finish(self, this: Begun) -> None:
+        """Take in what came of the oldest round, simulation by simulation."""
+        for task, result in zip(this.tasks[this.num_merged :], this.results, strict=True):
             at, clock = time.time(), time.perf_counter()
-            self.learner.merge(result.learned, values, task, stream)
-            self.trace.add("merge", "driver", at, time.perf_counter() - clock, number, num_tasks=1)
-            totals += result.sums
+            self.learner.merge(result.learned, this.values, task, this.stream)
+            self.trace.add("merge", "driver", at, time.perf_counter() - clock, this.number, num_tasks=1)
+            this.totals += result.sums
+            this.num_merged += 1
             self.work += result.seconds
-        return RoundMetrics.of_totals((number, self.plan.num_rounds), self.plan.size(number), totals, begun)
+            self._note(this.number, task.num_episodes)
+        size = self.plan.size(this.number)
+        self.rows.append(RoundMetrics.of_totals((this.number, self.plan.num_rounds), size, this.totals, self._begun))
+        self._under_way.popleft()
+        self._begun = time.perf_counter()
+
+    def _note(self, number: int, num_episodes: int) -> None:
+        """All is whole now: a moment to keep it."""
+        at, clock = time.time(), time.perf_counter()
+        if size := self.checkpoints.note(num_episodes, self):
+            self.trace.add("checkpoint", "driver", at, time.perf_counter() - clock, number, num_bytes=size)
+
+    def state(self) -> State:
+        """See `checkpoints.Training`."""
+        content = {
+            "learner": self.learner.learner,
+            "under_way": [[this.values, this.stream, this.totals] for this in self._under_way],
+            "metrics": as_columns(self.rows),
+        }
+        num_merged = [this.num_merged for this in self._under_way]
+        seconds = time.perf_counter() - self._begun
+        return State(content, {"num_merged": num_merged, "seconds": seconds, "work": self.work})
+
+    def restore(self, saved: Saved) -> None:
+        """See `checkpoints.Training`."""
+        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
+        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        for i, num_merged in enumerate(saved.progress["num_merged"]):
+            this = self._begin(self._next)
+            values, stream, totals = rebuilt([this.values, this.stream, this.totals], saved.arrays, f"under_way.{i}")
+            this.values, this.stream, this.totals, this.num_merged = values, stream.copy(), totals.copy(), num_merged
+            self._under_way.append(this)
+        self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
 
 
 def check_parts(job: Job) -> None:

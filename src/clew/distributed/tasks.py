@@ -6,7 +6,7 @@ whoever performs tasks keeps nothing between them that could change one, so that
 to another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from clew.distributed.trace import Trace
@@ -56,14 +56,18 @@ class Pool(Protocol):
 
 
 class Here:
-    """Performs tasks in this process, one after the other, each when its result is asked for."""
+    """Performs tasks in this process, one after the other, each when its result is asked for.
 
-    def __init__(self, worker: Worker, trace: Trace) -> None:
-        self.worker, self.trace = worker, trace
+    Before each, and while actors are waited for, `check` is called, which raises an error if nobody wants to wait.
+    """
+
+    def __init__(self, worker: Worker, trace: Trace, check: Callable[[], None] = lambda: None) -> None:
+        self.worker, self.trace, self.check = worker, trace, check
 
     def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
         """See `Pool`."""
         for task in tasks:
+            self.check()
             result = self.worker.perform(values, task)
             self.trace.add("work", "driver", result.begun, result.seconds, number, num_tasks=1)
             yield result
