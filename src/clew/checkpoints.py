@@ -195,7 +195,7 @@ class Checkpoints:
 
     Attributes:
         seconds: wall time of the training up to the checkpoint that it goes on from.
-        is_training: True while rounds are learned, so that there is something to keep.
+        is_training: True from when a training is ready until it has ended: it asks whether to stop.
 
     Args:
         folder: where they are kept; made if it isn't there. None keeps nothing.
@@ -244,6 +244,7 @@ class Checkpoints:
         """
         if self.folder is None:
             return
+        self.is_training = True
         self._settings = json.loads(json.dumps(settings))
         self._last = self._begun = time.perf_counter()
         try:
@@ -261,9 +262,12 @@ class Checkpoints:
                 logger.warning("%s; going on from the checkpoint before it", error)
                 continue
             self._check_settings(folder, found["settings"])
-            with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-                training.restore(Saved(arrays, found["progress"]))
-            self.seconds = found["seconds"]
+            try:
+                with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+                    training.restore(Saved(arrays, found["progress"]))
+                self.seconds = float(found["seconds"])
+            except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+                raise RunError(f"{folder}: not written by Clew: {error}") from None
             return
         if self.folders:
             raise RunError(f"{self.folder}: no checkpoint there is whole; remove it to begin anew")
@@ -295,7 +299,6 @@ class Checkpoints:
             RunError: if it can't be written.
             StoppedError: if it was asked.
         """
-        self.is_training = True
         try:
             yield
         except StoppedError:

@@ -362,6 +362,8 @@ def main() -> None:
         with messages():
             code = app(standalone_mode=False)
             sys.stdout.flush()
+        if code == 130:  # Typer has answered a Ctrl-C without a word
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except StoppedError as error:
         fail(str(error), 130)

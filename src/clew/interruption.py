@@ -44,9 +44,9 @@ def stopped_by_ctrl_c(checkpoints: Checkpoints) -> Iterator[None]:
 
 
 def _answer(checkpoints: Checkpoints) -> None:
-    if not checkpoints.is_training:
-        raise KeyboardInterrupt
     checkpoints.stop()
+    if not checkpoints.is_training:
+        raise KeyboardInterrupt  # should it be lost, in a callback of C, training stops as soon as it begins
 
 
 def _listen(reader: int) -> None:

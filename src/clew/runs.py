@@ -17,7 +17,17 @@ from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation import Evaluation, evaluate_policy
 from clew.mazes import Maze
 from clew.policies import Policy
-from clew.storage import SavedRun, begin_run, for_json, load_begun, load_run, partial_of, save_run, table_sha256
+from clew.storage import (
+    SavedRun,
+    begin_run,
+    for_json,
+    is_there,
+    load_begun,
+    load_run,
+    partial_of,
+    save_run,
+    table_sha256,
+)
 from clew.training import RoundMetrics
 
 __all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "train_run"]
@@ -141,13 +151,13 @@ def kept_run(
         begin_run(folder, config.to_dict(), config.make_maze())
     try:
         yield checkpoints
-    except BaseException as error:
-        if maze is None and not checkpoints.folders:
-            rmtree(partial_of(folder), ignore_errors=True)
-        elif isinstance(error, StoppedError | KeyboardInterrupt):
+    except (StoppedError, KeyboardInterrupt):
+        if checkpoints.folders or maze is not None:
             raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
-        raise
-    rmtree(partial_of(folder), ignore_errors=True)
+        raise StoppedError("stopped; nothing had been learned yet, and nothing was kept") from None
+    finally:
+        if is_there(folder) or (maze is None and not checkpoints.folders):
+            rmtree(partial_of(folder), ignore_errors=True)
 
 
 def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze]:

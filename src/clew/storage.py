@@ -32,6 +32,7 @@ __all__ = [
     "begin_run",
     "check_new_folder",
     "for_json",
+    "is_there",
     "load_begun",
     "load_run",
     "partial_of",
@@ -72,6 +73,12 @@ def for_json(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def is_there(folder: str | Path) -> bool:
+    """Tell if there is anything but an empty folder."""
+    folder = Path(folder)
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
 def check_new_folder(folder: str | Path) -> None:
     """Make sure that a run can be saved here, before any work is done for it.
 
@@ -80,7 +87,7 @@ def check_new_folder(folder: str | Path) -> None:
     """
     folder = Path(folder).absolute()
     try:
-        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        if folder.is_symlink() or is_there(folder):
             raise RunError(f"{folder}: already exists; give a new folder")
         above = next(parent for parent in folder.parents if parent.exists())
         if not above.is_dir():
@@ -155,7 +162,7 @@ def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze]:
         RunError: if there is none, or it is damaged.
     """
     partial = partial_of(folder)
-    if Path(folder).exists():
+    if is_there(folder):
         left = f"; what is left in {partial} can be removed" if partial.exists() else ""
         raise RunError(f"{folder}: this run has ended{left}")
     if not partial.is_dir():

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.tasks import Here, Job, Result, Task, Worker
@@ -106,8 +106,9 @@ def actor_pool(
     """
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
-        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), chaos)
+        pool = ActorPool(job, make_worker, here, chaos)
         try:
+            pool.hire(wanted or min(num_simulations, count_cpus()))
             if num_actors is not None:
                 pool.wait_for_all()
             yield pool
@@ -123,7 +124,6 @@ class ActorPool:
         job: Job,
         make_worker: Callable[[Job], Worker],
         here: Here,
-        num_actors: int,
         chaos: float,
     ) -> None:
         self.here, self.chaos, self.trace = here, chaos, here.trace
@@ -133,6 +133,9 @@ class ActorPool:
         self._seconds_a_task: float | None = None  # as the last round had it
         self._rng = np.random.default_rng(0)  # whom chaos strikes
         self.members: list[Member] = []
+
+    def hire(self, num_actors: int) -> None:
+        """Start so many actors more."""
         for _ in range(num_actors):
             self._hire()
 
@@ -143,14 +146,17 @@ class ActorPool:
             ClusterError: if they don't start.
         """
         self._waits = True
+        starting, deadline = [member.starting for member in self.members], time.monotonic() + SECONDS_TO_START
         try:
-            ray.get([member.starting for member in self.members], timeout=SECONDS_TO_START)
-        except GetTimeoutError:
-            raise ClusterError(
-                f"{len(self.members)} actors of one processor each did not all start within {SECONDS_TO_START} s: the "
-                f"cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
-                f"ask for fewer actors"
-            ) from None
+            while ray.wait(starting, num_returns=len(starting), timeout=1.0)[1]:
+                self.here.check()
+                if time.monotonic() > deadline:
+                    raise ClusterError(
+                        f"{len(starting)} actors of one processor each did not all start within {SECONDS_TO_START} s: "
+                        f"the cluster has {count_cpus()} processors, "
+                        f"{ray.available_resources().get('CPU', 0):g} of them free; ask for fewer actors"
+                    )
+            ray.get(starting)
         except RayError as error:
             raise explain(error) from error
 
