@@ -22,6 +22,15 @@ if numba.config.DISABLE_JIT:
             yield
 
 
+def pytest_addoption(parser):
+    parser.addoption("--moments", type=int, default=3, help="how often each training is killed, in test_resume")
+
+
+@pytest.fixture
+def moments(request):
+    return request.config.getoption("--moments")
+
+
 @pytest.fixture(scope="session")
 def ray_up():
     """A real Ray on this machine, four processors wide at least, for all tests that share one."""

@@ -159,6 +159,7 @@ def bad_files(tmp_path, monkeypatch):
     (tmp_path / "other.scen").write_text("version 1\n0\tother.map\t9\t9\t0\t0\t0\t1\t1.0\n")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{")
+    (tmp_path / "begun.partial").mkdir()
     return tmp_path
 
 
@@ -203,6 +204,17 @@ BAD = {
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
+    "train --out begun": "begun.partial: a run was begun there; go on with `clew train --resume ",
+    "train --out new --checkpoint-every soon": "such as 500, or seconds, such as 30s; not 'soon'",
+    "train --out new --checkpoint-every 0": "such as 30s; not 0",
+    "train --out new --simulations 2 --actors 2000 --goal 7,7": "the goal (7, 7) is outside the maze",
+    "train --checkpoint-every 30s": "checkpoints are kept beside the folder of the run; give --out DIR",
+    "train --resume begun --alpha 0.1": "a run goes on as it was begun; leave out --alpha",
+    "train book --resume begun": "a run goes on as it was begun; leave out maze",
+    "train --resume begun --out new": "a run goes on as it was begun; leave out --out",
+    "train --resume begun": "begun.partial/config.json: can't be read",
+    "train --resume run": "run: this run has ended",
+    "train --resume nothing": "nothing.partial: no run was begun there; `clew train --out nothing` begins one",
     "evaluate run": "config.json: damaged",
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "Invalid value for '--episodes'",

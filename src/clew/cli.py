@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -28,10 +28,24 @@ from clew.behaviours import BEHAVIOURS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
-from clew.errors import ClewError, SettingError
-from clew.options import LEARNING, RUN, WORLD, Chaos, GraphFolder, SomeRounds, in_flags, with_settings
-from clew.runs import Run, grade, open_run, train_run
-from clew.storage import check_new_folder, for_json, table_sha256
+from clew.errors import ClewError, SettingError, StoppedError
+from clew.interruption import stopped_by_ctrl_c
+from clew.options import (
+    LEARNING,
+    RUN,
+    WORLD,
+    BegunRun,
+    Chaos,
+    CheckpointEvery,
+    GraphFolder,
+    OutFolder,
+    SomeRounds,
+    begun_or_new,
+    in_flags,
+    with_settings,
+)
+from clew.runs import Run, grade, kept_run, open_run, train_run
+from clew.storage import for_json, table_sha256
 from clew.training import RoundMetrics
 
 __all__ = ["main"]
@@ -69,19 +83,25 @@ def clew(
 @app.command()
 @with_settings(*RUN, *LEARNING)
 def train(
+    context: typer.Context,
     settings: dict[str, Any],
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")] = None,
+    out: OutFolder = None,
+    resume: BegunRun = None,
+    checkpoint_every: CheckpointEvery = "30s",
     chaos: Chaos = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn a maze, and grade what was learned against the exact optimum."""
-    config = TrainingConfig(**settings)
-    if out is not None:
-        check_new_folder(out)
-    with progress_bar(quiet=as_json) as callback:
-        run = train_run(config, callback, chaos=chaos or 0.0)
-    if out is not None:
-        run.save(out)
+    config, out, maze = begun_or_new(context, settings, out, resume)
+    with ExitStack() as stack:
+        checkpoints = None
+        if out is not None:
+            checkpoints = stack.enter_context(kept_run(out, config, checkpoint_every, maze))
+            stack.enter_context(stopped_by_ctrl_c(checkpoints))
+        with progress_bar(quiet=as_json) as callback:
+            run = train_run(config, callback, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
+        if out is not None:
+            run.save(out)
     if as_json:
         print(json.dumps(run.summary))
         return
@@ -378,7 +398,11 @@ def main() -> None:
         with messages():
             code = app(standalone_mode=False)
             sys.stdout.flush()
+        if code == 130:  # Typer has answered a Ctrl-C without a word
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
+    except StoppedError as error:
+        fail(str(error), 130)
     except SettingError as error:
         fail(in_flags(str(error)), 2)
     except (ClewError, TyperException) as error:

@@ -26,3 +26,7 @@ class RunError(ClewError):
 
 class ClusterError(ClewError, RuntimeError):
     """A Ray cluster that can't do what was asked of it."""
+
+
+class StoppedError(ClewError):
+    """Training that was asked to end before its last episode, and has kept what it learned."""

@@ -29,6 +29,7 @@ __all__ = [
     "initial_value",
     "make_learner",
     "make_room",
+    "with_more_outcomes",
 ]
 
 MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
@@ -366,6 +367,17 @@ def make_room(learner: Learner, num_steps: int) -> Learner:
     more = min(max(missing, num_outcomes), MOST_OUTCOMES - num_outcomes)
     if more < missing:
         raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
+    return with_more_outcomes(learner, more)
+
+
+def with_more_outcomes(learner: Learner, more: int) -> Learner:
+    """The same learner, with room for so many outcomes more in the model that it learns.
+
+    Raises:
+        SettingError: if the memory would not do.
+    """
+    model = learner.rule.model
+    num_outcomes = model.outcomes.shape[0]
     check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     next_of_pair = np.full(outcomes.shape[0], -1, np.int32)
@@ -376,7 +388,7 @@ def make_room(learner: Learner, num_steps: int) -> Learner:
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )
-    return replace(learner, rule=rule._replace(model=grown))
+    return replace(learner, rule=learner.rule._replace(model=grown))
 
 
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:

@@ -3,16 +3,32 @@
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from clew.configuration import NEVER, TrainingConfig
+from clew.errors import SettingError
 from clew.learning import Learning
+from clew.mazes import Maze
+from clew.runs import open_begun
 
-__all__ = ["LEARNING", "RUN", "WORLD", "Chaos", "GraphFolder", "SomeRounds", "in_flags", "with_settings"]
+__all__ = [
+    "LEARNING",
+    "RUN",
+    "WORLD",
+    "BegunRun",
+    "Chaos",
+    "CheckpointEvery",
+    "GraphFolder",
+    "OutFolder",
+    "SomeRounds",
+    "begun_or_new",
+    "in_flags",
+    "with_settings",
+]
 
 # Options are the fields of TrainingConfig; these have a shorter name than their field.
 SHORT = {
@@ -81,6 +97,26 @@ SomeRounds = Annotated[
     Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
 ]
 
+
+def parse_every(text: str) -> int | str:
+    """Read a number of episodes, or seconds such as `30s`."""
+    return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else text.strip()
+
+
+OutFolder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")]
+BegunRun = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="RUN", help="go on with a run that was stopped; of the rest only --actors counts"),
+]
+CheckpointEvery = Annotated[
+    Any,
+    typer.Option(
+        parser=parse_every,
+        metavar="30s|500",
+        help="how often what was learned is kept beside DIR, in seconds or in episodes",
+    ),
+]
+
 # Options whose text Typer can't read by itself: how it is read, and how that is called.
 PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
     "start": (parse_place, "ROW,COLUMN"),
@@ -142,3 +178,30 @@ def _parameter(setting: Any) -> inspect.Parameter:
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
     )
+
+
+def begun_or_new(
+    context: typer.Context, settings: dict[str, Any], out: Path | None, resume: Path | None
+) -> tuple[TrainingConfig, Path | None, Maze | None]:
+    """What is to be trained, and where it's kept: a run that was begun, with its maze, or a new one.
+
+    Raises:
+        ClewError: if a setting is wrong, or may not stand there, or there is no such run.
+    """
+    flags = _given(context)
+    if resume is None:
+        if out is None and "checkpoint_every" in flags:
+            raise SettingError("checkpoints are kept beside the folder of the run; give --out DIR")
+        return TrainingConfig(**settings), out, None
+    for name in flags:
+        if name not in ("resume", "num_actors", "checkpoint_every", "as_json"):
+            raise SettingError(f"a run goes on as it was begun; leave out {flags[name]}")
+    config, maze = open_begun(resume)
+    return replace(config, num_actors=settings["num_actors"]) if "num_actors" in flags else config, resume, maze
+
+
+def _given(context: typer.Context) -> dict[str, str]:
+    """What stands on the command line: names of parameters, and their flags."""
+    named = {str(each.name): each.opts[0] for each in context.command.params}
+    sources = {name: context.get_parameter_source(name) for name in named}
+    return {name: flag for name, flag in named.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}

@@ -1,23 +1,37 @@
 """A run: one configuration trained, graded, and kept. What the command line and the page both call."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+from clew.checkpoints import Checkpoints
 from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.dynamic_programming import Solution
 from clew.environments import Environment
-from clew.errors import RunError, SettingError
+from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation import Evaluation, evaluate_policy
+from clew.mazes import Maze
 from clew.policies import Policy
-from clew.storage import SavedRun, for_json, load_run, save_run, table_sha256
+from clew.storage import (
+    SavedRun,
+    begin_run,
+    for_json,
+    is_there,
+    load_begun,
+    load_run,
+    partial_of,
+    save_run,
+    table_sha256,
+)
 from clew.trace import Trace
 from clew.training import RoundMetrics
 
-__all__ = ["Run", "grade", "open_run", "train_run"]
+__all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "train_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +86,20 @@ class Run:
 
 
 def train_run(
-    config: TrainingConfig, callback: Callable[[RoundMetrics], None] | None = None, *, chaos: float = 0.0
+    config: TrainingConfig,
+    callback: Callable[[RoundMetrics], None] | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    maze: Maze | None = None,
+    chaos: float = 0.0,
 ) -> Run:
     """Train as configured, then grade what was learned.
 
     Args:
         config: all the settings.
-        callback: is called after each round.
+        callback: is called after each round; first for those that a checkpoint has.
+        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
+        maze: what the run is about, if it was read before.
         chaos: probability with which an actor is killed when it's given work, on purpose; no part of the
             configuration, for it decides nothing of the result.
 
@@ -87,7 +108,8 @@ def train_run(
     """
     if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
         raise SettingError("chaos kills actors, and here are none; work with --actors 2 and --simulations 4, say")
-    env = config.make_environment()
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    env = config.make_environment(maze)
     trace = Trace()
     metrics: list[RoundMetrics] = []
 
@@ -111,11 +133,54 @@ def train_run(
         seed=config.seed,
         callback=note,
         trace=trace,
+        checkpoints=checkpoints,
         **config.learning,
     )
-    wall = time.perf_counter() - begun
+    wall = checkpoints.seconds + time.perf_counter() - begun
     seconds = sum(row.seconds for row in metrics)
     return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds, trace)
+
+
+@contextmanager
+def kept_run(
+    folder: str | Path, config: TrainingConfig, every: int | str, maze: Maze | None = None
+) -> Iterator[Checkpoints]:
+    """Keep checkpoints in RUN.partial while a run is trained and saved within.
+
+    That folder is removed when the run is there, or when nothing was learned that could be kept.
+
+    Args:
+        folder: of the run when it has ended.
+        config: its settings.
+        every: how often, see `Checkpoints`.
+        maze: of a run that goes on; None begins one.
+
+    Raises:
+        RunError: if there is such a run, or its folder can't be written.
+        StoppedError: if it was stopped, and can go on; says how.
+    """
+    checkpoints = Checkpoints(partial_of(folder), every)
+    if maze is None:
+        begin_run(folder, config.to_dict(), config.make_maze())
+    try:
+        yield checkpoints
+    except (StoppedError, KeyboardInterrupt):
+        if checkpoints.folders or maze is not None:
+            raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
+        raise StoppedError("stopped; nothing had been learned yet, and nothing was kept") from None
+    finally:
+        if is_there(folder) or (maze is None and not checkpoints.folders):
+            rmtree(partial_of(folder), ignore_errors=True)
+
+
+def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze]:
+    """The settings and the maze of a run that was begun, and hasn't ended.
+
+    Raises:
+        RunError: if there is none, or it is damaged.
+    """
+    settings, maze = load_begun(folder)
+    return _checked(partial_of(folder), settings), maze
 
 
 def grade(
@@ -150,12 +215,16 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
         RunError: names the file that is missing, damaged or of another kind.
     """
     saved = load_run(folder)
-    try:
-        config = TrainingConfig.from_dict(saved.config)
-    except SettingError as error:
-        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+    config = _checked(Path(folder), saved.config)
     try:
         env = config.make_environment(saved.maze)
         return config, env, Policy(env, seed=config.seed, q=saved.q)
     except SettingError as error:
         raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None
+
+
+def _checked(folder: Path, settings: dict[str, Any]) -> TrainingConfig:
+    try:
+        return TrainingConfig.from_dict(settings)
+    except SettingError as error:
+        raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None

@@ -7,7 +7,8 @@
     trace.csv      one row for each thing that driver, object store and actors did, see `clew.trace`
     summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
 
-A folder appears whole or not at all.
+A folder appears whole or not at all. While a run is under way there is a folder beside it, RUN.partial, with the
+settings, the maze, and checkpoints.
 """
 
 import csv
@@ -16,7 +17,6 @@ import io
 import json
 import math
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,22 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ClewError, RunError
-from clew.files import write_file
+from clew.files import neighbour_of, new_folder, write_file
 from clew.mazes import Maze
 from clew.trace import Event, from_csv, to_csv
 
-__all__ = ["SavedRun", "check_new_folder", "for_json", "load_run", "save_run", "table_sha256"]
+__all__ = [
+    "SavedRun",
+    "begin_run",
+    "check_new_folder",
+    "for_json",
+    "is_there",
+    "load_begun",
+    "load_run",
+    "partial_of",
+    "save_run",
+    "table_sha256",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +78,12 @@ def for_json(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def is_there(folder: str | Path) -> bool:
+    """Tell if there is anything but an empty folder."""
+    folder = Path(folder)
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
 def check_new_folder(folder: str | Path) -> None:
     """Make sure that a run can be saved here, before any work is done for it.
 
@@ -75,21 +92,16 @@ def check_new_folder(folder: str | Path) -> None:
     """
     folder = Path(folder).absolute()
     try:
-        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        if folder.is_symlink() or is_there(folder):
             raise RunError(f"{folder}: already exists; give a new folder")
         above = next(parent for parent in folder.parents if parent.exists())
         if not above.is_dir():
             raise RunError(f"{folder}: can't be written: {above} is not a folder")
         if not os.access(above, os.W_OK):
             raise RunError(f"{folder}: can't be written: no permission in {above}")
-        _neighbour(folder).exists()  # raises if the name is too long
+        neighbour_of(folder).exists()  # raises if the name is too long
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
-
-
-def _neighbour(folder: Path) -> Path:
-    """Where a run is written before it is put in place."""
-    return folder.with_name(f".{folder.name}.{os.getpid()}.part")
 
 
 def save_run(folder: str | Path, run: SavedRun) -> None:
@@ -116,16 +128,53 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     }
     if run.trace is not None:
         contents["trace.csv"] = to_csv(run.trace).encode()
-    neighbour = _neighbour(folder)
     try:
-        neighbour.mkdir(parents=True)
-        for name, data in contents.items():
-            write_file(neighbour / name, data)
-        neighbour.rename(folder)
+        with new_folder(folder) as place:
+            for name, data in contents.items():
+                write_file(place / name, data)
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(neighbour, ignore_errors=True)
+
+
+def partial_of(folder: str | Path) -> Path:
+    """The folder of a run that is under way."""
+    folder = Path(folder).absolute()
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze) -> Path:
+    """Make the folder of a run that is under way, and give it.
+
+    Raises:
+        RunError: if there is such a run, or such a folder, or it can't be written.
+    """
+    folder = Path(folder).absolute()
+    check_new_folder(folder)
+    partial = partial_of(folder)
+    if partial.exists():
+        raise RunError(f"{partial}: a run was begun there; go on with `clew train --resume {folder}`, or remove it")
+    try:
+        with new_folder(partial) as place:
+            write_file(place / "config.json", _to_json(config))
+            write_file(place / "maze.txt", maze.to_text().encode())
+    except OSError as error:
+        raise RunError(f"{partial}: can't be written: {error.strerror}") from None
+    return partial
+
+
+def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze]:
+    """The settings and the maze of a run that was begun, and hasn't ended.
+
+    Raises:
+        RunError: if there is none, or it is damaged.
+    """
+    partial = partial_of(folder)
+    if is_there(folder):
+        left = f"; what is left in {partial} can be removed" if partial.exists() else ""
+        raise RunError(f"{folder}: this run has ended{left}")
+    if not partial.is_dir():
+        raise RunError(f"{partial}: no run was begun there; `clew train --out {folder}` begins one")
+    return _read_json(partial / "config.json"), _read_maze(partial / "maze.txt")
 
 
 def load_run(folder: str | Path) -> SavedRun:
@@ -138,10 +187,7 @@ def load_run(folder: str | Path) -> SavedRun:
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such run folder; `clew train --out {folder}` makes one")
     config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
-    try:
-        maze = Maze.from_text(_read(folder / "maze.txt").decode())
-    except (ClewError, UnicodeDecodeError) as error:
-        raise RunError(f"{folder / 'maze.txt'}: damaged: {error}") from None
+    maze = _read_maze(folder / "maze.txt")
     try:
         q = np.load(io.BytesIO(_read(folder / "q.npy")), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:
@@ -176,6 +222,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _read_maze(path: Path) -> Maze:
+    try:
+        return Maze.from_text(_read(path).decode())
+    except (ClewError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

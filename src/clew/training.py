@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
 from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
@@ -23,6 +24,7 @@ from clew.simulation import STEPS_PER_STATE, Trajectory, Transition, step_throug
 
 __all__ = [
     "Callback",
+    "Loop",
     "RoundMetrics",
     "learn_from",
     "learning_loop",
@@ -32,6 +34,7 @@ __all__ = [
     "update_policy",
 ]
 
+SECONDS_AT_A_TIME = 0.1  # that a kernel runs, where one may want to stop
 NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
 
 
@@ -157,6 +160,7 @@ def train_policy(
     *,
     seed: int = 0,
     callback: Callback | None = None,
+    checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
 ) -> Policy:
     """Learn after every step, in one stream of episodes; by Q-learning unless told otherwise.
@@ -168,7 +172,9 @@ def train_policy(
         env: environment with Discrete spaces, or a model.
         num_episodes: how many episodes to learn from.
         seed: decides every draw, and so every bit of the result.
-        callback: is called after each of a hundred rounds at most, with what the episodes since came to.
+        callback: is called after each of a hundred rounds at most, with what the episodes since came to; first for
+            those that a checkpoint has.
+        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on.
 
     Returns:
@@ -176,20 +182,80 @@ def train_policy(
 
     Raises:
         SettingError: if a setting is out of range, or a space is not Discrete.
+        RunError: if checkpoints can't be written, or are damaged, or of another training.
+        StoppedError: if `checkpoints` was asked to stop.
     """
     check_run(num_episodes, seed)
     learning = as_learning(settings)
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     policy, learner = new_policy(env, learning, seed)
-    learn_some = learning_loop(env, learner, num_episodes, (seed, 0, 0))
-    sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
-    for number, size in enumerate(sizes):
-        begun = time.perf_counter()
-        totals = learn_some(size)
+    loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))
+    if checkpoints.folder is not None and loop.state is None:
+        raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
+    rounds = SerialRounds(learner, loop, num_episodes, checkpoints)
+    checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
+    for metrics in rounds.play():
         if callback is not None:
-            sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
-            callback(RoundMetrics.of_totals((number, len(sizes)), size, sums, begun))
+            callback(metrics)
     check_values(policy)
     return policy
+
+
+class SerialRounds:
+    """The rounds of the serial trainer, see `checkpoints.Training`; `rows` are the metrics of those that have ended."""
+
+    def __init__(self, learner: Learner, loop: "Loop", num_episodes: int, checkpoints: Checkpoints) -> None:
+        self.learner, self.loop, self.checkpoints = learner, loop, checkpoints
+        self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
+        self.rows: list[RoundMetrics] = []
+        self._parts: list[Totals] = []  # what the episodes of this round came to so far
+        self._begun = 0.0
+        self._seconds = 0.0  # of this round, before a checkpoint
+        self._pace = 1  # episodes that are learned at a time, where one might want to stop
+
+    def play(self) -> Iterator[RoundMetrics]:
+        """Learn, and say of each round what it came to; first of those that a checkpoint has."""
+        yield from self.rows
+        with self.checkpoints.kept(self):
+            for size in self.sizes[len(self.rows) :]:
+                self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
+                totals, number = self._learn(size), len(self.rows)
+                sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
+                self.rows.append(RoundMetrics.of_totals((number, len(self.sizes)), size, sums, self._begun))
+                yield self.rows[-1]
+
+    def _learn(self, size: int) -> Totals:
+        """Learn from the episodes of a round that are left, as many at a time as take a tenth of a second."""
+        left = size - sum(part.steps.size for part in self._parts)
+        while left:
+            begun = time.perf_counter()
+            n = left if self.checkpoints.folder is None else min(left, self._pace, self.checkpoints.until_due)
+            self._parts.append(self.loop(n))
+            self._pace = max(1, int(n * min(8.0, SECONDS_AT_A_TIME / (time.perf_counter() - begun))))
+            self.checkpoints.note(n, self)
+            left -= n
+        totals, self._parts = joined(self._parts), []
+        return totals
+
+    def state(self) -> State:
+        """See `checkpoints.Training`."""
+        parts = joined(self._parts) if self._parts else []
+        content = {"learner": self.learner, "loop": self.loop.state, "ended": parts, "metrics": as_columns(self.rows)}
+        return State(content, {"seconds": time.perf_counter() - self._begun})
+
+    def restore(self, saved: Saved) -> None:
+        """See `checkpoints.Training`."""
+        restored(self.learner, saved.arrays, "learner")
+        fill(self.loop.state, saved.arrays, "loop")
+        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        if "ended.steps" in saved.arrays:
+            self._parts = [Totals(*(saved.arrays[f"ended.{name}"] for name in Totals._fields))]
+        self._seconds = saved.progress["seconds"]
+
+
+def joined(parts: list[Totals]) -> Totals:
+    """What episodes came to, in one piece."""
+    return Totals(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def check_values(policy: Policy) -> None:
@@ -205,13 +271,29 @@ def check_values(policy: Policy) -> None:
 
 
 Key = tuple[int, int, int]  # seed, round, simulation
-LearnSome = Callable[[int], Totals]  # learns from so many episodes, and says what they came to
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The loop that a learner goes through; called, it learns from so many episodes more, and says what they came to.
+
+    Attributes:
+        learn_some: what is called.
+        state: arrays that say where the loop stands, beside those of the learner; None if it can't be said.
+    """
+
+    learn_some: Callable[[int], Totals]
+    state: Any
+
+    def __call__(self, n: int) -> Totals:
+        """Learn from n episodes more."""
+        return self.learn_some(n)
 
 
 def learning_loop(
     env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
-) -> LearnSome:
-    """The loop that a learner goes through, as a function that learns from some episodes more.
+) -> Loop:
+    """The loop that a learner goes through.
 
     However many it is asked for at a time, `num_episodes` together come to the same bits.
 
@@ -226,32 +308,31 @@ def learning_loop(
         make = _stepwise
     else:
         make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    learn_some = make(env, learner, num_episodes, key, starts)
-    learn_some(0)  # compiles, if this is the first time, so that what follows is timed without it
-    return learn_some
+    loop = make(env, learner, num_episodes, key, starts)
+    loop(0)  # compiles, if this is the first time, so that what follows is timed without it
+    return loop
 
 
-def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
+def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
     world = as_compiled(env)
     assert world is not None
     model = world.mdp.played
     starts = world.mdp.starts if starts is None else starts
     terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
     stream = new_stream(*key)
-    learned = 0
+    learned = np.zeros(1, np.int64)
 
     def learn_some(n: int) -> Totals:
-        nonlocal learned
         totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        rates = learner.rates(learned, n, num_episodes)
+        rates = learner.rates(int(learned[0]), n, num_episodes)
         learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-        learned += n
+        learned[0] += n
         return totals
 
-    return learn_some
+    return Loop(learn_some, [stream, learned])
 
 
-def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
+def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
     world = as_compiled(env)
     assert world is not None
     model = world.mdp.played
@@ -266,10 +347,10 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts
         learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
         return totals
 
-    return learn_some
+    return Loop(learn_some, lanes)
 
 
-def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
+def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
     if learner.settings.num_interleaved > 1:
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(*key)
@@ -288,7 +369,7 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: A
         learned += n
         return totals
 
-    return learn_some
+    return Loop(learn_some, None)
 
 
 def _play_stepwise(

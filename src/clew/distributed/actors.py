@@ -123,8 +123,9 @@ def actor_pool(
     """
     wanted = min(num_simulations, num_actors or 0)
     with connected(wanted):
-        pool = ActorPool(job, make_worker, here, wanted or min(num_simulations, count_cpus()), num_values, chaos)
+        pool = ActorPool(job, make_worker, here, num_values, chaos)
         try:
+            pool.hire(wanted or min(num_simulations, count_cpus()))
             if num_actors is not None:
                 pool.wait_for_all()
             yield pool
@@ -140,7 +141,6 @@ class ActorPool:
         job: Job,
         make_worker: Callable[[Job], Worker],
         here: Here,
-        num_actors: int,
         num_values: int,
         chaos: float,
     ) -> None:
@@ -152,6 +152,9 @@ class ActorPool:
         self._rng = np.random.default_rng(0)  # whom chaos strikes
         self._store = Store(num_values)
         self.members: list[Member] = []
+
+    def hire(self, num_actors: int) -> None:
+        """Start so many actors more."""
         for _ in range(num_actors):
             self._hire()
 
@@ -170,6 +173,7 @@ class ActorPool:
                     f"the cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them "
                     f"free; ask for fewer actors"
                 )
+            self.here.check()
             ray.wait(starting, num_returns=1, timeout=1.0)
             self._welcome()
 
@@ -263,6 +267,7 @@ class ActorPool:
 
     def _wait(self) -> None:
         """Wait for a result, or for whatever else happens, not too long."""
+        self.here.check()
         working = {reference: member for member in self.members for reference in member.calls}
         for reference in ray.wait(list(working), num_returns=1, timeout=1.0)[0]:
             member = working[reference]

@@ -33,14 +33,29 @@ def connected(num_actors: int) -> Iterator[None]:
         ClusterError: if a Ray that runs already has fewer processors, or none answers.
     """
     ours = not ray.is_initialized()
+    try:
+        if ours:
+            _start(num_actors)
+        if num_actors > count_cpus():
+            raise ClusterError(
+                f"{num_actors} actors of one processor each can't be placed: the running Ray has {count_cpus()} "
+                f"processors; ask for fewer actors, or start a wider Ray"
+            )
+        yield
+    finally:
+        if ours:
+            ray.shutdown()  # also what was only half started when someone lost patience
+
+
+def _start(num_actors: int) -> None:
     address = os.environ.get("RAY_ADDRESS")
-    if ours and address:
+    if address:
         _check_address(address)
     try:
-        if ours and address:
+        if address:
             logger.info("connecting to the Ray at %s", address)
             ray.init(logging_level=logging.ERROR)
-        elif ours:
+        else:
             _settle_token()
             logger.info("starting a local Ray (a few seconds)")
             ray.init(
@@ -52,16 +67,6 @@ def connected(num_actors: int) -> Iterator[None]:
             )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no connection to Ray: {str(error).splitlines()[0]}") from error
-    try:
-        if num_actors > count_cpus():
-            raise ClusterError(
-                f"{num_actors} actors of one processor each can't be placed: the running Ray has {count_cpus()} "
-                f"processors; ask for fewer actors, or start a wider Ray"
-            )
-        yield
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 def _check_address(address: str) -> None:

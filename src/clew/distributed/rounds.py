@@ -15,10 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
+from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, identity, rebuilt, restored
 from clew.configuration import NEVER, check_run, check_sharing, check_streams
 from clew.distributed.asynchronous import play_asynchronously
 from clew.distributed.central import CentralLearner, Player
@@ -26,7 +29,7 @@ from clew.distributed.local import LocalLearner, Merger
 from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.sampling import new_stream
+from clew.kernels.sampling import Stream, new_stream
 from clew.learning import LearningSettings, as_learning
 from clew.policies import Policy
 from clew.trace import DRIVER, Trace
@@ -55,6 +58,7 @@ def train_policy_parallel(
     seed: int = 0,
     callback: Callback | None = None,
     trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
 ) -> Policy:
     """Learn from several streams of episodes, on Ray actors or in this process; by Q-learning, if not told else.
@@ -84,8 +88,9 @@ def train_policy_parallel(
             slowest. Not reproducible: two runs differ.
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
-        callback: is called after each round, with what its episodes came to.
+        callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
         trace: notes what was done by whom; `clew.rendering.timeline` draws it.
+        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
             says is fixed for a round.
 
@@ -95,23 +100,30 @@ def train_policy_parallel(
     Raises:
         SettingError: if a setting is out of range, or a space is not Discrete.
         ClusterError: if the cluster can't place the actors, or its store can't hold the values.
+        RunError: if checkpoints can't be written, or are damaged, or of another training.
+        StoppedError: if `checkpoints` was asked to stop.
     """
     check_run(num_episodes, seed)
     check_streams(num_simulations, num_actors, sync_every, rounds_ahead)
     learning = as_learning(settings)
     trace = Trace() if trace is None else trace
     if num_simulations == 1:
-        return train_policy(env, num_episodes, seed=seed, callback=noted(trace, callback), **settings)
+        callback = noted(trace, callback)
+        return train_policy(env, num_episodes, seed=seed, callback=callback, checkpoints=checkpoints, **settings)
     sharing = check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
     check_parts(job)
     plan = Plan.of(num_episodes, num_simulations, sync_every, seed)
     make_worker, make_learner = WORKERS[sharing]
-    rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace)
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace, checkpoints)
+    shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
+    checkpoints.resume(identity(env, learning, **plan._asdict(), **shared), rounds)
     worker: Worker = make_worker(job)
     rounds.compile(worker)
+    here = Here(worker, trace, checkpoints.check)
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
-    with _pool(job, make_worker, Here(worker, trace), num_actors, num_simulations, num_values, chaos) as pool:
+    with _pool(job, make_worker, here, num_actors, num_simulations, num_values, chaos) as pool:
         play = play_asynchronously(rounds, pool) if asynchronous else rounds.play(pool)
         for metrics in play:
             if callback is not None:
@@ -156,29 +168,37 @@ class Plan(NamedTuple):
         return [Task(n, alpha, exploration, (self.seed, number, i)) for i, n in enumerate(sizes) if n]
 
 
-class Begun(NamedTuple):
+@dataclass(eq=False)
+class Begun:
     """A round that is under way."""
 
     number: int
-    version: int  # rounds that are in its values
-    values: Any
+    values: Any  # that it began with
     tasks: list[Task]
-    results: Iterator[Result]
+    stream: Stream  # what the learner draws
+    totals: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # of the tasks that were merged
+    num_merged: int = 0  # tasks
+    results: Iterator[Result] = iter(())  # of the others
 
 
 class Rounds:
-    """The rounds of a training.
+    """The rounds of a training, see `checkpoints.Training`.
 
     Attributes:
         learner: `CentralLearner` or `Merger`; has what was learned so far.
+        rows: the metrics of the rounds that have ended.
         work: seconds that were worked for it, by all together.
         num_merged: how many rounds are in it.
     """
 
-    def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace) -> None:
+    def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace, checkpoints: Checkpoints) -> None:
         self.learner, self.plan, self.rounds_ahead, self.trace = learner, plan, rounds_ahead, trace
+        self.checkpoints = checkpoints
+        self.rows: list[RoundMetrics] = []
         self.work = 0.0
-        self.num_merged = 0
+        self._under_way: deque[Begun] = deque()
+        self._begun = 0.0
+        self._seconds = 0.0  # since the last round ended, before a checkpoint
 
     def compile(self, worker: Worker) -> None:
         """Play nothing: this compiles, if it is the first time, so that rounds are timed without it."""
@@ -191,43 +211,92 @@ class Rounds:
         return self.plan.tasks(number, *self.learner.learner.rates_at(first, self.plan.num_episodes))
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
-        """Play all rounds; says of each what it came to, when it has been taken in."""
-        waiting: deque[Begun] = deque()
-        begun = time.perf_counter()
-        for number in range(self.plan.num_rounds + self.rounds_ahead):
-            if number < self.plan.num_rounds:
-                waiting.append(self._begin(number, pool))
-            if len(waiting) > self.rounds_ahead or number >= self.plan.num_rounds:
-                yield self._finish(waiting.popleft(), begun)
-                begun = time.perf_counter()
+        """Play all rounds; says of each what it came to when it has been taken in; first of those of a checkpoint."""
+        yield from self.rows
+        with self.checkpoints.kept(self):
+            self._begun = time.perf_counter() - self._seconds
+            for this in self._under_way:
+                self._hand_out(this, pool)
+            while len(self.rows) < self.plan.num_rounds:
+                while len(self._under_way) <= self.rounds_ahead and self._next < self.plan.num_rounds:
+                    this = self._begin(self._next)
+                    self._hand_out(this, pool)
+                    self._under_way.append(this)
+                self._finish(self._under_way[0])
+                yield self.rows[-1]
 
-    def _begin(self, number: int, pool: Pool) -> Begun:
-        """Hand out the tasks of a round, with the values as they are now."""
+    @property
+    def _next(self) -> int:
+        """The number of the round that begins next."""
+        return len(self.rows) + len(self._under_way)
+
+    def _begin(self, number: int) -> Begun:
+        """A round, with the values as they are now."""
         at, clock = time.time(), time.perf_counter()
-        values, tasks = self.learner.values(), self.tasks(number)
-        self.trace.add("publish", DRIVER, at, time.perf_counter() - clock, number, version=self.num_merged)
-        return Begun(number, self.num_merged, values, tasks, pool.submit(number, values, tasks))
+        values, stream = self.learner.values(), new_stream(self.plan.seed, number, self.plan.num_simulations)
+        version = number - self._staleness(number)
+        self.trace.add("publish", DRIVER, at, time.perf_counter() - clock, number, version=version)
+        return Begun(number, values, self.tasks(number), stream)
 
-    def _finish(self, this: Begun, begun: float) -> RoundMetrics:
-        """Take in what came of a round, simulation by simulation."""
-        number = this.number
-        stream = new_stream(self.plan.seed, number, self.plan.num_simulations)  # what the learner draws
-        totals = np.zeros(3)
-        for task, result in zip(this.tasks, this.results, strict=True):
+    def _staleness(self, number: int) -> int:
+        """How many rounds are under way when this one begins."""
+        return min(number, self.rounds_ahead)
+
+    def _hand_out(self, this: Begun, pool: Pool) -> None:
+        """Have the tasks of a round performed, as far as they were not merged."""
+        if tasks := this.tasks[this.num_merged :]:
+            this.results = pool.submit(this.number, this.values, tasks)
+
+    def _finish(self, this: Begun) -> None:
+        """Take in what came of the oldest round, simulation by simulation."""
+        for task, result in zip(this.tasks[this.num_merged :], this.results, strict=True):
             at, clock = time.time(), time.perf_counter()
-            self.learner.merge(result.learned, this.values, task, stream)
-            self.trace.add("merge", DRIVER, at, time.perf_counter() - clock, number, simulation=task.key[2])
-            totals += result.sums
+            self.learner.merge(result.learned, this.values, task, this.stream)
+            seconds = time.perf_counter() - clock
+            self.trace.add("merge", DRIVER, at, seconds, this.number, simulation=task.key[2])
+            this.totals += result.sums
+            this.num_merged += 1
             self.work += result.seconds
-        self.num_merged += 1
-        return RoundMetrics.of_totals(
-            (number, self.plan.num_rounds),
-            self.plan.size(number),
-            totals,
-            begun,
-            staleness=number - this.version,
-            num_bytes=self.trace.finish(number),
+            self._note(this.number, task.num_episodes)
+        row = RoundMetrics.of_totals(
+            (this.number, self.plan.num_rounds),
+            self.plan.size(this.number),
+            this.totals,
+            self._begun,
+            staleness=self._staleness(this.number),
+            num_bytes=self.trace.finish(this.number),
         )
+        self.rows.append(row)
+        self._under_way.popleft()
+        self._begun = time.perf_counter()
+
+    def _note(self, number: int, num_episodes: int) -> None:
+        """All is whole now: a moment to keep it."""
+        at, clock = time.time(), time.perf_counter()
+        if size := self.checkpoints.note(num_episodes, self):
+            self.trace.add("checkpoint", DRIVER, at, time.perf_counter() - clock, number, num_bytes=size)
+
+    def state(self) -> State:
+        """See `checkpoints.Training`."""
+        content = {
+            "learner": self.learner.learner,
+            "under_way": [[this.values, this.stream, this.totals] for this in self._under_way],
+            "metrics": as_columns(self.rows),
+        }
+        num_merged = [this.num_merged for this in self._under_way]
+        seconds = time.perf_counter() - self._begun
+        return State(content, {"num_merged": num_merged, "seconds": seconds, "work": self.work})
+
+    def restore(self, saved: Saved) -> None:
+        """See `checkpoints.Training`."""
+        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
+        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        for i, num_merged in enumerate(saved.progress["num_merged"]):
+            this = self._begin(self._next)
+            values, stream, totals = rebuilt([this.values, this.stream, this.totals], saved.arrays, f"under_way.{i}")
+            this.values, this.stream, this.totals, this.num_merged = values, stream.copy(), totals.copy(), num_merged
+            self._under_way.append(this)
+        self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
 
 
 def noted(trace: Trace, callback: Callback | None) -> Callback:

@@ -6,7 +6,7 @@ whoever performs tasks keeps nothing between them that could change one, so that
 to another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from clew.learning import Learning
@@ -59,14 +59,18 @@ class Pool(Protocol):
 
 
 class Here:
-    """Performs tasks in this process, one after the other, each when its result is asked for."""
+    """Performs tasks in this process, one after the other, each when its result is asked for.
 
-    def __init__(self, worker: Worker, trace: Trace) -> None:
-        self.worker, self.trace = worker, trace
+    Before each, and while actors are waited for, `check` is called, which raises an error if nobody wants to wait.
+    """
+
+    def __init__(self, worker: Worker, trace: Trace, check: Callable[[], None] = lambda: None) -> None:
+        self.worker, self.trace, self.check = worker, trace, check
 
     def submit(self, number: int, values: Any, tasks: list[Task], attempt: int = 0) -> Iterator[Result]:
         """See `Pool`; `attempt` is how often this work has been lost by others."""
         for task in tasks:
+            self.check()
             result = self.worker.perform(values, task)
             self.trace.add(
                 "work", DRIVER, result.begun, result.seconds, number, simulation=task.key[2], attempt=attempt

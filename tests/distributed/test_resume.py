@@ -1,0 +1,152 @@
+"""The driver is killed, and the run goes on to the same bits. `--moments 50` kills it that often."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from clew.configuration import TrainingConfig
+from clew.distributed import train_policy_parallel
+from clew.environments import Environment
+from clew.runs import kept_run, open_begun, open_run, train_run
+from clew.storage import is_there, partial_of, table_sha256
+
+DEADLINE = 120  # seconds
+WORLD = {"maze": "20x20", "random_start": True, "slip": 0.2, "max_episode_steps": 400, "seed": 5}
+CONFIGS = {
+    "local": {"num_episodes": 8_000},
+    "local, ahead": {"num_episodes": 8_000, "rounds_ahead": 2},
+    "local, double": {"num_episodes": 8_000, "algorithm": "double-q-learning", "alpha_schedule": "visits"},
+    "local, interleaved": {"num_episodes": 8_000, "num_interleaved": 8},
+    "central": {"num_episodes": 6_000, "sharing": "central"},
+    "central, ahead": {"num_episodes": 6_000, "sharing": "central", "rounds_ahead": 2},
+    "central, a model": {"num_episodes": 600, "algorithm": "prioritized-sweeping"},
+    "central, replay": {"num_episodes": 600, "algorithm": "dyna-q"},
+    "serial": {"num_episodes": 60_000, "num_simulations": 1},
+    "serial, interleaved": {"num_episodes": 60_000, "num_simulations": 1, "num_interleaved": 8},
+    "serial, a model": {"num_episodes": 1_000, "num_simulations": 1, "algorithm": "prioritized-sweeping"},
+    "serial, double": {"num_episodes": 40_000, "num_simulations": 1, "algorithm": "double-q-learning"},
+}
+FEW = ("local", "central, a model", "serial")  # of these, unless more moments are asked for
+
+
+def drive(folder, config, environment):
+    """What a process does: begin a run, or go on with it, until it has ended."""
+    os.environ.update(environment)
+    maze = None
+    if partial_of(folder).exists():
+        config, maze = open_begun(folder)
+    with kept_run(folder, config, "0.02s", maze) as checkpoints:
+        train_run(config, checkpoints=checkpoints, maze=maze).save(folder)
+
+
+def drive_with_kills(folder, config, moments, environment=None):
+    """Kill it at so many random moments; gives the tables of the runs that ended, one after the other."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["clew.runs", "clew.distributed.actors"])
+
+    def start(folder):
+        process = processes.Process(target=drive, args=(folder, config, environment or {}))
+        process.start()
+        return process
+
+    begun = time.monotonic()
+    start(folder / "unharmed").join(DEADLINE)
+    seconds = time.monotonic() - begun
+    tables, kills, rng = [open_run(folder / "unharmed")[2].q], 0, np.random.default_rng(moments)
+    while kills < moments:
+        run = folder / f"run-{len(tables)}"
+        while not is_there(run):
+            process = start(run)
+            process.join(rng.uniform(0.0, seconds) if kills < moments else DEADLINE)
+            if process.is_alive():
+                os.kill(process.pid, signal.SIGKILL)
+                process.join(DEADLINE)
+                kills += 1
+        tables.append(open_run(run)[2].q)
+    return tables
+
+
+def assert_same(tables, config):
+    wanted = table_sha256(train_run(config).policy.q)
+    assert [table_sha256(table) for table in tables] == [wanted] * len(tables)
+
+
+@pytest.mark.ray  # starts none, but takes its time
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_driver_that_is_killed_goes_on_to_the_same_bits(tmp_path, moments, name):
+    if moments <= 3 and name not in FEW:
+        pytest.skip("with --moments 4 or more")
+    config = TrainingConfig(**WORLD, **CONFIGS[name])
+    assert_same(drive_with_kills(tmp_path, config, moments), config)
+
+
+def address_of(ray):
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+
+
+def wait_until_free(ray):
+    """All processors of the cluster are free again: nobody's actors are left."""
+    deadline = time.monotonic() + DEADLINE
+    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("name", ["local", "central, ahead"])
+def test_a_driver_of_actors_that_is_killed_goes_on_to_the_same_bits(ray_up, tmp_path, moments, name):
+    config = TrainingConfig(**WORLD, **CONFIGS[name], num_actors=2)
+    tables = drive_with_kills(tmp_path, config, min(moments, 10), address_of(ray_up))
+    assert_same(tables, TrainingConfig(**WORLD, **CONFIGS[name]))
+    wait_until_free(ray_up)
+
+
+@pytest.mark.ray
+def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, tmp_path):
+    """Pressed on a terminal: it reaches every process of the group."""
+
+    def start(*arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "clew", "train", *arguments, "--actors", "2", "--checkpoint-every", "1"],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd=tmp_path,
+            env={**os.environ, **address_of(ray_up)},
+        )
+
+    settings = "--slip", "0.2", "--random-start", "--episodes", "100000000", "--sync-every", "100"
+    process, deadline = start("20x20", *settings, "--out", "run"), time.monotonic() + DEADLINE
+    while not list(tmp_path.glob("run.partial/checkpoint-*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130
+    assert said.endswith("clew: stopped; go on with `clew train --resume run`\n")
+    wait_until_free(ray_up)
+
+    before = max(tmp_path.glob("run.partial/checkpoint-*"), key=lambda path: path.stat().st_mtime)
+    process = start("--resume", "run")
+    while before.exists():  # until it has made place for three more
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    wait_until_free(ray_up)
+
+
+@pytest.mark.ray
+def test_an_interrupted_notebook_leaves_no_actor(ray_up):
+    def interrupt(row):
+        if row.round == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_policy_parallel(Environment(), 4000, 4, num_actors=2, callback=interrupt)
+    wait_until_free(ray_up)
