@@ -24,6 +24,7 @@ from clew.simulation import STEPS_PER_STATE, Trajectory, Transition, step_throug
 __all__ = [
     "Callback",
     "RoundMetrics",
+    "compiled_loop",
     "learn_from",
     "learning_loop",
     "new_policy",
@@ -209,21 +210,25 @@ def learning_loop(
         key: (seed, round, simulation), by which all draws are keyed.
         starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
     """
-    if as_compiled(env) is None:
-        make = _stepwise
-    else:
-        make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    learn_some = make(env, learner, num_episodes, key, starts)
+    world = as_compiled(env)
+    if world is not None:
+        starts = world.mdp.starts if starts is None else starts
+        terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+        return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
+    learn_some = _stepwise(env, learner, num_episodes, key)
     learn_some(0)  # compiles, if this is the first time, so that what follows is timed without it
     return learn_some
 
 
-def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
-    world = as_compiled(env)
-    assert world is not None
-    model = world.mdp.played
-    starts = world.mdp.starts if starts is None else starts
-    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> LearnSome:
+    """The same in a world that kernels can play, or in a section of one."""
+    make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
+    learn_some = make(model, terms, learner, num_episodes, key)
+    learn_some(0)
+    return learn_some
+
+
+def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> LearnSome:
     stream = new_stream(*key)
     learned = 0
 
@@ -238,12 +243,7 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, star
     return learn_some
 
 
-def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
-    world = as_compiled(env)
-    assert world is not None
-    model = world.mdp.played
-    starts = world.mdp.starts if starts is None else starts
-    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> LearnSome:
     k = min(learner.settings.num_interleaved, num_episodes)
     lanes = Lanes(
         places=np.zeros(4 * k, np.int64),
@@ -261,7 +261,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts
     return learn_some
 
 
-def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> LearnSome:
+def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> LearnSome:
     if learner.settings.num_interleaved > 1:
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(*key)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.behaviours import Visits
+from clew.kernels.dynamics import is_outside
 from clew.kernels.rollouts import Terms, Totals, as_asked, first_action, rates_of, take_step
 from clew.kernels.sampling import draw_start
 
@@ -86,7 +87,7 @@ def learn_interleaved(
             )
             places[k + np.uint64(STATE)], places[k + np.uint64(ACTION)], places[k + np.uint64(STEPS)] = s, a, steps
             sums[k + np.uint64(RETURN)] += np.float64(reward)
-            if terminated or is_last:
+            if terminated or is_last or is_outside(model, s):
                 totals.steps[ended] = steps
                 totals.episode_return[ended] = sums[k + np.uint64(RETURN)]
                 totals.terminated[ended] = terminated
