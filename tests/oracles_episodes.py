@@ -133,6 +133,7 @@ class Terms(NamedTuple):
     starts: list
     max_steps: int
     exploring_starts: bool = False
+    outside: frozenset = frozenset()  # states that belong to others: to step there ends an episode as a limit does
 
 
 def episode(rows, agent, terms, rate, exploration, stream):
@@ -154,7 +155,7 @@ def episode(rows, agent, terms, rate, exploration, stream):
         steps, episode_return = steps + 1, episode_return + float(reward)
         a_next = act(terms.behaviour, s_next, a) if agent.asks_next and not terminated else None
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
-        if terminated or steps == terms.max_steps:
+        if terminated or steps == terms.max_steps or s_next in terms.outside:
             getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
             yield steps, episode_return, terminated
             return

@@ -109,6 +109,16 @@ def test_solve_gives_the_optimum(figures, tmp_path):
     assert slippery["bound"] <= 1e-6
 
 
+def test_solve_in_blocks_gives_the_same_optimum(figures):
+    for options in (("--gamma", 0.5), ("--slip", 0.2)):
+        whole, blocks = figures("solve", "book", *options), figures("solve", "book", "--blocks", 3, *options)
+        assert blocks["value"] == pytest.approx(whole["value"], abs=whole["bound"] + blocks["bound"])
+        assert (blocks["method"] == "breadth-first") == (options[0] == "--gamma")
+        assert blocks["num_blocks"] == 3
+        assert blocks["num_bytes"] > 0
+        assert blocks["peak_bytes_of_driver"] > 20e6
+
+
 def test_solve_plans_for_a_step_limit(figures, clew):
     """7 steps are one too few for the book's maze."""
     enough = figures("solve", "book", "--horizon", 8)
@@ -222,6 +232,8 @@ BAD = {
     "solve book --gamma 1 --step-reward 0.1": "--gamma must be below 1 here",
     "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
     "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
+    "solve book --blocks 9": "num_blocks must be from 1 to 5, the number of rows, not 9",
+    "solve book --blocks 2 --horizon 9": "leave out --method and --horizon",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",

@@ -44,7 +44,7 @@ from clew.options import (
     in_flags,
     with_settings,
 )
-from clew.runs import Run, grade, kept_run, open_run, train_run
+from clew.runs import Run, grade, kept_run, open_run, solve_in_blocks, train_run
 from clew.storage import for_json, table_sha256
 from clew.training import RoundMetrics
 
@@ -189,11 +189,22 @@ def solve(
         str | None, typer.Option(metavar="NAME", help=f"{', '.join(PLANNERS)} [default: the fastest for this world]")
     ] = None,
     horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="cut the maze into so many blocks of rows, each planned by itself")
+    ] = None,
+    actors: Annotated[int, typer.Option(help="Ray actors that hold the blocks; 0 holds all in this process")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a maze, without learning."""
     config = TrainingConfig(**settings)
     env = config.make_environment()
+    if blocks is not None or actors:
+        figures = solve_in_blocks(env, config.gamma, tolerance, (method, horizon), (blocks or actors, actors))
+        if as_json:
+            print(json.dumps(figures))
+        else:
+            print_figures(f"Optimum of {config.maze}, in blocks", figures)
+        return
     begun = time.perf_counter()
     solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
     figures = for_json(

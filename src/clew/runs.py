@@ -8,9 +8,12 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import numpy as np
+
 from clew.checkpoints import Checkpoints
 from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
+from clew.distributed.blocks import BlockWorld
 from clew.dynamic_programming import Solution
 from clew.environments import Environment
 from clew.errors import RunError, SettingError, StoppedError
@@ -31,7 +34,9 @@ from clew.storage import (
 from clew.trace import Trace
 from clew.training import RoundMetrics
 
-__all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "train_run"]
+__all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
+
+FETCHED_AT_ONCE = 1 << 18  # values that are fetched from blocks: the starts may be all states
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,3 +233,35 @@ def _checked(folder: Path, settings: dict[str, Any]) -> TrainingConfig:
         return TrainingConfig.from_dict(settings)
     except SettingError as error:
         raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None
+
+
+def solve_in_blocks(
+    env: Environment,
+    gamma: float,
+    tolerance: float,
+    ways: tuple[str | None, int | None],
+    shares: tuple[int, int],
+) -> dict[str, Any]:
+    """The figures of an optimum that is planned in blocks.
+
+    Args:
+        env: a maze whose goals stay.
+        gamma: discount a step.
+        tolerance: greatest error of a value.
+        ways: method and horizon, as `solve` takes them; blocks have no choice of either.
+        shares: number of blocks, and of the actors that hold them.
+
+    Raises:
+        SettingError: if it can't be done in blocks.
+    """
+    if ways != (None, None):
+        raise SettingError("in blocks there is one way to plan, without a horizon; leave out --method and --horizon")
+    num_blocks, num_actors = shares
+    with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
+        solution = world.solve(gamma=gamma, tolerance=tolerance)
+        starts = env.mdp.starts
+        pieces = np.array_split(starts, -(-starts.size // FETCHED_AT_ONCE))
+        value = sum(float(world.values(piece).sum()) for piece in pieces) / starts.size
+        figures = {"value": value, "num_states": env.mdp.num_states, **asdict(solution), "num_blocks": num_blocks}
+        figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
+    return for_json(figures)

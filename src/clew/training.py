@@ -26,6 +26,7 @@ __all__ = [
     "Callback",
     "Loop",
     "RoundMetrics",
+    "compiled_loop",
     "learn_from",
     "learning_loop",
     "new_policy",
@@ -304,21 +305,25 @@ def learning_loop(
         key: (seed, round, simulation), by which all draws are keyed.
         starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
     """
-    if as_compiled(env) is None:
-        make = _stepwise
-    else:
-        make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    loop = make(env, learner, num_episodes, key, starts)
+    world = as_compiled(env)
+    if world is not None:
+        starts = world.mdp.starts if starts is None else starts
+        terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+        return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
+    loop = _stepwise(env, learner, num_episodes, key)
     loop(0)  # compiles, if this is the first time, so that what follows is timed without it
     return loop
 
 
-def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
-    world = as_compiled(env)
-    assert world is not None
-    model = world.mdp.played
-    starts = world.mdp.starts if starts is None else starts
-    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
+    """The same in a world that kernels can play, or in a section of one."""
+    make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
+    loop = make(model, terms, learner, num_episodes, key)
+    loop(0)
+    return loop
+
+
+def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
     stream = new_stream(*key)
     learned = np.zeros(1, np.int64)
 
@@ -332,12 +337,7 @@ def _one_at_a_time(env: Any, learner: Learner, num_episodes: int, key: Key, star
     return Loop(learn_some, [stream, learned])
 
 
-def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
-    world = as_compiled(env)
-    assert world is not None
-    model = world.mdp.played
-    starts = world.mdp.starts if starts is None else starts
-    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
     k = min(learner.settings.num_interleaved, num_episodes)
     lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
 
@@ -350,7 +350,7 @@ def _interleaved(env: Any, learner: Learner, num_episodes: int, key: Key, starts
     return Loop(learn_some, lanes)
 
 
-def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key, starts: Any) -> Loop:
+def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
     if learner.settings.num_interleaved > 1:
         raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
     stream = new_stream(*key)

@@ -11,10 +11,10 @@ import ray
 
 from clew.distributed import actors, train_policy_parallel
 from clew.distributed.store import Store
-from clew.trace import Trace
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.mazes import Maze
+from clew.trace import Trace
 
 pytestmark = pytest.mark.ray
 

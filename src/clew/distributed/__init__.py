@@ -4,6 +4,7 @@
     tasks     what is played, and playing it in this process; neither does it
     actors    SimulationActor, and the rounds played on actors
     cluster   finding a running Ray, or starting and stopping one
+    blocks    worlds cut into blocks, each planned and learned by its holder
 
 This folder is the only place that imports Ray, and it does so when actors are asked for, not before.
 """

@@ -22,7 +22,7 @@ from clew.mdp import FiniteMDP
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-__all__ = ["OrderedModel", "as_it_stands", "equations", "nearest_first", "predecessors"]
+__all__ = ["OrderedModel", "as_it_stands", "by_distance", "equations", "nearest_first", "predecessors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,28 @@ def nearest_first(mdp: FiniteMDP) -> OrderedModel:
         return _order_grid(mdp, mdp.model)
     assert isinstance(mdp.model, Sparse)
     return _order_sparse(mdp, mdp.model)
+
+
+def by_distance(mdp: FiniteMDP, distances: npt.NDArray[np.int32], live: npt.NDArray[np.bool_]) -> OrderedModel:
+    """The model of a grid whose goals stay, its states in the order of distances that are known already.
+
+    Args:
+        mdp: a section of a grid.
+        distances: (num_states,) int32, in the whole grid; -1 where there is no way.
+        live: (num_states,) bool, False where nothing happens any more, or where values are given and not planned.
+    """
+    grid, n = mdp.model, mdp.num_states
+    assert isinstance(grid, Grid)
+    num_live, no_way = int(live.sum()), np.int32(2**31 - 2)
+    far = np.where(live, np.where(distances < 0, no_way, distances), no_way + 1)
+    order = np.argsort(far, kind="stable").astype(np.int32)
+    place = np.empty(n, np.int32)
+    place[order] = np.arange(n, dtype=np.int32)
+    lattice = Lattice(np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip)
+    write_lattice(grid, -1, order[:num_live], place, 0, lattice)
+    next_states, kinds = read_only(lattice.next_states), read_only(lattice.kinds)
+    lattice = lattice._replace(next_states=next_states, kinds=kinds, num_live=num_live)
+    return OrderedModel(lattice, order, num_live, n, mdp.num_actions)
 
 
 def predecessors(

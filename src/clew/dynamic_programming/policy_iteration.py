@@ -9,7 +9,7 @@ from clew.kernels import read_only
 from clew.kernels.sweeps import choose_greedily, evaluating_sweeps
 from clew.mdp import FiniteMDP
 
-__all__ = ["modified_policy_iteration", "policy_iteration"]
+__all__ = ["improve_and_evaluate", "modified_policy_iteration", "policy_iteration"]
 
 MAX_EQUATIONS = 1_000  # solved at once; they take n**3 / 3 multiplications
 EVALUATING_SWEEPS = 5  # measured: see docs/decisions/0006-planning.md
@@ -52,15 +52,16 @@ def modified_policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) ->
         Puterman & Shin (1978), Modified policy iteration algorithms; Puterman (1994), section 6.5.
     """
     iteration = Iteration(mdp, nearest_first(mdp), gamma, tolerance)
-
-    def improve_and_evaluate(_: int) -> float:
-        change = iteration.improve()
-        if not iteration.is_done(change):
-            evaluate(iteration, EVALUATING_SWEEPS)
-        return change
-
-    iteration.repeat(improve_and_evaluate)
+    iteration.repeat(lambda _: improve_and_evaluate(iteration))
     return iteration.finish("modified-policy-iteration")
+
+
+def improve_and_evaluate(iteration: Iteration) -> float:
+    """One policy more; returns the greatest change of a value when it was found."""
+    change = iteration.improve()
+    if not iteration.is_done(change):
+        evaluate(iteration, EVALUATING_SWEEPS)
+    return change
 
 
 def evaluate(iteration: Iteration, max_sweeps: int) -> None:

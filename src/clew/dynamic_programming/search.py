@@ -11,7 +11,7 @@ from clew.kernels.dynamics import HAZARD, Grid
 from clew.kernels.search import measure_distances
 from clew.mdp import FiniteMDP
 
-__all__ = ["breadth_first", "shortest_is_best"]
+__all__ = ["breadth_first", "shortest_is_best", "worth_by_distance"]
 
 
 def shortest_is_best(mdp: FiniteMDP, gamma: float) -> bool:
@@ -61,11 +61,11 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         goal = layer if grid.moving_goal else -1
         num_wrong = measure_distances(grid, goal, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
-    worth, bound = _worth_by_distance(grid, gamma, int(distances.max(initial=0)))
+    worth, bound = worth_by_distance(grid, gamma, int(distances.max(initial=0)))
     return Solution(mdp, gamma, "breadth-first", bound, ways=ShortestWays(distances, worth))
 
 
-def _worth_by_distance(grid: Grid, gamma: float, longest: int) -> tuple[npt.NDArray[np.float64], float]:
+def worth_by_distance(grid: Grid, gamma: float, longest: int) -> tuple[npt.NDArray[np.float64], float]:
     """The value of a state by its distance, and how far rounding may have it off.
 
     worth[d] = step + gamma * worth[d - 1], one more goal at d = 1. The last entry, which the distance -1 finds, is for

@@ -14,6 +14,7 @@ To learn:
     queues        states that wait for their turn
     rollouts      episodes made of all these; `interleaving` lets several take turns
     merging       what several learners made of one table, put together
+    telling       values that others decide, told to a learner
 
 To plan, and to grade:
 

@@ -97,8 +97,16 @@ def backup_all(model: Model, v: npt.NDArray[np.float64], gamma: float, q: npt.ND
 @kernel
 def bellman_residual(model: Model, v: npt.NDArray[np.float64], num_actions: int, gamma: float) -> float:
     """max_s |(T v)(s) - v(s)|, with v left as it is: the certificate, since |v - v*| <= residual / (1 - gamma)."""
+    return residual_between(model, v, 0, v.size, num_actions, gamma)
+
+
+@kernel
+def residual_between(
+    model: Model, v: npt.NDArray[np.float64], first: int, last: int, num_actions: int, gamma: float
+) -> float:
+    """The same of the states from `first` up to `last`: those of a section, where others answer for the rest."""
     residual = 0.0
-    for s in range(v.size):
+    for s in range(first, last):
         value, _ = greedy_backup(model, v, s, num_actions, gamma)
         residual = max(residual, abs(value - v[s]))
     return residual

@@ -7,10 +7,11 @@ A state in which nothing can happen any more (a goal, a blocked cell) has no out
 
 A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
 world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
-`CertainGrid` and `CertainTable` are for those who only play. `dispatch` picks the form, so one loop serves all.
+`CertainGrid` and `CertainTable` are for those who only play, `Section` for those who play in a part of a world.
+`dispatch` picks the form, so one loop serves all.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +92,14 @@ class CertainTable(NamedTuple):
     next_states: npt.NDArray[np.int32]  # (num_states * num_actions,); ~s_next where the step ends the episode
     rewards: npt.NDArray[np.float32]  # (num_states * num_actions,)
     num_actions: int
+
+
+class Section(NamedTuple):
+    """A part of a world in which episodes end, cut off but not terminated, when they leave it."""
+
+    world: Any  # in the form that is played
+    first: int  # states from this one
+    last: int  # up to this one, exclusive, belong to the section
 
 
 def simplest(model: Grid | Sparse) -> Grid | Sparse | CertainGrid | CertainTable:
@@ -254,6 +263,18 @@ def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bo
 def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
     """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
     return grid_arrival(model, s, a)
+
+
+@dispatch
+def is_outside(model: Any, s: int) -> bool:
+    """Tell if a step has left what is played in. A whole world can't be left."""
+    return False
+
+
+@is_outside.register(Section)
+def is_outside_section(section: Section, s: int) -> bool:
+    """What lies outside is for others to play in."""
+    return s < section.first or s >= section.last
 
 
 num_outcomes.register(Grid)(grid_num_outcomes)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.behaviours import Visits, in_turns
+from clew.kernels.dynamics import is_outside
 from clew.kernels.rollouts import Terms, Totals, as_asked, first_action, rates_of, take_step
 from clew.kernels.sampling import Stream, draw_start
 
@@ -99,7 +100,7 @@ def learn_interleaved(
             s, a, reward, terminated = take_step(model, learner, acting, visits, place, is_last, now, lane["stream"])
             lane["state"], lane["action"], lane["steps"] = s, a, steps
             lane["episode_return"] += np.float64(reward)
-            if terminated or is_last:
+            if terminated or is_last or is_outside(model, s):
                 totals.steps[ended] = steps
                 totals.episode_return[ended] = lane["episode_return"]
                 totals.terminated[ended] = terminated

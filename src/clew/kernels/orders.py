@@ -91,7 +91,7 @@ def write_lattice(
             if is_stopped and touches_outer_wall(grid, cell, a):
                 kind += TOUCHES
             there = np.int64(place[next_cell])
-            lattice.next_states[4 * (first + i) + a] = first + (there if there < order.size else i)
+            lattice.next_states[4 * (first + i) + a] = first + (i if is_goal else there)
             lattice.kinds[4 * (first + i) + a] = kind
 
 

@@ -2,6 +2,7 @@
 
 push(queue, s, change)    let a state wait, with the change of its value; one that waits already moves up if need be
 pop(queue)                the state whose turn it is, which then waits no longer
+peek(queue)               the same, and it goes on waiting
 num_waiting(queue)        how many wait
 """
 
@@ -42,6 +43,12 @@ def pop(queue: Any) -> int:
 
 
 @dispatch
+def peek(queue: Any) -> int:
+    """The state whose turn it is; there must be one. In a heap it is the first."""
+    return np.int64(queue.states[0])
+
+
+@dispatch
 def num_waiting(queue: Any) -> int:
     """How many states wait."""
     return 0
@@ -66,6 +73,12 @@ def pop_first(queue: FirstInFirstOut) -> int:
     queue.place[1] -= 1
     queue.waits[s] = False
     return s
+
+
+@peek.register(FirstInFirstOut)
+def peek_first(queue: FirstInFirstOut) -> int:
+    """The one that waited longest."""
+    return np.int64(queue.states[queue.place[0]])
 
 
 @num_waiting.register(FirstInFirstOut)

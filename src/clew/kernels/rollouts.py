@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.behaviours import AnyAction, Visits, after, choose, count_visit, epsilon_greedy
+from clew.kernels.dynamics import is_outside
 from clew.kernels.learners import BEFORE, EITHER, AverageStep, CountedStep, Step, StepSize, begin, finish, learn, order
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
@@ -156,7 +157,7 @@ def take_step(
     s_next, reward, terminated = sample(model, s, a, stream)
     when, behaviour = order(learner), after(behaviour, a)
     a_next = -1
-    if terminated or is_last:
+    if terminated or is_last or is_outside(model, s_next):
         if when == BEFORE and not terminated:
             a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
         learn(learner, Step(s, a, reward, s_next, a_next, terminated), alpha, exploration, stream)
@@ -201,7 +202,7 @@ def learn_episodes(
         steps = 0
         episode_return = 0.0
         terminated = False
-        while not terminated and steps < terms.max_steps:
+        while not terminated and steps < terms.max_steps and not is_outside(model, s):
             steps += 1
             is_last = steps == terms.max_steps
             s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, now, stream)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import CertainGrid, CertainTable, Grid, Model, grid_arrival, num_outcomes, outcome
+from clew.kernels.dynamics import CertainGrid, CertainTable, Grid, Model, Section, grid_arrival, num_outcomes, outcome
 
 Stream = npt.NDArray[np.uint64]
 
@@ -123,3 +123,9 @@ def sample_on_grid(grid: Grid, s: int, a: int, stream: Stream) -> tuple[int, np.
             a = (a + 1) & 3 if left - 0.5 * grid.slip < 0.0 else (a + 3) & 3
     s_next, reward, terminated = grid_arrival(grid, s, a)
     return s_next, np.float32(reward), terminated
+
+
+@sample.register(Section)
+def sample_in_section(section: Section, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+    """As in the world that it is a part of."""
+    return sample(section.world, s, a, stream)

@@ -129,9 +129,15 @@ def count_wrong_distances(grid: Grid, goal: int, distances: npt.NDArray[np.int32
         goal: the goal's cell; -1 takes the cells with the GOAL bit.
         distances: (num_cells,) int32.
     """
+    return count_wrong_between(grid, goal, distances, 0, grid.num_cells)
+
+
+@kernel
+def count_wrong_between(grid: Grid, goal: int, distances: npt.NDArray[np.int32], first: int, last: int) -> int:
+    """The same of the cells from `first` up to `last`: those of a section, where others answer for the rest."""
     none = 2**31 - 1
     num_wrong = 0
-    for cell in range(grid.num_cells):
+    for cell in range(first, last):
         walls = np.int64(grid.cells[np.uint64(cell)])
         nearest = np.int64(none)
         for a in range(4):
@@ -144,6 +150,55 @@ def count_wrong_distances(grid: Grid, goal: int, distances: npt.NDArray[np.int32
         right = 0 if is_goal else (nearest + 1 if nearest < none else -1)
         num_wrong += np.int64(distances[np.uint64(cell)] != right)
     return num_wrong
+
+
+@kernel
+def lower_distances(
+    grid: Grid,
+    first: int,
+    last: int,
+    distances: npt.NDArray[np.int32],
+    seeds: npt.NDArray[np.int32],
+    queue: npt.NDArray[np.int32],
+) -> int:
+    """Carry distances on from some cells, wherever that makes them shorter, within a section of a grid.
+
+    The seeds may be at different distances. Whichever is nearer has its turn, the next seed or the next cell that was
+    found, so turns come in the order of distances, and no cell is found twice.
+
+    Args:
+        grid: world; slip and rewards don't matter here.
+        first: cells from this one
+        last: up to this one, exclusive, may change.
+        distances: (num_cells,) int32, steps to a goal, -1 where no way is known; changed in place.
+        seeds: cells whose distances have become shorter, in the order of these.
+        queue: (last - first,) int32, room to work in.
+
+    Returns:
+        How many cells have become nearer.
+
+    Source:
+        Dijkstra (1959), A note on two problems in connexion with graphs; with steps of one length a queue will do.
+    """
+    head, tail, i = 0, 0, 0
+    while head < tail or i < seeds.size:
+        if head == tail or (i < seeds.size and distances[seeds[i]] <= distances[queue[head]]):
+            cell = np.int64(seeds[i])
+            i += 1
+        else:
+            cell = np.int64(queue[head])
+            head += 1
+        walls, distance = grid.cells[np.uint64(cell)], distances[np.uint64(cell)] + 1
+        for a in range(4):
+            if (walls >> a) & 1 == 0:
+                found = neighbour(grid, cell, a)
+                if first <= found < last:
+                    known = distances[np.uint64(found)]
+                    if known < 0 or known > distance:
+                        distances[np.uint64(found)] = distance
+                        queue[np.uint64(tail)] = found
+                        tail += 1
+    return tail
 
 
 @kernel

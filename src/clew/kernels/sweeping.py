@@ -154,15 +154,22 @@ def back_up(learner: Sweeping, s: int, a: int, pair: int, ahead: np.float32) -> 
 @learn.register(Sweeping)
 def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Count, back up what was tried, and let the states that wait have their turn."""
-    model, num_actions = learner.model, row_length(learner.q)
-    num_pairs = model.outcomes.shape[0] - model.pairs.size
-    pair = step.state * num_actions + step.action
+    model = learner.model
+    pair = step.state * row_length(learner.q) + step.action
     s_next = model.leading_to.size - 1 if step.terminated else step.next_state
     if observe(model, pair, s_next, step.reward, learner.known_after):
         ahead = np.float32(0.0) if step.terminated else greatest(learner.q, s_next)
         back_up(learner, step.state, step.action, pair, ahead)
+    give_turns(learner, learner.num_planning)
+
+
+@kernel
+def give_turns(learner: Sweeping, most: int) -> None:
+    """Let states that wait have their turn, so many at most: what leads to them is backed up."""
+    model, num_actions = learner.model, row_length(learner.q)
+    num_pairs = model.outcomes.shape[0] - model.pairs.size
     turns = 0
-    while turns < learner.num_planning and num_waiting(learner.queue) > 0:
+    while turns < most and num_waiting(learner.queue) > 0:
         turns += 1
         s = pop(learner.queue)
         ahead = greatest(learner.q, s)  # read once, and passed back to all that lead here

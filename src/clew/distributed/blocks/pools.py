@@ -1,0 +1,168 @@
+"""Blocks in this process, or on Ray actors; and what happens when an actor is lost.
+
+Unlike the actors of rounds, those of blocks keep something: that is what they are for. But a block is decided by its
+part and by the calls that came since, all of them small. So the pool writes down the calls, and a block that was lost
+with its actor is made again by another, which is given the same calls once more: it comes out the same to the last bit.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from clew.distributed.blocks.block import Block
+from clew.distributed.blocks.cuts import Part
+from clew.errors import ClusterError
+
+__all__ = ["BlockPool", "open_pool"]
+
+logger = logging.getLogger(__name__)
+
+MOST_LOST = 3  # times that a call is made again
+# Calls that change a block, by what they change; the first of a kind makes the earlier ones of no account.
+CHANGES = {
+    "begin_plan": "plan",
+    "plan_values": "plan",
+    "go_on": "plan",
+    "certify": "plan",
+    "begin_learning": "learning",
+    "learn": "learning",
+    "settle": "learning",
+}
+Arguments = Mapping[int, tuple[Any, ...]]  # of a call, by the number of the block
+
+
+class BlockPool(Protocol):
+    """Where blocks are held."""
+
+    num_lost: int  # actors that were lost
+
+    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
+        """Call a method of some blocks; returns what each gave, in the order of the blocks."""
+
+
+class BlocksHere:
+    """All blocks in this process."""
+
+    def __init__(self, parts: list[Part]) -> None:
+        self.blocks = [Block(part) for part in parts]
+        self.num_lost = 0
+
+    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
+        """See `BlockPool`."""
+        return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
+
+
+class BlockHolder:
+    """What runs on an actor."""
+
+    def __init__(self, parts: dict[int, Part]) -> None:
+        self.blocks = {i: Block(part) for i, part in parts.items()}
+
+    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
+        """See `BlockPool`."""
+        return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
+
+
+@dataclass(eq=False)
+class Holder:
+    """An actor, and the blocks that it holds."""
+
+    name: str
+    parts: dict[int, Part]
+    actor: Any
+    history: list[tuple[str, Arguments]] = field(default_factory=list)
+
+    def note(self, name: str, arguments: Arguments) -> None:
+        """Write a call down, if it changes a block."""
+        if name not in CHANGES:
+            return
+        if name.startswith("begin"):
+            self.history = [call for call in self.history if CHANGES[call[0]] != CHANGES[name]]
+        self.history.append((name, arguments))
+
+
+class BlocksOnActors:
+    """Blocks on Ray actors, some on each."""
+
+    def __init__(self, parts: list[Part], num_actors: int) -> None:
+        import ray
+
+        self.ray = ray
+        self.num_lost = 0
+        self._start = ray.remote(num_cpus=1)(BlockHolder).remote
+        self.holders = []
+        for k, share in enumerate(np.array_split(np.arange(len(parts)), num_actors)):
+            mine = {int(i): parts[i] for i in share}
+            self.holders.append(Holder(f"actor {k}", mine, self._start(mine)))
+
+    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
+        """See `BlockPool`. All actors work at the same time."""
+        calls = []
+        for holder in self.holders:
+            mine = {i: arguments[i] for i in holder.parts if i in arguments}
+            if mine:
+                calls.append((holder, mine, holder.actor.call.remote(name, mine)))
+        results: dict[int, Any] = {}
+        for holder, mine, reference in calls:
+            results |= self._result(holder, name, mine, reference)
+            holder.note(name, mine)
+        return results
+
+    def close(self) -> None:
+        """Stop all actors."""
+        for holder in self.holders:
+            self.ray.kill(holder.actor)
+
+    def _result(self, holder: Holder, name: str, arguments: Arguments, reference: Any) -> dict[int, Any]:
+        from clew.distributed.actors import explain
+
+        for _ in range(MOST_LOST):
+            try:
+                result: dict[int, Any] = self.ray.get(reference)
+                return result
+            except self.ray.exceptions.RayActorError as error:
+                reason = str(error).strip().splitlines()[0]
+                logger.warning(
+                    "%s is lost with %s, which another works out again: %s", holder.name, _listed(holder), reason
+                )
+                reference = self._restore(holder, name, arguments)
+            except self.ray.exceptions.RayError as error:
+                raise explain(error) from error
+        raise ClusterError(f"{holder.name} was lost {MOST_LOST} times at the same work, with {_listed(holder)}")
+
+    def _restore(self, holder: Holder, name: str, arguments: Arguments) -> Any:
+        """Start another actor, and give it all calls that made the blocks what they were, and the one that is due."""
+        self.num_lost += 1
+        holder.actor = self._start(holder.parts)
+        for call in holder.history:
+            holder.actor.call.remote(*call)
+        return holder.actor.call.remote(name, arguments)
+
+
+def _listed(holder: Holder) -> str:
+    return f"block{'s' if len(holder.parts) > 1 else ''} {', '.join(map(str, holder.parts))}"
+
+
+@contextmanager
+def open_pool(parts: list[Part], num_actors: int) -> Iterator[BlockPool]:
+    """Hold blocks in this process (no actors), or on so many actors at most.
+
+    Raises:
+        ClusterError: if the cluster can't place the actors.
+    """
+    if num_actors == 0:
+        yield BlocksHere(parts)
+        return
+    from clew.distributed.cluster import connected
+
+    num_actors = min(num_actors, len(parts))
+    with connected(num_actors):
+        pool = BlocksOnActors(parts, num_actors)
+        try:
+            yield pool
+        finally:
+            pool.close()

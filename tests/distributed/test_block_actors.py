@@ -1,0 +1,48 @@
+"""Blocks on a real Ray: the same bits, and what is lost is worked out again."""
+
+import numpy as np
+import pytest
+
+from clew import Environment, Maze
+from clew.distributed.blocks import BlockWorld
+
+pytestmark = pytest.mark.ray
+
+LEARNER = {"algorithm": "propagation", "num_rounds": 3, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def env():
+    return Environment(Maze.open(9, 7, obstacles=[(4, c) for c in range(6)]), slip=0.1, step_reward=-0.01)
+
+
+def work(env, num_actors, happens=lambda world: None):
+    """Solve, learn and grade; all that comes out, as bytes."""
+    with BlockWorld(env, 4, num_actors=num_actors) as world:
+        solution = world.solve(gamma=0.95)
+        happens(world)
+        trained = world.train(600, gamma=0.95, callback=lambda row: row.round == 1 and happens(world), **LEARNER)
+        happens(world)
+        states, grade = np.arange(env.mdp.num_states), world.grade()
+        v, q = world.values(states), world.action_values(states)
+        assert len(world.memory()) == 1 + min(num_actors, 4)
+        assert min(world.memory().values()) > 20e6
+        figures = solution.bound, solution.num_bytes, trained.num_bytes, trained.num_settling, grade
+        return v.tobytes(), q.tobytes(), figures
+
+
+@pytest.mark.parametrize("num_actors", [1, 2, 4, 9])
+def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
+    assert work(env, num_actors) == work(env, 0)
+
+
+def test_a_lost_block_comes_out_the_same(ray_up, env):
+    """An actor is killed after planning, in the middle of learning, and before grading."""
+    lost = []
+
+    def kill(world):
+        ray_up.kill(world._pool.holders[len(lost) % 2].actor)
+        lost.append(True)
+
+    assert work(env, 2, kill) == work(env, 0)
+    assert len(lost) == 3
