@@ -176,21 +176,23 @@ def stop(process: subprocess.Popen[str]) -> None:
 def train(hosts: Hosts, request: dict[str, Any], seconds_cut: float = 0.0) -> dict[str, Any]:
     """Train on the first host's Ray, and cut the link at the tenth round for some seconds; what came of it."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    driver = hosts.start(0, sys.executable, "-c", TRAIN, json.dumps(request), **options)
-    try:
-        lines = []
+    with hosts.start(0, sys.executable, "-c", TRAIN, json.dumps(request), **options) as driver:
         assert driver.stdout is not None
-        for line in driver.stdout:
-            lines.append(line)
-            if seconds_cut and line.strip() == "10":
-                hosts.cut()
-                time.sleep(seconds_cut)
-                hosts.restore()
-        if driver.wait(timeout=60):
-            raise RuntimeError(f"training failed: {driver.stderr.read() if driver.stderr else ''}")
-        return {**json.loads(lines[-1]), "messages": driver.stderr.read() if driver.stderr else ""}
-    finally:
-        stop(driver)
+        assert driver.stderr is not None
+        try:
+            lines = []
+            for line in driver.stdout:
+                lines.append(line)
+                if seconds_cut and line.strip() == "10":
+                    hosts.cut()
+                    time.sleep(seconds_cut)
+                    hosts.restore()
+            messages = driver.stderr.read()
+            if driver.wait(timeout=60):
+                raise RuntimeError(f"training failed: {messages}")
+            return {**json.loads(lines[-1]), "messages": messages}
+        finally:
+            stop(driver)
 
 
 def main() -> int:
