@@ -174,6 +174,7 @@ def bad_files(tmp_path, monkeypatch):
 
 
 BAD = {
+    "bench": "say what to measure: --calibrate",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",
     "train nowhere": "no maze is called 'nowhere'",

@@ -248,6 +248,29 @@ def algorithms(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def bench(
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure what a round over Ray is made of")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="keep the parameters as JSON")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this machine, or the cluster at RAY_ADDRESS, for the model of docs/scaling.md."""
+    if not calibrate:
+        raise typer.BadParameter("say what to measure: --calibrate")
+    from clew.distributed.calibration import calibrate as measure
+
+    parameters = measure()
+    if out is not None:
+        parameters.write(out)
+    figures = for_json(vars(parameters))
+    if as_json:
+        print(json.dumps(figures))
+        return
+    lasting = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
+    print_figures("A round over Ray: seconds each, at the largest size measured", lasting)
+    print(f"Kept in {out}." if out else "Nothing was kept; add --out FILE to keep all sizes.")
+
+
+@app.command()
 @with_settings("maze", "start", "goal", "scenario")
 def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
     """Describe a maze: its size, its places, the way from start to goal."""

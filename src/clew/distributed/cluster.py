@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from clew.errors import ClusterError
 
@@ -20,6 +21,8 @@ __all__ = ["connected", "count_cpus"]
 logger = logging.getLogger(__name__)
 
 SECONDS_TO_ANSWER = 5
+# A Ray with another token is as silent as none.
+TOKEN = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 
 
 @contextmanager
@@ -65,8 +68,9 @@ def _start(num_actors: int) -> None:
                 log_to_driver=False,  # what goes wrong on an actor comes back as an error
                 logging_level=logging.ERROR,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"no connection to Ray: {str(error).splitlines()[0]}") from error
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise ClusterError(f"no connection to Ray: {reason}{TOKEN if address else ''}") from error
 
 
 def _check_address(address: str) -> None:

@@ -118,7 +118,7 @@ class BlocksOnActors:
             self.ray.kill(holder.actor)
 
     def _result(self, holder: Holder, name: str, arguments: Arguments, reference: Any) -> dict[int, Any]:
-        from clew.distributed.actors import explain
+        from clew.distributed.store import explain
 
         for _ in range(MOST_LOST):
             try:
