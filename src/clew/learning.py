@@ -258,9 +258,9 @@ class Learner:
 
     def held(self, alpha: float, explores: float) -> "Learner":
         """The same learner, its schedules held at a step size and an exploration."""
-        settings: dict[str, Any] = {"exploration_schedule": "constant"}
-        if self.settings.alpha_schedule != "visits":
-            settings |= {"alpha_schedule": "constant", "alpha": alpha}
+        settings: dict[str, Any] = {"exploration_schedule": "constant", "exploration_last": Learning.exploration_last}
+        if self.settings.alpha_schedule in ("linear", "exponential"):
+            settings |= {"alpha_schedule": "constant", "alpha": alpha, "alpha_last": Learning.alpha_last}
         name = BEHAVIOURS[self.behaviour].setting
         if name is not None:
             settings[name] = explores
