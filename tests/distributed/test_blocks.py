@@ -172,6 +172,15 @@ def test_the_seed_and_the_blocks_decide():
     assert len(set(different)) == 5
 
 
+def test_each_block_has_draws_of_its_own():
+    """The second and the third of four are alike."""
+    with BlockWorld(Environment(Maze.open(12, 4), step_reward=-1.0), 4) as world:
+        world.train(40, num_rounds=1, epsilon=1.0, max_episode_steps=5)
+        q = world.action_values(all_states(world)).reshape(4, 12, 4)
+    assert q[1].any()
+    assert not np.array_equal(q[1], q[2])
+
+
 def test_rounds_are_told_as_they_are_played():
     rows = []
     with BlockWorld(Environment(Maze.open(6, 4)), 3) as world:
