@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-peers
 
-.PHONY: setup demo test check style bench bench-peers performance picture lock clean
+.PHONY: setup demo test check style bench bench-peers performance scaling picture lock clean
 
 setup: $(INSTALLED)
 
@@ -47,6 +47,9 @@ bench-peers: setup $(PEERS)/installed ## all, beside other libraries; with DATA=
 
 performance: setup ## docs/performance.md and its picture, of what `make bench` or `make bench-peers` measured last
 	$(BIN)/python -m benchmarks.report
+
+scaling: setup ## docs/scaling.md: the model of a round measured, checked and asked; minutes; as root over two hosts too
+	$(BIN)/python -m benchmarks.scaling $(DRAW)
 
 picture: setup ## the picture in the README
 	$(BIN)/python examples/picture.py docs/picture.svg

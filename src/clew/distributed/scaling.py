@@ -15,7 +15,7 @@ changed; so there is a number of actors beyond which more of them don't help. Tw
     fan_in      a tree of mergers: each takes in what `fan_in` below it made, and passes on one table of changes. What
                 simulations do to a value is q -> q_i + k_i (q - q_0), and such maps can be composed first and applied
                 later, so a tree comes to the same values but for rounding.
-    num_blocks  the table in blocks of states, each with a host that publishes and merges it.
+    num_blocks  the table in blocks of states, spread over the hosts, each with a process that publishes and merges it.
 """
 
 import json
@@ -172,7 +172,7 @@ def seconds_of_round(parameters: Parameters, load: Load, cluster: Cluster) -> Ro
         send=_seconds_to_send(p, num_values, hosts, cluster),
         call=_seconds_to_call(p, workers, cluster),
         work=math.ceil(load.num_simulations / workers) * task * crowding,
-        answer=0.0 if cluster.fan_in else _seconds_to_answer(p, sent, load.num_simulations, hosts, cluster.num_blocks),
+        answer=0.0 if cluster.fan_in else _seconds_to_answer(p, sent, load.num_simulations, hosts, cluster),
         merge=_seconds_to_merge(p, load, hosts, cluster),
     )
 
@@ -182,7 +182,7 @@ def _seconds_to_send(p: Parameters, num_values: int, hosts: int, cluster: Cluste
     if hosts == 1:
         return 0.0
     copies = _levels(hosts, cluster.fan_in) * cluster.fan_in if cluster.fan_in else hosts - 1
-    in_a_row = max(1.0, copies / cluster.num_blocks)
+    in_a_row = max(1.0, copies / min(cluster.num_blocks, hosts))
     return copies * p.link_call + in_a_row * BYTES_A_VALUE * num_values * p.link_byte
 
 
@@ -194,11 +194,11 @@ def _seconds_to_call(p: Parameters, workers: int, cluster: Cluster) -> float:
     return p.call + (workers - 1 + cluster.num_blocks - 1) * p.issue
 
 
-def _seconds_to_answer(p: Parameters, sent: float, num_simulations: int, hosts: int, num_blocks: int) -> float:
+def _seconds_to_answer(p: Parameters, sent: float, num_simulations: int, hosts: int, cluster: Cluster) -> float:
     """What changed, over the busiest link: that of a host that merges, or that of a host that sends."""
     if hosts == 1:
         return 0.0
-    tables = max(num_simulations * (1 - 1 / hosts) / num_blocks, num_simulations / hosts)
+    tables = max(num_simulations * (1 - 1 / hosts) / min(cluster.num_blocks, hosts), num_simulations / hosts)
     return tables * BYTES_A_CHANGE * sent * p.link_byte
 
 
@@ -213,8 +213,8 @@ def _seconds_to_merge(p: Parameters, load: Load, hosts: int, cluster: Cluster) -
         seconds += sent * look_up(p.merge, sent / taken) / cluster.num_blocks
         merged *= taken
         if cluster.fan_in:
-            crosses = merged > load.num_simulations / hosts
-            seconds += p.call + crosses * BYTES_A_CHANGE * sent / cluster.num_blocks * p.link_byte
+            crosses = min(merged, load.num_simulations) > load.num_simulations / hosts
+            seconds += p.call + crosses * BYTES_A_CHANGE * sent / min(cluster.num_blocks, hosts) * p.link_byte
     return seconds
 
 
