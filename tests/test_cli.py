@@ -198,7 +198,7 @@ BAD = {
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
     "train --out begun": "begun.partial: a run was begun there; go on with `clew train --resume ",
-    "train --out new --checkpoint-every soon": "every so many episodes, such as 500, or seconds, such as 30s; not 'soon'",
+    "train --out new --checkpoint-every soon": "such as 500, or seconds, such as 30s; not 'soon'",
     "train --out new --checkpoint-every 0": "such as 30s; not 0",
     "train --out new --simulations 2 --actors 2000 --goal 7,7": "the goal (7, 7) is outside the maze",
     "train --checkpoint-every 30s": "checkpoints are kept beside the folder of the run; give --out DIR",
