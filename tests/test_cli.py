@@ -49,10 +49,10 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
         "--temperature": 0.5, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
         "--lambda": 0.5, 
-        "--initial-value": -0.5, "--num-interleaved": 1,
+        "--initial-value": -0.5, "--num-interleaved": 1, "--sharing": "local", "--rounds-ahead": 2,
     }  # fmt: skip
     arguments = [word for pair in options.items() for word in pair]
-    flags = "--random-start", "--exploring-starts", "--accumulating"
+    flags = "--random-start", "--exploring-starts", "--accumulating", "--partition-starts"
     figures("train", "3x4", *flags, *arguments, "--out", tmp_path / "run")
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
         "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
@@ -63,7 +63,7 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "temperature": 0.5, "confidence": 1.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
         "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
         "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
-        "num_interleaved": 1,
+        "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
     }  # fmt: skip
 
 
@@ -210,7 +210,7 @@ BAD = {
     "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
     "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
     "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
-    "train --num-interleaved 2": "take --simulations 1 with them",
+    "train --num-interleaved 2": "episodes can be interleaved only where they are learned",
     "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",

@@ -184,7 +184,7 @@ def test_taxi_is_worth_7_93():
 
 def test_the_table_of_the_book_is_the_one_it_always_was():
     """What `clew train book` learns, on any machine and in any version: four streams, 10,000 episodes, seed 0."""
-    policy = train_policy_parallel(Environment(), 10_000, 4, num_actors=0, sharing="central")
+    policy = train_policy_parallel(Environment(), 10_000, 4, num_actors=0)
     assert table_sha256(policy.q) == "c7248018a66ea80b114d8a407fed7fc976881785a0cfc1eead9a644a4f2fbf12"
 
 

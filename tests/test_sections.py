@@ -10,7 +10,7 @@ import oracles_learning as plain
 from clew.kernels import read_only
 from clew.kernels.backups import bellman_residual, residual_between
 from clew.kernels.dynamics import Section, is_outside, simplest
-from clew.kernels.interleaving import Lanes, learn_interleaved
+from clew.kernels.interleaving import learn_interleaved, new_lanes
 from clew.kernels.learners import Step, StepSize, learn
 from clew.kernels.queues import num_waiting, peek, pop, push
 from clew.kernels.rollouts import Terms, learn_episodes
@@ -75,7 +75,7 @@ def test_lanes_end_at_the_edge_too():
     world = build("grid")
     q, learner, terms, agent, plain_terms = in_section(world, "q-learning", 25)
     streams, totals = [new_stream(4, lane) for lane in range(3)], new_totals(30)
-    lanes = Lanes(np.zeros(12, np.int64), np.zeros(12), np.array(streams), np.array([30, 0, 0]))
+    lanes = new_lanes(streams, 30)
     section = Section(simplest(world.mdp.model), FIRST, LAST)
     rates = learner.rates(0, 33, 30)
     learn_interleaved(section, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)

@@ -45,7 +45,7 @@ class TrainingConfig(Learning):
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
     num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
     num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
-    sharing: str | None = setting(None, "central or local: who learns [default: local, but for learners of a model]")
+    sharing: str = setting("central", "who learns: central, one for all simulations, or local, each for itself")
     sync_every: int | str | None = setting(
         None, "episodes a simulation plays before values are put together, or never [default: in 100 rounds]"
     )
@@ -138,20 +138,18 @@ def check_streams(
     check_count("rounds_ahead", rounds_ahead, 0, MOST_AHEAD)
 
 
-def check_sharing(sharing: str | None, learning: Learning) -> str:
-    """How the work of an algorithm is shared, checked.
+def check_sharing(sharing: str, learning: Learning) -> None:
+    """Check that the work of an algorithm can be shared in that way.
 
     Raises:
         SettingError: says why it can't be.
     """
-    learns_model = ALGORITHMS[learning.algorithm].learns_model
-    if sharing is None:
-        sharing = "central" if learns_model else "local"
     check_choice("sharing", sharing, SHARING)
-    if sharing == "local" and learns_model:
+    if sharing == "local" and ALGORITHMS[learning.algorithm].learns_model:
         raise SettingError(
             f"{learning.algorithm} learns a model of the world, and those can't be merged; take sharing central"
         )
     if sharing == "central" and learning.num_interleaved > 1:
-        raise SettingError("episodes can be interleaved only where they are learned; take sharing local")
-    return sharing
+        raise SettingError(
+            "episodes can be interleaved only where they are learned; take sharing local, or num_simulations 1"
+        )

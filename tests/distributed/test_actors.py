@@ -45,7 +45,7 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing)
         {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
         {"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"},
         {"algorithm": "propagation", "exploring_starts": True},
-        {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True},
+        {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True, "sharing": "local"},
     ],
     ids=lambda settings: settings["algorithm"],
 )

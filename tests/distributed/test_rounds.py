@@ -55,13 +55,11 @@ def test_every_setting_reaches_the_update(sharing):
     assert len({table(env, sharing=sharing, **other) for other in others}) == 6
 
 
-def test_the_default_is_to_learn_locally_where_tables_can_be_merged():
+def test_the_default_is_central_and_models_cannot_be_merged():
     env = Environment()
-    assert table(env) == table(env, sharing="local") != table(env, sharing="central")
-    settings = {"algorithm": "dyna-q"}
-    assert table(env, **settings) == table(env, sharing="central", **settings)
+    assert table(env) == table(env, sharing="central") != table(env, sharing="local")
     with pytest.raises(SettingError, match="dyna-q learns a model of the world"):
-        table(env, sharing="local", **settings)
+        table(env, sharing="local", algorithm="dyna-q")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +116,10 @@ def test_merged_tables_are_as_good_as_one_on_a_noisy_world(algorithm, schedule):
     """The values at the start, from 6,000 episodes in four streams, beside those of the serial trainer."""
     env = Environment(Maze.open(4, 4), slip=0.2)
     settings = {"algorithm": algorithm, "alpha_schedule": schedule, "epsilon": 0.3}
+    shared = {"sharing": "local", "num_actors": 0}
     if schedule == "constant":
         settings["alpha"] = 0.05
-    merged = [train_policy_parallel(env, 6000, num_actors=0, seed=i, **settings).q[0].max() for i in range(6)]
+    merged = [train_policy_parallel(env, 6000, seed=i, **shared, **settings).q[0].max() for i in range(6)]
     serial = [train_policy(env, 6000, seed=i, **settings).q[0].max() for i in range(6)]
     spread = np.hypot(np.std(merged), np.std(serial)) / np.sqrt(5)
     assert abs(np.mean(merged) - np.mean(serial)) < 5 * spread + 0.01
@@ -131,8 +130,8 @@ def test_wide_rows_are_merged_with_their_maxima():
     p = rng.dirichlet(np.ones(6), size=(6, 80))
     mdp = FiniteMDP.from_arrays(p, rng.normal(size=(6, 80)))
     settings = {"alpha_schedule": "visits", "epsilon": 1.0, "num_actors": 0}
-    q = train_policy_parallel(mdp, 400, **settings).q
-    other = train_policy_parallel(mdp, 400, sharing="central", **settings).q
+    q = train_policy_parallel(mdp, 400, sharing="local", **settings).q
+    other = train_policy_parallel(mdp, 400, **settings).q
     assert np.abs(q - other).max() < 0.2 * np.abs(other).max()
 
 
@@ -186,7 +185,7 @@ def test_it_reaches_the_optimum():
     [
         ({"rounds_ahead": -1}, "rounds_ahead must be a whole number from 0 to 1,000, not -1"),
         ({"sharing": "fair"}, "there is no sharing 'fair'; choose from central, local"),
-        ({"sharing": "central", "num_interleaved": 2}, "take sharing local"),
+        ({"num_interleaved": 2}, "take sharing local"),
         ({"num_simulations": 0}, "num_simulations must be a whole number of at least 1, not 0"),
         ({"num_actors": -1}, "num_actors must be a whole number of at least 0, not -1"),
         ({"sync_every": "daily"}, "there is no sync_every 'daily'; choose from never, a number of episodes"),

@@ -49,7 +49,7 @@ def train_policy_parallel(
     num_simulations: int = 4,
     *,
     num_actors: int | None = None,
-    sharing: str | None = None,
+    sharing: str = "central",
     sync_every: int | str | None = None,
     rounds_ahead: int = 0,
     partition_starts: bool = False,
@@ -76,8 +76,8 @@ def train_policy_parallel(
             None takes one for each stream, as far as the cluster has processors, and works here until they have
             started, and in rounds that are too short to be sent.
         sharing: "central", in which simulations play and one learner learns from all they saw, or "local", in which
-            each simulation learns by itself, and the tables are merged after each round. Part of what decides the
-            result. None is local, but for algorithms that learn a model of the world.
+            each simulation learns by itself, and the tables are merged after each round; not for algorithms that
+            learn a model of the world. Part of what decides the result. Local is what actors gain most by.
         sync_every: episodes that each simulation plays before the values are put together; part of what decides the
             result. None makes a hundred rounds; "never" makes one, which is the chapter's mistake.
         rounds_ahead: rounds that simulations may work ahead of what is put together; part of what decides the
@@ -110,7 +110,7 @@ def train_policy_parallel(
     if num_simulations == 1:
         callback = noted(trace, callback)
         return train_policy(env, num_episodes, seed=seed, callback=callback, checkpoints=checkpoints, **settings)
-    sharing = check_sharing(sharing, learning)
+    check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
     check_parts(job)
     plan = Plan.of(num_episodes, num_simulations, sync_every, seed)
