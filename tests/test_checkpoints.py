@@ -73,16 +73,17 @@ def train_with_stops(folder, stops, world, **settings):
 
 
 CASES = {
-    "local": {"world": "noisy", "sync_every": 7},
-    "local, ahead": {"world": "noisy", "sync_every": 7, "rounds_ahead": 2},
+    "local": {"world": "noisy", "sharing": "local", "sync_every": 7},
+    "local, ahead": {"world": "noisy", "sharing": "local", "sync_every": 7, "rounds_ahead": 2},
     "local, double, by visits": {
         "world": "noisy",
+        "sharing": "local",
         "algorithm": "double-q-learning",
         "behaviour": "ucb",
         "alpha_schedule": "visits",
     },
-    "local, by visits": {"world": "noisy", "alpha_schedule": "visits"},
-    "local, one round": {"world": "noisy", "sync_every": "never"},
+    "local, by visits": {"world": "noisy", "sharing": "local", "alpha_schedule": "visits"},
+    "local, one round": {"world": "noisy", "sharing": "local", "sync_every": "never"},
     "central": {"world": "noisy", "sharing": "central", "exploration_schedule": "linear"},
     "central, double, which draws": {"world": "noisy", "sharing": "central", "algorithm": "double-q-learning"},
     "central, a model, ahead": {"world": "noisy", "algorithm": "propagation", "rounds_ahead": 2, "sync_every": 5},
@@ -282,7 +283,7 @@ def test_what_clew_did_not_write_is_refused_and_never_run(tmp_path, monkeypatch,
 OTHERS = {
     "alpha was 0.1, and is 0.2 here": {"alpha": 0.2},
     "num_episodes was 300, and is 400 here": {"num_episodes": 400},
-    "sharing was local, and is central here": {"sharing": "central"},
+    "sharing was central, and is local here": {"sharing": "local"},
     "sync_every was 1, and is 9 here": {"sync_every": 9},
     "num_simulations was 3, and is 1 here": {"num_simulations": 1},
     "the world is not the same": {"world": "smaller"},

@@ -19,10 +19,15 @@ from clew.storage import is_there, partial_of, table_sha256
 DEADLINE = 120  # seconds
 WORLD = {"maze": "20x20", "random_start": True, "slip": 0.2, "max_episode_steps": 400, "seed": 5}
 CONFIGS = {
-    "local": {"num_episodes": 8_000},
-    "local, ahead": {"num_episodes": 8_000, "rounds_ahead": 2},
-    "local, double": {"num_episodes": 8_000, "algorithm": "double-q-learning", "alpha_schedule": "visits"},
-    "local, interleaved": {"num_episodes": 8_000, "num_interleaved": 8},
+    "local": {"num_episodes": 8_000, "sharing": "local"},
+    "local, ahead": {"num_episodes": 8_000, "sharing": "local", "rounds_ahead": 2},
+    "local, double": {
+        "num_episodes": 8_000,
+        "sharing": "local",
+        "algorithm": "double-q-learning",
+        "alpha_schedule": "visits",
+    },
+    "local, interleaved": {"num_episodes": 8_000, "sharing": "local", "num_interleaved": 8},
     "central": {"num_episodes": 6_000, "sharing": "central"},
     "central, ahead": {"num_episodes": 6_000, "sharing": "central", "rounds_ahead": 2},
     "central, a model": {"num_episodes": 600, "algorithm": "prioritized-sweeping"},
