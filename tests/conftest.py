@@ -1,5 +1,7 @@
 """What every test shares."""
 
+import signal
+
 import numba
 import numpy as np
 import pytest
@@ -25,6 +27,14 @@ def pytest_addoption(parser):
 @pytest.fixture
 def moments(request):
     return request.config.getoption("--moments")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C is heard here, and by the processes that a test starts; a shell's job with `&` hears none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
