@@ -31,7 +31,7 @@ import json, sys
 from collections import Counter
 
 import clew
-from clew.distributed.trace import Trace
+from clew.trace import Trace
 from clew.storage import table_sha256
 
 request = json.loads(sys.argv[1])

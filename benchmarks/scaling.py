@@ -16,13 +16,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from clew.distributed.trace import Trace
-
 from benchmarks import hosts, machine, scaling_report
 from clew import train_policy_parallel
 from clew.distributed.calibration import EPISODE, WANDERING, calibrate, make_world, measure_link
 from clew.distributed.cluster import connected
 from clew.distributed.scaling import Cluster, Load, Parameters, seconds_of_round
+from clew.trace import Trace
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIDES = (50, 100, 200, 400, 1000, 4000)  # of the mazes that are calibrated with

@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import signal
 import sys
 
 import numba
@@ -29,6 +30,14 @@ def pytest_addoption(parser):
 @pytest.fixture
 def moments(request):
     return request.config.getoption("--moments")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C is heard here, and by the processes that a test starts; a shell's job with `&` hears none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -357,7 +357,7 @@ def keep(folder, config, maze=None, callback=None):
     return run
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(ctrl_c, tmp_path):
     with pytest.raises(StoppedError, match=r"stopped; go on with `clew train --resume .*run`"):
         keep(tmp_path / "run", CONFIG, callback=press_ctrl_c_at(3))
     assert [path.name for path in tmp_path.iterdir()] == ["run.partial"]
@@ -379,7 +379,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
     assert run.seconds + run.startup_seconds > kept["seconds"]
 
 
-def test_what_is_stopped_before_it_learned_leaves_nothing(tmp_path):
+def test_what_is_stopped_before_it_learned_leaves_nothing(ctrl_c, tmp_path):
     def press():
         with kept_run(tmp_path / "run", CONFIG, "30s") as checkpoints, stopped_by_ctrl_c(checkpoints):
             os.kill(os.getpid(), signal.SIGINT)
@@ -388,6 +388,12 @@ def test_what_is_stopped_before_it_learned_leaves_nothing(tmp_path):
     with pytest.raises(StoppedError, match="nothing was kept"):
         press()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_job_in_the_background_hears_no_ctrl_c(ctrl_c, tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run = keep(tmp_path / "run", CONFIG, callback=press_ctrl_c_at(3))
+    assert len(run.metrics) == 10
 
 
 def test_a_run_that_has_ended_is_not_begun_again(tmp_path):
@@ -414,7 +420,7 @@ with stopped_by_ctrl_c(checkpoints := Checkpoints(sys.argv[1])):
 """
 
 
-def test_a_second_ctrl_c_ends_at_once(tmp_path):
+def test_a_second_ctrl_c_ends_at_once(ctrl_c, tmp_path):
     done = subprocess.run([sys.executable, "-c", TWICE, tmp_path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
     assert done.stderr == "clew: ended at once\n"

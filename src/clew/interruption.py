@@ -22,9 +22,10 @@ def stopped_by_ctrl_c(checkpoints: Checkpoints) -> Iterator[None]:
     each signal into a pipe as soon as it comes. A thread reads it there, and so a second Ctrl-C is heard at any time.
 
     Args:
-        checkpoints: of the training; if they are kept nowhere, Ctrl-C stays as it was.
+        checkpoints: of the training; if they are kept nowhere, or Ctrl-C isn't meant for this process, all stays as
+            it was.
     """
-    if checkpoints.folder is None:
+    if checkpoints.folder is None or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's job with `&`
         yield
         return
     reader, writer = os.pipe()

@@ -31,7 +31,7 @@ def env():
 @BOTH
 @pytest.mark.parametrize("num_actors", [1, 2, 4, None])
 def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing):
-    settings = {"sync_every": 7, "seed": 2, "sharing": sharing, "rounds_ahead": num_actors == 2}
+    settings = {"sync_every": 7, "seed": 2, "sharing": sharing, "rounds_ahead": int(num_actors == 2)}
     here = train_policy_parallel(env, 600, 5, num_actors=0, **settings)
     there = train_policy_parallel(env, 600, 5, num_actors=num_actors, **settings)
     assert there.q.tobytes() == here.q.tobytes()

@@ -202,7 +202,7 @@ import json, sys
 import ray
 from ray.cluster_utils import Cluster
 import clew
-from clew.distributed.trace import Trace
+from clew.trace import Trace
 from clew.storage import table_sha256
 
 cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})

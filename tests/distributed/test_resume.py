@@ -115,7 +115,7 @@ def test_a_driver_of_actors_that_is_killed_goes_on_to_the_same_bits(ray_up, tmp_
 
 
 @pytest.mark.ray
-def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, tmp_path):
+def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path):
     """Pressed on a terminal: it reaches every process of the group."""
 
     def start(*arguments):

@@ -91,7 +91,7 @@ def test_actors_that_are_killed(ray_up, env, rounds_ahead):
 @pytest.mark.ray
 def test_bytes_are_those_of_the_values_and_of_what_came_back(ray_up, env):
     """Local learners begin with a table of float32; simulations with parts of it, and counts, send less than all."""
-    _, events, rows = train(env, num_actors=1)
+    _, events, rows = train(env, num_actors=1, sharing="local")
     put = [event.num_bytes for event in events if event.what == "put"]
     assert put == [env.mdp.num_states * 4 * 4] * 6
     for row in rows:
