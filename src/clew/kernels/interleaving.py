@@ -101,9 +101,9 @@ def learn_interleaved(
             lane["state"], lane["action"], lane["steps"] = s, a, steps
             lane["episode_return"] += np.float64(reward)
             if terminated or is_last or is_outside(model, s):
-                totals.steps[ended] = steps
-                totals.episode_return[ended] = lane["episode_return"]
-                totals.terminated[ended] = terminated
+                end = np.uint64(ended)
+                totals.steps[end], totals.terminated[end] = steps, terminated
+                totals.episode_return[end] = lane["episode_return"]
                 ended += 1
                 begin_lane(learner, acting, visits, terms, counters, lane, rates, first)
                 if ended == totals.steps.size:

@@ -27,13 +27,13 @@ Table = npt.NDArray[np.float32]
 def _tie_table() -> npt.NDArray[np.uint8]:
     """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4.
 
-    Four more columns are not used, but a row of 16 is found by a shift: the entry of m and column is m << 4 | column.
+    Four more columns are not used, but a row of 16 is found by a shift.
     """
     table = np.zeros((16, 16), np.uint8)
     for mask in range(1, 16):
         actions = [a for a in range(4) if mask >> a & 1]
         table[mask, :12] = np.repeat(actions, 12 // len(actions))
-    return table.reshape(-1)
+    return table
 
 
 TIES = _tie_table()
@@ -43,8 +43,9 @@ MOST = 2**31 - 1
 @kernel
 def one_of_four(mask: int, explores: bool, half: np.uint64) -> int:
     """One of the actions of a bit mask, or of all when exploring, without a branch that can be mispredicted."""
-    drawn = (15 if explores else 0) << 4 | below(half, 12)  # known long before the mask, which waits for the values
-    return np.int64(TIES[np.uint64(mask << 4 | drawn)])
+    if explores:
+        mask = 15
+    return np.int64(TIES[np.uint64(mask), np.uint64(below(half, 12))])
 
 
 @kernel
