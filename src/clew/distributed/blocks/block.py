@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clew.distributed.blocks.cuts import Halo, Part, Place
 from clew.distributed.blocks.exchange import Borders
-from clew.distributed.blocks.learning import BlockLearner, Pupil, Session
+from clew.distributed.blocks.learning import BlockLearner, Pupil, Stint
 from clew.distributed.blocks.planning import Discounted, Distances, Problem
 
 __all__ = ["Block", "Marks", "peak_memory"]
@@ -63,9 +63,9 @@ class Block:
         self.learner = BlockLearner(self.place, pupil)
         return self.learner.borders()
 
-    def learn(self, halo: Halo, session: Session) -> tuple[Borders, tuple[float, float, float]]:
+    def learn(self, halo: Halo, stint: Stint) -> tuple[Borders, tuple[float, float, float]]:
         """Learn from some episodes; returns the borders, and sums of steps, ends and rewards."""
-        sums = self.learner.learn(halo, session)
+        sums = self.learner.learn(halo, stint)
         return self.learner.borders(), sums
 
     def settle(self, halo: Halo) -> Borders:

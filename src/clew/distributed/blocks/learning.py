@@ -20,7 +20,7 @@ from clew.kernels.telling import pass_on, tell
 from clew.learning import Learning, make_learner
 from clew.training import compiled_loop
 
-__all__ = ["BLOCKWISE", "BlockLearner", "Pupil", "Session", "check_blockwise"]
+__all__ = ["BLOCKWISE", "BlockLearner", "Pupil", "Stint", "check_blockwise"]
 
 # Rules that look one step ahead, to the greatest value there, and keep nothing of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")
@@ -34,7 +34,7 @@ class Pupil(NamedTuple):
     max_steps: int  # of an episode in a block
 
 
-class Session(NamedTuple):
+class Stint(NamedTuple):
     """What a block does in a round: everything that decides its episodes, but for the values."""
 
     num_episodes: int
@@ -70,16 +70,16 @@ class BlockLearner:
         first, last = (self.learner.q[rows].max(axis=1) for rows in self.place.borders)
         return first, last
 
-    def learn(self, halo: Halo, session: Session) -> tuple[float, float, float]:
+    def learn(self, halo: Halo, stint: Stint) -> tuple[float, float, float]:
         """Learn from some episodes; returns the sums of steps, ends and rewards."""
         self.settle(halo)
         starts = self.place.mdp.starts
-        if starts.size == 0 or session.num_episodes == 0:
+        if starts.size == 0 or stint.num_episodes == 0:
             return 0.0, 0.0, 0.0
         section = Section(self.place.mdp.played, self.place.first, self.place.last)
-        learner = self.learner.held(*self.learner.rates_at(session.done, session.total))
+        learner = self.learner.held(*self.learner.rates_at(stint.done, stint.total))
         terms = Terms(starts, self.pupil.max_steps, self.pupil.learning.exploring_starts)
-        totals = compiled_loop(section, terms, learner, session.num_episodes, session.key)(session.num_episodes)
+        totals = compiled_loop(section, terms, learner, stint.num_episodes, stint.key)(stint.num_episodes)
         return float(totals.steps.sum()), float(totals.terminated.sum()), float(totals.episode_return.sum())
 
     def settle(self, halo: Halo) -> None:

@@ -18,7 +18,7 @@ from clew.configuration import check_run
 from clew.distributed.blocks.block import Block, Marks, peak_memory
 from clew.distributed.blocks.cuts import NOTHING, cut, own_rows, tiny
 from clew.distributed.blocks.exchange import Exchange
-from clew.distributed.blocks.learning import Pupil, Session, check_blockwise
+from clew.distributed.blocks.learning import Pupil, Stint, check_blockwise
 from clew.distributed.blocks.planning import Problem, bound_of
 from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.dynamic_programming.certificate import reward_range, rounding
@@ -214,15 +214,15 @@ class BlockWorld:
         check_blockwise(learning)
         begun = time.perf_counter()
         pupil = Pupil(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
-        self._compile(lambda block: (block.begin_learning(pupil), block.learn(NOTHING, Session(1, 0, 1, (0, 0, 0)))))
+        self._compile(lambda block: (block.begin_learning(pupil), block.learn(NOTHING, Stint(1, 0, 1, (0, 0, 0)))))
         exchange = Exchange(self._call("begin_learning", pupil), pupil.assumed)
         num_steps = 0
         ends = np.linspace(0, num_episodes, num_rounds * self.num_blocks + 1).astype(np.int64)
         shares = np.diff(ends).reshape(num_rounds, self.num_blocks)
         for number, share in enumerate(shares):
             at, halos, done = time.perf_counter(), exchange.news(), int(shares[:number].sum())
-            sessions = [Session(int(n), done, num_episodes, (seed, number, i)) for i, n in enumerate(share)]
-            arguments = {i: (halos.get(i, NOTHING), session) for i, session in enumerate(sessions)}
+            stints = [Stint(int(n), done, num_episodes, (seed, number, i)) for i, n in enumerate(share)]
+            arguments = {i: (halos.get(i, NOTHING), stint) for i, stint in enumerate(stints)}
             results = self._each("learn", arguments)
             exchange.borders |= {i: borders for i, (borders, _) in results.items()}
             sums = np.sum([sums for _, sums in results.values()], axis=0)
