@@ -27,6 +27,7 @@ __all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
 logger = logging.getLogger(__name__)
 
 SECONDS_TO_START = 60  # for all actors; a busy or far cluster takes several
+SECONDS_BEFORE_ACTORS = 0.3  # of work here, if nobody says how many actors; starting them takes as long
 SECONDS_A_CALL = 0.02  # of work at least: a call there and back takes a millisecond or two
 SECONDS_TO_ASK = 5.0  # a call that takes longer may take as long as it needs, if its actor answers meanwhile
 SECONDS_TO_ANSWER = 30.0
@@ -113,7 +114,7 @@ def actor_pool(
         make_worker: makes what performs them.
         here: performs them where there is no actor.
         num_actors: how many, at most one for each simulation; they are waited for. None takes as many as there are
-            processors, and waits for none.
+            processors, but only when the work takes long, and waits for none.
         num_simulations: how many tasks there are in a round.
         num_values: how many copies of the values may be worked with at a time.
         chaos: probability with which an actor is killed when it's given work.
@@ -125,8 +126,10 @@ def actor_pool(
     with connected(wanted):
         pool = ActorPool(job, make_worker, here, num_values, chaos)
         try:
-            pool.hire(wanted or min(num_simulations, count_cpus()))
-            if num_actors is not None:
+            if num_actors is None:
+                pool.hire_later(min(num_simulations, count_cpus()))
+            else:
+                pool.hire(wanted)
                 pool.wait_for_all()
             yield pool
         finally:
@@ -152,6 +155,11 @@ class ActorPool:
         self._rng = np.random.default_rng(0)  # whom chaos strikes
         self._store = Store(num_values)
         self.members: list[Member] = []
+        self._to_hire, self._since = 0, 0.0
+
+    def hire_later(self, num_actors: int) -> None:
+        """Start so many actors when the work has taken some time here: a small task is done by then."""
+        self._to_hire, self._since = num_actors, time.monotonic()
 
     def hire(self, num_actors: int) -> None:
         """Start so many actors more."""
@@ -184,6 +192,9 @@ class ActorPool:
 
     def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
         """See `tasks.Pool`."""
+        if self._to_hire and time.monotonic() - self._since > SECONDS_BEFORE_ACTORS:
+            self.hire(self._to_hire)
+            self._to_hire = 0
         self._welcome()
         members = self._ready()
         seconds = None if self._seconds_a_task is None else self._seconds_a_task * len(tasks)
