@@ -25,7 +25,8 @@ import clew
 from benchmarks import machine
 from benchmarks.rows import OURS, Row
 from clew.learning import Learning
-from clew.training import learning_loop, new_policy
+from clew.loops import learning_loop
+from clew.training import new_policy
 
 SEEDS = range(5)
 

@@ -15,7 +15,8 @@ from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes,
 from clew.kernels.sampling import new_stream
 from clew.kernels.updates import QLearning
 from clew.kernels.wide import as_values
-from clew.learning import Learning, make_learner
+from clew.learner import make_learner
+from clew.learning import Learning
 from clew.simulation import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from clew.kernels.rollouts import Terms, Totals, learn_episodes
 from clew.kernels.sampling import new_stream
-from clew.learning import Learning, initial_value, make_learner
+from clew.learner import initial_value, make_learner
+from clew.learning import Learning
 
 
 class Pupil:

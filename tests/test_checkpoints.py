@@ -19,7 +19,8 @@ from clew.environments import Environment
 from clew.errors import RunError, SettingError, StoppedError
 from clew.interruption import stopped_by_ctrl_c
 from clew.kernels.wide import refresh
-from clew.learning import Learning, make_learner
+from clew.learner import make_learner
+from clew.learning import Learning
 from clew.mazes import Maze
 from clew.runs import kept_run, open_begun, train_run
 from clew.training import new_policy, train_policy

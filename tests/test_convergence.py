@@ -32,7 +32,7 @@ import pytest
 
 import worlds
 from clew import ALGORITHMS
-from clew.learning import initial_value
+from clew.learner import initial_value
 from loops import heeded
 from pupil import Pupil
 

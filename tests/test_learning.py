@@ -13,7 +13,8 @@ from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze,
 from clew.algorithms import Given
 from clew.kernels.learners import AverageStep, StepSize, step_size
 from clew.kernels.rollouts import ConstantRates
-from clew.learning import as_learning, initial_value, make_learner
+from clew.learner import initial_value, make_learner
+from clew.learning import as_learning
 from loops import heeded, play
 from oracles import sparse_world
 

@@ -15,7 +15,7 @@ from clew.kernels.learners import StepSize, learn
 from clew.kernels.rollouts import Columns, replay
 from clew.kernels.sampling import new_stream
 from clew.kernels.sweeping import COUNT, NEXT_STATE, another, num_tries
-from clew.learning import make_learner, make_room
+from clew.learner import make_learner, make_room
 from clew.simulation import DTYPES
 from loops import ALPHA_ALONE, GAMMA, NONE, build, new_learner, play, record, rows_of, same_bits
 from oracles import sparse_world

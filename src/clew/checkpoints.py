@@ -31,7 +31,8 @@ from clew.environments import as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.files import new_folder, sync, write_file
 from clew.kernels import read_only
-from clew.learning import Learner, Learning, with_more_outcomes
+from clew.learner import Learner, with_more_outcomes
+from clew.learning import Learning
 from clew.policies import table_shape
 
 __all__ = [

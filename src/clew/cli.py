@@ -1,4 +1,4 @@
-"""The command line: parsing and printing only. What it prints it gets from `clew.runs` and the modules below.
+"""The command line: its commands. What they print they get from `clew.runs`, and show it by `clew.terminal`.
 
 Results go to standard output, everything else (progress, messages, errors) to standard error, so that `--json` can be
 piped. A user's mistake is one clear line and exit code 2.
@@ -6,21 +6,14 @@ piped. A user's mistake is one clear line and exit code 2.
 
 import io
 import json
-import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
@@ -44,9 +37,9 @@ from clew.options import (
     in_flags,
     with_settings,
 )
-from clew.runs import Run, grade, kept_run, open_run, solve_in_blocks, train_run
+from clew.runs import grade, kept_run, open_run, solve_in_blocks, train_run
 from clew.storage import for_json, table_sha256
-from clew.training import RoundMetrics
+from clew.terminal import PAGE, fits, messages, print_figures, print_policy, print_run, print_table, progress_bar
 
 __all__ = ["main"]
 
@@ -56,8 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-PAGE = 66  # lines; a longer drawing isn't shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
@@ -296,132 +287,6 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
     drawing = maze.to_text()
     if fits(drawing):
         print(drawing, end="")
-
-
-# Printing -------------------------------------------------------------------------------------------------------------
-
-
-def fits(drawing: str) -> bool:
-    """Tell if a drawing is worth showing: not wider than the terminal, nor longer than a page."""
-    lines = drawing.splitlines()
-    return len(lines) <= PAGE and max(map(len, lines)) <= Console().width
-
-
-def print_figures(title: str, figures: dict[str, Any]) -> None:
-    """Print names and figures, a line each."""
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(title, style="bold"))
-    width = max(map(len, figures))
-    for name, figure in figures.items():
-        console.print(Text.assemble((f"{name.replace('_', ' '):<{width}}  ", "dim"), spell(figure)))
-
-
-def spell(figure: Any) -> str:
-    """A figure as people read it."""
-    if figure is None:
-        return "-"
-    if isinstance(figure, int):
-        return f"{figure:,}"
-    if isinstance(figure, float):
-        return f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
-    if isinstance(figure, tuple) and figure and isinstance(figure[0], tuple):
-        return "  ".join(map(str, figure))
-    return str(figure)
-
-
-def print_table(title: str, rows: dict[str, str]) -> None:
-    """Print names with what they mean, a line each as far as the terminal is wide."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
-    for name, meaning in rows.items():
-        table.add_row(Text(name, style="bold", no_wrap=True), Text(meaning))
-    Console(highlight=False).print(table)
-
-
-def print_run(run: Run) -> None:
-    """Print the final table of a training run, and the policy as arrows if it fits."""
-    summary, config = run.summary, run.config
-    # One simulation is learned in this process, and more actors than simulations are not started.
-    num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
-    where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
-    learner = config.algorithm if config.behaviour is None else f"{config.algorithm} ({config.behaviour})"
-    streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
-    print_figures(
-        f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
-        {
-            "steps": summary["mean_steps"],
-            "optimum": summary["optimal_steps"],
-            "gap": summary["gap"],
-            "states right": summary["states_right"],
-            "starts right": summary["starts_right"],
-            "value gap": summary["value_gap"],
-            "success rate": summary["success_rate"],
-            "steps/s": summary["steps_per_second"],
-            "seconds": summary["seconds"],
-            "seconds to start": summary["startup_seconds"],
-            "table SHA-256": summary["table_sha256"],
-        },
-    )
-    print_policy(run.env.maze, run.policy.greedy_actions())
-
-
-def print_policy(maze: Any, greedy: Any) -> None:
-    """Print the policy as arrows, if it has one for each cell and they fit on the terminal."""
-    from clew.rendering.text import draw_policy
-
-    if greedy.shape[0] == maze.cells.size and fits(drawing := draw_policy(maze, greedy)):
-        print(drawing, end="")
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Callable[[RoundMetrics], None]]:
-    """A progress bar on standard error, fed by the callback that this gives."""
-    columns = (
-        TextColumn("learning"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rounds, {task.fields[steps]} steps an episode"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
-    task = progress.add_task("", total=None, steps="?")
-
-    def show_round(row: RoundMetrics) -> None:
-        progress.start()  # with the first round, so that an error before it stands alone
-        progress.update(task, total=row.num_rounds, completed=row.round + 1, steps=f"{row.mean_steps:,.1f}")
-
-    try:
-        yield show_round
-    finally:
-        progress.stop()
-
-
-class _CompilingOnce(logging.Filter):
-    """Says once that kernels are being compiled, instead of naming each."""
-
-    said = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "clew.kernels":
-            if self.said:
-                return False
-            self.said = True
-            record.msg, record.args = "compiling the kernels for this machine: once, some seconds", ()
-        return True
-
-
-@contextmanager
-def messages() -> Iterator[None]:
-    """Show what the library logs on standard error."""
-    handler = RichHandler(console=Console(stderr=True), show_time=False, show_level=False, show_path=False)
-    handler.addFilter(_CompilingOnce())
-    logger = logging.getLogger("clew")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 def main() -> None:

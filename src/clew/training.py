@@ -7,28 +7,23 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
 from clew.configuration import check_run
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.behaviours import AnyAction, after, choose, count_visit
-from clew.kernels.interleaving import learn_interleaved, new_lanes
-from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.rollouts import Terms, Totals, learn_episodes, replay
-from clew.kernels.sampling import Stream, new_stream, next_bits
-from clew.learning import Learner, Learning, LearningSettings, as_learning, initial_value, make_learner, make_room
+from clew.kernels.rollouts import Totals, replay
+from clew.kernels.sampling import Stream
+from clew.learner import Learner, initial_value, make_learner, make_room
+from clew.learning import Learning, LearningSettings, as_learning
+from clew.loops import Loop, learning_loop
 from clew.policies import Policy
-from clew.simulation import STEPS_PER_STATE, Trajectory, Transition, step_through
+from clew.simulation import STEPS_PER_STATE, Trajectory
 
 __all__ = [
     "Callback",
-    "Loop",
     "RoundMetrics",
-    "compiled_loop",
     "learn_from",
-    "learning_loop",
     "new_policy",
     "split_rounds",
     "train_policy",
@@ -205,7 +200,7 @@ def train_policy(
 class SerialRounds:
     """The rounds of the serial trainer, see `checkpoints.Training`; `rows` are the metrics of those that have ended."""
 
-    def __init__(self, learner: Learner, loop: "Loop", num_episodes: int, checkpoints: Checkpoints) -> None:
+    def __init__(self, learner: Learner, loop: Loop, num_episodes: int, checkpoints: Checkpoints) -> None:
         self.learner, self.loop, self.checkpoints = learner, loop, checkpoints
         self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
         self.rows: list[RoundMetrics] = []
@@ -269,136 +264,3 @@ def check_values(policy: Policy) -> None:
         raise SettingError(
             "the values grew beyond what float32 holds; take smaller rewards, a smaller gamma, or a smaller kappa"
         )
-
-
-Key = tuple[int, int, int]  # seed, round, simulation
-
-
-@dataclass(frozen=True)
-class Loop:
-    """The loop that a learner goes through; called, it learns from so many episodes more, and says what they came to.
-
-    Attributes:
-        learn_some: what is called.
-        state: arrays that say where the loop stands, beside those of the learner; None if it can't be said.
-    """
-
-    learn_some: Callable[[int], Totals]
-    state: Any
-
-    def __call__(self, n: int) -> Totals:
-        """Learn from n episodes more."""
-        return self.learn_some(n)
-
-
-def learning_loop(
-    env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
-) -> Loop:
-    """The loop that a learner goes through.
-
-    However many it is asked for at a time, `num_episodes` together come to the same bits.
-
-    Args:
-        env: environment, or model.
-        learner: is changed in place.
-        num_episodes: how many episodes there will be, for schedules.
-        key: (seed, round, simulation), by which all draws are keyed.
-        starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
-    """
-    world = as_compiled(env)
-    if world is not None:
-        starts = world.mdp.starts if starts is None else starts
-        terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
-        return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
-    loop = _stepwise(env, learner, num_episodes, key)
-    loop(0)  # compiles, if this is the first time, so that what follows is timed without it
-    return loop
-
-
-def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    """The same in a world that kernels can play, or in a section of one."""
-    make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    loop = make(model, terms, learner, num_episodes, key)
-    loop(0)
-    return loop
-
-
-def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    stream = new_stream(*key)
-    learned = np.zeros(1, np.int64)
-
-    def learn_some(n: int) -> Totals:
-        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        rates = learner.rates(int(learned[0]), n, num_episodes)
-        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-        learned[0] += n
-        return totals
-
-    return Loop(learn_some, [stream, learned])
-
-
-def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    k = min(learner.settings.num_interleaved, num_episodes)
-    lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
-
-    def learn_some(n: int) -> Totals:
-        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
-        rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
-        learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
-        return totals
-
-    return Loop(learn_some, lanes)
-
-
-def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    if learner.settings.num_interleaved > 1:
-        raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
-    stream = new_stream(*key)
-    env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
-    learned = 0
-
-    def learn_some(n: int) -> Totals:
-        nonlocal env_seed, learned, learner
-        totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
-        for i in range(n):
-            rate, exploration = learner.rates_at(learned + i, num_episodes)
-            alpha = learner.step_size(rate)
-            learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
-            totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
-            env_seed = None
-        learned += n
-        return totals
-
-    return Loop(learn_some, None)
-
-
-def _play_stepwise(
-    env: Any, learner: Learner, alpha: Any, exploration: float, stream: Stream, env_seed: int | None
-) -> tuple[Learner, int, float, bool]:
-    """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
-    visits = learner.visits
-    steps, episode_return, terminated = 0, 0.0, False
-    next_action = -1
-    acting = AnyAction() if learner.settings.exploring_starts else learner.acting
-
-    def pick(state: int) -> int:
-        nonlocal next_action
-        if next_action < 0:
-            next_action = int(choose(acting, learner.rule.q, visits, state, exploration, stream))
-        return next_action
-
-    def see(t: Transition) -> None:
-        nonlocal steps, episode_return, terminated, next_action, acting, learner
-        steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
-        count_visit(learner.acting, visits, t.state, t.action)
-        next_action, acting = -1, after(learner.acting, t.action)
-        if order(learner.rule) == BEFORE and not t.terminated:
-            pick(t.next_state)
-        learner = make_room(learner, 1)
-        step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
-        learn(learner.rule, step, alpha, exploration, stream)
-
-    begin(learner.rule)
-    step_through(env, pick, see, seed=env_seed)
-    finish(learner.rule, alpha, exploration, stream)
-    return learner, steps, episode_return, terminated

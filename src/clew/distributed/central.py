@@ -15,7 +15,7 @@ from clew.distributed.tasks import Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
 from clew.kernels.sampling import Stream, new_stream
-from clew.learning import Learner
+from clew.learner import Learner
 from clew.policies import Policy
 from clew.simulation import Simulation, Trajectory
 from clew.training import learn_from, new_policy

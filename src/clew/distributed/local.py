@@ -19,9 +19,10 @@ from clew.kernels.merging import mark_counted, merge_averages, merge_moves
 from clew.kernels.sampling import Stream
 from clew.kernels.values import MOST
 from clew.kernels.wide import refresh
-from clew.learning import Learner
+from clew.learner import Learner
+from clew.loops import learning_loop
 from clew.policies import Policy
-from clew.training import learning_loop, new_policy
+from clew.training import new_policy
 
 __all__ = ["Changes", "LocalLearner", "Merger", "Tables"]
 

@@ -17,8 +17,9 @@ from clew.kernels import read_only
 from clew.kernels.dynamics import Section
 from clew.kernels.rollouts import Terms
 from clew.kernels.telling import pass_on, tell
-from clew.learning import Learning, make_learner
-from clew.training import compiled_loop
+from clew.learner import make_learner
+from clew.learning import Learning
+from clew.loops import compiled_loop
 
 __all__ = ["BLOCKWISE", "BlockLearner", "Pupil", "Stint", "check_blockwise"]
 

@@ -25,7 +25,8 @@ from clew.dynamic_programming.certificate import reward_range, rounding
 from clew.dynamic_programming.search import shortest_is_best
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.learning import Learning, LearningSettings, as_learning, initial_value
+from clew.learner import initial_value
+from clew.learning import Learning, LearningSettings, as_learning
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 from clew.policy_evaluation import model_of
