@@ -22,7 +22,7 @@ from clew.checkpoints import Checkpoints
 from clew.distributed.actors import ActorPool, actor_pool
 from clew.distributed.cluster import connected
 from clew.distributed.rounds import WORKERS, Plan, Rounds
-from clew.distributed.tasks import Here, Job
+from clew.distributed.tasks import Demand, Here, Job
 from clew.learning import Learning
 from clew.trace import Trace
 
@@ -41,7 +41,7 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     if actors == 0:
         yield rounds, here
         return
-    with actor_pool(job, make_worker, here, actors, SIMULATIONS, 1, 0.0) as pool:
+    with actor_pool(job, make_worker, here, Demand(actors, SIMULATIONS, 1, 0.0)) as pool:
         assert isinstance(pool, ActorPool)
         yield rounds, pool
 

@@ -23,6 +23,7 @@ from clew.learner import make_learner
 from clew.learning import Learning
 from clew.mazes import Maze
 from clew.runs import kept_run, open_begun, train_run
+from clew.trace import Trace
 from clew.training import new_policy, train_policy
 
 NEVER = 10**12  # episodes
@@ -297,6 +298,29 @@ def test_checkpoints_of_another_training_are_refused(tmp_path, message):
         train("noisy", StopAfter(tmp_path, 4))
     with pytest.raises(RunError, match=f"checkpoint-0: is of another training: .*{message}"):
         train(**{"world": "noisy", "checkpoints": Checkpoints(tmp_path), **OTHERS[message]})
+
+
+def test_asynchronous_training_keeps_none_and_says_so(tmp_path, caplog):
+    train("noisy", Checkpoints(tmp_path, 1), asynchronous=True)
+    assert list(tmp_path.iterdir()) == []
+    assert "asynchronous training can't go on from a checkpoint: it begins anew, and keeps none" in caplog.text
+    with pytest.raises(StoppedError):
+        train("noisy", StopAfter(tmp_path, 4))
+    _, rows = train("noisy", Checkpoints(tmp_path), asynchronous=True)
+    assert sum(row[1] for row in rows) == 300
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0"]
+
+
+def test_the_trace_of_what_goes_on_has_only_what_was_done_since(tmp_path):
+    rows, trace = [], Trace()
+    with pytest.raises(StoppedError):
+        train_policy(NOISY, 300, checkpoints=StopAfter(tmp_path, 40), callback=rows.append)
+    train_policy(NOISY, 300, checkpoints=Checkpoints(tmp_path), trace=trace)
+    done = [event.round for event in trace.events if event.what == "work"]
+    assert done[-1] == 99
+    assert done == list(range(done[0], 100))
+    assert done[0] >= len(rows) > 5
+    assert all(event.begun >= 0.0 for event in trace.events)
 
 
 def test_a_world_that_draws_by_itself_is_kept_only_where_it_gets_seeds(tmp_path):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clew.algorithms import ALGORITHMS
     from clew.behaviours import BEHAVIOURS
     from clew.configuration import TrainingConfig
-    from clew.distributed import SimulationActor, train_policy_parallel
+    from clew.distributed import train_policy_parallel
     from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
@@ -55,7 +55,6 @@ __all__ = [
     "RunError",
     "SettingError",
     "Simulation",
-    "SimulationActor",
     "Solution",
     "TrainingConfig",
     "Trajectory",
@@ -74,7 +73,7 @@ _HOMES = {
     "clew.algorithms": ("ALGORITHMS",),
     "clew.behaviours": ("BEHAVIOURS",),
     "clew.configuration": ("TrainingConfig",),
-    "clew.distributed": ("SimulationActor", "train_policy_parallel"),
+    "clew.distributed": ("train_policy_parallel",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": ("Action", "Environment"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),

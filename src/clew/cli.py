@@ -99,7 +99,8 @@ def train(
     print_run(run)
     if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
-        print(f"{killed} actors were killed on purpose, {lost} were lost; the table is the same as without.")
+        same = "the order of results is another" if config.asynchronous else "the table is the same as without"
+        print(f"{killed} actors were killed on purpose, {lost} were lost; {same}.")
     print(f"Kept in {out}. Watch it: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
 
 

@@ -112,7 +112,7 @@ def train_run(
         ClewError: if the maze, a setting or the cluster can't be right.
     """
     if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
-        raise SettingError("chaos kills actors, and here are none; work with --actors 2 and --simulations 4, say")
+        raise SettingError("chaos kills actors, and here are none; take num_actors 2 and num_simulations 4, say")
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     env = config.make_environment(maze)
     trace = Trace()

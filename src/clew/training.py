@@ -19,6 +19,7 @@ from clew.learning import Learning, LearningSettings, as_learning
 from clew.loops import Loop, learning_loop
 from clew.policies import Policy
 from clew.simulation import STEPS_PER_STATE, Trajectory
+from clew.trace import DRIVER, Trace
 
 __all__ = [
     "Callback",
@@ -156,6 +157,7 @@ def train_policy(
     *,
     seed: int = 0,
     callback: Callback | None = None,
+    trace: Trace | None = None,
     checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
 ) -> Policy:
@@ -170,6 +172,7 @@ def train_policy(
         seed: decides every draw, and so every bit of the result.
         callback: is called after each of a hundred rounds at most, with what the episodes since came to; first for
             those that a checkpoint has.
+        trace: notes when each round was learned.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on.
 
@@ -188,7 +191,7 @@ def train_policy(
     loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
-    rounds = SerialRounds(learner, loop, num_episodes, checkpoints)
+    rounds = SerialRounds(learner, loop, num_episodes, Trace() if trace is None else trace, checkpoints)
     checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
     for metrics in rounds.play():
         if callback is not None:
@@ -200,8 +203,8 @@ def train_policy(
 class SerialRounds:
     """The rounds of the serial trainer, see `checkpoints.Training`; `rows` are the metrics of those that have ended."""
 
-    def __init__(self, learner: Learner, loop: Loop, num_episodes: int, checkpoints: Checkpoints) -> None:
-        self.learner, self.loop, self.checkpoints = learner, loop, checkpoints
+    def __init__(self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace, checkpoints: Checkpoints) -> None:
+        self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
         self.rows: list[RoundMetrics] = []
         self._parts: list[Totals] = []  # what the episodes of this round came to so far
@@ -215,7 +218,10 @@ class SerialRounds:
         with self.checkpoints.kept(self):
             for size in self.sizes[len(self.rows) :]:
                 self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
-                totals, number = self._learn(size), len(self.rows)
+                at, clock, number = time.time(), time.perf_counter(), len(self.rows)
+                totals = self._learn(size)
+                seconds = time.perf_counter() - clock
+                self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
                 sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
                 self.rows.append(RoundMetrics.of_totals((number, len(self.sizes)), size, sums, self._begun))
                 yield self.rows[-1]

@@ -22,7 +22,7 @@ SETTINGS = [
     {"sharing": "local"},
     {"sharing": "central"},
     {"sharing": "local", "algorithm": "sarsa-lambda", "rounds_ahead": 1},
-    {"sharing": "central", "algorithm": "propagation"},
+    {"sharing": "central", "algorithm": "propagation", "num_episodes": 3_000, "sync_every": 25},
 ]
 
 

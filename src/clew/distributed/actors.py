@@ -18,7 +18,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTa
 
 from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
-from clew.distributed.tasks import Here, Job, Result, Task, Worker
+from clew.distributed.tasks import Demand, Here, Job, Result, Task, Worker
 from clew.errors import ClusterError
 from clew.trace import DRIVER, STORE
 
@@ -98,36 +98,24 @@ class Member:
 
 
 @contextmanager
-def actor_pool(
-    job: Job,
-    make_worker: Callable[[Job], Worker],
-    here: Here,
-    num_actors: int | None,
-    num_simulations: int,
-    num_values: int,
-    chaos: float,
-) -> Iterator["ActorPool"]:
+def actor_pool(job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> Iterator["ActorPool"]:
     """Start actors, and stop them at the end, whatever happens.
 
     Args:
         job: what the tasks are about; every actor gets a copy.
         make_worker: makes what performs them.
         here: performs them where there is no actor.
-        num_actors: how many, at most one for each simulation; they are waited for. None takes as many as there are
-            processors, but only when the work takes long, and waits for none.
-        num_simulations: how many tasks there are in a round.
-        num_values: how many copies of the values may be worked with at a time.
-        chaos: probability with which an actor is killed when it's given work.
+        demand: how many actors, and for what. A number of them is waited for; None waits for none.
 
     Raises:
         ClusterError: if the cluster can't place the actors.
     """
-    wanted = min(num_simulations, num_actors or 0)
+    wanted = min(demand.num_simulations, demand.num_actors or 0)
     with connected(wanted):
-        pool = ActorPool(job, make_worker, here, num_values, chaos)
+        pool = ActorPool(job, make_worker, here, demand)
         try:
-            if num_actors is None:
-                pool.hire_later(min(num_simulations, count_cpus()))
+            if demand.num_actors is None:
+                pool.hire_later(min(demand.num_simulations, count_cpus()))
             else:
                 pool.hire(wanted)
                 pool.wait_for_all()
@@ -139,21 +127,14 @@ def actor_pool(
 class ActorPool:
     """Performs tasks on actors, see `tasks.Pool`."""
 
-    def __init__(
-        self,
-        job: Job,
-        make_worker: Callable[[Job], Worker],
-        here: Here,
-        num_values: int,
-        chaos: float,
-    ) -> None:
-        self.here, self.chaos, self.trace = here, chaos, here.trace
+    def __init__(self, job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> None:
+        self.here, self.chaos, self.trace = here, demand.chaos, here.trace
         self._start: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
         self._num_started = self._num_failed = 0
         self._waits = False  # for actors, rather than work here
         self._seconds_a_task: float | None = None  # as the last round had it
         self._rng = np.random.default_rng(0)  # whom chaos strikes
-        self._store = Store(num_values)
+        self._store = Store(demand.num_values)
         self.members: list[Member] = []
         self._to_hire, self._since = 0, 0.0
 

@@ -26,7 +26,7 @@ from clew.configuration import NEVER, check_run, check_sharing, check_streams
 from clew.distributed.asynchronous import play_asynchronously
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
-from clew.distributed.tasks import Here, Job, Pool, Result, Task, Worker
+from clew.distributed.tasks import Demand, Here, Job, Pool, Result, Task, Worker
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import Stream, new_stream
@@ -85,7 +85,7 @@ def train_policy_parallel(
         partition_starts: each simulation begins its episodes in a part of the start states of its own; part of what
             decides the result.
         asynchronous: take in what a simulation did as soon as it comes, at most `rounds_ahead` rounds before the
-            slowest. Not reproducible: two runs differ.
+            slowest. Not reproducible: two runs differ; and no checkpoint is kept.
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
@@ -108,8 +108,8 @@ def train_policy_parallel(
     learning = as_learning(settings)
     trace = Trace() if trace is None else trace
     if num_simulations == 1:
-        callback = noted(trace, callback)
-        return train_policy(env, num_episodes, seed=seed, callback=callback, checkpoints=checkpoints, **settings)
+        kept: dict[str, Any] = {"callback": callback, "trace": trace, "checkpoints": checkpoints}
+        return train_policy(env, num_episodes, seed=seed, **kept, **settings)
     check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
     check_parts(job)
@@ -118,12 +118,16 @@ def train_policy_parallel(
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace, checkpoints)
     shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
-    checkpoints.resume(identity(env, learning, **plan._asdict(), **shared), rounds)
+    if not asynchronous:
+        checkpoints.resume(identity(env, learning, **plan._asdict(), **shared), rounds)
+    elif checkpoints.folder is not None:
+        logger.warning("asynchronous training can't go on from a checkpoint: it begins anew, and keeps none")
     worker: Worker = make_worker(job)
     rounds.compile(worker)
     here = Here(worker, trace, checkpoints.check)
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
-    with _pool(job, make_worker, here, num_actors, num_simulations, num_values, chaos) as pool:
+    demand = Demand(num_actors, num_simulations, num_values, chaos)
+    with _pool(job, make_worker, here, demand) as pool:
         play = play_asynchronously(rounds, pool) if asynchronous else rounds.play(pool)
         for metrics in play:
             if callback is not None:
@@ -178,7 +182,7 @@ class Begun:
     stream: Stream  # what the learner draws
     totals: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # of the tasks that were merged
     num_merged: int = 0  # tasks
-    results: Iterator[Result] = iter(())  # of the others
+    results: Iterator[Result] = field(default_factory=lambda: iter(()))  # of the others
 
 
 class Rounds:
@@ -188,7 +192,6 @@ class Rounds:
         learner: `CentralLearner` or `Merger`; has what was learned so far.
         rows: the metrics of the rounds that have ended.
         work: seconds that were worked for it, by all together.
-        num_merged: how many rounds are in it.
     """
 
     def __init__(self, learner: Any, plan: Plan, rounds_ahead: int, trace: Trace, checkpoints: Checkpoints) -> None:
@@ -299,19 +302,6 @@ class Rounds:
         self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
 
 
-def noted(trace: Trace, callback: Callback | None) -> Callback:
-    """A callback that also notes the rounds of one learner in this process, whose values are never stale."""
-
-    def note(row: RoundMetrics) -> None:
-        begun = time.time() - row.seconds
-        trace.add("work", DRIVER, begun, row.seconds, row.round, version=row.round, simulation=0)
-        trace.finish(row.round)
-        if callback is not None:
-            callback(row)
-
-    return note
-
-
 def check_parts(job: Job) -> None:
     """Check that the start states can be parted.
 
@@ -326,17 +316,9 @@ def check_parts(job: Job) -> None:
         )
 
 
-def _pool(
-    job: Job,
-    make_worker: Callable[[Job], Worker],
-    here: Here,
-    num_actors: int | None,
-    num_simulations: int,
-    num_values: int,
-    chaos: float,
-) -> AbstractContextManager[Pool]:
-    if num_actors == 0:
+def _pool(job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> AbstractContextManager[Pool]:
+    if demand.num_actors == 0:
         return nullcontext(here)
     from clew.distributed.actors import actor_pool
 
-    return actor_pool(job, make_worker, here, num_actors, num_simulations, num_values, chaos)
+    return actor_pool(job, make_worker, here, demand)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from clew.learning import Learning
 from clew.trace import DRIVER, Trace
 
-__all__ = ["Here", "Job", "Pool", "Result", "Task", "Worker"]
+__all__ = ["Demand", "Here", "Job", "Pool", "Result", "Task", "Worker"]
 
 
 class Job(NamedTuple):
@@ -21,6 +21,15 @@ class Job(NamedTuple):
     env: Any
     learning: Learning
     num_parts: int  # the states that episodes may begin in are parted among so many simulations; 1 leaves them to all
+
+
+class Demand(NamedTuple):
+    """What is asked of actors; it decides nothing of the result."""
+
+    num_actors: int | None  # at most one for each simulation; None takes what there is, if the work takes long
+    num_simulations: int  # tasks in a round
+    num_values: int  # copies of the values that may be worked with at a time
+    chaos: float  # probability with which an actor is killed when it's given work
 
 
 class Task(NamedTuple):

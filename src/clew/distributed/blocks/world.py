@@ -30,7 +30,7 @@ from clew.learning import Learning, LearningSettings, as_learning
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 from clew.policy_evaluation import model_of
-from clew.settings import check_count
+from clew.settings import POSITIVE, SHARE, check_count, check_number
 from clew.training import Callback, RoundMetrics
 
 __all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
@@ -153,10 +153,8 @@ class BlockWorld:
         Raises:
             SettingError: if gamma or the tolerance is out of range.
         """
-        if not 0.0 <= gamma <= 1.0:
-            raise SettingError(f"gamma must be in [0, 1], not {gamma}")
-        if not tolerance > 0.0:
-            raise SettingError(f"tolerance must be positive, not {tolerance}")
+        check_number("gamma", gamma, SHARE)
+        check_number("tolerance", tolerance, POSITIVE)
         by_distance = shortest_is_best(self.mdp, gamma)
         if gamma == 1.0 and not by_distance:
             raise SettingError("gamma must be below 1 here: in blocks, uncertain moves need a discount")
