@@ -20,7 +20,7 @@ PARALLEL = "train_policy_parallel, no actors"
 SEED = 0
 SIZES = (5, 50, 1000)
 LANES = (1, 8)  # episodes played at a time, on one table
-REPETITIONS = {5: 5, 50: 5, 1000: 3}
+REPETITIONS = {5: 11, 50: 11, 1000: 5}
 # By size and lanes: about a tenth of a second, or what a few episodes of millions of steps take.
 EPISODES = {(5, 1): 1_000_000, (5, 8): 1_000_000, (50, 1): 40_000, (50, 8): 60_000, (1000, 1): 2, (1000, 8): 8}
 CHAPTER_EPISODES = {5: 10_000, 50: 2}  # on 1000x1000 it would take hours

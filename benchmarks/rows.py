@@ -61,11 +61,18 @@ def find(rows: list[Row], task: str, contender: str) -> Row | None:
 
 
 def ratio(rows: list[Row], task: str, contender: str) -> float | None:
-    """How many times as good as a contender's our figure is; None unless both were measured."""
+    """How many times as good as a contender's our figure is; None unless both were measured.
+
+    Contenders take turns, and a machine that others use changes its speed from one second to the next: so each figure
+    is held against the one that was taken beside it, and the median is of these ratios.
+    """
     ours, other = find(rows, task, OURS), find(rows, task, contender)
     if ours is None or other is None:
         return None
-    return ours.figure / other.figure if ours.unit.endswith("/s") else other.figure / ours.figure
+    more, less = (ours, other) if ours.unit.endswith("/s") else (other, ours)
+    if len(more.figures) != len(less.figures):
+        return more.figure / less.figure
+    return median(a / b for a, b in zip(more.figures, less.figures, strict=True))
 
 
 def in_order(rows: list[Row], field_name: str) -> list[str]:

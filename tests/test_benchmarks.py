@@ -101,6 +101,14 @@ def test_ratios_say_how_many_times_as_good_ours_is():
     assert [(target["ratio"], target["met"]) for target in judged] == [(150, False), (250, True)]
 
 
+def test_what_took_turns_is_compared_turn_by_turn():
+    """A machine that gets slower and slower slows both; the medians alone would say 2, or 1/2."""
+    ours, other = Row("a", OURS, "steps/s", [80.0, 40.0, 20.0]), Row("a", "C", "steps/s", [80.0, 20.0, 20.0])
+    assert ratio([ours, other], "a", "C") == 1.0
+    seconds = [Row("b", OURS, "s", [1.0, 8.0, 4.0]), Row("b", "C", "s", [3.0, 16.0, 2.0])]
+    assert ratio(seconds, "b", "C") == 2.0
+
+
 def results(rows):
     return {
         "time": "2026-01-02",
