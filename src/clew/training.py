@@ -191,7 +191,7 @@ def train_policy(
     loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
-    rounds = SerialRounds(learner, loop, num_episodes, Trace() if trace is None else trace, checkpoints)
+    rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
     for metrics in rounds.play():
         if callback is not None:
@@ -203,7 +203,9 @@ def train_policy(
 class SerialRounds:
     """The rounds of the serial trainer, see `checkpoints.Training`; `rows` are the metrics of those that have ended."""
 
-    def __init__(self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
+    ) -> None:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
         self.rows: list[RoundMetrics] = []
@@ -220,18 +222,21 @@ class SerialRounds:
                 self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
                 at, clock, number = time.time(), time.perf_counter(), len(self.rows)
                 totals = self._learn(size)
-                seconds = time.perf_counter() - clock
-                self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
+                if self.trace is not None:
+                    seconds = time.perf_counter() - clock
+                    self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
                 sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
                 self.rows.append(RoundMetrics.of_totals((number, len(self.sizes)), size, sums, self._begun))
                 yield self.rows[-1]
 
     def _learn(self, size: int) -> Totals:
-        """Learn from the episodes of a round that are left, as many at a time as take a tenth of a second."""
+        """Learn from the episodes of a round that are left; if they are kept, a tenth of a second at a time."""
+        if self.checkpoints.folder is None:
+            return self.loop(size)
         left = size - sum(part.steps.size for part in self._parts)
         while left:
             begun = time.perf_counter()
-            n = left if self.checkpoints.folder is None else min(left, self._pace, self.checkpoints.until_due)
+            n = min(left, self._pace, self.checkpoints.until_due)
             self._parts.append(self.loop(n))
             self._pace = max(1, int(n * min(8.0, SECONDS_AT_A_TIME / (time.perf_counter() - begun))))
             self.checkpoints.note(n, self)
