@@ -3,18 +3,21 @@
 Tests of kernels run compiled, without the compiler and with bounds checks (`make test`).
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import oracles
-from clew.kernels import behaviours, read_only
+from clew.kernels import behaviours, kernel, read_only
 from clew.kernels.behaviours import EpsilonGreedyInTurns, epsilon_greedy
 from clew.kernels.dynamics import num_outcomes, outcome, simplest
 from clew.kernels.sampling import below, draw_start, new_stream, next_bits, sample, uniform
 from clew.kernels.updates import q_learning_update
-from clew.kernels.values import greatest
+from clew.kernels.values import TIES, greatest
+from clew.kernels.vectors import _best_of_any_four, best_of_four, greatest_of_four
 from clew.kernels.wide import as_values
 from loops import ALPHA, CERTAIN, GAMMA, WORLDS, build, random_table, rows_of, same_bits
 from oracles import sparse_world
@@ -242,6 +245,25 @@ def test_q_learning_update_by_hand(terminated, td_error, value):
     found = q_learning_update(q, 0, 1, np.float32(1), 1, terminated, np.float32(0.25), np.float32(0.5))
     assert found == td_error
     assert q.tolist() == [[0.0, value], [2.0, -7.0]]
+
+
+@kernel
+def all_ways(numbers, i):
+    return greatest_of_four(numbers, i), best_of_four(numbers, i), _best_of_any_four(numbers, i)
+
+
+def test_four_at_once_are_what_they_are_one_by_one():
+    rows = list(product([-np.inf, -1.0, -0.0, 0.0, np.float32(1e-45), 1.0, np.inf], repeat=4))
+    flat = np.array(rows, np.float32).reshape(-1)
+    for number, row in enumerate(rows):
+        mask = sum((value == max(row)) << a for a, value in enumerate(row))
+        assert all_ways(flat, 4 * number) == ((max(row), mask), mask, mask)
+
+
+def test_every_best_action_stands_equally_often_in_the_table_of_ties():
+    for mask in range(1, 16):
+        actions = [a for a in range(4) if mask >> a & 1]
+        assert sorted(TIES[:, mask]) == sorted(actions * (12 // len(actions)))
 
 
 @pytest.mark.parametrize("num_actions", [1, 2, 3, 4, 5, 7])

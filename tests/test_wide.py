@@ -6,7 +6,7 @@ import pytest
 from clew.kernels import read_only
 from clew.kernels import wide as wide_rows
 from clew.kernels.sampling import new_stream, next_bits
-from clew.kernels.values import assign, best_action, best_of_many, greatest, num_best, row_length, value
+from clew.kernels.values import assign, best_action, best_of_many, best_or_any, greatest, num_best, row_length, value
 from clew.kernels.wide import BLOCK, WIDE_FROM, make_wide
 from loops import new_learner, play, random_table
 from oracles import random_sparse_world
@@ -55,9 +55,9 @@ def test_ties_are_drawn_as_a_full_scan_draws_them(num_actions, values):
     wide, stream = make_wide(q), new_stream(2)
     halves = [0, 2**32 - 1, *(int(next_bits(stream)) >> 32 for _ in range(60))]
     for s in range(3):
-        drawn = [best_action(wide, s, False, np.uint64(half)) for half in halves]
+        drawn = [best_action(wide, s, np.uint64(half)) for half in halves]
         assert drawn == [best_of_many(read_only(q), s, np.uint64(half)) for half in halves]
-        any_action = [best_action(wide, s, True, np.uint64(half)) for half in halves]
+        any_action = [best_or_any(wide, s, True, np.uint64(half)) for half in halves]
         assert any_action == [half * num_actions >> 32 for half in halves]
 
 

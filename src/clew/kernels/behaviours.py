@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, count_up, greatest, one_of_four, row_length, value
+from clew.kernels.values import Values, best_action, best_or_any, count_up, greatest, one_of_four, row_length, value
 
 Visits = npt.NDArray[np.int32]
 
@@ -120,7 +120,7 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
     bits = next_bits(stream)
     if explores(bits, epsilon):  # a branch: who explores doesn't wait for the values
         return below(bits & _LOW_HALF, row_length(q))
-    return best_action(q, s, False, bits & _LOW_HALF)
+    return best_action(q, s, bits & _LOW_HALF)
 
 
 @choose.register(EpsilonGreedy)
@@ -137,7 +137,7 @@ def choose_in_turns(
 ) -> int:
     """The action that `epsilon_greedy` takes, where there are four without a branch."""
     bits = next_bits(stream)
-    return best_action(q, s, explores(bits, exploration), bits & _LOW_HALF)
+    return best_or_any(q, s, explores(bits, exploration), bits & _LOW_HALF)
 
 
 @expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns)
@@ -284,7 +284,7 @@ def choose_least_tried(
         mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
             np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
         )
-        return one_of_four(mask, False, bits)
+        return one_of_four(mask, bits)
     least = visits[s, 0]
     ties = 0
     for a in range(visits.shape[1]):

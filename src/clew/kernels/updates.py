@@ -168,7 +168,7 @@ def double_q_update(
     """learned[s, a] += alpha * (reward + gamma * judge[s_next, argmax_b learned[s_next, b]] - learned[s, a])."""
     target = step.reward
     if not step.terminated:
-        best = best_action(learned, step.next_state, False, bits >> np.uint64(32))
+        best = best_action(learned, step.next_state, bits >> np.uint64(32))
         target += gamma * judge[step.next_state, best]
     move(learned, step.state, step.action, target, alpha)
 

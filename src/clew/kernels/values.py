@@ -5,7 +5,8 @@
     assign(q, s, a, new)            q[s, a] = new
     greatest(q, s)                  max_a q[s, a]
     num_best(q, s)                  how many actions have it
-    best_action(q, s, explores, half)   one of them, or any; ties are broken uniformly at random
+    best_action(q, s, half)         one of them; ties are broken uniformly at random
+    best_or_any(q, s, explores, half)   the same, or, when exploring, any action
 
 These are all that a learning rule may ask. For an array they are written here; `wide` has them for rows that are too
 long to be searched at every step.
@@ -18,21 +19,21 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import below
-from clew.kernels.vectors import greatest_of_four
+from clew.kernels.vectors import best_of_four, greatest_of_four
 
 Values = Any
 Table = npt.NDArray[np.float32]
 
 
 def _tie_table() -> npt.NDArray[np.uint8]:
-    """Row m lists the actions of the bit mask m, each equally often; 12 columns divide by 1, 2, 3 and 4.
+    """Column m lists the actions of the bit mask m, each equally often; 12 rows divide by 1, 2, 3 and 4.
 
-    Four more columns are not used, but a row of 16 is found by a shift.
+    The row is drawn while the mask still waits for the values, so that it takes but one addition to look an action up.
     """
-    table = np.zeros((16, 16), np.uint8)
+    table = np.zeros((12, 16), np.uint8)
     for mask in range(1, 16):
         actions = [a for a in range(4) if mask >> a & 1]
-        table[mask, :12] = np.repeat(actions, 12 // len(actions))
+        table[:, mask] = np.repeat(actions, 12 // len(actions))
     return table
 
 
@@ -41,11 +42,9 @@ MOST = 2**31 - 1
 
 
 @kernel
-def one_of_four(mask: int, explores: bool, half: np.uint64) -> int:
-    """One of the actions of a bit mask, or of all when exploring, without a branch that can be mispredicted."""
-    if explores:
-        mask = 15
-    return np.int64(TIES[np.uint64(mask), np.uint64(below(half, 12))])
+def one_of_four(mask: int, half: np.uint64) -> int:
+    """One of the actions of a bit mask, without a branch that can be mispredicted."""
+    return np.int64(TIES[np.uint64(below(half, 12)), np.uint64(mask)])
 
 
 @kernel
@@ -113,11 +112,15 @@ def num_best(q: Values, s: int) -> int:
 
 
 @dispatch
-def best_action(q: Values, s: int, explores: bool, half: np.uint64) -> int:
-    """A best action in state s, or, when exploring, any; ties are broken uniformly at random by 32 random bits."""
-    if explores:
-        return below(half, q.shape[1])
+def best_action(q: Values, s: int, half: np.uint64) -> int:
+    """A best action in state s; ties are broken uniformly at random by 32 random bits."""
     return best_of_many(q, s, half)
+
+
+@dispatch
+def best_or_any(q: Values, s: int, explores: bool, half: np.uint64) -> int:
+    """A best action in state s, or, when exploring, any."""
+    return below(half, row_length(q)) if explores else best_action(q, s, half)
 
 
 # Four actions ---------------------------------------------------------------------------------------------------------
@@ -154,6 +157,13 @@ def greatest_value_of_four(q: Four, s: int) -> np.float32:
 
 
 @best_action.register(Four)
-def best_action_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
-    """All four at once."""
-    return one_of_four(greatest_of_four(q.flat, 4 * s)[1], explores, half)
+def best_action_of_four(q: Four, s: int, half: np.uint64) -> int:
+    """As soon as can be: who asks waits for it."""
+    return one_of_four(best_of_four(q.flat, 4 * s), half)
+
+
+@best_or_any.register(Four)
+def best_or_any_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
+    """With the fewest instructions, and no branch: of many who ask, others go on meanwhile."""
+    mask = greatest_of_four(q.flat, 4 * s)[1]
+    return one_of_four(15 if explores else mask, half)

@@ -141,10 +141,8 @@ def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
 
 
 @best_action.register(Wide)
-def best_action_of_wide(wide: Wide, s: int, explores: bool, half: np.uint64) -> int:
+def best_action_of_wide(wide: Wide, s: int, half: np.uint64) -> int:
     """Draw one of the best by its number, and find it: block by block, then action by action."""
-    if explores:
-        return below(half, wide.q.shape[1])
     row_best, left_to_skip = wide.row_best[s], below(half, np.int64(wide.row_ties[s]))
     for first in range(0, wide.block_best.shape[1], BLOCK):
         best, blocks = scan(wide.block_best, s, first)
