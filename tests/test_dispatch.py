@@ -1,11 +1,14 @@
 """`dispatch`: which implementation runs, called from Python and from a compiled loop."""
 
+import threading
+from types import SimpleNamespace
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
-from clew.kernels import cache_folder, dispatch, kernel
+from clew.kernels import _save_alone, cache_folder, dispatch, kernel
 
 pytestmark = pytest.mark.kernels
 
@@ -98,3 +101,23 @@ def test_types_may_share_an_implementation():
         return 4
 
     assert [corners(shape) for shape in (Square(1.0), Point(1.0), Circle(1.0))] == [4, 4, -1]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled, and nothing kept")
+def test_only_one_process_at_a_time_saves_machine_code(tmp_path):
+    """Whoever would save a kernel while another does waits for it."""
+    fcntl = pytest.importorskip("fcntl")
+
+    assert total_area._cache.save_overload.__name__ == "save_alone"
+    saved = []
+    compiled = SimpleNamespace(_cache=SimpleNamespace(save_overload=lambda *what: saved.append(what)))
+    _save_alone(compiled, tmp_path / "lock")
+    saving = threading.Thread(target=compiled._cache.save_overload, args=("signature", "data"))
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        saving.start()
+        saving.join(timeout=0.2)
+        assert saving.is_alive()
+        assert not saved
+    saving.join()
+    assert saved == [("signature", "data")]

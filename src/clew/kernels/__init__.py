@@ -12,7 +12,7 @@ To learn:
     learners      what the loop asks of a learner
     updates       learning rules of one step; `n_step`, `traces`, `episodic`, `dyna` and `sweeping` have the others
     queues        states that wait for their turn
-    rollouts      episodes made of all these; `interleaving` lets several take turns
+    rollouts      episodes made of all these; `interleaving` lets several take turns, `following` has another learn
     merging       what several learners made of one table, put together
     telling       values that others decide, told to a learner
 
@@ -29,6 +29,10 @@ To plan, and to grade:
     grading       which actions are best, and from where a policy may take another
 """
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 import functools
 import hashlib
 import logging
@@ -121,7 +125,26 @@ def kernel(function: Function) -> Function:
         compiled: Function = numba.njit(cache=_FOLDER is not None, **JIT_OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = before
+    if _FOLDER is not None and not numba.config.DISABLE_JIT:
+        _save_alone(compiled, _FOLDER / "lock")
     return compiled
+
+
+def _save_alone(compiled: Any, lock: Path) -> None:
+    """Let one process at a time save a kernel: of two that save at once, one could write over the other's machine code.
+
+    Numba looks which file names are taken, then writes; in between another process could take the same name.
+    """
+    if fcntl is None:
+        return
+    save = compiled._cache.save_overload
+
+    def save_alone(signature: Any, data: Any) -> None:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+            save(signature, data)
+
+    compiled._cache.save_overload = save_alone
 
 
 class Dispatched(Protocol[Arguments, Result]):
