@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-peers
+TWO := -n 2 --dist loadgroup --durations 12
 
 .PHONY: setup demo test check style bench bench-peers performance scaling picture lock clean
 
@@ -20,13 +21,13 @@ demo: setup ## the chapter's maze, learned in one process and over two Ray actor
 	@echo
 	@$(BIN)/clew train book --actors 2
 
-test: setup ## every test; the kernels also without the compiler, and with bounds checks
-	$(BIN)/pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernels
-	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m kernels
+test: setup ## every test, in two processes; the kernels also without the compiler, and with bounds checks
+	$(BIN)/pytest $(TWO)
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -m kernels
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -m kernels
 
 check: style ## style, and the fast tests
-	$(BIN)/pytest -q -m "not ray and not data and not long"
+	$(BIN)/pytest $(TWO) -q -m "not ray and not data and not long"
 
 style: setup ## style, types, the direction of imports
 	$(BIN)/ruff check .

@@ -27,6 +27,13 @@ def pytest_addoption(parser):
     parser.addoption("--moments", type=int, default=3, help="how often each training is killed, in test_resume")
 
 
+def pytest_collection_modifyitems(items):
+    """For `pytest -n 2 --dist loadgroup`: a module stays in one process, and so does all that talks to the one Ray."""
+    for item in items:
+        group = "ray" if item.get_closest_marker("ray") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def moments(request):
     return request.config.getoption("--moments")

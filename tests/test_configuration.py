@@ -142,7 +142,7 @@ def configured(settings):
 WRONG = [["q"], "x", b"x", None, True, 1.5, {}, (1, 2, 3), 1j, object(), np.array(["q"]), np.zeros(2), float]
 
 
-@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: f"{type(value).__name__} {value}".split(" at 0x")[0])
 @pytest.mark.parametrize("name", other_values())
 def test_no_setting_of_any_type_is_refused_but_by_its_name(name, value):
     config, error = configured({"num_simulations": 1, **where_it_counts(name), name: value})
