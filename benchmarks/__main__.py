@@ -36,8 +36,8 @@ def long_sections(data: Path | None) -> list[Section]:
             "Learning from samples",
             "Seconds on the clock until a learner knows what is asked for, of learning alone, medians of five seeds. A "
             "state is right if every action that the greedy policy may take there is optimal. With certain moves, "
-            "what learns a model (propagation, R-max) comes close to learning the map, then solving it; plain Q-learning "
-            "learns none.",
+            "what learns a model (propagation, R-max) comes close to learning the map, then solving it, which "
+            "Q-learning does not.",
             lambda: learning.measure(data),
         ),
         Section(
