@@ -24,7 +24,7 @@ REPETITIONS = {5: 11, 50: 11, 1000: 5}
 # By size and lanes: about a tenth of a second, or what a few episodes of millions of steps take.
 EPISODES = {(5, 1): 1_000_000, (5, 8): 1_000_000, (50, 1): 40_000, (50, 8): 60_000, (1000, 1): 2, (1000, 8): 8}
 CHAPTER_EPISODES = {5: 10_000, 50: 2}  # on 1000x1000 it would take hours
-PARALLEL_EPISODES = {5: 400_000, 50: 200}
+PARALLEL_EPISODES = {5: 400_000, 50: 20_000}
 TUTORIAL_STEPS = 30_000
 # Few episodes, since values end up at the same fixed point whatever was drawn.
 EPISODES_TO_COMPARE = {5: 100, 50: 1_000}

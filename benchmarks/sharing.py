@@ -8,8 +8,9 @@ Actors have started before a clock does, as Ray has.
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import ray
 
 import clew
 from benchmarks import chapter
+from benchmarks.planning import make_maze
 from clew.checkpoints import Checkpoints
 from clew.distributed.actors import ActorPool, actor_pool
+from clew.distributed.blocks import BlockWorld
 from clew.distributed.cluster import connected
 from clew.distributed.rounds import WORKERS, Plan, Rounds
 from clew.distributed.tasks import Demand, Here, Job
@@ -27,6 +30,7 @@ from clew.learning import Learning
 from clew.trace import Trace
 
 SIMULATIONS = 2
+EPISODES = 40_000  # of a simulation in a round: a tenth of a second of work and more, or messages cost too much of it
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     make_worker, make_learner = WORKERS["local"]
     rounds = Rounds(make_learner(job, 0), plan, 0, trace, Checkpoints(None))
     worker = make_worker(job)
-    rounds.compile(worker)
+    rounds.compile(worker, actors != 0)
     here = Here(worker, trace)
     if actors == 0:
         yield rounds, here
@@ -53,51 +57,90 @@ def speed(env: Any, settings: dict[str, Any], episodes: int, sync_every: int, ac
     return sum(row.num_steps for row in rows[1:]) / sum(row.seconds for row in rows[1:])
 
 
-def serial_speed(env: Any, settings: dict[str, Any], episodes: int) -> float:
-    """Steps a second of `clew.train_policy`."""
+def call_speed(train: Callable[..., clew.Policy], env: Any, episodes: int, **settings: Any) -> float:
+    """Steps a second of one of Clew's two trainers, called as users call it."""
     rows: list[Any] = []
-    clew.train_policy(env, episodes, callback=rows.append, **settings)
+    train(env, episodes, callback=rows.append, **settings)
     return float(sum(row.num_steps for row in rows[1:]) / sum(row.seconds for row in rows[1:]))
 
 
 def measure_speed() -> None:
-    """Two actors beside one, one process beside `train_policy`."""
+    """Two actors beside one; in one process, both ways to share beside `train_policy`."""
     env = clew.Environment(clew.Maze.open(300, 300), random_start=True, max_episode_steps=1000)
-    settings = {"behaviour": "random", "alpha": 1.0, "gamma": 0.999}
-    clew.train_policy(env, 10, **settings)
-    figures: dict[str, list[float]] = {"train_policy": [], "0": [], "1": [], "2": []}
-    for _ in range(5):
-        figures["train_policy"].append(serial_speed(env, settings, 240_000))
-        for actors in (0, 1, 2):
-            figures[str(actors)].append(speed(env, settings, 240_000, 10_000, actors))
-    for name, speeds in figures.items():
-        least, middle, most = (each(speeds) / 1e6 for each in (min, statistics.median, max))
-        print(f"{name:>12}: {middle:6.1f} M steps/s ({least:.1f} to {most:.1f})")
-    ratio = [two / one for one, two in zip(figures["1"], figures["2"], strict=True)]
-    here = [own / serial for own, serial in zip(figures["0"], figures["train_policy"], strict=True)]
-    print(f"two actors / one: {statistics.median(ratio):.2f}; in process / train_policy: {statistics.median(here):.2f}")
+    wandering = {"behaviour": "random", "alpha": 1.0, "gamma": 0.999}
+    for name, settings in (("wandering, alpha 1", wandering), ("epsilon-greedy, alpha 0.1", {"gamma": 0.999})):
+        local = partial(clew.train_policy_parallel, num_simulations=SIMULATIONS, num_actors=0, sharing="local")
+        central = partial(clew.train_policy_parallel, num_simulations=SIMULATIONS, num_actors=0)
+        for train in (clew.train_policy, central, local):
+            train(env, 10, **settings)
+        in_rounds = partial(call_speed, env=env, episodes=400_000, sync_every=EPISODES, **settings)
+        todo: dict[str, Callable[[], float]] = {
+            "train_policy": partial(call_speed, clew.train_policy, env, 400_000, **settings),
+            "in process, central": partial(in_rounds, central),
+            "in process, local": partial(in_rounds, local),
+            "one actor": partial(speed, env, settings, 400_000, EPISODES, 1),
+            "two actors": partial(speed, env, settings, 400_000, EPISODES, 2),
+        }
+        figures: dict[str, list[float]] = {contender: [] for contender in todo}
+        for _ in range(5):
+            for contender, measure in todo.items():
+                figures[contender].append(measure())
+        print(f"{name}, rounds of 2 x {EPISODES:,} episodes:")
+        for contender, speeds in figures.items():
+            least, middle, most = (each(speeds) / 1e6 for each in (min, statistics.median, max))
+            print(f"  {contender:>20}: {middle:6.1f} M steps/s ({least:.1f} to {most:.1f})")
+        for better, than in (
+            ("two actors", "one actor"),
+            ("in process, central", "train_policy"),
+            ("in process, local", "train_policy"),
+        ):
+            ratios = [a / b for a, b in zip(figures[better], figures[than], strict=True)]
+            print(f"  {better} / {than}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def measure_time(data: Path) -> None:
-    """Seconds to 99% of the states right on maze512-8-0, plain Q-learning, one actor and two."""
+    """Seconds to 99% of the states right on maze512-8-0, plain Q-learning, one actor and two; medians of three."""
     maze = clew.Maze.load(data / "maps" / "maze512-8-0.map", goal=(402, 56))
-    rewards = {"step_reward": -1.0, "goal_reward": 0.0}
-    env = clew.Environment(maze, random_start=True, max_episode_steps=1000, **rewards)
-    settings = {"behaviour": "random", "alpha": 1.0, "gamma": 1.0, "initial_value": -4000.0}
-    optimum = clew.solve(env, gamma=1.0)
+    env = clew.Environment(maze, random_start=True, max_episode_steps=1000)
+    settings = {"behaviour": "random", "alpha": 1.0, "gamma": 0.999}
+    optimum = clew.solve(env, gamma=0.999)
     optimal = optimum.optimal_actions
     matters = ~optimal.all(axis=1) & np.isfinite(optimum.steps_from) & (optimum.steps_from > 0)
-    for actors in (1, 2):
-        with local_rounds(env, settings, 4_000_000, 10_000, actors) as (rounds, pool):
-            seconds, steps, share = 0.0, 0, 0.0
-            for row in rounds.play(pool):
-                seconds, steps = seconds + row.seconds, steps + row.num_steps
-                q = rounds.learner.policy.q
-                best = q == q.max(axis=1, keepdims=True)
-                share = float((~(best & ~optimal).any(axis=1))[matters].mean())
-                if share >= 0.99:
-                    break
-        print(f"{actors} actors: {share:.4f} of the states right in {seconds:.2f} s, {steps / 1e6:.0f} M steps")
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for actors, figures in seconds.items():
+            with local_rounds(env, settings, 4_000_000, EPISODES, actors) as (rounds, pool):
+                spent, steps, share = 0.0, 0, 0.0
+                for row in rounds.play(pool):
+                    spent, steps = spent + row.seconds, steps + row.num_steps
+                    share = float((~(rounds.learner.policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean())
+                    if share >= 0.99:
+                        break
+            figures.append(spent)
+            print(f"  {actors} actors: {share:.4f} of the states right in {spent:.2f} s, {steps / 1e6:.0f} M steps")
+    ratio = statistics.median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
+    print(f"plain Q-learning, maze512-8-0 to 99% of the states right: two actors {ratio:.2f} times as fast as one")
+
+
+def measure_model(size: int = 2048) -> None:
+    """Seconds of a learner of the model, by propagation in two blocks, on one actor and two; medians of three."""
+    maze = make_maze(size, 0.2)
+    env = clew.Environment(maze, step_reward=-1.0, goal_reward=0.0)
+    settings = {"algorithm": "propagation", "num_planning": 0, "gamma": 1.0, "initial_value": -1e9}
+    episodes = size * size // 2
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for actors, figures in seconds.items():
+            with BlockWorld(env, num_blocks=2, num_actors=actors) as world:
+                world.solve(gamma=1.0)
+                world.train(2, num_rounds=1, max_episode_steps=1, **settings)  # loads the kernels
+                begun = time.perf_counter()
+                training = world.train(episodes, num_rounds=1, max_episode_steps=100, **settings)
+                figures.append(time.perf_counter() - begun)
+                right, steps = world.grade().states_right, training.num_steps
+                print(f"  {actors} actors: {figures[-1]:.2f} s, {steps / 1e6:.0f} M steps, {right:.4%} right")
+    ratio = statistics.median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
+    print(f"propagation in two blocks, {size}x{size}: two actors {ratio:.2f} times as fast as one")
 
 
 class ChapterSimulation:
@@ -146,5 +189,6 @@ if __name__ == "__main__":
     with connected(2):
         measure_chapter()
         measure_speed()
+        measure_model()
         if given.data is not None:
             measure_time(given.data)

@@ -33,7 +33,7 @@ def test_a_picture_a_page_and_a_trace_are_written_into_the_run(clew, folder):
     assert said[1].startswith("20 rounds in ")
     assert (folder / "graph.html").read_text().startswith("<!doctype html>")
     events = [each for each in json.loads((folder / "trace.json").read_text())["traceEvents"] if each["ph"] == "X"]
-    assert sum(each["cat"] == "work" for each in events) == 40
+    assert sum(each["args"]["num_simulations"] for each in events if each["cat"] == "work") == 40
 
 
 def test_they_can_be_written_elsewhere_and_show_other_rounds(clew, folder, tmp_path):

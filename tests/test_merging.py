@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clew.kernels import read_only
-from clew.kernels.merging import mark_counted, merge_averages, merge_moves, power
+from clew.kernels.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves, power
 from loops import NONE
 
 pytestmark = pytest.mark.kernels
@@ -79,6 +79,22 @@ def test_a_value_that_one_learner_moved_comes_as_it_is():
     rows, moves = np.array([1], np.int32), np.array([[3, 0]], np.int32)
     merge_moves(table, read_only(base), read_only(rows), read_only(value), read_only(moves), np.float32(0.1))
     assert table.tolist() == [[np.float32(0.1)] * 2, [np.float32(0.3), np.float32(0.1)]]
+
+
+def test_with_step_size_1_the_last_news_of_a_value_holds():
+    base = np.random.default_rng(1).normal(size=(ROWS, ACTIONS)).astype(np.float32)
+    everyone, table = some_targets(2), base.copy()
+    everyone.append({(2, 1): [5.0, float(base[2, 1])]})  # moved, and back again: no news
+    for targets in everyone:
+        q = learned(base, targets, 1.0)[0].astype(np.float32)
+        marks = np.zeros(ROWS, np.bool_)
+        mark_changed(read_only(q), read_only(base), marks)
+        assert marks.tolist() == (q != base).any(axis=1).tolist()
+        rows = np.flatnonzero(marks).astype(np.int32)
+        merge_changes(table, read_only(base), read_only(rows), read_only(q[rows]))
+    expected = one_after_the_other(base, everyone[:-1], 1.0)[0].astype(np.float32)
+    assert np.array_equal(table, expected)
+    assert table[2, 1] != base[2, 1]
 
 
 def test_noise_is_not_preferred():

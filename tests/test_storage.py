@@ -35,7 +35,8 @@ def test_a_saved_run_comes_back_as_it_was(run, folder):
     assert sum(int(row["num_steps"]) for row in saved.metrics) == run.summary["num_steps"]
     assert {(row["staleness"], row["num_bytes"]) for row in saved.metrics} == {("0", "0")}
     assert to_csv(saved.trace) == to_csv(run.trace.events)
-    assert len(saved.trace) == 900  # 100 rounds, of a publish, four pieces of work and four merges
+    assert sum(event.what == "publish" for event in saved.trace) == 100
+    assert sum(event.num_simulations for event in saved.trace if event.what == "work") == 400
 
 
 def test_a_run_from_before_there_were_traces_still_loads(folder):
@@ -113,7 +114,7 @@ DAMAGES = {
     "a trace of another kind": (lambda f: (f / "trace.csv").write_text("a,b\n"), "trace.csv: damaged: the first line"),
     "a trace cut short": (
         lambda f: (f / "trace.csv").write_bytes((f / "trace.csv").read_bytes()[:-12]),
-        "trace.csv: damaged: line 901 is not an event",
+        r"trace.csv: damaged: line \d+ is not an event",
     ),
     "a binary trace": (lambda f: (f / "trace.csv").write_bytes(b"\xff\xfe"), "trace.csv: damaged"),
     "a binary maze": (lambda f: (f / "maze.txt").write_bytes(b"\xff\xfe"), "maze.txt: damaged"),

@@ -39,6 +39,7 @@ class Learner:
         counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
         settings: all of them.
         grows: the world doesn't say how many outcomes it has, so a learned model may come to need more room.
+        now: step size and exploration, where schedules are held; None leaves them to the schedules.
     """
 
     q: npt.NDArray[np.float32]
@@ -48,6 +49,7 @@ class Learner:
     counts: npt.NDArray[np.int32]
     settings: Learning
     grows: bool
+    now: tuple[float, float] | None = None
 
     @property
     def acting(self) -> Any:
@@ -66,24 +68,21 @@ class Learner:
 
     def held(self, alpha: float, explores: float) -> "Learner":
         """The same learner, its schedules held at a step size and an exploration."""
-        settings: dict[str, Any] = {"exploration_schedule": "constant", "exploration_last": Learning.exploration_last}
-        if self.settings.alpha_schedule in ("linear", "exponential"):
-            settings |= {"alpha_schedule": "constant", "alpha": alpha, "alpha_last": Learning.alpha_last}
-        name = BEHAVIOURS[self.behaviour].setting
-        if name is not None:
-            settings[name] = explores
-        return replace(self, settings=replace(self.settings, **settings))
+        return replace(self, now=(alpha, explores))
 
     def rates(self, first: int, size: int, total: int) -> Rates | AverageRates | CountedRates | ConstantRates:
         """Step size and exploration of the episodes from `first` on, of `total`."""
         settings = self.settings
-        begin = exploration(settings)
-        if settings.alpha_schedule == settings.exploration_schedule == "constant":
-            alpha = np.float32(settings.alpha)
+        averages = settings.alpha_schedule == "visits"
+        first_alpha, begin = self.now or (settings.alpha, exploration(settings))
+        held = self.now is not None
+        if not averages and (held or settings.alpha_schedule == settings.exploration_schedule == "constant"):
+            alpha = np.float32(first_alpha)
             return CountedRates(alpha, begin, self.counts) if self.counts.size else ConstantRates(alpha, begin)
         episodes = np.arange(first, first + size)
-        explore = _schedule(settings.exploration_schedule, begin, settings.exploration_last, episodes, total)
-        if settings.alpha_schedule == "visits":
+        kind = "constant" if held else settings.exploration_schedule
+        explore = _schedule(kind, begin, settings.exploration_last, episodes, total)
+        if averages:
             return AverageRates(np.zeros(size, np.float32), explore, self.counts)
         alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
         return Rates(alpha.astype(np.float32), explore)

@@ -17,7 +17,7 @@ from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learner import Learner, make_room
 from clew.simulation import Transition, step_through
 
-__all__ = ["Key", "Loop", "compiled_loop", "learning_loop"]
+__all__ = ["Key", "Loop", "compiled_loop", "learning_loop", "new_loop"]
 
 Key = tuple[int, int, int]  # seed, round, simulation
 
@@ -44,7 +44,8 @@ def learning_loop(
 ) -> Loop:
     """The loop that a learner goes through.
 
-    However many it is asked for at a time, `num_episodes` together come to the same bits.
+    However many it is asked for at a time, `num_episodes` together come to the same bits. It's compiled here, if this
+    is the first time, so that what follows is timed without it.
 
     Args:
         env: environment, or model.
@@ -53,22 +54,27 @@ def learning_loop(
         key: (seed, round, simulation), by which all draws are keyed.
         starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
     """
-    world = as_compiled(env)
-    if world is not None:
-        starts = world.mdp.starts if starts is None else starts
-        terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
-        return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
-    loop = _stepwise(env, learner, num_episodes, key)
-    loop(0)  # compiles, if this is the first time, so that what follows is timed without it
+    loop = new_loop(env, learner, num_episodes, key, starts)
+    loop(0)
     return loop
+
+
+def new_loop(
+    env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
+) -> Loop:
+    """The same, compiled when it is first called."""
+    world = as_compiled(env)
+    if world is None:
+        return _stepwise(env, learner, num_episodes, key)
+    starts = world.mdp.starts if starts is None else starts
+    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+    return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
 
 
 def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
     """The same in a world that kernels can play, or in a section of one."""
     make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    loop = make(model, terms, learner, num_episodes, key)
-    loop(0)
-    return loop
+    return make(model, terms, learner, num_episodes, key)
 
 
 def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:

@@ -18,7 +18,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTa
 
 from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
-from clew.distributed.tasks import Demand, Here, Job, Result, Task, Worker
+from clew.distributed.tasks import AtOnce, Demand, Here, Job, Result, Task, Worker
 from clew.errors import ClusterError
 from clew.trace import DRIVER, STORE
 
@@ -171,7 +171,7 @@ class ActorPool:
         for member in self.members:
             ray.kill(member.actor)
 
-    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
+    def submit(self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None) -> Iterator[Result]:
         """See `tasks.Pool`."""
         if self._to_hire and time.monotonic() - self._since > SECONDS_BEFORE_ACTORS:
             self.hire(self._to_hire)
@@ -181,7 +181,7 @@ class ActorPool:
         seconds = None if self._seconds_a_task is None else self._seconds_a_task * len(tasks)
         is_short = seconds is not None and seconds < SECONDS_A_CALL
         if not members or (is_short and not self._waits):
-            return self._here(number, values, tasks)
+            return self._here(number, values, tasks, at_once)
         num_calls = len(members) if seconds is None else int(seconds / SECONDS_A_CALL)
         num_calls = max(1, min(num_calls, len(members), len(tasks)))
         size = num_bytes(values)
@@ -206,8 +206,10 @@ class ActorPool:
                     return number
             self._wait()
 
-    def _here(self, number: int, values: Any, tasks: list[Task], attempt: int = 0) -> Iterator[Result]:
-        for result in self.here.submit(number, values, tasks, attempt):
+    def _here(
+        self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None, attempt: int = 0
+    ) -> Iterator[Result]:
+        for result in self.here.submit(number, values, tasks, at_once, attempt):
             self._seconds_a_task = result.seconds
             yield result
 
@@ -247,7 +249,7 @@ class ActorPool:
         """Give a call to whoever has least to do; to this process, if there is no actor."""
         members = self._ready()
         if not members:
-            call.results = list(self._here(call.number, call.values, call.tasks, call.attempt))
+            call.results = list(self._here(call.number, call.values, call.tasks, attempt=call.attempt))
             return
         member = members[0]
         call.issued = time.time()

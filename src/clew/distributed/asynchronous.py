@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clew.distributed.tasks import Pool, Result, Task
-from clew.kernels.sampling import new_stream
+from clew.kernels.sampling import Stream, new_stream
 from clew.trace import DRIVER
 from clew.training import RoundMetrics
 
@@ -25,6 +25,7 @@ class Started:
 
     task: Task
     values: Any  # with which it began
+    stream: Stream  # what the learner draws
     results: Iterator[Result]
 
 
@@ -57,16 +58,14 @@ def play_asynchronously(rounds: Any, pool: Pool) -> Iterator[RoundMetrics]:
                 seconds = time.perf_counter() - clock
                 rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
                 staleness[number] = max(staleness[number], number - reported)
-                started.append(Started(task, values, pool.submit(number, values, [task])))
+                stream = new_stream(plan.seed, number, plan.num_simulations, i)
+                results = pool.submit(number, values, [task], learner.at_once(values, stream))
+                started.append(Started(task, values, stream, results))
         done = started.pop(pool.first([each.results for each in started]))
         number = done.task.key[1]
-        stream = new_stream(plan.seed, number, plan.num_simulations, done.task.key[2])
         for result in done.results:
-            at, clock = time.time(), time.perf_counter()
-            learner.merge(result.learned, done.values, done.task, stream)
-            rounds.trace.add("merge", DRIVER, at, time.perf_counter() - clock, number, simulation=done.task.key[2])
+            rounds.take_in(result, done.values, done.task, done.stream)
             totals[number] += result.sums
-            rounds.work += result.seconds
         left[number] -= 1
         while reported < plan.num_rounds and left[reported] == 0:
             yield RoundMetrics.of_totals(

@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS
-from clew.distributed.tasks import Job, Result, Task
+from clew.distributed.tasks import AtOnce, Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
+from clew.kernels.following import Actor, follow_episodes
+from clew.kernels.rollouts import Terms
 from clew.kernels.sampling import Stream, new_stream
+from clew.kernels.wide import as_values
 from clew.learner import Learner
 from clew.policies import Policy
-from clew.simulation import Simulation, Trajectory
+from clew.simulation import Simulation
 from clew.training import learn_from, new_policy
 
 __all__ = ["CentralLearner", "Player", "Values", "starts_of"]
@@ -59,7 +62,9 @@ class Player:
             starts=starts_of(self.job, task),
             stream=new_stream(*task.key),
         )
-        sums = len(seen), seen.num_successes, seen.reward.sum(dtype=np.float64)
+        # Added up one by one, as `at_once` does, so that metrics too are the same bits.
+        rewards = np.cumsum(seen.reward, dtype=np.float64)[-1] if len(seen) else 0.0
+        sums = len(seen), seen.num_successes, rewards
         return Result(sums, seen, begun, time.perf_counter() - clock)
 
 
@@ -70,12 +75,30 @@ class CentralLearner:
         self.policy: Policy
         self.learner: Learner
         self.policy, self.learner = new_policy(job.env, job.learning, seed)
-        # Compiles, if this is the first time, so that rounds are timed without it.
-        learn_from(self.learner, Trajectory.from_transitions([]), 0.1, 0.0, self.policy.stream)
+        self.job = job
 
     def values(self) -> Values:
         """What the simulations of the next round act by: a copy, for learning goes on meanwhile."""
         return Values(read_only(self.policy.q.copy()), read_only(self.learner.visits.copy()))
+
+    def at_once(self, values: Values, stream: Stream) -> AtOnce | None:
+        """What plays a task and learns from it in one go, if kernels can play the world: nothing is written down."""
+        compiled = as_compiled(self.job.env)
+        if compiled is None:
+            return None
+
+        def play_and_learn(task: Task) -> Result:
+            begun, clock = time.time(), time.perf_counter()
+            starts = starts_of(self.job, task)
+            exploring = self.job.learning.exploring_starts
+            terms = Terms(compiled.mdp.starts if starts is None else starts, compiled.max_episode_steps, exploring)
+            actor = Actor(as_values(values.q), values.visits.copy(), new_stream(*task.key))
+            learner, rates = self.learner, (self.learner.step_size(task.alpha), task.exploration)
+            parts = learner.rule, learner.acting, learner.visits, rates, stream
+            sums = follow_episodes(compiled.mdp.played, terms, actor, *parts, task.num_episodes)
+            return Result(sums, None, begun, time.perf_counter() - clock)
+
+        return play_and_learn
 
     def merge(self, seen: Any, began_with: Values, task: Task, stream: Stream) -> None:
         """Learn from what one simulation saw."""

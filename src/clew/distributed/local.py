@@ -2,7 +2,7 @@
 
 A simulation learns after every step, as the serial trainer does, so it sees what it has just learned itself, and what
 the others learned when the round began. What travels back are the rows that it moved, with the number of moves of each
-value; `clew.kernels.merging` says how they are put together, and why so.
+value, if that is asked for; `clew.kernels.merging` says how they are put together, and why so.
 """
 
 import time
@@ -15,12 +15,12 @@ import numpy.typing as npt
 from clew.distributed.central import starts_of
 from clew.distributed.tasks import Job, Result, Task
 from clew.kernels import read_only
-from clew.kernels.merging import mark_counted, merge_averages, merge_moves
+from clew.kernels.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves
 from clew.kernels.sampling import Stream
 from clew.kernels.values import MOST
 from clew.kernels.wide import refresh
 from clew.learner import Learner
-from clew.loops import learning_loop
+from clew.loops import new_loop
 from clew.policies import Policy
 from clew.training import new_policy
 
@@ -41,14 +41,14 @@ class Changes(NamedTuple):
     """What a learner changed."""
 
     rows: npt.NDArray[np.int32]  # (num_rows,), ascending: the states whose values it moved
-    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and moves since the beginning
+    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and moves since; or no moves
     visits: Counts  # (num_rows, num_actions), tries since the beginning; empty likewise
 
 
 def settle(learner: Learner, rows: Any) -> None:
     """Make q what it follows from: in some rows the mean of the rule's tables, and the maxima of wide rows."""
-    tables = [table[rows] for table, _ in learner.tables]
-    if len(tables) > 1:
+    if len(learner.tables) > 1:
+        tables = [table[rows] for table, _ in learner.tables]
         learner.q[rows] = np.sum(tables, axis=0, dtype=np.float32) / np.float32(len(tables))
     refresh(learner.rule.q)
 
@@ -64,7 +64,9 @@ class LocalLearner:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.learner: Learner
-        _, self.learner = new_policy(job.env, job.learning, 0, counted=True)
+        # With step size 1 nothing is left of what a value was, however often it was moved.
+        counted = job.learning.alpha_schedule != "constant" or job.learning.alpha < 1.0
+        _, self.learner = new_policy(job.env, job.learning, 0, counted=counted)
 
     def perform(self, values: Tables, task: Task) -> Result:
         """See `tasks.Worker`; what is merged are `Changes`."""
@@ -75,20 +77,23 @@ class LocalLearner:
             counts[:] = given_counts if given_counts.size else 0
         learner.visits[:] = values.visits
         settle(learner, slice(None))
-        loop = learning_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
+        loop = new_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
         totals = loop(task.num_episodes)
         sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
         return Result(sums, self._changes(learner, values), begun, time.perf_counter() - clock)
 
     def _changes(self, learner: Learner, values: Tables) -> Changes:
         marks = np.zeros(learner.q.shape[0], np.bool_)
-        for (_, counts), (_, before) in zip(learner.tables, values.tables, strict=True):
-            mark_counted(read_only(counts), read_only(before), marks)
+        for (table, counts), (base, before) in zip(learner.tables, values.tables, strict=True):
+            if counts.size:
+                mark_counted(read_only(counts), read_only(before), marks)
+            else:
+                mark_changed(read_only(table), read_only(base), marks)
         if learner.visits.size:
             mark_counted(read_only(learner.visits), read_only(values.visits), marks)
         rows = np.flatnonzero(marks).astype(np.int32)
         tables = [
-            (table[rows], since_then(counts, before, rows))
+            (table[rows], since_then(counts, before, rows) if counts.size else counts)
             for (table, counts), (_, before) in zip(learner.tables, values.tables, strict=True)
         ]
         tried = since_then(learner.visits, values.visits, rows) if learner.visits.size else learner.visits
@@ -108,6 +113,9 @@ class Merger:
         tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
         return Tables(tables, read_only(self.learner.visits.copy()))
 
+    def at_once(self, values: Tables, stream: Stream) -> None:
+        """See `CentralLearner`: whoever learns on a copy can't."""
+
     def merge(self, changes: Changes, began_with: Tables, task: Task, stream: Stream) -> None:
         """Take in what one simulation changed."""
         learner, rows = self.learner, read_only(changes.rows)
@@ -117,8 +125,10 @@ class Merger:
             given = rows, read_only(values), read_only(moves)
             if counts.size:
                 merge_averages(table, counts, read_only(base), read_only(base_counts), *given)
-            else:
+            elif moves.size:
                 merge_moves(table, read_only(base), *given, task.alpha)
+            else:
+                merge_changes(table, read_only(base), *given[:2])
         if learner.visits.size:
             tried = learner.visits[rows].astype(np.int64) + changes.visits
             learner.visits[rows] = np.minimum(tried, MOST)

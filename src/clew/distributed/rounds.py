@@ -73,8 +73,8 @@ def train_policy_parallel(
         num_simulations: number of streams; part of what decides the result. One stream has nothing to share: it is
             learned as `train_policy` does, in this process.
         num_actors: number of processes that work; decides only the speed. 0 works in this process, without Ray.
-            None takes one for each stream, as far as the cluster has processors, and works here until they have
-            started, and in rounds that are too short to be sent.
+            None takes one for each stream, as far as the cluster has processors and they may gain; it works here until
+            they have started, in rounds that are too short to be sent, and where the learner learns while it plays.
         sharing: "central", in which simulations play and one learner learns from all they saw, or "local", in which
             each simulation learns by itself, and the tables are merged after each round; not for algorithms that
             learn a model of the world. Part of what decides the result. Local is what actors gain most by.
@@ -123,7 +123,10 @@ def train_policy_parallel(
     elif checkpoints.folder is not None:
         logger.warning("asynchronous training can't go on from a checkpoint: it begins anew, and keeps none")
     worker: Worker = make_worker(job)
-    rounds.compile(worker)
+    learns_at_once = rounds.learner.at_once(rounds.learner.values(), new_stream(seed)) is not None
+    if learns_at_once and num_actors is None:
+        num_actors = 0  # sending steps to a learner takes longer than playing them beside it
+    rounds.compile(worker, num_actors != 0)
     here = Here(worker, trace, checkpoints.check)
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
     demand = Demand(num_actors, num_simulations, num_values, chaos)
@@ -136,6 +139,8 @@ def train_policy_parallel(
     check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
         logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
+    elif num_actors and learns_at_once:
+        logger.info("one process would do: a central learner takes in every step itself; actors pay for sharing local")
     return policy
 
 
@@ -203,10 +208,19 @@ class Rounds:
         self._begun = 0.0
         self._seconds = 0.0  # since the last round ended, before a checkpoint
 
-    def compile(self, worker: Worker) -> None:
-        """Play nothing: this compiles, if it is the first time, so that rounds are timed without it."""
+    def compile(self, worker: Worker, elsewhere: bool) -> None:
+        """Play nothing: this compiles, if it is the first time, so that rounds are timed without it.
+
+        `elsewhere` tells if others may work too: they find the machine code of what they do on the disk.
+        """
         alpha, exploration = self.learner.learner.rates_at(0, self.plan.num_episodes)
-        worker.perform(self.learner.values(), Task(0, alpha, exploration, (self.plan.seed, 0, 0)))
+        nothing = Task(0, alpha, exploration, (self.plan.seed, 0, 0))
+        values, stream = self.learner.values(), new_stream(*nothing.key)
+        at_once = self.learner.at_once(values, stream)
+        if at_once is not None:
+            at_once(nothing)
+        if at_once is None or elsewhere:
+            self.learner.merge(worker.perform(values, nothing).learned, values, nothing, stream)
 
     def tasks(self, number: int) -> list[Task]:
         """The tasks of a round; what a schedule says is fixed for it."""
@@ -227,6 +241,7 @@ class Rounds:
                     self._under_way.append(this)
                 self._finish(self._under_way[0])
                 yield self.rows[-1]
+                self._begun = time.perf_counter()  # what the caller does with it is not the round's
 
     @property
     def _next(self) -> int:
@@ -248,18 +263,15 @@ class Rounds:
     def _hand_out(self, this: Begun, pool: Pool) -> None:
         """Have the tasks of a round performed, as far as they were not merged."""
         if tasks := this.tasks[this.num_merged :]:
-            this.results = pool.submit(this.number, this.values, tasks)
+            at_once = self.learner.at_once(this.values, this.stream)
+            this.results = pool.submit(this.number, this.values, tasks, at_once)
 
     def _finish(self, this: Begun) -> None:
         """Take in what came of the oldest round, simulation by simulation."""
         for task, result in zip(this.tasks[this.num_merged :], this.results, strict=True):
-            at, clock = time.time(), time.perf_counter()
-            self.learner.merge(result.learned, this.values, task, this.stream)
-            seconds = time.perf_counter() - clock
-            self.trace.add("merge", DRIVER, at, seconds, this.number, simulation=task.key[2])
+            self.take_in(result, this.values, task, this.stream)
             this.totals += result.sums
             this.num_merged += 1
-            self.work += result.seconds
             self._note(this.number, task.num_episodes)
         row = RoundMetrics.of_totals(
             (this.number, self.plan.num_rounds),
@@ -271,7 +283,15 @@ class Rounds:
         )
         self.rows.append(row)
         self._under_way.popleft()
-        self._begun = time.perf_counter()
+
+    def take_in(self, result: Result, values: Any, task: Task, stream: Stream) -> None:
+        """Merge what came of a task, unless it was learned at once."""
+        if result.learned is not None:
+            at, clock = time.time(), time.perf_counter()
+            self.learner.merge(result.learned, values, task, stream)
+            seconds = time.perf_counter() - clock
+            self.trace.add("merge", DRIVER, at, seconds, task.key[1], simulation=task.key[2])
+        self.work += result.seconds
 
     def _note(self, number: int, num_episodes: int) -> None:
         """All is whole now: a moment to keep it."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from clew.learning import Learning
 from clew.trace import DRIVER, Trace
 
-__all__ = ["Demand", "Here", "Job", "Pool", "Result", "Task", "Worker"]
+__all__ = ["AtOnce", "Demand", "Here", "Job", "Pool", "Result", "Task", "Worker"]
 
 
 class Job(NamedTuple):
@@ -45,7 +45,7 @@ class Result(NamedTuple):
     """What came of a task."""
 
     sums: tuple[float, float, float]  # steps, episodes that the world ended, rewards
-    learned: Any  # what the learner takes in
+    learned: Any  # what the learner takes in; None if it has, for it learned while it was done
     begun: float  # seconds since 1970, by the clock of whoever did it
     seconds: float  # of work
 
@@ -57,11 +57,18 @@ class Worker(Protocol):
         """Do what a task says, beginning with values that are only read."""
 
 
+AtOnce = Callable[[Task], Result]
+
+
 class Pool(Protocol):
     """Where tasks are performed: `Here`, or on `actors.ActorPool`."""
 
-    def submit(self, number: int, values: Any, tasks: list[Task]) -> Iterator[Result]:
-        """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can."""
+    def submit(self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None) -> Iterator[Result]:
+        """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can.
+
+        `at_once` has the learner of this process learn from a task while it is done, if the learner can: for who works
+        here, and does each task only when the one before has been taken in.
+        """
 
     def first(self, waiting: list[Iterator[Result]]) -> int:
         """Of several that were submitted, the number of one whose results are there, or will be first."""
@@ -76,11 +83,13 @@ class Here:
     def __init__(self, worker: Worker, trace: Trace, check: Callable[[], None] = lambda: None) -> None:
         self.worker, self.trace, self.check = worker, trace, check
 
-    def submit(self, number: int, values: Any, tasks: list[Task], attempt: int = 0) -> Iterator[Result]:
+    def submit(
+        self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None, attempt: int = 0
+    ) -> Iterator[Result]:
         """See `Pool`; `attempt` is how often this work has been lost by others."""
         for task in tasks:
             self.check()
-            result = self.worker.perform(values, task)
+            result = self.worker.perform(values, task) if at_once is None else at_once(task)
             self.trace.add(
                 "work", DRIVER, result.begun, result.seconds, number, simulation=task.key[2], attempt=attempt
             )

@@ -9,6 +9,9 @@ This is what merging computes, learner after learner: the result is that of one 
 them, one learner's after the other's, but for what targets would have gained from the steps before. No step is lost,
 as it would be where the last one wins; none counts less, as in a mean; and noise isn't preferred, as by a maximum.
 
+With alpha 1 nothing is left of what was there, so moves needn't be counted, and q_i simply takes its place; a value
+that came out as it was says nothing new, and what others made of it stays.
+
 Where the step size is one over the number of moves, values are averages, and are merged as averages are:
 
     (N q + (N_0 + n) q_i - N_0 q_0) / (N + n)
@@ -55,6 +58,39 @@ def mark_counted(counts: Counts, before: Counts, marks: npt.NDArray[np.bool_]) -
 
 
 @kernel
+def mark_changed(table: Table, base: Table, marks: npt.NDArray[np.bool_]) -> None:
+    """Mark the rows in which a value isn't what it was.
+
+    Args:
+        table: (num_states, num_actions).
+        base: likewise, what the values were.
+        marks: (num_states,), set to True in place.
+    """
+    for s in range(table.shape[0]):
+        differs = False
+        for a in range(table.shape[1]):
+            differs |= table[s, a] != base[s, a]
+        marks[s] |= differs
+
+
+@kernel
+def merge_changes(table: Table, base: Table, rows: Rows, values: Table) -> None:
+    """Take in the rows that a learner changed with step size 1.
+
+    Args:
+        table: (num_states, num_actions), changed in place.
+        base: likewise, with what the learner began; may be read-only.
+        rows: (num_rows,), the states whose values were changed.
+        values: (num_rows, num_actions), what they came to.
+    """
+    for i in range(rows.size):
+        s = rows[i]
+        for a in range(table.shape[1]):
+            if values[i, a] != base[s, a]:
+                table[s, a] = values[i, a]
+
+
+@kernel
 def merge_moves(table: Table, base: Table, rows: Rows, values: Table, moves: Counts, alpha: float) -> None:
     """Take in the rows that a learner moved with a constant step size.
 
@@ -73,7 +109,8 @@ def merge_moves(table: Table, base: Table, rows: Rows, values: Table, moves: Cou
             n = moves[i, a]
             if n > 0:
                 others = np.float64(table[s, a]) - np.float64(base[s, a])
-                table[s, a] = np.float32(np.float64(values[i, a]) + power(kept, n) * others)
+                kept_of_others = power(kept, n) * others if others != 0.0 else 0.0
+                table[s, a] = np.float32(np.float64(values[i, a]) + kept_of_others)
 
 
 @kernel
