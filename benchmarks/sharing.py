@@ -40,11 +40,8 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     make_worker, make_learner = WORKERS["local"]
     rounds = Rounds(make_learner(job, 0), plan, 0, trace, Checkpoints(None))
     worker = make_worker(job)
-    rounds.compile(worker, actors != 0)
+    rounds.compile(worker, True)
     here = Here(worker, trace)
-    if actors == 0:
-        yield rounds, here
-        return
     with actor_pool(job, make_worker, here, Demand(actors, SIMULATIONS, 1, 0.0)) as pool:
         assert isinstance(pool, ActorPool)
         yield rounds, pool

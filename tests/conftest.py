@@ -27,6 +27,7 @@ def pytest_addoption(parser):
     parser.addoption("--moments", type=int, default=3, help="how often each training is killed, in test_resume")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
 def pytest_collection_modifyitems(items):
     """For `pytest -n 2 --dist loadgroup`: a module stays in one process, and so does all that talks to the one Ray."""
     for item in items:

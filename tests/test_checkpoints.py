@@ -32,6 +32,7 @@ NOISY = Environment(Maze.open(5, 6, obstacles=[(2, c) for c in range(5)]), rando
 
 WORLDS = {
     "noisy": lambda: NOISY,
+    "certain": lambda: Environment(NOISY.maze, random_start=True),
     "smaller": lambda: Environment(Maze.open(4, 4)),
     "foreign": lambda: gymnasium.make("FrozenLake-v1", is_slippery=True),
 }
@@ -85,6 +86,7 @@ CASES = {
         "alpha_schedule": "visits",
     },
     "local, by visits": {"world": "noisy", "sharing": "local", "alpha_schedule": "visits"},
+    "local, alpha 1": {"world": "certain", "sharing": "local", "alpha": 1.0, "behaviour": "ucb", "sync_every": 7},
     "local, one round": {"world": "noisy", "sharing": "local", "sync_every": "never"},
     "central": {"world": "noisy", "sharing": "central", "exploration_schedule": "linear"},
     "central, double, which draws": {"world": "noisy", "sharing": "central", "algorithm": "double-q-learning"},
@@ -107,6 +109,19 @@ def test_training_goes_on_to_the_same_bits(tmp_path, case):
     """Stopped in the midst of rounds and of what is ahead of them; the metrics go on too."""
     stops = [1, 1] if case.get("sync_every") == "never" else [1, 2, 7, 1, 4]
     assert train_with_stops(tmp_path, stops, **case) == train(**case)
+
+
+@pytest.mark.parametrize("num_simulations", [1, 2])
+def test_training_that_keeps_nothing_can_be_stopped_too(num_simulations):
+    checkpoints, rows = Checkpoints(None), []
+
+    def stop(row):
+        rows.append(row)
+        checkpoints.stop()
+
+    with pytest.raises(StoppedError):
+        train_policy_parallel(NOISY, 3000, num_simulations, num_actors=0, checkpoints=checkpoints, callback=stop)
+    assert len(rows) == 1
 
 
 def test_what_is_stopped_early_has_learned_less(tmp_path):

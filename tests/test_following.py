@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import oracles
 from clew import ALGORITHMS
 from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
@@ -50,6 +51,13 @@ def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
         everything = memory(learner.rule), learner.visits.tobytes(), visits.tobytes()
         outcomes.append((everything, drawn.tolist(), stream.tolist(), tuple(map(float, sums))))
     return outcomes
+
+
+@pytest.mark.parametrize("name", ["grid", "moving goal", "slippery moving goal", "sparse, 1 action", "wide rows"])
+def test_every_form_of_a_world_is_followed_the_same(name):
+    world = oracles.random_sparse_world(3, num_actions=70) if name == "wide rows" else build(name)
+    from_record, at_once = both_ways(world, "q-learning", 25)
+    assert at_once == from_record
 
 
 @pytest.mark.parametrize("max_steps", [1, 25])

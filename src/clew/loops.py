@@ -15,7 +15,7 @@ from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learner import Learner, make_room
-from clew.simulation import Transition, step_through
+from clew.simulation import Transition, step_through, terms_in
 
 __all__ = ["Key", "Loop", "compiled_loop", "learning_loop", "new_loop"]
 
@@ -66,8 +66,7 @@ def new_loop(
     world = as_compiled(env)
     if world is None:
         return _stepwise(env, learner, num_episodes, key)
-    starts = world.mdp.starts if starts is None else starts
-    terms = Terms(starts, world.max_episode_steps, learner.settings.exploring_starts)
+    terms = terms_in(world, starts, learner.settings.exploring_starts)
     return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.behaviours import BEHAVIOURS
-from clew.environments import STEPS_PER_STATE, as_compiled
+from clew.environments import STEPS_PER_STATE, CompiledWorld, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.behaviours import AnyAction, after, choose, count_visit
@@ -226,8 +226,7 @@ class Simulation:
         table = read_only(_checked_table(q, shape))
         compiled = as_compiled(self.env)
         if compiled is not None:
-            begins = compiled.mdp.starts if starts is None else starts
-            terms = Terms(begins, compiled.max_episode_steps, bool(exploring_starts))
+            terms = terms_in(compiled, starts, exploring_starts)
             parts = as_values(table), acting, counts, exploration
             return _record(compiled.mdp, terms, parts, int(num_episodes), stream)
         transitions: list[Transition] = []
@@ -247,6 +246,12 @@ class Simulation:
             step_through(self.env, pick, transitions.append, seed=seed)
             seed = None
         return Trajectory.from_transitions(transitions)
+
+
+def terms_in(world: CompiledWorld, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> Terms:
+    """How episodes begin in a compiled world, and when they are cut off; by default in its own start states."""
+    begins = world.mdp.starts if starts is None else starts
+    return Terms(begins, world.max_episode_steps, bool(exploring_starts))
 
 
 def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:

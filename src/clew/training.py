@@ -231,6 +231,7 @@ class SerialRounds:
 
     def _learn(self, size: int) -> Totals:
         """Learn from the episodes of a round that are left; if they are kept, a tenth of a second at a time."""
+        self.checkpoints.check()
         if self.checkpoints.folder is None:
             return self.loop(size)
         left = size - sum(part.steps.size for part in self._parts)

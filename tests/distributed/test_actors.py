@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from clew.distributed import SimulationActor, train_policy_parallel
+from clew.distributed import SimulationActor, actors, rounds, train_policy_parallel
 from clew.distributed.rounds import WORKERS
 from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
@@ -12,6 +12,7 @@ from clew.errors import ClusterError
 from clew.evaluation import evaluate_policy
 from clew.learning import Learning
 from clew.mazes import Maze
+from clew.trace import Trace
 
 pytestmark = pytest.mark.ray
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
@@ -38,6 +39,20 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing)
     assert there.q.any()
 
 
+def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray_up, env, caplog, monkeypatch):
+    """A central learner takes in every step itself; who asks for actors all the same is told."""
+    caplog.set_level("INFO", "clew")
+    monkeypatch.setattr(actors, "SECONDS_BEFORE_ACTORS", 0.0)
+    monkeypatch.setattr(rounds, "WORTH_ACTORS", 0.0)
+    trace = Trace()
+    here = train_policy_parallel(env, 600, num_actors=None, trace=trace)
+    assert {event.who for event in trace.events} == {"driver"}
+    assert not caplog.text
+    there = train_policy_parallel(env, 600, num_actors=1)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert "a central learner takes in every step itself; with sharing local actors learn too" in caplog.text
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -45,6 +60,7 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing)
         {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
         {"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"},
         {"algorithm": "propagation", "exploring_starts": True},
+        {"algorithm": "expected-sarsa", "alpha": 1.0, "sharing": "local"},
         {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True, "sharing": "local"},
     ],
     ids=lambda settings: settings["algorithm"],

@@ -1,7 +1,8 @@
 """A central learner, as the chapter has it: simulations play, and one learner takes in all that they saw.
 
 What travels back are the steps of whole episodes. The rule sees every one of them, so this serves every algorithm; and
-it is the only way for those that learn a model of the world.
+it is the only way for those that learn a model of the world. In one process nothing need travel: there the learner
+learns while a simulation plays.
 """
 
 import time
@@ -15,12 +16,11 @@ from clew.distributed.tasks import AtOnce, Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
 from clew.kernels.following import Actor, follow_episodes
-from clew.kernels.rollouts import Terms
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
 from clew.learner import Learner
 from clew.policies import Policy
-from clew.simulation import Simulation
+from clew.simulation import Simulation, terms_in
 from clew.training import learn_from, new_policy
 
 __all__ = ["CentralLearner", "Player", "Values", "starts_of"]
@@ -81,18 +81,22 @@ class CentralLearner:
         """What the simulations of the next round act by: a copy, for learning goes on meanwhile."""
         return Values(read_only(self.policy.q.copy()), read_only(self.learner.visits.copy()))
 
+    @property
+    def learns_at_once(self) -> bool:
+        """Tell if it can learn while it plays: where kernels can play the world."""
+        return as_compiled(self.job.env) is not None
+
     def at_once(self, values: Values, stream: Stream) -> AtOnce | None:
-        """What plays a task and learns from it in one go, if kernels can play the world: nothing is written down."""
+        """What plays a task and learns from it in one go, if it can: nothing is written down."""
         compiled = as_compiled(self.job.env)
         if compiled is None:
             return None
+        q = as_values(values.q)
 
         def play_and_learn(task: Task) -> Result:
             begun, clock = time.time(), time.perf_counter()
-            starts = starts_of(self.job, task)
-            exploring = self.job.learning.exploring_starts
-            terms = Terms(compiled.mdp.starts if starts is None else starts, compiled.max_episode_steps, exploring)
-            actor = Actor(as_values(values.q), values.visits.copy(), new_stream(*task.key))
+            terms = terms_in(compiled, starts_of(self.job, task), self.job.learning.exploring_starts)
+            actor = Actor(q, values.visits.copy(), new_stream(*task.key))
             learner, rates = self.learner, (self.learner.step_size(task.alpha), task.exploration)
             parts = learner.rule, learner.acting, learner.visits, rates, stream
             sums = follow_episodes(compiled.mdp.played, terms, actor, *parts, task.num_episodes)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from clew.distributed.central import starts_of
 from clew.distributed.tasks import Job, Result, Task
+from clew.environments import as_compiled
 from clew.kernels import read_only
 from clew.kernels.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves
 from clew.kernels.sampling import Stream
@@ -40,8 +41,8 @@ class Tables(NamedTuple):
 class Changes(NamedTuple):
     """What a learner changed."""
 
-    rows: npt.NDArray[np.int32]  # (num_rows,), ascending: the states whose values it moved
-    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and moves since; or no moves
+    rows: npt.NDArray[np.int32]  # (num_rows,), ascending: the states whose values it moved; changed, if uncounted
+    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and moves since; (0, 0) if uncounted
     visits: Counts  # (num_rows, num_actions), tries since the beginning; empty likewise
 
 
@@ -58,15 +59,20 @@ def since_then(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> C
     return counts[rows] - before[rows] if before.size else counts[rows]
 
 
+def asks_for_moves(job: Job) -> bool:
+    """Tell if merging asks how often values were moved: not with alpha 1 where all is certain, see `merging`."""
+    world, learning = as_compiled(job.env), job.learning
+    is_certain = world is not None and world.mdp.num_outcomes <= world.mdp.num_states * world.mdp.num_actions
+    return not (is_certain and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
+
+
 class LocalLearner:
     """Learns on its own copy of the values that it is given."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.learner: Learner
-        # With step size 1 nothing is left of what a value was, however often it was moved.
-        counted = job.learning.alpha_schedule != "constant" or job.learning.alpha < 1.0
-        _, self.learner = new_policy(job.env, job.learning, 0, counted=counted)
+        _, self.learner = new_policy(job.env, job.learning, 0, counted=asks_for_moves(job))
 
     def perform(self, values: Tables, task: Task) -> Result:
         """See `tasks.Worker`; what is merged are `Changes`."""
@@ -113,8 +119,10 @@ class Merger:
         tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
         return Tables(tables, read_only(self.learner.visits.copy()))
 
+    learns_at_once = False  # see `CentralLearner`: who learns on a copy has to merge it
+
     def at_once(self, values: Tables, stream: Stream) -> None:
-        """See `CentralLearner`: whoever learns on a copy can't."""
+        """Nothing that could."""
 
     def merge(self, changes: Changes, began_with: Tables, task: Task, stream: Stream) -> None:
         """Take in what one simulation changed."""
@@ -125,7 +133,7 @@ class Merger:
             given = rows, read_only(values), read_only(moves)
             if counts.size:
                 merge_averages(table, counts, read_only(base), read_only(base_counts), *given)
-            elif moves.size:
+            elif moves.shape[1]:
                 merge_moves(table, read_only(base), *given, task.alpha)
             else:
                 merge_changes(table, read_only(base), *given[:2])

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from clew.algorithms import ALGORITHMS
 from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, identity, rebuilt, restored
 from clew.configuration import NEVER, check_run, check_sharing, check_streams
 from clew.distributed.asynchronous import play_asynchronously
@@ -30,7 +31,7 @@ from clew.distributed.tasks import Demand, Here, Job, Pool, Result, Task, Worker
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import Stream, new_stream
-from clew.learning import LearningSettings, as_learning
+from clew.learning import Learning, LearningSettings, as_learning
 from clew.policies import Policy
 from clew.trace import DRIVER, Trace
 from clew.training import NUM_ROUNDS, Callback, RoundMetrics, check_values, train_policy
@@ -123,8 +124,7 @@ def train_policy_parallel(
     elif checkpoints.folder is not None:
         logger.warning("asynchronous training can't go on from a checkpoint: it begins anew, and keeps none")
     worker: Worker = make_worker(job)
-    learns_at_once = rounds.learner.at_once(rounds.learner.values(), new_stream(seed)) is not None
-    if learns_at_once and num_actors is None:
+    if num_actors is None and rounds.learner.learns_at_once and not chaos:
         num_actors = 0  # sending steps to a learner takes longer than playing them beside it
     rounds.compile(worker, num_actors != 0)
     here = Here(worker, trace, checkpoints.check)
@@ -139,8 +139,8 @@ def train_policy_parallel(
     check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
         logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
-    elif num_actors and learns_at_once:
-        logger.info("one process would do: a central learner takes in every step itself; actors pay for sharing local")
+    elif num_actors and rounds.learner.learns_at_once:
+        logger.info("one process would do: a central learner takes in every step itself%s", hint_at_local(learning))
     return policy
 
 
@@ -320,6 +320,11 @@ class Rounds:
             this.values, this.stream, this.totals, this.num_merged = values, stream.copy(), totals.copy(), num_merged
             self._under_way.append(this)
         self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
+
+
+def hint_at_local(learning: Learning) -> str:
+    """What actors would be good for, if it is to be had."""
+    return "" if ALGORITHMS[learning.algorithm].learns_model else "; with sharing local actors learn too"
 
 
 def check_parts(job: Job) -> None:

@@ -33,6 +33,7 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+import contextlib
 import functools
 import hashlib
 import logging
@@ -135,13 +136,14 @@ def _save_alone(compiled: Any, lock: Path) -> None:
 
     Numba looks which file names are taken, then writes; in between another process could take the same name.
     """
-    if fcntl is None:
-        return
     save = compiled._cache.save_overload
 
     def save_alone(signature: Any, data: Any) -> None:
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):  # the folder is gone, or can't be locked: Numba knows what to do
+                file = held.enter_context(lock.open("w"))
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
             save(signature, data)
 
     compiled._cache.save_overload = save_alone
