@@ -302,6 +302,7 @@ OTHERS = {
     "num_episodes was 300, and is 400 here": {"num_episodes": 400},
     "sharing was central, and is local here": {"sharing": "local"},
     "sync_every was 1, and is 9 here": {"sync_every": 9},
+    "asynchronous was False, and is True here": {"asynchronous": True},
     "num_simulations was 3, and is 1 here": {"num_simulations": 1},
     "the world is not the same": {"world": "smaller"},
 }
@@ -315,15 +316,18 @@ def test_checkpoints_of_another_training_are_refused(tmp_path, message):
         train(**{"world": "noisy", "checkpoints": Checkpoints(tmp_path), **OTHERS[message]})
 
 
-def test_asynchronous_training_keeps_none_and_says_so(tmp_path, caplog):
-    train("noisy", Checkpoints(tmp_path, 1), asynchronous=True)
-    assert list(tmp_path.iterdir()) == []
-    assert "asynchronous training can't go on from a checkpoint: it begins anew, and keeps none" in caplog.text
-    with pytest.raises(StoppedError):
-        train("noisy", StopAfter(tmp_path, 4))
-    _, rows = train("noisy", Checkpoints(tmp_path), asynchronous=True)
+@pytest.mark.parametrize("sharing", ["central", "local"])
+def test_asynchronous_training_goes_on_too_and_learns_every_episode_once(tmp_path, sharing):
+    """Not to the same bits: what was under way is done anew, with newer values."""
+    case = {"world": "noisy", "sharing": sharing, "sync_every": 7, "asynchronous": True, "rounds_ahead": 2}
+    table, rows = train_with_stops(tmp_path, [1, 2, 7, 1, 4], **case)
+    assert [row[0] for row in rows] == list(range(15))
     assert sum(row[1] for row in rows) == 300
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0"]
+    assert all(row[2] >= row[1] for row in rows)
+    with np.load(max(tmp_path.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime) / "arrays.npz") as arrays:
+        assert 0 < arrays["merged"].sum() < 45
+        assert arrays["learner.q"].any()
+    assert np.frombuffer(table, np.float32).any()
 
 
 def test_the_trace_of_what_goes_on_has_only_what_was_done_since(tmp_path):

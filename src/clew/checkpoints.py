@@ -333,7 +333,8 @@ class Checkpoints:
         return size
 
     def _check_settings(self, folder: Path, settings: dict[str, Any]) -> None:
-        for name in sorted({*settings, *self._settings}):
+        both = settings.keys() & self._settings.keys()  # what one of them hasn't got says less
+        for name in (*sorted(both), *sorted(settings.keys() ^ self._settings.keys())):
             there, here = settings.get(name), self._settings.get(name)
             if there != here:
                 differs = "the world is not the same" if name == "world" else f"{name} was {there}, and is {here} here"

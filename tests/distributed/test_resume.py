@@ -109,7 +109,7 @@ def wait_until_free(ray):
 @pytest.mark.parametrize("name", ["local", "central, ahead"])
 def test_a_driver_of_actors_that_is_killed_goes_on_to_the_same_bits(ray_up, tmp_path, moments, name):
     config = TrainingConfig(**WORLD, **CONFIGS[name], num_actors=2)
-    tables = drive_with_kills(tmp_path, config, min(moments, 10), address_of(ray_up))
+    tables = drive_with_kills(tmp_path, config, moments, address_of(ray_up))
     assert_same(tables, TrainingConfig(**WORLD, **CONFIGS[name]))
     wait_until_free(ray_up)
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from clew.checkpoints import Saved, State, as_columns, as_rows, fill, restored
 from clew.distributed.tasks import Pool, Result, Task
 from clew.kernels.sampling import Stream, new_stream
 from clew.trace import DRIVER
 from clew.training import RoundMetrics
 
-__all__ = ["play_asynchronously"]
+__all__ = ["AsynchronousRounds"]
 
 
 @dataclass(eq=False)
@@ -29,51 +30,88 @@ class Started:
     results: Iterator[Result]
 
 
-def play_asynchronously(rounds: Any, pool: Pool) -> Iterator[RoundMetrics]:
-    """Play all rounds of a plan, each simulation at its own pace.
+class AsynchronousRounds:
+    """The rounds of a plan, played by each simulation at its own pace; see `checkpoints.Training`.
+
+    What simulations were at when it stopped is done anew when it goes on.
 
     Args:
-        rounds: `rounds.Rounds`, whose learner takes in what comes.
-        pool: performs the tasks.
-
-    Yields:
-        What the episodes of a round came to, when the last of its simulations has been taken in.
+        rounds: `rounds.Rounds`, with the learner and the plan.
     """
-    plan, learner = rounds.plan, rounds.learner
-    totals = np.zeros((plan.num_rounds, 3))
-    left = [len(rounds.tasks(number)) for number in range(plan.num_rounds)]  # tasks that a round still waits for
-    staleness = [0] * plan.num_rounds  # of the simulation that was farthest ahead
-    next_round = [0] * plan.num_simulations
-    started: list[Started] = []
-    reported, begun = 0, time.perf_counter()
-    while reported < plan.num_rounds:
-        for i, number in enumerate(next_round):
-            is_busy = any(each.task.key[2] == i for each in started)
-            if is_busy or number >= plan.num_rounds or number - reported > rounds.rounds_ahead:
+
+    def __init__(self, rounds: Any) -> None:
+        self.rounds, self.plan, self.learner = rounds, rounds.plan, rounds.learner
+        self.rows: list[RoundMetrics] = []
+        self._merged = np.zeros(self.plan.num_simulations, np.int64)  # rounds of each simulation that were taken in
+        self._totals = np.zeros((self.plan.num_rounds, 3))
+        self._staleness = np.zeros(self.plan.num_rounds, np.int64)  # of the simulation that was farthest ahead
+        self._started: list[Started] = []
+        self._begun = 0.0
+        self._seconds = 0.0  # since the last round ended, before a checkpoint
+
+    def play(self, pool: Pool) -> Iterator[RoundMetrics]:
+        """Play all rounds; says of each what it came to when the last of its simulations has been taken in."""
+        yield from self.rows
+        with self.rounds.checkpoints.kept(self):
+            self._begun = time.perf_counter() - self._seconds
+            while len(self.rows) < self.plan.num_rounds:
+                self._start(pool)
+                if self._started:
+                    self._take_in(self._started.pop(pool.first([each.results for each in self._started])))
+                while len(self.rows) < self.plan.num_rounds and self._merged.min() > len(self.rows):
+                    self.rows.append(self._row(len(self.rows)))
+                    yield self.rows[-1]
+                    self._begun = time.perf_counter()  # what the caller does with it is not the round's
+
+    def _start(self, pool: Pool) -> None:
+        """Give work to every simulation that has none, and isn't too far ahead."""
+        busy = {each.task.key[2] for each in self._started}
+        for i in set(range(self.plan.num_simulations)) - busy:
+            number, reported = int(self._merged[i]), len(self.rows)
+            if number >= self.plan.num_rounds or number - reported > self.rounds.rounds_ahead:
                 continue
-            next_round[i] += 1
-            for task in rounds.tasks(number)[i : i + 1]:
-                at, clock = time.time(), time.perf_counter()
-                values = learner.values()
-                seconds = time.perf_counter() - clock
-                rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
-                staleness[number] = max(staleness[number], number - reported)
-                stream = new_stream(plan.seed, number, plan.num_simulations, i)
-                results = pool.submit(number, values, [task], learner.at_once(values, stream))
-                started.append(Started(task, values, stream, results))
-        done = started.pop(pool.first([each.results for each in started]))
-        number = done.task.key[1]
+            tasks = self.rounds.tasks(number)[i : i + 1]
+            if not tasks:  # the last round may have fewer episodes than there are simulations
+                self._merged[i] += 1
+                continue
+            at, clock = time.time(), time.perf_counter()
+            values = self.learner.values()
+            seconds = time.perf_counter() - clock
+            self.rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
+            self._staleness[number] = max(self._staleness[number], number - reported)
+            stream = new_stream(self.plan.seed, number, self.plan.num_simulations, i)
+            results = pool.submit(number, values, tasks, self.learner.at_once(values, stream))
+            self._started.append(Started(tasks[0], values, stream, results))
+
+    def _take_in(self, done: Started) -> None:
+        number, i = done.task.key[1:]
         for result in done.results:
-            rounds.take_in(result, done.values, done.task, done.stream)
-            totals[number] += result.sums
-        left[number] -= 1
-        while reported < plan.num_rounds and left[reported] == 0:
-            yield RoundMetrics.of_totals(
-                (reported, plan.num_rounds),
-                plan.size(reported),
-                totals[reported],
-                begun,
-                staleness=staleness[reported],
-                num_bytes=rounds.trace.finish(reported),
-            )
-            reported, begun = reported + 1, time.perf_counter()
+            self.rounds.take_in(result, done.values, done.task, done.stream)
+            self._totals[number] += result.sums
+        self._merged[i] += 1
+        self.rounds.note(number, done.task.num_episodes, self)
+
+    def _row(self, number: int) -> RoundMetrics:
+        return RoundMetrics.of_totals(
+            (number, self.plan.num_rounds),
+            self.plan.size(number),
+            self._totals[number],
+            self._begun,
+            staleness=int(self._staleness[number]),
+            num_bytes=self.rounds.trace.finish(number),
+        )
+
+    def _counts(self) -> dict[str, Any]:
+        return {"merged": self._merged, "totals": self._totals, "staleness": self._staleness}
+
+    def state(self) -> State:
+        """See `checkpoints.Training`."""
+        content = {"learner": self.learner.learner, "metrics": as_columns(self.rows), **self._counts()}
+        return State(content, {"seconds": time.perf_counter() - self._begun, "work": self.rounds.work})
+
+    def restore(self, saved: Saved) -> None:
+        """See `checkpoints.Training`."""
+        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
+        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        fill(self._counts(), saved.arrays, "")
+        self._seconds, self.rounds.work = saved.progress["seconds"], saved.progress["work"]

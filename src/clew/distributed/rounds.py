@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS
-from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, identity, rebuilt, restored
+from clew.checkpoints import Checkpoints, Saved, State, Training, as_columns, as_rows, identity, rebuilt, restored
 from clew.configuration import NEVER, check_run, check_sharing, check_streams
-from clew.distributed.asynchronous import play_asynchronously
+from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
 from clew.distributed.tasks import Demand, Here, Job, Pool, Result, Task, Worker
@@ -86,7 +86,7 @@ def train_policy_parallel(
         partition_starts: each simulation begins its episodes in a part of the start states of its own; part of what
             decides the result.
         asynchronous: take in what a simulation did as soon as it comes, at most `rounds_ahead` rounds before the
-            slowest. Not reproducible: two runs differ; and no checkpoint is kept.
+            slowest. Not reproducible: two runs differ.
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
@@ -118,11 +118,9 @@ def train_policy_parallel(
     make_worker, make_learner = WORKERS[sharing]
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace, checkpoints)
+    training = AsynchronousRounds(rounds) if asynchronous else rounds
     shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
-    if not asynchronous:
-        checkpoints.resume(identity(env, learning, **plan._asdict(), **shared), rounds)
-    elif checkpoints.folder is not None:
-        logger.warning("asynchronous training can't go on from a checkpoint: it begins anew, and keeps none")
+    checkpoints.resume(identity(env, learning, **plan._asdict(), **shared, asynchronous=asynchronous), training)
     worker: Worker = make_worker(job)
     if num_actors is None and rounds.learner.learns_at_once and not chaos:
         num_actors = 0  # sending steps to a learner takes longer than playing them beside it
@@ -131,8 +129,7 @@ def train_policy_parallel(
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
     demand = Demand(num_actors, num_simulations, num_values, chaos)
     with _pool(job, make_worker, here, demand) as pool:
-        play = play_asynchronously(rounds, pool) if asynchronous else rounds.play(pool)
-        for metrics in play:
+        for metrics in training.play(pool):
             if callback is not None:
                 callback(metrics)
     policy: Policy = rounds.learner.policy
@@ -272,7 +269,7 @@ class Rounds:
             self.take_in(result, this.values, task, this.stream)
             this.totals += result.sums
             this.num_merged += 1
-            self._note(this.number, task.num_episodes)
+            self.note(this.number, task.num_episodes, self)
         row = RoundMetrics.of_totals(
             (this.number, self.plan.num_rounds),
             self.plan.size(this.number),
@@ -293,10 +290,10 @@ class Rounds:
             self.trace.add("merge", DRIVER, at, seconds, task.key[1], simulation=task.key[2])
         self.work += result.seconds
 
-    def _note(self, number: int, num_episodes: int) -> None:
+    def note(self, number: int, num_episodes: int, training: Training) -> None:
         """All is whole now: a moment to keep it."""
         at, clock = time.time(), time.perf_counter()
-        if size := self.checkpoints.note(num_episodes, self):
+        if size := self.checkpoints.note(num_episodes, training):
             self.trace.add("checkpoint", DRIVER, at, time.perf_counter() - clock, number, num_bytes=size)
 
     def state(self) -> State:

@@ -161,16 +161,12 @@ def say_figures(events: Sequence[Event], numbers: Sequence[int], whole: Scale) -
     travelled = sum(each.num_bytes for each in events if each.what in ("put", "work"))
     seconds = whole.end - whole.begin
     num_rounds = numbers[-1] - numbers[0] + 1
-    words = [
-        f"{count(num_rounds, 'round')} in {say_seconds(seconds)}",
-        count(len(actors), "actor") if actors else "one process, no actors",
-    ]
-    if lost := sum(each.what == "lost" for each in events):
+    lost = sum(each.what == "lost" for each in events)
+    who = count(len(actors), "actor") if actors else "one process, no actors"
+    words = [f"{count(num_rounds, 'round')} in {say_seconds(seconds)}", f"{who} in all, {lost} lost" if lost else who]
+    if lost:
         again = sum(each.what == "reissue" for each in events)
-        words += [
-            f"{lost} of them lost",
-            f"{count(again, 'piece')} of work re-issued",
-        ]
+        words.append(f"{count(again, 'piece')} of work re-issued")
     words.append(f"staleness {stale[0]}" if len(stale) == 1 else f"staleness {stale[0]} to {stale[-1]}")
     if num_rounds > len(numbers):
         words.append(f"{len(numbers):,} of the rounds are in the trace")
