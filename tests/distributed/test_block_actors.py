@@ -1,9 +1,14 @@
 """Blocks on a real Ray: the same bits, and what is lost is worked out again."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
+from test_failures import actor_processes
 
 from clew import Environment, Maze
+from clew.distributed import actors
 from clew.distributed.blocks import BlockWorld
 
 pytestmark = pytest.mark.ray
@@ -46,3 +51,21 @@ def test_a_lost_block_comes_out_the_same(ray_up, env):
 
     assert work(env, 2, kill) == work(env, 0)
     assert len(lost) == 3
+
+
+def test_blocks_whose_actor_hangs_come_out_the_same(ray_up, env, monkeypatch):
+    """A stopped process answers no question."""
+    monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.0)  # so each is asked before it has done anything
+    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 1.0)
+    stopped, lost = [], []
+
+    def stop(world):
+        if not stopped:
+            stopped.extend(actor_processes("BlockHolder")[:1])
+            os.kill(stopped[0], signal.SIGSTOP)
+        lost.append(world._pool.num_lost)
+
+    assert work(env, 2, stop) == work(env, 0)
+    assert len(stopped) == 1
+    assert lost[0] == 0
+    assert lost[-1] == 1

@@ -35,12 +35,12 @@ def status_of(pid):
     return Path(f"/proc/{pid}/cmdline").read_text(), int(fields.rpartition(")")[2].split()[1])
 
 
-def actor_processes():
+def actor_processes(name="_SimulationActor"):
     """The processes of actors of the Ray that this process started: children of its raylet."""
     found = []
     for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
-        name, parent = status_of(pid)
-        if name.startswith("ray::_SimulationActor") and status_of(parent)[1] == os.getpid():
+        called, parent = status_of(pid)
+        if called.startswith(f"ray::{name}") and status_of(parent)[1] == os.getpid():
             found.append(pid)
     return found
 

@@ -95,7 +95,9 @@ def test_a_driver_that_is_killed_goes_on_to_the_same_bits(tmp_path, moments, nam
 
 
 def address_of(ray):
-    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    """What a process needs to find this Ray; its token too, for it may descend from one that knows of none."""
+    token = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")}
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, **token}
 
 
 def wait_until_free(ray):

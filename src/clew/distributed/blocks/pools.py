@@ -62,6 +62,9 @@ class BlockHolder:
     def __init__(self, parts: dict[int, Part]) -> None:
         self.blocks = {i: Block(part) for i, part in parts.items()}
 
+    def answer(self) -> None:
+        """Answer, in a thread of its own: it's there, whatever it's doing."""
+
     def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
         """See `BlockPool`."""
         return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
@@ -74,6 +77,7 @@ class Holder:
     name: str
     parts: dict[int, Part]
     actor: Any
+    has_answered: bool = False  # before that it may be making its blocks, which takes as long as it takes
     history: list[tuple[str, Arguments]] = field(default_factory=list)
 
     def note(self, name: str, arguments: Arguments) -> None:
@@ -93,7 +97,8 @@ class BlocksOnActors:
 
         self.ray = ray
         self.num_lost = 0
-        self._start = ray.remote(num_cpus=1)(BlockHolder).remote
+        holder_class = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder)
+        self._start = holder_class.remote
         self.holders = []
         for k, share in enumerate(np.array_split(np.arange(len(parts)), num_actors)):
             mine = {int(i): parts[i] for i in share}
@@ -122,22 +127,38 @@ class BlocksOnActors:
 
         for _ in range(MOST_LOST):
             try:
-                result: dict[int, Any] = self.ray.get(reference)
-                return result
+                reason = self._wait(holder, reference)
+                if not reason:
+                    result: dict[int, Any] = self.ray.get(reference)
+                    return result
+                self.ray.kill(holder.actor)
             except self.ray.exceptions.RayActorError as error:
                 reason = str(error).strip().splitlines()[0]
-                logger.warning(
-                    "%s is lost with %s, which another works out again: %s", holder.name, _listed(holder), reason
-                )
-                reference = self._restore(holder, name, arguments)
             except self.ray.exceptions.RayError as error:
                 raise explain(error) from error
+            logger.warning(
+                "%s is lost with %s, which another works out again: %s", holder.name, _listed(holder), reason
+            )
+            reference = self._restore(holder, name, arguments)
         raise ClusterError(f"{holder.name} was lost {MOST_LOST} times at the same work, with {_listed(holder)}")
+
+    def _wait(self, holder: Holder, reference: Any) -> str:
+        """Wait for a result; who works for long is asked if it's still there. Says why there will be none, if so."""
+        from clew.distributed import actors
+
+        while not self.ray.wait([reference], timeout=actors.SECONDS_TO_ASK)[0]:
+            answer = holder.actor.answer.options(concurrency_group="health").remote()
+            patience = actors.SECONDS_TO_ANSWER if holder.has_answered else None
+            done, _ = self.ray.wait([reference, answer], timeout=patience)
+            if not done:
+                return f"it hasn't answered for {patience:g} s"
+            holder.has_answered = True
+        return ""
 
     def _restore(self, holder: Holder, name: str, arguments: Arguments) -> Any:
         """Start another actor, and give it all calls that made the blocks what they were, and the one that is due."""
         self.num_lost += 1
-        holder.actor = self._start(holder.parts)
+        holder.actor, holder.has_answered = self._start(holder.parts), False
         for call in holder.history:
             holder.actor.call.remote(*call)
         return holder.actor.call.remote(name, arguments)
