@@ -25,7 +25,7 @@ from clew.trace import Trace
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIDES = (50, 100, 200, 400, 1000, 4000)  # of the mazes that are calibrated with
-CHECKED = ((100, 8_000_000), (1000, 8_000_000))  # sides of mazes, steps a round
+CHECKED = ((100, 24_000_000), (1000, 24_000_000))  # sides of mazes, steps a round: enough work for calls to all actors
 ACTORS = (1, 2, 4)
 SIMULATIONS = 4
 ROUNDS = 40  # of which the shortest counts
