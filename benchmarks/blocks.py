@@ -1,0 +1,53 @@
+"""A table of 16.8 million states in four blocks on four actors: planned, and learned, beside one process.
+
+python -m benchmarks.blocks [SIDE]    a minute and a half; a square of 4096 cells a side, unless told otherwise
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import clew
+from benchmarks.planning import make_maze
+from clew.distributed.blocks import BlockWorld
+from clew.distributed.cluster import connected
+
+BLOCKS = 4
+LEARNER: dict[str, Any] = {"algorithm": "propagation", "num_planning": 0, "gamma": 1.0, "initial_value": -1e9}
+
+
+def timed(what: str, work: Callable[[], Any]) -> Any:
+    """The result of some work; prints how long it took."""
+    begun = time.perf_counter()
+    result = work()
+    print(f"{what}: {time.perf_counter() - begun:.1f} s; {result}", flush=True)
+    return result
+
+
+def measure(side: int, slip: float, gamma: float) -> None:
+    """Plan in blocks and in one process; where moves are certain, learn too."""
+    env = clew.Environment(make_maze(side, 0.2), step_reward=-1.0, goal_reward=0.0, slip=slip)
+    states = np.random.default_rng(0).integers(side * side, size=200_000)
+    with BlockWorld(env, BLOCKS, num_actors=BLOCKS) as world:
+        timed(f"slip {slip}, solved in blocks", lambda: world.solve(gamma=gamma))
+        values = world.values(states)
+        if slip == 0.0:
+            settings = {"num_rounds": 1, "max_episode_steps": 100, **LEARNER}
+            timed("learned in blocks", lambda: world.train(side * side // 4, **settings))
+            print(world.grade())
+        print({who: f"{peak / 2**20:.0f} MiB" for who, peak in world.memory().items()})
+    begun = time.perf_counter()
+    whole = clew.solve(env, gamma=gamma)
+    seconds, difference = time.perf_counter() - begun, np.abs(whole.v[states] - values).max()
+    print(
+        f"one process: {seconds:.1f} s; bound {whole.bound:.1e}; values differ by {difference:.1e} at most", flush=True
+    )
+
+
+if __name__ == "__main__":
+    with connected(BLOCKS):
+        for slip, gamma in ((0.0, 1.0), (0.1, 0.999)):
+            measure(int(sys.argv[1]) if len(sys.argv) > 1 else 4096, slip, gamma)
