@@ -39,6 +39,16 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing)
     assert there.q.any()
 
 
+@pytest.mark.parametrize("algorithm", ["q-learning", "double-q-learning", "sarsa"])
+def test_tables_without_counts_give_the_same_bits_too(ray_up, algorithm):
+    env = Environment(Maze.open(6, 7), random_start=True)
+    settings = {"algorithm": algorithm, "alpha": 1.0, "sharing": "local", "sync_every": 7, "behaviour": "ucb"}
+    here = train_policy_parallel(env, 300, num_actors=0, **settings)
+    there = train_policy_parallel(env, 300, num_actors=2, **settings)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert len(np.unique(there.q)) > 5
+
+
 def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray_up, env, caplog, monkeypatch):
     """A central learner takes in every step itself; who asks for actors all the same is told."""
     caplog.set_level("INFO", "clew")
@@ -60,7 +70,6 @@ def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray
         {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
         {"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"},
         {"algorithm": "propagation", "exploring_starts": True},
-        {"algorithm": "expected-sarsa", "alpha": 1.0, "sharing": "local"},
         {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True, "sharing": "local"},
     ],
     ids=lambda settings: settings["algorithm"],

@@ -55,12 +55,12 @@ def test_a_lost_block_comes_out_the_same(ray_up, env):
 
 def test_blocks_whose_actor_hangs_come_out_the_same(ray_up, env, monkeypatch):
     """A stopped process answers no question."""
-    monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.0)  # so each is asked before it has done anything
-    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 1.0)
+    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 5.0)
     stopped, lost = [], []
 
     def stop(world):
         if not stopped:
+            monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.0)
             stopped.extend(actor_processes("BlockHolder")[:1])
             os.kill(stopped[0], signal.SIGSTOP)
         lost.append(world._pool.num_lost)

@@ -8,6 +8,7 @@ from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.evaluation import evaluate_policy
+from clew.kernels.sampling import new_stream
 from clew.learning import Learning
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
@@ -123,6 +124,30 @@ def test_merged_tables_are_as_good_as_one_on_a_noisy_world(algorithm, schedule):
     serial = [train_policy(env, 6000, seed=i, **settings).q[0].max() for i in range(6)]
     spread = np.hypot(np.std(merged), np.std(serial)) / np.sqrt(5)
     assert abs(np.mean(merged) - np.mean(serial)) < 5 * spread + 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "slip", "counted"),
+    [
+        ({"alpha": 1.0}, 0.0, False),
+        ({"alpha": 1.0, "algorithm": "double-q-learning"}, 0.0, False),
+        ({"alpha": 1.0}, 0.1, True),
+        ({"alpha": 1.0, "algorithm": "sarsa"}, 0.0, True),
+        ({"alpha": 0.5}, 0.0, True),
+        ({"alpha": 1.0, "alpha_schedule": "linear", "alpha_last": 0.5}, 0.0, True),
+    ],
+)
+def test_moves_are_counted_unless_only_what_changed_can_matter(settings, slip, counted):
+    job = Job(Environment(Maze.open(4, 5), random_start=True, slip=slip), Learning(**settings), 1)
+    make_worker, make_learner = WORKERS["local"]
+    merger, task = make_learner(job, 0), Task(20, 1.0, 0.1, (0, 0, 0))
+    values = merger.values()
+    changes = make_worker(job).perform(values, task).learned
+    assert {moves.shape[1] > 0 for _, moves in changes.tables} == {counted}
+    assert changes.rows.size > 0
+    merger.merge(changes, values, task, new_stream(0))
+    for (table, _), (learned, _) in zip(merger.learner.tables, changes.tables, strict=True):
+        assert np.array_equal(table[changes.rows], learned)
 
 
 def test_wide_rows_are_merged_with_their_maxima():

@@ -26,6 +26,7 @@ class Started:
 
     task: Task
     values: Any  # with which it began
+    staleness: int  # how many rounds the slowest was behind
     stream: Stream  # what the learner draws
     results: Iterator[Result]
 
@@ -55,20 +56,21 @@ class AsynchronousRounds:
         with self.rounds.checkpoints.kept(self):
             self._begun = time.perf_counter() - self._seconds
             while len(self.rows) < self.plan.num_rounds:
-                self._start(pool)
-                if self._started:
-                    self._take_in(self._started.pop(pool.first([each.results for each in self._started])))
-                while len(self.rows) < self.plan.num_rounds and self._merged.min() > len(self.rows):
+                if self._merged.min() > len(self.rows):
                     self.rows.append(self._row(len(self.rows)))
                     yield self.rows[-1]
                     self._begun = time.perf_counter()  # what the caller does with it is not the round's
+                    continue
+                self._start(pool)
+                if self._started:
+                    self._take_in(self._started.pop(pool.first([each.results for each in self._started])))
 
     def _start(self, pool: Pool) -> None:
         """Give work to every simulation that has none, and isn't too far ahead."""
         busy = {each.task.key[2] for each in self._started}
-        for i in set(range(self.plan.num_simulations)) - busy:
+        for i in range(self.plan.num_simulations):
             number, reported = int(self._merged[i]), len(self.rows)
-            if number >= self.plan.num_rounds or number - reported > self.rounds.rounds_ahead:
+            if i in busy or number >= self.plan.num_rounds or number - reported > self.rounds.rounds_ahead:
                 continue
             tasks = self.rounds.tasks(number)[i : i + 1]
             if not tasks:  # the last round may have fewer episodes than there are simulations
@@ -78,10 +80,9 @@ class AsynchronousRounds:
             values = self.learner.values()
             seconds = time.perf_counter() - clock
             self.rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
-            self._staleness[number] = max(self._staleness[number], number - reported)
             stream = new_stream(self.plan.seed, number, self.plan.num_simulations, i)
             results = pool.submit(number, values, tasks, self.learner.at_once(values, stream))
-            self._started.append(Started(tasks[0], values, stream, results))
+            self._started.append(Started(tasks[0], values, number - reported, stream, results))
 
     def _take_in(self, done: Started) -> None:
         number, i = done.task.key[1:]
@@ -89,6 +90,7 @@ class AsynchronousRounds:
             self.rounds.take_in(result, done.values, done.task, done.stream)
             self._totals[number] += result.sums
         self._merged[i] += 1
+        self._staleness[number] = max(self._staleness[number], done.staleness)
         self.rounds.note(number, done.task.num_episodes, self)
 
     def _row(self, number: int) -> RoundMetrics:

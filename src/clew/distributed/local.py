@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from clew.algorithms import ALGORITHMS
 from clew.distributed.central import starts_of
 from clew.distributed.tasks import Job, Result, Task
 from clew.environments import as_compiled
@@ -60,8 +61,10 @@ def since_then(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> C
 
 
 def asks_for_moves(job: Job) -> bool:
-    """Tell if merging asks how often values were moved: not with alpha 1 where all is certain, see `merging`."""
+    """Tell if merging asks how often values were moved: not with alpha 1 where targets are certain, see `merging`."""
     world, learning = as_compiled(job.env), job.learning
+    if ALGORITHMS[learning.algorithm].on_policy:  # its targets depend on what was tried
+        return True
     is_certain = world is not None and world.mdp.num_outcomes <= world.mdp.num_states * world.mdp.num_actions
     return not (is_certain and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
 
@@ -109,6 +112,8 @@ class LocalLearner:
 class Merger:
     """Merges what local learners changed, in the order of the simulations."""
 
+    learns_at_once = False  # see `CentralLearner`: who learns on a copy has to merge it
+
     def __init__(self, job: Job, seed: int) -> None:
         self.policy: Policy
         self.learner: Learner
@@ -118,8 +123,6 @@ class Merger:
         """What the learners of the next round begin with: a copy, for merging goes on meanwhile."""
         tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
         return Tables(tables, read_only(self.learner.visits.copy()))
-
-    learns_at_once = False  # see `CentralLearner`: who learns on a copy has to merge it
 
     def at_once(self, values: Tables, stream: Stream) -> None:
         """Nothing that could."""

@@ -9,9 +9,10 @@ This is what merging computes, learner after learner: the result is that of one 
 them, one learner's after the other's, but for what targets would have gained from the steps before. No step is lost,
 as it would be where the last one wins; none counts less, as in a mean; and noise isn't preferred, as by a maximum.
 
-With alpha 1 nothing is left of what was there, and q_i takes its place. Where the world leaves nothing to chance, moves
-needn't be counted then: a value that came out as it was says nothing new, and what others made of it stays. (Where it
-does, such a value says that luck was as before, and has to take its place too, or luck would be preferred.)
+With alpha 1 nothing is left of what was there, and q_i takes its place. Where targets leave nothing to chance (certain
+moves, and a rule that doesn't mind what is tried) moves needn't be counted then: a value that came out as it was says
+nothing new, and what others made of it stays. (Where chance has a say, such a value says that luck was as before, and
+has to take its place too, or luck would be preferred.)
 
 Where the step size is one over the number of moves, values are averages, and are merged as averages are:
 

@@ -130,6 +130,7 @@ class BlocksOnActors:
                 reason = self._wait(holder, reference)
                 if not reason:
                     result: dict[int, Any] = self.ray.get(reference)
+                    holder.has_answered = True
                     return result
                 self.ray.kill(holder.actor)
             except self.ray.exceptions.RayActorError as error:
