@@ -220,7 +220,7 @@ def compare(algorithm: str, sharing: str, num_episodes: int, seconds_cut: float)
     request = {"maze": (200, 200), "max_steps": 4_000, "num_actors": 2, "settings": settings}
     command = [sys.executable, "-c", TRAIN, json.dumps({**request, "num_actors": 0})]
     here = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-    with joined_hosts() as hosts:
+    with joined_hosts(cpus=(0, 2)) as hosts:  # no processor on the driver's side: all work crosses the link
         begun = time.monotonic()
         there = train(hosts, request, seconds_cut)
     longest = max(seconds for _, seconds in there["rounds"])
