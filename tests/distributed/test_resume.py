@@ -1,5 +1,6 @@
 """The driver is killed, and the run goes on to the same bits. `--moments 50` kills it that often."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import ray
 
 from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
@@ -40,9 +42,12 @@ CONFIGS = {
 FEW = ("local", "central, a model", "serial")  # of these, unless more moments are asked for
 
 
-def drive(folder, config, environment):
+def drive(folder, config, environment, ready):
     """What a process does: begin a run, or go on with it, until it has ended."""
     os.environ.update(environment)
+    if environment:
+        ray.init(logging_level=logging.ERROR)
+    ready.set()
     maze = None
     if partial_of(folder).exists():
         config, maze = open_begun(folder)
@@ -51,20 +56,26 @@ def drive(folder, config, environment):
 
 
 def drive_with_kills(folder, config, moments, environment=None):
-    """Kill it at so many random moments; gives the tables of the runs that ended, one after the other."""
+    """Kill it at so many random moments; gives the tables of the runs that ended, one after the other.
+
+    They are moments of the run: who dies while `ray.init()` reserves its first object leaves Ray 2.60 so that no other
+    driver can connect to it.
+    """
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["clew.runs", "clew.distributed.actors"])
+    processes.set_forkserver_preload(["clew.runs", "clew.distributed.actors", "ray"])
 
     def start(folder):
-        process = processes.Process(target=drive, args=(folder, config, environment or {}))
+        ready = processes.Event()
+        process = processes.Process(target=drive, args=(folder, config, environment or {}, ready))
         process.start()
+        assert ready.wait(DEADLINE)
         return process
 
     warm = processes.Process(target=os.getpid)  # the first waits for all imports
     warm.start()
     warm.join(DEADLINE)
-    begun = time.monotonic()
-    start(folder / "unharmed").join(DEADLINE)
+    unharmed, begun = start(folder / "unharmed"), time.monotonic()
+    unharmed.join(DEADLINE)
     seconds = time.monotonic() - begun
     tables, kills, rng = [open_run(folder / "unharmed")[2].q], 0, np.random.default_rng(moments)
     while kills < moments:
@@ -94,13 +105,13 @@ def test_a_driver_that_is_killed_goes_on_to_the_same_bits(tmp_path, moments, nam
     assert_same(drive_with_kills(tmp_path, config, moments), config)
 
 
-def address_of(ray):
+def address():
     """What a process needs to find this Ray; its token too, for it may descend from one that knows of none."""
     token = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")}
     return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, **token}
 
 
-def wait_until_free(ray):
+def wait_until_free():
     """All processors of the cluster are free again: nobody's actors are left."""
     deadline = time.monotonic() + DEADLINE
     while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
@@ -111,9 +122,9 @@ def wait_until_free(ray):
 @pytest.mark.parametrize("name", ["local", "central, ahead"])
 def test_a_driver_of_actors_that_is_killed_goes_on_to_the_same_bits(ray_up, tmp_path, moments, name):
     config = TrainingConfig(**WORLD, **CONFIGS[name], num_actors=2)
-    tables = drive_with_kills(tmp_path, config, moments, address_of(ray_up))
+    tables = drive_with_kills(tmp_path, config, moments, address())
     assert_same(tables, TrainingConfig(**WORLD, **CONFIGS[name]))
-    wait_until_free(ray_up)
+    wait_until_free()
 
 
 @pytest.mark.ray
@@ -127,7 +138,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path)
             text=True,
             start_new_session=True,
             cwd=tmp_path,
-            env={**os.environ, **address_of(ray_up)},
+            env={**os.environ, **address()},
         )
 
     settings = "--slip", "0.2", "--random-start", "--episodes", "100000000", "--sync-every", "100"
@@ -139,7 +150,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path)
     _, said = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     assert said.endswith("clew: stopped; go on with `clew train --resume run`\n")
-    wait_until_free(ray_up)
+    wait_until_free()
 
     before = max(tmp_path.glob("run.partial/checkpoint-*"), key=lambda path: path.stat().st_mtime)
     process = start("--resume", "run")
@@ -148,7 +159,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path)
         assert process.poll() is None
     process.kill()
     process.communicate()
-    wait_until_free(ray_up)
+    wait_until_free()
 
 
 @pytest.mark.ray
@@ -159,4 +170,4 @@ def test_an_interrupted_notebook_leaves_no_actor(ray_up):
 
     with pytest.raises(KeyboardInterrupt):
         train_policy_parallel(Environment(), 4000, 4, num_actors=2, callback=interrupt)
-    wait_until_free(ray_up)
+    wait_until_free()
