@@ -100,7 +100,7 @@ def train(
     if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
         same = "the order of results is another" if config.asynchronous else "the table is the same as without"
-        print(f"{killed} actors were killed on purpose, {lost} were lost; {same}.")
+        print(f"Actors killed on purpose: {killed}, lost: {lost}; {same}.")
     print(f"Kept in {out}. Watch it: clew play {out}" if out else "Nothing was kept; add --out DIR to keep it.")
 
 

@@ -171,7 +171,7 @@ def words_of(event: Event) -> list[str]:
     """What could be said on a bar, the longest first."""
     if event.what != "work":
         return {"start": ["starting"], "abandoned": ["work lost", "lost"]}.get(event.what, [])
-    short = f"{event.round} v{event.version}" if event.version >= 0 else f"{event.round}"
+    short = f"{event.round} with v{event.version}" if event.version >= 0 else f"{event.round}"
     long = f"round {event.round} with v{event.version}" if event.version >= 0 else f"round {event.round}"
     if event.attempt:
         nth = say_nth(event.attempt + 1)
