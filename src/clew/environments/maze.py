@@ -1,18 +1,17 @@
-"""The maze as a Gymnasium environment. Only this module, and `registration`, know Gymnasium."""
+"""The maze as a Gymnasium environment."""
 
 from enum import IntEnum
-from operator import index
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Discrete
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
+from clew.environments.checks import STEPS_PER_STATE, check_world, whole
 from clew.errors import SettingError
-from clew.kernels.dynamics import BLOCKED, GOAL, count_outcomes
+from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
@@ -20,20 +19,9 @@ from clew.mdp import FiniteMDP, check_memory
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
-from clew.settings import SHARE, check_count, check_number
 
-__all__ = [
-    "BAD_ACTION",
-    "STEPS_PER_STATE",
-    "Action",
-    "CompiledWorld",
-    "Environment",
-    "as_compiled",
-    "check_world",
-    "whole",
-]
+__all__ = ["BAD_ACTION", "Action", "Environment"]
 
-STEPS_PER_STATE = 100  # the step limit of an episode where nobody sets one
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
@@ -236,27 +224,6 @@ class Environment(gymnasium.Env[Any, Any]):
         return {"position": self.position, "goal": self.goal}
 
 
-def check_world(slip: float, max_episode_steps: int | None, **rewards: float) -> None:
-    """Check the settings of a world.
-
-    Raises:
-        SettingError: names the one that is out of range.
-    """
-    check_number("slip", slip, SHARE)
-    if max_episode_steps is not None:
-        check_count("max_episode_steps", max_episode_steps, 1, 2**63 - 1)
-    for name, reward in rewards.items():
-        check_number(name, reward, single=True)
-
-
-def whole(number: Any) -> int:
-    """A number as an int, if it is a whole one by its type (NumPy's do, True and 1.0 don't); else -1."""
-    try:
-        return -1 if isinstance(number, bool | np.bool_) else index(number)
-    except TypeError:
-        return -1
-
-
 def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDArray[np.int32]:
     """The states in which an episode may begin: (goal, cell) pairs with a way between them."""
     if not random_start and maze.start is None:
@@ -284,34 +251,3 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDAr
     if states.size == 0:
         raise SettingError("there is nothing to seek: no two free cells have a way between them")
     return states.astype(np.int32, copy=False)
-
-
-class _Bare(NamedTuple):
-    """A model without an environment round it."""
-
-    mdp: FiniteMDP
-    max_episode_steps: int
-
-    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
-        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
-        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
-        return over
-
-
-CompiledWorld = Environment | _Bare  # what kernels can play
-
-
-def as_compiled(env: Any) -> CompiledWorld | None:
-    """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
-
-    A wrapper or a subclass may change what a step does, so only those known not to are looked through. A model by
-    itself gets the step limit of an environment that has none.
-    """
-    if isinstance(env, FiniteMDP):
-        return _Bare(env, STEPS_PER_STATE * env.num_states)
-    while type(env) in (OrderEnforcing, PassiveEnvChecker):
-        env = env.env
-    unchanged = type(env) is Environment
-    return env if unchanged else None
