@@ -59,6 +59,29 @@ def test_four_directions_take_as_long_as_eight_or_up_to_the_root_of_two_longer(p
     assert octile - 1e-4 <= steps <= octile * math.sqrt(2) + 1e-4
 
 
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
+def test_eight_directions_take_as_long_as_was_published_to_the_digits_printed(path: Path) -> None:
+    """A hundred rows of each file; two of the large maps, where a row takes half a second."""
+    name = path.name.removesuffix(".scen").removesuffix(".map").removesuffix("-random-1")
+    rows = path.read_text().split("\n", 1)[1].splitlines()
+    maze = Maze.load(path.with_name(f"{name}.map"))
+    for row in rows[:: 1 + len(rows) // (100 if maze.cells.size < 100_000 else 2)]:
+        *_, start_x, start_y, goal_x, goal_y, length = row.split()
+        ends = maze.with_ends((int(start_y), int(start_x)), (int(goal_y), int(goal_x)))
+        env = clew.Environment(ends, moves="movingai", step_reward=-1.0, goal_reward=0.0)
+        half_a_digit = 0.5 * 10.0 ** -len(length.partition(".")[2])
+        assert abs(clew.solve(env, gamma=1.0).value + float(length)) <= half_a_digit + 1e-9
+
+
+def test_eight_directions_are_learned_on_a_real_map():
+    maps = DATA / "maps"
+    maze = Maze.load(maps / "maze-32-32-4.map", scenario=(maps / "maze-32-32-4-random-1.scen", 1))
+    env = clew.Environment(maze, moves="eight", step_reward=-1.0, goal_reward=0.0, random_start=True)
+    policy = clew.train_policy(env, 20_000, gamma=1.0, alpha=1.0, seed=0)
+    evaluation = clew.evaluate_policy(env, policy, gamma=1.0)
+    assert evaluation.starts_right == 1.0
+
+
 @pytest.mark.parametrize(
     ("name", "row"), [("empty-8-8", 0), ("maze-32-32-4", 1), ("room-32-32-4", 0), ("random-32-32-10", 0)]
 )

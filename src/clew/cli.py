@@ -215,7 +215,7 @@ def solve(
     print_figures(f"Optimum of {config.maze}", figures)
     if env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
         policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
-        print_policy(env.maze, policy[:, None] == range(4))
+        print_policy(env, policy[:, None] == range(env.mdp.num_actions))
 
 
 @app.command()

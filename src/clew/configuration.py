@@ -9,6 +9,7 @@ from clew.errors import SettingError
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place
+from clew.mazes.moves import find_moves
 from clew.settings import check_choice, check_count, setting
 
 __all__ = ["TrainingConfig", "check_run", "check_sharing", "check_streams"]
@@ -41,6 +42,9 @@ class TrainingConfig(Learning):
     outer_wall_reward: float = setting(0.0, "added when a move runs into the edge of the grid")
     hazard_reward: float = setting(-1.0, "added when a move enters a hazard")
     slip: float = setting(0.0, "probability that a move goes astray to either side")
+    moves: str = setting(
+        "four", "how one moves: four, eight, movingai (eight, to its digits), knight, or robot (forward, and turns)"
+    )
     max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 a free cell]")
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
     num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
@@ -60,6 +64,7 @@ class TrainingConfig(Learning):
         check_streams(self.num_simulations, self.num_actors, self.sync_every, self.rounds_ahead)
         if self.num_simulations > 1:
             check_sharing(self.sharing, self)
+        find_moves(self.moves)
         check_world(
             self.slip,
             self.max_episode_steps,
@@ -89,6 +94,7 @@ class TrainingConfig(Learning):
             outer_wall_reward=self.outer_wall_reward,
             hazard_reward=self.hazard_reward,
             slip=self.slip,
+            moves=self.moves,
             max_episode_steps=self.max_episode_steps,
         )
 

@@ -51,6 +51,7 @@ WORLD = (
     "outer_wall_reward",
     "hazard_reward",
     "slip",
+    "moves",
 )
 
 

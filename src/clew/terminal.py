@@ -79,14 +79,16 @@ def print_run(run: Run) -> None:
             "table SHA-256": summary["table_sha256"],
         },
     )
-    print_policy(run.env.maze, run.policy.greedy_actions())
+    print_policy(run.env, run.policy.greedy_actions())
 
 
-def print_policy(maze: Any, greedy: Any) -> None:
+def print_policy(env: Any, greedy: Any) -> None:
     """Print the policy as arrows, if it has one for each cell and they fit on the terminal."""
+    from clew.mazes import MOVES
     from clew.rendering.text import draw_policy
 
-    if greedy.shape[0] == maze.cells.size and fits(drawing := draw_policy(maze, greedy)):
+    has_arrows = greedy.shape[0] == env.maze.cells.size and env.moves.actions in (MOVES["four"].actions, MOVES["eight"].actions)
+    if has_arrows and fits(drawing := draw_policy(env.maze, greedy)):
         print(drawing, end="")
 
 

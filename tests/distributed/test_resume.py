@@ -96,7 +96,8 @@ def assert_same(tables, config):
     assert [table_sha256(table) for table in tables] == [wanted] * len(tables)
 
 
-@pytest.mark.ray  # starts none, but takes its time
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_up")  # all processes descend from one that has to know its token
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_driver_that_is_killed_goes_on_to_the_same_bits(tmp_path, moments, name):
     if moments <= 3 and name not in FEW:
@@ -106,9 +107,8 @@ def test_a_driver_that_is_killed_goes_on_to_the_same_bits(tmp_path, moments, nam
 
 
 def address():
-    """What a process needs to find this Ray; its token too, for it may descend from one that knows of none."""
-    token = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")}
-    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, **token}
+    """What a process needs to find this Ray."""
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
 
 
 def wait_until_free():

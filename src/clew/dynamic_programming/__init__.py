@@ -7,6 +7,7 @@ values are followed by a certificate, a bound on their error that is proved by a
 from collections.abc import Callable
 from typing import NamedTuple, overload
 
+from clew.dynamic_programming.best_first import best_first, every_move_costs
 from clew.dynamic_programming.finite_horizon import HorizonSolution, induce_backwards
 from clew.dynamic_programming.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.dynamic_programming.prioritized import prioritized_sweeping
@@ -98,7 +99,7 @@ def solve(
         tolerance: greatest error of a value.
         method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
             iteration in other small worlds, and modified policy iteration in all else; and where gamma is 1, what that
-            needs, `undiscounted`.
+            needs: best-first search where moves are certain and cost something, or else `undiscounted`.
         horizon: number of steps after which an episode is cut off; None if it never is.
 
     Raises:
@@ -123,7 +124,7 @@ def solve(
             )
         return induce_backwards(mdp, int(horizon), gamma)
     if gamma == 1.0 and method is None and not shortest_is_best(mdp, gamma):
-        return total_reward(mdp, tolerance)
+        return best_first(mdp) if every_move_costs(mdp) else total_reward(mdp, tolerance)
     if method is None:
         method = _fastest(mdp, gamma)
     if gamma == 1.0 and method != "breadth-first":

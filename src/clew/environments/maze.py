@@ -15,6 +15,7 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
+from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
 from clew.mdp import FiniteMDP, check_memory
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
@@ -34,7 +35,13 @@ class Action(IntEnum):
     RIGHT = 3
 
 
-BAD_ACTION = "action must be 0 (down), 1 (left), 2 (up) or 3 (right)"
+def bad_action(moves: Moves) -> str:
+    """What an action must be."""
+    *others, last = [f"{number} ({name})" for number, name in enumerate(moves.actions)]
+    return f"action must be {', '.join(others)} or {last}" if others else f"action must be {last}"
+
+
+BAD_ACTION = bad_action(FOUR)
 
 
 class Environment(gymnasium.Env[Any, Any]):
@@ -54,6 +61,10 @@ class Environment(gymnasium.Env[Any, Any]):
         outer_wall_reward: added when a move runs into the edge of the grid, such as -100 for hazardous walls.
         hazard_reward: added when a move enters a hazard.
         slip: probability that a move goes astray, half of it to each side.
+        moves: "four", "eight" (diagonals cost sqrt 2, and go round no corner), "movingai" (the same, with the digits
+            that its published lengths are made with), "knight", "robot" (forward, and turns; a state is then
+            `heading * num_cells + cell`), or a table of your own, see `clew.mazes.Moves`. A move pays the step reward
+            times its cost.
         max_episode_steps: step limit; by default 100 times the number of free cells.
         render_mode: None, "ansi" (text), "human" (terminal or notebook) or "rgb_array" (pixels).
 
@@ -61,6 +72,7 @@ class Environment(gymnasium.Env[Any, Any]):
         maze: the layout.
         mdp: the same world as arrays, for learners and planners.
         random_goal: True if the state names the goal.
+        moves: the moves.
         max_episode_steps: step limit.
         stream: (2,) uint64, the draws of the world; `reset` keys it by Gymnasium's `np_random`.
 
@@ -81,6 +93,7 @@ class Environment(gymnasium.Env[Any, Any]):
         outer_wall_reward: float = 0.0,
         hazard_reward: float = -1.0,
         slip: float = 0.0,
+        moves: str | Moves = "four",
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -103,16 +116,17 @@ class Environment(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self.random_goal = random_goal
         self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
-        self.mdp = FiniteMDP.grid(
-            maze.cells,
-            _start_states(maze, random_start, random_goal),
-            moving_goal=random_goal,
-            slip=slip,
-            goal_reward=goal_reward,
-            step_reward=step_reward,
-            outer_wall_reward=outer_wall_reward,
-            hazard_reward=hazard_reward,
-        )
+        self.moves = find_moves(moves)
+        pays = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
+        starts = _start_states(maze, random_start, random_goal)
+        if self.moves == FOUR:
+            self.mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **pays._asdict())
+        elif random_goal:
+            raise SettingError(f"random goals are for the moves 'four', not {self.moves.name!r}; give the maze a goal")
+        else:
+            self.mdp = model_of_moves(
+                maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=pays
+            )
         self.observation_space = Discrete(self.mdp.num_states)
         self.action_space = Discrete(self.mdp.num_actions)
         # Made by hand or by gymnasium.make, an environment can be made again from its specification.
@@ -146,7 +160,7 @@ class Environment(gymnasium.Env[Any, Any]):
         """Take an action.
 
         Args:
-            action: 0 down, 1 left, 2 up, 3 right.
+            action: 0 down, 1 left, 2 up, 3 right; with other `moves` their number.
 
         Returns:
             (state, reward, terminated, truncated, info).
@@ -157,8 +171,8 @@ class Environment(gymnasium.Env[Any, Any]):
         if self._state is None:
             raise SettingError("call reset() before step()")
         a = whole(action)
-        if not 0 <= a <= 3:
-            raise SettingError(f"{BAD_ACTION}, not {action!r}")
+        if not 0 <= a < self.moves.num_actions:
+            raise SettingError(f"{bad_action(self.moves)}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state = int(s_next)
         self._steps += 1

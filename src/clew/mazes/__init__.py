@@ -2,5 +2,6 @@
 
 from clew.mazes.catalogue import find_maze
 from clew.mazes.layout import Maze
+from clew.mazes.moves import MOVES, Move, Moves
 
-__all__ = ["Maze", "find_maze"]
+__all__ = ["MOVES", "Maze", "Move", "Moves", "find_maze"]

@@ -11,7 +11,7 @@ from clew.mazes.formats import Place, draw, letters
 
 __all__ = ["ARROWS", "draw_policy", "draw_scene", "show"]
 
-ARROWS = "↓←↑→"  # in the order of the actions
+ARROWS = "↓←↑→↙↖↗↘"  # in the order of the actions, of four moves and of eight
 
 
 def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> str:
@@ -32,8 +32,8 @@ def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
 
     Args:
         maze: the maze.
-        greedy: (num_cells, 4) bool, the actions that the policy may take; the first of several is drawn, and a dot
-            where all four are as good (nothing was learned there).
+        greedy: (num_cells, num_actions) bool, the actions that the policy may take, of four moves or of eight; the
+            first of several is drawn, and a dot where all are as good (nothing was learned there).
     """
     cells = maze.cells.reshape(-1)
     arrows = np.array(list(ARROWS))[greedy.argmax(axis=1)]

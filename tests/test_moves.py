@@ -1,0 +1,166 @@
+"""Sets of moves: the chapter's four as a table, eight as MovingAI counts, knights and robots against slow oracles."""
+
+import heapq
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.test_mazes import random_mazes
+
+import clew
+from clew.errors import SettingError
+from clew.kernels.dynamics import BLOCKED, GOAL
+from clew.mazes import MOVES, Maze, Move, Moves
+from clew.mazes.moves import FOUR, Rewards, model_of_moves
+
+EIGHT = MOVES["eight"]
+LENGTHS = {"step_reward": -1.0, "goal_reward": 0.0, "moves": "eight"}
+
+
+def lengths_to_goal(maze, moves):
+    """By the textbook: a cell at a time, backwards through all cells that a move leads from; by (cell, heading)."""
+
+    def lands(row, column, heading, move):
+        there = row + move.rows, column + move.columns
+        if not (0 <= there[0] < maze.rows and 0 <= there[1] < maze.columns) or maze.cells[there] & BLOCKED:
+            return None
+        if abs(move.rows) + abs(move.columns) > 2 or not (move.rows or move.columns):
+            return *there, (heading + move.turn) % len(moves.moves)
+        for first, second in (((move.rows, 0), (0, move.columns)), ((0, move.columns), (move.rows, 0))):
+            here = row, column
+            for step in (first, second):
+                if step != (0, 0):
+                    if maze.cells[here] & {(1, 0): 1, (0, -1): 2, (-1, 0): 4, (0, 1): 8}[step]:
+                        return None
+                    here = here[0] + step[0], here[1] + step[1]
+        return *there, (heading + move.turn) % len(moves.moves)
+
+    back = {}
+    for row, column in np.ndindex(maze.cells.shape):
+        if maze.cells[row, column] & (BLOCKED | GOAL):
+            continue
+        for heading, actions in enumerate(moves.moves):
+            for move in actions:
+                there = lands(row, column, heading, move)
+                if there is not None:
+                    back.setdefault(there, []).append(((row, column, heading), move.cost))
+    lengths, queue = {}, [(0.0, (*goal, h)) for goal in maze.goals for h in range(len(moves.moves))]
+    heapq.heapify(queue)
+    while queue:
+        length, here = heapq.heappop(queue)
+        if here not in lengths:
+            lengths[here] = length
+            for before, cost in back.get(here, ()):
+                heapq.heappush(queue, (length + cost, before))
+    return lengths
+
+
+@given(random_mazes(), st.sampled_from([0.0, 0.3]))
+def test_four_moves_as_a_table_are_the_grid_to_the_last_bit(maze, slip):
+    pays = Rewards(5.0, -1.0, -3.0, -7.0)
+    free = np.flatnonzero((maze.cells.reshape(-1) & (BLOCKED | GOAL)) == 0)[:1].astype(np.int32)
+    if free.size == 0:
+        return
+    grid = clew.FiniteMDP.grid(maze.cells, free, slip=slip, **pays._asdict()).to_sparse()
+    table = model_of_moves(maze.cells, FOUR, free, slip=slip, rewards=pays)
+    for ours, theirs in zip(table.model, grid.model, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@given(random_mazes(), st.sampled_from(["eight", "knight", "robot"]))
+def test_lengths_are_those_of_a_slow_search(maze, name):
+    if not maze.goals:
+        return
+    wanted = lengths_to_goal(maze, MOVES[name])
+    starts = [place for place in np.ndindex(maze.cells.shape) if not maze.cells[place] & (BLOCKED | GOAL)]
+    cells = np.array([row * maze.columns + column for row, column in starts], np.int32)
+    if cells.size == 0:
+        return
+    try:
+        mdp = model_of_moves(maze.cells, MOVES[name], cells, rewards=Rewards(0.0, -1.0))
+    except SettingError:
+        assert name == "knight"
+        assert not any((*place, 0) in wanted for place in starts)
+        return
+    solution = clew.solve(mdp, gamma=1.0)
+    assert solution.method == "best-first"
+    for heading in range(MOVES[name].num_headings):
+        for (row, column), cell in zip(starts, cells, strict=True):
+            length = -solution.v[heading * maze.cells.size + cell]
+            assert length == pytest.approx(wanted.get((row, column, heading), math.inf), abs=solution.bound + 1e-12)
+
+
+@pytest.mark.kernels
+def test_best_first_agrees_with_sweeps_and_says_where_no_way_is():
+    maze = Maze.from_text("S...#.\n.#..#.\n..!G##\n")
+    env = clew.Environment(maze, moves="eight", step_reward=-1.0, goal_reward=3.0, hazard_reward=-5.0)
+    exact = clew.solve(env, gamma=1.0)
+    assert exact.method == "best-first"
+    assert exact.value == pytest.approx(3.0 - 3.0 - math.sqrt(2.0), abs=exact.bound)
+    assert exact.v[5] == -math.inf
+    assert exact.v[15] == 0.0
+    near = clew.solve(env, gamma=1.0 - 1e-9, tolerance=1e-8)
+    here = np.isfinite(exact.v)
+    np.testing.assert_allclose(near.v[here], exact.v[here], atol=1e-6)
+
+
+def test_a_wall_stops_a_diagonal_on_either_way_round_the_corner():
+    walled = "+---+---+\n| S     |\n+---+   +\n|     G |\n+---+---+\n"
+    for text, length in (("S.\n.G\n", math.sqrt(2.0)), ("S.\n#G\n", 2.0), (walled, 2.0)):
+        solution = clew.solve(clew.Environment(Maze.from_text(text), **LENGTHS), gamma=1.0)
+        assert -solution.value == pytest.approx(length, abs=1e-12)
+
+
+def test_a_robot_turns_and_a_knight_jumps():
+    robot = clew.Environment(Maze.open(1, 3), moves="robot", step_reward=-1.0, goal_reward=0.0)
+    assert robot.observation_space.n == 4 * 3
+    assert -clew.solve(robot, gamma=1.0).value == 3.0  # it looks down: a turn to the left, and two steps
+    state, *_ = robot.reset(seed=0)
+    assert [robot.step(a)[0] for a in (0, 1, 0)] == [0, 3 * 3 + 0, 3 * 3 + 1]
+    assert state == 0
+    knight = clew.Environment(Maze.open(3, 3, goal=(2, 1)), moves="knight", step_reward=-1.0, goal_reward=0.0)
+    assert -clew.solve(knight, gamma=1.0).value == 1.0
+    with pytest.raises(SettingError, match="the moves 'knight' find no way"):
+        clew.Environment(Maze.open(3, 3, goal=(1, 1)), moves="knight")
+    anywhere = clew.Environment(Maze.open(3, 3), moves="knight", random_start=True)
+    assert sorted(anywhere.mdp.starts) == [0, 1, 2, 3, 5, 6, 7]  # the middle has no move
+
+
+def test_slip_leads_to_the_next_moves_in_the_circle():
+    env = clew.Environment(Maze.open(3, 3, start=(1, 1)), moves="eight", slip=0.5)
+    rows, names = env.mdp.model, EIGHT.actions
+    k = rows.offsets[4 * 8 + names.index("up")]
+    assert list(rows.next_states[k : k + 3]) == [1, 2, 0]
+    np.testing.assert_allclose(rows.probabilities[k : k + 3], [0.5, 0.25, 0.25])
+    with pytest.raises(SettingError, match="slip needs moves to the left and the right"):
+        clew.Environment(moves="robot", slip=0.1)
+
+
+def test_a_table_of_ones_own():
+    king_of_the_road = Moves.of("two", {"right": (0, 1), "down and pay": (1, 0, 2.5)})
+    env = clew.Environment(Maze.open(2, 2), moves=king_of_the_road, step_reward=-1.0, goal_reward=0.0)
+    assert env.action_space.n == 2
+    assert -clew.solve(env, gamma=1.0).value == 3.5
+    env.reset()
+    with pytest.raises(SettingError, match=r"action must be 0 \(right\) or 1 \(down and pay\), not 2"):
+        env.step(2)
+    with pytest.raises(SettingError, match="each heading needs a move for each of 1 actions"):
+        Moves("bad", ("go",), ((Move(1, 0), Move(0, 1)),))
+    with pytest.raises(SettingError, match="a cost must be a number not below 0, not nan"):
+        Moves.of("bad", {"go": (1, 0, math.nan)})
+    with pytest.raises(
+        SettingError, match="moves must be one of four, eight, movingai, knight, robot, or a table, not 'six'"
+    ):
+        clew.Environment(moves="six")
+    with pytest.raises(SettingError, match="random goals are for the moves 'four', not 'eight'"):
+        clew.Environment(moves="eight", random_goal=True)
+
+
+def test_eight_directions_are_learned(clew):
+    code, out, _ = clew("train", "10x12", "--moves", "eight", "--step-reward", "-1", "--episodes", "20000", "--json")
+    assert code == 0
+    assert '"gap": 0.0' in out
+    code, out, _ = clew("solve", "3x3", "--moves", "eight")
+    assert out.splitlines()[-3:] == ["↘ ↓ ↓", "→ ↘ ↓", "→ → G"]
