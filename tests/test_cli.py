@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from clew.mazes import Maze
+from clew.mazes import Maze, generate_maze
 from clew.options import in_flags
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
@@ -146,6 +146,21 @@ def test_info_describes_a_maze(figures, tmp_path):
     assert result["shortest"] == 4
 
 
+def test_generate_prints_a_maze_or_keeps_it(clew, tmp_path):
+    maze = generate_maze("wilson", 3, 4, seed=3, start=(1, 1), braid=0.5)
+    line = "generate", "wilson:3x4:seed=3:braid=0.5", "--start", "1,1"
+    assert clew(*line) == (0, maze.to_text(), "")
+    path = tmp_path / "maze.txt"
+    code, out, _ = clew(*line, "-o", path)
+    assert (code, out) == (0, f"Kept in {path}. Look at it: clew info {path}\n")
+    assert Maze.load(path) == maze
+
+
+def test_a_recipe_is_a_maze_to_every_command(figures):
+    assert figures("info", "division:6x5:seed=1")["shortest"] == figures("solve", "division:6x5:seed=1")["steps"] >= 9
+    assert figures("train", "random:6x5:density=0.4")["success_rate"] == 1
+
+
 def test_people_see_the_grade_and_the_policy_as_arrows(clew):
     code, out, _ = clew("train", "2x2", "--gamma", 0.5)
     assert code == 0
@@ -178,6 +193,15 @@ BAD = {
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",
     "train nowhere": "no maze is called 'nowhere'",
+    "generate nowhere:3x3": "there is no kind of maze 'nowhere'; choose from backtracker, wilson, prim, ",
+    "generate": "Missing argument",
+    "generate wilson": "wilson needs a size, as in wilson:20x30, not ''",
+    "generate wilson:3x3 --goal 3,3": "the goal (3, 3) is outside the maze",
+    "generate wilson:3x3 -o maze.png": "maze.png: can't tell the format from the ending '.png'",
+    "generate wilson:3x3 -o maze.map": "a .map file can't say thin walls or hazards; save this maze as .txt",
+    "generate wilson:3x3 -o good.txt/maze.txt": "can't be written: Not a directory",
+    "generate wilson:99999x99999": "too large",
+    "train wilson:3x3:seed=x": "seed must be a number, not 'x'",
     "train missing.txt": "missing.txt: can't be read: No such file",
     "train good.png": "good.png: can't tell the format from the ending '.png'",
     "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",

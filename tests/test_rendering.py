@@ -44,7 +44,7 @@ def test_a_scene_has_lines_where_there_are_thin_walls() -> None:
 
 
 def test_a_policy_is_an_arrow_for_each_action_in_its_order() -> None:
-    assert ARROWS == "↓←↑→"
+    assert ARROWS == "↓←↑→↙↖↗↘"
     assert draw_policy(Maze.from_text("....G\n"), choices("0", "1", "2", "3", "0")) == "↓ ← ↑ → G\n"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import Learning
-    from clew.mazes import Maze
+    from clew.mazes import Maze, generate_maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
     from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
@@ -61,6 +61,7 @@ __all__ = [
     "Transition",
     "evaluate_policy",
     "evaluate_values",
+    "generate_maze",
     "policy_steps",
     "policy_values",
     "solve",
@@ -79,7 +80,7 @@ _HOMES = {
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("Learning",),
-    "clew.mazes": ("Maze",),
+    "clew.mazes": ("Maze", "generate_maze"),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
     "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),

@@ -23,6 +23,7 @@ from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.errors import ClewError, SettingError, StoppedError
 from clew.interruption import stopped_by_ctrl_c
+from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
     LEARNING,
     RUN,
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
+RECIPES = f"such as wilson:20x30:seed=3; kinds are {', '.join(GENERATORS)}, keys {', '.join(KEYS)}"
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
 
 
@@ -288,6 +290,24 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
     drawing = maze.to_text()
     if fits(drawing):
         print(drawing, end="")
+
+
+@app.command()
+@with_settings("start", "goal")
+def generate(
+    recipe: Annotated[str, typer.Argument(metavar="KIND:RxC[:key=value]...", help=RECIPES)],
+    settings: dict[str, Any],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="keep the maze, by the ending of the name")
+    ] = None,
+) -> None:
+    """Make a maze, and print it as text or keep it in a file."""
+    maze = make_maze(recipe, **settings)
+    if out is None:
+        print(maze.to_text(), end="")
+    else:
+        maze.save(out)
+        print(f"Kept in {out}. Look at it: clew info {out}")
 
 
 def main() -> None:

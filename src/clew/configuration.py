@@ -31,7 +31,9 @@ class TrainingConfig(Learning):
         SettingError: if a setting is out of range.
     """
 
-    maze: str = setting("book", "'book' (the chapter's 5x5), a size such as 10x12, or a .txt or .map file")
+    maze: str = setting(
+        "book", "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a .txt or .map file"
+    )
     start: Place | None = setting(None, "where episodes begin, as row,column")
     goal: Place | None = setting(None, "the goal, as row,column")
     scenario: str | None = setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")

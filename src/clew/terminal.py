@@ -87,8 +87,9 @@ def print_policy(env: Any, greedy: Any) -> None:
     from clew.mazes import MOVES
     from clew.rendering.text import draw_policy
 
-    has_arrows = greedy.shape[0] == env.maze.cells.size and env.moves.actions in (MOVES["four"].actions, MOVES["eight"].actions)
-    if has_arrows and fits(drawing := draw_policy(env.maze, greedy)):
+    arrows = MOVES["four"].actions, MOVES["eight"].actions
+    is_a_cell = greedy.shape[0] == env.maze.cells.size
+    if is_a_cell and env.moves.actions in arrows and fits(drawing := draw_policy(env.maze, greedy)):
         print(drawing, end="")
 
 

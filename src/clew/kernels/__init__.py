@@ -16,6 +16,12 @@ To learn:
     merging       what several learners made of one table, put together
     telling       values that others decide, told to a learner
 
+To make worlds:
+
+    carving       perfect mazes, carved out of a grid where all walls stand
+    joining       mazes joined in random order: Kruskal's, rooms and doors
+    scattering    blocked cells with a way between them, dead ends opened
+
 To plan, and to grade:
 
     backups       what a state is worth, one step ahead

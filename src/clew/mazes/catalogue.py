@@ -5,6 +5,7 @@ from pathlib import Path
 
 from clew.errors import MazeError
 from clew.mazes.formats import Place
+from clew.mazes.generators import is_recipe, make_maze
 from clew.mazes.layout import Maze
 
 __all__ = ["find_maze", "parse_scenario"]
@@ -16,7 +17,8 @@ def find_maze(name: str, *, start: Place | None = None, goal: Place | None = Non
     """Find the maze that a name stands for.
 
     Args:
-        name: `book` (the chapter's 5x5), `RxC` such as `10x12` (open, from corner to corner), or a file.
+        name: `book` (the chapter's 5x5), `RxC` such as `10x12` (open, from corner to corner), a recipe such as
+            `wilson:10x12:seed=3` (see `clew.mazes.generators`), or a file.
         start: start, in place of the maze's own.
         goal: goal, in place of the maze's own.
         scenario: `FILE.scen:ROW`, start and goal from MovingAI's problems; only with a file.
@@ -25,12 +27,17 @@ def find_maze(name: str, *, start: Place | None = None, goal: Place | None = Non
         MazeError: if there is no such maze, or it can't be right.
     """
     size = SIZE.fullmatch("5x5" if name == "book" else name)
-    if size:
+    if size or is_recipe(name):
         if scenario is not None:
             raise MazeError(f"a scenario needs the map file that it was made for, not {name!r}")
+        if size is None:
+            return make_maze(name, start=start, goal=goal)
         return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)
     if not Path(name).suffix and not Path(name).exists():
-        raise MazeError(f"no maze is called {name!r}: give 'book', a size such as '10x12', or a .txt or .map file")
+        raise MazeError(
+            f"no maze is called {name!r}: give 'book', a size such as '10x12', a recipe such as 'wilson:10x12', or a "
+            f".txt or .map file"
+        )
     return Maze.load(name, start=start, goal=goal, scenario=None if scenario is None else parse_scenario(scenario))
 
 

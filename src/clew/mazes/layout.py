@@ -17,7 +17,7 @@ from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.mdp import grid_model
 
-__all__ = ["Maze"]
+__all__ = ["Maze", "check_place"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,14 +243,7 @@ class Maze:
 
     def _checked(self, name: str, place: Place) -> Place:
         """Check that a place lies in the grid and can be entered."""
-        if len(place) != 2 or not all(isinstance(number, Integral) for number in place):
-            raise MazeError(f"the {name} must be (row, column), not {place!r}")
-        row, column = int(place[0]), int(place[1])
-        if not (0 <= row < self.rows and 0 <= column < self.columns):
-            raise MazeError(
-                f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{self.rows - 1} and columns "
-                f"0..{self.columns - 1}"
-            )
+        row, column = check_place(name, place, self.rows, self.columns)
         if self.cells[row, column] & BLOCKED and name != "obstacle":
             raise self._error(f"the {name} ({row}, {column}) is in a wall", (row, column))
         return row, column
@@ -266,3 +259,20 @@ class Maze:
             row, column = 2 * row + 1, 4 * column + 2
         lines = formats.draw(self.cells, formats.letters(self.cells, start)).splitlines()
         return MazeError(f"{message}\n{formats.draw_place(lines, row, column)}")
+
+
+def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
+    """Check that a place lies in a grid; the name says in the error what was to be there.
+
+    Raises:
+        MazeError: if it is not (row, column), or outside.
+    """
+    if len(place) != 2 or not all(isinstance(number, Integral) for number in place):
+        raise MazeError(f"the {name} must be (row, column), not {place!r}")
+    row, column = int(place[0]), int(place[1])
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise MazeError(
+            f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{rows - 1} and columns "
+            f"0..{columns - 1}"
+        )
+    return row, column
