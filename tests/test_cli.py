@@ -48,7 +48,7 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--seed": 9,
         "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
         "--temperature": 0.5, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
-        "--lambda": 0.5, 
+        "--lambda": 0.5, "--moves": "eight",
         "--initial-value": -0.5, "--num-interleaved": 1, "--sharing": "local", "--rounds-ahead": 2,
     }  # fmt: skip
     arguments = [word for pair in options.items() for word in pair]
@@ -64,6 +64,7 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
         "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
         "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
+        "moves": "eight",
     }  # fmt: skip
 
 
