@@ -64,7 +64,7 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
         "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
         "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
-        "moves": "eight",
+        "moves": "eight", "unknown_walls": "wall", "cell_size": 1,
     }  # fmt: skip
 
 
@@ -162,6 +162,17 @@ def test_a_recipe_is_a_maze_to_every_command(figures):
     assert figures("train", "random:6x5:density=0.4")["success_rate"] == 1
 
 
+def test_options_say_how_a_file_is_read(figures, tmp_path):
+    unseen, picture = tmp_path / "unseen.maze", tmp_path / "picture.png"
+    unseen.write_text("+---+---+\n| S . G |\n+   +   +\n|       |\n+---+---+\n")
+    Maze.open(3, 4).save(picture, cell_size=5)
+    assert figures("info", unseen)["shortest"] == 3
+    assert figures("info", unseen, "--unknown-walls", "open")["shortest"] == 1
+    assert figures("solve", unseen, "--unknown-walls", "open")["steps"] == 1
+    assert figures("solve", picture, "--cell-size", 5)["steps"] == 5
+    assert figures("train", picture, "--cell-size", 5, "--episodes", 500)["optimal_steps"] == 5
+
+
 def test_people_see_the_grade_and_the_policy_as_arrows(clew):
     code, out, _ = clew("train", "2x2", "--gamma", 0.5)
     assert code == 0
@@ -179,6 +190,8 @@ def bad_files(tmp_path, monkeypatch):
     (tmp_path / "letters.txt").write_text("S.x\n..G\n")
     (tmp_path / "no-way.txt").write_text("S#.\n##G\n")
     (tmp_path / "binary.txt").write_bytes(b"\x80\x81\x82")
+    (tmp_path / "binary.png").write_bytes(b"\x80\x81\x82")
+    (tmp_path / "letters.maze").write_text("S.x\n..G\n")
     (tmp_path / "short.map").write_text("type octile\nheight 3\nwidth 3\nmap\n...\n")
     (tmp_path / "good.map").write_text("type octile\nheight 2\nwidth 3\nmap\n...\n..@\n")
     (tmp_path / "good.scen").write_text("version 1\n0\tgood.map\t3\t2\t0\t0\t0\t1\t1.0\n")
@@ -198,13 +211,18 @@ BAD = {
     "generate": "Missing argument",
     "generate wilson": "wilson needs a size, as in wilson:20x30, not ''",
     "generate wilson:3x3 --goal 3,3": "the goal (3, 3) is outside the maze",
-    "generate wilson:3x3 -o maze.png": "maze.png: can't tell the format from the ending '.png'",
+    "generate wilson:3x3 -o maze.gif": "maze.gif: can't tell the format from the ending '.gif'",
     "generate wilson:3x3 -o maze.map": "a .map file can't say thin walls or hazards; save this maze as .txt",
     "generate wilson:3x3 -o good.txt/maze.txt": "can't be written: Not a directory",
     "generate wilson:99999x99999": "too large",
     "train wilson:3x3:seed=x": "seed must be a number, not 'x'",
     "train missing.txt": "missing.txt: can't be read: No such file",
-    "train good.png": "good.png: can't tell the format from the ending '.png'",
+    "train good.gif": "good.gif: can't tell the format from the ending '.gif'",
+    "train good.txt --cell-size 2": "--cell-size has no effect on 'good.txt'; it is for .png files",
+    "info good.png --cell-size 0": "--cell-size must be a whole number from 1 to 1,024, not 0",
+    "solve book --unknown-walls shut": "there is no --unknown-walls 'shut'; choose from wall, open",
+    "info binary.png": "binary.png: not a PNG picture",
+    "info letters.maze": "letters.maze: walls between cells take 2 * rows + 1 lines",
     "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",
     "solve empty.txt": "empty.txt: the maze is empty",
     "info letters.txt": "letters.txt: line 1, column 3: unknown character 'x'",

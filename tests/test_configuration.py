@@ -32,6 +32,7 @@ NOT_WITH_OTHERS = {"optimistic": False, "pessimistic": False, "num_interleaved":
 def other_values():
     """A value other than the default for every setting."""
     others = {"maze": "3x4", "start": (0, 1), "goal": (2, 2), "scenario": "a.scen:3", "max_episode_steps": 50}
+    others |= {"unknown_walls": "open", "cell_size": 4}
     others |= {"random_start": True, "random_goal": True, "sync_every": 7, "sharing": "local", "rounds_ahead": 2}
     others |= {"partition_starts": True, "asynchronous": True}
     others |= {"goal_reward": 2.0, "step_reward": -0.1, "outer_wall_reward": -1.0, "hazard_reward": -5.0, "slip": 0.2}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import oracles_mazes
 from clew.errors import MazeError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import enclose
+from random_mazes import places_of, random_cells, random_mazes
 
 PLAIN = "S..#\n.#.!\n...G\n"
 
@@ -63,41 +63,6 @@ def pointed_at(message: str) -> str:
 
 def first_line(message: str) -> str:
     return message.splitlines()[0]
-
-
-# Random mazes ---------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def random_cells(draw: st.DrawFn, *, thin_walls: bool = True, hazards: bool = True) -> np.ndarray:
-    shape = (draw(st.integers(1, 6)), draw(st.integers(1, 6)))
-    kinds = [0, 0, 0, BLOCKED, GOAL] + [HAZARD] * hazards
-    cells = draw(arrays(np.uint8, shape, elements=st.sampled_from(kinds)))
-    if thin_walls:
-        below, beside = draw(arrays(np.bool_, (2, *shape)))
-        cells[:-1][below[:-1]] |= WALL_DOWN
-        cells[1:][below[:-1]] |= WALL_UP
-        cells[:, :-1][beside[:, :-1]] |= WALL_RIGHT
-        cells[:, 1:][beside[:, :-1]] |= WALL_LEFT
-    return enclose(cells)
-
-
-@st.composite
-def random_mazes(draw: st.DrawFn, *, thin_walls: bool = True, hazards: bool = True) -> Maze:
-    """Mazes with or without goals, and a start, if any, that has a way to one of them."""
-    cells = draw(random_cells(thin_walls=thin_walls, hazards=hazards))
-    goals = places_of(cells, GOAL)
-    starts = [
-        place
-        for place in places_of(~cells, GOAL)
-        if not cells[place] & (BLOCKED | HAZARD)
-        and (not goals or oracles_mazes.steps_between(cells, place, goals) >= 0)
-    ]
-    return Maze(cells, draw(st.sampled_from([None, *starts])))
-
-
-def places_of(cells: np.ndarray, bit: int) -> list[tuple[int, int]]:
-    return [(int(row), int(column)) for row, column in np.argwhere(cells & bit)]
 
 
 # The layout -----------------------------------------------------------------------------------------------------------
@@ -612,8 +577,8 @@ def test_a_maze_too_large_is_refused_before_memory_is_taken(tmp_path, way: str) 
         (b"type octile\nheight 0\nwidth 1\nmap\n", "a maze of 0 rows and 1 columns has no cell"),
         (b"type octile\nheight 2\nwidth 1\nmap\n.\n", "the header says 2 rows, but the file has 1"),
         (b"type octile\nheight 2\nwidth 1\nmap\n.\n.\n.\n", "the header says 2 rows, but the file has 3"),
-        (b"type octile\nheight 2\nwidth 3\nmap\n...\n..\n", "line 6, column 3: this row has 2 characters"),
-        (b"type octile\nheight 1\nwidth 2\nmap\n...\n", "line 5, column 3: this row has 3 characters"),
+        (b"type octile\nheight 2\nwidth 3\nmap\n...\n..\n", "line 6, column 3: this line has 2 characters"),
+        (b"type octile\nheight 1\nwidth 2\nmap\n...\n", "line 5, column 3: this line has 3 characters"),
         (b"type octile\nheight 2\nwidth 3\nmap\n...\n.x.\n", "line 6, column 2: unknown character 'x'"),
         (b"type octile\nheight 1\nwidth 2\nmap\n.\xe9\n", "line 5, column 2: unknown character 'é'"),
         (b"type octile\nheight " + b"9" * 5000 + b"\nwidth 1\nmap\n", "line 2, column 8: height"),
@@ -632,8 +597,12 @@ def test_a_bad_map_is_refused_by_its_line(tmp_path, data: bytes, said: str) -> N
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("maze.svg", b"S.G\n", "can't tell the format from the ending '.svg'; known are .txt and .map"),
-        ("maze", b"S.G\n", "can't tell the format from the ending ''; known are .txt and .map"),
+        (
+            "maze.svg",
+            b"S.G\n",
+            "can't tell the format from the ending '.svg'; give a .txt, .map, .maze, .lay or .png file",
+        ),
+        ("maze", b"S.G\n", "can't tell the format from the ending ''; give a .txt, .map, .maze, .lay or .png file"),
         ("maze.txt", None, "can't be read: No such file or directory"),
         ("maze.map", None, "can't be read: No such file or directory"),
         ("maze.txt", b"S.G\n.\xff.\n", "not a text file (byte 5 is not UTF-8)"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.test_mazes import random_mazes
+from tests.random_mazes import random_mazes
 
 import clew
 from clew.errors import SettingError

@@ -265,7 +265,7 @@ def bench(
 
 
 @app.command()
-@with_settings("maze", "start", "goal", "scenario")
+@with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size")
 def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
     """Describe a maze: its size, its places, the way from start to goal."""
     maze = TrainingConfig(**settings).make_maze()

@@ -8,7 +8,7 @@ from clew.environments import Environment, check_world
 from clew.errors import SettingError
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
-from clew.mazes.formats import Place
+from clew.mazes.formats import Place, check_reading
 from clew.mazes.moves import find_moves
 from clew.settings import check_choice, check_count, setting
 
@@ -32,11 +32,15 @@ class TrainingConfig(Learning):
     """
 
     maze: str = setting(
-        "book", "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a .txt or .map file"
+        "book",
+        "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, "
+        ".lay, .png)",
     )
     start: Place | None = setting(None, "where episodes begin, as row,column")
     goal: Place | None = setting(None, "the goal, as row,column")
     scenario: str | None = setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")
+    unknown_walls: str = setting("wall", "what stands where a .maze file doesn't know: wall or open")
+    cell_size: int = setting(1, "pixels to each side of a cell, of a .png file")
     random_start: bool = setting(False, "begin anywhere")
     random_goal: bool = setting(False, "draw a goal for each episode; the state then names it")
     goal_reward: float = setting(1.0, "added when a move reaches the goal")
@@ -62,6 +66,7 @@ class TrainingConfig(Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_reading(self.unknown_walls, self.cell_size)
         check_run(self.num_episodes, self.seed)
         check_streams(self.num_simulations, self.num_actors, self.sync_every, self.rounds_ahead)
         if self.num_simulations > 1:
@@ -83,7 +88,14 @@ class TrainingConfig(Learning):
 
     def make_maze(self) -> Maze:
         """The maze that the run is about."""
-        return find_maze(self.maze, start=self.start, goal=self.goal, scenario=self.scenario)
+        return find_maze(
+            self.maze,
+            start=self.start,
+            goal=self.goal,
+            scenario=self.scenario,
+            unknown_walls=self.unknown_walls,
+            cell_size=self.cell_size,
+        )
 
     def make_environment(self, maze: Maze | None = None) -> Environment:
         """The world that the run is about; in a maze that was read before, if one is given."""

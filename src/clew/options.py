@@ -44,6 +44,8 @@ WORLD = (
     "start",
     "goal",
     "scenario",
+    "unknown_walls",
+    "cell_size",
     "random_start",
     "random_goal",
     "goal_reward",

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from clew.errors import MazeError
-from clew.mazes.formats import Place
+from clew.mazes.formats import Place, Reading, check_effect, list_endings
 from clew.mazes.generators import is_recipe, make_maze
 from clew.mazes.layout import Maze
 
@@ -13,7 +13,15 @@ __all__ = ["find_maze", "parse_scenario"]
 SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
 
 
-def find_maze(name: str, *, start: Place | None = None, goal: Place | None = None, scenario: str | None = None) -> Maze:
+def find_maze(
+    name: str,
+    *,
+    start: Place | None = None,
+    goal: Place | None = None,
+    scenario: str | None = None,
+    unknown_walls: str = "wall",
+    cell_size: int = 1,
+) -> Maze:
     """Find the maze that a name stands for.
 
     Args:
@@ -22,23 +30,34 @@ def find_maze(name: str, *, start: Place | None = None, goal: Place | None = Non
         start: start, in place of the maze's own.
         goal: goal, in place of the maze's own.
         scenario: `FILE.scen:ROW`, start and goal from MovingAI's problems; only with a file.
+        unknown_walls: `wall` or `open`: what stands where a `.maze` file doesn't know.
+        cell_size: pixels to each side of a cell, of a `.png` file.
 
     Raises:
         MazeError: if there is no such maze, or it can't be right.
+        SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this maze.
     """
     size = SIZE.fullmatch("5x5" if name == "book" else name)
     if size or is_recipe(name):
         if scenario is not None:
             raise MazeError(f"a scenario needs the map file that it was made for, not {name!r}")
+        check_effect(name, "", Reading(unknown_walls, cell_size))
         if size is None:
             return make_maze(name, start=start, goal=goal)
         return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)
     if not Path(name).suffix and not Path(name).exists():
         raise MazeError(
             f"no maze is called {name!r}: give 'book', a size such as '10x12', a recipe such as 'wilson:10x12', or a "
-            f".txt or .map file"
+            f"{list_endings()} file"
         )
-    return Maze.load(name, start=start, goal=goal, scenario=None if scenario is None else parse_scenario(scenario))
+    return Maze.load(
+        name,
+        start=start,
+        goal=goal,
+        scenario=None if scenario is None else parse_scenario(scenario),
+        unknown_walls=unknown_walls,
+        cell_size=cell_size,
+    )
 
 
 def parse_scenario(text: str) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """The layout of a maze: walls, start, goals and hazards. It knows nothing of rewards or learning."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -115,6 +115,32 @@ class Maze:
         return cls(*formats.parse_text(text))
 
     @classmethod
+    def from_lists(cls, rows: Sequence[str]) -> "Maze":
+        """Read a list of strings as Gymnasium's FrozenLake has them: S start, F free, H hole, G goal.
+
+        A hole becomes a hazard, which is not quite the same: in FrozenLake it ends the episode; here entering it costs
+        `hazard_reward`, and the episode goes on. To keep FrozenLake's own dynamics, read its environment instead.
+
+        Raises:
+            MazeError: names line and column (from 1), and draws the place.
+        """
+        return cls(*formats.parse_lists(rows))
+
+    @classmethod
+    def from_array(cls, blocked: npt.ArrayLike, start: Place | None = None, goal: Place | None = None) -> "Maze":
+        """A maze of an array; `maze.blocked` is the way back.
+
+        Args:
+            blocked: (rows, columns) bool, or whole numbers 0 and 1: cells that can't be entered.
+            start: where an episode begins.
+            goal: the goal.
+
+        Raises:
+            MazeError: if the array or the maze can't be right.
+        """
+        return cls(formats.parse_array(blocked)).with_ends(start, goal)
+
+    @classmethod
     def load(
         cls,
         path: str | Path,
@@ -122,59 +148,62 @@ class Maze:
         start: Place | None = None,
         goal: Place | None = None,
         scenario: tuple[str | Path, int] | None = None,
+        unknown_walls: str = "wall",
+        cell_size: int = 1,
     ) -> "Maze":
-        """Read a maze from a file: our own `.txt` or MovingAI's `.map`, by the ending of the name.
+        """Read a maze from a file, in the format of its ending: `.txt`, `.map`, `.maze`, `.lay` or `.png`.
 
         Args:
-            path: the file.
+            path: the file; see `clew.mazes.formats` for the formats.
             start: start to put in place of the file's own.
             goal: goal to put in place of the file's own.
             scenario: `.scen` file and row (from 0) that give both.
+            unknown_walls: `wall` or `open`: what stands where a `.maze` file doesn't know.
+            cell_size: pixels to each side of a cell, of a `.png` file.
 
         Raises:
             MazeError: names the file and the place, and draws it.
+            SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this file.
         """
         path = Path(path)
         try:
-            if path.suffix == ".txt":
-                layout = formats.parse_text(path.read_text(encoding="utf-8-sig"))
-            elif path.suffix == ".map":
-                layout = formats.parse_map(path.read_bytes())
-            else:
-                raise MazeError(f"can't tell the format from the ending {path.suffix!r}; known are .txt and .map")
-            maze = cls(layout.cells)
+            layout = formats.read_layout(path, formats.Reading(unknown_walls, cell_size))
             if scenario is not None:
                 if start is not None or goal is not None:
                     raise MazeError("give a scenario, or a start and a goal, not both")
-                problem = formats.read_scenario(Path(scenario[0]), scenario[1])
-                if problem.shape != layout.cells.shape:
-                    raise MazeError(
-                        f"scenario {scenario[1]} is for a map of {problem.shape[0]} x {problem.shape[1]} cells, "
-                        f"this one has {maze.rows} x {maze.columns}"
-                    )
-                start, goal = problem.start, problem.goal
-            return maze.with_ends(layout.start if start is None else start, goal)
-        except UnicodeDecodeError as error:
-            raise MazeError(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
+                start, goal = formats.ends_of(scenario, layout)
+            return cls(layout.cells).with_ends(layout.start if start is None else start, goal)
         except OSError as error:
             raise MazeError(f"{error.filename or path}: can't be read: {error.strerror}") from None
         except MazeError as error:
             raise MazeError(f"{path}: {error}") from None
 
-    def save(self, path: str | Path) -> None:
-        """Write the maze to a file, in the format of its ending: `.txt`, or `.map` (blocked cells only).
+    def save(self, path: str | Path, *, cell_size: int = 1) -> None:
+        """Write the maze to a file, in the format of its ending; `.txt` says all of a maze, others less.
+
+        Args:
+            path: the file.
+            cell_size: pixels to each side of a cell, of a `.png` file.
 
         Raises:
             MazeError: if the format can't say this maze, or the file can't be written; nothing is half-written.
+            SettingError: if `cell_size` is out of range, or has no effect on this file.
         """
         path = Path(path)
-        if path.suffix not in (".txt", ".map"):
-            raise MazeError(f"{path}: can't tell the format from the ending {path.suffix!r}; known are .txt and .map")
-        data = self.to_text().encode() if path.suffix == ".txt" else formats.write_map(self.cells)
         try:
-            write_file(path, data)
+            write_file(path, formats.write_layout(path, formats.Layout(self.cells, self.start), cell_size))
         except OSError as error:
             raise MazeError(f"{path}: can't be written: {error.strerror}") from None
+        except MazeError as error:
+            raise MazeError(f"{path}: {error}") from None
+
+    def to_lists(self) -> list[str]:
+        """The maze as `Maze.from_lists` reads it.
+
+        Raises:
+            MazeError: if it has blocked cells or thin walls, which lists can't say.
+        """
+        return formats.write_lists(formats.Layout(self.cells, self.start))
 
     def to_text(self) -> str:
         """The maze in our own format: `Maze.from_text(maze.to_text()) == maze`."""
@@ -254,10 +283,15 @@ class Maze:
 
     def _error(self, message: str, place: Place, start: Place | None = None) -> MazeError:
         """An error that draws the place, and the start if that is not itself in question."""
+        walled = formats.has_thin_walls(self.cells)
         row, column = place
-        if formats.has_thin_walls(self.cells):
+        top, left = max(0, row - 4), max(0, column - 32)  # so far that the drawing shows no edge but the maze's
+        cells = self.cells[top : row + 5, left : column + 33]
+        drawn = formats.letters(cells, None if start is None else (start[0] - top, start[1] - left))
+        row, column = row - top, column - left
+        if walled:
             row, column = 2 * row + 1, 4 * column + 2
-        lines = formats.draw(self.cells, formats.letters(self.cells, start)).splitlines()
+        lines = formats.draw(cells, drawn, walled=walled).splitlines()
         return MazeError(f"{message}\n{formats.draw_place(lines, row, column)}")
 
 
