@@ -25,6 +25,7 @@ from clew.mazes import Maze
 from clew.runs import kept_run, open_begun, train_run
 from clew.trace import Trace
 from clew.training import new_policy, train_policy
+from worlds import only_steps
 
 NEVER = 10**12  # episodes
 NOISY = Environment(Maze.open(5, 6, obstacles=[(2, c) for c in range(5)]), random_start=True, slip=0.2)
@@ -35,7 +36,7 @@ WORLDS = {
     "one step": lambda: Environment(NOISY.maze, random_start=True, slip=0.2, max_episode_steps=1, step_reward=-1.0),
     "certain": lambda: Environment(NOISY.maze, random_start=True),
     "smaller": lambda: Environment(Maze.open(4, 4)),
-    "foreign": lambda: gymnasium.make("FrozenLake-v1", is_slippery=True),
+    "foreign": lambda: only_steps(gymnasium.make("FrozenLake-v1", is_slippery=True)),
 }
 
 

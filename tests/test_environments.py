@@ -430,7 +430,7 @@ def test_what_make_gives_is_looked_through() -> None:
         TimeLimit(OrderEnforcing(Environment()), 10),
         OrderEnforcing(Generous()),
         gymnasium.make("clew/Maze-v0", max_episode_steps=10),
-        gymnasium.make("FrozenLake-v1"),
+        gymnasium.make("Blackjack-v1"),
         None,
     ],
     ids=[

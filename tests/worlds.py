@@ -6,8 +6,14 @@
 from statistics import NormalDist
 
 import numpy as np
+from gymnasium.wrappers import RecordEpisodeStatistics
 
 from oracles import MOVES, sparse_world
+
+
+def only_steps(env):
+    """An environment in a wrapper that Clew doesn't know, so that it's played step by step, in itself."""
+    return RecordEpisodeStatistics(env)
 
 
 def chain(num_states, left_reward=0.0, right_reward=1.0):

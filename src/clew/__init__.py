@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clew.configuration import TrainingConfig
     from clew.distributed import train_policy_parallel
     from clew.dynamic_programming import HorizonSolution, Solution, solve
-    from clew.environments import Action, Environment
+    from clew.environments import Action, Environment, as_discrete, make_gymnasium
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import Learning
@@ -59,9 +59,11 @@ __all__ = [
     "TrainingConfig",
     "Trajectory",
     "Transition",
+    "as_discrete",
     "evaluate_policy",
     "evaluate_values",
     "generate_maze",
+    "make_gymnasium",
     "policy_steps",
     "policy_values",
     "solve",
@@ -76,7 +78,7 @@ _HOMES = {
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("train_policy_parallel",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
-    "clew.environments": ("Action", "Environment"),
+    "clew.environments": ("Action", "Environment", "as_discrete", "make_gymnasium"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("Learning",),

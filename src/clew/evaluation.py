@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.dynamic_programming import Solution, solve
-from clew.environments import CompiledWorld, Environment, as_compiled
+from clew.environments import CompiledWorld, World, as_compiled, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.grading import spread_wrong
 from clew.kernels.rollouts import Totals, play_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
-from clew.mazes import Maze
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy, table_shape
-from clew.policy_evaluation import greedy_actions, model_of, walk_through
+from clew.policy_evaluation import greedy_actions, walk_through
 from clew.settings import SHARE, check_count, check_number
 from clew.simulation import Simulation
 
@@ -109,7 +108,8 @@ def evaluate_policy(
     """Play greedy episodes and grade the policy against the exact optimum. It always ends: the step limit sees to that.
 
     Args:
-        env: environment with Discrete spaces, or a model; of another environment than Clew's the optimum isn't known.
+        env: environment with Discrete spaces, or a model. The optimum is known of Clew's environments, and of those
+            of Gymnasium's that keep a table of transitions; it's that without a step limit.
         policy: is played greedily, ties broken at random.
         num_episodes: how many episodes, each from a start that is drawn anew.
         gamma: discount of the values.
@@ -129,13 +129,13 @@ def evaluate_policy(
     compiled = as_compiled(env)
     if compiled is None:
         if starts is not None:
-            raise SettingError("starts can be chosen in a clew.Environment only; others draw their own")
+            raise SettingError("starts can be chosen where the model is known; this environment draws its own")
         return _evaluate_samples(env, policy, num_episodes, seed)
     return _evaluate_model(compiled, policy, num_episodes, gamma, seed, starts, optimum)
 
 
 def evaluate_values(
-    world: Environment | FiniteMDP | Maze,
+    world: World,
     q: npt.ArrayLike,
     *,
     gamma: float = 0.9,
@@ -268,7 +268,8 @@ def _checked_starts(env: CompiledWorld, starts: npt.ArrayLike) -> npt.NDArray[np
     over = env.is_over(states)
     if over.any():
         raise SettingError(
-            f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall"
+            f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall, or no "
+            "episode comes there"
         )
     return states
 

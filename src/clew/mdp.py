@@ -4,47 +4,33 @@ States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode beg
 as the others. The dynamics come in two forms behind the same kernels:
 
     grid    one byte a cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
-    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`,
-            or `FiniteMDP.from_arrays`, which makes them of a table of probabilities and one of rewards
+    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`, or
+            what makes them of a table of probabilities and one of rewards (`from_arrays`), of a function of Python
+            (`from_function`) or of an environment of Gymnasium's that has a table (`from_gymnasium`)
 """
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError, SettingError
+from clew.errors import ClewError, ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import (
-    BLOCKED,
-    GOAL,
-    HAZARD,
-    WALL_DOWN,
-    WALL_LEFT,
-    WALL_RIGHT,
-    WALL_UP,
-    Grid,
-    Sparse,
-    simplest,
-)
-from clew.model_arrays import rows_of_arrays
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, simplest
+from clew.model_arrays import Rows, rows_of_arrays
+from clew.model_checks import MAX_STATES, check, check_sparse, check_walls, checked_starts, frozen
+from clew.model_files import read_arrays, write_arrays
+from clew.model_rows import Outcome, rows_of_environment, rows_of_function
 
 __all__ = ["FiniteMDP", "check_memory", "grid_model"]
 
-MAX_STATES = 2**31 - 1  # states are stored as int32
 
-
-def _frozen(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
-    """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do."""
-    source = np.asarray(array)
-    copy = np.array(source.astype(dtype), order="C")
-    if np.issubdtype(dtype, np.integer) and not np.array_equal(copy, source):
-        raise ModelError(f"{name} must be whole numbers that fit {np.dtype(dtype).name}")
-    copy.setflags(write=False)
-    return copy
+GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
 
 
 def check_memory(num_bytes: int, what: str) -> None:
@@ -61,14 +47,9 @@ def check_memory(num_bytes: int, what: str) -> None:
             )
 
 
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise ModelError(message)
-
-
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
-    """A finite Markov decision process; make one with `FiniteMDP.grid`, `.sparse` or `.from_arrays`.
+    """A finite Markov decision process; made by `grid` or `sparse`, or what they serve: `from_arrays` and others.
 
     Attributes:
         model: named tuple of read-only arrays, the form that kernels take.
@@ -131,10 +112,10 @@ class FiniteMDP:
             hazard_reward=hazard_reward,
         )
         num_states = model.num_cells**2 if moving_goal else model.num_cells
-        states = _checked_starts(starts, num_states)
+        states = checked_starts(starts, num_states)
         cell, goal = states % model.num_cells, states // model.num_cells
         over = ((model.cells[cell] & BLOCKED) > 0) | (cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0))
-        _check(
+        check(
             not over.any(), f"start state {states[over][:1]} is on a goal or in a blocked cell; nothing happens there"
         )
         return cls(model, num_states, 4, states)
@@ -167,16 +148,16 @@ class FiniteMDP:
             ModelError: names the state and action whose rows can't be right.
         """
         model = Sparse(
-            _frozen(offsets, np.int64, "offsets"),
-            _frozen(probabilities, np.float64, "probabilities"),
-            _frozen(next_states, np.int64, "next_states"),
-            _frozen(rewards, np.float64, "rewards"),
-            _frozen(terminated, np.bool_, "terminated"),
+            frozen(offsets, np.int64, "offsets"),
+            frozen(probabilities, np.float64, "probabilities"),
+            frozen(next_states, np.int64, "next_states"),
+            frozen(rewards, np.float64, "rewards"),
+            frozen(terminated, np.bool_, "terminated"),
             int(num_actions),
         )
-        num_states = _check_sparse(model)
-        model = model._replace(next_states=_frozen(model.next_states, np.int32, "next_states"))
-        return cls(model, num_states, model.num_actions, _checked_starts(starts, num_states))
+        num_states = check_sparse(model)
+        model = model._replace(next_states=frozen(model.next_states, np.int32, "next_states"))
+        return cls(model, num_states, model.num_actions, checked_starts(starts, num_states))
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -229,10 +210,82 @@ class FiniteMDP:
         Raises:
             ModelError: names the state and action whose numbers can't be right, or the shape.
         """
-        rows = rows_of_arrays(P, R, terminal)
+        return cls._of_rows(rows_of_arrays(P, R, terminal), starts)
+
+    @classmethod
+    def from_function(
+        cls,
+        num_states: int,
+        num_actions: int,
+        f: Callable[[int, int], Iterable[Outcome]],
+        *,
+        starts: npt.ArrayLike | None = None,
+    ) -> "FiniteMDP":
+        """Any finite world, as a function of Python that is asked once for every state and action.
+
+        Args:
+            num_states: number of states.
+            num_actions: number of actions.
+            f: `f(s, a)` gives what may happen, a list of (probability, next state, reward, terminated). Nothing
+                happens any more where it gives an empty list for every action.
+            starts: start states; by default all in which something can happen.
+
+        Raises:
+            ModelError: names the state and action for which f gave what can't be right.
+            SettingError: if a number is out of range.
+        """
+        return cls._of_rows(rows_of_function(num_states, num_actions, f), starts)
+
+    @classmethod
+    def from_gymnasium(cls, env: Any) -> "FiniteMDP":
+        """The world of a Gymnasium environment that keeps a table of transitions `P`, such as FrozenLake or Taxi.
+
+        States and outcomes have the numbers and the order that they have there. States that can't be reached from the
+        starts keep their numbers, and have no outcomes. A step limit is no part of a model: it's in
+        `env.spec.max_episode_steps`.
+
+        Args:
+            env: `P[s][a]` lists (probability, next state, reward, terminated), `initial_state_distrib[s]` is the
+                probability to begin in s. If it isn't the same for all starts, starts are repeated, where the
+                probabilities are in the ratio of whole numbers up to 100.
+
+        Raises:
+            ModelError: says why if it has no such table, if what it does depends on more than the state, if a wrapper
+                may change a step, or names the state and action whose outcomes can't be right.
+        """
+        return cls._of_rows(*rows_of_environment(env))
+
+    @classmethod
+    def _of_rows(cls, rows: Rows, starts: npt.ArrayLike | None) -> "FiniteMDP":
         if starts is None:
-            starts = np.flatnonzero(np.diff(rows.offsets)[:: rows.num_actions])  # where something can happen
+            starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # where something can happen
         return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a file, whole or not at all: arrays in an .npz without pickles.
+
+        Raises:
+            ModelError: if it can't be written.
+        """
+        model = self.model._asdict()
+        if isinstance(self.model, Grid):
+            model = {name: model[name] for name in GRID_SETTINGS} | {
+                "cells": model["cells"].reshape(-1, model["columns"])
+            }
+        write_arrays(Path(path), {**model, "starts": self.starts})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "FiniteMDP":
+        """Read a model that `save` wrote.
+
+        Raises:
+            ModelError: names the file, and says if it can't be read, is damaged, or is of another kind.
+        """
+        arrays = read_arrays(Path(path))
+        try:
+            return cls.grid(**arrays) if "cells" in arrays else cls.sparse(**arrays)
+        except ClewError as error:
+            raise ModelError(f"{path}: damaged: {error}") from None
 
     def to_sparse(self) -> "FiniteMDP":
         """The same world in the sparse form."""
@@ -259,14 +312,14 @@ def grid_model(
     Raises:
         ModelError: if the cells or the numbers can't be right.
     """
-    grid = _frozen(cells, np.uint8, "cells")
-    _check(grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}")
-    _check_walls(grid)
+    grid = frozen(cells, np.uint8, "cells")
+    check(grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}")
+    check_walls(grid)
     rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
-    _check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
-    _check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
+    check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
+    check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
     num_states = grid.size**2 if moving_goal else grid.size
-    _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+    check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
     return Grid(
         cells=grid.reshape(-1),
         columns=grid.shape[1],
@@ -277,8 +330,8 @@ def grid_model(
         step_reward=float(step_reward),
         outer_wall_reward=float(outer_wall_reward),
         hazard_reward=float(hazard_reward),
-        moves=_frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
-        rewards=_frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
+        moves=frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
+        rewards=frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
     )
 
 
@@ -304,68 +357,3 @@ def _rebuild_grid(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[n
 
 def _rebuild_sparse(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:
     return FiniteMDP.sparse(*model[:-1], num_actions=model[-1], starts=starts)
-
-
-def _checked_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32]:
-    states = np.atleast_1d(np.asarray(starts))
-    _check(states.size > 0 and states.ndim == 1, "starts must name at least one state")
-    _check(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
-    wrong = states[(states < 0) | (states >= num_states)]
-    _check(wrong.size == 0, f"start state {wrong[:1]} is outside 0..{num_states - 1}")
-    return _frozen(states, np.int32, "starts")
-
-
-def _check_walls(grid: npt.NDArray[np.uint8]) -> None:
-    """The edge is closed, walls stop both directions, blocked cells are closed and no goal is blocked."""
-    edges = (
-        (grid[-1], WALL_DOWN, "bottom"),
-        (grid[:, 0], WALL_LEFT, "left"),
-        (grid[0], WALL_UP, "top"),
-        (grid[:, -1], WALL_RIGHT, "right"),
-    )
-    for cells, wall, name in edges:
-        _check(bool((cells & wall).all()), f"the {name} edge of the grid must be wall")
-    vertical = ((grid[:-1] & WALL_DOWN) > 0) == ((grid[1:] & WALL_UP) > 0)
-    horizontal = ((grid[:, :-1] & WALL_RIGHT) > 0) == ((grid[:, 1:] & WALL_LEFT) > 0)
-    _check(bool(vertical.all() and horizontal.all()), "a wall between two cells must stand in both of them")
-    blocked = (grid & BLOCKED) > 0
-    _check(bool(((grid[blocked] & 15) == 15).all()), "a blocked cell must have a wall on every side")
-    _check(not bool((blocked & ((grid & GOAL) > 0)).any()), "a goal can't be in a blocked cell")
-
-
-def _check_sparse(model: Sparse) -> int:
-    """Check the rows of a sparse model and return its number of states."""
-    _check(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
-    rows = model.probabilities.size
-    same = all(column.shape == (rows,) for column in model[1:5])
-    _check(same, "probabilities, next_states, rewards and terminated must be one-dimensional and of one length")
-    pairs = model.offsets.size - 1
-    _check(
-        model.offsets.ndim == 1 and pairs >= 1 and pairs % model.num_actions == 0,
-        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} doesn't fit {model.num_actions} actions",
-    )
-    lengths = np.diff(model.offsets)
-    in_order = model.offsets[0] == 0 and model.offsets[-1] == rows and bool((lengths >= 0).all())
-    _check(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
-    num_states = pairs // model.num_actions
-    _check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
-
-    def first_pair(wrong: npt.NDArray[np.bool_]) -> str:
-        pair = int(np.searchsorted(model.offsets, np.flatnonzero(wrong)[0], side="right")) - 1
-        return f"state {pair // model.num_actions}, action {pair % model.num_actions}"
-
-    outside = (model.next_states < 0) | (model.next_states >= num_states)
-    if outside.any():
-        raise ModelError(f"{first_pair(outside)}: next state is outside 0..{num_states - 1}")
-    if not np.isfinite(model.rewards).all():
-        raise ModelError(f"{first_pair(~np.isfinite(model.rewards))}: reward must be finite")
-    sound = model.probabilities >= 0.0  # false for NaN as well
-    if not sound.all():
-        raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
-    sums = np.zeros(pairs)
-    np.add.at(sums, np.repeat(np.arange(pairs), lengths), model.probabilities)
-    uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
-    if uneven.size:
-        state, action = divmod(int(uneven[0]), model.num_actions)
-        raise ModelError(f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1")
-    return num_states

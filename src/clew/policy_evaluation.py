@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import Environment
+from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
 from clew.kernels.dynamics import Grid
-from clew.mazes import Maze
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy
 from clew.settings import POSITIVE, SHARE, check_number
@@ -94,7 +93,7 @@ class Walk:
 
 
 def policy_values(
-    world: Environment | FiniteMDP | Maze,
+    world: World,
     policy: Policy | npt.ArrayLike,
     *,
     gamma: float = 0.9,
@@ -130,9 +129,7 @@ def policy_values(
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma)
 
 
-def policy_steps(
-    world: Environment | FiniteMDP | Maze, policy: Policy | npt.ArrayLike, *, epsilon: float = 0.0
-) -> npt.NDArray[np.float64]:
+def policy_steps(world: World, policy: Policy | npt.ArrayLike, *, epsilon: float = 0.0) -> npt.NDArray[np.float64]:
     """Compute the expected number of steps of a policy to the end, from every state.
 
     Args:
@@ -149,22 +146,6 @@ def policy_steps(
     """
     mdp = model_of(world)
     return walk_through(mdp, greedy_actions(mdp, policy), epsilon).steps()
-
-
-def model_of(world: Environment | FiniteMDP | Maze) -> FiniteMDP:
-    """The model of a world.
-
-    Raises:
-        SettingError: if it has none.
-    """
-    if isinstance(world, Maze):
-        world = Environment(world)
-    mdp = world.mdp if isinstance(world, Environment) else world
-    if not isinstance(mdp, FiniteMDP):
-        raise SettingError(
-            f"the model of a {type(world).__name__} is not known; give a clew.Environment or a FiniteMDP"
-        )
-    return mdp
 
 
 def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:

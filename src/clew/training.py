@@ -163,8 +163,9 @@ def train_policy(
 ) -> Policy:
     """Learn after every step, in one stream of episodes; by Q-learning unless told otherwise.
 
-    A `clew.Environment` or a `FiniteMDP` is learned in one compiled loop. Any other Gymnasium environment with Discrete
-    spaces is learned step by step through the same rules.
+    A `clew.Environment`, a `FiniteMDP`, and those of Gymnasium's environments that keep a table of transitions
+    (FrozenLake, Taxi, CliffWalking) are learned in one compiled loop. Any other environment with Discrete spaces, see
+    `as_discrete`, is learned step by step through the same rules.
 
     Args:
         env: environment with Discrete spaces, or a model.

@@ -13,6 +13,7 @@ from clew.evaluation import evaluate_policy
 from clew.learning import Learning
 from clew.mazes import Maze
 from clew.trace import Trace
+from worlds import only_steps
 
 pytestmark = pytest.mark.ray
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
@@ -106,7 +107,7 @@ def test_values_are_at_most_a_round_old(ray_up):
 
 
 def test_any_gymnasium_environment_is_played_by_actors(ray_up):
-    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    env = only_steps(gymnasium.make("FrozenLake-v1", is_slippery=False))
     settings = {"num_simulations": 2, "sync_every": 20, "epsilon": 0.3}
     here = train_policy_parallel(env, 1200, num_actors=0, **settings)
     there = train_policy_parallel(env, 1200, num_actors=2, **settings)

@@ -15,9 +15,8 @@ from clew.dynamic_programming.search import breadth_first, shortest_is_best
 from clew.dynamic_programming.solution import Solution
 from clew.dynamic_programming.undiscounted import total_reward
 from clew.dynamic_programming.value_iteration import directional_sweeps, gauss_seidel, value_iteration
-from clew.environments import Environment
+from clew.environments import World, model_of
 from clew.errors import SettingError
-from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_number
 
@@ -61,7 +60,7 @@ PLANNERS = {
 
 @overload
 def solve(
-    world: Environment | FiniteMDP | Maze,
+    world: World,
     *,
     gamma: float = 0.9,
     tolerance: float = 1e-6,
@@ -70,7 +69,7 @@ def solve(
 ) -> Solution: ...
 @overload
 def solve(
-    world: Environment | FiniteMDP | Maze,
+    world: World,
     *,
     gamma: float = 0.9,
     tolerance: float = 1e-6,
@@ -78,7 +77,7 @@ def solve(
     horizon: int,
 ) -> HorizonSolution: ...
 def solve(
-    world: Environment | FiniteMDP | Maze,
+    world: World,
     *,
     gamma: float = 0.9,
     tolerance: float = 1e-6,
@@ -94,7 +93,7 @@ def solve(
     induction, which is exact but for rounding. What is best then depends on the time.
 
     Args:
-        world: environment, model or maze.
+        world: environment, model or maze; one of Gymnasium's environments, if it keeps a table of transitions.
         gamma: discount a step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
         tolerance: greatest error of a value.
         method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
@@ -105,6 +104,7 @@ def solve(
     Raises:
         SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; if
             gamma is 1 and one can go on for ever for a gain, it names a state.
+        ModelError: if an environment has no model; it says why.
 
     Source:
         Sutton & Barto (2018), chapter 4; Puterman (1994), chapters 4 (horizon), 6 and 7 (no discount).
@@ -113,9 +113,7 @@ def solve(
     check_number("tolerance", tolerance, POSITIVE)
     if method is not None:
         check_choice("method", method, PLANNERS)
-    if isinstance(world, Maze):
-        world = Environment(world)
-    mdp = world.mdp if isinstance(world, Environment) else world
+    mdp = model_of(world)
     if horizon is not None:
         check_count("horizon", horizon, 1)
         if method is not None:

@@ -1,21 +1,35 @@
 """Worlds that kernels can play, for they are given as arrays too."""
 
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from clew.environments.checks import STEPS_PER_STATE
 from clew.environments.maze import Environment
+from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import count_outcomes
+from clew.mazes import Maze
 from clew.mdp import FiniteMDP
+from clew.model_rows import full_name, look_through
 
-__all__ = ["CompiledWorld", "as_compiled"]
+__all__ = ["CompiledWorld", "World", "as_compiled", "model_of"]
+
+World = gymnasium.Env[Any, Any] | FiniteMDP | Maze  # what may have a model
+
+# Gymnasium's environments whose step is a draw from their table P, and nothing else. What others do with a table of
+# that name isn't known: a subclass may change a step.
+STEP_BY_TABLE = {
+    "gymnasium.envs.toy_text.cliffwalking:CliffWalkingEnv",
+    "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv",
+    "gymnasium.envs.toy_text.taxi:TaxiEnv",
+}
 
 
 class _Bare(NamedTuple):
-    """A model without an environment round it."""
+    """A model and a step limit: of a model given by itself, or of an environment of Gymnasium's."""
 
     mdp: FiniteMDP
     max_episode_steps: int
@@ -34,12 +48,78 @@ CompiledWorld = Environment | _Bare  # what kernels can play
 def as_compiled(env: Any) -> CompiledWorld | None:
     """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
 
-    A wrapper or a subclass may change what a step does, so only those known not to are looked through. A model by
-    itself gets the step limit of an environment that has none.
+    A wrapper or a subclass may change what a step does, so only those known not to are looked through. Of Gymnasium's
+    environments that step by a table the table is taken, with the limit of a `TimeLimit` round it. A model without a
+    step limit gets that of an environment that has none.
     """
     if isinstance(env, FiniteMDP):
         return _Bare(env, STEPS_PER_STATE * env.num_states)
-    while type(env) in (OrderEnforcing, PassiveEnvChecker):
-        env = env.env
-    unchanged = type(env) is Environment
-    return env if unchanged else None
+    inner, limit = look_through(env)
+    if type(inner) is Environment:
+        return inner if limit is None else None  # it has a step limit of its own, `max_episode_steps`
+    mdp = _model_of_table(inner)
+    return None if mdp is None else _Bare(mdp, limit or STEPS_PER_STATE * mdp.num_states)
+
+
+def model_of(world: World) -> FiniteMDP:
+    """The model of a world, without a step limit.
+
+    Raises:
+        SettingError: if it is no world.
+        ModelError: if an environment has no model; it says why.
+    """
+    if isinstance(world, FiniteMDP):
+        return world
+    if isinstance(world, Maze):
+        return Environment(world).mdp
+    inner, _ = look_through(world)
+    if isinstance(inner, Environment):
+        return inner.mdp
+    if not isinstance(inner, gymnasium.Env):
+        raise SettingError(
+            f"the model of a {type(world).__name__} is not known; give a clew.Environment, a FiniteMDP, or an "
+            "environment of Gymnasium's that has a table P"
+        )
+    return _model_of_table(inner) or FiniteMDP.from_gymnasium(inner)
+
+
+# Tables that have been read -------------------------------------------------------------------------------------------
+
+
+class _Read(NamedTuple):
+    """A model, and what it was made of, by which a change is noticed."""
+
+    table: dict[Any, Any]
+    rest: tuple[Any, ...]
+    mdp: FiniteMDP
+
+
+_READ: "WeakKeyDictionary[gymnasium.Env[Any, Any], _Read]" = WeakKeyDictionary()
+
+
+def _model_of_table(env: Any) -> FiniteMDP | None:
+    """The model of an environment of Gymnasium's that steps by its table; None if this isn't one, or doesn't quite.
+
+    It is kept for as long as the environment is. Users may change a table, so it is compared each time with what the
+    model was made of; where rows are the same objects that takes a fraction of a millisecond.
+    """
+    if full_name(env) not in STEP_BY_TABLE or {"step", "reset"} & vars(env).keys():
+        return None
+    try:
+        read, rest = _READ.get(env), _rest(env)
+        if read is None or read.table != env.P or read.rest != rest:
+            _READ[env] = read = _Read(_copied(env.P), rest, FiniteMDP.from_gymnasium(env))
+    except (ModelError, AttributeError, TypeError, ValueError):
+        return None  # hidden state, or a table that isn't as it was; the environment itself may know what to do
+    return read.mdp
+
+
+def _copied(table: Any) -> dict[Any, Any]:
+    """A copy that notices changes: rows that are tuples are kept, for they can't change; others never compare equal."""
+    return {s: {a: [tuple(row) for row in rows] for a, rows in actions.items()} for s, actions in table.items()}
+
+
+def _rest(env: Any) -> tuple[Any, ...]:
+    """What else a model is made of."""
+    sizes = env.observation_space.n, env.action_space.n
+    return np.asarray(env.initial_state_distrib).tobytes(), sizes, getattr(env, "fickle_passenger", False)

@@ -23,13 +23,10 @@ from clew.distributed.blocks.planning import Problem, bound_of
 from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.dynamic_programming.certificate import reward_range, rounding
 from clew.dynamic_programming.search import shortest_is_best
-from clew.environments import Environment
+from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.learner import initial_value
 from clew.learning import Learning, LearningSettings, as_learning
-from clew.mazes import Maze
-from clew.mdp import FiniteMDP
-from clew.policy_evaluation import model_of
 from clew.settings import POSITIVE, SHARE, check_count, check_number
 from clew.training import Callback, RoundMetrics
 
@@ -112,7 +109,7 @@ class BlockWorld:
         ClusterError: if the cluster can't place the actors.
     """
 
-    def __init__(self, world: Environment | FiniteMDP | Maze, num_blocks: int, *, num_actors: int = 0) -> None:
+    def __init__(self, world: World, num_blocks: int, *, num_actors: int = 0) -> None:
         check_count("num_blocks", num_blocks, 1)
         check_count("num_actors", num_actors, 0)
         self.mdp = model_of(world)
