@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from clew.configuration import TrainingConfig
     from clew.distributed import train_policy_parallel
     from clew.dynamic_programming import HorizonSolution, Solution, solve
-    from clew.environments import Action, Environment, as_discrete, make_gymnasium
+    from clew.environments import Action, Environment, MazeVectorEnv, as_discrete, make_gymnasium
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import Learning
-    from clew.mazes import Maze, generate_maze
+    from clew.mazes import Maze, Moves, generate_maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
     from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
@@ -48,7 +48,9 @@ __all__ = [
     "Learning",
     "Maze",
     "MazeError",
+    "MazeVectorEnv",
     "ModelError",
+    "Moves",
     "Policy",
     "PolicyValues",
     "RoundMetrics",
@@ -78,11 +80,11 @@ _HOMES = {
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("train_policy_parallel",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
-    "clew.environments": ("Action", "Environment", "as_discrete", "make_gymnasium"),
+    "clew.environments": ("Action", "Environment", "MazeVectorEnv", "as_discrete", "make_gymnasium"),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("Learning",),
-    "clew.mazes": ("Maze", "generate_maze"),
+    "clew.mazes": ("Maze", "Moves", "generate_maze"),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
     "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),

@@ -10,9 +10,10 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
-__all__ = ["ENV_ID", "register_with_gymnasium"]
+__all__ = ["ENTRY_POINT", "ENV_ID", "VECTOR_ENTRY_POINT", "register_with_gymnasium"]
 
 ENV_ID = "clew/Maze-v0"
+ENTRY_POINT, VECTOR_ENTRY_POINT = "clew.environments:make_environment", "clew.environments:make_vector_environment"
 
 
 def register_with_gymnasium() -> None:
@@ -27,7 +28,7 @@ def _register() -> None:
     import gymnasium
 
     if ENV_ID not in gymnasium.registry:
-        gymnasium.register(ENV_ID, entry_point="clew.environments:Environment")
+        gymnasium.register(ENV_ID, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT)
 
 
 class _WhenImported(MetaPathFinder):

@@ -1,24 +1,34 @@
 """Worlds as Gymnasium environments. Only this package, and `clew.registration`, know Gymnasium."""
 
-from clew.environments.checks import STEPS_PER_STATE, check_world, whole
+from clew.environments.checks import STEPS_PER_STATE, WorldSettings, check_world, whole
 from clew.environments.compiled import CompiledWorld, World, as_compiled, model_of
 from clew.environments.foreign import make_gymnasium
 from clew.environments.indexing import Indexed, SpaceIndex, as_discrete
+from clew.environments.making import make_environment, make_vector_environment
 from clew.environments.maze import BAD_ACTION, Action, Environment
+from clew.environments.observations import OBSERVATIONS, PLANES, MazeObservation
+from clew.environments.vector import MazeVectorEnv
 
 __all__ = [
     "BAD_ACTION",
+    "OBSERVATIONS",
+    "PLANES",
     "STEPS_PER_STATE",
     "Action",
     "CompiledWorld",
     "Environment",
     "Indexed",
+    "MazeObservation",
+    "MazeVectorEnv",
     "SpaceIndex",
     "World",
+    "WorldSettings",
     "as_compiled",
     "as_discrete",
     "check_world",
+    "make_environment",
     "make_gymnasium",
+    "make_vector_environment",
     "model_of",
     "whole",
 ]

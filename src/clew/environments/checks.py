@@ -1,15 +1,31 @@
 """What settings and actions of a world must be like."""
 
 from operator import index
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
+from clew.mazes import Moves
 from clew.settings import SHARE, check_count, check_number
 
-__all__ = ["STEPS_PER_STATE", "check_world", "whole"]
+__all__ = ["STEPS_PER_STATE", "WorldSettings", "check_world", "whole"]
 
 STEPS_PER_STATE = 100  # the step limit of an episode where nobody sets one
+
+
+class WorldSettings(TypedDict, total=False):
+    """Settings of an `Environment` beside its maze, for what makes one and passes them on."""
+
+    random_start: bool
+    random_goal: bool
+    goal_reward: float
+    step_reward: float
+    outer_wall_reward: float
+    hazard_reward: float
+    slip: float
+    moves: str | Moves
+    max_episode_steps: int | None
+    render_mode: str | None
 
 
 def check_world(slip: float, max_episode_steps: int | None, **rewards: float) -> None:

@@ -14,6 +14,7 @@ To learn:
     queues        states that wait for their turn
     rollouts      episodes made of all these; `interleaving` lets several take turns, `following` has another learn
     merging       what several learners made of one table, put together
+    stepping      many copies of a world, which others steer
     telling       values that others decide, told to a learner
 
 To make worlds:
