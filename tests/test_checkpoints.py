@@ -397,7 +397,7 @@ def press_ctrl_c_at(round):
 
 
 def keep(folder, config, maze=None, callback=None):
-    with kept_run(folder, config, "30s", maze) as checkpoints, stopped_by_ctrl_c(checkpoints):
+    with kept_run(folder, config, "30s", maze is not None) as checkpoints, stopped_by_ctrl_c(checkpoints):
         run = train_run(config, callback, checkpoints=checkpoints, maze=maze)
         run.save(folder)
     return run

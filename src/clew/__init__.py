@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clew.configuration import TrainingConfig
     from clew.distributed import train_policy_parallel
     from clew.dynamic_programming import HorizonSolution, Solution, solve
-    from clew.environments import Action, Environment, MazeVectorEnv, as_discrete, make_gymnasium
+    from clew.environments import Action, Environment, MazeVectorEnv, ModelEnvironment, as_discrete, make_gymnasium
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import Learning
@@ -49,6 +49,7 @@ __all__ = [
     "Maze",
     "MazeError",
     "MazeVectorEnv",
+    "ModelEnvironment",
     "ModelError",
     "Moves",
     "Policy",
@@ -80,7 +81,14 @@ _HOMES = {
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("train_policy_parallel",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
-    "clew.environments": ("Action", "Environment", "MazeVectorEnv", "as_discrete", "make_gymnasium"),
+    "clew.environments": (
+        "Action",
+        "Environment",
+        "MazeVectorEnv",
+        "ModelEnvironment",
+        "as_discrete",
+        "make_gymnasium",
+    ),
     "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("Learning",),

@@ -21,7 +21,9 @@ from clew.behaviours import BEHAVIOURS
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
+from clew.environments import Environment, as_compiled, model_of
 from clew.errors import ClewError, SettingError, StoppedError
+from clew.gallery import GALLERY
 from clew.interruption import stopped_by_ctrl_c
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
@@ -39,6 +41,7 @@ from clew.options import (
     with_settings,
 )
 from clew.runs import grade, kept_run, open_run, solve_in_blocks, train_run
+from clew.settings import check_choice
 from clew.storage import for_json, table_sha256
 from clew.terminal import PAGE, fits, messages, print_figures, print_policy, print_run, print_table, progress_bar
 
@@ -84,12 +87,12 @@ def train(
     chaos: Chaos = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a maze, and grade what was learned against the exact optimum."""
+    """Learn a world, and grade what was learned against the exact optimum."""
     config, out, maze = begun_or_new(context, settings, out, resume)
     with ExitStack() as stack:
         checkpoints = None
         if out is not None:
-            checkpoints = stack.enter_context(kept_run(out, config, checkpoint_every, maze))
+            checkpoints = stack.enter_context(kept_run(out, config, checkpoint_every, resume is not None))
             stack.enter_context(stopped_by_ctrl_c(checkpoints))
         with progress_bar(quiet=as_json) as callback:
             run = train_run(config, callback, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
@@ -114,14 +117,14 @@ def evaluate(
 ) -> None:
     """Grade a run again, by greedy episodes against the exact optimum."""
     config, env, policy = open_run(run)
-    optimum = solve_world(env, gamma=config.gamma)
+    optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
     begun = time.perf_counter()
     evaluation = grade(config, env, policy, episodes, optimum)
     seconds = time.perf_counter() - begun
     figures = for_json(
         {
             **vars(evaluation),
-            "num_states": env.mdp.num_states,
+            "num_states": policy.q.shape[0],
             "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
             "seconds": seconds,
             "table_sha256": table_sha256(policy.q),
@@ -147,6 +150,11 @@ def play(
     steps: list[Transition] = []
 
     def draw() -> None:
+        if not isinstance(env, Environment):
+            print(
+                f"step {len(steps)}" + (f": state {steps[-1].next_state}, reward {steps[-1].reward:g}" if steps else "")
+            )
+            return
         goal = env.goal if env.random_goal else None
         show(draw_scene(env.maze, env.position, goal) + f"step {len(steps)}\n")
         if sys.stdout.isatty():
@@ -189,7 +197,7 @@ def solve(
     actors: Annotated[int, typer.Option(help="Ray actors that hold the blocks; 0 holds all in this process")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the exact optimum of a maze, without learning."""
+    """Compute the exact optimum of a world, without learning."""
     config = TrainingConfig(**settings)
     env = config.make_environment()
     if blocks is not None or actors:
@@ -205,7 +213,7 @@ def solve(
         {
             "steps": solution.steps,
             "value": solution.value,
-            "num_states": env.mdp.num_states,
+            "num_states": model_of(env).num_states,
             "method": solution.method,
             "bound": solution.bound,
             "seconds": time.perf_counter() - begun,
@@ -215,7 +223,7 @@ def solve(
         print(json.dumps(figures))
         return
     print_figures(f"Optimum of {config.maze}", figures)
-    if env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
+    if isinstance(env, Environment) and env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
         policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
         print_policy(env, policy[:, None] == range(env.mdp.num_actions))
 
@@ -239,6 +247,27 @@ def algorithms(as_json: AsJson = False) -> None:
         return
     print_table("clew train --algorithm NAME", {name: f"{row.rule} ({row.source})" for name, row in ALGORITHMS.items()})
     print_table("clew train --behaviour NAME", {name: row.rule for name, row in BEHAVIOURS.items()})
+
+
+@app.command()
+def worlds(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="show the card of this one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the worlds that come with Clew, or show the card of one."""
+    if name is None:
+        summaries = {name: card.summary for name, card in GALLERY.items()}
+        if as_json:
+            print(json.dumps(summaries))
+        else:
+            print_table("clew train NAME, clew solve NAME", summaries)
+        return
+    check_choice("world", name, GALLERY)
+    card = {field: value for field, value in GALLERY[name]._asdict().items() if field != "make"}
+    if as_json:
+        print(json.dumps(card))
+    else:
+        print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
 
 
 @app.command()

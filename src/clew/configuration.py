@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 from clew.algorithms import ALGORITHMS
-from clew.environments import Environment, check_world
-from clew.errors import SettingError
+from clew.environments import Environment, check_world, make_gymnasium
+from clew.errors import MazeError, SettingError
+from clew.gallery import GALLERY, make_world
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place, check_reading
@@ -18,6 +19,22 @@ MOST_EPISODES = 10**12
 NEVER = "never"
 MOST_AHEAD = 1000  # rounds: each keeps a copy of the values
 SHARING = ("central", "local")
+GYMNASIUM = "gym:"  # and the ID of an environment of Gymnasium's
+OF_MAZES = (
+    "start",
+    "goal",
+    "scenario",
+    "unknown_walls",
+    "cell_size",
+    "random_start",
+    "random_goal",
+    "goal_reward",
+    "step_reward",
+    "outer_wall_reward",
+    "hazard_reward",
+    "slip",
+    "moves",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +50,8 @@ class TrainingConfig(Learning):
 
     maze: str = setting(
         "book",
-        "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, "
-        ".lay, .png)",
+        "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), a file (.txt, .map, .maze, "
+        ".lay, .png), a name that clew worlds lists, or gym:ID",
     )
     start: Place | None = setting(None, "where episodes begin, as row,column")
     goal: Place | None = setting(None, "the goal, as row,column")
@@ -86,8 +103,19 @@ class TrainingConfig(Learning):
         """The settings of the learner, as keyword arguments of `train_policy`."""
         return cast(LearningSettings, {each.name: getattr(self, each.name) for each in fields(Learning)})
 
+    @property
+    def is_maze(self) -> bool:
+        """False for a world of the gallery, or of Gymnasium's, which has rules of its own."""
+        return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM)
+
     def make_maze(self) -> Maze:
-        """The maze that the run is about."""
+        """The maze that the run is about.
+
+        Raises:
+            MazeError: if there is no such maze, or it can't be right.
+        """
+        if not self.is_maze:
+            raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze")
         return find_maze(
             self.maze,
             start=self.start,
@@ -97,8 +125,14 @@ class TrainingConfig(Learning):
             cell_size=self.cell_size,
         )
 
-    def make_environment(self, maze: Maze | None = None) -> Environment:
-        """The world that the run is about; in a maze that was read before, if one is given."""
+    def make_environment(self, maze: Maze | None = None) -> Any:
+        """The world that the run is about; in a maze that was read before, if one is given.
+
+        Raises:
+            ClewError: if there is no such world, or settings of mazes are given to one that has rules of its own.
+        """
+        if not self.is_maze:
+            return self._make_world()
         return Environment(
             self.make_maze() if maze is None else maze,
             random_start=self.random_start,
@@ -111,6 +145,18 @@ class TrainingConfig(Learning):
             moves=self.moves,
             max_episode_steps=self.max_episode_steps,
         )
+
+    def _make_world(self) -> Any:
+        defaults = {each.name: each.default for each in fields(self)}
+        for name in OF_MAZES:
+            if getattr(self, name) != defaults[name]:
+                raise SettingError(f"{name} has no effect on {self.maze!r}, which has rules of its own")
+        limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
+        if self.maze.startswith(GYMNASIUM):
+            return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
+        env = make_world(self.maze)
+        env.max_episode_steps = limit.get("max_episode_steps", env.max_episode_steps)
+        return env
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON can say them."""

@@ -124,7 +124,7 @@ def rows_of_environment(env: Any) -> tuple[Rows, npt.NDArray[np.int64]]:
     """The reachable rows of an environment's table, and its starts; see `FiniteMDP.from_gymnasium`."""
     inner, _ = look_through(env)
     name = type(inner).__name__
-    if getattr(inner, "unwrapped", inner) is not inner:
+    if getattr(inner, "unwrapped", inner) is not inner and hasattr(inner.unwrapped, "P"):
         raise ModelError(
             f"the wrapper {name} may change what a step does, so the table inside doesn't tell of it; "
             "give env.unwrapped for the world without it"

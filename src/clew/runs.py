@@ -15,7 +15,7 @@ from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.distributed.blocks import BlockWorld
 from clew.dynamic_programming import Solution
-from clew.environments import Environment
+from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation import Evaluation, evaluate_policy
 from clew.mazes import Maze
@@ -55,7 +55,7 @@ class Run:
     """
 
     config: TrainingConfig
-    env: Environment
+    env: Any
     policy: Policy
     evaluation: Evaluation
     metrics: list[RoundMetrics]
@@ -69,8 +69,8 @@ class Run:
         num_steps = sum(row.num_steps for row in self.metrics)
         figures = {
             **asdict(self.evaluation),
-            "num_states": self.env.mdp.num_states,
-            "num_actions": self.env.mdp.num_actions,
+            "num_states": self.policy.q.shape[0],
+            "num_actions": self.policy.q.shape[1],
             "num_steps": num_steps,
             "steps_per_second": num_steps / self.seconds,
             "seconds": self.seconds,
@@ -86,7 +86,8 @@ class Run:
             RunError: if the folder exists already, or can't be written.
         """
         metrics = [asdict(row) for row in self.metrics]
-        saved = SavedRun(self.config.to_dict(), self.env.maze, self.policy.q, metrics, self.summary, self.trace.events)
+        maze = self.env.maze if self.config.is_maze else None
+        saved = SavedRun(self.config.to_dict(), maze, self.policy.q, metrics, self.summary, self.trace.events)
         save_run(folder, saved)
 
 
@@ -148,7 +149,7 @@ def train_run(
 
 @contextmanager
 def kept_run(
-    folder: str | Path, config: TrainingConfig, every: int | str, maze: Maze | None = None
+    folder: str | Path, config: TrainingConfig, every: int | str, resume: bool = False
 ) -> Iterator[Checkpoints]:
     """Keep checkpoints in RUN.partial while a run is trained and saved within.
 
@@ -158,39 +159,39 @@ def kept_run(
         folder: of the run when it has ended.
         config: its settings.
         every: how often, see `Checkpoints`.
-        maze: of a run that goes on; None begins one.
+        resume: go on with a run that was begun.
 
     Raises:
         RunError: if there is such a run, or its folder can't be written.
         StoppedError: if it was stopped, and can go on; says how.
     """
     checkpoints = Checkpoints(partial_of(folder), every)
-    if maze is None:
-        begin_run(folder, config.to_dict(), config.make_maze())
+    if not resume:
+        begin_run(folder, config.to_dict(), config.make_maze() if config.is_maze else None)
     try:
         yield checkpoints
     except (StoppedError, KeyboardInterrupt):
-        if checkpoints.folders or maze is not None:
+        if checkpoints.folders or resume:
             raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
         raise StoppedError("stopped; nothing had been learned yet, and nothing was kept") from None
     finally:
-        if is_there(folder) or (maze is None and not checkpoints.folders):
+        if is_there(folder) or (not resume and not checkpoints.folders):
             rmtree(partial_of(folder), ignore_errors=True)
 
 
-def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze]:
-    """The settings and the maze of a run that was begun, and hasn't ended.
+def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:
+    """The settings and the maze, if it is one, of a run that was begun, and hasn't ended.
 
     Raises:
         RunError: if there is none, or it is damaged.
     """
     settings, maze = load_begun(folder)
-    return _checked(partial_of(folder), settings), maze
+    return _checked(partial_of(folder), settings, maze), maze
 
 
 def grade(
     config: TrainingConfig,
-    env: Environment,
+    env: Any,
     policy: Policy,
     num_episodes: int | None = None,
     optimum: Solution | None = None,
@@ -205,22 +206,25 @@ def grade(
             of them; draws 1,000 if there are more or moves are uncertain; and else plays 10 from the only one.
         optimum: what to grade against, if it has been computed before.
     """
-    starts = env.mdp.starts
-    if num_episodes is None and 1 < starts.size <= 1000 and config.slip == 0.0:
+    world = as_compiled(env)
+    if world is None:
+        return evaluate_policy(env, policy, num_episodes or 1000, gamma=config.gamma, seed=config.seed)
+    starts, is_certain = world.mdp.starts, world.mdp.num_outcomes == world.mdp.num_states * world.mdp.num_actions
+    if num_episodes is None and 1 < starts.size <= 1000 and is_certain:
         return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts, optimum=optimum)
     if num_episodes is None:
-        num_episodes = 1000 if starts.size > 1 or config.slip > 0.0 else 10
+        num_episodes = 10 if starts.size == 1 and is_certain else 1000
     return evaluate_policy(env, policy, num_episodes, gamma=config.gamma, seed=config.seed, optimum=optimum)
 
 
-def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
+def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
     """Read a run folder, and build its world and its policy again.
 
     Raises:
         RunError: names the file that is missing, damaged or of another kind.
     """
     saved = load_run(folder)
-    config = _checked(Path(folder), saved.config)
+    config = _checked(Path(folder), saved.config, saved.maze)
     try:
         env = config.make_environment(saved.maze)
         return config, env, Policy(env, seed=config.seed, q=saved.q)
@@ -228,11 +232,14 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Environment, Policy]:
         raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None
 
 
-def _checked(folder: Path, settings: dict[str, Any]) -> TrainingConfig:
+def _checked(folder: Path, settings: dict[str, Any], maze: Maze | None) -> TrainingConfig:
     try:
-        return TrainingConfig.from_dict(settings)
+        config = TrainingConfig.from_dict(settings)
     except SettingError as error:
         raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None
+    if config.is_maze and maze is None:
+        raise RunError(f"{folder / 'maze.txt'}: can't be read: No such file or directory")
+    return config
 
 
 def solve_in_blocks(

@@ -58,7 +58,7 @@ class SavedRun:
     """
 
     config: dict[str, Any]
-    maze: Maze
+    maze: Maze | None  # None for a world that is no maze
     q: npt.NDArray[np.float32]
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -121,11 +121,12 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     np.save(table, run.q, allow_pickle=False)
     contents = {
         "config.json": _to_json(run.config),
-        "maze.txt": run.maze.to_text().encode(),
         "q.npy": table.getvalue(),
         "metrics.csv": rows.getvalue().encode(),
         "summary.json": _to_json({**run.summary, "table_sha256": table_sha256(run.q)}),
     }
+    if run.maze is not None:
+        contents["maze.txt"] = run.maze.to_text().encode()
     if run.trace is not None:
         contents["trace.csv"] = to_csv(run.trace).encode()
     try:
@@ -142,7 +143,7 @@ def partial_of(folder: str | Path) -> Path:
     return folder.with_name(f"{folder.name}.partial")
 
 
-def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze) -> Path:
+def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze | None) -> Path:
     """Make the folder of a run that is under way, and give it.
 
     Raises:
@@ -156,13 +157,14 @@ def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze) -> Path:
     try:
         with new_folder(partial) as place:
             write_file(place / "config.json", _to_json(config))
-            write_file(place / "maze.txt", maze.to_text().encode())
+            if maze is not None:
+                write_file(place / "maze.txt", maze.to_text().encode())
     except OSError as error:
         raise RunError(f"{partial}: can't be written: {error.strerror}") from None
     return partial
 
 
-def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze]:
+def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze | None]:
     """The settings and the maze of a run that was begun, and hasn't ended.
 
     Raises:
@@ -224,7 +226,9 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _read_maze(path: Path) -> Maze:
+def _read_maze(path: Path) -> Maze | None:
+    if not path.exists():
+        return None
     try:
         return Maze.from_text(_read(path).decode())
     except (ClewError, UnicodeDecodeError) as error:

@@ -84,9 +84,12 @@ def print_run(run: Run) -> None:
 
 def print_policy(env: Any, greedy: Any) -> None:
     """Print the policy as arrows, if it has one for each cell and they fit on the terminal."""
+    from clew.environments import Environment
     from clew.mazes import MOVES
     from clew.rendering.text import draw_policy
 
+    if not isinstance(env, Environment):
+        return
     arrows = MOVES["four"].actions, MOVES["eight"].actions
     is_a_cell = greedy.shape[0] == env.maze.cells.size
     if is_a_cell and env.moves.actions in arrows and fits(drawing := draw_policy(env.maze, greedy)):

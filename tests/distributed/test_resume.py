@@ -51,7 +51,7 @@ def drive(folder, config, environment, ready):
     maze = None
     if partial_of(folder).exists():
         config, maze = open_begun(folder)
-    with kept_run(folder, config, "0.02s", maze) as checkpoints:
+    with kept_run(folder, config, "0.02s", maze is not None) as checkpoints:
         train_run(config, checkpoints=checkpoints, maze=maze).save(folder)
 
 

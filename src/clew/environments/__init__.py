@@ -6,6 +6,7 @@ from clew.environments.foreign import make_gymnasium
 from clew.environments.indexing import Indexed, SpaceIndex, as_discrete
 from clew.environments.making import make_environment, make_vector_environment
 from clew.environments.maze import BAD_ACTION, Action, Environment
+from clew.environments.model import ModelEnvironment
 from clew.environments.observations import OBSERVATIONS, PLANES, MazeObservation
 from clew.environments.vector import MazeVectorEnv
 
@@ -20,6 +21,7 @@ __all__ = [
     "Indexed",
     "MazeObservation",
     "MazeVectorEnv",
+    "ModelEnvironment",
     "SpaceIndex",
     "World",
     "WorldSettings",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from clew.environments.checks import STEPS_PER_STATE
 from clew.environments.maze import Environment
+from clew.environments.model import ModelEnvironment
 from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import count_outcomes
 from clew.mazes import Maze
@@ -42,7 +43,7 @@ class _Bare(NamedTuple):
         return over
 
 
-CompiledWorld = Environment | _Bare  # what kernels can play
+CompiledWorld = Environment | ModelEnvironment | _Bare  # what kernels can play
 
 
 def as_compiled(env: Any) -> CompiledWorld | None:
@@ -55,7 +56,7 @@ def as_compiled(env: Any) -> CompiledWorld | None:
     if isinstance(env, FiniteMDP):
         return _Bare(env, STEPS_PER_STATE * env.num_states)
     inner, limit = look_through(env)
-    if type(inner) is Environment:
+    if type(inner) in (Environment, ModelEnvironment):
         return inner if limit is None else None  # it has a step limit of its own, `max_episode_steps`
     mdp = _model_of_table(inner)
     return None if mdp is None else _Bare(mdp, limit or STEPS_PER_STATE * mdp.num_states)
@@ -73,7 +74,7 @@ def model_of(world: World) -> FiniteMDP:
     if isinstance(world, Maze):
         return Environment(world).mdp
     inner, _ = look_through(world)
-    if isinstance(inner, Environment):
+    if isinstance(inner, Environment | ModelEnvironment):
         return inner.mdp
     if not isinstance(inner, gymnasium.Env):
         raise SettingError(

@@ -1,0 +1,150 @@
+"""The worlds that come with the package: what their cards say is so."""
+
+import json
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import clew as package
+from clew.environments import as_compiled
+from clew.errors import SettingError
+from clew.gallery import BUFFER, GALLERY, SHELF, make_world
+
+CARDS = sorted(GALLERY.items())
+NAMES = sorted(GALLERY)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_optimum_is_the_one_on_the_card(name):
+    card = GALLERY[name]
+    assert package.solve(make_world(name), gamma=card.gamma, tolerance=1e-8).value == pytest.approx(
+        card.optimum, abs=1e-6
+    )
+    assert str(make_world(name).mdp.num_states) == card.states.split()[0].rstrip(":")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gymnasium_finds_nothing_wrong(name):
+    check_env(make_world(name), skip_render_check=True)
+
+
+@pytest.mark.parametrize("name", ["cliff", "windy", "warehouse", "assembly"])
+def test_a_model_is_stepped_as_it_is_written(name):
+    env = make_world(name)
+    model, rng = env.mdp.model, np.random.default_rng(0)
+    state, _ = env.reset(seed=1)
+    for _ in range(2000):
+        action = int(rng.integers(env.action_space.n))
+        row = state * env.mdp.num_actions + action
+        rows = slice(model.offsets[row], model.offsets[row + 1])
+        following, reward, terminated, truncated, _ = env.step(action)
+        possible = zip(model.next_states[rows], model.rewards[rows].astype(np.float32), strict=True)
+        assert (following, np.float32(reward)) in [(int(s), r) for s, r in possible]
+        state = env.reset()[0] if terminated or truncated else following
+
+
+def test_the_shelf_is_filled_up_to_sixteen_when_three_are_left():
+    policy = package.solve(make_world("warehouse"), gamma=0.99).policy
+    assert policy.tolist() == [16 - stock if stock <= 3 else 0 for stock in range(SHELF + 1)]
+
+
+def test_the_machine_keeps_two_parts_in_stock_and_is_mended_at_wear_three():
+    table = package.solve(make_world("assembly"), gamma=0.99).policy.reshape(-1, BUFFER + 1)
+    assert (table[:, 2:] == 0).all()
+    assert table[:, :2].tolist() == [[2, 1], [2, 1], [2, 2], [3, 3], [3, 3]]
+
+
+@pytest.mark.parametrize("name", ["warehouse", "assembly"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_learned_earns_99_percent_of_the_optimum(name, seed):
+    env, card = make_world(name), GALLERY[name]
+    settings = {"alpha": 0.1, "alpha_schedule": "linear", "alpha_last": 0.001, "epsilon": 0.3, "gamma": card.gamma}
+    policy = package.train_policy(env, 100_000, seed=seed, **settings)
+    gap = package.evaluate_values(env.mdp, policy.q, gamma=card.gamma).value_gap
+    assert 0.0 <= gap <= 0.01 * card.optimum
+
+
+def test_the_trap_fools_who_takes_the_first_of_equals():
+    env = make_world("trap")
+    state, _ = env.reset(seed=0)
+    assert env.step(0)[0] == state + 5  # the way down is open, and three times as long
+
+
+def test_models_and_limits_come_as_they_are_asked_for():
+    config = package.TrainingConfig(maze="cliff", max_episode_steps=7)
+    env = config.make_environment()
+    env.reset(seed=0)
+    assert [env.step(1)[3] for _ in range(7)] == [False] * 6 + [True]
+    assert as_compiled(env) is env
+    with pytest.raises(SettingError, match="there is no world 'nowhere'"):
+        make_world("nowhere")
+    with pytest.raises(SettingError, match="4 actions need as many names, not 1"):
+        package.ModelEnvironment(env.mdp, actions=("go",))
+    with pytest.raises(SettingError, match="action must be one of 0 to 3, not 4"):
+        env.step(4)
+
+
+# The command line -----------------------------------------------------------------------------------------------------
+
+
+def test_worlds_are_listed_and_cards_shown(clew):
+    code, out, _ = clew("worlds")
+    assert code == 0
+    assert all(name in out for name in GALLERY)
+    assert json.loads(clew("worlds", "--json")[1]) == {name: card.summary for name, card in GALLERY.items()}
+    card = json.loads(clew("worlds", "warehouse", "--json")[1])
+    assert card["policy"].startswith("when three items or fewer are left, fill up to sixteen")
+    code, _, err = clew("worlds", "nowhere")
+    assert (code, err.startswith("clew: there is no world 'nowhere'; choose from book-walls, ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "value"),
+    [
+        ("cliff", [], -13.0),
+        ("gym:FrozenLake-v1", [], 14 / 17),
+        ("gym:FrozenLake-v1", ["--horizon", "100"], 0.744190),
+        ("gym:FrozenLake8x8-v1", [], 1.0),
+        ("gym:FrozenLake8x8-v1", ["--horizon", "200"], 0.913220),
+        ("gym:Taxi-v4", [], 7.93),
+        ("gym:Taxi-v4", ["--horizon", "200"], 7.93),
+        ("gym:CliffWalking-v1", [], -13.0),
+        ("gym:CliffWalkingSlippery-v1", [], -64.709176),
+    ],
+)
+def test_worlds_are_solved_by_name(clew, world, options, value):
+    code, out, _ = clew("solve", world, "--gamma", "1", *options, "--json")
+    assert code == 0
+    assert json.loads(out)["value"] == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(("world", "gap"), [("windy", 0.0), ("gym:Taxi-v4", 0.0), ("gym:Blackjack-v1", None)])
+def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, gap):
+    settings = "--episodes", "20000", "--alpha", "0.5", "--gamma", "1", "--simulations", "2"
+    code, out, err = clew("train", world, *settings, "--out", tmp_path / "run", "--json")
+    assert (code, err) == (0, "")
+    trained = json.loads(out)
+    assert trained["gap"] == (None if gap is None else pytest.approx(gap, abs=0.2))
+    assert not (tmp_path / "run" / "maze.txt").exists()
+    graded = json.loads(clew("evaluate", tmp_path / "run", "--json")[1])
+    assert graded["mean_return"] == trained["mean_return"]
+    code, out, _ = clew("play", tmp_path / "run")
+    assert code == 0
+    assert out.startswith("step 0\nstep 1: state ")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train cliff --slip 0.1", "--slip has no effect on 'cliff', which has rules of its own"),
+        ("solve gym:Frozen", "Gymnasium knows no environment 'Frozen'; near names are FrozenLake-v1"),
+        ("solve gym:Blackjack-v1", "has no table of transitions P to make a model of"),
+        ("info cliff", "'cliff' is a world with rules of its own, not only a maze"),
+    ],
+)
+def test_what_worlds_cannot_do_is_said(clew, line, said):
+    code, _, err = clew(*line.split())
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
