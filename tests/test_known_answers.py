@@ -34,7 +34,7 @@ def test_example_4_1_small_gridworld():
 
 def test_example_4_1_as_a_sparse_world():
     solution = solve(example_4_1().to_sparse(), gamma=1.0)
-    assert solution.method == "total-reward"
+    assert solution.method == "best-first"
     assert solution.v.reshape(4, 4) == pytest.approx(-np.array(EXAMPLE_4_1), abs=1e-6)
     assert solution.steps_from.reshape(4, 4).tolist() == EXAMPLE_4_1
 
