@@ -106,6 +106,17 @@ def test_best_first_agrees_with_sweeps_and_says_where_no_way_is():
     np.testing.assert_allclose(near.v[here], exact.v[here], atol=1e-6)
 
 
+@pytest.mark.kernels
+def test_where_nothing_ends_all_is_lost_and_small_costs_are_told_apart():
+    for_ever = clew.FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1 - s, -1.0, False)])
+    assert clew.solve(for_ever, gamma=1.0).v.tolist() == [-math.inf, -math.inf]
+    costs = [1e-9, 1e3, 1e-9]
+    line = clew.FiniteMDP.from_function(4, 1, lambda s, a: [(1.0, s + 1, -costs[s], s == 2)] if s < 3 else [])
+    solution = clew.solve(line, gamma=1.0)
+    assert solution.v[0] == pytest.approx(-1000.000000002, abs=solution.bound)
+    assert solution.bound < 1e-11
+
+
 def test_a_wall_stops_a_diagonal_on_either_way_round_the_corner():
     walled = "+---+---+\n| S     |\n+---+   +\n|     G |\n+---+---+\n"
     for text, length in (("S.\n.G\n", math.sqrt(2.0)), ("S.\n#G\n", 2.0), (walled, 2.0)):

@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
 from clew.behaviours import BEHAVIOURS
-from clew.configuration import TrainingConfig
+from clew.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.environments import Environment, as_compiled, model_of
@@ -29,7 +29,6 @@ from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
     LEARNING,
     RUN,
-    WORLD,
     BegunRun,
     Chaos,
     CheckpointEvery,
@@ -166,7 +165,8 @@ def play(
 
     step_through(env, choose, steps.append)
     draw()
-    print(f"reached the goal in {len(steps)} steps" if steps[-1].terminated else f"gave up after {len(steps)} steps")
+    how = ("reached the goal in", "gave up after") if isinstance(env, Environment) else ("ended after", "cut off after")
+    print(f"{how[0] if steps[-1].terminated else how[1]} {len(steps)} steps")
 
 
 @app.command()
@@ -183,7 +183,7 @@ def graph(
 
 
 @app.command()
-@with_settings("maze", *WORLD, "gamma")
+@with_settings("maze", *MAZE_SETTINGS, "gamma")
 def solve(
     settings: dict[str, Any],
     tolerance: Annotated[float, typer.Option(help="greatest error of a value")] = 1e-6,

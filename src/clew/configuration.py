@@ -13,14 +13,14 @@ from clew.mazes.formats import Place, check_reading
 from clew.mazes.moves import find_moves
 from clew.settings import check_choice, check_count, setting
 
-__all__ = ["TrainingConfig", "check_run", "check_sharing", "check_streams"]
+__all__ = ["MAZE_SETTINGS", "TrainingConfig", "check_run", "check_sharing", "check_streams"]
 
 MOST_EPISODES = 10**12
 NEVER = "never"
 MOST_AHEAD = 1000  # rounds: each keeps a copy of the values
 SHARING = ("central", "local")
 GYMNASIUM = "gym:"  # and the ID of an environment of Gymnasium's
-OF_MAZES = (
+MAZE_SETTINGS = (  # of a maze and the world in it; worlds with rules of their own take none of them
     "start",
     "goal",
     "scenario",
@@ -148,7 +148,7 @@ class TrainingConfig(Learning):
 
     def _make_world(self) -> Any:
         defaults = {each.name: each.default for each in fields(self)}
-        for name in OF_MAZES:
+        for name in MAZE_SETTINGS:
             if getattr(self, name) != defaults[name]:
                 raise SettingError(f"{name} has no effect on {self.maze!r}, which has rules of its own")
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}

@@ -18,7 +18,6 @@ from clew.runs import open_begun
 __all__ = [
     "LEARNING",
     "RUN",
-    "WORLD",
     "BegunRun",
     "Chaos",
     "CheckpointEvery",
@@ -40,21 +39,6 @@ SHORT = {
 }
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
-WORLD = (
-    "start",
-    "goal",
-    "scenario",
-    "unknown_walls",
-    "cell_size",
-    "random_start",
-    "random_goal",
-    "goal_reward",
-    "step_reward",
-    "outer_wall_reward",
-    "hazard_reward",
-    "slip",
-    "moves",
-)
 
 
 def parse_place(text: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ def best_first(mdp: FiniteMDP) -> Solution:
 
     The certificate: a pass over all states checks that each is worth what its best move is. As each move costs, no
     other values have that property. What rounding adds: half a unit for each sum on the way, of which there are no more
-    than the worst value holds of the least cost; twice that is allowed for.
+    than states, nor than the worst value holds of the least cost; twice that is allowed for.
     """
     rows, n = mdp.model, mdp.num_states
     assert isinstance(rows, Sparse)
@@ -37,7 +37,7 @@ def best_first(mdp: FiniteMDP) -> Solution:
     num_wrong = count_unsettled(rows, v, mdp.num_actions)
     assert num_wrong == 0, f"{num_wrong} values are wrong"
     finite = v[np.isfinite(v)]
-    greatest = max(float(np.abs(finite).max()), float(np.abs(rows.rewards).max(initial=0.0)))
+    greatest = float(np.abs(np.concatenate([finite, rows.rewards])).max(initial=0.0))
     least = float(-rows.rewards[~rows.terminated].max(initial=-np.inf))
-    longest = 1.0 + (finite.max() - finite.min()) / least
+    longest = min(float(n), 1.0 + (finite.max(initial=0.0) - finite.min(initial=0.0)) / least)
     return Solution(mdp, 1.0, "best-first", float(np.finfo(float).eps * longest * greatest), values=v)
