@@ -154,6 +154,12 @@ def test_a_table_of_ones_own():
     env = clew.Environment(Maze.open(2, 2), moves=king_of_the_road, step_reward=-1.0, goal_reward=0.0)
     assert env.action_space.n == 2
     assert -clew.solve(env, gamma=1.0).value == 3.5
+    middle = Maze.open(3, 3, goal=(1, 1))
+    assert clew.Environment(middle, moves=king_of_the_road, random_start=True).mdp.starts.tolist() == [0, 1, 3]
+    with pytest.raises(SettingError, match="the moves 'two' find no way from the start to a goal"):
+        clew.Environment(Maze.open(3, 3, start=(2, 2), goal=(1, 1)), moves=king_of_the_road)
+    with pytest.raises(SettingError, match="rows, columns and turns must be whole numbers"):
+        Moves.of("bad", {"go": (0.5, 1)})
     env.reset()
     with pytest.raises(SettingError, match=r"action must be 0 \(right\) or 1 \(down and pay\), not 2"):
         env.step(2)

@@ -2,8 +2,8 @@
 
 The chapter's four moves need no table (`FiniteMDP.grid`). Any others are a table: for every heading and action, how
 many rows and columns it leads away, what it costs, and which heading follows. From it the rows of a model are made
-once, all cells at a time. A state is `heading * num_cells + cell`; who has no heading
-has one, so a state is still a cell.
+once, all cells at a time. A state is `heading * num_cells + cell`; who has no heading has one, so
+a state is still a cell.
 """
 
 import math
@@ -62,6 +62,8 @@ class Moves:
                 f"moves {self.name!r}: each heading needs a move for each of {len(self.actions)} actions"
             )
         for move in (move for row in self.moves for move in row):
+            if not all(isinstance(number, int) for number in (move.rows, move.columns, move.turn)):
+                raise SettingError(f"moves {self.name!r}: rows, columns and turns must be whole numbers, not {move}")
             if not (math.isfinite(move.cost) and move.cost >= 0.0):
                 raise SettingError(f"moves {self.name!r}: a cost must be a number not below 0, not {move.cost}")
 
@@ -81,9 +83,11 @@ class Moves:
         return len(self.moves)
 
     @property
-    def jumps(self) -> bool:
-        """True if some move may land where no one can walk."""
-        return any(max(abs(move.rows), abs(move.columns)) > 1 for row in self.moves for move in row)
+    def walks(self) -> bool:
+        """True if who can walk somewhere step by step can come there by these moves too."""
+        steps = {(move.rows, move.columns) for row in self.moves for move in row}
+        turns = all(any(move[:2] == (0, 0) and abs(move.turn) == 1 for move in row) for row in self.moves)
+        return steps >= WALLS.keys() and (self.num_headings == 1 or turns)
 
     def sides(self) -> list[tuple[int, int]]:
         """For each action the next ones clockwise and the other way round, where slip leads astray.
@@ -205,7 +209,7 @@ def model_of_moves(
     starts = start_cells
     if random_start:
         starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in range(moves.num_headings)])
-    if moves.jumps:
+    if not moves.walks:
         starts = starts[find_ways(arrivals, live)[starts]]
         if starts.size == 0:
             raise SettingError(f"the moves {moves.name!r} find no way from the start to a goal")
