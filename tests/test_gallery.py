@@ -76,7 +76,8 @@ def test_models_and_limits_come_as_they_are_asked_for():
     env = config.make_environment()
     env.reset(seed=0)
     assert [env.step(1)[3] for _ in range(7)] == [False] * 6 + [True]
-    assert as_compiled(env) is env
+    compiled = as_compiled(env)
+    assert (compiled.mdp, compiled.max_episode_steps) == (env.mdp, 7)
     with pytest.raises(SettingError, match="there is no world 'nowhere'"):
         make_world("nowhere")
     with pytest.raises(SettingError, match="4 actions need as many names, not 1"):

@@ -30,7 +30,7 @@ STEP_BY_TABLE = {
 
 
 class _Bare(NamedTuple):
-    """A model and a step limit: of a model given by itself, or of an environment of Gymnasium's."""
+    """A model and a step limit: of a model, given by itself or to be stepped, or of an environment of Gymnasium's."""
 
     mdp: FiniteMDP
     max_episode_steps: int
@@ -43,7 +43,7 @@ class _Bare(NamedTuple):
         return over
 
 
-CompiledWorld = Environment | ModelEnvironment | _Bare  # what kernels can play
+CompiledWorld = Environment | _Bare  # what kernels can play
 
 
 def as_compiled(env: Any) -> CompiledWorld | None:
@@ -57,7 +57,9 @@ def as_compiled(env: Any) -> CompiledWorld | None:
         return _Bare(env, STEPS_PER_STATE * env.num_states)
     inner, limit = look_through(env)
     if type(inner) in (Environment, ModelEnvironment):
-        return inner if limit is None else None  # it has a step limit of its own, `max_episode_steps`
+        if limit is not None:
+            return None  # it has a step limit of its own, `max_episode_steps`
+        return inner if isinstance(inner, Environment) else _Bare(inner.mdp, inner.max_episode_steps)
     mdp = _model_of_table(inner)
     return None if mdp is None else _Bare(mdp, limit or STEPS_PER_STATE * mdp.num_states)
 

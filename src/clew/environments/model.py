@@ -3,13 +3,10 @@
 from typing import Any
 
 import gymnasium
-import numpy as np
-import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
 from clew.environments.checks import STEPS_PER_STATE, whole
 from clew.errors import SettingError
-from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mdp import FiniteMDP
 from clew.settings import check_count
@@ -92,13 +89,6 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         self._state, self._steps = int(s_next), self._steps + 1
         truncated = self._steps >= self.max_episode_steps and not terminated
         return self._state, float(reward), bool(terminated), truncated, {}
-
-    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
-        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
-        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
-        return over
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the draws of a world that goes on are.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -230,7 +231,7 @@ class Maze:
         """Number of columns."""
         return int(self.cells.shape[1])
 
-    @property
+    @cached_property  # asked for at every step of an environment
     def goals(self) -> tuple[Place, ...]:
         """Places of the goals, row by row."""
         return tuple((int(row), int(column)) for row, column in np.argwhere(self.cells & GOAL))
