@@ -78,11 +78,13 @@ def test_models_and_limits_come_as_they_are_asked_for():
     assert [env.step(1)[3] for _ in range(7)] == [False] * 6 + [True]
     compiled = as_compiled(env)
     assert (compiled.mdp, compiled.max_episode_steps) == (env.mdp, 7)
+    again = package.TrainingConfig(maze="trap", max_episode_steps=7).make_environment().spec.make()
+    assert again.unwrapped.max_episode_steps == 7
     with pytest.raises(SettingError, match="there is no world 'nowhere'"):
         make_world("nowhere")
     with pytest.raises(SettingError, match="4 actions need as many names, not 1"):
         package.ModelEnvironment(env.mdp, actions=("go",))
-    with pytest.raises(SettingError, match="action must be one of 0 to 3, not 4"):
+    with pytest.raises(SettingError, match=r"action must be 0 \(down\), 1 \(left\), 2 \(up\) or 3 \(right\), not 4"):
         env.step(4)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import clew
-from clew.rendering.pictures import NUM_SHADES, _colour, policy_svg, trace_greedy
+from clew.rendering.colours import hexadecimal, ramp
+from clew.rendering.pictures import policy_svg, trace_greedy
 
 DOWN, LEFT, UP, RIGHT = 0, 1, 2, 3
 WALLED = """\
@@ -92,7 +93,7 @@ def test_the_ramp_is_even():
         red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
         return 116 * (0.2126 * red + 0.7152 * green + 0.0722 * blue) ** (1 / 3) - 16
 
-    steps = -np.diff([lightness(_colour(shade)) for shade in range(NUM_SHADES)])
+    steps = -np.diff([lightness(hexadecimal(shade)) for shade in ramp()])
     assert steps.sum() == pytest.approx(42, abs=3)
     assert steps.max() < 1.5 * steps.mean()
     assert steps.min() > 0.6 * steps.mean()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clew.policies import Policy
     from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
     from clew.simulation import Simulation, Trajectory, Transition
+    from clew.trainer import Trainer
     from clew.training import RoundMetrics, train_policy, update_policy
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ __all__ = [
     "SettingError",
     "Simulation",
     "Solution",
+    "Trainer",
     "TrainingConfig",
     "Trajectory",
     "Transition",
@@ -97,6 +99,7 @@ _HOMES = {
     "clew.policies": ("Policy",),
     "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),
     "clew.simulation": ("Simulation", "Trajectory", "Transition"),
+    "clew.trainer": ("Trainer",),
     "clew.training": ("RoundMetrics", "train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

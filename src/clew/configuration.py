@@ -156,6 +156,8 @@ class TrainingConfig(Learning):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
         env = make_world(self.maze)
         env.max_episode_steps = limit.get("max_episode_steps", env.max_episode_steps)
+        if env.spec is not None:
+            env.spec.kwargs.update(limit)  # what is made again of it has the limit too
         return env
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.dynamic_programming import Solution, solve
-from clew.environments import CompiledWorld, World, as_compiled, model_of
+from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.grading import spread_wrong
@@ -214,7 +214,7 @@ def _grade(
 
 
 def _evaluate_model(
-    env: CompiledWorld,
+    env: ModelEnvironment,
     policy: Policy,
     num_episodes: int,
     gamma: float,
@@ -262,7 +262,7 @@ def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int
     return states.astype(np.int32)
 
 
-def _checked_starts(env: CompiledWorld, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
+def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Check that episodes can begin in these states."""
     states = _checked_states(env.mdp, starts)
     over = env.is_over(states)

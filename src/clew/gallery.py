@@ -24,7 +24,7 @@ class Card(NamedTuple):
     """What there is to know of a world."""
 
     summary: str
-    make: Callable[[], Environment | ModelEnvironment]
+    make: Callable[[], ModelEnvironment]
     states: str
     actions: str
     rewards: str
@@ -35,7 +35,7 @@ class Card(NamedTuple):
     source: str
 
 
-def make_world(name: str) -> Environment | ModelEnvironment:
+def make_world(name: str) -> ModelEnvironment:
     """Make a world of the gallery.
 
     Raises:

@@ -1,7 +1,7 @@
 """A run: one configuration trained, graded, and kept. What the command line and the page both call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from clew.storage import (
     table_sha256,
 )
 from clew.trace import Trace
-from clew.training import RoundMetrics
+from clew.training import Callback, RoundMetrics, Watch
 
 __all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
 
@@ -93,8 +93,9 @@ class Run:
 
 def train_run(
     config: TrainingConfig,
-    callback: Callable[[RoundMetrics], None] | None = None,
+    callback: Callback | None = None,
     *,
+    watch: Watch | None = None,
     checkpoints: Checkpoints | None = None,
     maze: Maze | None = None,
     chaos: float = 0.0,
@@ -104,6 +105,7 @@ def train_run(
     Args:
         config: all the settings.
         callback: is called after each round; first for those that a checkpoint has.
+        watch: is called before it with the table as it is then; only to look at, and to copy.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         maze: what the run is about, if it was read before.
         chaos: probability with which an actor is killed when it's given work, on purpose; no part of the
@@ -138,6 +140,7 @@ def train_run(
         chaos=chaos,
         seed=config.seed,
         callback=note,
+        watch=watch,
         trace=trace,
         checkpoints=checkpoints,
         **config.learning,

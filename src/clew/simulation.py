@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.behaviours import BEHAVIOURS
-from clew.environments import STEPS_PER_STATE, CompiledWorld, as_compiled
+from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.behaviours import AnyAction, after, choose, count_visit
@@ -248,7 +248,7 @@ class Simulation:
         return Trajectory.from_transitions(transitions)
 
 
-def terms_in(world: CompiledWorld, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> Terms:
+def terms_in(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> Terms:
     """How episodes begin in a compiled world, and when they are cut off; by default in its own start states."""
     begins = world.mdp.starts if starts is None else starts
     return Terms(begins, world.max_episode_steps, bool(exploring_starts))

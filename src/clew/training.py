@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
 from clew.configuration import check_run
@@ -24,6 +25,7 @@ from clew.trace import DRIVER, Trace
 __all__ = [
     "Callback",
     "RoundMetrics",
+    "Watch",
     "learn_from",
     "new_policy",
     "split_rounds",
@@ -91,6 +93,7 @@ class RoundMetrics:
 
 
 Callback = Callable[[RoundMetrics], None]
+Watch = Callable[[npt.NDArray[np.float32]], None]
 
 
 def split_rounds(num_episodes: int, episodes_per_round: int) -> Iterator[int]:
@@ -157,6 +160,7 @@ def train_policy(
     *,
     seed: int = 0,
     callback: Callback | None = None,
+    watch: Watch | None = None,
     trace: Trace | None = None,
     checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
@@ -173,6 +177,7 @@ def train_policy(
         seed: decides every draw, and so every bit of the result.
         callback: is called after each of a hundred rounds at most, with what the episodes since came to; first for
             those that a checkpoint has.
+        watch: is called before it with the table of action values as it is then; only to look at, and to copy.
         trace: notes when each round was learned.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on.
@@ -195,6 +200,8 @@ def train_policy(
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
     for metrics in rounds.play():
+        if watch is not None:
+            watch(policy.q)
         if callback is not None:
             callback(metrics)
     check_values(policy)

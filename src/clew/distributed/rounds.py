@@ -34,7 +34,7 @@ from clew.kernels.sampling import Stream, new_stream
 from clew.learning import Learning, LearningSettings, as_learning
 from clew.policies import Policy
 from clew.trace import DRIVER, Trace
-from clew.training import NUM_ROUNDS, Callback, RoundMetrics, check_values, train_policy
+from clew.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, train_policy
 
 __all__ = ["train_policy_parallel"]
 
@@ -58,6 +58,7 @@ def train_policy_parallel(
     chaos: float = 0.0,
     seed: int = 0,
     callback: Callback | None = None,
+    watch: Watch | None = None,
     trace: Trace | None = None,
     checkpoints: Checkpoints | None = None,
     **settings: Unpack[LearningSettings],
@@ -90,6 +91,7 @@ def train_policy_parallel(
         chaos: probability with which an actor is killed when it's given work, on purpose.
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
+        watch: is called before it with the table of action values as it is then; only to look at, and to copy.
         trace: notes what was done by whom; `clew.rendering.timeline` draws it.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
@@ -109,7 +111,7 @@ def train_policy_parallel(
     learning = as_learning(settings)
     trace = Trace() if trace is None else trace
     if num_simulations == 1:
-        kept: dict[str, Any] = {"callback": callback, "trace": trace, "checkpoints": checkpoints}
+        kept: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
         return train_policy(env, num_episodes, seed=seed, **kept, **settings)
     check_sharing(sharing, learning)
     job = Job(env, learning, num_simulations if partition_starts else 1)
@@ -130,6 +132,8 @@ def train_policy_parallel(
     demand = Demand(num_actors, num_simulations, num_values, chaos)
     with _pool(job, make_worker, here, demand) as pool:
         for metrics in training.play(pool):
+            if watch is not None:
+                watch(rounds.learner.policy.q)
             if callback is not None:
                 callback(metrics)
     policy: Policy = rounds.learner.policy

@@ -1,7 +1,7 @@
 """Worlds as Gymnasium environments. Only this package, and `clew.registration`, know Gymnasium."""
 
 from clew.environments.checks import STEPS_PER_STATE, WorldSettings, check_world, whole
-from clew.environments.compiled import CompiledWorld, World, as_compiled, model_of
+from clew.environments.compiled import World, as_compiled, model_of
 from clew.environments.foreign import make_gymnasium
 from clew.environments.indexing import Indexed, SpaceIndex, as_discrete
 from clew.environments.making import make_environment, make_vector_environment
@@ -16,7 +16,6 @@ __all__ = [
     "PLANES",
     "STEPS_PER_STATE",
     "Action",
-    "CompiledWorld",
     "Environment",
     "Indexed",
     "MazeObservation",

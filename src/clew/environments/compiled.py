@@ -5,18 +5,15 @@ from weakref import WeakKeyDictionary
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 
-from clew.environments.checks import STEPS_PER_STATE
 from clew.environments.maze import Environment
 from clew.environments.model import ModelEnvironment
 from clew.errors import ModelError, SettingError
-from clew.kernels.dynamics import count_outcomes
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
 from clew.model_rows import full_name, look_through
 
-__all__ = ["CompiledWorld", "World", "as_compiled", "model_of"]
+__all__ = ["World", "as_compiled", "model_of"]
 
 World = gymnasium.Env[Any, Any] | FiniteMDP | Maze  # what may have a model
 
@@ -29,24 +26,7 @@ STEP_BY_TABLE = {
 }
 
 
-class _Bare(NamedTuple):
-    """A model and a step limit: of a model, given by itself or to be stepped, or of an environment of Gymnasium's."""
-
-    mdp: FiniteMDP
-    max_episode_steps: int
-
-    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
-        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
-        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
-        return over
-
-
-CompiledWorld = Environment | _Bare  # what kernels can play
-
-
-def as_compiled(env: Any) -> CompiledWorld | None:
+def as_compiled(env: Any) -> ModelEnvironment | None:
     """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
 
     A wrapper or a subclass may change what a step does, so only those known not to are looked through. Of Gymnasium's
@@ -54,14 +34,12 @@ def as_compiled(env: Any) -> CompiledWorld | None:
     step limit gets that of an environment that has none.
     """
     if isinstance(env, FiniteMDP):
-        return _Bare(env, STEPS_PER_STATE * env.num_states)
+        return ModelEnvironment(env)
     inner, limit = look_through(env)
     if type(inner) in (Environment, ModelEnvironment):
-        if limit is not None:
-            return None  # it has a step limit of its own, `max_episode_steps`
-        return inner if isinstance(inner, Environment) else _Bare(inner.mdp, inner.max_episode_steps)
+        return inner if limit is None else None  # it has a step limit of its own, `max_episode_steps`
     mdp = _model_of_table(inner)
-    return None if mdp is None else _Bare(mdp, limit or STEPS_PER_STATE * mdp.num_states)
+    return None if mdp is None else ModelEnvironment(mdp, max_episode_steps=limit)
 
 
 def model_of(world: World) -> FiniteMDP:
@@ -76,7 +54,7 @@ def model_of(world: World) -> FiniteMDP:
     if isinstance(world, Maze):
         return Environment(world).mdp
     inner, _ = look_through(world)
-    if isinstance(inner, Environment | ModelEnvironment):
+    if isinstance(inner, ModelEnvironment):
         return inner.mdp
     if not isinstance(inner, gymnasium.Env):
         raise SettingError(

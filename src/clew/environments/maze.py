@@ -7,12 +7,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Discrete
 
-from clew.environments.checks import STEPS_PER_STATE, check_world, whole
+from clew.environments.checks import STEPS_PER_STATE, check_world
+from clew.environments.model import ModelEnvironment, bad_action
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
-from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
@@ -35,16 +34,10 @@ class Action(IntEnum):
     RIGHT = 3
 
 
-def bad_action(moves: Moves) -> str:
-    """What an action must be."""
-    *others, last = [f"{number} ({name})" for number, name in enumerate(moves.actions)]
-    return f"action must be {', '.join(others)} or {last}" if others else f"action must be {last}"
+BAD_ACTION = bad_action(FOUR.actions)
 
 
-BAD_ACTION = bad_action(FOUR)
-
-
-class Environment(gymnasium.Env[Any, Any]):
+class Environment(ModelEnvironment):
     """A seeker in a maze, looking for the goal.
 
     Actions are 0 down, 1 left, 2 up, 3 right; a wall stops a move. The state is the seeker's cell, `row * columns +
@@ -73,8 +66,7 @@ class Environment(gymnasium.Env[Any, Any]):
         mdp: the same world as arrays, for learners and planners.
         random_goal: True if the state names the goal.
         moves: the moves.
-        max_episode_steps: step limit.
-        stream: (2,) uint64, the draws of the world; `reset` keys it by Gymnasium's `np_random`.
+        actions, max_episode_steps, stream: as `ModelEnvironment` has them.
 
     Raises:
         SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
@@ -115,71 +107,19 @@ class Environment(gymnasium.Env[Any, Any]):
         self.maze = maze
         self.render_mode = render_mode
         self.random_goal = random_goal
-        self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
         self.moves = find_moves(moves)
         pays = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
         starts = _start_states(maze, random_start, random_goal)
         if self.moves == FOUR:
-            self.mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **pays._asdict())
+            mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **pays._asdict())
         elif random_goal:
             raise SettingError(f"random goals are for the moves 'four', not {self.moves.name!r}; give the maze a goal")
         else:
-            self.mdp = model_of_moves(
-                maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=pays
-            )
-        self.observation_space = Discrete(self.mdp.num_states)
-        self.action_space = Discrete(self.mdp.num_actions)
+            mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=pays)
+        limit = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
+        super().__init__(mdp, max_episode_steps=limit, actions=self.moves.actions)
         # Made by hand or by gymnasium.make, an environment can be made again from its specification.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
-        self.stream = new_stream(0)
-        self._seeded = False
-        self._state: int | None = None
-        self._steps = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """Begin an episode.
-
-        Args:
-            seed: decides every draw from here on; None goes on with the draws of before.
-            options: not used.
-
-        Returns:
-            (state, info), where info has the `position` and the `goal` as (row, column).
-        """
-        super().reset(seed=seed)
-        if seed is not None or not self._seeded:
-            self.stream = new_stream(int(self.np_random.integers(2**63)))
-            self._seeded = True
-        self._state = int(draw_start(self.mdp.starts, self.stream))
-        self._steps = 0
-        if self.render_mode == "human":
-            self.render()
-        return self._state, self._info()
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Take an action.
-
-        Args:
-            action: 0 down, 1 left, 2 up, 3 right; with other `moves` their number.
-
-        Returns:
-            (state, reward, terminated, truncated, info).
-
-        Raises:
-            SettingError: if the action is none of these, or no episode has begun.
-        """
-        if self._state is None:
-            raise SettingError("call reset() before step()")
-        a = whole(action)
-        if not 0 <= a < self.moves.num_actions:
-            raise SettingError(f"{bad_action(self.moves)}, not {action!r}")
-        s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
-        self._state = int(s_next)
-        self._steps += 1
-        truncated = self._steps >= self.max_episode_steps and not terminated
-        if self.render_mode == "human":
-            self.render()
-        return self._state, float(reward), bool(terminated), truncated, self._info()
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
         """Draw the maze with the seeker, S, in it, as `render_mode` says.
@@ -229,10 +169,6 @@ class Environment(gymnasium.Env[Any, Any]):
         bits = self.maze.cells.reshape(-1)[cells]
         over: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
         return over | (cells == goals if self.random_goal else (bits & GOAL) > 0)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # What comes through Ray can't be written; the draws of a world that goes on are.
-        self.__dict__.update(state, stream=state["stream"].copy())
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}

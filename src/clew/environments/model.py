@@ -3,15 +3,28 @@
 from typing import Any
 
 import gymnasium
+import numpy as np
+import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
 from clew.environments.checks import STEPS_PER_STATE, whole
 from clew.errors import SettingError
+from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.mdp import FiniteMDP
 from clew.settings import check_count
 
-__all__ = ["ModelEnvironment"]
+__all__ = ["ModelEnvironment", "bad_action"]
+
+MANY_ACTIONS = 12  # of more than these no message lists the names
+
+
+def bad_action(actions: tuple[str, ...]) -> str:
+    """What an action must be."""
+    if len(actions) > MANY_ACTIONS:
+        return f"action must be a whole number from 0 to {len(actions) - 1}"
+    *others, last = [str(a) if name == str(a) else f"{a} ({name})" for a, name in enumerate(actions)]
+    return f"action must be {', '.join(others)} or {last}" if others else f"action must be {last}"
 
 
 class ModelEnvironment(gymnasium.Env[Any, Any]):
@@ -59,14 +72,16 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             options: not used.
 
         Returns:
-            (state, info), where info is empty.
+            (state, info); the info of a maze has the `position` and the `goal` as (row, column), others are empty.
         """
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self.stream = new_stream(int(self.np_random.integers(2**63)))
             self._seeded = True
         self._state, self._steps = int(draw_start(self.mdp.starts, self.stream)), 0
-        return self._state, {}
+        if self.render_mode == "human":
+            self.render()
+        return self._state, self._info()
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Take an action.
@@ -84,12 +99,24 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             raise SettingError("call reset() before step()")
         a = whole(action)
         if not 0 <= a < self.mdp.num_actions:
-            raise SettingError(f"action must be one of 0 to {self.mdp.num_actions - 1}, not {action!r}")
+            raise SettingError(f"{bad_action(self.actions)}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state, self._steps = int(s_next), self._steps + 1
         truncated = self._steps >= self.max_episode_steps and not terminated
-        return self._state, float(reward), bool(terminated), truncated, {}
+        if self.render_mode == "human":
+            self.render()
+        return self._state, float(reward), bool(terminated), truncated, self._info()
+
+    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
+        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
+        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
+        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
+        return over
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the draws of a world that goes on are.
         self.__dict__.update(state, stream=state["stream"].copy())
+
+    def _info(self) -> dict[str, Any]:
+        return {}

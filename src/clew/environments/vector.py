@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from clew.environments.checks import WorldSettings, whole
-from clew.environments.maze import Environment, bad_action
+from clew.environments.maze import Environment
+from clew.environments.model import bad_action
 from clew.environments.observations import Places, observer_of
 from clew.errors import SettingError
 from clew.kernels import read_only
@@ -236,7 +237,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         checked = read_only(numbers)
         refused = first_refused(checked, self._copies.is_over, num_actions)
         if refused >= 0:
-            raise SettingError(f"copy {refused}: {bad_action(self.world.moves)}, not {actions[refused]!r}")
+            raise SettingError(f"copy {refused}: {bad_action(self.world.actions)}, not {actions[refused]!r}")
         return checked
 
     def _room(self, n: int) -> npt.NDArray[Any]:

@@ -4,7 +4,6 @@ Everything inside the maze is drawn in units of a cell, under one transformation
 element, a line for each run of them. So the text stays short: 12x18 cells take 17 KB, 512x512 some hundreds.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from xml.sax.saxutils import escape
@@ -16,16 +15,17 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_RIGHT
 from clew.mazes import Maze
 from clew.mazes.formats import Place
+from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, hexadecimal, ramp
 
 __all__ = ["policy_svg", "trace_greedy"]
 
 MAX_SIDE = 1024  # cells; a larger maze would not fit a screen
 MAX_SIDE_OF_ARROWS = 48
 
-NUM_SHADES = 32
-PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
-PAPER, CARD, CARD_EDGE, INK, FAINT = "#fdfcf9", "#f4f1ea", "#ddd8cc", "#22303a", "#6b7680"
-THREAD, THREAD_LIGHT, GOAL_TILE, HAZARD_TILE, HAZARD_STRIPE = "#c8102e", "#f6b8c0", "#0c4a4e", "#f9dc9c", "#e8a83e"
+PAPER, CARD, CARD_EDGE, INK, FAINT = (COLOURS[name] for name in ("paper", "card", "card edge", "ink", "faint"))
+THREAD, THREAD_LIGHT = COLOURS["thread"], COLOURS["thread light"]
+GOAL_TILE, HAZARD_TILE, HAZARD_STRIPE = COLOURS["goal"], COLOURS["hazard"], COLOURS["hazard stripe"]
+SHADES = [hexadecimal(colour) for colour in ramp()]
 
 MOVES = ((1, 0), (0, -1), (-1, 0), (0, 1))  # (row, column) by action: down, left, up, right
 ARROWS = (  # from the middle of a cell towards an edge: a shaft, and the two barbs of its tip
@@ -66,8 +66,10 @@ def policy_svg(
             raise SettingError(f"a path goes on by one move, not from ({row}, {column}) to ({next_row}, {next_column})")
     best = q.max(axis=1)
     learned = (q.min(axis=1) < best) & ((maze.cells.reshape(-1) & (BLOCKED | GOAL)) == 0)
-    low, high, is_log = _value_range(best[learned])
-    shades = _shades(best, learned, low, high, is_log).reshape(maze.cells.shape)
+    scale_of_values = ValueScale.of(best[learned])
+    shades = np.full(best.shape, -1)  # where nothing was learned
+    shades[learned] = np.rint(scale_of_values.shares(best[learned]) * (NUM_SHADES - 1))
+    shades = shades.reshape(maze.cells.shape)
 
     scale = min(40, max(1, 720 // max(maze.rows, maze.columns)))  # pixels a cell
     width = max(280, scale * maze.columns, 11 * len(title or "")) + 48
@@ -88,7 +90,7 @@ def policy_svg(
         *_draw_arrows(maze, (q == best[:, None]) & learned[:, None]),
         *_draw_thread(maze, path, scale),
         "</g>",
-        _draw_legend(low, high, is_log, width / 2, bottom + 20) if learned.any() else "",
+        _draw_legend(scale_of_values, width / 2, bottom + 20) if learned.any() else "",
         "</svg>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
@@ -136,58 +138,6 @@ def _check_fit(maze: Maze, q: npt.NDArray[np.floating]) -> None:
         raise SettingError(f"a picture shows up to {MAX_SIDE} cells a side, not {maze.rows} x {maze.columns}")
 
 
-# Values to colours ----------------------------------------------------------------------------------------------------
-
-
-def _value_range(values: npt.NDArray[np.floating]) -> tuple[float, float, bool]:
-    """The values that are drawn palest and deepest, and whether a log scale shows better what lies between."""
-    if values.size == 0:
-        return 0.0, 0.0, False
-    low, high = float(values.min()), float(values.max())
-    if low >= 0.0 and high > 0.0:
-        # A few cells that were hardly seen must not stretch a log scale for all the others.
-        lowest = float(np.quantile(values[values > 0.0], 0.05))
-        if high > 10.0 * lowest:
-            return lowest, high, True
-    return low, high, False
-
-
-def _shades(
-    values: npt.NDArray[np.floating], learned: npt.NDArray[np.bool_], low: float, high: float, is_log: bool
-) -> npt.NDArray[np.int64]:
-    """Number of the shade of each cell, 0 (pale) to NUM_SHADES - 1 (deep); -1 where nothing was learned."""
-    shades = np.full(values.shape, -1)
-    clipped = np.maximum(values[learned], low)
-    if is_log:
-        share = np.log(clipped / low) / math.log(high / low)
-    elif high > low:
-        share = (clipped - low) / (high - low)
-    else:
-        share = np.ones_like(clipped)  # all alike: all are the best there is
-    shades[learned] = np.rint(share * (NUM_SHADES - 1))
-    return shades
-
-
-def _colour(shade: int) -> str:
-    """Mix of the pale and the deep colour, in OKLab, where equal steps look equal.
-
-    Source:
-        Ottosson (2020), A perceptual color space for image processing.
-    """
-    t = shade / (NUM_SHADES - 1)
-    lightness, a, b = ((1.0 - t) * pale + t * deep for pale, deep in zip(PALE, DEEP, strict=True))
-    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    linear = (
-        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
-        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
-        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
-    )
-    encoded = (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055 for x in linear)
-    return "#" + "".join(f"{round(255 * min(1.0, max(0.0, x))):02x}" for x in encoded)
-
-
 # Parts of the picture -------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +162,7 @@ def _draw_floor(maze: Maze, shades: npt.NDArray[np.int64]) -> Iterator[str]:
     """The floor: shaded by value, then hazards and goals, then a fine grid."""
     yield f'<g stroke-linecap="butt" shape-rendering="crispEdges"><path fill="{PAPER}" d="{_edge(maze)}"/>'
     for shade in np.unique(shades[shades >= 0]).tolist():
-        yield _fill(shades == shade, _colour(shade), "shade")
+        yield _fill(shades == shade, SHADES[shade], "shade")
     yield _fill(maze.hazards, HAZARD_TILE, "hazard")
     yield _fill((maze.cells & GOAL) > 0, GOAL_TILE, "goal")
     yield "</g>"
@@ -284,17 +234,17 @@ def _through(path: Sequence[Place]) -> str:
     return f"M{x:g} {y:g}L{i:g} {j:g}{bends}L{x_last:g} {y_last:g}"
 
 
-def _draw_legend(low: float, high: float, is_log: bool, middle: float, y: float) -> str:
+def _draw_legend(scale: ValueScale, middle: float, y: float) -> str:
     """The scale of the shades, between the least and the greatest value."""
     last = NUM_SHADES - 1
-    stops = "".join(f'<stop offset="{i / last:.3f}" stop-color="{_colour(i)}"/>' for i in range(NUM_SHADES))
-    lowest, scale = ("≤ ", ", log scale") if is_log else ("", "")
+    stops = "".join(f'<stop offset="{i / last:.3f}" stop-color="{SHADES[i]}"/>' for i in range(NUM_SHADES))
+    lowest, kind = ("≤ ", ", log scale") if scale.is_log else ("", "")
     return (
         f'<linearGradient id="clew-shades">{stops}</linearGradient>'
         f'<rect x="{middle - 40:g}" y="{y:g}" width="80" height="10" rx="3" fill="url(#clew-shades)"/>'
         f'<g font-size="12" fill="{FAINT}">'
-        f'<text x="{middle - 48:g}" y="{y + 9:g}" text-anchor="end">value {lowest}{low:.2g}</text>'
-        f'<text x="{middle + 48:g}" y="{y + 9:g}">{high:.2g}{scale}</text></g>'
+        f'<text x="{middle - 48:g}" y="{y + 9:g}" text-anchor="end">value {lowest}{scale.low:.2g}</text>'
+        f'<text x="{middle + 48:g}" y="{y + 9:g}">{scale.high:.2g}{kind}</text></g>'
     )
 
 

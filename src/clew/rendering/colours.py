@@ -1,0 +1,92 @@
+"""The colours of all drawings, and the scale from numbers to them. Pictures, pixels, terminal and page take them here.
+
+Numbers are told by lightness, so that who can't tell red from green, and a bad projector, tell them too. What is no
+number (walls, hazards, start, goal, thread) has a shape of its own as well.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["COLOURS", "NUM_SHADES", "ValueScale", "hexadecimal", "ramp"]
+
+NUM_SHADES = 32  # of a picture; more can't be told apart
+PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
+
+COLOURS = {
+    "paper": "#fdfcf9",  # the floor, where there is no number
+    "card": "#f4f1ea",
+    "card edge": "#ddd8cc",
+    "ink": "#22303a",  # walls, arrows, words
+    "faint": "#6b7680",
+    "thread": "#c8102e",  # start, seeker, and the way
+    "thread light": "#f6b8c0",
+    "optimum": "#5b3a8c",  # the way that an optimal policy goes
+    "goal": "#0c4a4e",
+    "hazard": "#f9dc9c",
+    "hazard stripe": "#e8a83e",
+}
+
+
+def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
+    """Colours from pale, the least, to deep, the most: a mix of two in OKLab, where equal steps look equal.
+
+    Returns:
+        (num_shades, 3) uint8, red, green and blue.
+
+    Source:
+        Ottosson (2020), A perceptual color space for image processing.
+    """
+    t = np.linspace(0.0, 1.0, num_shades)[:, None]
+    lightness, a, b = ((1.0 - t) * np.array(PALE) + t * np.array(DEEP)).T
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = np.stack(
+        (
+            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+        ),
+        axis=1,
+    )
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055)
+    colours: npt.NDArray[np.uint8] = np.rint(255 * np.clip(encoded, 0.0, 1.0)).astype(np.uint8)
+    return colours
+
+
+def hexadecimal(colour: npt.NDArray[np.uint8]) -> str:
+    """A colour as SVG and CSS write it."""
+    return "#" + colour.tobytes().hex()
+
+
+class ValueScale(NamedTuple):
+    """Which number is drawn palest and which deepest, and how those between are."""
+
+    low: float
+    high: float
+    is_log: bool
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.floating]) -> "ValueScale":
+        """The scale that shows these best; a log scale where positive ones span more than an order of magnitude."""
+        if values.size == 0:
+            return cls(0.0, 0.0, False)
+        low, high = float(values.min()), float(values.max())
+        if low >= 0.0 and high > 0.0:
+            # A few cells that were hardly seen must not stretch a log scale for all the others.
+            lowest = float(np.quantile(values[values > 0.0], 0.05))
+            if high > 10.0 * lowest:
+                return cls(lowest, high, True)
+        return cls(low, high, False)
+
+    def shares(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """How deep each is drawn, from 0 to 1; NaN stays NaN."""
+        clipped = np.clip(values.astype(np.float64), self.low, self.high)
+        if self.is_log:
+            return np.asarray(np.log(clipped / self.low) / math.log(self.high / self.low))
+        if self.high > self.low:
+            return np.asarray((clipped - self.low) / (self.high - self.low))
+        return np.where(np.isnan(clipped), np.nan, 1.0)  # all alike: all are the best there is

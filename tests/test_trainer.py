@@ -1,0 +1,97 @@
+"""A trainer that is stepped, paused, and gone on with in another world, beside the one that does all in one call."""
+
+import numpy as np
+import pytest
+
+import clew
+
+ALGORITHMS = ["q-learning", "sarsa", "double-q-learning", "sarsa-lambda", "n-step-sarsa", "dyna-q", "propagation"]
+OPEN = "S....\n.....\n....G\n"
+WALLED = "S....\n####.\nG....\n"
+
+
+def world(**settings):
+    return clew.Environment(clew.Maze.open(6, 7, obstacles=[(1, 1), (3, 4)]), random_start=True, **settings)
+
+
+@pytest.mark.parametrize("settings", [{"alpha_schedule": "visits"}, {"exploring_starts": True}], ids=str)
+@pytest.mark.parametrize("slip", [0.0, 0.3])
+def test_episodes_a_few_at_a_time_come_to_the_same_bits(settings, slip):
+    env = world(slip=slip)
+    trainer = clew.Trainer(env, seed=5, **settings)
+    totals = [trainer.learn(n) for n in (1, 0, 30, 169)]
+    assert np.array_equal(trainer.policy.q, clew.train_policy(env, 200, seed=5, **settings).q)
+    assert [total.steps.size for total in totals] == [1, 0, 30, 169]
+    assert trainer.num_episodes == 200
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("slip", [0.0, 0.3])
+def test_steps_come_to_the_same_bits_as_a_loop(algorithm, slip):
+    env = world(slip=slip, max_episode_steps=40)
+    stepped, looped = (clew.Trainer(env, seed=2, algorithm=algorithm) for _ in range(2))
+    rewards = []
+    while stepped.num_episodes < 60:
+        taken = stepped.step()
+        if taken.terminated or taken.truncated:
+            rewards.append(sum(each.reward for each in stepped.episode))
+    totals = looped.learn(60)
+    assert np.array_equal(stepped.policy.q, looped.policy.q)
+    assert rewards == totals.episode_return.tolist()
+    assert np.array_equal(stepped.policy.q, clew.train_policy(env, 60, seed=2, algorithm=algorithm).q)
+
+
+def test_schedules_are_those_of_the_episodes_that_there_will_be():
+    env, schedule = world(), {"alpha_schedule": "linear", "exploration_schedule": "exponential"}
+    trainer = clew.Trainer(env, num_episodes=50, **schedule)
+    while trainer.num_episodes < 3:
+        trainer.step()
+    trainer.learn(47)
+    assert np.array_equal(trainer.policy.q, clew.train_policy(env, 50, **schedule).q)
+
+
+def test_an_episode_that_is_under_way_is_ended_first_and_counts():
+    env = world()
+    trainer = clew.Trainer(env, seed=1)
+    for _ in range(3):
+        trainer.step()
+    assert not trainer.episode[-1].terminated, "the episode is not long enough for this test"
+    totals = trainer.learn(10)
+    assert trainer.num_episodes == totals.steps.size == 10
+    assert totals.steps[0] == len(trainer.episode)
+    assert np.array_equal(trainer.policy.q, clew.train_policy(env, 10, seed=1).q)
+    trainer.step()
+    assert len(trainer.episode) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["q-learning", "dyna-q", "prioritized-sweeping"])
+def test_what_was_learned_goes_on_in_a_changed_world(algorithm):
+    before, after = (clew.Environment(clew.Maze.from_text(text)) for text in (OPEN, WALLED))
+    settings = {} if algorithm == "prioritized-sweeping" else {"alpha": 0.5}
+    trainer = clew.Trainer(before, algorithm=algorithm, **settings)
+    trainer.learn(300)
+    assert clew.evaluate_policy(before, trainer.policy).gap == 0.0
+    q = trainer.policy.q.copy()
+    trainer.step()
+    trainer.change_world(after)
+    assert trainer.num_episodes == 301
+    assert np.abs(trainer.policy.q - q).max() < 0.1, "it goes on with what it knew"
+    trainer.learn(3000)
+    assert clew.evaluate_policy(after, trainer.policy).gap == 0.0
+    assert trainer.env.maze == after.maze
+
+
+def test_a_world_that_does_not_fit_is_refused_and_nothing_has_changed():
+    trainer = clew.Trainer(world())
+    trainer.learn(5)
+    with pytest.raises(clew.SettingError, match=r"a table of \(42, 4\) values doesn't fit a world of \(25, 4\)"):
+        trainer.change_world(clew.Environment(clew.Maze.open(5, 5)))
+    trainer.learn(5)
+    assert np.array_equal(trainer.policy.q, clew.train_policy(world(), 10).q)
+
+
+def test_what_a_trainer_cannot_do_is_refused():
+    with pytest.raises(clew.SettingError, match="num_interleaved must be 1"):
+        clew.Trainer(world(), num_interleaved=4)
+    with pytest.raises(clew.SettingError, match="needs a world with a model"):
+        clew.Trainer(clew.make_gymnasium("Blackjack-v1"))
