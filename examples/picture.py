@@ -1,10 +1,8 @@
 """Train in a labyrinth and draw what was learned: `python examples/picture.py docs/picture.svg`."""
 
 import sys
-from pathlib import Path
 
 import clew
-from clew.rendering.pictures import policy_svg, trace_greedy
 
 LABYRINTH = """\
 +---+---+---+---+---+---+---+---+---+---+---+---+---+---+---+---+---+---+
@@ -39,6 +37,4 @@ policy = clew.train_policy(clew.Environment(maze, random_start=True), num_episod
 result = clew.evaluate_policy(clew.Environment(maze), policy)
 print(f"{result.mean_steps:g} steps from S to G; the optimum is {result.optimal_steps:g}")
 
-path = trace_greedy(maze, policy.q)
-picture = policy_svg(maze, policy.q, path=path, title="A labyrinth, and the thread through it")
-Path(sys.argv[1]).write_text(picture, encoding="utf-8")
+clew.draw(maze, policy, title="A labyrinth, and the thread through it").save(sys.argv[1])

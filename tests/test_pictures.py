@@ -7,7 +7,7 @@ import pytest
 
 import clew
 from clew.rendering.colours import hexadecimal, ramp
-from clew.rendering.pictures import policy_svg, trace_greedy
+from clew.rendering.picture import Picture
 
 DOWN, LEFT, UP, RIGHT = 0, 1, 2, 3
 WALLED = """\
@@ -21,14 +21,14 @@ WALLED = """\
 """
 
 
-def draw(maze, q, **settings):
+def draw(maze, what, **settings):
     """The picture, parsed."""
-    return ElementTree.fromstring(policy_svg(maze, q, **settings))
+    return ElementTree.fromstring(clew.draw(maze, what, **settings).svg())
 
 
 def lines_of(picture, name):
     """The `d` of the elements of a class, as lists of the pieces that begin with M."""
-    found = [element.get("d") for element in picture.iter() if element.get("class") == name]
+    found = [each.get("d") for each in picture.iter() if each.get("class") == name]
     return ["M" + piece for d in found for piece in d.split("M")[1:]]
 
 
@@ -39,7 +39,7 @@ def solved(maze):
 def test_the_5x5_optimum_by_numbers():
     maze = clew.Maze.open(5, 5)
     q = solved(maze)
-    picture = draw(maze, q, path=trace_greedy(maze, q))
+    picture = draw(maze, q)
     # 16 cells have two best moves, the 8 in the last row and column one, the goal none.
     assert len(lines_of(picture, "arrows")) == 2 * 16 + 8
     # Only the edge; the values of the 24 cells are those of 8 distances.
@@ -81,9 +81,9 @@ def test_shades_are_even_on_a_log_scale_and_ignore_the_hardly_seen():
     q[0, RIGHT] = 1e-30  # one in twenty: doesn't stretch the scale
     shades = lines_of(draw(maze, q), "shade")
     assert shades == ["M0 0.5h2"] + [f"M{column} 0.5h1" for column in range(2, 21)]
-    assert "log scale" in policy_svg(maze, q)
+    assert "log scale" in clew.draw(maze, q).svg()
     q[0] = -1.0, -1.0, -1.0, -0.5  # values of both signs have no logarithm
-    assert "log scale" not in policy_svg(maze, q)
+    assert "log scale" not in clew.draw(maze, q).svg()
 
 
 def test_the_ramp_is_even():
@@ -112,38 +112,134 @@ def test_large_mazes_have_no_arrows_and_a_short_text():
     maze = clew.Maze.open(49, 48)
     q = solved(maze)
     assert lines_of(draw(maze, q), "arrows") == []
-    assert len(policy_svg(maze, q)) < 40_000
-    huge = clew.Maze.open(1, 1025)
-    with pytest.raises(clew.SettingError, match="1024 cells a side"):
-        policy_svg(huge, np.zeros((1025, 4)))
+    assert len(clew.draw(maze, q).svg()) < 40_000
 
 
-def test_the_trace_ends_wherever_it_gets_stuck():
+def test_the_path_ends_wherever_it_gets_stuck():
     maze = clew.Maze.open(2, 2)
     q = np.zeros((4, 4))
-    assert trace_greedy(maze, q) == [(0, 0)]  # nothing learned
+    assert clew.draw(maze, q).path == ((0, 0),)  # nothing learned
     q[0, UP] = 1.0
-    assert trace_greedy(maze, q) == [(0, 0)]  # into a wall
+    assert clew.draw(maze, q).path == ((0, 0),)  # into a wall
     q[0] = 0.0, 0.0, 0.0, 1.0
     q[1, LEFT] = 1.0
-    assert trace_greedy(maze, q) == [(0, 0), (0, 1)]  # to and fro
+    assert clew.draw(maze, q).path == ((0, 0), (0, 1))  # to and fro
     q[1] = 1.0, 0.0, 0.0, 0.0
-    assert trace_greedy(maze, q) == [(0, 0), (0, 1), (1, 1)]
+    assert clew.draw(maze, q).path == ((0, 0), (0, 1), (1, 1))
+    assert clew.draw(maze, q, path=False).path == ()
+    assert clew.draw(clew.Maze.open(2, 2, start=None), q).path == ()
 
 
 @pytest.mark.parametrize(
-    ("q", "path", "message"),
+    ("what", "settings", "message"),
     [
-        (np.zeros((5, 4)), None, r"shape \(4, 4\)"),
-        (np.full((4, 4), np.nan), None, "not finite"),
-        (np.zeros((4, 4)), [(0, 0), (1, 1)], r"not from \(0, 0\) to \(1, 1\)"),
+        (np.zeros((5, 4)), {}, "asks for 4 states"),
+        (np.zeros((4, 3)), {}, "how one moves by 3 actions"),
+        (np.zeros(5), {}, r"the shape \(4,\), not \(5,\)"),
+        (np.full((4, 4), np.nan), {}, "not finite"),
+        (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path leads out of the maze of 2 x 2 cells"),
+        (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal leads out of the maze"),
+        (np.zeros((4, 4)), {"show": "steps"}, "there is no show 'steps'; choose from values, visits"),
+        (None, {"show": "visits"}, "nothing doesn't say how often"),
+        ("q", {}, "drawn are a Policy, a Solution, a Trajectory, or an array of numbers, not str"),
     ],
 )
-def test_what_does_not_fit_is_refused(q, path, message):
+def test_what_does_not_fit_is_refused(what, settings, message):
     with pytest.raises(clew.SettingError, match=message):
-        policy_svg(clew.Maze.open(2, 2), q, path=path)
+        clew.draw(clew.Maze.open(2, 2), what, **settings)
 
 
-def test_a_trace_needs_a_start():
-    with pytest.raises(clew.SettingError, match="no start"):
-        trace_greedy(clew.Maze.open(2, 2, start=None), np.zeros((4, 4)))
+def test_worlds_that_are_no_maze_or_many_are_refused():
+    with pytest.raises(clew.SettingError, match="only mazes are drawn"):
+        clew.draw(clew.Environment().mdp)
+    with pytest.raises(clew.SettingError, match="with random goals there is a picture for each goal"):
+        clew.draw(clew.Environment(random_goal=True))
+
+
+# What is drawn --------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_tie_have_arrows_and_where_all_do_there_are_none():
+    maze = clew.Maze.open(2, 2)
+    q = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0]])
+    picture = clew.draw(maze, q)
+    assert picture.greedy.astype(int).tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(picture.values, [1.0, np.nan, 0.5, np.nan])
+    assert len(lines_of(draw(maze, q), "arrows")) == 5
+
+
+def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
+    maze = clew.Maze.open(3, 3, obstacles=[(1, 0)])
+    env = clew.Environment(maze, moves="eight", step_reward=-1.0)
+    optimum = clew.solve(env, gamma=1.0)
+    picture = clew.draw(env, optimum)
+    assert picture.path == ((0, 0), (0, 1), (1, 1), (2, 2))
+    (arrow,) = (each for each in lines_of(draw(env, optimum), "arrows") if each.startswith("M1.5 1.5"))
+    assert arrow == "M1.5 1.5m.06 .06l.2 .2m0-.13v.13h-.13"
+
+
+def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
+    env = clew.Environment(clew.Maze.open(2, 2), moves="robot")
+    optimum = clew.solve(env, gamma=0.5)
+    picture = clew.draw(env, optimum)
+    assert picture.greedy is None
+    assert picture.path == ((0, 0), (1, 0), (1, 1))  # looks down first; a turn is no new place
+    np.testing.assert_allclose(picture.values, [0.25, 1.0, 1.0, np.nan])
+
+
+def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
+    maze = clew.Maze.open(3, 3)
+    q = np.zeros((9, 4))
+    q[[0, 1], RIGHT] = 1.0
+    q[2, DOWN] = q[5, DOWN] = 1.0
+    optimum = clew.solve(clew.Environment(maze))
+    picture = clew.draw(maze, q, optimal=optimum)
+    assert picture.path == picture.optimal == ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2))
+    q[:] = 0.0
+    q[0, RIGHT] = q[1, DOWN] = q[4, LEFT] = q[3, DOWN] = q[6, RIGHT] = q[7, RIGHT] = 1.0
+    picture = clew.draw(maze, q, optimal=optimum)
+    assert (len(picture.path), len(picture.optimal)) == (7, 5)
+    drawn = picture.svg()
+    assert "greedy path, 6 steps" in drawn
+    assert "an optimal path, 4 steps" in drawn
+    assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.25"' in drawn
+
+
+def test_visits_of_a_trajectory_and_its_way():
+    maze = clew.Maze.open(2, 2)
+    #                         state       action      reward        next state
+    episode = clew.Trajectory([0, 1, 1], [3, 2, 0], [0.0, 0.0, 1.0], [1, 1, 3], [0, 0, 1], [0, 0, 0])
+    picture = clew.draw(maze, episode)
+    np.testing.assert_array_equal(picture.values, [1, 2, np.nan, 1])
+    assert (picture.label, picture.path) == ("visits", ((0, 0), (0, 1), (1, 1)))
+    twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits")
+    np.testing.assert_array_equal(twice.values, [2, 3, np.nan, np.nan])
+    with pytest.raises(clew.SettingError, match="a trajectory has no values"):
+        clew.draw(maze, episode, show="values")
+    with pytest.raises(clew.SettingError, match="of another world: this one has 2 states"):
+        clew.draw(clew.Maze.open(1, 2), episode)
+
+
+def test_a_picture_is_kept_whole_by_its_ending(tmp_path):
+    picture = clew.draw(clew.Maze.open(2, 2))
+    picture.save(tmp_path / "maze.SVG")
+    assert (tmp_path / "maze.SVG").read_text() == picture.svg() == picture._repr_svg_()
+    picture.save(str(tmp_path / "maze.txt"))
+    assert (tmp_path / "maze.txt").read_text() == "S.\n.G\n"
+    with pytest.raises(clew.SettingError, match=r"kept as \.svg.*, not as 'maze.jpg'"):
+        picture.save(tmp_path / "maze.jpg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maze.SVG", "maze.txt"]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"values": np.zeros(3)}, r"values must have the shape \(4,\)"),
+        ({"values": np.full(4, np.inf)}, "not finite"),
+        ({"greedy": np.zeros((4, 3), bool)}, "or with 8 actions"),
+        ({"seeker": (2, 0)}, "seeker stands outside"),
+    ],
+)
+def test_a_picture_that_does_not_fit_its_maze_is_refused(field, message):
+    with pytest.raises(clew.SettingError, match=message):
+        Picture(clew.Maze.open(2, 2), **field)

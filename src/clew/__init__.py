@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clew.behaviours import BEHAVIOURS
     from clew.configuration import TrainingConfig
     from clew.distributed import train_policy_parallel
+    from clew.drawing import draw
     from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment, MazeVectorEnv, ModelEnvironment, as_discrete, make_gymnasium
     from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
@@ -65,6 +66,7 @@ __all__ = [
     "Trajectory",
     "Transition",
     "as_discrete",
+    "draw",
     "evaluate_policy",
     "evaluate_values",
     "generate_maze",
@@ -82,6 +84,7 @@ _HOMES = {
     "clew.behaviours": ("BEHAVIOURS",),
     "clew.configuration": ("TrainingConfig",),
     "clew.distributed": ("train_policy_parallel",),
+    "clew.drawing": ("draw",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": (
         "Action",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLOURS", "NUM_SHADES", "ValueScale", "hexadecimal", "ramp"]
+__all__ = ["COLOURS", "NUM_SHADES", "ValueScale", "hexadecimal", "ramp", "rgb"]
 
 NUM_SHADES = 32  # of a picture; more can't be told apart
 PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
@@ -60,6 +60,11 @@ def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
 def hexadecimal(colour: npt.NDArray[np.uint8]) -> str:
     """A colour as SVG and CSS write it."""
     return "#" + colour.tobytes().hex()
+
+
+def rgb(colour: str) -> npt.NDArray[np.uint8]:
+    """A colour as pixels have it, (3,) uint8."""
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
 
 
 class ValueScale(NamedTuple):

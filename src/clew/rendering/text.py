@@ -1,4 +1,4 @@
-"""Mazes and policies as text, and the screen that frames of it are shown on."""
+"""Pictures, mazes and policies as text, and the screen that frames of it are shown on."""
 
 import sys
 
@@ -7,11 +7,66 @@ import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
-from clew.mazes.formats import Place, draw, letters
+from clew.mazes.formats import Place, draw, has_thin_walls, letters
+from clew.rendering.colours import NUM_SHADES
+from clew.rendering.floor import block_sums, shade_cells
+from clew.rendering.legend import Fit, name_ways, notes, say_scale
+from clew.rendering.picture import Picture
 
-__all__ = ["ARROWS", "draw_policy", "draw_scene", "show"]
+__all__ = ["ARROWS", "draw_policy", "draw_scene", "picture_text", "show"]
 
 ARROWS = "↓←↑→↙↖↗↘"  # in the order of the actions, of four moves and of eight
+
+
+def picture_text(picture: Picture, width: int = 160) -> str:
+    """Draw a picture as text.
+
+    What fits has an arrow for each cell, or the seeker. Otherwise a character is a cell, or a block of them: a digit
+    for its number (0 is the least, 9 the most), `#` where most of it is blocked, S, G, and `*` on the path.
+
+    Args:
+        picture: the picture.
+        width: the most characters of a line.
+    """
+    maze = picture.maze
+    parts = [picture.title] if picture.title else []
+    if maze.columns * (4 if has_thin_walls(maze.cells) else 2) < width and (
+        picture.values is None or picture.greedy is not None
+    ):
+        if picture.greedy is None:
+            drawing = draw(maze.cells, letters(maze.cells, picture.seeker or maze.start))
+        else:  # no arrow is drawn as if all were
+            greedy = picture.greedy | ~picture.greedy.any(axis=1, keepdims=True)
+            drawing = draw_policy(maze, greedy)
+        return "\n".join([*parts, drawing])
+    fit = Fit(1, -(-maze.columns // width))
+    parts.append("\n".join("".join(row).rstrip() for row in _characters(picture, fit.cells).tolist()))
+    if picture.value_scale is not None:
+        low, high = say_scale(picture.value_scale, picture.label)
+        parts.append(f"0 to 9: {low} to {high}")
+    parts += [words for _, words in name_ways(picture)]
+    parts += [words.replace("pixel", "character") for words in notes(picture, fit, has_walls=False)]
+    return "\n".join(parts) + "\n"
+
+
+def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
+    """(block rows, block columns) characters."""
+    maze = picture.maze
+    shades, _ = shade_cells(picture, block)
+    drawn = np.array([".", *"0123456789"])[np.where(shades < 0, 0, 1 + shades * 10 // NUM_SHADES)]
+    blocked = block_sums(maze.blocked, block) * 2 > block_sums(np.ones(maze.cells.shape, np.uint8), block)
+    drawn[blocked] = "#"
+    hazards = block_sums(maze.hazards, block) > 0
+    drawn[hazards] = "!"
+    if picture.path:
+        rows, columns = np.asarray(picture.path).T // block
+        drawn[rows, columns] = "*"
+    for row, column in maze.goals:
+        drawn[row // block, column // block] = "G"
+    place = picture.seeker or maze.start
+    if place is not None:
+        drawn[place[0] // block, place[1] // block] = "S"
+    return drawn
 
 
 def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> str:

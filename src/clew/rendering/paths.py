@@ -1,0 +1,79 @@
+"""Ways through a maze: where a policy leads, step by step, and where a walk has been."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels.dynamics import GOAL
+from clew.mazes import Maze, Moves
+from clew.mazes.formats import Place
+from clew.mazes.moves import FOUR, Move, find_free
+
+__all__ = ["corners", "follow", "places_of"]
+
+STRAIGHT = tuple((move.rows, move.columns) for move in FOUR.moves[0])
+
+
+def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tuple[Place, ...]:
+    """Follow a policy from the start, as if moves were certain.
+
+    Args:
+        maze: maze with a start.
+        moves: how one moves; who has a heading looks down at first.
+        choose: the action for a state, or None where nothing was learned.
+
+    Returns:
+        The places on the way, from the start to a goal; or up to where nothing was learned, a wall stops the move, or
+        the way comes back to itself. A turn on the spot is no new place.
+    """
+    assert maze.start is not None
+    num_cells, columns = maze.cells.size, maze.columns
+    cells = maze.cells.reshape(-1)
+    heading, cell = 0, maze.start[0] * columns + maze.start[1]
+    path, seen = [cell], {cell}
+    while not cells[cell] & GOAL:
+        action = choose(heading * num_cells + cell)
+        if action is None:
+            break
+        move = moves.moves[heading][action]
+        if (move.rows or move.columns) and not _is_free(maze, cell, move):
+            break
+        cell += move.rows * columns + move.columns
+        heading = (heading + move.turn) % moves.num_headings
+        state = heading * num_cells + cell
+        if state in seen:
+            break
+        seen.add(state)
+        if cell != path[-1]:
+            path.append(cell)
+    return places_of(path, columns)
+
+
+def places_of(cells: Iterable[int], columns: int) -> tuple[Place, ...]:
+    """The places of cells, in order; standing still is no new place."""
+    numbers = np.fromiter(cells, np.int64)
+    if numbers.size:
+        numbers = numbers[np.append(True, numbers[1:] != numbers[:-1])]
+    rows, places = np.divmod(numbers, columns)
+    return tuple(zip(rows.tolist(), places.tolist(), strict=True))
+
+
+def corners(points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A line without the points that it goes straight through; (n, 2) each."""
+    steps = np.diff(points, axis=0)
+    steps, points = steps[keep := steps.any(axis=1)], points[np.append(True, keep)]
+    if len(points) < 3:
+        return points
+    return points[np.concatenate(([True], (np.sign(steps[1:]) != np.sign(steps[:-1])).any(axis=1), [True]))]
+
+
+def _is_free(maze: Maze, cell: int, move: Move) -> bool:
+    """Tell if a move from a cell is not stopped, without asking for all cells."""
+    row, column = divmod(cell, maze.columns)
+    if move[:2] in STRAIGHT:
+        return not maze.cells[row, column] >> STRAIGHT.index(move[:2]) & 1
+    reach = max(abs(move.rows), abs(move.columns))
+    top, left = max(0, row - reach), max(0, column - reach)
+    free, _ = find_free(maze.cells[top : row + reach + 1, left : column + reach + 1], move)
+    return bool(free[row - top, column - left])
