@@ -50,8 +50,13 @@ def say_scale(scale: ValueScale, label: str) -> tuple[str, str]:
 
 def name_ways(picture: Picture) -> list[tuple[str, str]]:
     """The ways that are drawn, "path" or "optimal", and what they are."""
+    goals = picture.maze.goals
     ways = (("path", picture.path_name, picture.path), ("optimal", "an optimal path", picture.optimal))
-    return [(kind, f"{name}, {count(len(way) - 1, 'step')}") for kind, name, way in ways if len(way) > 1]
+    return [
+        (kind, f"{name}, {count(len(way) - 1, 'step')}" + (" and no goal" if goals and way[-1] not in goals else ""))
+        for kind, name, way in ways
+        if len(way) > 1
+    ]
 
 
 def count(number: int, what: str) -> str:
@@ -60,7 +65,7 @@ def count(number: int, what: str) -> str:
 
 def notes(picture: Picture, fit: Fit, *, has_walls: bool) -> list[str]:
     """What one can't see in the picture itself: what a pixel stands for, and what isn't drawn at this size."""
-    words = []
+    words = [f"no {picture.path_name} leads on from the start"] if len(picture.path) == 1 else []
     if fit.cells > 1:
         shown = "" if picture.value_scale is None else ", by their mean"
         words.append(f"1 pixel is {fit.cells} x {fit.cells} cells{shown}")

@@ -87,6 +87,12 @@ class Picture:
 
         return picture_svg(self)
 
+    def pixels(self, most: int = 1024) -> npt.NDArray[np.uint8]:
+        """The picture as (height, width, 3) uint8; the maze takes so many pixels a side, or less."""
+        from clew.rendering.pixels import paint
+
+        return paint(self, most)
+
     def text(self, width: int = 160) -> str:
         """The picture as text, at most so many characters wide."""
         from clew.rendering.text import picture_text
@@ -94,20 +100,24 @@ class Picture:
         return picture_text(self, width)
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file, in the format of its ending; an older file is replaced whole or not at all.
+        """Write the picture to a file, by its ending `.svg`, `.png` or `.txt`, whole or not at all.
 
         Raises:
-            SettingError: if the ending is none of `.svg` and `.txt`.
+            SettingError: if the ending is none of these.
             OSError: if the file can't be written.
         """
         path = Path(path)
         ending = path.suffix.lower()
         if ending == ".svg":
             data = self.svg().encode()
+        elif ending == ".png":
+            from clew.rendering.pillow import encode_png
+
+            data = encode_png(self.pixels())
         elif ending == ".txt":
             data = self.text().encode()
         else:
-            raise SettingError(f"a picture is kept as .svg or .txt, not as {path.name!r}")
+            raise SettingError(f"a picture is kept as {', '.join(ENDINGS)}, not as {path.name!r}")
         write_file(path, data)
 
     def _repr_svg_(self) -> str:

@@ -18,11 +18,11 @@ from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.rendering.axes import width_of
 from clew.rendering.colours import COLOURS, NUM_SHADES, hexadecimal, ramp
-from clew.rendering.encoding import encode_png
 from clew.rendering.floor import colour_floor, shade_cells
 from clew.rendering.legend import Fit, name_ways, notes, say_scale, thin_walls
 from clew.rendering.paths import corners
 from clew.rendering.picture import Picture
+from clew.rendering.pillow import encode_png
 
 __all__ = ["picture_svg"]
 
@@ -133,7 +133,8 @@ def _draw_floor(picture: Picture) -> Iterator[str]:
         yield f'<path class="stripes" stroke="{HAZARD_STRIPE}" stroke-width=".09" d="{stripes}"/>' if stripes else ""
         lines = "".join(f"M0 {row}h{maze.columns}" for row in range(1, maze.rows))
         lines += "".join(f"M{column} 0v{maze.rows}" for column in range(1, maze.columns))
-        yield f'<path class="grid" stroke="{PAPER}" stroke-width=".04" d="{lines}"/>'
+        grid = PAPER if picture.value_scale is not None else CARD_EDGE  # fine on shades, and seen without them
+        yield f'<path class="grid" stroke="{grid}" stroke-width=".04" d="{lines}"/>'
 
 
 def _draw_walls(maze: Maze, scale: float, is_large: bool) -> Iterator[str]:
@@ -162,12 +163,7 @@ def _draw_arrows(picture: Picture) -> Iterator[str]:
 
 def _draw_ways(picture: Picture, scale: float) -> Iterator[str]:
     """The thread, the way of an optimum, a ring round each goal, a ball for the start; never too fine to be seen."""
-    maze, thick = picture.maze, max(1.0, 14 / scale)
-    for row, column in maze.goals:
-        yield (
-            f'<circle class="ring" cx="{column}.5" cy="{row}.5" r="{0.3 * thick:g}" '
-            f'fill="{GOAL_TILE}" stroke="{PAPER}" stroke-width="{0.08 * thick:g}"/>'
-        )
+    maze, thick, end = picture.maze, max(1.0, 18 / scale), max(1.0, 22 / scale)
     lines = [(name, _through(way, scale)) for name, way in _ways_of(picture) if len(way) > 1]
     for _, line in lines:
         yield f'<path stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85" d="{line}"/>'
@@ -180,10 +176,15 @@ def _draw_ways(picture: Picture, scale: float) -> Iterator[str]:
                 f'<path class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
                 f'stroke-dasharray="{dashes}" d="{line}"/>'
             )
+    for row, column in maze.goals:
+        yield (
+            f'<g class="ring" transform="translate({column}.5 {row}.5) scale({end:g})"><circle r=".3" '
+            f'fill="{GOAL_TILE}" stroke="{PAPER}" stroke-width=".08"/><circle r=".11" fill="{PAPER}"/></g>'
+        )
     for place in [maze.start] if picture.seeker is None else [picture.seeker]:
         if place is not None:
             yield (
-                f'<g class="start" transform="translate({place[1]}.5 {place[0]}.5) scale({thick:g})">'
+                f'<g class="start" transform="translate({place[1]}.5 {place[0]}.5) scale({end:g})">'
                 f'<circle r=".33" fill="{THREAD}" stroke="{PAPER}" stroke-width=".07"/>'
                 f'<path stroke="{THREAD_LIGHT}" stroke-width=".04" d="{YARN}"/></g>'
             )
