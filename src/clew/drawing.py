@@ -18,7 +18,7 @@ from clew.rendering.picture import Picture
 from clew.settings import check_choice
 from clew.simulation import Trajectory
 
-__all__ = ["SHOWN", "draw"]
+__all__ = ["SHOWN", "draw", "svg_of"]
 
 SHOWN = ("values", "visits")
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions
@@ -95,6 +95,14 @@ def draw(
         optimal=_optimal_way(maze, moves, optimal, best),
         title=title,
     )
+
+
+def svg_of(world: Any, what: Policy | Trajectory) -> str | None:
+    """What a notebook shows of a policy or a trajectory; None if its world can't be drawn as one maze."""
+    world = getattr(world, "unwrapped", None)
+    if not isinstance(world, Environment) or world.random_goal:
+        return None
+    return draw(world, what).svg()
 
 
 def _opened(world: Maze | Environment) -> tuple[Maze, Moves | None]:

@@ -18,6 +18,7 @@ from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP, check_memory
 from clew.policies import Policy, table_shape
 from clew.policy_evaluation import greedy_actions, walk_through
+from clew.rendering.grades import Figure, figures_html, say_figure, say_interval
 from clew.settings import SHARE, check_count, check_number
 from clew.simulation import Simulation
 
@@ -93,6 +94,27 @@ class Evaluation:
     value_gap: float | None = None
     worst_value_gap: float | None = None
     value_gap_bound: float | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the steps beside those of the optimum, and the shares as bars."""
+        longest = max(self.mean_steps, self.optimal_steps or 0.0)
+        if not math.isfinite(longest):
+            longest = self.mean_steps
+        sampled = say_interval(self.mean_steps_interval), say_interval(self.success_rate_interval)
+        notes = [f"95% interval {interval}" if interval else "" for interval in sampled]
+        figures = [Figure("steps", say_figure(self.mean_steps), self.mean_steps / max(longest, 1.0), notes[0])]
+        if self.optimal_steps is not None:
+            share = self.optimal_steps / max(longest, 1.0)
+            figures.append(Figure("optimum", say_figure(self.optimal_steps), share, is_mark=True))
+            figures.append(Figure("gap", say_figure(self.gap)))
+        figures.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, notes[1]))
+        if self.starts_right is not None:
+            right = "every action that it may take is optimal"
+            figures.append(Figure("states right", say_figure(self.states_right), self.states_right, right))
+            figures.append(Figure("starts right", say_figure(self.starts_right), self.starts_right))
+            figures.append(Figure("value gap", say_figure(self.value_gap)))
+        episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
+        return figures_html(episodes, figures)
 
 
 def evaluate_policy(

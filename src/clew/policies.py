@@ -52,6 +52,7 @@ class Policy:
 
     Attributes:
         q: (num_states, num_actions) float32, action values; zeros at first.
+        world: the environment, if it has a maze, in which a notebook shows the policy; None after it was sent.
 
     Args:
         env: environment with Discrete spaces, or a model.
@@ -77,6 +78,7 @@ class Policy:
             if (np.isinf(self.q) & np.isfinite(values)).any():
                 raise SettingError("q holds values that are too large for float32")
         self.stream = new_stream(seed)
+        self.world: Any = env if hasattr(getattr(env, "unwrapped", None), "maze") else None
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """Choose an action.
@@ -99,9 +101,19 @@ class Policy:
         best: npt.NDArray[np.bool_] = self.q == self.q.max(axis=1, keepdims=True)
         return best
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"q": self.q, "stream": self.stream}  # without the world: whoever gets a policy has one
+
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.world = None
         # What comes through Ray can't be written; a policy can.
         self.q, self.stream = state["q"].copy(), state["stream"].copy()
 
     def __repr__(self) -> str:
         return f"Policy({self.q.shape[0]} states x {self.q.shape[1]} actions)"
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows of it: values and arrows in its maze; None, and so words, without one."""
+        from clew.drawing import svg_of  # of a higher layer, which is asked for only when it's needed
+
+        return svg_of(self.world, self)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,8 @@ class Trajectory:
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
 
+    world: ClassVar[Any] = None  # that it was played in, for notebooks; no column, and it stays in this process
+
     def __post_init__(self) -> None:
         for column, dtype in zip(fields(self), DTYPES, strict=True):
             array = _as_column(getattr(self, column.name), dtype, column.name)
@@ -73,6 +75,15 @@ class Trajectory:
 
     def __getitem__(self, index: int) -> Transition:
         return Transition(*(getattr(self, column.name)[index].item() for column in fields(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {column.name: getattr(self, column.name) for column in fields(self)}
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows of it: its way, and its visits; None, and so words, if it was in no one maze."""
+        from clew.drawing import svg_of  # of a higher layer, which is asked for only when it's needed
+
+        return svg_of(self.world, self)
 
     @property
     def columns(self) -> Columns:
@@ -190,7 +201,7 @@ class Simulation:
             transitions.append,
             render=render,
         )
-        return Trajectory.from_transitions(transitions)
+        return self._played(Trajectory.from_transitions(transitions))
 
     def rollouts(
         self,
@@ -228,7 +239,7 @@ class Simulation:
         if compiled is not None:
             terms = terms_in(compiled, starts, exploring_starts)
             parts = as_values(table), acting, counts, exploration
-            return _record(compiled.mdp, terms, parts, int(num_episodes), stream)
+            return self._played(_record(compiled.mdp, terms, parts, int(num_episodes), stream))
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
 
@@ -245,7 +256,11 @@ class Simulation:
         for _ in range(num_episodes):
             step_through(self.env, pick, transitions.append, seed=seed)
             seed = None
-        return Trajectory.from_transitions(transitions)
+        return self._played(Trajectory.from_transitions(transitions))
+
+    def _played(self, trajectory: Trajectory) -> Trajectory:
+        object.__setattr__(trajectory, "world", self.env)
+        return trajectory
 
 
 def terms_in(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> Terms:

@@ -126,7 +126,7 @@ class Trainer:
             raise SettingError(f"a table of {self.policy.q.shape} values doesn't fit a world of {table_shape(world)}")
         if self._next[1] >= 0:
             self._finish_episode()
-        self.env = world
+        self.env = self.policy.world = world
         if isinstance(self._learner.rule, Sweeping):  # its model of the world gets room for what is new in this one
             self._learner = with_more_outcomes(self._learner, world.mdp.num_outcomes)
         before = self._loop.state

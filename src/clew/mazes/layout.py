@@ -69,6 +69,12 @@ class Maze:
     def __repr__(self) -> str:
         return f"Maze({self.rows}x{self.columns}, start={self.start}, goals={self.goals[:3]})"
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows of it."""
+        from clew.rendering.picture import Picture  # of a higher layer, which is asked for only when it's needed
+
+        return Picture(self).svg()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Maze, (self.cells, self.start)  # through the constructor: read-only again
 

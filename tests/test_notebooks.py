@@ -1,0 +1,94 @@
+"""What a notebook shows of mazes, policies, trajectories and evaluations."""
+
+import pickle
+import re
+import xml.etree.ElementTree as ElementTree
+
+import gymnasium
+import numpy as np
+
+import clew
+
+
+def solved(env):
+    return clew.Policy(env, q=clew.solve(env).q)
+
+
+def test_a_maze_shows_itself():
+    maze = clew.Maze.open(3, 3)
+    assert maze._repr_svg_() == clew.draw(maze).svg()
+
+
+def test_a_policy_shows_values_and_arrows_in_its_maze():
+    env = clew.Environment(clew.Maze.open(3, 3))
+    policy = solved(env)
+    assert policy._repr_svg_() == clew.draw(env, policy).svg()
+    assert 'class="arrows"' in policy._repr_svg_()
+    wrapped = gymnasium.make("clew/Maze-v0", maze=clew.Maze.open(3, 3), disable_env_checker=True)
+    assert clew.Policy(wrapped, q=policy.q)._repr_svg_() == policy._repr_svg_()
+
+
+def test_a_policy_without_one_maze_is_shown_in_words():
+    env = clew.Environment(clew.Maze.open(2, 2))
+    assert clew.Policy(env.mdp)._repr_svg_() is None
+    assert clew.Policy(clew.Environment(clew.Maze.open(2, 2), random_goal=True))._repr_svg_() is None
+    assert clew.Policy(clew.make_gymnasium("FrozenLake-v1"))._repr_svg_() is None
+
+
+def test_a_policy_and_a_trajectory_are_sent_without_their_world():
+    maze = clew.Maze.open(40, 40)
+    env = clew.Environment(maze)
+    policy = solved(env)
+    sent = pickle.dumps(policy)
+    assert len(sent) < policy.q.nbytes + 500
+    assert pickle.loads(sent)._repr_svg_() is None
+    assert (pickle.loads(sent).q == policy.q).all()
+    trajectory = clew.Simulation(env).rollout(policy, explore=False)
+    sent = pickle.dumps(trajectory)
+    assert len(sent) < 18 * len(trajectory) + 1500
+    assert pickle.loads(sent)._repr_svg_() is None
+    np.testing.assert_array_equal(pickle.loads(sent).next_state, trajectory.next_state)
+
+
+def test_a_trajectory_shows_its_way_and_many_show_their_visits():
+    env = clew.Environment(clew.Maze.open(2, 2))
+    simulation = clew.Simulation(env)
+    one = simulation.rollout(solved(env), explore=False)._repr_svg_()
+    assert "way of the episode, 2 steps" in one
+    many = simulation.rollouts(solved(env).q, 10, exploration=0.0, stream=np.array([1, 2, 3, 4], np.uint64))
+    drawn = ElementTree.fromstring(many._repr_svg_())
+    assert not [each for each in drawn.iter() if each.get("class") == "thread"]
+    assert "visits" in many._repr_svg_()
+    assert clew.Trajectory(*[[]] * 6)._repr_svg_() is None
+
+
+def test_an_evaluation_is_a_table_with_the_gap_and_the_optimum():
+    env = clew.Environment(clew.Maze.open(3, 3))
+    page = clew.evaluate_policy(env, solved(env))._repr_html_()
+    rows = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", page)
+    assert rows[:4] == [("steps", "4"), ("optimum", "4"), ("gap", "0"), ("success rate", "1")]
+    assert "10 greedy episodes" in page
+    ElementTree.fromstring(page)
+    lost = clew.evaluate_policy(env, clew.Policy(env, q=np.tile([0.0, 1.0, 0.0, 0.0], (9, 1))), 1)
+    rows = dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", lost._repr_html_()))
+    assert (rows["steps"], rows["gap"], rows["success rate"]) == ("900", "896", "0")
+    widths = re.findall(r"width:(\d+)px;height", lost._repr_html_())
+    assert widths[:2] == ["120", "1"]  # 900 steps and 4
+
+
+def test_an_evaluation_without_a_model_has_no_optimum():
+    page = clew.evaluate_policy(BlackBox(), clew.Policy(BlackBox()), 2)._repr_html_()
+    assert "optimum" not in page
+    assert "success rate" in page
+
+
+class BlackBox(gymnasium.Env):
+    """One step to the end; nobody knows its model."""
+
+    observation_space, action_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(1)
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+
+    def step(self, action):
+        return 1, 1.0, True, False, {}
