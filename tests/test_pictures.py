@@ -202,7 +202,7 @@ def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
     drawn = picture.svg()
     assert "greedy path, 6 steps" in drawn
     assert "an optimal path, 4 steps" in drawn
-    assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.25"' in drawn
+    assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.55"' in drawn
 
 
 def test_visits_of_a_trajectory_and_its_way():

@@ -33,7 +33,10 @@ from clew.options import (
     Chaos,
     CheckpointEvery,
     GraphFolder,
+    OfEpisode,
     OutFolder,
+    PictureFile,
+    Shown,
     SomeRounds,
     begun_or_new,
     in_flags,
@@ -167,6 +170,16 @@ def play(
     draw()
     how = ("reached the goal in", "gave up after") if isinstance(env, Environment) else ("ended after", "cut off after")
     print(f"{how[0] if steps[-1].terminated else how[1]} {len(steps)} steps")
+
+
+@app.command()
+def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False) -> None:
+    """Draw a run: what it learned, and the way that leads to; as a .gif, how it learned that, or one episode."""
+    from clew.films import render_run
+
+    with progress_bar(quiet=False) as callback:
+        render_run(run, out, show=show, episode=episode, callback=callback)
+    print(f"Kept in {out}.")
 
 
 @app.command()

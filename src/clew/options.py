@@ -22,7 +22,10 @@ __all__ = [
     "Chaos",
     "CheckpointEvery",
     "GraphFolder",
+    "OfEpisode",
     "OutFolder",
+    "PictureFile",
+    "Shown",
     "SomeRounds",
     "begun_or_new",
     "in_flags",
@@ -80,6 +83,14 @@ Chaos = Annotated[
 GraphFolder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="write into this folder [default: that of the run]")
 ]
+PictureFile = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="what to write: a .svg, .png or .txt, or a film, .gif")
+]
+Shown = Annotated[
+    str,
+    typer.Option("--show", metavar="values|visits", help="what shades say: values, or visits of greedy episodes"),
+]
+OfEpisode = Annotated[bool, typer.Option("--episode", help="film one greedy episode, in place of the learning")]
 SomeRounds = Annotated[
     Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
 ]

@@ -45,12 +45,14 @@ def say_number(number: float) -> str:
 def say_scale(scale: ValueScale, label: str) -> tuple[str, str]:
     """What stands before the bar of shades and what after it."""
     lowest, kind = ("≤ ", ", log scale") if scale.is_log else ("", "")
+    if scale.low == scale.high:
+        return label, say_number(scale.high)
     return f"{label} {lowest}{say_number(scale.low)}", say_number(scale.high) + kind
 
 
 def name_ways(picture: Picture) -> list[tuple[str, str]]:
     """The ways that are drawn, "path" or "optimal", and what they are."""
-    goals = picture.maze.goals
+    goals = picture.maze.goals if picture.seeker is None else ()  # who stands somewhere is still on the way
     ways = (("path", picture.path_name, picture.path), ("optimal", "an optimal path", picture.optimal))
     return [
         (kind, f"{name}, {count(len(way) - 1, 'step')}" + (" and no goal" if goals and way[-1] not in goals else ""))

@@ -74,12 +74,15 @@ class Picture:
     @cached_property
     def value_scale(self) -> ValueScale | None:
         """The scale from numbers to colours; None where no cell has a number."""
-        if self.values is None:
-            return None
-        if self.scale is not None:
+        if self.values is None or self.scale is not None:
             return self.scale
         shown = self.values[~np.isnan(self.values)]
         return ValueScale.of(shown) if shown.size else None
+
+    @cached_property
+    def has_numbers(self) -> bool:
+        """True if any cell has a number."""
+        return self.values is not None and not bool(np.isnan(self.values).all())
 
     def svg(self) -> str:
         """The picture as SVG, on a card of its own, so that it can be put on any background."""

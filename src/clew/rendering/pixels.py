@@ -17,7 +17,7 @@ from clew.rendering.picture import Picture
 from clew.rendering.pillow import length_of, write_words
 from clew.rendering.strokes import Cover, Points, blend, cover_line, dashed, rounded
 
-__all__ = ["paint", "paint_scene"]
+__all__ = ["card_size", "paint", "paint_scene"]
 
 Pixels = npt.NDArray[np.uint8]
 Words = tuple[float, float, str, int, str]  # where they are, what, how large, and their colour
@@ -38,40 +38,57 @@ BARB = 0.14  # cells
 YARN = (((0.02, -0.22), (-0.22, 0.1)), ((0.16, -0.2), (-0.16, 0.2)), ((0.23, -0.08), (0.02, 0.23)))
 
 
-def paint(picture: Picture, most: int = SIDE) -> Pixels:
+def paint(picture: Picture, most: int = SIDE, least: tuple[int, int] = (0, 0)) -> Pixels:
     """Paint a picture on a card, with its title and its legend.
 
     Args:
         picture: what to paint.
         most: pixels that the maze takes to either side; twice as many where its walls couldn't be seen else.
+        least: height and width that the card has at least, in pixels.
 
     Returns:
         (height, width, 3) uint8.
     """
-    maze = picture.maze
+    fit = _fit(picture.maze, most)
+    inside = _paint_maze(picture, fit)
+    rows = _legend_rows(picture, fit)
+    height, width = np.maximum(card_size(picture, most), least)
+    card = np.full((height, width, 3), rgb(COLOURS["card"]))
+    for edge in (card[:1], card[-1:], card[:, :1], card[:, -1:]):
+        edge[:] = rgb(COLOURS["card edge"])
+    top, left = _top(picture), int(width - inside.shape[1]) // 2
+    bottom = top + inside.shape[0]
+    thick = 2 * _half_wall(fit.pixels)
+    card[top - thick : bottom + thick, left - thick : left + inside.shape[1] + thick] = INK
+    card[top:bottom, left : left + inside.shape[1]] = inside
+    place = picture.maze.start if picture.seeker is None else picture.seeker
+    _draw_ends(card, picture.maze, place, fit.pixels / fit.cells, (top, left))
+    words: list[Words] = [(MARGIN, 42, picture.title, TITLE_SIZE, COLOURS["ink"])] if picture.title else []
+    for i, row in enumerate(rows):
+        words += _draw_legend(card, row, bottom + 20 + 24 * i)
+    return write_words(card, words)
+
+
+def card_size(picture: Picture, most: int = SIDE) -> tuple[int, int]:
+    """Height and width of a card, as `paint` takes its arguments."""
+    fit = _fit(picture.maze, most)
+    rows = _legend_rows(picture, fit)
+    height, width = (-(-side // fit.cells) * fit.pixels for side in picture.maze.cells.shape)
+    needed = [sum(length_of(words, SIZE) + mark + 12 for _, words, mark in row) for row in rows]
+    width = round(max(240, width, length_of(picture.title or "", TITLE_SIZE), *needed)) + 2 * MARGIN
+    return _top(picture) + height + (28 + 24 * len(rows) if rows else MARGIN), width
+
+
+def _top(picture: Picture) -> int:
+    return 64 if picture.title else MARGIN
+
+
+def _fit(maze: Maze, most: int) -> Fit:
     fit = Fit.of(maze, most)
     if fit.pixels < LEAST_WITH_WALLS and has_thin_walls(maze.cells):
         wide = Fit.of(maze, most * SIDE_FOR_WALLS // SIDE)
         fit = wide if wide.pixels >= LEAST_WITH_WALLS else fit
-    inside = _paint_maze(picture, fit)
-    title, top = picture.title, 64 if picture.title else MARGIN
-    rows = _legend_rows(picture, fit)
-    needed = [sum(length_of(words, SIZE) + mark + 12 for _, words, mark in row) for row in rows]
-    width = round(max(240, inside.shape[1], length_of(title or "", TITLE_SIZE), *needed)) + 2 * MARGIN
-    bottom = top + inside.shape[0]
-    card = np.full((bottom + (MARGIN if not rows else 20 + 24 * len(rows) + 8), width, 3), rgb(COLOURS["card"]))
-    for edge in (card[:1], card[-1:], card[:, :1], card[:, -1:]):
-        edge[:] = rgb(COLOURS["card edge"])
-    left = (width - inside.shape[1]) // 2
-    thick = 2 * _half_wall(fit.pixels)
-    card[top - thick : bottom + thick, left - thick : left + inside.shape[1] + thick] = INK
-    card[top:bottom, left : left + inside.shape[1]] = inside
-    place = maze.start if picture.seeker is None else picture.seeker
-    _draw_ends(card, maze, place, fit.pixels / fit.cells, (top, left))
-    words: list[Words] = [(MARGIN, 42, title, TITLE_SIZE, COLOURS["ink"])] if title else []
-    for i, row in enumerate(rows):
-        words += _draw_legend(card, row, bottom + 20 + 24 * i)
-    return write_words(card, words)
+    return fit
 
 
 def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> Pixels:
@@ -122,7 +139,7 @@ def _half_wall(size: int) -> int:
 def _draw_details(blocks: Pixels, picture: Picture, size: int) -> None:
     """A fine grid, and stripes on hazards."""
     maze = picture.maze
-    grid = PAPER if picture.value_scale is not None else rgb(COLOURS["card edge"])
+    grid = PAPER if picture.has_numbers else rgb(COLOURS["card edge"])
     blocks[~maze.blocked, -1, :] = grid
     blocks[~maze.blocked, :, -1] = grid
     if maze.hazards.any():
@@ -183,7 +200,7 @@ def _draw_ways(image: Pixels, picture: Picture, fit: Fit) -> None:
     blend(image, halo, PAPER)
     for line, (_, colour, radius, is_dashed) in zip(lines, ways, strict=True):
         cover = np.zeros(image.shape[:2], np.float32)
-        for piece in dashed(line, 0.4 * thick, 0.35 * thick) if is_dashed else [line]:
+        for piece in dashed(line, 0.3 * thick, 0.55 * thick) if is_dashed else [line]:
             cover_line(cover, piece, radius * thick)
         blend(image, cover, colour)
 

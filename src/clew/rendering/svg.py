@@ -133,7 +133,7 @@ def _draw_floor(picture: Picture) -> Iterator[str]:
         yield f'<path class="stripes" stroke="{HAZARD_STRIPE}" stroke-width=".09" d="{stripes}"/>' if stripes else ""
         lines = "".join(f"M0 {row}h{maze.columns}" for row in range(1, maze.rows))
         lines += "".join(f"M{column} 0v{maze.rows}" for column in range(1, maze.columns))
-        grid = PAPER if picture.value_scale is not None else CARD_EDGE  # fine on shades, and seen without them
+        grid = PAPER if picture.has_numbers else CARD_EDGE  # fine on shades, and seen without them
         yield f'<path class="grid" stroke="{grid}" stroke-width=".04" d="{lines}"/>'
 
 
@@ -171,7 +171,7 @@ def _draw_ways(picture: Picture, scale: float) -> Iterator[str]:
         if name == "thread":
             yield f'<path class="thread" stroke="{THREAD}" stroke-width="{0.15 * thick:g}" d="{line}"/>'
         else:
-            dashes = f"{0.3 * thick:g} {0.25 * thick:g}"
+            dashes = f"{0.3 * thick:g} {0.55 * thick:g}"  # and round ends
             yield (
                 f'<path class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
                 f'stroke-dasharray="{dashes}" d="{line}"/>'
