@@ -205,6 +205,20 @@ def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
     assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.55"' in drawn
 
 
+def test_where_moves_go_astray_a_policy_has_no_one_way():
+    env = clew.Environment(clew.Maze.open(3, 3), slip=0.2)
+    optimum = clew.solve(env)
+    for world in (env, env.maze):
+        picture = clew.draw(world, optimum, optimal=optimum)
+        assert picture.path == picture.optimal == ()
+        assert picture.greedy.any()
+
+
+def test_an_optimum_without_a_discount_finds_its_way():
+    env = clew.Environment(clew.Maze.open(3, 3))
+    assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).optimal) == 5
+
+
 def test_visits_of_a_trajectory_and_its_way():
     maze = clew.Maze.open(2, 2)
     #                         state       action      reward        next state

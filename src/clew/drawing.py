@@ -53,7 +53,8 @@ def draw(
         show: "values", or "visits" (how often a trajectory was in each cell, or what an array counts); by default
             visits of trajectories, and values of all else.
         path: False for none; places to lay the thread through; by default the way of the greedy policy from the start,
-            of actions that tie by the first, or that of a trajectory of one episode.
+            of actions that tie by the first, or that of a trajectory of one episode. Where moves go astray a policy has
+            no one way, and none is drawn.
         optimal: the optimum, whose way from the start is drawn beside it (where both are as good, the same), or places.
         title: is written above the maze.
 
@@ -80,10 +81,10 @@ def draw(
         values, best = _learned(maze, moves, what)
     if best is not None:
         moves = _moves_for(moves, best.shape[1])
-        if maze.start is not None and path is True:
+        if maze.start is not None and path is True and _is_certain(world, what):
             way = follow(maze, moves, _first_of(best))
     if not isinstance(path, bool):
-        way, name = tuple((int(row), int(column)) for row, column in path), "path"
+        way, name = _places(path), "path"
     has_arrows = best is not None and moves is not None and moves.actions in WITH_ARROWS
     return Picture(
         maze,
@@ -92,7 +93,7 @@ def draw(
         best & ~best.all(axis=1, keepdims=True) if best is not None and has_arrows else None,
         path=way if path is not False else (),
         path_name=name,
-        optimal=_optimal_way(maze, moves, optimal, best),
+        optimal=_optimal_way(maze, moves, optimal, best) if isinstance(optimal, Solution) else _places(optimal or ()),
         title=title,
     )
 
@@ -103,6 +104,10 @@ def svg_of(world: Any, what: Policy | Trajectory) -> str | None:
     if not isinstance(world, Environment) or world.random_goal:
         return None
     return draw(world, what).svg()
+
+
+def _places(places: Sequence[Place]) -> tuple[Place, ...]:
+    return tuple((int(row), int(column)) for row, column in places)
 
 
 def _opened(world: Maze | Environment) -> tuple[Maze, Moves | None]:
@@ -206,28 +211,28 @@ def _way_of(maze: Maze, trajectory: Trajectory) -> tuple[Place, ...]:
     return places_of((states % maze.cells.size).tolist(), maze.columns)
 
 
+def _is_certain(*worlds: Any) -> bool:
+    """Tell if moves lead where they should, in all of those that have a model."""
+    models = [each.mdp for each in worlds if isinstance(each, Environment | Solution)]
+    return all(model.num_outcomes <= model.num_states * model.num_actions for model in models)
+
+
 def _first_of(best: Mask) -> Callable[[int], int | None]:
-    return lambda state: None if best[state].all() else int(best[state].argmax())
+    first, is_tied = best.argmax(axis=1), np.logical_and.reduce(best, axis=1)
+    return lambda state: None if is_tied[state] else int(first[state])
 
 
-def _optimal_way(
-    maze: Maze, moves: Moves | None, optimal: Solution | Sequence[Place] | None, best: Mask | None
-) -> tuple[Place, ...]:
+def _optimal_way(maze: Maze, moves: Moves | None, optimal: Solution, best: Mask | None) -> tuple[Place, ...]:
     """The way of an optimal policy, which is that of the greedy one wherever that is as good."""
-    if optimal is None:
-        return ()
-    if not isinstance(optimal, Solution):
-        return tuple((int(row), int(column)) for row, column in optimal)
     shape = optimal.mdp.num_states, optimal.mdp.num_actions
     _check_shape(shape, maze, moves)
-    if maze.start is None:
+    if maze.start is None or not _is_certain(optimal):
         return ()
     actions = optimal.optimal_actions
-
-    def choose(state: int) -> int:
-        if actions[state].all():
-            return int(optimal.policy[state])
-        shared = actions[state] if best is None else actions[state] & best[state]
-        return int((shared if shared.any() else actions[state]).argmax())
-
-    return follow(maze, _moves_for(moves, shape[1]), choose)
+    # Without a discount all actions may be as good, of which some come to no end; the policy does.
+    is_tied = bool(actions[maze.start[0] * maze.columns + maze.start[1]].all())
+    if best is not None:
+        shared = actions & best
+        actions = np.where(shared.any(axis=1, keepdims=True), shared, actions)
+    first = optimal.policy if is_tied else actions.argmax(axis=1)
+    return follow(maze, _moves_for(moves, shape[1]), lambda state: int(first[state]))

@@ -12,7 +12,7 @@ from clew.mazes.moves import FOUR, Move, find_free
 
 __all__ = ["corners", "follow", "places_of"]
 
-STRAIGHT = tuple((move.rows, move.columns) for move in FOUR.moves[0])
+STRAIGHT = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}  # the wall that stops it
 
 
 def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tuple[Place, ...]:
@@ -29,15 +29,16 @@ def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tup
     """
     assert maze.start is not None
     num_cells, columns = maze.cells.size, maze.columns
-    cells = maze.cells.reshape(-1)
+    cells = maze.cells.tobytes()  # numbers of Python's, at once: a way may have a million steps
+    walls = [[STRAIGHT.get(move[:2]) for move in row] for row in moves.moves]
     heading, cell = 0, maze.start[0] * columns + maze.start[1]
     path, seen = [cell], {cell}
     while not cells[cell] & GOAL:
         action = choose(heading * num_cells + cell)
         if action is None:
             break
-        move = moves.moves[heading][action]
-        if (move.rows or move.columns) and not _is_free(maze, cell, move):
+        move, wall = moves.moves[heading][action], walls[heading][action]
+        if cells[cell] & wall if wall is not None else not _is_free(maze, cell, move):
             break
         cell += move.rows * columns + move.columns
         heading = (heading + move.turn) % moves.num_headings
@@ -71,8 +72,6 @@ def corners(points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _is_free(maze: Maze, cell: int, move: Move) -> bool:
     """Tell if a move from a cell is not stopped, without asking for all cells."""
     row, column = divmod(cell, maze.columns)
-    if move[:2] in STRAIGHT:
-        return not maze.cells[row, column] >> STRAIGHT.index(move[:2]) & 1
     reach = max(abs(move.rows), abs(move.columns))
     top, left = max(0, row - reach), max(0, column - reach)
     free, _ = find_free(maze.cells[top : row + reach + 1, left : column + reach + 1], move)
