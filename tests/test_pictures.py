@@ -178,6 +178,12 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
     assert arrow == "M1.5 1.5m.06 .06l.2 .2m0-.13v.13h-.13"
 
 
+def test_a_knights_way_goes_straight_to_where_it_lands():
+    maze = clew.Maze.open(3, 4)
+    drawn = ElementTree.fromstring(Picture(maze, path=((0, 0), (1, 2), (2, 0))).svg())
+    assert lines_of(drawn, "thread") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
+
+
 def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
     env = clew.Environment(clew.Maze.open(2, 2), moves="robot")
     optimum = clew.solve(env, gamma=0.5)

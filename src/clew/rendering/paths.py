@@ -1,6 +1,6 @@
 """Ways through a maze: where a policy leads, step by step, and where a walk has been."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from clew.mazes import Maze, Moves
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Move, find_free
 
-__all__ = ["corners", "follow", "places_of"]
+__all__ = ["corners", "follow", "leaps", "places_of"]
 
 STRAIGHT = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}  # the wall that stops it
 
@@ -58,6 +58,11 @@ def places_of(cells: Iterable[int], columns: int) -> tuple[Place, ...]:
         numbers = numbers[np.append(True, numbers[1:] != numbers[:-1])]
     rows, places = np.divmod(numbers, columns)
     return tuple(zip(rows.tolist(), places.tolist(), strict=True))
+
+
+def leaps(path: Sequence[Place]) -> bool:
+    """Tell if a way goes by more than a cell at once; its corners aren't rounded, so that it's seen where it lands."""
+    return bool((np.abs(np.diff(np.asarray(path), axis=0)) > 1).any())
 
 
 def corners(points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
