@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from clew.algorithms import ALGORITHMS
     from clew.behaviours import BEHAVIOURS
     from clew.configuration import TrainingConfig
+    from clew.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.distributed import train_policy_parallel
     from clew.drawing import draw
     from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment, MazeVectorEnv, ModelEnvironment, as_discrete, make_gymnasium
-    from clew.errors import ClewError, ClusterError, MazeError, ModelError, RunError, SettingError
+    from clew.errors import ClewError, ClusterError, ExtraError, MazeError, ModelError, RunError, SettingError
     from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.learning import Learning
     from clew.mazes import Maze, Moves, generate_maze
     from clew.mdp import FiniteMDP
     from clew.policies import Policy
     from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
+    from clew.progress import show_progress
     from clew.simulation import Simulation, Trajectory, Transition
     from clew.trainer import Trainer
     from clew.training import RoundMetrics, train_policy, update_policy
@@ -44,6 +46,7 @@ __all__ = [
     "ClusterError",
     "Environment",
     "Evaluation",
+    "ExtraError",
     "FiniteMDP",
     "Grade",
     "HorizonSolution",
@@ -71,8 +74,12 @@ __all__ = [
     "evaluate_values",
     "generate_maze",
     "make_gymnasium",
+    "plot_learning",
+    "plot_regret",
+    "plot_steps_to_optimal",
     "policy_steps",
     "policy_values",
+    "show_progress",
     "solve",
     "train_policy",
     "train_policy_parallel",
@@ -83,6 +90,7 @@ _HOMES = {
     "clew.algorithms": ("ALGORITHMS",),
     "clew.behaviours": ("BEHAVIOURS",),
     "clew.configuration": ("TrainingConfig",),
+    "clew.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
     "clew.drawing": ("draw",),
     "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
@@ -94,13 +102,14 @@ _HOMES = {
         "as_discrete",
         "make_gymnasium",
     ),
-    "clew.errors": ("ClewError", "ClusterError", "MazeError", "ModelError", "RunError", "SettingError"),
+    "clew.errors": ("ClewError", "ClusterError", "ExtraError", "MazeError", "ModelError", "RunError", "SettingError"),
     "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
     "clew.mdp": ("FiniteMDP",),
     "clew.policies": ("Policy",),
     "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),
+    "clew.progress": ("show_progress",),
     "clew.simulation": ("Simulation", "Trajectory", "Transition"),
     "clew.trainer": ("Trainer",),
     "clew.training": ("RoundMetrics", "train_policy", "update_policy"),

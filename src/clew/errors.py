@@ -30,3 +30,7 @@ class ClusterError(ClewError, RuntimeError):
 
 class StoppedError(ClewError):
     """Training that was asked to end before its last episode, and has kept what it learned."""
+
+
+class ExtraError(ClewError, ImportError):
+    """A package that isn't installed; says which extra of Clew brings it."""

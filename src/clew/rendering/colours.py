@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLOURS", "NUM_SHADES", "ValueScale", "hexadecimal", "ramp", "rgb"]
+__all__ = ["COLOURS", "NUM_SHADES", "SERIES", "ValueScale", "hexadecimal", "ramp", "rgb"]
 
 NUM_SHADES = 32  # of a picture; more can't be told apart
 PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
@@ -28,6 +28,10 @@ COLOURS = {
     "hazard": "#f9dc9c",
     "hazard stripe": "#e8a83e",
 }
+
+# Lines that are laid over each other, of Okabe and Ito (2008), told apart by the colour-blind; the yellow, which no
+# light ground shows, and the black, which is that of words, left out. The most unlike come first.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
