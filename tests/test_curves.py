@@ -281,7 +281,7 @@ def test_what_cant_be_plotted_is_refused(plot):
 
 def test_what_needs_an_optimum_says_so():
     for plot in (clew.plot_regret, clew.plot_steps_to_optimal):
-        with pytest.raises(SettingError, match="the optimum of mean_steps isn't known here"):
+        with pytest.raises(SettingError, match="optimum must be given: that of mean_steps isn't known here"):
             plot(metrics([30.0]))
     with pytest.raises(SettingError, match="optimum is 0"):
         clew.plot_steps_to_optimal(metrics([30.0]), optimum=0)
@@ -351,3 +351,56 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     with pytest.raises(ExtraError, match=r"pip install 'clew\[plots\]'"):
         clew.plot_learning(metrics([30.0]))
+
+
+# The command line -----------------------------------------------------------------------------------------------------
+
+
+def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("clew.curves.save_plot", lambda plot, path: (drawn.append(plot), save_plot(plot, path)))
+    runs = [folders / name for name in ("q0", "q1", "s0")]
+    out = tmp_path / "plot.svg"
+    assert clew("plot", *runs, "-o", out) == (0, f"{out}\n", "")
+    assert out.read_text().startswith("<?xml")
+    assert clew("plot", *runs, "-o", out, "--figure", "mean_return")[0] == 0
+    assert clew("plot", runs[0], "--out", out, "--regret", "--optimum", 7)[0] == 0
+    assert clew("plot", *runs, "-o", out, "--steps-to-optimal", "--tolerance", 0.5)[0] == 0
+    learning, gains, lost, times = drawn
+    assert the_optimum(learning) == [8]
+    assert [text.get_text() for text in learning.axes[0].get_legend().get_texts()] == [
+        "q-learning, alpha 0.1",
+        "sarsa, alpha 0.5",
+    ]
+    assert learning.get_suptitle() == "book"
+    assert gains.axes[0].get_ylabel() == "return of an episode"
+    first = read_metrics(runs[0])[1]
+    assert the_line(lost)[1][-1] == sum(row.num_steps for row in first) - 7 * 300
+    assert lost.get_suptitle() == "book: q-learning"
+    assert "within 50% of the optimum" in times.get_supxlabel()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("q0 -o plot.gif", "a plot is kept as .png, .svg or .pdf"),
+        ("q0", "Missing option '--out'"),
+        ("-o plot.png", "Missing argument 'RUN...'"),
+        ("none -o plot.png", "there is no such run folder"),
+        ("q0 -o none/plot.png", "can't be written: No such file or directory"),
+        ("q0 -o plot.png --figure reward", "there is no figure 'reward'"),
+        ("q0 -o plot.png --regret --steps-to-optimal", "not both"),
+        ("q0 -o plot.png --tolerance 0.5", "--tolerance has no effect here"),
+        ("q0 -o plot.png --steps-to-optimal --tolerance -1", "--tolerance must be a finite number above 0"),
+        ("q0 -o plot.png --optimum nan", "--optimum must be a finite number"),
+        ("q0 -o plot.png --regret --figure success_rate", "--optimum must be given: that of success_rate isn't known"),
+        ("q0 q0 -o plot.png", "once more: the same settings, and the same seed"),
+    ],
+)
+def test_clew_plot_refuses_what_cant_be_in_one_line(clew, folders, monkeypatch, words, message):
+    monkeypatch.chdir(folders)
+    code, out, err = clew("plot", *words.split())
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(folders.glob("*plot*"))

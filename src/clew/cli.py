@@ -33,11 +33,15 @@ from clew.options import (
     Chaos,
     CheckpointEvery,
     GraphFolder,
+    NearOptimum,
     OfEpisode,
     OutFolder,
     PictureFile,
+    PlotFile,
+    PlottedFigure,
     Shown,
     SomeRounds,
+    SomeRuns,
     begun_or_new,
     in_flags,
     with_settings,
@@ -193,6 +197,26 @@ def graph(
 
     for path in write_graph(run, out, rounds):
         print(path)
+
+
+@app.command()
+def plot(
+    runs: SomeRuns,
+    out: PlotFile,
+    figure: PlottedFigure = "mean_steps",
+    regret: Annotated[bool, typer.Option("--regret", help="sum up what was lost to the optimum")] = False,
+    steps_to_optimal: Annotated[
+        bool, typer.Option("--steps-to-optimal", help="show how long it took to come near the optimum, and stay there")
+    ] = False,
+    optimum: Annotated[float | None, typer.Option(help="the best there is [default: that of the world]")] = None,
+    tolerance: NearOptimum = None,
+) -> None:
+    """Plot how runs learned: a line or a row for all that differ by their seeds alone, with 95% intervals."""
+    from clew.curves import plot_runs, save_plot
+
+    what = [name for name, is_it in (("regret", regret), ("steps_to_optimal", steps_to_optimal)) if is_it]
+    save_plot(plot_runs(runs, what or ["learning"], out, figure=figure, optimum=optimum, tolerance=tolerance), out)
+    print(out)
 
 
 @app.command()

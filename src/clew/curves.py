@@ -31,6 +31,7 @@ __all__ = [
     "check_ending",
     "plot_learning",
     "plot_regret",
+    "plot_runs",
     "plot_steps_to_optimal",
     "regret",
     "save_plot",
@@ -59,7 +60,9 @@ FIGURES = {
 # Plots ----------------------------------------------------------------------------------------------------------------
 
 
-def plot_learning(runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str = "") -> "Plot":
+def plot_learning(
+    runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str | None = None
+) -> "Plot":
     """Plot how a figure went while it was learned, over episodes: the mean over seeds, and its 95% interval as a band.
 
     A point is the mean of the episodes of one round, at the number of episodes when it ended. They were played with
@@ -72,7 +75,7 @@ def plot_learning(runs: Runs, *, figure: str = "mean_steps", optimum: float | No
         figure: mean_steps, mean_return or success_rate, as in `RoundMetrics`.
         optimum: the best there is, in units of the figure; None takes it from the world of runs and folders, and leaves
             it out where it isn't known. For mean_return it's undiscounted.
-        title: of the plot.
+        title: of the plot; None takes it from runs and folders, if they are of one world.
 
     Returns:
         A Matplotlib figure, which notebooks show; `figure.savefig(path)` keeps it. The band is Student's t at each
@@ -85,11 +88,13 @@ def plot_learning(runs: Runs, *, figure: str = "mean_steps", optimum: float | No
     """
     groups = _checked(runs, figure, optimum)
     lines = [_line(each, each.episodes, each.column(figure), _optimum(each, figure, optimum)) for each in groups]
-    words = title, _note(groups), "episodes learned from", FIGURES[figure].words
+    words = _title(groups, title), _note(groups), "episodes learned from", FIGURES[figure].words
     return _draw_lines(lines, words, percent=figure == "success_rate")
 
 
-def plot_regret(runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str = "") -> "Plot":
+def plot_regret(
+    runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str | None = None
+) -> "Plot":
     """Plot what was lost to the optimum so far, over episodes: the mean over seeds, and its 95% interval as a band.
 
     The regret after n episodes is the sum over these episodes of (steps - optimum), or for the other figures of
@@ -99,7 +104,7 @@ def plot_regret(runs: Runs, *, figure: str = "mean_steps", optimum: float | None
         runs: as in `plot_learning`.
         figure: as in `plot_learning`.
         optimum: as in `plot_learning`, but there has to be one.
-        title: of the plot.
+        title: of the plot; None takes it from runs and folders, if they are of one world.
 
     Returns:
         A Matplotlib figure.
@@ -115,7 +120,7 @@ def plot_regret(runs: Runs, *, figure: str = "mean_steps", optimum: float | None
         best = _needed_optimum(group, figure, optimum)
         lost = np.array([regret(run, best, figure) for run in group.runs])
         lines.append(_line(group, np.append(0, group.episodes), np.insert(lost, 0, 0.0, axis=1), None))
-    words = title, _note(groups), "episodes learned from", f"regret: {FIGURES[figure].lost}"
+    words = _title(groups, title), _note(groups), "episodes learned from", f"regret: {FIGURES[figure].lost}"
     return _draw_lines(lines, words, log=False)
 
 
@@ -125,7 +130,7 @@ def plot_steps_to_optimal(
     figure: str = "mean_steps",
     optimum: float | None = None,
     tolerance: float = TOLERANCE,
-    title: str = "",
+    title: str | None = None,
 ) -> "Plot":
     """Plot how many environment steps and episodes it took until a figure stayed near the optimum.
 
@@ -137,7 +142,7 @@ def plot_steps_to_optimal(
         figure: as in `plot_learning`.
         optimum: as in `plot_learning`, but there has to be one.
         tolerance: how far from the optimum is near, as a share of it.
-        title: of the plot.
+        title: of the plot; None takes it from runs and folders, if they are of one world.
 
     Returns:
         A Matplotlib figure.
@@ -156,9 +161,34 @@ def plot_steps_to_optimal(
     plots = _plots()
     stays = f"until {FIGURES[figure].words} stay within {100 * tolerance:g}% of the optimum"
     seeds = "" if all(len(group.runs) == 1 for group in groups) else "; dots are seeds, marks their medians"
-    words = plots.Words(title, stays + seeds, ("environment steps", "episodes"))
+    words = plots.Words(_title(groups, title), stays + seeds, ("environment steps", "episodes"))
     plot: Plot = plots.plot_dots([plots.Dots(*row) for row in rows], words)
     return plot
+
+
+def plot_runs(
+    runs: Runs,
+    what: Sequence[str],
+    out: Path,
+    *,
+    figure: str = "mean_steps",
+    optimum: float | None = None,
+    tolerance: float | None = None,
+) -> "Plot":
+    """Plot as the command line is told to: what to plot by its name, with all that can't be right refused before.
+
+    Raises:
+        ClewError: if what is asked for can't be, or a run can't be read.
+    """
+    check_ending(out)
+    if len(what) > 1:
+        raise SettingError("a plot shows one thing; take --regret or --steps-to-optimal, not both")
+    if what[0] == "steps_to_optimal":
+        tolerance = TOLERANCE if tolerance is None else tolerance
+        return plot_steps_to_optimal(runs, figure=figure, optimum=optimum, tolerance=tolerance)
+    if tolerance is not None:
+        raise SettingError("tolerance has no effect here; it's for --steps-to-optimal")
+    return (plot_regret if what[0] == "regret" else plot_learning)(runs, figure=figure, optimum=optimum)
 
 
 def save_plot(plot: "Plot", path: str | Path) -> None:
@@ -249,7 +279,7 @@ def _optimum(group: Group, figure: str, given: float | None) -> float | None:
 def _needed_optimum(group: Group, figure: str, given: float | None) -> float:
     best = _optimum(group, figure, given)
     if best is None:
-        raise SettingError(f"the optimum of {figure} isn't known here; say what it is: optimum=")
+        raise SettingError(f"optimum must be given: that of {figure} isn't known here")
     return best
 
 
@@ -269,6 +299,17 @@ def _draw_lines(lines: "list[Line]", words: tuple[str, str, str, str], **how: bo
     plots = _plots()
     plot: Plot = plots.plot_lines(lines, plots.Words(title, note, (x,), y), **how)
     return plot
+
+
+def _title(groups: Sequence[Group], given: str | None) -> str:
+    """What was given; else the world, and the algorithm if no legend has it."""
+    if given is not None:
+        return given
+    configs = [group.config for group in groups if group.config is not None]
+    worlds = {Path(config.maze).name for config in configs}
+    if len(worlds) != 1 or len(configs) < len(groups):
+        return ""
+    return f"{worlds.pop()}: {configs[0].algorithm}" if len(groups) == 1 else worlds.pop()
 
 
 def _note(groups: Sequence[Group]) -> str:

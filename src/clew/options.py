@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clew.configuration import NEVER, TrainingConfig
+from clew.curves import ENDINGS, FIGURES, TOLERANCE
 from clew.errors import SettingError
 from clew.learning import Learning
 from clew.mazes import Maze
@@ -22,11 +23,15 @@ __all__ = [
     "Chaos",
     "CheckpointEvery",
     "GraphFolder",
+    "NearOptimum",
     "OfEpisode",
     "OutFolder",
     "PictureFile",
+    "PlotFile",
+    "PlottedFigure",
     "Shown",
     "SomeRounds",
+    "SomeRuns",
     "begun_or_new",
     "in_flags",
     "with_settings",
@@ -94,6 +99,15 @@ OfEpisode = Annotated[bool, typer.Option("--episode", help="film one greedy epis
 SomeRounds = Annotated[
     Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
 ]
+SomeRuns = Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders, made by clew train --out")]
+PlotFile = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help=f"write this file: {', '.join(ENDINGS)}, by its ending")
+]
+PlottedFigure = Annotated[str, typer.Option(metavar="NAME", help=f"what to plot: {', '.join(FIGURES)}")]
+NearOptimum = Annotated[
+    float | None,
+    typer.Option(help=f"how far from the optimum is near, as a share of it [default: {TOLERANCE}]"),
+]
 
 
 def parse_every(text: str) -> int | str:
@@ -157,7 +171,7 @@ def in_flags(message: str) -> str:
     """
     names = [each.name for each in fields(TrainingConfig) if each.name != "maze"]
     longest_first = "|".join(sorted((name for name in names if "_" in name), key=len, reverse=True))
-    first = "|".join([*names, "tolerance", "horizon"])  # those are options of `clew solve` alone
+    first = "|".join([*names, "tolerance", "horizon", "optimum"])  # those are of `clew solve` and `clew plot`
     pattern = rf"^(?:{first})(?= (?:must|has)\b|,)|(?<![\w'/.-])(?:{longest_first})(?![\w'/.])"
     return re.sub(pattern, lambda match: flag(match[0]), message)
 

@@ -34,11 +34,13 @@ class Group(NamedTuple):
         name: what tells it from other groups; "" if there are none.
         runs: metrics of each seed; all with rounds of the same sizes.
         find_optimum: gives the optimum of a figure in the world of these runs, None if it isn't known.
+        config: settings of the first of them, None if they aren't known.
     """
 
     name: str
     runs: list[Metrics]
     find_optimum: Callable[[str], float | None]
+    config: TrainingConfig | None = None
 
     @property
     def episodes(self) -> npt.NDArray[np.int64]:
@@ -146,11 +148,13 @@ def _as_group(name: str, runs: Sequence[_Opened]) -> Group:
             )
         if run.config is not None and not run.config.asynchronous:
             told = run.config.to_dict() | {"num_actors": 0}
-            if (other := samples.setdefault(repr(told), run.name)) is not run.name:
+            if (key := repr(told)) in samples:
+                other = samples[key]
                 raise SettingError(f"{run.name} is the run {other} once more: the same settings, and the same seed")
+            samples[key] = run.name
     first = runs[0]
     find = partial(optimum_of, first.config, first.make_env) if first.config is not None else _unknown
-    return Group(name, [run.metrics for run in runs], find)
+    return Group(name, [run.metrics for run in runs], find, first.config)
 
 
 def _unknown(figure: str) -> None:
