@@ -129,6 +129,17 @@ def test_algorithms_differ_in_colour_and_in_style_and_stand_in_the_legend():
     assert math.gcd(len(SERIES), len(STYLES)) == 1  # so that no pair of them comes twice in 30 lines
 
 
+def test_lines_of_other_lengths_lie_over_each_other_and_a_single_point_is_a_dot():
+    runs = {
+        "long": [metrics([30.0, 12.0, 9.0]), metrics([32.0, 10.0, 9.0])],
+        "one round": [metrics([25.0], sizes=[30]), metrics([27.0], sizes=[30])],
+    }
+    for plot in (clew.plot_learning(runs, optimum=8), clew.plot_regret(runs, optimum=8)):
+        plot.draw_without_rendering()
+    dot = clew.plot_learning(runs, optimum=8).axes[0].get_lines()[1]
+    assert (dot.get_xdata().tolist(), dot.get_ydata().tolist(), dot.get_marker()) == ([30], [26], "o")
+
+
 def test_optima_that_differ_are_drawn_in_the_colours_of_their_lines():
     lines = [Line(str(i), np.array([1.0, 2.0]), np.array([9.0, 8.0]), optimum=i) for i in (7.0, 6.0)]
     plot = plot_lines(lines, Words("", "", ["x"], "y"))

@@ -114,9 +114,14 @@ def plot_lines(lines: Sequence[Line], words: Words, *, percent: bool = False, lo
     names = [line.name for line in lines]
     figure, (axes,) = _new_plot(1, height=SIZE[1] + 0.26 * max(0, _legend_rows(names) - 2))
     for line, (colour, style) in zip(lines, _looks(), strict=False):
-        axes.plot(line.x, line.mean, color=colour, linestyle=style, linewidth=2.2, label=line.name or None, zorder=3)
+        dot = {"marker": "o", "markersize": 7, "clip_on": False} if line.x.size == 1 else {}  # it would be no line
+        look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 2.2, "zorder": 3, **dot}
+        axes.plot(line.x, line.mean, label=line.name or None, **look)
         if line.low is not None and line.high is not None:
-            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=BAND, linewidth=0, zorder=2)
+            edge = 6.0 if dot else 0.0  # nor a band
+            axes.fill_between(
+                line.x, line.low, line.high, color=colour, alpha=BAND, linewidth=edge, zorder=2, clip_on=not dot
+            )
     axes.set_xlim(0.0, max(float(line.x.max()) for line in lines))
     _scale(axes, lines, percent, log)
     _draw_optimum(axes, lines, percent)
@@ -149,13 +154,14 @@ def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
     if log and low > 0.0 and high > LOG_FROM * low:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(low / 1.25, high * 1.35)
-        few = high < 100.0 * low
+        few = high < 500.0 * low
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
         axes.yaxis.set_minor_locator(NullLocator() if few else LogLocator(subs=(2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         if ends:
-            low, high = min(low, float(np.min(ends))), max(high, float(np.max(ends)))
+            all_ends = np.concatenate(ends)
+            low, high = min(low, float(all_ends.min())), max(high, float(all_ends.max()))
         room = 0.05 * (high - low) or 0.5
         axes.set_ylim(low - room if low != 0.0 else low, high + room if high != 0.0 else high)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
