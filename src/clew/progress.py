@@ -24,13 +24,15 @@ def show_progress(what: str = "learning") -> Callback:
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError as error:
-        if error.name != "tqdm":
+        if (error.name or "").partition(".")[0] != "tqdm":
             raise
         raise ExtraError("bars need tqdm, which isn't installed: pip install 'clew[notebook]'") from None
     bars: list[Any] = []  # one, from the first round on: before it nobody knows how many there will be
 
     def show_round(row: RoundMetrics) -> None:
-        if not bars:
+        if row.round == 0:
+            while bars:  # of a training that was stopped
+                bars.pop().close()
             bars.append(tqdm(total=row.num_rounds, desc=what, unit="round"))
         bars[0].set_postfix_str(f"{row.mean_steps:,.1f} steps an episode", refresh=False)
         bars[0].update(row.round + 1 - bars[0].n)

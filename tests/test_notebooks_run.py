@@ -1,0 +1,59 @@
+"""The notebooks of this repository are run as they stand, by a real kernel, and show what they should."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+SHOWS = re.compile(r"^clew\.(draw|plot_\w+)\(", re.MULTILINE)  # as the last thing of a cell
+PICTURES = {"image/svg+xml", "image/png"}
+
+
+def code_of(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code_of(notebook))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_without_a_complaint_and_shows_its_pictures(path):
+    notebook = nbformat.read(path, as_version=4)
+    place = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=280, resources=place, extra_arguments=["--log-level=ERROR"]).execute()
+    pictures = 0
+    for cell in code_of(notebook):
+        complaints = [
+            output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"
+        ]
+        assert complaints == [], cell.source
+        shown = [set(output.data) & PICTURES for output in cell.outputs if "data" in output]
+        if SHOWS.search(cell.source):
+            assert any(shown), cell.source
+            pictures += 1
+    assert pictures > 0
+
+
+@pytest.mark.long
+def test_a_notebook_shows_progress_as_a_widget_and_says_where_it_ended():
+    notebook = nbformat.v4.new_notebook()
+    code = """
+import clew
+env = clew.Environment(clew.Maze.open(3, 3))
+policy = clew.train_policy(env, 40, callback=clew.show_progress("seed 0"))
+"""
+    notebook.cells.append(nbformat.v4.new_code_cell(code))
+    NotebookClient(notebook, timeout=280, extra_arguments=["--log-level=ERROR"]).execute()
+    (bar,) = notebook.cells[0].outputs
+    assert "application/vnd.jupyter.widget-view+json" in bar.data
+    assert bar.data["text/plain"].startswith("seed 0:")
+    widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    assert [each["state"]["value"] for each in widgets if each["model_name"] == "FloatProgressModel"] == [40.0]
