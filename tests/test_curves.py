@@ -396,7 +396,7 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
     [
         ("q0 -o plot.gif", "a plot is kept as .png, .svg or .pdf"),
         ("q0", "Missing option '--out'"),
-        ("-o plot.png", "Missing argument 'RUN...'"),
+        ("-o plot.png", "Missing argument 'RUN'"),
         ("none -o plot.png", "there is no such run folder"),
         ("q0 -o none/plot.png", "can't be written: No such file or directory"),
         ("q0 -o plot.png --figure reward", "there is no figure 'reward'"),

@@ -99,7 +99,7 @@ OfEpisode = Annotated[bool, typer.Option("--episode", help="film one greedy epis
 SomeRounds = Annotated[
     Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
 ]
-SomeRuns = Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders, made by clew train --out")]
+SomeRuns = Annotated[list[Path], typer.Argument(metavar="RUN", help="run folders, made by clew train --out")]
 PlotFile = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help=f"write this file: {', '.join(ENDINGS)}, by its ending")
 ]

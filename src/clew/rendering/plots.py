@@ -243,7 +243,14 @@ def _draw_row(axes: Axes, place: int, values: npt.NDArray[np.float64], colour: s
     )
     median = float(np.median(values))
     if n > 1 and math.isfinite(median):
-        axes.plot([median, median], [place - reach, place + reach], color=COLOURS["ink"], linewidth=2.2, gid="median")
+        axes.plot(
+            [median, median],
+            [place - reach, place + reach],
+            color=COLOURS["ink"],
+            linewidth=2.2,
+            zorder=0.9,
+            gid="median",
+        )
     if math.isfinite(median):
         axes.annotate(
             _say(float(f"{median:.3g}")),
