@@ -182,7 +182,9 @@ def test_time_counts_up_to_the_first_round_from_which_on_it_stays():
     assert time_to_optimal(run, 100) == (300, 10)  # better than the optimum is luck, and near
     gains = metrics([5.0] * 4, returns=[-9.0, 3.0, 4.0, 5.0])
     assert time_to_optimal(gains, 4, "mean_return") == (100, 20)
-    assert time_to_optimal(gains, -4, "mean_return") == (100, 20)  # a quarter of 4, below -4
+    losses = metrics([5.0] * 4, returns=[-9.0, -5.0, -4.5, -5.0])
+    assert time_to_optimal(losses, -4, "mean_return") == (100, 20)  # a quarter of 4 below -4 is -5
+    assert time_to_optimal(losses, -4, "mean_return", 0.2) is None
 
 
 def test_dots_are_seeds_with_their_median_in_steps_and_episodes():
@@ -256,7 +258,15 @@ def test_metrics_come_back_from_a_folder_as_they_were(tmp_path):
 
 @pytest.mark.parametrize(
     "damage",
-    ["", "round\n0\n", "{head}\n", "{head}\n0,1,x,1,1,1,1,1\n", "{head}\n0,1,10,1,nan,1,1,1\n", "{head}\n0,1\n"],
+    [
+        "",
+        "round\n0\n",
+        "{head}\n",
+        "{head}\n0,1,x,1,1,1,1,1\n",
+        "{head}\n0,1,10,1,nan,1,1,1\n",
+        "{head}\n0,1\n",
+        "{head}\n0,1,0,1,1,1,1,1\n",
+    ],
 )
 def test_damaged_metrics_are_refused_by_name(folders, tmp_path, damage):
     import shutil

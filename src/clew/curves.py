@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENDINGS",
     "FIGURES",
-    "Figure",
+    "Plotted",
     "check_ending",
     "plot_learning",
     "plot_regret",
@@ -42,7 +42,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 TOLERANCE = 0.25  # of the optimum: whoever explores in a tenth of all moves takes about a tenth more steps, and luck
 
 
-class Figure(NamedTuple):
+class Plotted(NamedTuple):
     """A column of `RoundMetrics` that can be plotted, and what is best in it."""
 
     words: str  # of an axis
@@ -51,9 +51,9 @@ class Figure(NamedTuple):
 
 
 FIGURES = {
-    "mean_steps": Figure("steps an episode", "steps beyond the optimum", True),
-    "mean_return": Figure("return of an episode", "return short of the optimum", False),
-    "success_rate": Figure("episodes that reached an end", "episodes short of the optimum", False),
+    "mean_steps": Plotted("steps an episode", "steps beyond the optimum", True),
+    "mean_return": Plotted("return of an episode", "return short of the optimum", False),
+    "success_rate": Plotted("episodes that reached an end", "episodes short of the optimum", False),
 }
 
 
