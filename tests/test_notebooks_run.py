@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from clew.rendering.text import show
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 SHOWS = re.compile(r"^clew\.(draw|plot_\w+)\(", re.MULTILINE)  # as the last thing of a cell
 PICTURES = {"image/svg+xml", "image/png"}
@@ -57,3 +59,19 @@ policy = clew.train_policy(env, 40, callback=clew.show_progress("seed 0"))
     assert bar.data["text/plain"].startswith("seed 0:")
     widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
     assert [each["state"]["value"] for each in widgets if each["model_name"] == "FloatProgressModel"] == [40.0]
+
+
+@pytest.mark.long
+def test_a_notebook_shows_a_frame_in_place_of_the_last():
+    code = "from clew.rendering.text import show\nshow('first\\n')\nshow('second\\n')"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=280, extra_arguments=["--log-level=ERROR"]).execute()
+    assert [output.text for output in notebook.cells[0].outputs] == ["second\n"]
+
+
+def test_a_frame_is_plain_text_where_a_kernel_is_loaded_and_none_runs(capsys):
+    import ipykernel  # noqa: F401
+
+    show("first\n")
+    show("second\n")
+    assert capsys.readouterr() == ("first\nsecond\n", "")

@@ -104,10 +104,9 @@ def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
 
 def show(frame: str) -> None:
     """Show a frame in place of the last one: in the output cell of a notebook, or on the terminal."""
-    if "ipykernel" in sys.modules:
-        from IPython.display import clear_output
-
-        clear_output(wait=True)
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and hasattr(ipython.get_ipython(), "kernel"):  # a kernel in which nothing runs may be loaded
+        ipython.display.clear_output(wait=True)
     elif sys.stdout.isatty():
         frame = "\x1b[H\x1b[2J" + frame
     sys.stdout.write(frame)
