@@ -25,6 +25,7 @@ from clew.environments import Environment, as_compiled, model_of
 from clew.errors import ClewError, SettingError, StoppedError
 from clew.gallery import GALLERY
 from clew.interruption import stopped_by_ctrl_c
+from clew.live import LearningView, play_episode
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
     LEARNING,
@@ -60,6 +61,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Watched = Annotated[bool, typer.Option("--watch", help="draw what is learned while it is learned, on standard error")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RECIPES = f"such as wilson:20x30:seed=3; kinds are {', '.join(GENERATORS)}, keys {', '.join(KEYS)}"
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
@@ -91,17 +93,24 @@ def train(
     resume: BegunRun = None,
     checkpoint_every: CheckpointEvery = "30s",
     chaos: Chaos = None,
+    watch: Watched = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn a world, and grade what was learned against the exact optimum."""
     config, out, maze = begun_or_new(context, settings, out, resume)
     with ExitStack() as stack:
-        checkpoints = None
+        checkpoints, view = None, None
+        if watch:
+            maze = config.make_maze() if maze is None and config.is_maze else maze
+            view = LearningView(config, maze)
         if out is not None:
             checkpoints = stack.enter_context(kept_run(out, config, checkpoint_every, resume is not None))
-            stack.enter_context(stopped_by_ctrl_c(checkpoints))
-        with progress_bar(quiet=as_json) as callback:
-            run = train_run(config, callback, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
+            stack.enter_context(stopped_by_ctrl_c(checkpoints, view.leave_at_once if view else None))
+        callback = stack.enter_context(view or progress_bar(quiet=as_json))
+        look = view.watch if view else None
+        run = train_run(config, callback, watch=look, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
+        if view is not None:
+            view.leave()
         if out is not None:
             run.save(out)
     if as_json:
@@ -148,30 +157,9 @@ def play(
     delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0, max=60.0)] = 0.1,
 ) -> None:
     """Let the seeker walk: one greedy episode of a run, drawn step by step."""
-    from clew.rendering.text import draw_scene, show
-    from clew.simulation import Transition, step_through
-
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
-    steps: list[Transition] = []
-
-    def draw() -> None:
-        if not isinstance(env, Environment):
-            print(
-                f"step {len(steps)}" + (f": state {steps[-1].next_state}, reward {steps[-1].reward:g}" if steps else "")
-            )
-            return
-        goal = env.goal if env.random_goal else None
-        show(draw_scene(env.maze, env.position, goal) + f"step {len(steps)}\n")
-        if sys.stdout.isatty():
-            time.sleep(delay)
-
-    def choose(state: int) -> int:
-        draw()
-        return policy.get_action(state, explore=False)
-
-    step_through(env, choose, steps.append)
-    draw()
+    steps = play_episode(env, policy, delay)
     how = ("reached the goal in", "gave up after") if isinstance(env, Environment) else ("ended after", "cut off after")
     print(f"{how[0] if steps[-1].terminated else how[1]} {len(steps)} steps")
 

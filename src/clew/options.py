@@ -206,7 +206,7 @@ def begun_or_new(
             raise SettingError("checkpoints are kept beside the folder of the run; give --out DIR")
         return TrainingConfig(**settings), out, None
     for name in flags:
-        if name not in ("resume", "num_actors", "checkpoint_every", "as_json"):
+        if name not in ("resume", "num_actors", "checkpoint_every", "watch", "as_json"):
             raise SettingError(f"a run goes on as it was begun; leave out {flags[name]}")
     config, maze = open_begun(resume)
     return replace(config, num_actors=settings["num_actors"]) if "num_actors" in flags else config, resume, maze
