@@ -73,11 +73,13 @@ def test_show_writes_the_bare_frame_if_there_is_no_terminal(capsys: pytest.Captu
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_show_clears_a_terminal_before_each_frame() -> None:
+@pytest.mark.parametrize(("term", "codes"), [("xterm", b"\x1b[H\x1b[2J"), ("dumb", b"")])
+def test_show_clears_a_terminal_before_each_frame(monkeypatch: pytest.MonkeyPatch, term: str, codes: bytes) -> None:
+    monkeypatch.setenv("TERM", term)
     master, slave = os.openpty()
     with os.fdopen(slave, "w") as terminal, contextlib.redirect_stdout(terminal):
         show("S.G\n")
-        assert os.read(master, 100) == b"\x1b[H\x1b[2JS.G\r\n"
+        assert os.read(master, 100) == codes + b"S.G\r\n"
     os.close(master)
 
 

@@ -38,7 +38,7 @@ from clew.training import Callback, RoundMetrics
 __all__ = ["LearningView", "play_episode"]
 
 FRAMES_A_SECOND = 15
-REST = 25  # times as long as a frame took nothing is drawn: so drawing takes a twenty-fifth of the time at most
+REST = 40  # times as long as a frame took nothing is drawn: so drawing takes a fortieth of the time at most
 NUM_LINES = 10  # of a run, where a terminal can't be drawn on
 CHEAP = 100_000  # states; the optimum of a larger world isn't computed only to be told
 RECENT = 20  # rounds by which the time that is left is estimated
@@ -112,7 +112,7 @@ def make_frame(look: Look | None, parts: list[str], console: Console, *, follow:
         return Frame([], words)
     # Lines are left for what must be said of the drawing, for what is logged, and one between.
     scene: Scene = draw_for_screen(look, screen_of(console, len(words) + 3), follow=follow)
-    return Frame([*scene.lines, []], [*words, scene.note] if scene.note else words)
+    return Frame([*scene.lines, []], wrapped([*parts, *scene.notes], console))
 
 
 class Holder(logging.Handler):

@@ -30,7 +30,7 @@ Cells = npt.NDArray[np.uint8]  # as `Maze.cells`
 Colours = npt.NDArray[np.int32]  # 0xRRGGBB
 NONE = -1  # the terminal's own colour
 SHADED = 256  # colours that a screen must know to show values by them
-ASCII_ARROWS = "v<^>/\\\\/"  # down-left, up-left, up-right, down-right: a stroke shows the line one goes along
+ASCII_ARROWS = "v<^>/\\/\\"  # of a diagonal move only the line that it goes along
 JOINTS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by arms: up 1, down 2, left 4, right 8
 
 
@@ -73,7 +73,7 @@ class Scene(NamedTuple):
     """What is drawn, and what must be said of it: how large a character is, or which part is shown."""
 
     lines: list[list[Span]]
-    note: str = ""
+    notes: list[str]
 
 
 class Canvas(NamedTuple):
@@ -96,24 +96,27 @@ def draw_for_screen(look: Look, screen: Screen, *, follow: bool = False) -> Scen
     rows, columns = look.maze.cells.shape
     thin = has_thin_walls(look.maze.cells)
 
+    scale = [] if look.values is None else _say_scale(look.values, screen)
+
     def fits(width: int, height: int) -> bool:
         return width <= screen.columns and height <= screen.rows
 
     if thin and fits(4 * columns + 1, 2 * rows + 1):
-        return Scene(_spans(_lines(look.maze.cells, _one_each(look, screen), screen), screen))
+        return Scene(_spans(_lines(look.maze.cells, _one_each(look, screen), screen), screen), scale)
     shows_halves = screen.num_colours >= SHADED or follow  # without shades there is nothing in them but walls
     if thin and screen.unicode and shows_halves and fits(2 * columns + 1, rows + 1):
-        return Scene(_spans(_halves(look, screen), screen))
-    hidden = "walls between cells are not drawn" if thin else ""
+        return Scene(_spans(_halves(look, screen), screen), scale)
+    hidden = ["walls between cells are not drawn"] if thin else []
     if not (thin and follow):
         for width, height in ((7, 3), (2, 1), (1, 1)):
             if fits(width * columns, height * rows) and (height == 1 or screen.num_colours):
                 each = _one_each(look, screen)
-                return Scene(_spans(_tiles(look.maze.cells, each, screen, (width, height)), screen), hidden)
+                return Scene(_spans(_tiles(look.maze.cells, each, screen, (width, height)), screen), [*scale, *hidden])
     if follow and look.seeker is not None:
-        return _window(look.maze.cells, look.seeker, _one_each(look, screen), screen)
-    scene = _means(look, screen)
-    return scene._replace(note=f"{scene.note}; {hidden}") if hidden else scene
+        canvas, part = _window(look.maze.cells, look.seeker, _one_each(look, screen), screen)
+        return Scene(_spans(canvas, screen), [part, *scale])
+    canvas, notes = _means(look, screen)
+    return Scene(_spans(canvas, screen), [*notes, *hidden])
 
 
 def _spans(canvas: Canvas, screen: Screen) -> list[list[Span]]:
@@ -138,6 +141,14 @@ def _spans(canvas: Canvas, screen: Screen) -> list[list[Span]]:
 def _shares(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """How deep values are drawn, from 0 to 1; NaN where there is none."""
     return ValueScale.of(values[~np.isnan(values)]).shares(values)
+
+
+def _say_scale(values: npt.NDArray[np.floating], screen: Screen) -> list[str]:
+    """Which values the colours are."""
+    scale = ValueScale.of(values[~np.isnan(values)])
+    if screen.num_colours < SHADED or scale.high == scale.low:
+        return []
+    return [f"values {'up to ' if scale.is_log else ''}{scale.low:.2g} (pale) to {scale.high:.2g} (deep)"]
 
 
 def _shaded(values: npt.NDArray[np.floating]) -> Colours:
@@ -208,10 +219,13 @@ def _walls(cells: Cells) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """(rows + 1, columns) and (rows, columns + 1) bool: the walls above, between and below, and those beside."""
     rows, columns = cells.shape
     level, upright = np.zeros((rows + 1, columns), np.bool_), np.zeros((rows, columns + 1), np.bool_)
+    blocked = (cells & BLOCKED) > 0
     level[1:] |= (cells & WALL_DOWN) > 0
     level[:-1] |= (cells & WALL_UP) > 0
     upright[:, 1:] |= (cells & WALL_RIGHT) > 0
     upright[:, :-1] |= (cells & WALL_LEFT) > 0
+    level[1:-1] &= ~(blocked[1:] & blocked[:-1])
+    upright[:, 1:-1] &= ~(blocked[:, 1:] & blocked[:, :-1])
     return level, upright
 
 
@@ -225,13 +239,24 @@ def _arms(level: npt.NDArray[np.bool_], upright: npt.NDArray[np.bool_]) -> npt.N
     return arms
 
 
+def _spread(papers: Colours, width: int) -> Colours:
+    """The colours of cells, `width` characters apart, and of the gaps round them.
+
+    A gap has the colour of the cell to its right or below it; if that is no value, that of the other side.
+    """
+    rows, columns = papers.shape
+    y, x = np.arange(2 * rows + 1), np.arange(width * columns + 1)
+    spread = papers[np.ix_(np.minimum(y // 2, rows - 1), np.minimum(x // width, columns - 1))]
+    other = papers[np.ix_(np.maximum(y - 1, 0) // 2, np.maximum(x - 1, 0) // width)]
+    gaps = (y % 2 == 0)[:, None] | (x % width == 0)
+    other = np.where(other == THREAD, PAPER, other)  # nor is a gap red
+    return np.where(gaps & np.isin(spread, (THREAD, GOAL_TILE, HAZARD_TILE, INK)), other, spread)
+
+
 def _lines(cells: Cells, each: Canvas, screen: Screen) -> Canvas:
     """A cell takes three characters in a row, walls are lines between them."""
-    rows, columns = cells.shape
     level, upright = _walls(cells)
-    ys = np.minimum(np.arange(2 * rows + 1) // 2, rows - 1)
-    xs = np.minimum(np.arange(4 * columns + 1) // 4, columns - 1)
-    papers = each.papers[np.ix_(ys, xs)]
+    papers = _spread(each.papers, 4)
     glyphs = np.full(papers.shape, " ", "<U1")
     inks = np.full(papers.shape, INK, np.int32)
     glyphs[1::2, 2::4], inks[1::2, 2::4] = each.glyphs, each.inks
@@ -244,23 +269,15 @@ def _lines(cells: Cells, each: Canvas, screen: Screen) -> Canvas:
         glyphs[::2, offset::4] = np.where(level, bars, " ")
     glyphs[1::2, ::4] = np.where(upright, posts, " ")
     glyphs[::2, ::4] = arms[_arms(level, upright)]
-    if screen.num_colours:  # lines stand on paper or on a value, never on a tile that would hide them
-        papers[(papers == INK) & (glyphs != " ")] = PAPER
-        papers[::2][np.isin(papers[::2], (THREAD, GOAL_TILE))] = PAPER
-        papers[1::2, ::4][np.isin(papers[1::2, ::4], (THREAD, GOAL_TILE))] = PAPER
+    papers[(papers == INK) & (glyphs != " ")] = PAPER  # so that lines are seen
     return Canvas(glyphs, inks, papers)
 
 
 def _halves(look: Look, screen: Screen) -> Canvas:
     """A cell, and a wall between cells, take half a character each."""
-    rows, columns = look.maze.cells.shape
     level, upright = _walls(look.maze.cells)
     each = _one_each(look, screen)
-    ys = np.minimum(np.arange(2 * rows + 1) // 2, rows - 1)
-    xs = np.minimum(np.arange(2 * columns + 1) // 2, columns - 1)
-    pixels = each.papers[np.ix_(ys, xs)]
-    pixels[np.isin(pixels, (THREAD, GOAL_TILE))] = PAPER
-    pixels[1::2, 1::2] = each.papers
+    pixels = _spread(each.papers, 2)
     pixels[::2, 1::2][level] = INK
     pixels[1::2, ::2][upright] = INK
     pixels[::2, ::2][_arms(level, upright) > 0] = INK
@@ -283,7 +300,7 @@ def _halved(pixels: Colours, screen: Screen) -> Canvas:
     return Canvas(np.where(top == bottom, " ", "▀"), top.copy(), bottom)
 
 
-def _window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> Scene:
+def _window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> tuple[Canvas, str]:
     """The part of a maze that is round the seeker."""
     thin = has_thin_walls(cells)
     rows, columns = cells.shape
@@ -295,10 +312,10 @@ def _window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> Scene:
     draw = _lines if thin else _tiles
     canvas = draw(cells[part], Canvas(*(whole[part] for whole in each)), screen)
     rows_seen, columns_seen = f"{top + 1} to {top + height} of {rows}", f"{left + 1} to {left + width} of {columns}"
-    return Scene(_spans(canvas, screen), f"rows {rows_seen}, columns {columns_seen}")
+    return canvas, f"rows {rows_seen}, columns {columns_seen}"
 
 
-def _means(look: Look, screen: Screen) -> Scene:
+def _means(look: Look, screen: Screen) -> tuple[Canvas, list[str]]:
     """A block of cells takes a character; or half of one, if there are blocks and colours enough for it."""
     rows, columns = look.maze.cells.shape
     k = max(-(-rows // (2 * screen.rows)), -(-columns // screen.columns))
@@ -319,15 +336,18 @@ def _means(look: Look, screen: Screen) -> Scene:
     floor[total(cells & HAZARD > 0) > 0.5 * total(cells & BLOCKED == 0)] = HAZARD_TILE
     size = f"{height} x {k} cells" if height > 1 else "a cell"
     if halves:
-        canvas, note = _halved(_mixed(floor, walls), screen), f"half a character is {size}"
+        canvas, notes = (
+            _halved(_mixed(floor, walls), screen),
+            [f"half a character is {size}", *_say_scale(means, screen)],
+        )
     else:
         shares = _shares(means)
         digits = np.array(list("0123456789"))[np.minimum(np.nan_to_num(shares) * 10, 9).astype(np.int64)]
         glyphs = np.where(np.isnan(shares), "·" if screen.unicode else ".", digits)
         solid = walls > 0.5
         glyphs[solid], floor[solid] = _wall(screen), INK
-        canvas, note = Canvas(glyphs, np.full(floor.shape, INK, np.int32), floor), f"1 character is {size}"
-        note += ", 0 to 9 is the mean of its values" if known.any() else ""
+        canvas, notes = Canvas(glyphs, np.full(floor.shape, INK, np.int32), floor), [f"1 character is {size}"]
+        notes += ["0 to 9 is the mean of its values"] if known.any() else []
     marks = [(place, "G", PAPER, GOAL_TILE) for place in look.maze.goals]
     if look.seeker is not None:
         marks.append((look.seeker, _seeker(screen), PAPER, THREAD))
@@ -336,7 +356,7 @@ def _means(look: Look, screen: Screen) -> Scene:
     for (row, column), glyph, ink, paper in marks:
         place = row // (2 * k), column // k
         canvas.glyphs[place], canvas.inks[place], canvas.papers[place] = glyph, ink, paper
-    return Scene(_spans(canvas, screen), note)
+    return canvas, notes
 
 
 def _mixed(floor: Colours, walls: npt.NDArray[np.float64]) -> Colours:

@@ -1,5 +1,6 @@
 """Pictures, mazes and policies as text, and the screen that frames of it are shown on."""
 
+import os
 import sys
 
 import numpy as np
