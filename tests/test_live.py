@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clew.live import Canvas, Frame
+from clew.live import AlternateScreen, Frame
 from clew.rendering.scenes import Span
 
 fcntl = pytest.importorskip("fcntl", reason="needs pseudo-terminals")
@@ -284,7 +284,7 @@ def test_what_is_logged_is_said_below_the_frame_and_again_when_the_screen_is_lef
     logger, handler = logging.getLogger("clew"), Said()
     logger.addHandler(handler)
     with os.fdopen(slave, "w") as file:
-        canvas = Canvas(Console(file=file, force_terminal=True, width=20, height=3))
+        canvas = AlternateScreen(Console(file=file, force_terminal=True, width=20, height=3))
         canvas.draw(Frame([[Span("maze", -1, -1)]], ["step"]))
         logger.warning("an actor was lost")
         assert said == []
@@ -303,7 +303,7 @@ def test_what_is_logged_is_said_below_the_frame_and_again_when_the_screen_is_lef
 def test_the_screen_can_be_left_at_once() -> None:
     master, slave = os.openpty()
     with os.fdopen(slave, "w") as file:
-        canvas = Canvas(Console(file=file, force_terminal=True, width=20, height=3))
+        canvas = AlternateScreen(Console(file=file, force_terminal=True, width=20, height=3))
         canvas.leave_at_once()  # there is nothing to leave
         canvas.draw(Frame([], ["step"]))
         canvas.leave_at_once()

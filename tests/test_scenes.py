@@ -164,7 +164,7 @@ def test_values_are_colours_from_pale_to_deep() -> None:
     grounds = [(PALE, 1), (middle, 1), (DEEP, 1), (NAMED["paper"], 1), (DEEP, 1), (NAMED["goal"], 1)]
     assert papers(look, Screen(6, 1, 256, True)) == [grounds]
     assert draw_for_screen(look, Screen(6, 1, 256, True)).notes == ["values 1 (pale) to 3 (deep)"]
-    assert papers(look, Screen(6, 1, 16, True)) == [[(NAMED["paper"], 1), (NAMED["paper"], 4), (NAMED["goal"], 1)]]
+    assert papers(look, Screen(6, 1, 16, True)) == [[(NAMED["paper"], 5), (NAMED["goal"], 1)]]
 
 
 def test_without_colour_there_is_none() -> None:

@@ -131,7 +131,7 @@ class Holder(logging.Handler):
             self.tell(record.getMessage())
 
 
-class Canvas:
+class AlternateScreen:
     """The alternate screen, from the first frame until it's left.
 
     Args:
@@ -223,7 +223,7 @@ class LearningView:
 
     def __init__(self, config: TrainingConfig, maze: Maze | None) -> None:
         self.console = Console(stderr=True)
-        self.canvas = Canvas(self.console)
+        self.screen = AlternateScreen(self.console)
         self._config, self._maze = config, maze
         self._env: Any = None
         self._optimum: float | None = None
@@ -235,7 +235,7 @@ class LearningView:
     def __enter__(self) -> Callback:
         if can_draw(self.console):
             self._prepare()
-            self.canvas.draw(make_frame(self._look(), ["the first round is being played"], self.console))
+            self.screen.draw(make_frame(self._look(), ["the first round is being played"], self.console))
         return self.show_round
 
     def __exit__(self, *exception: object) -> None:
@@ -243,11 +243,11 @@ class LearningView:
 
     def leave(self) -> None:
         """Leave the terminal as it was."""
-        self.canvas.leave()
+        self.screen.leave()
 
     def leave_at_once(self) -> None:
         """The same, from any thread, for a process that ends now."""
-        self.canvas.leave_at_once()
+        self.screen.leave_at_once()
 
     def watch(self, q: npt.NDArray[np.float32]) -> None:
         """Take the table as it is now."""
@@ -267,7 +267,7 @@ class LearningView:
                 sys.stderr.write(", ".join(self._status(row)) + "\n")
         elif begun >= self._due:
             self._prepare()
-            self.canvas.draw(make_frame(self._look(), self._status(row), self.console))
+            self.screen.draw(make_frame(self._look(), self._status(row), self.console))
             now = time.perf_counter()
             self._due = now + max(1 / FRAMES_A_SECOND, REST * (now - begun))
 
@@ -337,7 +337,7 @@ def drawing(
         )
         return
     look: Look | None = None
-    canvas = Canvas(console)
+    screen = AlternateScreen(console)
 
     def frame() -> Frame:
         nonlocal look
@@ -345,18 +345,18 @@ def drawing(
         return make_frame(look, [say(steps)], console, follow=True)
 
     def draw() -> None:
-        canvas.draw(frame())
+        screen.draw(frame())
         size, until = console.size, time.perf_counter() + delay
         while (left := until - time.perf_counter()) > 0:
             time.sleep(min(left, 1 / FRAMES_A_SECOND))
             if console.size != size:
-                canvas.draw(frame())
+                screen.draw(frame())
                 size = console.size
 
     try:
         yield draw
     finally:
-        canvas.leave()
+        screen.leave()
     console.print(frame(), end="")
 
 

@@ -124,8 +124,9 @@ def _spans(canvas: Canvas, screen: Screen) -> list[list[Span]]:
     if screen.num_colours == 0:
         return [[Span("".join(line).rstrip(), NONE, NONE)] for line in canvas.glyphs.tolist()]
     glyphs = canvas.glyphs.tolist()
-    # The ink of a blank can't be seen.
-    inks = np.where(canvas.glyphs == " ", NONE, canvas.inks)
+    # The ink of a blank can't be seen: it may be that of what is before it, and there is less to write.
+    before = np.maximum.accumulate(np.where(canvas.glyphs == " ", 0, np.arange(canvas.glyphs.shape[1])), axis=1)
+    inks = np.take_along_axis(canvas.inks, before, axis=1)
     changes = (np.diff(inks, axis=1) != 0) | (np.diff(canvas.papers, axis=1) != 0)
     lines = []
     for row, line in enumerate(glyphs):
