@@ -145,6 +145,16 @@ def test_without_unicode_there_is_ascii(terminal: Callable[..., Terminal]) -> No
     assert " | " in drawing.partition("round ")[2]
 
 
+def test_of_256_colours_the_nearest_are_taken(terminal: Callable[..., Terminal], run: str) -> None:
+    """From pale to deep, 255 is a light grey, 253 a grey, and the others go by way of 152 to 30, a dark cyan."""
+    shell = terminal((80, 24), "play", run, "--delay", "0", COLORTERM="")
+    assert shell.finish() == 0
+    drawn = set(re.findall(rb"48;5;(\d+)m", shell.output))
+    assert {b"160", b"23", b"30", b"73", b"109"} <= drawn
+    assert b"38;5;236;" in shell.output
+    assert b"38;2;" not in shell.output
+
+
 @pytest.mark.parametrize("line", [("train", "--watch"), ("play",)], ids=["watch", "play"])
 def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal], run: str, line: tuple[str, ...]) -> None:
     shell = terminal((80, 24), *line, *([run, "--delay", "0"] if line == ("play",) else []), TERM="dumb")

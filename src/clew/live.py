@@ -71,10 +71,27 @@ def speaks_unicode(console: Console) -> bool:
     return console.encoding.startswith("utf") and (sys.platform == "win32" or "UTF" in locale)
 
 
+CUBE = (0, 95, 135, 175, 215, 255)
+PALETTE = np.array(  # the 256 colours of terminals, but for the first 16, which everyone sets to their own
+    [(r, g, b) for r in CUBE for g in CUBE for b in CUBE] + [(grey, grey, grey) for grey in range(8, 239, 10)]
+)
+
+
 @lru_cache(maxsize=4096)
-def style_of(ink: int, paper: int) -> Style:
-    colours = [None if each < 0 else Color.from_rgb(each >> 16, each >> 8 & 255, each & 255) for each in (ink, paper)]
-    return Style(color=colours[0] and colours[0].name, bgcolor=colours[1] and colours[1].name)
+def colour_of(number: int, exact: bool) -> Color | None:
+    """A colour of Rich's; where there are 256, the nearest as eyes weigh red, green and blue."""
+    if number < 0:
+        return None
+    parts = number >> 16, number >> 8 & 255, number & 255
+    if exact:
+        return Color.from_rgb(*parts)
+    return Color.from_ansi(16 + int(((PALETTE - parts) ** 2 @ (2, 4, 3)).argmin()))
+
+
+@lru_cache(maxsize=4096)
+def style_of(ink: int, paper: int, exact: bool) -> Style:
+    """The style in which a span is written."""
+    return Style.from_color(colour_of(ink, exact), colour_of(paper, exact))
 
 
 class Frame(NamedTuple):
@@ -85,8 +102,9 @@ class Frame(NamedTuple):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the pieces that Rich writes."""
+        exact = console.color_system != "256"
         for line in self.lines:
-            yield from (Segment(span.text, style_of(span.ink, span.paper)) for span in line)
+            yield from (Segment(span.text, style_of(span.ink, span.paper, exact)) for span in line)
             yield Segment.line()
         for words in self.words:
             yield Segment(words[: options.max_width])
