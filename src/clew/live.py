@@ -30,6 +30,7 @@ from clew.environments import Environment, as_compiled
 from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES, Maze
+from clew.rendering.colours import NUM_SHADES, ramp
 from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
 from clew.rendering.text import draw_scene, show
 from clew.simulation import Transition, step_through
@@ -76,6 +77,15 @@ PALETTE = np.array(  # the 256 colours of terminals, but for the first 16, which
     [(r, g, b) for r in CUBE for g in CUBE for b in CUBE] + [(grey, grey, grey) for grey in range(8, 239, 10)]
 )
 
+FEW_SHADES = (
+    255,
+    152,
+    109,
+    73,
+    30,
+)  # of those, from pale to deep, in one hue: the nearest ones are blue and grey between
+SHADES = {int(shade.tobytes().hex(), 16): FEW_SHADES[5 * i // NUM_SHADES] for i, shade in enumerate(ramp())}
+
 
 @lru_cache(maxsize=4096)
 def colour_of(number: int, exact: bool) -> Color | None:
@@ -85,6 +95,8 @@ def colour_of(number: int, exact: bool) -> Color | None:
     parts = number >> 16, number >> 8 & 255, number & 255
     if exact:
         return Color.from_rgb(*parts)
+    if number in SHADES:
+        return Color.from_ansi(SHADES[number])
     return Color.from_ansi(16 + int(((PALETTE - parts) ** 2 @ (2, 4, 3)).argmin()))
 
 
