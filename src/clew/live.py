@@ -12,17 +12,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
 from rich.live import Live
 from rich.segment import Segment
-from rich.style import Style
 
 from clew.configuration import TrainingConfig
 from clew.dynamic_programming import solve
@@ -30,7 +27,7 @@ from clew.environments import Environment, as_compiled
 from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES, Maze
-from clew.rendering.colours import NUM_SHADES, ramp
+from clew.palette import style_of
 from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
 from clew.rendering.text import draw_scene, show
 from clew.simulation import Transition, step_through
@@ -70,40 +67,6 @@ def speaks_unicode(console: Console) -> bool:
         names[1] = ""
     locale = next((name for name in names if name), "C").upper()
     return console.encoding.startswith("utf") and (sys.platform == "win32" or "UTF" in locale)
-
-
-CUBE = (0, 95, 135, 175, 215, 255)
-PALETTE = np.array(  # the 256 colours of terminals, but for the first 16, which everyone sets to their own
-    [(r, g, b) for r in CUBE for g in CUBE for b in CUBE] + [(grey, grey, grey) for grey in range(8, 239, 10)]
-)
-
-FEW_SHADES = (
-    255,
-    152,
-    109,
-    73,
-    30,
-)  # of those, from pale to deep, in one hue: the nearest ones are blue and grey between
-SHADES = {int(shade.tobytes().hex(), 16): FEW_SHADES[5 * i // NUM_SHADES] for i, shade in enumerate(ramp())}
-
-
-@lru_cache(maxsize=4096)
-def colour_of(number: int, exact: bool) -> Color | None:
-    """A colour of Rich's; where there are 256, the nearest as eyes weigh red, green and blue."""
-    if number < 0:
-        return None
-    parts = number >> 16, number >> 8 & 255, number & 255
-    if exact:
-        return Color.from_rgb(*parts)
-    if number in SHADES:
-        return Color.from_ansi(SHADES[number])
-    return Color.from_ansi(16 + int(((PALETTE - parts) ** 2 @ (2, 4, 3)).argmin()))
-
-
-@lru_cache(maxsize=4096)
-def style_of(ink: int, paper: int, exact: bool) -> Style:
-    """The style in which a span is written."""
-    return Style.from_color(colour_of(ink, exact), colour_of(paper, exact))
 
 
 class Frame(NamedTuple):
