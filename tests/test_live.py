@@ -131,6 +131,7 @@ def test_without_colour_there_are_arrows_and_no_colour(terminal: Callable[..., T
     shell = terminal((80, 24), "train", "--watch", NO_COLOR="1")
     assert shell.finish() == 0
     assert left_as_it_was(shell.output)
+    assert shell.frames[-1][0].startswith("S ")  # a pair of characters: tiles would be blank
     assert "→" in "".join(shell.frames[-1])
     assert not re.search(rb"\x1b\[[\d;]*m", shell.output.partition(END)[0])
 
