@@ -338,13 +338,13 @@ def drawing(
         return make_frame(look, [say(steps)], console, follow=True)
 
     def draw() -> None:
+        size, until = console.size, time.perf_counter() + delay  # before it's drawn: no change is missed
         screen.draw(frame())
-        size, until = console.size, time.perf_counter() + delay
         while (left := until - time.perf_counter()) > 0:
             time.sleep(min(left, 1 / FRAMES_A_SECOND))
             if console.size != size:
-                screen.draw(frame())
                 size = console.size
+                screen.draw(frame())
 
     try:
         yield draw
