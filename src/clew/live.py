@@ -228,7 +228,11 @@ class LearningView:
     def __enter__(self) -> Callback:
         if can_draw(self.console):
             self._prepare()
-            self.screen.draw(make_frame(self._look(), ["the first round is being played"], self.console))
+            try:
+                self.screen.draw(make_frame(self._look(), ["the first round is being played"], self.console))
+            except BaseException:  # also Ctrl-C: what isn't entered yet isn't left by itself
+                self.leave()
+                raise
         return self.show_round
 
     def __exit__(self, *exception: object) -> None:
