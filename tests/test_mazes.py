@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles_mazes
-from clew.errors import MazeError
+from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import enclose
@@ -662,3 +662,49 @@ def test_a_file_is_a_maze(map_file) -> None:
 )
 def test_a_name_that_stands_for_no_maze_is_refused(name: str, settings: dict, said: str) -> None:
     assert first_line(complaint(lambda: find_maze(name, **settings))).startswith(said)
+
+
+# Painting -------------------------------------------------------------------------------------------------------------
+
+
+@given(random_mazes(), st.data())
+def test_what_is_painted_is_there_and_wiped_off_leaves_nothing(maze, data):
+    free = np.argwhere((maze.cells & ~np.uint8(15)) == 0).tolist()
+    places = [tuple(place) for place in free if tuple(place) != maze.start]
+    if not places:
+        return
+    place = data.draw(st.sampled_from(places))
+    for kind, bit in (("hazard", HAZARD), ("goal", GOAL)):
+        if kind == "goal" and maze.start and not maze.goals:
+            continue  # there may be no way to the only goal
+        painted = maze.painted([place], kind)
+        assert painted.cells[place] == maze.cells[place] | bit
+        assert painted.painted([place], "free") == maze
+    moved = maze.painted([place], "start") if maze.distances()[place] >= 0 or not maze.goals else maze
+    assert np.array_equal(moved.cells, maze.cells)
+
+
+def test_a_wall_is_put_up_and_torn_down():
+    maze = Maze.open(3, 3)
+    walled = maze.painted([(1, 1), (1, 0)], "wall")
+    assert walled == Maze.open(3, 3, obstacles=[(1, 1), (1, 0)])
+    assert walled.painted([(1, 1), (1, 0)], "free") == maze
+    assert walled.painted([(1, 1)], "free") == Maze.open(3, 3, obstacles=[(1, 0)])
+
+
+def test_thin_walls_elsewhere_stay_when_a_cell_is_painted():
+    maze = Maze.from_text("+---+---+---+\n| S     |   |\n+   +   +   +\n|         G |\n+---+---+---+\n")
+    assert maze.painted([(1, 0)], "wall").painted([(1, 0)], "free") == maze
+    assert maze.painted([(1, 1)], "hazard").cells[0, 1] == maze.cells[0, 1]
+
+
+def test_painting_that_cannot_be_is_refused():
+    maze = Maze.open(2, 3)
+    with pytest.raises(MazeError, match=r"no way from the start \(0, 0\) to the goal \(1, 2\)"):
+        maze.painted([(0, 1), (1, 1)], "wall")
+    with pytest.raises(MazeError, match=r"the start \(0, 0\) is there; move it first"):
+        maze.painted([(0, 0)], "wall")
+    with pytest.raises(MazeError, match=r"the wall \(2, 0\) is outside the maze"):
+        maze.painted([(2, 0)], "wall")
+    with pytest.raises(SettingError, match="there is no kind 'lava'; choose from free, wall"):
+        maze.painted([(0, 1)], "lava")

@@ -3,6 +3,7 @@
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
@@ -38,6 +39,7 @@ class Trainer:
         env: environment with a model, or a model.
         num_episodes: how many episodes there will be, for schedules; more may be learned.
         seed: decides every draw.
+        counted: count how often the values of each state are moved.
         settings: those of `Learning`, but for `num_interleaved`: one episode is played at a time.
 
     Attributes:
@@ -50,7 +52,13 @@ class Trainer:
     """
 
     def __init__(
-        self, env: Any, *, num_episodes: int = 10_000, seed: int = 0, **settings: Unpack[LearningSettings]
+        self,
+        env: Any,
+        *,
+        num_episodes: int = 10_000,
+        seed: int = 0,
+        counted: bool = False,
+        **settings: Unpack[LearningSettings],
     ) -> None:
         check_count("num_episodes", num_episodes, 1)
         check_count("seed", seed, 0)
@@ -58,7 +66,7 @@ class Trainer:
         if learning.num_interleaved > 1:
             raise SettingError("a Trainer plays one episode at a time; num_interleaved must be 1")
         self.env = _with_model(env)
-        self.policy, self._learner = new_policy(self.env, learning, seed)
+        self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
         self._total, self._key = num_episodes, (seed, 0, 0)
         self._loop = self._new_loop()
         self._next: tuple[int, int] = (-1, -1)  # state and action of the episode that is under way
@@ -69,6 +77,17 @@ class Trainer:
         """How many episodes have ended."""
         return int(self._loop.state[1][0])
 
+    @property
+    def is_under_way(self) -> bool:
+        """Tell if `step` is in the middle of an episode."""
+        return self._next[1] >= 0
+
+    @property
+    def updates(self) -> npt.NDArray[np.int64]:
+        """(num_states,) int64: how often the values of each state were moved; zeros unless `counted`."""
+        counts = [counts.sum(axis=1, dtype=np.int64) for _, counts in self._learner.tables if counts.size]
+        return np.asarray(sum(counts, np.zeros(self.policy.q.shape[0], np.int64)))
+
     def learn(self, num_episodes: int = 1) -> Totals:
         """Learn from so many whole episodes; one that is under way is ended first, and counts as the first.
 
@@ -76,7 +95,7 @@ class Trainer:
             Steps, sum of rewards, and whether it reached an end, of each episode: (num_episodes,) arrays.
         """
         check_count("num_episodes", num_episodes, 0)
-        ended = self._finish_episode() if num_episodes and self._next[1] >= 0 else None
+        ended = self._finish_episode() if num_episodes and self.is_under_way else None
         totals = self._loop(num_episodes - (ended is not None))
         return totals if ended is None else joined([ended, totals])
 
@@ -86,7 +105,7 @@ class Trainer:
         stream, learned = self._loop.state
         alpha, exploration = learner.rates_at(int(learned[0]), self._total)
         rate = learner.step_size(alpha)
-        if self._next[1] < 0:
+        if not self.is_under_way:
             self.episode = []
             begin(learner.rule)
             s = int(draw_start(terms.starts, stream))
@@ -124,7 +143,7 @@ class Trainer:
         world = _with_model(env)
         if table_shape(world) != self.policy.q.shape:
             raise SettingError(f"a table of {self.policy.q.shape} values doesn't fit a world of {table_shape(world)}")
-        if self._next[1] >= 0:
+        if self.is_under_way:
             self._finish_episode()
         self.env = self.policy.world = world
         if isinstance(self._learner.rule, Sweeping):  # its model of the world gets room for what is new in this one
@@ -136,7 +155,7 @@ class Trainer:
 
     def _finish_episode(self) -> Totals:
         """End the episode that is under way; what it came to."""
-        while self._next[1] >= 0:
+        while self.is_under_way:
             self.step()
         rewards, last = sum(each.reward for each in self.episode), self.episode[-1]
         return Totals(np.array([len(self.episode)]), np.array([rewards]), np.array([last.terminated]))

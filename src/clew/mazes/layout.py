@@ -17,8 +17,11 @@ from clew.kernels.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.mdp import grid_model
+from clew.settings import check_choice
 
 __all__ = ["Maze", "check_place"]
+
+PAINTS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # what a cell becomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +229,32 @@ class Maze:
             cells &= ~np.uint8(GOAL)
             cells[goal] |= GOAL
         return Maze(cells, start)
+
+    def painted(self, places: Iterable[Place], kind: str) -> "Maze":
+        """The same maze with something else in some places; walls between other cells stay.
+
+        Args:
+            places: where; of several for a start the last.
+            kind: `free`, `wall` (a blocked cell), `hazard`, `goal` (one more), or `start` (in place of the old one).
+
+        Raises:
+            MazeError: if a place is outside, or the maze can't be right then: no way leads from the start to a goal.
+            SettingError: if the kind is none of these.
+        """
+        check_choice("kind", kind, PAINTS)
+        cells, start = self.cells.copy(), self.start
+        for place in places:
+            row, column = check_place(kind, place, self.rows, self.columns)
+            was_blocked = bool(cells[row, column] & BLOCKED)
+            cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
+            cells[row, column] |= PAINTS[kind]
+            if was_blocked and kind != "wall":
+                formats.open_up(cells, row, column)
+            if kind == "start":
+                start = row, column
+            elif start == (row, column) and kind != "free":
+                raise self._error(f"the start {start} is there; move it first", start)
+        return Maze(formats.enclose(cells), start)
 
     @property
     def rows(self) -> int:

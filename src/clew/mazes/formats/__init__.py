@@ -14,7 +14,7 @@ What they share is in `cells` (sizes and walls), `lines` (text), `plain` (a char
 between cells).
 """
 
-from clew.mazes.formats.cells import MAX_CELLS, Layout, Place, check_size, enclose, has_thin_walls, letters
+from clew.mazes.formats.cells import MAX_CELLS, Layout, Place, check_size, enclose, has_thin_walls, letters, open_up
 from clew.mazes.formats.endings import (
     Reading,
     check_effect,
@@ -51,6 +51,7 @@ __all__ = [
     "has_thin_walls",
     "letters",
     "list_endings",
+    "open_up",
     "parse_array",
     "parse_lay",
     "parse_lists",

@@ -26,6 +26,7 @@ __all__ = [
     "find_first",
     "has_thin_walls",
     "letters",
+    "open_up",
 ]
 
 MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values a cell is then 1 GiB
@@ -67,6 +68,20 @@ def enclose(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     cells[:, :-1] |= blocked[:, 1:] * np.uint8(WALL_RIGHT)
     cells[:, 1:] |= blocked[:, :-1] * np.uint8(WALL_LEFT)
     return cells
+
+
+def open_up(cells: npt.NDArray[np.uint8], row: int, column: int) -> None:
+    """Take away the walls round a cell, in place, from both sides; `enclose` puts back what follows from the rest."""
+    rows, columns = cells.shape
+    cells[row, column] &= ~np.uint8(WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT)
+    if row + 1 < rows:
+        cells[row + 1, column] &= ~np.uint8(WALL_UP)
+    if column > 0:
+        cells[row, column - 1] &= ~np.uint8(WALL_RIGHT)
+    if row > 0:
+        cells[row - 1, column] &= ~np.uint8(WALL_DOWN)
+    if column + 1 < columns:
+        cells[row, column + 1] &= ~np.uint8(WALL_LEFT)
 
 
 def has_thin_walls(cells: npt.NDArray[np.uint8]) -> bool:
