@@ -44,6 +44,15 @@ def epsilon_greedy_weights(q, visits, s, epsilon):
     return [epsilon / len(q[s]) + (1.0 - epsilon) * (a in best) / len(best) for a in range(len(q[s]))]
 
 
+def first_action(q, visits, s, epsilon, stream):
+    high, low = divmod(next_bits(stream), LOW_HALF)
+    return below(low, len(q[s])) if high < epsilon * LOW_HALF else q[s].index(max(q[s]))
+
+
+def first_action_weights(q, visits, s, epsilon):
+    return [epsilon / len(q[s]) + (1.0 - epsilon) * (a == q[s].index(max(q[s]))) for a in range(len(q[s]))]
+
+
 def softmax(q, visits, s, temperature, stream):
     weights = softmax_weights(q, visits, s, temperature)
     left = uniform(next_bits(stream)) * sum(weights)
@@ -93,6 +102,7 @@ class Acting(NamedTuple):
 
 ACTING = {
     "epsilon-greedy": Acting(epsilon_greedy, epsilon_greedy_weights),
+    "first-action": Acting(first_action, first_action_weights),
     "greedy": Acting(
         lambda q, visits, s, _, stream: epsilon_greedy(q, visits, s, 0.0, stream),
         lambda q, visits, s, _: epsilon_greedy_weights(q, visits, s, 0.0),

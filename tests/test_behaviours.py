@@ -75,6 +75,20 @@ def test_expected_value_is_the_sum_over_the_probabilities(behaviour, num_actions
 # By hand --------------------------------------------------------------------------------------------------------------
 
 
+def test_first_action_by_hand():
+    """Of [1, 2, 2, 0], epsilon 0.2: each action 0.05, and the second 0.8 more; worth 0.8 * 2 + 0.2 * 5 / 4."""
+    q, stream = np.array([[1.0, 2.0, 2.0, 0.0]], np.float32), new_stream(4)
+    counts = np.bincount([pick("first-action", q, NONE, 0, 0.2, stream) for _ in range(4000)], minlength=4)
+    assert counts / 4000 == pytest.approx([0.05, 0.85, 0.05, 0.05], abs=4 * (0.05 * 0.95 / 4000) ** 0.5 + 0.01)
+    assert worth("first-action", q, NONE, 0, 0.2) == pytest.approx(1.85)
+
+
+@pytest.mark.parametrize(("row", "first"), [([0, 0, 0, 0], 0), ([-1, 0, 0], 1), ([-2, -1, -3, -1, -1], 1), ([5], 0)])
+def test_first_action_takes_the_first_of_those_that_tie(row, first):
+    q, stream = np.array([row], np.float32), new_stream(4)
+    assert {pick("first-action", q, NONE, 0, 0.0, stream) for _ in range(40)} == {first}
+
+
 @pytest.mark.parametrize("num_actions", [3, 4])
 def test_softmax_by_hand(num_actions):
     """Values 0 and ln 2 at temperature 1: weights 1 and 2, all others 0. The mean is 2/3 ln 2."""

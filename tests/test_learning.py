@@ -100,7 +100,7 @@ IDLE = [
     ("num_planning", {"algorithm": "sarsa", "num_planning": 0}, "sarsa; it is for dyna-q, "),
     ("alpha", {"algorithm": "propagation", "alpha": 0.3}, "propagation; it is for monte-carlo, "),
     ("alpha_schedule", {"algorithm": "r-max", "alpha_schedule": "visits"}, "r-max; it is for monte-carlo, "),
-    ("epsilon", {"algorithm": "r-max", "epsilon": 0.3}, "greedy; it is for epsilon-greedy$"),
+    ("epsilon", {"algorithm": "r-max", "epsilon": 0.3}, "greedy; it is for epsilon-greedy, first-action$"),
     ("temperature", {"temperature": 3}, "epsilon-greedy; it is for softmax$"),
     ("exploration_schedule", {"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),
     ("exploration_schedule", {"algorithm": "r-max", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),

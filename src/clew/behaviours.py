@@ -25,6 +25,12 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "epsilon-greedy": Behaviour(
         behaviours.EpsilonGreedy(), "any action with probability epsilon, else a best one", "epsilon", SHARE
     ),
+    "first-action": Behaviour(
+        behaviours.FirstAction(),
+        "any action with probability epsilon, else the first of the best: a mistake, to see what it costs",
+        "epsilon",
+        SHARE,
+    ),
     "greedy": Behaviour(behaviours.EpsilonGreedy(), "a best action"),
     "persistent": Behaviour(behaviours.Persistent(-1), "a best action: the last one, if it still is among them"),
     "softmax": Behaviour(

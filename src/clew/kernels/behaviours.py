@@ -29,6 +29,14 @@ class EpsilonGreedy(NamedTuple):
     """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
 
 
+class FirstAction(NamedTuple):
+    """Any action with probability epsilon, else the first of the best, as `argmax` has it.
+
+    Nobody should learn by it: where nothing is known, an agent that has no reason to turn walks into a wall for ever.
+    It is here to measure what that costs.
+    """
+
+
 class EpsilonGreedyInTurns(NamedTuple):
     """The same, of the same draws, for episodes that take turns; see `in_turns`."""
 
@@ -57,7 +65,7 @@ class AnyAction(NamedTuple):
 
 @dispatch
 def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float, stream: Stream) -> int:
-    """Choose an action in state s; ties are broken uniformly at random. This one: any action."""
+    """Choose an action in state s; all but one break ties uniformly at random. This one: any action."""
     return below(next_bits(stream) & _LOW_HALF, row_length(q))
 
 
@@ -140,7 +148,22 @@ def choose_in_turns(
     return best_or_any(q, s, explores(bits, exploration), bits & _LOW_HALF)
 
 
-@expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns)
+@choose.register(FirstAction)
+def choose_first_action(
+    behaviour: FirstAction, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+) -> int:
+    """Explore as `epsilon_greedy` does, by the same draw; but of actions that tie, the lowest number is taken."""
+    bits = next_bits(stream)
+    if explores(bits, exploration):
+        return below(bits & _LOW_HALF, row_length(q))
+    best = greatest(q, s)
+    a = 0
+    while value(q, s, a) < best:
+        a += 1
+    return a
+
+
+@expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns, FirstAction)
 def expect_epsilon_greedy(
     behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
