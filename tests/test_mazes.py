@@ -708,3 +708,10 @@ def test_painting_that_cannot_be_is_refused():
         maze.painted([(2, 0)], "wall")
     with pytest.raises(SettingError, match="there is no kind 'lava'; choose from free, wall"):
         maze.painted([(0, 1)], "lava")
+
+
+def test_a_hazard_in_a_blocked_cell_is_refused_for_nobody_could_enter_it():
+    cells = Maze.open(2, 3, obstacles=[(0, 1)]).cells.copy()
+    cells[0, 1] |= HAZARD
+    with pytest.raises(MazeError, match="a hazard can't be in a blocked cell"):
+        Maze(cells, (0, 0))

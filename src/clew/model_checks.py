@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
-from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
 
 __all__ = ["MAX_STATES", "check", "check_sparse", "check_walls", "checked_starts", "frozen"]
 
@@ -54,7 +54,8 @@ def check_walls(grid: npt.NDArray[np.uint8]) -> None:
     check(bool(vertical.all() and horizontal.all()), "a wall between two cells must stand in both of them")
     blocked = (grid & BLOCKED) > 0
     check(bool(((grid[blocked] & 15) == 15).all()), "a blocked cell must have a wall on every side")
-    check(not bool((blocked & ((grid & GOAL) > 0)).any()), "a goal can't be in a blocked cell")
+    for kind, name in ((GOAL, "goal"), (HAZARD, "hazard")):
+        check(not bool((blocked & ((grid & kind) > 0)).any()), f"a {name} can't be in a blocked cell")
 
 
 def check_sparse(model: Sparse) -> int:
