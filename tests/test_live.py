@@ -32,9 +32,9 @@ class Terminal:
         self.master, slave = os.openpty()
         self.resize(*size)
         line = [sys.executable, "-m", "clew", *arguments]
-        self.process = subprocess.Popen(
-            line, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **PLAIN, **env}
-        )
+        # What tells the size is the terminal: pytest's workers are told another, by these.
+        given = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        self.process = subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, env={**given, **PLAIN, **env})
         os.close(slave)
         self.output = b""
 

@@ -108,7 +108,7 @@ def show(frame: str) -> None:
     ipython = sys.modules.get("IPython")
     if ipython is not None and hasattr(ipython.get_ipython(), "kernel"):  # a kernel in which nothing runs may be loaded
         ipython.display.clear_output(wait=True)
-    elif sys.stdout.isatty():
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         frame = "\x1b[H\x1b[2J" + frame
     sys.stdout.write(frame)
     sys.stdout.flush()
