@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from clew.algorithms import ALGORITHMS
 from clew.behaviours import BEHAVIOURS
+from clew.cli_showing import SHOWING
 from clew.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
@@ -25,7 +26,7 @@ from clew.environments import Environment, as_compiled, model_of
 from clew.errors import ClewError, SettingError, StoppedError
 from clew.gallery import GALLERY
 from clew.interruption import stopped_by_ctrl_c
-from clew.live import LearningView, play_episode
+from clew.live import LearningView
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
     LEARNING,
@@ -33,16 +34,8 @@ from clew.options import (
     BegunRun,
     Chaos,
     CheckpointEvery,
-    GraphFolder,
-    NearOptimum,
-    OfEpisode,
     OutFolder,
-    PictureFile,
-    PlotFile,
-    PlottedFigure,
-    Shown,
-    SomeRounds,
-    SomeRuns,
+    RunFolder,
     begun_or_new,
     in_flags,
     with_settings,
@@ -64,7 +57,6 @@ app = typer.Typer(
 Watched = Annotated[bool, typer.Option("--watch", help="draw what is learned while it is learned, on standard error")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RECIPES = f"such as wilson:20x30:seed=3; kinds are {', '.join(GENERATORS)}, keys {', '.join(KEYS)}"
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
 
 
 # Commands -------------------------------------------------------------------------------------------------------------
@@ -149,62 +141,6 @@ def evaluate(
         print(json.dumps(figures))
     else:
         print_figures(f"{run}: {config.maze}", figures)
-
-
-@app.command()
-def play(
-    run: RunFolder,
-    delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0, max=60.0)] = 0.1,
-) -> None:
-    """Let the seeker walk: one greedy episode of a run, drawn step by step."""
-    config, env, policy = open_run(run)
-    env.reset(seed=config.seed)
-    steps = play_episode(env, policy, delay)
-    how = ("reached the goal in", "gave up after") if isinstance(env, Environment) else ("ended after", "cut off after")
-    print(f"{how[0] if steps[-1].terminated else how[1]} {len(steps)} steps")
-
-
-@app.command()
-def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False) -> None:
-    """Draw a run: what it learned, and the way that leads to; as a .gif, how it learned that, or one episode."""
-    from clew.films import render_run
-
-    with progress_bar(quiet=False) as callback:
-        render_run(run, out, show=show, episode=episode, callback=callback)
-    print(f"Kept in {out}.")
-
-
-@app.command()
-def graph(
-    run: RunFolder,
-    out: GraphFolder = None,
-    rounds: SomeRounds = None,
-) -> None:
-    """Draw what driver, object store and actors did in a run: graph.svg, graph.html, and trace.json for Perfetto."""
-    from clew.graph import write_graph
-
-    for path in write_graph(run, out, rounds):
-        print(path)
-
-
-@app.command()
-def plot(
-    runs: SomeRuns,
-    out: PlotFile,
-    figure: PlottedFigure = "mean_steps",
-    regret: Annotated[bool, typer.Option("--regret", help="sum up what was lost to the optimum")] = False,
-    steps_to_optimal: Annotated[
-        bool, typer.Option("--steps-to-optimal", help="show how long it took to come near the optimum, and stay there")
-    ] = False,
-    optimum: Annotated[float | None, typer.Option(help="the best there is [default: that of the world]")] = None,
-    tolerance: NearOptimum = None,
-) -> None:
-    """Plot how runs learned: a line or a row for all that differ by their seeds alone, with 95% intervals."""
-    from clew.curves import plot_runs, save_plot
-
-    what = [name for name, is_it in (("regret", regret), ("steps_to_optimal", steps_to_optimal)) if is_it]
-    save_plot(plot_runs(runs, what or ["learning"], out, figure=figure, optimum=optimum, tolerance=tolerance), out)
-    print(out)
 
 
 @app.command()
@@ -293,6 +229,8 @@ def worlds(
         print(json.dumps(card))
     else:
         print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
+        if isinstance(world := GALLERY[name].make(), Environment):
+            print("\n" + world.maze.to_text(), end="")
 
 
 @app.command()
@@ -362,6 +300,10 @@ def generate(
     else:
         maze.save(out)
         print(f"Kept in {out}. Look at it: clew info {out}")
+
+
+for show in SHOWING:
+    app.command()(show)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,9 +30,11 @@ __all__ = [
     "PictureFile",
     "PlotFile",
     "PlottedFigure",
+    "RunFolder",
     "Shown",
     "SomeRounds",
     "SomeRuns",
+    "as_flags",
     "begun_or_new",
     "in_flags",
     "with_settings",
@@ -47,6 +50,19 @@ SHORT = {
 }
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
+
+
+def as_flags(settings: dict[str, Any]) -> str:
+    """Settings as `clew train` takes them on the command line."""
+    words = []
+    for name, value in settings.items():
+        option = "--" + SHORT.get(name, name).replace("_", "-")
+        words += (
+            [option]
+            if value is True
+            else [option, shlex.quote(",".join(map(str, value)) if isinstance(value, tuple) else str(value))]
+        )
+    return " ".join(words)
 
 
 def parse_place(text: str) -> tuple[int, int]:
@@ -115,6 +131,7 @@ def parse_every(text: str) -> int | str:
     return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else text.strip()
 
 
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
 OutFolder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")]
 BegunRun = Annotated[
     Path | None,

@@ -99,6 +99,7 @@ def train_run(
     checkpoints: Checkpoints | None = None,
     maze: Maze | None = None,
     chaos: float = 0.0,
+    trace: Trace | None = None,
 ) -> Run:
     """Train as configured, then grade what was learned.
 
@@ -110,6 +111,7 @@ def train_run(
         maze: what the run is about, if it was read before.
         chaos: probability with which an actor is killed when it's given work, on purpose; no part of the
             configuration, for it decides nothing of the result.
+        trace: notes what was done by whom; one that is given can be read while it is noted.
 
     Raises:
         ClewError: if the maze, a setting or the cluster can't be right.
@@ -118,7 +120,7 @@ def train_run(
         raise SettingError("chaos kills actors, and here are none; take num_actors 2 and num_simulations 4, say")
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     env = config.make_environment(maze)
-    trace = Trace()
+    trace = Trace() if trace is None else trace
     metrics: list[RoundMetrics] = []
 
     def note(row: RoundMetrics) -> None:

@@ -4,6 +4,7 @@ Ray 2.60 authenticates by a token, and writes one into the home folder of whoeve
 one that lives only in the environment of its processes: nothing to read, nothing to write, nothing to warn of.
 """
 
+import gc
 import logging
 import os
 import secrets
@@ -47,7 +48,7 @@ def connected(num_actors: int) -> Iterator[None]:
         yield
     finally:
         if ours:
-            ray.shutdown()  # also what was only half started when someone lost patience
+            _stop()  # also what was only half started when someone lost patience
 
 
 def _start(num_actors: int) -> None:
@@ -71,6 +72,22 @@ def _start(num_actors: int) -> None:
     except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
         raise ClusterError(f"no connection to Ray: {reason}{TOKEN if address else ''}") from error
+
+
+def _stop() -> None:
+    """Stop Ray, while no other thread collects garbage.
+
+    Errors of lost actors are garbage in cycles, with references to Ray's objects in it. Where another thread frees one
+    of these while Ray shuts down, Ray ends the whole process.
+    """
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_address(address: str) -> None:

@@ -13,7 +13,7 @@ from clew.rendering.lanes import MOST_LANES, draw_lanes, height_of, lanes_of
 from clew.rendering.overview import draw_overview, height_of_overview
 from clew.trace import Event
 
-__all__ = ["DARK", "timeline_svg"]
+__all__ = ["DARK", "STYLE", "recent_svg", "timeline_svg"]
 
 WIDTH = 1200
 LEFT, RIGHT = 136, WIDTH - 28
@@ -95,6 +95,25 @@ def timeline_svg(
     legend, height = draw_legend(moved, bottom + 16)
     head = [text(24, 36, title, "strong", size=19), text(24, 60, say_figures(moved, numbers, whole), size=13)]
     return frame([*head, *parts, *legend], bottom + 16 + height + 14, title)
+
+
+def recent_svg(events: Sequence[Event], begin: float, end: float, *, title: str) -> str:
+    """Draw a stretch of time of a run that may be going on: what has ended since it began.
+
+    Args:
+        events: of a `Trace`, so far. What is being done is no event yet.
+        begin: of the stretch, in seconds since the trace began.
+        end: of it.
+        title: what the run is.
+
+    Returns:
+        SVG, in the size and the colours of `timeline_svg`.
+    """
+    scale = Scale(begin, end, LEFT, RIGHT)
+    recent = [each for each in events if each.what in ("start", "lost") or each.ended >= begin][-MOST_IN_SIGHT:]
+    height = height_of(recent, scale)
+    legend, legend_height = draw_legend(recent, 24 + height)
+    return frame([*draw_lanes(recent, scale, 14.0), *legend], 24 + height + legend_height + 14, title)
 
 
 def frame(parts: Sequence[str], height: float, title: str) -> str:

@@ -1,0 +1,307 @@
+// Draws a maze and what is learned in it, as often as the browser can; paints in it with mouse, finger or keyboard.
+//
+// Frames come by HTTP, one when the last has been drawn: who can't keep up asks less often, and learning waits for nobody.
+// A frame is a header (JSON, its length before it in four bytes) and arrays, a byte a cell; see frames.py. All that is
+// decided here is how large a cell is, and what of it can be seen at that size.
+
+const [WALL_DOWN, WALL_RIGHT, GOAL, HAZARD, BLOCKED] = [1, 8, 16, 32, 64]; // bits of a cell, as in kernels/dynamics.py
+const MOVES = [[1, 0], [0, -1], [-1, 0], [0, 1], [1, -1], [-1, -1], [-1, 1], [1, 1]]; // (row, column) by action
+const [PACE, PACE_OF_LARGE, LARGE] = [31, 58, 65536]; // ms a frame at least, so that learning has the processor; of so many cells
+const IDLE = 250; // ms to the next question, where nothing has changed
+const KEYS = { ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowUp: [-1, 0], ArrowRight: [0, 1] };
+
+function parse(buffer) {
+  const size = new DataView(buffer).getUint32(0, true);
+  const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  let at = 4 + size;
+  for (const [name, length] of frame.arrays) {
+    frame[name] = new Uint8Array(buffer, at, length);
+    at += length;
+  }
+  return frame;
+}
+
+export default {
+  template: `
+    <div class="clew-canvas" ref="box">
+      <canvas ref="canvas" tabindex="0" role="application" :aria-label="label" aria-roledescription="maze editor"
+        data-testid="maze" :style="{ touchAction: tool === 'look' ? 'auto' : 'none' }"></canvas>
+      <canvas ref="floor" class="clew-floor" aria-hidden="true"></canvas>
+      <div class="clew-note" v-if="tooFine">Walls between cells are too fine to be drawn here.</div>
+      <div class="clew-said" aria-live="polite" ref="said"></div>
+    </div>`,
+  props: { source: String, show: String, colours: Object, ramp: Array, label: String, tool: String },
+  data: () => ({ frame: null, cells: null, maze: 0, cursor: null, drag: null, closed: false, frames: 0, tooFine: false }),
+  mounted() {
+    this.words = new Uint32Array(256);
+    this.observer = new ResizeObserver(() => this.layOut());
+    this.observer.observe(this.$refs.box);
+    const canvas = this.$refs.canvas;
+    canvas.addEventListener("pointerdown", (e) => this.press(e));
+    canvas.addEventListener("pointermove", (e) => this.move(e));
+    canvas.addEventListener("pointerup", () => this.release());
+    canvas.addEventListener("pointerleave", () => this.$emit("hover", null));
+    canvas.addEventListener("keydown", (e) => this.type(e));
+    canvas.addEventListener("blur", () => { this.cursor = null; this.draw(); });
+    this.fetchFrames();
+  },
+  unmounted() {
+    this.closed = true;
+    this.observer.disconnect();
+  },
+  watch: {
+    colours() { this.still = null; this.draw(); },
+    show() { this.version = -1; },
+  },
+  methods: {
+    // Frames --------------------------------------------------------------------------------------------------------
+    async fetchFrames() {
+      while (!this.closed) {
+        let wait = IDLE;
+        const asked = performance.now();
+        try {
+          const query = `?show=${this.show}&maze=${this.maze}&version=${this.version ?? -1}&arrows=${this.hasRoom()}`;
+          const answer = await fetch((window.path_prefix ?? "") + this.source + query);
+          if (answer.status === 200) {
+            this.take(parse(await answer.arrayBuffer()));
+            wait = Math.max(1, (this.cells.length > LARGE ? PACE_OF_LARGE : PACE) - (performance.now() - asked));
+          }
+        } catch (error) {
+          if (this.closed) return;
+        }
+        await new Promise((done) => setTimeout(done, wait));
+        if (document.hidden) await new Promise((done) => requestAnimationFrame(done)); // nobody looks
+      }
+    },
+    take(frame) {
+      this.version = frame.version;
+      if (frame.cells) {
+        const resized = !this.frame || this.frame.rows !== frame.rows || this.frame.columns !== frame.columns;
+        [this.cells, this.maze, this.still] = [frame.cells, frame.maze, null];
+        this.frame = frame;
+        if (resized) this.layOut();
+      }
+      this.frame = frame;
+      this.draw();
+      this.frames += 1;
+      this.$refs.canvas.dataset.frames = this.frames;
+      this.$refs.canvas.dataset.episodes = frame.episodes;
+      this.$refs.canvas.dataset.path = frame.path.length;
+      this.$refs.canvas.dataset.way = frame.path.slice(0, 200).join();
+      this.$refs.canvas.dataset.maze = frame.maze;
+    },
+    // Drawing -------------------------------------------------------------------------------------------------------
+    hasRoom() {
+      return !this.scale || this.scale >= 14; // for arrows
+    },
+    layOut() {
+      if (!this.frame) return;
+      const { rows, columns } = this.frame, canvas = this.$refs.canvas, dense = window.devicePixelRatio || 1;
+      const width = this.$refs.box.clientWidth, height = Math.min(window.innerHeight * 0.78, width * 1.2);
+      let scale = Math.min(width / columns, height / rows);
+      if (scale >= 4) scale = Math.floor(scale);
+      for (const each of [canvas, this.$refs.floor]) {
+        [each.style.width, each.style.height] = [`${scale * columns}px`, `${scale * rows}px`];
+      }
+      [canvas.width, canvas.height] = [Math.round(scale * columns * dense), Math.round(scale * rows * dense)];
+      this.scale = canvas.width / columns;
+      // Lines are never too fine to be seen, nor as wide as a road.
+      this.thick = Math.max(1, 14 / this.scale) * Math.min(1, (60 * dense) / this.scale);
+      this.still = null;
+      this.draw();
+    },
+    // The floor has a pixel a cell, which the browser makes larger; what lies over it is drawn only when it has changed.
+    draw() {
+      if (!this.frame || !this.cells || !this.scale) return;
+      this.paintFloor();
+      const { path, seeker, arrows } = this.frame;
+      const over = [this.maze, path.join(), seeker, this.cursor, this.hasRoom() && arrows].join(";");
+      if (over === this.over && this.still) return;
+      this.over = over;
+      const canvas = this.$refs.canvas, c = canvas.getContext("2d");
+      if (!this.still) this.drawStill();
+      c.clearRect(0, 0, canvas.width, canvas.height);
+      c.drawImage(this.still, 0, 0);
+      c.save();
+      c.scale(this.scale, this.scale);
+      if (this.hasRoom() && arrows) this.drawArrows(c);
+      this.drawWay(c, path, this.colours.thread, 0.15, []);
+      c.translate(0.13 * this.thick, 0.13 * this.thick); // beside the other, where both go the same way
+      this.drawWay(c, this.frame.optimal, this.colours.optimum, 0.08, [0.28, 0.22]);
+      c.translate(-0.13 * this.thick, -0.13 * this.thick);
+      this.drawEnds(c);
+      c.restore();
+    },
+    paintFloor() {
+      const { rows, columns, shades } = this.frame, n = rows * columns, floor = this.$refs.floor;
+      if (!this.pixels || floor.width !== columns || floor.height !== rows) {
+        [floor.width, floor.height] = [columns, rows];
+        this.pixels = new ImageData(columns, rows);
+      }
+      if (this.coloured !== this.colours) {
+        const word = (css) => {
+          const [r, g, b] = [1, 3, 5].map((i) => parseInt(css.slice(i, i + 2), 16));
+          return (255 << 24) | (b << 16) | (g << 8) | r;
+        };
+        this.ramp.forEach((css, i) => (this.words[i + 1] = word(css)));
+        this.words[0] = word(this.colours.paper);
+        this.things = ["ink", "goal", "hazard"].map((name) => word(this.colours[name]));
+        this.coloured = this.colours;
+      }
+      const out = new Uint32Array(this.pixels.data.buffer), cells = this.cells, words = this.words;
+      const [ink, goal, hazard] = this.things, other = BLOCKED | GOAL | HAZARD;
+      for (let i = 0; i < n; i++) {
+        const cell = cells[i];
+        out[i] = !(cell & other) ? words[shades[i]] : cell & BLOCKED ? ink : cell & GOAL ? goal : hazard;
+      }
+      floor.getContext("2d").putImageData(this.pixels, 0, 0);
+    },
+    // What changes only with the maze: a fine grid, stripes of hazards, walls between cells, the edge.
+    drawStill() {
+      const { rows, columns } = this.frame, canvas = this.$refs.canvas, cells = this.cells;
+      this.still = new OffscreenCanvas(canvas.width, canvas.height);
+      const c = this.still.getContext("2d");
+      c.scale(this.scale, this.scale);
+      const stroke = (path, colour, width) => { [c.strokeStyle, c.lineWidth] = [colour, width]; c.stroke(path); };
+      if (this.scale >= 10) {
+        const grid = new Path2D(), stripes = new Path2D();
+        for (let r = 1; r < rows; r++) { grid.moveTo(0, r); grid.lineTo(columns, r); }
+        for (let k = 1; k < columns; k++) { grid.moveTo(k, 0); grid.lineTo(k, rows); }
+        stroke(grid, this.colours.paper, 0.04);
+        for (let i = 0; i < cells.length; i++) {
+          if (!(cells[i] & HAZARD)) continue;
+          const x = i % columns, y = Math.floor(i / columns);
+          for (const shift of [0.15, 0.5, 0.85]) {
+            stripes.moveTo(x + Math.max(0.1, shift - 0.4), y + Math.min(0.9, shift + 0.4));
+            stripes.lineTo(x + Math.min(0.9, shift + 0.4), y + Math.max(0.1, shift - 0.4));
+          }
+        }
+        stroke(stripes, this.colours["hazard stripe"], 0.07);
+      }
+      const walls = new Path2D();
+      this.tooFine = this.scale < 4 && this.hasThinWalls();
+      if (this.scale >= 4) {
+        for (let i = 0; i < cells.length; i++) {
+          if (cells[i] & BLOCKED) continue;
+          const x = i % columns, y = Math.floor(i / columns);
+          if (cells[i] & WALL_DOWN && y + 1 < rows && !(cells[i + columns] & BLOCKED)) { walls.moveTo(x, y + 1); walls.lineTo(x + 1, y + 1); }
+          if (cells[i] & WALL_RIGHT && x + 1 < columns && !(cells[i + 1] & BLOCKED)) { walls.moveTo(x + 1, y); walls.lineTo(x + 1, y + 1); }
+        }
+      }
+      walls.rect(0, 0, columns, rows);
+      c.lineCap = "square";
+      stroke(walls, this.colours.ink, Math.max(Math.min(0.12, 8 / this.scale), 1.5 / this.scale));
+    },
+    hasThinWalls() {
+      const { columns } = this.frame, cells = this.cells, n = cells.length;
+      for (let i = 0; i < n; i++) {
+        if (cells[i] & BLOCKED) continue;
+        if (cells[i] & WALL_DOWN && i + columns < n && !(cells[i + columns] & BLOCKED)) return true;
+        if (cells[i] & WALL_RIGHT && (i + 1) % columns && !(cells[i + 1] & BLOCKED)) return true;
+      }
+      return false;
+    },
+    drawArrows(c) {
+      const { columns, arrows } = this.frame, path = new Path2D();
+      for (let i = 0; i < arrows.length; i++) {
+        if (!arrows[i]) continue;
+        const x = (i % columns) + 0.5, y = Math.floor(i / columns) + 0.5;
+        for (let action = 0; action < 8; action++) {
+          if (!((arrows[i] >> action) & 1)) continue;
+          const [dy, dx] = MOVES[action], [tipX, tipY] = [x + 0.36 * dx, y + 0.36 * dy];
+          path.moveTo(x + 0.08 * dx, y + 0.08 * dy);
+          path.lineTo(tipX, tipY);
+          path.moveTo(tipX - 0.1 * (dx + dy), tipY - 0.1 * (dy - dx));
+          path.lineTo(tipX, tipY);
+          path.lineTo(tipX - 0.1 * (dx - dy), tipY - 0.1 * (dy + dx));
+        }
+      }
+      [c.strokeStyle, c.lineWidth, c.globalAlpha] = [this.colours["arrow"], 0.05, 0.75];
+      c.stroke(path);
+      c.globalAlpha = 1;
+    },
+    drawWay(c, way, colour, width, dash) {
+      if (way.length < 2) return;
+      const { columns } = this.frame, path = new Path2D(), thick = this.thick;
+      way.forEach((cell, i) => path[i ? "lineTo" : "moveTo"]((cell % columns) + 0.5, Math.floor(cell / columns) + 0.5));
+      [c.lineJoin, c.lineCap] = ["round", "round"];
+      [c.strokeStyle, c.lineWidth] = [this.colours.paper, 2 * width * thick];
+      if (!dash.length) c.stroke(path);
+      c.setLineDash(dash.map((each) => each * thick));
+      [c.strokeStyle, c.lineWidth] = [colour, width * thick];
+      c.stroke(path);
+      c.setLineDash([]);
+    },
+    drawEnds(c) {
+      const { columns, start, seeker } = this.frame, thick = this.thick;
+      const disc = (cell, radius, fill, edge) => {
+        c.beginPath();
+        c.arc((cell % columns) + 0.5, Math.floor(cell / columns) + 0.5, radius * thick, 0, 2 * Math.PI);
+        [c.fillStyle, c.strokeStyle, c.lineWidth] = [fill, edge, 0.08 * thick];
+        c.fill();
+        c.stroke();
+      };
+      if (this.goalsOf !== this.cells) {
+        [this.goalsOf, this.goals] = [this.cells, []];
+        this.cells.forEach((cell, i) => { if (cell & GOAL) this.goals.push(i); });
+      }
+      for (const goal of this.goals.slice(0, 200)) { disc(goal, 0.32, this.colours.goal, this.colours.paper); disc(goal, 0.13, this.colours.paper, this.colours.goal); }
+      if (start !== null) disc(start, 0.33, this.colours.thread, this.colours.paper);
+      if (seeker !== null) { disc(seeker, 0.36, this.colours.paper, this.colours.thread); disc(seeker, 0.2, this.colours.thread, this.colours.thread); }
+      if (this.cursor) {
+        [c.strokeStyle, c.lineWidth] = [this.colours.focus, Math.max(0.12, 3 / this.scale)];
+        c.strokeRect(this.cursor[1], this.cursor[0], 1, 1);
+      }
+    },
+    // Painting ------------------------------------------------------------------------------------------------------
+    place(event) {
+      const box = this.$refs.canvas.getBoundingClientRect(), { rows, columns } = this.frame;
+      const row = Math.floor(((event.clientY - box.top) / box.height) * rows);
+      const column = Math.floor(((event.clientX - box.left) / box.width) * columns);
+      return [Math.min(rows - 1, Math.max(0, row)), Math.min(columns - 1, Math.max(0, column))];
+    },
+    press(event) {
+      if (!this.frame || this.tool === "look") return;
+      this.$refs.canvas.setPointerCapture(event.pointerId);
+      this.drag = [this.place(event)];
+    },
+    move(event) {
+      if (!this.frame) return;
+      const place = this.place(event);
+      const key = place.join();
+      if (key !== this.hovered) {
+        this.hovered = key;
+        this.$emit("hover", place);
+      }
+      if (this.drag) this.drag.push(...this.between(this.drag[this.drag.length - 1], place));
+    },
+    between([row, column], [toRow, toColumn]) {
+      // The pointer may leap; every cell on the way is painted.
+      const n = Math.max(Math.abs(toRow - row), Math.abs(toColumn - column)), places = [];
+      for (let i = 1; i <= n; i++) places.push([Math.round(row + ((toRow - row) * i) / n), Math.round(column + ((toColumn - column) * i) / n)]);
+      return places;
+    },
+    release() {
+      if (this.drag) this.$emit("paint", this.drag);
+      this.drag = null;
+    },
+    type(event) {
+      if (!this.frame) return;
+      const step = KEYS[event.key], { rows, columns } = this.frame;
+      if (step) {
+        const [row, column] = this.cursor ?? [0, 0];
+        this.cursor = this.cursor ? [Math.min(rows - 1, Math.max(0, row + step[0])), Math.min(columns - 1, Math.max(0, column + step[1]))] : [0, 0];
+        this.$emit("hover", this.cursor);
+        const cell = this.cells[this.cursor[0] * columns + this.cursor[1]];
+        const what = cell & BLOCKED ? "wall" : cell & GOAL ? "goal" : cell & HAZARD ? "hazard" : "free";
+        this.$refs.said.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}`;
+        this.draw();
+      } else if ((event.key === " " || event.key === "Enter") && this.cursor) {
+        this.$emit("paint", [this.cursor]);
+      } else {
+        return;
+      }
+      event.preventDefault();
+    },
+  },
+};
