@@ -1,0 +1,301 @@
+"""A visitor's world without a browser: what is asked is done in order; what is taken away gives the same table."""
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+pytest.importorskip("nicegui")
+
+import clew
+import clew.gallery
+from clew.errors import MazeError, SettingError
+from clew.kernels.dynamics import BLOCKED
+from clew.rendering.colours import ValueScale
+from clew.storage import table_sha256
+from clew.web.curve import POINTS, Curve
+from clew.web.frames import NOTHING, pack
+from clew.web.playground import MAX_UNDO, Chapter, Playground
+from clew.web.takeaway import as_page, as_zip, command, python_code
+from clew.web.way import follow
+
+
+@pytest.fixture
+def playground():
+    made = Playground(clew.TrainingConfig(maze="6x7", alpha=0.5))
+    yield made
+    made.close()
+    made._thread.join(10)
+    assert not made._thread.is_alive()
+
+
+def do(playground, what):
+    return playground.ask(what).result(timeout=60)
+
+
+def read(data):
+    (size,) = struct.unpack("<I", data[:4])
+    frame, at = json.loads(data[4 : 4 + size]), 4 + size
+    for name, length in frame["arrays"]:
+        frame[name] = np.frombuffer(data, np.uint8, length, at)
+        at += length
+    assert at == len(data)
+    return frame
+
+
+def run_code(code, folder):
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+# Learning -------------------------------------------------------------------------------------------------------------
+
+
+def test_episodes_and_steps_come_to_what_train_policy_learns(playground):
+    for _ in range(30):
+        do(playground, playground.episode)
+    for _ in range(25):
+        do(playground, playground.step)
+    digest = do(playground, playground.table_sha256)
+    n = playground.trainer.num_episodes
+    env = clew.Environment(clew.Maze.open(6, 7))
+    rows = []
+    expected = clew.train_policy(env, n, alpha=0.5, callback=rows.append)
+    assert digest == table_sha256(expected.q)
+    assert playground.num_steps == sum(row.num_steps for row in rows)
+
+
+def test_it_learns_by_itself_until_it_is_paused_and_is_graded(playground):
+    do(playground, playground.start)
+    while playground.trainer.num_episodes < 5000:
+        do(playground, lambda: None)
+    do(playground, playground.pause)
+    n = playground.trainer.num_episodes
+    assert playground.grade.starts_right == 1.0
+    assert playground.grade.value_gap == pytest.approx(0.0, abs=1e-6)
+    assert do(playground, lambda: playground.trainer.num_episodes) == n, "paused, it still learned"
+    assert playground.optimal_return == 1.0
+    assert playground.optimum.steps == 11.0
+
+
+def test_at_a_speed_it_goes_step_by_step(playground):
+    playground.speed = 200.0
+    do(playground, playground.start)
+    while playground.num_steps < 20:
+        do(playground, lambda: None)
+    assert playground.seeker == playground.trainer.episode[-1].next_state
+    do(playground, playground.pause)
+    assert len(playground.trainer.episode) == 20 or playground.num_steps > 20
+
+
+def test_an_error_while_it_learns_is_said_in_words(playground):
+    do(playground, lambda: setattr(playground, "_since", -1e9))
+    playground.running = True
+    do(playground, lambda: None)
+    while not playground.error:
+        do(playground, lambda: None)
+    assert playground.error == "paused after an hour; press Start to go on"
+    assert not playground.running
+
+
+# Painting -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_painted_is_learned_and_undone(playground):
+    for _ in range(200):
+        do(playground, playground.episode)
+    before, q = playground.maze, playground.trainer.policy.q.copy()
+    wall = [(3, column) for column in range(6)]
+    do(playground, lambda: playground.paint(wall, "wall"))
+    assert playground.maze.blocked[3, :6].all()
+    assert np.array_equal(playground.trainer.policy.q, q), "what was learned stays"
+    assert playground.grade.value_gap > 0.01, "and leads into the wall"
+    assert playground.chapters == [Chapter(before, 0), Chapter(playground.maze, 200)]
+    do(playground, lambda: playground.trainer.learn(2000))
+    do(playground, playground.pause)
+    assert playground.grade.starts_right == 1.0
+    assert playground.optimum.steps == 11.0
+    do(playground, playground.undo)
+    assert playground.maze == before
+    do(playground, playground.undo)
+    assert playground.maze == before, "there is nothing more to undo"
+
+
+def test_painting_that_cannot_be_changes_nothing(playground):
+    before, version = playground.maze, playground.maze_number
+    with pytest.raises(MazeError, match="no way from the start"):
+        do(playground, lambda: playground.paint([(3, column) for column in range(7)], "wall"))
+    assert (playground.maze, playground.maze_number, len(playground.chapters)) == (before, version, 1)
+    assert playground._undo == []
+
+
+def test_only_so_many_mazes_are_kept_for_undo(playground):
+    for i in range(MAX_UNDO + 5):
+        do(playground, lambda i=i: playground.paint([(2, 2)], ("hazard", "free")[i % 2]))
+    assert len(playground._undo) == MAX_UNDO
+    assert len(playground.chapters) == 1, "mazes in which nothing was learned are not told"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"maze": "513x5"}, "up to 512 x 512"),
+        ({"random_goal": True}, "a picture for each goal"),
+        ({"moves": "robot"}, "a cell has several states"),
+        ({"maze": "warehouse"}, "rules of its own"),
+        ({"num_interleaved": 4}, "one episode at a time"),
+        ({"alpha": 2.0}, "alpha must be"),
+    ],
+    ids=str,
+)
+def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, settings, message):
+    do(playground, playground.episode)
+    config, env = playground.config, playground.env
+    with pytest.raises(clew.ClewError, match=message):
+        do(playground, lambda: playground.configure(**settings))
+    assert (playground.config, playground.env, playground.trainer.num_episodes) == (config, env, 1)
+
+
+# What is drawn --------------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_shows_what_was_learned(playground):
+    frame = read(pack(playground, "values", 0).data)
+    assert (frame["rows"], frame["columns"], frame["start"], frame["seeker"]) == (6, 7, 0, None)
+    assert not frame["shades"].any(), "nothing was learned yet"
+    assert not frame["arrows"].any()
+    assert np.array_equal(frame["cells"], playground.maze.cells.reshape(-1))
+    do(playground, lambda: playground.trainer.learn(3000))
+    data, scale = pack(playground, "values", playground.maze_number)
+    frame = read(data)
+    assert "cells" not in frame, "the browser has the maze"
+    assert "arrows" not in read(pack(playground, "values", 0, with_arrows=False).data)
+    q = playground.trainer.policy.q
+    best = q.max(axis=1)
+    cell = 40  # left of the goal
+    assert frame["arrows"][cell] == sum(1 << a for a in range(4) if q[cell, a] == best[cell])
+    assert frame["shades"][cell] == 255, "nothing is worth more"
+    assert frame["shades"][0] < 100
+    known = frame["arrows"] > 0
+    assert scale == ValueScale.of(best[known].astype(float))
+    assert frame["path"][0] == 0
+    assert frame["path"][-1] == 41
+    assert len(frame["path"]) == len(frame["optimal"]) == 12
+
+
+def test_updates_are_shown_where_they_are_asked_for(playground):
+    do(playground, lambda: playground.trainer.learn(50))
+    frame = read(pack(playground, "updates", 0).data)
+    updates = playground.trainer.updates
+    assert updates.sum() > 50 * 11
+    assert np.array_equal(frame["shades"] > NOTHING, updates > 0)
+    assert frame["shades"][updates.argmax()] == 255
+
+
+def test_an_episode_is_walked_again_and_nothing_is_learned(playground):
+    do(playground, lambda: playground.trainer.learn(3000))
+    q = playground.trainer.policy.q.copy()
+    do(playground, playground.replay)
+    assert playground.is_walking
+    assert playground.seeker == 0
+    playground._walk_began -= 1e3
+    assert playground.seeker == 41, "it comes to the goal"
+    assert not playground.is_walking
+    assert np.array_equal(playground.trainer.policy.q, q)
+
+
+def test_a_way_is_followed_until_it_ends_or_comes_back():
+    maze = clew.Maze.from_text("S.#\n..G\n")
+    down, left, right, everywhere = 0, 1, 3, np.ones(6, np.bool_)
+
+    def way(*actions, known=everywhere):
+        return follow(maze.cells, (0, 0), np.eye(4)[list(actions)], known)
+
+    assert way(down, 0, 0, right, right, 0) == [0, 3, 4, 5]
+    assert way(right, left, 0, 0, 0, 0) == [0, 1], "it would come back"
+    assert way(right, right, 0, 0, 0, 0) == [0, 1], "a wall stops it"
+    assert way(down, 0, 0, right, right, 0, known=np.arange(6) < 3) == [0, 3], "nothing is known there"
+    assert follow(maze.cells, None, np.zeros((6, 4)), everywhere) == []
+
+
+def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
+    curve, rng = Curve(), np.random.default_rng(0)
+    steps, returns = rng.integers(1, 100, 20_000), rng.normal(size=20_000)
+    for part in np.split(np.arange(20_000), [1, 40, 41, 9000]):
+        curve.add(steps[part], returns[part])
+    assert [point[1] for point in curve.points[:POINTS]] == steps[:POINTS].tolist()
+    assert [point[0] for point in curve.points[:3]] == [1.0, 2.0, 3.0]
+    assert len(curve.points) < 300
+    last, size = curve.points[-1], 1 + (curve.num_episodes - 1) // (POINTS + 1)
+    at = round(last[0] - (size + 1) / 2)
+    assert last[1] == pytest.approx(steps[at : at + size].mean())
+    assert last[2] == pytest.approx(returns[at : at + size].mean())
+
+
+# What is taken away ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_the_code_and_the_command_come_to_the_same_table(playground, tmp_path):
+    do(playground, lambda: playground.configure(slip=0.1, gamma=0.95, algorithm="sarsa", seed=4))
+    do(playground, lambda: playground.trainer.learn(70))
+    digest = do(playground, playground.table_sha256)
+    assert run_code(python_code(playground), tmp_path) == digest
+    (tmp_path / "maze-0.txt").write_text(playground.maze.to_text())
+    line = command(playground)
+    assert line == (
+        "clew train maze-0.txt --slip 0.1 --seed 4 --algorithm sarsa --alpha 0.5 --gamma 0.95 --episodes 70 "
+        "--simulations 1"
+    )
+    words = [sys.executable, "-m", *line.split(), "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["table_sha256"] == digest
+
+
+@pytest.mark.long
+def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playground, tmp_path):
+    do(playground, playground.episode)
+    do(playground, lambda: playground.paint([(1, 1)], "wall"))
+    for _ in range(7):
+        do(playground, playground.step)
+    do(playground, lambda: playground.paint([(3, 3)], "hazard"))
+    digest = do(playground, playground.table_sha256)
+    assert command(playground) is None, "a command learns in one maze"
+    code = python_code(playground)
+    assert code.count("change_world") == 2
+    assert run_code(code, tmp_path) == digest
+    archive = zipfile.ZipFile(io.BytesIO(as_zip(playground)))
+    assert archive.namelist() == [
+        "learn.py",
+        "maze-0.txt",
+        "maze-1.txt",
+        "maze-2.txt",
+        "maze.svg",
+        "maze.png",
+        "run.html",
+    ]
+    assert archive.read("learn.py").decode() == code
+    assert clew.Maze.from_text(archive.read("maze-2.txt").decode()) == playground.maze
+    assert (playground.maze.cells & BLOCKED).any()
+    page = as_page(playground)
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_maze_of_the_gallery_brings_its_rewards(playground):
+    do(playground, lambda: playground.configure(maze="hazards", gamma=1.0))
+    assert playground.maze == clew.gallery.make_world("hazards").maze
+    assert (playground.config.slip, playground.config.hazard_reward) == (0.2, -10.0)
+    assert playground.optimum.value == pytest.approx(clew.gallery.GALLERY["hazards"].optimum, abs=1e-6)
+
+
+def test_large_mazes_are_files_beside_the_code(playground):
+    do(playground, lambda: playground.configure(maze="60x60"))
+    assert 'maze = clew.Maze.load("maze-0.txt")' in python_code(playground)
+    with pytest.raises(SettingError, match="rules of its own"):
+        do(playground, lambda: playground.configure(maze="assembly"))
