@@ -12,6 +12,7 @@ from clew.errors import ClusterError
 from clew.evaluation import evaluate_policy
 from clew.learning import Learning
 from clew.mazes import Maze
+from clew.simulation import Trajectory
 from clew.trace import Trace
 from worlds import only_steps
 
@@ -21,7 +22,7 @@ BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
 
 def content(learned):
     """All bytes of what a task came to."""
-    arrays = vars(learned).values() if hasattr(learned, "__dict__") else [learned.rows, *learned.tables[0]]
+    arrays = learned.columns if isinstance(learned, Trajectory) else [learned.rows, *learned.tables[0]]
     return [array.tobytes() for array in arrays]
 
 

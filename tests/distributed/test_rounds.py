@@ -12,6 +12,7 @@ from clew.kernels.sampling import new_stream
 from clew.learning import Learning
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
+from clew.simulation import Trajectory
 from clew.training import train_policy
 
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
@@ -23,7 +24,7 @@ def table(env, **settings):
 
 def content(learned):
     """All bytes of what a task came to."""
-    arrays = vars(learned).values() if hasattr(learned, "__dict__") else [learned.rows, *learned.tables[0]]
+    arrays = learned.columns if isinstance(learned, Trajectory) else [learned.rows, *learned.tables[0]]
     return [array.tobytes() for array in arrays]
 
 

@@ -22,7 +22,6 @@ from clew.web.curve import POINTS, Curve
 from clew.web.frames import NOTHING, pack
 from clew.web.playground import MAX_UNDO, Chapter, Playground
 from clew.web.takeaway import as_page, as_zip, command, python_code
-from clew.web.way import follow
 
 
 @pytest.fixture
@@ -209,18 +208,25 @@ def test_an_episode_is_walked_again_and_nothing_is_learned(playground):
     assert np.array_equal(playground.trainer.policy.q, q)
 
 
-def test_a_way_is_followed_until_it_ends_or_comes_back():
-    maze = clew.Maze.from_text("S.#\n..G\n")
-    down, left, right, everywhere = 0, 1, 3, np.ones(6, np.bool_)
+def test_a_way_goes_as_far_as_values_are_known(playground):
+    do(playground, lambda: playground.open(clew.Maze.from_text("S.#\n..G\n")))
+    down, right, everywhere = 0, 3, np.ones(6, np.bool_)
+    q = np.eye(4)[[down, 0, 0, right, right, 0]]
+    assert playground.way(q, everywhere) == [0, 3, 4, 5]
+    assert playground.way(q, np.arange(6) < 3) == [0, 3], "nothing is known there"
+    do(playground, lambda: playground.configure(random_start=True))
+    do(playground, lambda: playground.open(clew.Maze.from_text("..\n.G\n")))
+    assert playground.way(q, everywhere) == [], "it begins anywhere"
 
-    def way(*actions, known=everywhere):
-        return follow(maze.cells, (0, 0), np.eye(4)[list(actions)], known)
 
-    assert way(down, 0, 0, right, right, 0) == [0, 3, 4, 5]
-    assert way(right, left, 0, 0, 0, 0) == [0, 1], "it would come back"
-    assert way(right, right, 0, 0, 0, 0) == [0, 1], "a wall stops it"
-    assert way(down, 0, 0, right, right, 0, known=np.arange(6) < 3) == [0, 3], "nothing is known there"
-    assert follow(maze.cells, None, np.zeros((6, 4)), everywhere) == []
+def test_a_knights_way_leaps_and_has_no_arrows(playground):
+    do(playground, lambda: playground.configure(maze="5x5", moves="knight"))
+    do(playground, lambda: playground.trainer.learn(3000))
+    frame = read(pack(playground, "values", 0).data)
+    assert "arrows" not in frame
+    rows, columns = np.divmod(frame["path"], 5)
+    assert {tuple(sorted(step)) for step in np.abs(np.diff([rows, columns])).T.tolist()} == {(1, 2)}
+    assert len(frame["path"]) == len(frame["optimal"]) == playground.optimum.steps + 1
 
 
 def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():

@@ -1,6 +1,7 @@
 """The playground in a real browser: what a user does."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -240,6 +241,9 @@ def test_it_is_served_to_who_knows_the_token(tmp_path, browser):
         with pytest.raises(HTTPError) as refused:
             urllib.request.urlopen(address.partition("?")[0])
         assert refused.value.code == 401
+        with pytest.raises(HTTPError) as refused:
+            urllib.request.urlopen(address.replace("tell-nobody", "%C3%A9"))
+        assert refused.value.code == 401
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector("canvas[data-frames]")
@@ -267,6 +271,11 @@ def test_a_run_gives_the_world_to_begin_with_and_a_bad_one_is_refused(tmp_path, 
     assert refused.returncode == 2
     assert "none" in refused.stderr
     assert "Traceback" not in refused.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = subprocess.run([*words[:3], "serve", "--port", port], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert f"can't listen at port {port} of 127.0.0.1" in " ".join(refused.stderr.split())
 
 
 def is_served(source):

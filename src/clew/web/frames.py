@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from clew.kernels.dynamics import BLOCKED, GOAL
+from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.web.playground import Playground
-from clew.web.way import follow
 
 __all__ = ["NOTHING", "Frame", "pack"]
 
+ARROWED = MOVES["four"].actions, MOVES["eight"].actions  # a knight's leaps have no arrows
 NOTHING = 0  # the shade of a cell that nothing is known of; the others are 1, pale, to 255, deep
 
 
@@ -49,7 +50,7 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
     shades[known] = 1.5 + 254 * scale.shares(shown)
     number = playground.maze_number
     arrays = {"shades": shades}
-    if with_arrows:
+    if with_arrows and playground.env.moves.actions in ARROWED:
         arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]
         arrows[~told_apart] = 0
         arrays["arrows"] = arrows
@@ -62,7 +63,7 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "path": follow(maze.cells, maze.start, q, told_apart),
+        "path": playground.way(q, told_apart),
         "optimal": playground.optimal_path,
         "episodes": trainer.num_episodes,
         "steps": playground.num_steps,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS
 from clew.configuration import MAZE_SETTINGS, TrainingConfig
@@ -28,11 +29,11 @@ from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.policy_evaluation import policy_values
 from clew.rendering.colours import ValueScale
+from clew.rendering.paths import follow
 from clew.simulation import Simulation
 from clew.storage import table_sha256
 from clew.trainer import Trainer
 from clew.web.curve import Curve
-from clew.web.way import follow
 
 __all__ = ["MAX_SIDE", "SPEEDS", "Chapter", "Playground"]
 
@@ -214,6 +215,13 @@ class Playground:
         episode = self.trainer.episode
         return episode[-1].next_state if episode and (self.speed or not self.running) else None
 
+    def way(self, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
+        """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
+        if self.maze.start is None:
+            return []
+        places = follow(self.maze, self.env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
+        return [row * self.maze.columns + column for row, column in places]
+
     @property
     def is_walking(self) -> bool:
         """Tell if an episode is being walked again."""
@@ -282,7 +290,7 @@ class Playground:
         if self.maze.cells.size <= MOST_EVALUATED:
             self.optimal_return = policy_values(self.env, self.optimum.q, gamma=1.0).value
         everywhere = np.ones(self.maze.cells.size, np.bool_)
-        self.optimal_path = follow(self.maze.cells, self.maze.start, self.optimum.q, everywhere)
+        self.optimal_path = self.way(self.optimum.q, everywhere)
 
     def _note(self, totals: Any) -> None:
         """Take down whole episodes."""

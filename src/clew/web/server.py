@@ -13,6 +13,7 @@ from nicegui import app, ui
 from starlette.responses import PlainTextResponse, Response
 
 from clew.configuration import TrainingConfig
+from clew.errors import SettingError
 from clew.runs import open_run
 from clew.web.cluster import Cluster
 from clew.web.frames import pack
@@ -45,10 +46,11 @@ class TokenGate:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        asked = parse_qs(scope["query_string"].decode()).get("token", [""])[0]
-        if not any(secrets.compare_digest(given, self.token) for given in (asked, cookie.value if cookie else "")):
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        given = (asked, cookie.value if cookie else "")
+        if not any(secrets.compare_digest(each.encode(), self.token.encode()) for each in given):
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
                 return
@@ -78,6 +80,7 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
 
     Raises:
         RunError: if the run can't be read.
+        SettingError: if its world can't be shown, or the port can't be had.
     """
     config = TrainingConfig() if run is None else open_run(run)[0]
     Playground(config).close()  # what can't be shown is said before anything is served
@@ -86,7 +89,7 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
     if token is not None:
         app.add_middleware(TokenGate, token=token)
     shown = "127.0.0.1" if host == "0.0.0.0" else host
-    port = port or free_port(host)
+    port = checked_port(host, port)
     logger.info("http://%s:%d/%s   (Ctrl-C ends it)", shown, port, f"?token={token}" if token else "")
 
     app.on_shutdown(stop_all)
@@ -121,10 +124,19 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
     )
 
 
-def free_port(host: str) -> int:
-    """A port at which nobody listens."""
-    with socket.create_server((host, 0)) as found:
-        return int(found.getsockname()[1])
+def checked_port(host: str, port: int) -> int:
+    """The port, if nobody listens there; of 0 one that is free.
+
+    Raises:
+        SettingError: if it can't be had.
+    """
+    try:
+        with socket.create_server((host, port)) as found:
+            return int(found.getsockname()[1])
+    except OSError as error:
+        raise SettingError(
+            f"can't listen at port {port} of {host}: {error.strerror}; take another port, or 0"
+        ) from None
 
 
 def _page(config: TrainingConfig, runs: Path) -> None:
