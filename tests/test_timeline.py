@@ -10,7 +10,7 @@ import pytest
 from clew.errors import SettingError
 from clew.rendering.axes import Scale, say_seconds
 from clew.rendering.overview import busy
-from clew.rendering.timeline import timeline_svg
+from clew.rendering.timeline import recent_svg, timeline_svg
 from clew.rendering.timeline_page import timeline_html
 from clew.trace import Event, Trace
 
@@ -174,3 +174,14 @@ def test_how_busy_someone_was():
     """One event lasts all of the first bin, and half of the second; another is wholly in the third."""
     events = [Event("work", "actor 0", begun, seconds, 0, 0, 0, 1, 0, 0) for begun, seconds in ((0, 1.5), (2.25, 0.25))]
     assert busy(np.arange(5.0), events).tolist() == [1.0, 0.5, 0.25, 0.0]
+
+
+def test_a_live_trace_in_which_work_was_lost_before_any_has_ended_is_drawn():
+    trace = Trace()
+    trace.add("publish", "driver", trace.began, 0.02, 0, version=0)
+    trace.add("abandoned", "actor 0", trace.began + 0.1, 0.1, 0, simulation=0, version=0)
+    trace.add("lost", "actor 0", trace.began + 0.2, 0.0, 0)
+    trace.add("reissue", "driver", trace.began + 0.2, 0.0, 0, simulation=0, version=0)
+    drawn = recent_svg(trace.events, 0.0, 6.0, title="the last seconds")
+    assert "work lost with it" in drawn
+    assert "hatched: work re-issued" in drawn

@@ -54,6 +54,12 @@ def served(folder, **environment):
         server.wait(SECONDS)
 
 
+def go(page, address):
+    """Open an address, and wait until the server hears what is done there: before, events may change places."""
+    page.goto(address)
+    page.wait_for_function("() => window.did_handshake")
+
+
 def grave(page, part):
     """What axe-core calls serious or critical in a part of a page: rules, and the elements that break them."""
     axe = pytest.importorskip("axe_core_python")

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import grave, served
+from serving import go, grave, served
 
 from clew.configuration import TrainingConfig
 from clew.errors import SettingError
@@ -30,7 +30,7 @@ def server(tmp_path_factory):
 
 def visit(browser, address):
     page = browser.new_page()
-    page.goto(address)
+    go(page, address)
     page.get_by_role("tab", name="Cluster").click()
     page.get_by_test_id("cluster-go").wait_for()
     return page
@@ -169,7 +169,7 @@ def test_every_input_is_explained(page):
 
 def test_a_narrow_page_is_not_wider_than_its_window(browser, server):
     page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(server[1])
+    go(page, server[1])
     page.get_by_role("tab", name="Cluster").click()
     page.get_by_test_id("cluster-go").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -179,7 +179,7 @@ def test_a_narrow_page_is_not_wider_than_its_window(browser, server):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_grave(browser, server, scheme):
     page = browser.new_page(color_scheme=scheme)
-    page.goto(server[1])
+    go(page, server[1])
     page.get_by_role("tab", name="Cluster").click()
     fill(page, {"maze": "6x7", "episodes": 400})
     start(page)

@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 
 import axe_core_python
 import pytest
+from serving import go
 
 import clew
 from web.conftest import address_of, serving, stop
@@ -245,9 +246,9 @@ def test_it_is_served_to_who_knows_the_token(tmp_path, browser):
             urllib.request.urlopen(address.replace("tell-nobody", "%C3%A9"))
         assert refused.value.code == 401
         page = browser.new_page()
-        page.goto(address)
+        go(page, address)
         page.wait_for_selector("canvas[data-frames]")
-        page.goto(address.partition("?")[0])  # the cookie lets in from here on
+        go(page, address.partition("?")[0])  # the cookie lets in from here on
         page.wait_for_selector("canvas[data-frames]")
         page.close()
     finally:
@@ -261,7 +262,7 @@ def test_a_run_gives_the_world_to_begin_with_and_a_bad_one_is_refused(tmp_path, 
     server = serving(tmp_path, str(run))
     try:
         page = browser.new_page()
-        page.goto(address_of(server))
+        go(page, address_of(server))
         page.wait_for_selector("canvas[data-frames]")
         assert page.get_by_label("alpha", exact=True).input_value() == "0.3"
         page.close()

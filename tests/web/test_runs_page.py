@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from serving import grave, served
+from serving import go, grave, served
 
 from clew.configuration import TrainingConfig
 from clew.runs import train_run
@@ -45,7 +45,7 @@ def page(browser, address):
     page = browser.new_page()
     wrong = []
     page.on("pageerror", lambda error: wrong.append(error))
-    page.goto(address)
+    go(page, address)
     page.get_by_role("tab", name="Runs").click()
     page.locator("[data-run=short]").wait_for()
     yield page
@@ -150,7 +150,7 @@ def test_the_keyboard_is_enough(page):
 
 def test_a_narrow_page_is_not_wider_than_its_window(browser, address):
     page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(address)
+    go(page, address)
     page.get_by_role("tab", name="Runs").click()
     choose(page, "short", "long", "other")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -160,7 +160,7 @@ def test_a_narrow_page_is_not_wider_than_its_window(browser, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_grave(browser, address, scheme):
     page = browser.new_page(color_scheme=scheme)
-    page.goto(address)
+    go(page, address)
     page.get_by_role("tab", name="Runs").click()
     choose(page, "short", "long")
     page.get_by_role("button", name="open long").click()

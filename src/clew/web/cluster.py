@@ -11,7 +11,7 @@ from clew.configuration import SHARING, TrainingConfig
 from clew.errors import ClewError
 from clew.rendering.timeline import DARK as DARK_GRAPH
 from clew.rendering.timeline import STYLE as GRAPH
-from clew.web.live import MOST_ACTORS, MOST_CHAOS, LiveRun, start_run
+from clew.web.live import LiveRun, start_run
 
 __all__ = ["Cluster"]
 
@@ -29,7 +29,7 @@ FIRST: dict[str, Any] = {
     "rounds_ahead": 0,
 }
 CHOICES = {"algorithm": list(ALGORITHMS), "sharing": list(SHARING)}
-LEAST = {"num_episodes": 1, "num_simulations": 2, "num_actors": 1, "sync_every": 1, "rounds_ahead": 0}
+WHOLE = ("num_episodes", "num_simulations", "num_actors", "sync_every", "rounds_ahead")
 CHAOS = "probability that an actor is killed when it is given work, on purpose; it changes no bit of the result"
 
 
@@ -68,11 +68,8 @@ class Cluster:
             element: Any = ui.select(CHOICES[name], label=label, value=value)
         elif isinstance(value, str):
             element = ui.input(label, value=value)
-        elif name == "chaos":
-            element = ui.number(label, value=value, min=0.0, max=MOST_CHAOS, step=0.05, format="%g")
-        else:
-            most = MOST_ACTORS if name == "num_actors" else None
-            element = ui.number(label, value=value, min=LEAST[name], max=most, step=1, format="%d")
+        else:  # without bounds or format: NiceGUI would change what is typed in without a word
+            element = ui.number(label, value=value, step=0.05 if name == "chaos" else 1)
         return element.props(props).classes("w-full")
 
     def _live(self) -> None:
@@ -121,7 +118,7 @@ class Cluster:
         value = self.inputs[name].value
         if value in (None, ""):
             return next((each.default for each in fields(TrainingConfig) if each.name == name), None)
-        return int(value) if name in LEAST and float(value).is_integer() else value
+        return int(value) if name in WHOLE and float(value).is_integer() else value
 
     def leave(self) -> None:
         """Stop what this page has started."""

@@ -181,7 +181,7 @@ class Learn:
             element = ui.checkbox(label, value=value, on_change=self.changed(name)).props(f'data-setting="{name}"')
             element.tooltip(meaning)
         else:
-            element = ui.number(label, value=value, format="%g").props(props)
+            element = ui.number(label, value=value).props(props)  # with a format it would round what is typed in
             element.on("change", lambda: self.configure(name, element.value))
         self.form[name] = element.classes("w-full")
 
