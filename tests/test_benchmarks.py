@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from benchmarks import beside_peers, c, peers, report
 from benchmarks.rows import OURS, Row, Target, find, judge, ratio
+from benchmarks.scenarios import compare, map_of
 
 import clew
 import oracles
@@ -159,3 +160,13 @@ def test_peers_are_given_the_world_that_ours_solves(tmp_path, slip):
     ):
         np.add.at(listed[pair], s, p)
     np.testing.assert_array_equal(listed, moves)
+
+
+def test_lengths_of_scenarios_are_compared_to_the_digits_printed(tmp_path, capsys):
+    (tmp_path / "small.map").write_text("type octile\nheight 3\nwidth 4\nmap\n....\n.@..\n....\n")
+    rows = ["0 small.map 4 3 0 0 3 0 3", "0 small.map 4 3 0 0 3 2 4.41421356", "0 small.map 4 3 0 0 3 2 4.4143"]
+    path = tmp_path / "small.map.scen"
+    path.write_text("version 1\n" + "\n".join(row.replace(" ", "\t") for row in rows) + "\n")
+    assert map_of(path) == tmp_path / "small.map"
+    assert compare(path) == (3, 0, 1)
+    assert "row 2: printed 4.4143, ours 4.414213562 WRONG" in capsys.readouterr().out
