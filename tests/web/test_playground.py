@@ -20,7 +20,7 @@ from clew.rendering.colours import ValueScale
 from clew.storage import table_sha256
 from clew.web.curve import POINTS, Curve
 from clew.web.frames import NOTHING, pack
-from clew.web.playground import MAX_UNDO, Chapter, Playground
+from clew.web.playground import MAX_UNDO, Chapter, Playground, way
 from clew.web.takeaway import as_page, as_zip, command, python_code
 
 
@@ -35,6 +35,12 @@ def playground():
 
 def do(playground, what):
     return playground.ask(what).result(timeout=60)
+
+
+def finished(playground):
+    """The hash of the table, after the episode that is under way."""
+    do(playground, playground.finish_episode)
+    return table_sha256(playground.trainer.policy.q)
 
 
 def read(data):
@@ -60,7 +66,7 @@ def test_episodes_and_steps_come_to_what_train_policy_learns(playground):
         do(playground, playground.episode)
     for _ in range(25):
         do(playground, playground.step)
-    digest = do(playground, playground.table_sha256)
+    digest = finished(playground)
     n = playground.trainer.num_episodes
     env = clew.Environment(clew.Maze.open(6, 7))
     rows = []
@@ -78,8 +84,8 @@ def test_it_learns_by_itself_until_it_is_paused_and_is_graded(playground):
     assert playground.grade.starts_right == 1.0
     assert playground.grade.value_gap == pytest.approx(0.0, abs=1e-6)
     assert do(playground, lambda: playground.trainer.num_episodes) == n, "paused, it still learned"
-    assert playground.optimal_return == 1.0
-    assert playground.optimum.steps == 11.0
+    assert playground.world.optimal_return == 1.0
+    assert playground.world.optimum.steps == 11.0
 
 
 def test_at_a_speed_it_goes_step_by_step(playground):
@@ -118,7 +124,7 @@ def test_what_is_painted_is_learned_and_undone(playground):
     do(playground, lambda: playground.trainer.learn(2000))
     do(playground, playground.pause)
     assert playground.grade.starts_right == 1.0
-    assert playground.optimum.steps == 11.0
+    assert playground.world.optimum.steps == 11.0
     do(playground, playground.undo)
     assert playground.maze == before
     do(playground, playground.undo)
@@ -126,10 +132,10 @@ def test_what_is_painted_is_learned_and_undone(playground):
 
 
 def test_painting_that_cannot_be_changes_nothing(playground):
-    before, version = playground.maze, playground.maze_number
+    before, version = playground.maze, playground.world.number
     with pytest.raises(MazeError, match="no way from the start"):
         do(playground, lambda: playground.paint([(3, column) for column in range(7)], "wall"))
-    assert (playground.maze, playground.maze_number, len(playground.chapters)) == (before, version, 1)
+    assert (playground.maze, playground.world.number, len(playground.chapters)) == (before, version, 1)
     assert playground._undo == []
 
 
@@ -154,10 +160,10 @@ def test_only_so_many_mazes_are_kept_for_undo(playground):
 )
 def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, settings, message):
     do(playground, playground.episode)
-    config, env = playground.config, playground.env
+    config, env = playground.config, playground.world.env
     with pytest.raises(clew.ClewError, match=message):
         do(playground, lambda: playground.configure(**settings))
-    assert (playground.config, playground.env, playground.trainer.num_episodes) == (config, env, 1)
+    assert (playground.config, playground.world.env, playground.trainer.num_episodes) == (config, env, 1)
 
 
 # What is drawn --------------------------------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ def test_a_frame_shows_what_was_learned(playground):
     assert not frame["arrows"].any()
     assert np.array_equal(frame["cells"], playground.maze.cells.reshape(-1))
     do(playground, lambda: playground.trainer.learn(3000))
-    data, scale = pack(playground, "values", playground.maze_number)
+    data, scale = pack(playground, "values", playground.world.number)
     frame = read(data)
     assert "cells" not in frame, "the browser has the maze"
     assert "arrows" not in read(pack(playground, "values", 0, with_arrows=False).data)
@@ -212,11 +218,11 @@ def test_a_way_goes_as_far_as_values_are_known(playground):
     do(playground, lambda: playground.open(clew.Maze.from_text("S.#\n..G\n")))
     down, right, everywhere = 0, 3, np.ones(6, np.bool_)
     q = np.eye(4)[[down, 0, 0, right, right, 0]]
-    assert playground.way(q, everywhere) == [0, 3, 4, 5]
-    assert playground.way(q, np.arange(6) < 3) == [0, 3], "nothing is known there"
+    assert way(playground.world.env, q, everywhere) == [0, 3, 4, 5]
+    assert way(playground.world.env, q, np.arange(6) < 3) == [0, 3], "nothing is known there"
     do(playground, lambda: playground.configure(random_start=True))
     do(playground, lambda: playground.open(clew.Maze.from_text("..\n.G\n")))
-    assert playground.way(q, everywhere) == [], "it begins anywhere"
+    assert way(playground.world.env, q, everywhere) == [], "it begins anywhere"
 
 
 def test_a_knights_way_leaps_and_has_no_arrows(playground):
@@ -226,7 +232,7 @@ def test_a_knights_way_leaps_and_has_no_arrows(playground):
     assert "arrows" not in frame
     rows, columns = np.divmod(frame["path"], 5)
     assert {tuple(sorted(step)) for step in np.abs(np.diff([rows, columns])).T.tolist()} == {(1, 2)}
-    assert len(frame["path"]) == len(frame["optimal"]) == playground.optimum.steps + 1
+    assert len(frame["path"]) == len(frame["optimal"]) == playground.world.optimum.steps + 1
 
 
 def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
@@ -250,7 +256,7 @@ def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
 def test_the_code_and_the_command_come_to_the_same_table(playground, tmp_path):
     do(playground, lambda: playground.configure(slip=0.1, gamma=0.95, algorithm="sarsa", seed=4))
     do(playground, lambda: playground.trainer.learn(70))
-    digest = do(playground, playground.table_sha256)
+    digest = finished(playground)
     assert run_code(python_code(playground), tmp_path) == digest
     (tmp_path / "maze-0.txt").write_text(playground.maze.to_text())
     line = command(playground)
@@ -270,7 +276,7 @@ def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playgr
     for _ in range(7):
         do(playground, playground.step)
     do(playground, lambda: playground.paint([(3, 3)], "hazard"))
-    digest = do(playground, playground.table_sha256)
+    digest = finished(playground)
     assert command(playground) is None, "a command learns in one maze"
     code = python_code(playground)
     assert code.count("change_world") == 2
@@ -297,7 +303,7 @@ def test_a_maze_of_the_gallery_brings_its_rewards(playground):
     do(playground, lambda: playground.configure(maze="hazards", gamma=1.0))
     assert playground.maze == clew.gallery.make_world("hazards").maze
     assert (playground.config.slip, playground.config.hazard_reward) == (0.2, -10.0)
-    assert playground.optimum.value == pytest.approx(clew.gallery.GALLERY["hazards"].optimum, abs=1e-6)
+    assert playground.world.optimum.value == pytest.approx(clew.gallery.GALLERY["hazards"].optimum, abs=1e-6)
 
 
 def test_large_mazes_are_files_beside_the_code(playground):

@@ -257,8 +257,11 @@ def test_it_is_served_to_who_knows_the_token(tmp_path, browser):
 
 def test_a_run_gives_the_world_to_begin_with_and_a_bad_one_is_refused(tmp_path, browser):
     run = tmp_path / "run"
-    words = [sys.executable, "-m", "clew", "train", "4x6", "--episodes", "50", "--alpha", "0.3", "--out", str(run)]
+    maze = tmp_path / "maze.txt"
+    clew.Maze.open(4, 6, obstacles=[(1, 1)]).save(maze)
+    words = [sys.executable, "-m", "clew", "train", str(maze), "--episodes", "50", "--alpha", "0.3", "--out", str(run)]
     subprocess.run(words, check=True, capture_output=True)
+    maze.unlink()  # the run has kept its maze
     server = serving(tmp_path, str(run))
     try:
         page = browser.new_page()

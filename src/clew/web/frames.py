@@ -13,7 +13,7 @@ import numpy as np
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
-from clew.web.playground import Playground
+from clew.web.playground import Playground, way
 
 __all__ = ["NOTHING", "Frame", "pack"]
 
@@ -37,7 +37,8 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
         has_maze: number of the maze that the browser has; its cells come along only if it is another one.
         with_arrows: cells are large enough for arrows.
     """
-    maze, trainer = playground.maze, playground.trainer
+    world = playground.world  # once: it may be replaced meanwhile
+    maze, trainer = world.env.maze, world.trainer
     q = trainer.policy.q.copy()  # it changes meanwhile, and what is drawn must belong together
     is_open = ((maze.cells & (BLOCKED | GOAL)) == 0).reshape(-1)
     columns = list(q.T)  # column by column, which is several times faster than along short rows
@@ -48,23 +49,22 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
     scale = ValueScale.of(shown)
     shades = np.full(best.size, NOTHING, np.uint8)
     shades[known] = 1.5 + 254 * scale.shares(shown)
-    number = playground.maze_number
     arrays = {"shades": shades}
-    if with_arrows and playground.env.moves.actions in ARROWED:
+    if with_arrows and world.env.moves.actions in ARROWED:
         arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]
         arrows[~told_apart] = 0
         arrays["arrows"] = arrows
-    if number != has_maze:
+    if world.number != has_maze:
         arrays["cells"] = maze.cells.reshape(-1)
     header = {
         "version": playground.version,
-        "maze": number,
+        "maze": world.number,
         "rows": maze.rows,
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "path": playground.way(q, told_apart),
-        "optimal": playground.optimal_path,
+        "path": way(world.env, q, told_apart),
+        "optimal": world.optimal_path,
         "episodes": trainer.num_episodes,
         "steps": playground.num_steps,
         "arrays": [[name, int(array.size)] for name, array in arrays.items()],

@@ -20,6 +20,7 @@ from clew.learning import SCHEDULES
 from clew.mazes import Maze
 from clew.mazes.formats import list_endings
 from clew.mazes.generators import GENERATORS
+from clew.storage import table_sha256
 from clew.web import takeaway
 from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves
@@ -256,7 +257,7 @@ class Learn:
             return
         row, column = place
         values = playground.trainer.policy.q[row * playground.maze.columns + column]
-        names = playground.env.moves.actions
+        names = playground.world.env.moves.actions
         said = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, values, strict=True))
         self.below.set_text(f"row {row}, column {column}: {said}")
 
@@ -319,7 +320,8 @@ class Learn:
         told: dict[str, str] = {}
 
         def tell() -> None:
-            told["hash"] = self.playground.table_sha256()
+            self.playground.finish_episode()
+            told["hash"] = table_sha256(self.playground.trainer.policy.q)
             told["code"] = takeaway.python_code(self.playground)
             told["command"] = takeaway.command(self.playground) or ""
 
@@ -333,7 +335,7 @@ class Learn:
         made: list[bytes] = []
 
         def make() -> None:
-            self.playground.table_sha256()  # ends the episode
+            self.playground.finish_episode()
             made.append(takeaway.as_zip(self.playground))
 
         if await self.do(make):
@@ -351,7 +353,7 @@ class Learn:
         self.seen = playground.version
         self.go.set_text("Pause" if playground.running else "Start")
         self.go.props(f"icon={'pause' if playground.running else 'play_arrow'}")
-        grade, optimum = playground.grade, playground.optimum
+        grade, optimum = playground.grade, playground.world.optimum
         figures = {
             "episodes": f"{playground.trainer.num_episodes:,}",
             "steps": f"{playground.num_steps:,}",
@@ -372,7 +374,7 @@ class Learn:
         scale = playground.scale
         self.low.set_text(f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}")
         self.high.set_text(f"{scale.high:.2g}{', log scale' if scale.is_log else ''}")
-        self.curves.show(playground.curve, optimum.steps, playground.optimal_return)
+        self.curves.show(playground.curve, optimum.steps, playground.world.optimal_return)
 
 
 def spell(number: float) -> str:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.algorithms import ALGORITHMS
 from clew.configuration import MAZE_SETTINGS, TrainingConfig
-from clew.dynamic_programming import solve
+from clew.dynamic_programming import Solution, solve
 from clew.environments import Environment
 from clew.errors import ClewError, SettingError
 from clew.evaluation import evaluate_values
@@ -31,11 +31,10 @@ from clew.policy_evaluation import policy_values
 from clew.rendering.colours import ValueScale
 from clew.rendering.paths import follow
 from clew.simulation import Simulation
-from clew.storage import table_sha256
 from clew.trainer import Trainer
 from clew.web.curve import Curve
 
-__all__ = ["MAX_SIDE", "SPEEDS", "Chapter", "Playground"]
+__all__ = ["MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "way"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,19 +68,36 @@ class Chapter:
     since: int
 
 
+class World(NamedTuple):
+    """A maze, who learns in it, and what follows from it: replaced in one piece, for others look at it meanwhile."""
+
+    number: int  # changes with the maze
+    env: Environment
+    trainer: Trainer
+    optimum: Solution
+    optimal_path: list[int]  # the cells on an optimal way from the start, where no move goes astray
+    optimal_return: float  # undiscounted, of an optimal episode; infinite where it isn't known
+
+    @classmethod
+    def of(cls, number: int, env: Environment, trainer: Trainer, optimum: Solution) -> "World":
+        """A world, with what follows from it."""
+        everywhere = np.ones(env.maze.cells.size, np.bool_)
+        best = math.inf
+        if env.maze.cells.size <= MOST_EVALUATED:
+            best = policy_values(env, optimum.q, gamma=1.0).value
+        return cls(number, env, trainer, optimum, way(env, optimum.q, everywhere), best)
+
+
 class Playground:
     """A world of one visitor, and the learner in it.
 
     Args:
         config: the world and the settings of the learner; of simulations and actors there is one, here.
+        maze: what it is about, if it was read before.
 
     Attributes:
         config: the settings as they are now.
-        trainer: learns.
-        env: the world.
-        optimum: its exact optimum.
-        optimal_path: the cells on an optimal way from the start, where no move goes astray.
-        maze_number: changes with the maze.
+        world: the maze as it is now, and who learns in it.
         chapters: the mazes that were learned since the beginning, in order.
         curve: what the episodes came to.
         num_steps: that were learned from.
@@ -90,23 +106,22 @@ class Playground:
         speed: steps a second; None as fast as it goes.
         version: changes with everything that is to be drawn.
         scale: of the numbers that were drawn last.
-        optimal_return: undiscounted return of an optimal episode; infinite where it isn't known.
         error: what went wrong while it learned by itself, in words.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, maze: Maze | None = None) -> None:
         self.speed: float | None = None
         self.running = False
         self.version = 0
         self.error = ""
-        self.maze_number = 0
+        self._num_worlds = 0
         self.scale = ValueScale(0.0, 0.0, False)
         self._since = 0.0  # when it began to run
         self._walk: list[int] = []  # cells of an episode that is walked again
         self._walk_began = 0.0
         self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._undo: list[Maze] = []
-        self._open(replace(config, **ONE_STREAM), None)
+        self._open(replace(config, **ONE_STREAM), maze)
         self._thread = threading.Thread(target=self._work, name="clew-playground", daemon=True)
         self._thread.start()
 
@@ -153,10 +168,15 @@ class Playground:
     def replay(self) -> None:
         """Walk an episode of the greedy policy, for who looks; nothing is learned."""
         q = self.trainer.policy.q
-        played = Simulation(self.env).rollouts(q, 1, exploration=0.0, stream=new_stream(self.config.seed, 1))
+        played = Simulation(self.world.env).rollouts(q, 1, exploration=0.0, stream=new_stream(self.config.seed, 1))
         self._walk = [int(played.state[0]), *played.next_state.tolist()]
         self._walk_began = time.perf_counter()
         self.version += 1
+
+    def finish_episode(self) -> None:
+        """Learn from the rest of the episode that is under way, if there is one."""
+        if self.trainer.is_under_way:
+            self.episode()
 
     def reset(self) -> None:
         """Forget what was learned; the maze stays."""
@@ -201,10 +221,14 @@ class Playground:
     # What there is to see ---------------------------------------------------------------------------------------------
 
     @property
+    def trainer(self) -> Trainer:
+        """Who learns."""
+        return self.world.trainer
+
+    @property
     def maze(self) -> Maze:
         """The maze as it is now."""
-        maze: Maze = self.env.maze
-        return maze
+        return self.world.env.maze
 
     @property
     def seeker(self) -> int | None:
@@ -215,13 +239,6 @@ class Playground:
         episode = self.trainer.episode
         return episode[-1].next_state if episode and (self.speed or not self.running) else None
 
-    def way(self, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
-        """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
-        if self.maze.start is None:
-            return []
-        places = follow(self.maze, self.env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
-        return [row * self.maze.columns + column for row, column in places]
-
     @property
     def is_walking(self) -> bool:
         """Tell if an episode is being walked again."""
@@ -231,12 +248,6 @@ class Playground:
     def is_moving(self) -> bool:
         """Tell if there is something new to draw at any time, also where the version hasn't changed yet."""
         return self.is_walking or (self.running and self.speed is None)
-
-    def table_sha256(self) -> str:
-        """What `clew.storage.table_sha256` says of the table, after the episode that is under way has ended."""
-        if self.trainer.is_under_way:
-            self._note(self.trainer.learn(1))
-        return table_sha256(self.trainer.policy.q)
 
     # Doing it ---------------------------------------------------------------------------------------------------------
 
@@ -260,8 +271,7 @@ class Playground:
         counted = not ALGORITHMS[config.algorithm].learns_model
         trainer = Trainer(env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **config.learning)
         optimum = solve(env, gamma=config.gamma)
-        self.config, self.env, self.trainer, self.optimum = config, env, trainer, optimum
-        self._see_maze()
+        self.world, self.config = self._next_world(env, trainer, optimum), config
         self.chapters = [Chapter(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._pace, self._graded_at, self._grading = 1, 0.0, 0.0
@@ -272,25 +282,18 @@ class Playground:
     def _change(self, maze: Maze) -> None:
         """Go on in another maze."""
         env = self.config.make_environment(maze)
-        optimum = solve(env, gamma=self.config.gamma)
-        if self.trainer.is_under_way:
-            self._note(self.trainer.learn(1))
+        world = self._next_world(env, self.trainer, solve(env, gamma=self.config.gamma))
+        self.finish_episode()
         self.trainer.change_world(env)
-        self.env, self.optimum = env, optimum
-        self._see_maze()
+        self.world = world
         if self.chapters[-1].since == self.trainer.num_episodes:
             self.chapters.pop()
         self.chapters.append(Chapter(maze, self.trainer.num_episodes))
         self._grade()
 
-    def _see_maze(self) -> None:
-        """Take down what follows from the maze alone."""
-        self.maze_number += 1
-        self.optimal_return = math.inf
-        if self.maze.cells.size <= MOST_EVALUATED:
-            self.optimal_return = policy_values(self.env, self.optimum.q, gamma=1.0).value
-        everywhere = np.ones(self.maze.cells.size, np.bool_)
-        self.optimal_path = self.way(self.optimum.q, everywhere)
+    def _next_world(self, env: Environment, trainer: Trainer, optimum: Solution) -> World:
+        self._num_worlds += 1
+        return World.of(self._num_worlds, env, trainer, optimum)
 
     def _note(self, totals: Any) -> None:
         """Take down whole episodes."""
@@ -311,8 +314,8 @@ class Playground:
 
     def _grade(self) -> None:
         """Compare with the optimum."""
-        begun = time.perf_counter()
-        self.grade = evaluate_values(self.env, self.trainer.policy.q, gamma=self.config.gamma, optimum=self.optimum)
+        world, begun = self.world, time.perf_counter()
+        self.grade = evaluate_values(world.env, world.trainer.policy.q, gamma=self.config.gamma, optimum=world.optimum)
         self._graded_at = time.perf_counter()
         self._grading = self._graded_at - begun
         self.version += 1
@@ -376,3 +379,11 @@ def named(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
     assert world.spec is not None  # every Environment has one
     brought = {name: value for name, value in world.spec.kwargs.items() if name in MAZE_SETTINGS}
     return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **brought), world.maze
+
+
+def way(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
+    """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
+    if env.maze.start is None:
+        return []
+    places = follow(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
+    return [row * env.maze.columns + column for row, column in places]

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from clew.configuration import TrainingConfig
 from clew.errors import SettingError
+from clew.mazes import Maze
 from clew.runs import open_run
 from clew.web.cluster import Cluster
 from clew.web.frames import pack
@@ -82,8 +83,11 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
         RunError: if the run can't be read.
         SettingError: if its world can't be shown, or the port can't be had.
     """
-    config = TrainingConfig() if run is None else open_run(run)[0]
-    Playground(config).close()  # what can't be shown is said before anything is served
+    config, maze = TrainingConfig(), None
+    if run is not None:
+        config, env, _ = open_run(run)
+        maze = env.maze if config.is_maze else None  # as the run keeps it, whatever has become of the file
+    Playground(config, maze).close()  # what can't be shown is said before anything is served
     if token is None and host not in HERE:
         token = secrets.token_urlsafe(16)
     if token is not None:
@@ -109,7 +113,7 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
 
     @ui.page("/", title="Clew")
     def page() -> None:
-        _page(config, runs)
+        _page(config, maze, runs)
 
     ui.run(
         host=host,
@@ -139,7 +143,7 @@ def checked_port(host: str, port: int) -> int:
         ) from None
 
 
-def _page(config: TrainingConfig, runs: Path) -> None:
+def _page(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
     """What a visitor sees."""
     ui.add_css(STYLE)
     if len(visitors) >= MAX_VISITORS:
@@ -147,7 +151,7 @@ def _page(config: TrainingConfig, runs: Path) -> None:
             "clew-full"
         )
         return
-    visitor, playground = secrets.token_hex(16), Playground(config)
+    visitor, playground = secrets.token_hex(16), Playground(config, maze)
     visitors[visitor] = playground
 
     def leave() -> None:

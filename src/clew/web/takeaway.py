@@ -86,7 +86,7 @@ def as_zip(playground: Playground) -> bytes:
             archive.writestr("command.txt", line + "\n")
         for i, chapter in enumerate(playground.chapters):
             archive.writestr(f"maze-{i}.txt", chapter.maze.to_text())
-        picture = draw(playground.env, playground.trainer.policy)
+        picture = draw(playground.world.env, playground.trainer.policy)
         archive.writestr("maze.svg", picture.svg())
         archive.writestr("maze.png", encode_png(picture.pixels()))
         archive.writestr("run.html", as_page(playground))
@@ -113,10 +113,10 @@ def as_page(playground: Playground) -> str:
         "starts right": f"{grade.starts_right:.1%}",
         "states right": "-" if grade.states_right is None else f"{grade.states_right:.1%}",
         "value gap": f"{grade.value_gap:.4g}",
-        "optimal steps": f"{playground.optimum.steps:.4g}",
+        "optimal steps": f"{playground.world.optimum.steps:.4g}",
     }
     rows = "".join(f"<tr><th>{name}</th><td>{figure}</td></tr>" for name, figure in figures.items())
     maze = playground.maze
     title = f"{config.algorithm} in a maze of {maze.rows} x {maze.columns} cells"
-    picture = draw(playground.env, trainer.policy).svg()
+    picture = draw(playground.world.env, trainer.policy).svg()
     return PAGE.format(title=html.escape(title), picture=picture, rows=rows, code=html.escape(python_code(playground)))
