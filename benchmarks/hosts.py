@@ -90,9 +90,9 @@ class Hosts:
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
-    def start(self, host: int, *command: str, **options: object) -> subprocess.Popen[str]:
+    def start(self, host: int, *command: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command on a host, in a process group of its own."""
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(
             ["ip", "netns", "exec", self.names[host], *command],
             env=self.environment,
             text=True,

@@ -6,16 +6,18 @@ and one `np.max` a step.
 
 import time
 from collections import defaultdict
+from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
 
-def train(env: gymnasium.Env[int, int], num_steps: int, seed: int) -> float:
+def train(env: gymnasium.Env[Any, Any], num_steps: int, seed: int) -> float:
     """Learn for a number of steps; returns steps a second of processor time."""
     rng = np.random.default_rng(seed)
-    num_actions = int(env.action_space.n)  # type: ignore[attr-defined]
+    space: Any = env.action_space  # Discrete
+    num_actions = int(space.n)
     q: defaultdict[int, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(num_actions))
     begun = time.process_time()
     state, _ = env.reset(seed=seed)

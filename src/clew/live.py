@@ -146,7 +146,7 @@ class AlternateScreen:
             logger.handlers = [self._holder]
             # Rich's own thread would draw while kernels run, and its own streams would swallow what others print.
             still = {"auto_refresh": False, "redirect_stdout": False, "redirect_stderr": False}
-            self._live = Live(console=self.console, screen=True, **still)  # type: ignore[arg-type]
+            self._live = Live(console=self.console, screen=True, **still)  # type: ignore[arg-type]  # a dict of its flags
             self._live.start()
         self._live.update(frame, refresh=True)
 

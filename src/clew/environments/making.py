@@ -33,7 +33,7 @@ def make_environment(
 
 
 # Gymnasium looks here for the render modes that it needn't add by a wrapper.
-make_environment.metadata = Environment.metadata  # type: ignore[attr-defined]
+make_environment.metadata = Environment.metadata  # type: ignore[attr-defined]  # of a function, too
 
 
 def make_vector_environment(

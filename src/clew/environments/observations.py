@@ -158,6 +158,7 @@ class MazeObservation(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstru
 
     def observation(self, observation: Any) -> Any:
         """The state, as it is shown."""
-        shown = np.empty((1, *self.observer.space.shape), self.observer.space.dtype)  # type: ignore[misc]
+        space: Any = self.observer.space  # of a fixed shape, which Gymnasium's types don't know
+        shown = np.empty((1, *space.shape), space.dtype)
         self.observer.observe(np.array([observation]), shown)
         return shown[0]

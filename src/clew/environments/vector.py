@@ -157,12 +157,12 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         return tuple(frames)
 
     @property  # type: ignore[misc]  # read-only, and of all copies, as SyncVectorEnv has it
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one of each copy
         """The generator of each copy, which keys its draws."""
         return tuple(self._generator(i) for i in range(self.num_envs))
 
     @property
-    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]  # one of each copy
         """The seed of each copy."""
         return tuple(self._seeds[i] for i in range(self.num_envs) if self._generator(i))
 
