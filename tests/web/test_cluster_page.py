@@ -16,7 +16,7 @@ from clew.web.live import LiveRun, start_run
 pytestmark = [pytest.mark.browser, pytest.mark.ray]
 
 PATIENCE = 60_000  # milliseconds
-LONG = {"maze": "12x12", "episodes": 4_000_000, "sync every": 2_000, "chaos": 0.1}
+LONG = {"maze": "12x12", "episodes": 40_000_000, "sync every": 2_000, "chaos": 0.1}
 
 
 @pytest.fixture(scope="module")

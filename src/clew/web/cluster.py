@@ -93,7 +93,9 @@ class Cluster:
 
     async def toggle(self) -> None:
         """Start, or stop."""
-        if self.live is not None and self.live.is_going_on:
+        if (
+            self.live is not None and self.go.text == "Stop"
+        ):  # what was read counts, also if it has just ended by itself
             self.live.stop()
             self._say_status()
             return
