@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from benchmarks import beside_peers, c, peers, report
 from benchmarks.rows import OURS, Row, Target, find, judge, ratio
-from benchmarks.scenarios import compare, map_of
+from benchmarks.scenarios import COSTS, map_of, misses, split, ways
 
 import clew
 import oracles
+from clew.mazes import Maze
 
 ALPHA, GAMMA, EPSILON = np.float32(0.1), np.float32(0.9), 0.1
 needs_gcc = pytest.mark.skipif(c.gcc_version() is None, reason="there is no gcc")
@@ -162,11 +163,27 @@ def test_peers_are_given_the_world_that_ours_solves(tmp_path, slip):
     np.testing.assert_array_equal(listed, moves)
 
 
-def test_lengths_of_scenarios_are_compared_to_the_digits_printed(tmp_path, capsys):
-    (tmp_path / "small.map").write_text("type octile\nheight 3\nwidth 4\nmap\n....\n.@..\n....\n")
-    rows = ["0 small.map 4 3 0 0 3 0 3", "0 small.map 4 3 0 0 3 2 4.41421356", "0 small.map 4 3 0 0 3 2 4.4143"]
+def test_lengths_of_scenarios_are_compared_to_the_digits_printed(tmp_path):
+    """A cell in the corner has no way to it: 0, as files say it."""
+    (tmp_path / "small.map").write_text("type octile\nheight 3\nwidth 5\nmap\n...@.\n...@@\n.....\n")
+    rows = ["0 0 2 1 2.41421356", "0 2 0 0 2", "0 0 0 4 0", "0 0 2 1 2.4143"]
+    wanted = [("2.41421356", 1, 1), ("2", 2, 0), ("0", 0, 0), ("2.4143", 1, 1)]
     path = tmp_path / "small.map.scen"
-    path.write_text("version 1\n" + "\n".join(row.replace(" ", "\t") for row in rows) + "\n")
+    path.write_text("version 1\n" + "\n".join(_scenario(*row.split()) for row in rows) + "\n")
     assert map_of(path) == tmp_path / "small.map"
-    assert compare(path) == (3, 0, 1)
-    assert "row 2: printed 4.4143, ours 4.414213562 WRONG" in capsys.readouterr().out
+    found = list(ways(Maze.load(map_of(path)), path))
+    assert found == wanted
+    assert misses(found, COSTS["movingai"]) == [3]
+
+
+def _scenario(row, column, goal_row, goal_column, length):
+    return "\t".join(("0", "small.map", "5", "3", column, row, goal_column, goal_row, length))
+
+
+def test_older_lengths_need_the_root_of_two_in_single_precision():
+    """The hardest to meet of 32room_000, 288 diagonal moves, and of the newer files, to 8 decimals."""
+    found = [("691.293", 284, 288), ("262.764", 127, 96)]
+    assert (misses(found, COSTS["movingai"]), misses(found, COSTS["movingai-float32"])) == ([0, 1], [])
+    newer = [("344.29646454", 275, 49)]
+    assert split(275 + 49 * COSTS["movingai"]) == (275, 49)
+    assert (misses(newer, COSTS["movingai"]), misses(newer, COSTS["movingai-float32"])) == ([], [0])

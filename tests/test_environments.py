@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 import oracles_mazes
-from clew.environments import Environment, as_compiled
+from clew.environments import Environment, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.mazes import Maze
 
@@ -420,16 +420,32 @@ def test_what_make_gives_is_looked_through() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limited", "limit"),
+    [
+        (TimeLimit(Environment(max_episode_steps=20), 10), 10),
+        (TimeLimit(Environment(max_episode_steps=20), 30), 20),
+        (OrderEnforcing(TimeLimit(TimeLimit(Environment(), 30), 10)), 10),
+        (TimeLimit(OrderEnforcing(Environment()), 10), 10),
+        (TimeLimit(ModelEnvironment(Environment().mdp, max_episode_steps=20), 10), 10),
+        (gymnasium.make("clew/Maze-v0", max_episode_steps=10), 10),
+    ],
+    ids=["less", "more", "inside", "outside", "a model's", "of make"],
+)
+def test_of_several_step_limits_the_least_holds(limited: Any, limit: int) -> None:
+    compiled = as_compiled(limited)
+    assert compiled is not None
+    assert compiled.max_episode_steps == limit
+    assert (compiled.mdp, compiled.actions) == (limited.unwrapped.mdp, limited.unwrapped.actions)
+
+
+@pytest.mark.parametrize(
     "env",
     [
         Generous(),
         GenerousWrapper(Environment()),
         GenerousChecker(Environment()),
-        TimeLimit(Environment(), 10),
-        OrderEnforcing(TimeLimit(Environment(), 10)),
-        TimeLimit(OrderEnforcing(Environment()), 10),
+        TimeLimit(GenerousWrapper(Environment()), 10),
         OrderEnforcing(Generous()),
-        gymnasium.make("clew/Maze-v0", max_episode_steps=10),
         gymnasium.make("Blackjack-v1"),
         None,
     ],
@@ -437,11 +453,8 @@ def test_what_make_gives_is_looked_through() -> None:
         "subclass",
         "reward wrapper",
         "subclass of a known wrapper",
-        "time limit",
-        "time limit inside",
-        "time limit outside",
+        "reward wrapper in a time limit",
         "subclass inside",
-        "time limit of make",
         "another world",
         "no environment",
     ],

@@ -359,7 +359,7 @@ def test_episodes_of_any_environment_are_told_apart_for_the_intervals():
 
 def test_a_wrapped_environment_is_played_in_itself():
     """The wrapper's limit of 3 holds; the model's optimum doesn't."""
-    env = TimeLimit(corridor(step_reward=-1.0), 3)
+    env = only_steps(TimeLimit(corridor(step_reward=-1.0), 3))
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=2)
     assert (grade.mean_steps, grade.success_rate, grade.mean_return, grade.gap) == (3.0, 0.0, -3.0, None)
 

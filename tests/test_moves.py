@@ -167,9 +167,8 @@ def test_a_table_of_ones_own():
         Moves("bad", ("go",), ((Move(1, 0), Move(0, 1)),))
     with pytest.raises(SettingError, match="a cost must be a number not below 0, not nan"):
         Moves.of("bad", {"go": (1, 0, math.nan)})
-    with pytest.raises(
-        SettingError, match="moves must be one of four, eight, movingai, knight, robot, or a table, not 'six'"
-    ):
+    names = "four, eight, movingai, movingai-float32, knight, robot"
+    with pytest.raises(SettingError, match=f"moves must be one of {names}, or a table, not 'six'"):
         clew.Environment(moves="six")
     with pytest.raises(SettingError, match="random goals are for the moves 'four', not 'eight'"):
         clew.Environment(moves="eight", random_goal=True)

@@ -29,7 +29,9 @@ def make(observation: str, **settings: Any) -> gymnasium.Env[Any, Any]:
     return gymnasium.make("clew/Maze-v0", observation=observation, **settings)
 
 
-@pytest.mark.parametrize("settings", [{}, {"maze": "3x4"}, EVERYTHING], ids=["default", "name", "everything"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"maze": "3x4"}, {"moves": "robot"}, EVERYTHING], ids=["default", "name", "robot", "everything"]
+)
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_gymnasiums_checker_has_nothing_to_say(observation: str, settings: dict[str, Any]) -> None:
     env = make(observation, **settings)
@@ -55,6 +57,23 @@ def test_position_names_a_random_goal() -> None:
         seen, info = env.reset(seed=seed)
         assert tuple(seen) == info["position"] + info["goal"]
         assert seen in env.observation_space
+
+
+def test_a_robot_sees_which_way_it_looks() -> None:
+    """It begins looking down; after each turn the planes and the position tell another heading, and no two the same."""
+    position, planes = (make(kind, maze=Maze.open(3, 4), moves="robot") for kind in ("position", "planes"))
+    assert position.observation_space.nvec.tolist() == [3, 4, 4]
+    assert planes.observation_space.shape == (len(PLANES) + 3, 3, 4)
+    seen = [(position.reset(seed=0)[0], planes.reset(seed=0)[0])]
+    forward, _, turn_right = range(3)
+    for action in (forward, turn_right, turn_right, turn_right, forward):
+        seen.append((position.step(action)[0], planes.step(action)[0]))
+    wanted = [(0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 0, 2), (1, 0, 3), (1, 1, 3)]
+    assert [tuple(where) for where, _ in seen] == wanted
+    for (row, column, heading), (_, pictures) in zip(wanted, seen, strict=True):
+        seeker = pictures[PLANES.index("seeker") :]
+        assert np.argwhere(seeker).tolist() == [[heading, row, column]]
+        assert pictures in planes.observation_space
 
 
 def test_planes_show_walls_on_each_side_hazards_goals_and_the_seeker() -> None:

@@ -11,6 +11,7 @@ from gymnasium.wrappers import TimeLimit
 from clew import Environment, Maze, Policy, SettingError, Simulation, Trajectory, Transition, train_policy
 from clew.behaviours import BEHAVIOURS
 from clew.kernels.sampling import new_stream
+from worlds import only_steps
 
 COLUMNS = ("state", "action", "reward", "next_state", "terminated", "truncated")
 RIGHT = 3
@@ -231,12 +232,12 @@ def test_rollouts_step_by_step_and_compiled_are_the_same_but_for_one_draw():
     streams = new_stream(5), new_stream(5)
     streams[0][0] += streams[0][1]
     compiled = Simulation(env).rollouts(random_table(env), 20, stream=streams[0])
-    stepwise = Simulation(TimeLimit(env, 10**9)).rollouts(random_table(env), 20, stream=streams[1])
+    stepwise = Simulation(only_steps(env)).rollouts(random_table(env), 20, stream=streams[1])
     assert same(compiled, stepwise)
     assert streams[0].tolist() == streams[1].tolist()
 
 
-@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+@pytest.mark.parametrize("wrap", [lambda env: env, only_steps], ids=["compiled", "stepwise"])
 def test_the_stream_decides_every_draw_of_rollouts(wrap):
     def play(seed):
         env = wrap(Environment(Maze.open(3, 4), random_start=True, slip=0.2))
@@ -246,7 +247,7 @@ def test_the_stream_decides_every_draw_of_rollouts(wrap):
     assert not same(play(1), play(2))
 
 
-@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+@pytest.mark.parametrize("wrap", [lambda env: env, only_steps], ids=["compiled", "stepwise"])
 def test_rollouts_leave_the_values_as_they_are(wrap):
     env = wrap(Environment(Maze.open(3, 4)))
     q = random_table(env)
@@ -256,7 +257,7 @@ def test_rollouts_leave_the_values_as_they_are(wrap):
     assert np.array_equal(q, random_table(env))
 
 
-@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+@pytest.mark.parametrize("wrap", [lambda env: env, only_steps], ids=["compiled", "stepwise"])
 def test_starts_are_drawn_from_all_and_never_on_the_goal(wrap):
     env = wrap(Environment(Maze.open(2, 2), random_start=True))
     trajectory = Simulation(env).rollouts(np.zeros((4, 4), np.float32), 60, stream=new_stream(0))
@@ -264,7 +265,7 @@ def test_starts_are_drawn_from_all_and_never_on_the_goal(wrap):
     assert set(trajectory.state[begins].tolist()) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: TimeLimit(env, 1000)], ids=["compiled", "stepwise"])
+@pytest.mark.parametrize("wrap", [lambda env: env, only_steps], ids=["compiled", "stepwise"])
 def test_values_of_another_layout_or_type_play_the_same(wrap):
     env = wrap(Environment(Maze.open(3, 4), max_episode_steps=40))
     q = random_table(env)

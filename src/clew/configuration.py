@@ -66,7 +66,7 @@ class TrainingConfig(Learning):
     hazard_reward: float = setting(-1.0, "added when a move enters a hazard")
     slip: float = setting(0.0, "probability that a move goes astray to either side")
     moves: str = setting(
-        "four", "how one moves: four, eight, movingai (eight, to its digits), knight, or robot (forward, and turns)"
+        "four", "how one moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (and turns)"
     )
     max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 a free cell]")
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")

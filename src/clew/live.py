@@ -196,9 +196,7 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Look:
 def optimal_steps(env: Any, gamma: float) -> float | None:
     """Steps of an optimal policy, if they can be found in no time."""
     world = as_compiled(env)
-    if world is None or world.mdp.num_states > CHEAP:
-        return None
-    if world.mdp.num_outcomes != world.mdp.num_states * world.mdp.num_actions:  # what is uncertain takes longer
+    if world is None or world.mdp.num_states > CHEAP or not world.mdp.is_certain:  # what is uncertain takes longer
         return None
     try:
         return solve(env, gamma=gamma).steps

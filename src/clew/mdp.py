@@ -181,6 +181,11 @@ class FiniteMDP:
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
         return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
 
+    @property
+    def is_certain(self) -> bool:
+        """True if nothing is left to chance: each action has one outcome, at most, in each state."""
+        return self.num_outcomes == self.num_states * self.num_actions
+
     @classmethod
     def from_arrays(
         cls,

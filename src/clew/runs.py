@@ -214,7 +214,7 @@ def grade(
     world = as_compiled(env)
     if world is None:
         return evaluate_policy(env, policy, num_episodes or 1000, gamma=config.gamma, seed=config.seed)
-    starts, is_certain = world.mdp.starts, world.mdp.num_outcomes == world.mdp.num_states * world.mdp.num_actions
+    starts, is_certain = world.mdp.starts, world.mdp.is_certain
     if num_episodes is None and 1 < starts.size <= 1000 and is_certain:
         return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts, optimum=optimum)
     if num_episodes is None:

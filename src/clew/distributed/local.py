@@ -65,7 +65,7 @@ def asks_for_moves(job: Job) -> bool:
     world, learning = as_compiled(job.env), job.learning
     if ALGORITHMS[learning.algorithm].on_policy:  # its targets depend on what was tried
         return True
-    is_certain = world is not None and world.mdp.num_outcomes <= world.mdp.num_states * world.mdp.num_actions
+    is_certain = world is not None and world.mdp.is_certain
     return not (is_certain and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
 
 

@@ -30,14 +30,16 @@ def as_compiled(env: Any) -> ModelEnvironment | None:
     """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
 
     A wrapper or a subclass may change what a step does, so only those known not to are looked through. Of Gymnasium's
-    environments that step by a table the table is taken, with the limit of a `TimeLimit` round it. A model without a
-    step limit gets that of an environment that has none.
+    environments that step by a table the table is taken. Of several step limits the least holds: those of `TimeLimit`s
+    round it, and its own. A model without one gets that of an environment that has none.
     """
     if isinstance(env, FiniteMDP):
         return ModelEnvironment(env)
     inner, limit = look_through(env)
-    if type(inner) in (Environment, ModelEnvironment):
-        return inner if limit is None else None  # it has a step limit of its own, `max_episode_steps`
+    if type(inner) is Environment or type(inner) is ModelEnvironment:
+        if limit is None or limit >= inner.max_episode_steps:
+            return inner
+        return ModelEnvironment(inner.mdp, max_episode_steps=limit, actions=inner.actions)
     mdp = _model_of_table(inner)
     return None if mdp is None else ModelEnvironment(mdp, max_episode_steps=limit)
 

@@ -54,10 +54,10 @@ class Environment(ModelEnvironment):
         outer_wall_reward: added when a move runs into the edge of the grid, such as -100 for hazardous walls.
         hazard_reward: added when a move enters a hazard.
         slip: probability that a move goes astray, half of it to each side.
-        moves: "four", "eight" (diagonals cost sqrt 2, and go round no corner), "movingai" (the same, with the digits
-            that its published lengths are made with), "knight", "robot" (forward, and turns; a state is then
-            `heading * num_cells + cell`), or a table of your own, see `clew.mazes.Moves`. A move pays the step reward
-            times its cost.
+        moves: "four", "eight" (diagonals cost sqrt 2, and go round no corner), "movingai" and
+            "movingai-float32" (the same, with the digits that its published lengths are made with), "knight", "robot"
+            (forward, and turns; a state is then `heading * num_cells + cell`), or a table of your own, see
+            `clew.mazes.Moves`. A move pays the step reward times its cost.
         max_episode_steps: step limit; by default 100 times the number of free cells.
         render_mode: None, "ansi" (text), "human" (terminal or notebook) or "rgb_array" (pixels).
 

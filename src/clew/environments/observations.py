@@ -1,8 +1,10 @@
 """What a client sees of a maze: the state as a number, as places, or as planes for networks.
 
     index     the state, an integer
-    position  (row, column) of the seeker; with a random goal (row, column, goal row, goal column)
-    planes    (channels, rows, columns) float32, one plane for each of `PLANES`, 1 where it holds
+    position  (row, column) of the seeker; with a random goal (row, column, goal row, goal column), and for a robot
+              (row, column, heading)
+    planes    (channels, rows, columns) float32, one plane for each of `PLANES`, 1 where it holds; a robot has a plane
+              of the seeker for each way that it may look
 
 A kind of observation is a class with a space and one function of many states at a time, so that a single environment
 and a vector of them show the same.
@@ -67,6 +69,10 @@ class Places(NamedTuple):
         find_places(read_only(states), *self[:3], places)
         return places
 
+    def find_headings(self, states: States) -> npt.NDArray[np.int64]:
+        """(n,) int64: which way the seeker looks in (n,) states; 0 for who has no heading."""
+        return states // self.num_cells if self.num_headings > 1 else np.zeros_like(states)
+
 
 class IndexObserver:
     """The state as it is."""
@@ -83,13 +89,19 @@ class PositionObserver:
     """Rows and columns: MultiDiscrete, for what is learned of one row needn't be learned of its number times ten."""
 
     def __init__(self, env: Environment) -> None:
-        shape = env.maze.cells.shape
-        self.space = MultiDiscrete(np.array(shape * (2 if env.random_goal else 1)))
         self.places = Places.of_world(env)
+        sizes = env.maze.cells.shape * (2 if env.random_goal else 1)
+        self.num_places = len(sizes)
+        if self.places.num_headings > 1:
+            sizes += (self.places.num_headings,)
+        self.space = MultiDiscrete(np.array(sizes))
 
     def observe(self, states: States, observations: npt.NDArray[Any]) -> None:
-        """Fill in the places."""
-        observations[:] = self.places.find(states)[:, : observations.shape[1]]
+        """Fill in the places, and the heading of who has one."""
+        n = self.num_places
+        observations[:, :n] = self.places.find(states)[:, :n]
+        if self.places.num_headings > 1:
+            observations[:, n] = self.places.find_headings(states)
 
 
 class PlanesObserver:
@@ -97,8 +109,9 @@ class PlanesObserver:
 
     def __init__(self, env: Environment) -> None:
         cells = env.maze.cells
-        self.space = Box(0.0, 1.0, (len(PLANES), *cells.shape), np.float32)
         self.places = Places.of_world(env)
+        num_planes = _SEEKER + self.places.num_headings
+        self.space = Box(0.0, 1.0, (num_planes, *cells.shape), np.float32)
         self.random_goal = env.random_goal
         self.still = np.zeros(self.space.shape, np.float32)
         for plane, bit in zip(self.still, _BITS, strict=False):
@@ -111,7 +124,7 @@ class PlanesObserver:
         observations[:] = self.still
         copies = np.arange(states.size)
         row, column, goal_row, goal_column = self.places.find(states).T
-        observations[copies, _SEEKER, row, column] = 1.0
+        observations[copies, _SEEKER + self.places.find_headings(states), row, column] = 1.0
         if self.random_goal:
             observations[copies, _GOAL, goal_row, goal_column] = 1.0
 
@@ -127,11 +140,9 @@ def observer_of(env: Environment, observation: str) -> Observer:
     """A kind of observation by its name.
 
     Raises:
-        SettingError: if there is none of that name, or it doesn't say which way a seeker looks that has a heading.
+        SettingError: if there is none of that name.
     """
     check_choice("observation", observation, OBSERVATIONS)
-    if env.moves.num_headings > 1 and observation != "index":
-        raise SettingError(f"{observation} tells no heading, which the moves {env.moves.name!r} have; take index")
     observer: Observer = OBSERVATIONS[observation](env)
     return observer
 

@@ -49,7 +49,7 @@ LATER = (
 CHOICES: dict[str, list[str]] = {
     "algorithm": list(ALGORITHMS),
     "behaviour": ["as the algorithm wants", *BEHAVIOURS],
-    "moves": ["four", "eight", "movingai", "knight"],
+    "moves": ["four", "eight", "movingai", "movingai-float32", "knight"],
     "alpha_schedule": [*SCHEDULES, "visits"],
     "exploration_schedule": list(SCHEDULES),
 }
