@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import oracles_mazes
@@ -197,8 +197,7 @@ def test_cells_are_in_one_region_if_there_is_a_way_between_them(cells: np.ndarra
 def test_a_maze_is_refused_just_if_the_slow_search_finds_no_way(cells: np.ndarray, data: st.DataObject) -> None:
     goals = places_of(cells, GOAL)
     starts = [place for place in np.ndindex(cells.shape) if not cells[place] & (GOAL | HAZARD | BLOCKED)]
-    if not (goals and starts):
-        return
+    assume(goals and starts)
     start = data.draw(st.sampled_from(starts))
     if oracles_mazes.steps_between(cells, start, goals) >= 0:
         assert Maze(cells, start).start == start
@@ -522,8 +521,22 @@ def test_places_outside_are_refused_with_the_range_that_is_inside(name: str, pla
     assert message == f"the {name} {place} is outside the maze, whose rows are 0..1 and columns 0..2"
 
 
-def test_a_place_of_three_numbers_is_refused() -> None:
-    assert complaint(lambda: Maze.open(2, 3, goal=(1, 2, 3))) == "the goal must be (row, column), not (1, 2, 3)"
+@pytest.mark.parametrize("place", [(1, 2, 3), 5, (0.5, 1), "ab"], ids=str)
+def test_a_place_is_two_whole_numbers(place: Any) -> None:
+    assert complaint(lambda: Maze.open(2, 3, goal=place)) == f"the goal must be (row, column), not {place!r}"
+
+
+def test_a_place_may_be_a_row_of_an_array() -> None:
+    where = np.argwhere(np.array([[False, True, False], [False, False, True]]))
+    assert Maze.open(2, 3, start=(0, 0), goal=where[1], obstacles=where[:1]).blocked.tolist()[0] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [((2.5, 2), "rows must be a whole number, not 2.5"), ((2, "3"), "columns must be a whole number, not '3'")],
+)
+def test_a_size_is_whole_numbers(size: Any, said: str) -> None:
+    assert complaint(lambda: Maze.open(*size)) == said
 
 
 @pytest.mark.parametrize(
@@ -533,8 +546,11 @@ def test_a_place_of_three_numbers_is_refused() -> None:
         (enclose(np.zeros((2, 2), np.uint8)) | np.array([[8, 0], [0, 0]], np.uint8), "must stand in both of them"),
         (enclose(np.array([[GOAL | BLOCKED, 0]], np.uint8)), "a goal can't be in a blocked cell"),
         (np.array([15], np.uint8), "array of rows and columns"),
+        (np.array([[271]]), "cells must be whole numbers that fit uint8"),
+        (np.array([[15.7]]), "cells must be whole numbers that fit uint8"),
+        (np.array([["wall"]]), "cells must be an array of numbers"),
     ],
-    ids=["open edge", "one-sided wall", "goal in a wall", "one dimension"],
+    ids=["open edge", "one-sided wall", "goal in a wall", "one dimension", "too large", "fraction", "words"],
 )
 def test_cells_that_are_no_grid_are_no_maze(cells: np.ndarray, said: str) -> None:
     assert said in complaint(lambda: Maze(cells))
@@ -624,6 +640,11 @@ def test_a_folder_is_no_maze_file(tmp_path) -> None:
     assert complaint(lambda: Maze.load(path)) == f"{path}: can't be read: Is a directory"
 
 
+def test_a_name_that_no_file_can_have_is_refused_like_any_other() -> None:
+    assert complaint(lambda: find_maze("a\0.txt")) == "a\0.txt: can't be read: there is a zero byte in its name"
+    assert complaint(lambda: find_maze("a\0")).startswith("no maze is called 'a\\x00'")
+
+
 # Names ----------------------------------------------------------------------------------------------------------------
 
 
@@ -671,8 +692,7 @@ def test_a_name_that_stands_for_no_maze_is_refused(name: str, settings: dict, sa
 def test_what_is_painted_is_there_and_wiped_off_leaves_nothing(maze, data):
     free = np.argwhere((maze.cells & ~np.uint8(15)) == 0).tolist()
     places = [tuple(place) for place in free if tuple(place) != maze.start]
-    if not places:
-        return
+    assume(places)
     place = data.draw(st.sampled_from(places))
     for kind, bit in (("hazard", HAZARD), ("goal", GOAL)):
         if kind == "goal" and maze.start and not maze.goals:
@@ -682,6 +702,11 @@ def test_what_is_painted_is_there_and_wiped_off_leaves_nothing(maze, data):
         assert painted.painted([place], "free") == maze
     moved = maze.painted([place], "start") if maze.distances()[place] >= 0 or not maze.goals else maze
     assert np.array_equal(moved.cells, maze.cells)
+
+
+def test_of_several_places_the_last_becomes_the_start_and_the_others_stay():
+    maze = Maze.open(3, 3, obstacles=[(0, 1)], hazards=[(1, 1)])
+    assert maze.painted([(0, 1), (1, 1), (1, 0)], "start") == maze.with_ends((1, 0), None)
 
 
 def test_a_wall_is_put_up_and_torn_down():
@@ -704,7 +729,7 @@ def test_painting_that_cannot_be_is_refused():
         maze.painted([(0, 1), (1, 1)], "wall")
     with pytest.raises(MazeError, match=r"the start \(0, 0\) is there; move it first"):
         maze.painted([(0, 0)], "wall")
-    with pytest.raises(MazeError, match=r"the wall \(2, 0\) is outside the maze"):
+    with pytest.raises(MazeError, match=r"the place \(2, 0\) is outside the maze"):
         maze.painted([(2, 0)], "wall")
     with pytest.raises(SettingError, match="there is no kind 'lava'; choose from free, wall"):
         maze.painted([(0, 1)], "lava")

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,15 @@ class FiniteMDP:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructors, so that a copy in another process is validated and read-only as well.
-        build = _rebuild_grid if isinstance(self.model, Grid) else _rebuild_sparse
-        return build, (tuple(self.model), self.num_states, self.starts)
+        return _build, (self._arguments(),)
+
+    def _arguments(self) -> dict[str, Any]:
+        """What `grid` or `sparse` makes the same model of."""
+        model = self.model._asdict()
+        if isinstance(self.model, Grid):
+            cells = self.model.cells.reshape(-1, self.model.columns)
+            model = {"cells": cells} | {name: model[name] for name in GRID_SETTINGS}
+        return {**model, "starts": self.starts}
 
     @classmethod
     def grid(
@@ -115,9 +123,9 @@ class FiniteMDP:
         states = checked_starts(starts, num_states)
         cell, goal = states % model.num_cells, states // model.num_cells
         over = ((model.cells[cell] & BLOCKED) > 0) | (cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0))
-        check(
-            not over.any(), f"start state {states[over][:1]} is on a goal or in a blocked cell; nothing happens there"
-        )
+        if over.any():
+            first = states[over][0]
+            raise ModelError(f"start state {first} is on a goal or in a blocked cell; nothing happens there")
         return cls(model, num_states, 4, states)
 
     @classmethod
@@ -147,13 +155,17 @@ class FiniteMDP:
         Raises:
             ModelError: names the state and action whose rows can't be right.
         """
+        try:
+            num_actions = index(num_actions)
+        except TypeError:
+            raise ModelError(f"num_actions must be a whole number, not {num_actions!r}") from None
         model = Sparse(
             frozen(offsets, np.int64, "offsets"),
             frozen(probabilities, np.float64, "probabilities"),
             frozen(next_states, np.int64, "next_states"),
             frozen(rewards, np.float64, "rewards"),
             frozen(terminated, np.bool_, "terminated"),
-            int(num_actions),
+            num_actions,
         )
         num_states = check_sparse(model)
         model = model._replace(next_states=frozen(model.next_states, np.int32, "next_states"))
@@ -165,11 +177,23 @@ class FiniteMDP:
         model = self.model
         if isinstance(model, Sparse):
             return float(model.rewards.min(initial=0.0)), float(model.rewards.max(initial=0.0))
-        hazard = model.hazard_reward if (model.cells & HAZARD).any() else 0.0
+        hazard = model.hazard_reward if np.bitwise_or.reduce(model.cells) & HAZARD else 0.0
         extras = model.goal_reward, model.outer_wall_reward, hazard
         lowest = model.step_reward + sum(min(0.0, extra) for extra in extras)
         highest = model.step_reward + sum(max(0.0, extra) for extra in extras)
         return min(0.0, lowest), max(0.0, highest)
+
+    @cached_property
+    def most_outcomes(self) -> int:
+        """The most different outcomes that an action may have in a state."""
+        if isinstance(self.model, Sparse):
+            return max(1, int(np.diff(self.model.offsets).max()))
+        return 3 if self.model.slip > 0.0 else 1
+
+    @property
+    def is_certain(self) -> bool:
+        """True if nothing is left to chance."""
+        return self.most_outcomes == 1
 
     @property
     def num_outcomes(self) -> int:
@@ -179,12 +203,7 @@ class FiniteMDP:
         """
         if isinstance(self.model, Sparse):
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
-        return self.num_states * self.num_actions * (3 if self.model.slip > 0.0 else 1)
-
-    @property
-    def is_certain(self) -> bool:
-        """True if nothing is left to chance: each action has one outcome, at most, in each state."""
-        return self.num_outcomes == self.num_states * self.num_actions
+        return self.num_states * self.num_actions * self.most_outcomes
 
     @classmethod
     def from_arrays(
@@ -272,12 +291,7 @@ class FiniteMDP:
         Raises:
             ModelError: if it can't be written.
         """
-        model = self.model._asdict()
-        if isinstance(self.model, Grid):
-            model = {name: model[name] for name in GRID_SETTINGS} | {
-                "cells": model["cells"].reshape(-1, model["columns"])
-            }
-        write_arrays(Path(path), {**model, "starts": self.starts})
+        write_arrays(Path(path), self._arguments())
 
     @classmethod
     def load(cls, path: str | Path) -> "FiniteMDP":
@@ -288,7 +302,7 @@ class FiniteMDP:
         """
         arrays = read_arrays(Path(path))
         try:
-            return cls.grid(**arrays) if "cells" in arrays else cls.sparse(**arrays)
+            return _build(arrays)
         except ClewError as error:
             raise ModelError(f"{path}: damaged: {error}") from None
 
@@ -346,19 +360,5 @@ def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float
     return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 
-def _rebuild_grid(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:
-    grid = Grid(*model)
-    return FiniteMDP.grid(
-        grid.cells.reshape(-1, grid.columns),
-        starts,
-        moving_goal=grid.moving_goal,
-        slip=grid.slip,
-        goal_reward=grid.goal_reward,
-        step_reward=grid.step_reward,
-        outer_wall_reward=grid.outer_wall_reward,
-        hazard_reward=grid.hazard_reward,
-    )
-
-
-def _rebuild_sparse(model: tuple[Any, ...], num_states: int, starts: npt.NDArray[np.int32]) -> FiniteMDP:
-    return FiniteMDP.sparse(*model[:-1], num_actions=model[-1], starts=starts)
+def _build(arguments: dict[str, Any]) -> FiniteMDP:
+    return FiniteMDP.grid(**arguments) if "cells" in arguments else FiniteMDP.sparse(**arguments)

@@ -14,9 +14,17 @@ MAX_STATES = 2**31 - 1  # states are stored as int32
 
 
 def frozen(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
-    """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do."""
-    source = np.asarray(array)
-    copy = np.array(source.astype(dtype), order="C")
+    """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do.
+
+    Raises:
+        ModelError: if the entries are no numbers, or lose something as that type.
+    """
+    try:
+        with np.errstate(invalid="ignore"):  # NaN as a whole number is refused below
+            source = np.asarray(array)
+            copy = np.array(source.astype(dtype), order="C")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{name} must be an array of numbers: {error}") from None
     if np.issubdtype(dtype, np.integer) and not np.array_equal(copy, source):
         raise ModelError(f"{name} must be whole numbers that fit {np.dtype(dtype).name}")
     copy.setflags(write=False)
@@ -35,7 +43,8 @@ def checked_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int
     check(states.size > 0 and states.ndim == 1, "starts must name at least one state")
     check(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
     wrong = states[(states < 0) | (states >= num_states)]
-    check(wrong.size == 0, f"start state {wrong[:1]} is outside 0..{num_states - 1}")
+    if wrong.size:
+        raise ModelError(f"start state {wrong[0]} is outside 0..{num_states - 1}")
     return frozen(states, np.int32, "starts")
 
 

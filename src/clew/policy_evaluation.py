@@ -177,12 +177,9 @@ def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float =
     n = mdp.num_states
     taken = greedy if epsilon == 0.0 else np.ones_like(greedy)
     if isinstance(mdp.model, Grid):
-        most_outcomes = 3 if mdp.model.slip > 0.0 else 1
-        num_rows = most_outcomes * int(np.count_nonzero(taken))
+        num_rows = mdp.most_outcomes * int(np.count_nonzero(taken))
     else:
-        lengths = np.diff(mdp.model.offsets)
-        most_outcomes = int(lengths.max())
-        num_rows = int(lengths[taken.reshape(-1)].sum())
+        num_rows = int(np.diff(mdp.model.offsets)[taken.reshape(-1)].sum())
     check_memory(12 * num_rows + 80 * n, "the chain of the policy")
     chain = Chain(np.empty(n + 1, np.int64), np.empty(num_rows, np.int32), np.empty(num_rows), np.empty(n, np.bool_))
     reward, goes_on = np.empty((2, n))
@@ -191,5 +188,5 @@ def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float =
         np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32), np.empty(n, np.bool_)
     )
     num_components = find_components(chain, components, np.empty((6, n), np.int32), np.empty(n, np.int64))
-    slack = (4 + 2 * mdp.num_actions * most_outcomes) * float(np.finfo(float).eps)
+    slack = (4 + 2 * mdp.num_actions * mdp.most_outcomes) * float(np.finfo(float).eps)
     return Walk(chain, components, num_components, reward, goes_on, slack, greatest_reward)

@@ -15,7 +15,7 @@ __all__ = ["best_first", "every_move_costs"]
 def every_move_costs(mdp: FiniteMDP) -> bool:
     """Tell if these are rows of which none leaves anything to chance, and each costs unless it ends the episode."""
     rows = mdp.model
-    if not isinstance(rows, Sparse) or np.diff(rows.offsets).max(initial=0) > 1:
+    if not isinstance(rows, Sparse) or not mdp.is_certain:
         return False
     return bool((rows.terminated | (rows.rewards < 0.0)).all())
 

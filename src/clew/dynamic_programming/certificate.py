@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.backups import bellman_residual
-from clew.kernels.dynamics import HAZARD, Grid, Sparse
+from clew.kernels.dynamics import Sparse
 from clew.mdp import FiniteMDP
 
-__all__ = ["prove_bound", "reward_range", "rounding"]
+__all__ = ["prove_bound", "rounding"]
 
 
 def prove_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> float:
@@ -45,21 +45,8 @@ def rounding(mdp: FiniteMDP, greatest: float) -> float:
     A sum of n products of three factors is off by (n + 3) units of roundoff (half of eps), and so is, by one, the
     difference from v. Twice as much is allowed for, which takes in the second order and the division that follows.
     """
-    outcomes = int(np.diff(mdp.model.offsets).max(initial=0)) if isinstance(mdp.model, Sparse) else 3
-    lowest, highest = reward_range(mdp)
-    return float((4 + outcomes) * np.finfo(float).eps * (max(-lowest, highest) + greatest))
-
-
-def reward_range(mdp: FiniteMDP) -> tuple[float, float]:
-    """Numbers that no reward of the model is below or above; 0, for a state without a future, is between them."""
-    if isinstance(mdp.model, Grid):
-        grid = mdp.model
-        hazards = np.bitwise_or.reduce(grid.cells) & HAZARD
-        extras = (grid.goal_reward, grid.outer_wall_reward, grid.hazard_reward if hazards else 0.0)
-        lowest = grid.step_reward + sum(min(0.0, extra) for extra in extras)
-        return min(0.0, lowest), max(0.0, grid.step_reward + sum(max(0.0, extra) for extra in extras))
-    assert isinstance(mdp.model, Sparse)
-    return float(mdp.model.rewards.min(initial=0.0)), float(mdp.model.rewards.max(initial=0.0))
+    lowest, highest = mdp.reward_range
+    return float((4 + mdp.most_outcomes) * np.finfo(float).eps * (max(-lowest, highest) + greatest))
 
 
 def _greatest_mass(mdp: FiniteMDP) -> float:

@@ -140,8 +140,7 @@ def group_states(mdp: FiniteMDP) -> Grouping:
 
 def _likely_rows(mdp: FiniteMDP) -> Sparse:
     if isinstance(mdp.model, Grid):
-        num_rows = mdp.num_states * mdp.num_actions * (3 if mdp.model.slip > 0.0 else 1)
-        check_memory(100 * num_rows, "planning without a discount")
+        check_memory(100 * mdp.num_outcomes, "planning without a discount")
     model = mdp.to_sparse().model
     assert isinstance(model, Sparse)
     likely = model.probabilities > 0.0

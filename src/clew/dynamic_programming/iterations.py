@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from clew.dynamic_programming.certificate import prove_bound, reward_range, rounding
+from clew.dynamic_programming.certificate import prove_bound, rounding
 from clew.dynamic_programming.orders import OrderedModel
 from clew.dynamic_programming.solution import Solution
 from clew.kernels import read_only
@@ -43,7 +43,7 @@ class Iteration:
     policy: npt.NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
-        lowest, _ = reward_range(self.mdp)
+        lowest, _ = self.mdp.reward_range
         v = np.zeros(self.ordered.num_states)
         v[: self.ordered.num_live] = lowest / (1.0 - self.gamma)
         object.__setattr__(self, "v", v)
@@ -57,7 +57,7 @@ class Iteration:
     @cached_property
     def span(self) -> float:
         """The greatest reward less the least."""
-        lowest, highest = reward_range(self.mdp)
+        lowest, highest = self.mdp.reward_range
         return highest - lowest
 
     @cached_property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from clew.kernels.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.mdp import grid_model
+from clew.model_checks import frozen
 from clew.settings import check_choice
 
 __all__ = ["Maze", "check_place"]
@@ -43,13 +44,12 @@ class Maze:
     start: Place | None = None
 
     def __post_init__(self) -> None:
-        cells = np.array(self.cells, np.uint8, order="C")
-        cells.setflags(write=False)
-        object.__setattr__(self, "cells", cells)
-        if cells.ndim != 2:
-            raise MazeError(f"cells must be an array of rows and columns, not of shape {cells.shape}")
-        formats.check_size(*cells.shape)
         try:
+            cells = frozen(self.cells, np.uint8, "cells")
+            object.__setattr__(self, "cells", cells)
+            if cells.ndim != 2:
+                raise MazeError(f"cells must be an array of rows and columns, not of shape {cells.shape}")
+            formats.check_size(*cells.shape)
             self._grid()
         except ModelError as error:
             raise MazeError(str(error)) from None
@@ -106,14 +106,13 @@ class Maze:
             MazeError: if the maze can't be right.
         """
         formats.check_size(rows, columns)
-        maze = cls(formats.enclose(np.zeros((rows, columns), np.uint8)))
-        for kind, places in ((BLOCKED, list(obstacles)), (HAZARD, list(hazards))):
-            if places:
-                cells = maze.cells.copy()
-                for place in places:
-                    cells[maze._checked("obstacle" if kind == BLOCKED else "hazard", place)] |= kind
-                maze = cls(formats.enclose(cells))
-        return maze.with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
+        cells = np.zeros((rows, columns), np.uint8)
+        for place in obstacles:
+            cells[check_place("obstacle", place, rows, columns)] = BLOCKED
+        maze = cls(formats.enclose(cells))
+        for place in hazards:
+            cells[maze._checked("hazard", place)] |= HAZARD
+        return cls(cells).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
     @classmethod
     def from_text(cls, text: str) -> "Maze":
@@ -220,7 +219,15 @@ class Maze:
         return formats.draw(self.cells, formats.letters(self.cells, self.start))
 
     def with_ends(self, start: Place | None, goal: Place | None) -> "Maze":
-        """The same maze with another start, and another goal unless that is None."""
+        """The same maze with another start, and perhaps another goal.
+
+        Args:
+            start: where an episode begins; None for nowhere yet.
+            goal: the only goal from now on; None leaves the goals as they are.
+
+        Raises:
+            MazeError: if a place is outside, in a wall or on a hazard, or no way leads from the start to a goal.
+        """
         cells = self.cells.copy()
         if goal is not None:
             goal = self._checked("goal", goal)
@@ -243,8 +250,8 @@ class Maze:
         """
         check_choice("kind", kind, PAINTS)
         cells, start = self.cells.copy(), self.start
-        for place in places:
-            row, column = check_place(kind, place, self.rows, self.columns)
+        for place in list(places)[-1:] if kind == "start" else places:
+            row, column = check_place("place", place, self.rows, self.columns)
             was_blocked = bool(cells[row, column] & BLOCKED)
             cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
             cells[row, column] |= PAINTS[kind]
@@ -309,7 +316,7 @@ class Maze:
     def _checked(self, name: str, place: Place) -> Place:
         """Check that a place lies in the grid and can be entered."""
         row, column = check_place(name, place, self.rows, self.columns)
-        if self.cells[row, column] & BLOCKED and name != "obstacle":
+        if self.cells[row, column] & BLOCKED:
             raise self._error(f"the {name} ({row}, {column}) is in a wall", (row, column))
         return row, column
 
@@ -337,9 +344,10 @@ def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
     Raises:
         MazeError: if it is not (row, column), or outside.
     """
-    if len(place) != 2 or not all(isinstance(number, Integral) for number in place):
-        raise MazeError(f"the {name} must be (row, column), not {place!r}")
-    row, column = int(place[0]), int(place[1])
+    try:
+        row, column = map(index, place)
+    except (TypeError, ValueError):
+        raise MazeError(f"the {name} must be (row, column), not {place!r}") from None
     if not (0 <= row < rows and 0 <= column < columns):
         raise MazeError(
             f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{rows - 1} and columns "

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_UP, Grid
-from clew.mdp import FiniteMDP, grid_model
+from clew.mdp import GRID_SETTINGS, FiniteMDP, grid_model
 
 __all__ = ["NOTHING", "Halo", "Part", "Place", "Row", "cut", "own_rows", "tiny"]
 
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     cells: npt.NDArray[np.uint8]  # (rows, columns), halo included, cut out of the grid as they are
     has_above: bool  # the first row is halo
     has_below: bool  # the last row is halo
-    settings: dict[str, Any]  # slip and rewards, as `FiniteMDP.grid` takes them
+    settings: dict[str, Any]  # as `FiniteMDP.grid` takes them
 
 
 class Place:
@@ -109,15 +109,12 @@ def cut(mdp: FiniteMDP, num_blocks: int) -> list[Part]:
         raise SettingError("a grid with a random goal isn't cut into blocks: a step from one can lead to any other")
     cells = grid.cells.reshape(-1, grid.columns)
     bounds = own_rows(len(cells), num_blocks)
-    settings = {name: getattr(grid, name) for name in SETTINGS}
+    settings = {name: getattr(grid, name) for name in GRID_SETTINGS}
     parts = []
     for begin, end in pairwise(bounds.tolist()):
         above, below = begin > 0, end < len(cells)
         parts.append(Part(cells[begin - above : end + below], above, below, settings))
     return parts
-
-
-SETTINGS = ("slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
 
 
 def tiny(part: Part) -> Part:

@@ -21,7 +21,7 @@ from clew.distributed.blocks.exchange import Exchange
 from clew.distributed.blocks.learning import Pupil, Stint, check_blockwise
 from clew.distributed.blocks.planning import Problem, bound_of
 from clew.distributed.blocks.pools import BlockPool, open_pool
-from clew.dynamic_programming.certificate import reward_range, rounding
+from clew.dynamic_programming.certificate import rounding
 from clew.dynamic_programming.search import shortest_is_best
 from clew.environments import World, model_of
 from clew.errors import SettingError
@@ -156,7 +156,7 @@ class BlockWorld:
         if gamma == 1.0 and not by_distance:
             raise SettingError("gamma must be below 1 here: in blocks, uncertain moves need a discount")
         begun = time.perf_counter()
-        lowest, highest = reward_range(self.mdp)
+        lowest, highest = self.mdp.reward_range
         problem = Problem(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))
         self._compile(lambda block: _plan_alone(block, problem))
         exchange, num_rounds = self._plan("begin_plan", problem, -1.0, 0.0)

@@ -1,5 +1,6 @@
 """What every format is read into: cells with their walls, and a start. Sizes are checked before memory is taken."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,6 @@ __all__ = [
     "check_sayable",
     "check_size",
     "enclose",
-    "find_first",
     "has_thin_walls",
     "letters",
     "open_up",
@@ -46,8 +46,11 @@ def check_size(rows: int, columns: int) -> None:
     """Refuse a size before memory is taken for it.
 
     Raises:
-        MazeError: if there is no cell, or more than MAX_CELLS.
+        MazeError: if the numbers aren't whole, there is no cell, or there are more than MAX_CELLS.
     """
+    for name, number in (("rows", rows), ("columns", columns)):
+        if not isinstance(number, Integral):
+            raise MazeError(f"{name} must be a whole number, not {number!r}")
     if rows < 1 or columns < 1:
         raise MazeError(f"a maze of {rows} rows and {columns} columns has no cell; both must be at least 1")
     if rows * columns > MAX_CELLS:
@@ -131,19 +134,3 @@ def letters(cells: npt.NDArray[np.uint8], start: Place | None, alphabet: bytes =
     if start is not None:
         drawn[start] = first
     return drawn
-
-
-def find_first(grid: npt.NDArray[np.uint8], wanted: npt.NDArray[np.bool_]) -> Place | None:
-    """The first place, row by row, of a byte that is wanted.
-
-    Args:
-        grid: (rows, columns) bytes.
-        wanted: (256,) bool, which bytes are.
-    """
-    step = max(1, BAND // grid.shape[1])
-    for top in range(0, len(grid), step):
-        found = wanted[grid[top : top + step]]
-        if found.any():
-            row, column = np.unravel_index(found.argmax(), found.shape)
-            return top + int(row), int(column)
-    return None

@@ -13,7 +13,18 @@ import numpy.typing as npt
 from clew.errors import MazeError
 from clew.mazes.formats.cells import BAND, Place
 
-__all__ = ["NEWLINE", "check_ascii", "complain", "cut", "draw_place", "find_start", "place_at", "read_bytes", "tidy"]
+__all__ = [
+    "NEWLINE",
+    "check_ascii",
+    "complain",
+    "cut",
+    "draw_place",
+    "find_start",
+    "place_at",
+    "read_bytes",
+    "read_text",
+    "tidy",
+]
 
 CHUNK = 2**16
 NEWLINE = 10
@@ -24,11 +35,13 @@ def read_bytes(path: Path, most: int, *, is_text: bool) -> bytearray:
     """Read a file of at most so many bytes; of a text, CRLF becomes LF on the way, which takes no second copy.
 
     Raises:
-        MazeError: if the file is larger; no more than that is read of it.
+        MazeError: if the file is larger, of which no more than that is read, or has a name that no file can have.
         OSError: if it can't be read.
     """
     data = bytearray()
     num_bytes = 0
+    if "\0" in str(path):  # a ValueError of the system's
+        raise MazeError("can't be read: there is a zero byte in its name")
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             while is_text and chunk.endswith(b"\r") and (more := file.read(1)):
@@ -38,6 +51,24 @@ def read_bytes(path: Path, most: int, *, is_text: bool) -> bytearray:
                 raise MazeError(f"the file is too large: the limit for {path.suffix} is {most:,} bytes")
             data += chunk.replace(b"\r\n", b"\n") if is_text else chunk
     return data
+
+
+def read_text(data: bytes | bytearray, legend: str, blanks: bytes = BLANKS) -> bytearray:
+    """A text of one character a byte, whose every line ends in LF.
+
+    Args:
+        data: the text; a bytearray is changed in place.
+        legend: the characters that may stand there, as an error names them.
+        blanks: what a line at the end may hold and be dropped.
+
+    Raises:
+        MazeError: if nothing is in it, or names line and column of a character that is no byte.
+    """
+    text = tidy(data, blanks)
+    if not text:
+        raise MazeError("the maze is empty: it has no line of cells")
+    check_ascii(text, legend)
+    return text
 
 
 def tidy(data: bytes | bytearray, blanks: bytes = BLANKS) -> bytearray:

@@ -32,7 +32,7 @@ def parse_lists(rows: Sequence[str]) -> Layout:
         raise MazeError("the maze is empty: it has no line of cells")
     text = bytearray("".join(row + "\n" for row in rows).encode("utf-8", "surrogatepass"))
     check_ascii(text, LEGEND)
-    return Layout(*parse_plain(text, meanings(ALPHABET), b"S", LEGEND))
+    return parse_plain(text, meanings(ALPHABET), b"S", LEGEND)
 
 
 def write_lists(layout: Layout) -> list[str]:

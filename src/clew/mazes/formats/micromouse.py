@@ -4,9 +4,8 @@ Posts are `+` or `o`, `S` is the start and `G` the goals, often four or nine cel
 place of a wall (` . ` or `.`) says that the robot hasn't seen whether one is there.
 """
 
-from clew.errors import MazeError
 from clew.mazes.formats.cells import Layout, check_sayable, letters
-from clew.mazes.formats.lines import check_ascii, tidy
+from clew.mazes.formats.lines import read_text
 from clew.mazes.formats.plain import meanings
 from clew.mazes.formats.walled import Signs, paint, parse_walled
 
@@ -27,10 +26,7 @@ def parse_maze(data: bytes | bytearray, unknown_walls: str = "wall") -> Layout:
     Raises:
         MazeError: names line and column (from 1, as editors count), and draws the place.
     """
-    text = tidy(data)
-    if not text:
-        raise MazeError("the maze is empty: it has no line of cells")
-    check_ascii(text, LEGEND)
+    text = read_text(data, LEGEND)
     return parse_walled(text, SIGNS._replace(unknown_is_wall=unknown_walls == "wall"))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.errors import MazeError
-from clew.mazes.formats.cells import Layout, Place, check_sayable, check_size, letters
+from clew.mazes.formats.cells import Layout, Place, check_sayable, check_size, enclose, letters
 from clew.mazes.formats.lines import check_ascii, complain, cut, read_bytes, tidy
-from clew.mazes.formats.plain import cells_of, meanings
+from clew.mazes.formats.plain import check_letters, meanings
 from clew.mazes.formats.walled import paint
 
 __all__ = ["Scenario", "ends_of", "parse_map", "read_scenario", "read_scenarios", "write_map"]
@@ -49,11 +49,8 @@ def parse_map(data: bytes | bytearray) -> Layout:
     if num_lines != height:
         raise MazeError(f"the header says {height} rows, but the file has {num_lines}")
     grid = cut(text, begin, width, f"the header says {width}")
-    cells = cells_of(grid, MEANINGS)
-    if isinstance(cells, tuple):
-        offset = begin + cells[0] * (width + 1) + cells[1]
-        raise complain(f"unknown character {chr(text[offset])!r}; {LEGEND}", text, offset)
-    return Layout(cells, None)
+    check_letters(text, begin, MEANINGS, LEGEND)
+    return Layout(enclose(MEANINGS[grid]), None)
 
 
 def _read_header(text: bytearray) -> tuple[int, int, int]:

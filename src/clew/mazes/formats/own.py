@@ -10,9 +10,8 @@ and with walls between cells, where the first character is a `+`; see `clew.maze
 of the letters above between two blanks (a blank is free), and `###` is blocked.
 """
 
-from clew.errors import MazeError
 from clew.mazes.formats.cells import Layout, has_thin_walls, letters
-from clew.mazes.formats.lines import check_ascii, tidy
+from clew.mazes.formats.lines import read_text
 from clew.mazes.formats.plain import meanings, parse_plain
 from clew.mazes.formats.walled import Signs, paint, parse_walled
 
@@ -34,13 +33,10 @@ def parse_text(data: str | bytes | bytearray) -> Layout:
     Raises:
         MazeError: names line and column (from 1, as editors count), and draws the place.
     """
-    text = tidy(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
-    if not text:
-        raise MazeError("the maze is empty: it has no line of cells")
-    check_ascii(text, LEGEND)
+    text = read_text(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, LEGEND)
     if text.startswith(b"+"):
         return parse_walled(text, WALLED)
-    return Layout(*parse_plain(text, meanings(ALPHABET), b"S", LEGEND))
+    return parse_plain(text, meanings(ALPHABET), b"S", LEGEND)
 
 
 def write_text(layout: Layout) -> bytes:

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import MazeError
-from clew.mazes.formats.cells import Layout, Place, check_sayable, check_size, letters
-from clew.mazes.formats.lines import NEWLINE, check_ascii, complain, find_start, tidy
-from clew.mazes.formats.plain import cells_of, meanings
+from clew.mazes.formats.cells import Layout, check_sayable, check_size, enclose, letters
+from clew.mazes.formats.lines import NEWLINE, find_start, read_text
+from clew.mazes.formats.plain import check_letters, meanings
 from clew.mazes.formats.walled import paint
 
 __all__ = ["parse_lay", "write_lay"]
@@ -30,10 +29,8 @@ def parse_lay(data: bytes | bytearray) -> Layout:
     Raises:
         MazeError: names line and column (from 1, as editors count), and draws the place.
     """
-    text = tidy(data, blanks=b"\n")  # a line of blanks is a row of free cells
-    if not text:
-        raise MazeError("the maze is empty: it has no line of cells")
-    check_ascii(text, LEGEND)
+    text = read_text(data, LEGEND, blanks=b"\n")  # a line of blanks is a row of free cells
+    check_letters(text, 0, MEANINGS, LEGEND)
     num_rows = text.count(b"\n")
     check_size(num_rows, 1)
     width = max(int(piece.columns.max()) for piece in _pieces(text))  # the end of a line is its last column
@@ -43,9 +40,7 @@ def parse_lay(data: bytes | bytearray) -> Layout:
         padded[piece.rows, piece.columns] = piece.letters
     padded[padded == NEWLINE] = ord(" ")
     grid = padded[:, :-1]
-    cells = cells_of(grid, MEANINGS)
-    if isinstance(cells, tuple):
-        raise complain(f"unknown character {chr(grid[cells])!r}; {LEGEND}", text, _offset(text, cells))
+    cells = enclose(MEANINGS[grid])
     first = find_start(text, b"P")
     if first is None:
         return Layout(cells, None)
@@ -70,17 +65,6 @@ def _pieces(text: bytearray) -> Iterator[Piece]:
         begins = np.concatenate([[begin], offset + np.flatnonzero(is_end) + 1])
         yield Piece(letters, row + line, offset + np.arange(len(letters)) - begins[line])
         row, begin = row + len(begins) - 1, int(begins[-1])
-
-
-def _offset(text: bytearray, place: Place) -> int:
-    """Where a place of the grid is in the text."""
-    offset = 0
-    for piece in _pieces(text):
-        found = np.flatnonzero((piece.rows == place[0]) & (piece.columns == place[1]))
-        if found.size:
-            return offset + int(found[0])
-        offset += len(piece.letters)
-    raise IndexError(place)
 
 
 def write_lay(layout: Layout) -> bytes:

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
-from clew.mazes.formats.cells import Place, check_size, enclose, find_first
-from clew.mazes.formats.lines import complain, cut, find_start, place_at
+from clew.mazes.formats.cells import BAND, Layout, check_size, enclose
+from clew.mazes.formats.lines import NEWLINE, complain, cut, find_start, place_at
 
-__all__ = ["UNKNOWN", "cells_of", "meanings", "parse_plain"]
+__all__ = ["UNKNOWN", "check_letters", "meanings", "parse_plain"]
 
 UNKNOWN = 255  # no cell has all bits
 
@@ -16,7 +16,7 @@ def meanings(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt
     """(256,) uint8: the cell that each letter stands for, or UNKNOWN.
 
     Args:
-        alphabet: letters of a free cell, a blocked one, a hazard, a goal, the start; a blank is none but as the first.
+        alphabet: letters of a free cell, a blocked one, a hazard, a goal, the start; `?` where the format has none.
         free: other letters of free cells.
         blocked: other letters of blocked cells.
     """
@@ -29,15 +29,23 @@ def meanings(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt
     return table
 
 
-def cells_of(grid: npt.NDArray[np.uint8], table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | Place:
-    """The cells of a grid of letters, with their walls; or the place of the first letter that stands for none."""
-    unknown = find_first(grid, table == UNKNOWN)
-    return enclose(table[grid]) if unknown is None else unknown
+def check_letters(text: bytearray, begin: int, table: npt.NDArray[np.uint8], legend: str) -> None:
+    """Check that each character from an offset on, but for the ends of lines, stands for a cell.
+
+    Raises:
+        MazeError: names line and column of the first that doesn't.
+    """
+    is_unknown = table == UNKNOWN
+    is_unknown[NEWLINE] = False
+    letters = np.frombuffer(text, np.uint8)
+    for first in range(begin, len(text), BAND):
+        found = is_unknown[letters[first : first + BAND]]
+        if found.any():
+            offset = first + int(found.argmax())
+            raise complain(f"unknown character {chr(text[offset])!r}; {legend}", text, offset)
 
 
-def parse_plain(
-    text: bytearray, table: npt.NDArray[np.uint8], start: bytes, legend: str
-) -> tuple[npt.NDArray[np.uint8], Place | None]:
+def parse_plain(text: bytearray, table: npt.NDArray[np.uint8], start: bytes, legend: str) -> Layout:
     """Read lines of one character a cell, all as long as the first.
 
     Args:
@@ -53,9 +61,6 @@ def parse_plain(
     check_size(1, max(1, width))
     grid = cut(text, 0, width, f"the first one {width}; all must be equally long")
     check_size(*grid.shape)
-    cells = cells_of(grid, table)
-    if isinstance(cells, tuple):
-        offset = cells[0] * (width + 1) + cells[1]
-        raise complain(f"unknown character {chr(text[offset])!r}; {legend}", text, offset)
+    check_letters(text, 0, table, legend)
     first = find_start(text, start)
-    return cells, None if first is None else place_at(first, 0, width)
+    return Layout(enclose(table[grid]), None if first is None else place_at(first, 0, width))
