@@ -419,7 +419,7 @@ def test_without_autoreset_a_copy_whose_episode_is_over_takes_no_step() -> None:
         ),
         ({"observation": "pixels"}, "there is no observation 'pixels'"),
         ({"slip": 2.0}, "slip must be"),
-        ({"render_mode": "svg"}, "render_mode must be one of"),
+        ({"render_mode": "svg"}, "there is no render_mode 'svg'"),
     ],
 )
 def test_a_setting_that_can_not_be_is_refused(settings: dict[str, Any], said: str) -> None:

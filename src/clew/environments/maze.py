@@ -19,6 +19,7 @@ from clew.mdp import FiniteMDP, check_memory
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
+from clew.settings import check_choice
 
 __all__ = ["BAD_ACTION", "Action", "Environment"]
 
@@ -40,10 +41,10 @@ BAD_ACTION = bad_action(FOUR.actions)
 class Environment(ModelEnvironment):
     """A seeker in a maze, looking for the goal.
 
-    Actions are 0 down, 1 left, 2 up, 3 right; a wall stops a move. The state is the seeker's cell, `row * columns +
-    column`; with a random goal it is `goal cell * num_cells + cell`, for no table can learn to find a goal that it
-    isn't told. Every move pays `step_reward`, and what it meets is added. Reaching a goal ends the episode
-    (`terminated`); the step limit cuts it off (`truncated`).
+    With the moves "four" the actions are 0 down, 1 left, 2 up, 3 right; a wall stops a move. The state is the seeker's
+    cell, `row * columns + column`; with a random goal it is `goal cell * num_cells + cell`, for no table can learn to
+    find a goal that it isn't told. Every move pays `step_reward`, and what it meets is added. Reaching a goal ends the
+    episode (`terminated`); the step limit cuts it off (`truncated`).
 
     Args:
         maze: layout; the chapter's open 5x5 by default.
@@ -94,8 +95,8 @@ class Environment(ModelEnvironment):
             maze = Maze.open(5, 5)
         if not isinstance(maze, Maze):
             raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            raise SettingError(f"render_mode must be one of {', '.join(RENDER_MODES)}, not {render_mode!r}")
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, RENDER_MODES)
         check_world(
             slip,
             max_episode_steps,
@@ -127,11 +128,15 @@ class Environment(ModelEnvironment):
         Returns:
             Text for "ansi", (height, width, 3) uint8 for "rgb_array", None for "human", which shows the text.
         """
+        return self.render_state(self._state)
+
+    def render_state(self, state: int | None) -> str | npt.NDArray[np.uint8] | None:
+        """Draw the maze as `render` does, in any state; without the seeker if that is None."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
-        seeker = None if self._state is None else self.position
-        goal = self.goal if self.random_goal and self._state is not None else None
+        seeker = None if state is None else self._cell_of(state)
+        goal = self._goal_of(state) if self.random_goal and state is not None else None
         if self.render_mode == "rgb_array":
             return paint_scene(self.maze, seeker, goal)
         frame = draw_scene(self.maze, seeker, goal)
@@ -142,10 +147,14 @@ class Environment(ModelEnvironment):
 
     @property
     def position(self) -> Place:
-        """Where the seeker stands, (row, column)."""
+        """Where the seeker stands, (row, column).
+
+        Raises:
+            SettingError: before the first reset.
+        """
         if self._state is None:
             raise SettingError("the seeker stands nowhere before reset()")
-        return divmod(self._state % self.maze.cells.size, self.maze.columns)
+        return self._cell_of(self._state)
 
     @property
     def goal(self) -> Place:
@@ -154,10 +163,15 @@ class Environment(ModelEnvironment):
             return self.maze.goals[0]
         if self._state is None:
             raise SettingError("a random goal is drawn by reset()")
-        return divmod(self._state // self.maze.cells.size, self.maze.columns)
+        return self._goal_of(self._state)
 
     def encode(self, position: Place, goal: Place) -> int:
-        """The state in which the seeker stands at a position; the goal counts only if it is a random one."""
+        """The state in which the seeker stands somewhere, of a robot that looks down.
+
+        Args:
+            position: (row, column) of the seeker; not checked.
+            goal: (row, column) of the goal; it counts only if it is a random one.
+        """
         cell = position[0] * self.maze.columns + position[1]
         if not self.random_goal:
             return cell
@@ -169,6 +183,12 @@ class Environment(ModelEnvironment):
         bits = self.maze.cells.reshape(-1)[cells]
         over: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
         return over | (cells == goals if self.random_goal else (bits & GOAL) > 0)
+
+    def _cell_of(self, state: int) -> Place:
+        return divmod(state % self.maze.cells.size, self.maze.columns)
+
+    def _goal_of(self, state: int) -> Place:
+        return divmod(state // self.maze.cells.size, self.maze.columns)
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}

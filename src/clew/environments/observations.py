@@ -57,8 +57,7 @@ class Places(NamedTuple):
     @classmethod
     def of_world(cls, env: Environment) -> "Places":
         """The places of a maze."""
-        row, column = (0, -1) if env.random_goal else env.goal
-        goal_cell = row * env.maze.columns + column
+        goal_cell = -1 if env.random_goal else env.encode(env.goal, env.goal)
         return cls(env.maze.cells.size, env.maze.columns, goal_cell, env.moves.num_headings)
 
     def find(self, states: States) -> npt.NDArray[np.int64]:

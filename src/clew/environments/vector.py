@@ -124,7 +124,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         """Take an action in every copy.
 
         Args:
-            actions: (num_envs,) integers, 0 down, 1 left, 2 up, 3 right; not looked at where a new episode begins.
+            actions: (num_envs,) integers, as `Environment` has them; not looked at where a new episode begins.
 
         Returns:
             (observations, rewards, terminations, truncations, infos).
@@ -150,11 +150,8 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         if self.render_mode is None:
             self.world.render()  # which says what is missing
             return None
-        frames = []
-        for state in self._copies.state.tolist():
-            self.world._state = state if self._has_begun else None
-            frames.append(self.world.render())
-        return tuple(frames)
+        states = self._copies.state.tolist() if self._has_begun else [None] * self.num_envs
+        return tuple(self.world.render_state(state) for state in states)
 
     @property  # type: ignore[misc]  # read-only, and of all copies, as SyncVectorEnv has it
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one of each copy
@@ -164,7 +161,9 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
     @property
     def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]  # one of each copy
         """The seed of each copy."""
-        return tuple(self._seeds[i] for i in range(self.num_envs) if self._generator(i))
+        for i in range(self.num_envs):
+            self._generator(i)  # which seeds a copy that has none
+        return tuple(self._seeds)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the arrays of a world that goes on are.
