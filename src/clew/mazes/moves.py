@@ -2,8 +2,8 @@
 
 The chapter's four moves need no table (`FiniteMDP.grid`). Any others are a table: for every heading and action, how
 many rows and columns it leads away, what it costs, and which heading follows. From it the rows of a model are made
-once, all cells at a time. A state is `heading * num_cells + cell`; who has no heading has one, so
-a state is still a cell.
+once, all cells at a time. A state is `heading * num_cells + cell`; a set without headings has one, so a state is still
+a cell.
 """
 
 import math
@@ -79,12 +79,12 @@ class Moves:
 
     @property
     def num_headings(self) -> int:
-        """Number of headings; 1 for who has none."""
+        """Number of headings; 1 if there are none."""
         return len(self.moves)
 
     @property
     def walks(self) -> bool:
-        """True if who can walk somewhere step by step can come there by these moves too."""
+        """True if these moves reach every cell that single steps reach."""
         steps = {(move.rows, move.columns) for row in self.moves for move in row}
         turns = all(any(move[:2] == (0, 0) and abs(move.turn) == 1 for move in row) for row in self.moves)
         return steps >= WALLS.keys() and (self.num_headings == 1 or turns)
@@ -95,18 +95,16 @@ class Moves:
         Raises:
             SettingError: if the moves don't lie in a circle.
         """
-        (circle,) = self.moves if self.num_headings == 1 else ((),)
-        angles = [math.atan2(move.columns, -move.rows) for move in circle if move.rows or move.columns]
-        if len(set(angles)) != self.num_actions or self.num_actions < 3:
+        angles = [math.atan2(move.columns, -move.rows) for move in self.moves[0] if move.rows or move.columns]
+        if self.num_headings > 1 or self.num_actions < 3 or len(set(angles)) != self.num_actions:
             raise SettingError(f"slip needs moves to the left and the right of each; the moves {self.name!r} have none")
         order = sorted(range(self.num_actions), key=angles.__getitem__)
-        return [
-            (order[(i + 1) % len(order)], order[i - 1]) for i in (order.index(action) for action in range(len(order)))
-        ]
+        places = [order.index(a) for a in range(self.num_actions)]
+        return [(order[(i + 1) % self.num_actions], order[i - 1]) for i in places]
 
 
 def _on_every_heading(*moves: Move) -> tuple[tuple[Move, ...], ...]:
-    """The moves of who looks down, and those of who looks left, up and right: in the order of `Action`, clockwise."""
+    """These moves as seen when looking down, left, up and right: in the order of `Action`, clockwise."""
     headings = [moves]
     for _ in range(3):
         headings.append(tuple(move._replace(rows=move.columns, columns=-move.rows) for move in headings[-1]))
@@ -162,9 +160,6 @@ class Rewards(NamedTuple):
     hazard_reward: float = 0.0
 
 
-FREE = Rewards()
-
-
 class Arrivals(NamedTuple):
     """Where moves lead, an entry for each state."""
 
@@ -180,7 +175,7 @@ def model_of_moves(
     *,
     random_start: bool = False,
     slip: float = 0.0,
-    rewards: Rewards = FREE,
+    rewards: Rewards,
 ) -> FiniteMDP:
     """The model of a maze for a set of moves; a move that is stopped stays, and pays what it costs.
 
@@ -195,19 +190,17 @@ def model_of_moves(
     Raises:
         SettingError: if there is slip and the moves lie in no circle, no start has a way to a goal, or memory is short.
     """
-    ways = [[(1.0, a)] for a in range(moves.num_actions)]
+    made, chances = [[a] for a in range(moves.num_actions)], [1.0]  # the moves that each action may come to
     if slip > 0.0:
-        ways = [[(1.0 - slip, a), (slip / 2, b), (slip / 2, c)] for a, (b, c) in enumerate(moves.sides())]
-    num_states, num_outcomes = moves.num_headings * cells.size, len(ways[0])
+        made = [[a, *beside] for a, beside in enumerate(moves.sides())]
+        chances = [1.0 - slip, slip / 2, slip / 2]
+    num_states, num_outcomes = moves.num_headings * cells.size, len(chances)
     num_rows = num_states * moves.num_actions * num_outcomes
     check_memory(3 * BYTES_A_ROW * num_rows, f"a model of the moves {moves.name!r}")
-    arrivals = [
-        Arrivals(*map(np.concatenate, zip(*each_heading, strict=True)))
-        for each_heading in (
-            [arrive(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
-            for action in range(moves.num_actions)
-        )
-    ]
+    arrivals = []  # of each move
+    for action in range(moves.num_actions):
+        by_heading = [arrive(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
+        arrivals.append(Arrivals(*map(np.concatenate, zip(*by_heading, strict=True))))
     live = np.tile((cells.reshape(-1) & (GOAL | BLOCKED)) == 0, moves.num_headings)
     starts = start_cells
     if random_start:
@@ -216,20 +209,18 @@ def model_of_moves(
         starts = starts[find_ways(arrivals, live)[starts]]
         if starts.size == 0:
             raise SettingError(f"the moves {moves.name!r} find no way from the start to a goal")
-    rows = [
-        np.stack([np.stack([field[live] for field in fields], axis=-1) for fields in outcomes], axis=-1).reshape(-1)
-        for outcomes in (
-            [[arrivals[way[k][1]][field] for way in ways] for k in range(num_outcomes)] for field in range(3)
-        )
+    rows = [  # by state, then action, then outcome
+        np.stack([each[live] for each in of_moves])[made].transpose(2, 0, 1).reshape(-1)
+        for of_moves in zip(*arrivals, strict=True)
     ]
-    shares = np.tile([[p for p, _ in way] for way in ways], (int(live.sum()), 1, 1)).reshape(-1)
+    probabilities = np.tile(chances, int(live.sum()) * moves.num_actions)
     offsets = np.zeros(num_states * moves.num_actions + 1, np.int64)
     np.cumsum(np.repeat(live * num_outcomes, moves.num_actions), out=offsets[1:])
-    return FiniteMDP.sparse(offsets, shares, *rows, num_actions=moves.num_actions, starts=starts)
+    return FiniteMDP.sparse(offsets, probabilities, *rows, num_actions=moves.num_actions, starts=starts)
 
 
 def arrive(cells: Cells, moves: Moves, heading: int, action: int, pays: Rewards) -> Arrivals:
-    """Where an action leads from every cell, for who has this heading; (num_cells,) each."""
+    """Where an action leads from every cell, with this heading; (num_cells,) each."""
     move = moves.moves[heading][action]
     free, inside = (mask.reshape(-1) for mask in find_free(cells, move))
     here = np.arange(cells.size, dtype=np.int32)
