@@ -155,8 +155,9 @@ def test_a_table_of_ones_own():
     assert clew.Environment(middle, moves=king_of_the_road, random_start=True).mdp.starts.tolist() == [0, 1, 3]
     with pytest.raises(SettingError, match="the moves 'two' find no way from the start to a goal"):
         clew.Environment(Maze.open(3, 3, start=(2, 2), goal=(1, 1)), moves=king_of_the_road)
-    with pytest.raises(SettingError, match="rows, columns and turns must be whole numbers"):
-        Moves.of("bad", {"go": (0.5, 1)})
+    for number in (0.5, True, "1", None):
+        with pytest.raises(SettingError, match="rows, columns and turns must be whole numbers"):
+            Moves.of("bad", {"go": (number, 1)})
     env.reset()
     with pytest.raises(SettingError, match=r"action must be 0 \(right\) or 1 \(down and pay\), not 2"):
         env.step(2)
@@ -165,10 +166,22 @@ def test_a_table_of_ones_own():
     with pytest.raises(SettingError, match="a cost must be a number not below 0, not nan"):
         Moves.of("bad", {"go": (1, 0, math.nan)})
     names = "four, eight, movingai, movingai-float32, knight, robot"
-    with pytest.raises(SettingError, match=f"moves must be one of {names}, or a table, not 'six'"):
-        clew.Environment(moves="six")
+    for wrong, said in (("six", "'six'"), (["four"], r"\['four'\]"), (None, "None")):
+        with pytest.raises(SettingError, match=f"moves must be one of {names}, or a table, not {said}"):
+            clew.Environment(moves=wrong)
     with pytest.raises(SettingError, match="random goals are for the moves 'four', not 'eight'"):
         clew.Environment(moves="eight", random_goal=True)
+
+
+def test_a_table_may_have_numbers_of_numpy():
+    plain = Moves.of("two", {"right": (0, 1), "down": (1, 0, 0.1)})
+    theirs = Moves.of("two", {"right": (np.int8(0), np.uint8(1)), "down": (np.int64(1), np.int16(0), np.float64(0.1))})
+    assert theirs == plain
+    assert {type(number) for move in theirs.moves[0] for number in move} == {int, float}
+    maze = Maze.open(2, 200)  # more columns than fit eight bits
+    ours, others = (clew.Environment(maze, moves=moves, step_reward=-1.0) for moves in (plain, theirs))
+    for column, other in zip(ours.mdp.model, others.mdp.model, strict=True):
+        np.testing.assert_array_equal(column, other)
 
 
 def test_eight_directions_are_learned(clew):

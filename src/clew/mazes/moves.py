@@ -9,6 +9,7 @@ a cell.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -62,14 +63,26 @@ class Moves:
                 f"moves {self.name!r}: each heading needs a move for each of {len(self.actions)} actions"
             )
         for move in (move for row in self.moves for move in row):
-            if not all(isinstance(number, int) for number in (move.rows, move.columns, move.turn)):
+            whole = move.rows, move.columns, move.turn
+            if not all(isinstance(number, Integral) and not isinstance(number, bool) for number in whole):
                 raise SettingError(f"moves {self.name!r}: rows, columns and turns must be whole numbers, not {move}")
             if not (math.isfinite(move.cost) and move.cost >= 0.0):
                 raise SettingError(f"moves {self.name!r}: a cost must be a number not below 0, not {move.cost}")
+        # NumPy's own numbers would count on in their few bits.
+        plain = (tuple(Move(int(r), int(c), float(cost), int(turn)) for r, c, cost, turn in row) for row in self.moves)
+        object.__setattr__(self, "moves", tuple(plain))
 
     @classmethod
     def of(cls, name: str, moves: Mapping[str, Move | tuple[int, int] | tuple[int, int, float]]) -> "Moves":
-        """Moves without a heading: (rows, columns), or (rows, columns, cost), by the name of the action."""
+        """Moves without a heading.
+
+        Args:
+            name: what the set is called.
+            moves: by the name of the action, (rows, columns) or (rows, columns, cost).
+
+        Raises:
+            SettingError: if the table can't be right.
+        """
         return cls(name, tuple(moves), (tuple(Move(*move) for move in moves.values()),))
 
     @property
@@ -146,7 +159,7 @@ def find_moves(moves: str | Moves) -> Moves:
     """
     if isinstance(moves, Moves):
         return moves
-    if moves not in MOVES:
+    if not isinstance(moves, str) or moves not in MOVES:
         raise SettingError(f"moves must be one of {', '.join(MOVES)}, or a table, not {moves!r}")
     return MOVES[moves]
 
