@@ -198,35 +198,31 @@ def carve_division(cells: Cells, columns: int, stack: npt.NDArray[np.int64], str
     Args:
         cells: without walls, but for the edge.
         columns: number of columns.
-        stack: (32, 4) int64, room to work in. The larger part waits while the smaller one is divided, which is at most
-            half as large: so of 2**26 cells no more than 26 parts ever wait.
+        stack: (32, 4) int64, room to work in: top, left, height and width of each part. The larger part waits while the
+            smaller one is divided, which is at most half as large: so of 2**26 cells no more than 26 parts ever wait.
         stream: draws.
     """
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, 0, cells.size // columns, columns
     depth = 1
     while depth > 0:
-        depth -= 1
-        top, left, height, width = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
-        while height > 1 and width > 1:
-            across = height > width or (height == width and draw_below(2, stream) == 0)
-            cut = 1 + draw_below((height if across else width) - 1, stream)
-            gap = draw_below(width if across else height, stream)
-            build_wall(cells, columns, top + cut - 1 if across else top, left if across else left + cut - 1,
-                       width if across else height, gap, across)  # fmt: skip
-            rest = (height if across else width) - cut
-            first_is_larger = cut > rest
-            larger = cut if first_is_larger else rest
-            skip = 0 if first_is_larger else cut  # what lies before the larger part
-            stack[depth, 0] = top + skip if across else top
-            stack[depth, 1] = left if across else left + skip
-            stack[depth, 2] = larger if across else height
-            stack[depth, 3] = width if across else larger
-            depth += 1
-            skip = cut if first_is_larger else 0
-            if across:
-                top, height = top + skip, height - larger
-            else:
-                left, width = left + skip, width - larger
+        part, other = stack[depth - 1], stack[depth]
+        height, width = part[2], part[3]
+        if height == 1 or width == 1:
+            depth -= 1
+            continue
+        across = height > width or (height == width and draw_below(2, stream) == 0)
+        side = 0 if across else 1  # that is divided: rows, or columns
+        first = 1 + draw_below(part[2 + side] - 1, stream)
+        gap = draw_below(part[3 - side], stream)
+        row, column = (part[0] + first - 1, part[1]) if across else (part[0], part[1] + first - 1)
+        build_wall(cells, columns, row, column, part[3 - side], gap, across)
+        second = part[2 + side] - first
+        for i in range(4):
+            other[i] = part[i]
+        behind = other if first > second else part  # the larger one stays, and waits; the other is next
+        part[2 + side], other[2 + side] = max(first, second), min(first, second)
+        behind[side] += first
+        depth += 1
 
 
 @kernel
