@@ -37,10 +37,9 @@ class _Columns(NamedTuple):
     rewards: "array[float]"
     terminated: "array[int]"
 
-    def add(self, s: int, a: int, outcomes: Iterable[Any], num_states: int) -> None:
-        """Add what may happen when a is taken in s."""
-        for outcome in outcomes:
-            probability, s_next, reward, terminated = _checked(outcome, s, a, num_states)
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Add what may happen in the next pair of a state and an action."""
+        for probability, s_next, reward, terminated in outcomes:
             self.probabilities.append(probability)
             self.next_states.append(s_next)
             self.rewards.append(reward)
@@ -88,7 +87,7 @@ def rows_of_function(num_states: int, num_actions: int, f: Callable[[int, int], 
             except Exception as error:
                 error.add_note(f"in f({s}, {a}), which FiniteMDP.from_function asked for")
                 raise
-            columns.add(s, a, _as_list(outcomes, s, a), num_states)
+            columns.add([_checked(outcome, s, a, num_states) for outcome in _as_list(outcomes, s, a)])
     return columns.rows(num_actions)
 
 
@@ -180,22 +179,17 @@ def _starts(env: Any, num_states: int) -> npt.NDArray[np.int64]:
 
 def _reachable(table: Any, starts: npt.NDArray[np.int64], num_states: int, num_actions: int) -> _Columns:
     """Rows of the states that an episode can come to and go on from; of the others none."""
-    found = dict.fromkeys(starts.tolist())  # in the order in which they are found
-    outcomes: dict[int, list[list[Any]]] = {}
-    waiting = list(found)
+    outcomes: dict[int, list[list[Outcome]]] = {}
+    waiting = starts.tolist()
     while waiting:
         s = waiting.pop()
-        outcomes[s] = [_listed(table, s, a) for a in range(num_actions)]
-        for a, listed in enumerate(outcomes[s]):
-            for outcome in listed:
-                probability, s_next, _, terminated = _checked(outcome, s, a, num_states)
-                if probability > 0.0 and not terminated and s_next not in found:
-                    found[s_next] = None
-                    waiting.append(s_next)
+        if s not in outcomes:
+            outcomes[s] = [[_checked(o, s, a, num_states) for o in _listed(table, s, a)] for a in range(num_actions)]
+            waiting += [t for rows in outcomes[s] for p, t, _, ends in rows if p > 0.0 and not ends]
     columns = _new_columns()
     for s in range(num_states):
-        for a in range(num_actions):
-            columns.add(s, a, outcomes[s][a] if s in outcomes else (), num_states)
+        for rows in outcomes.get(s, [[]] * num_actions):
+            columns.add(rows)
     return columns
 
 
