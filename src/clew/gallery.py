@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 from clew.environments import Environment, ModelEnvironment
 from clew.mazes import Maze
+from clew.mazes.moves import FOUR
 from clew.mdp import FiniteMDP
+from clew.model_rows import Outcome
 from clew.settings import check_choice
 
 __all__ = ["GALLERY", "Card", "make_world"]
-
-Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
-
-MOVES = ((1, 0), (0, -1), (-1, 0), (0, 1))  # down, left, up, right
-FOUR_WAYS = ("down", "left", "up", "right")
 
 
 class Card(NamedTuple):
@@ -49,34 +46,34 @@ def make_world(name: str) -> ModelEnvironment:
 
 
 def cliff() -> ModelEnvironment:
-    """A row of cells to walk along, with a cliff below; who falls begins anew."""
+    """A row of cells to walk along, with a cliff below; a fall leads back to the start."""
     rows, columns = 4, 12
 
-    def move(s: int, a: int) -> list[Outcome]:
-        row, column = divmod(s, columns)
+    def step(s: int, a: int) -> list[Outcome]:
+        move, (row, column) = FOUR.moves[0][a], divmod(s, columns)
         if row == 3 and column > 0:  # the goal; nobody stands in the cliff
             return []
-        row, column = min(max(row + MOVES[a][0], 0), rows - 1), min(max(column + MOVES[a][1], 0), columns - 1)
+        row, column = min(max(row + move.rows, 0), rows - 1), min(max(column + move.columns, 0), columns - 1)
         if row == 3 and 0 < column < columns - 1:
             return [(1.0, 36, -100.0, False)]
         return [(1.0, row * columns + column, -1.0, (row, column) == (3, columns - 1))]
 
-    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, move, starts=[36]), actions=FOUR_WAYS)
+    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, step, starts=[36]), actions=FOUR.actions)
 
 
 def windy() -> ModelEnvironment:
     """An open field with a wind that lifts whoever crosses it."""
     rows, columns, wind, goal = 7, 10, (0, 0, 0, 1, 1, 1, 2, 2, 1, 0), (3, 7)
 
-    def move(s: int, a: int) -> list[Outcome]:
-        row, column = divmod(s, columns)
+    def step(s: int, a: int) -> list[Outcome]:
+        move, (row, column) = FOUR.moves[0][a], divmod(s, columns)
         if (row, column) == goal:
             return []
-        row = min(max(row + MOVES[a][0] - wind[column], 0), rows - 1)
-        column = min(max(column + MOVES[a][1], 0), columns - 1)
+        row = min(max(row + move.rows - wind[column], 0), rows - 1)
+        column = min(max(column + move.columns, 0), columns - 1)
         return [(1.0, row * columns + column, -1.0, (row, column) == goal)]
 
-    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, move, starts=[30]), actions=FOUR_WAYS)
+    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, step, starts=[30]), actions=FOUR.actions)
 
 
 # Worlds that are no grids ---------------------------------------------------------------------------------------------
@@ -200,7 +197,8 @@ def hazards() -> Environment:
     return Environment(Maze.from_text(FIELD), slip=0.2, step_reward=-1.0, goal_reward=0.0, hazard_reward=-10.0)
 
 
-MAZE_MOVES = "0 down, 1 left, 2 up, 3 right; a wall stops a move"
+FOUR_WAYS = "0 down, 1 left, 2 up, 3 right"
+MAZE_MOVES = f"{FOUR_WAYS}; a wall stops a move"
 AT_GOAL = "at the goal; after 100 steps a free cell it is cut off"
 ON_AND_ON = "never; it is cut off after 100 steps"
 GALLERY: dict[str, Card] = {
@@ -232,7 +230,7 @@ GALLERY: dict[str, Card] = {
         summary="a walk along a cliff: the shortest way is the one that Sarsa dares not take",
         make=cliff,
         states="48 cells, row * 12 + column; the bottom row is start, cliff and goal",
-        actions="0 down, 1 left, 2 up, 3 right",
+        actions=FOUR_WAYS,
         rewards="-1 a move, -100 for a fall, which leads back to the start",
         end="at the goal; after 4,800 steps it is cut off",
         gamma=1.0,
@@ -244,7 +242,7 @@ GALLERY: dict[str, Card] = {
         summary="a field whose middle columns have a wind that lifts",
         make=windy,
         states="70 cells, row * 10 + column",
-        actions="0 down, 1 left, 2 up, 3 right",
+        actions=FOUR_WAYS,
         rewards="-1 a move",
         end="at the goal; after 7,000 steps it is cut off",
         gamma=1.0,
@@ -265,7 +263,7 @@ GALLERY: dict[str, Card] = {
         source="after Sutton, Precup & Singh (1999); with certain moves",
     ),
     "trap": Card(
-        summary="two ways, of which the longer begins with action 0: it fools who takes the first of equals",
+        summary="two ways, of which the longer begins with action 0: it fools whoever takes the first of equals",
         make=trap,
         states="25 cells, row * 5 + column",
         actions=MAZE_MOVES,
@@ -310,7 +308,7 @@ GALLERY: dict[str, Card] = {
         actions="0 wait, 1 run slowly, 2 run fast, 3 mend",
         rewards=(
             f"{PART:g} a part sold, less {IDLE_BUYER:g} for a buyer who finds none, {STORING:g} for each part that "
-            f"waits, {MENDING:g} to mend, {REPLACING:g} if it stands still; a buyer comes in every other hour"
+            f"waits, {MENDING:g} to mend, {REPLACING:g} if it stands still; a buyer comes every other hour, by chance"
         ),
         end=ON_AND_ON,
         gamma=0.99,
