@@ -277,8 +277,10 @@ def test_rows_go_on_for_ever_in_little_memory() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"columns": 0}, "a maze of 1 rows and 0 columns has no cell; both must be at least 1"),
-        ({"columns": 3, "rows": 0}, "a maze of 0 rows and 3 columns has no cell; both must be at least 1"),
+        ({"columns": 0}, "columns must be a whole number of at least 1, not 0"),
+        ({"columns": 3, "rows": 0}, "rows must be a whole number of at least 1, not 0"),
+        ({"columns": 3, "rows": 2.5}, "rows must be a whole number of at least 1, not 2.5"),  # which no count comes to
+        ({"columns": 2**26 + 1}, "a maze of 1 x 67108865 cells is too large: the limit is 67,108,864 cells"),
         ({"columns": 3, "seed": -1}, "seed must be a whole number of at least 0, not -1"),
     ],
 )
@@ -323,11 +325,12 @@ def test_start_and_goal_take_the_place_of_the_corners() -> None:
         ("wilson:8x8:start=1", "a maze of kind 'wilson' has no key 'start'; it has seed, braid"),
         ("wilson:8x8:seed=-1", "seed must be a whole number of at least 0, not -1"),
         ("wilson:8x8:seed=1.5", "seed must be a whole number of at least 0, not 1.5"),
-        ("wilson:8x8:braid=1.5", "braid must be a number from 0 to 1, not 1.5"),
-        ("wilson:8x8:braid=nan", "braid must be a number from 0 to 1, not nan"),
-        ("rooms:8x8:room=0", "room must be a whole number from 1 to 1000, not 0"),
-        ("random:8x8:density=-0.1", "density must be a number from 0 to 1, not -0.1"),
-        ("wilson:0x8", "a maze of 0 rows and 8 columns has no cell; both must be at least 1"),
+        ("wilson:8x8:braid=1.5", "braid must be a finite number in [0, 1], not 1.5"),
+        ("wilson:8x8:braid=nan", "braid must be a finite number in [0, 1], not nan"),
+        ("rooms:8x8:room=0", "room must be a whole number from 1 to 1,000, not 0"),
+        ("random:8x8:density=-0.1", "density must be a finite number in [0, 1], not -0.1"),
+        ("wilson:0x8", "rows must be a whole number of at least 1, not 0"),
+        ("wilson:8x0", "columns must be a whole number of at least 1, not 0"),
         (
             "wilson:2x33554432",
             "a wilson maze of 2 x 33554432 cells would take too long, for its walks are random and must find each "
@@ -354,6 +357,27 @@ def test_places_that_cannot_be_are_refused(settings: dict, said: str) -> None:
     with pytest.raises(MazeError) as caught:
         find_maze("random:8x8", **settings)
     assert str(caught.value).splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "columns", "said"),
+    [
+        ("wilson", 2.5, 3, "rows must be a whole number of at least 1, not 2.5"),
+        ("wilson", 3, "3", "columns must be a whole number of at least 1, not '3'"),
+        ("wilson", 3, True, "columns must be a whole number of at least 1, not True"),
+        (["wilson"], 3, 3, "there is no kind of maze ['wilson']; choose from " + ", ".join(GENERATORS)),
+    ],
+)
+def test_what_is_no_size_or_kind_is_refused(kind: str, rows: int, columns: int, said: str) -> None:
+    with pytest.raises(MazeError) as caught:
+        generate_maze(kind, rows, columns)
+    assert str(caught.value) == said
+
+
+def test_sizes_may_be_numbers_of_numpy() -> None:
+    side = np.int8(100)  # whose square eight bits don't hold
+    assert generate_maze("eller", side, side) == generate_maze("eller", 100, 100)
+    assert len(list(eller_rows(side, rows=side))) == 100
 
 
 @pytest.mark.parametrize("kind", GENERATORS)

@@ -7,18 +7,19 @@ same recipe makes the same maze on every machine. A generator is a row of `GENER
 import math
 import re
 from collections.abc import Callable, Iterator
-from numbers import Integral, Real
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import MazeError
+from clew.errors import MazeError, SettingError
 from clew.kernels import carving, joining, scattering
 from clew.kernels.dynamics import GOAL
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, check_size, enclose
 from clew.mazes.layout import Maze, check_place
+from clew.settings import SHARE, check_count, check_number
 
 __all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]
 
@@ -29,9 +30,7 @@ class Key(NamedTuple):
     """A setting of generators."""
 
     default: float
-    least: float
-    most: float
-    is_whole: bool
+    check: Callable[[str, Any], None]  # raises a SettingError
     help: str
 
 
@@ -64,11 +63,12 @@ class Recipe(NamedTuple):
     options: dict[str, float]
 
 
+_check_share = partial(check_number, bounds=SHARE)
 KEYS = {
-    "seed": Key(0, 0, math.inf, True, "decides every draw"),
-    "braid": Key(0.0, 0.0, 1.0, False, "share of the dead ends that a wall is opened in, which makes loops"),
-    "room": Key(7, 1, 1000, True, "longest side of a room"),
-    "density": Key(0.3, 0.0, 1.0, False, "share of the cells that are blocked"),
+    "seed": Key(0, partial(check_count, least=0), "decides every draw"),
+    "braid": Key(0.0, _check_share, "share of the dead ends that a wall is opened in, which makes loops"),
+    "room": Key(7, partial(check_count, least=1, most=1000), "longest side of a room"),
+    "density": Key(0.3, _check_share, "share of the cells that are blocked"),
 }
 
 # Generators ---------------------------------------------------------------------------------------------------------
@@ -181,7 +181,8 @@ def generate_maze(
         MazeError: names the kind, key, value or place that can't be right.
     """
     generator = _generator(kind)
-    _check_options(kind, {"seed": seed, **options})
+    _check(kind, rows, columns, {"seed": seed, **options})
+    rows, columns = int(rows), int(columns)  # NumPy's own numbers would count on in their few bits
     check_size(rows, columns)
     start = check_place("start", start, rows, columns)
     goal = check_place("goal", (rows - 1, columns - 1) if goal is None else goal, rows, columns)
@@ -211,11 +212,11 @@ def eller_rows(columns: int, *, seed: int = 0, rows: int | None = None) -> Itera
         (columns,) uint8, the walls of a row of cells, with bits of `clew.kernels.dynamics`.
 
     Raises:
-        MazeError: if there is no column, or no row, or there are too many columns.
+        MazeError: if rows, columns or the seed is no whole number in its bounds, or there are too many columns.
     """
-    check_size(1 if rows is None else min(rows, 1), columns)
-    _check_options("eller", {"seed": seed})
-    return _rows(columns, new_stream(seed), rows)
+    _check("eller", 1 if rows is None else rows, columns, {"seed": seed})
+    check_size(1, int(columns))
+    return _rows(int(columns), new_stream(seed), rows)
 
 
 def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArray[np.uint8]]:
@@ -232,22 +233,24 @@ def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArra
 
 
 def _generator(kind: str) -> Generator:
-    if kind not in GENERATORS:
+    if not isinstance(kind, str) or kind not in GENERATORS:
         raise MazeError(f"there is no kind of maze {kind!r}; choose from {', '.join(GENERATORS)}")
     return GENERATORS[kind]
 
 
-def _check_options(kind: str, options: dict[str, float]) -> None:
-    keys = ("seed", *GENERATORS[kind].keys)
-    for key, value in options.items():
+def _check(kind: str, rows: int, columns: int, options: dict[str, float]) -> None:
+    """Check what a maze is to be made by: with a wrong setting it is a maze that can't be right."""
+    keys = ("seed", *_generator(kind).keys)
+    for key in options:
         if key not in keys:
             raise MazeError(f"a maze of kind {kind!r} has no key {key!r}; it has {', '.join(keys)}")
-        _, least, most, is_whole, _ = KEYS[key]
-        is_number = isinstance(value, Integral if is_whole else Real) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most:
-            what = "a whole number" if is_whole else "a number"
-            limits = f"of at least {least}" if most == math.inf else f"from {least:g} to {most:g}"
-            raise MazeError(f"{key} must be {what} {limits}, not {value!r}")
+    try:
+        check_count("rows", rows, 1)
+        check_count("columns", columns, 1)
+        for key, value in options.items():
+            KEYS[key].check(key, value)
+    except SettingError as error:
+        raise MazeError(str(error)) from None
 
 
 # Recipes ------------------------------------------------------------------------------------------------------------
@@ -298,7 +301,7 @@ def make_maze(recipe: str, *, start: Place | None = None, goal: Place | None = N
         MazeError: if the recipe, or a place, can't be right.
     """
     kind, rows, columns, options = parse_recipe(recipe)
-    _check_options(kind, options)
+    _check(kind, rows, columns, options)
     seed = options.pop("seed", 0)
     return generate_maze(
         kind, rows, columns, seed=int(seed), start=(0, 0) if start is None else start, goal=goal, **options
