@@ -397,6 +397,12 @@ def test_a_maze_of_one_cell_has_no_place_for_a_goal(kind: str) -> None:
         generate_maze(kind, 1, 1)
 
 
+def test_a_size_is_written_in_ascii() -> None:
+    for name in ("\u0663x\u0663", "wilson:\u0663x\u0663"):  # the digit three, as Arabic has it
+        with pytest.raises(MazeError, match=r"no maze is called|needs a size"):
+            find_maze(name)
+
+
 def test_names_of_files_are_no_recipes() -> None:
     for name in ("maze.txt", "folder:one/maze.map", r"C:\mazes\maze.txt", "10x12", "book", "wilson.txt"):
         assert not is_recipe(name)

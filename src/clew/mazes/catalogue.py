@@ -10,7 +10,7 @@ from clew.mazes.layout import Maze
 
 __all__ = ["find_maze", "parse_scenario"]
 
-SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
+SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
 def find_maze(
