@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.utils import RecordConstructorArgs
 
+from clew.environments.checks import whole
 from clew.errors import SettingError
 from clew.model_checks import MAX_STATES
 
@@ -73,10 +74,7 @@ class SpaceIndex:
         Raises:
             SettingError: if the number isn't in 0..n - 1.
         """
-        try:
-            rest = -1 if isinstance(number, bool | np.bool_) else index(number)
-        except TypeError:
-            rest = -1
+        rest = whole(number)
         if not 0 <= rest < self.n:
             raise SettingError(f"elements of the {self.name} are numbered 0..{self.n - 1}, and {number!r} is not there")
         digits = []
