@@ -14,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 import clew
 from clew.errors import MazeError
 from clew.kernels import joining, scattering
-from clew.kernels.carving import WALLS, carve_backtracker, carve_wilson, draw_below
-from clew.kernels.dynamics import BLOCKED, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.kernels.carving import carve_backtracker, carve_wilson, draw_below
+from clew.kernels.dynamics import ALL_WALLS, BLOCKED, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.kernels.sampling import new_stream
 from clew.mazes import Maze, eller_rows, find_maze, generate_maze
 from clew.mazes.generators import GENERATORS, KEYS, is_recipe, parse_recipe
@@ -104,7 +104,7 @@ def trees_of_nine_cells(carve: Callable[[np.ndarray, np.ndarray], None]) -> Coun
     """How often each was carved, by the seeds from 0 to 19,999."""
     counts = Counter()
     for seed in range(20_000):
-        cells = np.full(9, WALLS, np.uint8)
+        cells = np.full(9, ALL_WALLS, np.uint8)
         carve(cells, new_stream(seed))
         counts[cells.tobytes()] += 1
     return counts
@@ -181,7 +181,7 @@ def test_rooms_are_joined_and_rectangular() -> None:
     for seed in range(60):
         rows, columns = shape_of(seed)
         assert num_parts(generate_maze("rooms", rows, columns, seed=seed, room=1 + seed % 9).cells) == 1
-    cells = np.full(30 * 40, WALLS, np.uint8)
+    cells = np.full(30 * 40, ALL_WALLS, np.uint8)
     num_rooms = joining.place_rooms(cells, 40, 6, 100, new_stream(1))
     is_room = (cells & joining.ROOM).reshape(30, 40) > 0
     corners = Counter()

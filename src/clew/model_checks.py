@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
+from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
 
 __all__ = ["MAX_STATES", "check", "check_sparse", "check_walls", "checked_starts", "frozen"]
 
@@ -62,7 +62,7 @@ def check_walls(grid: npt.NDArray[np.uint8]) -> None:
     horizontal = ((grid[:, :-1] & WALL_RIGHT) > 0) == ((grid[:, 1:] & WALL_LEFT) > 0)
     check(bool(vertical.all() and horizontal.all()), "a wall between two cells must stand in both of them")
     blocked = (grid & BLOCKED) > 0
-    check(bool(((grid[blocked] & 15) == 15).all()), "a blocked cell must have a wall on every side")
+    check(bool(((grid[blocked] & ALL_WALLS) == ALL_WALLS).all()), "a blocked cell must have a wall on every side")
     for kind, name in ((GOAL, "goal"), (HAZARD, "hazard")):
         check(not bool((blocked & ((grid & kind) > 0)).any()), f"a {name} can't be in a blocked cell")
 

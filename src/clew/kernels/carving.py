@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.dynamics import WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.kernels.dynamics import ALL_WALLS, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.kernels.sampling import Stream, below, next_bits
 
 Cells = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int32]
 
-WALLS = WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT
 BY = 4  # how a cell was left or entered, an action, stands from this bit on
 WAITS = 16  # a cell on the frontier
 DONE = 64
@@ -92,7 +91,7 @@ def draw_neighbour(cells: Cells, columns: int, cell: int, mask: int, value: int,
 def keep_walls(cells: Cells) -> None:
     """Forget everything but walls."""
     for cell in range(cells.size):
-        cells[cell] &= WALLS
+        cells[cell] &= ALL_WALLS
 
 
 # Kinds --------------------------------------------------------------------------------------------------------------
@@ -107,7 +106,7 @@ def carve_backtracker(cells: Cells, columns: int, first: int, stream: Stream) ->
     """
     cell = first
     while True:
-        a = draw_neighbour(cells, columns, cell, 255, WALLS, stream)
+        a = draw_neighbour(cells, columns, cell, 255, ALL_WALLS, stream)
         if a >= 0:
             cell = open_wall(cells, columns, cell, a)
             cells[cell] |= a << BY
@@ -115,7 +114,7 @@ def carve_backtracker(cells: Cells, columns: int, first: int, stream: Stream) ->
             return
         else:
             a = np.int64(cells[cell]) >> BY
-            cells[cell] &= WALLS
+            cells[cell] &= ALL_WALLS
             cell = beside(columns, cell, (a + 2) & 3)
 
 
@@ -150,7 +149,7 @@ def carve_wilson(cells: Cells, columns: int, stream: Stream) -> None:
                 step = columns * (1 - a)
                 if cell + step < 0 or cell + step >= cells.size:
                     continue
-            cells[cell] = WALLS | (a << BY)
+            cells[cell] = ALL_WALLS | (a << BY)
             cell += step
         cell = first
         while cells[cell] & DONE == 0:
@@ -173,7 +172,7 @@ def carve_prim(cells: Cells, columns: int, frontier: Numbers, stream: Stream) ->
     cell = draw_below(cells.size, stream)
     length = 0
     while True:
-        cells[cell] = (cells[cell] & WALLS) | DONE
+        cells[cell] = (cells[cell] & ALL_WALLS) | DONE
         for a in range(4):
             if is_inside(cells, columns, cell, a):
                 near = beside(columns, cell, a)

@@ -21,6 +21,7 @@ from clew.kernels import dispatch, kernel
 # One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
 WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
+ALL_WALLS = WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT
 GOAL, HAZARD, BLOCKED = 16, 32, 64
 
 # What a move meets, added up: a goal, a hazard, the outer wall.

@@ -6,8 +6,8 @@ An edge is the wall between two cells, `2 * cell` below the cell, `2 * cell + 1`
 import numpy as np
 
 from clew.kernels import kernel
-from clew.kernels.carving import WALLS, Cells, Numbers, carve_backtracker, draw_below, is_inside, open_wall, root_of
-from clew.kernels.dynamics import WALL_DOWN, WALL_RIGHT
+from clew.kernels.carving import Cells, Numbers, carve_backtracker, draw_below, is_inside, open_wall, root_of
+from clew.kernels.dynamics import ALL_WALLS, WALL_DOWN, WALL_RIGHT
 from clew.kernels.sampling import Stream
 
 ROOM = 128
@@ -119,7 +119,7 @@ def place_rooms(cells: Cells, columns: int, longest: int, num_tries: int, stream
                     if row > top:
                         open_wall(cells, columns, cell, 2)
     for cell in range(cells.size):
-        if cells[cell] == WALLS:
+        if cells[cell] == ALL_WALLS:
             carve_backtracker(cells, columns, cell, stream)
     return num_rooms
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from clew.kernels import kernel
-from clew.kernels.carving import BY, WALLS, Cells, Numbers, beside, draw_below, draw_set_bit, is_inside, open_wall
-from clew.kernels.dynamics import BLOCKED
+from clew.kernels.carving import BY, Cells, Numbers, beside, draw_below, draw_set_bit, is_inside, open_wall
+from clew.kernels.dynamics import ALL_WALLS, BLOCKED
 from clew.kernels.sampling import Stream, next_bits, uniform
 
 SEEN = 128
@@ -98,7 +98,7 @@ def braid(cells: Cells, columns: int, share: float, stream: Stream) -> None:
     for cell in range(cells.size):
         if num_wanted <= 0:
             return
-        walls = np.int64(cells[cell]) & WALLS
+        walls = np.int64(cells[cell]) & ALL_WALLS
         if is_dead_end(walls):
             # Of those ahead, as many as are still wanted, each as likely: drawing without putting back.
             is_drawn = draw_below(num_ahead, stream) < num_wanted

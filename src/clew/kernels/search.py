@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, neighbour
+from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid, neighbour
 
 
 def measure_distances(grid: Grid, goal: int, distances: npt.NDArray[np.int32]) -> int:
@@ -36,7 +36,7 @@ def count_walled(grid: Grid) -> int:
     """Count the cells in which a wall stops some move."""
     num_walled = 0
     for cell in range(grid.num_cells):
-        num_walled += np.int64((grid.cells[np.uint64(cell)] & 15) != 0)
+        num_walled += np.int64((grid.cells[np.uint64(cell)] & ALL_WALLS) != 0)
     return num_walled
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import MazeError, SettingError
 from clew.kernels import carving, joining, scattering
-from clew.kernels.dynamics import GOAL
+from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, check_size, enclose
 from clew.mazes.layout import Maze, check_place
@@ -188,7 +188,7 @@ def generate_maze(
     goal = check_place("goal", (rows - 1, columns - 1) if goal is None else goal, rows, columns)
     options = {key: options.get(key, KEYS[key].default) for key in generator.keys}
     first, last = (row * columns + column for row, column in (start, goal))
-    cells = np.full(rows * columns, carving.WALLS, np.uint8)
+    cells = np.full(rows * columns, ALL_WALLS, np.uint8)
     field = Field(cells, rows, columns, first, last, options, new_stream(seed))
     generator.carve(field)
     if options.get("braid"):
@@ -220,7 +220,7 @@ def eller_rows(columns: int, *, seed: int = 0, rows: int | None = None) -> Itera
 
 
 def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArray[np.uint8]]:
-    cells = np.full(2 * columns, carving.WALLS, np.uint8)
+    cells = np.full(2 * columns, ALL_WALLS, np.uint8)
     room = np.empty((3, columns), np.int32)
     room[0] = np.arange(columns)
     row = 0
@@ -229,7 +229,7 @@ def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArra
         carving.carve_row(cells, columns, 0, room, row == rows, stream)
         yield cells[:columns].copy()
         cells[:columns] = cells[columns:]
-        cells[columns:] = carving.WALLS
+        cells[columns:] = ALL_WALLS
 
 
 def _generator(kind: str) -> Generator:
