@@ -189,7 +189,8 @@ def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
     optimum = clew.solve(env, gamma=0.5)
     picture = clew.draw(env, optimum)
     assert picture.greedy is None
-    assert picture.path == ((0, 0), (1, 0), (1, 1))  # looks down first; a turn is no new place
+    assert picture.path == ((0, 0), (1, 0), (1, 0), (1, 1))  # looks down first, and turns on the spot
+    assert "greedy path, 3 steps" in picture.svg()
     np.testing.assert_allclose(picture.values, [0.25, 1.0, 1.0, np.nan])
 
 
@@ -231,7 +232,7 @@ def test_visits_of_a_trajectory_and_its_way():
     episode = clew.Trajectory([0, 1, 1], [3, 2, 0], [0.0, 0.0, 1.0], [1, 1, 3], [0, 0, 1], [0, 0, 0])
     picture = clew.draw(maze, episode)
     np.testing.assert_array_equal(picture.values, [1, 2, np.nan, 1])
-    assert (picture.label, picture.path) == ("visits", ((0, 0), (0, 1), (1, 1)))
+    assert (picture.label, picture.path) == ("visits", ((0, 0), (0, 1), (0, 1), (1, 1)))
     twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits")
     np.testing.assert_array_equal(twice.values, [2, 3, np.nan, np.nan])
     with pytest.raises(clew.SettingError, match="a trajectory has no values"):

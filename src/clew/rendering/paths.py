@@ -10,7 +10,7 @@ from clew.mazes import Maze, Moves
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Move, find_free
 
-__all__ = ["corners", "follow", "leaps", "places_of"]
+__all__ = ["corners", "follow", "leaps", "places_of", "without_stops"]
 
 STRAIGHT = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}  # the wall that stops it
 
@@ -24,8 +24,8 @@ def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tup
         choose: the action for a state, or None where nothing was learned.
 
     Returns:
-        The places on the way, from the start to a goal; or up to where nothing was learned, a wall stops the move, or
-        the way comes back to itself. A turn on the spot is no new place.
+        The place after each step, from the start to a goal; or up to where nothing was learned, a wall stops the move,
+        or the way comes back to itself. A robot that turns on the spot is at the same place again.
     """
     assert maze.start is not None
     num_cells, columns = maze.cells.size, maze.columns
@@ -46,18 +46,19 @@ def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tup
         if state in seen:
             break
         seen.add(state)
-        if cell != path[-1]:
-            path.append(cell)
+        path.append(cell)
     return places_of(path, columns)
 
 
 def places_of(cells: Iterable[int], columns: int) -> tuple[Place, ...]:
-    """The places of cells, in order; standing still is no new place."""
-    numbers = np.fromiter(cells, np.int64)
-    if numbers.size:
-        numbers = numbers[np.append(True, numbers[1:] != numbers[:-1])]
-    rows, places = np.divmod(numbers, columns)
+    """The places of cells, in order."""
+    rows, places = np.divmod(np.fromiter(cells, np.int64), columns)
     return tuple(zip(rows.tolist(), places.tolist(), strict=True))
+
+
+def without_stops(path: Sequence[Place]) -> list[Place]:
+    """A way without the steps that led nowhere, such as turns and walks into walls: what there is to draw of it."""
+    return [place for place, before in zip(path, [None, *path], strict=False) if place != before]
 
 
 def leaps(path: Sequence[Place]) -> bool:

@@ -12,7 +12,7 @@ from clew.mazes.formats import Place, has_thin_walls
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.floor import colour_floor
 from clew.rendering.legend import LEAST_WITH_ARROWS, LEAST_WITH_WALLS, Fit, name_ways, notes, say_scale, thin_walls
-from clew.rendering.paths import corners, leaps
+from clew.rendering.paths import corners, leaps, without_stops
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import length_of, write_words
 from clew.rendering.strokes import Cover, Points, blend, cover_line, dashed, rounded
@@ -193,7 +193,7 @@ def _draw_ways(image: Pixels, picture: Picture, fit: Fit) -> None:
             blend(image, cover, colour)
         return
     if scale >= LEAST_WITH_WALLS:
-        middles = [(np.asarray(places) + 0.5) * scale for places, *_ in ways]
+        middles = [(np.asarray(without_stops(places)) + 0.5) * scale for places, *_ in ways]
         lines = [way if leaps(places) else rounded(way) for way, (places, *_) in zip(middles, ways, strict=True)]
     halo = np.zeros(image.shape[:2], np.float32)
     for line in lines:

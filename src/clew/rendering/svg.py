@@ -20,7 +20,7 @@ from clew.rendering.axes import width_of
 from clew.rendering.colours import COLOURS, NUM_SHADES, hexadecimal, ramp
 from clew.rendering.floor import colour_floor, shade_cells
 from clew.rendering.legend import Fit, name_ways, notes, say_scale, thin_walls
-from clew.rendering.paths import corners, leaps
+from clew.rendering.paths import corners, leaps, without_stops
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
 
@@ -211,8 +211,8 @@ def _through(path: Sequence[Place], scale: float) -> str:
         x, y = points[0, 1], points[0, 0]
         moves = "".join(f"l{right} {down}" for down, right in np.diff(points, axis=0).tolist())
         return f"M{x + step / 2:g} {y + step / 2:g}{moves}"
-    middles = [(column + 0.5, row + 0.5) for row, column in path]
-    if leaps(path):
+    middles = [(column + 0.5, row + 0.5) for row, column in without_stops(path)]
+    if leaps(path) or len(middles) == 1:
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in middles)
     crossings = [((x + x_next) / 2, (y + y_next) / 2) for (x, y), (x_next, y_next) in pairwise(middles)]
     bends = "".join(f"Q{x:g} {y:g} {i:g} {j:g}" for (x, y), (i, j) in zip(middles[1:-1], crossings[1:], strict=True))
