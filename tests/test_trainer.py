@@ -81,6 +81,30 @@ def test_what_was_learned_goes_on_in_a_changed_world(algorithm):
     assert trainer.env.maze == after.maze
 
 
+@pytest.mark.parametrize("slip", [0.0, 0.3])
+def test_memory_grows_by_what_is_new_and_not_by_every_change(slip):
+    """There must be room for all outcomes of the world that comes, beside those that are known."""
+    worlds = [clew.Environment(clew.Maze.from_text(text), random_start=True, slip=slip) for text in (OPEN, WALLED)]
+    trainer = clew.Trainer(worlds[0], algorithm="prioritized-sweeping")
+    num_outcomes = max(env.mdp.num_outcomes for env in worlds)
+    for i in range(1, 40):
+        trainer.learn(50)
+        trainer.change_world(worlds[i % 2])
+        model = trainer._learner.rule.model
+        known = int(model.used[0])
+        assert known + worlds[i % 2].mdp.num_outcomes <= model.pairs.size <= known + num_outcomes
+    assert 0 < known <= sum(env.mdp.num_outcomes for env in worlds)
+
+
+def test_a_changed_world_is_shown_if_it_has_a_maze():
+    trainer = clew.Trainer(world())
+    assert trainer.policy.world is trainer.env
+    trainer.change_world(world().mdp)
+    assert trainer.policy.world is None
+    trainer.change_world(world(slip=0.1))
+    assert trainer.policy.world is trainer.env
+
+
 def test_a_world_that_does_not_fit_is_refused_and_nothing_has_changed():
     trainer = clew.Trainer(world())
     trainer.learn(5)

@@ -16,7 +16,7 @@ from clew.kernels.wide import WIDE_FROM, as_values
 from clew.learning import Learning, exploration
 from clew.mdp import FiniteMDP, check_memory
 
-__all__ = ["Learner", "initial_value", "make_learner", "make_room", "with_more_outcomes"]
+__all__ = ["Learner", "initial_value", "make_learner", "make_room", "make_room_for_world", "with_more_outcomes"]
 
 
 def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
@@ -163,18 +163,31 @@ def make_room(learner: Learner, num_steps: int) -> Learner:
     Raises:
         SettingError: if the memory would not do.
     """
-    rule = learner.rule
-    if not learner.grows or not isinstance(rule, sweeping.Sweeping):
+    if not learner.grows or (missing := _missing_room(learner, num_steps)) <= 0:
         return learner
-    model = rule.model
-    missing = int(model.used[0]) + num_steps - model.pairs.size
-    if missing <= 0:
-        return learner
-    num_outcomes = model.outcomes.shape[0]
-    more = min(max(missing, num_outcomes), MOST_OUTCOMES - num_outcomes)
-    if more < missing:
-        raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
-    return with_more_outcomes(learner, more)
+    num_outcomes = learner.rule.model.outcomes.shape[0]  # twice as many at least, so that it is seldom copied
+    return with_more_outcomes(learner, max(missing, min(num_outcomes, MOST_OUTCOMES - num_outcomes)))
+
+
+def make_room_for_world(learner: Learner, mdp: FiniteMDP) -> Learner:
+    """The same learner, with room for all outcomes of another world beside those that it knows.
+
+    Raises:
+        SettingError: if the memory would not do.
+    """
+    missing = _missing_room(learner, mdp.num_outcomes)
+    return with_more_outcomes(learner, missing) if missing > 0 else learner
+
+
+def _missing_room(learner: Learner, num_new: int) -> int:
+    """How many of so many new outcomes its model has no room for; 0 or less if for all, or if it learns no model.
+
+    The first outcome of a pair has a place of its own; those of pairs that were tried before all need room behind.
+    """
+    if not isinstance(learner.rule, sweeping.Sweeping):
+        return 0
+    model = learner.rule.model
+    return int(model.used[0]) + num_new - model.pairs.size
 
 
 def with_more_outcomes(learner: Learner, more: int) -> Learner:
@@ -185,6 +198,8 @@ def with_more_outcomes(learner: Learner, more: int) -> Learner:
     """
     model = learner.rule.model
     num_outcomes = model.outcomes.shape[0]
+    if num_outcomes + more > MOST_OUTCOMES:
+        raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
     check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     next_of_pair = np.full(outcomes.shape[0], -1, np.int32)

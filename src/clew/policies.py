@@ -13,7 +13,7 @@ from clew.kernels.sampling import new_stream
 from clew.mdp import FiniteMDP, check_memory
 from clew.settings import SHARE, check_number
 
-__all__ = ["FiniteEnvironment", "Policy", "table_shape"]
+__all__ = ["FiniteEnvironment", "Policy", "maze_world", "table_shape"]
 
 
 class FiniteEnvironment(Protocol):
@@ -47,6 +47,11 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
+def maze_world(env: Any) -> Any:
+    """The environment, if it has a maze to be shown in; None otherwise."""
+    return env if hasattr(getattr(env, "unwrapped", None), "maze") else None
+
+
 class Policy:
     """Action values and epsilon-greedy behaviour; ties are broken uniformly at random.
 
@@ -78,7 +83,7 @@ class Policy:
             if (np.isinf(self.q) & np.isfinite(values)).any():
                 raise SettingError("q holds values that are too large for float32")
         self.stream = new_stream(seed)
-        self.world: Any = env if hasattr(getattr(env, "unwrapped", None), "maze") else None
+        self.world = maze_world(env)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """Choose an action.

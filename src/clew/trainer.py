@@ -10,11 +10,10 @@ from clew.errors import SettingError
 from clew.kernels.learners import begin, finish
 from clew.kernels.rollouts import Totals, first_action, take_step
 from clew.kernels.sampling import draw_start
-from clew.kernels.sweeping import Sweeping
-from clew.learner import with_more_outcomes
+from clew.learner import make_room_for_world
 from clew.learning import LearningSettings, as_learning
 from clew.loops import Loop, compiled_loop
-from clew.policies import table_shape
+from clew.policies import maze_world, table_shape
 from clew.settings import check_count
 from clew.simulation import Transition, terms_in
 from clew.training import joined, new_policy
@@ -138,16 +137,15 @@ class Trainer:
             env: environment with a model, or a model, of as many states and actions.
 
         Raises:
-            SettingError: if it has no model, or doesn't fit the table.
+            SettingError: if it has no model, doesn't fit the table, or the memory would not do.
         """
         world = _with_model(env)
         if table_shape(world) != self.policy.q.shape:
             raise SettingError(f"a table of {self.policy.q.shape} values doesn't fit a world of {table_shape(world)}")
         if self.is_under_way:
             self._finish_episode()
-        self.env = self.policy.world = world
-        if isinstance(self._learner.rule, Sweeping):  # its model of the world gets room for what is new in this one
-            self._learner = with_more_outcomes(self._learner, world.mdp.num_outcomes)
+        self._learner = make_room_for_world(self._learner, world.mdp)
+        self.env, self.policy.world = world, maze_world(world)
         before = self._loop.state
         self._loop = self._new_loop()
         for now, then in zip(self._loop.state, before, strict=True):
