@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clew.kernels.rollouts import Terms, Totals, learn_episodes
+from clew.kernels.rollouts import Terms, learn_episodes, new_totals
 from clew.kernels.sampling import new_stream
 from clew.learner import initial_value, make_learner
 from clew.learning import Learning
@@ -26,7 +26,7 @@ class Pupil:
     def learn(self, mdp, num_episodes=None):
         """Play so many episodes, or all of them, and learn; returns what they came to."""
         n = self.num_episodes if num_episodes is None else num_episodes
-        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+        totals = new_totals(n)
         terms = Terms(mdp.starts, self.max_steps, self.settings.exploring_starts)
         rates = self.learner.rates(self.done, n, self.num_episodes)
         learner = self.learner

@@ -34,7 +34,7 @@ def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
         drawn, visits = new_stream(9), learner.visits.copy()
         if visits.size:
             visits[:] = np.random.default_rng(2).integers(0, 3, visits.shape)
-        exploration = 0.0 if BEHAVIOURS[learner.behaviour].setting is None else 0.4
+        exploration = 0.0 if BEHAVIOURS[learner.settings.acts_by].setting is None else 0.4
         now = learner.step_size(0.3)
         if at_once:
             terms, stream = Terms(world.mdp.starts, max_steps, exploring_starts), new_stream(4)
@@ -42,7 +42,7 @@ def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
             parts = learner.rule, learner.acting, learner.visits, (now, exploration), drawn
             sums = follow_episodes(simplest(world.mdp.model), terms, actor, *parts, 20)
         else:
-            acting = {"behaviour": learner.behaviour, "exploration": exploration, "visits": visits}
+            acting = {"behaviour": learner.settings.acts_by, "exploration": exploration, "visits": visits}
             columns, stream = record(world, acting_q, 20, max_steps, exploring_starts=exploring_starts, **acting)
             replay(learner.rule, learner.acting, learner.visits, columns, now, exploration, drawn)
             rewards = np.cumsum(columns.reward, dtype=np.float64)[-1]

@@ -12,7 +12,7 @@ from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.grading import spread_wrong
-from clew.kernels.rollouts import Totals, play_episodes
+from clew.kernels.rollouts import Totals, new_totals, play_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
 from clew.mdp import FiniteMDP, check_memory
@@ -249,8 +249,7 @@ def _evaluate_model(
         played, graded = draws.choice(env.mdp.starts, num_episodes), env.mdp.starts
     else:
         played = graded = _checked_starts(env, starts)
-    n = played.size
-    totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+    totals = new_totals(played.size)
     stream = new_stream(seed, 1)
     play_episodes(
         env.mdp.model,
@@ -261,7 +260,7 @@ def _evaluate_model(
         0.0,
         stream,
         totals,
-        np.empty(n),
+        np.empty(played.size),
     )
     if optimum is None:
         optimum = solve(env.mdp, gamma=gamma)

@@ -13,7 +13,7 @@ from clew.kernels import sweeping
 from clew.kernels.learners import AverageStep, CountedStep, StepSize
 from clew.kernels.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
-from clew.learning import Learning, exploration
+from clew.learning import Learning
 from clew.mdp import FiniteMDP, check_memory
 
 __all__ = ["Learner", "initial_value", "make_learner", "make_room", "make_room_for_world", "with_more_outcomes"]
@@ -34,7 +34,6 @@ class Learner:
     Attributes:
         q: (num_states, num_actions) float32, the action values.
         rule: the named tuple on which kernels dispatch; holds all that is learned.
-        behaviour: name of the behaviour.
         visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
         counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
         settings: all of them.
@@ -44,7 +43,6 @@ class Learner:
 
     q: npt.NDArray[np.float32]
     rule: Any
-    behaviour: str
     visits: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]
     settings: Learning
@@ -54,7 +52,7 @@ class Learner:
     @property
     def acting(self) -> Any:
         """The behaviour, as kernels dispatch on it."""
-        return BEHAVIOURS[self.behaviour].kind
+        return BEHAVIOURS[self.settings.acts_by].kind
 
     @property
     def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
@@ -74,7 +72,7 @@ class Learner:
         """Step size and exploration of the episodes from `first` on, of `total`."""
         settings = self.settings
         averages = settings.alpha_schedule == "visits"
-        first_alpha, begin = self.now or (settings.alpha, exploration(settings))
+        first_alpha, begin = self.now or (settings.alpha, settings.exploration)
         held = self.now is not None
         if not averages and (held or settings.alpha_schedule == settings.exploration_schedule == "constant"):
             alpha = np.float32(first_alpha)
@@ -126,8 +124,7 @@ def make_learner(
             f"(num_states, num_actions), that can be written; not {q.dtype} of {q.shape}"
         )
     row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
-    name = settings.behaviour or row.behaviour
-    acting = BEHAVIOURS[name]
+    acting = BEHAVIOURS[settings.acts_by]
     none = np.zeros((0, 0), np.int32)
     given = Given(
         table=q,
@@ -145,7 +142,7 @@ def make_learner(
     visits = np.zeros(q.shape, np.int32) if acting.counts else none
     counts = np.zeros(q.shape, np.int32) if given.counted else none
     rule = row.make(given._replace(q=as_values(q), visits=visits))
-    return Learner(q, rule, name, visits, counts, settings, num_outcomes is None)
+    return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
 def _check_size(row: Algorithm, given: Given, num_counted: int) -> None:

@@ -15,7 +15,7 @@ from clew.behaviours import BEHAVIOURS
 from clew.errors import SettingError
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
-__all__ = ["Learning", "LearningSettings", "as_learning", "exploration"]
+__all__ = ["Learning", "LearningSettings", "as_learning"]
 
 MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
@@ -88,6 +88,17 @@ class Learning:
         make_plain(self)
         check_learning(self)
 
+    @property
+    def acts_by(self) -> str:
+        """Name of the behaviour: the one that was chosen, or else the one that the algorithm wants."""
+        return self.behaviour or ALGORITHMS[self.algorithm].behaviour
+
+    @property
+    def exploration(self) -> float:
+        """How much the behaviour explores at first; 0 if it has no setting for it."""
+        name = BEHAVIOURS[self.acts_by].setting
+        return 0.0 if name is None else float(getattr(self, name))
+
 
 def as_learning(settings: Mapping[str, Any]) -> Learning:
     """The settings of a learner, from keyword arguments.
@@ -153,11 +164,10 @@ def _asked_by(name: str) -> list[str]:
 def _check_heeded(learning: Learning) -> None:
     """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
     given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
-    behaviour = learning.behaviour or ALGORITHMS[learning.algorithm].behaviour
     for name in given:
         able = _asked_by(name)
-        if able and learning.algorithm not in able and behaviour not in able:
-            idle = behaviour if able[0] in BEHAVIOURS else learning.algorithm
+        if able and learning.algorithm not in able and learning.acts_by not in able:
+            idle = learning.acts_by if able[0] in BEHAVIOURS else learning.algorithm
             raise SettingError(f"{name} has no effect with {idle}; it is for {', '.join(able)}")
     for name, schedule, idle_with in (
         ("alpha", learning.alpha_schedule, ("visits",)),
@@ -179,18 +189,9 @@ def _check_together(learning: Learning) -> None:
         raise SettingError(
             f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
         )
-    last, behaviour = learning.exploration_last, learning.behaviour or row.behaviour
-    if learning.exploration_schedule == "exponential" and (last == 0.0 or exploration(learning) == 0.0):
+    last = learning.exploration_last
+    if learning.exploration_schedule == "exponential" and (last == 0.0 or learning.exploration == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
     if learning.exploration_schedule != "constant":
-        acting = BEHAVIOURS[behaviour]
-        check_number(f"exploration_last, the {acting.setting} of {behaviour} at last,", last, acting.bounds)
-
-
-# What follows from them ----------------------------------------------------------------------------------------------
-
-
-def exploration(learning: Learning) -> float:
-    """How much the behaviour explores at first."""
-    name = BEHAVIOURS[learning.behaviour or ALGORITHMS[learning.algorithm].behaviour].setting
-    return 0.0 if name is None else float(getattr(learning, name))
+        acting = BEHAVIOURS[learning.acts_by]
+        check_number(f"exploration_last, the {acting.setting} of {learning.acts_by} at last,", last, acting.bounds)

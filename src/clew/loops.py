@@ -12,7 +12,7 @@ from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, after, choose, count_visit
 from clew.kernels.interleaving import learn_interleaved, new_lanes
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.rollouts import Terms, Totals, learn_episodes
+from clew.kernels.rollouts import Terms, Totals, learn_episodes, new_totals
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learner import Learner, make_room
 from clew.simulation import Transition, step_through, terms_in
@@ -81,7 +81,7 @@ def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int
     learned = np.zeros(1, np.int64)
 
     def learn_some(n: int) -> Totals:
-        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+        totals = new_totals(n)
         rates = learner.rates(int(learned[0]), n, num_episodes)
         learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
         learned[0] += n
@@ -95,7 +95,7 @@ def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, 
     lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
 
     def learn_some(n: int) -> Totals:
-        totals = Totals(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_))
+        totals = new_totals(n)
         rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
         learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
         return totals
@@ -112,7 +112,7 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
 
     def learn_some(n: int) -> Totals:
         nonlocal env_seed, learned, learner
-        totals = Totals(np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.bool_))
+        totals = new_totals(n)
         for i in range(n):
             rate, exploration = learner.rates_at(learned + i, num_episodes)
             alpha = learner.step_size(rate)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS
 from clew.distributed.tasks import AtOnce, Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
@@ -47,7 +46,6 @@ class Player:
 
     def __init__(self, job: Job) -> None:
         self.job, self.simulation = job, Simulation(job.env)
-        self.behaviour = job.learning.behaviour or ALGORITHMS[job.learning.algorithm].behaviour
 
     def perform(self, values: Values, task: Task) -> Result:
         """See `tasks.Worker`; what is learned from is a `Trajectory`."""
@@ -55,7 +53,7 @@ class Player:
         seen = self.simulation.rollouts(
             values.q,
             task.num_episodes,
-            behaviour=self.behaviour,
+            behaviour=self.job.learning.acts_by,
             exploration=task.exploration,
             visits=values.visits,
             exploring_starts=self.job.learning.exploring_starts,

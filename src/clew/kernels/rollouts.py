@@ -115,6 +115,11 @@ class Totals(NamedTuple):
     terminated: npt.NDArray[np.bool_]
 
 
+def new_totals(num_episodes: int) -> Totals:
+    """Room for what becomes of so many episodes, to be filled in."""
+    return Totals(np.empty(num_episodes, np.int64), np.empty(num_episodes), np.empty(num_episodes, np.bool_))
+
+
 @kernel
 def first_action(
     learner: Any, behaviour: Any, visits: Visits, terms: Terms, s: int, exploration: float, stream: Stream
