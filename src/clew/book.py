@@ -174,12 +174,9 @@ class Simulation:
         self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1
     ) -> list[list[Any]]:
         """Play one episode; returns a list of [state, action, reward, next_state]."""
-        steps: list[simulation.Transition] = []
-        simulation.step_through(
-            _Stepwise(self.env),
-            lambda state: policy.get_action(state, explore, epsilon),
-            steps.append,
-            render=render,
+        world = _Stepwise(self.env)
+        steps = list(
+            simulation.steps_of(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
         )
         self.truncated = steps[-1].truncated
         return [[step.state, step.action, step.reward, step.next_state] for step in steps]

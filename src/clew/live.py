@@ -30,7 +30,7 @@ from clew.mazes import MOVES, Maze
 from clew.palette import style_of
 from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
 from clew.rendering.text import draw_scene, show
-from clew.simulation import Transition, step_through
+from clew.simulation import Transition, steps_of
 from clew.training import Callback, RoundMetrics
 
 __all__ = ["LearningView", "play_episode"]
@@ -313,7 +313,8 @@ def play_episode(env: Any, policy: Any, delay: float) -> list[Transition]:
             draw()
             return int(policy.get_action(state, explore=False))
 
-        step_through(env, choose, steps.append)
+        for step in steps_of(env, choose):
+            steps.append(step)
         draw()
     return steps
 

@@ -15,7 +15,7 @@ from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, new_totals
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learner import Learner, make_room
-from clew.simulation import Transition, step_through, terms_in
+from clew.simulation import steps_of, terms_in
 
 __all__ = ["Key", "Loop", "compiled_loop", "learning_loop", "new_loop"]
 
@@ -131,27 +131,24 @@ def _play_stepwise(
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
     visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
-    next_action = -1
     acting = AnyAction() if learner.settings.exploring_starts else learner.acting
+    next_action = -1  # chosen already, if the rule asks for it before it learns
 
     def pick(state: int) -> int:
-        nonlocal next_action
-        if next_action < 0:
-            next_action = int(choose(acting, learner.rule.q, visits, state, exploration, stream))
-        return next_action
+        return int(choose(acting, learner.rule.q, visits, state, exploration, stream))
 
-    def see(t: Transition) -> None:
-        nonlocal steps, episode_return, terminated, next_action, acting, learner
+    def act(state: int) -> int:
+        return pick(state) if next_action < 0 else next_action
+
+    begin(learner.rule)
+    for t in steps_of(env, act, seed=env_seed):
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
         count_visit(learner.acting, visits, t.state, t.action)
-        next_action, acting = -1, after(learner.acting, t.action)
-        if order(learner.rule) == BEFORE and not t.terminated:
-            pick(t.next_state)
+        acting = after(learner.acting, t.action)
+        is_asked = order(learner.rule) == BEFORE and not t.terminated
+        next_action = pick(t.next_state) if is_asked else -1
         learner = make_room(learner, 1)
         step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
         learn(learner.rule, step, alpha, exploration, stream)
-
-    begin(learner.rule)
-    step_through(env, pick, see, seed=env_seed)
     finish(learner.rule, alpha, exploration, stream)
     return learner, steps, episode_return, terminated

@@ -1,6 +1,6 @@
 """Playing episodes, and what is written down of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from operator import index
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +20,7 @@ from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 from clew.settings import check_choice, check_count, check_number
 
-__all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "step_through"]
+__all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "steps_of"]
 
 DTYPES: tuple[Any, ...] = (
     np.int32,
@@ -130,22 +130,22 @@ def _as_state(observation: Any, num_states: int, source: str) -> int:
     return state
 
 
-def step_through(
-    env: Any,
-    choose: Callable[[int], int],
-    see: Callable[[Transition], None],
-    *,
-    seed: int | None = None,
-    render: bool = False,
-) -> None:
+def steps_of(
+    env: Any, choose: Callable[[int], int], *, seed: int | None = None, render: bool = False
+) -> Iterator[Transition]:
     """Play one episode of any Gymnasium environment with Discrete spaces, step by step.
 
     Args:
         env: environment; its own step limit holds, and one of 100 steps a state, so that the episode ends.
-        choose: gives the action for a state.
-        see: is called with every transition, as soon as it is known.
+        choose: gives the action for a state; it's asked when the step before has been seen.
         seed: seed for the environment's reset; None goes on with its draws.
         render: call `env.render()` before the first and after every step.
+
+    Yields:
+        Every transition, as soon as it is known.
+
+    Raises:
+        SettingError: if the environment gives a state or a reward that can't be one.
     """
     num_states, _ = table_shape(env)
     observation, _ = env.reset(seed=seed)
@@ -160,7 +160,7 @@ def step_through(
             raise SettingError(f"the environment's step gave reward {reward}, which is no number that float32 holds")
         steps += 1
         truncated = (truncated or steps >= STEPS_PER_STATE * num_states) and not terminated
-        see(Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated)))
+        yield Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated))
         state, over = next_state, terminated or truncated
         if render:
             env.render()
@@ -194,14 +194,8 @@ class Simulation:
         Returns:
             Trajectory of one episode; it always ends, by the goal or by a step limit.
         """
-        transitions: list[Transition] = []
-        step_through(
-            self.env,
-            lambda state: policy.get_action(state, explore, epsilon),
-            transitions.append,
-            render=render,
-        )
-        return self._played(Trajectory.from_transitions(transitions))
+        steps = steps_of(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
+        return self._played(Trajectory.from_transitions(list(steps)))
 
     def rollouts(
         self,
@@ -244,17 +238,14 @@ class Simulation:
         seed: int | None = int(next_bits(stream)) >> 33
 
         def pick(state: int) -> int:
-            last = transitions[-1] if transitions else None
-            if last is not None and not (last.terminated or last.truncated):
-                now = after(acting, last.action)
-            else:
-                now = AnyAction() if exploring_starts else acting
-            action = int(choose(now, table, counts, state, exploration, stream))
-            count_visit(acting, counts, state, action)
-            return action
+            return int(choose(now, table, counts, state, exploration, stream))
 
         for _ in range(num_episodes):
-            step_through(self.env, pick, transitions.append, seed=seed)
+            now = AnyAction() if exploring_starts else acting
+            for step in steps_of(self.env, pick, seed=seed):
+                transitions.append(step)
+                count_visit(acting, counts, step.state, step.action)
+                now = after(acting, step.action)
             seed = None
         return self._played(Trajectory.from_transitions(transitions))
 
