@@ -103,13 +103,13 @@ def longest_way(data: Path, name: str) -> Any:
 def learn(task: Task, seed: int, optimum: clew.Solution) -> Time | None:
     """Learn until what is asked for is known; None if it doesn't come to that in two billion steps."""
     policy, learner = new_policy(task.env, Learning(**task.settings), seed)
-    learn_some = learning_loop(task.env, learner, 10**9, (seed, 0, 0))
+    loop = learning_loop(task.env, learner, 10**9, (seed, 0, 0))
     optimal = optimum.optimal_actions
     matters = ~optimal.all(axis=1) & np.isfinite(optimum.steps_from) & (optimum.steps_from > 0)
     seconds, steps = 0.0, 0
     while steps < 2e9:
         begun = time.perf_counter()
-        totals = learn_some(task.episodes)
+        totals = loop.learn(task.episodes)
         seconds += time.perf_counter() - begun
         steps += int(totals.steps.sum())
         if task.share is None:
@@ -135,9 +135,9 @@ def measure_wide() -> list[dict[str, Any]]:
         figures = []
         for seed in SEEDS:
             _, learner = new_policy(mdp, Learning(gamma=0.99, **settings), seed)
-            learn_some = learning_loop(mdp, learner, 100, (seed, 0, 0))
+            loop = learning_loop(mdp, learner, 100, (seed, 0, 0))
             begun = time.perf_counter()
-            totals = learn_some(20)
+            totals = loop.learn(20)
             figures.append(1e9 * (time.perf_counter() - begun) / int(totals.steps.sum()))
         rows.append({"task": f"1,000 states x 1,000 actions, {name}", "ns": figures, "most_ns": most})
     return rows

@@ -135,7 +135,7 @@ def test_what_is_stopped_early_has_learned_less(tmp_path):
     assert len({row.round for row in rows}) > 35
     assert len(rows) > len({row.round for row in rows}) + 15  # those of the checkpoint come first
     with np.load(tmp_path / "checkpoint-1" / "arrays.npz") as arrays:
-        assert 110 < arrays["loop.1"][0] < 290
+        assert 110 < arrays["loop.num_ended"][0] < 290
         assert arrays["learner.q"].any()
 
 
@@ -283,7 +283,7 @@ FORGED = {
     "a pickle": ({"learner.q": np.array([Planted()], object)}, "Object arrays cannot be loaded"),
     "another shape": ({"learner.q": np.zeros((3, 4), np.float32)}, r"learner.q is float32 of \(3, 4\), not float32 of"),
     "another type": ({"learner.q": np.zeros((30, 4))}, r"learner.q is float64"),
-    "another format": ({"change": lambda figures: figures.update(format=2)}, "of another format than 1"),
+    "another format": ({"change": lambda figures: figures.update(format=1)}, "of another format than 2"),
     "no progress": ({"change": lambda figures: figures.pop("progress")}, "not written by Clew: 'progress'"),
 }
 

@@ -50,7 +50,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS, FIGURES, SUMS = "arrays.npz", "checkpoint.json", "SHA256SUMS"
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,33 +10,37 @@ import numpy.typing as npt
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.behaviours import AnyAction, after, choose, count_visit
-from clew.kernels.interleaving import learn_interleaved, new_lanes
+from clew.kernels.interleaving import Lanes, learn_interleaved, new_lanes
 from clew.kernels.learners import BEFORE, Step, begin, finish, learn, order
 from clew.kernels.rollouts import Terms, Totals, learn_episodes, new_totals
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learner import Learner, make_room
 from clew.simulation import steps_of, terms_in
 
-__all__ = ["Key", "Loop", "compiled_loop", "learning_loop", "new_loop"]
+__all__ = ["Key", "Loop", "LoopState", "compiled_loop", "learning_loop", "new_loop", "new_state", "one_at_a_time"]
 
 Key = tuple[int, int, int]  # seed, round, simulation
 
 
+class LoopState(NamedTuple):
+    """Where a loop stands that plays one episode after the other; changed in place."""
+
+    stream: Stream  # of all draws
+    num_ended: npt.NDArray[np.int64]  # (1,), how many episodes
+
+
 @dataclass(frozen=True)
 class Loop:
-    """The loop that a learner goes through; called, it learns from so many episodes more, and says what they came to.
+    """The loop that a learner goes through.
 
     Attributes:
-        learn_some: what is called.
-        state: arrays that say where the loop stands, beside those of the learner; None if it can't be said.
+        learn: learns from so many episodes more, and says what they came to.
+        state: where it stands, beside what the learner has learned; `Lanes` if episodes take turns, None if it can't be
+            said.
     """
 
-    learn_some: Callable[[int], Totals]
-    state: Any
-
-    def __call__(self, n: int) -> Totals:
-        """Learn from n episodes more."""
-        return self.learn_some(n)
+    learn: Callable[[int], Totals]
+    state: LoopState | Lanes | None
 
 
 def learning_loop(
@@ -55,7 +59,7 @@ def learning_loop(
         starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
     """
     loop = new_loop(env, learner, num_episodes, key, starts)
-    loop(0)
+    loop.learn(0)
     return loop
 
 
@@ -72,22 +76,27 @@ def new_loop(
 
 def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
     """The same in a world that kernels can play, or in a section of one."""
-    make = _one_at_a_time if learner.settings.num_interleaved == 1 else _interleaved
-    return make(model, terms, learner, num_episodes, key)
+    if learner.settings.num_interleaved == 1:
+        return one_at_a_time(model, terms, learner, num_episodes, new_state(key))
+    return _interleaved(model, terms, learner, num_episodes, key)
 
 
-def _one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    stream = new_stream(*key)
-    learned = np.zeros(1, np.int64)
+def new_state(key: Key) -> LoopState:
+    """Where a loop stands before its first episode."""
+    return LoopState(new_stream(*key), np.zeros(1, np.int64))
+
+
+def one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, state: LoopState) -> Loop:
+    """A compiled loop that goes on from where another stood, and plays one episode after the other."""
 
     def learn_some(n: int) -> Totals:
         totals = new_totals(n)
-        rates = learner.rates(int(learned[0]), n, num_episodes)
-        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-        learned[0] += n
+        rates = learner.rates(int(state.num_ended[0]), n, num_episodes)
+        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, state.stream, totals)
+        state.num_ended[0] += n
         return totals
 
-    return Loop(learn_some, [stream, learned])
+    return Loop(learn_some, state)
 
 
 def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:

@@ -12,7 +12,7 @@ from clew.kernels.rollouts import Totals, first_action, take_step
 from clew.kernels.sampling import draw_start
 from clew.learner import make_room_for_world
 from clew.learning import LearningSettings, as_learning
-from clew.loops import Loop, compiled_loop
+from clew.loops import Loop, new_state, one_at_a_time
 from clew.policies import maze_world, table_shape
 from clew.settings import check_count
 from clew.simulation import Transition, terms_in
@@ -66,7 +66,7 @@ class Trainer:
             raise SettingError("a Trainer plays one episode at a time; num_interleaved must be 1")
         self.env = _with_model(env)
         self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
-        self._total, self._key = num_episodes, (seed, 0, 0)
+        self._total, self._state = num_episodes, new_state((seed, 0, 0))
         self._loop = self._new_loop()
         self._next: tuple[int, int] = (-1, -1)  # state and action of the episode that is under way
         self.episode: list[Transition] = []
@@ -74,7 +74,7 @@ class Trainer:
     @property
     def num_episodes(self) -> int:
         """How many episodes have ended."""
-        return int(self._loop.state[1][0])
+        return int(self._state.num_ended[0])
 
     @property
     def is_under_way(self) -> bool:
@@ -95,14 +95,14 @@ class Trainer:
         """
         check_count("num_episodes", num_episodes, 0)
         ended = self._finish_episode() if num_episodes and self.is_under_way else None
-        totals = self._loop(num_episodes - (ended is not None))
+        totals = self._loop.learn(num_episodes - (ended is not None))
         return totals if ended is None else joined([ended, totals])
 
     def step(self) -> Transition:
         """Take one step, and learn from it; the first of an episode, if none is under way."""
         learner, terms = self._learner, terms_in(self.env, None, self._learner.settings.exploring_starts)
-        stream, learned = self._loop.state
-        alpha, exploration = learner.rates_at(int(learned[0]), self._total)
+        stream = self._state.stream
+        alpha, exploration = learner.rates_at(self.num_episodes, self._total)
         rate = learner.step_size(alpha)
         if not self.is_under_way:
             self.episode = []
@@ -126,7 +126,7 @@ class Trainer:
         self._next = int(s_next), int(a_next)
         if terminated or is_last:
             finish(learner.rule, rate, exploration, stream)
-            learned[0] += 1
+            self._state.num_ended[0] += 1
             self._next = -1, -1
         return taken
 
@@ -146,10 +146,7 @@ class Trainer:
             self._finish_episode()
         self._learner = make_room_for_world(self._learner, world.mdp)
         self.env, self.policy.world = world, maze_world(world)
-        before = self._loop.state
         self._loop = self._new_loop()
-        for now, then in zip(self._loop.state, before, strict=True):
-            now[:] = then
 
     def _finish_episode(self) -> Totals:
         """End the episode that is under way; what it came to."""
@@ -160,7 +157,7 @@ class Trainer:
 
     def _new_loop(self) -> Loop:
         terms = terms_in(self.env, None, self._learner.settings.exploring_starts)
-        return compiled_loop(self.env.mdp.played, terms, self._learner, self._total, self._key)
+        return one_at_a_time(self.env.mdp.played, terms, self._learner, self._total, self._state)
 
 
 def _with_model(env: Any) -> ModelEnvironment:

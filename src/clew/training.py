@@ -241,12 +241,12 @@ class SerialRounds:
         """Learn from the episodes of a round that are left; if they are kept, a tenth of a second at a time."""
         self.checkpoints.check()
         if self.checkpoints.folder is None:
-            return self.loop(size)
+            return self.loop.learn(size)
         left = size - sum(part.steps.size for part in self._parts)
         while left:
             begun = time.perf_counter()
             n = min(left, self._pace, self.checkpoints.until_due)
-            self._parts.append(self.loop(n))
+            self._parts.append(self.loop.learn(n))
             self._pace = max(1, int(n * min(8.0, SECONDS_AT_A_TIME / (time.perf_counter() - begun))))
             self.checkpoints.note(n, self)
             left -= n

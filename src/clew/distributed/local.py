@@ -87,7 +87,7 @@ class LocalLearner:
         learner.visits[:] = values.visits
         settle(learner, slice(None))
         loop = new_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
-        totals = loop(task.num_episodes)
+        totals = loop.learn(task.num_episodes)
         sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
         return Result(sums, self._changes(learner, values), begun, time.perf_counter() - clock)
 

@@ -80,7 +80,8 @@ class BlockLearner:
         section = Section(self.place.mdp.played, self.place.first, self.place.last)
         learner = self.learner.held(*self.learner.rates_at(stint.done, stint.total))
         terms = Terms(starts, self.pupil.max_steps, self.pupil.learning.exploring_starts)
-        totals = compiled_loop(section, terms, learner, stint.num_episodes, stint.key)(stint.num_episodes)
+        loop = compiled_loop(section, terms, learner, stint.num_episodes, stint.key)
+        totals = loop.learn(stint.num_episodes)
         return float(totals.steps.sum()), float(totals.terminated.sum()), float(totals.episode_return.sum())
 
     def settle(self, halo: Halo) -> None:
