@@ -22,7 +22,7 @@ def test_episodes_a_few_at_a_time_come_to_the_same_bits(settings, slip):
     totals = [trainer.learn(n) for n in (1, 0, 30, 169)]
     assert np.array_equal(trainer.policy.q, clew.train_policy(env, 200, seed=5, **settings).q)
     assert [total.steps.size for total in totals] == [1, 0, 30, 169]
-    assert trainer.num_episodes == 200
+    assert trainer.num_ended == 200
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -31,7 +31,7 @@ def test_steps_come_to_the_same_bits_as_a_loop(algorithm, slip):
     env = world(slip=slip, max_episode_steps=40)
     stepped, looped = (clew.Trainer(env, seed=2, algorithm=algorithm) for _ in range(2))
     rewards = []
-    while stepped.num_episodes < 60:
+    while stepped.num_ended < 60:
         taken = stepped.step()
         if taken.terminated or taken.truncated:
             rewards.append(sum(each.reward for each in stepped.episode))
@@ -44,7 +44,7 @@ def test_steps_come_to_the_same_bits_as_a_loop(algorithm, slip):
 def test_schedules_are_those_of_the_episodes_that_there_will_be():
     env, schedule = world(), {"alpha_schedule": "linear", "exploration_schedule": "exponential"}
     trainer = clew.Trainer(env, num_episodes=50, **schedule)
-    while trainer.num_episodes < 3:
+    while trainer.num_ended < 3:
         trainer.step()
     trainer.learn(47)
     assert np.array_equal(trainer.policy.q, clew.train_policy(env, 50, **schedule).q)
@@ -57,7 +57,7 @@ def test_an_episode_that_is_under_way_is_ended_first_and_counts():
         trainer.step()
     assert not trainer.episode[-1].terminated, "the episode is not long enough for this test"
     totals = trainer.learn(10)
-    assert trainer.num_episodes == totals.steps.size == 10
+    assert trainer.num_ended == totals.steps.size == 10
     assert totals.steps[0] == len(trainer.episode)
     assert np.array_equal(trainer.policy.q, clew.train_policy(env, 10, seed=1).q)
     trainer.step()
@@ -74,7 +74,7 @@ def test_what_was_learned_goes_on_in_a_changed_world(algorithm):
     q = trainer.policy.q.copy()
     trainer.step()
     trainer.change_world(after)
-    assert trainer.num_episodes == 301
+    assert trainer.num_ended == 301
     assert np.abs(trainer.policy.q - q).max() < 0.1, "it goes on with what it knew"
     trainer.learn(3000)
     assert clew.evaluate_policy(after, trainer.policy).gap == 0.0

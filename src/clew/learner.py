@@ -227,7 +227,8 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
         return np.float32(0.0)
     if mdp is None:
         raise SettingError(f"the rewards of this environment aren't known; give initial_value for a start {outlook}")
-    reward = np.float32(mdp.reward_range[outlook == "optimistic"])
+    low, high = mdp.reward_range
+    reward = np.float32(high if outlook == "optimistic" else low)
     if reward == 0.0:
         return np.float32(0.0)
     gamma = np.float32(settings.gamma)

@@ -20,16 +20,10 @@ from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 from clew.settings import check_choice, check_count, check_number
 
-__all__ = ["STEPS_PER_STATE", "Simulation", "Trajectory", "Transition", "steps_of"]
+__all__ = ["Simulation", "Trajectory", "Transition", "steps_of"]
 
-DTYPES: tuple[Any, ...] = (
-    np.int32,
-    np.int32,
-    np.float32,
-    np.int32,
-    np.bool_,
-    np.bool_,
-)  # of the columns of a trajectory
+# Of the columns of a trajectory.
+DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)
 
 
 class Transition(NamedTuple):

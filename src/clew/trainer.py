@@ -72,7 +72,7 @@ class Trainer:
         self.episode: list[Transition] = []
 
     @property
-    def num_episodes(self) -> int:
+    def num_ended(self) -> int:
         """How many episodes have ended."""
         return int(self._state.num_ended[0])
 
@@ -102,7 +102,7 @@ class Trainer:
         """Take one step, and learn from it; the first of an episode, if none is under way."""
         learner, terms = self._learner, terms_in(self.env, None, self._learner.settings.exploring_starts)
         stream = self._state.stream
-        alpha, exploration = learner.rates_at(self.num_episodes, self._total)
+        alpha, exploration = learner.rates_at(self.num_ended, self._total)
         rate = learner.step_size(alpha)
         if not self.is_under_way:
             self.episode = []

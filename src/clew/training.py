@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from clew.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
 from clew.configuration import check_run
-from clew.environments import as_compiled
+from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
 from clew.kernels.rollouts import Totals, replay
 from clew.kernels.sampling import Stream
@@ -19,7 +19,7 @@ from clew.learner import Learner, initial_value, make_learner, make_room
 from clew.learning import Learning, LearningSettings, as_learning
 from clew.loops import Loop, learning_loop
 from clew.policies import Policy
-from clew.simulation import STEPS_PER_STATE, Trajectory
+from clew.simulation import Trajectory
 from clew.trace import DRIVER, Trace
 
 __all__ = [
@@ -68,7 +68,8 @@ class RoundMetrics:
     @classmethod
     def of_totals(
         cls,
-        round: tuple[int, int],
+        number: int,
+        num_rounds: int,
         num_episodes: int,
         totals: Iterable[float],
         begun: float,
@@ -76,11 +77,11 @@ class RoundMetrics:
         staleness: int = 0,
         num_bytes: int = 0,
     ) -> "RoundMetrics":
-        """The metrics of a round (number, of how many) from its total steps, successes and rewards."""
+        """The metrics of a round from its total steps, successes and rewards; `begun` is the clock when it began."""
         steps, successes, rewards = (float(total) for total in totals)
         return cls(
-            round=round[0],
-            num_rounds=round[1],
+            round=number,
+            num_rounds=num_rounds,
             num_episodes=num_episodes,
             num_steps=int(steps),
             mean_steps=steps / num_episodes,
@@ -234,7 +235,7 @@ class SerialRounds:
                     seconds = time.perf_counter() - clock
                     self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
                 sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
-                self.rows.append(RoundMetrics.of_totals((number, len(self.sizes)), size, sums, self._begun))
+                self.rows.append(RoundMetrics.of_totals(number, len(self.sizes), size, sums, self._begun))
                 yield self.rows[-1]
 
     def _learn(self, size: int) -> Totals:

@@ -67,7 +67,7 @@ def test_episodes_and_steps_come_to_what_train_policy_learns(playground):
     for _ in range(25):
         do(playground, playground.step)
     digest = finished(playground)
-    n = playground.trainer.num_episodes
+    n = playground.trainer.num_ended
     env = clew.Environment(clew.Maze.open(6, 7))
     rows = []
     expected = clew.train_policy(env, n, alpha=0.5, callback=rows.append)
@@ -77,13 +77,13 @@ def test_episodes_and_steps_come_to_what_train_policy_learns(playground):
 
 def test_it_learns_by_itself_until_it_is_paused_and_is_graded(playground):
     do(playground, playground.start)
-    while playground.trainer.num_episodes < 5000:
+    while playground.trainer.num_ended < 5000:
         do(playground, lambda: None)
     do(playground, playground.pause)
-    n = playground.trainer.num_episodes
+    n = playground.trainer.num_ended
     assert playground.grade.starts_right == 1.0
     assert playground.grade.value_gap == pytest.approx(0.0, abs=1e-6)
-    assert do(playground, lambda: playground.trainer.num_episodes) == n, "paused, it still learned"
+    assert do(playground, lambda: playground.trainer.num_ended) == n, "paused, it still learned"
     assert playground.world.optimal_return == 1.0
     assert playground.world.optimum.steps == 11.0
 
@@ -163,7 +163,7 @@ def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, se
     config, env = playground.config, playground.world.env
     with pytest.raises(clew.ClewError, match=message):
         do(playground, lambda: playground.configure(**settings))
-    assert (playground.config, playground.world.env, playground.trainer.num_episodes) == (config, env, 1)
+    assert (playground.config, playground.world.env, playground.trainer.num_ended) == (config, env, 1)
 
 
 # What is drawn --------------------------------------------------------------------------------------------------------

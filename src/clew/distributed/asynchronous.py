@@ -95,7 +95,8 @@ class AsynchronousRounds:
 
     def _row(self, number: int) -> RoundMetrics:
         return RoundMetrics.of_totals(
-            (number, self.plan.num_rounds),
+            number,
+            self.plan.num_rounds,
             self.plan.size(number),
             self._totals[number],
             self._begun,

@@ -275,7 +275,8 @@ class Rounds:
             this.num_merged += 1
             self.note(this.number, task.num_episodes, self)
         row = RoundMetrics.of_totals(
-            (this.number, self.plan.num_rounds),
+            this.number,
+            self.plan.num_rounds,
             self.plan.size(this.number),
             this.totals,
             self._begun,

@@ -65,7 +65,7 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
         "seeker": playground.seeker,
         "path": way(world.env, q, told_apart),
         "optimal": world.optimal_path,
-        "episodes": trainer.num_episodes,
+        "episodes": trainer.num_ended,
         "steps": playground.num_steps,
         "arrays": [[name, int(array.size)] for name, array in arrays.items()],
     }

@@ -355,7 +355,7 @@ class Learn:
         self.go.props(f"icon={'pause' if playground.running else 'play_arrow'}")
         grade, optimum = playground.grade, playground.world.optimum
         figures = {
-            "episodes": f"{playground.trainer.num_episodes:,}",
+            "episodes": f"{playground.trainer.num_ended:,}",
             "steps": f"{playground.num_steps:,}",
             "steps an episode": spell(points[-1][1]) if (points := playground.curve.points) else "-",
             "optimum": f"{spell(optimum.steps)} steps",

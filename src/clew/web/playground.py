@@ -286,9 +286,9 @@ class Playground:
         self.finish_episode()
         self.trainer.change_world(env)
         self.world = world
-        if self.chapters[-1].since == self.trainer.num_episodes:
+        if self.chapters[-1].since == self.trainer.num_ended:
             self.chapters.pop()
-        self.chapters.append(Chapter(maze, self.trainer.num_episodes))
+        self.chapters.append(Chapter(maze, self.trainer.num_ended))
         self._grade()
 
     def _next_world(self, env: Environment, trainer: Trainer, optimum: Solution) -> World:

@@ -47,7 +47,7 @@ def python_code(playground: Playground) -> str:
     """Python that comes to the same table. To be asked between episodes."""
     config, lines = playground.config, ["import clew", "from clew.storage import table_sha256", ""]
     world = in_call(world_settings(config))
-    ends = [chapter.since for chapter in playground.chapters[1:]] + [playground.trainer.num_episodes]
+    ends = [chapter.since for chapter in playground.chapters[1:]] + [playground.trainer.num_ended]
     for i, (chapter, end) in enumerate(zip(playground.chapters, ends, strict=True)):
         lines.append(f"maze = {said(chapter.maze, i)}")
         env = f"clew.Environment(maze{world})"
@@ -69,7 +69,7 @@ def said(maze: Maze, number: int) -> str:
 
 def command(playground: Playground) -> str | None:
     """The command line that comes to the same table; None if the maze was changed, for a command learns in one maze."""
-    num_episodes, config = playground.trainer.num_episodes, playground.config
+    num_episodes, config = playground.trainer.num_ended, playground.config
     learner = learner_settings(config)
     if len(playground.chapters) > 1 or num_episodes == 0 or learner.get("num_episodes", num_episodes) != num_episodes:
         return None
@@ -108,7 +108,7 @@ def as_page(playground: Playground) -> str:
     """One HTML file that says it all, without a server or a network."""
     trainer, grade, config = playground.trainer, playground.grade, playground.config
     figures = {
-        "episodes": f"{trainer.num_episodes:,}",
+        "episodes": f"{trainer.num_ended:,}",
         "steps": f"{playground.num_steps:,}",
         "starts right": f"{grade.starts_right:.1%}",
         "states right": "-" if grade.states_right is None else f"{grade.states_right:.1%}",

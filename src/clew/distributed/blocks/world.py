@@ -224,7 +224,7 @@ class BlockWorld:
             sums = np.sum([sums for _, sums in results.values()], axis=0)
             num_steps += int(sums[0])
             if callback is not None:
-                callback(RoundMetrics.of_totals((number, num_rounds), int(share.sum()), sums, at))
+                callback(RoundMetrics.of_totals(number, num_rounds, int(share.sum()), sums, at))
         num_settling = self._settle(exchange, learning)
         seconds = time.perf_counter() - begun
         self._training = BlockTraining(num_steps, num_rounds, num_settling, exchange.num_bytes, seconds)
