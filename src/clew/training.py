@@ -28,6 +28,7 @@ __all__ = [
     "Watch",
     "learn_from",
     "new_policy",
+    "report_rounds",
     "split_rounds",
     "train_policy",
     "update_policy",
@@ -200,11 +201,7 @@ def train_policy(
         raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
-    for metrics in rounds.play():
-        if watch is not None:
-            watch(policy.q)
-        if callback is not None:
-            callback(metrics)
+    report_rounds(rounds.play(), policy, watch, callback)
     check_values(policy)
     return policy
 
@@ -268,6 +265,17 @@ class SerialRounds:
         if "ended.steps" in saved.arrays:
             self._parts = [Totals(*(saved.arrays[f"ended.{name}"] for name in Totals._fields))]
         self._seconds = saved.progress["seconds"]
+
+
+def report_rounds(
+    rounds: Iterable[RoundMetrics], policy: Policy, watch: Watch | None, callback: Callback | None
+) -> None:
+    """Play the rounds; after each the table is shown, then it's said what the round came to."""
+    for metrics in rounds:
+        if watch is not None:
+            watch(policy.q)
+        if callback is not None:
+            callback(metrics)
 
 
 def joined(parts: list[Totals]) -> Totals:

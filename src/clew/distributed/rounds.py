@@ -34,7 +34,7 @@ from clew.kernels.sampling import Stream, new_stream
 from clew.learning import Learning, LearningSettings, as_learning
 from clew.policies import Policy
 from clew.trace import DRIVER, Trace
-from clew.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, train_policy
+from clew.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, report_rounds, train_policy
 
 __all__ = ["train_policy_parallel"]
 
@@ -120,6 +120,7 @@ def train_policy_parallel(
     make_worker, make_learner = WORKERS[sharing]
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     rounds = Rounds(make_learner(job, seed), plan, rounds_ahead, trace, checkpoints)
+    policy: Policy = rounds.learner.policy
     training = AsynchronousRounds(rounds) if asynchronous else rounds
     shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
     checkpoints.resume(identity(env, learning, **plan._asdict(), **shared, asynchronous=asynchronous), training)
@@ -131,12 +132,7 @@ def train_policy_parallel(
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
     demand = Demand(num_actors, num_simulations, num_values, chaos)
     with _pool(job, make_worker, here, demand) as pool:
-        for metrics in training.play(pool):
-            if watch is not None:
-                watch(rounds.learner.policy.q)
-            if callback is not None:
-                callback(metrics)
-    policy: Policy = rounds.learner.policy
+        report_rounds(training.play(pool), policy, watch, callback)
     check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
         logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
