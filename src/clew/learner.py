@@ -113,7 +113,7 @@ def make_learner(
         settings: all of them.
         max_steps: step limit of an episode.
         num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
-        counted: count how often each value is moved, for who merges what several learners made of a table.
+        counted: count how often each value is moved, for merging what several learners made of one table.
 
     Raises:
         SettingError: if the table is not as kernels learn it, or the memory would not do.

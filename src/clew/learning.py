@@ -54,7 +54,7 @@ class LearningSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """Everything that decides how is learned, flat. Which settings count is said by the row of the algorithm.
+    """All settings of learning, in one flat record. The row of the algorithm says which of them count.
 
     Raises:
         SettingError: if a setting is out of range, or was given, and neither the algorithm nor the behaviour heeds it.

@@ -99,7 +99,11 @@ class Trainer:
         return totals if ended is None else joined([ended, totals])
 
     def step(self) -> Transition:
-        """Take one step, and learn from it; the first of an episode, if none is under way."""
+        """Take one step, and learn from it; the first of an episode, if none is under way.
+
+        Returns:
+            The transition that was learned from; if it is terminated or truncated, the episode has ended.
+        """
         learner, terms = self._learner, terms_in(self.env, None, self._learner.settings.exploring_starts)
         stream = self._state.stream
         alpha, exploration = learner.rates_at(self.num_ended, self._total)
