@@ -14,7 +14,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 import oracles_mazes
 from clew.environments import Environment, ModelEnvironment, as_compiled
-from clew.errors import SettingError
+from clew.errors import MazeError, SettingError
 from clew.mazes import Maze
 
 DOWN, LEFT, UP, RIGHT = range(4)
@@ -417,6 +417,31 @@ def test_what_make_gives_is_looked_through() -> None:
     env = gymnasium.make("clew/Maze-v0")
     assert env is not env.unwrapped
     assert as_compiled(env) is env.unwrapped
+
+
+def test_nothing_follows_the_end_of_an_episode_but_another() -> None:
+    for settings, action in (({"maze": Maze.open(1, 2)}, RIGHT), ({"max_episode_steps": 1}, UP)):
+        env = Environment(**settings)
+        env.reset(seed=0)
+        assert any(env.step(action)[2:4])
+        with pytest.raises(SettingError, match=r"the episode is over; begin another by reset\(\)"):
+            env.step(LEFT)
+        env.reset()
+        env.step(LEFT)
+
+
+@pytest.mark.parametrize("name", ["random_start", "random_goal"])
+def test_a_flag_is_true_or_false(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} must be True or False, not 'no'"):
+        Environment(**{name: "no"})
+
+
+def test_numbers_of_numpys_are_numbers() -> None:
+    """They count on in the few bits that they have, and the greatest float is infinite among float32."""
+    env = Environment(Maze.open(np.int8(20), np.int8(20)), slip=np.float32(0.5), random_goal=np.True_)
+    assert env.encode((np.int8(19), np.int8(19)), (np.int8(19), np.int8(18))) == 398 * 400 + 399
+    with pytest.raises(MazeError, match="is too large"):
+        Maze.open(np.int32(65536), np.int32(65536))
 
 
 @pytest.mark.parametrize(

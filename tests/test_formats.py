@@ -10,6 +10,7 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given
@@ -399,6 +400,7 @@ def test_options_are_refused_out_of_range_or_without_effect(call, said: str) -> 
 
 def test_frozen_lakes_holes_become_hazards() -> None:
     maze = Maze.from_lists(["SFFF", "FHFH", "FFFH", "HFFG"])
+    assert Maze.from_lists(gymnasium.make("FrozenLake-v1").unwrapped.desc) == maze  # an array of bytes
     assert maze.to_text() == "S...\n.!.!\n...!\n!..G\n"
     assert maze.to_lists() == ["SFFF", "FHFH", "FFFH", "HFFG"]
 

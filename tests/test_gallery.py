@@ -84,6 +84,7 @@ def test_models_and_limits_come_as_they_are_asked_for():
         make_world("nowhere")
     with pytest.raises(SettingError, match="4 actions need as many names, not 1"):
         package.ModelEnvironment(env.mdp, actions=("go",))
+    env.reset()
     with pytest.raises(SettingError, match=r"action must be 0 \(down\), 1 \(left\), 2 \(up\) or 3 \(right\), not 4"):
         env.step(4)
 

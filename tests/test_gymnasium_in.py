@@ -302,10 +302,42 @@ def test_solve_says_why_a_world_has_no_model(world, error, message):
         solve(world())
 
 
+def test_a_step_that_was_replaced_is_played_and_has_no_model():
+    """Kernels would play what was there before."""
+
+    def five_times(step):
+        def stepped(action):
+            state, reward, *rest = step(action)
+            return (state, 5.0 * reward, *rest)
+
+        return stepped
+
+    lake = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    for env in (lake, clew.Environment(), clew.ModelEnvironment(clew.Environment().mdp)):
+        env.unwrapped.step = five_times(env.unwrapped.step)
+        assert clew.train_policy(env, 300, alpha=1.0).q.max() == 5.0
+        with pytest.raises(ModelError, match="or its step was replaced"):
+            solve(env)
+    with pytest.raises(ModelError, match="was replaced, so its table doesn't tell"):
+        FiniteMDP.from_gymnasium(lake)
+
+
+def test_a_subclass_and_a_strange_wrapper_have_no_model_and_another_observation_has():
+    class Sub(clew.Environment):
+        pass
+
+    for env in (Sub(), RecordEpisodeStatistics(clew.Environment())):
+        with pytest.raises(ModelError, match=r"may do something else than mdp says.* give env.unwrapped.mdp"):
+            solve(env)
+    assert solve(gymnasium.make("clew/Maze-v0", observation="planes")).steps == 8.0
+
+
 def test_a_stranger_with_a_table_can_be_solved_but_is_stepped_through():
     """Whether it steps by its table isn't known; whoever asks for the model gets what the table says."""
     env = Generous(is_slippery=False)
-    assert solve(env, gamma=1.0).value == 1.0
+    with pytest.raises(ModelError, match=r"Generous may do something else than P says.* give clew.FiniteMDP.from_gymn"):
+        solve(env, gamma=1.0)
+    assert solve(FiniteMDP.from_gymnasium(env), gamma=1.0).value == 1.0
     assert as_compiled(env) is None
 
 

@@ -184,6 +184,33 @@ def test_a_table_may_have_numbers_of_numpy():
         np.testing.assert_array_equal(column, other)
 
 
+def test_a_knight_begins_wherever_its_jumps_find_a_way_and_not_where_walks_do():
+    """A wall all round the upper left corner stops walks, and no knight."""
+    maze = clew.Maze.from_text("..#.\n..#.\n###.\nG...\n")
+    env = clew.Environment(maze, moves="knight", random_start=True)
+    assert env.mdp.starts.tolist() == [1, 3, 4, 5, 7, 11, 13, 14]
+    values = clew.solve(env, gamma=0.9).v
+    assert (values[env.mdp.starts] > 0).all()
+    assert values[[0, 15]].tolist() == [0.0, 0.0]
+
+
+def test_headings_that_no_turn_leads_to_are_searched():
+    """Two headings turn to each other, and the other two to them: nobody comes to look up or right."""
+    odd = Moves(
+        "odd",
+        ("forward", "turn"),
+        (
+            (Move(1, 0), Move(0, 0, turn=1)),
+            (Move(0, -1), Move(0, 0, turn=-1)),
+            (Move(-1, 0), Move(0, 0, turn=1)),
+            (Move(0, 1), Move(0, 0, turn=1)),
+        ),
+    )
+    assert (odd.walks, MOVES["robot"].walks) == (False, True)
+    with pytest.raises(SettingError, match="the moves 'odd' find no way from the start to a goal"):
+        clew.Environment(clew.Maze.open(3, 3), moves=odd)
+
+
 def test_eight_directions_are_learned(clew):
     code, out, _ = clew("train", "10x12", "--moves", "eight", "--step-reward", "-1", "--episodes", "20000", "--json")
     assert code == 0

@@ -22,6 +22,8 @@ def frozen(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     try:
         with np.errstate(invalid="ignore"):  # NaN as a whole number is refused below
             source = np.asarray(array)
+            if source.dtype.kind == "c":
+                raise TypeError("they are complex")
             copy = np.array(source.astype(dtype), order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{name} must be an array of numbers: {error}") from None

@@ -73,6 +73,8 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
         write_file(path, archive.getvalue())
     except OSError as error:
         raise ModelError(f"{path}: can't be written: {error.strerror}") from None
+    except ValueError as error:  # no name, or one with a zero byte in it
+        raise ModelError(f"{path}: can't be written: {error}") from None
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from clew.model_arrays import Rows
 from clew.model_checks import MAX_STATES
 from clew.settings import check_count
 
-__all__ = ["Outcome", "full_name", "look_through", "rows_of_environment", "rows_of_function"]
+__all__ = ["Outcome", "full_name", "is_replaced", "look_through", "rows_of_environment", "rows_of_function"]
 
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
 
@@ -105,6 +105,11 @@ def full_name(thing: Any) -> str:
     return f"{type(thing).__module__}:{type(thing).__qualname__}"
 
 
+def is_replaced(env: Any) -> bool:
+    """Tell if somebody has put a step or a reset of their own into this one environment."""
+    return bool({"step", "reset"} & getattr(env, "__dict__", {}).keys())
+
+
 def look_through(env: Any) -> tuple[Any, int | None]:
     """The environment inside wrappers that are known to change no step, and their step limit, if one has any.
 
@@ -112,7 +117,7 @@ def look_through(env: Any) -> tuple[Any, int | None]:
     replaced is not looked through.
     """
     limits = []
-    while full_name(env) in CHANGE_NOTHING and not {"step", "reset"} & vars(env).keys():
+    while full_name(env) in CHANGE_NOTHING and not is_replaced(env):
         if full_name(env) == TIME_LIMIT:
             limits.append(int(env._max_episode_steps))  # nowhere else; its specification may be missing
         env = env.env
@@ -128,6 +133,8 @@ def rows_of_environment(env: Any) -> tuple[Rows, npt.NDArray[np.int64]]:
             f"the wrapper {name} may change what a step does, so the table inside doesn't tell of it; "
             "give env.unwrapped for the world without it"
         )
+    if is_replaced(inner):
+        raise ModelError(f"a step or reset of {name}'s was replaced, so its table doesn't tell what it does")
     if not hasattr(inner, "P"):
         raise ModelError(
             f"{name} has no table of transitions P to make a model of; it can be learned through its steps: "

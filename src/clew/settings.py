@@ -120,6 +120,8 @@ POSITIVE = Bounds(above=0.0)
 def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False) -> None:
     """Check that a number is finite and in its bounds; `single`: also as float32, the form in which kernels take it."""
     wanted = f"a finite number {bounds}".rstrip()
+    if isinstance(number, np.generic):
+        number = number.item()  # the greatest float is infinite among NumPy's float32
     if not _is_a(number, float) or not bounds.hold(number):
         raise SettingError(f"{name} must be {wanted}, not {number!r}")
     with np.errstate(over="ignore", under="ignore"):

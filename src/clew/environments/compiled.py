@@ -1,6 +1,6 @@
 """Worlds that kernels can play, for they are given as arrays too."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from weakref import WeakKeyDictionary
 
 import gymnasium
@@ -8,10 +8,11 @@ import numpy as np
 
 from clew.environments.maze import Environment
 from clew.environments.model import ModelEnvironment
+from clew.environments.observations import MazeObservation
 from clew.errors import ModelError, SettingError
 from clew.mazes import Maze
 from clew.mdp import FiniteMDP
-from clew.model_rows import full_name, look_through
+from clew.model_rows import full_name, is_replaced, look_through
 
 __all__ = ["World", "as_compiled", "model_of"]
 
@@ -36,11 +37,11 @@ def as_compiled(env: Any) -> ModelEnvironment | None:
     if isinstance(env, FiniteMDP):
         return ModelEnvironment(env)
     inner, limit = look_through(env)
-    if type(inner) is Environment or type(inner) is ModelEnvironment:
+    if _steps_by_model(inner):
         if limit is None or limit >= inner.max_episode_steps:
             return inner
         return ModelEnvironment(inner.mdp, max_episode_steps=limit, actions=inner.actions)
-    mdp = _model_of_table(inner)
+    mdp = _model_of_table(inner) if _steps_by_table(inner) else None
     return None if mdp is None else ModelEnvironment(mdp, max_episode_steps=limit)
 
 
@@ -49,21 +50,41 @@ def model_of(world: World) -> FiniteMDP:
 
     Raises:
         SettingError: if it is no world.
-        ModelError: if an environment has no model; it says why.
+        ModelError: if an environment has no model, or may do something else than its model says; it says why.
     """
     if isinstance(world, FiniteMDP):
         return world
     if isinstance(world, Maze):
         return Environment(world).mdp
     inner, _ = look_through(world)
-    if isinstance(inner, ModelEnvironment):
+    if isinstance(inner, MazeObservation):  # which shows something else, and changes no step
+        inner, _ = look_through(inner.env)
+    if _steps_by_model(inner):
         return inner.mdp
     if not isinstance(inner, gymnasium.Env):
         raise SettingError(
             f"the model of a {type(world).__name__} is not known; give a clew.Environment, a FiniteMDP, or an "
             "environment of Gymnasium's that has a table P"
         )
-    return _model_of_table(inner) or FiniteMDP.from_gymnasium(inner)
+    if _steps_by_table(inner):
+        return _model_of_table(inner) or FiniteMDP.from_gymnasium(inner)  # which says why there is none
+    for model, asked in (("mdp", "env.unwrapped.mdp"), ("P", "clew.FiniteMDP.from_gymnasium(env.unwrapped)")):
+        if hasattr(inner.unwrapped, model):
+            raise ModelError(
+                f"{type(inner).__name__} may do something else than {model} says: its class is not one that is known "
+                f"to step by it, or its step was replaced; to take {model} for its model all the same, give {asked}"
+            )
+    return FiniteMDP.from_gymnasium(inner)  # which says that there is no table
+
+
+def _steps_by_model(env: Any) -> TypeGuard[ModelEnvironment]:
+    """Tell if a step is what the model says, and nothing else."""
+    return type(env) in (Environment, ModelEnvironment) and not is_replaced(env)
+
+
+def _steps_by_table(env: Any) -> bool:
+    """Tell if a step is a draw from the table P, and nothing else."""
+    return full_name(env) in STEP_BY_TABLE and not is_replaced(env)
 
 
 # Tables that have been read -------------------------------------------------------------------------------------------
@@ -81,13 +102,11 @@ _READ: "WeakKeyDictionary[gymnasium.Env[Any, Any], _Read]" = WeakKeyDictionary()
 
 
 def _model_of_table(env: Any) -> FiniteMDP | None:
-    """The model of an environment of Gymnasium's that steps by its table; None if this isn't one, or doesn't quite.
+    """The model of an environment of Gymnasium's that steps by its table; None if the table doesn't tell all.
 
     It is kept for as long as the environment is. Users may change a table, so it is compared each time with what the
     model was made of; where rows are the same objects that takes a fraction of a millisecond.
     """
-    if full_name(env) not in STEP_BY_TABLE or {"step", "reset"} & vars(env).keys():
-        return None
     try:
         read, rest = _READ.get(env), _rest(env)
         if read is None or read.table != env.P or read.rest != rest:

@@ -1,5 +1,6 @@
 """What `gymnasium.make` and `gymnasium.make_vec` call: mazes by name, and observations of a kind."""
 
+from pathlib import Path
 from typing import Any, Unpack
 
 import gymnasium
@@ -15,12 +16,12 @@ __all__ = ["make_environment", "make_vector_environment"]
 
 
 def make_environment(
-    maze: Maze | str | None = None, *, observation: str = "index", **settings: Unpack[WorldSettings]
+    maze: Maze | str | Path | None = None, *, observation: str = "index", **settings: Unpack[WorldSettings]
 ) -> gymnasium.Env[Any, Any]:
     """Make an `Environment`, wrapped if it is to show something else than the state.
 
     Args:
-        maze: a maze, or its name, as `clew.mazes.find_maze` takes it.
+        maze: a maze, or its name, as `clew.mazes.find_maze` takes it, or a file.
         observation: "index", "position" or "planes", see `clew.environments.observations`.
         settings: those of `Environment`.
 
@@ -38,7 +39,7 @@ make_environment.metadata = Environment.metadata  # type: ignore[attr-defined]  
 
 def make_vector_environment(
     num_envs: int = 1,
-    maze: Maze | str | None = None,
+    maze: Maze | str | Path | None = None,
     *,
     observation: str = "index",
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -56,5 +57,5 @@ def make_vector_environment(
     )
 
 
-def _found(maze: Maze | str | None) -> Maze | None:
-    return find_maze(maze) if isinstance(maze, str) else maze
+def _found(maze: Maze | str | Path | None) -> Maze | None:
+    return find_maze(str(maze)) if isinstance(maze, str | Path) else maze

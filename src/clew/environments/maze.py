@@ -97,6 +97,9 @@ class Environment(ModelEnvironment):
             raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
         if render_mode is not None:
             check_choice("render_mode", render_mode, RENDER_MODES)
+        for name, flag in (("random_start", random_start), ("random_goal", random_goal)):
+            if not isinstance(flag, bool | np.bool_):
+                raise SettingError(f"{name} must be True or False, not {flag!r}")
         check_world(
             slip,
             max_episode_steps,
@@ -110,7 +113,7 @@ class Environment(ModelEnvironment):
         self.random_goal = random_goal
         self.moves = find_moves(moves)
         pays = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
-        starts = _start_states(maze, random_start, random_goal)
+        starts = _start_states(maze, random_start, random_goal, self.moves.walks)
         if self.moves == FOUR:
             mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **pays._asdict())
         elif random_goal:
@@ -172,10 +175,8 @@ class Environment(ModelEnvironment):
             position: (row, column) of the seeker; not checked.
             goal: (row, column) of the goal; it counts only if it is a random one.
         """
-        cell = position[0] * self.maze.columns + position[1]
-        if not self.random_goal:
-            return cell
-        return (goal[0] * self.maze.columns + goal[1]) * self.maze.cells.size + cell
+        cell, goal_cell = (int(row) * self.maze.columns + int(column) for row, column in (position, goal))
+        return goal_cell * self.maze.cells.size + cell if self.random_goal else cell
 
     def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Tell of each state if nothing can happen in it any more: the seeker is on the goal, or in a wall."""
@@ -194,8 +195,11 @@ class Environment(ModelEnvironment):
         return {"position": self.position, "goal": self.goal}
 
 
-def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDArray[np.int32]:
-    """The states in which an episode may begin: (goal, cell) pairs with a way between them."""
+def _start_states(maze: Maze, random_start: bool, random_goal: bool, walks: bool) -> npt.NDArray[np.int32]:
+    """The states in which an episode may begin: (goal, cell) pairs with a way between them.
+
+    From which cells other moves than walks find a way, `model_of_moves` sees.
+    """
     if not random_start and maze.start is None:
         raise SettingError("the maze has no start: give it one, (row, column), or begin at random (random_start)")
     if not random_goal and not maze.goals:
@@ -203,7 +207,8 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDAr
     fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
     safe = ~(maze.blocked | maze.hazards)
     if not random_goal:
-        cells: npt.NDArray[Any] = np.flatnonzero(safe & (maze.distances() > 0)) if random_start else np.array(fixed)
+        candidates = safe & ((maze.distances() > 0) if walks else (maze.cells & GOAL == 0))
+        cells: npt.NDArray[Any] = np.flatnonzero(candidates) if random_start else np.array(fixed)
         if cells.size == 0:
             raise SettingError("there is no cell to start in: no free cell has a way to a goal")
         return cells.astype(np.int32)
@@ -214,7 +219,7 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool) -> npt.NDAr
     for region in np.flatnonzero(np.bincount(regions[regions >= 0]) > 1):
         members = np.flatnonzero(regions == region).astype(np.int32)
         starts = members if random_start else np.intersect1d(members, fixed)
-        check_memory(12 * members.size * starts.size, "the list of starts")
+        check_memory(20 * members.size * starts.size, "the list of starts")
         named = members[:, None] * np.int32(maze.cells.size) + starts[None, :]
         pairs.append(named[members[:, None] != starts[None, :]])
     states: npt.NDArray[Any] = np.concatenate(pairs) if pairs else np.empty(0, np.int32)

@@ -50,6 +50,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
     def __init__(
         self, mdp: FiniteMDP, *, max_episode_steps: int | None = None, actions: tuple[str, ...] | None = None
     ) -> None:
+        if not isinstance(mdp, FiniteMDP):
+            raise SettingError(f"mdp must be a FiniteMDP, not {type(mdp).__name__}; a maze is for clew.Environment")
         if max_episode_steps is not None:
             check_count("max_episode_steps", max_episode_steps, 1, 2**63 - 1)
         self.mdp = mdp
@@ -63,6 +65,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         self._seeded = False
         self._state: int | None = None
         self._steps = 0
+        self._is_over = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Begin an episode.
@@ -78,7 +81,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         if seed is not None or not self._seeded:
             self.stream = new_stream(int(self.np_random.integers(2**63)))
             self._seeded = True
-        self._state, self._steps = int(draw_start(self.mdp.starts, self.stream)), 0
+        self._state, self._steps, self._is_over = int(draw_start(self.mdp.starts, self.stream)), 0, False
         if self.render_mode == "human":
             self.render()
         return self._state, self._info()
@@ -93,16 +96,19 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             (state, reward, terminated, truncated, info).
 
         Raises:
-            SettingError: if there is no such action, or no episode has begun.
+            SettingError: if there is no such action, or no episode goes on.
         """
         if self._state is None:
             raise SettingError("call reset() before step()")
+        if self._is_over:
+            raise SettingError("the episode is over; begin another by reset()")
         a = whole(action)
         if not 0 <= a < self.mdp.num_actions:
             raise SettingError(f"{bad_action(self.actions)}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state, self._steps = int(s_next), self._steps + 1
         truncated = self._steps >= self.max_episode_steps and not terminated
+        self._is_over = bool(terminated or truncated)
         if self.render_mode == "human":
             self.render()
         return self._state, float(reward), bool(terminated), truncated, self._info()

@@ -106,6 +106,7 @@ class Maze:
             MazeError: if the maze can't be right.
         """
         formats.check_size(rows, columns)
+        rows, columns = int(rows), int(columns)
         cells = np.zeros((rows, columns), np.uint8)
         for place in obstacles:
             cells[check_place("obstacle", place, rows, columns)] = BLOCKED
@@ -124,8 +125,8 @@ class Maze:
         return cls(*formats.parse_text(text))
 
     @classmethod
-    def from_lists(cls, rows: Sequence[str]) -> "Maze":
-        """Read a list of strings as Gymnasium's FrozenLake has them: S start, F free, H hole, G goal.
+    def from_lists(cls, rows: Sequence[str] | npt.NDArray[Any]) -> "Maze":
+        """Read strings as Gymnasium's FrozenLake has them, or its `desc`: S start, F free, H hole, G goal.
 
         A hole becomes a hazard, which is not quite the same: in FrozenLake it ends the episode; here entering it costs
         `hazard_reward`, and the episode goes on. To keep FrozenLake's own dynamics, read its environment instead.

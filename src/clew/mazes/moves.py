@@ -99,8 +99,11 @@ class Moves:
     def walks(self) -> bool:
         """True if these moves reach every cell that single steps reach."""
         steps = {(move.rows, move.columns) for row in self.moves for move in row}
-        turns = all(any(move[:2] == (0, 0) and abs(move.turn) == 1 for move in row) for row in self.moves)
-        return steps >= WALLS.keys() and (self.num_headings == 1 or turns)
+
+        def spins(turn: int) -> bool:
+            return all(any(move[:2] == (0, 0) and move.turn == turn for move in row) for row in self.moves)
+
+        return steps >= WALLS.keys() and (self.num_headings == 1 or spins(1) or spins(-1))
 
     def sides(self) -> list[tuple[int, int]]:
         """For each action the next ones clockwise and the other way round, where slip leads astray.

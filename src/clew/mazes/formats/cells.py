@@ -53,7 +53,7 @@ def check_size(rows: int, columns: int) -> None:
             raise MazeError(f"{name} must be a whole number, not {number!r}")
     if rows < 1 or columns < 1:
         raise MazeError(f"a maze of {rows} rows and {columns} columns has no cell; both must be at least 1")
-    if rows * columns > MAX_CELLS:
+    if int(rows) * int(columns) > MAX_CELLS:  # NumPy's own numbers would count on in their few bits
         raise MazeError(f"a maze of {rows} x {columns} cells is too large: the limit is {MAX_CELLS:,} cells")
 
 

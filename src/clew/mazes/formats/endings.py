@@ -80,9 +80,10 @@ def format_of(path: Path) -> Format:
     Raises:
         MazeError: if it stands for none; lists the endings that do.
     """
-    if path.suffix not in FORMATS:
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
         raise MazeError(f"can't tell the format from the ending {path.suffix!r}; give a {list_endings()} file")
-    return FORMATS[path.suffix]
+    return form
 
 
 def check_reading(unknown_walls: str, cell_size: int) -> None:

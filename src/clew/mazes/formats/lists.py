@@ -18,12 +18,14 @@ ALPHABET = b"F?HGS"
 LEGEND = "a cell is one of S F H G"
 
 
-def parse_lists(rows: Sequence[str]) -> Layout:
-    """Read a list of strings; a hole becomes a hazard.
+def parse_lists(rows: Sequence[str] | npt.NDArray[Any]) -> Layout:
+    """Read a list of strings, or an array of letters; a hole becomes a hazard.
 
     Raises:
         MazeError: names line and column (from 1).
     """
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "SU":  # FrozenLake's own `desc`
+        rows = ["".join(row) for row in rows.astype(str).tolist()]
     if isinstance(rows, str) or not isinstance(rows, list | tuple) or not all(isinstance(row, str) for row in rows):
         raise MazeError(f'a maze in lists is a list of strings, such as ["SF", "HG"], not {str(rows)[:60]}')
     if any("\n" in row for row in rows):

@@ -48,7 +48,7 @@ def parse_png(data: bytes | bytearray, cell_size: int = 1) -> Layout:
         MazeError: names row and column (from 0) of a cell that can't be read, or says what is wrong with the picture.
     """
     _check_header(data, cell_size)
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -59,6 +59,8 @@ def parse_png(data: bytes | bytearray, cell_size: int = 1) -> Layout:
                 colours = _colours(picture, cell_size)
     except (MazeError, MemoryError):
         raise
+    except UnidentifiedImageError:  # whose words are of the bytes in memory
+        raise MazeError("the picture can't be read: it is damaged") from None
     except Exception as error:  # Pillow promises no family of exceptions for a damaged file
         raise MazeError(f"the picture can't be read: {error}") from None
     start = _find_start(colours)
