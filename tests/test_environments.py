@@ -419,6 +419,24 @@ def test_what_make_gives_is_looked_through() -> None:
     assert as_compiled(env) is env.unwrapped
 
 
+def test_a_robot_is_seen_to_turn() -> None:
+    forward, turn_left, turn_right = range(3)
+    env = Environment(Maze.open(1, 3), moves="robot", render_mode="ansi")
+    pixels = Environment(Maze.open(1, 3), moves="robot", render_mode="rgb_array")
+    assert env.heading is None
+    env.reset(seed=0)
+    pixels.reset(seed=0)
+    seen, painted = [(env.render(), env.heading)], {pixels.render().tobytes()}
+    for action in (turn_right, turn_right, turn_right, forward, turn_left):
+        env.step(action)
+        pixels.step(action)
+        seen.append((env.render(), env.heading))
+        painted.add(pixels.render().tobytes())
+    assert seen == [("↓.G\n", 0), ("←.G\n", 1), ("↑.G\n", 2), ("→.G\n", 3), (".→G\n", 3), (".↑G\n", 2)]
+    assert len(painted) == 6
+    assert Environment().heading is None
+
+
 def test_nothing_follows_the_end_of_an_episode_but_another() -> None:
     for settings, action in (({"maze": Maze.open(1, 2)}, RIGHT), ({"max_episode_steps": 1}, UP)):
         env = Environment(**settings)

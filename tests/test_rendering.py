@@ -29,6 +29,7 @@ def choices(*actions: str) -> np.ndarray:
 def test_a_scene_shows_the_seeker_and_not_the_start() -> None:
     assert draw_scene(MAZE, (1, 0)) == "..#\nS!G\n"
     assert draw_scene(MAZE, None) == "..#\n.!G\n"
+    assert draw_scene(MAZE, (1, 0), heading=3) == "..#\n→!G\n"
 
 
 def test_a_scene_shows_the_goal_it_is_told_in_place_of_the_mazes_own() -> None:

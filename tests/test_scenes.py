@@ -85,6 +85,8 @@ def test_nothing_is_larger_than_the_screen(columns: int, rows: int, num_colours:
 def test_the_seeker_stands_before_all_and_the_start_is_not_drawn_then() -> None:
     assert drawn(THICK_LOOK._replace(seeker=(1, 1)), Screen(6, 2, 0, True)) == ["↓ ← ██", "→ ● G"]
     assert drawn(THICK_LOOK._replace(seeker=(1, 2)), Screen(6, 2, 0, False)) == ["v < ##", "> ! S"]
+    assert drawn(THICK_LOOK._replace(seeker=(1, 1), heading=1), Screen(6, 2, 0, True)) == ["↓ ← ██", "→ ← G"]
+    assert drawn(THICK_LOOK._replace(seeker=(1, 2), heading=2), Screen(6, 2, 0, False)) == ["v < ##", "> ! ^"]
 
 
 def test_diagonal_moves_have_arrows_too() -> None:

@@ -29,7 +29,7 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES, Maze
 from clew.palette import style_of
 from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
-from clew.rendering.text import draw_scene, show
+from clew.rendering.text import show
 from clew.simulation import Transition, steps_of
 from clew.training import Callback, RoundMetrics
 
@@ -328,16 +328,14 @@ def drawing(
         yield lambda: say_step(steps)
         return
     if not can_draw(console):
-        yield lambda: show(
-            draw_scene(env.maze, env.position, env.goal if env.random_goal else None) + say(steps) + "\n"
-        )
+        yield lambda: show(env.frame() + say(steps) + "\n")
         return
     look: Look | None = None
     screen = AlternateScreen(console)
 
     def frame() -> Frame:
         nonlocal look
-        look = (look or look_at(env, policy.q))._replace(seeker=env.position)
+        look = (look or look_at(env, policy.q))._replace(seeker=env.position, heading=env.heading)
         return make_frame(look, [say(steps)], console, follow=True)
 
     def draw() -> None:

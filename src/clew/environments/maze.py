@@ -138,15 +138,23 @@ class Environment(ModelEnvironment):
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
-        seeker = None if state is None else self._cell_of(state)
-        goal = self._goal_of(state) if self.random_goal and state is not None else None
         if self.render_mode == "rgb_array":
-            return paint_scene(self.maze, seeker, goal)
-        frame = draw_scene(self.maze, seeker, goal)
+            return paint_scene(self.maze, *self._seen(state))
+        frame = draw_scene(self.maze, *self._seen(state))
         if self.render_mode == "ansi":
             return frame
         show(frame)
         return None
+
+    def frame(self) -> str:
+        """The maze with the seeker in it as text, whatever the render mode; an arrow shows a heading."""
+        return draw_scene(self.maze, *self._seen(self._state))
+
+    def _seen(self, state: int | None) -> tuple[Place | None, Place | None, int | None]:
+        """Where the seeker stands in a state, where a random goal is, and which way a robot looks."""
+        if state is None:
+            return None, None, None
+        return self._cell_of(state), self._goal_of(state) if self.random_goal else None, self._heading_of(state)
 
     @property
     def position(self) -> Place:
@@ -167,6 +175,11 @@ class Environment(ModelEnvironment):
         if self._state is None:
             raise SettingError("a random goal is drawn by reset()")
         return self._goal_of(self._state)
+
+    @property
+    def heading(self) -> int | None:
+        """Which way a robot looks, 0 down, 1 left, 2 up or 3 right; None where moves have no four headings."""
+        return None if self._state is None else self._heading_of(self._state)
 
     def encode(self, position: Place, goal: Place) -> int:
         """The state in which the seeker stands somewhere, of a robot that looks down.
@@ -190,6 +203,9 @@ class Environment(ModelEnvironment):
 
     def _goal_of(self, state: int) -> Place:
         return divmod(state // self.maze.cells.size, self.maze.columns)
+
+    def _heading_of(self, state: int) -> int | None:
+        return state // self.maze.cells.size if self.moves.num_headings == len(Action) else None
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from clew.mazes import Maze
 from clew.mazes.formats import Place, has_thin_walls
+from clew.mazes.moves import FOUR
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.floor import colour_floor
 from clew.rendering.legend import LEAST_WITH_ARROWS, LEAST_WITH_WALLS, Fit, name_ways, notes, say_scale, thin_walls
@@ -91,13 +92,14 @@ def _fit(maze: Maze, most: int) -> Fit:
     return fit
 
 
-def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> Pixels:
+def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, heading: int | None = None) -> Pixels:
     """Paint a maze with the seeker in it.
 
     Args:
         maze: the maze; its own start is not drawn.
         seeker: where the seeker stands.
         goal: where the goal is, if that is not for the maze to say.
+        heading: which way the seeker looks, in the order of the four moves; a light spot on that side shows it.
 
     Returns:
         (rows * size, columns * size, 3) uint8, where size is 4 to 32 pixels a cell, about 512 pixels in all.
@@ -110,6 +112,11 @@ def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> 
     for edge in (image[:thick], image[-thick:], image[:, :thick], image[:, -thick:]):
         edge[:] = INK
     _draw_ends(image, maze, seeker, size, (0, 0))
+    if seeker is not None and heading is not None:
+        ahead = np.array(seeker) + 0.5 + 0.17 * np.array(FOUR.moves[0][heading][:2])
+        cover = np.zeros(image.shape[:2], np.float32)
+        cover_line(cover, ahead[None, :] * size, 0.11 * size)
+        blend(image, cover, PAPER)
     return image
 
 

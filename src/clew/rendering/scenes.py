@@ -59,6 +59,7 @@ class Look(NamedTuple):
     values: npt.NDArray[np.floating] | None = None  # (num_cells,), NaN where nothing was learned
     greedy: npt.NDArray[np.bool_] | None = None  # (num_cells, num_actions), of four moves or of eight
     seeker: Place | None = None
+    heading: int | None = None  # which way it looks, in the order of the four moves; None if it has no heading
 
 
 class Span(NamedTuple):
@@ -188,7 +189,7 @@ def _one_each(look: Look, screen: Screen) -> Canvas:
         glyphs[there > 0], inks[there > 0], papers[there > 0] = glyph, ink, paper
     if look.seeker is not None:
         place = look.seeker
-        glyphs[place], inks[place], papers[place] = _seeker(screen), PAPER, THREAD
+        glyphs[place], inks[place], papers[place] = _seeker(look, screen), PAPER, THREAD
     return Canvas(glyphs, inks, papers)
 
 
@@ -198,7 +199,9 @@ def _wall(screen: Screen) -> str:
     return "█" if screen.unicode else "#"
 
 
-def _seeker(screen: Screen) -> str:
+def _seeker(look: Look, screen: Screen) -> str:
+    if look.heading is not None:
+        return (ARROWS if screen.unicode else ASCII_ARROWS)[look.heading]
     return "●" if screen.unicode else "S"
 
 
@@ -351,7 +354,7 @@ def _means(look: Look, screen: Screen) -> tuple[Canvas, list[str]]:
         notes += ["0 to 9 is the mean of its values"] if known.any() else []
     marks = [(place, "G", PAPER, GOAL_TILE) for place in look.maze.goals]
     if look.seeker is not None:
-        marks.append((look.seeker, _seeker(screen), PAPER, THREAD))
+        marks.append((look.seeker, _seeker(look, screen), PAPER, THREAD))
     elif look.maze.start is not None:
         marks.append((look.maze.start, "S", THREAD, PAPER))
     for (row, column), glyph, ink, paper in marks:

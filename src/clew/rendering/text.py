@@ -70,17 +70,19 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
     return drawn
 
 
-def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None) -> str:
-    """Draw a maze with the seeker, S, in it.
+def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, heading: int | None = None) -> str:
+    """Draw a maze with the seeker in it: S, or an arrow.
 
     Args:
         maze: the maze; its own start is not drawn.
         seeker: where the seeker stands.
         goal: where the goal is, if that is not for the maze to say.
+        heading: which way the seeker looks, in the order of the four moves; None if it has no heading.
     """
     if goal is not None:
         maze = maze.with_ends(None, goal)
-    return draw(maze.cells, letters(maze.cells, seeker))
+    drawing = draw(maze.cells, letters(maze.cells, seeker))
+    return drawing if heading is None else drawing.replace("S", ARROWS[heading])
 
 
 def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
