@@ -54,7 +54,7 @@ def split(length: float) -> tuple[int, int]:
     """
     if not np.isfinite(length):
         return 0, 0
-    straights = length - COSTS["movingai"] * np.arange(1 + int(length / COSTS["movingai"]))
+    straights = length - COSTS["movingai"] * np.arange(1 + round(length / COSTS["movingai"]))
     diagonals = int(np.abs(straights - straights.round()).argmin())
     return round(straights[diagonals]), diagonals
 

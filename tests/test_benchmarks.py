@@ -186,4 +186,5 @@ def test_older_lengths_need_the_root_of_two_in_single_precision():
     assert (misses(found, COSTS["movingai"]), misses(found, COSTS["movingai-float32"])) == ([0, 1], [])
     newer = [("344.29646454", 275, 49)]
     assert split(275 + 49 * COSTS["movingai"]) == (275, 49)
+    assert [split(k * COSTS["movingai"]) for k in range(1, 999)] == [(0, k) for k in range(1, 999)]
     assert (misses(newer, COSTS["movingai"]), misses(newer, COSTS["movingai-float32"])) == ([], [0])
