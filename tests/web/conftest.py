@@ -95,6 +95,8 @@ def visit(browser: Any, address: str) -> Iterator[Any]:
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         go(page, url)
         page.wait_for_selector("canvas[data-frames]")
+        if (flat_out := page.get_by_role("button", name="flat out")).is_visible():
+            flat_out.click()
         return page
 
     yield open_page

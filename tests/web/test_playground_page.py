@@ -110,7 +110,7 @@ def test_steps_episodes_reset_and_speed(visit):
     assert data(page, "episodes") == 0
     settled(page, lambda: page.get_by_role("button", name="Episode", exact=True).click())
     assert data(page, "episodes") == 1
-    page.get_by_role("button", name="30 steps/s").click()
+    page.get_by_role("button", name="30/s", exact=True).click()
     page.get_by_test_id("go").click()
     page.wait_for_function("() => /Pause/.test(document.querySelector('[data-testid=go]').textContent)")
     wait_until(page, f"+d.frames > {data(page, 'frames') + 10}")

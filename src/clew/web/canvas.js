@@ -167,7 +167,9 @@ export default {
         const grid = new Path2D(), stripes = new Path2D();
         for (let r = 1; r < rows; r++) { grid.moveTo(0, r); grid.lineTo(columns, r); }
         for (let k = 1; k < columns; k++) { grid.moveTo(k, 0); grid.lineTo(k, rows); }
-        stroke(grid, this.colours.paper, 0.04);
+        c.globalAlpha = 0.16; // to be seen on an empty floor, and on a deep one
+        stroke(grid, this.colours.ink, 0.03);
+        c.globalAlpha = 1;
         for (let i = 0; i < cells.length; i++) {
           if (!(cells[i] & HAZARD)) continue;
           const x = i % columns, y = Math.floor(i / columns);

@@ -20,10 +20,10 @@ AXIS: dict[str, Any] = {
 
 
 class Curves:
-    """Steps and return an episode, with the exact optimum as a line."""
+    """Steps and return per episode, with the exact optimum as a line."""
 
     def __init__(self) -> None:
-        self.charts = [self._chart("steps an episode", log=True), self._chart("return an episode", log=False)]
+        self.charts = [self._chart("steps per episode", log=True), self._chart("return per episode", log=False)]
 
     def _chart(self, name: str, *, log: bool) -> Any:
         options = {

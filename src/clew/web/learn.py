@@ -24,7 +24,7 @@ from clew.storage import table_sha256
 from clew.web import takeaway
 from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves
-from clew.web.playground import SPEEDS, Playground
+from clew.web.playground import FIRST_SPEED, SPEEDS, Playground
 
 __all__ = ["Learn"]
 
@@ -132,9 +132,9 @@ class Learn:
             ui.button("Replay", on_click=self.replay).props("no-caps outline").tooltip(
                 "walk the policy's way, a step at a time; nothing is learned"
             )
-        ui.toggle(list(SPEEDS), value="flat out", on_change=self.set_speed).props(
-            'dense no-caps unelevated spread aria-label="speed"'
-        ).classes("clew-speed")
+        ui.toggle(list(SPEEDS), value=FIRST_SPEED, on_change=self.set_speed).props(
+            'dense no-caps unelevated spread aria-label="steps per second"'
+        ).classes("clew-speed").tooltip("steps per second")
         self.message = ui.label("").classes("clew-message").props('role="alert" data-testid="message"')
 
     def _world(self) -> None:
@@ -357,7 +357,7 @@ class Learn:
         figures = {
             "episodes": f"{playground.trainer.num_ended:,}",
             "steps": f"{playground.num_steps:,}",
-            "steps an episode": spell(points[-1][1]) if (points := playground.curve.points) else "-",
+            "steps per episode": spell(points[-1][1]) if (points := playground.curve.points) else "-",
             "optimum": f"{spell(optimum.steps)} steps",
             "starts right": f"{grade.starts_right:.0%}",
             "states right": "-" if grade.states_right is None else f"{grade.states_right:.1%}",

@@ -20,7 +20,7 @@ NUM_RUNS = 5
 WORKER = ThreadPoolExecutor(1, "lesson")  # one for all visitors: what one waits for, the next finds ready
 OPTIMUM, SOFT = "var(--optimum)", "var(--soft)"
 COLOUR_OF = {"random": "var(--accent)", "first action": "var(--lesson-first)"}
-OVER_EPISODES, OVER_SETTINGS = "Steps an episode, over the episodes", "Steps of all episodes, for every stop"
+OVER_EPISODES, OVER_SETTINGS = "Steps per episode, over the episodes", "Steps of all episodes, for every stop"
 EMIT_VALUE = "event => emit(event.target.value)"
 INNER = {"showMinLabel": False, "showMaxLabel": False}  # the ends are no round numbers
 SHAPE_OF = {"random": "circle", "first action": "triangle"}
@@ -82,7 +82,7 @@ def over_episodes() -> dict[str, Any]:
     """The chart of steps over episodes: of the recommended setting, and of the chosen one."""
     chart = options(
         axis("episodes", type="log", min=1, max=NUM_EPISODES, nameGap=28),
-        axis("steps an episode", type="log", min=4, max=2000, nameGap=46, axisLabel=INNER),
+        axis("steps per episode", type="log", min=4, max=2000, nameGap=46, axisLabel=INNER),
         [
             line("recommended", SOFT, symbol="none", lineStyle={"width": 2, "type": [6, 4], "color": SOFT}),
             line("chosen", SOFT, symbol="none"),
@@ -331,6 +331,6 @@ def as_table(costs: dict[Setting, Cost], chosen: Setting) -> str:
         rows.append(f'<tr><th scope="row">{every}</th>{"".join(cells)}</tr>')
     heads = "".join(f'<th scope="col">ties: {html.escape(ties)}</th>' for ties in TIES)
     return (
-        "<table><caption>Steps an episode: mean, and 95% interval</caption>"
+        "<table><caption>Steps per episode: mean, and 95% interval</caption>"
         f'<thead><tr><th scope="col">refreshed every</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )

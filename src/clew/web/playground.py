@@ -34,7 +34,7 @@ from clew.simulation import Simulation
 from clew.trainer import Trainer
 from clew.web.curve import Curve
 
-__all__ = ["MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "way"]
+__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "way"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,14 @@ ONE_STREAM: dict[str, Any] = {
     "asynchronous": False,
     "sharing": "central",
 }
-PACE = 6.0  # steps a second of an episode that is walked again, at least
+PACE = 6.0  # steps per second of an episode that is walked again, at least
 MAX_WALK = 10.0  # seconds that it takes at most
 MAX_SECONDS = 3600.0  # that a visitor's world learns without being touched
 AT_A_TIME = 0.04  # seconds that are learned before anything else is looked at
 GRADED = 0.02  # share of the time that may be spent on grading
 MOST_EVALUATED = 20_000  # cells; of more it takes too long to say what an optimal episode earns
-SPEEDS: dict[str, float | None] = {"1 step/s": 1.0, "5 steps/s": 5.0, "30 steps/s": 30.0, "flat out": None}
+SPEEDS: dict[str, float | None] = {"1/s": 1.0, "30/s": 30.0, "1,000/s": 1000.0, "flat out": None}
+FIRST_SPEED = "1,000/s"  # at which values can be seen to spread from the goal
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,14 @@ class Playground:
         num_steps: that were learned from.
         gap: value of the optimum less that of the greedy policy, mean over the starts, as last graded; None before.
         running: learns by itself.
-        speed: steps a second; None as fast as it goes.
+        speed: steps per second; None as fast as it goes.
         version: changes with everything that is to be drawn.
         scale: of the numbers that were drawn last.
         error: what went wrong while it learned by itself, in words.
     """
 
     def __init__(self, config: TrainingConfig, maze: Maze | None = None) -> None:
-        self.speed: float | None = None
+        self.speed = SPEEDS[FIRST_SPEED]
         self.running = False
         self.version = 0
         self.error = ""

@@ -23,7 +23,7 @@ AXIS: dict[str, Any] = {
     "nameTextStyle": {"color": GREY},
     "splitLine": {"lineStyle": {"color": "#88888833"}},
 }
-SAID = {"mean_steps": "steps an episode", "mean_return": "return an episode", "success_rate": "share of successes"}
+SAID = {"mean_steps": "steps per episode", "mean_return": "return per episode", "success_rate": "share of successes"}
 
 
 class Runs:

@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a setting costs: steps an episode, mean over the runs."""
+    """What a setting costs: steps per episode, mean over the runs."""
 
     mean: float
     interval: Interval  # 95%, Student's t over the runs
@@ -114,7 +114,7 @@ def measure(runs: Sequence[Run]) -> Cost:
 
 
 def curve(runs: Sequence[Run]) -> list[tuple[int, float]]:
-    """Steps an episode over the episodes, mean over the runs, as a line with two ends for each stretch.
+    """Steps per episode over the episodes, mean over the runs, as a line with two ends for each stretch.
 
     A stretch is a round, in which the values stay as they are; later on several, so that the line isn't all noise.
 
@@ -167,7 +167,7 @@ def advice(costs: Mapping[Setting, Cost]) -> str:
     steps = {setting: figure(cost.mean) for setting, cost in costs.items()}
     return (
         f"Fresh values mend most: refreshed after every episode, even ties that go to the first action cost little, "
-        f"{steps[Setting(1, 'first action')]} steps an episode against {steps[RECOMMENDED]}. Ties at random help where "
+        f"{steps[Setting(1, 'first action')]} steps per episode against {steps[RECOMMENDED]}. Ties at random help where "
         f"nothing is known yet: {steps[Setting('never', 'random')]} steps instead of {steps[CHAPTER]}, with values as "
         f"stale as can be. Over a cluster each refreshment is a message, so some staleness can be worth its price. "
         f"Clew lets you choose it, and breaks ties at random."
