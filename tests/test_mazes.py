@@ -671,7 +671,7 @@ def test_a_file_is_a_maze(map_file) -> None:
         ("3x", {}, "no maze is called '3x'"),
         ("-3x4", {}, "no maze is called '-3x4'"),
         ("0x4", {}, "a maze of 0 rows and 4 columns has no cell"),
-        ("1x1", {}, "the start (0, 0) is on a goal"),
+        ("1x1", {}, "a maze of one cell has no room for a start and a goal"),
         ("no.txt", {}, "no.txt: can't be read: No such file or directory"),
         ("3x4", {"start": (2, 3)}, "the start (2, 3) is on a goal"),
         ("3x4", {"scenario": "a.scen:0"}, "a scenario needs the map file that it was made for, not '3x4'"),

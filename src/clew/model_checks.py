@@ -106,5 +106,8 @@ def check_sparse(model: Sparse) -> int:
     uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
     if uneven.size:
         state, action = divmod(int(uneven[0]), model.num_actions)
-        raise ModelError(f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1")
+        raise ModelError(
+            f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1; divide them by their "
+            "sum, in float64"
+        )
     return num_states

@@ -55,6 +55,8 @@ class Maze:
             raise MazeError(str(error)) from None
         if self.start is not None:
             object.__setattr__(self, "start", self._checked("start", self.start))
+            if cells.size == 1 and cells[self.start] & GOAL:
+                raise MazeError("a maze of one cell has no room for a start and a goal")
             if cells[self.start] & (GOAL | HAZARD):
                 thing = "a goal" if cells[self.start] & GOAL else "a hazard"
                 raise self._error(f"the start {self.start} is on {thing}", self.start)

@@ -167,10 +167,10 @@ def advice(costs: Mapping[Setting, Cost]) -> str:
     steps = {setting: figure(cost.mean) for setting, cost in costs.items()}
     return (
         f"Fresh values mend most: refreshed after every episode, even ties that go to the first action cost little, "
-        f"{steps[Setting(1, 'first action')]} steps per episode against {steps[RECOMMENDED]}. Ties at random help where "
-        f"nothing is known yet: {steps[Setting('never', 'random')]} steps instead of {steps[CHAPTER]}, with values as "
-        f"stale as can be. Over a cluster each refreshment is a message, so some staleness can be worth its price. "
-        f"Clew lets you choose it, and breaks ties at random."
+        f"{steps[Setting(1, 'first action')]} steps per episode against {steps[RECOMMENDED]}. Ties at random help "
+        f"where nothing is known yet: {steps[Setting('never', 'random')]} steps instead of {steps[CHAPTER]}, with "
+        f"values as stale as can be. Over a cluster each refreshment is a message, so some staleness can be worth its "
+        f"price. Clew lets you choose it, and breaks ties at random."
     )
 
 

@@ -73,7 +73,7 @@ def _read_header(text: bytearray) -> tuple[int, int, int]:
             sizes[words[0]] = int(words[1])
         begin = end + 1
     else:
-        raise MazeError("a .map file begins with four header lines: type, height, width, map; this one doesn't")
+        raise complain("expected the line 'map' after the header lines type, height and width", text, begin)
     if len(sizes) != 2:
         raise MazeError("the header must give both height and width before the line 'map'")
     return sizes["height"], sizes["width"], end + 1
