@@ -115,16 +115,32 @@ _HOMES = {
     "clew.training": ("RoundMetrics", "train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+# Modules with public names beyond these: `clew.gallery.make_world` works after a plain `import clew`.
+_MODULES = (
+    "algorithms",
+    "behaviours",
+    "book",
+    "checkpoints",
+    "distributed",
+    "environments",
+    "gallery",
+    "mazes",
+    "rendering",
+    "runs",
+    "trace",
+)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"clew.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'clew' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_MODULES})
 
 
 register_with_gymnasium()

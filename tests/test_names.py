@@ -1,0 +1,43 @@
+"""What `import clew` gives: names and modules, each loaded when it is asked for."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clew
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / name for name in ("README.md", "docs/worlds.md", "docs/seeing.md", "docs/plots.md")]
+WRITTEN = sorted({name for page in PAGES for name in re.findall(r"\bclew((?:\.\w+)+)(?=[(`])", page.read_text())})
+
+
+def told_by_a_new_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("name", clew._MODULES)
+def test_a_module_is_there_after_importing_the_package(name):
+    assert told_by_a_new_python(f"import clew; print(clew.{name}.__name__)") == f"clew.{name}"
+
+
+def test_importing_the_package_loads_none_of_its_rooms():
+    loaded = told_by_a_new_python("import clew, sys; print(*(m for m in sys.modules if m.startswith('clew.')))")
+    assert loaded.split() == ["clew.registration"]
+
+
+def test_names_that_pages_write_are_there_after_importing_the_package():
+    code = f"import clew\nfor name in {WRITTEN}:\n    eval('clew' + name)\nprint('all')"
+    assert len(WRITTEN) > 20
+    assert told_by_a_new_python(code) == "all"
+
+
+def test_all_names_and_modules_are_listed():
+    assert {*clew.__all__, *clew._MODULES} <= set(dir(clew))
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'clew' has no attribute 'labyrinth'"):
+        _ = clew.labyrinth
