@@ -3,9 +3,9 @@ import pickle
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Tuple
 
-from clew import Environment, Maze, Policy, SettingError, train_policy
+from clew import Environment, Maze, Policy, SettingError, Simulation, as_discrete, train_policy
 from clew.kernels import read_only
 from clew.policies import table_shape
 
@@ -42,12 +42,43 @@ def test_a_table_has_a_row_a_state_and_a_column_an_action():
         ("action_space", env_with(Discrete(2), MultiDiscrete([2, 3]))),
         ("observation_space", env_with(Discrete(2, start=1), Discrete(2))),
         ("action_space", env_with(Discrete(2), Discrete(2, start=-1))),
-        ("observation_space", None),
+        ("observation_space", env_with(MultiBinary(3), Discrete(2))),
     ],
 )
 def test_a_space_without_a_table_is_refused_by_name(name, env):
     with pytest.raises(SettingError, match=name):
         Policy(env)
+
+
+@pytest.mark.parametrize(
+    ("space", "num_states"),
+    [
+        (Discrete(2, start=1), 2),
+        (MultiDiscrete([2, 3]), 6),
+        (MultiBinary(3), 8),
+        (Tuple([Discrete(2), Discrete(2)]), 4),
+    ],
+)
+def test_a_finite_space_is_refused_with_the_way_to_number_it(space, num_states):
+    env = env_with(space, Discrete(2))
+    with pytest.raises(SettingError, match=r"give clew\.as_discrete\(env\)"):
+        Policy(env)
+    assert table_shape(as_discrete(env)) == (num_states, 2)
+
+
+def test_an_infinite_space_is_refused_without_that_advice():
+    with pytest.raises(SettingError) as refused:
+        Policy(env_with(Box(0, 1), Discrete(2)))
+    assert "as_discrete" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(Maze.open(2, 2), "an object of type Maze"), (None, "None"), (7, "an object of type int")]
+)
+def test_what_is_no_environment_is_refused_with_what_to_give(given, said):
+    for use in (Policy, Simulation, lambda world: train_policy(world, 1)):
+        with pytest.raises(SettingError, match=rf"^{said} is no environment; give clew\.Environment\(maze\)"):
+            use(given)
 
 
 def test_given_values_are_copied():

@@ -196,6 +196,13 @@ def test_a_state_outside_the_space_is_refused():
         Simulation(Endless(leap=1)).rollout(Policy(Endless()))
 
 
+def test_a_model_is_played_as_its_environment_plays_it():
+    mdp = Environment(Maze.open(1, 3)).mdp
+    policy = Policy(mdp, q=np.tile([0.0, 0.0, 0.0, 1.0], (3, 1)))  # to the right
+    trajectory = Simulation(mdp).rollout(policy, explore=False)
+    assert (trajectory.next_state.tolist(), trajectory.terminated.tolist()) == ([1, 2], [False, True])
+
+
 def test_an_environment_without_discrete_spaces_is_refused():
     env = gymnasium.Env()
     env.observation_space, env.action_space = Box(0, 1), Discrete(2)

@@ -32,17 +32,23 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
     """(num_states, num_actions) of an environment, or of a model.
 
     Raises:
-        SettingError: if a space is not Discrete, or doesn't begin at 0.
+        SettingError: if it is no environment, or if a space is not Discrete from 0; says what to give in its place.
     """
     if isinstance(env, FiniteMDP):
         return env.num_states, env.num_actions
+    if not hasattr(env, "observation_space") or not hasattr(env, "action_space"):
+        given = "None" if env is None else f"an object of type {type(env).__name__}"
+        raise SettingError(
+            f"{given} is no environment; give clew.Environment(maze), a FiniteMDP, or an environment of Gymnasium's"
+        )
     sizes = []
     for name in ("observation_space", "action_space"):
-        space: Any = getattr(env, name, None)
-        if not hasattr(space, "n") or np.ndim(space.n) != 0:
-            raise SettingError(f"a table needs Discrete spaces; the environment's {name} is {space}")
-        if getattr(space, "start", 0) != 0:
-            raise SettingError(f"the environment's {name} must begin at 0, not at {space.start}")
+        space: Any = getattr(env, name)
+        start = getattr(space, "start", 0)
+        if not hasattr(space, "n") or np.ndim(space.n) != 0 or getattr(space, "shape", ()) != () or start != 0:
+            may_be_finite = any(hasattr(space, part) for part in ("n", "nvec", "spaces"))
+            advice = "; give clew.as_discrete(env), which numbers what a finite space holds" if may_be_finite else ""
+            raise SettingError(f"a table needs Discrete spaces from 0; the environment's {name} is {space}{advice}")
         sizes.append(int(space.n))
     return sizes[0], sizes[1]
 

@@ -164,15 +164,15 @@ class Simulation:
     """Plays episodes of one environment.
 
     Args:
-        env: environment with Discrete spaces.
+        env: environment with Discrete spaces, or a model.
 
     Attributes:
-        env: that environment.
+        env: that environment; of a model the `ModelEnvironment` that plays it.
     """
 
     def __init__(self, env: Any) -> None:
         table_shape(env)
-        self.env = env
+        self.env = ModelEnvironment(env) if isinstance(env, FiniteMDP) else env
 
     def rollout(
         self, policy: Policy, *, render: bool = False, explore: bool = True, epsilon: float = 0.1

@@ -33,10 +33,11 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
     """Copies of one maze, each with an episode and draws of its own, that take their steps together.
 
     Copy i, seeded by s, goes step by step as an `Environment` that is reset with s: this is what Gymnasium's
-    `SyncVectorEnv` over as many environments says, hundreds of times as fast. Two things are said otherwise: infos
-    have places as arrays, (num_envs, 2), where it has an array of tuples; and what can't be done (an action that there
-    isn't, a step of a copy whose episode is over with `AutoresetMode.DISABLED`) is a SettingError that names the copy,
-    after which every copy stands where it stood.
+    `SyncVectorEnv` over as many environments says, hundreds of times as fast. Three things differ: infos have
+    places as arrays, (num_envs, 2), where it has an array of tuples; what can't be done (an action that there isn't, a
+    step of a copy whose episode is over with `AutoresetMode.DISABLED`) is a SettingError that names the copy, after
+    which every copy stands where it stood; and there is no environment for each copy, so `envs`, `call`, `get_attr`
+    and `set_attr` are missing.
 
     Args:
         num_envs: how many copies.
