@@ -1,6 +1,6 @@
 """PPO of RLlib finds the way through the chapter's maze.
 
-    pip install 'clew[rllib]'
+    pip install '.[rllib]'
     python examples/ppo_rllib.py
 
 Actors of RLlib import what makes the environment, so it is made in a function that imports Clew.

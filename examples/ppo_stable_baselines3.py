@@ -1,6 +1,6 @@
 """PPO of Stable-Baselines3 finds the way through the chapter's maze.
 
-    pip install 'clew[stable-baselines3]'
+    pip install '.[stable-baselines3]'
     python examples/ppo_stable_baselines3.py
 
 Places are MultiDiscrete, which Stable-Baselines3 turns into ones and zeros: a one for the row, a one for the column.

@@ -370,7 +370,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
     monkeypatch.delattr(clew.rendering, "plots")
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    with pytest.raises(ExtraError, match=r"pip install 'clew\[plots\]'"):
+    with pytest.raises(ExtraError, match=r"pip install '\.\[plots\]' in the checkout"):
         clew.plot_learning(metrics([30.0]))
 
 

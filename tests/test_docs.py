@@ -25,3 +25,19 @@ def test_the_python_of_the_pages_runs_and_prints_what_it_says(code, capsys, tmp_
     said = [line.partition("# -> ")[2] for line in code.splitlines() if "# -> " in line]
     exec(compile(code, "docs", "exec"), {})
     assert capsys.readouterr().out.splitlines() == said
+
+
+OVER_RAY = [
+    code
+    for name in ("distributed.md", "book.md")
+    for code in re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("code", OVER_RAY)
+def test_the_python_of_the_pages_runs_over_ray_as_it_stands(code, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs", "exec"), {})
+    said = [line.partition("# -> ")[2] for line in code.splitlines() if "# -> " in line]
+    assert set(said) <= set(capsys.readouterr().out.splitlines())

@@ -98,7 +98,9 @@ def serve(
     except ModuleNotFoundError as error:
         if error.name != "nicegui":
             raise
-        raise SettingError("the page needs NiceGUI: pip install 'clew[web]'") from None
+        raise SettingError(
+            "the page needs NiceGUI, which isn't installed: pip install '.[web]' in the checkout of Clew"
+        ) from None
     serve_page(run, runs, host, port, token, show=show)
 
 

@@ -332,5 +332,7 @@ def _plots() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise ExtraError("plots need Matplotlib, which isn't installed: pip install 'clew[plots]'") from None
+        raise ExtraError(
+            "plots need Matplotlib, which isn't installed: pip install '.[plots]' in the checkout of Clew"
+        ) from None
     return plots

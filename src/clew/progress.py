@@ -26,7 +26,9 @@ def show_progress(what: str = "learning") -> Callback:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "tqdm":
             raise
-        raise ExtraError("bars need tqdm, which isn't installed: pip install 'clew[notebook]'") from None
+        raise ExtraError(
+            "bars need tqdm, which isn't installed: pip install '.[notebook]' in the checkout of Clew"
+        ) from None
     bars: list[Any] = []  # one, from the first round on: before it nobody knows how many there will be
 
     def show_round(row: RoundMetrics) -> None:
