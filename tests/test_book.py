@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import clew
 from clew import RoundMetrics, book, distributed
 from clew.mazes import Maze
 
@@ -49,6 +50,18 @@ def test_the_border_stops_a_step_and_the_goal_ends(env):
 def test_another_action_raises_value_error(env, action):
     with pytest.raises(ValueError, match="action must be 0"):
         env.step(action)
+
+
+def test_world_and_table_lead_to_the_rest_of_clew(env):
+    policy = book.train_policy(env)
+    values = clew.Policy(env.world, q=policy.state_action_table)
+    assert clew.evaluate_policy(env.world, values).gap == 0.0
+
+
+def test_the_same_call_gives_the_same_table():
+    tables = [book.train_policy(book.Environment(), 50).state_action_table for _ in range(2)]
+    assert (tables[0] == tables[1]).all()
+    assert tables[0].any()
 
 
 def test_render_draws_cells_with_s_over_g(env, capsys):

@@ -10,11 +10,13 @@ from scipy import stats
 import oracles
 from clew import (
     Environment,
+    FiniteMDP,
     Grade,
     Maze,
     Policy,
     SettingError,
     Simulation,
+    book,
     evaluate_policy,
     evaluate_values,
     policy_steps,
@@ -38,6 +40,18 @@ def going(env, *actions):
 
 def corridor(**settings):
     return Environment(Maze.open(1, 5), **settings)
+
+
+def test_what_is_no_policy_is_refused_with_the_way_to_make_one():
+    for given, kind in ((np.zeros((5, 4)), "numpy.ndarray"), (book.Policy(book.Environment()), "clew.book.Policy")):
+        with pytest.raises(SettingError, match=rf"not a {kind}; clew\.Policy\(env, q=table\) makes one"):
+            evaluate_policy(corridor(), given)
+
+
+def test_a_world_that_never_ends_has_no_gap_in_steps():
+    mdp = FiniteMDP.from_arrays([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [1.0]])
+    grade = evaluate_policy(mdp, Policy(mdp))
+    assert (grade.optimal_steps, grade.gap, grade.success_rate, grade.value_gap) == (np.inf, None, 0.0, 0.0)
 
 
 # Graded exactly -------------------------------------------------------------------------------------------------------

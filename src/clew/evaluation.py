@@ -1,5 +1,7 @@
 """Grading a policy: how it does, and how far that is from the exact optimum."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -63,15 +65,17 @@ class Evaluation:
 
     Attributes:
         num_episodes: how many were played.
-        mean_steps: steps an episode; one that the step limit cut off counts with all its steps.
+        mean_steps: steps per episode; one that the step limit cut off counts with all its steps.
         mean_steps_interval: 95% interval of it.
         success_rate: share of episodes that reached an end and not the step limit.
         success_rate_interval: 95% interval of it.
-        mean_return: undiscounted sum of rewards an episode.
+        mean_return: undiscounted sum of rewards per episode.
         mean_return_interval: 95% interval of it.
-        optimal_steps: expected steps of the optimal policy from the same starts; None where no model is known.
+        optimal_steps: expected steps of the optimal policy from the same starts; infinite if it need not end from one
+            of them, None where no model is known.
         optimal_value: expected discounted return of the optimal policy from the same starts; None likewise.
-        gap: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model.
+        gap: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model,
+            and where optimal_steps is infinite.
         states_right: see `Grade`, as for all that follow. None without a model.
         starts_right: of the given starts, or of all that the environment has.
         value_gap: of the same starts.
@@ -134,7 +138,8 @@ def evaluate_policy(
             of Gymnasium's that keep a table of transitions; it's that without a step limit.
         policy: is played greedily, ties broken at random.
         num_episodes: how many episodes, each from a start that is drawn anew.
-        gamma: discount of the values.
+        gamma: discount per step, in [0, 1], for which the optimum and the values are computed. A policy doesn't know
+            the gamma that it was trained with: give the same one here if it wasn't 0.9.
         seed: decides every draw.
         starts: states to begin in, an episode each, in place of `num_episodes` draws; `env.mdp.starts` tries them all.
         optimum: `solve(env, gamma=gamma)`, if that has been computed before.
@@ -146,6 +151,12 @@ def evaluate_policy(
     check_memory(40 * num_episodes, "the list of episodes")
     _check_gamma(gamma, optimum)
     check_count("seed", seed, 0)
+    if not isinstance(policy, Policy):
+        kind = f"{type(policy).__module__}.{type(policy).__qualname__}".removeprefix("builtins.")
+        raise SettingError(
+            f"the policy must be a clew.Policy, not a {kind}; clew.Policy(env, q=table) makes one of a table of action "
+            "values"
+        )
     if policy.q.shape != table_shape(env):
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
     compiled = as_compiled(env)
@@ -169,7 +180,8 @@ def evaluate_values(
     Args:
         world: environment, model or maze.
         q: (num_states, num_actions), action values; ties are broken uniformly at random.
-        gamma: discount of the values.
+        gamma: discount per step, in [0, 1], for which the optimum and the values are computed. A table doesn't know
+            the gamma that it was trained with: give the same one here if it wasn't 0.9.
         starts: states to begin in, in place of those of the world.
         optimum: `solve(world, gamma=gamma)`, if that has been computed before.
 
@@ -264,12 +276,12 @@ def _evaluate_model(
     )
     if optimum is None:
         optimum = solve(env.mdp, gamma=gamma)
-    optimal_steps = float(optimum.steps_from[played].mean())
+    optimal_steps, mean_steps = float(optimum.steps_from[played].mean()), float(totals.steps.mean())
     return Evaluation(
         **_figures(totals),
         optimal_steps=optimal_steps,
         optimal_value=float(optimum.v[played].mean()),
-        gap=float(totals.steps.mean()) - optimal_steps,
+        gap=mean_steps - optimal_steps if math.isfinite(optimal_steps) else None,
         **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
     )
 
