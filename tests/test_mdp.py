@@ -37,6 +37,13 @@ def arrays(mdp):
     return [column for column in (*mdp.model, mdp.starts) if isinstance(column, np.ndarray)]
 
 
+def test_a_model_is_shown_by_its_sizes():
+    grid = FiniteMDP.grid(TWO_BY_THREE, [0])
+    assert repr(sparse()) == "FiniteMDP(2 states, 2 actions, 4 outcomes)"
+    assert repr(grid) == "FiniteMDP(6 states, 4 actions, a grid of 2 x 3)"
+    assert repr(FiniteMDP.grid(Maze.open(20, 30).cells, [0], moving_goal=True)).startswith("FiniteMDP(360,000 states,")
+
+
 # Sizes ----------------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """What `import clew` gives: names and modules, each loaded when it is asked for."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def test_names_that_pages_write_are_there_after_importing_the_package():
 
 def test_all_names_and_modules_are_listed():
     assert {*clew.__all__, *clew._MODULES} <= set(dir(clew))
+
+
+@pytest.mark.parametrize("name", ["Policy", "draw", "evaluate_policy", "evaluate_values", "policy_values", "solve"])
+def test_help_names_types_as_the_code_does(name):
+    assert "Union" not in str(inspect.signature(getattr(clew, name)))
 
 
 def test_another_name_is_an_attribute_error():

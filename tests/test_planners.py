@@ -149,6 +149,15 @@ def test_what_a_distance_is_worth_is_off_by_no_more_than_its_bound(gamma, step_r
 # Solutions ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("slip", [0.0, 0.2])
+def test_a_solution_is_shown_in_pythons_own_numbers(slip):
+    env = Environment(Maze.open(3, 3), slip=slip)
+    for solution in (solve(env, gamma=np.float64(0.5)), solve(env, gamma=np.float64(0.5), horizon=4)):
+        assert "np." not in repr(solution)
+        assert "array" not in repr(solution)
+        assert "gamma=0.5" in repr(solution)
+
+
 def test_tables_are_not_made_before_they_are_asked_for():
     solution = solve(Maze.open(6, 7))
     assert (solution.steps, solution.value) == (11.0, pytest.approx(0.9**10))

@@ -1,5 +1,7 @@
 """`clew.draw`: a picture of a maze, and of whatever was learned, solved or done in it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

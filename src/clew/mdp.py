@@ -9,6 +9,8 @@ as the others. The dynamics come in two forms behind the same kernels:
             (`from_function`) or of an environment of Gymnasium's that has a table (`from_gymnasium`)
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -64,6 +66,13 @@ class FiniteMDP:
     num_actions: int
     starts: npt.NDArray[np.int32]
 
+    def __repr__(self) -> str:
+        if isinstance(self.model, Sparse):
+            dynamics = f"{self.model.probabilities.size:,} outcomes"
+        else:
+            dynamics = f"a grid of {self.model.num_cells // self.model.columns} x {self.model.columns}"
+        return f"FiniteMDP({self.num_states:,} states, {self.num_actions} actions, {dynamics})"
+
     @cached_property
     def played(self) -> Any:
         """The same world in the form that is played fastest."""
@@ -93,7 +102,7 @@ class FiniteMDP:
         step_reward: float = 0.0,
         outer_wall_reward: float = 0.0,
         hazard_reward: float = 0.0,
-    ) -> "FiniteMDP":
+    ) -> FiniteMDP:
         """Moves on a grid: four actions, down, left, up, right.
 
         Args:
@@ -139,7 +148,7 @@ class FiniteMDP:
         *,
         num_actions: int,
         starts: npt.ArrayLike,
-    ) -> "FiniteMDP":
+    ) -> FiniteMDP:
         """Any finite world, as rows of outcomes.
 
         Args:
@@ -213,7 +222,7 @@ class FiniteMDP:
         *,
         terminal: npt.ArrayLike | None = None,
         starts: npt.ArrayLike | None = None,
-    ) -> "FiniteMDP":
+    ) -> FiniteMDP:
         """Any finite world, as a table of transition probabilities and one of rewards.
 
         Arrays of pymdptoolbox have the action first, (num_actions, num_states, num_states): give
@@ -244,7 +253,7 @@ class FiniteMDP:
         f: Callable[[int, int], Iterable[Outcome]],
         *,
         starts: npt.ArrayLike | None = None,
-    ) -> "FiniteMDP":
+    ) -> FiniteMDP:
         """Any finite world, as a function of Python that is asked once for every state and action.
 
         Args:
@@ -261,7 +270,7 @@ class FiniteMDP:
         return cls._of_rows(rows_of_function(num_states, num_actions, f), starts)
 
     @classmethod
-    def from_gymnasium(cls, env: Any) -> "FiniteMDP":
+    def from_gymnasium(cls, env: Any) -> FiniteMDP:
         """The world of a Gymnasium environment that keeps a table of transitions `P`, such as FrozenLake or Taxi.
 
         States and outcomes have the numbers and the order that they have there. States that can't be reached from the
@@ -280,7 +289,7 @@ class FiniteMDP:
         return cls._of_rows(*rows_of_environment(env))
 
     @classmethod
-    def _of_rows(cls, rows: Rows, starts: npt.ArrayLike | None) -> "FiniteMDP":
+    def _of_rows(cls, rows: Rows, starts: npt.ArrayLike | None) -> FiniteMDP:
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # where something can happen
         return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
@@ -294,7 +303,7 @@ class FiniteMDP:
         write_arrays(Path(path), self._arguments())
 
     @classmethod
-    def load(cls, path: str | Path) -> "FiniteMDP":
+    def load(cls, path: str | Path) -> FiniteMDP:
         """Read a model that `save` wrote.
 
         Raises:
@@ -306,7 +315,7 @@ class FiniteMDP:
         except ClewError as error:
             raise ModelError(f"{path}: damaged: {error}") from None
 
-    def to_sparse(self) -> "FiniteMDP":
+    def to_sparse(self) -> FiniteMDP:
         """The same world in the sparse form."""
         offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
         dynamics.count_outcomes(self.model, self.num_actions, offsets)

@@ -1,5 +1,7 @@
 """A policy: action values, and the behaviour that turns them into actions."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from typing import Any, Protocol
 

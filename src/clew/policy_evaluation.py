@@ -5,6 +5,8 @@
 A policy is a table of action values: it takes one of the greatest of a row, each as likely as the others, or explores.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

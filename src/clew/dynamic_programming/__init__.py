@@ -4,6 +4,8 @@ A planner is a function of a world, a discount and a tolerance, and a row in the
 values are followed by a certificate, a bound on their error that is proved by a pass of its own: see `certificate`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple, overload
 
@@ -113,7 +115,7 @@ def solve(
     check_number("tolerance", tolerance, POSITIVE)
     if method is not None:
         check_choice("method", method, PLANNERS)
-    mdp = model_of(world)
+    mdp, gamma, tolerance = model_of(world), float(gamma), float(tolerance)
     if horizon is not None:
         check_count("horizon", horizon, 1)
         if method is not None:

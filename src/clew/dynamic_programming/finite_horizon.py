@@ -1,6 +1,6 @@
 """Planning for a given number of steps: the best action depends on how many are left."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,9 @@ class HorizonSolution:
 
     steps: float
     value: float
-    v: npt.NDArray[np.float64]
-    policy: npt.NDArray[Any]
-    steps_from: npt.NDArray[np.float64]
+    v: npt.NDArray[np.float64] = field(repr=False)
+    policy: npt.NDArray[Any] = field(repr=False)
+    steps_from: npt.NDArray[np.float64] = field(repr=False)
     method: str
     bound: float
     gamma: float

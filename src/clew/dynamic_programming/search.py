@@ -72,7 +72,7 @@ def worth_by_distance(grid: Grid, gamma: float, longest: int) -> tuple[npt.NDArr
     walking for ever. Each product and each sum is off by half of eps at most, relatively, and what was off before is
     discounted.
     """
-    unit = np.finfo(float).eps  # twice what is needed, for the rounding of this figure itself
+    unit = float(np.finfo(float).eps)  # twice what is needed, for the rounding of this figure itself
     worth = [0.0, grid.step_reward + grid.goal_reward][: longest + 1]
     error = unit * abs(worth[-1])
     bound = error
