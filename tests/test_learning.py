@@ -137,6 +137,14 @@ def test_an_unknown_setting_is_refused_with_those_there_are():
         as_learning({"lr": 0.1})
 
 
+def test_the_docstring_describes_every_setting_with_its_default():
+    described = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|^$)", Learning.__doc__, re.MULTILINE | re.DOTALL))
+    assert [each.name for each in fields(Learning)] == list(described)[: len(fields(Learning))]
+    for each in fields(Learning):
+        default = f'"{each.default}"' if isinstance(each.default, str) else str(each.default)
+        assert re.search(rf"by\s+default\s+{re.escape(default)}[,.]", described[each.name]), each.name
+
+
 def test_the_limits_themselves_are_allowed():
     Learning(alpha=1.0, gamma=1.0, epsilon=0.0, algorithm="sarsa-lambda", lambda_=0.0)
     Learning(gamma=0.0, epsilon=1.0, algorithm="sarsa-lambda", lambda_=1.0, alpha=np.float32(0.5))

@@ -41,7 +41,7 @@ def test_a_model_is_shown_by_its_sizes():
     grid = FiniteMDP.grid(TWO_BY_THREE, [0])
     assert repr(sparse()) == "FiniteMDP(2 states, 2 actions, 4 outcomes)"
     assert repr(grid) == "FiniteMDP(6 states, 4 actions, a grid of 2 x 3)"
-    assert repr(FiniteMDP.grid(Maze.open(20, 30).cells, [0], moving_goal=True)).startswith("FiniteMDP(360,000 states,")
+    assert repr(FiniteMDP.grid(Maze.open(20, 30).cells, [1], moving_goal=True)).startswith("FiniteMDP(360,000 states,")
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class TrainingConfig(Learning):
     """Everything that decides a run, flat: the options of `clew train`, and `config.json` in a run folder.
 
     Places are (row, column), from the top left. What each setting does is said where it acts: the world's in
-    `clew.Environment`, the learner's in `Learning`, the simulations' in `train_policy_parallel`.
+    `clew.Environment`, the learner's in `Learning`, the simulations' in `train_policy_parallel`; `clew train --help`
+    lists all of them with their defaults.
 
     Raises:
         SettingError: if a setting is out of range.
@@ -68,18 +69,18 @@ class TrainingConfig(Learning):
     moves: str = setting(
         "four", "how one moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (and turns)"
     )
-    max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 a free cell]")
+    max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 per free cell]")
     num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
     num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
     num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
     sharing: str = setting("central", "who learns: central, one for all simulations, or local, each for itself")
     sync_every: int | str | None = setting(
-        None, "episodes a simulation plays before values are put together, or never [default: in 100 rounds]"
+        None, "episodes that a simulation plays before values are put together, or never [default: in 100 rounds]"
     )
     rounds_ahead: int = setting(0, "rounds that simulations may work ahead of what is put together")
     partition_starts: bool = setting(False, "each simulation begins in a part of the start states of its own")
     asynchronous: bool = setting(False, "nobody waits for the slowest simulation; not reproducible")
-    seed: int = setting(0, "decides every draw")
+    seed: int = setting(0, "random seed; it decides every draw")
 
     def __post_init__(self) -> None:
         super().__post_init__()

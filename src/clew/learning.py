@@ -1,7 +1,7 @@
 """Learning without a model: the settings of a learner, and what they must be. `clew.learner` makes one of them.
 
 Which rule is applied is a row of `clew.algorithms`; how actions are tried is a row of `clew.behaviours`. The two are
-chosen apart: what is learned is one thing, and how much is explored another.
+chosen separately: what is learned is one thing, and how much is explored another.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,41 @@ class LearningSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """All settings of learning, in one flat record. The row of the algorithm says which of them count.
+    """All settings of learning, in one flat record.
+
+    Each algorithm uses only some; docs/algorithms.md lists which. A default of None is filled in when the learner is
+    made, by the algorithm.
+
+    Attributes:
+        algorithm: name of the learning rule, a row of `ALGORITHMS`; by default "q-learning".
+        behaviour: name of the way to try actions, a row of `BEHAVIOURS`; by default None, the one of the algorithm.
+        alpha: step size, in (0, 1]; by default 0.1.
+        alpha_schedule: how the step size changes over the episodes: "constant", "linear", "exponential", or "visits",
+            which is one over the number of updates of the value; by default "constant".
+        alpha_last: step size in the last episode, in (0, 1], for a linear or exponential schedule; by default 0.01.
+        gamma: discount per step, in [0, 1]; by default 0.9.
+        epsilon: probability of exploring, in [0, 1], for epsilon-greedy and first-action; by default 0.1.
+        temperature: how even softmax is, above 0, in units of value; by default 0.1.
+        confidence: width of the interval of ucb, at least 0, in units of value; by default 1.0.
+        exploration_schedule: how the setting of the behaviour (one of the last three) changes over the episodes:
+            "constant", "linear" or "exponential"; by default "constant".
+        exploration_last: that setting in the last episode, at least 0, for a linear or exponential schedule; by default
+            0.01.
+        exploring_starts: True begins each episode with any action, each as likely as the others; by default False.
+        initial_value: value of every action at first, any finite number; by default None, which is 0, or what the
+            algorithm wants. It can't be given together with `optimistic` or `pessimistic`.
+        optimistic: True begins with the most that an action can be worth, r_max / (1 - gamma); by default False.
+        pessimistic: True begins with the least that an action can be worth, r_min / (1 - gamma); by default False.
+        n: steps that n-step rules look ahead, from 1 to 65,536; by default 4.
+        lambda_: how long traces last, in [0, 1]; by default 0.9.
+        accumulating: True adds traces up, False begins them anew at each visit; by default False.
+        num_planning: planning updates after each step, from 0 to 1,000,000; by default None, what the algorithm
+            wants.
+        kappa: what dyna-q+ adds to the reward for each root of a step since an action was last tried, at least 0; by
+            default 0.0001.
+        threshold: changes of a value up to this are not propagated, at least 0; by default 0.0.
+        known_after: tries before r-max believes what it saw, from 1 to 1,000,000,000; by default 1.
+        num_interleaved: episodes that take turns on one table, from 1 to 65,536; by default 1. It changes the result.
 
     Raises:
         SettingError: if a setting is out of range, or was given, and neither the algorithm nor the behaviour heeds it.
@@ -65,7 +99,7 @@ class Learning:
     alpha: float = setting(0.1, "step size")
     alpha_schedule: str = setting("constant", "constant, linear, exponential, or visits (one over the updates)")
     alpha_last: float = setting(0.01, "step size of the last episode, for a linear or exponential schedule")
-    gamma: float = setting(0.9, "discount a step")
+    gamma: float = setting(0.9, "discount per step")
     epsilon: float = setting(0.1, "probability of exploring, for epsilon-greedy")
     temperature: float = setting(0.1, "how even softmax is, in units of value")
     confidence: float = setting(1.0, "width of the interval of ucb, in units of value")

@@ -47,9 +47,9 @@ class RoundMetrics:
         num_rounds: how many there will be.
         num_episodes: episodes in this round.
         num_steps: steps in this round.
-        mean_steps: steps an episode.
+        mean_steps: steps per episode.
         success_rate: share of episodes that reached an end and not the step limit.
-        mean_return: undiscounted sum of rewards an episode.
+        mean_return: undiscounted sum of rewards per episode.
         seconds: wall time of the round.
         staleness: how many of the rounds before were not yet in the values that it began with.
         num_bytes: what travelled for it: values into the object store, and what was seen or learned back from actors.
@@ -113,7 +113,7 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
         trajectory: of one or more episodes. Where it was terminated the next state counts 0; where it was truncated
             it counts with its value, for a step limit is not an end.
         alpha: step size, in (0, 1].
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
 
     Raises:
         SettingError: if a setting is out of range, or the trajectory doesn't fit the policy.
@@ -182,7 +182,8 @@ def train_policy(
         watch: is called before it with the table of action values as it is then; only to look at, and to copy.
         trace: notes when each round was learned.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
-        settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on.
+        settings: any of `clew.Learning`, such as `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`;
+            `help(clew.Learning)` describes all of them.
 
     Returns:
         Policy with what was learned.

@@ -94,8 +94,8 @@ def train_policy_parallel(
         watch: is called before it with the table of action values as it is then; only to look at, and to copy.
         trace: notes what was done by whom; `clew.rendering.timeline` draws it.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
-        settings: those of `Learning`: `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`, and so on. What a schedule
-            says is fixed for a round.
+        settings: any of `clew.Learning`, such as `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`;
+            `help(clew.Learning)` describes all of them. What a schedule says is fixed for a round.
 
     Returns:
         Policy with what was learned.
