@@ -119,8 +119,8 @@ def test_learning_is_drawn_on_the_whole_screen_which_is_left_as_it_was(
         assert [len(line) for line in frame] == [columns] * rows
     assert "the first round is being played" in "".join(shell.frames[0])
     last = "".join(shell.frames[-1])
-    assert re.search(r"round \d+ of 100 · [\d,]+ episodes · [\d.]+ steps an episode, 8 at best", last)
-    assert re.search(r"values up to 0\.\d+ \(pale\) to 1 \(deep\)|values 0\.\d+ \(pale\) to 1 \(deep\)", last)
+    assert re.search(r"round \d+ of 100 · [\d,]+ episodes · [\d.]+ steps per episode, 8 at best", last)
+    assert re.search(r"pale <?= 0\.\d+, deep = 1", last)
     assert "→" in last
     assert b"\x1b[38;2;253;252;249;48;2;12;74;78mG" in shell.output
     assert shell.after.startswith("book: q-learning, 10,000 episodes")
@@ -183,8 +183,8 @@ def test_json_is_alone_on_standard_output(clew: Callable[..., tuple[int, str, st
     ("line", "said"),
     [
         ("book --random-goal", "each of the random goals has values of its own: none is drawn"),
-        ("gym:FrozenLake-v1 --episodes 1000", "steps an episode"),
-        ("5x5 --moves robot", "values"),
+        ("gym:FrozenLake-v1 --episodes 1000", "steps per episode"),
+        ("5x5 --moves robot", "deep = 1"),
         ("book --simulations 1", "8 at best"),
     ],
 )

@@ -124,6 +124,15 @@ def test_walls_that_there_is_no_room_for_are_owned_up_to() -> None:
     assert draw_for_screen(WALLED_LOOK, Screen(9, 5, 0, False)).notes == []
 
 
+def test_arrows_that_there_is_no_room_for_are_owned_up_to() -> None:
+    missing = "arrows left out: needs a larger window"
+    scale = "pale = 1, deep = 3"
+    assert draw_for_screen(WALLED_LOOK, Screen(9, 5, ALL, True)).notes == [scale]  # as lines
+    assert draw_for_screen(WALLED_LOOK, Screen(5, 3, ALL, True)).notes == [scale, missing]  # as halves of characters
+    assert missing in draw_for_screen(WALLED_LOOK, Screen(1, 1, ALL, True)).notes  # by the mean
+    assert draw_for_screen(WALLED_LOOK._replace(greedy=None), Screen(5, 3, ALL, True)).notes == [scale]
+
+
 # Means ----------------------------------------------------------------------------------------------------------------
 
 WIDE = Look(
@@ -144,7 +153,7 @@ def test_with_colours_halves_of_characters_are_the_means_of_blocks() -> None:
     scene = draw_for_screen(WIDE, Screen(3, 2, ALL, True))
     assert ["".join(span.text for span in line) for line in scene.lines] == ["S▀G", "▀▀▀"]
     assert scene.notes[0] == "half a character is 2 x 2 cells"
-    assert scene.notes[1] == "values 3.5 (pale) to 26 (deep)"
+    assert scene.notes[1] == "pale = 3.5, deep = 26"
     top = scene.lines[0][1]
     scale = ramp()
     assert (top.ink, top.paper) == (number(scale[round(31 * 2 / 22.5)]), number(scale[round(31 * 14 / 22.5)]))
@@ -165,7 +174,7 @@ def test_values_are_colours_from_pale_to_deep() -> None:
     middle = number(ramp()[round(31 / 2)])
     grounds = [(PALE, 1), (middle, 1), (DEEP, 1), (NAMED["paper"], 1), (DEEP, 1), (NAMED["goal"], 1)]
     assert papers(look, Screen(6, 1, 256, True)) == [grounds]
-    assert draw_for_screen(look, Screen(6, 1, 256, True)).notes == ["values 1 (pale) to 3 (deep)"]
+    assert draw_for_screen(look, Screen(6, 1, 256, True)).notes == ["pale = 1, deep = 3"]
     assert papers(look, Screen(6, 1, 16, True)) == [[(NAMED["paper"], 5), (NAMED["goal"], 1)]]
 
 

@@ -283,7 +283,7 @@ class LearningView:
         return [
             f"round {row.round + 1:,} of {row.num_rounds:,}",
             f"{self._num_episodes:,} episodes",
-            f"{row.mean_steps:,.1f} steps an episode{best}",
+            f"{row.mean_steps:,.1f} steps per episode{best}",
             f"{row.success_rate:.0%} succeed",
             *([f"{left:,.0f} s left"] if left is not None else []),
             *(["each of the random goals has values of its own: none is drawn"] if is_many else []),

@@ -3,11 +3,11 @@
 Nothing here writes to a terminal: lines of `Span`s come out, and `clew.terminal` shows them. The first of these ways
 that fits is taken:
 
-    lines    4 characters a cell, walls between cells as lines; for mazes that have such walls
-    halves   half a character a cell and a wall each, as blocks, without arrows; where the screen knows Unicode
-    tiles    7 x 3 characters a cell, without walls between cells; where the screen knows colours
-    pairs    2 characters a cell
-    singles  1 character a cell
+    lines    4 characters per cell, walls between cells as lines; for mazes that have such walls
+    halves   half a character per cell and a wall each, as blocks, without arrows; where the screen knows Unicode
+    tiles    7 x 3 characters per cell, without walls between cells; where the screen knows colours
+    pairs    2 characters per cell
+    singles  1 character per cell
     window   as lines or pairs, but only what is round the seeker; if one is to be followed
     means    a block of cells to (half) a character: the mean of its values, and how much of it is wall
 """
@@ -98,6 +98,7 @@ def draw_for_screen(look: Look, screen: Screen, *, follow: bool = False) -> Scen
     thin = has_thin_walls(look.maze.cells)
 
     scale = [] if look.values is None else _say_scale(look.values, screen)
+    without_arrows = [] if look.greedy is None else ["arrows left out: needs a larger window"]
 
     def fits(width: int, height: int) -> bool:
         return width <= screen.columns and height <= screen.rows
@@ -106,7 +107,7 @@ def draw_for_screen(look: Look, screen: Screen, *, follow: bool = False) -> Scen
         return Scene(_spans(_lines(look.maze.cells, _one_each(look, screen), screen), screen), scale)
     shows_halves = screen.num_colours >= SHADED or follow  # without shades there is nothing in them but walls
     if thin and screen.unicode and shows_halves and fits(2 * columns + 1, rows + 1):
-        return Scene(_spans(_halves(look, screen), screen), scale)
+        return Scene(_spans(_halves(look, screen), screen), [*scale, *without_arrows])
     hidden = ["walls between cells are not drawn"] if thin else []
     if not (thin and follow):
         for width, height in ((7, 3), (2, 1), (1, 1)):
@@ -117,7 +118,7 @@ def draw_for_screen(look: Look, screen: Screen, *, follow: bool = False) -> Scen
         canvas, part = _window(look.maze.cells, look.seeker, _one_each(look, screen), screen)
         return Scene(_spans(canvas, screen), [part, *scale])
     canvas, notes = _means(look, screen)
-    return Scene(_spans(canvas, screen), [*notes, *hidden])
+    return Scene(_spans(canvas, screen), [*notes, *without_arrows, *hidden])
 
 
 def _spans(canvas: Canvas, screen: Screen) -> list[list[Span]]:
@@ -150,7 +151,7 @@ def _say_scale(values: npt.NDArray[np.floating], screen: Screen) -> list[str]:
     scale = ValueScale.of(values[~np.isnan(values)])
     if screen.num_colours < SHADED or scale.high == scale.low:
         return []
-    return [f"values {'up to ' if scale.is_log else ''}{scale.low:.2g} (pale) to {scale.high:.2g} (deep)"]
+    return [f"pale {'<=' if scale.is_log else '='} {scale.low:.2g}, deep = {scale.high:.2g}"]
 
 
 def _shaded(values: npt.NDArray[np.floating]) -> Colours:
