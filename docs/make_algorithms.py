@@ -12,11 +12,11 @@ HEAD = """\
 
 <!-- Written by docs/make_algorithms.py from clew.algorithms, clew.behaviours and clew.learning; change those. -->
 
-`clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. What is
-learned and how actions are tried are chosen apart. A terminated state counts 0; where a step limit cut the episode off,
-every algorithm bootstraps. Some learn what it is worth to go on as they behave, exploring included (on-policy); the
-others what it is worth to do the best from here on, however they behave. A setting that would have no effect is
-refused. S&B is Sutton & Barto (2018).
+`clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. The
+learning rule and the exploration strategy are chosen separately. A terminated state counts 0; where a step limit cut
+the episode off, every algorithm bootstraps. Some learn what it is worth to go on as they behave, exploring included
+(on-policy); the others learn what it is worth to do the best from here on, however they behave. A setting that would
+have no effect is refused. S&B is Sutton & Barto (2018).
 
 """
 

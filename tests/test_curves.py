@@ -113,8 +113,8 @@ def test_a_wide_range_is_shown_on_a_log_scale_and_says_so():
     wide, narrow = clew.plot_learning(metrics([400.0, 9.0])), clew.plot_learning(metrics([40.0, 9.0]))
     assert (wide.axes[0].get_yscale(), narrow.axes[0].get_yscale()) == ("log", "linear")
     assert (wide.axes[0].get_ylabel(), narrow.axes[0].get_ylabel()) == (
-        "steps an episode, log scale",
-        "steps an episode",
+        "steps per episode, log scale",
+        "steps per episode",
     )
 
 
@@ -394,7 +394,7 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
         "sarsa, alpha 0.5",
     ]
     assert learning.get_suptitle() == "book"
-    assert gains.axes[0].get_ylabel() == "return of an episode"
+    assert gains.axes[0].get_ylabel() == "return per episode"
     first = read_metrics(runs[0])[1]
     assert the_line(lost)[1][-1] == sum(row.num_steps for row in first) - 7 * 300
     assert lost.get_suptitle() == "book: q-learning"

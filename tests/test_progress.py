@@ -23,7 +23,7 @@ def test_a_bar_counts_rounds_and_ends_with_the_last(capsys):
     last = err.split("\r")[-1]
     assert last.startswith("walking: 100%")
     assert "3/3" in last
-    assert "8.2 steps an episode" in last
+    assert "8.2 steps per episode" in last
     assert err.endswith("\n")  # closed: what follows stands on a line of its own
 
 
@@ -35,7 +35,7 @@ def test_another_training_has_another_bar_also_if_the_first_was_stopped(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert any("0/7" in line for line in lines[:-1])
     assert "2/2" in lines[-1]
-    assert "4.0 steps an episode" in lines[-1]
+    assert "4.0 steps per episode" in lines[-1]
 
 
 def test_the_bar_is_fed_by_training(capsys):

@@ -51,8 +51,8 @@ class Plotted(NamedTuple):
 
 
 FIGURES = {
-    "mean_steps": Plotted("steps an episode", "steps beyond the optimum", True),
-    "mean_return": Plotted("return of an episode", "return short of the optimum", False),
+    "mean_steps": Plotted("steps per episode", "steps beyond the optimum", True),
+    "mean_return": Plotted("return per episode", "return short of the optimum", False),
     "success_rate": Plotted("episodes that reached an end", "episodes short of the optimum", False),
 }
 

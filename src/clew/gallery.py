@@ -199,7 +199,7 @@ def hazards() -> Environment:
 
 FOUR_WAYS = "0 down, 1 left, 2 up, 3 right"
 MAZE_MOVES = f"{FOUR_WAYS}; a wall stops a move"
-AT_GOAL = "at the goal; after 100 steps a free cell it is cut off"
+AT_GOAL = "at the goal; after 100 steps per free cell it is cut off"
 ON_AND_ON = "never; it is cut off after 100 steps"
 GALLERY: dict[str, Card] = {
     "book-walls": Card(
@@ -263,7 +263,10 @@ GALLERY: dict[str, Card] = {
         source="after Sutton, Precup & Singh (1999); with certain moves",
     ),
     "trap": Card(
-        summary="two ways, of which the longer begins with action 0: it fools whoever takes the first of equals",
+        summary=(
+            "two ways, of which the longer begins with action 0: it fools an agent that always takes the first of tied "
+            "actions"
+        ),
         make=trap,
         states="25 cells, row * 5 + column",
         actions=MAZE_MOVES,

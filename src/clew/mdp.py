@@ -3,7 +3,7 @@
 States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode begins in one of `starts`, each as likely
 as the others. The dynamics come in two forms behind the same kernels:
 
-    grid    one byte a cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
+    grid    one byte per cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
     sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`, or
             what makes them of a table of probabilities and one of rewards (`from_arrays`), of a function of Python
             (`from_function`) or of an environment of Gymnasium's that has a table (`from_gymnasium`)

@@ -99,7 +99,10 @@ def parse_rounds(text: str) -> tuple[int, int]:
 
 
 Chaos = Annotated[
-    Any, typer.Option(help="kill actors that are given work, this likely", parser=parse_chaos, metavar="kill=P")
+    Any,
+    typer.Option(
+        help="kill an actor with this probability whenever it is given work", parser=parse_chaos, metavar="kill=P"
+    ),
 ]
 GraphFolder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="write into this folder [default: that of the run]")

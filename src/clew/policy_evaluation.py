@@ -114,7 +114,7 @@ def policy_values(
     Args:
         world: environment, model or maze.
         policy: a policy, or its table of action values, (num_states, num_actions); ties are broken uniformly at random.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         epsilon: probability of any action in place of a greedy one.
         tolerance: greatest error of a value, where sweeps are needed and end in reasonable time; `bound` tells.
 

@@ -36,7 +36,7 @@ def show_progress(what: str = "learning") -> Callback:
             while bars:  # of a training that was stopped
                 bars.pop().close()
             bars.append(tqdm(total=row.num_rounds, desc=what, unit="round"))
-        bars[0].set_postfix_str(f"{row.mean_steps:,.1f} steps an episode", refresh=False)
+        bars[0].set_postfix_str(f"{row.mean_steps:,.1f} steps per episode", refresh=False)
         bars[0].update(row.round + 1 - bars[0].n)
         if row.round + 1 == row.num_rounds:
             bars.pop().close()

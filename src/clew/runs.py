@@ -48,7 +48,7 @@ class Run:
         env: the world.
         policy: what it learned.
         evaluation: the grade.
-        metrics: one entry a round.
+        metrics: one entry per round.
         seconds: wall time of all rounds.
         startup_seconds: wall time of all that comes before and after them: compiling, starting Ray and actors.
         trace: what was done by whom.
@@ -258,7 +258,7 @@ def solve_in_blocks(
 
     Args:
         env: a maze whose goals stay.
-        gamma: discount a step.
+        gamma: discount per step.
         tolerance: greatest error of a value.
         ways: method and horizon, as `solve` takes them; blocks have no choice of either.
         shares: number of blocks, and of the actors that hold them.

@@ -103,7 +103,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[RoundMetrics], None]]:
         TextColumn("learning"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rounds, {task.fields[steps]} steps an episode"),
+        TextColumn("rounds, {task.fields[steps]} steps per episode"),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)

@@ -98,7 +98,7 @@ def test_an_actor_does_what_this_process_would(ray_up, env, sharing):
 
 
 def test_values_are_at_most_a_round_old(ray_up):
-    """The chapter put its policy once: 397 steps an episode for ever. The first round is as bad, and no other."""
+    """The chapter put its policy once: 397 steps per episode for ever. The first round is as bad, and no other."""
     rows = []
     env = Environment()
     policy = train_policy_parallel(env, 4000, 4, num_actors=2, sharing="central", callback=rows.append)

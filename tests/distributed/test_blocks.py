@@ -107,7 +107,7 @@ def test_only_news_is_passed_on_and_every_byte_is_counted():
 
 
 def test_bytes_of_a_solution_add_up():
-    """An open grid, goal at the bottom: each border is told once upwards, and once downwards, 4 bytes a cell."""
+    """An open grid, goal at the bottom: each border is told once upwards, and once downwards, 4 bytes per cell."""
     with BlockWorld(Environment(Maze.open(8, 5), **STEPS), 4) as world:
         solution = world.solve(gamma=1.0)
         assert solution.num_bytes == 4 * 5 * (3 + 3)

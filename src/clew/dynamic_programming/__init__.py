@@ -96,7 +96,7 @@ def solve(
 
     Args:
         world: environment, model or maze; one of Gymnasium's environments, if it keeps a table of transitions.
-        gamma: discount a step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
+        gamma: discount per step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
         tolerance: greatest error of a value.
         method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
             iteration in other small worlds, and modified policy iteration in all else; and where gamma is 1, what that

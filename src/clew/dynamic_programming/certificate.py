@@ -24,7 +24,7 @@ def prove_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> flo
     Args:
         mdp: world.
         v: (num_states,) float64, state values.
-        gamma: discount a step, below 1.
+        gamma: discount per step, below 1.
 
     Returns:
         The bound; infinite where the rounding of probabilities may undo the discount.

@@ -29,7 +29,7 @@ class Iteration:
     Attributes:
         mdp: world.
         ordered: its model, as the planner goes through it.
-        gamma: discount a step, below 1.
+        gamma: discount per step, below 1.
         tolerance: greatest error of a value that is asked for.
         v: (num_states,) float64, state values.
         policy: (num_live,) int32, the action that gave each value.

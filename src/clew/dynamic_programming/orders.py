@@ -64,7 +64,7 @@ def as_it_stands(mdp: FiniteMDP) -> OrderedModel:
 def nearest_first(mdp: FiniteMDP) -> OrderedModel:
     """The model of a world with its states in the order of their distance from an end, in steps that may be taken.
 
-    A grid becomes a `Lattice`, of 20 bytes a state; any other world is copied.
+    A grid becomes a `Lattice`, of 20 bytes per state; any other world is copied.
     """
     if isinstance(mdp.model, Grid):
         return _order_grid(mdp, mdp.model)

@@ -41,7 +41,7 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
 
     Args:
         mdp: a grid where a shortest way is a best one, see `shortest_is_best`.
-        gamma: discount a step, in (0, 1].
+        gamma: discount per step, in (0, 1].
         tolerance: not needed.
 
     Raises:

@@ -19,7 +19,7 @@ CHUNK = 1 << 20  # a mean over starts is taken in pieces of so many: they may be
 
 @dataclass(frozen=True, eq=False)
 class ShortestWays:
-    """Distances, where they decide all values: four bytes a state.
+    """Distances, where they decide all values: four bytes per state.
 
     Attributes:
         distances: (num_states,) int32, steps to the goal; 0 on it, -1 without a way and in blocked cells.

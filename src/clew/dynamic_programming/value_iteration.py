@@ -44,7 +44,7 @@ def gauss_seidel(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
 
 
 def directional_sweeps(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """A grid in place, from each of its four corners in turn: eight bytes a state, and no table of moves.
+    """A grid in place, from each of its four corners in turn: eight bytes per state, and no table of moves.
 
     Raises:
         SettingError: if the world is not a grid.

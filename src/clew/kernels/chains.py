@@ -251,7 +251,7 @@ def eliminate(
     Args:
         chain: see above.
         pay: (num_states,) float64, what a step from each state pays.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         found: the components.
         first: where the component begins in `found.order`.
         last: where it ends, exclusive.
@@ -301,7 +301,7 @@ def sweep_component(
     Args:
         chain: see above.
         pay: (num_states,) float64, what a step from each state pays.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         found: the components.
         first: where the component begins in `found.order`.
         last: where it ends, exclusive.
@@ -357,7 +357,7 @@ def solve_chain(
     Args:
         chain: see above.
         pay: (num_states,) float64, what a step from each state pays.
-        gamma: discount a step, in [0, 1]; with 1 a state may be worth -inf, inf or NaN, see `endless_value`.
+        gamma: discount per step, in [0, 1]; with 1 a state may be worth -inf, inf or NaN, see `endless_value`.
         found: the components.
         num_components: how many they are.
         v: (num_states,) float64, filled in place.

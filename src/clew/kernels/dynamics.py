@@ -5,7 +5,7 @@
 
 A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
 
-A model is a named tuple of arrays. `Grid` takes one byte a cell: no table of transitions. `Sparse` says any finite
+A model is a named tuple of arrays. `Grid` takes one byte per cell: no table of transitions. `Sparse` says any finite
 world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
 `CertainGrid` and `CertainTable` are for those who only play, `Section` for those who play in a part of a world.
 `dispatch` picks the form, so one loop serves all.
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 
-# One byte a cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
+# One byte per cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
 # Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
 WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
 ALL_WALLS = WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT

@@ -27,7 +27,7 @@ def induction_step(
         model: world, see `dynamics`.
         v_after: (num_states,) float64, values with one step fewer to go.
         steps_after: (num_states,) float64, expected steps with one step fewer to go.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         v: (num_states,) float64, filled in place.
         steps: (num_states,) float64, expected steps of the actions chosen, filled in place.
         policy: (num_states,) whole numbers, the first of the best actions, filled in place.

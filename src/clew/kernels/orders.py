@@ -255,7 +255,7 @@ def write_equations(
     Args:
         model: world, see `dynamics`.
         policy: (num_states,) int32, the action taken in each state.
-        gamma: discount a step.
+        gamma: discount per step.
         states: (n,) int64, the states whose values are asked for; all others are worth 0.
         place: (num_states,) int64, where each state stands among those; -1 if it doesn't.
         matrix: (n, n) float64, 1 - gamma P, filled in place.

@@ -57,7 +57,7 @@ def prioritized_backups(
         model: world, see `dynamics`.
         v: (num_states,) float64, state values; changed in place.
         num_actions: number of actions.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         offsets: (num_states + 1,) int64, where the predecessors of each state begin.
         predecessors: the states from which each state can be come to.
         heap: as `fill_heap` left it, or this; changed in place.

@@ -196,7 +196,7 @@ def learn_episodes(
         visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
         rates: step size and exploration of each episode.
         stream: (2,) uint64, changed in place.
-        totals: one entry an episode, filled in place; its length is the number of episodes.
+        totals: one entry per episode, filled in place; its length is the number of episodes.
     """
     for episode in range(totals.steps.size):
         alpha, exploration = rates_of(rates, episode)
@@ -237,10 +237,10 @@ def play_episodes(
         q: (num_states, num_actions) float32, action values.
         starts: (num_episodes,) int32, where each episode begins.
         max_steps: step limit of an episode.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         epsilon: probability of exploring, in [0, 1]; 0 plays the greedy policy.
         stream: (2,) uint64, changed in place.
-        totals: one entry an episode, filled in place.
+        totals: one entry per episode, filled in place.
         discounted_returns: (num_episodes,) sums of gamma**t * reward, filled in place.
     """
     for episode in range(starts.size):

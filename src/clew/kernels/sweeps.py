@@ -39,7 +39,7 @@ def improving_sweep(
         v: (num_states,) float64, state values; changed in place.
         policy: (num_live,) int32, filled in place; states from num_live on are left alone.
         num_actions: number of actions.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
 
     Returns:
         Greatest change of a value; gamma times as much is the most that the Bellman residual can now be.
@@ -98,7 +98,7 @@ def directional_sweep(grid: Grid, v: npt.NDArray[np.float64], gamma: float, upwa
     Args:
         grid: world.
         v: (num_states,) float64, state values; changed in place.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         upward: go from the last row to the first.
         leftward: go from the last column to the first.
 
@@ -199,7 +199,7 @@ def mark_hopeful(
         model: world, see `dynamics`.
         v: (num_states,) float64, state values.
         num_actions: number of actions.
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
         margin: how much less than the best an action may be worth.
         hopeful: (num_states,) bool, filled in place.
         reached: (num_states,) bool, room to work in.

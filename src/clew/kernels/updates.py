@@ -64,7 +64,7 @@ def q_learning_update(
         s_next: state that followed.
         terminated: True if s_next ends the episode; it then counts as value 0. A time limit is not termination.
         alpha: step size, in (0, 1].
-        gamma: discount a step, in [0, 1].
+        gamma: discount per step, in [0, 1].
 
     Returns:
         TD error before the update, in units of reward.

@@ -127,7 +127,7 @@ def best_or_any(q: Values, s: int, explores: bool, half: np.uint64) -> int:
 
 
 class Four(NamedTuple):
-    """A table of four actions a state, row by row: the moves on a grid, unrolled."""
+    """A table of four actions per state, row by row: the moves on a grid, unrolled."""
 
     flat: npt.NDArray[np.float32]  # (4 * num_states,)
 

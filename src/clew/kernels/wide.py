@@ -1,4 +1,4 @@
-"""Wide rows: action values with maintained maxima, so that a thousand actions don't cost a thousand comparisons a step.
+"""Wide rows: action values with maintained maxima; a thousand actions don't cost a thousand comparisons per step.
 
 A row is cut into blocks of BLOCK actions. Each block keeps its greatest value and how many of its actions have it, and
 so does the row. An assignment changes one block; only where it lowers the last one that had the maximum is the block,

@@ -33,7 +33,7 @@ class Fit(NamedTuple):
 
     @classmethod
     def of(cls, maze: Maze, most: int) -> "Fit":
-        """The largest that takes so many pixels a side, in whole pixels a cell or whole cells a pixel."""
+        """The largest that takes so many pixels a side, in whole pixels per cell or whole cells per pixel."""
         side = max(maze.rows, maze.columns)
         return cls(max(1, min(LARGEST_CELL, most // side)), max(1, -(-side // most)))
 

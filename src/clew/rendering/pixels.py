@@ -102,7 +102,7 @@ def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, hea
         heading: which way the seeker looks, in the order of the four moves; a light spot on that side shows it.
 
     Returns:
-        (rows * size, columns * size, 3) uint8, where size is 4 to 32 pixels a cell, about 512 pixels in all.
+        (rows * size, columns * size, 3) uint8, where size is 4 to 32 pixels per cell, about 512 pixels in all.
     """
     size = min(32, max(4, 512 // max(maze.rows, maze.columns)))
     if goal is not None:

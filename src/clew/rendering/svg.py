@@ -60,7 +60,7 @@ def picture_svg(picture: Picture) -> str:
     side = max(maze.rows, maze.columns)
     is_large = side > MAX_SIDE_OF_VECTORS
     fit = Fit.of(maze, LARGE_SIDE if is_large else SIDE)
-    scale = fit.pixels / fit.cells  # pixels a cell
+    scale = fit.pixels / fit.cells  # pixels per cell
     legend, legend_width, legend_height = _draw_legend(picture, fit, has_walls=side <= MAX_SIDE_OF_WALLS)
     across, down = round(scale * maze.columns), round(scale * maze.rows)
     width = max(280, across, 11 * len(title or ""), legend_width) + 48

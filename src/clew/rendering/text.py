@@ -86,7 +86,7 @@ def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, head
 
 
 def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
-    """Draw an arrow for the action of the greedy policy in every cell, two characters a cell.
+    """Draw an arrow for the action of the greedy policy in every cell, two characters per cell.
 
     Args:
         maze: the maze.

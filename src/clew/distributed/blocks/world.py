@@ -144,7 +144,7 @@ class BlockWorld:
         """Compute optimal values, as `clew.solve` does, with the same certificate.
 
         Args:
-            gamma: discount a step; 1 where moves are certain and a shortest way is a best one.
+            gamma: discount per step; 1 where moves are certain and a shortest way is a best one.
             tolerance: greatest error of a value.
 
         Raises:
