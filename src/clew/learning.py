@@ -70,8 +70,8 @@ class Learning:
         epsilon: probability of exploring, in [0, 1], for epsilon-greedy and first-action; by default 0.1.
         temperature: how even softmax is, above 0, in units of value; by default 0.1.
         confidence: width of the interval of ucb, at least 0, in units of value; by default 1.0.
-        exploration_schedule: how the setting of the behaviour (one of the last three) changes over the episodes:
-            "constant", "linear" or "exponential"; by default "constant".
+        exploration_schedule: how epsilon, temperature or confidence, whichever the behaviour has, changes over the
+            episodes: "constant", "linear" or "exponential"; by default "constant".
         exploration_last: that setting in the last episode, at least 0, for a linear or exponential schedule; by default
             0.01.
         exploring_starts: True begins each episode with any action, each as likely as the others; by default False.
