@@ -130,6 +130,7 @@ def evaluate(
     seconds = time.perf_counter() - begun
     figures = for_json(
         {
+            "gamma": config.gamma,
             **vars(evaluation),
             "num_states": policy.q.shape[0],
             "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
@@ -172,6 +173,7 @@ def solve(
     solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
     figures = for_json(
         {
+            "gamma": config.gamma,
             "steps": solution.steps,
             "value": solution.value,
             "num_states": model_of(env).num_states,

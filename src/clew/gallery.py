@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from clew.environments import Environment, ModelEnvironment
+from clew.learning import Learning
 from clew.mazes import Maze
 from clew.mazes.moves import FOUR
 from clew.mdp import FiniteMDP
 from clew.model_rows import Outcome
 from clew.settings import check_choice
 
-__all__ = ["GALLERY", "Card", "make_world"]
+__all__ = ["GALLERY", "Card", "gamma_of", "make_world"]
 
 
 class Card(NamedTuple):
@@ -40,6 +41,11 @@ def make_world(name: str) -> ModelEnvironment:
     """
     check_choice("world", name, GALLERY)
     return GALLERY[name].make()
+
+
+def gamma_of(name: str) -> float:
+    """The discount that is usual in a world: in one of the gallery that of its card, which the optimum is said for."""
+    return GALLERY[name].gamma if name in GALLERY else Learning.gamma
 
 
 # Grids whose moves aren't those of a maze -----------------------------------------------------------------------------

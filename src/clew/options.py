@@ -13,6 +13,7 @@ import typer
 from clew.configuration import NEVER, TrainingConfig
 from clew.curves import ENDINGS, FIGURES, TOLERANCE
 from clew.errors import SettingError
+from clew.gallery import gamma_of
 from clew.learning import Learning
 from clew.mazes import Maze
 from clew.runs import open_begun
@@ -155,14 +156,22 @@ PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
     "goal": (parse_place, "ROW,COLUMN"),
     "sync_every": (parse_sync, "EPISODES"),
 }
+# Settings whose default depends on the world.
+BY_WORLD = {"gamma": f"that of the card in clew worlds, or {Learning.gamma}"}
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of these settings; it gets them as one dictionary, `settings`."""
+    """Give a command the options of these settings; it gets them as one dictionary, `settings`.
+
+    Without --gamma that is the one which is usual in the world, so that it's compared with the optimum on its card.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def call(**values: Any) -> None:
-            command(settings={name: values.pop(name) for name in names}, **values)
+            settings = {name: values.pop(name) for name in names}
+            if "gamma" in names and settings["gamma"] is None:
+                settings["gamma"] = gamma_of(settings["maze"])
+            command(settings=settings, **values)
 
         own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
         known = {field.name: field for field in fields(TrainingConfig)}
@@ -207,9 +216,11 @@ def _parameter(setting: Any) -> inspect.Parameter:
             annotation = Annotated[Any, option]
         else:
             annotation = Annotated[setting.type, typer.Option(flag(setting.name), help=meaning)]
-    return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
-    )
+    if setting.name in BY_WORLD:
+        help_of_it = f"{meaning} [default: {BY_WORLD[setting.name]}]"
+        annotation = Annotated[setting.type | None, typer.Option(flag(setting.name), help=help_of_it)]
+    default = None if setting.name in BY_WORLD else setting.default
+    return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def begun_or_new(

@@ -68,6 +68,7 @@ class Run:
         """The figures of the run, as JSON says them."""
         num_steps = sum(row.num_steps for row in self.metrics)
         figures = {
+            "gamma": self.config.gamma,
             **asdict(self.evaluation),
             "num_states": self.policy.q.shape[0],
             "num_actions": self.policy.q.shape[1],
@@ -274,6 +275,7 @@ def solve_in_blocks(
         starts = env.mdp.starts
         pieces = np.array_split(starts, -(-starts.size // FETCHED_AT_ONCE))
         value = sum(float(world.values(piece).sum()) for piece in pieces) / starts.size
-        figures = {"value": value, "num_states": env.mdp.num_states, **asdict(solution), "num_blocks": num_blocks}
+        figures = {"gamma": gamma, "value": value, "num_states": env.mdp.num_states}
+        figures |= asdict(solution) | {"num_blocks": num_blocks}
         figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
     return for_json(figures)

@@ -66,6 +66,7 @@ def print_run(run: Run) -> None:
     print_figures(
         f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
         {
+            "gamma": summary["gamma"],
             "steps": summary["mean_steps"],
             "optimum": summary["optimal_steps"],
             "gap": summary["gap"],
