@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -334,3 +335,10 @@ def test_an_optimum_that_never_ends_is_null_and_loses_no_run(figures, tmp_path):
     assert result["optimal_steps"] is None
     assert result["gap"] is None
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_grade_is_printed_in_figures_that_people_read(clew, tmp_path):
+    clew("train", "--out", tmp_path / "run")
+    out = clew("evaluate", tmp_path / "run")[1]
+    assert re.search(r"^success rate interval +0\.722467 to 1$", out, re.MULTILINE)
+    assert re.search(r"^mean return +1, not discounted$", out, re.MULTILINE)

@@ -123,6 +123,37 @@ def test_the_discount_of_a_run_is_the_one_that_is_kept_and_printed(clew, tmp_pat
     assert re.search(rf"^gamma +{gamma}$", clew("solve", *line.split())[1], re.MULTILINE)
 
 
+STEPS = {"steps", "optimum", "gap", "success rate"}
+GRADE = {"return", "optimal value", "states right", "starts right", "value gap"}
+
+
+@pytest.mark.parametrize(
+    ("world", "shown"),
+    [
+        ("warehouse", GRADE),
+        ("cliff", STEPS | GRADE),
+        ("gym:FrozenLake-v1", STEPS | GRADE),
+        ("gym:Blackjack-v1", {"steps", "success rate", "return"}),
+    ],
+)
+def test_the_rows_of_a_run_are_those_that_say_something(clew, world, shown):
+    code, out, _ = clew("train", world, "--episodes", "400")
+    assert code == 0
+    rows = dict(re.findall(r"^([a-z/ ]+?)  +(.+)$", out, re.MULTILINE))
+    assert rows.keys() & (STEPS | GRADE) == shown
+    assert "-" not in rows.values()
+    if world == "warehouse":
+        assert rows["optimal value"].startswith("1,270")
+        assert re.fullmatch(r"[\d.]+, not discounted", rows["return"])
+    if world == "cliff":
+        assert (rows["return"], rows["optimal value"]) == ("-13", "-13")
+
+
+def test_a_world_without_an_end_has_no_row_of_steps_in_its_optimum(clew):
+    assert not re.search(r"^steps|-$", clew("solve", "warehouse")[1], re.MULTILINE)
+    assert re.search(r"^steps +13$", clew("solve", "cliff")[1], re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("world", "options", "value"),
     [

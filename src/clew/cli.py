@@ -43,7 +43,18 @@ from clew.options import (
 from clew.runs import grade, kept_run, open_run, solve_in_blocks, train_run
 from clew.settings import check_choice
 from clew.storage import for_json, table_sha256
-from clew.terminal import PAGE, fits, messages, print_figures, print_policy, print_run, print_table, progress_bar
+from clew.terminal import (
+    PAGE,
+    fits,
+    known,
+    messages,
+    print_figures,
+    print_policy,
+    print_run,
+    print_table,
+    progress_bar,
+    without_discount,
+)
 
 __all__ = ["main"]
 
@@ -141,7 +152,8 @@ def evaluate(
     if as_json:
         print(json.dumps(figures))
     else:
-        print_figures(f"{run}: {config.maze}", figures)
+        figures["mean_return"] = without_discount(evaluation.mean_return, config.gamma)
+        print_figures(f"{run}: {config.maze}", known(figures))
 
 
 @app.command()
@@ -185,7 +197,7 @@ def solve(
     if as_json:
         print(json.dumps(figures))
         return
-    print_figures(f"Optimum of {config.maze}", figures)
+    print_figures(f"Optimum of {config.maze}", known(figures))
     if isinstance(env, Environment) and env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
         policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
         print_policy(env, policy[:, None] == range(env.mdp.num_actions))

@@ -14,7 +14,18 @@ from rich.text import Text
 from clew.runs import Run
 from clew.training import RoundMetrics
 
-__all__ = ["PAGE", "fits", "messages", "print_figures", "print_policy", "print_run", "print_table", "progress_bar"]
+__all__ = [
+    "PAGE",
+    "fits",
+    "known",
+    "messages",
+    "print_figures",
+    "print_policy",
+    "print_run",
+    "print_table",
+    "progress_bar",
+    "without_discount",
+]
 
 PAGE = 66  # lines; a longer drawing isn't shown
 
@@ -42,6 +53,8 @@ def spell(figure: Any) -> str:
         return f"{figure:,}"
     if isinstance(figure, float):
         return f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
+    if isinstance(figure, tuple) and figure and isinstance(figure[0], float):
+        return " to ".join(map(spell, figure))
     if isinstance(figure, tuple) and figure and isinstance(figure[0], tuple):
         return "  ".join(map(str, figure))
     return str(figure)
@@ -65,22 +78,49 @@ def print_run(run: Run) -> None:
     streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
         f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
-        {
-            "gamma": summary["gamma"],
-            "steps": summary["mean_steps"],
-            "optimum": summary["optimal_steps"],
-            "gap": summary["gap"],
-            "states right": summary["states_right"],
-            "starts right": summary["starts_right"],
-            "value gap": summary["value_gap"],
-            "success rate": summary["success_rate"],
-            "steps/s": summary["steps_per_second"],
-            "seconds": summary["seconds"],
-            "seconds to start": summary["startup_seconds"],
-            "table SHA-256": summary["table_sha256"],
-        },
+        known(
+            {
+                "gamma": summary["gamma"],
+                "return": without_discount(summary["mean_return"], summary["gamma"]),
+                "optimal value": summary["optimal_value"],
+                **(steps_of(summary) if may_end(summary) else {}),
+                "states right": summary["states_right"],
+                "starts right": summary["starts_right"],
+                "value gap": summary["value_gap"],
+                "steps/s": summary["steps_per_second"],
+                "seconds": summary["seconds"],
+                "seconds to start": summary["startup_seconds"],
+                "table SHA-256": summary["table_sha256"],
+            }
+        ),
     )
     print_policy(run.env, run.policy.greedy_actions())
+
+
+def known(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that there are."""
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def without_discount(mean_return: float, gamma: float) -> str:
+    """A return beside values: they are discounted, and it isn't."""
+    return spell(mean_return) + ("" if gamma == 1.0 else ", not discounted")
+
+
+def may_end(summary: dict[str, Any]) -> bool:
+    """Tell if the steps of an episode say anything: in a world without an end they are those of the step limit."""
+    has_end = summary["optimal_steps"] is not None or summary["optimal_value"] is None  # the latter without a model
+    return has_end or summary["success_rate"] > 0.0
+
+
+def steps_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """The rows that tell how fast episodes ended."""
+    return {
+        "steps": summary["mean_steps"],
+        "optimum": summary["optimal_steps"],
+        "gap": summary["gap"],
+        "success rate": summary["success_rate"],
+    }
 
 
 def print_policy(env: Any, greedy: Any) -> None:
