@@ -8,7 +8,6 @@ import io
 import json
 import os
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -40,7 +39,7 @@ from clew.options import (
     in_flags,
     with_settings,
 )
-from clew.runs import grade, kept_run, open_run, solve_in_blocks, train_run
+from clew.runs import Clock, grade, kept_run, open_run, solve_in_blocks, train_run
 from clew.settings import check_choice
 from clew.storage import for_json, table_sha256
 from clew.terminal import (
@@ -136,16 +135,16 @@ def evaluate(
     """Grade a run again, by greedy episodes against the exact optimum."""
     config, env, policy = open_run(run)
     optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
-    begun = time.perf_counter()
+    clock = Clock()
     evaluation = grade(config, env, policy, episodes, optimum)
-    seconds = time.perf_counter() - begun
+    times = clock.figures()
     figures = for_json(
         {
             "gamma": config.gamma,
             **vars(evaluation),
             "num_states": policy.q.shape[0],
-            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / seconds,
-            "seconds": seconds,
+            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
+            **times,
             "table_sha256": table_sha256(policy.q),
         }
     )
@@ -179,9 +178,9 @@ def solve(
         if as_json:
             print(json.dumps(figures))
         else:
-            print_figures(f"Optimum of {config.maze}, in blocks", figures)
+            print_figures(f"Optimum of {config.maze}, in blocks", known(figures))
         return
-    begun = time.perf_counter()
+    clock = Clock()
     solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
     figures = for_json(
         {
@@ -191,7 +190,7 @@ def solve(
             "num_states": model_of(env).num_states,
             "method": solution.method,
             "bound": solution.bound,
-            "seconds": time.perf_counter() - begun,
+            **clock.figures(),
         }
     )
     if as_json:

@@ -18,6 +18,7 @@ from clew.dynamic_programming import Solution
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation import Evaluation, evaluate_policy
+from clew.kernels import seconds_compiled
 from clew.mazes import Maze
 from clew.policies import Policy
 from clew.storage import (
@@ -34,9 +35,21 @@ from clew.storage import (
 from clew.trace import Trace
 from clew.training import Callback, RoundMetrics, Watch
 
-__all__ = ["Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
+__all__ = ["Clock", "Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
 
 FETCHED_AT_ONCE = 1 << 18  # values that are fetched from blocks: the starts may be all states
+
+
+class Clock:
+    """Seconds since it was made, those of the compiler apart: it works the first time only."""
+
+    def __init__(self) -> None:
+        self._begun, self._compiled = time.perf_counter(), seconds_compiled()
+
+    def figures(self) -> dict[str, float]:
+        """Both, by their names."""
+        compiled = seconds_compiled() - self._compiled
+        return {"seconds": time.perf_counter() - self._begun - compiled, "compile_seconds": compiled}
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,11 +284,13 @@ def solve_in_blocks(
         raise SettingError("in blocks there is one way to plan, without a horizon; leave out --method and --horizon")
     num_blocks, num_actors = shares
     with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
+        clock = Clock()
         solution = world.solve(gamma=gamma, tolerance=tolerance)
+        times = clock.figures()
         starts = env.mdp.starts
         pieces = np.array_split(starts, -(-starts.size // FETCHED_AT_ONCE))
         value = sum(float(world.values(piece).sum()) for piece in pieces) / starts.size
         figures = {"gamma": gamma, "value": value, "num_states": env.mdp.num_states}
-        figures |= asdict(solution) | {"num_blocks": num_blocks}
+        figures |= asdict(solution) | times | {"num_blocks": num_blocks}
         figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
     return for_json(figures)

@@ -98,8 +98,12 @@ def print_run(run: Run) -> None:
 
 
 def known(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that there are."""
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    """The figures that there are; nothing is said of a compiler that had nothing to do."""
+    return {
+        name: figure
+        for name, figure in figures.items()
+        if figure is not None and (name, figure) != ("compile_seconds", 0.0)
+    }
 
 
 def without_discount(mean_return: float, gamma: float) -> str:

@@ -47,6 +47,7 @@ import logging
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
@@ -56,7 +57,7 @@ import numpy.typing as npt
 from numba.core import event
 from numba.extending import overload
 
-__all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only"]
+__all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only", "seconds_compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Arguments = ParamSpec("Arguments")
@@ -206,15 +207,34 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 class _Announcer(event.Listener):  # type: ignore[misc]  # Numba is untyped
-    """Logs each compilation of one of our kernels, so that a first call that takes seconds is explained."""
+    """Logs each compilation of one of our kernels, so that a first call that takes seconds is explained; times it too.
+
+    A kernel is compiled while one that calls it is, by the one thread that holds Numba's lock.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+        self._begun = 0.0
 
     def on_start(self, event: Any) -> None:
+        if self._depth == 0:
+            self._begun = time.perf_counter()
+        self._depth += 1
         function = event.data["dispatcher"].py_func
         if function.__module__.startswith(__name__):
             logger.info("compiling %s for this machine (once)", function.__name__)
 
     def on_end(self, event: Any) -> None:
-        pass
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._begun
 
 
-event.register("numba:compile", _Announcer())
+_ANNOUNCER = _Announcer()
+event.register("numba:compile", _ANNOUNCER)
+
+
+def seconds_compiled() -> float:
+    """Seconds that this process has spent compiling so far, so that what is timed can be told without them."""
+    return _ANNOUNCER.seconds
