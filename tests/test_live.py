@@ -217,13 +217,65 @@ def test_ctrl_c_keeps_a_checkpoint_with_which_it_goes_on(terminal: Callable[...,
     shell.process.send_signal(signal.SIGINT)
     assert shell.finish() == 130
     assert left_as_it_was(shell.output)
-    assert "stopping, where nothing is lost" in shell.after
+    assert "finishing this piece of work so that nothing is lost; press Ctrl-C again to quit" in shell.after
     assert "stopped; go on with `clew train --resume" in shell.after
     again = terminal((80, 24), "train", "--watch", "--resume", str(tmp_path / "run"))
     again.read_until(lambda output: b"round " in output.partition(b"played")[2])
     again.process.send_signal(signal.SIGINT)
     assert again.finish() == 130
     assert left_as_it_was(again.output)
+
+
+# What takes long ------------------------------------------------------------------------------------------------------
+
+HOURS = ("train", "100x100", "--episodes", "100000000")  # the first round alone takes minutes
+
+
+def test_after_two_seconds_a_line_says_how_far_it_is_and_ctrl_c_takes_it_away(
+    terminal: Callable[..., Terminal],
+) -> None:
+    """In the middle of a kernel, where nothing is kept: Python itself would answer when the kernel has ended."""
+    shell = terminal((80, 24), *HOURS)
+    shell.read_until(lambda output: b"0:03 so far" in output)
+    assert b"learning" in shell.output
+    assert b"round 1, 0 of 100,000,000 episodes" in shell.output
+    assert b"\n" not in shell.output.partition(b"learning")[2]
+    shell.process.send_signal(signal.SIGINT)
+    assert shell.finish() == 130
+    assert shell.output.endswith(b"\r\x1b[2K" + SHOWN + b"clew: stopped\r\n")
+
+
+def test_ctrl_c_is_answered_while_a_piece_of_work_is_finished(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    shell = terminal((120, 24), *HOURS, "--out", str(tmp_path / "run"))
+    shell.read_until(lambda output: b"0:03 so far" in output)
+    shell.process.send_signal(signal.SIGINT)
+    shell.read_until(lambda output: b"so that nothing is lost; press Ctrl-C again to quit now" in output)
+    shell.process.send_signal(signal.SIGINT)
+    assert shell.finish() == 130
+    assert shell.output.endswith(SHOWN + b"clew: ended at once\r\n")
+
+
+def test_the_line_is_gone_when_all_is_done_and_short_work_has_none(terminal: Callable[..., Terminal]) -> None:
+    shell = terminal((80, 24), "train", "gym:Blackjack-v1", "--episodes", "30000", "--alpha", "0.01")
+    assert shell.finish() == 0
+    assert re.search(rb"round \d+ of 100, [\d,]+ of 30,000 episodes, 0:\d\d left", shell.output)
+    assert b"\x1b[2K" in shell.output.rpartition(b" left")[2].partition(b"gym:Blackjack-v1: ")[0]
+    shell = terminal((80, 24), "train")
+    assert shell.finish() == 0
+    assert b"learning" not in shell.output.replace(b"q-learning", b"")
+    assert SHOWN not in shell.output
+
+
+def test_a_line_changes_no_bit_and_is_not_there_where_it_cannot_be_drawn(terminal: Callable[..., Terminal]) -> None:
+    line = "train", "gym:Blackjack-v1", "--episodes", "30000"
+    seen, plain = terminal((120, 24), *line), terminal((120, 24), *line, TERM="dumb")
+    assert seen.finish() == plain.finish() == 0
+    assert b"so far" in seen.output or b" left" in seen.output
+    assert b"learning " not in plain.output.replace(b"q-learning", b"")
+    tables = [re.findall(rb"[\da-f]{64}", shell.output) for shell in (seen, plain)]
+    assert tables[0] == tables[1] != []
 
 
 # A seeker that walks --------------------------------------------------------------------------------------------------

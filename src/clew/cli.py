@@ -46,14 +46,13 @@ from clew.terminal import (
     PAGE,
     fits,
     known,
-    messages,
     print_figures,
     print_policy,
     print_run,
     print_table,
-    progress_bar,
     without_discount,
 )
+from clew.waiting import WaitingLine, messages, name_compiled, working
 
 __all__ = ["main"]
 
@@ -100,19 +99,20 @@ def train(
 ) -> None:
     """Learn a world, and grade what was learned against the exact optimum."""
     config, out, maze = begun_or_new(context, settings, out, resume)
+    name_compiled(config.algorithm)
     with ExitStack() as stack:
-        checkpoints, view = None, None
+        checkpoints, look = None, None
+        shown: LearningView | WaitingLine = WaitingLine("learning", config.num_episodes)
         if watch:
             maze = config.make_maze() if maze is None and config.is_maze else maze
-            view = LearningView(config, maze)
+            shown = LearningView(config, maze)
+            look = shown.watch
         if out is not None:
             checkpoints = stack.enter_context(kept_run(out, config, checkpoint_every, resume is not None))
-            stack.enter_context(stopped_by_ctrl_c(checkpoints, view.leave_at_once if view else None))
-        callback = stack.enter_context(view or progress_bar(quiet=as_json))
-        look = view.watch if view else None
-        run = train_run(config, callback, watch=look, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
-        if view is not None:
-            view.leave()
+        stack.enter_context(stopped_by_ctrl_c(checkpoints, shown.leave_at_once))
+        stack.enter_context(shown)
+        run = train_run(config, shown.show_round, watch=look, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
+        shown.leave()
         if out is not None:
             run.save(out)
     if as_json:
@@ -134,10 +134,11 @@ def evaluate(
 ) -> None:
     """Grade a run again, by greedy episodes against the exact optimum."""
     config, env, policy = open_run(run)
-    optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
-    clock = Clock()
-    evaluation = grade(config, env, policy, episodes, optimum)
-    times = clock.figures()
+    with working("grading"):
+        optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
+        clock = Clock()
+        evaluation = grade(config, env, policy, episodes, optimum)
+        times = clock.figures()
     figures = for_json(
         {
             "gamma": config.gamma,
@@ -172,18 +173,21 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     config = TrainingConfig(**settings)
-    env = config.make_environment()
+    name_compiled(method or "the planner")
     if blocks is not None or actors:
-        figures = solve_in_blocks(env, config.gamma, tolerance, (method, horizon), (blocks or actors, actors))
+        with working("planning"):
+            env = config.make_environment()
+            figures = solve_in_blocks(env, config.gamma, tolerance, (method, horizon), (blocks or actors, actors))
         if as_json:
             print(json.dumps(figures))
         else:
             print_figures(f"Optimum of {config.maze}, in blocks", known(figures))
         return
-    clock = Clock()
-    solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
-    figures = for_json(
-        {
+    with working("planning"):
+        env = config.make_environment()
+        clock = Clock()
+        solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
+        figures = {
             "gamma": config.gamma,
             "steps": solution.steps,
             "value": solution.value,
@@ -192,7 +196,7 @@ def solve(
             "bound": solution.bound,
             **clock.figures(),
         }
-    )
+    figures = for_json(figures)
     if as_json:
         print(json.dumps(figures))
         return
@@ -273,7 +277,9 @@ def bench(
 @with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size")
 def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
     """Describe a maze: its size, its places, the way from start to goal."""
-    maze = TrainingConfig(**settings).make_maze()
+    with working("reading"):
+        maze = TrainingConfig(**settings).make_maze()
+        shortest = int(maze.distances()[maze.start]) if maze.start and maze.goals else None
     goals, start = maze.goals, maze.start
     regions = maze.regions()
     figures = {
@@ -286,7 +292,7 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
         "start": start,
         "goals": goals[:10],
         "num_goals": len(goals),
-        "shortest": int(maze.distances()[start]) if start and goals else None,
+        "shortest": shortest,
     }
     if as_json:
         print(json.dumps(figures))
@@ -307,7 +313,8 @@ def generate(
     ] = None,
 ) -> None:
     """Make a maze, and print it as text or keep it in a file."""
-    maze = make_maze(recipe, **settings)
+    with working("carving"):
+        maze = make_maze(recipe, **settings)
     if out is None:
         print(maze.to_text(), end="")
     else:

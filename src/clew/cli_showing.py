@@ -21,7 +21,7 @@ from clew.options import (
     SomeRuns,
 )
 from clew.runs import open_run
-from clew.terminal import progress_bar
+from clew.waiting import working
 
 __all__ = ["SHOWING"]
 
@@ -42,8 +42,8 @@ def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: Of
     """Draw a run: what it learned, and the way that leads to; as a .gif, how it learned that, or one episode."""
     from clew.films import render_run
 
-    with progress_bar(quiet=False) as callback:
-        render_run(run, out, show=show, episode=episode, callback=callback)
+    with working("drawing") as line:
+        render_run(run, out, show=show, episode=episode, callback=line.show_round)
     print(f"Kept in {out}.")
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from clew.rendering.text import show
 from clew.simulation import Transition, steps_of
 from clew.training import Callback, RoundMetrics
 
-__all__ = ["LearningView", "play_episode"]
+__all__ = ["RECENT", "LearningView", "can_draw", "play_episode", "seconds_left"]
 
 FRAMES_A_SECOND = 15
 REST = 40  # times as long as a frame took nothing is drawn: so drawing takes a fortieth of the time at most
@@ -204,6 +204,12 @@ def optimal_steps(env: Any, gamma: float) -> float | None:
         return None
 
 
+def seconds_left(ends: Sequence[tuple[int, float]], num_rounds: int) -> float | None:
+    """How long a training will still take, by its last rounds and when each ended; unknown from one of them."""
+    (first, begun), (last, ended) = ends[0], ends[-1]
+    return (ended - begun) / (last - first) * (num_rounds - last - 1) if last > first else None
+
+
 class LearningView:
     """Shows what is learned, as it is learned, on standard error; `watch`, and what `with` gives, are for `train_run`.
 
@@ -278,7 +284,7 @@ class LearningView:
 
     def _status(self, row: RoundMetrics) -> list[str]:
         best = "" if self._optimum is None else f", {self._optimum:,.4g} at best"
-        left = self._seconds_left(row)
+        left = seconds_left(self._ends, row.num_rounds)
         is_many = isinstance(self._env, Environment) and self._env.random_goal and can_draw(self.console)
         return [
             f"round {row.round + 1:,} of {row.num_rounds:,}",
@@ -288,10 +294,6 @@ class LearningView:
             *([f"{left:,.0f} s left"] if left is not None else []),
             *(["each of the random goals has values of its own: none is drawn"] if is_many else []),
         ]
-
-    def _seconds_left(self, row: RoundMetrics) -> float | None:
-        (first, begun), (last, ended) = self._ends[0], self._ends[-1]
-        return (ended - begun) / (last - first) * (row.num_rounds - row.round - 1) if last > first else None
 
 
 # A seeker that walks --------------------------------------------------------------------------------------------------

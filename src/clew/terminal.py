@@ -1,29 +1,21 @@
-"""What the terminal shows: figures, tables, drawings that fit, progress, and what the library logs."""
+"""What the terminal shows in the end: figures, tables, drawings that fit. What is seen before is `clew.waiting`'s."""
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from clew.runs import Run
-from clew.training import RoundMetrics
 
 __all__ = [
     "PAGE",
     "fits",
     "known",
-    "messages",
     "print_figures",
     "print_policy",
     "print_run",
     "print_table",
-    "progress_bar",
     "without_discount",
 ]
 
@@ -139,55 +131,3 @@ def print_policy(env: Any, greedy: Any) -> None:
     is_a_cell = greedy.shape[0] == env.maze.cells.size
     if is_a_cell and env.moves.actions in arrows and fits(drawing := draw_policy(env.maze, greedy)):
         print(drawing, end="")
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Iterator[Callable[[RoundMetrics], None]]:
-    """A progress bar on standard error, fed by the callback that this gives."""
-    columns = (
-        TextColumn("learning"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rounds, {task.fields[steps]} steps per episode"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
-    task = progress.add_task("", total=None, steps="?")
-
-    def show_round(row: RoundMetrics) -> None:
-        progress.start()  # with the first round, so that an error before it stands alone
-        progress.update(task, total=row.num_rounds, completed=row.round + 1, steps=f"{row.mean_steps:,.1f}")
-
-    try:
-        yield show_round
-    finally:
-        progress.stop()
-
-
-class _CompilingOnce(logging.Filter):
-    """Says once that kernels are being compiled, instead of naming each."""
-
-    said = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "clew.kernels":
-            if self.said:
-                return False
-            self.said = True
-            record.msg, record.args = "compiling the kernels for this machine: once, some seconds", ()
-        return True
-
-
-@contextmanager
-def messages() -> Iterator[None]:
-    """Show what the library logs on standard error."""
-    handler = RichHandler(console=Console(stderr=True), show_time=False, show_level=False, show_path=False)
-    handler.addFilter(_CompilingOnce())
-    logger = logging.getLogger("clew")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
