@@ -202,6 +202,9 @@ def bad_files(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{")
     (tmp_path / "begun.partial").mkdir()
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "config.json").write_text("{}")
+    (tmp_path / "closed.maze").write_text("+---+---+\n| S . G |\n+---+---+\n")
     return tmp_path
 
 
@@ -251,7 +254,26 @@ BAD = {
     "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
     "train --actors -1": "--actors must be a whole number of at least 0, not -1",
     "train --seed -1": "--seed must be a whole number of at least 0, not -1",
-    "train --episodes many": "Invalid value for '--episodes'",
+    "train --episodes many": "--episodes must be a whole number",
+    "train --episodes 1e6": "--episodes must be a whole number",
+    "train --gamma much": "--gamma must be a number",
+    "train --algorithm sarsa-lamda": "no algorithm 'sarsa-lamda'; did you mean 'sarsa-lambda'? Choose from",
+    "train --moves foo": "--moves must be one of four, eight, movingai, movingai-float32, knight, robot, not 'foo'",
+    "train cliffs": "no maze is called 'cliffs': did you mean 'cliff'? Give 'book', a size such as '10x12'",
+    "train clifs": "a world that `clew worlds` lists, or gym:ID",
+    "train wilsn:5x5": "there is no kind of maze 'wilsn'; did you mean 'wilson'? Choose from backtracker,",
+    "algorithms sarssa": "there is no algorithm or behaviour 'sarssa'; did you mean 'sarsa'? Choose from",
+    "generate 5x5": "a recipe begins with the kind of maze, such as wilson:5x5",
+    "generate wilson:8000x8000 -o maze": "maze: can't tell the format from the ending ''",
+    "plot runs -o a.png": "runs: holds run folders, and isn't one; give one of them, or runs/*",
+    "render runs -o a.svg": "runs: holds run folders, and isn't one",
+    "render run -o a.svg --show visit": "there is no --show 'visit'; did you mean 'visits'? Choose from values, visits",
+    "train --resume begun.partial": "begun.partial: is what is kept of a run that was begun; give begun",
+    "solve gym:Blackjack-v1": "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it",
+    "solve good.map": "the maze has no start: give --start ROW,COLUMN, or begin at random (--random-start)",
+    "solve good.map --start 0,0": "the maze has no goal: give --goal ROW,COLUMN, or draw it at random (--random-goal)",
+    "info closed.maze": "to the goal (0, 1); unknown walls count as walls here: take --unknown-walls open",
+    "info cliff": "'cliff' is a world with rules of its own, not only a maze; see clew worlds cliff",
     "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
     "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
     "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
@@ -274,12 +296,12 @@ BAD = {
     "train --resume nothing": "nothing.partial: no run was begun there; `clew train --out nothing` begins one",
     "evaluate run": "config.json: damaged",
     "evaluate nothing": "nothing: there is no such run folder",
-    "evaluate run --episodes x": "Invalid value for '--episodes'",
+    "evaluate run --episodes x": "--episodes must be a whole number",
     "play good.txt": "good.txt: there is no such run folder",
     "solve book --gamma 1 --step-reward 0.1": "--gamma must be below 1 here",
     "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
     "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
-    "solve book --blocks 9": "num_blocks must be from 1 to 5, the number of rows, not 9",
+    "solve book --blocks 9": "--blocks must be from 1 to 5, the number of rows, not 9",
     "solve book --blocks 2 --horizon 9": "leave out --method and --horizon",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",
@@ -348,3 +370,26 @@ def test_a_grade_is_printed_in_figures_that_people_read(clew, tmp_path):
     out = clew("evaluate", tmp_path / "run")[1]
     assert re.search(r"^success rate interval +0\.722467 to 1$", out, re.MULTILINE)
     assert re.search(r"^mean return +1, not discounted$", out, re.MULTILINE)
+
+
+def test_a_maze_whose_ways_are_all_unknown_is_open_if_one_says_so(figures, bad_files):
+    assert figures("info", "closed.maze", "--unknown-walls", "open")["shortest"] == 1
+
+
+@pytest.mark.parametrize("stream", [1, 2], ids=["output", "errors"])
+def test_a_stream_that_is_closed_leaves_no_traceback(stream):
+    shell = f'exec "{sys.executable}" -m clew info 3x3 {stream}>&-'
+    done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=False)
+    if stream == 1:
+        assert (done.returncode, done.stderr.startswith("clew: standard output is closed")) == (2, True)
+    else:
+        assert (done.returncode, "shortest" in done.stdout) == (0, True)
+
+
+def test_an_algorithm_or_a_behaviour_is_shown_alone(clew):
+    out = clew("algorithms", "n-step-sarsa")[1]
+    assert out.startswith("clew train --algorithm n-step-sarsa")
+    assert re.search(r"^settings +(--\w+ )*--n\b", out, re.MULTILINE)
+    assert "monte-carlo" not in out
+    alone = json.loads(clew("algorithms", "ucb", "--json")[1])
+    assert (alone["algorithms"], list(alone["behaviours"])) == ({}, ["ucb"])

@@ -308,10 +308,13 @@ def test_start_and_goal_take_the_place_of_the_corners() -> None:
     assert maze == generate_maze("random", 8, 9, seed=1, density=0.5, start=(2, 3), goal=(0, 8))
 
 
+KINDS = ", ".join(GENERATORS)
+
+
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ("wilsen:8x8", "there is no kind of maze 'wilsen'; choose from " + ", ".join(GENERATORS)),
+        ("wilsen:8x8", f"there is no kind of maze 'wilsen'; did you mean 'wilson'? Choose from {KINDS}"),
         ("wilson", "wilson needs a size, as in wilson:20x30, not ''"),
         ("wilson:8", "wilson needs a size, as in wilson:20x30, not '8'"),
         ("wilson:-8x8", "wilson needs a size, as in wilson:20x30, not '-8x8'"),

@@ -667,7 +667,7 @@ def test_a_file_is_a_maze(map_file) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "said"),
     [
-        ("boook", {}, "no maze is called 'boook': give 'book', a size such as '10x12', a recipe"),
+        ("boook", {}, "no maze is called 'boook': did you mean 'book'? Give 'book', a size such as '10x12', a recipe"),
         ("3x", {}, "no maze is called '3x'"),
         ("-3x4", {}, "no maze is called '-3x4'"),
         ("0x4", {}, "a maze of 0 rows and 4 columns has no cell"),

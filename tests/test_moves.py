@@ -166,8 +166,12 @@ def test_a_table_of_ones_own():
     with pytest.raises(SettingError, match="a cost must be a number not below 0, not nan"):
         Moves.of("bad", {"go": (1, 0, math.nan)})
     names = "four, eight, movingai, movingai-float32, knight, robot"
-    for wrong, said in (("six", "'six'"), (["four"], r"\['four'\]"), (None, "None")):
-        with pytest.raises(SettingError, match=f"moves must be one of {names}, or a table, not {said}"):
+    for wrong, said in (
+        ("six", ", not 'six'"),
+        (["four"], r", or a table, not \['four'\]"),
+        (None, ", or a table, not None"),
+    ):
+        with pytest.raises(SettingError, match=f"moves must be one of {names}{said}"):
             clew.Environment(moves=wrong)
     with pytest.raises(SettingError, match="random goals are for the moves 'four', not 'eight'"):
         clew.Environment(moves="eight", random_goal=True)

@@ -15,21 +15,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from clew.algorithms import ALGORITHMS
-from clew.behaviours import BEHAVIOURS
 from clew.cli_showing import SHOWING
+from clew.cli_telling import TELLING
 from clew.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.dynamic_programming import PLANNERS
 from clew.dynamic_programming import solve as solve_world
 from clew.environments import Environment, as_compiled, model_of
-from clew.errors import ClewError, SettingError, StoppedError
-from clew.gallery import GALLERY
+from clew.errors import ClewError, ModelError, SettingError, StoppedError
 from clew.interruption import stopped_by_ctrl_c
 from clew.live import LearningView
+from clew.mazes.formats import check_ending
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.options import (
     LEARNING,
     RUN,
+    AsJson,
     BegunRun,
     Chaos,
     CheckpointEvery,
@@ -37,19 +37,17 @@ from clew.options import (
     RunFolder,
     begun_or_new,
     in_flags,
+    in_words,
     with_settings,
 )
 from clew.runs import Clock, grade, kept_run, open_run, solve_in_blocks, train_run
-from clew.settings import check_choice
 from clew.storage import for_json, table_sha256
 from clew.terminal import (
     PAGE,
-    fits,
     known,
     print_figures,
     print_policy,
     print_run,
-    print_table,
     without_discount,
 )
 from clew.waiting import WaitingLine, messages, name_compiled, working
@@ -64,7 +62,6 @@ app = typer.Typer(
 )
 
 Watched = Annotated[bool, typer.Option("--watch", help="draw what is learned while it is learned, on standard error")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 RECIPES = f"such as wilson:20x30:seed=3; kinds are {', '.join(GENERATORS)}, keys {', '.join(KEYS)}"
 
 
@@ -186,6 +183,10 @@ def solve(
     with working("planning"):
         env = config.make_environment()
         clock = Clock()
+        if as_compiled(env) is None and not hasattr(env.unwrapped, "P"):
+            raise ModelError(
+                f"{config.maze} has no model to plan with; clew train {config.maze} learns it by its steps"
+            )
         solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
         figures = {
             "gamma": config.gamma,
@@ -207,103 +208,6 @@ def solve(
 
 
 @app.command()
-def algorithms(as_json: AsJson = False) -> None:
-    """List the learning rules and the behaviours that clew train knows."""
-    rows = {
-        name: {
-            "rule": row.rule,
-            "source": row.source,
-            "settings": row.settings,
-            "behaviour": row.behaviour,
-            "on_policy": row.on_policy,
-        }
-        for name, row in ALGORITHMS.items()
-    }
-    acting = {name: {"rule": row.rule, "setting": row.setting} for name, row in BEHAVIOURS.items()}
-    if as_json:
-        print(json.dumps({"algorithms": rows, "behaviours": acting}))
-        return
-    print_table("clew train --algorithm NAME", {name: f"{row.rule} ({row.source})" for name, row in ALGORITHMS.items()})
-    print_table("clew train --behaviour NAME", {name: row.rule for name, row in BEHAVIOURS.items()})
-
-
-@app.command()
-def worlds(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="show the card of this one")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the worlds that come with Clew, or show the card of one."""
-    if name is None:
-        summaries = {name: card.summary for name, card in GALLERY.items()}
-        if as_json:
-            print(json.dumps(summaries))
-        else:
-            print_table("clew train NAME, clew solve NAME", summaries)
-        return
-    check_choice("world", name, GALLERY)
-    card = {field: value for field, value in GALLERY[name]._asdict().items() if field != "make"}
-    if as_json:
-        print(json.dumps(card))
-    else:
-        print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
-        if isinstance(world := GALLERY[name].make(), Environment):
-            print("\n" + world.maze.to_text(), end="")
-
-
-@app.command()
-def bench(
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure what a round over Ray is made of")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="keep the parameters as JSON")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure this machine, or the cluster at RAY_ADDRESS, for the model of docs/scaling.md."""
-    if not calibrate:
-        raise typer.BadParameter("say what to measure: --calibrate")
-    from clew.distributed.calibration import calibrate as measure
-
-    parameters = measure()
-    if out is not None:
-        parameters.write(out)
-    figures = for_json(vars(parameters))
-    if as_json:
-        print(json.dumps(figures))
-        return
-    lasting = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
-    print_figures("A round over Ray: seconds each, at the largest size measured", lasting)
-    print(f"Kept in {out}." if out else "Nothing was kept; add --out FILE to keep all sizes.")
-
-
-@app.command()
-@with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size")
-def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
-    """Describe a maze: its size, its places, the way from start to goal."""
-    with working("reading"):
-        maze = TrainingConfig(**settings).make_maze()
-        shortest = int(maze.distances()[maze.start]) if maze.start and maze.goals else None
-    goals, start = maze.goals, maze.start
-    regions = maze.regions()
-    figures = {
-        "rows": maze.rows,
-        "columns": maze.columns,
-        "free_cells": int((~maze.blocked).sum()),
-        "num_states": int(maze.cells.size),
-        "regions": int(regions.max()) + 1,
-        "hazards": int(maze.hazards.sum()),
-        "start": start,
-        "goals": goals[:10],
-        "num_goals": len(goals),
-        "shortest": shortest,
-    }
-    if as_json:
-        print(json.dumps(figures))
-        return
-    print_figures(settings["maze"], figures)
-    drawing = maze.to_text()
-    if fits(drawing):
-        print(drawing, end="")
-
-
-@app.command()
 @with_settings("start", "goal")
 def generate(
     recipe: Annotated[str, typer.Argument(metavar="KIND:RxC[:key=value]...", help=RECIPES)],
@@ -313,6 +217,8 @@ def generate(
     ] = None,
 ) -> None:
     """Make a maze, and print it as text or keep it in a file."""
+    if out is not None:
+        check_ending(out)  # now, and not when all is done
     with working("carving"):
         maze = make_maze(recipe, **settings)
     if out is None:
@@ -322,12 +228,16 @@ def generate(
         print(f"Kept in {out}. Look at it: clew info {out}")
 
 
-for show in SHOWING:
-    app.command()(show)
+for other in (*TELLING, *SHOWING):
+    app.command()(other)
 
 
 def main() -> None:
     """Run the command line; exit code 2 for a user's mistake, 130 for Ctrl-C."""
+    if sys.stderr is None:  # was closed by whoever called
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        fail("standard output is closed, so there is nowhere to print; >/dev/null throws away what is printed", 2)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # arrows on a terminal that knows only ASCII
     try:
@@ -339,10 +249,10 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except StoppedError as error:
         fail(str(error), 130)
-    except SettingError as error:
-        fail(in_flags(str(error)), 2)
-    except (ClewError, TyperException) as error:
-        fail(error.format_message() if isinstance(error, TyperException) else str(error), 2)
+    except ClewError as error:
+        fail(in_flags(str(error), is_of_setting=isinstance(error, SettingError)), 2)
+    except TyperException as error:
+        fail(in_words(error.format_message()), 2)
     except MemoryError:
         fail("not enough memory; take a smaller maze, or fewer episodes", 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from clew.algorithms import ALGORITHMS
 from clew.environments import Environment, check_world, make_gymnasium
-from clew.errors import MazeError, SettingError
+from clew.errors import ClewError, MazeError, SettingError
 from clew.gallery import GALLERY, make_world
 from clew.learning import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
@@ -19,6 +19,7 @@ MOST_EPISODES = 10**12
 NEVER = "never"
 MOST_AHEAD = 1000  # rounds: each keeps a copy of the values
 SHARING = ("central", "local")
+ENDING_OF_UNKNOWN = ".maze"  # files that may leave open whether a wall stands
 GYMNASIUM = "gym:"  # and the ID of an environment of Gymnasium's
 MAZE_SETTINGS = (  # of a maze and the world in it; worlds with rules of their own take none of them
     "start",
@@ -116,14 +117,30 @@ class TrainingConfig(Learning):
             MazeError: if there is no such maze, or it can't be right.
         """
         if not self.is_maze:
-            raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze")
+            where = "" if self.maze.startswith(GYMNASIUM) else f"; see clew worlds {self.maze}"
+            raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze{where}")
+        try:
+            return self._find_maze(self.unknown_walls)
+        except MazeError as error:
+            if self.unknown_walls == "open" or not self.maze.endswith(ENDING_OF_UNKNOWN):
+                raise
+            try:
+                self._find_maze("open")
+            except ClewError:
+                raise error from None
+            what, *drawing = str(error).split("\n", 1)
+            hint = "unknown walls count as walls here: take unknown_walls open to go through"
+            raise MazeError("\n".join([f"{what}; {hint}", *drawing])) from None
+
+    def _find_maze(self, unknown_walls: str) -> Maze:
         return find_maze(
             self.maze,
             start=self.start,
             goal=self.goal,
             scenario=self.scenario,
-            unknown_walls=self.unknown_walls,
+            unknown_walls=unknown_walls,
             cell_size=self.cell_size,
+            worlds=GALLERY,
         )
 
     def make_environment(self, maze: Maze | None = None) -> Any:

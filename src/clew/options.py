@@ -21,6 +21,7 @@ from clew.runs import open_begun
 __all__ = [
     "LEARNING",
     "RUN",
+    "AsJson",
     "BegunRun",
     "Chaos",
     "CheckpointEvery",
@@ -38,6 +39,7 @@ __all__ = [
     "as_flags",
     "begun_or_new",
     "in_flags",
+    "in_words",
     "with_settings",
 ]
 
@@ -48,6 +50,7 @@ SHORT = {
     "num_actors": "actors",
     "max_episode_steps": "max-steps",
     "lambda_": "lambda",
+    "num_blocks": "blocks",  # of clew solve
 }
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
@@ -99,6 +102,7 @@ def parse_rounds(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
 Chaos = Annotated[
     Any,
     typer.Option(
@@ -160,10 +164,14 @@ PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
 BY_WORLD = {"gamma": f"that of the card in clew worlds, or {Learning.gamma}"}
 
 
-def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_settings(*names: str, maze: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of these settings; it gets them as one dictionary, `settings`.
 
-    Without --gamma that is the one which is usual in the world, so that it's compared with the optimum on its card.
+    Without --gamma that is the one which is usual in the world, so that what comes is as its card says it.
+
+    Args:
+        names: of the settings.
+        maze: what may be given as one, for the help; None if all that `TrainingConfig` takes may be.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -175,7 +183,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
 
         own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
         known = {field.name: field for field in fields(TrainingConfig)}
-        parameters = [_parameter(known[name]) for name in names]
+        parameters = [_parameter(known[name], maze) for name in names]
         ordered = [*parameters[:1], *own, *parameters[1:]] if names[0] == "maze" else [*own, *parameters]
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
@@ -192,22 +200,37 @@ def flag(name: str) -> str:
     return "--" + SHORT.get(name, name).replace("_", "-")
 
 
-def in_flags(message: str) -> str:
+def in_flags(message: str, *, is_of_setting: bool = True) -> str:
     """An error as a user of the command line reads it: a setting is called by its option.
 
     A name of one word, such as `alpha` or `start`, may be a word of the sentence: it is the setting if it comes first.
     What stands in quotes or in a path is what somebody typed, and is left alone.
+
+    Args:
+        message: of the error.
+        is_of_setting: it's about one; else it may begin with a word that is only called so, such as a recipe's seed.
     """
-    names = [each.name for each in fields(TrainingConfig) if each.name != "maze"]
+    names = ["num_blocks", *(each.name for each in fields(TrainingConfig) if each.name != "maze")]
     longest_first = "|".join(sorted((name for name in names if "_" in name), key=len, reverse=True))
     first = "|".join([*names, "tolerance", "horizon", "optimum"])  # those are of `clew solve` and `clew plot`
-    pattern = rf"^(?:{first})(?= (?:must|has)\b|,)|(?<![\w'/.-])(?:{longest_first})(?![\w'/.])"
+    anywhere = rf"(?<![\w'/.-])(?:{longest_first})(?![\w'/.])"
+    pattern = rf"^(?:{first})(?= (?:must|has)\b|,)|{anywhere}" if is_of_setting else anywhere
+    message = re.sub(r"^(the maze has no (start|goal): give) it one, \(row, column\)", r"\1 --\2 ROW,COLUMN", message)
+    message = re.sub("^there is no show ", "there is no --show ", message)
     return re.sub(pattern, lambda match: flag(match[0]), message)
 
 
-def _parameter(setting: Any) -> inspect.Parameter:
+def in_words(message: str) -> str:
+    """An error of Typer's in words of ours: what an option must be."""
+    said = r"^Invalid value for '(--[\w-]+)': Input should be a valid (integer|number), .*"
+    kinds = {"integer": "a whole number", "number": "a number"}
+    return re.sub(said, lambda match: f"{match[1]} must be {kinds[match[2]]}", message)
+
+
+def _parameter(setting: Any, maze: str | None) -> inspect.Parameter:
     meaning = setting.metadata["help"]
     if setting.name == "maze":
+        meaning = maze or meaning
         annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
     else:
         if setting.name in PARSED:

@@ -1,7 +1,9 @@
 """Settings: fields that say what they mean, and checks of what users set."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import field, fields
+from difflib import get_close_matches
 from math import inf
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -19,7 +21,10 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_number",
+    "choose_from",
+    "did_you_mean",
     "make_plain",
+    "nearest",
     "setting",
 ]
 
@@ -90,7 +95,26 @@ def _as_a(value: Any, kind: Any) -> Any:
 def check_choice(name: str, chosen: Any, known: Any) -> None:
     """Check that a name is one of those there are."""
     if not isinstance(chosen, str) or chosen not in known:
-        raise SettingError(f"there is no {name} {chosen!r}; choose from {', '.join(known)}")
+        raise SettingError(f"there is no {name} {chosen!r}; {choose_from(chosen, known)}")
+
+
+def nearest(typed: Any, known: Iterable[str], most: int = 1) -> list[str]:
+    """Those of the known names that somebody may have meant; capitals don't matter, and what is no text means none."""
+    if not isinstance(typed, str):
+        return []
+    names = {name.lower(): name for name in sorted(known)}
+    return [names[name] for name in get_close_matches(typed.lower(), names, n=most)]
+
+
+def did_you_mean(typed: Any, known: Iterable[str]) -> str:
+    """A question for the middle of an error, with a blank after it; nothing if no name is near."""
+    return "".join(f"did you mean {name!r}? " for name in nearest(typed, known))
+
+
+def choose_from(typed: Any, known: Iterable[str]) -> str:
+    """The end of an error about a name that isn't known: the one that may be meant, and all."""
+    names, question = list(known), did_you_mean(typed, known)
+    return f"{question}{'Choose' if question else 'choose'} from {', '.join(names)}"
 
 
 class Bounds(NamedTuple):

@@ -137,10 +137,13 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
 
 
+PARTIAL = ".partial"
+
+
 def partial_of(folder: str | Path) -> Path:
     """The folder of a run that is under way."""
     folder = Path(folder).absolute()
-    return folder.with_name(f"{folder.name}.partial")
+    return folder.with_name(f"{folder.name}{PARTIAL}")
 
 
 def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze | None) -> Path:
@@ -170,7 +173,10 @@ def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze | None]:
     Raises:
         RunError: if there is none, or it is damaged.
     """
-    partial = partial_of(folder)
+    partial, path = partial_of(folder), Path(folder)
+    if path.name.endswith(PARTIAL) and path.is_dir():
+        run = path.with_name(path.name.removesuffix(PARTIAL))
+        raise RunError(f"{folder}: is what is kept of a run that was begun; give {run}")
     if is_there(folder):
         left = f"; what is left in {partial} can be removed" if partial.exists() else ""
         raise RunError(f"{folder}: this run has ended{left}")
@@ -188,6 +194,10 @@ def load_run(folder: str | Path) -> SavedRun:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such run folder; `clew train --out {folder}` makes one")
+    if not (folder / "config.json").exists() and any(folder.glob("*/config.json")):
+        raise RunError(
+            f"{folder}: holds run folders, and isn't one; give one of them, or {folder}/* where several may stand"
+        )
     config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
     maze = _read_maze(folder / "maze.txt")
     try:

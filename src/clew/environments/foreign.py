@@ -1,6 +1,5 @@
 """Gymnasium's environments by their IDs."""
 
-from difflib import get_close_matches
 from typing import Any
 
 import gymnasium
@@ -8,6 +7,7 @@ import gymnasium
 from clew.environments.compiled import as_compiled
 from clew.environments.indexing import as_discrete
 from clew.errors import SettingError
+from clew.settings import nearest
 
 __all__ = ["make_gymnasium"]
 
@@ -46,7 +46,6 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
 
 
 def _near(name: str) -> str:
-    """Names like this one, for the end of an error; capitals don't matter."""
-    known = {each.lower(): each for each in sorted(gymnasium.registry)}
-    near = [known[each] for each in get_close_matches(name.lower(), known, n=5, cutoff=0.6)]
+    """Names like this one, for the end of an error."""
+    near = nearest(name, gymnasium.registry, most=5)
     return f"; near names are {', '.join(near)}" if near else "; gymnasium.pprint_registry() lists those there are"

@@ -1,12 +1,14 @@
 """Mazes by name: what a user may write where a maze is asked for."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from clew.errors import MazeError
 from clew.mazes.formats import Place, Reading, check_effect, list_endings
-from clew.mazes.generators import is_recipe, make_maze
+from clew.mazes.generators import GENERATORS, is_recipe, make_maze
 from clew.mazes.layout import Maze
+from clew.settings import did_you_mean
 
 __all__ = ["find_maze", "parse_scenario"]
 
@@ -21,6 +23,7 @@ def find_maze(
     scenario: str | None = None,
     unknown_walls: str = "wall",
     cell_size: int = 1,
+    worlds: Iterable[str] = (),
 ) -> Maze:
     """Find the maze that a name stands for.
 
@@ -32,6 +35,7 @@ def find_maze(
         scenario: `FILE.scen:ROW`, start and goal from MovingAI's problems; only with a file.
         unknown_walls: `wall` or `open`: what stands where a `.maze` file doesn't know.
         cell_size: pixels to each side of a cell, of a `.png` file.
+        worlds: names of worlds that may stand in its place where it's asked for; said if there is no such maze.
 
     Raises:
         MazeError: if there is no such maze, or it can't be right.
@@ -46,9 +50,11 @@ def find_maze(
             return make_maze(name, start=start, goal=goal)
         return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)
     if not Path(name).suffix and not Path(name).exists():
+        question = did_you_mean(name, ["book", *GENERATORS, *worlds])
+        others = ", a world that `clew worlds` lists, or gym:ID" if worlds else ""
         raise MazeError(
-            f"no maze is called {name!r}: give 'book', a size such as '10x12', a recipe such as 'wilson:10x12', or a "
-            f"{list_endings()} file"
+            f"no maze is called {name!r}: {question}{'Give' if question else 'give'} 'book', a size such as '10x12', "
+            f"a recipe such as 'wilson:10x12', {'' if others else 'or '}a {list_endings()} file{others}"
         )
     return Maze.load(
         name,

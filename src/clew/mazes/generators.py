@@ -19,7 +19,7 @@ from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, check_size, enclose
 from clew.mazes.layout import Maze, check_place
-from clew.settings import SHARE, check_count, check_number
+from clew.settings import SHARE, check_count, check_number, choose_from
 
 __all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]
 
@@ -234,7 +234,7 @@ def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArra
 
 def _generator(kind: str) -> Generator:
     if not isinstance(kind, str) or kind not in GENERATORS:
-        raise MazeError(f"there is no kind of maze {kind!r}; choose from {', '.join(GENERATORS)}")
+        raise MazeError(f"there is no kind of maze {kind!r}; {choose_from(kind, GENERATORS)}")
     return GENERATORS[kind]
 
 
@@ -269,6 +269,8 @@ def parse_recipe(text: str) -> Recipe:
         MazeError: if it is not of that form. Whether the kind has such keys and such values, `generate_maze` checks.
     """
     kind, _, rest = text.partition(":")
+    if re.fullmatch(r"[0-9]+x[0-9]+", kind):
+        raise MazeError(f"a recipe begins with the kind of maze, such as wilson:{kind}")
     _generator(kind)
     size, *settings = rest.split(":")
     match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", size)

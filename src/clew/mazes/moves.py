@@ -163,7 +163,8 @@ def find_moves(moves: str | Moves) -> Moves:
     if isinstance(moves, Moves):
         return moves
     if not isinstance(moves, str) or moves not in MOVES:
-        raise SettingError(f"moves must be one of {', '.join(MOVES)}, or a table, not {moves!r}")
+        table = "" if isinstance(moves, str) else ", or a table"  # a command line, which has words alone, takes none
+        raise SettingError(f"moves must be one of {', '.join(MOVES)}{table}, not {moves!r}")
     return MOVES[moves]
 
 

@@ -18,6 +18,7 @@ from clew.mazes.formats.cells import MAX_CELLS, Layout, Place, check_size, enclo
 from clew.mazes.formats.endings import (
     Reading,
     check_effect,
+    check_ending,
     check_reading,
     format_of,
     list_endings,
@@ -40,6 +41,7 @@ __all__ = [
     "Reading",
     "Scenario",
     "check_effect",
+    "check_ending",
     "check_reading",
     "check_size",
     "draw",

@@ -19,6 +19,7 @@ __all__ = [
     "Format",
     "Reading",
     "check_effect",
+    "check_ending",
     "check_reading",
     "format_of",
     "list_endings",
@@ -84,6 +85,18 @@ def format_of(path: Path) -> Format:
     if form is None:
         raise MazeError(f"can't tell the format from the ending {path.suffix!r}; give a {list_endings()} file")
     return form
+
+
+def check_ending(path: Path) -> None:
+    """Check that a maze can be kept under a name, before it is made.
+
+    Raises:
+        MazeError: if its ending stands for no format.
+    """
+    try:
+        format_of(path)
+    except MazeError as error:
+        raise MazeError(f"{path}: {error}") from None
 
 
 def check_reading(unknown_walls: str, cell_size: int) -> None:
