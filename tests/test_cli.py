@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import clew as package
+from clew import cli
 from clew.mazes import Maze, generate_maze
 from clew.options import in_flags
 
@@ -393,3 +394,33 @@ def test_an_algorithm_or_a_behaviour_is_shown_alone(clew):
     assert "monte-carlo" not in out
     alone = json.loads(clew("algorithms", "ucb", "--json")[1])
     assert (alone["algorithms"], list(alone["behaviours"])) == ({}, ["ucb"])
+
+
+COMMANDS = [each.name or each.callback.__name__ for each in cli.app.registered_commands]
+
+
+def test_help_fits_eighty_columns_and_cuts_nothing(clew, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = clew("-h")
+    assert (code, err, clew("--help")[1], clew()[1].rstrip()) == (0, "", out, out.rstrip())
+    assert max(map(len, out.splitlines())) <= 80
+    panel = out.partition(" Commands ")[2].splitlines()[1:-1]
+    summaries = [line.strip("│ ").split(maxsplit=1) for line in panel if line.startswith("│")]
+    assert [name for name, _ in summaries] == COMMANDS  # so that each has a line, and only one
+    assert all(summary.endswith(".") and not summary.endswith("..") for _, summary in summaries)
+
+
+def test_the_options_of_train_stand_in_groups_with_their_defaults(clew, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = clew("train", "-h")[1]
+    assert "Example: clew train wilson:20x30" in out
+    titles = re.findall(r"╭─ ([A-Z][a-z ]+) ─", out)
+    assert titles == ["Arguments", "Options", "World", "Learning", "Simulations and actors", "Output"]
+    groups = dict(zip(titles, out.split("╭─ ")[1:], strict=True))
+    for group, option in (("World", "--slip "), ("Learning", "--gamma"), ("Output", "--watch"), ("Options", "-h ")):
+        assert option in groups[group]
+    assert "--chaos" in groups["Simulations and actors"]
+    assert re.findall(r"--[a-z-]+", groups["Options"]) == ["--help"]
+    for default in ("[default: 100 a free cell]", "[default: that of the card in clew worlds, or 0.9]", "[default: 4]"):
+        assert default in out
+    assert "[default: 10 from a single start" in clew("evaluate", "-h")[1]

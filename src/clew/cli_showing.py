@@ -30,7 +30,7 @@ def play(
     run: RunFolder,
     delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0, max=60.0)] = 0.1,
 ) -> None:
-    """Let the seeker walk: one greedy episode of a run, drawn step by step."""
+    """Let the seeker walk: a greedy episode, step by step."""
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
     steps = play_episode(env, policy, delay)
@@ -39,7 +39,10 @@ def play(
 
 
 def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False) -> None:
-    """Draw a run: what it learned, and the way that leads to; as a .gif, how it learned that, or one episode."""
+    """Draw a run: what it learned, and where that leads.
+
+    As a .gif, how it learned that; with --episode, how one episode went.
+    """
     from clew.films import render_run
 
     with working("drawing") as line:
@@ -52,7 +55,10 @@ def graph(
     out: GraphFolder = None,
     rounds: SomeRounds = None,
 ) -> None:
-    """Draw what driver, object store and actors did in a run: graph.svg, graph.html, and trace.json for Perfetto."""
+    """Draw what driver, object store and actors did in a run.
+
+    It is written as graph.svg, graph.html, and trace.json for Perfetto.
+    """
     from clew.graph import write_graph
 
     for path in write_graph(run, out, rounds):
@@ -70,7 +76,10 @@ def plot(
     optimum: Annotated[float | None, typer.Option(help="the best there is [default: that of the world]")] = None,
     tolerance: NearOptimum = None,
 ) -> None:
-    """Plot how runs learned: a line or a row for all that differ by their seeds alone, with 95% intervals."""
+    """Plot how runs learned, with 95% intervals over seeds.
+
+    All that differ by their seeds alone are one line, or one row.
+    """
     from clew.curves import plot_runs, save_plot
 
     what = [name for name, is_it in (("regret", regret), ("steps_to_optimal", steps_to_optimal)) if is_it]
@@ -92,7 +101,10 @@ def serve(
     ] = None,
     show: Annotated[bool, typer.Option(help="open a browser")] = False,
 ) -> None:
-    """Show the page: paint a maze while it is learned, look at runs, watch a cluster."""
+    """Show the page, where a maze is painted while it's learned.
+
+    It also lists runs, and shows what a cluster does.
+    """
     try:
         from clew.web.server import serve as serve_page
     except ModuleNotFoundError as error:

@@ -29,7 +29,7 @@ def algorithms(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="show this one alone")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the learning rules and behaviours."""
+    """List the learning rules and behaviours, or show one."""
     if name is not None:
         check_choice("algorithm or behaviour", name, [*ALGORITHMS, *BEHAVIOURS])
     rows = {
@@ -75,7 +75,7 @@ def worlds(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="show the card of this one")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the worlds that come with Clew, or show the card of one."""
+    """List the worlds that come with Clew, or show one's card."""
     if name is None:
         summaries = {name: card.summary for name, card in GALLERY.items()}
         if as_json:
@@ -98,7 +98,10 @@ def bench(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="keep the parameters as JSON")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure this machine, or the cluster at RAY_ADDRESS, for the model of docs/scaling.md."""
+    """Measure this machine or cluster, for docs/scaling.md.
+
+    The cluster is the one at RAY_ADDRESS; without it a Ray is started on this machine.
+    """
     if not calibrate:
         raise typer.BadParameter("say what to measure: --calibrate")
     from clew.distributed.calibration import calibrate as measure
@@ -117,7 +120,7 @@ def bench(
 
 @with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=A_MAZE)
 def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
-    """Describe a maze: its size, its places, the way from start to goal."""
+    """Describe a maze: its size, its places, its shortest way."""
     with working("reading"):
         maze = TrainingConfig(**settings).make_maze()
         shortest = int(maze.distances()[maze.start]) if maze.start and maze.goals else None

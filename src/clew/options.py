@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clew.configuration import NEVER, TrainingConfig
+from clew.configuration import MAZE_SETTINGS, NEVER, TrainingConfig
 from clew.curves import ENDINGS, FIGURES, TOLERANCE
 from clew.errors import SettingError
 from clew.gallery import gamma_of
@@ -36,6 +36,7 @@ __all__ = [
     "Shown",
     "SomeRounds",
     "SomeRuns",
+    "Watched",
     "as_flags",
     "begun_or_new",
     "in_flags",
@@ -54,6 +55,14 @@ SHORT = {
 }
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
+# Where the help of `clew train` has them.
+WORLD, LEARNED, SHARED, KEPT = "World", "Learning", "Simulations and actors", "Output"
+SHARED_BY = ("num_simulations", "num_actors", "sharing", "sync_every", "rounds_ahead", "partition_starts")
+PANELS = {
+    **dict.fromkeys((*MAZE_SETTINGS, "max_episode_steps"), WORLD),
+    **dict.fromkeys(("num_episodes", "seed", *LEARNING), LEARNED),
+    **dict.fromkeys((*SHARED_BY, "asynchronous"), SHARED),
+}
 
 
 def as_flags(settings: dict[str, Any]) -> str:
@@ -102,11 +111,21 @@ def parse_rounds(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else, on standard output")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="print one JSON object, and nothing else, on standard output", rich_help_panel=KEPT),
+]
+Watched = Annotated[
+    bool,
+    typer.Option("--watch", help="draw what is learned while it is learned, on standard error", rich_help_panel=KEPT),
+]
 Chaos = Annotated[
     Any,
     typer.Option(
-        help="kill an actor with this probability whenever it is given work", parser=parse_chaos, metavar="kill=P"
+        help="kill an actor with this probability whenever it is given work",
+        parser=parse_chaos,
+        metavar="kill=P",
+        rich_help_panel=SHARED,
     ),
 ]
 GraphFolder = Annotated[
@@ -140,10 +159,18 @@ def parse_every(text: str) -> int | str:
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
-OutFolder = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="keep the run in this new folder")]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="keep the run in this new folder", rich_help_panel=KEPT),
+]
 BegunRun = Annotated[
     Path | None,
-    typer.Option("--resume", metavar="RUN", help="go on with a run that was stopped; of the rest only --actors counts"),
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was stopped; of the rest only --actors counts",
+        rich_help_panel=KEPT,
+    ),
 ]
 CheckpointEvery = Annotated[
     Any,
@@ -151,6 +178,7 @@ CheckpointEvery = Annotated[
         parser=parse_every,
         metavar="30s|500",
         help="how often what was learned is kept beside DIR, in seconds or in episodes",
+        rich_help_panel=KEPT,
     ),
 ]
 
@@ -183,8 +211,9 @@ def with_settings(*names: str, maze: str | None = None) -> Callable[[Callable[..
 
         own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
         known = {field.name: field for field in fields(TrainingConfig)}
-        parameters = [_parameter(known[name], maze) for name in names]
-        ordered = [*parameters[:1], *own, *parameters[1:]] if names[0] == "maze" else [*own, *parameters]
+        panels = PANELS if "algorithm" in names else {name: PANELS[name] for name in MAZE_SETTINGS}
+        parameters = [_parameter(known[name], maze, panels.get(name)) for name in names]
+        ordered = [*parameters, *own]
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
         )
@@ -227,7 +256,7 @@ def in_words(message: str) -> str:
     return re.sub(said, lambda match: f"{match[1]} must be {kinds[match[2]]}", message)
 
 
-def _parameter(setting: Any, maze: str | None) -> inspect.Parameter:
+def _parameter(setting: Any, maze: str | None, panel: str | None) -> inspect.Parameter:
     meaning = setting.metadata["help"]
     if setting.name == "maze":
         meaning = maze or meaning
@@ -235,13 +264,17 @@ def _parameter(setting: Any, maze: str | None) -> inspect.Parameter:
     else:
         if setting.name in PARSED:
             parser, metavar = PARSED[setting.name]
-            option = typer.Option(flag(setting.name), help=meaning, parser=parser, metavar=metavar)
+            option = typer.Option(
+                flag(setting.name), help=meaning, parser=parser, metavar=metavar, rich_help_panel=panel
+            )
             annotation = Annotated[Any, option]
         else:
-            annotation = Annotated[setting.type, typer.Option(flag(setting.name), help=meaning)]
+            option = typer.Option(flag(setting.name), help=meaning, rich_help_panel=panel)
+            annotation = Annotated[setting.type, option]
     if setting.name in BY_WORLD:
         help_of_it = f"{meaning} [default: {BY_WORLD[setting.name]}]"
-        annotation = Annotated[setting.type | None, typer.Option(flag(setting.name), help=help_of_it)]
+        option = typer.Option(flag(setting.name), help=help_of_it, rich_help_panel=panel)
+        annotation = Annotated[setting.type | None, option]
     default = None if setting.name in BY_WORLD else setting.default
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
