@@ -180,8 +180,8 @@ def test_options_say_how_a_file_is_read(figures, tmp_path):
 def test_people_see_the_grade_and_the_policy_as_arrows(clew):
     code, out, _ = clew("train", "2x2", "--gamma", 0.5)
     assert code == 0
-    assert "steps             2\n" in out
-    assert "gap               0\n" in out
+    rows = dict(re.findall(r"^(\w+) +(\S+)$", out, re.MULTILINE))
+    assert (rows["steps"], rows["gap"]) == ("2", "0")
     assert "→ G" in out or "↓ ↓" in out
 
 
@@ -424,3 +424,18 @@ def test_the_options_of_train_stand_in_groups_with_their_defaults(clew, monkeypa
     for default in ("[default: 100 a free cell]", "[default: that of the card in clew worlds, or 0.9]", "[default: 4]"):
         assert default in out
     assert "[default: 10 from a single start" in clew("evaluate", "-h")[1]
+
+
+def test_it_is_said_how_many_episodes_a_run_was_graded_by(clew):
+    assert re.search(r"^graded by +10 greedy episodes$", clew("train", "2x2")[1], re.MULTILINE)
+    assert re.search(r"^graded by +8 greedy episodes$", clew("train", "3x3", "--random-start")[1], re.MULTILINE)
+
+
+def test_actors_that_have_nothing_to_do_are_told_of(clew):
+    said = "one simulation is learned in this process, without actors"
+    assert said in " ".join(clew("train", "2x2", "--simulations", "1", "--actors", "2")[2].split())
+
+
+def test_no_row_of_a_run_is_broken_in_eighty_columns(clew):
+    out = clew("train", "2x2")[1]
+    assert max(map(len, out.splitlines())) == 79  # that of the hash

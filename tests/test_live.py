@@ -278,6 +278,13 @@ def test_a_line_changes_no_bit_and_is_not_there_where_it_cannot_be_drawn(termina
     assert tables[0] == tables[1] != []
 
 
+def test_a_hash_that_would_be_broken_has_a_line_of_its_own(terminal: Callable[..., Terminal], run: str) -> None:
+    for columns, row in ((80, r"table sha256\n[\da-f]{64}\n"), (120, r"table sha256 +[\da-f]{64}\n")):
+        shell = terminal((columns, 24), "evaluate", run)
+        assert shell.finish() == 0
+        assert re.search(row, re.sub(rb"\x1b\[[\d;]*m|\r", b"", shell.output).decode())
+
+
 # A seeker that walks --------------------------------------------------------------------------------------------------
 
 

@@ -29,12 +29,14 @@ def fits(drawing: str) -> bool:
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
-    """Print names and figures, a line each."""
+    """Print names and figures, a line each; where a figure would be broken, such as a hash, it gets one of its own."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(title, style="bold"))
     width = max(map(len, figures))
     for name, figure in figures.items():
-        console.print(Text.assemble((f"{name.replace('_', ' '):<{width}}  ", "dim"), spell(figure)))
+        text, label = spell(figure), f"{name.replace('_', ' '):<{width}}  "
+        is_broken = console.is_terminal and len(label) + len(text) > console.width >= len(text)
+        console.print(Text.assemble((label.rstrip() + "\n" if is_broken else label, "dim"), text))
 
 
 def spell(figure: Any) -> str:
@@ -81,7 +83,8 @@ def print_run(run: Run) -> None:
                 "value gap": summary["value_gap"],
                 "steps/s": summary["steps_per_second"],
                 "seconds": summary["seconds"],
-                "seconds to start": summary["startup_seconds"],
+                "graded by": f"{summary['num_episodes']:,} greedy episode{'' if summary['num_episodes'] == 1 else 's'}",
+                "start seconds": summary["startup_seconds"],
                 "table SHA-256": summary["table_sha256"],
             }
         ),

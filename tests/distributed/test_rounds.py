@@ -3,7 +3,7 @@ import pytest
 
 from clew.algorithms import ALGORITHMS
 from clew.distributed import train_policy_parallel
-from clew.distributed.rounds import WORKERS
+from clew.distributed.rounds import WORKERS, say_idle
 from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import SettingError
@@ -234,3 +234,13 @@ def test_without_rounds_every_episode_is_learned_once_too(sharing, rounds_ahead)
     assert [row.round for row in rows] == list(range(rows[0].num_rounds))
     assert sum(row.num_steps for row in rows) > 4002
     assert evaluate_policy(env, policy, starts=env.mdp.starts).gap == 0
+
+
+@pytest.mark.parametrize(
+    ("num_actors", "num_simulations", "said"),
+    [(9, 4, ["4 actors, not 9: there are 4 simulations, and each is played by one at a time"]), (4, 4, []), (0, 1, [])],
+)
+def test_more_actors_than_simulations_are_told_of(caplog, num_actors, num_simulations, said):
+    caplog.set_level("INFO", "clew")
+    say_idle(num_actors, num_simulations)
+    assert caplog.messages == said

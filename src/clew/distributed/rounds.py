@@ -110,6 +110,7 @@ def train_policy_parallel(
     check_streams(num_simulations, num_actors, sync_every, rounds_ahead)
     learning = as_learning(settings)
     trace = Trace() if trace is None else trace
+    say_idle(num_actors or 0, num_simulations)
     if num_simulations == 1:
         kept: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
         return train_policy(env, num_episodes, seed=seed, **kept, **settings)
@@ -135,9 +136,10 @@ def train_policy_parallel(
         report_rounds(training.play(pool), policy, watch, callback)
     check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
-        logger.info("%.2g s of work: one process would do; actors pay for tasks of seconds", rounds.work)
+        logger.info("this run needs %.2g s of computing; actors help only runs of several seconds", rounds.work)
     elif num_actors and rounds.learner.learns_at_once:
-        logger.info("one process would do: a central learner takes in every step itself%s", hint_at_local(learning))
+        hint = hint_at_local(learning)
+        logger.info("one process would do as well: a central learner takes in every step itself%s", hint)
     return policy
 
 
@@ -318,6 +320,19 @@ class Rounds:
             this.values, this.stream, this.totals, this.num_merged = values, stream.copy(), totals.copy(), num_merged
             self._under_way.append(this)
         self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
+
+
+def say_idle(num_actors: int, num_simulations: int) -> None:
+    """Say so if more actors are asked for than there will be."""
+    if num_actors and num_simulations == 1:
+        logger.info("one simulation is learned in this process, without actors; several can be shared")
+    elif num_actors > num_simulations:
+        logger.info(
+            "%d actors, not %d: there are %d simulations, and each is played by one at a time",
+            num_simulations,
+            num_actors,
+            num_simulations,
+        )
 
 
 def hint_at_local(learning: Learning) -> str:
