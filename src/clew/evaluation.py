@@ -17,11 +17,11 @@ from clew.kernels.grading import spread_wrong
 from clew.kernels.rollouts import Totals, new_totals, play_episodes
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
-from clew.mdp import FiniteMDP, check_memory
+from clew.mdp import FiniteMDP
 from clew.policies import Policy, table_shape
 from clew.policy_evaluation import greedy_actions, walk_through
 from clew.rendering.grades import Figure, figures_html, say_figure, say_interval
-from clew.settings import SHARE, check_count, check_number
+from clew.settings import SHARE, check_count, check_memory, check_number
 from clew.simulation import Simulation
 
 __all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]

@@ -15,13 +15,12 @@ from clew.errors import RunError, SettingError
 from clew.files import write_file
 from clew.kernels.sampling import new_stream
 from clew.mazes.formats import Place
-from clew.mdp import check_memory
 from clew.policies import Policy
 from clew.rendering.film import film_gif
 from clew.rendering.paths import places_of
 from clew.rendering.picture import ENDINGS, Picture
 from clew.runs import open_run, train_run
-from clew.settings import check_choice
+from clew.settings import check_choice, check_memory
 from clew.simulation import Simulation, Trajectory
 from clew.storage import table_sha256
 from clew.training import Callback, RoundMetrics

@@ -14,7 +14,8 @@ from clew.kernels.learners import AverageStep, CountedStep, StepSize
 from clew.kernels.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
 from clew.learning import Learning
-from clew.mdp import FiniteMDP, check_memory
+from clew.mdp import FiniteMDP
+from clew.settings import check_memory
 
 __all__ = ["Learner", "initial_value", "make_learner", "make_room", "make_room_for_world", "with_more_outcomes"]
 

@@ -11,7 +11,6 @@ as the others. The dynamics come in two forms behind the same kernels:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ClewError, ModelError, SettingError
+from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, simplest
 from clew.model_arrays import Rows, rows_of_arrays
@@ -30,24 +29,10 @@ from clew.model_checks import MAX_STATES, check, check_sparse, check_walls, chec
 from clew.model_files import read_arrays, write_arrays
 from clew.model_rows import Outcome, rows_of_environment, rows_of_function
 
-__all__ = ["FiniteMDP", "check_memory", "grid_model"]
+__all__ = ["FiniteMDP", "grid_model"]
 
 
 GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
-
-
-def check_memory(num_bytes: int, what: str) -> None:
-    """Refuse an array that the machine can't hold, before the memory is taken.
-
-    Raises:
-        SettingError: if it would take more than four fifths of the machine's memory.
-    """
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if num_bytes > 0.8 * memory:
-            raise SettingError(
-                f"{what} would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
-            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.behaviours import epsilon_greedy
 from clew.kernels.sampling import new_stream
-from clew.mdp import FiniteMDP, check_memory
-from clew.settings import SHARE, check_number
+from clew.mdp import FiniteMDP
+from clew.settings import SHARE, check_memory, check_number
 
 __all__ = ["FiniteEnvironment", "Policy", "maze_world", "table_shape"]
 

@@ -17,9 +17,9 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
 from clew.kernels.dynamics import Grid
-from clew.mdp import FiniteMDP, check_memory
+from clew.mdp import FiniteMDP
 from clew.policies import Policy
-from clew.settings import POSITIVE, SHARE, check_number
+from clew.settings import POSITIVE, SHARE, check_memory, check_number
 
 __all__ = ["PolicyValues", "Walk", "greedy_actions", "model_of", "policy_steps", "policy_values", "walk_through"]
 

@@ -1,5 +1,6 @@
 """Settings: fields that say what they mean, and checks of what users set."""
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import field, fields
@@ -20,6 +21,7 @@ __all__ = [
     "Bounds",
     "check_choice",
     "check_count",
+    "check_memory",
     "check_number",
     "choose_from",
     "did_you_mean",
@@ -161,3 +163,17 @@ def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
     if not _is_a(count, int) or not least <= int(count) <= most:
         bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
         raise SettingError(f"{name} must be a whole number {bounds}, not {count!r}")
+
+
+def check_memory(num_bytes: int, what: str) -> None:
+    """Refuse an array that the machine can't hold, before the memory is taken.
+
+    Raises:
+        SettingError: if it would take more than four fifths of the machine's memory.
+    """
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if num_bytes > 0.8 * memory:
+            raise SettingError(
+                f"{what} would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
+            )

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from clew.dynamic_programming.rounding import Rounding
 from clew.kernels.horizon import induction_step
-from clew.mdp import FiniteMDP, check_memory
+from clew.mdp import FiniteMDP
+from clew.settings import check_memory
 
 __all__ = ["HorizonSolution", "induce_backwards"]
 

@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from clew.kernels.dynamics import Grid, Sparse
 from clew.kernels.undiscounted import REST, UNKNOWN, Groups, label_components, reach, trim
-from clew.mdp import FiniteMDP, check_memory
+from clew.mdp import FiniteMDP
+from clew.settings import check_memory
 
 __all__ = ["Grouping", "group_states"]
 

@@ -19,9 +19,8 @@ from clew.kernels import read_only
 from clew.kernels.sampling import new_stream
 from clew.kernels.stepping import Copies, Results, begin_copies, first_refused, new_copies, step_copies
 from clew.mazes import Maze
-from clew.mdp import check_memory
 from clew.registration import ENTRY_POINT, ENV_ID, VECTOR_ENTRY_POINT
-from clew.settings import check_choice, check_count
+from clew.settings import check_choice, check_count, check_memory
 
 __all__ = ["MazeVectorEnv"]
 

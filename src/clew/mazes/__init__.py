@@ -2,7 +2,7 @@
 
 from clew.mazes.catalogue import find_maze
 from clew.mazes.generators import eller_rows, generate_maze
-from clew.mazes.layout import Maze
+from clew.mazes.maze import Maze
 from clew.mazes.moves import MOVES, Move, Moves
 
 __all__ = ["MOVES", "Maze", "Move", "Moves", "eller_rows", "find_maze", "generate_maze"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from clew.errors import MazeError
 from clew.mazes.formats import Place, Reading, check_effect, list_endings
 from clew.mazes.generators import GENERATORS, is_recipe, make_maze
-from clew.mazes.layout import Maze
+from clew.mazes.maze import Maze
 from clew.settings import did_you_mean
 
 __all__ = ["find_maze", "parse_scenario"]

@@ -18,7 +18,7 @@ from clew.kernels import carving, joining, scattering
 from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, check_size, enclose
-from clew.mazes.layout import Maze, check_place
+from clew.mazes.maze import Maze, check_place
 from clew.settings import SHARE, check_count, check_number, choose_from
 
 __all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]

@@ -14,13 +14,12 @@ What they share is in `cells` (sizes and walls), `lines` (text), `plain` (a char
 between cells).
 """
 
-from clew.mazes.formats.cells import MAX_CELLS, Layout, Place, check_size, enclose, has_thin_walls, letters, open_up
+from clew.mazes.formats.cells import Layout, Place, check_size, enclose, has_thin_walls, letters, open_up
 from clew.mazes.formats.endings import (
     Reading,
     check_effect,
     check_ending,
     check_reading,
-    format_of,
     list_endings,
     read_layout,
     write_layout,
@@ -35,7 +34,6 @@ from clew.mazes.formats.pictures import draw_png, parse_png
 from clew.mazes.formats.walled import draw
 
 __all__ = [
-    "MAX_CELLS",
     "Layout",
     "Place",
     "Reading",
@@ -49,7 +47,6 @@ __all__ = [
     "draw_png",
     "enclose",
     "ends_of",
-    "format_of",
     "has_thin_walls",
     "letters",
     "list_endings",
