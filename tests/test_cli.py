@@ -421,8 +421,8 @@ def test_the_options_of_train_stand_in_groups_with_their_defaults(clew, monkeypa
         assert option in groups[group]
     assert "--chaos" in groups["Simulations and actors"]
     assert re.findall(r"--[a-z-]+", groups["Options"]) == ["--help"]
-    for default in ("[default: 100 a free cell]", "[default: that of the card in clew worlds, or 0.9]", "[default: 4]"):
-        assert default in out
+    for default in ("100 per free cell", "that of the card in clew worlds, or 0.9", "4"):
+        assert f"[default: {default}]" in out
     assert "[default: 10 from a single start" in clew("evaluate", "-h")[1]
 
 

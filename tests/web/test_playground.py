@@ -76,6 +76,7 @@ def test_episodes_and_steps_come_to_what_train_policy_learns(playground):
 
 
 def test_it_learns_by_itself_until_it_is_paused_and_is_graded(playground):
+    playground.speed = None
     do(playground, playground.start)
     while playground.trainer.num_ended < 5000:
         do(playground, lambda: None)
