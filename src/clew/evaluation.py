@@ -73,7 +73,7 @@ class Evaluation:
         mean_return_interval: 95% interval of it.
         optimal_steps: expected steps of the optimal policy from the same starts; infinite if it need not end from one
             of them, None where no model is known.
-        optimal_value: expected discounted return of the optimal policy from the same starts; None likewise.
+        optimal_value: expected discounted return of the optimal policy, from all starts; None likewise.
         gap: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model,
             and where optimal_steps is infinite.
         states_right: see `Grade`, as for all that follow. None without a model.
@@ -280,7 +280,7 @@ def _evaluate_model(
     return Evaluation(
         **_figures(totals),
         optimal_steps=optimal_steps,
-        optimal_value=float(optimum.v[played].mean()),
+        optimal_value=float(optimum.v[graded].mean()),
         gap=mean_steps - optimal_steps if math.isfinite(optimal_steps) else None,
         **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
     )
