@@ -195,7 +195,7 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
         chosen = implementations.get(getattr(first, "instance_class", None), fallback)
         return getattr(chosen, "py_func", chosen)
 
-    call.register = register  # type: ignore[attr-defined]
+    call.register = register  # type: ignore[attr-defined]  # a function has none by its type
     return cast(Dispatched[Arguments, Result], call)
 
 
