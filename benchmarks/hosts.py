@@ -31,8 +31,8 @@ import json, sys
 from collections import Counter
 
 import clew
-from clew.trace import Trace
-from clew.storage import table_sha256
+from clew.tracing.trace import Trace
+from clew.runs.storage import table_sha256
 
 request = json.loads(sys.argv[1])
 rows = []

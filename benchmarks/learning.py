@@ -24,9 +24,9 @@ from rich.console import Console
 import clew
 from benchmarks import machine
 from benchmarks.rows import OURS, Row
-from clew.learning import Learning
-from clew.loops import learning_loop
-from clew.training import new_policy
+from clew.learning.loops import learning_loop
+from clew.learning.settings import Learning
+from clew.learning.training import new_policy
 
 SEEDS = range(5)
 

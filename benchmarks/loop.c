@@ -1,4 +1,4 @@
-/* The fused loop of src/clew/kernels/rollouts.py in C: what a compiler makes of it without Python in the way.
+/* The fused loop of src/clew/kernels/learning/rollouts.py in C: what a compiler makes of it without Python in the way.
 
    Episodes on an open grid, from the top left to the bottom right; one 64-bit draw a step; ties broken at random by a
    table; a byte of wall bits a cell; float32 values; a goal counts 0. Given the same streams it must learn the same

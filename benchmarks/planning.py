@@ -23,9 +23,9 @@ from rich.table import Table
 
 import clew
 from benchmarks.rows import OURS, Row
-from clew.dynamic_programming import PLANNERS
 from clew.kernels.dynamics import BLOCKED
 from clew.mazes.formats import enclose
+from clew.planning import PLANNERS
 
 REPETITIONS = 5
 GAMMA, TOLERANCE = 0.999, 1e-6

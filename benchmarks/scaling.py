@@ -21,7 +21,7 @@ from clew import train_policy_parallel
 from clew.distributed.calibration import EPISODE, WANDERING, calibrate, make_world, measure_link
 from clew.distributed.cluster import connected
 from clew.distributed.scaling import Cluster, Load, Parameters, seconds_of_round
-from clew.trace import Trace
+from clew.tracing.trace import Trace
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIDES = (50, 100, 200, 400, 1000, 4000)  # of the mazes that are calibrated with

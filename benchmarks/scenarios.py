@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from clew.dynamic_programming.orders import predecessors
-from clew.kernels.best_first import settle_best_first
-from clew.kernels.priorities import Heap, sift
+from clew.kernels.planning.best_first import settle_best_first
+from clew.kernels.planning.priorities import Heap, sift
 from clew.mazes import MOVES, Maze
 from clew.mazes.moves import Rewards, model_of_moves
+from clew.planning.orders import predecessors
 
 COSTS = {name: MOVES[name].moves[0][-1].cost for name in ("movingai", "movingai-float32")}  # of a diagonal move
 

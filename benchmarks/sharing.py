@@ -20,14 +20,14 @@ import ray
 import clew
 from benchmarks import chapter
 from benchmarks.planning import make_maze
-from clew.checkpoints import Checkpoints
 from clew.distributed.actors import ActorPool, actor_pool
 from clew.distributed.blocks import BlockWorld
 from clew.distributed.cluster import connected
 from clew.distributed.rounds import WORKERS, Plan, Rounds
 from clew.distributed.tasks import Demand, Here, Job
-from clew.learning import Learning
-from clew.trace import Trace
+from clew.learning.checkpoints import Checkpoints
+from clew.learning.settings import Learning
+from clew.tracing.trace import Trace
 
 SIMULATIONS = 2
 EPISODES = 40_000  # of a simulation in a round: a tenth of a second of work and more, or messages cost too much of it

@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent / "algorithms.md"
 HEAD = """\
 # Algorithms and behaviours
 
-<!-- Written by docs/make_algorithms.py from clew.algorithms, clew.behaviours and clew.learning; change those. -->
+<!-- Written by docs/make_algorithms.py from the tables in the code; change those. -->
 
 `clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. The
 learning rule and the exploration strategy are chosen separately. A terminated state counts 0; where a step limit cut

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from clew import cli
+from clew.cli import main as cli
 
 # The same examples every time, and no clock: the first example of a kernel waits for the compiler.
 settings.register_profile("clew", deadline=None, derandomize=True)

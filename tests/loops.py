@@ -5,19 +5,19 @@ from functools import cache
 import numpy as np
 
 from clew import ALGORITHMS
-from clew.behaviours import BEHAVIOURS
 from clew.kernels import read_only
-from clew.kernels.behaviours import EpsilonGreedy
 from clew.kernels.dynamics import simplest
-from clew.kernels.learners import StepSize
-from clew.kernels.queues import FirstInFirstOut, GreatestFirst, num_waiting, pop, push
-from clew.kernels.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
+from clew.kernels.learning.behaviours import EpsilonGreedy
+from clew.kernels.learning.learners import StepSize
+from clew.kernels.learning.queues import FirstInFirstOut, GreatestFirst, num_waiting, pop, push
+from clew.kernels.learning.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
+from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import new_stream
-from clew.kernels.updates import QLearning
 from clew.kernels.wide import as_values
-from clew.learner import make_learner
-from clew.learning import Learning
-from clew.simulation import DTYPES
+from clew.learning.learner import make_learner
+from clew.learning.settings import Learning
+from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.episodes import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
 
 # Quarters, so that sums of rewards are exact in float32 too.

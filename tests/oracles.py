@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.mdp import FiniteMDP
+from clew.models.mdp import FiniteMDP
 
 MASK = 2**64 - 1
 MOVES = [(1, 0), (0, -1), (-1, 0), (0, 1)]  # down, left, up, right

@@ -6,7 +6,7 @@ A world is `rows`, where rows[s][a] lists (probability, next state, reward, term
 import numpy as np
 from scipy.optimize import linprog
 
-from clew.mdp import FiniteMDP
+from clew.models.mdp import FiniteMDP
 from oracles import backup, backup_all
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from clew.kernels.rollouts import Terms, learn_episodes, new_totals
+from clew.kernels.learning.rollouts import Terms, learn_episodes, new_totals
 from clew.kernels.sampling import new_stream
-from clew.learner import initial_value, make_learner
-from clew.learning import Learning
+from clew.learning.learner import initial_value, make_learner
+from clew.learning.settings import Learning
 
 
 class Pupil:

@@ -7,9 +7,9 @@ import pytest
 
 from clew import Environment, Maze, SettingError, train_policy
 from clew.environments import as_compiled
-from clew.gallery import make_world
+from clew.environments.gallery import make_world
 from clew.kernels.sampling import new_stream
-from clew.simulation import Simulation
+from clew.policies.episodes import Simulation
 from clew.web import staleness
 from clew.web.staleness import CHAPTER, EVERY, NUM_EPISODES, RECOMMENDED, SETTINGS, TIES, Cost, Run, Setting
 
@@ -163,7 +163,7 @@ def test_the_seeds_of_the_runs_follow_each_other():
 def test_the_command_makes_the_same_run(capsys):
     import json
 
-    from clew.cli import app
+    from clew.cli.main import app
 
     line = staleness.command(Setting(400, "first action"), 3).replace("\\\n", " ").split()
     assert line[:2] == ["clew", "train"]

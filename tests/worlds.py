@@ -5,6 +5,7 @@
 
 from statistics import NormalDist
 
+import gymnasium
 import numpy as np
 from gymnasium.wrappers import RecordEpisodeStatistics
 
@@ -118,3 +119,10 @@ def random_mdp(seed):
 
     rows = [[[] if s >= num_states - num_ends else outcomes() for _ in range(num_actions)] for s in range(num_states)]
     return sparse_world(rows).mdp
+
+
+def gymnasium_world(name, start, **settings):
+    """The world that a Gymnasium environment says it is, in its table P[state][action]; from a start or several."""
+    table = gymnasium.make(name, **settings).unwrapped.P
+    rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
+    return sparse_world(rows, start)

@@ -6,7 +6,7 @@ python examples/clusters/train.py --actors 2
 import argparse
 
 import clew
-from clew.storage import table_sha256
+from clew.runs.storage import table_sha256
 
 
 def main() -> None:

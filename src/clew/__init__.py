@@ -13,28 +13,29 @@ Importing the package does no work: a module is loaded when one of its names is 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from clew.notebook import draw_with
 from clew.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
-    from clew.algorithms import ALGORITHMS
-    from clew.behaviours import BEHAVIOURS
-    from clew.configuration import TrainingConfig
-    from clew.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.distributed import train_policy_parallel
-    from clew.drawing import draw
-    from clew.dynamic_programming import HorizonSolution, Solution, solve
     from clew.environments import Action, Environment, MazeVectorEnv, ModelEnvironment, as_discrete, make_gymnasium
     from clew.errors import ClewError, ClusterError, ExtraError, MazeError, ModelError, RunError, SettingError
-    from clew.evaluation import Evaluation, Grade, evaluate_policy, evaluate_values
-    from clew.learning import Learning
+    from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
+    from clew.evaluation.grades import Evaluation, Grade, evaluate_policy, evaluate_values
+    from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
+    from clew.figures.drawing import draw
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.learning.progress import show_progress
+    from clew.learning.settings import Learning
+    from clew.learning.trainer import Trainer
+    from clew.learning.training import RoundMetrics, train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
-    from clew.mdp import FiniteMDP
-    from clew.policies import Policy
-    from clew.policy_evaluation import PolicyValues, policy_steps, policy_values
-    from clew.progress import show_progress
-    from clew.simulation import Simulation, Trajectory, Transition
-    from clew.trainer import Trainer
-    from clew.training import RoundMetrics, train_policy, update_policy
+    from clew.models.mdp import FiniteMDP
+    from clew.planning import HorizonSolution, Solution, solve
+    from clew.policies.behaviours import BEHAVIOURS
+    from clew.policies.episodes import Simulation, Trajectory, Transition
+    from clew.policies.policy import Policy
+    from clew.runs.configuration import TrainingConfig
 
 __version__ = "0.1.0"
 
@@ -87,13 +88,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "clew.algorithms": ("ALGORITHMS",),
-    "clew.behaviours": ("BEHAVIOURS",),
-    "clew.configuration": ("TrainingConfig",),
-    "clew.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
+    "clew.learning.algorithms": ("ALGORITHMS",),
+    "clew.policies.behaviours": ("BEHAVIOURS",),
+    "clew.runs.configuration": ("TrainingConfig",),
+    "clew.figures.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
-    "clew.drawing": ("draw",),
-    "clew.dynamic_programming": ("HorizonSolution", "Solution", "solve"),
+    "clew.figures.drawing": ("draw",),
+    "clew.planning": ("HorizonSolution", "Solution", "solve"),
     "clew.environments": (
         "Action",
         "Environment",
@@ -103,37 +104,33 @@ _HOMES = {
         "make_gymnasium",
     ),
     "clew.errors": ("ClewError", "ClusterError", "ExtraError", "MazeError", "ModelError", "RunError", "SettingError"),
-    "clew.evaluation": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
-    "clew.learning": ("Learning",),
+    "clew.evaluation.grades": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
+    "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
-    "clew.mdp": ("FiniteMDP",),
-    "clew.policies": ("Policy",),
-    "clew.policy_evaluation": ("PolicyValues", "policy_steps", "policy_values"),
-    "clew.progress": ("show_progress",),
-    "clew.simulation": ("Simulation", "Trajectory", "Transition"),
-    "clew.trainer": ("Trainer",),
-    "clew.training": ("RoundMetrics", "train_policy", "update_policy"),
+    "clew.models.mdp": ("FiniteMDP",),
+    "clew.policies.policy": ("Policy",),
+    "clew.evaluation.exact": ("PolicyValues", "policy_steps", "policy_values"),
+    "clew.learning.progress": ("show_progress",),
+    "clew.policies.episodes": ("Simulation", "Trajectory", "Transition"),
+    "clew.learning.trainer": ("Trainer",),
+    "clew.learning.training": ("RoundMetrics", "train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-# Modules with public names beyond these: `clew.gallery.make_world` works after a plain `import clew`.
-_MODULES = (
-    "algorithms",
-    "behaviours",
-    "book",
-    "checkpoints",
-    "distributed",
-    "environments",
-    "gallery",
-    "mazes",
-    "rendering",
-    "runs",
-    "trace",
-)
+# Modules with public names beyond these: `clew.environments.gallery.make_world` works after a plain `import clew`.
+_MODULES = {
+    "book": "clew.book",
+    "distributed": "clew.distributed",
+    "environments": "clew.environments",
+    "gallery": "clew.environments.gallery",
+    "mazes": "clew.mazes",
+    "rendering": "clew.rendering",
+    "runs": "clew.runs",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"clew.{name}")
+        return import_module(_MODULES[name])
     if name not in _HOME_OF:
         raise AttributeError(f"module 'clew' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
@@ -143,4 +140,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})
 
 
+draw_with("clew.figures.drawing")
 register_with_gymnasium()

@@ -6,11 +6,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run `clew`; see `clew.cli`."""
+    """Run `clew`; see `clew.cli.main`."""
     try:
-        from clew import cli
+        from clew.cli.main import main as run
 
-        cli.main()
+        run()
     except KeyboardInterrupt:
         sys.stderr.write("clew: stopped\n")
         sys.exit(130)

@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew import distributed, environments, evaluation, policies, simulation, training
+from clew import distributed, environments
 from clew.errors import SettingError
+from clew.evaluation import grades
 from clew.kernels.sampling import new_stream, sample
+from clew.learning import training
 from clew.mazes.formats import Place
+from clew.policies import episodes
+from clew.policies import policy as policies
 from clew.rendering.text import show
 
 __all__ = [
@@ -175,9 +179,7 @@ class Simulation:
     ) -> list[list[Any]]:
         """Play one episode; returns a list of [state, action, reward, next_state]."""
         world = _Stepwise(self.env)
-        steps = list(
-            simulation.steps_of(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
-        )
+        steps = list(episodes.steps_of(world, lambda state: policy.get_action(state, explore, epsilon), render=render))
         self.truncated = steps[-1].truncated
         return [[step.state, step.action, step.reward, step.next_state] for step in steps]
 
@@ -187,10 +189,10 @@ def update_policy(
 ) -> None:
     """Learn from [state, action, reward, next_state] rows, in order; what follows a goal counts 0."""
     steps = [
-        simulation.Transition(s, a, reward, s_next, bool(policy._is_over[s_next]), False)
+        episodes.Transition(s, a, reward, s_next, bool(policy._is_over[s_next]), False)
         for s, a, reward, s_next in experiences
     ]
-    trajectory = simulation.Trajectory.from_transitions(steps)
+    trajectory = episodes.Trajectory.from_transitions(steps)
     training.update_policy(policy._policy, trajectory, alpha=weight, gamma=discount_factor)
 
 
@@ -205,7 +207,7 @@ def train_policy(
 
 def evaluate_policy(env: Environment, policy: Policy, num_episodes: int = 10) -> float:
     """Play greedy episodes; prints and returns the mean number of steps."""
-    mean_steps = evaluation.evaluate_policy(_world_of(env), policy._policy, num_episodes).mean_steps
+    mean_steps = grades.evaluate_policy(_world_of(env), policy._policy, num_episodes).mean_steps
     sys.stdout.write(f"{mean_steps} steps on average for a total of {num_episodes} episodes.\n")
     return mean_steps
 

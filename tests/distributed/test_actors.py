@@ -9,11 +9,11 @@ from clew.distributed.rounds import WORKERS
 from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import ClusterError
-from clew.evaluation import evaluate_policy
-from clew.learning import Learning
+from clew.evaluation.grades import evaluate_policy
+from clew.learning.settings import Learning
 from clew.mazes import Maze
-from clew.simulation import Trajectory
-from clew.trace import Trace
+from clew.policies.episodes import Trajectory
+from clew.tracing.trace import Trace
 from worlds import only_steps
 
 pytestmark = pytest.mark.ray

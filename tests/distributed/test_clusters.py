@@ -19,7 +19,7 @@ import yaml
 
 import clew
 from clew.distributed import train_policy_parallel
-from clew.storage import table_sha256
+from clew.runs.storage import table_sha256
 
 CLUSTERS = Path(__file__).parents[2] / "examples" / "clusters"
 BIN = Path(sys.executable).parent
@@ -206,8 +206,8 @@ import json, sys
 import ray
 from ray.cluster_utils import Cluster
 import clew
-from clew.trace import Trace
-from clew.storage import table_sha256
+from clew.tracing.trace import Trace
+from clew.runs.storage import table_sha256
 
 cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
 node = cluster.add_node(num_cpus=1)

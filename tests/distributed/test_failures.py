@@ -14,7 +14,7 @@ from clew.distributed.store import Store
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.mazes import Maze
-from clew.trace import Trace
+from clew.tracing.trace import Trace
 
 pytestmark = pytest.mark.ray
 

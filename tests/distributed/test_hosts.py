@@ -5,7 +5,7 @@ from benchmarks import hosts
 
 import clew
 from clew.distributed import train_policy_parallel
-from clew.storage import table_sha256
+from clew.runs.storage import table_sha256
 
 pytestmark = pytest.mark.ray
 

@@ -9,10 +9,10 @@ import pytest
 
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
+from clew.evaluation.exact import policy_values
+from clew.learning.training import train_policy
 from clew.mazes import Maze
-from clew.policy_evaluation import policy_values
-from clew.training import train_policy
-from test_known_answers import gymnasium_world
+from worlds import gymnasium_world
 
 pytestmark = pytest.mark.long
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import ray
 
-from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
-from clew.runs import kept_run, open_begun, open_run, train_run
-from clew.storage import is_there, partial_of, table_sha256
+from clew.runs.configuration import TrainingConfig
+from clew.runs.run import kept_run, open_begun, open_run, train_run
+from clew.runs.storage import is_there, partial_of, table_sha256
 
 DEADLINE = 120  # seconds
 WORLD = {"maze": "20x20", "random_start": True, "slip": 0.2, "max_episode_steps": 400, "seed": 5}
@@ -62,7 +62,7 @@ def drive_with_kills(folder, config, moments, environment=None):
     driver can connect to it.
     """
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["clew.runs", "clew.distributed.actors", "ray"])
+    processes.set_forkserver_preload(["clew.runs.run", "clew.distributed.actors", "ray"])
 
     def start(folder):
         ready = processes.Event()

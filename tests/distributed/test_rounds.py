@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from clew.algorithms import ALGORITHMS
 from clew.distributed import train_policy_parallel
 from clew.distributed.rounds import WORKERS, say_idle
 from clew.distributed.tasks import Job, Task
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.evaluation import evaluate_policy
+from clew.evaluation.grades import evaluate_policy
 from clew.kernels.sampling import new_stream
-from clew.learning import Learning
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.settings import Learning
+from clew.learning.training import train_policy
 from clew.mazes import Maze
-from clew.mdp import FiniteMDP
-from clew.simulation import Trajectory
-from clew.training import train_policy
+from clew.models.mdp import FiniteMDP
+from clew.policies.episodes import Trajectory
 
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
 

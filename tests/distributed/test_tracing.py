@@ -8,7 +8,7 @@ import pytest
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.mazes import Maze
-from clew.trace import Trace
+from clew.tracing.trace import Trace
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from serving import go, grave, served
 
-from clew.configuration import TrainingConfig
 from clew.errors import SettingError
-from clew.rendering.timeline import recent_svg
-from clew.trace import Trace
+from clew.runs.configuration import TrainingConfig
+from clew.tracing.timeline import recent_svg
+from clew.tracing.trace import Trace
 from clew.web.cluster import without_style
 from clew.web.live import LiveRun, start_run
 

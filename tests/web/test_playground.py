@@ -13,11 +13,11 @@ import pytest
 pytest.importorskip("nicegui")
 
 import clew
-import clew.gallery
+import clew.environments.gallery
 from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED
 from clew.rendering.colours import ValueScale
-from clew.storage import table_sha256
+from clew.runs.storage import table_sha256
 from clew.web.curve import POINTS, Curve
 from clew.web.frames import NOTHING, pack
 from clew.web.playground import MAX_UNDO, Chapter, Playground, way
@@ -302,9 +302,11 @@ def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playgr
 
 def test_a_maze_of_the_gallery_brings_its_rewards(playground):
     do(playground, lambda: playground.configure(maze="hazards", gamma=1.0))
-    assert playground.maze == clew.gallery.make_world("hazards").maze
+    assert playground.maze == clew.environments.gallery.make_world("hazards").maze
     assert (playground.config.slip, playground.config.hazard_reward) == (0.2, -10.0)
-    assert playground.world.optimum.value == pytest.approx(clew.gallery.GALLERY["hazards"].optimum, abs=1e-6)
+    assert playground.world.optimum.value == pytest.approx(
+        clew.environments.gallery.GALLERY["hazards"].optimum, abs=1e-6
+    )
 
 
 def test_large_mazes_are_files_beside_the_code(playground):

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from serving import go, grave, served
 
-from clew.configuration import TrainingConfig
-from clew.runs import train_run
+from clew.runs.configuration import TrainingConfig
+from clew.runs.run import train_run
 from clew.web.listing import MOST_LISTED, compare, curve_of, list_runs, open_listed, settings_of
 
 pytestmark = pytest.mark.browser

@@ -20,7 +20,7 @@ from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
 from clew.distributed.tasks import AtOnce, Demand, Here, Job, Result, Task, Worker
 from clew.errors import ClusterError
-from clew.trace import DRIVER, STORE
+from clew.tracing.trace import DRIVER, STORE
 
 __all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from clew.checkpoints import Saved, State, as_columns, as_rows, fill, restored
 from clew.distributed.tasks import Pool, Result, Task
 from clew.kernels.sampling import Stream, new_stream
-from clew.trace import DRIVER
-from clew.training import RoundMetrics
+from clew.learning.checkpoints import Saved, State, as_columns, as_rows, fill, restored
+from clew.learning.training import RoundMetrics
+from clew.tracing.trace import DRIVER
 
 __all__ = ["AsynchronousRounds"]
 

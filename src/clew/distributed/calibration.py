@@ -21,7 +21,7 @@ from clew.distributed.scaling import Curve, Parameters
 from clew.distributed.tasks import Job, Result, Task
 from clew.environments import Environment
 from clew.kernels.sampling import new_stream
-from clew.learning import as_learning
+from clew.learning.settings import as_learning
 from clew.mazes import Maze
 
 __all__ = ["EPISODE", "SIDES", "WANDERING", "calibrate", "make_world", "measure_link"]

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from clew.distributed.tasks import AtOnce, Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
-from clew.kernels.following import Actor, follow_episodes
+from clew.kernels.learning.learn_while_acting import Actor, follow_episodes
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
-from clew.learner import Learner
-from clew.policies import Policy
-from clew.simulation import Simulation, terms_in
-from clew.training import learn_from, new_policy
+from clew.learning.learner import Learner
+from clew.learning.training import learn_from, new_policy
+from clew.policies.episodes import Simulation, terms_in
+from clew.policies.policy import Policy
 
 __all__ = ["CentralLearner", "Player", "Values", "starts_of"]
 

@@ -2,7 +2,7 @@
 
 A simulation learns after every step, as the serial trainer does, so it sees what it has just learned itself, and what
 the others learned when the round began. What travels back are the rows that it moved, with the number of moves of each
-value, if that is asked for; `clew.kernels.merging` says how they are put together, and why so.
+value, if that is asked for; `clew.kernels.learning.merging` says how they are put together, and why so.
 """
 
 import time
@@ -12,19 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS
 from clew.distributed.central import starts_of
 from clew.distributed.tasks import Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
-from clew.kernels.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves
+from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves
 from clew.kernels.sampling import Stream
 from clew.kernels.values import MOST
 from clew.kernels.wide import refresh
-from clew.learner import Learner
-from clew.loops import new_loop
-from clew.policies import Policy
-from clew.training import new_policy
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.learner import Learner
+from clew.learning.loops import new_loop
+from clew.learning.training import new_policy
+from clew.policies.policy import Policy
 
 __all__ = ["Changes", "LocalLearner", "Merger", "Tables"]
 

@@ -21,9 +21,6 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS
-from clew.checkpoints import Checkpoints, Saved, State, Training, as_columns, as_rows, identity, rebuilt, restored
-from clew.configuration import NEVER, check_run, check_sharing, check_streams
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
@@ -31,10 +28,23 @@ from clew.distributed.tasks import Demand, Here, Job, Pool, Result, Task, Worker
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import Stream, new_stream
-from clew.learning import Learning, LearningSettings, as_learning
-from clew.policies import Policy
-from clew.trace import DRIVER, Trace
-from clew.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, report_rounds, train_policy
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.checkpoints import (
+    Checkpoints,
+    Saved,
+    State,
+    Training,
+    as_columns,
+    as_rows,
+    identity,
+    rebuilt,
+    restored,
+)
+from clew.learning.checks import NEVER, check_run, check_sharing, check_streams
+from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, report_rounds, train_policy
+from clew.policies.policy import Policy
+from clew.tracing.trace import DRIVER, Trace
 
 __all__ = ["train_policy_parallel"]
 
@@ -92,7 +102,7 @@ def train_policy_parallel(
         seed: decides every draw, and so every bit of the result.
         callback: is called after each round, with what its episodes came to; first for those that a checkpoint has.
         watch: is called before it with the table of action values as it is then; only to look at, and to copy.
-        trace: notes what was done by whom; `clew.rendering.timeline` draws it.
+        trace: notes what was done by whom; `clew.tracing.timeline` draws it.
         checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
         settings: any of `clew.Learning`, such as `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`;
             `help(clew.Learning)` describes all of them. What a schedule says is fixed for a round.

@@ -9,8 +9,8 @@ to another.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from clew.learning import Learning
-from clew.trace import DRIVER, Trace
+from clew.learning.settings import Learning
+from clew.tracing.trace import DRIVER, Trace
 
 __all__ = ["AtOnce", "Demand", "Here", "Job", "Pool", "Result", "Task", "Worker"]
 

@@ -2,7 +2,7 @@
 
 from clew.environments.checks import STEPS_PER_STATE, WorldSettings, check_world, whole
 from clew.environments.compiled import World, as_compiled, model_of
-from clew.environments.foreign import make_gymnasium
+from clew.environments.gymnasium_make import make_gymnasium
 from clew.environments.indexing import Indexed, SpaceIndex, as_discrete
 from clew.environments.making import make_environment, make_vector_environment
 from clew.environments.maze import BAD_ACTION, Action, Environment

@@ -11,8 +11,8 @@ from clew.environments.model import ModelEnvironment
 from clew.environments.observations import MazeObservation
 from clew.errors import ModelError, SettingError
 from clew.mazes import Maze
-from clew.mdp import FiniteMDP
-from clew.model_rows import full_name, is_replaced, look_through
+from clew.models.mdp import FiniteMDP
+from clew.models.rows import full_name, is_replaced, look_through
 
 __all__ = ["World", "as_compiled", "model_of"]
 

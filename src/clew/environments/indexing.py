@@ -12,7 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from clew.environments.checks import whole
 from clew.errors import SettingError
-from clew.model_checks import MAX_STATES
+from clew.models.checks import MAX_STATES
 
 __all__ = ["Indexed", "SpaceIndex", "as_discrete"]
 

@@ -15,7 +15,7 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
-from clew.mdp import FiniteMDP
+from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
 from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show

@@ -11,7 +11,7 @@ from clew.environments.checks import STEPS_PER_STATE, whole
 from clew.errors import SettingError
 from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
-from clew.mdp import FiniteMDP
+from clew.models.mdp import FiniteMDP
 from clew.settings import check_count
 
 __all__ = ["ModelEnvironment", "bad_action"]

@@ -22,7 +22,7 @@ from clew.environments.maze import Environment
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.kernels.stepping import find_places
+from clew.kernels.learning.stepping import find_places
 from clew.settings import check_choice
 
 __all__ = ["OBSERVATIONS", "PLANES", "MazeObservation", "Observer", "Places", "observer_of"]

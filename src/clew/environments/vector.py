@@ -16,8 +16,8 @@ from clew.environments.model import bad_action
 from clew.environments.observations import Places, observer_of
 from clew.errors import SettingError
 from clew.kernels import read_only
+from clew.kernels.learning.stepping import Copies, Results, begin_copies, first_refused, new_copies, step_copies
 from clew.kernels.sampling import new_stream
-from clew.kernels.stepping import Copies, Results, begin_copies, first_refused, new_copies, step_copies
 from clew.mazes import Maze
 from clew.registration import ENTRY_POINT, ENV_ID, VECTOR_ENTRY_POINT
 from clew.settings import check_choice, check_count, check_memory

@@ -36,26 +36,18 @@ To plan, and to grade:
     grading       which actions are best, and from where a policy may take another
 """
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-import contextlib
 import functools
-import hashlib
 import logging
-import os
-import stat
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numpy.typing as npt
 from numba.core import event
 from numba.extending import overload
+
+from clew.kernels.cache import FOLDER, KernelCache, cache_folder
 
 __all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only", "seconds_compiled"]
 
@@ -80,81 +72,18 @@ JIT_OPTIONS: dict[str, Any] = {
 }
 
 
-def _fingerprint() -> str:
-    """Hash of everything that decides the machine code: all kernel sources, Numba, and its checks.
-
-    Numba's own cache looks only at the file of the outermost kernel, so an edited rule would go on running as it was.
-    """
-    digest = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _is_private(folder: Path) -> bool:
-    """Make the folder, and tell if it's ours alone: Numba's index is a pickle, which nobody else may plant."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except OSError:
-        return False
-    ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-    closed = os.name == "nt" or not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return ours and closed and os.access(folder, os.W_OK)
-
-
-def cache_folder() -> Path | None:
-    """Folder of the machine code of just these sources; None if no private folder can be written.
-
-    It lies in the user's cache, or, where there is no home or it is read-only, in the folder for temporary files.
-    """
-    name = f"kernels-{_fingerprint()}"
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    folders = [Path(tempfile.gettempdir()) / f"clew-{user}" / name]
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folders.insert(0, home / "clew" / name)
-    except RuntimeError:  # Path.home() found none: the user is not in the machine's list
-        pass
-    for folder in folders:
-        if _is_private(folder.parent) and _is_private(folder):
-            return folder
-    return None
-
-
-_FOLDER = cache_folder()
-
-
 def kernel(function: Function) -> Function:
     """Compile a function on its first call, with the project's one set of options; the machine code is kept on disk."""
     # Numba reads this setting while it decorates; other users of Numba in the process keep theirs.
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_FOLDER)
+    numba.config.CACHE_DIR = str(FOLDER)
     try:
-        compiled: Function = numba.njit(cache=_FOLDER is not None, **JIT_OPTIONS)(function)
+        compiled: Function = numba.njit(**JIT_OPTIONS)(function)
+        if FOLDER is not None and not numba.config.DISABLE_JIT:
+            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a dispatcher, which is untyped
     finally:
         numba.config.CACHE_DIR = before
-    if _FOLDER is not None and not numba.config.DISABLE_JIT:
-        _save_alone(compiled, _FOLDER / "lock")
     return compiled
-
-
-def _save_alone(compiled: Any, lock: Path) -> None:
-    """Let one process at a time save a kernel: of two that save at once, one could write over the other's machine code.
-
-    Numba looks which file names are taken, then writes; in between another process could take the same name.
-    """
-    save = compiled._cache.save_overload
-
-    def save_alone(signature: Any, data: Any) -> None:
-        with contextlib.ExitStack() as held:
-            with contextlib.suppress(OSError):  # the folder is gone, or can't be locked: Numba knows what to do
-                file = held.enter_context(lock.open("w"))
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
-            save(signature, data)
-
-    compiled._cache.save_overload = save_alone
 
 
 class Dispatched(Protocol[Arguments, Result]):

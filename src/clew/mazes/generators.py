@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import MazeError, SettingError
-from clew.kernels import carving, joining, scattering
 from clew.kernels.dynamics import ALL_WALLS, GOAL
+from clew.kernels.mazes import carving, joining, scattering
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, check_size, enclose
 from clew.mazes.maze import Maze, check_place

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from clew.errors import MazeError, ModelError
 from clew.files import write_file
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
-from clew.kernels.search import label_regions, measure_distances
+from clew.kernels.planning.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
-from clew.mdp import grid_model
-from clew.model_checks import frozen
+from clew.models.checks import frozen
+from clew.models.mdp import grid_model
+from clew.notebook import svg_of
 from clew.settings import check_choice
 
 __all__ = ["Maze", "check_place"]
@@ -74,11 +75,8 @@ class Maze:
     def __repr__(self) -> str:
         return f"Maze({self.rows}x{self.columns}, start={self.start}, goals={self.goals[:3]})"
 
-    def _repr_svg_(self) -> str:
-        """What a notebook shows of it."""
-        from clew.rendering.picture import Picture  # of a higher layer, which is asked for only when it's needed
-
-        return Picture(self).svg()
+    def _repr_svg_(self) -> str | None:
+        return svg_of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Maze, (self.cells, self.start)  # through the constructor: read-only again

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.mdp import FiniteMDP
+from clew.models.mdp import FiniteMDP
 from clew.settings import check_memory
 
 __all__ = ["FOUR", "MOVES", "Move", "Moves", "Rewards", "find_moves", "model_of_moves"]

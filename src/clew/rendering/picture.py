@@ -1,26 +1,22 @@
-"""What is drawn of a maze, and nothing of how: `svg`, `pixels` and `text` beside this draw it."""
+"""The contents of a picture of a maze. `svg`, `pixels` and `text` draw it; `output` writes it to a file."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import SettingError
-from clew.files import write_file
 from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.rendering.colours import ValueScale
 
-__all__ = ["ENDINGS", "Picture"]
-
-ENDINGS = (".svg", ".png", ".txt")
+__all__ = ["Picture"]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A maze, and what was learned or done in it. `clew.draw` makes one.
+    """A maze, and what was learned or done in it.
 
     Attributes:
         maze: the maze.
@@ -83,48 +79,6 @@ class Picture:
     def has_numbers(self) -> bool:
         """True if any cell has a number."""
         return self.values is not None and not bool(np.isnan(self.values).all())
-
-    def svg(self) -> str:
-        """The picture as SVG, on a card of its own, so that it can be put on any background."""
-        from clew.rendering.svg import picture_svg
-
-        return picture_svg(self)
-
-    def pixels(self, most: int = 1024) -> npt.NDArray[np.uint8]:
-        """The picture as (height, width, 3) uint8; the maze takes so many pixels a side, or less."""
-        from clew.rendering.pixels import paint
-
-        return paint(self, most)
-
-    def text(self, width: int = 160) -> str:
-        """The picture as text, at most so many characters wide."""
-        from clew.rendering.text import picture_text
-
-        return picture_text(self, width)
-
-    def save(self, path: str | Path) -> None:
-        """Write the picture to a file, by its ending `.svg`, `.png` or `.txt`, whole or not at all.
-
-        Raises:
-            SettingError: if the ending is none of these.
-            OSError: if the file can't be written.
-        """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending == ".svg":
-            data = self.svg().encode()
-        elif ending == ".png":
-            from clew.rendering.pillow import encode_png
-
-            data = encode_png(self.pixels())
-        elif ending == ".txt":
-            data = self.text().encode()
-        else:
-            raise SettingError(f"a picture is kept as {', '.join(ENDINGS)}, not as {path.name!r}")
-        write_file(path, data)
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
 
 
 def _are_inside(places: tuple[Place, ...], maze: Maze) -> bool:

@@ -1,7 +1,7 @@
 """A maze and what was learned in it as characters, as many as a screen has room for, in the colours that it knows.
 
-Nothing here writes to a terminal: lines of `Span`s come out, and `clew.terminal` shows them. The first of these ways
-that fits is taken:
+Nothing here writes to a terminal: the result is lines of `Span`s, which `clew.cli.terminal` shows. The first of these
+ways that fits is taken:
 
     lines    4 characters per cell, walls between cells as lines; for mazes that have such walls
     halves   half a character per cell and a wall each, as blocks, without arrows; where the screen knows Unicode

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from clew.kernels.dynamics import GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place
-from clew.rendering.axes import width_of
 from clew.rendering.colours import COLOURS, NUM_SHADES, hexadecimal, ramp
 from clew.rendering.floor import colour_floor, shade_cells
 from clew.rendering.legend import Fit, name_ways, notes, say_scale, thin_walls
 from clew.rendering.paths import corners, leaps, without_stops
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
+from clew.tracing.axes import width_of
 
 __all__ = ["picture_svg"]
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from nicegui import run, ui
 
-from clew.algorithms import ALGORITHMS
-from clew.configuration import SHARING, TrainingConfig
 from clew.errors import ClewError
-from clew.rendering.timeline import DARK as DARK_GRAPH
-from clew.rendering.timeline import STYLE as GRAPH
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.checks import SHARING
+from clew.runs.configuration import TrainingConfig
+from clew.tracing.timeline import DARK as DARK_GRAPH
+from clew.tracing.timeline import STYLE as GRAPH
 from clew.web.live import LiveRun, start_run
 
 __all__ = ["Cluster"]

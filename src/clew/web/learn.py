@@ -10,17 +10,17 @@ from typing import Any
 
 from nicegui import events, ui
 
-from clew.algorithms import ALGORITHMS
-from clew.behaviours import BEHAVIOURS
-from clew.configuration import TrainingConfig
 from clew.environments import Environment
+from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError
-from clew.gallery import GALLERY, make_world
-from clew.learning import SCHEDULES
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.settings import SCHEDULES
 from clew.mazes import Maze
 from clew.mazes.formats import list_endings
 from clew.mazes.generators import GENERATORS
-from clew.storage import table_sha256
+from clew.policies.behaviours import BEHAVIOURS
+from clew.runs.configuration import TrainingConfig
+from clew.runs.storage import table_sha256
 from clew.web import takeaway
 from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves

@@ -8,15 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from clew.configuration import TrainingConfig
-from clew.drawing import draw
-from clew.dynamic_programming import solve
 from clew.environments import Environment
 from clew.errors import ClewError
-from clew.graph import say_what
-from clew.rendering.timeline_page import timeline_html
-from clew.runs import open_run
-from clew.storage import SavedRun, load_run
+from clew.figures.drawing import draw
+from clew.figures.graph import say_what
+from clew.planning import solve
+from clew.runs.configuration import TrainingConfig
+from clew.runs.run import open_run
+from clew.runs.storage import SavedRun, load_run
+from clew.tracing.page import timeline_html
 
 __all__ = ["CURVES", "MOST_LISTED", "Curve", "Listed", "Opened", "compare", "curve_of", "list_runs", "open_listed"]
 

@@ -7,14 +7,14 @@ import threading
 import time
 from typing import NamedTuple
 
-from clew.checkpoints import Checkpoints
-from clew.configuration import TrainingConfig
 from clew.errors import ClewError, ClusterError, SettingError, StoppedError
-from clew.graph import say_what
-from clew.rendering.timeline import recent_svg, timeline_svg
-from clew.runs import Run, train_run
-from clew.trace import Event, Trace
-from clew.training import RoundMetrics
+from clew.figures.graph import say_what
+from clew.learning.checkpoints import Checkpoints
+from clew.learning.training import RoundMetrics
+from clew.runs.configuration import TrainingConfig
+from clew.runs.run import Run, train_run
+from clew.tracing.timeline import recent_svg, timeline_svg
+from clew.tracing.trace import Event, Trace
 
 __all__ = ["MOST_ACTORS", "MOST_CHAOS", "Figures", "LiveRun", "start_run", "stop_all"]
 

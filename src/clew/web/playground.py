@@ -17,21 +17,21 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS
-from clew.configuration import MAZE_SETTINGS, TrainingConfig
-from clew.dynamic_programming import Solution, solve
 from clew.environments import Environment
+from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, SettingError
-from clew.evaluation import evaluate_values
-from clew.gallery import GALLERY, make_world
+from clew.evaluation.exact import policy_values
+from clew.evaluation.grades import evaluate_values
 from clew.kernels.sampling import new_stream
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.trainer import Trainer
 from clew.mazes import Maze
 from clew.mazes.formats import Place
-from clew.policy_evaluation import policy_values
+from clew.planning import Solution, solve
+from clew.policies.episodes import Simulation
 from clew.rendering.colours import ValueScale
 from clew.rendering.paths import follow
-from clew.simulation import Simulation
-from clew.trainer import Trainer
+from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.web.curve import Curve
 
 __all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "way"]

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 from nicegui import app, ui
 from starlette.responses import PlainTextResponse, Response
 
-from clew.configuration import TrainingConfig
 from clew.errors import SettingError
 from clew.mazes import Maze
-from clew.runs import open_run
+from clew.runs.configuration import TrainingConfig
+from clew.runs.run import open_run
 from clew.web.cluster import Cluster
 from clew.web.frames import pack
 from clew.web.learn import Learn

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
-from clew.dynamic_programming import solve
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.evaluation import Interval, mean_interval
+from clew.evaluation.grades import Interval, mean_interval
+from clew.planning import solve
+from clew.runs.configuration import TrainingConfig
 
 __all__ = [
     "CHAPTER", "EVERY", "NUM_EPISODES", "NUM_SIMULATIONS", "RECOMMENDED", "SETTINGS", "TIES", "Cost", "Run", "Setting",

@@ -6,12 +6,12 @@ import zipfile
 from dataclasses import fields
 from typing import Any
 
-from clew.configuration import MAZE_SETTINGS, TrainingConfig
-from clew.drawing import draw
-from clew.learning import Learning
+from clew.figures.drawing import draw
+from clew.learning.settings import Learning
 from clew.mazes import Maze
-from clew.options import as_flags
 from clew.rendering.pillow import encode_png
+from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
+from clew.runs.flags import as_flags
 from clew.web.playground import Playground
 
 __all__ = ["as_page", "as_zip", "command", "python_code"]
@@ -45,7 +45,7 @@ def in_call(settings: dict[str, Any]) -> str:
 
 def python_code(playground: Playground) -> str:
     """Python that comes to the same table. To be asked between episodes."""
-    config, lines = playground.config, ["import clew", "from clew.storage import table_sha256", ""]
+    config, lines = playground.config, ["import clew", "from clew.runs.storage import table_sha256", ""]
     world = in_call(world_settings(config))
     ends = [chapter.since for chapter in playground.chapters[1:]] + [playground.trainer.num_ended]
     for i, (chapter, end) in enumerate(zip(playground.chapters, ends, strict=True)):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_UP, Grid
-from clew.mdp import GRID_SETTINGS, FiniteMDP, grid_model
+from clew.models.mdp import GRID_SETTINGS, FiniteMDP, grid_model
 
 __all__ = ["NOTHING", "Halo", "Part", "Place", "Row", "cut", "own_rows", "tiny"]
 

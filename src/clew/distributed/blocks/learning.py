@@ -15,11 +15,11 @@ from clew.distributed.blocks.exchange import Borders
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import Section
-from clew.kernels.rollouts import Terms
-from clew.kernels.telling import pass_on, tell
-from clew.learner import make_learner
-from clew.learning import Learning
-from clew.loops import compiled_loop
+from clew.kernels.learning.boundary_values import pass_on, tell
+from clew.kernels.learning.rollouts import Terms
+from clew.learning.learner import make_learner
+from clew.learning.loops import compiled_loop
+from clew.learning.settings import Learning
 
 __all__ = ["BLOCKWISE", "BlockLearner", "Pupil", "Stint", "check_blockwise"]
 

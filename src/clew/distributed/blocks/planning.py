@@ -14,15 +14,15 @@ import numpy.typing as npt
 
 from clew.distributed.blocks.cuts import NOTHING, Halo, Place
 from clew.distributed.blocks.exchange import Borders
-from clew.dynamic_programming.certificate import rounding
-from clew.dynamic_programming.iterations import Iteration
-from clew.dynamic_programming.orders import by_distance
-from clew.dynamic_programming.policy_iteration import improve_and_evaluate
-from clew.dynamic_programming.search import worth_by_distance
 from clew.kernels import read_only
-from clew.kernels.backups import backup_all, residual_between
 from clew.kernels.dynamics import BLOCKED, GOAL
-from clew.kernels.search import count_wrong_between, lower_distances, mark_nearer
+from clew.kernels.planning.backups import backup_all, residual_between
+from clew.kernels.planning.search import count_wrong_between, lower_distances, mark_nearer
+from clew.planning.certificate import rounding
+from clew.planning.iterations import Iteration
+from clew.planning.orders import by_distance
+from clew.planning.policy_iteration import improve_and_evaluate
+from clew.planning.search import worth_by_distance
 
 __all__ = ["Discounted", "Distances", "Optimum", "Problem", "bound_of"]
 

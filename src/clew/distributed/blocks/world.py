@@ -13,22 +13,22 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from clew.algorithms import ALGORITHMS
-from clew.configuration import check_run
 from clew.distributed.blocks.block import Block, Marks, peak_memory
 from clew.distributed.blocks.cuts import NOTHING, cut, own_rows, tiny
 from clew.distributed.blocks.exchange import Exchange
 from clew.distributed.blocks.learning import Pupil, Stint, check_blockwise
 from clew.distributed.blocks.planning import Problem, bound_of
 from clew.distributed.blocks.pools import BlockPool, open_pool
-from clew.dynamic_programming.certificate import rounding
-from clew.dynamic_programming.search import shortest_is_best
 from clew.environments import World, model_of
 from clew.errors import SettingError
-from clew.learner import initial_value
-from clew.learning import Learning, LearningSettings, as_learning
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.checks import check_run
+from clew.learning.learner import initial_value
+from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.training import Callback, RoundMetrics
+from clew.planning.certificate import rounding
+from clew.planning.search import shortest_is_best
 from clew.settings import POSITIVE, SHARE, check_count, check_number
-from clew.training import Callback, RoundMetrics
 
 __all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
 

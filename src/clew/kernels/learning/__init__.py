@@ -1,0 +1,1 @@
+"""Compiled learning: update rules, exploration strategies, episode loops, merging."""

@@ -1,0 +1,191 @@
+"""Learning rules of one step, each once: the fused loop, the replay of what actors saw and the stepwise loop call them.
+
+A rule is a target, and a move of q[s, a] towards it. A terminated step counts no next state; a step limit is no end,
+so the next state counts there.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.learning.behaviours import Visits, expected_value
+from clew.kernels.learning.learners import BEFORE, EITHER, Step, counted_in, learn, order, step_size
+from clew.kernels.sampling import Stream, next_bits
+from clew.kernels.values import Table, Values, assign, best_action, greatest, value
+
+
+@kernel
+def move(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) -> np.float32:
+    """Move q[s, a] towards a target, in place: q[s, a] += alpha * (target - q[s, a]); returns the bracket."""
+    old = value(q, s, a)
+    td_error = target - old
+    assign(q, s, a, old + alpha * td_error)
+    return td_error
+
+
+# Q-learning -----------------------------------------------------------------------------------------------------------
+
+
+class QLearning(NamedTuple):
+    """Learn the values of the greedy policy, whatever the behaviour."""
+
+    q: Values
+    gamma: np.float32
+
+
+@order.register(QLearning)
+def order_of_q_learning(learner: QLearning) -> int:
+    """Changes one value of one row."""
+    return EITHER
+
+
+@kernel
+def q_learning_update(
+    q: Values,
+    s: int,
+    a: int,
+    reward: np.float32,
+    s_next: int,
+    terminated: bool,
+    alpha: np.float32,
+    gamma: np.float32,
+) -> np.float32:
+    """Move q[s, a] one step towards the Q-learning target, in place.
+
+        q[s, a] += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a])
+
+    Args:
+        q: (num_states, num_actions) float32, action values; changed in place.
+        s: state in which the action was taken.
+        a: action.
+        reward: what the transition paid.
+        s_next: state that followed.
+        terminated: True if s_next ends the episode; it then counts as value 0. A time limit is not termination.
+        alpha: step size, in (0, 1].
+        gamma: discount per step, in [0, 1].
+
+    Returns:
+        TD error before the update, in units of reward.
+
+    Source:
+        Sutton & Barto (2018), eq. (6.8).
+    """
+    target = reward
+    if not terminated:
+        target += gamma * greatest(q, s_next)
+    return move(q, s, a, target, alpha)
+
+
+@learn.register(QLearning)
+def learn_q(learner: QLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """See `q_learning_update`."""
+    s, a = step.state, step.action
+    rate = step_size(alpha, s, a)
+    q_learning_update(learner.q, s, a, step.reward, step.next_state, step.terminated, rate, learner.gamma)
+
+
+# Sarsa ----------------------------------------------------------------------------------------------------------------
+
+
+class Sarsa(NamedTuple):
+    """Learn the values of the behaviour itself, exploring included."""
+
+    q: Values
+    gamma: np.float32
+
+
+@order.register(Sarsa)
+def order_of_sarsa(learner: Sarsa) -> int:
+    """The target asks for the next action."""
+    return BEFORE
+
+
+@learn.register(Sarsa)
+def learn_sarsa(learner: Sarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]).
+
+    Source:
+        Sutton & Barto (2018), eq. (6.7).
+    """
+    target = step.reward
+    if not step.terminated:
+        target += learner.gamma * value(learner.q, step.next_state, step.next_action)
+    move(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
+
+
+# Expected Sarsa -------------------------------------------------------------------------------------------------------
+
+
+class ExpectedSarsa(NamedTuple):
+    """Sarsa without the chance in the next action: all that the behaviour might do counts as likely as it is."""
+
+    q: Values
+    gamma: np.float32
+    behaviour: Any
+    visits: Visits
+
+
+@order.register(ExpectedSarsa)
+def order_of_expected_sarsa(learner: ExpectedSarsa) -> int:
+    """Changes one value of one row."""
+    return EITHER
+
+
+@learn.register(ExpectedSarsa)
+def learn_expected_sarsa(learner: ExpectedSarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """q[s, a] += alpha * (reward + gamma * sum_b pi(b | s_next) q[s_next, b] - q[s, a]).
+
+    Source:
+        Sutton & Barto (2018), eq. (6.9).
+    """
+    target = step.reward
+    if not step.terminated:
+        expected = expected_value(learner.behaviour, learner.q, learner.visits, step.next_state, exploration)
+        target += learner.gamma * expected
+    move(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
+
+
+# Double Q-learning ----------------------------------------------------------------------------------------------------
+
+
+class DoubleQLearning(NamedTuple):
+    """Two tables: one says which action is best, the other what it is worth, so that luck is not taken for value."""
+
+    q: Values  # the mean of the two, by which the behaviour acts
+    first: Table
+    second: Table
+    first_counts: npt.NDArray[np.int32]  # moves of each value of a table, as in `AverageStep`; empty if nobody asks
+    second_counts: npt.NDArray[np.int32]
+    gamma: np.float32
+
+
+@kernel
+def double_q_update(
+    learned: Table, judge: Table, step: Step, alpha: np.float32, gamma: np.float32, bits: np.uint64
+) -> None:
+    """learned[s, a] += alpha * (reward + gamma * judge[s_next, argmax_b learned[s_next, b]] - learned[s, a])."""
+    target = step.reward
+    if not step.terminated:
+        best = best_action(learned, step.next_state, bits >> np.uint64(32))
+        target += gamma * judge[step.next_state, best]
+    move(learned, step.state, step.action, target, alpha)
+
+
+@learn.register(DoubleQLearning)
+def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """Toss a coin for the table that learns; the other one judges. Takes one draw.
+
+    Source:
+        Sutton & Barto (2018), eq. (6.10).
+    """
+    s, a = step.state, step.action
+    bits = next_bits(stream)
+    if bits & np.uint64(1):
+        rate = step_size(counted_in(alpha, learner.first_counts), s, a)
+        double_q_update(learner.first, learner.second, step, rate, learner.gamma, bits)
+    else:
+        rate = step_size(counted_in(alpha, learner.second_counts), s, a)
+        double_q_update(learner.second, learner.first, step, rate, learner.gamma, bits)
+    assign(learner.q, s, a, np.float32(0.5) * (learner.first[s, a] + learner.second[s, a]))

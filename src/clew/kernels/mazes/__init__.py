@@ -1,0 +1,1 @@
+"""Compiled maze generation: carving, joining, scattering."""

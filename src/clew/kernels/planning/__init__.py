@@ -1,0 +1,1 @@
+"""Compiled planning: backups, sweeps, search, evaluation of policies."""

@@ -1,0 +1,57 @@
+"""Planning for a given number of steps: one step of backward induction."""
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import kernel
+from clew.kernels.dynamics import Model, num_outcomes, outcome
+from clew.kernels.planning.backups import backup
+
+
+@kernel
+def induction_step(
+    model: Model,
+    v_after: npt.NDArray[np.float64],
+    steps_after: npt.NDArray[np.float64],
+    gamma: float,
+    v: npt.NDArray[np.float64],
+    steps: npt.NDArray[np.float64],
+    policy: npt.NDArray[np.uint8],
+    num_actions: int,
+) -> float:
+    """Find the best actions with one more step to go, from what they are worth with one step fewer.
+
+        v[s] = max over a of the backup of (s, a) with v_after
+
+    Args:
+        model: world, see `dynamics`.
+        v_after: (num_states,) float64, values with one step fewer to go.
+        steps_after: (num_states,) float64, expected steps with one step fewer to go.
+        gamma: discount per step, in [0, 1].
+        v: (num_states,) float64, filled in place.
+        steps: (num_states,) float64, expected steps of the actions chosen, filled in place.
+        policy: (num_states,) whole numbers, the first of the best actions, filled in place.
+        num_actions: number of actions.
+
+    Returns:
+        Greatest absolute value in v.
+
+    Source:
+        Puterman (1994), section 4.5.
+    """
+    greatest = 0.0
+    for s in range(v.size):
+        best, chosen = backup(model, v_after, s, 0, gamma), 0
+        for a in range(1, num_actions):
+            value = backup(model, v_after, s, a, gamma)
+            if value > best:
+                best, chosen = value, a
+        v[s] = best
+        policy[s] = chosen
+        greatest = max(greatest, abs(best))
+        expected = 0.0
+        for k in range(num_outcomes(model, s, chosen)):
+            p, s_next, _, terminated = outcome(model, s, chosen, k)
+            expected += p if terminated else p * (1.0 + steps_after[s_next])
+        steps[s] = expected
+    return greatest

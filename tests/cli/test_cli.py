@@ -1,0 +1,441 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clew as package
+from clew.cli import main as cli
+from clew.cli.options import in_flags
+from clew.mazes import Maze, generate_maze
+
+WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
+
+
+@pytest.fixture
+def figures(clew):
+    """Run a command line with --json and give the object that it printed."""
+
+    def run(*arguments):
+        code, out, _ = clew(*arguments, "--json")
+        assert code == 0
+        assert out.count("\n") == 1
+        return json.loads(out)
+
+    return run
+
+
+def test_train_learns_the_book_to_the_optimum(figures):
+    result = figures("train")
+    assert result["mean_steps"] == result["optimal_steps"] == 8
+    assert result["gap"] == 0
+    assert result["success_rate"] == 1
+    assert result["num_states"] == 25
+    assert result["steps_per_second"] == pytest.approx(result["num_steps"] / result["seconds"])
+    assert len(result["table_sha256"]) == 64
+
+
+def test_the_seed_decides_the_table(figures):
+    def table(*arguments):
+        return figures("train", *arguments)["table_sha256"]
+
+    assert table("--seed", 1) == table("--seed", 1)
+    assert len({table(), table("--seed", 1), table("--simulations", 3), table("--sync-every", 7)}) == 4
+
+
+def test_every_setting_reaches_the_run(figures, tmp_path):
+    options = {
+        "--start": "1,0", "--goal": "0,3", "--goal-reward": 2.0, "--step-reward": -0.5, "--outer-wall-reward": -3.0,
+        "--hazard-reward": -4.0, "--slip": 0.25, "--max-steps": 77, "--episodes": 120, "--simulations": 3,
+        "--actors": 0, "--sync-every": 5, "--alpha": 0.5, "--gamma": 0.75, "--seed": 9,
+        "--algorithm": "sarsa-lambda", "--behaviour": "softmax", "--alpha-schedule": "linear", "--alpha-last": 0.125,
+        "--temperature": 0.5, "--exploration-schedule": "exponential", "--exploration-last": 0.25,
+        "--lambda": 0.5, "--moves": "eight",
+        "--initial-value": -0.5, "--num-interleaved": 1, "--sharing": "local", "--rounds-ahead": 2,
+    }  # fmt: skip
+    arguments = [word for pair in options.items() for word in pair]
+    flags = "--random-start", "--exploring-starts", "--accumulating", "--partition-starts"
+    figures("train", "3x4", *flags, *arguments, "--out", tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
+        "maze": "3x4", "start": [1, 0], "goal": [0, 3], "scenario": None, "random_start": True, "random_goal": False,
+        "goal_reward": 2.0, "step_reward": -0.5, "outer_wall_reward": -3.0, "hazard_reward": -4.0, "slip": 0.25,
+        "max_episode_steps": 77, "num_episodes": 120, "num_simulations": 3, "num_actors": 0, "sync_every": 5,
+        "alpha": 0.5, "gamma": 0.75, "epsilon": 0.1, "seed": 9,
+        "algorithm": "sarsa-lambda", "behaviour": "softmax", "alpha_schedule": "linear", "alpha_last": 0.125,
+        "temperature": 0.5, "confidence": 1.0, "exploration_schedule": "exponential", "exploration_last": 0.25,
+        "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
+        "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
+        "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
+        "moves": "eight", "unknown_walls": "wall", "cell_size": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        ("--algorithm n-step-sarsa --n 3 --epsilon 0.25", {"algorithm": "n-step-sarsa", "n": 3, "epsilon": 0.25}),
+        ("--algorithm dyna-q+ --num-planning 7 --kappa 0.5", {"num_planning": 7, "kappa": 0.5}),
+        ("--algorithm r-max --threshold 0.125 --known-after 2", {"threshold": 0.125, "known_after": 2}),
+        ("--behaviour ucb --confidence 3", {"behaviour": "ucb", "confidence": 3.0}),
+    ],
+)
+def test_settings_of_other_rules_and_behaviours_reach_the_run_too(figures, tmp_path, flags, settings):
+    figures("train", "2x2", "--episodes", 20, *flags.split(), "--out", tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name: kept[name] for name in settings} == settings
+
+
+def test_a_run_is_kept_graded_again_and_played(clew, figures, tmp_path):
+    trained = figures("train", "4x4", "--out", tmp_path / "run")
+    graded = figures("evaluate", tmp_path / "run")
+    for name in ("mean_steps", "optimal_steps", "gap", "success_rate", "num_states", "table_sha256"):
+        assert graded[name] == trained[name], name
+    assert {"steps_per_second", "seconds"} <= set(graded)
+    code, out, _ = clew("play", tmp_path / "run")
+    assert code == 0
+    assert out.startswith("S...\n....\n....\n...G\nstep 0\n")
+    assert out.endswith("...S\nstep 6\nreached the goal in 6 steps\n")
+
+
+def test_solve_gives_the_optimum(figures, tmp_path):
+    path = tmp_path / "walled.txt"
+    path.write_text(WALLED)
+    result = figures("solve", path, "--gamma", 0.5)
+    assert (result["steps"], result["value"], result["num_states"]) == (4, 0.125, 6)
+    assert result["seconds"] > 0
+    swept = figures("solve", path, "--gamma", 0.5, "--method", "gauss-seidel")
+    assert (swept["steps"], swept["method"]) == (4, "gauss-seidel")
+    assert 0 < swept["bound"] <= 1e-6
+    slippery = figures("solve", "book", "--slip", 0.2)
+    assert 8 < slippery["steps"] < 12
+    assert slippery["method"] == "policy-iteration"
+    assert slippery["bound"] <= 1e-6
+
+
+def test_solve_in_blocks_gives_the_same_optimum(figures):
+    for options in (("--gamma", 0.5), ("--slip", 0.2)):
+        whole, blocks = figures("solve", "book", *options), figures("solve", "book", "--blocks", 3, *options)
+        assert blocks["value"] == pytest.approx(whole["value"], abs=whole["bound"] + blocks["bound"])
+        assert (blocks["method"] == "breadth-first") == (options[0] == "--gamma")
+        assert blocks["num_blocks"] == 3
+        assert blocks["num_bytes"] > 0
+        assert blocks["peak_bytes_of_driver"] > 20e6
+
+
+def test_solve_plans_for_a_step_limit(figures, clew):
+    """7 steps are one too few for the book's maze."""
+    enough = figures("solve", "book", "--horizon", 8)
+    assert (enough["method"], enough["steps"], enough["value"]) == ("backward induction", 8, pytest.approx(0.9**7))
+    assert figures("solve", "book", "--horizon", 7, "--gamma", 1)["value"] == 0.0
+    code, out, _ = clew("solve", "book", "--horizon", 8)
+    assert code == 0
+    assert "↓" in out
+
+
+def test_solve_does_without_a_discount(figures):
+    result = figures("solve", "book", "--gamma", 1, "--slip", 0.2, "--step-reward", -1)
+    assert result["value"] == pytest.approx(1 - result["steps"], abs=1e-6)
+    assert result["bound"] <= 1e-6
+
+
+def test_info_describes_a_maze(figures, tmp_path):
+    path = tmp_path / "walled.txt"
+    path.write_text(WALLED)
+    result = figures("info", path)
+    assert result["rows"] == 2
+    assert result["free_cells"] == 6
+    assert result["start"] == [0, 0]
+    assert result["goals"] == [[0, 2]]
+    assert result["shortest"] == 4
+
+
+def test_generate_prints_a_maze_or_keeps_it(clew, tmp_path):
+    maze = generate_maze("wilson", 3, 4, seed=3, start=(1, 1), braid=0.5)
+    line = "generate", "wilson:3x4:seed=3:braid=0.5", "--start", "1,1"
+    assert clew(*line) == (0, maze.to_text(), "")
+    path = tmp_path / "maze.txt"
+    code, out, _ = clew(*line, "-o", path)
+    assert (code, out) == (0, f"Kept in {path}. Look at it: clew info {path}\n")
+    assert Maze.load(path) == maze
+
+
+def test_a_recipe_is_a_maze_to_every_command(figures):
+    assert figures("info", "division:6x5:seed=1")["shortest"] == figures("solve", "division:6x5:seed=1")["steps"] >= 9
+    assert figures("train", "random:6x5:density=0.4")["success_rate"] == 1
+
+
+def test_options_say_how_a_file_is_read(figures, tmp_path):
+    unseen, picture = tmp_path / "unseen.maze", tmp_path / "picture.png"
+    unseen.write_text("+---+---+\n| S . G |\n+   +   +\n|       |\n+---+---+\n")
+    Maze.open(3, 4).save(picture, cell_size=5)
+    assert figures("info", unseen)["shortest"] == 3
+    assert figures("info", unseen, "--unknown-walls", "open")["shortest"] == 1
+    assert figures("solve", unseen, "--unknown-walls", "open")["steps"] == 1
+    assert figures("solve", picture, "--cell-size", 5)["steps"] == 5
+    assert figures("train", picture, "--cell-size", 5, "--episodes", 500)["optimal_steps"] == 5
+
+
+def test_people_see_the_grade_and_the_policy_as_arrows(clew):
+    code, out, _ = clew("train", "2x2", "--gamma", 0.5)
+    assert code == 0
+    rows = dict(re.findall(r"^(\w+) +(\S+)$", out, re.MULTILINE))
+    assert (rows["steps"], rows["gap"]) == ("2", "0")
+    assert "→ G" in out or "↓ ↓" in out
+
+
+@pytest.fixture
+def bad_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Maze.open(2, 3).save("good.txt")
+    (tmp_path / "ragged.txt").write_text("S..\n.G\n")
+    (tmp_path / "empty.txt").write_text("\n\n")
+    (tmp_path / "letters.txt").write_text("S.x\n..G\n")
+    (tmp_path / "no-way.txt").write_text("S#.\n##G\n")
+    (tmp_path / "binary.txt").write_bytes(b"\x80\x81\x82")
+    (tmp_path / "binary.png").write_bytes(b"\x80\x81\x82")
+    (tmp_path / "letters.maze").write_text("S.x\n..G\n")
+    (tmp_path / "short.map").write_text("type octile\nheight 3\nwidth 3\nmap\n...\n")
+    (tmp_path / "good.map").write_text("type octile\nheight 2\nwidth 3\nmap\n...\n..@\n")
+    (tmp_path / "good.scen").write_text("version 1\n0\tgood.map\t3\t2\t0\t0\t0\t1\t1.0\n")
+    (tmp_path / "other.scen").write_text("version 1\n0\tother.map\t9\t9\t0\t0\t0\t1\t1.0\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{")
+    (tmp_path / "begun.partial").mkdir()
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "config.json").write_text("{}")
+    (tmp_path / "closed.maze").write_text("+---+---+\n| S . G |\n+---+---+\n")
+    return tmp_path
+
+
+BAD = {
+    "bench": "say what to measure: --calibrate",
+    "train 0x5": "a maze of 0 rows and 5 columns has no cell",
+    "train 99999x99999": "too large",
+    "train nowhere": "no maze is called 'nowhere'",
+    "generate nowhere:3x3": "there is no kind of maze 'nowhere'; choose from backtracker, wilson, prim, ",
+    "generate": "Missing argument",
+    "generate wilson": "wilson needs a size, as in wilson:20x30, not ''",
+    "generate wilson:3x3 --goal 3,3": "the goal (3, 3) is outside the maze",
+    "generate wilson:3x3 -o maze.gif": "maze.gif: can't tell the format from the ending '.gif'",
+    "generate wilson:3x3 -o maze.map": "a .map file can't say thin walls or hazards; save this maze as .txt",
+    "generate wilson:3x3 -o good.txt/maze.txt": "can't be written: Not a directory",
+    "generate wilson:99999x99999": "too large",
+    "train wilson:3x3:seed=x": "seed must be a number, not 'x'",
+    "train missing.txt": "missing.txt: can't be read: No such file",
+    "train good.gif": "good.gif: can't tell the format from the ending '.gif'",
+    "train good.txt --cell-size 2": "--cell-size has no effect on 'good.txt'; it is for .png files",
+    "info good.png --cell-size 0": "--cell-size must be a whole number from 1 to 1,024, not 0",
+    "solve book --unknown-walls shut": "there is no --unknown-walls 'shut'; choose from wall, open",
+    "info binary.png": "binary.png: not a PNG picture",
+    "info letters.maze": "letters.maze: walls between cells take 2 * rows + 1 lines",
+    "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",
+    "solve empty.txt": "empty.txt: the maze is empty",
+    "info letters.txt": "letters.txt: line 1, column 3: unknown character 'x'",
+    "solve no-way.txt": "there is no way from the start (0, 0) to the goal (1, 2)",
+    "info binary.txt": "binary.txt: not a text file",
+    "info short.map": "the header says 3 rows, but the file has 1",
+    "train good.map": "the maze has no start",
+    "train good.map --scenario good.scen": "a scenario is FILE.scen:ROW",
+    "train good.map --scenario good.scen:7": "there is no scenario 7; the file has 1",
+    "train good.map --scenario other.scen:0": "is for a map of 9 x 9 cells",
+    "train book --goal 7,7": "the goal (7, 7) is outside the maze",
+    "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a wall",
+    "train book --start five": "expected row,column, such as 3,4",
+    "train book --start 4,4": "the start (4, 4) is on a goal",
+    "train --alpha 0": "--alpha must be a finite number in (0, 1], not 0.0",
+    "train --gamma 1.5": "--gamma must be a finite number in [0, 1], not 1.5",
+    "train --epsilon -1": "--epsilon must be a finite number in [0, 1], not -1.0",
+    "train --slip 2": "--slip must be a finite number in [0, 1], not 2.0",
+    "train --episodes 0": "--episodes must be a whole number from 1 to 1,000,000,000,000, not 0",
+    "train --episodes 99999999999999999999999": "--episodes must be a whole number from 1 to 1,000,",
+    "train --max-steps 99999999999999999999": "--max-steps must be a whole number from 1 to 9,223,",
+    "solve book --goal-reward 1e308": "--goal-reward must be a finite number, also as float32",
+    "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
+    "train --actors -1": "--actors must be a whole number of at least 0, not -1",
+    "train --seed -1": "--seed must be a whole number of at least 0, not -1",
+    "train --episodes many": "--episodes must be a whole number",
+    "train --episodes 1e6": "--episodes must be a whole number",
+    "train --gamma much": "--gamma must be a number",
+    "train --algorithm sarsa-lamda": "no algorithm 'sarsa-lamda'; did you mean 'sarsa-lambda'? Choose from",
+    "train --moves foo": "--moves must be one of four, eight, movingai, movingai-float32, knight, robot, not 'foo'",
+    "train cliffs": "no maze is called 'cliffs': did you mean 'cliff'? Give 'book', a size such as '10x12'",
+    "train clifs": "a world that `clew worlds` lists, or gym:ID",
+    "train wilsn:5x5": "there is no kind of maze 'wilsn'; did you mean 'wilson'? Choose from backtracker,",
+    "algorithms sarssa": "there is no algorithm or behaviour 'sarssa'; did you mean 'sarsa'? Choose from",
+    "generate 5x5": "a recipe begins with the kind of maze, such as wilson:5x5",
+    "generate wilson:8000x8000 -o maze": "maze: can't tell the format from the ending ''",
+    "plot runs -o a.png": "runs: holds run folders, and isn't one; give one of them, or runs/*",
+    "render runs -o a.svg": "runs: holds run folders, and isn't one",
+    "render run -o a.svg --show visit": "there is no --show 'visit'; did you mean 'visits'? Choose from values, visits",
+    "train --resume begun.partial": "begun.partial: is what is kept of a run that was begun; give begun",
+    "solve gym:Blackjack-v1": "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it",
+    "solve good.map": "the maze has no start: give --start ROW,COLUMN, or begin at random (--random-start)",
+    "solve good.map --start 0,0": "the maze has no goal: give --goal ROW,COLUMN, or draw it at random (--random-goal)",
+    "info closed.maze": "to the goal (0, 1); unknown walls count as walls here: take --unknown-walls open",
+    "info cliff": "'cliff' is a world with rules of its own, not only a maze; see clew worlds cliff",
+    "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
+    "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
+    "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
+    "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
+    "train --num-interleaved 2": "episodes can be interleaved only where they are learned",
+    "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
+    "train --speed 3": "No such option: --speed",
+    "train --out run": "run: already exists",
+    "train --out good.txt/run": "can't be written",
+    "train --out begun": "begun.partial: a run was begun there; go on with `clew train --resume ",
+    "train --out new --checkpoint-every soon": "such as 500, or seconds, such as 30s; not 'soon'",
+    "train --out new --checkpoint-every 0": "such as 30s; not 0",
+    "train --out new --simulations 2 --actors 2000 --goal 7,7": "the goal (7, 7) is outside the maze",
+    "train --checkpoint-every 30s": "checkpoints are kept beside the folder of the run; give --out DIR",
+    "train --resume begun --alpha 0.1": "a run goes on as it was begun; leave out --alpha",
+    "train book --resume begun": "a run goes on as it was begun; leave out maze",
+    "train --resume begun --out new": "a run goes on as it was begun; leave out --out",
+    "train --resume begun": "begun.partial/config.json: can't be read",
+    "train --resume run": "run: this run has ended",
+    "train --resume nothing": "nothing.partial: no run was begun there; `clew train --out nothing` begins one",
+    "evaluate run": "config.json: damaged",
+    "evaluate nothing": "nothing: there is no such run folder",
+    "evaluate run --episodes x": "--episodes must be a whole number",
+    "play good.txt": "good.txt: there is no such run folder",
+    "solve book --gamma 1 --step-reward 0.1": "--gamma must be below 1 here",
+    "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
+    "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
+    "solve book --blocks 9": "--blocks must be from 1 to 5, the number of rows, not 9",
+    "solve book --blocks 2 --horizon 9": "leave out --method and --horizon",
+    "evaluate": "Missing argument 'RUN'",
+    "solve book book": "unexpected extra argument",
+    "learn": "No such command 'learn'",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
+    before = sorted(path.name for path in bad_files.rglob("*"))
+    code, out, err = clew(*line.split())
+    # Whoever comes first waits for the compiler, and is told so.
+    first, *drawing = [row for row in err.splitlines() if not row.startswith("compiling ")]
+    assert code == 2
+    assert out == ""
+    assert first.startswith("clew: ")
+    assert BAD[line] in first
+    assert all(row.startswith("    ") for row in drawing)
+    assert sorted(path.name for path in bad_files.rglob("*")) == before
+
+
+def test_an_error_calls_settings_by_their_options_but_what_was_typed_as_it_was():
+    assert in_flags("lambda_ must be 1, not max_episode_steps, or n") == "--lambda must be 1, not --max-steps, or n"
+    assert in_flags("start must be a place") == "--start must be a place"
+    for message in ("the start is a wall", "alpha.txt: must be a map", "maps/goal_reward.txt: no", "no 'step_reward'"):
+        assert in_flags(message) == message
+
+
+def test_the_installed_command_answers_and_keeps_its_output_for_json():
+    done = subprocess.run(
+        [sys.executable, "-m", "clew.cli.main", "train", "3x3", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["gap"] == 0
+
+
+def test_a_first_run_says_that_it_compiles(tmp_path):
+    env = {"XDG_CACHE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    env["PYTHONPATH"] = str(Path(package.__file__).parent.parent)  # of whatever is tested here
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-m", "clew.cli.main", "solve", "cliff", "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=env,
+        )
+        for _ in range(2)
+    )
+    assert first.stderr.strip() == "compiling the planner for this machine; kept for next time"
+    assert second.stderr == ""
+    took, took_then = json.loads(first.stdout), json.loads(second.stdout)
+    assert took["steps"] == took_then["steps"] == 13
+    assert took["compile_seconds"] > took["seconds"]
+    assert took_then["compile_seconds"] == 0
+
+
+def test_an_optimum_that_never_ends_is_null_and_loses_no_run(figures, tmp_path):
+    result = figures("train", "3x3", "--step-reward", 1, "--episodes", 50, "--out", tmp_path / "run")
+    assert result["optimal_steps"] is None
+    assert result["gap"] is None
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_grade_is_printed_in_figures_that_people_read(clew, tmp_path):
+    clew("train", "--out", tmp_path / "run")
+    out = clew("evaluate", tmp_path / "run")[1]
+    assert re.search(r"^success rate interval +0\.722467 to 1$", out, re.MULTILINE)
+    assert re.search(r"^mean return +1, not discounted$", out, re.MULTILINE)
+
+
+def test_a_maze_whose_ways_are_all_unknown_is_open_if_one_says_so(figures, bad_files):
+    assert figures("info", "closed.maze", "--unknown-walls", "open")["shortest"] == 1
+
+
+@pytest.mark.parametrize("stream", [1, 2], ids=["output", "errors"])
+def test_a_stream_that_is_closed_leaves_no_traceback(stream):
+    shell = f'exec "{sys.executable}" -m clew info 3x3 {stream}>&-'
+    done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=False)
+    if stream == 1:
+        assert (done.returncode, done.stderr.startswith("clew: standard output is closed")) == (2, True)
+    else:
+        assert (done.returncode, "shortest" in done.stdout) == (0, True)
+
+
+def test_an_algorithm_or_a_behaviour_is_shown_alone(clew):
+    out = clew("algorithms", "n-step-sarsa")[1]
+    assert out.startswith("clew train --algorithm n-step-sarsa")
+    assert re.search(r"^settings +(--\w+ )*--n\b", out, re.MULTILINE)
+    assert "monte-carlo" not in out
+    alone = json.loads(clew("algorithms", "ucb", "--json")[1])
+    assert (alone["algorithms"], list(alone["behaviours"])) == ({}, ["ucb"])
+
+
+COMMANDS = [each.name or each.callback.__name__ for each in cli.app.registered_commands]
+
+
+def test_help_fits_eighty_columns_and_cuts_nothing(clew, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = clew("-h")
+    assert (code, err, clew("--help")[1], clew()[1].rstrip()) == (0, "", out, out.rstrip())
+    assert max(map(len, out.splitlines())) <= 80
+    panel = out.partition(" Commands ")[2].splitlines()[1:-1]
+    summaries = [line.strip("│ ").split(maxsplit=1) for line in panel if line.startswith("│")]
+    assert [name for name, _ in summaries] == COMMANDS  # so that each has a line, and only one
+    assert all(summary.endswith(".") and not summary.endswith("..") for _, summary in summaries)
+
+
+def test_the_options_of_train_stand_in_groups_with_their_defaults(clew, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    out = clew("train", "-h")[1]
+    assert "Example: clew train wilson:20x30" in out
+    titles = re.findall(r"╭─ ([A-Z][a-z ]+) ─", out)
+    assert titles == ["Arguments", "Options", "World", "Learning", "Simulations and actors", "Output"]
+    groups = dict(zip(titles, out.split("╭─ ")[1:], strict=True))
+    for group, option in (("World", "--slip "), ("Learning", "--gamma"), ("Output", "--watch"), ("Options", "-h ")):
+        assert option in groups[group]
+    assert "--chaos" in groups["Simulations and actors"]
+    assert re.findall(r"--[a-z-]+", groups["Options"]) == ["--help"]
+    for default in ("100 per free cell", "that of the card in clew worlds, or 0.9", "4"):
+        assert f"[default: {default}]" in out
+    assert "[default: 10 from a single start" in clew("evaluate", "-h")[1]
+
+
+def test_it_is_said_how_many_episodes_a_run_was_graded_by(clew):
+    assert re.search(r"^graded by +10 greedy episodes$", clew("train", "2x2")[1], re.MULTILINE)
+    assert re.search(r"^graded by +8 greedy episodes$", clew("train", "3x3", "--random-start")[1], re.MULTILINE)
+
+
+def test_actors_that_have_nothing_to_do_are_told_of(clew):
+    said = "one simulation is learned in this process, without actors"
+    assert said in " ".join(clew("train", "2x2", "--simulations", "1", "--actors", "2")[2].split())
+
+
+def test_no_row_of_a_run_is_broken_in_eighty_columns(clew):
+    out = clew("train", "2x2")[1]
+    assert max(map(len, out.splitlines())) == 79  # that of the hash

@@ -1,0 +1,434 @@
+import pickle
+from dataclasses import asdict
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import TimeLimit
+from scipy import stats
+
+import oracles
+from clew import (
+    Environment,
+    FiniteMDP,
+    Grade,
+    Maze,
+    Policy,
+    SettingError,
+    Simulation,
+    book,
+    evaluate_policy,
+    evaluate_values,
+    policy_steps,
+    solve,
+    train_policy,
+)
+from clew.evaluation.grades import mean_interval, rate_interval, student
+from clew.kernels.sampling import new_stream
+from oracles import grid_world, random_layout, random_sparse_world, sparse_world
+from worlds import only_steps
+
+DOWN, LEFT, UP, RIGHT = range(4)
+
+
+def going(env, *actions):
+    """A policy that takes one action everywhere, or the given ones state by state."""
+    policy = Policy(env)
+    policy.q[range(policy.q.shape[0]), actions if len(actions) > 1 else actions * policy.q.shape[0]] = 1.0
+    return policy
+
+
+def corridor(**settings):
+    return Environment(Maze.open(1, 5), **settings)
+
+
+def test_what_is_no_policy_is_refused_with_the_way_to_make_one():
+    for given, kind in ((np.zeros((5, 4)), "numpy.ndarray"), (book.Policy(book.Environment()), "clew.book.Policy")):
+        with pytest.raises(SettingError, match=rf"not a {kind}; clew\.Policy\(env, q=table\) makes one"):
+            evaluate_policy(corridor(), given)
+
+
+def test_a_world_that_never_ends_has_no_gap_in_steps():
+    mdp = FiniteMDP.from_arrays([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [1.0]])
+    grade = evaluate_policy(mdp, Policy(mdp))
+    assert (grade.optimal_steps, grade.gap, grade.success_rate, grade.value_gap) == (np.inf, None, 0.0, 0.0)
+
+
+# Graded exactly -------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_way_has_no_gap():
+    env = corridor(step_reward=-1.0)
+    grade = evaluate_policy(env, going(env, RIGHT), num_episodes=3)
+    assert (grade.num_episodes, grade.mean_steps, grade.success_rate) == (3, 4.0, 1.0)
+    assert (grade.mean_return, grade.optimal_steps, grade.gap) == (-3.0, 4.0, 0.0)
+    assert grade.optimal_value == pytest.approx(-1 - 0.9 - 0.81)
+    assert grade.value_gap == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_policy_that_never_arrives_is_played_to_the_step_limit():
+    env = corridor(step_reward=-1.0, max_episode_steps=30)
+    grade = evaluate_policy(env, going(env, LEFT), gamma=1.0)
+    assert (grade.mean_steps, grade.success_rate, grade.mean_return) == (30.0, 0.0, -30.0)
+    assert (grade.gap, grade.value_gap) == (26.0, np.inf)  # without a limit and a discount it costs without an end
+    assert (grade.states_right, grade.starts_right, grade.worst_value_gap) == (0.0, 0.0, np.inf)
+
+
+def test_a_way_round_is_longer_by_its_gap():
+    """Down, right, right, up, in place of right, right."""
+    env = Environment(Maze.from_text("S.G\n...\n"))
+    grade = evaluate_policy(env, going(env, DOWN, RIGHT, UP, RIGHT, RIGHT, UP))
+    assert (grade.mean_steps, grade.gap) == (4.0, 2.0)
+    assert grade.value_gap == pytest.approx(0.9 - 0.9**3)
+
+
+def test_a_limit_shorter_than_the_way_counts_with_its_steps():
+    env = corridor(max_episode_steps=3)
+    grade = evaluate_policy(env, going(env, RIGHT))
+    assert (grade.mean_steps, grade.success_rate, grade.gap) == (3.0, 0.0, -1.0)
+    assert (grade.value_gap, grade.starts_right) == (
+        0.0,
+        1.0,
+    )  # the policy is right, and the limit isn't part of the model
+
+
+def test_the_limit_may_be_just_long_enough():
+    env = corridor(max_episode_steps=4)
+    grade = evaluate_policy(env, going(env, RIGHT))
+    assert (grade.mean_steps, grade.success_rate) == (4.0, 1.0)
+
+
+def test_the_value_gap_sees_a_shortcut_that_costs():
+    """Through the hazard are fewer steps, and less value: -5 + 0.9 against 0.729."""
+    env = Environment(Maze.from_text("S!G\n...\n"), hazard_reward=-5.0)
+    grade = evaluate_policy(env, going(env, RIGHT))
+    assert (grade.gap, grade.mean_return) == (-2.0, -4.0)
+    assert grade.value_gap == pytest.approx(0.729 + 4.1, abs=1e-6)
+
+
+def test_nothing_is_explored_or_learned():
+    env = Environment(Maze.open(1, 40))
+    policy = going(env, RIGHT)
+    before = policy.q.copy()
+    assert evaluate_policy(env, policy, num_episodes=100).mean_steps == 39.0
+    assert np.array_equal(policy.q, before)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_untrained_policy_ends_and_is_told_from_a_trained_one(seed):
+    env = Environment(Maze.open(6, 6))
+    grade = evaluate_policy(env, Policy(env), seed=seed)
+    assert grade.mean_steps <= env.max_episode_steps
+    assert grade.gap > 10.0
+
+
+def test_a_policy_that_runs_into_the_wall_ends_at_the_default_limit():
+    env = Environment()
+    grade = evaluate_policy(env, going(env, UP))
+    assert (grade.mean_steps, grade.success_rate) == (2500.0, 0.0)
+
+
+# Strictly -------------------------------------------------------------------------------------------------------------
+
+
+def winding_maze(size=81):
+    """Corridors that wind to the goal in the corner; 4,900 places or so."""
+    walls = [
+        (row, column) for row in range(1, size, 2) for column in range(size) if column != (row // 2 % 2) * (size - 1)
+    ]
+    return Maze.open(size, size, obstacles=walls)
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.999, 1.0])
+def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_for_it(gamma):
+    env = Environment(Maze.open(60, 60), random_start=True, step_reward=-1.0)
+    optimum = solve(env, gamma=gamma)
+    optimal = optimum.optimal_actions[env.mdp.starts]
+    assert optimal[:, 0].mean() > 0.9  # down is right nearly everywhere, and by the first of the ties it would be taken
+    grade = evaluate_values(env, np.zeros((3600, 4)), gamma=gamma, optimum=optimum)
+    assert (grade.states_right, grade.starts_right) == (0.0, 0.0)
+    down_alone = evaluate_values(env, np.eye(4)[[0] * 3600], gamma=gamma, optimum=optimum)
+    assert down_alone.states_right == optimal[:, 0].mean()
+
+
+def test_one_of_two_ties_that_is_wrong_makes_a_state_wrong():
+    """On 2 x 2 the goal is down right. At the start both right and down are right, beside it only one."""
+    env = Environment(Maze.open(2, 2), random_start=True)
+    q = np.array([[1, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    assert evaluate_values(env, q) == Grade(1.0, 1.0, 0.0, 0.0, pytest.approx(0.0, abs=1e-13))
+    q[1, 2] = 1  # up into the wall: v = (1 + 0.9 v) / 2 = 1 / 1.1
+    grade = evaluate_values(env, q)
+    assert (grade.states_right, grade.starts_right) == pytest.approx((2 / 3, 1 / 3))
+    assert grade.worst_value_gap == pytest.approx(1 - 1 / 1.1)
+    assert grade.value_gap == pytest.approx((1 + 0.45) * (1 - 1 / 1.1) / 3)
+    assert evaluate_values(env, q, starts=[2]).starts_right == 1.0
+    assert evaluate_values(env, q, starts=[0, 1]).starts_right == 0.0
+
+
+def test_states_of_distant_goals_count_though_their_values_are_rounded_away():
+    """0.3**1680 is 0 as a float: all values tie, and yet there is a shortest way."""
+    env = Environment(winding_maze(), random_start=True)
+    optimum = solve(env, gamma=0.3)
+    assert np.count_nonzero(optimum.v[env.mdp.starts] == 0.0) > 1000
+    right = np.eye(4)[optimum.policy]
+    assert evaluate_values(env, right, gamma=0.3, optimum=optimum).states_right == 1.0
+    by_values = evaluate_values(env, optimum.q, gamma=0.3, optimum=optimum)
+    assert by_values.states_right == pytest.approx(
+        np.count_nonzero(optimum.v[env.mdp.starts]) / env.mdp.starts.size, abs=0.01
+    )
+
+
+def test_values_that_tie_because_steps_cost_the_same_for_ever_are_told_apart_by_distance():
+    """With -1 a step and gamma 0.5 a value far from the goal is -2, and so is its neighbour's."""
+    env = Environment(Maze.open(1, 200), step_reward=-1.0, random_start=True)
+    optimum = solve(env, gamma=0.5)
+    assert optimum.v[0] == optimum.v[1] == -2.0
+    assert optimum.optimal_actions[:-1].tolist() == [[False, False, False, True]] * 199
+
+
+def test_states_without_a_way_to_an_end_do_not_count():
+    """Behind the wall there is a room without a goal, whose table stays as it was."""
+    env = Environment(Maze.from_text("..#.\n.G#.\n"), random_start=True, outer_wall_reward=-1.0)
+    q = solve(env).q.copy()
+    q[[3, 7]] = 0.0
+    assert evaluate_values(env, q).states_right == 1.0
+    assert evaluate_values(env, q).worst_value_gap == 0.0
+
+
+def test_a_world_that_never_ends_counts_by_values():
+    """Stay for 1, or go for 0 to where staying pays 3. At gamma 0.9 it's best to go, and the wrong one loses 17."""
+    stay, go = [(1.0, 0, 1.0, False)], [(1.0, 1, 0.0, False)]
+    world = sparse_world([[stay, go], [[(1.0, 1, 3.0, False)], [(1.0, 0, 0.0, False)]]])
+    assert evaluate_values(world.mdp, [[0, 1], [1, 0]]).states_right == 1.0
+    grade = evaluate_values(world.mdp, [[1, 0], [1, 0]])
+    assert (grade.states_right, grade.starts_right) == (0.5, 0.5)
+    assert (grade.worst_value_gap, grade.value_gap) == pytest.approx((17.0, 8.5))
+    assert grade.value_gap_bound < 2e-6
+
+
+def test_where_no_choice_matters_there_is_no_share():
+    """One action, and no other to take."""
+    world = sparse_world([[[(1.0, 1, 1.0, True)]], [[]]], starts=[0])
+    assert evaluate_values(world.mdp, np.zeros((2, 1))) == Grade(None, 1.0, 0.0, None, pytest.approx(0.0, abs=1e-5))
+
+
+def test_going_round_among_ties_of_value_is_not_arriving():
+    """Without costs and discount each way is worth 1; a walk up and down that never arrives is not right."""
+    env = Environment(Maze.open(2, 2))
+    assert evaluate_values(env, np.eye(4)[[0, 0, 2, 0]], gamma=1.0).starts_right == 0.0
+    assert evaluate_values(env, np.eye(4)[[0, 0, 3, 0]], gamma=1.0).starts_right == 1.0
+
+
+def test_a_moving_goal_counts_every_place_and_goal():
+    """On 1 x 3 six states matter. A table that goes left is right where the goal is on the left: three of them."""
+    env = Environment(Maze.open(1, 3), random_start=True, random_goal=True)
+    grade = evaluate_values(env, np.eye(4)[[LEFT] * 9])
+    assert (grade.states_right, grade.starts_right) == (0.5, 0.5)
+    assert grade.worst_value_gap == 1.0
+    assert grade.value_gap == pytest.approx((1 + 1 + 0.9) / 6)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_strict_figures_equal_those_of_policy_iteration_and_linear_equations(seed):
+    """Random worlds, noisy; tables that are optimal here and there, with ties."""
+    world = (
+        random_sparse_world(seed, 10, 3) if seed % 2 else grid_world(random_layout(seed, slip=0.2, step_reward=-0.25))
+    )
+    v = oracles.policy_iteration(world.rows, 0.9)
+    q_star = np.array(oracles.backup_all(world.rows, v.tolist(), 0.9))
+    optimal = q_star >= v[:, None] - 1e-5
+    optimum = solve(world.mdp, gamma=0.9)
+    rng = np.random.default_rng(seed)
+    q = np.where(rng.random((len(v), 1)) < 0.7, optimal, rng.integers(0, 2, optimal.shape))
+    greedy = q == q.max(axis=1, keepdims=True)
+    worth = oracles.policy_values(world.rows, greedy.tolist(), 0.0, 0.9)
+    moves, _, _, ends = oracles.policy_chain(world.rows, greedy.tolist(), 0.0)
+    due = np.isfinite(optimum.steps_from)
+    matters = ~optimal.all(axis=1) & (due | ~(due & (optimum.steps_from > 0)).any())
+    wrong = (greedy & ~optimal).any(axis=1)
+    grade = evaluate_values(world.mdp, q, optimum=optimum)
+    assert grade.states_right == pytest.approx(1 - wrong[matters].mean())
+    spread = oracles.spread_wrong(moves, ends, due, wrong)
+    assert grade.starts_right == pytest.approx(1 - spread[world.mdp.starts].mean())
+    assert abs(grade.value_gap - (v - worth)[world.mdp.starts].mean()) <= grade.value_gap_bound
+    assert abs(grade.worst_value_gap - (v - worth)[matters].max()) <= grade.value_gap_bound
+
+
+def test_evaluating_a_policy_and_its_values_gives_one_grade():
+    env = Environment(Maze.open(5, 5), random_start=True, slip=0.1)
+    policy = train_policy(env, 200, seed=1)
+    played, exact = evaluate_policy(env, policy), evaluate_values(env, policy.q)
+    assert {**asdict(played), **asdict(exact)} == asdict(played)
+    assert 0.0 < exact.states_right < 1.0
+
+
+# Intervals ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 30, 999])
+def test_students_quantile_is_that_of_the_tables(freedom):
+    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-3)
+
+
+def test_the_interval_of_a_mean_by_hand():
+    """Of 1, 2, 3: mean 2, deviation 1, so 2 +- 4.30265 / sqrt(3)."""
+    assert mean_interval(np.array([1, 2, 3])) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-6)
+    assert mean_interval(np.array([5.0])) is None
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 10), (1, 1), (999, 1000)])
+def test_the_interval_of_a_rate_is_wilsons(successes, n):
+    expected = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    assert rate_interval(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0.0 <= rate_interval(successes, n)[0] <= successes / n <= rate_interval(successes, n)[1] <= 1.0
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """An untrained walk on slippery 3 x 3: 95% of 400 evaluations, give or take three deviations of chance."""
+    env = Environment(Maze.open(3, 3), slip=0.2, step_reward=-1.0, max_episode_steps=10**6)
+    policy = Policy(env)
+    steps = float(policy_steps(env, policy)[0])
+    optimum = solve(env)
+    grades = [evaluate_policy(env, policy, 200, seed=seed, optimum=optimum) for seed in range(400)]
+    held = np.mean([low <= steps <= high for low, high in (grade.mean_steps_interval for grade in grades)])
+    assert held == pytest.approx(0.95, abs=0.033)
+    assert [grade.mean_return_interval for grade in grades] == [
+        pytest.approx((1 - high, 1 - low)) for low, high in (grade.mean_steps_interval for grade in grades)
+    ]
+
+
+# Starts and seeds -----------------------------------------------------------------------------------------------------
+
+
+def test_starts_are_played_an_episode_each():
+    env = corridor(random_start=True)
+    grade = evaluate_policy(env, going(env, RIGHT), starts=[3, 0, 3])
+    assert (grade.num_episodes, grade.mean_steps, grade.optimal_steps, grade.gap) == (3, 2.0, 2.0, 0.0)
+    assert grade.optimal_value == pytest.approx((1 + 0.9**3 + 1) / 3)
+
+
+def test_one_bad_start_among_all_is_seen():
+    env = corridor(random_start=True, max_episode_steps=50)
+    policy = going(env, LEFT, RIGHT, RIGHT, RIGHT, RIGHT)
+    grade = evaluate_policy(env, policy, starts=env.mdp.starts)
+    assert (grade.num_episodes, grade.success_rate, grade.gap) == (4, 0.75, (50 - 4) / 4)
+
+
+def test_the_optimum_is_taken_from_the_starts_that_were_drawn():
+    env = Environment(Maze.open(4, 4), random_start=True)
+    policy = Policy(env, q=solve(env).q)
+    grades = [evaluate_policy(env, policy, num_episodes=5, seed=seed) for seed in range(6)]
+    assert [grade.gap for grade in grades] == [0.0] * 6
+    assert len({grade.optimal_steps for grade in grades}) > 1
+
+
+def test_the_seed_decides_the_draws():
+    env = Environment(Maze.open(4, 4), random_start=True)
+    grades = [evaluate_policy(env, Policy(env), num_episodes=50, seed=seed) for seed in (3, 3, 4)]
+    assert grades[0] == grades[1] != grades[2]
+
+
+def test_an_optimum_computed_before_gives_the_same_grade():
+    env = Environment(Maze.open(3, 3), slip=0.2)
+    optimum = solve(env, gamma=0.8)
+    known, computed = (evaluate_policy(env, Policy(env), gamma=0.8, optimum=given) for given in (optimum, None))
+    assert known == computed
+
+
+def test_the_optimal_policy_of_a_slippery_world_has_a_gap_of_chance_alone():
+    env = Environment(Maze.open(4, 4), slip=0.2, step_reward=-0.1)
+    solution = solve(env)
+    grade = evaluate_policy(env, Policy(env, q=solution.q), num_episodes=20_000)
+    assert grade.gap == pytest.approx(0.0, abs=0.1)
+    assert grade.value_gap == pytest.approx(0.0, abs=0.01)
+
+
+# Any Gymnasium environment --------------------------------------------------------------------------------------------
+
+
+def test_without_a_model_there_is_no_optimum():
+    env = only_steps(gymnasium.make("FrozenLake-v1", is_slippery=False))
+    grade = evaluate_policy(env, going(env, RIGHT), num_episodes=4)
+    assert (grade.num_episodes, grade.mean_steps, grade.success_rate, grade.mean_return) == (4, 100.0, 0.0, 0.0)
+    assert (grade.mean_steps_interval, grade.mean_return_interval) == ((100.0, 100.0), (0.0, 0.0))
+    assert grade.success_rate_interval == pytest.approx((0.0, 0.489891), abs=1e-6)
+    assert list(asdict(grade).values())[7:] == [None] * 8
+
+
+def test_episodes_of_any_environment_are_told_apart_for_the_intervals():
+    """Of the chance to slip, episodes differ; the figures are those of the same episodes counted by hand."""
+    env = only_steps(gymnasium.make("FrozenLake-v1"))
+    grade = evaluate_policy(env, going(env, RIGHT), num_episodes=50, seed=2)
+    episodes = Simulation(env).rollouts(going(env, RIGHT).q, 50, exploration=0.0, stream=new_stream(2, 1))
+    steps, paid = [0], [0.0]
+    for transition in episodes:
+        steps[-1] += 1
+        paid[-1] += transition.reward
+        if transition.terminated or transition.truncated:
+            steps, paid = [*steps, 0], [*paid, 0.0]
+    assert (grade.mean_steps, grade.mean_return) == pytest.approx((np.mean(steps[:-1]), np.mean(paid[:-1])))
+    assert grade.mean_steps_interval == mean_interval(np.array(steps[:-1]))
+    assert grade.mean_return_interval == pytest.approx(mean_interval(np.array(paid[:-1])))
+
+
+def test_a_wrapped_environment_is_played_in_itself():
+    """The wrapper's limit of 3 holds; the model's optimum doesn't."""
+    env = only_steps(TimeLimit(corridor(step_reward=-1.0), 3))
+    grade = evaluate_policy(env, going(env, RIGHT), num_episodes=2)
+    assert (grade.mean_steps, grade.success_rate, grade.mean_return, grade.gap) == (3.0, 0.0, -3.0, None)
+
+
+def test_made_by_gymnasium_it_has_its_optimum():
+    env = gymnasium.make("clew/Maze-v0", maze=Maze.open(1, 5))
+    assert evaluate_policy(env, going(env, RIGHT)).gap == 0.0
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_episodes": 0}, "num_episodes must be a whole number of at least 1, not 0"),
+        ({"gamma": 1.1}, "gamma"),
+        ({"gamma": 1.1, "optimum": solve(Maze.open(1, 5))}, "gamma"),
+        ({"seed": -1}, "seed"),
+        ({"starts": []}, "starts"),
+        ({"starts": [5]}, r"starts must be states in 0\.\.4"),
+        ({"starts": [-1]}, r"starts must be states in 0\.\.4"),
+        ({"starts": [2**32]}, r"starts must be states in 0\.\.4"),
+        ({"starts": [0.5]}, "starts"),
+        ({"starts": [[0, 1], [1, 2]]}, "starts"),
+        ({"starts": [0, 4]}, "starts"),  # on the goal: nothing can happen there
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused(settings, message):
+    env = corridor()
+    with pytest.raises(SettingError, match=message):
+        evaluate_policy(env, Policy(env), **settings)
+
+
+def test_a_policy_for_another_world_is_refused():
+    with pytest.raises(SettingError, match=r"\(25, 4\) values doesn't fit an environment of \(5, 4\)"):
+        evaluate_policy(corridor(), Policy(Environment()))
+
+
+def test_starts_cannot_be_chosen_in_an_environment_that_draws_its_own():
+    env = only_steps(gymnasium.make("FrozenLake-v1"))
+    with pytest.raises(SettingError, match="starts can be chosen where the model is known; this"):
+        evaluate_policy(env, Policy(env), starts=[0])
+
+
+def test_an_optimum_for_another_discount_is_refused():
+    env = corridor()
+    with pytest.raises(SettingError, match=r"the optimum is for gamma 0.5, not 0.9"):
+        evaluate_policy(env, Policy(env), optimum=solve(env, gamma=0.5))
+
+
+def test_the_optimum_of_another_world_is_refused():
+    here, there = Environment(Maze.open(3, 3)), Environment(Maze.open(3, 3), step_reward=-1.0)
+    q = np.zeros((9, 4), np.float32)
+    with pytest.raises(SettingError, match="the optimum is that of another world"):
+        evaluate_values(here, q, gamma=0.9, optimum=solve(there, gamma=0.9))
+    copy = pickle.loads(pickle.dumps(here.mdp))
+    assert evaluate_values(here, q, gamma=0.9, optimum=solve(copy, gamma=0.9)).states_right == 0.0

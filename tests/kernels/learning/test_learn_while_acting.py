@@ -1,0 +1,76 @@
+"""Playing and learning in one loop comes to the same bits as recording everything, and learning from the record."""
+
+import numpy as np
+import pytest
+
+import oracles
+from clew import ALGORITHMS
+from clew.kernels import read_only
+from clew.kernels.dynamics import simplest
+from clew.kernels.learning.learn_while_acting import Actor, follow_episodes
+from clew.kernels.learning.rollouts import Terms, replay
+from clew.kernels.sampling import new_stream
+from clew.kernels.wide import as_values
+from clew.policies.behaviours import BEHAVIOURS
+from loops import build, first_values, new_learner, random_table, record
+
+pytestmark = pytest.mark.kernels
+
+
+def memory(rule):
+    """The bytes of what a learner works on, but for lists with room for more, of which the rest holds anything."""
+    if isinstance(rule, tuple):
+        return {name: memory(part) for name, part in rule._asdict().items() if name not in ("states", "pairs")}
+    return rule.tobytes() if isinstance(rule, np.ndarray) else rule
+
+
+def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
+    """What a learner comes to from a record, and at once: (its memory, its draws, the actor's draws, sums) each."""
+    outcomes = []
+    acting_q = random_table(world.shape, seed=3)
+    for at_once in (False, True):
+        q = first_values(world, algorithm)
+        learner = new_learner(world.mdp, algorithm, q, max_steps, **settings)
+        drawn, visits = new_stream(9), learner.visits.copy()
+        if visits.size:
+            visits[:] = np.random.default_rng(2).integers(0, 3, visits.shape)
+        exploration = 0.0 if BEHAVIOURS[learner.settings.acts_by].setting is None else 0.4
+        now = learner.step_size(0.3)
+        if at_once:
+            terms, stream = Terms(world.mdp.starts, max_steps, exploring_starts), new_stream(4)
+            actor = Actor(as_values(read_only(acting_q)), visits, stream)
+            parts = learner.rule, learner.acting, learner.visits, (now, exploration), drawn
+            sums = follow_episodes(simplest(world.mdp.model), terms, actor, *parts, 20)
+        else:
+            acting = {"behaviour": learner.settings.acts_by, "exploration": exploration, "visits": visits}
+            columns, stream = record(world, acting_q, 20, max_steps, exploring_starts=exploring_starts, **acting)
+            replay(learner.rule, learner.acting, learner.visits, columns, now, exploration, drawn)
+            rewards = np.cumsum(columns.reward, dtype=np.float64)[-1]
+            sums = columns.state.size, columns.terminated.sum(), rewards
+        assert (q != first_values(world, algorithm)).any()
+        everything = memory(learner.rule), learner.visits.tobytes(), visits.tobytes()
+        outcomes.append((everything, drawn.tolist(), stream.tolist(), tuple(map(float, sums))))
+    return outcomes
+
+
+@pytest.mark.parametrize("name", ["grid", "moving goal", "slippery moving goal", "sparse, 1 action", "wide rows"])
+def test_every_form_of_a_world_is_followed_the_same(name):
+    world = oracles.random_sparse_world(3, num_actions=70) if name == "wide rows" else build(name)
+    from_record, at_once = both_ways(world, "q-learning", 25)
+    assert at_once == from_record
+
+
+@pytest.mark.parametrize("max_steps", [1, 25])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_learns_the_same_at_once(algorithm, max_steps):
+    from_record, at_once = both_ways(build("slippery grid"), algorithm, max_steps)
+    assert at_once == from_record
+
+
+@pytest.mark.parametrize("exploring_starts", [False, True])
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_every_behaviour_acts_the_same_at_once(behaviour, exploring_starts):
+    """Sarsa asks what is done next: by the learner itself, where a step limit kept the actor from doing it."""
+    world = build("sparse, 3 actions")
+    from_record, at_once = both_ways(world, "sarsa", 4, exploring_starts, behaviour=behaviour)
+    assert at_once == from_record

@@ -1,0 +1,107 @@
+"""Whole episodes of every rule against its oracle, bit for bit."""
+
+import numba
+import numpy as np
+import pytest
+
+import oracles_episodes
+from clew import ALGORITHMS
+from clew.kernels.learning.rollouts import replay
+from clew.kernels.sampling import new_stream
+from loops import ALPHA, build, first_values, heeded, new_learner, play, random_table, record, rows_of, same_bits
+from oracles_learning import RULES, SETTINGS
+
+pytestmark = pytest.mark.kernels
+
+# In the sparse form, so that each loop compiles once.
+WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
+REPLAYED = ("sarsa", "n-step-sarsa", "double-q-learning", "r-max")
+
+
+def test_every_algorithm_has_an_oracle():
+    assert RULES.keys() == ALGORITHMS.keys()
+
+
+@pytest.fixture(params=RULES)
+def algorithm(request):
+    return request.param
+
+
+@pytest.fixture(params=WORLDS)
+def world(request):
+    return build(request.param)
+
+
+class Counting:
+    """One over the number of moves of the value."""
+
+    def __init__(self, shape, num_tables=2):
+        self.counts = np.zeros(shape, int)
+        self.tables = [Counting(shape, 0) for _ in range(num_tables)]
+
+    def __call__(self, s, a):
+        self.counts[s, a] += 1
+        return self.again(s, a)
+
+    def again(self, s, a):
+        """What is remembered isn't counted."""
+        return np.float32(1 / max(self.counts[s, a], 1))
+
+    def of_table(self, number):
+        """A table that is one of two counts by itself."""
+        return self.tables[number]
+
+
+def plain_terms(world, max_steps=25):
+    return oracles_episodes.Terms("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
+
+
+def run_both(world, algorithm, max_steps, num_episodes, schedule):
+    """The compiled learner and its oracle, what their episodes came to, and the streams afterwards."""
+    q = first_values(world, algorithm)
+    agent, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4).tolist()
+    settings = {"alpha_schedule": schedule, "behaviour": "epsilon-greedy", **heeded(algorithm, SETTINGS)}
+    learner = new_learner(world.mdp.to_sparse(), algorithm, q, max_steps, **settings)
+    totals, stream = play(world.mdp.to_sparse(), learner, num_episodes, max_steps)
+    rate = Counting(world.shape) if schedule == "visits" else lambda s, a: ALPHA
+    how = [(rate, 0.3)] * num_episodes
+    expected = oracles_episodes.learn_episodes(world.rows, agent, plain_terms(world, max_steps), how, plain_stream)
+    return (q, totals, stream.tolist()), (agent.q, expected, plain_stream)
+
+
+@pytest.mark.parametrize("max_steps", [25, 2])
+def test_episodes_equal_their_oracle(world, algorithm, max_steps):
+    (q, *learned), (expected, *others) = run_both(world, algorithm, max_steps, 15, "constant")
+    assert same_bits(q, expected)
+    assert learned == others
+    assert not np.array_equal(q, first_values(world, algorithm))
+
+
+# Each compiles a loop of its own, so the others are left to the run without the compiler.
+STEPPING = [name for name, row in ALGORITHMS.items() if "alpha" in row.settings]
+SOME = STEPPING if numba.config.DISABLE_JIT else ("monte-carlo", "double-q-learning", "dyna-q")
+
+
+@pytest.mark.parametrize("algorithm", SOME)
+def test_averages_of_targets_equal_their_oracle(algorithm):
+    (q, *learned), (expected, *others) = run_both(build(WORLDS[1]), algorithm, 6, 30, "visits")
+    assert same_bits(q, expected)
+    assert learned == others
+
+
+@pytest.mark.parametrize("algorithm", [name for name in RULES if numba.config.DISABLE_JIT or name in REPLAYED])
+@pytest.mark.parametrize("cut", [False, True])
+def test_replay_equals_its_oracle(algorithm, cut):
+    """What was recorded may stop within an episode, which then is cut off."""
+    world = build(WORLDS[1])
+    transitions, _ = record(world, random_table(world.shape, seed=2))
+    transitions = transitions if not cut else type(transitions)(*(column[:17] for column in transitions))
+    assert cut == (not (transitions.terminated[-1] or transitions.truncated[-1]))
+    q = first_values(world, algorithm)
+    agent, stream, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4), new_stream(4).tolist()
+    learner = new_learner(world.mdp, algorithm, q, 25, behaviour="epsilon-greedy", **heeded(algorithm, SETTINGS))
+    replay(learner.rule, learner.acting, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
+    rows = list(zip(*transitions, strict=True))
+    oracles_episodes.replay(agent, rows, plain_terms(world), lambda s, a: ALPHA, 0.3, plain_stream)
+    assert same_bits(q, agent.q)
+    assert stream.tolist() == plain_stream

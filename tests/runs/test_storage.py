@@ -1,0 +1,150 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from clew.runs.configuration import TrainingConfig
+from clew.errors import RunError
+from clew.mazes import Maze
+from clew.runs.run import open_run, train_run
+from clew.runs.storage import check_new_folder, load_run, table_sha256
+from clew.tracing.trace import to_csv
+
+
+@pytest.fixture(scope="module")
+def run():
+    return train_run(TrainingConfig(maze="4x5", num_episodes=400, seed=3))
+
+
+@pytest.fixture
+def folder(run, tmp_path):
+    run.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_saved_run_comes_back_as_it_was(run, folder):
+    config, env, policy = open_run(folder)
+    assert config == run.config
+    assert env.maze == Maze.open(4, 5)
+    assert policy.q.tobytes() == run.policy.q.tobytes()
+    saved = load_run(folder)
+    assert saved.summary == json.loads(json.dumps(run.summary))
+    assert len(saved.metrics) == 100
+    assert sum(int(row["num_episodes"]) for row in saved.metrics) == 400
+    assert sum(int(row["num_steps"]) for row in saved.metrics) == run.summary["num_steps"]
+    assert {(row["staleness"], row["num_bytes"]) for row in saved.metrics} == {("0", "0")}
+    assert to_csv(saved.trace) == to_csv(run.trace.events)
+    assert sum(event.what == "publish" for event in saved.trace) == 100
+    assert sum(event.num_simulations for event in saved.trace if event.what == "work") == 400
+
+
+def test_a_run_from_before_there_were_traces_still_loads(folder):
+    (folder / "trace.csv").unlink()
+    assert load_run(folder).trace is None
+    open_run(folder)
+
+
+def test_the_hash_is_of_the_bytes_in_c_order():
+    q = np.arange(8, dtype=np.float32).reshape(2, 4)
+    assert table_sha256(q) == table_sha256(np.asfortranarray(q))
+    assert table_sha256(q) == hashlib.sha256(q.tobytes()).hexdigest()
+    assert table_sha256(q) != table_sha256(q + 1)
+
+
+def test_a_run_moves_without_the_file_it_was_made_from(tmp_path):
+    path = tmp_path / "maze.txt"
+    Maze.open(3, 3).save(path)
+    train_run(TrainingConfig(maze=str(path), num_episodes=50)).save(tmp_path / "run")
+    path.unlink()
+    assert open_run(tmp_path / "run")[1].maze == Maze.open(3, 3)
+
+
+def test_a_run_never_replaces_what_is_there(run, folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(RunError, match="already exists"):
+        run.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_nothing_is_left_of_a_run_that_could_not_be_written(run, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="can't be written"):
+        run.save(tmp_path / "file" / "run")
+    with pytest.raises(RunError, match="already exists"):
+        check_new_folder(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def damage_table(folder):
+    data = bytearray((folder / "q.npy").read_bytes())
+    data[-3] ^= 1
+    (folder / "q.npy").write_bytes(data)
+
+
+def plant_pickle(folder):
+    np.save(folder / "q.npy", np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
+
+
+def change_setting(name, value):
+    def damage(folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, name: value}))
+
+    return damage
+
+
+DAMAGES = {
+    "one bit of the table": (damage_table, "q.npy: damaged: its SHA-256"),
+    "a pickle for the table": (plant_pickle, "q.npy: not a NumPy array"),
+    "a table cut short": (lambda f: (f / "q.npy").write_bytes((f / "q.npy").read_bytes()[:100]), "q.npy: not a NumPy"),
+    "no table": (lambda f: (f / "q.npy").unlink(), "q.npy: can't be read: No such file"),
+    "no config": (lambda f: (f / "config.json").unlink(), "config.json: can't be read"),
+    "half a config": (lambda f: (f / "config.json").write_text('{"maze": "bo'), "config.json: damaged"),
+    "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
+    "an unknown setting": (change_setting("speed", 3), "there is no setting 'speed'"),
+    "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be a finite number in \(0, 1\], not 7.0"),
+    "a setting of another type": (
+        change_setting("num_episodes", "many"),
+        "num_episodes must be a whole number, not",
+    ),
+    "another world": (change_setting("random_goal", True), "q must have the shape"),
+    "a broken maze": (lambda f: (f / "maze.txt").write_text("S?G\n"), "maze.txt: damaged: line 1, column 2"),
+    "a trace of another kind": (lambda f: (f / "trace.csv").write_text("a,b\n"), "trace.csv: damaged: the first line"),
+    "a trace cut short": (
+        lambda f: (f / "trace.csv").write_bytes((f / "trace.csv").read_bytes()[:-12]),
+        r"trace.csv: damaged: line \d+ is not an event",
+    ),
+    "a binary trace": (lambda f: (f / "trace.csv").write_bytes(b"\xff\xfe"), "trace.csv: damaged"),
+    "a binary maze": (lambda f: (f / "maze.txt").write_bytes(b"\xff\xfe"), "maze.txt: damaged"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_damage_is_named(folder, damage, message):
+    damage(folder)
+    with pytest.raises(RunError, match=message):
+        open_run(folder)
+
+
+def test_a_missing_folder_says_how_to_make_one(tmp_path):
+    with pytest.raises(RunError, match="clew train --out"):
+        open_run(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "link", "file/run"])
+def test_a_place_that_will_not_do_is_refused_before_the_work(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunError):
+        check_new_folder(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_a_new_run_may_lie_in_new_folders_or_in_an_empty_one(run, tmp_path, monkeypatch):
+    run.save(tmp_path / "a" / "b" / "run")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    run.save(".")
+    assert open_run(tmp_path / "empty")[0] == open_run(tmp_path / "a" / "b" / "run")[0] == run.config
