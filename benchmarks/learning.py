@@ -109,12 +109,12 @@ def learn(task: Task, seed: int, optimum: clew.Solution) -> Time | None:
     seconds, steps = 0.0, 0
     while steps < 2e9:
         begun = time.perf_counter()
-        totals = loop.learn(task.episodes)
+        stats = loop.learn(task.episodes)
         seconds += time.perf_counter() - begun
-        steps += int(totals.steps.sum())
+        steps += int(stats.steps.sum())
         if task.share is None:
             grade = clew.evaluate_values(task.env, policy.q, gamma=task.settings["gamma"], optimum=optimum)
-            if grade.starts_right == 1.0:
+            if grade.optimal_starts == 1.0:
                 return Time(seconds, steps)
         elif (~(policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean() >= task.share:
             return Time(seconds, steps)
@@ -137,8 +137,8 @@ def measure_wide() -> list[dict[str, Any]]:
             _, learner = new_policy(mdp, Learning(gamma=0.99, **settings), seed)
             loop = learning_loop(mdp, learner, 100, (seed, 0, 0))
             begun = time.perf_counter()
-            totals = loop.learn(20)
-            figures.append(1e9 * (time.perf_counter() - begun) / int(totals.steps.sum()))
+            stats = loop.learn(20)
+            figures.append(1e9 * (time.perf_counter() - begun) / int(stats.steps.sum()))
         rows.append({"task": f"1,000 states x 1,000 actions, {name}", "ns": figures, "most_ns": most})
     return rows
 

@@ -24,7 +24,7 @@ from clew.distributed.actors import ActorPool, actor_pool
 from clew.distributed.blocks import BlockWorld
 from clew.distributed.cluster import connected
 from clew.distributed.rounds import WORKERS, Plan, Rounds
-from clew.distributed.tasks import Demand, Here, Job
+from clew.distributed.tasks import InProcessPool, Job, PoolRequest
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import Learning
 from clew.tracing.trace import Trace
@@ -41,8 +41,8 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     rounds = Rounds(make_learner(job, 0), plan, 0, trace, Checkpoints(None))
     worker = make_worker(job)
     rounds.compile(worker, True)
-    here = Here(worker, trace)
-    with actor_pool(job, make_worker, here, Demand(actors, SIMULATIONS, 1, 0.0)) as pool:
+    here = InProcessPool(worker, trace)
+    with actor_pool(job, make_worker, here, PoolRequest(actors, SIMULATIONS, 1, 0.0)) as pool:
         assert isinstance(pool, ActorPool)
         yield rounds, pool
 
@@ -134,7 +134,7 @@ def measure_model(size: int = 2048) -> None:
                 begun = time.perf_counter()
                 training = world.train(episodes, num_rounds=1, max_episode_steps=100, **settings)
                 figures.append(time.perf_counter() - begun)
-                right, steps = world.grade().states_right, training.num_steps
+                right, steps = world.grade().optimal_states, training.num_steps
                 print(f"  {actors} actors: {figures[-1]:.2f} s, {steps / 1e6:.0f} M steps, {right:.4%} right")
     ratio = statistics.median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
     print(f"propagation in two blocks, {size}x{size}: two actors {ratio:.2f} times as fast as one")

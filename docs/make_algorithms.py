@@ -41,7 +41,7 @@ def page() -> str:
     for row in ALGORITHMS.values():
         settings = " ".join(flag(name) for name in row.settings)
         interleaves = "yes" if row.interleaves else "no"
-        behaviour = row.behaviour + (f", {row.outlook}" if row.outlook else "")
+        behaviour = row.behaviour + (f", {row.outlook}" if row.initial_values else "")
         learns = "its behaviour" if row.on_policy else "the best"
         cells = f"`{row.name}`", escape(row.rule), learns, settings, behaviour, interleaves, row.source
         lines.append("| " + " | ".join(cells) + " |\n")

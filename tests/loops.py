@@ -6,11 +6,18 @@ import numpy as np
 
 from clew import ALGORITHMS
 from clew.kernels import read_only
-from clew.kernels.dynamics import simplest
+from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
 from clew.kernels.learning.learners import StepSize
-from clew.kernels.learning.queues import FirstInFirstOut, GreatestFirst, num_waiting, pop, push
-from clew.kernels.learning.rollouts import Columns, Rates, Terms, Totals, learn_episodes, record_episodes
+from clew.kernels.learning.queues import FifoQueue, MaxHeap, num_waiting, pop, push
+from clew.kernels.learning.rollouts import (
+    EpisodeSpec,
+    EpisodeStats,
+    Rates,
+    TransitionBatch,
+    learn_episodes,
+    record_episodes,
+)
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
@@ -65,15 +72,15 @@ def same_bits(table, rows):
     return np.array_equal(table, np.array(rows, np.float32))
 
 
-def new_totals(n):
-    return Totals(np.full(n, -1, np.int64), np.full(n, np.nan), np.zeros(n, np.bool_))
+def new_episode_stats(n):
+    return EpisodeStats(np.full(n, -1, np.int64), np.full(n, np.nan), np.zeros(n, np.bool_))
 
 
-def rows_of_totals(totals):
-    return list(zip(*(column.tolist() for column in totals), strict=True))
+def rows_of_totals(stats):
+    return list(zip(*(column.tolist() for column in stats), strict=True))
 
 
-def heeded(algorithm, settings):
+def used_settings(algorithm, settings):
     """Those of some settings that the algorithm heeds, or how it acts; any others would be refused."""
     row = ALGORITHMS[algorithm]
     acting = BEHAVIOURS[settings.get("behaviour") or row.behaviour].setting
@@ -90,32 +97,32 @@ def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
         q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
     usual = {"epsilon": 0.3} if settings.get("alpha_schedule") == "visits" else {"alpha": float(ALPHA), "epsilon": 0.3}
     settings = Learning(
-        algorithm=algorithm, **heeded(algorithm, usual | {"behaviour": settings.get("behaviour")}) | settings
+        algorithm=algorithm, **used_settings(algorithm, usual | {"behaviour": settings.get("behaviour")}) | settings
     )
     return make_learner(q, settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
 
 
 def play(mdp, learner, num_episodes, max_steps=25, seed=4):
     """Learn from some episodes: (what each came to, the stream afterwards)."""
-    totals, stream = new_totals(num_episodes), new_stream(seed)
-    terms = Terms(mdp.starts, max_steps, learner.settings.exploring_starts)
+    stats, stream = new_episode_stats(num_episodes), new_stream(seed)
+    spec = EpisodeSpec(mdp.starts, max_steps, learner.settings.exploring_starts)
     rates = learner.rates(0, num_episodes, num_episodes)
-    learn_episodes(simplest(mdp.model), terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
-    return rows_of_totals(totals), stream
+    learn_episodes(fast_model(mdp.model), spec, learner.rule, learner.behaviour, learner.visits, rates, stream, stats)
+    return rows_of_totals(stats), stream
 
 
 def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
     """Record in stretches of so many rows, and put them together."""
     acting = {"behaviour": "epsilon-greedy", "exploration": 0.3, "visits": NONE, "exploring_starts": False} | acting
-    terms = Terms(world.mdp.starts, max_steps, acting["exploring_starts"])
+    spec = EpisodeSpec(world.mdp.starts, max_steps, acting["exploring_starts"])
     stream, place, parts = new_stream(seed), np.zeros(4, np.int64), []
     how = BEHAVIOURS[acting["behaviour"]].kind, acting["visits"], acting["exploration"]
-    model, values = simplest(world.mdp.model), as_values(read_only(q))
+    model, values = fast_model(world.mdp.model), as_values(read_only(q))
     while place[0] < num_episodes:
-        columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(model, terms, values, *how, num_episodes, stream, place, columns)
+        columns = TransitionBatch(*(np.empty(room, dtype) for dtype in DTYPES))
+        n = record_episodes(model, spec, values, *how, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
-    return Columns(*(read_only(np.concatenate(column)) for column in zip(*parts, strict=True))), stream
+    return TransitionBatch(*(read_only(np.concatenate(column)) for column in zip(*parts, strict=True))), stream
 
 
 def rates(alpha, exploration, num_episodes):
@@ -126,7 +133,7 @@ def rates(alpha, exploration, num_episodes):
 def new_heap(num_states):
     """An empty queue, the greatest change first."""
     states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
-    return GreatestFirst(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
+    return MaxHeap(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
 
 
 class Heap:
@@ -147,16 +154,16 @@ class Heap:
 
 def new_line(num_states):
     """An empty queue, first come, first served."""
-    return FirstInFirstOut(np.empty(num_states, np.int32), np.zeros(num_states, np.bool_), np.zeros(2, np.int64))
+    return FifoQueue(np.empty(num_states, np.int32), np.zeros(num_states, np.bool_), np.zeros(2, np.int64))
 
 
 def settled_values(mdp, seed=1):
     """What Q-learning comes to at gamma 0.8, always exploring, with a step size that falls."""
     q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
-    stream, totals, terms = new_stream(seed), new_totals(2000), Terms(mdp.starts, 50, False)
+    stream, stats, spec = new_stream(seed), new_episode_stats(2000), EpisodeSpec(mdp.starts, 50, False)
     learner = QLearning(as_values(q), np.float32(0.8))
     for alpha in 0.1 / np.arange(1, 101):
         learn_episodes(
-            simplest(mdp.model), terms, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, totals
+            fast_model(mdp.model), spec, learner, EpsilonGreedy(), NONE, rates(alpha, 1.0, 2000), stream, stats
         )
     return q

@@ -127,7 +127,7 @@ def steps_sweep(rows, policy, steps, backwards):
 
     A state waits as long as it takes to leave it: n = 1 + stay * n + what comes after, solved for n.
     """
-    greatest = 0.0
+    max_value = 0.0
     for s in reversed(range(len(steps))) if backwards else range(len(steps)):
         outcomes = rows[s][policy[s]]
         if outcomes and steps[s] != np.inf:
@@ -137,9 +137,9 @@ def steps_sweep(rows, policy, steps, backwards):
                     stay += p if s_next == s else 0.0
                     value += 0.0 if s_next == s else p * steps[s_next]
             value /= 1.0 - stay
-            greatest = max(greatest, abs(value - steps[s]) / value)
+            max_value = max(max_value, abs(value - steps[s]) / value)
             steps[s] = value
-    return greatest
+    return max_value
 
 
 def expected_steps(rows, policy):

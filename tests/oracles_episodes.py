@@ -135,7 +135,7 @@ def probabilities(behaviour, q, visits, s, exploration):
 # Episodes -------------------------------------------------------------------------------------------------------------
 
 
-class Terms(NamedTuple):
+class EpisodeSpec(NamedTuple):
     """What an episode is played by: behaviour by name, counts of tries or None, how it begins and is cut off."""
 
     behaviour: str
@@ -146,45 +146,45 @@ class Terms(NamedTuple):
     outside: frozenset = frozenset()  # states that belong to others: to step there ends an episode as a limit does
 
 
-def episode(rows, agent, terms, rate, exploration, stream):
+def episode(rows, agent, spec, rate, exploration, stream):
     """One episode, learned from in place: yields nothing after its beginning and each step, but at last what it came
     to: (steps, return, terminated)."""
 
     def act(behaviour, s, last):
-        return choose(behaviour, agent.q, terms.visits, s, exploration, stream, last)
+        return choose(behaviour, agent.q, spec.visits, s, exploration, stream, last)
 
     getattr(agent, "begin", lambda: None)()
-    s = draw_start(terms.starts, stream)
-    a = act("random" if terms.exploring_starts else terms.behaviour, s, None)
+    s = draw_start(spec.starts, stream)
+    a = act("random" if spec.exploring_starts else spec.behaviour, s, None)
     steps, episode_return = 0, 0.0
     yield None
     while True:
-        if terms.visits is not None:
-            terms.visits[s][a] += 1
+        if spec.visits is not None:
+            spec.visits[s][a] += 1
         s_next, reward, terminated = sample(rows, s, a, stream)
         steps, episode_return = steps + 1, episode_return + float(reward)
-        a_next = act(terms.behaviour, s_next, a) if agent.asks_next and not terminated else None
+        a_next = act(spec.behaviour, s_next, a) if agent.asks_next and not terminated else None
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
-        if terminated or steps == terms.max_steps or s_next in terms.outside:
+        if terminated or steps == spec.max_steps or s_next in spec.outside:
             getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
             yield steps, episode_return, terminated
             return
-        s, a = s_next, act(terms.behaviour, s_next, a) if a_next is None else a_next
+        s, a = s_next, act(spec.behaviour, s_next, a) if a_next is None else a_next
         yield None
 
 
-def learn_episodes(rows, agent, terms, rates, stream):
+def learn_episodes(rows, agent, spec, rates, stream):
     """One after the other, for pairs of a step size and an exploration; returns what each came to."""
-    return [list(episode(rows, agent, terms, *pair, stream))[-1] for pair in rates]
+    return [list(episode(rows, agent, spec, *pair, stream))[-1] for pair in rates]
 
 
-def learn_interleaved(rows, agent, terms, rates, streams):
+def learn_interleaved(rows, agent, spec, rates, streams):
     """A step each in turn, with a stream for each lane; a lane that ends begins the next episode at once."""
-    rates, totals = iter(rates), []
+    rates, stats = iter(rates), []
 
     def begin(stream):
         pair = next(rates, None)
-        lane = pair and episode(rows, agent, terms, *pair, stream)
+        lane = pair and episode(rows, agent, spec, *pair, stream)
         if lane:
             next(lane)  # it begins at once
         return lane
@@ -194,12 +194,12 @@ def learn_interleaved(rows, agent, terms, rates, streams):
         for i, stream in enumerate(streams):
             result = next(lanes[i]) if lanes[i] else None
             if result:
-                totals.append(result)
+                stats.append(result)
                 lanes[i] = begin(stream)
-    return totals
+    return stats
 
 
-def record_episodes(rows, q, terms, num_episodes, exploration, stream):
+def record_episodes(rows, q, spec, num_episodes, exploration, stream):
     """Returns a list of (state, action, reward, next state, terminated, truncated)."""
 
     class Writer:
@@ -215,25 +215,25 @@ def record_episodes(rows, q, terms, num_episodes, exploration, stream):
             self.transitions[-1][5] = not self.transitions[-1][4]
 
     writer = Writer()
-    learn_episodes(rows, writer, terms, [(None, exploration)] * num_episodes, stream)
+    learn_episodes(rows, writer, spec, [(None, exploration)] * num_episodes, stream)
     return [tuple(transition) for transition in writer.transitions]
 
 
-def replay(agent, transitions, terms, rate, exploration, stream):
+def replay(agent, transitions, spec, rate, exploration, stream):
     """Learn from what was written down; where an episode was cut off, the next action is drawn now."""
     is_first = True
     for i, (s, a, reward, s_next, terminated, truncated) in enumerate(transitions):
         is_last = terminated or truncated or i == len(transitions) - 1
         if is_first:
             getattr(agent, "begin", lambda: None)()
-        if terms.visits is not None:
-            terms.visits[s][a] += 1
+        if spec.visits is not None:
+            spec.visits[s][a] += 1
         a_next = None
         if agent.asks_next and not terminated:
             a_next = (
                 transitions[i + 1][1]
                 if not is_last
-                else choose(terms.behaviour, agent.q, terms.visits, s_next, exploration, stream, a)
+                else choose(spec.behaviour, agent.q, spec.visits, s_next, exploration, stream, a)
             )
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
         if is_last:
@@ -245,8 +245,8 @@ def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
     """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
     played = []
     for start in starts:
-        terms = Terms("epsilon-greedy", None, [start], max_steps)
-        transitions = record_episodes(rows, q, terms, 1, epsilon, stream)
+        spec = EpisodeSpec("epsilon-greedy", None, [start], max_steps)
+        transitions = record_episodes(rows, q, spec, 1, epsilon, stream)
         rewards = [float(reward) for _, _, reward, *_ in transitions]
         discounted = sum(gamma**t * reward for t, reward in enumerate(rewards))
         played.append((len(transitions), sum(rewards), transitions[-1][4], discounted))

@@ -55,7 +55,7 @@ def test_another_action_raises_value_error(env, action):
 def test_world_and_table_lead_to_the_rest_of_clew(env):
     policy = book.train_policy(env)
     values = clew.Policy(env.world, q=policy.state_action_table)
-    assert clew.evaluate_policy(env.world, values).gap == 0.0
+    assert clew.evaluate_policy(env.world, values).excess_steps == 0.0
 
 
 def test_the_same_call_gives_the_same_table():

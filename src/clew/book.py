@@ -179,7 +179,9 @@ class Simulation:
     ) -> list[list[Any]]:
         """Play one episode; returns a list of [state, action, reward, next_state]."""
         world = _Stepwise(self.env)
-        steps = list(episodes.steps_of(world, lambda state: policy.get_action(state, explore, epsilon), render=render))
+        steps = list(
+            episodes.episode_steps(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
+        )
         self.truncated = steps[-1].truncated
         return [[step.state, step.action, step.reward, step.next_state] for step in steps]
 

@@ -30,7 +30,7 @@ def figures(clew):
 def test_train_learns_the_book_to_the_optimum(figures):
     result = figures("train")
     assert result["mean_steps"] == result["optimal_steps"] == 8
-    assert result["gap"] == 0
+    assert result["excess_steps"] == 0
     assert result["success_rate"] == 1
     assert result["num_states"] == 25
     assert result["steps_per_second"] == pytest.approx(result["num_steps"] / result["seconds"])
@@ -90,7 +90,7 @@ def test_settings_of_other_rules_and_behaviours_reach_the_run_too(figures, tmp_p
 def test_a_run_is_kept_graded_again_and_played(clew, figures, tmp_path):
     trained = figures("train", "4x4", "--out", tmp_path / "run")
     graded = figures("evaluate", tmp_path / "run")
-    for name in ("mean_steps", "optimal_steps", "gap", "success_rate", "num_states", "table_sha256"):
+    for name in ("mean_steps", "optimal_steps", "excess_steps", "success_rate", "num_states", "table_sha256"):
         assert graded[name] == trained[name], name
     assert {"steps_per_second", "seconds"} <= set(graded)
     code, out, _ = clew("play", tmp_path / "run")
@@ -181,7 +181,7 @@ def test_people_see_the_grade_and_the_policy_as_arrows(clew):
     code, out, _ = clew("train", "2x2", "--gamma", 0.5)
     assert code == 0
     rows = dict(re.findall(r"^(\w+) +(\S+)$", out, re.MULTILINE))
-    assert (rows["steps"], rows["gap"]) == ("2", "0")
+    assert (rows["steps"], rows["excess_steps"]) == ("2", "0")
     assert "→ G" in out or "↓ ↓" in out
 
 
@@ -335,7 +335,7 @@ def test_the_installed_command_answers_and_keeps_its_output_for_json():
     done = subprocess.run(
         [sys.executable, "-m", "clew.cli.main", "train", "3x3", "--json"], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout)["gap"] == 0
+    assert json.loads(done.stdout)["excess_steps"] == 0
 
 
 def test_a_first_run_says_that_it_compiles(tmp_path):
@@ -362,7 +362,7 @@ def test_a_first_run_says_that_it_compiles(tmp_path):
 def test_an_optimum_that_never_ends_is_null_and_loses_no_run(figures, tmp_path):
     result = figures("train", "3x3", "--step-reward", 1, "--episodes", 50, "--out", tmp_path / "run")
     assert result["optimal_steps"] is None
-    assert result["gap"] is None
+    assert result["excess_steps"] is None
     assert (tmp_path / "run" / "summary.json").exists()
 
 

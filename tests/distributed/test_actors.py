@@ -104,7 +104,7 @@ def test_values_are_at_most_a_round_old(ray_up):
     policy = train_policy_parallel(env, 4000, 4, num_actors=2, sharing="central", callback=rows.append)
     assert rows[0].mean_steps > 50
     assert max(row.mean_steps for row in rows[5:]) < 15
-    assert evaluate_policy(env, policy).gap == 0
+    assert evaluate_policy(env, policy).excess_steps == 0
 
 
 def test_any_gymnasium_environment_is_played_by_actors(ray_up):
@@ -151,4 +151,4 @@ def test_an_error_on_an_actor_comes_back_in_words(ray_up):
 def test_asynchronous_actors_learn_the_optimum(ray_up, sharing):
     env = Environment(random_start=True)
     policy = train_policy_parallel(env, 20_000, 4, num_actors=2, asynchronous=True, rounds_ahead=2, sharing=sharing)
-    assert evaluate_policy(env, policy, starts=env.mdp.starts).gap == 0
+    assert evaluate_policy(env, policy, starts=env.mdp.starts).excess_steps == 0

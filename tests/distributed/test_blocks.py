@@ -80,7 +80,7 @@ def test_a_block_that_is_all_wall_and_one_that_has_no_way():
         solution = world.solve(gamma=1.0)
         assert world.values([0, 3, 7, 17]).tolist() == [-2.0, -1.0, 0.0, -np.inf]
         world.train(300, num_rounds=2, **LEARNER)
-        assert world.grade().states_right == 1.0
+        assert world.grade().optimal_states == 1.0
     assert solution.bound == solve(Environment(maze, **STEPS), gamma=1.0).bound
 
 
@@ -112,7 +112,7 @@ def test_bytes_of_a_solution_add_up():
         solution = world.solve(gamma=1.0)
         assert solution.num_bytes == 4 * 5 * (3 + 3)
         assert solution.num_rounds == 4
-        assert world.greatest_share == 4 / 8
+        assert world.max_share == 4 / 8
 
 
 # Learning -------------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_what_is_learned_is_the_optimum(num_blocks, num_rounds):
         grade, q = world.grade(), world.action_values(all_states(world))
     free = np.isfinite(optimum.v) & (optimum.v < 0)
     assert q.max(axis=1)[free].tolist() == optimum.v[free].tolist()
-    assert (grade.states_right, grade.mean_error, grade.worst_error) == (1.0, 0.0, 0.0)
+    assert (grade.optimal_states, grade.mean_error, grade.max_error) == (1.0, 0.0, 0.0)
     assert (trained.num_settling > 1) == (num_blocks > 1)
 
 
@@ -146,8 +146,8 @@ def test_the_grade_is_that_of_the_whole_table(algorithm, slip):
         world.train(400, num_rounds=5, max_episode_steps=10, algorithm=algorithm, gamma=0.95)
         grade, q = world.grade(), world.action_values(all_states(world))
     expected = evaluate_values(mdp, q, gamma=0.95, optimum=optimum)
-    assert grade.states_right == pytest.approx(expected.states_right, abs=1e-12)
-    assert 0.2 < grade.states_right < 1.0
+    assert grade.optimal_states == pytest.approx(expected.optimal_states, abs=1e-12)
+    assert 0.2 < grade.optimal_states < 1.0
     matters = ~optimum.optimal_actions.all(axis=1) & np.isfinite(optimum.steps_from)
     assert grade.num_states == matters.sum()
     assert grade.mean_error == pytest.approx(np.abs(q.max(axis=1) - optimum.v)[matters].mean())
@@ -158,7 +158,7 @@ def test_q_learning_learns_across_borders():
     with BlockWorld(env, 4) as world:
         world.solve(gamma=0.95)
         world.train(8_000, num_rounds=40, alpha=0.5, epsilon=0.5, gamma=0.95)
-        assert world.grade().states_right == 1.0
+        assert world.grade().optimal_states == 1.0
 
 
 def test_the_seed_and_the_blocks_decide():

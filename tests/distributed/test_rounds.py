@@ -203,7 +203,7 @@ def test_starts_that_cannot_be_parted_are_refused():
 def test_it_reaches_the_optimum():
     env = Environment(Maze.open(6, 9, obstacles=[(r, 4) for r in range(6) if r != 3]))
     policy = train_policy_parallel(env, 8000, 4, num_actors=0)
-    assert evaluate_policy(env, policy).gap == 0
+    assert evaluate_policy(env, policy).excess_steps == 0
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_without_rounds_every_episode_is_learned_once_too(sharing, rounds_ahead)
     assert sum(row.num_episodes for row in rows) == 4002
     assert [row.round for row in rows] == list(range(rows[0].num_rounds))
     assert sum(row.num_steps for row in rows) > 4002
-    assert evaluate_policy(env, policy, starts=env.mdp.starts).gap == 0
+    assert evaluate_policy(env, policy, starts=env.mdp.starts).excess_steps == 0
 
 
 @pytest.mark.parametrize(

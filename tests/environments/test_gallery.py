@@ -62,7 +62,7 @@ def test_what_is_learned_earns_99_percent_of_the_optimum(name, seed):
     env, card = make_world(name), GALLERY[name]
     settings = {"alpha": 0.1, "alpha_schedule": "linear", "alpha_last": 0.001, "epsilon": 0.3, "gamma": card.gamma}
     policy = package.train_policy(env, 100_000, seed=seed, **settings)
-    gap = package.evaluate_values(env.mdp, policy.q, gamma=card.gamma).value_gap
+    gap = package.evaluate_values(env.mdp, policy.q, gamma=card.gamma).suboptimality
     assert 0.0 <= gap <= 0.01 * card.optimum
 
 
@@ -181,7 +181,7 @@ def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, 
     code, out, err = clew("train", world, *settings, "--out", tmp_path / "run", "--json")
     assert (code, [line for line in err.splitlines() if not line.startswith("compiling ")]) == (0, [])
     trained = json.loads(out)
-    assert trained["gap"] == (None if gap is None else pytest.approx(gap, abs=0.2))
+    assert trained["excess_steps"] == (None if gap is None else pytest.approx(gap, abs=0.2))
     assert not (tmp_path / "run" / "maze.txt").exists()
     graded = json.loads(clew("evaluate", tmp_path / "run", "--json")[1])
     assert graded["mean_return"] == trained["mean_return"]

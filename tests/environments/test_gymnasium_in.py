@@ -608,7 +608,7 @@ def test_blackjack_is_learned_through_its_steps():
         assert policy.q[env.observation_index.encode((11, dealer, 0))].argmax() == 1
     grade = evaluate_policy(env, policy, 3000, gamma=1.0)
     assert grade.mean_return > -0.15
-    assert grade.optimal_value is None
+    assert grade.optimal_return is None
 
 
 def test_frozen_lake_stepped_and_compiled_are_graded_alike():

@@ -51,7 +51,12 @@ def test_what_is_no_policy_is_refused_with_the_way_to_make_one():
 def test_a_world_that_never_ends_has_no_gap_in_steps():
     mdp = FiniteMDP.from_arrays([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [1.0]])
     grade = evaluate_policy(mdp, Policy(mdp))
-    assert (grade.optimal_steps, grade.gap, grade.success_rate, grade.value_gap) == (np.inf, None, 0.0, 0.0)
+    assert (grade.optimal_steps, grade.excess_steps, grade.success_rate, grade.suboptimality) == (
+        np.inf,
+        None,
+        0.0,
+        0.0,
+    )
 
 
 # Graded exactly -------------------------------------------------------------------------------------------------------
@@ -61,32 +66,35 @@ def test_the_best_way_has_no_gap():
     env = corridor(step_reward=-1.0)
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=3)
     assert (grade.num_episodes, grade.mean_steps, grade.success_rate) == (3, 4.0, 1.0)
-    assert (grade.mean_return, grade.optimal_steps, grade.gap) == (-3.0, 4.0, 0.0)
-    assert grade.optimal_value == pytest.approx(-1 - 0.9 - 0.81)
-    assert grade.value_gap == pytest.approx(0.0, abs=1e-12)
+    assert (grade.mean_return, grade.optimal_steps, grade.excess_steps) == (-3.0, 4.0, 0.0)
+    assert grade.optimal_return == pytest.approx(-1 - 0.9 - 0.81)
+    assert grade.suboptimality == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_policy_that_never_arrives_is_played_to_the_step_limit():
     env = corridor(step_reward=-1.0, max_episode_steps=30)
     grade = evaluate_policy(env, going(env, LEFT), gamma=1.0)
     assert (grade.mean_steps, grade.success_rate, grade.mean_return) == (30.0, 0.0, -30.0)
-    assert (grade.gap, grade.value_gap) == (26.0, np.inf)  # without a limit and a discount it costs without an end
-    assert (grade.states_right, grade.starts_right, grade.worst_value_gap) == (0.0, 0.0, np.inf)
+    assert (grade.excess_steps, grade.suboptimality) == (
+        26.0,
+        np.inf,
+    )  # without a limit and a discount it costs without an end
+    assert (grade.optimal_states, grade.optimal_starts, grade.max_suboptimality) == (0.0, 0.0, np.inf)
 
 
 def test_a_way_round_is_longer_by_its_gap():
     """Down, right, right, up, in place of right, right."""
     env = Environment(Maze.from_text("S.G\n...\n"))
     grade = evaluate_policy(env, going(env, DOWN, RIGHT, UP, RIGHT, RIGHT, UP))
-    assert (grade.mean_steps, grade.gap) == (4.0, 2.0)
-    assert grade.value_gap == pytest.approx(0.9 - 0.9**3)
+    assert (grade.mean_steps, grade.excess_steps) == (4.0, 2.0)
+    assert grade.suboptimality == pytest.approx(0.9 - 0.9**3)
 
 
 def test_a_limit_shorter_than_the_way_counts_with_its_steps():
     env = corridor(max_episode_steps=3)
     grade = evaluate_policy(env, going(env, RIGHT))
-    assert (grade.mean_steps, grade.success_rate, grade.gap) == (3.0, 0.0, -1.0)
-    assert (grade.value_gap, grade.starts_right) == (
+    assert (grade.mean_steps, grade.success_rate, grade.excess_steps) == (3.0, 0.0, -1.0)
+    assert (grade.suboptimality, grade.optimal_starts) == (
         0.0,
         1.0,
     )  # the policy is right, and the limit isn't part of the model
@@ -102,8 +110,8 @@ def test_the_value_gap_sees_a_shortcut_that_costs():
     """Through the hazard are fewer steps, and less value: -5 + 0.9 against 0.729."""
     env = Environment(Maze.from_text("S!G\n...\n"), hazard_reward=-5.0)
     grade = evaluate_policy(env, going(env, RIGHT))
-    assert (grade.gap, grade.mean_return) == (-2.0, -4.0)
-    assert grade.value_gap == pytest.approx(0.729 + 4.1, abs=1e-6)
+    assert (grade.excess_steps, grade.mean_return) == (-2.0, -4.0)
+    assert grade.suboptimality == pytest.approx(0.729 + 4.1, abs=1e-6)
 
 
 def test_nothing_is_explored_or_learned():
@@ -119,7 +127,7 @@ def test_an_untrained_policy_ends_and_is_told_from_a_trained_one(seed):
     env = Environment(Maze.open(6, 6))
     grade = evaluate_policy(env, Policy(env), seed=seed)
     assert grade.mean_steps <= env.max_episode_steps
-    assert grade.gap > 10.0
+    assert grade.excess_steps > 10.0
 
 
 def test_a_policy_that_runs_into_the_wall_ends_at_the_default_limit():
@@ -146,9 +154,9 @@ def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_fo
     optimal = optimum.optimal_actions[env.mdp.starts]
     assert optimal[:, 0].mean() > 0.9  # down is right nearly everywhere, and by the first of the ties it would be taken
     grade = evaluate_values(env, np.zeros((3600, 4)), gamma=gamma, optimum=optimum)
-    assert (grade.states_right, grade.starts_right) == (0.0, 0.0)
+    assert (grade.optimal_states, grade.optimal_starts) == (0.0, 0.0)
     down_alone = evaluate_values(env, np.eye(4)[[0] * 3600], gamma=gamma, optimum=optimum)
-    assert down_alone.states_right == optimal[:, 0].mean()
+    assert down_alone.optimal_states == optimal[:, 0].mean()
 
 
 def test_one_of_two_ties_that_is_wrong_makes_a_state_wrong():
@@ -158,11 +166,11 @@ def test_one_of_two_ties_that_is_wrong_makes_a_state_wrong():
     assert evaluate_values(env, q) == Grade(1.0, 1.0, 0.0, 0.0, pytest.approx(0.0, abs=1e-13))
     q[1, 2] = 1  # up into the wall: v = (1 + 0.9 v) / 2 = 1 / 1.1
     grade = evaluate_values(env, q)
-    assert (grade.states_right, grade.starts_right) == pytest.approx((2 / 3, 1 / 3))
-    assert grade.worst_value_gap == pytest.approx(1 - 1 / 1.1)
-    assert grade.value_gap == pytest.approx((1 + 0.45) * (1 - 1 / 1.1) / 3)
-    assert evaluate_values(env, q, starts=[2]).starts_right == 1.0
-    assert evaluate_values(env, q, starts=[0, 1]).starts_right == 0.0
+    assert (grade.optimal_states, grade.optimal_starts) == pytest.approx((2 / 3, 1 / 3))
+    assert grade.max_suboptimality == pytest.approx(1 - 1 / 1.1)
+    assert grade.suboptimality == pytest.approx((1 + 0.45) * (1 - 1 / 1.1) / 3)
+    assert evaluate_values(env, q, starts=[2]).optimal_starts == 1.0
+    assert evaluate_values(env, q, starts=[0, 1]).optimal_starts == 0.0
 
 
 def test_states_of_distant_goals_count_though_their_values_are_rounded_away():
@@ -171,9 +179,9 @@ def test_states_of_distant_goals_count_though_their_values_are_rounded_away():
     optimum = solve(env, gamma=0.3)
     assert np.count_nonzero(optimum.v[env.mdp.starts] == 0.0) > 1000
     right = np.eye(4)[optimum.policy]
-    assert evaluate_values(env, right, gamma=0.3, optimum=optimum).states_right == 1.0
+    assert evaluate_values(env, right, gamma=0.3, optimum=optimum).optimal_states == 1.0
     by_values = evaluate_values(env, optimum.q, gamma=0.3, optimum=optimum)
-    assert by_values.states_right == pytest.approx(
+    assert by_values.optimal_states == pytest.approx(
         np.count_nonzero(optimum.v[env.mdp.starts]) / env.mdp.starts.size, abs=0.01
     )
 
@@ -191,19 +199,19 @@ def test_states_without_a_way_to_an_end_do_not_count():
     env = Environment(Maze.from_text("..#.\n.G#.\n"), random_start=True, outer_wall_reward=-1.0)
     q = solve(env).q.copy()
     q[[3, 7]] = 0.0
-    assert evaluate_values(env, q).states_right == 1.0
-    assert evaluate_values(env, q).worst_value_gap == 0.0
+    assert evaluate_values(env, q).optimal_states == 1.0
+    assert evaluate_values(env, q).max_suboptimality == 0.0
 
 
 def test_a_world_that_never_ends_counts_by_values():
     """Stay for 1, or go for 0 to where staying pays 3. At gamma 0.9 it's best to go, and the wrong one loses 17."""
     stay, go = [(1.0, 0, 1.0, False)], [(1.0, 1, 0.0, False)]
     world = sparse_world([[stay, go], [[(1.0, 1, 3.0, False)], [(1.0, 0, 0.0, False)]]])
-    assert evaluate_values(world.mdp, [[0, 1], [1, 0]]).states_right == 1.0
+    assert evaluate_values(world.mdp, [[0, 1], [1, 0]]).optimal_states == 1.0
     grade = evaluate_values(world.mdp, [[1, 0], [1, 0]])
-    assert (grade.states_right, grade.starts_right) == (0.5, 0.5)
-    assert (grade.worst_value_gap, grade.value_gap) == pytest.approx((17.0, 8.5))
-    assert grade.value_gap_bound < 2e-6
+    assert (grade.optimal_states, grade.optimal_starts) == (0.5, 0.5)
+    assert (grade.max_suboptimality, grade.suboptimality) == pytest.approx((17.0, 8.5))
+    assert grade.suboptimality_bound < 2e-6
 
 
 def test_where_no_choice_matters_there_is_no_share():
@@ -215,17 +223,17 @@ def test_where_no_choice_matters_there_is_no_share():
 def test_going_round_among_ties_of_value_is_not_arriving():
     """Without costs and discount each way is worth 1; a walk up and down that never arrives is not right."""
     env = Environment(Maze.open(2, 2))
-    assert evaluate_values(env, np.eye(4)[[0, 0, 2, 0]], gamma=1.0).starts_right == 0.0
-    assert evaluate_values(env, np.eye(4)[[0, 0, 3, 0]], gamma=1.0).starts_right == 1.0
+    assert evaluate_values(env, np.eye(4)[[0, 0, 2, 0]], gamma=1.0).optimal_starts == 0.0
+    assert evaluate_values(env, np.eye(4)[[0, 0, 3, 0]], gamma=1.0).optimal_starts == 1.0
 
 
 def test_a_moving_goal_counts_every_place_and_goal():
     """On 1 x 3 six states matter. A table that goes left is right where the goal is on the left: three of them."""
     env = Environment(Maze.open(1, 3), random_start=True, random_goal=True)
     grade = evaluate_values(env, np.eye(4)[[LEFT] * 9])
-    assert (grade.states_right, grade.starts_right) == (0.5, 0.5)
-    assert grade.worst_value_gap == 1.0
-    assert grade.value_gap == pytest.approx((1 + 1 + 0.9) / 6)
+    assert (grade.optimal_states, grade.optimal_starts) == (0.5, 0.5)
+    assert grade.max_suboptimality == 1.0
+    assert grade.suboptimality == pytest.approx((1 + 1 + 0.9) / 6)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -247,11 +255,11 @@ def test_strict_figures_equal_those_of_policy_iteration_and_linear_equations(see
     matters = ~optimal.all(axis=1) & (due | ~(due & (optimum.steps_from > 0)).any())
     wrong = (greedy & ~optimal).any(axis=1)
     grade = evaluate_values(world.mdp, q, optimum=optimum)
-    assert grade.states_right == pytest.approx(1 - wrong[matters].mean())
+    assert grade.optimal_states == pytest.approx(1 - wrong[matters].mean())
     spread = oracles.spread_wrong(moves, ends, due, wrong)
-    assert grade.starts_right == pytest.approx(1 - spread[world.mdp.starts].mean())
-    assert abs(grade.value_gap - (v - worth)[world.mdp.starts].mean()) <= grade.value_gap_bound
-    assert abs(grade.worst_value_gap - (v - worth)[matters].max()) <= grade.value_gap_bound
+    assert grade.optimal_starts == pytest.approx(1 - spread[world.mdp.starts].mean())
+    assert abs(grade.suboptimality - (v - worth)[world.mdp.starts].mean()) <= grade.suboptimality_bound
+    assert abs(grade.max_suboptimality - (v - worth)[matters].max()) <= grade.suboptimality_bound
 
 
 def test_evaluating_a_policy_and_its_values_gives_one_grade():
@@ -259,7 +267,7 @@ def test_evaluating_a_policy_and_its_values_gives_one_grade():
     policy = train_policy(env, 200, seed=1)
     played, exact = evaluate_policy(env, policy), evaluate_values(env, policy.q)
     assert {**asdict(played), **asdict(exact)} == asdict(played)
-    assert 0.0 < exact.states_right < 1.0
+    assert 0.0 < exact.optimal_states < 1.0
 
 
 # Intervals ------------------------------------------------------------------------------------------------------------
@@ -303,22 +311,22 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 def test_starts_are_played_an_episode_each():
     env = corridor(random_start=True)
     grade = evaluate_policy(env, going(env, RIGHT), starts=[3, 0, 3])
-    assert (grade.num_episodes, grade.mean_steps, grade.optimal_steps, grade.gap) == (3, 2.0, 2.0, 0.0)
-    assert grade.optimal_value == pytest.approx((1 + 0.9**3 + 1) / 3)
+    assert (grade.num_episodes, grade.mean_steps, grade.optimal_steps, grade.excess_steps) == (3, 2.0, 2.0, 0.0)
+    assert grade.optimal_return == pytest.approx((1 + 0.9**3 + 1) / 3)
 
 
 def test_one_bad_start_among_all_is_seen():
     env = corridor(random_start=True, max_episode_steps=50)
     policy = going(env, LEFT, RIGHT, RIGHT, RIGHT, RIGHT)
     grade = evaluate_policy(env, policy, starts=env.mdp.starts)
-    assert (grade.num_episodes, grade.success_rate, grade.gap) == (4, 0.75, (50 - 4) / 4)
+    assert (grade.num_episodes, grade.success_rate, grade.excess_steps) == (4, 0.75, (50 - 4) / 4)
 
 
 def test_the_optimum_is_taken_from_the_starts_that_were_drawn():
     env = Environment(Maze.open(4, 4), random_start=True)
     policy = Policy(env, q=solve(env).q)
     grades = [evaluate_policy(env, policy, num_episodes=5, seed=seed) for seed in range(6)]
-    assert [grade.gap for grade in grades] == [0.0] * 6
+    assert [grade.excess_steps for grade in grades] == [0.0] * 6
     assert len({grade.optimal_steps for grade in grades}) > 1
 
 
@@ -339,8 +347,8 @@ def test_the_optimal_policy_of_a_slippery_world_has_a_gap_of_chance_alone():
     env = Environment(Maze.open(4, 4), slip=0.2, step_reward=-0.1)
     solution = solve(env)
     grade = evaluate_policy(env, Policy(env, q=solution.q), num_episodes=20_000)
-    assert grade.gap == pytest.approx(0.0, abs=0.1)
-    assert grade.value_gap == pytest.approx(0.0, abs=0.01)
+    assert grade.excess_steps == pytest.approx(0.0, abs=0.1)
+    assert grade.suboptimality == pytest.approx(0.0, abs=0.01)
 
 
 # Any Gymnasium environment --------------------------------------------------------------------------------------------
@@ -375,12 +383,12 @@ def test_a_wrapped_environment_is_played_in_itself():
     """The wrapper's limit of 3 holds; the model's optimum doesn't."""
     env = only_steps(TimeLimit(corridor(step_reward=-1.0), 3))
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=2)
-    assert (grade.mean_steps, grade.success_rate, grade.mean_return, grade.gap) == (3.0, 0.0, -3.0, None)
+    assert (grade.mean_steps, grade.success_rate, grade.mean_return, grade.excess_steps) == (3.0, 0.0, -3.0, None)
 
 
 def test_made_by_gymnasium_it_has_its_optimum():
     env = gymnasium.make("clew/Maze-v0", maze=Maze.open(1, 5))
-    assert evaluate_policy(env, going(env, RIGHT)).gap == 0.0
+    assert evaluate_policy(env, going(env, RIGHT)).excess_steps == 0.0
 
 
 # Settings -------------------------------------------------------------------------------------------------------------
@@ -431,4 +439,4 @@ def test_the_optimum_of_another_world_is_refused():
     with pytest.raises(SettingError, match="the optimum is that of another world"):
         evaluate_values(here, q, gamma=0.9, optimum=solve(there, gamma=0.9))
     copy = pickle.loads(pickle.dumps(here.mdp))
-    assert evaluate_values(here, q, gamma=0.9, optimum=solve(copy, gamma=0.9)).states_right == 0.0
+    assert evaluate_values(here, q, gamma=0.9, optimum=solve(copy, gamma=0.9)).optimal_states == 0.0

@@ -71,7 +71,7 @@ def test_an_evaluation_is_a_table_with_the_gap_and_the_optimum():
     ElementTree.fromstring(page)
     lost = clew.evaluate_policy(env, clew.Policy(env, q=np.tile([0.0, 1.0, 0.0, 0.0], (9, 1))), 1)
     rows = dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", lost._repr_html_()))
-    assert (rows["steps"], rows["gap"], rows["success rate"]) == ("900", "896", "0")
+    assert (rows["steps"], rows["excess_steps"], rows["success rate"]) == ("900", "896", "0")
     widths = re.findall(r"width:(\d+)px;height", lost._repr_html_())
     assert widths[:2] == ["120", "1"]  # 900 steps and 4
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import oracles
 from clew.kernels import kernel, read_only
-from clew.kernels.dynamics import num_outcomes, outcome, simplest
+from clew.kernels.dynamics import fast_model, num_outcomes, outcome
 from clew.kernels.learning import behaviours
 from clew.kernels.learning.behaviours import EpsilonGreedyInTurns, epsilon_greedy
 from clew.kernels.learning.updates import q_learning_update
 from clew.kernels.sampling import below, draw_start, new_stream, next_bits, sample, uniform
-from clew.kernels.values import TIES, greatest
+from clew.kernels.values import TIES, max_value
 from clew.kernels.vectors import _best_of_any_four, best_of_four, greatest_of_four
 from clew.kernels.wide import as_values
 from loops import ALPHA, CERTAIN, GAMMA, WORLDS, build, random_table, rows_of, same_bits
@@ -205,7 +205,7 @@ def test_the_sparse_form_has_the_same_outcomes(world):
     assert np.diff(sparse.offsets).tolist() == lengths
 
 
-@pytest.mark.parametrize("form", [lambda mdp: mdp.model, lambda mdp: simplest(mdp.model)], ids=["", "simplest"])
+@pytest.mark.parametrize("form", [lambda mdp: mdp.model, lambda mdp: fast_model(mdp.model)], ids=["", "simplest"])
 def test_sample_equals_its_oracle(world, form):
     """On grids in states where an episode goes on: those alone are asked for."""
     stream, plain = new_stream(1), new_stream(1).tolist()
@@ -270,7 +270,7 @@ def test_every_best_action_stands_equally_often_in_the_table_of_ties():
 @pytest.mark.parametrize("num_actions", [1, 2, 3, 4, 5, 7])
 def test_greatest_is_the_maximum_of_the_row(num_actions):
     q = np.random.default_rng(0).normal(size=(50, num_actions)).astype(np.float32)
-    assert [greatest(read_only(q), s) for s in range(50)] == q.max(axis=1).tolist()
+    assert [max_value(read_only(q), s) for s in range(50)] == q.max(axis=1).tolist()
 
 
 @pytest.mark.parametrize("num_actions", [1, 3, 4, 7])

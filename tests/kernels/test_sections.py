@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 import oracles_episodes
 import oracles_learning as plain
 from clew.kernels import read_only
-from clew.kernels.dynamics import Section, is_outside, simplest
-from clew.kernels.learning.boundary_values import pass_on, tell
+from clew.kernels.dynamics import Section, fast_model, is_outside
+from clew.kernels.learning.boundary_values import propagate_boundary_values, set_boundary_values
 from clew.kernels.learning.interleaving import learn_interleaved, new_lanes
 from clew.kernels.learning.learners import Step, StepSize, learn
 from clew.kernels.learning.queues import num_waiting, peek, pop, push
-from clew.kernels.learning.rollouts import Terms, learn_episodes
+from clew.kernels.learning.rollouts import EpisodeSpec, learn_episodes
 from clew.kernels.planning.backups import bellman_residual, residual_between
 from clew.kernels.planning.search import count_wrong_between, count_wrong_distances, lower_distances, measure_distances
 from clew.kernels.sampling import new_stream
@@ -21,10 +21,10 @@ from loops import (
     ALPHA,
     GAMMA,
     build,
+    new_episode_stats,
     new_heap,
     new_learner,
     new_line,
-    new_totals,
     random_table,
     rows_of,
     rows_of_totals,
@@ -47,10 +47,10 @@ def in_section(world, algorithm, max_steps):
     q = random_table(world.shape)
     starts = [s for s in world.mdp.starts.tolist() if FIRST <= s < LAST]
     outside = frozenset(range(world.shape[0])) - frozenset(range(FIRST, LAST))
-    plain_terms = oracles_episodes.Terms("epsilon-greedy", None, starts, max_steps, outside=outside)
+    plain_terms = oracles_episodes.EpisodeSpec("epsilon-greedy", None, starts, max_steps, outside=outside)
     learner = new_learner(world.mdp, algorithm, q, max_steps, behaviour="epsilon-greedy", **settings)
-    terms = Terms(read_only(np.array(starts, np.int32)), max_steps, False)
-    return q, learner, terms, make(rows_of(q)), plain_terms
+    spec = EpisodeSpec(read_only(np.array(starts, np.int32)), max_steps, False)
+    return q, learner, spec, make(rows_of(q)), plain_terms
 
 
 @pytest.mark.parametrize("max_steps", [25, 3])
@@ -58,13 +58,13 @@ def in_section(world, algorithm, max_steps):
 @pytest.mark.parametrize("algorithm", AGENTS)
 def test_an_episode_ends_at_the_edge_as_at_a_step_limit(algorithm, name, max_steps):
     world = build(name)
-    q, learner, terms, agent, plain_terms = in_section(world, algorithm, max_steps)
-    stream, plain_stream, totals = new_stream(4), new_stream(4).tolist(), new_totals(30)
-    section = Section(simplest(world.mdp.model), FIRST, LAST)
+    q, learner, spec, agent, plain_terms = in_section(world, algorithm, max_steps)
+    stream, plain_stream, stats = new_stream(4), new_stream(4).tolist(), new_episode_stats(30)
+    section = Section(fast_model(world.mdp.model), FIRST, LAST)
     rates = learner.rates(0, 30, 30)
-    learn_episodes(section, terms, learner.rule, learner.acting, learner.visits, rates, stream, totals)
+    learn_episodes(section, spec, learner.rule, learner.behaviour, learner.visits, rates, stream, stats)
     how = [(lambda s, a: ALPHA, 0.3)] * 30
-    assert rows_of_totals(totals) == oracles_episodes.learn_episodes(world.rows, agent, plain_terms, how, plain_stream)
+    assert rows_of_totals(stats) == oracles_episodes.learn_episodes(world.rows, agent, plain_terms, how, plain_stream)
     assert same_bits(q, agent.q)
     assert stream.tolist() == plain_stream
     outside = np.r_[0:FIRST, LAST : len(q)]
@@ -73,20 +73,20 @@ def test_an_episode_ends_at_the_edge_as_at_a_step_limit(algorithm, name, max_ste
 
 def test_lanes_end_at_the_edge_too():
     world = build("grid")
-    q, learner, terms, agent, plain_terms = in_section(world, "q-learning", 25)
-    streams, totals = [new_stream(4, lane) for lane in range(3)], new_totals(30)
+    q, learner, spec, agent, plain_terms = in_section(world, "q-learning", 25)
+    streams, stats = [new_stream(4, lane) for lane in range(3)], new_episode_stats(30)
     lanes = new_lanes(streams, 30)
-    section = Section(simplest(world.mdp.model), FIRST, LAST)
+    section = Section(fast_model(world.mdp.model), FIRST, LAST)
     rates = learner.rates(0, 33, 30)
-    learn_interleaved(section, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
+    learn_interleaved(section, spec, learner.rule, learner.behaviour, learner.visits, rates, lanes, stats)
     how, plain_streams = [(lambda s, a: ALPHA, 0.3)] * 30, [stream.tolist() for stream in streams]
     expected = oracles_episodes.learn_interleaved(world.rows, agent, plain_terms, how, plain_streams)
-    assert rows_of_totals(totals) == expected
+    assert rows_of_totals(stats) == expected
     assert same_bits(q, agent.q)
 
 
 def test_outside_is_what_a_section_does_not_have():
-    model = simplest(build("grid").mdp.model)
+    model = fast_model(build("grid").mdp.model)
     section = Section(model, FIRST, LAST)
     assert [s for s in range(12) if not is_outside(section, s)] == list(range(FIRST, LAST))
     assert not any(is_outside(model, s) for s in range(12))
@@ -149,7 +149,7 @@ def test_the_pieces_of_a_certificate_make_the_whole():
 
 
 def told(learner, states, values):
-    tell(learner.rule, read_only(np.array(states, np.int32)), read_only(np.array(values, np.float32)))
+    set_boundary_values(learner.rule, read_only(np.array(states, np.int32)), read_only(np.array(values, np.float32)))
 
 
 def corridor(algorithm, **settings):
@@ -169,10 +169,10 @@ def corridor(algorithm, **settings):
 def test_what_is_told_reaches_all_that_leads_there(algorithm):
     learner = corridor(algorithm)
     told(learner, [5, 0], [-3.0, -10.0])
-    pass_on(learner.rule)
+    propagate_boundary_values(learner.rule)
     assert learner.q[:6].max(axis=1).tolist() == [-10.0, -7.0, -6.0, -5.0, -4.0, -3.0]
     told(learner, [0], [0.0])
-    pass_on(learner.rule)
+    propagate_boundary_values(learner.rule)
     assert learner.q[:6].max(axis=1).tolist() == [0.0, -1.0, -2.0, -3.0, -4.0, -3.0]
     assert num_waiting(learner.rule.queue) == 0
 
@@ -188,7 +188,7 @@ def test_who_keeps_no_model_only_has_the_rows():
     learner = corridor("q-learning")
     before = learner.q.copy()
     told(learner, [5, 0], [-3.0, -10.0])
-    pass_on(learner.rule)
+    propagate_boundary_values(learner.rule)
     assert learner.q[[0, 5]].tolist() == [[-10.0] * 4, [-3.0] * 4]
     assert (learner.q[1:5] == before[1:5]).all()
 

@@ -6,7 +6,7 @@ import pytest
 from clew.kernels import read_only
 from clew.kernels import wide as wide_rows
 from clew.kernels.sampling import new_stream, next_bits
-from clew.kernels.values import assign, best_action, best_of_many, best_or_any, greatest, num_best, row_length, value
+from clew.kernels.values import assign, best_action, best_of_many, best_or_any, max_value, num_best, row_length, value
 from clew.kernels.wide import BLOCK, WIDE_FROM, make_wide
 from loops import new_learner, play, random_table
 from oracles import random_sparse_world
@@ -67,7 +67,7 @@ def test_a_wide_row_reads_as_a_table_does(num_actions):
     wide = make_wide(q)
     assert row_length(wide) == num_actions
     for s in range(4):
-        assert (greatest(wide, s), num_best(wide, s)) == (q[s].max(), (q[s] == q[s].max()).sum())
+        assert (max_value(wide, s), num_best(wide, s)) == (q[s].max(), (q[s] == q[s].max()).sum())
         assert num_best(read_only(q), s) == (q[s] == q[s].max()).sum()
         assert [value(wide, s, a) for a in range(num_actions)] == q[s].tolist()
 
@@ -81,8 +81,8 @@ def test_the_same_bits_are_learned(num_actions, monkeypatch):
         q = random_table((4, num_actions))
         learner = new_learner(mdp, q=q)
         assert hasattr(learner.rule.q, "row_best") == (wide_from == 1)
-        totals, stream = play(mdp, learner, 60)
-        tables.append((q.tobytes(), totals, stream.tolist()))
+        stats, stream = play(mdp, learner, 60)
+        tables.append((q.tobytes(), stats, stream.tolist()))
     assert tables[0] == tables[1]
 
 

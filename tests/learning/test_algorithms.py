@@ -11,7 +11,7 @@ from clew.distributed import train_policy_parallel
 from clew.environments import as_compiled
 from clew.kernels.learning.sweeping import num_tries
 from clew.kernels.sampling import draw_start, new_stream, sample
-from loops import heeded, new_learner, play
+from loops import new_learner, play, used_settings
 from oracles import random_sparse_world
 from worlds import only_steps
 
@@ -57,9 +57,9 @@ SETTINGS |= {"alpha_schedule": "linear", "n": 3, "lambda_": 0.7}
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_algorithm_finds_the_shortest_way(algorithm, seed):
     mdp = small_maze(random_start=True)
-    policy = train_policy(mdp, 4000, algorithm=algorithm, seed=seed, **heeded(algorithm, SETTINGS))
+    policy = train_policy(mdp, 4000, algorithm=algorithm, seed=seed, **used_settings(algorithm, SETTINGS))
     grade = evaluate_policy(mdp, policy, starts=mdp.starts)
-    assert (grade.gap, grade.success_rate) == (0.0, 1.0)
+    assert (grade.excess_steps, grade.success_rate) == (0.0, 1.0)
 
 
 BY_EXPERIENCE = ("q-learning", "double-q-learning", "expected-sarsa", "sarsa", "tree-backup", "backward-replay")
@@ -73,7 +73,7 @@ def test_a_noisy_world_comes_to_its_solution(name):
     settings |= {"epsilon": 1.0, "exploration_schedule": "linear", "exploration_last": 0.0} if "sarsa" in name else {}
     settings |= {"epsilon": 1.0} if "sarsa" not in name else {}
     settings |= {"n": 2, "lambda_": 0.3}
-    policy = train_policy(mdp, 60_000, algorithm=name, gamma=0.8, **heeded(name, settings))
+    policy = train_policy(mdp, 60_000, algorithm=name, gamma=0.8, **used_settings(name, settings))
     solution = solve(mdp, gamma=0.8)
     assert np.abs(policy.q - solution.q).max() < 0.05 * np.abs(solution.q).max()
 
@@ -116,7 +116,7 @@ def test_step_by_step_the_same_bits_are_learned(algorithm, settings):
     """In a world without chance both draw the same."""
     mdp = small_maze()
     settings |= {"behaviour": "epsilon-greedy", "initial_value": 0.5, "n": 3, "num_planning": 2}
-    settings = {"algorithm": algorithm, "seed": 3, **heeded(algorithm, settings)}
+    settings = {"algorithm": algorithm, "seed": 3, **used_settings(algorithm, settings)}
     rows, stepped_rows = [], []
     compiled = train_policy(mdp, 60, callback=rows.append, **settings)
     stepped = train_policy(Stepped(mdp), 60, callback=stepped_rows.append, **settings)
@@ -171,10 +171,10 @@ def test_one_simulation_is_the_serial_trainer_for_every_algorithm(algorithm):
 @pytest.mark.parametrize("name", ["sarsa", "n-step-sarsa", "propagation", "dyna-q"])
 def test_several_streams_find_the_shortest_way(name):
     mdp = small_maze(random_start=True)
-    settings = {**heeded(name, SETTINGS), "algorithm": name, "num_actors": 0, "num_simulations": 3}
+    settings = {**used_settings(name, SETTINGS), "algorithm": name, "num_actors": 0, "num_simulations": 3}
     short = [train_policy_parallel(mdp, 30, seed=seed, **settings).q.tobytes() for seed in (1, 1, 2)]
     assert short[0] == short[1] != short[2]
-    assert evaluate_policy(mdp, train_policy_parallel(mdp, 3000, **settings), starts=mdp.starts).gap == 0.0
+    assert evaluate_policy(mdp, train_policy_parallel(mdp, 3000, **settings), starts=mdp.starts).excess_steps == 0.0
 
 
 @pytest.mark.parametrize("behaviour", [name for name, row in BEHAVIOURS.items() if row.counts])

@@ -11,7 +11,7 @@ import pytest
 
 from clew import ALGORITHMS, TrainingConfig
 from clew.runs.run import train_run
-from loops import heeded
+from loops import used_settings
 
 MAPS = Path(__file__).parents[3] / "shared" / "data" / "maps"
 CLIFF = "............\n............\n............\nS!!!!!!!!!!G\n"
@@ -63,7 +63,7 @@ BIASES = {("maze-32-32-4", "monte-carlo"): 1.0, ("maze-32-32-4", "every-visit-mo
 
 def needs(world, algorithm):
     """Settings beyond the defaults of the command line."""
-    sight = heeded(algorithm, SHORT_SIGHT)
+    sight = used_settings(algorithm, SHORT_SIGHT)
     if (world, algorithm) in EXCEPTIONS:
         return EXCEPTIONS[world, algorithm]
     if world == "cliff" and ALGORITHMS[algorithm].on_policy:
@@ -82,9 +82,9 @@ def check(world, algorithm, maze):
     """The greedy policy arrives, as soon as can be, and loses nothing on the way."""
     run = train(world, algorithm, maze)
     assert run.evaluation.success_rate == 1.0
-    assert run.evaluation.gap <= BIASES.get((world, algorithm), 0.0)
+    assert run.evaluation.excess_steps <= BIASES.get((world, algorithm), 0.0)
     if (world, algorithm) not in BIASES:
-        assert run.evaluation.value_gap == pytest.approx(0.0, abs=1e-9)
+        assert run.evaluation.suboptimality == pytest.approx(0.0, abs=1e-9)
     if not run.config.random_start:
         assert run.evaluation.optimal_steps == OPTIMAL_STEPS[world]
 
@@ -113,4 +113,4 @@ def test_on_policy_rules_that_go_on_exploring_keep_away_from_the_edge(tmp_path):
     maze = tmp_path / "cliff.txt"
     maze.write_text(CLIFF)
     run = train_run(TrainingConfig(maze=str(maze), algorithm="sarsa", num_simulations=1, **WORLDS["cliff"]))
-    assert run.evaluation.gap == 4.0
+    assert run.evaluation.excess_steps == 4.0

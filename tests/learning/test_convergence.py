@@ -33,8 +33,8 @@ import pytest
 import worlds
 from clew import ALGORITHMS
 from clew.learning.learner import initial_value
-from loops import heeded
-from pupil import Pupil
+from incremental_learner import IncrementalLearner
+from loops import used_settings
 
 GAMMA = 0.7
 K = 0.9 * GAMMA
@@ -129,7 +129,7 @@ class Case:
         extras = [f"{name}={value}" for name, value in self.settings.items() if name not in FALLING | AVERAGE]
         return " ".join([self.algorithm, *extras, f"target={self.target:g}"])
 
-    def tolerance(self, pupil, coming, sigma, greatest):
+    def tolerance(self, pupil, coming, sigma, max_value):
         """Five standard errors, and what is left of the first error."""
         n = int(self.share * pupil.num_episodes * coming * self.epsilon / pupil.q.shape[1])
         if self.settings is AVERAGE:
@@ -141,7 +141,7 @@ class Case:
             return 5 * sigma / np.sqrt(n) / (1 - self.kappa)
         noise, first = what_is_left(np.minimum(self.repeats * alphas, 1.0), self.kappa)
         bonus = self.settings.get("kappa", 0.0) * np.sqrt(CUT_OFF * pupil.num_episodes) / (1 - K)  # of Dyna-Q+, at most
-        return 5 * sigma * noise + greatest * first + bonus
+        return 5 * sigma * noise + max_value * first + bonus
 
 
 BEST, WALK, MIXED = 0.0, 1.0, 0.75
@@ -156,7 +156,7 @@ EXCEPTIONS = {"monte-carlo": RETURNS, "every-visit-monte-carlo": RETURNS, "doubl
 
 def on_policy_cases(name):
     """A walk that looks far ahead, where returns are averaged, and the best epsilon-greedy policy, less far."""
-    for target, sight in ((WALK, heeded(name, FAR)), (MIXED, heeded(name, NEAR))):
+    for target, sight in ((WALK, used_settings(name, FAR)), (MIXED, used_settings(name, NEAR))):
         kappa = K ** sight["n"] if "n" in sight else traces(sight["lambda_"]) if "lambda_" in sight else K
         case = replace(Case(name, kappa, target, target, settings=FALLING | sight), **EXCEPTIONS.get(name, {}))
         yield replace(case, settings=AVERAGE) if case.kappa == 0.0 and target == WALK else case
@@ -167,10 +167,10 @@ def off_policy_cases(name):
     row = ALGORITHMS[name]
     case = Case(name, K, BEST)
     if "alpha" not in row.settings:
-        case = replace(case, visits=200, settings={"behaviour": "epsilon-greedy"} | heeded(name, PLANNING))
+        case = replace(case, visits=200, settings={"behaviour": "epsilon-greedy"} | used_settings(name, PLANNING))
     elif "num_planning" in row.settings:
         again = {"num_planning": 2, "kappa": 1e-4}
-        case = replace(case, repeats=5, settings=FALLING | {"alpha_last": 0.001} | heeded(name, again))
+        case = replace(case, repeats=5, settings=FALLING | {"alpha_last": 0.001} | used_settings(name, again))
     yield replace(case, **EXCEPTIONS.get(name, {}))
     if "accumulating" in row.settings:
         yield replace(case, epsilon=MIXED, settings=FALLING | {"accumulating": True})
@@ -190,7 +190,7 @@ def errors_of(case):
         live = mdp.starts
         num_episodes = case.visits * live.size * mdp.num_actions // 7  # an episode has about seven steps
         settings = {"algorithm": case.algorithm, "epsilon": case.epsilon, "gamma": GAMMA, **case.settings}
-        pupil = Pupil(mdp, num_episodes, max_steps=case.max_steps, key=(seed,), **settings)
+        pupil = IncrementalLearner(mdp, num_episodes, max_steps=case.max_steps, key=(seed,), **settings)
         pupil.learn(mdp)
         q, sigma, _ = exact(seed, case.target)
         coming = exact(seed, case.epsilon)[2]
@@ -223,7 +223,7 @@ def test_r_max_tries_everything_as_often_as_it_was_told_to_and_then_does_well():
     for seed, mdp in enumerate(family()):
         num_episodes = 40 * mdp.starts.size * mdp.num_actions
         settings = {"algorithm": "r-max", "gamma": GAMMA, **PLANNING, "known_after": 20}
-        pupil = Pupil(mdp, num_episodes, max_steps=CUT_OFF, key=(seed,), **settings)
+        pupil = IncrementalLearner(mdp, num_episodes, max_steps=CUT_OFF, key=(seed,), **settings)
         pupil.learn(mdp)
         assert pupil.q[mdp.starts].max() < initial_value(pupil.settings, mdp)  # of what was tried less than 20 times
         best, learned = exact(seed, BEST)[0].max(axis=1), pupil.q.max(axis=1)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
 from clew.kernels.learning.learners import AverageStep, StepSize, step_size
 from clew.kernels.learning.rollouts import ConstantRates
-from clew.learning.algorithms import Given
+from clew.learning.algorithms import LearnerSpec
 from clew.learning.learner import initial_value, make_learner
 from clew.learning.settings import as_learning
-from loops import heeded, play
+from loops import play, used_settings
 from oracles import sparse_world
 
 
@@ -236,8 +236,8 @@ def test_the_mean_of_what_a_coin_pays():
     """Heads 1, tails 0: with one over the visits the value is the share of heads, to the last bits."""
     world = sparse_world([[[(0.5, 0, 1.0, True), (0.5, 0, 0.0, True)]]])
     learner = make_learner(np.zeros((1, 1), np.float32), Learning(alpha_schedule="visits"), max_steps=1)
-    totals, _ = play(world.mdp, learner, 1000)
-    assert learner.rule.q[0, 0] == pytest.approx(sum(paid for _, paid, _ in totals) / 1000, rel=1e-5)
+    stats, _ = play(world.mdp, learner, 1000)
+    assert learner.rule.q[0, 0] == pytest.approx(sum(paid for _, paid, _ in stats) / 1000, rel=1e-5)
     assert learner.counts.tolist() == [[1000]]
 
 
@@ -250,8 +250,8 @@ def test_the_mean_of_what_a_coin_pays():
     st.floats(2.0**-10, 1.0, width=32),
 )
 def test_the_most_and_the_least_that_can_be_are_exact_fixed_points(reward, gamma, alpha):
-    outlook = {"optimistic": True} if reward > 0 else {"pessimistic": True}
-    value = initial_value(Learning(gamma=gamma, **outlook), loop_world(reward))
+    initial_values = {"optimistic": True} if reward > 0 else {"pessimistic": True}
+    value = initial_value(Learning(gamma=gamma, **initial_values), loop_world(reward))
     assert value.dtype == np.float32
     target = np.float32(reward) + np.float32(gamma) * value
     assert value + np.float32(alpha) * (target - value) == value
@@ -272,11 +272,11 @@ def test_such_a_value_is_found_at_once_for_a_million_rewards():
 
 @pytest.mark.parametrize("gamma", [0.3, 0.9, 0.99, 0.9999])
 @pytest.mark.parametrize("outlook", ["optimistic", "pessimistic"])
-def test_a_step_that_pays_the_most_leaves_the_values_as_they_are(gamma, outlook):
+def test_a_step_that_pays_the_most_leaves_the_values_as_they_are(gamma, initial_values):
     """Episodes in the world that pays r for ever; every update has that very target."""
-    reward = 0.7 if outlook == "optimistic" else -0.7
-    policy = train_policy(loop_world(reward), 20, gamma=gamma, alpha=0.3, **{outlook: True})
-    assert policy.q[0, 0] == initial_value(Learning(gamma=gamma, **{outlook: True}), loop_world(reward))
+    reward = 0.7 if initial_values == "optimistic" else -0.7
+    policy = train_policy(loop_world(reward), 20, gamma=gamma, alpha=0.3, **{initial_values: True})
+    assert policy.q[0, 0] == initial_value(Learning(gamma=gamma, **{initial_values: True}), loop_world(reward))
 
 
 def test_values_at_first_of_a_maze():
@@ -327,11 +327,11 @@ def arrays_of(part):
 def test_a_row_knows_how_much_memory_it_takes(name, schedule):
     """But for a few counters, and a queue of either kind."""
     q = np.zeros((300, 5), np.float32)
-    settings = Learning(algorithm=name, **heeded(name, {"alpha_schedule": schedule, "n": 40}))
+    settings = Learning(algorithm=name, **used_settings(name, {"alpha_schedule": schedule, "n": 40}))
     learner = make_learner(q, settings, max_steps=700, num_outcomes=2000)
     memory = {array.__array_interface__["data"][0]: array.nbytes for array in arrays_of(learner.rule) if array is not q}
     memory.pop(q.__array_interface__["data"][0], None)
-    given = Given(q, q, settings, 300, 5, 700, 2000, learner.acting, learner.visits, schedule == "visits")
+    given = LearnerSpec(q, q, settings, 300, 5, 700, 2000, learner.behaviour, learner.visits, schedule == "visits")
     taken = sum(memory.values())
     assert taken - 64 <= ALGORITHMS[name].num_bytes(given) <= taken + 8 * 300
 

@@ -8,15 +8,15 @@ import pytest
 
 import worlds
 from clew import ALGORITHMS
-from loops import heeded
-from pupil import Pupil
+from incremental_learner import IncrementalLearner
+from loops import used_settings
 
 
 def rms_errors(mdp, true_values, episodes, num_runs=100, **settings):
     """Root mean squared error of the values after so many episodes, mean over the runs. There is one action."""
     errors = np.zeros(len(episodes))
     for run in range(num_runs):
-        pupil = Pupil(mdp, episodes[-1], key=(run,), gamma=1.0, **settings)
+        pupil = IncrementalLearner(mdp, episodes[-1], key=(run,), gamma=1.0, **settings)
         for i, size in enumerate(np.diff(episodes, prepend=0)):
             pupil.learn(mdp, int(size))
             errors[i] += np.sqrt(np.mean((pupil.q[:, 0] - true_values) ** 2)) / num_runs
@@ -113,7 +113,10 @@ def test_figure_12_8_true_online_learning_stands_large_steps():
 def test_example_6_5_sarsa_on_the_windy_gridworld():
     """Its figure: about 170 episodes are through after 8,000 steps, with alpha 0.5 and epsilon 0.1."""
     mdp = worlds.windy_gridworld()
-    pupils = [Pupil(mdp, 250, seed=seed, algorithm="sarsa", alpha=0.5, gamma=1.0, epsilon=0.1) for seed in range(20)]
+    pupils = [
+        IncrementalLearner(mdp, 250, seed=seed, algorithm="sarsa", alpha=0.5, gamma=1.0, epsilon=0.1)
+        for seed in range(20)
+    ]
     through = [np.count_nonzero(pupil.learn(mdp).steps.cumsum() <= 8000) for pupil in pupils]
     assert 140 <= np.mean(through) <= 180
 
@@ -127,7 +130,7 @@ def test_example_6_5_the_best_way_takes_15_steps():
     less = {"alpha": 0.2, "epsilon": 0.3, "exploration_schedule": "linear", "exploration_last": 0.0}
     for settings in ({"algorithm": "sarsa"} | less, {"algorithm": "q-learning", "alpha": 0.5, "epsilon": 0.1}):
         for seed in range(20):
-            pupil = Pupil(mdp, 2000, seed=seed, gamma=1.0, **settings)
+            pupil = IncrementalLearner(mdp, 2000, seed=seed, gamma=1.0, **settings)
             pupil.learn(mdp)
             assert len(greedy_way(mdp, pupil.q)) - 1 == 15
 
@@ -141,7 +144,7 @@ def cliff():
     mdp = worlds.cliff_walking()
 
     def run(algorithm, seed):
-        pupil = Pupil(mdp, 500, seed=seed, algorithm=algorithm, alpha=0.5, gamma=1.0, epsilon=0.1)
+        pupil = IncrementalLearner(mdp, 500, seed=seed, algorithm=algorithm, alpha=0.5, gamma=1.0, epsilon=0.1)
         return pupil.learn(mdp).episode_return[-100:].mean(), greedy_way(mdp, pupil.q)
 
     names = ("q-learning", "sarsa", "expected-sarsa")
@@ -180,7 +183,9 @@ def left_actions():
 
     def shares(algorithm):
         settings = {"algorithm": algorithm, "alpha": 0.1, "gamma": 1.0, "epsilon": 0.1}
-        return np.mean([Pupil(mdp, 300, key=(run,), **settings).learn(mdp).steps == 2 for run in range(1000)], axis=0)
+        return np.mean(
+            [IncrementalLearner(mdp, 300, key=(run,), **settings).learn(mdp).steps == 2 for run in range(1000)], axis=0
+        )
 
     return {name: shares(name) for name in ("q-learning", "double-q-learning")}
 
@@ -211,7 +216,9 @@ def dyna_maze_steps(num_planning, num_runs=30):
     """Steps of each of 40 episodes, mean over the runs."""
     mdp = worlds.dyna_maze()
     settings = {"algorithm": "dyna-q", "num_planning": num_planning, "alpha": 0.1, "gamma": 0.95, "epsilon": 0.1}
-    return np.mean([Pupil(mdp, 40, key=(run,), **settings).learn(mdp).steps for run in range(num_runs)], axis=0)
+    return np.mean(
+        [IncrementalLearner(mdp, 40, key=(run,), **settings).learn(mdp).steps for run in range(num_runs)], axis=0
+    )
 
 
 def test_example_8_1_planning_saves_episodes():
@@ -234,7 +241,7 @@ def test_example_8_1_the_first_episode_is_a_walk_by_chance():
     np.add.at(moves, (pairs // 4, model.next_states), 0.25 * ~model.terminated)
     expected = np.linalg.solve(np.eye(mdp.num_states) - moves, np.ones(mdp.num_states))[mdp.starts[0]]
     settings = {"algorithm": "dyna-q", "num_planning": 1, "alpha": 0.1, "gamma": 0.95}
-    steps = [Pupil(mdp, 1, key=(run,), **settings).learn(mdp).steps[0] for run in range(400)]
+    steps = [IncrementalLearner(mdp, 1, key=(run,), **settings).learn(mdp).steps[0] for run in range(400)]
     assert np.mean(steps) == pytest.approx(expected, abs=3 * np.std(steps) / 20)
 
 
@@ -245,7 +252,7 @@ def lengths_after_the_shortcut_opens(algorithm, run):
     """Steps of the last twenty episodes: 3,000 steps in one maze, then 3,000 in the other."""
     settings = {"num_planning": 50, "alpha": 0.1, "gamma": 0.95, "epsilon": 0.1, "kappa": 0.001}
     closed, opened = (worlds.shortcut_maze(is_open) for is_open in (False, True))
-    pupil = Pupil(closed, 6000, key=(run,), algorithm=algorithm, **heeded(algorithm, settings))
+    pupil = IncrementalLearner(closed, 6000, key=(run,), algorithm=algorithm, **used_settings(algorithm, settings))
     for mdp in (closed, opened):
         lengths = []
         while sum(lengths) < 3000:
@@ -309,7 +316,7 @@ TO_THE_WALK = {name: (FALLING, 1.0) for name, row in ALGORITHMS.items() if row.o
 @pytest.mark.parametrize("name", TO_THE_BEST)
 def test_the_best_way_through_nine_states(name):
     settings, tolerance = TO_THE_BEST[name]
-    pupil = Pupil(NINE_BEST, 5000, algorithm=name, gamma=0.5, **settings)
+    pupil = IncrementalLearner(NINE_BEST, 5000, algorithm=name, gamma=0.5, **settings)
     pupil.learn(NINE_BEST)
     assert pupil.q[:8].max(axis=1) == pytest.approx(np.ravel(BEST)[:8], rel=0, abs=tolerance)
 
@@ -318,7 +325,7 @@ def test_the_best_way_through_nine_states(name):
 def test_a_walk_by_chance_through_nine_states(name):
     """The mean over actions is what the state is worth."""
     settings, tolerance = TO_THE_WALK[name]
-    pupil = Pupil(NINE_WALK, 20_000, algorithm=name, gamma=1.0, **settings)
+    pupil = IncrementalLearner(NINE_WALK, 20_000, algorithm=name, gamma=1.0, **settings)
     steps = pupil.learn(NINE_WALK).steps
     assert -pupil.q[:8].mean(axis=1) == pytest.approx(np.ravel(WALK)[:8], rel=0, abs=tolerance)
     assert steps.mean() == pytest.approx(np.ravel(WALK)[:8].mean(), abs=1.0)

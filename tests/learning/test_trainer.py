@@ -19,9 +19,9 @@ def world(**settings):
 def test_episodes_a_few_at_a_time_come_to_the_same_bits(settings, slip):
     env = world(slip=slip)
     trainer = clew.Trainer(env, seed=5, **settings)
-    totals = [trainer.learn(n) for n in (1, 0, 30, 169)]
+    stats = [trainer.learn(n) for n in (1, 0, 30, 169)]
     assert np.array_equal(trainer.policy.q, clew.train_policy(env, 200, seed=5, **settings).q)
-    assert [total.steps.size for total in totals] == [1, 0, 30, 169]
+    assert [total.steps.size for total in stats] == [1, 0, 30, 169]
     assert trainer.num_ended == 200
 
 
@@ -35,9 +35,9 @@ def test_steps_come_to_the_same_bits_as_a_loop(algorithm, slip):
         taken = stepped.step()
         if taken.terminated or taken.truncated:
             rewards.append(sum(each.reward for each in stepped.episode))
-    totals = looped.learn(60)
+    stats = looped.learn(60)
     assert np.array_equal(stepped.policy.q, looped.policy.q)
-    assert rewards == totals.episode_return.tolist()
+    assert rewards == stats.episode_return.tolist()
     assert np.array_equal(stepped.policy.q, clew.train_policy(env, 60, seed=2, algorithm=algorithm).q)
 
 
@@ -56,9 +56,9 @@ def test_an_episode_that_is_under_way_is_ended_first_and_counts():
     for _ in range(3):
         trainer.step()
     assert not trainer.episode[-1].terminated, "the episode is not long enough for this test"
-    totals = trainer.learn(10)
-    assert trainer.num_ended == totals.steps.size == 10
-    assert totals.steps[0] == len(trainer.episode)
+    stats = trainer.learn(10)
+    assert trainer.num_ended == stats.steps.size == 10
+    assert stats.steps[0] == len(trainer.episode)
     assert np.array_equal(trainer.policy.q, clew.train_policy(env, 10, seed=1).q)
     trainer.step()
     assert len(trainer.episode) == 1
@@ -70,14 +70,14 @@ def test_what_was_learned_goes_on_in_a_changed_world(algorithm):
     settings = {} if algorithm == "prioritized-sweeping" else {"alpha": 0.5}
     trainer = clew.Trainer(before, algorithm=algorithm, **settings)
     trainer.learn(300)
-    assert clew.evaluate_policy(before, trainer.policy).gap == 0.0
+    assert clew.evaluate_policy(before, trainer.policy).excess_steps == 0.0
     q = trainer.policy.q.copy()
     trainer.step()
     trainer.change_world(after)
     assert trainer.num_ended == 301
     assert np.abs(trainer.policy.q - q).max() < 0.1, "it goes on with what it knew"
     trainer.learn(3000)
-    assert clew.evaluate_policy(after, trainer.policy).gap == 0.0
+    assert clew.evaluate_policy(after, trainer.policy).excess_steps == 0.0
     assert trainer.env.maze == after.maze
 
 

@@ -61,8 +61,8 @@ def test_every_start_is_within_its_optimum(maze, world, learning, seed):
     env = Environment(maze, **world)
     policy = train_policy(env, **learning, seed=seed)
     grade = evaluate_policy(env, policy, starts=env.mdp.starts, seed=seed)
-    assert (grade.gap, grade.success_rate) == (0.0, 1.0)
-    assert grade.value_gap == pytest.approx(0.0, abs=1e-6)
+    assert (grade.excess_steps, grade.success_rate) == (0.0, 1.0)
+    assert grade.suboptimality == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -143,7 +143,7 @@ def test_eight_directions_are_learned_on_a_real_map():
     env = clew.Environment(maze, moves="eight", step_reward=-1.0, goal_reward=0.0, random_start=True)
     policy = clew.train_policy(env, 20_000, gamma=1.0, alpha=1.0, seed=0)
     evaluation = clew.evaluate_policy(env, policy, gamma=1.0)
-    assert evaluation.starts_right == 1.0
+    assert evaluation.optimal_starts == 1.0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_learning_finds_a_shortest_way(name: str, row: int) -> None:
     policy = clew.train_policy(env, num_episodes=20_000, epsilon=0.5, seed=0)
     evaluation = clew.evaluate_policy(env, policy)
     assert evaluation.success_rate == 1.0
-    assert evaluation.gap == 0.0
+    assert evaluation.excess_steps == 0.0
 
 
 @pytest.mark.parametrize("name", ["empty-8-8", "maze-32-32-4", "room-32-32-4", "random-32-32-10"])
@@ -164,4 +164,4 @@ def test_the_command_line_learns_a_real_map_to_the_optimum_with_its_defaults(nam
     command = [sys.executable, "-m", "clew.cli.main", "train", f"{maps / name}.map", "--json"]
     command += ["--scenario", f"{maps / name}-random-1.scen:20"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(done.stdout)["gap"] == 0
+    assert json.loads(done.stdout)["excess_steps"] == 0

@@ -218,6 +218,6 @@ def test_headings_that_no_turn_leads_to_are_searched():
 def test_eight_directions_are_learned(clew):
     code, out, _ = clew("train", "10x12", "--moves", "eight", "--step-reward", "-1", "--episodes", "20000", "--json")
     assert code == 0
-    assert '"gap": 0.0' in out
+    assert '"excess_steps": 0.0' in out
     code, out, _ = clew("solve", "3x3", "--moves", "eight")
     assert out.splitlines()[-3:] == ["↘ ↓ ↓", "→ ↘ ↓", "→ → G"]

@@ -79,9 +79,9 @@ def test_what_is_no_number_is_refused_by_its_name(changes, said):
 @pytest.mark.parametrize("make", [sparse, lambda: FiniteMDP.grid(TWO_BY_THREE, [0], slip=0.1, step_reward=-2.0)])
 def test_a_model_says_if_it_leaves_anything_to_chance(make):
     mdp = make()
-    assert (mdp.most_outcomes, mdp.is_certain) == ((2 if "probabilities" in mdp.model._fields else 3), False)
-    assert FiniteMDP.grid(TWO_BY_THREE, [0]).is_certain
-    assert FiniteMDP.grid(TWO_BY_THREE, [0]).to_sparse().is_certain
+    assert (mdp.max_outcomes, mdp.is_deterministic) == ((2 if "probabilities" in mdp.model._fields else 3), False)
+    assert FiniteMDP.grid(TWO_BY_THREE, [0]).is_deterministic
+    assert FiniteMDP.grid(TWO_BY_THREE, [0]).to_sparse().is_deterministic
 
 
 def test_an_episode_does_not_begin_where_it_is_over():

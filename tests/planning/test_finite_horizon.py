@@ -31,11 +31,11 @@ def test_a_step_of_induction_equals_its_oracle(name):
     n, num_actions = world.shape
     v_after, steps_after = np.random.default_rng(0).normal(size=(2, n))
     v, steps, policy = np.empty(n), np.empty(n), np.empty(n, np.uint8)
-    greatest = induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
+    max_value = induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
     q = np.array(oracles.backup_all(world.rows, v_after, 0.9))
     assert v == pytest.approx(q.max(axis=1))
     assert q[np.arange(n), policy] == pytest.approx(v)
-    assert greatest == np.abs(v).max()
+    assert max_value == np.abs(v).max()
     for s in range(n):
         outcomes = world.rows[s][policy[s]]
         assert steps[s] == pytest.approx(

@@ -24,7 +24,7 @@ from clew import (
     update_policy,
 )
 from clew.kernels.sampling import new_stream
-from loops import heeded
+from loops import used_settings
 
 NOT_WITH_OTHERS = {"optimistic": False, "pessimistic": False, "num_interleaved": 1}
 
@@ -46,7 +46,7 @@ def other_values():
 
 
 def test_a_config_survives_json():
-    others = heeded("sarsa", other_values() | NOT_WITH_OTHERS)
+    others = used_settings("sarsa", other_values() | NOT_WITH_OTHERS)
     assert len(others) > 25
     for config in (TrainingConfig(), TrainingConfig(**others)):
         assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -61,7 +61,7 @@ def test_what_differs_stays_apart(change):
 
 
 def test_a_long_run_keeps_every_second_round_then_every_fourth_but_all_losses(monkeypatch):
-    monkeypatch.setattr(traces, "MOST_EVENTS", 90)
+    monkeypatch.setattr(traces, "MAX_EVENTS", 90)
     trace = noted(101, lost=(33,))
     assert len(trace.events) <= 90
     kept = {event.round for event in trace.events}
@@ -72,7 +72,7 @@ def test_a_long_run_keeps_every_second_round_then_every_fourth_but_all_losses(mo
 
 
 def test_memory_is_bounded_even_if_only_losses_are_noted(monkeypatch):
-    monkeypatch.setattr(traces, "MOST_EVENTS", 50)
+    monkeypatch.setattr(traces, "MAX_EVENTS", 50)
     trace = Trace()
     for i in range(200):
         trace.add("lost", f"actor {i}", trace.began + i, 0.0, i)

@@ -20,7 +20,7 @@ from clew.rendering.colours import ValueScale
 from clew.runs.storage import table_sha256
 from clew.web.curve import POINTS, Curve
 from clew.web.frames import NOTHING, pack
-from clew.web.playground import MAX_UNDO, Chapter, Playground, way
+from clew.web.playground import MAX_UNDO, Chapter, Playground, greedy_path
 from clew.web.takeaway import as_page, as_zip, command, python_code
 
 
@@ -82,8 +82,8 @@ def test_it_learns_by_itself_until_it_is_paused_and_is_graded(playground):
         do(playground, lambda: None)
     do(playground, playground.pause)
     n = playground.trainer.num_ended
-    assert playground.grade.starts_right == 1.0
-    assert playground.grade.value_gap == pytest.approx(0.0, abs=1e-6)
+    assert playground.grade.optimal_starts == 1.0
+    assert playground.grade.suboptimality == pytest.approx(0.0, abs=1e-6)
     assert do(playground, lambda: playground.trainer.num_ended) == n, "paused, it still learned"
     assert playground.world.optimal_return == 1.0
     assert playground.world.optimum.steps == 11.0
@@ -120,11 +120,11 @@ def test_what_is_painted_is_learned_and_undone(playground):
     do(playground, lambda: playground.paint(wall, "wall"))
     assert playground.maze.blocked[3, :6].all()
     assert np.array_equal(playground.trainer.policy.q, q), "what was learned stays"
-    assert playground.grade.value_gap > 0.01, "and leads into the wall"
+    assert playground.grade.suboptimality > 0.01, "and leads into the wall"
     assert playground.chapters == [Chapter(before, 0), Chapter(playground.maze, 200)]
     do(playground, lambda: playground.trainer.learn(2000))
     do(playground, playground.pause)
-    assert playground.grade.starts_right == 1.0
+    assert playground.grade.optimal_starts == 1.0
     assert playground.world.optimum.steps == 11.0
     do(playground, playground.undo)
     assert playground.maze == before
@@ -219,11 +219,11 @@ def test_a_way_goes_as_far_as_values_are_known(playground):
     do(playground, lambda: playground.open(clew.Maze.from_text("S.#\n..G\n")))
     down, right, everywhere = 0, 3, np.ones(6, np.bool_)
     q = np.eye(4)[[down, 0, 0, right, right, 0]]
-    assert way(playground.world.env, q, everywhere) == [0, 3, 4, 5]
-    assert way(playground.world.env, q, np.arange(6) < 3) == [0, 3], "nothing is known there"
+    assert greedy_path(playground.world.env, q, everywhere) == [0, 3, 4, 5]
+    assert greedy_path(playground.world.env, q, np.arange(6) < 3) == [0, 3], "nothing is known there"
     do(playground, lambda: playground.configure(random_start=True))
     do(playground, lambda: playground.open(clew.Maze.from_text("..\n.G\n")))
-    assert way(playground.world.env, q, everywhere) == [], "it begins anywhere"
+    assert greedy_path(playground.world.env, q, everywhere) == [], "it begins anywhere"
 
 
 def test_a_knights_way_leaps_and_has_no_arrows(playground):

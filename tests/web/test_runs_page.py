@@ -8,7 +8,7 @@ from serving import go, grave, served
 
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
-from clew.web.listing import MOST_LISTED, compare, curve_of, list_runs, open_listed, settings_of
+from clew.web.listing import MAX_LISTED, compare, curve_of, list_runs, open_listed, settings_of
 
 pytestmark = pytest.mark.browser
 
@@ -111,7 +111,7 @@ def test_returns_have_an_optimum_where_nothing_is_discounted(page, folder):
     short, other = series(page)
     assert (
         short["markLine"]["data"][0]["yAxis"]
-        == json.loads((folder / "short" / "summary.json").read_text())["optimal_value"]
+        == json.loads((folder / "short" / "summary.json").read_text())["optimal_return"]
     )
     assert other["markLine"]["data"] == []
     page.get_by_role("button", name="success").click()
@@ -178,10 +178,10 @@ def listed(folder):
 
 
 def test_the_newest_are_listed_and_all_are_counted(tmp_path):
-    for i in range(MOST_LISTED + 1):
+    for i in range(MAX_LISTED + 1):
         (tmp_path / f"{i}.partial").mkdir()
     listed, total = list_runs(tmp_path)
-    assert (len(listed), total) == (MOST_LISTED, MOST_LISTED + 1)
+    assert (len(listed), total) == (MAX_LISTED, MAX_LISTED + 1)
 
 
 def test_a_long_curve_is_thinned_to_means(listed):

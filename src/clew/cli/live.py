@@ -28,7 +28,7 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.learning.training import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
 from clew.planning import solve
-from clew.policies.episodes import Transition, steps_of
+from clew.policies.episodes import Transition, episode_steps
 from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
 from clew.rendering.text import show
 from clew.runs.configuration import TrainingConfig
@@ -196,7 +196,9 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Look:
 def optimal_steps(env: Any, gamma: float) -> float | None:
     """Steps of an optimal policy, if they can be found in no time."""
     world = as_compiled(env)
-    if world is None or world.mdp.num_states > CHEAP or not world.mdp.is_certain:  # what is uncertain takes longer
+    if (
+        world is None or world.mdp.num_states > CHEAP or not world.mdp.is_deterministic
+    ):  # what is uncertain takes longer
         return None
     try:
         return solve(env, gamma=gamma).steps
@@ -315,7 +317,7 @@ def play_episode(env: Any, policy: Any, delay: float) -> list[Transition]:
             draw()
             return int(policy.get_action(state, explore=False))
 
-        for step in steps_of(env, choose):
+        for step in episode_steps(env, choose):
             steps.append(step)
         draw()
     return steps

@@ -29,15 +29,15 @@ from clew.cli.options import (
     OutFolder,
     RunFolder,
     Watched,
-    begun_or_new,
     in_flags,
     in_words,
+    resolve_run,
     with_settings,
 )
 from clew.cli.show_commands import SHOWING
 from clew.cli.terminal import (
     PAGE,
-    known,
+    drop_missing,
     print_figures,
     print_policy,
     print_run,
@@ -101,7 +101,7 @@ def train(
 
     Example: clew train wilson:20x30 --slip 0.1 --episodes 50000 --out runs/first
     """
-    config, out, maze = begun_or_new(context, settings, out, resume)
+    config, out, maze = resolve_run(context, settings, out, resume)
     name_compiled(config.algorithm)
     with ExitStack() as stack:
         checkpoints, look = None, None
@@ -156,7 +156,7 @@ def evaluate(
         print(json.dumps(figures))
     else:
         figures["mean_return"] = without_discount(evaluation.mean_return, config.gamma)
-        print_figures(f"{run}: {config.maze}", known(figures))
+        print_figures(f"{run}: {config.maze}", drop_missing(figures))
 
 
 @app.command()
@@ -184,7 +184,7 @@ def solve(
         if as_json:
             print(json.dumps(figures))
         else:
-            print_figures(f"Optimum of {config.maze}, in blocks", known(figures))
+            print_figures(f"Optimum of {config.maze}, in blocks", drop_missing(figures))
         return
     with working("planning"):
         env = config.make_environment()
@@ -207,7 +207,7 @@ def solve(
     if as_json:
         print(json.dumps(figures))
         return
-    print_figures(f"Optimum of {config.maze}", known(figures))
+    print_figures(f"Optimum of {config.maze}", drop_missing(figures))
     if isinstance(env, Environment) and env.maze.rows <= PAGE:  # else it wouldn't be shown, and takes memory
         policy = solution.policy if horizon is None else solution.policy[0]  # at the first step
         print_policy(env, policy[:, None] == range(env.mdp.num_actions))

@@ -37,9 +37,9 @@ __all__ = [
     "SomeRounds",
     "SomeRuns",
     "Watched",
-    "begun_or_new",
     "in_flags",
     "in_words",
+    "resolve_run",
     "with_settings",
 ]
 
@@ -251,7 +251,7 @@ def _parameter(setting: Any, maze: str | None, panel: str | None) -> inspect.Par
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def begun_or_new(
+def resolve_run(
     context: typer.Context, settings: dict[str, Any], out: Path | None, resume: Path | None
 ) -> tuple[TrainingConfig, Path | None, Maze | None]:
     """What is to be trained, and where it's kept: a run that was begun, with its maze, or a new one.

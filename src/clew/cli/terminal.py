@@ -10,8 +10,8 @@ from clew.runs.run import Run
 
 __all__ = [
     "PAGE",
+    "drop_missing",
     "fits",
-    "known",
     "print_figures",
     "print_policy",
     "print_run",
@@ -72,15 +72,15 @@ def print_run(run: Run) -> None:
     streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
         f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
-        known(
+        drop_missing(
             {
                 "gamma": summary["gamma"],
                 "return": without_discount(summary["mean_return"], summary["gamma"]),
-                "optimal value": summary["optimal_value"],
+                "optimal value": summary["optimal_return"],
                 **(steps_of(summary) if may_end(summary) else {}),
-                "states right": summary["states_right"],
-                "starts right": summary["starts_right"],
-                "value gap": summary["value_gap"],
+                "states right": summary["optimal_states"],
+                "starts right": summary["optimal_starts"],
+                "value gap": summary["suboptimality"],
                 "steps/s": summary["steps_per_second"],
                 "seconds": summary["seconds"],
                 "graded by": f"{summary['num_episodes']:,} greedy episode{'' if summary['num_episodes'] == 1 else 's'}",
@@ -92,7 +92,7 @@ def print_run(run: Run) -> None:
     print_policy(run.env, run.policy.greedy_actions())
 
 
-def known(figures: dict[str, Any]) -> dict[str, Any]:
+def drop_missing(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that there are; nothing is said of a compiler that had nothing to do."""
     return {
         name: figure
@@ -108,7 +108,7 @@ def without_discount(mean_return: float, gamma: float) -> str:
 
 def may_end(summary: dict[str, Any]) -> bool:
     """Tell if the steps of an episode say anything: in a world without an end they are those of the step limit."""
-    has_end = summary["optimal_steps"] is not None or summary["optimal_value"] is None  # the latter without a model
+    has_end = summary["optimal_steps"] is not None or summary["optimal_return"] is None  # the latter without a model
     return has_end or summary["success_rate"] > 0.0
 
 
@@ -117,7 +117,7 @@ def steps_of(summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "steps": summary["mean_steps"],
         "optimum": summary["optimal_steps"],
-        "gap": summary["gap"],
+        "gap": summary["excess_steps"],
         "success rate": summary["success_rate"],
     }
 

@@ -18,7 +18,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTa
 
 from clew.distributed.cluster import connected, count_cpus
 from clew.distributed.store import Store, explain, num_bytes
-from clew.distributed.tasks import AtOnce, Demand, Here, Job, Result, Task, Worker
+from clew.distributed.tasks import AtOnce, InProcessPool, Job, PoolRequest, Result, Task, Worker
 from clew.errors import ClusterError
 from clew.tracing.trace import DRIVER, STORE
 
@@ -31,7 +31,7 @@ SECONDS_BEFORE_ACTORS = 0.3  # of work here, if nobody says how many actors; sta
 SECONDS_A_CALL = 0.02  # of work at least: a call there and back takes a millisecond or two
 SECONDS_TO_ASK = 5.0  # a call that takes longer may take as long as it needs, if its actor answers meanwhile
 SECONDS_TO_ANSWER = 30.0
-MOST_FAILED_STARTS = 20  # in a row, with none that worked
+MAX_FAILED_STARTS = 20  # in a row, with none that worked
 
 
 def as_actor(simulation_class: Any) -> Any:
@@ -83,7 +83,7 @@ class Calls(Iterator[Result]):
 
 
 @dataclass(eq=False)
-class Member:
+class ActorHandle:
     """An actor, and what it has to do."""
 
     name: str
@@ -98,7 +98,9 @@ class Member:
 
 
 @contextmanager
-def actor_pool(job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> Iterator["ActorPool"]:
+def actor_pool(
+    job: Job, make_worker: Callable[[Job], Worker], here: InProcessPool, demand: PoolRequest
+) -> Iterator["ActorPool"]:
     """Start actors, and stop them at the end, whatever happens.
 
     Args:
@@ -127,7 +129,9 @@ def actor_pool(job: Job, make_worker: Callable[[Job], Worker], here: Here, deman
 class ActorPool:
     """Performs tasks on actors, see `tasks.Pool`."""
 
-    def __init__(self, job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> None:
+    def __init__(
+        self, job: Job, make_worker: Callable[[Job], Worker], here: InProcessPool, demand: PoolRequest
+    ) -> None:
         self.here, self.chaos, self.trace = here, demand.chaos, here.trace
         self._start: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
         self._num_started = self._num_failed = 0
@@ -135,7 +139,7 @@ class ActorPool:
         self._seconds_a_task: float | None = None  # as the last round had it
         self._rng = np.random.default_rng(0)  # whom chaos strikes
         self._store = Store(demand.num_values)
-        self.members: list[Member] = []
+        self.members: list[ActorHandle] = []
         self._to_hire, self._since = 0, 0.0
 
     def hire_later(self, num_actors: int) -> None:
@@ -223,13 +227,13 @@ class ActorPool:
             call.results = []  # frees what they have in the store
         self._store.forget()
 
-    def _ready(self) -> list[Member]:
+    def _ready(self) -> list[ActorHandle]:
         """Who can be given work, the least busy first."""
         return sorted((member for member in self.members if member.started), key=lambda member: len(member.calls))
 
     def _hire(self) -> None:
         actor = self._start()
-        self.members.append(Member(f"actor {self._num_started}", actor, actor.ready.remote()))
+        self.members.append(ActorHandle(f"actor {self._num_started}", actor, actor.ready.remote()))
         self._num_started += 1
 
     def _welcome(self) -> None:
@@ -278,7 +282,7 @@ class ActorPool:
         self._ask()
         self._welcome()
 
-    def _take(self, member: Member, call: Call, results: list[Result]) -> None:
+    def _take(self, member: ActorHandle, call: Call, results: list[Result]) -> None:
         call.results = results
         self._store.note(num_bytes([result.learned for result in results]))
         # Clocks of machines differ: work neither begins before it was given out, nor ends after its results are here.
@@ -312,7 +316,7 @@ class ActorPool:
             elif now - member.asked > SECONDS_TO_ANSWER:
                 self._lose(member, f"it hasn't answered for {SECONDS_TO_ANSWER:g} s")
 
-    def _lose(self, member: Member, why: Any) -> None:
+    def _lose(self, member: ActorHandle, why: Any) -> None:
         """Go on without an actor: start another, and give its work to those who are there."""
         if member not in self.members:
             return
@@ -328,7 +332,7 @@ class ActorPool:
         ray.kill(member.actor)
         if not member.started:
             self._num_failed += 1
-            if self._num_failed >= MOST_FAILED_STARTS or "creation task" in str(why):
+            if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(why):
                 raise ClusterError(f"an actor can't be started: {str(why).strip().splitlines()[-1]}")
         self._hire()
         for call in calls:

@@ -94,7 +94,7 @@ class AsynchronousRounds:
         self.rounds.note(number, done.task.num_episodes, self)
 
     def _row(self, number: int) -> RoundMetrics:
-        return RoundMetrics.of_totals(
+        return RoundMetrics.from_totals(
             number,
             self.plan.num_rounds,
             self.plan.size(number),

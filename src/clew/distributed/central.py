@@ -14,12 +14,12 @@ import numpy.typing as npt
 from clew.distributed.tasks import AtOnce, Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
-from clew.kernels.learning.learn_while_acting import Actor, follow_episodes
+from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
 from clew.learning.learner import Learner
 from clew.learning.training import learn_from, new_policy
-from clew.policies.episodes import Simulation, terms_in
+from clew.policies.episodes import Simulation, episode_spec
 from clew.policies.policy import Policy
 
 __all__ = ["CentralLearner", "Player", "Values", "starts_of"]
@@ -53,7 +53,7 @@ class Player:
         seen = self.simulation.rollouts(
             values.q,
             task.num_episodes,
-            behaviour=self.job.learning.acts_by,
+            behaviour=self.job.learning.behaviour_name,
             exploration=task.exploration,
             visits=values.visits,
             exploring_starts=self.job.learning.exploring_starts,
@@ -93,11 +93,11 @@ class CentralLearner:
 
         def play_and_learn(task: Task) -> Result:
             begun, clock = time.time(), time.perf_counter()
-            terms = terms_in(compiled, starts_of(self.job, task), self.job.learning.exploring_starts)
+            spec = episode_spec(compiled, starts_of(self.job, task), self.job.learning.exploring_starts)
             actor = Actor(q, values.visits.copy(), new_stream(*task.key))
             learner, rates = self.learner, (self.learner.step_size(task.alpha), task.exploration)
-            parts = learner.rule, learner.acting, learner.visits, rates, stream
-            sums = follow_episodes(compiled.mdp.played, terms, actor, *parts, task.num_episodes)
+            parts = learner.rule, learner.behaviour, learner.visits, rates, stream
+            sums = learn_while_acting(compiled.mdp.fast_model, spec, actor, *parts, task.num_episodes)
             return Result(sums, None, begun, time.perf_counter() - clock)
 
         return play_and_learn

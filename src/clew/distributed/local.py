@@ -47,7 +47,7 @@ class Changes(NamedTuple):
     visits: Counts  # (num_rows, num_actions), tries since the beginning; empty likewise
 
 
-def settle(learner: Learner, rows: Any) -> None:
+def refresh_derived(learner: Learner, rows: Any) -> None:
     """Make q what it follows from: in some rows the mean of the rule's tables, and the maxima of wide rows."""
     if len(learner.tables) > 1:
         tables = [table[rows] for table, _ in learner.tables]
@@ -65,8 +65,8 @@ def asks_for_moves(job: Job) -> bool:
     world, learning = as_compiled(job.env), job.learning
     if ALGORITHMS[learning.algorithm].on_policy:  # its targets depend on what was tried
         return True
-    is_certain = world is not None and world.mdp.is_certain
-    return not (is_certain and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
+    is_deterministic = world is not None and world.mdp.is_deterministic
+    return not (is_deterministic and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
 
 
 class LocalLearner:
@@ -80,15 +80,15 @@ class LocalLearner:
     def perform(self, values: Tables, task: Task) -> Result:
         """See `tasks.Worker`; what is merged are `Changes`."""
         begun, clock = time.time(), time.perf_counter()
-        learner = self.learner.held(task.alpha, task.exploration)
+        learner = self.learner.with_fixed_rates(task.alpha, task.exploration)
         for (table, counts), (given, given_counts) in zip(learner.tables, values.tables, strict=True):
             table[:] = given
             counts[:] = given_counts if given_counts.size else 0
         learner.visits[:] = values.visits
-        settle(learner, slice(None))
+        refresh_derived(learner, slice(None))
         loop = new_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
-        totals = loop.learn(task.num_episodes)
-        sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
+        stats = loop.learn(task.num_episodes)
+        sums = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
         return Result(sums, self._changes(learner, values), begun, time.perf_counter() - clock)
 
     def _changes(self, learner: Learner, values: Tables) -> Changes:
@@ -143,4 +143,4 @@ class Merger:
         if learner.visits.size:
             tried = learner.visits[rows].astype(np.int64) + changes.visits
             learner.visits[rows] = np.minimum(tried, MOST)
-        settle(learner, rows)
+        refresh_derived(learner, rows)

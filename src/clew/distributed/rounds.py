@@ -24,7 +24,7 @@ import numpy.typing as npt
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, Player
 from clew.distributed.local import LocalLearner, Merger
-from clew.distributed.tasks import Demand, Here, Job, Pool, Result, Task, Worker
+from clew.distributed.tasks import InProcessPool, Job, Pool, PoolRequest, Result, Task, Worker
 from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import Stream, new_stream
@@ -139,9 +139,9 @@ def train_policy_parallel(
     if num_actors is None and rounds.learner.learns_at_once and not chaos:
         num_actors = 0  # sending steps to a learner takes longer than playing them beside it
     rounds.compile(worker, num_actors != 0)
-    here = Here(worker, trace, checkpoints.check)
+    here = InProcessPool(worker, trace, checkpoints.check)
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
-    demand = Demand(num_actors, num_simulations, num_values, chaos)
+    demand = PoolRequest(num_actors, num_simulations, num_values, chaos)
     with _pool(job, make_worker, here, demand) as pool:
         report_rounds(training.play(pool), policy, watch, callback)
     check_values(policy)
@@ -187,14 +187,14 @@ class Plan(NamedTuple):
 
 
 @dataclass(eq=False)
-class Begun:
+class InFlightRound:
     """A round that is under way."""
 
     number: int
     values: Any  # that it began with
     tasks: list[Task]
     stream: Stream  # what the learner draws
-    totals: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # of the tasks that were merged
+    stats: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # of the tasks that were merged
     num_merged: int = 0  # tasks
     results: Iterator[Result] = field(default_factory=lambda: iter(()))  # of the others
 
@@ -213,7 +213,7 @@ class Rounds:
         self.checkpoints = checkpoints
         self.rows: list[RoundMetrics] = []
         self.work = 0.0
-        self._under_way: deque[Begun] = deque()
+        self._under_way: deque[InFlightRound] = deque()
         self._begun = 0.0
         self._seconds = 0.0  # since the last round ended, before a checkpoint
 
@@ -257,36 +257,36 @@ class Rounds:
         """The number of the round that begins next."""
         return len(self.rows) + len(self._under_way)
 
-    def _begin(self, number: int) -> Begun:
+    def _begin(self, number: int) -> InFlightRound:
         """A round, with the values as they are now."""
         at, clock = time.time(), time.perf_counter()
         values, stream = self.learner.values(), new_stream(self.plan.seed, number, self.plan.num_simulations)
         version = number - self._staleness(number)
         self.trace.add("publish", DRIVER, at, time.perf_counter() - clock, number, version=version)
-        return Begun(number, values, self.tasks(number), stream)
+        return InFlightRound(number, values, self.tasks(number), stream)
 
     def _staleness(self, number: int) -> int:
         """How many rounds are under way when this one begins."""
         return min(number, self.rounds_ahead)
 
-    def _hand_out(self, this: Begun, pool: Pool) -> None:
+    def _hand_out(self, this: InFlightRound, pool: Pool) -> None:
         """Have the tasks of a round performed, as far as they were not merged."""
         if tasks := this.tasks[this.num_merged :]:
             at_once = self.learner.at_once(this.values, this.stream)
             this.results = pool.submit(this.number, this.values, tasks, at_once)
 
-    def _finish(self, this: Begun) -> None:
+    def _finish(self, this: InFlightRound) -> None:
         """Take in what came of the oldest round, simulation by simulation."""
         for task, result in zip(this.tasks[this.num_merged :], this.results, strict=True):
             self.take_in(result, this.values, task, this.stream)
-            this.totals += result.sums
+            this.stats += result.sums
             this.num_merged += 1
             self.note(this.number, task.num_episodes, self)
-        row = RoundMetrics.of_totals(
+        row = RoundMetrics.from_totals(
             this.number,
             self.plan.num_rounds,
             self.plan.size(this.number),
-            this.totals,
+            this.stats,
             self._begun,
             staleness=self._staleness(this.number),
             num_bytes=self.trace.finish(this.number),
@@ -313,7 +313,7 @@ class Rounds:
         """See `checkpoints.Training`."""
         content = {
             "learner": self.learner.learner,
-            "under_way": [[this.values, this.stream, this.totals] for this in self._under_way],
+            "under_way": [[this.values, this.stream, this.stats] for this in self._under_way],
             "metrics": as_columns(self.rows),
         }
         num_merged = [this.num_merged for this in self._under_way]
@@ -326,8 +326,8 @@ class Rounds:
         self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
         for i, num_merged in enumerate(saved.progress["num_merged"]):
             this = self._begin(self._next)
-            values, stream, totals = rebuilt([this.values, this.stream, this.totals], saved.arrays, f"under_way.{i}")
-            this.values, this.stream, this.totals, this.num_merged = values, stream.copy(), totals.copy(), num_merged
+            values, stream, stats = rebuilt([this.values, this.stream, this.stats], saved.arrays, f"under_way.{i}")
+            this.values, this.stream, this.stats, this.num_merged = values, stream.copy(), stats.copy(), num_merged
             self._under_way.append(this)
         self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
 
@@ -364,7 +364,9 @@ def check_parts(job: Job) -> None:
         )
 
 
-def _pool(job: Job, make_worker: Callable[[Job], Worker], here: Here, demand: Demand) -> AbstractContextManager[Pool]:
+def _pool(
+    job: Job, make_worker: Callable[[Job], Worker], here: InProcessPool, demand: PoolRequest
+) -> AbstractContextManager[Pool]:
     if demand.num_actors == 0:
         return nullcontext(here)
     from clew.distributed.actors import actor_pool

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from clew.learning.settings import Learning
 from clew.tracing.trace import DRIVER, Trace
 
-__all__ = ["AtOnce", "Demand", "Here", "Job", "Pool", "Result", "Task", "Worker"]
+__all__ = ["AtOnce", "InProcessPool", "Job", "Pool", "PoolRequest", "Result", "Task", "Worker"]
 
 
 class Job(NamedTuple):
@@ -23,7 +23,7 @@ class Job(NamedTuple):
     num_parts: int  # the states that episodes may begin in are parted among so many simulations; 1 leaves them to all
 
 
-class Demand(NamedTuple):
+class PoolRequest(NamedTuple):
     """What is asked of actors; it decides nothing of the result."""
 
     num_actors: int | None  # at most one for each simulation; None takes what there is, if the work takes long
@@ -61,7 +61,7 @@ AtOnce = Callable[[Task], Result]
 
 
 class Pool(Protocol):
-    """Where tasks are performed: `Here`, or on `actors.ActorPool`."""
+    """Where tasks are performed: `InProcessPool`, or on `actors.ActorPool`."""
 
     def submit(self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None) -> Iterator[Result]:
         """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can.
@@ -74,7 +74,7 @@ class Pool(Protocol):
         """Of several that were submitted, the number of one whose results are there, or will be first."""
 
 
-class Here:
+class InProcessPool:
     """Performs tasks in this process, one after the other, each when its result is asked for.
 
     Before each, and while actors are waited for, `check` is called, which raises an error if nobody wants to wait.

@@ -136,7 +136,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         n, mdp, is_same_step = self.num_envs, self.world.mdp, self._mode == AutoresetMode.SAME_STEP
         results = Results(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_), self._final_states)
         num_ended = step_copies(
-            mdp.played, mdp.starts, self.world.max_episode_steps, is_same_step, checked, self._copies, results
+            mdp.fast_model, mdp.starts, self.world.max_episode_steps, is_same_step, checked, self._copies, results
         )
         if self.render_mode == "human":
             self.render()

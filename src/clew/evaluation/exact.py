@@ -58,7 +58,7 @@ class Walk:
         reward: (num_states,) float64, expected reward of a step.
         goes_on: (num_states,) float64, probability that a step is taken at all; 0 where all is over.
         slack: greatest relative error of a backup by rounding.
-        greatest_reward: no reward is greater, or less than its negative.
+        max_reward: no reward is greater, or less than its negative.
     """
 
     chain: Chain
@@ -67,13 +67,13 @@ class Walk:
     reward: npt.NDArray[np.float64]
     goes_on: npt.NDArray[np.float64]
     slack: float
-    greatest_reward: float
+    max_reward: float
 
     def values(self, gamma: float, tolerance: float) -> tuple[npt.NDArray[np.float64], float]:
         """State values, and the greatest error that they can have."""
         v = self._solve(self.reward, gamma, 0.5 * tolerance * (1.0 - gamma))
-        residual, greatest = chain_residual(self.chain, self.reward, v, gamma)
-        residual += self.slack * (self.greatest_reward + greatest)
+        residual, max_value = chain_residual(self.chain, self.reward, v, gamma)
+        residual += self.slack * (self.max_reward + max_value)
         if gamma < 1.0:
             return v, residual / (1.0 - gamma)
         # An error of a step is carried on for as many steps as the walk takes, n. What is found for n, w, errs by at
@@ -179,16 +179,16 @@ def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float =
     n = mdp.num_states
     taken = greedy if epsilon == 0.0 else np.ones_like(greedy)
     if isinstance(mdp.model, Grid):
-        num_rows = mdp.most_outcomes * int(np.count_nonzero(taken))
+        num_rows = mdp.max_outcomes * int(np.count_nonzero(taken))
     else:
         num_rows = int(np.diff(mdp.model.offsets)[taken.reshape(-1)].sum())
     check_memory(12 * num_rows + 80 * n, "the chain of the policy")
     chain = Chain(np.empty(n + 1, np.int64), np.empty(num_rows, np.int32), np.empty(num_rows), np.empty(n, np.bool_))
     reward, goes_on = np.empty((2, n))
-    _, greatest_reward = write_chain(mdp.model, read_only(greedy), epsilon, chain, reward, goes_on)
+    _, max_reward = write_chain(mdp.model, read_only(greedy), epsilon, chain, reward, goes_on)
     components = Components(
         np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32), np.empty(n, np.bool_)
     )
     num_components = find_components(chain, components, np.empty((6, n), np.int32), np.empty(n, np.int64))
-    slack = (4 + 2 * mdp.num_actions * mdp.most_outcomes) * float(np.finfo(float).eps)
-    return Walk(chain, components, num_components, reward, goes_on, slack, greatest_reward)
+    slack = (4 + 2 * mdp.num_actions * mdp.max_outcomes) * float(np.finfo(float).eps)
+    return Walk(chain, components, num_components, reward, goes_on, slack, max_reward)

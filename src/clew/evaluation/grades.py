@@ -13,7 +13,7 @@ from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import SettingError
 from clew.evaluation.exact import greedy_actions, walk_through
 from clew.kernels import read_only
-from clew.kernels.learning.rollouts import Totals, new_totals, play_episodes
+from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
 from clew.kernels.planning.grading import spread_wrong
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
@@ -40,20 +40,20 @@ class Grade:
     surely comes to an end (unless it does so from no state at all).
 
     Attributes:
-        states_right: share of these states that are right; None if the choice matters nowhere.
-        starts_right: share of the starts from which the policy is right in every state that it may come to, and may not
+        optimal_states: share of these states that are right; None if the choice matters nowhere.
+        optimal_starts: share of the starts from which the policy is right in every state that it may come to, and may not
             go on for ever where the optimal policy ends.
-        value_gap: value of the optimal policy less that of this one, mean over the starts. The step limit of an
+        suboptimality: value of the optimal policy less that of this one, mean over the starts. The step limit of an
             environment doesn't count; without a discount a policy that may never end can be worth infinitely less.
-        worst_value_gap: the greatest such difference in any state that counts; None if the choice matters nowhere.
-        value_gap_bound: both gaps are within this of the truth, where they are finite; proved.
+        max_suboptimality: the greatest such difference in any state that counts; None if the choice matters nowhere.
+        suboptimality_bound: both gaps are within this of the truth, where they are finite; proved.
     """
 
-    states_right: float | None
-    starts_right: float
-    value_gap: float
-    worst_value_gap: float | None
-    value_gap_bound: float
+    optimal_states: float | None
+    optimal_starts: float
+    suboptimality: float
+    max_suboptimality: float | None
+    suboptimality_bound: float
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class Evaluation:
         mean_return_interval: 95% interval of it.
         optimal_steps: expected steps of the optimal policy from the same starts; infinite if it need not end from one
             of them, None where no model is known.
-        optimal_value: expected discounted return of the optimal policy, from all starts; None likewise.
-        gap: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model,
+        optimal_return: expected discounted return of the optimal policy, from all starts; None likewise.
+        excess_steps: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model,
             and where optimal_steps is infinite.
-        states_right: see `Grade`, as for all that follow. None without a model.
-        starts_right: of the given starts, or of all that the environment has.
-        value_gap: of the same starts.
-        worst_value_gap: of any state.
-        value_gap_bound: of both gaps.
+        optimal_states: see `Grade`, as for all that follow. None without a model.
+        optimal_starts: of the given starts, or of all that the environment has.
+        suboptimality: of the same starts.
+        max_suboptimality: of any state.
+        suboptimality_bound: of both gaps.
     """
 
     num_episodes: int
@@ -91,13 +91,13 @@ class Evaluation:
     mean_return: float
     mean_return_interval: Interval | None
     optimal_steps: float | None = None
-    optimal_value: float | None = None
-    gap: float | None = None
-    states_right: float | None = None
-    starts_right: float | None = None
-    value_gap: float | None = None
-    worst_value_gap: float | None = None
-    value_gap_bound: float | None = None
+    optimal_return: float | None = None
+    excess_steps: float | None = None
+    optimal_states: float | None = None
+    optimal_starts: float | None = None
+    suboptimality: float | None = None
+    max_suboptimality: float | None = None
+    suboptimality_bound: float | None = None
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: the steps beside those of the optimum, and the shares as bars."""
@@ -110,13 +110,13 @@ class Evaluation:
         if self.optimal_steps is not None:
             share = self.optimal_steps / max(longest, 1.0)
             figures.append(Figure("optimum", say_figure(self.optimal_steps), share, is_mark=True))
-            figures.append(Figure("gap", say_figure(self.gap)))
+            figures.append(Figure("gap", say_figure(self.excess_steps)))
         figures.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, notes[1]))
-        if self.starts_right is not None:
+        if self.optimal_starts is not None:
             right = "every action that it may take is optimal"
-            figures.append(Figure("states right", say_figure(self.states_right), self.states_right, right))
-            figures.append(Figure("starts right", say_figure(self.starts_right), self.starts_right))
-            figures.append(Figure("value gap", say_figure(self.value_gap)))
+            figures.append(Figure("states right", say_figure(self.optimal_states), self.optimal_states, right))
+            figures.append(Figure("starts right", say_figure(self.optimal_starts), self.optimal_starts))
+            figures.append(Figure("value gap", say_figure(self.suboptimality)))
         episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
         return figures_html(episodes, figures)
 
@@ -233,14 +233,14 @@ def _grade(
     with np.errstate(invalid="ignore"):  # two infinite values have no difference
         gaps = optimum.v - v
     some = bool(matters.any())
-    states_right = 1.0 - float(wrong[matters].mean()) if some else None
+    optimal_states = 1.0 - float(wrong[matters].mean()) if some else None
     spread_wrong(walk.chain, walk.components, walk.num_components, ends, np.empty_like(wrong), wrong)
     return Grade(
-        states_right=states_right,
-        starts_right=1.0 - float(wrong[starts].mean()),
-        value_gap=float(gaps[starts].mean()),
-        worst_value_gap=float(gaps[matters].max()) if some else None,
-        value_gap_bound=float(optimum.bound + bound),
+        optimal_states=optimal_states,
+        optimal_starts=1.0 - float(wrong[starts].mean()),
+        suboptimality=float(gaps[starts].mean()),
+        max_suboptimality=float(gaps[matters].max()) if some else None,
+        suboptimality_bound=float(optimum.bound + bound),
     )
 
 
@@ -261,7 +261,7 @@ def _evaluate_model(
         played, graded = draws.choice(env.mdp.starts, num_episodes), env.mdp.starts
     else:
         played = graded = _checked_starts(env, starts)
-    totals = new_totals(played.size)
+    stats = new_episode_stats(played.size)
     stream = new_stream(seed, 1)
     play_episodes(
         env.mdp.model,
@@ -271,17 +271,17 @@ def _evaluate_model(
         gamma,
         0.0,
         stream,
-        totals,
+        stats,
         np.empty(played.size),
     )
     if optimum is None:
         optimum = solve(env.mdp, gamma=gamma)
-    optimal_steps, mean_steps = float(optimum.steps_from[played].mean()), float(totals.steps.mean())
+    optimal_steps, mean_steps = float(optimum.steps_from[played].mean()), float(stats.steps.mean())
     return Evaluation(
-        **_figures(totals),
+        **_figures(stats),
         optimal_steps=optimal_steps,
-        optimal_value=float(optimum.v[graded].mean()),
-        gap=mean_steps - optimal_steps if math.isfinite(optimal_steps) else None,
+        optimal_return=float(optimum.v[graded].mean()),
+        excess_steps=mean_steps - optimal_steps if math.isfinite(optimal_steps) else None,
         **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
     )
 
@@ -312,19 +312,19 @@ def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) ->
     lasts = np.flatnonzero(trajectory.terminated | trajectory.truncated)
     firsts = np.concatenate(([0], lasts[:-1] + 1))
     episode_return = np.add.reduceat(trajectory.reward.astype(np.float64), firsts)
-    return Evaluation(**_figures(Totals(lasts - firsts + 1, episode_return, trajectory.terminated[lasts])))
+    return Evaluation(**_figures(EpisodeStats(lasts - firsts + 1, episode_return, trajectory.terminated[lasts])))
 
 
-def _figures(totals: Totals) -> dict[str, Any]:
+def _figures(stats: EpisodeStats) -> dict[str, Any]:
     """What was seen in the episodes, with 95% intervals."""
     return {
-        "num_episodes": totals.steps.size,
-        "mean_steps": float(totals.steps.mean()),
-        "mean_steps_interval": mean_interval(totals.steps),
-        "success_rate": float(totals.terminated.mean()),
-        "success_rate_interval": rate_interval(int(totals.terminated.sum()), totals.terminated.size),
-        "mean_return": float(totals.episode_return.mean()),
-        "mean_return_interval": mean_interval(totals.episode_return),
+        "num_episodes": stats.steps.size,
+        "mean_steps": float(stats.steps.mean()),
+        "mean_steps_interval": mean_interval(stats.steps),
+        "success_rate": float(stats.terminated.mean()),
+        "success_rate_interval": rate_interval(int(stats.terminated.sum()), stats.terminated.size),
+        "mean_return": float(stats.episode_return.mean()),
+        "mean_return_interval": mean_interval(stats.episode_return),
     }
 
 
@@ -349,13 +349,13 @@ def student(freedom: int) -> float:
     if freedom <= 3:
         return (12.70620474, 4.30265273, 3.18244631)[freedom - 1]
     x, n = NORMAL, float(freedom)
-    terms = (
+    spec = (
         (x**3 + x) / 4,
         (5 * x**5 + 16 * x**3 + 3 * x) / 96,
         (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
         (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
-    return x + sum(term / n**power for power, term in enumerate(terms, 1))
+    return x + sum(term / n**power for power, term in enumerate(spec, 1))
 
 
 def rate_interval(successes: int, n: int) -> Interval:

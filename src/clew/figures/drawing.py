@@ -232,7 +232,7 @@ def _way_of(maze: Maze, trajectory: Trajectory) -> tuple[Place, ...]:
 def _is_certain(*worlds: Any) -> bool:
     """Tell if moves lead where they should, in all of those that have a model."""
     models = [each.mdp for each in worlds if isinstance(each, Environment | Solution)]
-    return all(model.is_certain for model in models)
+    return all(model.is_deterministic for model in models)
 
 
 def _first_of(best: Mask) -> Callable[[int], int | None]:

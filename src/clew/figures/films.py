@@ -29,8 +29,8 @@ from clew.settings import check_choice, check_memory
 __all__ = ["render_run"]
 
 GIF = ".gif"
-MOST_TABLES = 60  # frames of a film of learning
-MOST_STEPS = 200  # frames of a film of an episode
+MAX_TABLES = 60  # frames of a film of learning
+MAX_STEPS = 200  # frames of a film of an episode
 SECONDS = 0.12  # a frame
 NUM_EPISODES = 100  # whose visits are counted
 LONGEST_EPISODE = 100_000  # steps that are written down
@@ -125,7 +125,7 @@ def _learning(
     """How the table of a run came about."""
     if config.asynchronous:
         raise RunError(f"{folder}: an asynchronous run can't be learned again to the same table; film an --episode")
-    check_memory(16 * MOST_TABLES * policy.q.size, f"a film of {MOST_TABLES} tables")
+    check_memory(16 * MAX_TABLES * policy.q.size, f"a film of {MAX_TABLES} tables")
     film = Film(env, config.num_episodes, solve(env, gamma=config.gamma))
     film.add(np.zeros_like(policy.q), 0)
 
@@ -160,7 +160,7 @@ class Film:
     def note(self, row: RoundMetrics) -> None:
         """Take a picture after a round, if it is its turn."""
         self._learned += row.num_episodes
-        most = MOST_TABLES - 1  # one is taken before the first round
+        most = MAX_TABLES - 1  # one is taken before the first round
         if row.num_rounds <= most or (row.round + 1) * most // row.num_rounds > row.round * most // row.num_rounds:
             assert self._table is not None
             self.add(self._table, self._learned)
@@ -178,7 +178,7 @@ def _episode(config: TrainingConfig, env: Environment, policy: Policy, show: str
     trajectory = Simulation(world).rollout(policy, explore=False)
     base = picture_of(env, policy, path=False)
     last = len(trajectory)
-    steps = np.unique(np.linspace(0, last, min(last + 1, MOST_STEPS)).round().astype(int)).tolist()
+    steps = np.unique(np.linspace(0, last, min(last + 1, MAX_STEPS)).round().astype(int)).tolist()
     end = "" if trajectory.terminated[-1] else ", cut off"
     frames = []
     for step in steps:

@@ -12,7 +12,7 @@ from clew.tracing.trace import to_chrome
 
 __all__ = ["write_graph"]
 
-MOST_LETTERS = 100  # of a title
+MAX_LETTERS = 100  # of a title
 
 
 def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple[int, int] | None = None) -> list[Path]:
@@ -65,4 +65,4 @@ def say_what(config: TrainingConfig) -> str:
     if n > 1 and config.num_actors:
         words.append(f"{config.num_actors} actor{'s' if config.num_actors > 1 else ''}")
     title = ", ".join(words)
-    return title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 3]}..."
+    return title if len(title) <= MAX_LETTERS else f"{title[: MAX_LETTERS - 3]}..."

@@ -7,7 +7,7 @@ A state in which nothing can happen any more (a goal, a blocked cell) has no out
 
 A model is a named tuple of arrays. `Grid` takes one byte per cell: no table of transitions. `Sparse` says any finite
 world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
-`CertainGrid` and `CertainTable` are for those who only play, `Section` for those who play in a part of a world.
+`DeterministicGrid` and `DeterministicTable` are for those who only play, `Section` for those who play in a part of a world.
 `dispatch` picks the form, so one loop serves all.
 """
 
@@ -63,7 +63,7 @@ class Sparse(NamedTuple):
     num_actions: int
 
 
-class CertainGrid(NamedTuple):
+class DeterministicGrid(NamedTuple):
     """A grid that asks less of who plays on it: no slip, goals that stay, and nothing paid for touching the edge."""
 
     cells: npt.NDArray[np.uint8]  # as in `Grid`
@@ -87,7 +87,7 @@ class Lattice(NamedTuple):
 Model = Grid | Sparse | Lattice
 
 
-class CertainTable(NamedTuple):
+class DeterministicTable(NamedTuple):
     """Rows of a world in which nothing is left to chance."""
 
     next_states: npt.NDArray[np.int32]  # (num_states * num_actions,); ~s_next where the step ends the episode
@@ -103,14 +103,14 @@ class Section(NamedTuple):
     last: int  # up to this one, exclusive, belong to the section
 
 
-def simplest(model: Grid | Sparse) -> Grid | Sparse | CertainGrid | CertainTable:
+def fast_model(model: Grid | Sparse) -> Grid | Sparse | DeterministicGrid | DeterministicTable:
     """The same world in the form that is played fastest."""
     if isinstance(model, Grid):
         asks_more = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
         if asks_more:
             return model
         with np.errstate(over="ignore"):  # as at every step: too much comes to infinity, which the trainer refuses
-            return CertainGrid(model.cells, model.moves, model.rewards.astype(np.float32))
+            return DeterministicGrid(model.cells, model.moves, model.rewards.astype(np.float32))
     lengths = np.diff(model.offsets)
     if lengths.max() > 1:
         return model
@@ -119,7 +119,7 @@ def simplest(model: Grid | Sparse) -> Grid | Sparse | CertainGrid | CertainTable
     rewards = np.zeros(lengths.size, np.float32)
     next_states[lengths == 1] = np.where(model.terminated, ~model.next_states, model.next_states)
     rewards[lengths == 1] = model.rewards
-    return CertainTable(next_states, rewards, model.num_actions)
+    return DeterministicTable(next_states, rewards, model.num_actions)
 
 
 @kernel

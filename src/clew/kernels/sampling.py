@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import CertainGrid, CertainTable, Grid, Model, Section, grid_arrival, num_outcomes, outcome
+from clew.kernels.dynamics import (
+    DeterministicGrid,
+    DeterministicTable,
+    Grid,
+    Model,
+    Section,
+    grid_arrival,
+    num_outcomes,
+    outcome,
+)
 
 Stream = npt.NDArray[np.uint64]
 
@@ -95,8 +104,8 @@ def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float3
     return s_next, np.float32(reward), terminated
 
 
-@sample.register(CertainGrid)
-def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+@sample.register(DeterministicGrid)
+def sample_on_certain_grid(grid: DeterministicGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """One outcome, found without a branch that depends on the action."""
     is_stopped = np.int64(grid.cells[np.uint64(s)] >> np.uint64(a)) & 1
     s_next = s + (grid.moves[np.uint64(a)] & (is_stopped - 1))
@@ -105,8 +114,8 @@ def sample_on_certain_grid(grid: CertainGrid, s: int, a: int, stream: Stream) ->
     return s_next, grid.rewards[np.uint64(met)], (found & 1) != 0
 
 
-@sample.register(CertainTable)
-def sample_of_certain_table(table: CertainTable, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+@sample.register(DeterministicTable)
+def sample_of_certain_table(table: DeterministicTable, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """One outcome, looked up."""
     pair = np.uint64(s * table.num_actions + a)
     s_next = np.int64(table.next_states[pair])

@@ -93,7 +93,7 @@ def assign(q: Values, s: int, a: int, new: np.float32) -> None:
 
 
 @dispatch
-def greatest(q: Values, s: int) -> np.float32:
+def max_value(q: Values, s: int) -> np.float32:
     """max_a q[s, a]."""
     best = q[s, 0]
     for a in range(1, q.shape[1]):
@@ -104,7 +104,7 @@ def greatest(q: Values, s: int) -> np.float32:
 @dispatch
 def num_best(q: Values, s: int) -> int:
     """How many actions have the greatest value in state s."""
-    best = greatest(q, s)
+    best = max_value(q, s)
     count = 0
     for a in range(row_length(q)):
         count += np.int64(value(q, s, a) == best)
@@ -150,7 +150,7 @@ def assign_to_four(q: Four, s: int, a: int, new: np.float32) -> None:
     q.flat[np.uint64(4 * s + a)] = new
 
 
-@greatest.register(Four)
+@max_value.register(Four)
 def greatest_value_of_four(q: Four, s: int) -> np.float32:
     """All four at once."""
     return greatest_of_four(q.flat, 4 * s)[0]

@@ -53,7 +53,7 @@ def _greatest_of(width: int) -> Callable[..., Any]:
     """The function for so many numbers, a power of two."""
     vector = ir.VectorType(ir.FloatType(), width)
 
-    def greatest(typing_context: Any, numbers: Any, i: Any) -> Any:
+    def max_value(typing_context: Any, numbers: Any, i: Any) -> Any:
         _check(numbers)
         signature = types.Tuple((types.float32, types.int64))(numbers, i)
 
@@ -75,7 +75,7 @@ def _greatest_of(width: int) -> Callable[..., Any]:
         best = row.max()
         return best, int(((row == best) << np.arange(width)).sum())
 
-    return in_python if numba.config.DISABLE_JIT else intrinsic(greatest)
+    return in_python if numba.config.DISABLE_JIT else intrinsic(max_value)
 
 
 def _best_of_four(typing_context: Any, numbers: Any, i: Any) -> Any:

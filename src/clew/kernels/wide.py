@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.sampling import below
-from clew.kernels.values import Four, Table, assign, best_action, greatest, num_best, row_length, value
+from clew.kernels.values import Four, Table, assign, best_action, max_value, num_best, row_length, value
 from clew.kernels.vectors import BLOCK, count_bits, greatest_of_block, lowest_bit
 
 WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
@@ -102,7 +102,7 @@ def value_of_wide(wide: Wide, s: int, a: int) -> np.float32:
     return wide.q[np.uint64(s), np.uint64(a)]
 
 
-@greatest.register(Wide)
+@max_value.register(Wide)
 def greatest_of_wide(wide: Wide, s: int) -> np.float32:
     """Read, not searched."""
     return wide.row_best[np.uint64(s)]

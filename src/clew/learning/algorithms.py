@@ -16,10 +16,10 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.kernels.learning import dyna, episodic, n_step, queues, sweeping, traces, updates
 
-__all__ = ["ALGORITHMS", "MOST_OUTCOMES", "Algorithm", "Given"]
+__all__ = ["ALGORITHMS", "MAX_OUTCOMES", "Algorithm", "LearnerSpec"]
 
 UNLIMITED = 2**31 - 1  # planning updates: as many as there are to do
-MOST_OUTCOMES = 2**31 - 1  # of a learned model: it numbers them by int32
+MAX_OUTCOMES = 2**31 - 1  # of a learned model: it numbers them by int32
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Algorithm:
     rule: str
     source: str
     settings: tuple[str, ...]
-    make: Callable[["Given"], Any]
+    make: Callable[["LearnerSpec"], Any]
     on_policy: bool = False
     behaviour: str = "epsilon-greedy"
-    outlook: str = ""
+    initial_values: str = ""
     interleaves: bool = False
-    num_bytes: Callable[["Given"], int] = lambda given: 0
+    num_bytes: Callable[["LearnerSpec"], int] = lambda spec: 0
     learns_model: bool = False
 
 
-class Given(NamedTuple):
+class LearnerSpec(NamedTuple):
     """What a learner is made from.
 
     Attributes:
@@ -98,61 +98,61 @@ class Given(NamedTuple):
 # How to make each learner ---------------------------------------------------------------------------------------------
 
 
-def _double_q_learning(given: Given) -> updates.DoubleQLearning:
-    first, second = given.table.copy(), given.table.copy()
-    counted = given.table.shape if given.counted else (0, 0)
+def _double_q_learning(spec: LearnerSpec) -> updates.DoubleQLearning:
+    first, second = spec.table.copy(), spec.table.copy()
+    counted = spec.table.shape if spec.counted else (0, 0)
     first_counts, second_counts = (np.zeros(counted, np.int32) for _ in range(2))
-    return updates.DoubleQLearning(given.q, first, second, first_counts, second_counts, given.gamma)
+    return updates.DoubleQLearning(spec.q, first, second, first_counts, second_counts, spec.gamma)
 
 
-def _bytes_of_double_q_learning(given: Given) -> int:
-    each = 16 if given.counted else 8
-    return each * given.num_pairs
+def _bytes_of_double_q_learning(spec: LearnerSpec) -> int:
+    each = 16 if spec.counted else 8
+    return each * spec.num_pairs
 
 
-def _episode(given: Given) -> episodic.Episode:
-    states, actions, next_states = (np.empty(given.max_steps, np.int32) for _ in range(3))
-    rewards = np.empty(given.max_steps, np.float32)
+def _episode(spec: LearnerSpec) -> episodic.Episode:
+    states, actions, next_states = (np.empty(spec.max_steps, np.int32) for _ in range(3))
+    rewards = np.empty(spec.max_steps, np.float32)
     return episodic.Episode(states, actions, rewards, next_states, np.zeros(1, np.int64))
 
 
-def _bytes_of_episode(given: Given) -> int:
-    return 16 * given.max_steps
+def _bytes_of_episode(spec: LearnerSpec) -> int:
+    return 16 * spec.max_steps
 
 
-def _first_visit(given: Given) -> episodic.MonteCarlo:
-    return episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(given.num_pairs, np.int32))
+def _first_visit(spec: LearnerSpec) -> episodic.MonteCarlo:
+    return episodic.MonteCarlo(spec.q, spec.gamma, _episode(spec), np.zeros(spec.num_pairs, np.int32))
 
 
-def _bytes_of_first_visit(given: Given) -> int:
-    return _bytes_of_episode(given) + 4 * given.num_pairs
+def _bytes_of_first_visit(spec: LearnerSpec) -> int:
+    return _bytes_of_episode(spec) + 4 * spec.num_pairs
 
 
-def _window(given: Given) -> n_step.Window:
-    n = min(given.settings.n, given.max_steps)  # no episode has more steps to look at
+def _window(spec: LearnerSpec) -> n_step.Window:
+    n = min(spec.settings.n, spec.max_steps)  # no episode has more steps to look at
     return n_step.Window(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(4, np.int64))
 
 
-def _bytes_of_window(given: Given) -> int:
-    return 12 * int(min(given.settings.n, given.max_steps))
+def _bytes_of_window(spec: LearnerSpec) -> int:
+    return 12 * int(min(spec.settings.n, spec.max_steps))
 
 
-def _traces(given: Given) -> traces.Traces:
+def _traces(spec: LearnerSpec) -> traces.Traces:
     return traces.Traces(
-        strength=np.zeros(given.num_pairs, np.float32),
-        pairs=np.empty(given.num_pairs, np.int64),
+        strength=np.zeros(spec.num_pairs, np.float32),
+        pairs=np.empty(spec.num_pairs, np.int64),
         count=np.zeros(1, np.int64),
-        decay=np.float32(given.settings.gamma * given.settings.lambda_),
-        kept=np.float32(given.settings.accumulating),
+        decay=np.float32(spec.settings.gamma * spec.settings.lambda_),
+        kept=np.float32(spec.settings.accumulating),
     )
 
 
-def _bytes_of_traces(given: Given) -> int:
-    return 12 * given.num_pairs
+def _bytes_of_traces(spec: LearnerSpec) -> int:
+    return 12 * spec.num_pairs
 
 
-def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
-    n = given.num_pairs
+def _dyna_q(spec: LearnerSpec, kappa: float = 0.0) -> dyna.DynaQ:
+    n = spec.num_pairs
     memory = dyna.Memory(
         next_states=np.zeros(n, np.int32),
         rewards=np.zeros(n, np.float32),
@@ -160,11 +160,11 @@ def _dyna_q(given: Given, kappa: float = 0.0) -> dyna.DynaQ:
         pairs=np.empty(n, np.int64),
         counters=np.zeros(2, np.int64),
     )
-    return dyna.DynaQ(given.q, given.gamma, memory, given.planning(10), np.float32(kappa))
+    return dyna.DynaQ(spec.q, spec.gamma, memory, spec.planning(10), np.float32(kappa))
 
 
-def _bytes_of_memory(given: Given) -> int:
-    return 24 * given.num_pairs
+def _bytes_of_memory(spec: LearnerSpec) -> int:
+    return 24 * spec.num_pairs
 
 
 def _unseen(num_outcomes: int) -> npt.NDArray[np.int32]:
@@ -174,44 +174,44 @@ def _unseen(num_outcomes: int) -> npt.NDArray[np.int32]:
     return room[first : first + 4 * num_outcomes].reshape(num_outcomes, 4)
 
 
-def _sweeping(given: Given, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
-    further = given.num_outcomes - given.num_pairs
-    outcomes = _unseen(given.num_outcomes)
+def _sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
+    further = spec.num_outcomes - spec.num_pairs
+    outcomes = _unseen(spec.num_outcomes)
     model = sweeping.LearnedModel(
         outcomes,
         rewards=outcomes.view(np.float32),
         pairs=np.zeros(further, np.int32),
-        next_of_pair=np.full(given.num_outcomes if further else 0, -1, np.int32),
-        leading_to=np.full(given.num_states + 1, -1, np.int32),
+        next_of_pair=np.full(spec.num_outcomes if further else 0, -1, np.int32),
+        leading_to=np.full(spec.num_states + 1, -1, np.int32),
         used=np.zeros(1, np.int64),
     )
-    threshold = np.float32(given.settings.threshold)
-    values = np.full(given.num_states if threshold > 0.0 else 0, given.table[0, 0], np.float32)
-    return sweeping.Sweeping(given.q, given.gamma, model, queue, num_planning, threshold, values, known_after)
+    threshold = np.float32(spec.settings.threshold)
+    values = np.full(spec.num_states if threshold > 0.0 else 0, spec.table[0, 0], np.float32)
+    return sweeping.Sweeping(spec.q, spec.gamma, model, queue, num_planning, threshold, values, known_after)
 
 
-def _bytes_of_model(given: Given) -> int:
-    if given.num_outcomes > MOST_OUTCOMES:
+def _bytes_of_model(spec: LearnerSpec) -> int:
+    if spec.num_outcomes > MAX_OUTCOMES:
         raise SettingError(
-            f"a learned model of {given.num_outcomes:,} outcomes has more than {MOST_OUTCOMES:,}; "
+            f"a learned model of {spec.num_outcomes:,} outcomes has more than {MAX_OUTCOMES:,}; "
             f"take an algorithm that learns none, such as q-learning, or a smaller world"
         )
-    num_further = given.num_outcomes - given.num_pairs
-    lists = 4 * given.num_outcomes + 4 * num_further if num_further else 0
-    return 16 * given.num_outcomes + lists + 16 * given.num_states  # with the lists, and the longest queue
+    num_further = spec.num_outcomes - spec.num_pairs
+    lists = 4 * spec.num_outcomes + 4 * num_further if num_further else 0
+    return 16 * spec.num_outcomes + lists + 16 * spec.num_states  # with the lists, and the longest queue
 
 
-def _line(given: Given) -> queues.FirstInFirstOut:
-    n = given.num_states
-    return queues.FirstInFirstOut(np.empty(n, np.int32), np.zeros(n, np.bool_), np.zeros(2, np.int64))
+def _line(spec: LearnerSpec) -> queues.FifoQueue:
+    n = spec.num_states
+    return queues.FifoQueue(np.empty(n, np.int32), np.zeros(n, np.bool_), np.zeros(2, np.int64))
 
 
-def _prioritized_sweeping(given: Given) -> sweeping.Sweeping:
-    n = given.num_states
-    heap = queues.GreatestFirst(
+def _prioritized_sweeping(spec: LearnerSpec) -> sweeping.Sweeping:
+    n = spec.num_states
+    heap = queues.MaxHeap(
         np.empty(n, np.int32), np.full(n, -1, np.int32), np.zeros(n, np.float32), np.zeros(1, np.int64)
     )
-    return _sweeping(given, heap, given.planning(10), 1)
+    return _sweeping(spec, heap, spec.planning(10), 1)
 
 
 # The tables -----------------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "q[s, a] moves to the return that followed, at every visit",
             "S&B 5.4",
             _STEP,
-            lambda given: episodic.MonteCarlo(given.q, given.gamma, _episode(given), np.zeros(0, np.int32)),
+            lambda spec: episodic.MonteCarlo(spec.q, spec.gamma, _episode(spec), np.zeros(0, np.int32)),
             on_policy=True,
             num_bytes=_bytes_of_episode,
         ),
@@ -243,7 +243,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "target r + gamma q[s', a']",
             "S&B eq. 6.7",
             _STEP,
-            lambda given: updates.Sarsa(given.q, given.gamma),
+            lambda spec: updates.Sarsa(spec.q, spec.gamma),
             on_policy=True,
             interleaves=True,
         ),
@@ -252,7 +252,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "target r + gamma sum_b pi(b | s') q[s', b]",
             "S&B eq. 6.9",
             _STEP,
-            lambda given: updates.ExpectedSarsa(given.q, given.gamma, given.behaviour, given.visits),
+            lambda spec: updates.ExpectedSarsa(spec.q, spec.gamma, spec.behaviour, spec.visits),
             on_policy=True,
             interleaves=True,
         ),
@@ -261,7 +261,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "target r + gamma max_b q[s', b]",
             "S&B eq. 6.8",
             _STEP,
-            lambda given: updates.QLearning(given.q, given.gamma),
+            lambda spec: updates.QLearning(spec.q, spec.gamma),
             interleaves=True,
         ),
         Algorithm(
@@ -278,7 +278,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "target r_1 + ... + gamma^n q[s_n, a_n]",
             "S&B eq. 7.5",
             ("alpha", "n"),
-            lambda given: n_step.NStepSarsa(given.q, given.gamma, _window(given)),
+            lambda spec: n_step.NStepSarsa(spec.q, spec.gamma, _window(spec)),
             on_policy=True,
             num_bytes=_bytes_of_window,
         ),
@@ -287,7 +287,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "n steps of experience, each weighed by the greedy policy",
             "S&B eq. 7.16",
             ("alpha", "n"),
-            lambda given: n_step.TreeBackup(given.q, given.gamma, _window(given)),
+            lambda spec: n_step.TreeBackup(spec.q, spec.gamma, _window(spec)),
             num_bytes=_bytes_of_window,
         ),
         Algorithm(
@@ -295,7 +295,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "the error of Sarsa moves all that led to it, by their traces",
             "S&B 12.7",
             ("alpha", "lambda_", "accumulating"),
-            lambda given: traces.SarsaLambda(given.q, given.gamma, _traces(given)),
+            lambda spec: traces.SarsaLambda(spec.q, spec.gamma, _traces(spec)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
         ),
@@ -304,7 +304,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Sarsa(lambda) with dutch traces: at every step where lambda-returns of what was seen so far would lead",
             "S&B 12.7; van Seijen et al. (2016)",
             ("alpha", "lambda_"),
-            lambda given: traces.TrueOnlineSarsaLambda(given.q, given.gamma, _traces(given), np.zeros(1, np.float32)),
+            lambda spec: traces.TrueOnlineSarsaLambda(spec.q, spec.gamma, _traces(spec), np.zeros(1, np.float32)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
         ),
@@ -313,7 +313,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "the error of Q-learning moves all that led to it, up to the last step that explored",
             "S&B 12.10",
             ("alpha", "lambda_", "accumulating"),
-            lambda given: traces.WatkinsQ(given.q, given.gamma, _traces(given)),
+            lambda spec: traces.WatkinsQ(spec.q, spec.gamma, _traces(spec)),
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
@@ -331,7 +331,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Dyna-Q that pays kappa sqrt(tau) more for what was not tried for tau steps",
             "S&B 8.3",
             ("alpha", "num_planning", "kappa"),
-            lambda given: _dyna_q(given, given.settings.kappa),
+            lambda spec: _dyna_q(spec, spec.settings.kappa),
             interleaves=True,
             num_bytes=_bytes_of_memory,
             learns_model=True,
@@ -351,9 +351,9 @@ ALGORITHMS: dict[str, Algorithm] = {
             "a learned model; what is new is passed backwards, first come, first served",
             "Peng & Williams (1993)",
             ("num_planning", "threshold"),
-            lambda given: _sweeping(given, _line(given), given.planning(UNLIMITED), 1),
+            lambda spec: _sweeping(spec, _line(spec), spec.planning(UNLIMITED), 1),
             behaviour="least-tried",
-            outlook="pessimistic",
+            initial_values="pessimistic",
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
@@ -363,9 +363,9 @@ ALGORITHMS: dict[str, Algorithm] = {
             "a learned model in which all that is unknown is worth the most that can be",
             "Brafman & Tennenholtz (2002)",
             ("num_planning", "threshold", "known_after"),
-            lambda given: _sweeping(given, _line(given), given.planning(UNLIMITED), given.settings.known_after),
+            lambda spec: _sweeping(spec, _line(spec), spec.planning(UNLIMITED), spec.settings.known_after),
             behaviour="greedy",
-            outlook="optimistic",
+            initial_values="optimistic",
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
@@ -375,7 +375,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Q-learning over an episode from its last step to its first",
             "Lin (1992)",
             _STEP,
-            lambda given: episodic.BackwardReplay(given.q, given.gamma, _episode(given)),
+            lambda spec: episodic.BackwardReplay(spec.q, spec.gamma, _episode(spec)),
             num_bytes=_bytes_of_episode,
         ),
     )

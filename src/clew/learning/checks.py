@@ -5,11 +5,11 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.settings import Learning
 from clew.settings import check_choice, check_count
 
-__all__ = ["MOST_AHEAD", "MOST_EPISODES", "NEVER", "SHARING", "check_run", "check_sharing", "check_streams"]
+__all__ = ["MAX_AHEAD", "MAX_EPISODES", "NEVER", "SHARING", "check_run", "check_sharing", "check_streams"]
 
-MOST_EPISODES = 10**12
+MAX_EPISODES = 10**12
 NEVER = "never"
-MOST_AHEAD = 1000  # rounds: each keeps a copy of the values
+MAX_AHEAD = 1000  # rounds: each keeps a copy of the values
 SHARING = ("central", "local")
 
 
@@ -19,7 +19,7 @@ def check_run(num_episodes: int, seed: int) -> None:
     Raises:
         SettingError: names the one that is out of range.
     """
-    check_count("num_episodes", num_episodes, 1, MOST_EPISODES)
+    check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
     check_count("seed", seed, 0)
 
 
@@ -38,7 +38,7 @@ def check_streams(
         check_choice("sync_every", sync_every, (NEVER, "a number of episodes"))
     elif sync_every is not None:
         check_count("sync_every", sync_every, 1)
-    check_count("rounds_ahead", rounds_ahead, 0, MOST_AHEAD)
+    check_count("rounds_ahead", rounds_ahead, 0, MAX_AHEAD)
 
 
 def check_sharing(sharing: str, learning: Learning) -> None:

@@ -11,7 +11,7 @@ from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import AverageStep, CountedStep, StepSize
 from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import WIDE_FROM, as_values
-from clew.learning.algorithms import ALGORITHMS, MOST_OUTCOMES, Algorithm, Given
+from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES, Algorithm, LearnerSpec
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
@@ -51,9 +51,9 @@ class Learner:
     now: tuple[float, float] | None = None
 
     @property
-    def acting(self) -> Any:
+    def behaviour(self) -> Any:
         """The behaviour, as kernels dispatch on it."""
-        return BEHAVIOURS[self.settings.acts_by].kind
+        return BEHAVIOURS[self.settings.behaviour_name].kind
 
     @property
     def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
@@ -65,7 +65,7 @@ class Learner:
         names = [name for name in rule._fields if f"{name}_counts" in rule._fields]
         return [(getattr(rule, name), getattr(rule, f"{name}_counts")) for name in names] or [(self.q, self.counts)]
 
-    def held(self, alpha: float, explores: float) -> "Learner":
+    def with_fixed_rates(self, alpha: float, explores: float) -> "Learner":
         """The same learner, its schedules held at a step size and an exploration."""
         return replace(self, now=(alpha, explores))
 
@@ -125,9 +125,9 @@ def make_learner(
             f"(num_states, num_actions), that can be written; not {q.dtype} of {q.shape}"
         )
     row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
-    acting = BEHAVIOURS[settings.acts_by]
+    acting = BEHAVIOURS[settings.behaviour_name]
     none = np.zeros((0, 0), np.int32)
-    given = Given(
+    given = LearnerSpec(
         table=q,
         q=q,
         settings=settings,
@@ -146,7 +146,7 @@ def make_learner(
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
-def _check_size(row: Algorithm, given: Given, num_counted: int) -> None:
+def _check_size(row: Algorithm, given: LearnerSpec, num_counted: int) -> None:
     """Refuse a learner that the machine can't hold, before any of its memory is taken."""
     each = 4 + 4 * num_counted  # the table, and what is counted
     if given.num_actions >= WIDE_FROM:
@@ -164,7 +164,7 @@ def make_room(learner: Learner, num_steps: int) -> Learner:
     if not learner.grows or (missing := _missing_room(learner, num_steps)) <= 0:
         return learner
     num_outcomes = learner.rule.model.outcomes.shape[0]  # twice as many at least, so that it is seldom copied
-    return with_more_outcomes(learner, max(missing, min(num_outcomes, MOST_OUTCOMES - num_outcomes)))
+    return with_more_outcomes(learner, max(missing, min(num_outcomes, MAX_OUTCOMES - num_outcomes)))
 
 
 def make_room_for_world(learner: Learner, mdp: FiniteMDP) -> Learner:
@@ -196,8 +196,8 @@ def with_more_outcomes(learner: Learner, more: int) -> Learner:
     """
     model = learner.rule.model
     num_outcomes = model.outcomes.shape[0]
-    if num_outcomes + more > MOST_OUTCOMES:
-        raise SettingError(f"the learned model would have more than {MOST_OUTCOMES:,} outcomes")
+    if num_outcomes + more > MAX_OUTCOMES:
+        raise SettingError(f"the learned model would have more than {MAX_OUTCOMES:,} outcomes")
     check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
     next_of_pair = np.full(outcomes.shape[0], -1, np.int32)
@@ -222,14 +222,16 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     """
     if settings.initial_value is not None:
         return np.float32(settings.initial_value)
-    outlook = "optimistic" if settings.optimistic else "pessimistic" if settings.pessimistic else ""
-    outlook = outlook or ALGORITHMS[settings.algorithm].outlook
-    if not outlook:
+    initial_values = "optimistic" if settings.optimistic else "pessimistic" if settings.pessimistic else ""
+    initial_values = initial_values or ALGORITHMS[settings.algorithm].initial_values
+    if not initial_values:
         return np.float32(0.0)
     if mdp is None:
-        raise SettingError(f"the rewards of this environment aren't known; give initial_value for a start {outlook}")
+        raise SettingError(
+            f"the rewards of this environment aren't known; give initial_value for a start {initial_values}"
+        )
     low, high = mdp.reward_range
-    reward = np.float32(high if outlook == "optimistic" else low)
+    reward = np.float32(high if initial_values == "optimistic" else low)
     if reward == 0.0:
         return np.float32(0.0)
     gamma = np.float32(settings.gamma)
@@ -241,7 +243,7 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
             value = step
     if not np.isfinite(value):
         raise SettingError(
-            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {outlook} value is not finite in float32; "
+            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {initial_values} value is not finite in float32; "
             f"give initial_value, or a smaller gamma"
         )
     return value

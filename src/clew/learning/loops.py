@@ -12,10 +12,10 @@ from clew.errors import SettingError
 from clew.kernels.learning.behaviours import AnyAction, after, choose, count_visit
 from clew.kernels.learning.interleaving import Lanes, learn_interleaved, new_lanes
 from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.learning.rollouts import Terms, Totals, learn_episodes, new_totals
+from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning.learner import Learner, make_room
-from clew.policies.episodes import steps_of, terms_in
+from clew.policies.episodes import episode_spec, episode_steps
 
 __all__ = ["Key", "Loop", "LoopState", "compiled_loop", "learning_loop", "new_loop", "new_state", "one_at_a_time"]
 
@@ -39,7 +39,7 @@ class Loop:
             said.
     """
 
-    learn: Callable[[int], Totals]
+    learn: Callable[[int], EpisodeStats]
     state: LoopState | Lanes | None
 
 
@@ -70,15 +70,15 @@ def new_loop(
     world = as_compiled(env)
     if world is None:
         return _stepwise(env, learner, num_episodes, key)
-    terms = terms_in(world, starts, learner.settings.exploring_starts)
-    return compiled_loop(world.mdp.played, terms, learner, num_episodes, key)
+    spec = episode_spec(world, starts, learner.settings.exploring_starts)
+    return compiled_loop(world.mdp.fast_model, spec, learner, num_episodes, key)
 
 
-def compiled_loop(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
+def compiled_loop(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
     """The same in a world that kernels can play, or in a section of one."""
     if learner.settings.num_interleaved == 1:
-        return one_at_a_time(model, terms, learner, num_episodes, new_state(key))
-    return _interleaved(model, terms, learner, num_episodes, key)
+        return one_at_a_time(model, spec, learner, num_episodes, new_state(key))
+    return _interleaved(model, spec, learner, num_episodes, key)
 
 
 def new_state(key: Key) -> LoopState:
@@ -86,28 +86,28 @@ def new_state(key: Key) -> LoopState:
     return LoopState(new_stream(*key), np.zeros(1, np.int64))
 
 
-def one_at_a_time(model: Any, terms: Terms, learner: Learner, num_episodes: int, state: LoopState) -> Loop:
+def one_at_a_time(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, state: LoopState) -> Loop:
     """A compiled loop that goes on from where another stood, and plays one episode after the other."""
 
-    def learn_some(n: int) -> Totals:
-        totals = new_totals(n)
+    def learn_some(n: int) -> EpisodeStats:
+        stats = new_episode_stats(n)
         rates = learner.rates(int(state.num_ended[0]), n, num_episodes)
-        learn_episodes(model, terms, learner.rule, learner.acting, learner.visits, rates, state.stream, totals)
+        learn_episodes(model, spec, learner.rule, learner.behaviour, learner.visits, rates, state.stream, stats)
         state.num_ended[0] += n
-        return totals
+        return stats
 
     return Loop(learn_some, state)
 
 
-def _interleaved(model: Any, terms: Terms, learner: Learner, num_episodes: int, key: Key) -> Loop:
+def _interleaved(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
     k = min(learner.settings.num_interleaved, num_episodes)
     lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
 
-    def learn_some(n: int) -> Totals:
-        totals = new_totals(n)
+    def learn_some(n: int) -> EpisodeStats:
+        stats = new_episode_stats(n)
         rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
-        learn_interleaved(model, terms, learner.rule, learner.acting, learner.visits, rates, lanes, totals)
-        return totals
+        learn_interleaved(model, spec, learner.rule, learner.behaviour, learner.visits, rates, lanes, stats)
+        return stats
 
     return Loop(learn_some, lanes)
 
@@ -119,17 +119,17 @@ def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
     env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
     learned = 0
 
-    def learn_some(n: int) -> Totals:
+    def learn_some(n: int) -> EpisodeStats:
         nonlocal env_seed, learned, learner
-        totals = new_totals(n)
+        stats = new_episode_stats(n)
         for i in range(n):
             rate, exploration = learner.rates_at(learned + i, num_episodes)
             alpha = learner.step_size(rate)
             learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
-            totals.steps[i], totals.episode_return[i], totals.terminated[i] = sums
+            stats.steps[i], stats.episode_return[i], stats.terminated[i] = sums
             env_seed = None
         learned += n
-        return totals
+        return stats
 
     return Loop(learn_some, None)
 
@@ -140,7 +140,7 @@ def _play_stepwise(
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
     visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
-    acting = AnyAction() if learner.settings.exploring_starts else learner.acting
+    acting = AnyAction() if learner.settings.exploring_starts else learner.behaviour
     next_action = -1  # chosen already, if the rule asks for it before it learns
 
     def pick(state: int) -> int:
@@ -150,10 +150,10 @@ def _play_stepwise(
         return pick(state) if next_action < 0 else next_action
 
     begin(learner.rule)
-    for t in steps_of(env, act, seed=env_seed):
+    for t in episode_steps(env, act, seed=env_seed):
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
-        count_visit(learner.acting, visits, t.state, t.action)
-        acting = after(learner.acting, t.action)
+        count_visit(learner.behaviour, visits, t.state, t.action)
+        acting = after(learner.behaviour, t.action)
         is_asked = order(learner.rule) == BEFORE and not t.terminated
         next_action = pick(t.next_state) if is_asked else -1
         learner = make_room(learner, 1)

@@ -17,7 +17,7 @@ from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count
 
 __all__ = ["Learning", "LearningSettings", "as_learning"]
 
-MOST_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
+MAX_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
 SCHEDULES = ("constant", "linear", "exponential")
 
 
@@ -123,14 +123,14 @@ class Learning:
         check_learning(self)
 
     @property
-    def acts_by(self) -> str:
+    def behaviour_name(self) -> str:
         """Name of the behaviour: the one that was chosen, or else the one that the algorithm wants."""
         return self.behaviour or ALGORITHMS[self.algorithm].behaviour
 
     @property
     def exploration(self) -> float:
         """How much the behaviour explores at first; 0 if it has no setting for it."""
-        name = BEHAVIOURS[self.acts_by].setting
+        name = BEHAVIOURS[self.behaviour_name].setting
         return 0.0 if name is None else float(getattr(self, name))
 
 
@@ -179,10 +179,10 @@ def check_learning(learning: Learning) -> None:
         check_number("initial_value", learning.initial_value, single=True)
     check_count("known_after", learning.known_after, 1, 1_000_000_000)
     for name in ("n", "num_interleaved"):
-        check_count(name, getattr(learning, name), 1, MOST_AT_ONCE)
+        check_count(name, getattr(learning, name), 1, MAX_AT_ONCE)
     if learning.num_planning is not None:
         check_count("num_planning", learning.num_planning, 0, 1_000_000)  # Ctrl-C waits for a step to end
-    _check_heeded(learning)
+    _check_used(learning)
     _check_together(learning)
 
 
@@ -195,13 +195,13 @@ def _asked_by(name: str) -> list[str]:
     return rules + [acting for acting, row in BEHAVIOURS.items() if row.setting == first]
 
 
-def _check_heeded(learning: Learning) -> None:
+def _check_used(learning: Learning) -> None:
     """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
     given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
     for name in given:
         able = _asked_by(name)
-        if able and learning.algorithm not in able and learning.acts_by not in able:
-            idle = learning.acts_by if able[0] in BEHAVIOURS else learning.algorithm
+        if able and learning.algorithm not in able and learning.behaviour_name not in able:
+            idle = learning.behaviour_name if able[0] in BEHAVIOURS else learning.algorithm
             raise SettingError(f"{name} has no effect with {idle}; it is for {', '.join(able)}")
     for name, schedule, idle_with in (
         ("alpha", learning.alpha_schedule, ("visits",)),
@@ -227,5 +227,7 @@ def _check_together(learning: Learning) -> None:
     if learning.exploration_schedule == "exponential" and (last == 0.0 or learning.exploration == 0.0):
         raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
     if learning.exploration_schedule != "constant":
-        acting = BEHAVIOURS[learning.acts_by]
-        check_number(f"exploration_last, the {acting.setting} of {learning.acts_by} at last,", last, acting.bounds)
+        acting = BEHAVIOURS[learning.behaviour_name]
+        check_number(
+            f"exploration_last, the {acting.setting} of {learning.behaviour_name} at last,", last, acting.bounds
+        )

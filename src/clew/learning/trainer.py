@@ -8,13 +8,13 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.learners import begin, finish
-from clew.kernels.learning.rollouts import Totals, first_action, take_step
+from clew.kernels.learning.rollouts import EpisodeStats, first_action, take_step
 from clew.kernels.sampling import draw_start
 from clew.learning.learner import make_room_for_world
 from clew.learning.loops import Loop, new_state, one_at_a_time
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
-from clew.policies.episodes import Transition, terms_in
+from clew.policies.episodes import Transition, episode_spec
 from clew.policies.policy import maze_world, table_shape
 from clew.settings import check_count
 
@@ -87,7 +87,7 @@ class Trainer:
         counts = [counts.sum(axis=1, dtype=np.int64) for _, counts in self._learner.tables if counts.size]
         return np.asarray(sum(counts, np.zeros(self.policy.q.shape[0], np.int64)))
 
-    def learn(self, num_episodes: int = 1) -> Totals:
+    def learn(self, num_episodes: int = 1) -> EpisodeStats:
         """Learn from so many whole episodes; one that is under way is ended first, and counts as the first.
 
         Returns:
@@ -95,8 +95,8 @@ class Trainer:
         """
         check_count("num_episodes", num_episodes, 0)
         ended = self._finish_episode() if num_episodes and self.is_under_way else None
-        totals = self._loop.learn(num_episodes - (ended is not None))
-        return totals if ended is None else joined([ended, totals])
+        stats = self._loop.learn(num_episodes - (ended is not None))
+        return stats if ended is None else joined([ended, stats])
 
     def step(self) -> Transition:
         """Take one step, and learn from it; the first of an episode, if none is under way.
@@ -104,21 +104,21 @@ class Trainer:
         Returns:
             The transition that was learned from; if it is terminated or truncated, the episode has ended.
         """
-        learner, terms = self._learner, terms_in(self.env, None, self._learner.settings.exploring_starts)
+        learner, spec = self._learner, episode_spec(self.env, None, self._learner.settings.exploring_starts)
         stream = self._state.stream
         alpha, exploration = learner.rates_at(self.num_ended, self._total)
         rate = learner.step_size(alpha)
         if not self.is_under_way:
             self.episode = []
             begin(learner.rule)
-            s = int(draw_start(terms.starts, stream))
-            a = int(first_action(learner.rule, learner.acting, learner.visits, terms, s, exploration, stream))
+            s = int(draw_start(spec.starts, stream))
+            a = int(first_action(learner.rule, learner.behaviour, learner.visits, spec, s, exploration, stream))
             self._next = s, a
-        is_last = len(self.episode) + 1 == terms.max_steps
+        is_last = len(self.episode) + 1 == spec.max_steps
         s_next, a_next, reward, terminated = take_step(
-            self.env.mdp.played,
+            self.env.mdp.fast_model,
             learner.rule,
-            learner.acting,
+            learner.behaviour,
             learner.visits,
             self._next,
             is_last,
@@ -152,16 +152,16 @@ class Trainer:
         self.env, self.policy.world = world, maze_world(world)
         self._loop = self._new_loop()
 
-    def _finish_episode(self) -> Totals:
+    def _finish_episode(self) -> EpisodeStats:
         """End the episode that is under way; what it came to."""
         while self.is_under_way:
             self.step()
         rewards, last = sum(each.reward for each in self.episode), self.episode[-1]
-        return Totals(np.array([len(self.episode)]), np.array([rewards]), np.array([last.terminated]))
+        return EpisodeStats(np.array([len(self.episode)]), np.array([rewards]), np.array([last.terminated]))
 
     def _new_loop(self) -> Loop:
-        terms = terms_in(self.env, None, self._learner.settings.exploring_starts)
-        return one_at_a_time(self.env.mdp.played, terms, self._learner, self._total, self._state)
+        spec = episode_spec(self.env, None, self._learner.settings.exploring_starts)
+        return one_at_a_time(self.env.mdp.fast_model, spec, self._learner, self._total, self._state)
 
 
 def _with_model(env: Any) -> ModelEnvironment:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.rollouts import Totals, replay
+from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
 from clew.learning.checks import check_run
@@ -67,19 +67,19 @@ class RoundMetrics:
     num_bytes: int = 0
 
     @classmethod
-    def of_totals(
+    def from_totals(
         cls,
         number: int,
         num_rounds: int,
         num_episodes: int,
-        totals: Iterable[float],
+        stats: Iterable[float],
         begun: float,
         *,
         staleness: int = 0,
         num_bytes: int = 0,
     ) -> "RoundMetrics":
         """The metrics of a round from its total steps, successes and rewards; `begun` is the clock when it began."""
-        steps, successes, rewards = (float(total) for total in totals)
+        steps, successes, rewards = (float(total) for total in stats)
         return cls(
             round=number,
             num_rounds=num_rounds,
@@ -141,7 +141,7 @@ def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, explorati
     """
     learner = make_room(learner, len(trajectory))
     step_size = learner.step_size(alpha)
-    replay(learner.rule, learner.acting, learner.visits, trajectory.columns, step_size, exploration, stream)
+    replay(learner.rule, learner.behaviour, learner.visits, trajectory.columns, step_size, exploration, stream)
     return learner
 
 
@@ -216,7 +216,7 @@ class SerialRounds:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
         self.rows: list[RoundMetrics] = []
-        self._parts: list[Totals] = []  # what the episodes of this round came to so far
+        self._parts: list[EpisodeStats] = []  # what the episodes of this round came to so far
         self._begun = 0.0
         self._seconds = 0.0  # of this round, before a checkpoint
         self._pace = 1  # episodes that are learned at a time, where one might want to stop
@@ -228,15 +228,15 @@ class SerialRounds:
             for size in self.sizes[len(self.rows) :]:
                 self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
                 at, clock, number = time.time(), time.perf_counter(), len(self.rows)
-                totals = self._learn(size)
+                stats = self._learn(size)
                 if self.trace is not None:
                     seconds = time.perf_counter() - clock
                     self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
-                sums = totals.steps.sum(), totals.terminated.sum(), totals.episode_return.sum()
-                self.rows.append(RoundMetrics.of_totals(number, len(self.sizes), size, sums, self._begun))
+                sums = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
+                self.rows.append(RoundMetrics.from_totals(number, len(self.sizes), size, sums, self._begun))
                 yield self.rows[-1]
 
-    def _learn(self, size: int) -> Totals:
+    def _learn(self, size: int) -> EpisodeStats:
         """Learn from the episodes of a round that are left; if they are kept, a tenth of a second at a time."""
         self.checkpoints.check()
         if self.checkpoints.folder is None:
@@ -249,8 +249,8 @@ class SerialRounds:
             self._pace = max(1, int(n * min(8.0, SECONDS_AT_A_TIME / (time.perf_counter() - begun))))
             self.checkpoints.note(n, self)
             left -= n
-        totals, self._parts = joined(self._parts), []
-        return totals
+        stats, self._parts = joined(self._parts), []
+        return stats
 
     def state(self) -> State:
         """See `checkpoints.Training`."""
@@ -264,7 +264,7 @@ class SerialRounds:
         fill(self.loop.state, saved.arrays, "loop")
         self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
         if "ended.steps" in saved.arrays:
-            self._parts = [Totals(*(saved.arrays[f"ended.{name}"] for name in Totals._fields))]
+            self._parts = [EpisodeStats(*(saved.arrays[f"ended.{name}"] for name in EpisodeStats._fields))]
         self._seconds = saved.progress["seconds"]
 
 
@@ -279,9 +279,9 @@ def report_rounds(
             callback(metrics)
 
 
-def joined(parts: list[Totals]) -> Totals:
+def joined(parts: list[EpisodeStats]) -> EpisodeStats:
     """What episodes came to, in one piece."""
-    return Totals(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return EpisodeStats(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def check_values(policy: Policy) -> None:

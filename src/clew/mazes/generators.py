@@ -23,7 +23,7 @@ from clew.settings import SHARE, check_count, check_number, choose_from
 
 __all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]
 
-MOST_STEPS = 2**31  # of Wilson's walks, by a rough estimate: some ten seconds, in which nothing can stop them
+MAX_STEPS = 2**31  # of Wilson's walks, by a rough estimate: some ten seconds, in which nothing can stop them
 
 
 class Key(NamedTuple):
@@ -81,7 +81,7 @@ def _backtracker(field: Field) -> None:
 
 def _wilson(field: Field) -> None:
     shorter, longer = sorted((field.rows, field.columns))
-    if shorter > 1 and field.cells.size * longer > MOST_STEPS * shorter:
+    if shorter > 1 and field.cells.size * longer > MAX_STEPS * shorter:
         raise MazeError(
             f"a wilson maze of {field.rows} x {field.columns} cells would take too long, for its walks are random and "
             f"must find each other along it; choose another kind"

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, simplest
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, fast_model
 from clew.models.arrays import Rows, rows_of_arrays
 from clew.models.checks import MAX_STATES, check, check_sparse, check_walls, checked_starts, frozen
 from clew.models.files import read_arrays, write_arrays
@@ -59,9 +59,9 @@ class FiniteMDP:
         return f"FiniteMDP({self.num_states:,} states, {self.num_actions} actions, {dynamics})"
 
     @cached_property
-    def played(self) -> Any:
+    def fast_model(self) -> Any:
         """The same world in the form that is played fastest."""
-        return simplest(self.model)
+        return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructors, so that a copy in another process is validated and read-only as well.
@@ -178,16 +178,16 @@ class FiniteMDP:
         return min(0.0, lowest), max(0.0, highest)
 
     @cached_property
-    def most_outcomes(self) -> int:
+    def max_outcomes(self) -> int:
         """The most different outcomes that an action may have in a state."""
         if isinstance(self.model, Sparse):
             return max(1, int(np.diff(self.model.offsets).max()))
         return 3 if self.model.slip > 0.0 else 1
 
     @property
-    def is_certain(self) -> bool:
+    def is_deterministic(self) -> bool:
         """True if nothing is left to chance."""
-        return self.most_outcomes == 1
+        return self.max_outcomes == 1
 
     @property
     def num_outcomes(self) -> int:
@@ -197,7 +197,7 @@ class FiniteMDP:
         """
         if isinstance(self.model, Sparse):
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
-        return self.num_states * self.num_actions * self.most_outcomes
+        return self.num_states * self.num_actions * self.max_outcomes
 
     @classmethod
     def from_arrays(

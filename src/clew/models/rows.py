@@ -25,7 +25,7 @@ CHANGE_NOTHING = {
     "gymnasium.wrappers.common:OrderEnforcing",
     "gymnasium.wrappers.common:PassiveEnvChecker",
 }
-MOST_REPEATS = 100  # of a start state, for one that is less likely than others
+MAX_REPEATS = 100  # of a start state, for one that is less likely than others
 
 
 class _Columns(NamedTuple):
@@ -172,15 +172,15 @@ def _starts(env: Any, num_states: int) -> npt.NDArray[np.int64]:
     if not fits:
         raise ModelError(f"initial_state_distrib must be {num_states} probabilities that sum to 1")
     ratios = weights / weights[weights > 0.0].min()
-    for times in range(1, MOST_REPEATS + 1):
+    for times in range(1, MAX_REPEATS + 1):
         counts = np.round(times * ratios)
-        if counts.max() > MOST_REPEATS:
+        if counts.max() > MAX_REPEATS:
             break
-        if np.abs(counts - times * ratios).max() < 1e-9 * MOST_REPEATS:
+        if np.abs(counts - times * ratios).max() < 1e-9 * MAX_REPEATS:
             return np.repeat(np.arange(num_states), counts.astype(np.int64))
     raise ModelError(
         "the starts of a model are equally likely, and those of initial_state_distrib are not in the ratio of whole "
-        f"numbers up to {MOST_REPEATS}"
+        f"numbers up to {MAX_REPEATS}"
     )
 
 

@@ -15,7 +15,7 @@ __all__ = ["best_first", "every_move_costs"]
 def every_move_costs(mdp: FiniteMDP) -> bool:
     """Tell if these are rows of which none leaves anything to chance, and each costs unless it ends the episode."""
     rows = mdp.model
-    if not isinstance(rows, Sparse) or not mdp.is_certain:
+    if not isinstance(rows, Sparse) or not mdp.is_deterministic:
         return False
     return bool((rows.terminated | (rows.rewards < 0.0)).all())
 
@@ -37,7 +37,7 @@ def best_first(mdp: FiniteMDP) -> Solution:
     num_wrong = count_unsettled(rows, v, mdp.num_actions)
     assert num_wrong == 0, f"{num_wrong} values are wrong"
     finite = v[np.isfinite(v)]
-    greatest = float(np.abs(np.concatenate([finite, rows.rewards])).max(initial=0.0))
+    max_value = float(np.abs(np.concatenate([finite, rows.rewards])).max(initial=0.0))
     least = float(-rows.rewards[~rows.terminated].max(initial=-np.inf))
     longest = min(float(n), 1.0 + (finite.max(initial=0.0) - finite.min(initial=0.0)) / least)
-    return Solution(mdp, 1.0, "best-first", float(np.finfo(float).eps * longest * greatest), values=v)
+    return Solution(mdp, 1.0, "best-first", float(np.finfo(float).eps * longest * max_value), values=v)

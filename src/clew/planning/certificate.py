@@ -39,14 +39,14 @@ def prove_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> flo
     return float((residual + rounding(mdp, float(np.abs(v).max()))) / (1.0 - contraction))
 
 
-def rounding(mdp: FiniteMDP, greatest: float) -> float:
+def rounding(mdp: FiniteMDP, max_value: float) -> float:
     """What rounding can do to a backup of values up to the greatest: a relative error for every outcome and product.
 
     A sum of n products of three factors is off by (n + 3) units of roundoff (half of eps), and so is, by one, the
     difference from v. Twice as much is allowed for, which takes in the second order and the division that follows.
     """
     lowest, highest = mdp.reward_range
-    return float((4 + mdp.most_outcomes) * np.finfo(float).eps * (max(-lowest, highest) + greatest))
+    return float((4 + mdp.max_outcomes) * np.finfo(float).eps * (max(-lowest, highest) + max_value))
 
 
 def _greatest_mass(mdp: FiniteMDP) -> float:

@@ -54,11 +54,11 @@ def induce_backwards(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSolut
     policy = np.empty((horizon, mdp.num_states), dtype)
     v, v_after, steps, steps_after = np.zeros((4, mdp.num_states))
     rounding = Rounding(mdp)
-    bound = greatest = 0.0
+    bound = max_value = 0.0
     for t in reversed(range(horizon)):
-        bound = gamma * bound + rounding.of_backup(greatest)
+        bound = gamma * bound + rounding.of_backup(max_value)
         v, v_after, steps, steps_after = v_after, v, steps_after, steps
-        greatest = induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions)
+        max_value = induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions)
     return HorizonSolution(
         steps=float(steps[mdp.starts].mean()),
         value=float(v[mdp.starts].mean()),

@@ -91,8 +91,8 @@ class Grouping:
         going = np.full(self.idle.size, UNKNOWN)
         chosen = choice[choice >= 0]
         going[chosen // self.rows.num_actions] = chosen
-        for ways in (self.closer, self.predecessors):
-            ways.reach(self.inner, going, self.rows.num_actions)
+        for shortest_paths in (self.closer, self.predecessors):
+            shortest_paths.reach(self.inner, going, self.rows.num_actions)
         policy: npt.NDArray[np.int32] = (np.where(going >= 0, going, pairs) % self.rows.num_actions).astype(np.int32)
         return policy
 
@@ -209,9 +209,9 @@ def _free_components(rows: Sparse, inner: Bools, num_states: int) -> npt.NDArray
 def _likeliest(rows: Sparse) -> Bools:
     """(num_rows,) tells if no outcome of the pair is likelier."""
     pair_of_row = _pair_of_row(rows)
-    greatest = np.zeros(rows.offsets.size - 1)
-    np.maximum.at(greatest, pair_of_row, rows.probabilities)
-    likeliest: Bools = rows.probabilities == greatest[pair_of_row]
+    max_value = np.zeros(rows.offsets.size - 1)
+    np.maximum.at(max_value, pair_of_row, rows.probabilities)
+    likeliest: Bools = rows.probabilities == max_value[pair_of_row]
     return likeliest
 
 

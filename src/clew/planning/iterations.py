@@ -61,7 +61,7 @@ class Iteration:
         return highest - lowest
 
     @cached_property
-    def greatest_rounding(self) -> float:
+    def max_rounding(self) -> float:
         """What rounding can do to a backup of any values that a policy may have."""
         return rounding(self.mdp, self.span / (1.0 - self.gamma))
 
@@ -72,7 +72,7 @@ class Iteration:
     def is_done(self, change: float) -> bool:
         """Tell if a change, or a residual, is so small that the tolerance is met, or that rounding hides the rest."""
         asked = 0.99 * self.tolerance * (1.0 - self.gamma)  # a hundredth for probabilities that sum to a little over 1
-        if change > max(asked, self.greatest_rounding):
+        if change > max(asked, self.max_rounding):
             return False
         rounding = self.rounding()
         return change + rounding <= asked or change <= rounding

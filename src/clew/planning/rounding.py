@@ -16,7 +16,7 @@ class Rounding:
     The world meant is the one whose probabilities sum to 1 exactly: where those of a row are off, that counts as well.
 
     Attributes:
-        greatest_reward: greatest absolute reward.
+        max_reward: greatest absolute reward.
         relative: greatest error of a backup, relative to the greatest reward and the greatest value together.
     """
 
@@ -25,13 +25,13 @@ class Rounding:
             grid = mdp.model
             hazard = grid.hazard_reward if (grid.cells & HAZARD).any() else 0.0
             rewards = (grid.step_reward, grid.goal_reward, grid.outer_wall_reward, hazard)
-            self.greatest_reward = sum(map(abs, rewards))
+            self.max_reward = sum(map(abs, rewards))
             num_outcomes, excess = 3, EPSILON
         else:
             model = mdp.model
             assert isinstance(model, Sparse)
             counts = np.diff(model.offsets)
-            self.greatest_reward = float(np.abs(model.rewards).max(initial=0.0))
+            self.max_reward = float(np.abs(model.rewards).max(initial=0.0))
             num_outcomes = int(counts.max(initial=0))
             sums = np.bincount(np.repeat(np.arange(counts.size), counts), model.probabilities, counts.size)
             # The sum itself is rounded, too.
@@ -41,4 +41,4 @@ class Rounding:
 
     def of_backup(self, greatest_value: float) -> float:
         """Greatest error of a backup of values that are at most that, in absolute value."""
-        return self.relative * (self.greatest_reward + greatest_value)
+        return self.relative * (self.max_reward + greatest_value)

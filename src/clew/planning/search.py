@@ -9,7 +9,7 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import HAZARD, Grid
 from clew.kernels.planning.search import measure_distances
 from clew.models.mdp import FiniteMDP
-from clew.planning.solution import ShortestWays, Solution
+from clew.planning.solution import ShortestPaths, Solution
 
 __all__ = ["breadth_first", "shortest_is_best", "worth_by_distance"]
 
@@ -62,7 +62,7 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         num_wrong = measure_distances(grid, goal, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
     worth, bound = worth_by_distance(grid, gamma, int(distances.max(initial=0)))
-    return Solution(mdp, gamma, "breadth-first", bound, ways=ShortestWays(distances, worth))
+    return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(distances, worth))
 
 
 def worth_by_distance(grid: Grid, gamma: float, longest: int) -> tuple[npt.NDArray[np.float64], float]:

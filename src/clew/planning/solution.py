@@ -12,13 +12,13 @@ from clew.kernels.planning.search import mark_nearer
 from clew.models.mdp import FiniteMDP
 from clew.planning.duration import expected_steps
 
-__all__ = ["ShortestWays", "Solution"]
+__all__ = ["ShortestPaths", "Solution"]
 
 CHUNK = 1 << 20  # a mean over starts is taken in pieces of so many: they may be all states of a large world
 
 
 @dataclass(frozen=True, eq=False)
-class ShortestWays:
+class ShortestPaths:
     """Distances, where they decide all values: four bytes per state.
 
     Attributes:
@@ -48,30 +48,30 @@ class Solution:
     method: str
     bound: float
     values: npt.NDArray[np.float64] | None = field(default=None, repr=False)  # what the planner found: these,
-    ways: ShortestWays | None = field(default=None, repr=False)  # or these;
+    shortest_paths: ShortestPaths | None = field(default=None, repr=False)  # or these;
     actions: npt.NDArray[np.int32] | None = field(default=None, repr=False)  # and a policy, unless the greedy one
 
     @cached_property
     def steps(self) -> float:
         """Expected number of steps of the policy, mean over the starts; infinite if it need not end."""
-        if self.ways is None:
+        if self.shortest_paths is None:
             return float(self.steps_from[self.mdp.starts].mean())
-        return self._mean_by_distance(np.append(np.arange(self.ways.worth.size - 1.0), np.inf))
+        return self._mean_by_distance(np.append(np.arange(self.shortest_paths.worth.size - 1.0), np.inf))
 
     @cached_property
     def value(self) -> float:
         """Expected discounted return from the start, mean over the starts."""
-        if self.ways is None:
+        if self.shortest_paths is None:
             return float(self.v[self.mdp.starts].mean())
-        return self._mean_by_distance(self.ways.worth)
+        return self._mean_by_distance(self.shortest_paths.worth)
 
     @cached_property
     def v(self) -> npt.NDArray[np.float64]:
         """(num_states,) float64, optimal state values; 0 where nothing can happen any more."""
-        if self.ways is None:
+        if self.shortest_paths is None:
             assert self.values is not None
             return self.values
-        v = self.ways.worth[self.ways.distances]
+        v = self.shortest_paths.worth[self.shortest_paths.distances]
         v[self._blocked()] = 0.0
         return v
 
@@ -87,7 +87,7 @@ class Solution:
         """(num_states,) int32, an optimal action; 0 where it doesn't matter."""
         if self.actions is not None:
             return self.actions
-        table = self.optimal_actions if self.ways is not None else self.q
+        table = self.optimal_actions if self.shortest_paths is not None else self.q
         policy: npt.NDArray[np.int32] = table.argmax(axis=1).astype(np.int32)
         return policy
 
@@ -97,9 +97,9 @@ class Solution:
 
         Infinite where it may fail to end, 0 where nothing can happen any more.
         """
-        if self.ways is None:
+        if self.shortest_paths is None:
             return expected_steps(self.mdp, self.policy)
-        steps = np.where(self.ways.distances < 0, np.inf, self.ways.distances)
+        steps = np.where(self.shortest_paths.distances < 0, np.inf, self.shortest_paths.distances)
         steps[self._blocked()] = 0.0
         return steps
 
@@ -111,13 +111,13 @@ class Solution:
         state, less twice the bound: action values are within the bound as well, so no optimal action is missing, and
         none is in that is worth less than the best by more than four times the bound.
         """
-        if self.ways is None:
+        if self.shortest_paths is None:
             near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
             return near
         optimal = np.empty((self.mdp.num_states, self.mdp.num_actions), np.bool_)
         grid = self.mdp.model
         assert isinstance(grid, Grid)
-        for layer, distances in enumerate(self.ways.distances.reshape(-1, grid.num_cells)):
+        for layer, distances in enumerate(self.shortest_paths.distances.reshape(-1, grid.num_cells)):
             mark_nearer(grid, distances, optimal[layer * grid.num_cells : (layer + 1) * grid.num_cells])
         # Without a way, what counts is what a step pays; nothing does on a goal and in a blocked cell.
         nowhere = ~optimal.any(axis=1)
@@ -135,12 +135,12 @@ class Solution:
 
     def _mean_by_distance(self, table: npt.NDArray[np.float64]) -> float:
         """Mean over the starts of what a table has for their distances; its last entry is for those without a way."""
-        assert self.ways is not None
+        assert self.shortest_paths is not None
         starts, grid = self.mdp.starts, self.mdp.model
         assert isinstance(grid, Grid)
         total = 0.0
         for i in range(0, starts.size, CHUNK):
             piece = starts[i : i + CHUNK]
             blocked = (grid.cells[piece % grid.num_cells] & BLOCKED) > 0
-            total += float(np.where(blocked, 0.0, table[self.ways.distances[piece]]).sum())
+            total += float(np.where(blocked, 0.0, table[self.shortest_paths.distances[piece]]).sum())
         return total / starts.size

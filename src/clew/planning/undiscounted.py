@@ -94,7 +94,7 @@ def _greatest(v: Values) -> float:
 def _first_values(grouping: Grouping, rounding: Rounding, margin: float) -> tuple[Values, Pairs]:
     """Values that no backup lowers, of a policy that surely ends or rests."""
     v, choice = np.zeros(grouping.ending.size), grouping.choice.copy()
-    coarse = max(margin, 1e-3 * rounding.greatest_reward)
+    coarse = max(margin, 1e-3 * rounding.max_reward)
     _follow(grouping, rounding, v, choice, -coarse, coarse / 2.0)
     return v, choice
 

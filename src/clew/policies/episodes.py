@@ -12,7 +12,7 @@ from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.behaviours import AnyAction, after, choose, count_visit
-from clew.kernels.learning.rollouts import Columns, Terms, record_episodes
+from clew.kernels.learning.rollouts import EpisodeSpec, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
@@ -21,7 +21,7 @@ from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.policy import Policy, table_shape
 from clew.settings import check_choice, check_count, check_number
 
-__all__ = ["Simulation", "Trajectory", "Transition", "steps_of"]
+__all__ = ["Simulation", "Trajectory", "Transition", "episode_steps"]
 
 # Of the columns of a trajectory.
 DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)
@@ -79,9 +79,9 @@ class Trajectory:
         return svg_of(self)
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> TransitionBatch:
         """The columns as kernels take them: read-only, wherever they came from."""
-        return Columns(*(read_only(getattr(self, column.name)) for column in fields(self)))
+        return TransitionBatch(*(read_only(getattr(self, column.name)) for column in fields(self)))
 
     @property
     def num_episodes(self) -> int:
@@ -123,7 +123,7 @@ def _as_state(observation: Any, num_states: int, source: str) -> int:
     return state
 
 
-def steps_of(
+def episode_steps(
     env: Any, choose: Callable[[int], int], *, seed: int | None = None, render: bool = False
 ) -> Iterator[Transition]:
     """Play one episode of any Gymnasium environment with Discrete spaces, step by step.
@@ -187,7 +187,7 @@ class Simulation:
         Returns:
             Trajectory of one episode; it always ends, by the goal or by a step limit.
         """
-        steps = steps_of(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
+        steps = episode_steps(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
 
     def rollouts(
@@ -224,9 +224,9 @@ class Simulation:
         table = read_only(_checked_table(q, shape))
         compiled = as_compiled(self.env)
         if compiled is not None:
-            terms = terms_in(compiled, starts, exploring_starts)
+            spec = episode_spec(compiled, starts, exploring_starts)
             parts = as_values(table), acting, counts, exploration
-            return self._played(_record(compiled.mdp, terms, parts, int(num_episodes), stream))
+            return self._played(_record(compiled.mdp, spec, parts, int(num_episodes), stream))
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
 
@@ -235,7 +235,7 @@ class Simulation:
 
         for _ in range(num_episodes):
             now = AnyAction() if exploring_starts else acting
-            for step in steps_of(self.env, pick, seed=seed):
+            for step in episode_steps(self.env, pick, seed=seed):
                 transitions.append(step)
                 count_visit(acting, counts, step.state, step.action)
                 now = after(acting, step.action)
@@ -247,10 +247,10 @@ class Simulation:
         return trajectory
 
 
-def terms_in(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> Terms:
+def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> EpisodeSpec:
     """How episodes begin in a compiled world, and when they are cut off; by default in its own start states."""
     begins = world.mdp.starts if starts is None else starts
-    return Terms(begins, world.max_episode_steps, bool(exploring_starts))
+    return EpisodeSpec(begins, world.max_episode_steps, bool(exploring_starts))
 
 
 def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -282,15 +282,15 @@ def _checked_behaviour(
 
 
 def _record(
-    mdp: FiniteMDP, terms: Terms, acting: tuple[Any, Any, Any, float], num_episodes: int, stream: Stream
+    mdp: FiniteMDP, spec: EpisodeSpec, acting: tuple[Any, Any, Any, float], num_episodes: int, stream: Stream
 ) -> Trajectory:
     """Play episodes compiled, in stretches, each twice as long as the one before."""
     parts: list[list[npt.NDArray[Any]]] = []
     place = np.zeros(4, np.int64)
     room = 1024
     while not parts or place[0] < num_episodes:
-        columns = Columns(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(mdp.played, terms, *acting, num_episodes, stream, place, columns)
+        columns = TransitionBatch(*(np.empty(room, dtype) for dtype in DTYPES))
+        n = record_episodes(mdp.fast_model, spec, *acting, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
         room *= 2
     return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 __all__ = ["COLOURS", "NUM_SHADES", "SERIES", "ValueScale", "hexadecimal", "ramp", "rgb"]
 
-MOST_SORTED = 100_000  # numbers; of more a sample tells well enough where the lowest lie
+MAX_SORTED = 100_000  # numbers; of more a sample tells well enough where the lowest lie
 NUM_SHADES = 32  # of a picture; more can't be told apart
 PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
 
@@ -88,7 +88,7 @@ class ValueScale(NamedTuple):
         if low >= 0.0 and high > 0.0:
             # A few cells that were hardly seen must not stretch a log scale for all the others.
             positive = values[values > 0.0]
-            lowest = float(np.quantile(positive[:: 1 + positive.size // MOST_SORTED], 0.05))
+            lowest = float(np.quantile(positive[:: 1 + positive.size // MAX_SORTED], 0.05))
             if high > 10.0 * lowest:
                 return cls(lowest, high, True)
         return cls(low, high, False)

@@ -228,11 +228,11 @@ def grade(
     world = as_compiled(env)
     if world is None:
         return evaluate_policy(env, policy, num_episodes or 1000, gamma=config.gamma, seed=config.seed)
-    starts, is_certain = world.mdp.starts, world.mdp.is_certain
-    if num_episodes is None and 1 < starts.size <= 1000 and is_certain:
+    starts, is_deterministic = world.mdp.starts, world.mdp.is_deterministic
+    if num_episodes is None and 1 < starts.size <= 1000 and is_deterministic:
         return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts, optimum=optimum)
     if num_episodes is None:
-        num_episodes = 10 if starts.size == 1 and is_certain else 1000
+        num_episodes = 10 if starts.size == 1 and is_deterministic else 1000
     return evaluate_policy(env, policy, num_episodes, gamma=config.gamma, seed=config.seed, optimum=optimum)
 
 

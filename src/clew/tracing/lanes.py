@@ -12,9 +12,9 @@ __all__ = ["describe", "draw_lanes", "height_of", "lanes_of"]
 LANE, BAR = 54, 28  # pixels high
 BAND = 22
 FINE = 3.0  # pixels; what is narrower is drawn without words, and together with its neighbours
-MOST_LANES = 18
-MOST_ARROWS = 120
-MOST_TOUCHED = 400
+MAX_LANES = 18
+MAX_ARROWS = 120
+MAX_TOUCHED = 400
 FEW = 4  # fine lines that can lie within so few pixels and still be told apart
 NAMES = {"publish": "values", "put": "values", "merge": "merge", "checkpoint": "checkpoint"}
 
@@ -28,7 +28,7 @@ def lanes_of(events: Sequence[Event], scale: Scale) -> list[str]:
             first[each.who] = min(each.begun, first.get(each.who, each.begun))
     there = [who for who, begun in first.items() if scale.shows(begun, last.get(who, scale.end))]
     there.sort(key=lambda who: int(who.split()[1]))
-    return [DRIVER, *[STORE for _ in there[:1]], *there][:MOST_LANES]
+    return [DRIVER, *[STORE for _ in there[:1]], *there][:MAX_LANES]
 
 
 def height_of(events: Sequence[Event], scale: Scale) -> float:
@@ -119,7 +119,7 @@ def draw_bars(own: Sequence[Event], scale: Scale, y: float) -> Iterator[str]:
             yield bar(x, y, width, BAR, "again", describe(each), radius=2)
         yield from draw_words(each, x, y, width)
     yield from draw_fine(fine, scale, y)
-    if len(own) < MOST_TOUCHED:  # something to point at
+    if len(own) < MAX_TOUCHED:  # something to point at
         yield from (bar(scale.x(each.begun) - 2, y - 4, 6, BAR + 8, "touch", describe(each)) for each in fine)
 
 
@@ -197,7 +197,7 @@ def draw_loss(event: Event, scale: Scale, y: float) -> Iterator[str]:
 def draw_arrows(seen: Sequence[Event], scale: Scale, tops: dict[str, float]) -> Iterator[str]:
     """From the values to the work that began with them, and from there to the merge; from what was lost to its heir."""
     works = [each for each in seen if each.what in ("work", "abandoned") and each.who != DRIVER and each.who in tops]
-    if len(works) > MOST_ARROWS:
+    if len(works) > MAX_ARROWS:
         return
     publishes = {each.round: each for each in seen if each.what == "publish"}
     puts = {each.round: each for each in seen if each.what == "put"}

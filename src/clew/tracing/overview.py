@@ -11,7 +11,7 @@ from clew.tracing.trace import DRIVER, Event
 __all__ = ["draw_overview", "height_of_overview"]
 
 NUM_BINS = 240
-MOST_STRIPES = 250
+MAX_STRIPES = 250
 CHART = 34  # pixels high
 
 
@@ -82,7 +82,7 @@ def draw_rounds(events: Sequence[Event], scale: Scale, y: float) -> tuple[list[s
     staleness = {each.round: each.staleness for each in events if each.version >= 0}
     ended = {each.round: each.ended for each in events if each.what in ("merge", "work") and each.round >= 0}
     numbers = sorted(ended)
-    size = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if len(numbers) <= n * MOST_STRIPES)
+    size = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if len(numbers) <= n * MAX_STRIPES)
     parts, begun = [], scale.begin
     for i in range(0, len(numbers), size):
         some = numbers[i : i + size]

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from clew.errors import SettingError
 from clew.tracing.axes import Scale, bar, say_seconds, text, width_of
-from clew.tracing.lanes import MOST_LANES, draw_lanes, height_of, lanes_of
+from clew.tracing.lanes import MAX_LANES, draw_lanes, height_of, lanes_of
 from clew.tracing.overview import draw_overview, height_of_overview
 from clew.tracing.trace import Event
 
@@ -18,7 +18,7 @@ __all__ = ["DARK", "STYLE", "recent_svg", "timeline_svg"]
 WIDTH = 1200
 LEFT, RIGHT = 136, WIDTH - 28
 FEW_ROUNDS = 4  # are shown at once, of a longer run
-MOST_IN_SIGHT = 20_000  # events; more rounds than have so many are not shown in detail
+MAX_IN_SIGHT = 20_000  # events; more rounds than have so many are not shown in detail
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; hatching and crosses don't need any.
 STYLE = """
@@ -88,8 +88,8 @@ def timeline_svg(
     parts.append(text(24, top + 8, f"{which}{' in detail' if is_long else ''}{why}", "strong"))
     parts += draw_lanes(moved, sight, top + 20)
     bottom = top + 20 + height_of(moved, sight)
-    hidden = len({each.who for each in shown}) - MOST_LANES
-    if hidden > 0 and len(lanes_of(moved, sight)) == MOST_LANES:
+    hidden = len({each.who for each in shown}) - MAX_LANES
+    if hidden > 0 and len(lanes_of(moved, sight)) == MAX_LANES:
         parts.append(text(24, bottom + 4, f"... and {hidden} actors more", "faint"))
         bottom += 18
     legend, height = draw_legend(moved, bottom + 16)
@@ -110,7 +110,7 @@ def recent_svg(events: Sequence[Event], begin: float, end: float, *, title: str)
         SVG, in the size and the colours of `timeline_svg`.
     """
     scale = Scale(begin, end, LEFT, RIGHT)
-    recent = [each for each in events if each.what in ("start", "lost") or each.ended >= begin][-MOST_IN_SIGHT:]
+    recent = [each for each in events if each.what in ("start", "lost") or each.ended >= begin][-MAX_IN_SIGHT:]
     height = height_of(recent, scale)
     legend, legend_height = draw_legend(recent, 24 + height)
     return frame([*draw_lanes(recent, scale, 14.0), *legend], 24 + height + legend_height + 14, title)
@@ -168,7 +168,7 @@ def choose_rounds(
     total = sizes[chosen[0]]
     for i, number in enumerate(chosen[1:], start=1):
         total += sizes[number]
-        if total > MOST_IN_SIGHT:
+        if total > MAX_IN_SIGHT:
             return chosen[0], chosen[i - 1], ", as many as can be shown"
     return chosen[0], chosen[-1], why
 

@@ -29,7 +29,7 @@ RARE = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # are ke
 DRIVER, STORE = "driver", "store"
 WHO = re.compile(r"driver|store|actor \d{1,9}")
 
-MOST_EVENTS = 100_000  # some 30 MB; a trace that has more keeps every second round, then every fourth, and so on
+MAX_EVENTS = 100_000  # some 30 MB; a trace that has more keeps every second round, then every fourth, and so on
 PAUSE = 1e-4  # seconds; events of one kind and round that follow each other faster are noted as one
 
 
@@ -137,16 +137,16 @@ class Trace:
         return sum(event.what == what for event in self.events)
 
     def _has_room_for(self, event: Event) -> bool:
-        if len(self.events) == MOST_EVENTS:
+        if len(self.events) == MAX_EVENTS:
             self._thin()
         is_kept = event.round % self._stride == 0 or event.what in RARE
-        return is_kept and len(self.events) < MOST_EVENTS
+        return is_kept and len(self.events) < MAX_EVENTS
 
     def _thin(self) -> None:
         """Let go of rounds between others, but not of those in which an actor was lost, until half the room is free."""
         special = {event.round for event in self.events if event.what == "lost"}
         num_before = len(self.events)
-        while len(self.events) > MOST_EVENTS // 2 and self._stride < 2**30:
+        while len(self.events) > MAX_EVENTS // 2 and self._stride < 2**30:
             self._stride *= 2
             self.events = [
                 event

@@ -161,7 +161,7 @@ class Cluster:
         elif live.error:
             words = "Ended by an error."
         elif live.run is not None:
-            gap = live.run.evaluation.gap
+            gap = live.run.evaluation.excess_steps
             words = f"All {figures.of} rounds are done" + (
                 "." if gap is None else f"; {gap:.4g} steps off the optimum."
             )

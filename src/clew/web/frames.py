@@ -13,7 +13,7 @@ import numpy as np
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
-from clew.web.playground import Playground, way
+from clew.web.playground import Playground, greedy_path
 
 __all__ = ["NOTHING", "Frame", "pack"]
 
@@ -63,7 +63,7 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "path": way(world.env, q, told_apart),
+        "path": greedy_path(world.env, q, told_apart),
         "optimal": world.optimal_path,
         "episodes": trainer.num_ended,
         "steps": playground.num_steps,

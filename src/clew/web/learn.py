@@ -54,7 +54,7 @@ CHOICES: dict[str, list[str]] = {
     "exploration_schedule": list(SCHEDULES),
 }
 NONE = "as the algorithm wants"
-MOST_UPLOADED = 4_000_000  # bytes
+MAX_UPLOADED = 4_000_000  # bytes
 REFRESHED = 0.4  # seconds between two looks at figures and curves
 
 
@@ -152,9 +152,9 @@ class Learn:
             # The button of the uploader itself has no words for those who don't see it.
             self.uploader = ui.upload(
                 auto_upload=True,
-                max_file_size=MOST_UPLOADED,
+                max_file_size=MAX_UPLOADED,
                 on_upload=self.upload,
-                on_rejected=lambda: self.say(f"That file is larger than {MOST_UPLOADED:,} bytes."),
+                on_rejected=lambda: self.say(f"That file is larger than {MAX_UPLOADED:,} bytes."),
             ).classes("hidden")
             ui.button(f"or a file: {list_endings()}", on_click=lambda: self.uploader.run_method("pickFiles")).props(
                 "no-caps outline"
@@ -359,9 +359,11 @@ class Learn:
             "steps": f"{playground.num_steps:,}",
             "steps per episode": spell(points[-1][1]) if (points := playground.curve.points) else "-",
             "optimum": f"{spell(optimum.steps)} steps",
-            "starts right": f"{grade.starts_right:.0%}",
-            "states right": "-" if grade.states_right is None else f"{grade.states_right:.1%}",
-            "gap in value": "0" if abs(grade.value_gap) <= grade.value_gap_bound else f"{grade.value_gap:.3g}",
+            "starts right": f"{grade.optimal_starts:.0%}",
+            "states right": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
+            "gap in value": "0"
+            if abs(grade.suboptimality) <= grade.suboptimality_bound
+            else f"{grade.suboptimality:.3g}",
         }
         self.figures.clear()
         with self.figures:

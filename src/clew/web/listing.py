@@ -18,11 +18,11 @@ from clew.runs.run import open_run
 from clew.runs.storage import SavedRun, load_run
 from clew.tracing.page import timeline_html
 
-__all__ = ["CURVES", "MOST_LISTED", "Curve", "Listed", "Opened", "compare", "curve_of", "list_runs", "open_listed"]
+__all__ = ["CURVES", "MAX_LISTED", "Curve", "Listed", "Opened", "compare", "curve_of", "list_runs", "open_listed"]
 
-MOST_LISTED = 200
-MOST_POINTS = 400  # of a curve
-MOST_SIDE = 512  # cells of a maze that is drawn
+MAX_LISTED = 200
+MAX_POINTS = 400  # of a curve
+MAX_SIDE = 512  # cells of a maze that is drawn
 CONTENTS = ("config.json", "summary.json", "metrics.csv", "q.npy")  # a folder with one of them is a run, if damaged
 PARTIAL = ".partial"
 CURVES = {"mean_steps": "steps", "mean_return": "return", "success_rate": "success"}
@@ -97,7 +97,7 @@ def list_runs(folder: Path) -> tuple[list[Listed], int]:
         if path.is_dir() and (path.suffix == PARTIAL or any((path / name).exists() for name in CONTENTS)):
             found.append((path.stat().st_mtime, path.name, path))
     found.sort(key=lambda each: (-each[0], each[1]))
-    return [_read(path, _stamp(path)) for _, _, path in found[:MOST_LISTED]], len(found)
+    return [_read(path, _stamp(path)) for _, _, path in found[:MAX_LISTED]], len(found)
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ def _stamp(folder: Path) -> tuple[int, ...]:
     return tuple(number for path in paths for number in (path.stat().st_mtime_ns, path.stat().st_size))
 
 
-@lru_cache(maxsize=2 * MOST_LISTED)
+@lru_cache(maxsize=2 * MAX_LISTED)
 def _read(folder: Path, stamp: tuple[int, ...]) -> Listed:
     """Read a run folder, once for all visitors as long as it stays as it is."""
     if folder.suffix == PARTIAL:
@@ -139,8 +139,8 @@ def open_listed(run: Listed) -> Opened:
     notes, picture, graph = [], "", ""
     if not isinstance(env, Environment):
         notes.append("No picture: this world has rules of its own; only mazes are drawn.")
-    elif max(env.maze.rows, env.maze.columns) > MOST_SIDE:
-        notes.append(f"No picture here of more than {MOST_SIDE} cells a side; `clew render` draws any.")
+    elif max(env.maze.rows, env.maze.columns) > MAX_SIDE:
+        notes.append(f"No picture here of more than {MAX_SIDE} cells a side; `clew render` draws any.")
     else:
         try:
             picture = draw(env, policy, optimal=solve(env, gamma=config.gamma)).svg()
@@ -179,13 +179,13 @@ def curve_of(run: Listed, what: str) -> Curve:
     assert run.summary is not None
     assert run.metrics is not None
     episodes, numbers = run.metrics["episodes"], run.metrics[what]
-    size = max(1, math.ceil(len(numbers) / MOST_POINTS))
+    size = max(1, math.ceil(len(numbers) / MAX_POINTS))
     groups = [slice(i, i + size) for i in range(0, len(numbers), size)]
     points = [(episodes[group][-1], math.fsum(numbers[group]) / len(numbers[group])) for group in groups]
     known: dict[str, float | None] = {
         "mean_steps": run.summary.get("optimal_steps"),
         # Values are discounted, and returns are not: the optimum is on the same scale only without a discount.
-        "mean_return": run.summary.get("optimal_value") if run.config.gamma == 1.0 else None,
+        "mean_return": run.summary.get("optimal_return") if run.config.gamma == 1.0 else None,
     }
     return Curve(points, known.get(what))
 
@@ -207,9 +207,9 @@ def figures_of(run: Listed) -> dict[str, str]:
         "seconds": say("seconds", ",.3g"),
         "steps/s": say("steps_per_second", ",.0f"),
         "gap in steps": say("gap", ",.4g"),
-        "states right": say("states_right", ".1%"),
-        "starts right": say("starts_right", ".1%"),
-        "value gap": say("value_gap", ".3g"),
+        "states right": say("optimal_states", ".1%"),
+        "starts right": say("optimal_starts", ".1%"),
+        "value gap": say("suboptimality", ".3g"),
         "table hash": str(summary.get("table_sha256", UNKNOWN))[:10],
     }
 

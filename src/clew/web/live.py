@@ -16,10 +16,10 @@ from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Event, Trace
 
-__all__ = ["MOST_ACTORS", "MOST_CHAOS", "Figures", "LiveRun", "start_run", "stop_all"]
+__all__ = ["MAX_ACTORS", "MAX_CHAOS", "Figures", "LiveRun", "start_run", "stop_all"]
 
-MOST_ACTORS = 16  # a visitor may start; each is a process
-MOST_CHAOS = 0.5  # beyond, hardly any work would ever be done
+MAX_ACTORS = 16  # a visitor may start; each is a process
+MAX_CHAOS = 0.5  # beyond, hardly any work would ever be done
 SECONDS_IN_SIGHT = 6.0
 SECONDS_TO_STOP = 30.0
 
@@ -142,12 +142,12 @@ def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
         ClusterError: if one goes on already.
     """
     global current
-    if not 1 <= config.num_actors <= MOST_ACTORS:
-        raise SettingError(f"take 1 to {MOST_ACTORS} actors here; without any there is no cluster to look at")
+    if not 1 <= config.num_actors <= MAX_ACTORS:
+        raise SettingError(f"take 1 to {MAX_ACTORS} actors here; without any there is no cluster to look at")
     if config.num_simulations < 2:
         raise SettingError("take 2 simulations or more: a single one is learned in one process, without actors")
-    if not 0.0 <= chaos <= MOST_CHAOS:
-        raise SettingError(f"chaos is a probability, here from 0 to {MOST_CHAOS:g}, not {chaos:g}")
+    if not 0.0 <= chaos <= MAX_CHAOS:
+        raise SettingError(f"chaos is a probability, here from 0 to {MAX_CHAOS:g}, not {chaos:g}")
     with lock:
         if current is not None and current.is_going_on:
             raise ClusterError(

@@ -34,7 +34,7 @@ from clew.rendering.paths import follow
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.web.curve import Curve
 
-__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "way"]
+__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "greedy_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ MAX_WALK = 10.0  # seconds that it takes at most
 MAX_SECONDS = 3600.0  # that a visitor's world learns without being touched
 AT_A_TIME = 0.04  # seconds that are learned before anything else is looked at
 GRADED = 0.02  # share of the time that may be spent on grading
-MOST_EVALUATED = 20_000  # cells; of more it takes too long to say what an optimal episode earns
+MAX_EVALUATED = 20_000  # cells; of more it takes too long to say what an optimal episode earns
 SPEEDS: dict[str, float | None] = {"1/s": 1.0, "30/s": 30.0, "1,000/s": 1000.0, "flat out": None}
 FIRST_SPEED = "1,000/s"  # at which values can be seen to spread from the goal
 
@@ -84,9 +84,9 @@ class World(NamedTuple):
         """A world, with what follows from it."""
         everywhere = np.ones(env.maze.cells.size, np.bool_)
         best = math.inf
-        if env.maze.cells.size <= MOST_EVALUATED:
+        if env.maze.cells.size <= MAX_EVALUATED:
             best = policy_values(env, optimum.q, gamma=1.0).value
-        return cls(number, env, trainer, optimum, way(env, optimum.q, everywhere), best)
+        return cls(number, env, trainer, optimum, greedy_path(env, optimum.q, everywhere), best)
 
 
 class Playground:
@@ -296,10 +296,10 @@ class Playground:
         self._num_worlds += 1
         return World.of(self._num_worlds, env, trainer, optimum)
 
-    def _note(self, totals: Any) -> None:
+    def _note(self, stats: Any) -> None:
         """Take down whole episodes."""
-        self.curve.add(totals.steps, totals.episode_return)
-        self.num_steps += int(totals.steps.sum()) - self._now
+        self.curve.add(stats.steps, stats.episode_return)
+        self.num_steps += int(stats.steps.sum()) - self._now
         self._now = 0
         self.version += 1
 
@@ -382,7 +382,7 @@ def named(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
     return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **brought), world.maze
 
 
-def way(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
+def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
     """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
     if env.maze.start is None:
         return []

@@ -8,12 +8,12 @@ from typing import Any
 from nicegui import events, run, ui
 
 from clew.errors import ClewError
-from clew.web.listing import CURVES, MOST_LISTED, Listed, Opened, compare, curve_of, list_runs, open_listed
+from clew.web.listing import CURVES, MAX_LISTED, Listed, Opened, compare, curve_of, list_runs, open_listed
 
 __all__ = ["Runs"]
 
 STYLE = Path(__file__).with_name("runs.css")
-MOST_CHOSEN = 8  # curves; of more none can be made out
+MAX_CHOSEN = 8  # curves; of more none can be made out
 # Told apart by the colour-blind, and 3 to 1 or better on a light page and on a dark one; dashes say the same again.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b06ba0", "#7a8791", "#a5812a", "#8a6fc0", "#c0605e")
 DASHES: tuple[list[int], ...] = ([], [9, 4], [2, 3], [9, 3, 2, 3], [16, 4], [5, 2], [2, 6], [12, 3, 2, 3, 2, 3])
@@ -88,8 +88,8 @@ class Runs:
         here = {each.folder for each in self.listed if not each.problem}
         for gone in [folder for folder in self.chosen if folder not in here]:
             self._let_go(gone)
-        some = f"the newest {MOST_LISTED} of {total:,} runs" if total > MOST_LISTED else f"{total} run"
-        plural = "" if total == 1 or total > MOST_LISTED else "s"
+        some = f"the newest {MAX_LISTED} of {total:,} runs" if total > MAX_LISTED else f"{total} run"
+        plural = "" if total == 1 or total > MAX_LISTED else "s"
         self.count.set_text(f"{some}{plural} in {self.folder.resolve().name or self.folder}")
         self._draw_list()
         self.show()
@@ -125,12 +125,12 @@ class Runs:
         if not event.value:
             self._let_go(folder)
         elif folder not in self.chosen:
-            if len(self.chosen) == MOST_CHOSEN:
-                self.message.set_text(f"At most {MOST_CHOSEN} runs are laid over each other; let one go first.")
+            if len(self.chosen) == MAX_CHOSEN:
+                self.message.set_text(f"At most {MAX_CHOSEN} runs are laid over each other; let one go first.")
                 box.set_value(False)
                 return
             self.chosen.append(folder)
-            self.places[folder] = min(set(range(MOST_CHOSEN)) - set(self.places.values()))
+            self.places[folder] = min(set(range(MAX_CHOSEN)) - set(self.places.values()))
         self.show()
 
     def _let_go(self, folder: Path) -> None:

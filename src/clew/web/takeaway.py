@@ -16,7 +16,7 @@ from clew.web.playground import Playground
 
 __all__ = ["as_page", "as_zip", "command", "python_code"]
 
-MOST_IN_CODE = 2500  # cells; a larger maze is a file beside the code
+MAX_IN_CODE = 2500  # cells; a larger maze is a file beside the code
 NAMES = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # said by the maze itself
 
 
@@ -62,7 +62,7 @@ def python_code(playground: Playground) -> str:
 
 def said(maze: Maze, number: int) -> str:
     """A maze as Python says it."""
-    if maze.cells.size > MOST_IN_CODE:
+    if maze.cells.size > MAX_IN_CODE:
         return f'clew.Maze.load("maze-{number}.txt")'
     return f'clew.Maze.from_text("""\\\n{maze.to_text()}""")'
 
@@ -110,9 +110,9 @@ def as_page(playground: Playground) -> str:
     figures = {
         "episodes": f"{trainer.num_ended:,}",
         "steps": f"{playground.num_steps:,}",
-        "starts right": f"{grade.starts_right:.1%}",
-        "states right": "-" if grade.states_right is None else f"{grade.states_right:.1%}",
-        "value gap": f"{grade.value_gap:.4g}",
+        "starts right": f"{grade.optimal_starts:.1%}",
+        "states right": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
+        "value gap": f"{grade.suboptimality:.4g}",
         "optimal steps": f"{playground.world.optimum.steps:.4g}",
     }
     rows = "".join(f"<tr><th>{name}</th><td>{figure}</td></tr>" for name, figure in figures.items())

@@ -6,22 +6,22 @@ import pytest
 
 import oracles_episodes
 from clew import ALGORITHMS, Environment, Maze, evaluate_policy, train_policy
-from clew.kernels.dynamics import simplest
+from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.interleaving import learn_interleaved, new_lanes
-from clew.kernels.learning.rollouts import Terms
+from clew.kernels.learning.rollouts import EpisodeSpec
 from clew.kernels.sampling import new_stream
 from loops import (
     ALPHA,
     build,
     first_values,
-    heeded,
+    new_episode_stats,
     new_learner,
-    new_totals,
     play,
     random_table,
     rows_of,
     rows_of_totals,
     same_bits,
+    used_settings,
 )
 from oracles_learning import RULES, SETTINGS
 
@@ -36,13 +36,13 @@ WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goa
 def interleave(mdp, learner, streams, sizes, max_steps=25):
     """Learn in calls of so many episodes: what each came to, in the order of their ends."""
     lanes, ended = new_lanes(streams, sum(sizes)), []
-    terms = Terms(mdp.starts, max_steps, learner.settings.exploring_starts)
+    spec = EpisodeSpec(mdp.starts, max_steps, learner.settings.exploring_starts)
     for size in sizes:
-        totals = new_totals(size)
+        stats = new_episode_stats(size)
         rates = learner.rates(int(lanes.counters[1]), size + len(streams), sum(sizes))
-        how = rates, lanes, totals
-        learn_interleaved(simplest(mdp.model), terms, learner.rule, learner.acting, learner.visits, *how)
-        ended += rows_of_totals(totals)
+        how = rates, lanes, stats
+        learn_interleaved(fast_model(mdp.model), spec, learner.rule, learner.behaviour, learner.visits, *how)
+        ended += rows_of_totals(stats)
     return ended, lanes
 
 
@@ -57,11 +57,11 @@ def test_interleaved_episodes_equal_their_oracle(algorithm, name, num_lanes):
     world = build(name)
     mdp, q = world.mdp.to_sparse(), first_values(world, algorithm)
     agent, plain_streams = RULES[algorithm].twin(rows_of(q)), [stream.tolist() for stream in streams(num_lanes)]
-    learner = new_learner(mdp, algorithm, q, behaviour="epsilon-greedy", **heeded(algorithm, SETTINGS))
+    learner = new_learner(mdp, algorithm, q, behaviour="epsilon-greedy", **used_settings(algorithm, SETTINGS))
     ended, lanes = interleave(mdp, learner, streams(num_lanes), [20])
-    terms = oracles_episodes.Terms("epsilon-greedy", None, mdp.starts.tolist(), 25)
+    spec = oracles_episodes.EpisodeSpec("epsilon-greedy", None, mdp.starts.tolist(), 25)
     how = [(lambda s, a: ALPHA, 0.3)] * 20
-    expected = oracles_episodes.learn_interleaved(world.rows, agent, terms, how, plain_streams)
+    expected = oracles_episodes.learn_interleaved(world.rows, agent, spec, how, plain_streams)
     assert ended == expected
     assert same_bits(q, agent.q)
     assert lanes.rows["stream"].tolist() == plain_streams
@@ -85,9 +85,9 @@ def test_calls_of_any_size_learn_the_same(sizes, num_lanes):
 def test_one_lane_is_one_episode_at_a_time(name):
     mdp, tables = build(name).mdp.to_sparse(), [random_table(build(name).shape) for _ in range(2)]
     ended, lanes = interleave(mdp, new_learner(mdp, "q-learning", tables[0]), [new_stream(4)], [10, 15])
-    totals, stream = play(mdp, new_learner(mdp, "q-learning", tables[1]), 25)
+    stats, stream = play(mdp, new_learner(mdp, "q-learning", tables[1]), 25)
     assert tables[0].tobytes() == tables[1].tobytes()
-    assert ended == totals
+    assert ended == stats
     assert lanes.rows["stream"][0].tolist() == stream.tolist()
 
 
@@ -109,7 +109,7 @@ def test_a_trainer_plays_every_episode_once_and_finds_the_shortest_way(num_inter
         assert sum(row.num_episodes for row in rows) == num_episodes
     tables = [train_policy(mdp, 1000, num_interleaved=num_interleaved, seed=seed) for seed in (5, 5, 6)]
     assert tables[0].q.tobytes() == tables[1].q.tobytes() != tables[2].q.tobytes()
-    assert evaluate_policy(mdp, tables[0]).gap == 0.0
+    assert evaluate_policy(mdp, tables[0]).excess_steps == 0.0
 
 
 def test_more_lanes_than_episodes_change_nothing():

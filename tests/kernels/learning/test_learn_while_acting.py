@@ -6,9 +6,9 @@ import pytest
 import oracles
 from clew import ALGORITHMS
 from clew.kernels import read_only
-from clew.kernels.dynamics import simplest
-from clew.kernels.learning.learn_while_acting import Actor, follow_episodes
-from clew.kernels.learning.rollouts import Terms, replay
+from clew.kernels.dynamics import fast_model
+from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
+from clew.kernels.learning.rollouts import EpisodeSpec, replay
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
 from clew.policies.behaviours import BEHAVIOURS
@@ -34,17 +34,17 @@ def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
         drawn, visits = new_stream(9), learner.visits.copy()
         if visits.size:
             visits[:] = np.random.default_rng(2).integers(0, 3, visits.shape)
-        exploration = 0.0 if BEHAVIOURS[learner.settings.acts_by].setting is None else 0.4
+        exploration = 0.0 if BEHAVIOURS[learner.settings.behaviour_name].setting is None else 0.4
         now = learner.step_size(0.3)
         if at_once:
-            terms, stream = Terms(world.mdp.starts, max_steps, exploring_starts), new_stream(4)
+            spec, stream = EpisodeSpec(world.mdp.starts, max_steps, exploring_starts), new_stream(4)
             actor = Actor(as_values(read_only(acting_q)), visits, stream)
-            parts = learner.rule, learner.acting, learner.visits, (now, exploration), drawn
-            sums = follow_episodes(simplest(world.mdp.model), terms, actor, *parts, 20)
+            parts = learner.rule, learner.behaviour, learner.visits, (now, exploration), drawn
+            sums = learn_while_acting(fast_model(world.mdp.model), spec, actor, *parts, 20)
         else:
-            acting = {"behaviour": learner.settings.acts_by, "exploration": exploration, "visits": visits}
+            acting = {"behaviour": learner.settings.behaviour_name, "exploration": exploration, "visits": visits}
             columns, stream = record(world, acting_q, 20, max_steps, exploring_starts=exploring_starts, **acting)
-            replay(learner.rule, learner.acting, learner.visits, columns, now, exploration, drawn)
+            replay(learner.rule, learner.behaviour, learner.visits, columns, now, exploration, drawn)
             rewards = np.cumsum(columns.reward, dtype=np.float64)[-1]
             sums = columns.state.size, columns.terminated.sum(), rewards
         assert (q != first_values(world, algorithm)).any()

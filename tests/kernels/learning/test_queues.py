@@ -41,8 +41,8 @@ def test_a_heap_serves_the_greatest_change_and_a_state_waits_with_its_greatest(h
             push(heap, s, np.float32(change))
             plain[s] = max(change, plain.get(s, change))
         elif plain:
-            greatest = max(plain.values())
-            assert plain.pop(pop(heap)) == greatest
+            max_value = max(plain.values())
+            assert plain.pop(pop(heap)) == max_value
         assert num_waiting(heap) == len(plain)
         places = [(s, int(heap.positions[s])) for s in range(NUM_STATES) if heap.positions[s] >= 0]
         assert dict(places).keys() == plain.keys()

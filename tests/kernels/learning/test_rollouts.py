@@ -5,9 +5,9 @@ import pytest
 
 import oracles_episodes
 from clew.kernels import read_only
-from clew.kernels.dynamics import simplest
+from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
-from clew.kernels.learning.rollouts import Columns, Terms, learn_episodes, play_episodes, replay
+from clew.kernels.learning.rollouts import EpisodeSpec, TransitionBatch, learn_episodes, play_episodes, replay
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
@@ -19,8 +19,8 @@ from loops import (
     NONE,
     WORLDS,
     build,
+    new_episode_stats,
     new_learner,
-    new_totals,
     play,
     random_table,
     rates,
@@ -42,12 +42,12 @@ def world(request):
 
 def q_learning_episodes(mdp, q, max_steps, num_episodes, *, alpha=ALPHA, gamma=GAMMA, epsilon=0.3, seed=4):
     """Learn in place: (what each episode came to, the stream afterwards)."""
-    totals, stream, terms = new_totals(num_episodes), new_stream(seed), Terms(mdp.starts, max_steps, False)
+    stats, stream, spec = new_episode_stats(num_episodes), new_stream(seed), EpisodeSpec(mdp.starts, max_steps, False)
     how = rates(alpha, epsilon, num_episodes)
     learn_episodes(
-        simplest(mdp.model), terms, QLearning(as_values(q), gamma), EpsilonGreedy(), NONE, how, stream, totals
+        fast_model(mdp.model), spec, QLearning(as_values(q), gamma), EpsilonGreedy(), NONE, how, stream, stats
     )
-    return rows_of_totals(totals), stream
+    return rows_of_totals(stats), stream
 
 
 def q_learning_replay(q, columns, step_size=ALPHA_ALONE, gamma=GAMMA):
@@ -55,18 +55,18 @@ def q_learning_replay(q, columns, step_size=ALPHA_ALONE, gamma=GAMMA):
 
 
 def plain_terms(world, max_steps=25):
-    return oracles_episodes.Terms("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
+    return oracles_episodes.EpisodeSpec("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
 
 
 @pytest.mark.parametrize("max_steps", [1, 25])
 def test_learn_episodes_equals_its_oracle(world, max_steps):
     q = random_table(world.shape)
     plain, plain_stream = PlainQLearning(rows_of(q), GAMMA), new_stream(4).tolist()
-    totals, stream = q_learning_episodes(world.mdp, q, max_steps, 30)
+    stats, stream = q_learning_episodes(world.mdp, q, max_steps, 30)
     how = [(lambda s, a: ALPHA, 0.3)] * 30
     expected = oracles_episodes.learn_episodes(world.rows, plain, plain_terms(world, max_steps), how, plain_stream)
     assert same_bits(q, plain.q)
-    assert totals == expected
+    assert stats == expected
     assert stream.tolist() == plain_stream
 
 
@@ -89,16 +89,16 @@ def test_record_episodes_equals_its_oracle(world):
 def test_a_behaviour_that_minds_the_last_action_learns_and_records_as_its_oracle():
     """Values that hardly change and tie often; stretches of any length end in the midst of an episode."""
     world = build("slippery grid")
-    acting = oracles_episodes.Terms("persistent", None, world.mdp.starts.tolist(), 25)
+    acting = oracles_episodes.EpisodeSpec("persistent", None, world.mdp.starts.tolist(), 25)
     q = random_table(world.shape)
     plain, plain_stream = PlainQLearning(rows_of(q), GAMMA), new_stream(4).tolist()
     learner = new_learner(world.mdp, "q-learning", q, gamma=float(GAMMA), behaviour="persistent")
-    totals, stream = play(world.mdp, learner, 30)
+    stats, stream = play(world.mdp, learner, 30)
     expected = oracles_episodes.learn_episodes(
         world.rows, plain, acting, [(lambda s, a: ALPHA, 0.0)] * 30, plain_stream
     )
     assert same_bits(q, plain.q)
-    assert totals == expected
+    assert stats == expected
     assert stream.tolist() == plain_stream
     for room in (1, 7, 64):
         q, plain_stream = random_table(world.shape), new_stream(4).tolist()
@@ -133,10 +133,10 @@ def test_replay_equals_its_oracle(world):
 def test_play_episodes_equals_its_oracle(world):
     q, starts = random_table(world.shape), world.mdp.starts
     stream, plain_stream = new_stream(4), new_stream(4).tolist()
-    totals, discounted = new_totals(starts.size), np.full(starts.size, np.nan)
-    play_episodes(world.mdp.model, as_values(read_only(q)), starts, 25, 0.9, 0.3, stream, totals, discounted)
+    stats, discounted = new_episode_stats(starts.size), np.full(starts.size, np.nan)
+    play_episodes(world.mdp.model, as_values(read_only(q)), starts, 25, 0.9, 0.3, stream, stats, discounted)
     expected = oracles_episodes.play_episodes(world.rows, rows_of(q), starts.tolist(), 25, 0.9, 0.3, plain_stream)
-    assert rows_of_totals(totals) == [episode[:3] for episode in expected]
+    assert rows_of_totals(stats) == [episode[:3] for episode in expected]
     # Without the compiler these sums are float32, which has seven digits.
     assert discounted == pytest.approx([episode[3] for episode in expected], rel=1e-5, abs=1e-5)
     assert stream.tolist() == plain_stream
@@ -169,6 +169,7 @@ def test_both_forms_of_a_world_learn_the_same_bits(name):
 def test_an_empty_record_teaches_nothing():
     q = random_table((3, 4))
     q_learning_replay(
-        q, Columns(*(read_only(column[:0]) for column in record(build("grid"), np.zeros((12, 4), np.float32))[0]))
+        q,
+        TransitionBatch(*(read_only(column[:0]) for column in record(build("grid"), np.zeros((12, 4), np.float32))[0])),
     )
     assert same_bits(q, random_table((3, 4)))

@@ -8,7 +8,7 @@ import oracles_episodes
 from clew import ALGORITHMS
 from clew.kernels.learning.rollouts import replay
 from clew.kernels.sampling import new_stream
-from loops import ALPHA, build, first_values, heeded, new_learner, play, random_table, record, rows_of, same_bits
+from loops import ALPHA, build, first_values, new_learner, play, random_table, record, rows_of, same_bits, used_settings
 from oracles_learning import RULES, SETTINGS
 
 pytestmark = pytest.mark.kernels
@@ -53,20 +53,20 @@ class Counting:
 
 
 def plain_terms(world, max_steps=25):
-    return oracles_episodes.Terms("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
+    return oracles_episodes.EpisodeSpec("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
 
 
 def run_both(world, algorithm, max_steps, num_episodes, schedule):
     """The compiled learner and its oracle, what their episodes came to, and the streams afterwards."""
     q = first_values(world, algorithm)
     agent, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4).tolist()
-    settings = {"alpha_schedule": schedule, "behaviour": "epsilon-greedy", **heeded(algorithm, SETTINGS)}
+    settings = {"alpha_schedule": schedule, "behaviour": "epsilon-greedy", **used_settings(algorithm, SETTINGS)}
     learner = new_learner(world.mdp.to_sparse(), algorithm, q, max_steps, **settings)
-    totals, stream = play(world.mdp.to_sparse(), learner, num_episodes, max_steps)
+    stats, stream = play(world.mdp.to_sparse(), learner, num_episodes, max_steps)
     rate = Counting(world.shape) if schedule == "visits" else lambda s, a: ALPHA
     how = [(rate, 0.3)] * num_episodes
     expected = oracles_episodes.learn_episodes(world.rows, agent, plain_terms(world, max_steps), how, plain_stream)
-    return (q, totals, stream.tolist()), (agent.q, expected, plain_stream)
+    return (q, stats, stream.tolist()), (agent.q, expected, plain_stream)
 
 
 @pytest.mark.parametrize("max_steps", [25, 2])
@@ -99,8 +99,8 @@ def test_replay_equals_its_oracle(algorithm, cut):
     assert cut == (not (transitions.terminated[-1] or transitions.truncated[-1]))
     q = first_values(world, algorithm)
     agent, stream, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4), new_stream(4).tolist()
-    learner = new_learner(world.mdp, algorithm, q, 25, behaviour="epsilon-greedy", **heeded(algorithm, SETTINGS))
-    replay(learner.rule, learner.acting, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
+    learner = new_learner(world.mdp, algorithm, q, 25, behaviour="epsilon-greedy", **used_settings(algorithm, SETTINGS))
+    replay(learner.rule, learner.behaviour, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
     rows = list(zip(*transitions, strict=True))
     oracles_episodes.replay(agent, rows, plain_terms(world), lambda s, a: ALPHA, 0.3, plain_stream)
     assert same_bits(q, agent.q)

@@ -5,7 +5,7 @@ import pytest
 
 import oracles
 from clew.kernels import read_only
-from clew.kernels.dynamics import simplest
+from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.stepping import Results, begin_copies, find_places, first_refused, new_copies, step_copies
 from clew.kernels.sampling import new_stream
 from loops import WORLDS, build
@@ -63,7 +63,7 @@ def test_copies_together_go_as_each_goes_alone(world, same_step):
         actions = rng.integers(0, mdp.num_actions, NUM_COPIES)
         results.final_state[:] = -1
         num_ended = step_copies(
-            simplest(mdp.model), mdp.starts, MAX_STEPS, same_step, read_only(actions), copies, results
+            fast_model(mdp.model), mdp.starts, MAX_STEPS, same_step, read_only(actions), copies, results
         )
         expected = [each.step(int(a), same_step) for each, a in zip(alone, actions, strict=True)]
         columns = copies.state, results.reward, results.terminated, results.truncated, results.final_state

@@ -12,7 +12,7 @@ from clew import Learning, SettingError, solve, train_policy
 from clew.kernels import read_only
 from clew.kernels.learning.learners import Step as KernelStep
 from clew.kernels.learning.learners import StepSize, learn
-from clew.kernels.learning.rollouts import Columns, replay
+from clew.kernels.learning.rollouts import TransitionBatch, replay
 from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, another, num_tries
 from clew.kernels.sampling import new_stream
 from clew.learning.learner import make_learner, make_room
@@ -124,7 +124,7 @@ def test_counts_are_those_of_the_record(algorithm):
     world = build("sparse, 4 actions")
     columns, _ = record(world, np.zeros(world.shape, np.float32))
     learner = new_learner(world.mdp, algorithm)
-    replay(learner.rule, learner.acting, learner.visits, columns, ALPHA_ALONE, 0.3, new_stream(0))
+    replay(learner.rule, learner.behaviour, learner.visits, columns, ALPHA_ALONE, 0.3, new_stream(0))
     expected = [{} for _ in range(32)]
     for s, a, _, s_next, terminated, _ in zip(*(column.tolist() for column in columns), strict=True):
         key = 8 if terminated else s_next
@@ -151,8 +151,8 @@ def test_a_model_that_grows_learns_the_same():
     assert tables[0].any()
     assert np.array_equal(*tables)
     agent = plain.Sweeping(rows_of(np.zeros(world.shape, np.float32)), GAMMA, plain.Line())
-    terms = oracles_episodes.Terms("epsilon-greedy", None, [], 0)
-    oracles_episodes.replay(agent, list(zip(*columns, strict=True)), terms, None, 0.3, new_stream(0).tolist())
+    spec = oracles_episodes.EpisodeSpec("epsilon-greedy", None, [], 0)
+    oracles_episodes.replay(agent, list(zip(*columns, strict=True)), spec, None, 0.3, new_stream(0).tolist())
     assert same_bits(tables[0], agent.q)
 
 
@@ -187,8 +187,8 @@ def test_outcomes_that_int32_cannot_number_are_refused(algorithm):
 
 def test_a_trajectory_without_rows_changes_nothing():
     rule = pair_rule()
-    columns = Columns(*(read_only(np.empty(0, dtype)) for dtype in DTYPES))
-    acting = new_learner(build("grid").mdp).acting
+    columns = TransitionBatch(*(read_only(np.empty(0, dtype)) for dtype in DTYPES))
+    acting = new_learner(build("grid").mdp).behaviour
     replay(rule, acting, NONE, columns, ALPHA_ALONE, 0.0, new_stream(0))
     assert not rule.q.any()
     assert (rule.model.outcomes[:, NEXT_STATE] == -1).all()

@@ -7,7 +7,7 @@ from clew import ALGORITHMS
 from clew.kernels.learning.rollouts import replay
 from clew.kernels.sampling import new_stream
 from clew.policies.behaviours import BEHAVIOURS
-from loops import NONE, build, heeded, new_learner, play, record
+from loops import NONE, build, new_learner, play, record, used_settings
 from oracles import sparse_world
 from oracles_learning import RULES
 
@@ -29,9 +29,9 @@ def test_a_rule_by_hand(algorithm, terminated):
     """A learned model is planned with until there is nothing more to do; what is remembered isn't learned again."""
     mdp, q = way(terminated), np.array([[10.0], [20.0], [30.0], [40.0]], np.float32)
     planning = {"num_planning": 0 if "alpha" in ALGORITHMS[algorithm].settings else 10}
-    settings = heeded(algorithm, HALF | SHORT | planning)
-    totals, _ = play(mdp, new_learner(mdp, algorithm, q, 3, **settings), 1, max_steps=3)
-    assert totals == [(3, 7.0, terminated)]
+    settings = used_settings(algorithm, HALF | SHORT | planning)
+    stats, _ = play(mdp, new_learner(mdp, algorithm, q, 3, **settings), 1, max_steps=3)
+    assert stats == [(3, 7.0, terminated)]
     assert q[:, 0].tolist() == [*RULES[algorithm].by_hand[not terminated], 40.0]
 
 
@@ -112,7 +112,7 @@ def test_true_online_learning_is_where_lambda_returns_lead():
     columns, _ = record(world, np.zeros(world.shape, np.float32), num_episodes=100)
     q, values, episode = np.zeros(world.shape, np.float32), [0.0] * world.shape[0], []
     learner = new_learner(world.mdp, "true-online-sarsa-lambda", q, lambda_=0.8, gamma=0.9)
-    replay(learner.rule, learner.acting, NONE, columns, learner.step_size(0.3), 0.0, new_stream(0))
+    replay(learner.rule, learner.behaviour, NONE, columns, learner.step_size(0.3), 0.0, new_stream(0))
     for s, reward, s_next, terminated, truncated in zip(
         columns.state, columns.reward, columns.next_state, columns.terminated, columns.truncated, strict=True
     ):

@@ -39,9 +39,9 @@ def walk(world, greedy, epsilon):
     n, num_rows = world.mdp.num_states, sum(len(outcomes) for actions in world.rows for outcomes in actions)
     chain = Chain(np.empty(n + 1, np.int64), np.empty(num_rows, np.int32), np.empty(num_rows), np.empty(n, np.bool_))
     reward, goes_on = np.full((2, n), np.nan)
-    filled, greatest = write_chain(world.mdp.model, read_only(greedy), epsilon, chain, reward, goes_on)
+    filled, max_value = write_chain(world.mdp.model, read_only(greedy), epsilon, chain, reward, goes_on)
     assert chain.offsets[n] == filled
-    return chain, reward, goes_on, greatest
+    return chain, reward, goes_on, max_value
 
 
 def components_of(chain):
@@ -60,7 +60,7 @@ def solved(chain, pay, gamma, size, target=0.0, max_rows=10**7):
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_write_chain_equals_its_oracle(world, epsilon):
     greedy = random_greedy(world, 1)
-    chain, reward, goes_on, greatest = walk(world, greedy, epsilon)
+    chain, reward, goes_on, max_value = walk(world, greedy, epsilon)
     moves, *expected = oracles.policy_chain(world.rows, greedy.tolist(), epsilon)
     dense = np.zeros_like(moves)
     np.add.at(
@@ -73,7 +73,7 @@ def test_write_chain_equals_its_oracle(world, epsilon):
     assert goes_on == pytest.approx(expected[1], abs=1e-15)
     assert chain.ends.tolist() == expected[2].tolist()
     taken = greedy | (epsilon > 0)
-    assert greatest == max(abs(reward) for s, a in np.argwhere(taken) for _, _, reward, _ in world.rows[s][a])
+    assert max_value == max(abs(reward) for s, a in np.argwhere(taken) for _, _, reward, _ in world.rows[s][a])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,9 +103,9 @@ def test_values_of_a_chain_equal_those_of_its_linear_equations(world, size, epsi
     v = solved(chain, reward, gamma, size)
     expected = oracles.policy_values(world.rows, greedy.tolist(), epsilon, gamma)
     assert v == pytest.approx(expected, rel=1e-9, abs=1e-10)
-    residual, greatest = chain_residual(chain, reward, v, gamma)
+    residual, max_value = chain_residual(chain, reward, v, gamma)
     assert residual < 1e-11
-    assert greatest == abs(v).max()
+    assert max_value == abs(v).max()
 
 
 @pytest.mark.parametrize("size", [1, 64])

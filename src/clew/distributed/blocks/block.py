@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clew.distributed.blocks.cuts import Halo, Part, Place
 from clew.distributed.blocks.exchange import Borders
-from clew.distributed.blocks.learning import BlockLearner, Pupil, Stint
+from clew.distributed.blocks.learning import BlockLearner, BlockLearnerSpec, Stint
 from clew.distributed.blocks.planning import Discounted, Distances, Problem
 
 __all__ = ["Block", "Marks", "peak_memory"]
@@ -21,10 +21,10 @@ SLAB = 1 << 18  # states that are graded at once: what that takes in between is 
 class Marks(NamedTuple):
     """What the learned values of a block come to beside the planned ones; sums, to be added up over blocks."""
 
-    num_right: int  # states in which every action that the greedy policy may take is optimal
+    num_optimal: int  # states in which every action that the greedy policy may take is optimal
     num_states: int  # of so many in which the choice matters
     error: float  # sum of |max_a q - v*| over these
-    worst_error: float
+    max_error: float
 
 
 class Block:
@@ -58,7 +58,7 @@ class Block:
         """Look if values agree with each other; see the planners for what is returned."""
         return float(self.planner.certify(halo))
 
-    def begin_learning(self, pupil: Pupil) -> Borders:
+    def begin_learning(self, pupil: BlockLearnerSpec) -> Borders:
         """Make a table that knows nothing yet; returns what the borders are worth."""
         self.learner = BlockLearner(self.place, pupil)
         return self.learner.borders()
@@ -83,10 +83,10 @@ class Block:
             wrong = ((q[slab] == best[:, None]) & ~optimum.optimal[slab]).any(axis=1)
             errors = np.abs(best - optimum.v[slab])[matters]
             marks = Marks(
-                marks.num_right + int((matters & ~wrong).sum()),
+                marks.num_optimal + int((matters & ~wrong).sum()),
                 marks.num_states + errors.size,
                 marks.error + float(errors.sum()),
-                max(marks.worst_error, float(errors.max(initial=0.0))),
+                max(marks.max_error, float(errors.max(initial=0.0))),
             )
         return marks
 

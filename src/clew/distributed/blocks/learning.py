@@ -15,19 +15,19 @@ from clew.distributed.blocks.exchange import Borders
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import Section
-from clew.kernels.learning.boundary_values import pass_on, tell
-from clew.kernels.learning.rollouts import Terms
+from clew.kernels.learning.boundary_values import propagate_boundary_values, set_boundary_values
+from clew.kernels.learning.rollouts import EpisodeSpec
 from clew.learning.learner import make_learner
 from clew.learning.loops import compiled_loop
 from clew.learning.settings import Learning
 
-__all__ = ["BLOCKWISE", "BlockLearner", "Pupil", "Stint", "check_blockwise"]
+__all__ = ["BLOCKWISE", "BlockLearner", "BlockLearnerSpec", "Stint", "check_blockwise"]
 
 # Rules that look one step ahead, to the greatest value there, and keep nothing of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")
 
 
-class Pupil(NamedTuple):
+class BlockLearnerSpec(NamedTuple):
     """How all blocks learn."""
 
     learning: Learning
@@ -60,7 +60,7 @@ def check_blockwise(learning: Learning) -> None:
 class BlockLearner:
     """Learns the table of a block."""
 
-    def __init__(self, place: Place, pupil: Pupil) -> None:
+    def __init__(self, place: Place, pupil: BlockLearnerSpec) -> None:
         self.place, self.pupil = place, pupil
         mdp = place.mdp
         q = np.full((mdp.num_states, mdp.num_actions), pupil.assumed, np.float32)
@@ -77,12 +77,12 @@ class BlockLearner:
         starts = self.place.mdp.starts
         if starts.size == 0 or stint.num_episodes == 0:
             return 0.0, 0.0, 0.0
-        section = Section(self.place.mdp.played, self.place.first, self.place.last)
-        learner = self.learner.held(*self.learner.rates_at(stint.done, stint.total))
-        terms = Terms(starts, self.pupil.max_steps, self.pupil.learning.exploring_starts)
-        loop = compiled_loop(section, terms, learner, stint.num_episodes, stint.key)
-        totals = loop.learn(stint.num_episodes)
-        return float(totals.steps.sum()), float(totals.terminated.sum()), float(totals.episode_return.sum())
+        section = Section(self.place.mdp.fast_model, self.place.first, self.place.last)
+        learner = self.learner.with_fixed_rates(*self.learner.rates_at(stint.done, stint.total))
+        spec = EpisodeSpec(starts, self.pupil.max_steps, self.pupil.learning.exploring_starts)
+        loop = compiled_loop(section, spec, learner, stint.num_episodes, stint.key)
+        stats = loop.learn(stint.num_episodes)
+        return float(stats.steps.sum()), float(stats.terminated.sum()), float(stats.episode_return.sum())
 
     def settle(self, halo: Halo) -> None:
         """Take in what neighbours are worth, and what follows from it as far as is known without another step."""
@@ -91,8 +91,8 @@ class BlockLearner:
             states = np.concatenate([np.arange(first, first + row.size, dtype=np.int32) for first, row in told])
             values = np.concatenate([row for _, row in told])
             best_first = np.argsort(-values, kind="stable")
-            tell(self.learner.rule, read_only(states[best_first]), read_only(values[best_first]))
-        pass_on(self.learner.rule)
+            set_boundary_values(self.learner.rule, read_only(states[best_first]), read_only(values[best_first]))
+        propagate_boundary_values(self.learner.rule)
 
     def action_values(self) -> npt.NDArray[np.float32]:
         """(num_own, 4) float32."""

@@ -21,7 +21,7 @@ __all__ = ["BlockPool", "open_pool"]
 
 logger = logging.getLogger(__name__)
 
-MOST_LOST = 3  # times that a call is made again
+MAX_LOST = 3  # times that a call is made again
 # Calls that change a block, by what they change; the first of a kind makes the earlier ones of no account.
 CHANGES = {
     "begin_plan": "plan",
@@ -125,7 +125,7 @@ class BlocksOnActors:
     def _result(self, holder: Holder, name: str, arguments: Arguments, reference: Any) -> dict[int, Any]:
         from clew.distributed.store import explain
 
-        for _ in range(MOST_LOST):
+        for _ in range(MAX_LOST):
             try:
                 reason = self._wait(holder, reference)
                 if not reason:
@@ -141,7 +141,7 @@ class BlocksOnActors:
                 "%s is lost with %s, which another works out again: %s", holder.name, _listed(holder), reason
             )
             reference = self._restore(holder, name, arguments)
-        raise ClusterError(f"{holder.name} was lost {MOST_LOST} times at the same work, with {_listed(holder)}")
+        raise ClusterError(f"{holder.name} was lost {MAX_LOST} times at the same work, with {_listed(holder)}")
 
     def _wait(self, holder: Holder, reference: Any) -> str:
         """Wait for a result; who works for long is asked if it's still there. Says why there will be none, if so."""

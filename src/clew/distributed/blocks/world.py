@@ -16,7 +16,7 @@ import numpy.typing as npt
 from clew.distributed.blocks.block import Block, Marks, peak_memory
 from clew.distributed.blocks.cuts import NOTHING, cut, own_rows, tiny
 from clew.distributed.blocks.exchange import Exchange
-from clew.distributed.blocks.learning import Pupil, Stint, check_blockwise
+from clew.distributed.blocks.learning import BlockLearnerSpec, Stint, check_blockwise
 from clew.distributed.blocks.planning import Problem, bound_of
 from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.environments import World, model_of
@@ -32,7 +32,7 @@ from clew.settings import POSITIVE, SHARE, check_count, check_number
 
 __all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
 
-MOST_SETTLING = 10_000  # rounds after the last episode; noisy worlds may go on changing in the last bit
+MAX_SETTLING = 10_000  # rounds after the last episode; noisy worlds may go on changing in the last bit
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,17 @@ class BlockGrade:
     """How what was learned compares with what was planned.
 
     Attributes:
-        states_right: share of the states in which the choice matters, and every action that the greedy policy may take
+        optimal_states: share of the states in which the choice matters, and every action that the greedy policy may take
             is optimal; None if it matters nowhere. See `clew.Grade`.
         num_states: in how many the choice matters.
         mean_error: of the learned values of these, |max_a q - v*|.
-        worst_error: the greatest.
+        max_error: the greatest.
     """
 
-    states_right: float | None
+    optimal_states: float | None
     num_states: int
     mean_error: float
-    worst_error: float
+    max_error: float
 
 
 class BlockWorld:
@@ -136,7 +136,7 @@ class BlockWorld:
         return len(self._parts)
 
     @property
-    def greatest_share(self) -> float:
+    def max_share(self) -> float:
         """Rows of the table that a block holds, halo included, of all; the greatest."""
         return max(part.cells.size for part in self._parts) / self.mdp.num_states
 
@@ -209,7 +209,7 @@ class BlockWorld:
         learning = as_learning(settings)
         check_blockwise(learning)
         begun = time.perf_counter()
-        pupil = Pupil(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
+        pupil = BlockLearnerSpec(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
         self._compile(lambda block: (block.begin_learning(pupil), block.learn(NOTHING, Stint(1, 0, 1, (0, 0, 0)))))
         exchange = Exchange(self._call("begin_learning", pupil), pupil.assumed)
         num_steps = 0
@@ -224,7 +224,7 @@ class BlockWorld:
             sums = np.sum([sums for _, sums in results.values()], axis=0)
             num_steps += int(sums[0])
             if callback is not None:
-                callback(RoundMetrics.of_totals(number, num_rounds, int(share.sum()), sums, at))
+                callback(RoundMetrics.from_totals(number, num_rounds, int(share.sum()), sums, at))
         num_settling = self._settle(exchange, learning)
         seconds = time.perf_counter() - begun
         self._training = BlockTraining(num_steps, num_rounds, num_settling, exchange.num_bytes, seconds)
@@ -240,10 +240,10 @@ class BlockWorld:
         marks: list[Marks] = list(self._call("grade", self._solved().bound).values())
         n = sum(each.num_states for each in marks)
         return BlockGrade(
-            sum(each.num_right for each in marks) / n if n else None,
+            sum(each.num_optimal for each in marks) / n if n else None,
             n,
             sum(each.error for each in marks) / n if n else 0.0,
-            max(each.worst_error for each in marks),
+            max(each.max_error for each in marks),
         )
 
     def values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -289,12 +289,12 @@ class BlockWorld:
             return 0
         halos = exchange.news()
         exchange.borders |= self._each("settle", {i: (halos.get(i, NOTHING),) for i in range(self.num_blocks)})
-        for number in range(1, MOST_SETTLING):
+        for number in range(1, MAX_SETTLING):
             halos = exchange.news()
             if not halos:
                 return number
             exchange.borders |= self._each("settle", {i: (halo,) for i, halo in halos.items()})
-        return MOST_SETTLING
+        return MAX_SETTLING
 
     def _fetch(self, name: str, states: npt.ArrayLike, row: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
         wanted = np.asarray(states, np.int64)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, best_or_any, count_up, greatest, one_of_four, row_length, value
+from clew.kernels.values import Values, best_action, best_or_any, count_up, max_value, one_of_four, row_length, value
 
 Visits = npt.NDArray[np.int32]
 
@@ -156,7 +156,7 @@ def choose_first_action(
     bits = next_bits(stream)
     if explores(bits, exploration):
         return below(bits & _LOW_HALF, row_length(q))
-    best = greatest(q, s)
+    best = max_value(q, s)
     a = 0
     while value(q, s, a) < best:
         a += 1
@@ -169,7 +169,7 @@ def expect_epsilon_greedy(
 ) -> np.float32:
     """The greatest value with probability 1 - epsilon, else the mean."""
     epsilon = np.float32(exploration)
-    return (np.float32(1.0) - epsilon) * greatest(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
+    return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
 
 
 @after.register(Persistent)
@@ -184,7 +184,7 @@ def choose_persistent(
 ) -> int:
     """Keep on while nothing is better; else ties are broken uniformly at random."""
     last = behaviour.last
-    if last >= 0 and value(q, s, last) == greatest(q, s):
+    if last >= 0 and value(q, s, last) == max_value(q, s):
         return last
     return epsilon_greedy(q, s, 0.0, stream)
 
@@ -192,7 +192,7 @@ def choose_persistent(
 @expected_value.register(Persistent)
 def expect_persistent(behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
     """Whichever it takes, it is worth the most."""
-    return greatest(q, s)
+    return max_value(q, s)
 
 
 @choose.register(Softmax)
@@ -202,7 +202,7 @@ def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
     Source:
         Sutton & Barto (2018), eq. (2.11), with values in place of preferences.
     """
-    best = np.float64(greatest(q, s))
+    best = np.float64(max_value(q, s))
     total = 0.0
     for a in range(row_length(q)):
         total += np.exp((value(q, s, a) - best) / exploration)
@@ -217,7 +217,7 @@ def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
 @expected_value.register(Softmax)
 def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
     """The values, weighted as they are drawn."""
-    best = np.float64(greatest(q, s))
+    best = np.float64(max_value(q, s))
     total, weighted = 0.0, 0.0
     for a in range(row_length(q)):
         weight = np.exp((value(q, s, a) - best) / exploration)

@@ -1,7 +1,7 @@
 """What a learner is told by others: values of states that it doesn't learn itself.
 
     tell(learner, states, values)   these states are worth so much
-    pass_on(learner)                let what follows from that reach all states that it concerns
+    propagate_boundary_values(learner)                let what follows from that reach all states that it concerns
 
 Sections of a world are learned apart from each other so, and yet as one.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.kernels import dispatch, kernel
 from clew.kernels.learning.queues import num_waiting, peek, push
 from clew.kernels.learning.sweeping import Sweeping, give_turns
-from clew.kernels.values import assign, greatest, row_length
+from clew.kernels.values import assign, max_value, row_length
 
 
 @kernel
@@ -25,7 +25,7 @@ def fill_row(learner: Any, s: int, value: np.float32) -> None:
 
 
 @dispatch
-def tell(learner: Any, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
+def set_boundary_values(learner: Any, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
     """Set what some states are worth, in place; steps that lead there will see it.
 
     Args:
@@ -37,30 +37,32 @@ def tell(learner: Any, states: npt.NDArray[np.int32], values: npt.NDArray[np.flo
         fill_row(learner, np.int64(states[i]), values[i])
 
 
-@tell.register(Sweeping)
-def tell_sweeping(learner: Sweeping, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
+@set_boundary_values.register(Sweeping)
+def set_boundary_values_sweeping(
+    learner: Sweeping, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
+) -> None:
     """What is known to lead there waits to be backed up.
 
     States that wait and are better have their turn before a state is told of. So values spread from the best to the
     worst, as in a search from several ends, and hardly any is found that a better one replaces: a tenth of the time.
     """
     for i in range(states.size):
-        while num_waiting(learner.queue) > 0 and greatest(learner.q, peek(learner.queue)) > values[i]:
+        while num_waiting(learner.queue) > 0 and max_value(learner.q, peek(learner.queue)) > values[i]:
             give_turns(learner, 1)
         s = np.int64(states[i])
-        change = abs(values[i] - greatest(learner.q, s))
+        change = abs(values[i] - max_value(learner.q, s))
         fill_row(learner, s, values[i])
         if change > learner.threshold:
             push(learner.queue, s, change)
 
 
 @dispatch
-def pass_on(learner: Any) -> None:
+def propagate_boundary_values(learner: Any) -> None:
     """Back up all that waits. Who keeps no model has nothing to back up before the next step."""
 
 
-@pass_on.register(Sweeping)
-def pass_on_sweeping(learner: Sweeping) -> None:
+@propagate_boundary_values.register(Sweeping)
+def propagate_boundary_values_sweeping(learner: Sweeping) -> None:
     """Until nothing waits."""
     while num_waiting(learner.queue) > 0:
         give_turns(learner, num_waiting(learner.queue))

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.learning.learners import Step, begin, finish, learn, step_size
-from clew.kernels.learning.updates import move, q_learning_update
+from clew.kernels.learning.updates import q_learning_update, td_update
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, greatest, row_length
+from clew.kernels.values import Values, max_value, row_length
 
 
 class Episode(NamedTuple):
@@ -62,12 +62,12 @@ def learn_monte_carlo(learner: MonteCarlo, alpha: Any, exploration: float, strea
             learner.first_times[episode.states[t] * num_actions + episode.actions[t]] = t
     episode_return = np.float32(0.0)
     if n > 0 and episode.next_states[n - 1] >= 0:
-        episode_return = greatest(learner.q, episode.next_states[n - 1])
+        episode_return = max_value(learner.q, episode.next_states[n - 1])
     for t in range(n - 1, -1, -1):
         s, a = np.int64(episode.states[t]), np.int64(episode.actions[t])
         episode_return = episode.rewards[t] + learner.gamma * episode_return
         if learner.first_times.size == 0 or learner.first_times[s * num_actions + a] == t:
-            move(learner.q, s, a, episode_return, step_size(alpha, s, a))
+            td_update(learner.q, s, a, episode_return, step_size(alpha, s, a))
 
 
 # Backward replay ------------------------------------------------------------------------------------------------------

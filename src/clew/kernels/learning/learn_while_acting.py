@@ -11,7 +11,7 @@ import numpy as np
 from clew.kernels import kernel
 from clew.kernels.learning.behaviours import Visits, after, choose, count_visit
 from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.learning.rollouts import Terms, first_action
+from clew.kernels.learning.rollouts import EpisodeSpec, first_action
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
@@ -25,9 +25,9 @@ class Actor(NamedTuple):
 
 
 @kernel
-def follow_episodes(
+def learn_while_acting(
     model: Any,
-    terms: Terms,
+    spec: EpisodeSpec,
     actor: Actor,
     learner: Any,
     behaviour: Any,
@@ -39,8 +39,8 @@ def follow_episodes(
     """Play episodes with fixed values, and have a learner learn from every step.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
-        terms: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
+        spec: how episodes begin, and when they are cut off.
         actor: who plays.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`; chooses for the actor, and for the learner where a step limit kept an action from
@@ -57,15 +57,15 @@ def follow_episodes(
     num_steps, num_terminated, rewards = 0, 0, 0.0
     for _ in range(num_episodes):
         begin(learner)
-        s = draw_start(terms.starts, actor.stream)
-        a = first_action(actor, behaviour, actor.visits, terms, s, exploration, actor.stream)
+        s = draw_start(spec.starts, actor.stream)
+        a = first_action(actor, behaviour, actor.visits, spec, s, exploration, actor.stream)
         steps, terminated = 0, False
-        while not terminated and steps < terms.max_steps:
+        while not terminated and steps < spec.max_steps:
             steps += 1
             count_visit(behaviour, actor.visits, s, a)
             s_next, reward, terminated = sample(model, s, a, actor.stream)
             acting, a_next, a_learned = after(behaviour, a), -1, -1
-            if not terminated and steps < terms.max_steps:
+            if not terminated and steps < spec.max_steps:
                 a_next = choose(acting, actor.q, actor.visits, s_next, exploration, actor.stream)
             count_visit(behaviour, visits, s, a)
             if order(learner) == BEFORE and not terminated:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order, step_size
-from clew.kernels.learning.updates import move
+from clew.kernels.learning.updates import td_update
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, greatest, num_best, value
+from clew.kernels.values import Values, max_value, num_best, value
 
 
 class Window(NamedTuple):
@@ -84,7 +84,7 @@ def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> No
     for k in range(count - 1, -1, -1):
         target = window.rewards[(oldest + k) % window.states.size] + learner.gamma * target
     s, a = np.int64(window.states[oldest]), np.int64(window.actions[oldest])
-    move(learner.q, s, a, target, step_size(alpha, s, a))
+    td_update(learner.q, s, a, target, step_size(alpha, s, a))
     drop_oldest(window)
 
 
@@ -114,19 +114,19 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
     oldest, count = window.place[0], window.place[1]
     target = np.float32(0.0)
     if not terminated:
-        target = greatest(q, window.place[2])
+        target = max_value(q, window.place[2])
     for k in range(count - 1, -1, -1):
         i = (oldest + k) % window.states.size
         target = window.rewards[i] + learner.gamma * target
         s, a = np.int64(window.states[i]), np.int64(window.actions[i])
         if k > 0:  # what the step before looks at: the tree of this state, in which a is one branch
-            best = greatest(q, s)
+            best = max_value(q, s)
             if value(q, s, a) < best:
                 target = best
             else:
                 share = np.float32(1.0) / np.float32(num_best(q, s))
                 target = (np.float32(1.0) - share) * best + share * target
-    move(q, s, a, target, step_size(alpha, s, a))
+    td_update(q, s, a, target, step_size(alpha, s, a))
     drop_oldest(window)
 
 

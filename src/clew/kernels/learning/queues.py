@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.kernels import dispatch, kernel
 
 
-class FirstInFirstOut(NamedTuple):
+class FifoQueue(NamedTuple):
     """States in a circle, in the order in which they came."""
 
     states: npt.NDArray[np.int32]  # (num_states,)
@@ -22,7 +22,7 @@ class FirstInFirstOut(NamedTuple):
     place: npt.NDArray[np.int64]  # (2,): where the first one stands, how many there are
 
 
-class GreatestFirst(NamedTuple):
+class MaxHeap(NamedTuple):
     """States in a binary heap: none comes before one with a greater change."""
 
     states: npt.NDArray[np.int32]  # (num_states,), of which the first `count[0]` wait
@@ -54,8 +54,8 @@ def num_waiting(queue: Any) -> int:
     return 0
 
 
-@push.register(FirstInFirstOut)
-def push_last(queue: FirstInFirstOut, s: int, change: np.float32) -> None:
+@push.register(FifoQueue)
+def push_last(queue: FifoQueue, s: int, change: np.float32) -> None:
     """Behind all the others, unless it waits already."""
     if not queue.waits[s]:
         queue.waits[s] = True
@@ -64,8 +64,8 @@ def push_last(queue: FirstInFirstOut, s: int, change: np.float32) -> None:
         queue.place[1] += 1
 
 
-@pop.register(FirstInFirstOut)
-def pop_first(queue: FirstInFirstOut) -> int:
+@pop.register(FifoQueue)
+def pop_first(queue: FifoQueue) -> int:
     """The one that waited longest."""
     first = queue.place[0]
     s = np.int64(queue.states[first])
@@ -75,27 +75,27 @@ def pop_first(queue: FirstInFirstOut) -> int:
     return s
 
 
-@peek.register(FirstInFirstOut)
-def peek_first(queue: FirstInFirstOut) -> int:
+@peek.register(FifoQueue)
+def peek_first(queue: FifoQueue) -> int:
     """The one that waited longest."""
     return np.int64(queue.states[queue.place[0]])
 
 
-@num_waiting.register(FirstInFirstOut)
-def num_in_line(queue: FirstInFirstOut) -> int:
+@num_waiting.register(FifoQueue)
+def num_in_line(queue: FifoQueue) -> int:
     """Length of the line."""
     return queue.place[1]
 
 
 @kernel
-def put(queue: GreatestFirst, i: int, s: int) -> None:
+def put(queue: MaxHeap, i: int, s: int) -> None:
     """Put a state at position i of the heap."""
     queue.states[i] = s
     queue.positions[s] = i
 
 
-@push.register(GreatestFirst)
-def push_by_change(queue: GreatestFirst, s: int, change: np.float32) -> None:
+@push.register(MaxHeap)
+def push_by_change(queue: MaxHeap, s: int, change: np.float32) -> None:
     """Up, as far as those above changed less; a greater change than the one it waits with counts."""
     i = np.int64(queue.positions[s])
     if i < 0:
@@ -113,8 +113,8 @@ def push_by_change(queue: GreatestFirst, s: int, change: np.float32) -> None:
     put(queue, i, s)
 
 
-@pop.register(GreatestFirst)
-def pop_greatest(queue: GreatestFirst) -> int:
+@pop.register(MaxHeap)
+def pop_greatest(queue: MaxHeap) -> int:
     """The top; the last one takes its place, and goes down as far as those below changed more."""
     top = np.int64(queue.states[0])
     queue.positions[top] = -1
@@ -135,7 +135,7 @@ def pop_greatest(queue: GreatestFirst) -> int:
     return top
 
 
-@num_waiting.register(GreatestFirst)
-def num_in_heap(queue: GreatestFirst) -> int:
+@num_waiting.register(MaxHeap)
+def num_in_heap(queue: MaxHeap) -> int:
     """Size of the heap."""
     return queue.count[0]

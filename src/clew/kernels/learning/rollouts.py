@@ -30,7 +30,7 @@ from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
 
-class Terms(NamedTuple):
+class EpisodeSpec(NamedTuple):
     """How an episode begins, and when it is cut off."""
 
     starts: npt.NDArray[np.int32]  # (num_starts,) states, each as likely as the others
@@ -81,30 +81,30 @@ def constant_rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
 
 
 @dispatch
-def as_asked(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """Step size and exploration of an episode, as a step asks for them."""
     return StepSize(alpha), exploration
 
 
-@as_asked.register(AverageRates)
-def average_as_asked(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+@step_parameters.register(AverageRates)
+def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """With the number of moves."""
     return AverageStep(alpha, rates.counts), exploration
 
 
-@as_asked.register(ConstantRates)
-def constant_as_asked(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+@step_parameters.register(ConstantRates)
+def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """What is constant needn't be looked up at every step."""
     return StepSize(rates.alpha), rates.exploration
 
 
-@as_asked.register(CountedRates)
-def counted_as_asked(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
+@step_parameters.register(CountedRates)
+def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """The same, counted."""
     return CountedStep(rates.alpha, rates.counts), rates.exploration
 
 
-class Columns(NamedTuple):
+class TransitionBatch(NamedTuple):
     """Transitions of one or more episodes, in order, a column each.
 
     An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
@@ -118,7 +118,7 @@ class Columns(NamedTuple):
     truncated: npt.NDArray[np.bool_]
 
 
-class Totals(NamedTuple):
+class EpisodeStats(NamedTuple):
     """What became of each episode: (num_episodes,) arrays, filled in place."""
 
     steps: npt.NDArray[np.int64]
@@ -126,17 +126,17 @@ class Totals(NamedTuple):
     terminated: npt.NDArray[np.bool_]
 
 
-def new_totals(num_episodes: int) -> Totals:
+def new_episode_stats(num_episodes: int) -> EpisodeStats:
     """Room for what becomes of so many episodes, to be filled in."""
-    return Totals(np.empty(num_episodes, np.int64), np.empty(num_episodes), np.empty(num_episodes, np.bool_))
+    return EpisodeStats(np.empty(num_episodes, np.int64), np.empty(num_episodes), np.empty(num_episodes, np.bool_))
 
 
 @kernel
 def first_action(
-    learner: Any, behaviour: Any, visits: Visits, terms: Terms, s: int, exploration: float, stream: Stream
+    learner: Any, behaviour: Any, visits: Visits, spec: EpisodeSpec, s: int, exploration: float, stream: Stream
 ) -> int:
     """The action that an episode begins with."""
-    if terms.exploring_starts:
+    if spec.exploring_starts:
         return choose(AnyAction(), learner.q, visits, s, exploration, stream)
     return choose(behaviour, learner.q, visits, s, exploration, stream)
 
@@ -155,7 +155,7 @@ def take_step(
     """One step: move, choose the next action, learn.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place, or empty.
@@ -189,44 +189,44 @@ def take_step(
 @kernel
 def learn_episodes(
     model: Any,
-    terms: Terms,
+    spec: EpisodeSpec,
     learner: Any,
     behaviour: Any,
     visits: Visits,
     rates: Any,
     stream: Stream,
-    totals: Totals,
+    stats: EpisodeStats,
 ) -> None:
     """Play episodes, and learn after every step.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
-        terms: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
+        spec: how episodes begin, and when they are cut off.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
         rates: step size and exploration of each episode.
         stream: (2,) uint64, changed in place.
-        totals: one entry per episode, filled in place; its length is the number of episodes.
+        stats: one entry per episode, filled in place; its length is the number of episodes.
     """
-    for episode in range(totals.steps.size):
+    for episode in range(stats.steps.size):
         alpha, exploration = rates_of(rates, episode)
-        now = as_asked(rates, alpha, exploration)
+        now = step_parameters(rates, alpha, exploration)
         begin(learner)
-        s = draw_start(terms.starts, stream)
-        a = first_action(learner, behaviour, visits, terms, s, now[1], stream)
+        s = draw_start(spec.starts, stream)
+        a = first_action(learner, behaviour, visits, spec, s, now[1], stream)
         steps = 0
         episode_return = 0.0
         terminated = False
-        while not terminated and steps < terms.max_steps and not is_outside(model, s):
+        while not terminated and steps < spec.max_steps and not is_outside(model, s):
             steps += 1
-            is_last = steps == terms.max_steps
+            is_last = steps == spec.max_steps
             s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, now, stream)
             episode_return += np.float64(reward)
         finish(learner, now[0], now[1], stream)
-        totals.steps[episode] = steps
-        totals.episode_return[episode] = episode_return
-        totals.terminated[episode] = terminated
+        stats.steps[episode] = steps
+        stats.episode_return[episode] = episode_return
+        stats.terminated[episode] = terminated
 
 
 @kernel
@@ -238,20 +238,20 @@ def play_episodes(
     gamma: float,
     epsilon: float,
     stream: Stream,
-    totals: Totals,
+    stats: EpisodeStats,
     discounted_returns: npt.NDArray[np.float64],
 ) -> None:
     """Play an episode from each of the starts in turn by the epsilon-greedy policy of q; nothing is learned.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
         q: (num_states, num_actions) float32, action values.
         starts: (num_episodes,) int32, where each episode begins.
         max_steps: step limit of an episode.
         gamma: discount per step, in [0, 1].
         epsilon: probability of exploring, in [0, 1]; 0 plays the greedy policy.
         stream: (2,) uint64, changed in place.
-        totals: one entry per episode, filled in place.
+        stats: one entry per episode, filled in place.
         discounted_returns: (num_episodes,) sums of gamma**t * reward, filled in place.
     """
     for episode in range(starts.size):
@@ -265,16 +265,16 @@ def play_episodes(
             episode_return += np.float64(reward)
             discounted_return += weight * np.float64(reward)
             weight *= gamma
-        totals.steps[episode] = steps
-        totals.episode_return[episode] = episode_return
+        stats.steps[episode] = steps
+        stats.episode_return[episode] = episode_return
         discounted_returns[episode] = discounted_return
-        totals.terminated[episode] = terminated
+        stats.terminated[episode] = terminated
 
 
 @kernel
 def record_episodes(
     model: Any,
-    terms: Terms,
+    spec: EpisodeSpec,
     q: Values,
     behaviour: Any,
     visits: Visits,
@@ -282,13 +282,13 @@ def record_episodes(
     num_episodes: int,
     stream: Stream,
     place: npt.NDArray[np.int64],
-    columns: Columns,
+    columns: TransitionBatch,
 ) -> int:
     """Play episodes with fixed values and write every transition down, as far as there is room.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
-        terms: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
+        spec: how episodes begin, and when they are cut off.
         q: (num_states, num_actions) float32, action values; only read.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
@@ -306,12 +306,12 @@ def record_episodes(
     while place[0] < num_episodes and n < columns.state.size:
         s, steps, a = place[1], place[2], place[3]
         if steps == 0:
-            s = draw_start(terms.starts, stream)
+            s = draw_start(spec.starts, stream)
         terminated = False
-        while not terminated and steps < terms.max_steps and n < columns.state.size:
+        while not terminated and steps < spec.max_steps and n < columns.state.size:
             if steps > 0:
                 a = choose(after(behaviour, a), q, visits, s, exploration, stream)
-            elif terms.exploring_starts:
+            elif spec.exploring_starts:
                 a = choose(AnyAction(), q, visits, s, exploration, stream)
             else:
                 a = choose(behaviour, q, visits, s, exploration, stream)
@@ -323,10 +323,10 @@ def record_episodes(
             columns.reward[n] = reward
             columns.next_state[n] = s_next
             columns.terminated[n] = terminated
-            columns.truncated[n] = steps == terms.max_steps and not terminated
+            columns.truncated[n] = steps == spec.max_steps and not terminated
             n += 1
             s = s_next
-        if terminated or steps == terms.max_steps:
+        if terminated or steps == spec.max_steps:
             place[0] += 1
             steps = 0
         place[1], place[2], place[3] = s, steps, a
@@ -338,7 +338,7 @@ def replay(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    columns: Columns,
+    columns: TransitionBatch,
     alpha: Any,
     exploration: float,
     stream: Stream,

@@ -76,7 +76,7 @@ def step_copies(
     """Take a step in every copy; one whose episode is over begins the next instead, for no reward.
 
     Args:
-        model: world, see `dynamics`; `simplest` gives the form that is played fastest.
+        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
         starts: (num_starts,) states, each as likely as the others.
         max_steps: step limit of an episode.
         same_step: an episode that ends is followed by the next within the step, so that none is ever over.

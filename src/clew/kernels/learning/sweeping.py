@@ -19,7 +19,7 @@ from clew.kernels import kernel
 from clew.kernels.learning.learners import Step, learn
 from clew.kernels.learning.queues import num_waiting, pop, push
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, assign, count_up, greatest, row_length, value
+from clew.kernels.values import Values, assign, count_up, max_value, row_length, value
 
 # Columns of `LearnedModel.outcomes`. What is known of an outcome lies side by side, to come from memory at once.
 NEXT_STATE, COUNT, NEXT_TO_STATE, REWARD = 0, 1, 2, 3
@@ -112,7 +112,7 @@ def worth(learner: Sweeping, i: int) -> np.float32:
     s_next = np.int64(learner.model.outcomes[i, NEXT_STATE])
     if s_next == learner.model.leading_to.size - 1:
         return learner.model.rewards[i, REWARD]
-    return learner.model.rewards[i, REWARD] + learner.gamma * greatest(learner.q, s_next)
+    return learner.model.rewards[i, REWARD] + learner.gamma * max_value(learner.q, s_next)
 
 
 @kernel
@@ -138,12 +138,12 @@ def back_up(learner: Sweeping, s: int, a: int, pair: int, ahead: np.float32) -> 
     old, new = value(learner.q, s, a), expectation(learner, pair, ahead)
     if new == old:
         return
-    before = greatest(learner.q, s)
+    before = max_value(learner.q, s)
     assign(learner.q, s, a, new)
     if new < before and old < before:
         return  # another action is better, and was
     # A row that was just written is slow to read: only where its maximum fell is it searched again.
-    now = new if new >= before else greatest(learner.q, s)
+    now = new if new >= before else max_value(learner.q, s)
     if learner.threshold > 0.0:
         before = learner.announced[s]  # many small changes add up
     change = abs(now - before)
@@ -158,7 +158,7 @@ def learn_sweeping(learner: Sweeping, step: Step, alpha: Any, exploration: float
     pair = step.state * row_length(learner.q) + step.action
     s_next = model.leading_to.size - 1 if step.terminated else step.next_state
     if observe(model, pair, s_next, step.reward, learner.known_after):
-        ahead = np.float32(0.0) if step.terminated else greatest(learner.q, s_next)
+        ahead = np.float32(0.0) if step.terminated else max_value(learner.q, s_next)
         back_up(learner, step.state, step.action, pair, ahead)
     give_turns(learner, learner.num_planning)
 
@@ -172,7 +172,7 @@ def give_turns(learner: Sweeping, most: int) -> None:
     while turns < most and num_waiting(learner.queue) > 0:
         turns += 1
         s = pop(learner.queue)
-        ahead = greatest(learner.q, s)  # read once, and passed back to all that lead here
+        ahead = max_value(learner.q, s)  # read once, and passed back to all that lead here
         if learner.threshold > 0.0:
             learner.announced[s] = ahead
         i = np.int64(model.leading_to[s])
@@ -181,5 +181,5 @@ def give_turns(learner: Sweeping, most: int) -> None:
             before = source >> 2 if num_actions == 4 else source // num_actions
             back_up(learner, before, source - before * num_actions, source, ahead)
             if before == s:
-                ahead = greatest(learner.q, s)
+                ahead = max_value(learner.q, s)
             i = np.int64(model.outcomes[i, NEXT_TO_STATE])

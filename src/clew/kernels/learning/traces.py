@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clew.kernels import kernel
 from clew.kernels.learning.learners import BEFORE, Step, begin, learn, order, repeated, step_size
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, assign, greatest, row_length, value
+from clew.kernels.values import Values, assign, max_value, row_length, value
 
 NEGLIGIBLE = np.float32(1e-4)
 
@@ -114,7 +114,7 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
     td_error = step.reward - value(q, s, a)
     explores = False
     if not step.terminated:
-        best = greatest(q, step.next_state)
+        best = max_value(q, step.next_state)
         explores = value(q, step.next_state, step.next_action) < best
         td_error += learner.gamma * best
     mark(learner.traces, s * row_length(q) + a, learner.traces.kept)

@@ -13,11 +13,11 @@ from clew.kernels import kernel
 from clew.kernels.learning.behaviours import Visits, expected_value
 from clew.kernels.learning.learners import BEFORE, EITHER, Step, counted_in, learn, order, step_size
 from clew.kernels.sampling import Stream, next_bits
-from clew.kernels.values import Table, Values, assign, best_action, greatest, value
+from clew.kernels.values import Table, Values, assign, best_action, max_value, value
 
 
 @kernel
-def move(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) -> np.float32:
+def td_update(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) -> np.float32:
     """Move q[s, a] towards a target, in place: q[s, a] += alpha * (target - q[s, a]); returns the bracket."""
     old = value(q, s, a)
     td_error = target - old
@@ -74,8 +74,8 @@ def q_learning_update(
     """
     target = reward
     if not terminated:
-        target += gamma * greatest(q, s_next)
-    return move(q, s, a, target, alpha)
+        target += gamma * max_value(q, s_next)
+    return td_update(q, s, a, target, alpha)
 
 
 @learn.register(QLearning)
@@ -112,7 +112,7 @@ def learn_sarsa(learner: Sarsa, step: Step, alpha: Any, exploration: float, stre
     target = step.reward
     if not step.terminated:
         target += learner.gamma * value(learner.q, step.next_state, step.next_action)
-    move(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
+    td_update(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
 
 
 # Expected Sarsa -------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def learn_expected_sarsa(learner: ExpectedSarsa, step: Step, alpha: Any, explora
     if not step.terminated:
         expected = expected_value(learner.behaviour, learner.q, learner.visits, step.next_state, exploration)
         target += learner.gamma * expected
-    move(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
+    td_update(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
 
 
 # Double Q-learning ----------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def double_q_update(
     if not step.terminated:
         best = best_action(learned, step.next_state, bits >> np.uint64(32))
         target += gamma * judge[step.next_state, best]
-    move(learned, step.state, step.action, target, alpha)
+    td_update(learned, step.state, step.action, target, alpha)
 
 
 @learn.register(DoubleQLearning)

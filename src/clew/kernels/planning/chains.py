@@ -63,7 +63,7 @@ def write_chain(
         (how many rows were filled, greatest absolute reward).
     """
     num_states, num_actions = greedy.shape
-    n, greatest = 0, 0.0
+    n, max_value = 0, 0.0
     for s in range(num_states):
         chain.offsets[s] = n
         chain.ends[s] = False
@@ -85,7 +85,7 @@ def write_chain(
             for k in range(count):
                 p, s_next, r, terminated = outcome(model, s, a, k)
                 reward[s] += chance * p * r
-                greatest = max(greatest, abs(r))
+                max_value = max(max_value, abs(r))
                 if p > 0.0 and terminated:
                     chain.ends[s] = True
                 elif p > 0.0:
@@ -93,7 +93,7 @@ def write_chain(
                     chain.probabilities[n] = chance * p
                     n += 1
     chain.offsets[num_states] = n
-    return n, greatest
+    return n, max_value
 
 
 @kernel
@@ -387,12 +387,12 @@ def chain_residual(
     chain: Chain, pay: npt.NDArray[np.float64], v: npt.NDArray[np.float64], gamma: float
 ) -> tuple[float, float]:
     """The certificate, with v left as it is: (max_s |(pay + gamma * P v - v)(s)|, max_s |v(s)|) over finite values."""
-    residual, greatest = 0.0, 0.0
+    residual, max_value = 0.0, 0.0
     for s in range(v.size):
         if np.isfinite(v[s]):
             value = pay[s]
             for i in range(chain.offsets[s], chain.offsets[s + 1]):
                 value += gamma * chain.probabilities[i] * v[chain.next_states[i]]
             residual = max(residual, abs(value - v[s]))
-            greatest = max(greatest, abs(v[s]))
-    return residual, greatest
+            max_value = max(max_value, abs(v[s]))
+    return residual, max_value

@@ -39,7 +39,7 @@ def induction_step(
     Source:
         Puterman (1994), section 4.5.
     """
-    greatest = 0.0
+    max_value = 0.0
     for s in range(v.size):
         best, chosen = backup(model, v_after, s, 0, gamma), 0
         for a in range(1, num_actions):
@@ -48,10 +48,10 @@ def induction_step(
                 best, chosen = value, a
         v[s] = best
         policy[s] = chosen
-        greatest = max(greatest, abs(best))
+        max_value = max(max_value, abs(best))
         expected = 0.0
         for k in range(num_outcomes(model, s, chosen)):
             p, s_next, _, terminated = outcome(model, s, chosen, k)
             expected += p if terminated else p * (1.0 + steps_after[s_next])
         steps[s] = expected
-    return greatest
+    return max_value

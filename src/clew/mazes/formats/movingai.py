@@ -20,7 +20,7 @@ ALPHABET = b".@???"
 MEANINGS = meanings(ALPHABET, free=b"GS", blocked=b"OTW")
 LEGEND = "a cell is one of . G S @ O T W"
 LONGEST_HEADER = 100  # characters of a line
-MOST_BYTES = (
+MAX_BYTES = (
     2**24
 )  # of a .scen file: the largest of the benchmark have a megabyte, and in memory it takes thirty times as much
 
@@ -101,7 +101,7 @@ def read_scenarios(path: str | Path) -> list[Scenario]:
     """
     path = Path(path)
     try:
-        text = tidy(read_bytes(path, MOST_BYTES, is_text=True)).decode("latin-1")
+        text = tidy(read_bytes(path, MAX_BYTES, is_text=True)).decode("latin-1")
         rows = [line for line in text.split("\n") if line.strip() and not line.startswith("version")]
         return [_parse_scenario(row, index) for index, row in enumerate(rows)]
     except MazeError as error:

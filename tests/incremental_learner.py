@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from clew.kernels.learning.rollouts import Terms, learn_episodes, new_totals
+from clew.kernels.learning.rollouts import EpisodeSpec, learn_episodes, new_episode_stats
 from clew.kernels.sampling import new_stream
 from clew.learning.learner import initial_value, make_learner
 from clew.learning.settings import Learning
 
 
-class Pupil:
+class IncrementalLearner:
     """One algorithm at work.
 
     Attributes:
@@ -26,10 +26,10 @@ class Pupil:
     def learn(self, mdp, num_episodes=None):
         """Play so many episodes, or all of them, and learn; returns what they came to."""
         n = self.num_episodes if num_episodes is None else num_episodes
-        totals = new_totals(n)
-        terms = Terms(mdp.starts, self.max_steps, self.settings.exploring_starts)
+        stats = new_episode_stats(n)
+        spec = EpisodeSpec(mdp.starts, self.max_steps, self.settings.exploring_starts)
         rates = self.learner.rates(self.done, n, self.num_episodes)
         learner = self.learner
-        learn_episodes(mdp.model, terms, learner.rule, learner.acting, learner.visits, rates, self.stream, totals)
+        learn_episodes(mdp.model, spec, learner.rule, learner.behaviour, learner.visits, rates, self.stream, stats)
         self.done += n
-        return totals
+        return stats
