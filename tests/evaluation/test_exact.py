@@ -188,8 +188,8 @@ def test_greedy_actions_are_all_that_tie():
 @pytest.mark.parametrize(
     ("q", "settings", "message"),
     [
-        (np.zeros((4, 4)), {}, r"a policy of \(4, 4\) values doesn't fit a world of \(5, 4\)"),
-        (np.full((5, 4), np.nan), {}, "not numbers"),
+        (np.zeros((4, 4)), {}, r"expected action values of shape \(5, 4\), \(num_states, num_actions\), got \(4, 4\)"),
+        (np.full((5, 4), np.nan), {}, "that are numbers, got NaN"),
         (np.zeros((5, 4)), {"gamma": 1.5}, "gamma must be a finite number in"),
         (np.zeros((5, 4)), {"epsilon": -0.1}, "epsilon must be a finite number in"),
         (np.zeros((5, 4)), {"tolerance": 0.0}, "tolerance must be a finite number above 0"),

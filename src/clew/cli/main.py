@@ -38,10 +38,10 @@ from clew.cli.show_commands import SHOWING
 from clew.cli.terminal import (
     PAGE,
     drop_missing,
+    grade_of,
     print_figures,
     print_policy,
     print_run,
-    without_discount,
 )
 from clew.cli.waiting import WaitingLine, messages, name_compiled, working
 from clew.environments import Environment, as_compiled, model_of
@@ -122,6 +122,7 @@ def train(
         print(json.dumps(run.summary))
         return
     print_run(run)
+    print("The figures are defined in docs/glossary.md; returns are not discounted.")
     if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
         same = "the order of results is another" if config.asynchronous else "the table is the same as without"
@@ -155,8 +156,7 @@ def evaluate(
     if as_json:
         print(json.dumps(figures))
     else:
-        figures["mean_return"] = without_discount(evaluation.mean_return, config.gamma)
-        print_figures(f"{run}: {config.maze}", drop_missing(figures))
+        print_figures(f"{run}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **drop_missing(figures)})
 
 
 @app.command()

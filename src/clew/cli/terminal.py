@@ -12,11 +12,11 @@ __all__ = [
     "PAGE",
     "drop_missing",
     "fits",
+    "grade_of",
     "print_figures",
     "print_policy",
     "print_run",
     "print_table",
-    "without_discount",
 ]
 
 PAGE = 66  # lines; a longer drawing isn't shown
@@ -72,22 +72,13 @@ def print_run(run: Run) -> None:
     streams = f"{config.num_simulations} simulation{'s' if config.num_simulations > 1 else ''}"
     print_figures(
         f"{config.maze}: {learner}, {config.num_episodes:,} episodes in {streams}, {where}",
-        drop_missing(
-            {
-                "gamma": summary["gamma"],
-                "return": without_discount(summary["mean_return"], summary["gamma"]),
-                "optimal value": summary["optimal_return"],
-                **(steps_of(summary) if may_end(summary) else {}),
-                "states right": summary["optimal_states"],
-                "starts right": summary["optimal_starts"],
-                "value gap": summary["suboptimality"],
-                "steps/s": summary["steps_per_second"],
-                "seconds": summary["seconds"],
-                "graded by": f"{summary['num_episodes']:,} greedy episode{'' if summary['num_episodes'] == 1 else 's'}",
-                "start seconds": summary["startup_seconds"],
-                "table SHA-256": summary["table_sha256"],
-            }
-        ),
+        {
+            "gamma": summary["gamma"],
+            **grade_of(summary),
+            **drop_missing({name: summary[name] for name in ("suboptimality", "optimal_states", "optimal_starts")}),
+            "graded_by": f"{summary['num_episodes']:,} greedy episode{'' if summary['num_episodes'] == 1 else 's'}",
+            **{name: summary[name] for name in ("steps_per_second", "seconds", "startup_seconds", "table_sha256")},
+        },
     )
     print_policy(run.env, run.policy.greedy_actions())
 
@@ -101,25 +92,22 @@ def drop_missing(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def without_discount(mean_return: float, gamma: float) -> str:
-    """A return beside values: they are discounted, and it isn't."""
-    return spell(mean_return) + ("" if gamma == 1.0 else ", not discounted")
+def grade_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of the graded episodes beside those of the optimum, the ones that matter first.
 
-
-def may_end(summary: dict[str, Any]) -> bool:
-    """Tell if the steps of an episode say anything: in a world without an end they are those of the step limit."""
-    has_end = summary["optimal_steps"] is not None or summary["optimal_return"] is None  # the latter without a model
-    return has_end or summary["success_rate"] > 0.0
-
-
-def steps_of(summary: dict[str, Any]) -> dict[str, Any]:
-    """The rows that tell how fast episodes ended."""
-    return {
-        "steps": summary["mean_steps"],
-        "optimum": summary["optimal_steps"],
-        "gap": summary["excess_steps"],
-        "success rate": summary["success_rate"],
+    Steps come first where fewer are better; else returns do. Where no episode ended, steps are those of the step limit,
+    and are left out.
+    """
+    unknown = None if figures["optimal_starts"] is None else "not computed"  # without a model there is no optimum
+    optimal = {
+        name: unknown if figures[name] is None else figures[name] for name in ("optimal_steps", "optimal_return")
     }
+    returns = {"mean_return": figures["mean_return"], "optimal_return": optimal["optimal_return"]}
+    steps = {"mean_steps": figures["mean_steps"], "optimal_steps": optimal["optimal_steps"]}
+    steps |= {"excess_steps": figures["excess_steps"], "success_rate": figures["success_rate"]}
+    if figures["excess_steps"] is not None:
+        return drop_missing(steps | returns)
+    return drop_missing(returns | (steps if figures["success_rate"] > 0.0 else {}))
 
 
 def print_policy(env: Any, greedy: Any) -> None:

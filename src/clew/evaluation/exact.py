@@ -1,8 +1,9 @@
-"""Policy evaluation: what a policy is worth, exactly, by the equations of the chain that it walks.
+"""Exact policy evaluation: values and expected steps of a policy, from the linear equations of its Markov chain.
 
     v(s) = sum over a of pi(a | s) * sum over outcomes of p * (reward + gamma * v(s_next))
 
-A policy is a table of action values: it takes one of the greatest of a row, each as likely as the others, or explores.
+A policy is a table of action values. It takes a greedy action, each of those that tie with equal probability, or with
+probability epsilon any action.
 """
 
 from __future__ import annotations
@@ -23,22 +24,28 @@ from clew.settings import POSITIVE, SHARE, check_memory, check_number
 
 __all__ = ["PolicyValues", "Walk", "greedy_actions", "model_of", "policy_steps", "policy_values", "walk_through"]
 
-# Components of up to this many states are solved by elimination, larger ones by sweeps: about as fast at gamma 0.9.
+# Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
+# both take about the same time.
 SMALL_COMPONENT = 64
-# Rows of the chain that sweeps may look at: a second or two. Only aimless walks in large worlds take more.
-MAX_ROWS = 200_000_000
+MAX_ROWS = 200_000_000  # rows of the chain that sweeps may read: a second or two
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyValues:
-    """What a policy is worth.
+    """Values of a policy in every state, with a proved error bound.
 
     Attributes:
-        value: expected discounted return from the start, mean over the starts.
-        v: (num_states,) float64, values of the states. With gamma 1, -inf or inf where the policy may go on for ever
-            and pay or earn, NaN where it may do both, or where the value was not found in reasonable time.
-        bound: the finite values of v are within this of the truth; proved, see `policy_values`. Rounding counts.
-        gamma: discount that all this is for.
+        value: expected discounted return, mean over the starts.
+        v: (num_states,) float64, state values. With gamma 1, -inf or inf where the policy may never end and collects
+            negative or positive rewards without bound, NaN where it may do both, or where the value was not found
+            within `MAX_ROWS`.
+        bound: proved bound on the error of the finite values of v, rounding included; see `policy_values`.
+        gamma: discount of these values.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> clew.policy_values(env, clew.solve(env).q).value.__round__(6)
+    0.729
     """
 
     value: float
@@ -49,16 +56,16 @@ class PolicyValues:
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """The chain of states that a policy walks, in the order in which it is solved.
+    """Markov chain of a policy, with its strongly connected components in the order in which they are solved.
 
     Attributes:
-        chain: where a step may lead.
-        components: states that can come to each other, and the order of these.
-        num_components: how many there are.
+        chain: transition probabilities between states.
+        components: strongly connected components; each comes after those that it leads to.
+        num_components: number of components.
         reward: (num_states,) float64, expected reward of a step.
-        goes_on: (num_states,) float64, probability that a step is taken at all; 0 where all is over.
-        slack: greatest relative error of a backup by rounding.
-        max_reward: no reward is greater, or less than its negative.
+        goes_on: (num_states,) float64, probability that a step is taken; 0 in terminal states.
+        slack: maximum relative rounding error of a backup.
+        max_reward: maximum absolute reward.
     """
 
     chain: Chain
@@ -70,14 +77,19 @@ class Walk:
     max_reward: float
 
     def values(self, gamma: float, tolerance: float) -> tuple[npt.NDArray[np.float64], float]:
-        """State values, and the greatest error that they can have."""
+        """Return (v, bound): state values, (num_states,) float64, and a proved bound on their error.
+
+        Args:
+            gamma: discount per step, in [0, 1].
+            tolerance: error at which sweeps stop.
+        """
         v = self._solve(self.reward, gamma, 0.5 * tolerance * (1.0 - gamma))
         residual, max_value = chain_residual(self.chain, self.reward, v, gamma)
         residual += self.slack * (self.max_reward + max_value)
         if gamma < 1.0:
             return v, residual / (1.0 - gamma)
-        # An error of a step is carried on for as many steps as the walk takes, n. What is found for n, w, errs by at
-        # most n times the residual of its own equations, so n is at most w / (1 - that residual).
+        # Without a discount, the residual of a step adds up over the n steps of the episode. The computed n, w, is off
+        # by at most n times the residual of its own equations, so n is at most w / (1 - that residual).
         steps = np.where(self.components.stays, 0.0, np.sign(self.goes_on))
         w = self._solve(steps, 1.0, 0.0)
         doubt, longest = chain_residual(self.chain, steps, w, 1.0)
@@ -85,12 +97,12 @@ class Walk:
         return v, residual * longest / (1.0 - doubt) if doubt < 1.0 and not np.isnan(w).any() else np.inf
 
     def steps(self) -> npt.NDArray[np.float64]:
-        """(num_states,) float64, expected steps to the end; infinite where it may never come, NaN where not known."""
+        """Return the expected steps to the end, (num_states,) float64; infinite if it may never end, NaN if unknown."""
         return self._solve(self.goes_on, 1.0, 0.0)
 
-    def _solve(self, pay: npt.NDArray[np.float64], gamma: float, target: float) -> npt.NDArray[np.float64]:
-        v, matrix = np.empty(pay.size), np.empty((SMALL_COMPONENT, SMALL_COMPONENT + 1))
-        solve_chain(self.chain, pay, gamma, self.components, self.num_components, v, matrix, target, MAX_ROWS)
+    def _solve(self, reward: npt.NDArray[np.float64], gamma: float, target: float) -> npt.NDArray[np.float64]:
+        v, matrix = np.empty(reward.size), np.empty((SMALL_COMPONENT, SMALL_COMPONENT + 1))
+        solve_chain(self.chain, reward, gamma, self.components, self.num_components, v, matrix, target, MAX_ROWS)
         return v
 
 
@@ -102,27 +114,35 @@ def policy_values(
     epsilon: float = 0.0,
     tolerance: float = 1e-6,
 ) -> PolicyValues:
-    """Compute what a policy is worth in every state of a world whose model is known.
+    """Compute the values of a policy in every state of a world whose model is known.
 
-    States that can come to each other are solved together, and after those that they lead to. A separate pass over all
-    states then proves, with T the backup of this policy, that
+    Strongly connected components of the policy's Markov chain are solved one by one, each after those that it leads to.
+    A separate pass over all states then proves, with T the Bellman operator of the policy, that
 
-        |v - v of the policy| <= max_s |(T v)(s) - v(s)| * min(1 / (1 - gamma), most expected steps to the end)
+        |v - v_pi| <= max_s |(T v)(s) - v(s)| / (1 - gamma)
 
-    where the number of steps is used if gamma is 1. The step limit of an environment is not part of its model.
+    With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). The step limit of an
+    environment is not part of its model.
 
     Args:
         world: environment, model or maze.
         policy: a policy, or its table of action values, (num_states, num_actions); ties are broken uniformly at random.
         gamma: discount per step, in [0, 1].
-        epsilon: probability of any action in place of a greedy one.
-        tolerance: greatest error of a value, where sweeps are needed and end in reasonable time; `bound` tells.
+        epsilon: probability of a random action instead of a greedy one.
+        tolerance: maximum error of a value, where sweeps are needed and end within `MAX_ROWS`; `bound` is what was
+            reached.
 
     Raises:
         SettingError: if a setting is out of range, or the policy doesn't fit the world.
 
     Source:
         Sutton & Barto (2018), section 4.1; Puterman (1994), theorem 6.1.1, for the bound.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> q = clew.solve(env).q
+    >>> [round(clew.policy_values(env, q, epsilon=epsilon).value, 4) for epsilon in (0.0, 0.1, 1.0)]
+    [0.729, 0.7027, 0.2039]
     """
     check_number("gamma", gamma, SHARE)
     check_number("tolerance", tolerance, POSITIVE)
@@ -137,21 +157,26 @@ def policy_steps(world: World, policy: Policy | npt.ArrayLike, *, epsilon: float
     Args:
         world: environment, model or maze.
         policy: a policy, or its table of action values, (num_states, num_actions); ties are broken uniformly at random.
-        epsilon: probability of any action in place of a greedy one.
+        epsilon: probability of a random action instead of a greedy one.
 
     Returns:
-        (num_states,) float64; infinite where the policy may never end, 0 where nothing can happen any more, NaN where
-        the number was not found in reasonable time.
+        (num_states,) float64; infinite where the policy may never end, 0 in terminal states, NaN where the number was
+        not found within `MAX_ROWS`.
 
     Raises:
         SettingError: if epsilon is out of range, or the policy doesn't fit the world.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> clew.policy_steps(env, clew.solve(env).q).reshape(3, 3).tolist()
+    [[4.0, 3.0, 2.0], [3.0, 2.0, 1.0], [2.0, 1.0, 0.0]]
     """
     mdp = model_of(world)
     return walk_through(mdp, greedy_actions(mdp, policy), epsilon).steps()
 
 
 def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """(num_states, num_actions) bool: the actions that the greedy policy may take.
+    """Return the greedy actions of a policy, (num_states, num_actions) bool, all of those that tie.
 
     Raises:
         SettingError: if the table doesn't fit the model, or holds NaN.
@@ -159,21 +184,21 @@ def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArra
     q = np.asarray(policy.q if isinstance(policy, Policy) else policy)
     shape = mdp.num_states, mdp.num_actions
     if q.shape != shape:
-        raise SettingError(f"a policy of {q.shape} values doesn't fit a world of {shape} (num_states, num_actions)")
+        raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}")
     best = q[:, 0].copy()
     for a in range(1, q.shape[1]):
         np.maximum(best, q[:, a], out=best)  # column by column: far faster than a maximum of each short row
     if np.isnan(best).any():
-        raise SettingError("the policy holds values that are not numbers (NaN)")
+        raise SettingError("expected action values that are numbers, got NaN")
     greedy: npt.NDArray[np.bool_] = q == best[:, None]
     return greedy
 
 
 def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float = 0.0) -> Walk:
-    """The chain of a policy: a greedy action, each as likely as the others, or any action with probability epsilon.
+    """Build the Markov chain of a policy: a random greedy action, or with probability epsilon any action.
 
     Raises:
-        SettingError: if epsilon is out of range, or the chain doesn't fit the machine.
+        SettingError: if epsilon is out of range, or the chain doesn't fit into memory.
     """
     check_number("epsilon", epsilon, SHARE)
     n = mdp.num_states

@@ -1,4 +1,4 @@
-"""Grading a policy: how it does, and how far that is from the exact optimum."""
+"""Grading a policy: statistics of its greedy episodes, and its distance from the exact optimum."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import SettingError
 from clew.evaluation.exact import greedy_actions, walk_through
+from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
 from clew.kernels.planning.grading import spread_wrong
@@ -28,25 +29,30 @@ __all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
 
 Interval = tuple[float, float]
 
-TOLERANCE = 1e-6  # of values of a policy, where they need sweeps; as in `solve`
-
 
 @dataclass(frozen=True)
 class Grade:
-    """How the greedy policy of a table compares with the exact optimum; nothing is played, and no luck is in it.
+    """Exact comparison of a greedy policy with the optimum; no episodes are played.
 
-    A state is right if *every* action that the policy may take in it is optimal: of actions that tie, a lucky one
-    doesn't help. Only states count in which the choice matters: some action is not optimal, and the optimal policy
-    surely comes to an end (unless it does so from no state at all).
+    A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be.
+    Only states in which the choice matters are counted: some action isn't optimal, and the optimal policy ends from
+    there with probability 1 (or it ends from no state at all).
 
     Attributes:
-        optimal_states: share of these states that are right; None if the choice matters nowhere.
-        optimal_starts: share of the starts from which the policy is right in every state that it may come to, and may not
-            go on for ever where the optimal policy ends.
-        suboptimality: value of the optimal policy less that of this one, mean over the starts. The step limit of an
-            environment doesn't count; without a discount a policy that may never end can be worth infinitely less.
-        max_suboptimality: the greatest such difference in any state that counts; None if the choice matters nowhere.
-        suboptimality_bound: both gaps are within this of the truth, where they are finite; proved.
+        optimal_states: share of these states that are optimal; None if the choice matters in no state.
+        optimal_starts: share of the starts from which every state that the policy can reach is optimal, and from which
+            the policy ends with probability 1 if the optimal policy does.
+        suboptimality: V*(s) - V_pi(s), mean over the starts; values are discounted, without a step limit. Infinite if,
+            with gamma 1, the policy may never end and lose without bound.
+        max_suboptimality: maximum of V*(s) - V_pi(s) over the states in which the choice matters; None if in none.
+        suboptimality_bound: proved bound on the error of both, where they are finite.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> policy = clew.train_policy(env, num_episodes=500, seed=1)
+    >>> grade = clew.evaluate_values(env, policy.q)
+    >>> grade.optimal_starts, round(grade.suboptimality, 6)
+    (1.0, 0.0)
     """
 
     optimal_states: float | None
@@ -58,29 +64,37 @@ class Grade:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What greedy episodes of a policy came to, and its exact grade; no exploring, nothing learned.
+    """Statistics of greedy episodes of a policy, the same figures of the optimum, and the policy's exact grade.
 
-    Intervals are (low, high), and hold the true mean in 95 of 100 evaluations, episodes being taken for independent
-    draws: Student's t for means, None if a single episode was played; Wilson's score interval for the success rate.
+    `optimal_steps` and `optimal_return` are those of an optimal policy in the same episodes: from the same starts, with
+    the same step limit; see `clew.evaluation.optimum`. docs/glossary.md has the formulas.
+
+    Intervals are (low, high), and contain the true mean with 95% confidence, taking episodes for independent draws:
+    Student's t for means, None if a single episode was played; Wilson's score interval for the success rate.
 
     Attributes:
-        num_episodes: how many were played.
-        mean_steps: steps per episode; one that the step limit cut off counts with all its steps.
-        mean_steps_interval: 95% interval of it.
-        success_rate: share of episodes that reached an end and not the step limit.
-        success_rate_interval: 95% interval of it.
-        mean_return: undiscounted sum of rewards per episode.
-        mean_return_interval: 95% interval of it.
-        optimal_steps: expected steps of the optimal policy from the same starts; infinite if it need not end from one
-            of them, None where no model is known.
-        optimal_return: expected discounted return of the optimal policy, from all starts; None likewise.
-        excess_steps: mean_steps - optimal_steps; 0 is optimal where a shortest way is a best one. None without a model,
-            and where optimal_steps is infinite.
-        optimal_states: see `Grade`, as for all that follow. None without a model.
-        optimal_starts: of the given starts, or of all that the environment has.
-        suboptimality: of the same starts.
-        max_suboptimality: of any state.
-        suboptimality_bound: of both gaps.
+        num_episodes: number of episodes played.
+        mean_steps: steps per episode; a truncated episode counts with all its steps.
+        mean_steps_interval: 95% confidence interval of mean_steps.
+        success_rate: share of episodes that were terminated, not truncated by the step limit.
+        success_rate_interval: 95% confidence interval of success_rate.
+        mean_return: sum of rewards per episode, undiscounted.
+        mean_return_interval: 95% confidence interval of mean_return.
+        optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
+        optimal_return: expected undiscounted return of the optimal policy; None likewise.
+        excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
+            in reward, or a step pays.
+        optimal_states: see `Grade`; None without a model, as all that follow.
+        optimal_starts: see `Grade`; of the given starts, or of all starts of the environment.
+        suboptimality: see `Grade`; of the same starts.
+        max_suboptimality: see `Grade`.
+        suboptimality_bound: see `Grade`.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> evaluation = clew.evaluate_policy(env, clew.train_policy(env, num_episodes=500, seed=1))
+    >>> evaluation.mean_steps, evaluation.optimal_steps, evaluation.excess_steps
+    (4.0, 4.0, 0.0)
     """
 
     num_episodes: int
@@ -100,25 +114,31 @@ class Evaluation:
     suboptimality_bound: float | None = None
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of it: the steps beside those of the optimum, and the shares as bars."""
-        longest = max(self.mean_steps, self.optimal_steps or 0.0)
-        if not math.isfinite(longest):
-            longest = self.mean_steps
-        sampled = say_interval(self.mean_steps_interval), say_interval(self.success_rate_interval)
-        notes = [f"95% interval {interval}" if interval else "" for interval in sampled]
-        figures = [Figure("steps", say_figure(self.mean_steps), self.mean_steps / max(longest, 1.0), notes[0])]
+        """Return a table for notebooks: steps and return beside those of the optimum, and shares as bars."""
+        mean_steps, mean_return = say_interval(self.mean_steps_interval), say_interval(self.mean_return_interval)
+        longest = max(self.mean_steps, self.optimal_steps or 0.0, 1.0)
+        steps = [Figure("mean steps", say_figure(self.mean_steps), self.mean_steps / longest, _interval(mean_steps))]
+        returns = [Figure("mean return", say_figure(self.mean_return), note=_interval(mean_return))]
         if self.optimal_steps is not None:
-            share = self.optimal_steps / max(longest, 1.0)
-            figures.append(Figure("optimum", say_figure(self.optimal_steps), share, is_mark=True))
-            figures.append(Figure("gap", say_figure(self.excess_steps)))
-        figures.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, notes[1]))
+            share = self.optimal_steps / longest
+            steps.append(Figure("optimal steps", say_figure(self.optimal_steps), share, is_mark=True))
+            returns.append(Figure("optimal return", say_figure(self.optimal_return), is_mark=True))
+        if self.excess_steps is not None:
+            steps.append(Figure("excess steps", say_figure(self.excess_steps)))
+        success = _interval(say_interval(self.success_rate_interval))
+        steps.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, success))
+        figures = returns + steps if self.excess_steps is None else steps + returns
         if self.optimal_starts is not None:
-            right = "every action that it may take is optimal"
-            figures.append(Figure("states right", say_figure(self.optimal_states), self.optimal_states, right))
-            figures.append(Figure("starts right", say_figure(self.optimal_starts), self.optimal_starts))
-            figures.append(Figure("value gap", say_figure(self.suboptimality)))
+            note = "every greedy action is optimal"
+            figures.append(Figure("optimal states", say_figure(self.optimal_states), self.optimal_states, note))
+            figures.append(Figure("optimal starts", say_figure(self.optimal_starts), self.optimal_starts))
+            figures.append(Figure("suboptimality", say_figure(self.suboptimality)))
         episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
         return figures_html(episodes, figures)
+
+
+def _interval(interval: str) -> str:
+    return f"95% interval {interval}" if interval else ""
 
 
 def evaluate_policy(
@@ -131,21 +151,31 @@ def evaluate_policy(
     starts: npt.ArrayLike | None = None,
     optimum: Solution | None = None,
 ) -> Evaluation:
-    """Play greedy episodes and grade the policy against the exact optimum. It always ends: the step limit sees to that.
+    """Play greedy episodes of a policy and grade it against the exact optimum.
 
     Args:
-        env: environment with Discrete spaces, or a model. The optimum is known of Clew's environments, and of those
-            of Gymnasium's that keep a table of transitions; it's that without a step limit.
-        policy: is played greedily, ties broken at random.
-        num_episodes: how many episodes, each from a start that is drawn anew.
-        gamma: discount per step, in [0, 1], for which the optimum and the values are computed. A policy doesn't know
-            the gamma that it was trained with: give the same one here if it wasn't 0.9.
+        env: environment with Discrete spaces, or a model. The optimum is computed for Clew's environments, and for
+            those of Gymnasium that have a table of transitions.
+        policy: played greedily; ties are broken at random.
+        num_episodes: number of episodes, each from a start that is drawn at random.
+        gamma: discount per step, in [0, 1], of the optimum and of the values. A policy doesn't know the discount that
+            it was trained with: give the same one here if it wasn't 0.9.
         seed: decides every draw.
-        starts: states to begin in, an episode each, in place of `num_episodes` draws; `env.mdp.starts` tries them all.
-        optimum: `solve(env, gamma=gamma)`, if that has been computed before.
+        starts: (num_episodes,) states to start from, one episode each, instead of `num_episodes` draws;
+            `env.mdp.starts` plays all of them.
+        optimum: result of `solve(env, gamma=gamma)`, if it has been computed before.
+
+    Returns:
+        Statistics of the episodes, and the grade. Episodes always end: by the step limit at the latest.
 
     Raises:
         SettingError: if a setting is out of range, or the policy doesn't fit the environment.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> policy = clew.train_policy(env, num_episodes=500, seed=1)
+    >>> clew.evaluate_policy(env, policy).excess_steps
+    0.0
     """
     check_count("num_episodes", num_episodes, 1)
     check_memory(40 * num_episodes, "the list of episodes")
@@ -154,15 +184,16 @@ def evaluate_policy(
     if not isinstance(policy, Policy):
         kind = f"{type(policy).__module__}.{type(policy).__qualname__}".removeprefix("builtins.")
         raise SettingError(
-            f"the policy must be a clew.Policy, not a {kind}; clew.Policy(env, q=table) makes one of a table of action "
-            "values"
+            f"expected a clew.Policy, got a {kind}; clew.Policy(env, q=table) makes one of a table of action values"
         )
     if policy.q.shape != table_shape(env):
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
     compiled = as_compiled(env)
     if compiled is None:
         if starts is not None:
-            raise SettingError("starts can be chosen where the model is known; this environment draws its own")
+            raise SettingError(
+                "starts can be given only if the model is known; this environment draws its own; leave them out"
+            )
         return _evaluate_samples(env, policy, num_episodes, seed)
     return _evaluate_model(compiled, policy, num_episodes, gamma, seed, starts, optimum)
 
@@ -175,18 +206,23 @@ def evaluate_values(
     starts: npt.ArrayLike | None = None,
     optimum: Solution | None = None,
 ) -> Grade:
-    """Grade the greedy policy of a table of action values, exactly. Nothing is played.
+    """Grade the greedy policy of a table of action values exactly, without playing episodes.
 
     Args:
         world: environment, model or maze.
         q: (num_states, num_actions), action values; ties are broken uniformly at random.
-        gamma: discount per step, in [0, 1], for which the optimum and the values are computed. A table doesn't know
-            the gamma that it was trained with: give the same one here if it wasn't 0.9.
-        starts: states to begin in, in place of those of the world.
-        optimum: `solve(world, gamma=gamma)`, if that has been computed before.
+        gamma: discount per step, in [0, 1], of the optimum and of the values. A table doesn't know the discount that
+            it was trained with: give the same one here if it wasn't 0.9.
+        starts: (num_starts,) states to start from, instead of those of the world.
+        optimum: result of `solve(world, gamma=gamma)`, if it has been computed before.
 
     Raises:
         SettingError: if a setting is out of range, or the table doesn't fit the world.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(3, 3))
+    >>> clew.evaluate_values(env, clew.solve(env).q).optimal_states
+    1.0
     """
     _check_gamma(gamma, optimum)
     mdp = model_of(world)
@@ -197,7 +233,7 @@ def evaluate_values(
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
     check_number("gamma", gamma, SHARE)
     if optimum is not None and not isinstance(optimum, Solution):
-        raise SettingError(f"the optimum must be what solve(world, gamma=...) gives, not {type(optimum).__name__}")
+        raise SettingError(f"optimum must be the result of solve(world, gamma=...), not {type(optimum).__name__}")
     if optimum is not None and optimum.gamma != gamma:
         raise SettingError(f"the optimum is for gamma {optimum.gamma}, not {gamma}")
 
@@ -206,7 +242,7 @@ def _check_gamma(gamma: float, optimum: Solution | None) -> None:
 
 
 def _is_same(mdp: FiniteMDP, other: FiniteMDP) -> bool:
-    """Tell if two models say the same of every move; copies, such as those of other processes, do."""
+    """Return whether two models have equal arrays, such as a copy that was sent to another process."""
     if mdp is other:
         return True
     models: tuple[Any, Any] = mdp.model, other.model
@@ -221,7 +257,7 @@ def _grade(
     optimum: Solution,
 ) -> Grade:
     if not _is_same(mdp, optimum.mdp):
-        raise SettingError("the optimum is that of another world; give solve(world, gamma=gamma) of this one")
+        raise SettingError("the optimum belongs to another world; give solve(world, gamma=gamma) of this one")
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
     matters = ~optimal.all(axis=1)
@@ -276,12 +312,14 @@ def _evaluate_model(
     )
     if optimum is None:
         optimum = solve(env.mdp, gamma=gamma)
-    optimal_steps, mean_steps = float(optimum.steps_from[played].mean()), float(stats.steps.mean())
+    figures = _figures(stats)
+    best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
+    if best is not None:
+        figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
+        if steps_count(env.mdp):
+            figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
     return Evaluation(
-        **_figures(stats),
-        optimal_steps=optimal_steps,
-        optimal_return=float(optimum.v[graded].mean()),
-        excess_steps=mean_steps - optimal_steps if math.isfinite(optimal_steps) else None,
+        **figures,
         **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
     )
 
@@ -289,20 +327,19 @@ def _evaluate_model(
 def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     states = np.asarray(starts)
     if states.ndim != 1 or states.size == 0 or not np.issubdtype(states.dtype, np.integer):
-        raise SettingError("starts must be a list of states, at least one")
+        raise SettingError("starts must be a non-empty list of states")
     if states.min() < 0 or states.max() >= mdp.num_states:
         raise SettingError(f"starts must be states in 0..{mdp.num_states - 1}")
     return states.astype(np.int32)
 
 
 def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Check that episodes can begin in these states."""
+    """Return the states as int32, checked: episodes can start in them."""
     states = _checked_states(env.mdp, starts)
     over = env.is_over(states)
     if over.any():
         raise SettingError(
-            f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall, or no "
-            "episode comes there"
+            f"starts must be states in which an episode can start; {states[over][0]} is a goal, a wall, or unreachable"
         )
     return states
 
@@ -316,7 +353,7 @@ def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) ->
 
 
 def _figures(stats: EpisodeStats) -> dict[str, Any]:
-    """What was seen in the episodes, with 95% intervals."""
+    """Return the statistics of the episodes, with 95% confidence intervals."""
     return {
         "num_episodes": stats.steps.size,
         "mean_steps": float(stats.steps.mean()),
@@ -328,11 +365,11 @@ def _figures(stats: EpisodeStats) -> dict[str, Any]:
     }
 
 
-NORMAL = 1.959963984540054  # 97.5% of a normal variable is below
+NORMAL = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
 def mean_interval(sample: npt.NDArray[Any]) -> Interval | None:
-    """95% interval of a mean by Student's t; None for a sample of one."""
+    """Return the 95% confidence interval of a mean by Student's t; None for a sample of one."""
     n = sample.size
     if n < 2:
         return None
@@ -341,7 +378,7 @@ def mean_interval(sample: npt.NDArray[Any]) -> Interval | None:
 
 
 def student(freedom: int) -> float:
-    """97.5% quantile of Student's t, to 0.1%.
+    """Return the 97.5% quantile of Student's t with `freedom` degrees of freedom, to 0.1%.
 
     Source:
         Abramowitz & Stegun (1964), 26.7.5: an expansion in 1 / freedom, good from 4 on.
@@ -359,7 +396,7 @@ def student(freedom: int) -> float:
 
 
 def rate_interval(successes: int, n: int) -> Interval:
-    """95% interval of a rate by Wilson's score, which is right near 0 and 1 too.
+    """Return the 95% confidence interval of a rate by Wilson's score, which also holds near 0 and 1.
 
     Source:
         Wilson (1927), Probable inference, the law of succession, and statistical inference.
@@ -367,5 +404,5 @@ def rate_interval(successes: int, n: int) -> Interval:
     rate, z2 = successes / n, NORMAL**2
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     margin = NORMAL / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
-    # Where all are alike one end is exact, and rounding mustn't move it.
+    # Without a success, or without a failure, one end is exact; rounding must not move it.
     return 0.0 if successes == 0 else centre - margin, 1.0 if successes == n else centre + margin

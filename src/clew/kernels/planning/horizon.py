@@ -55,3 +55,48 @@ def induction_step(
             expected += p if terminated else p * (1.0 + steps_after[s_next])
         steps[s] = expected
     return max_value
+
+
+@kernel
+def policy_backup(
+    model: Model,
+    policy: npt.NDArray[np.int32],
+    returns_after: npt.NDArray[np.float64],
+    steps_after: npt.NDArray[np.float64],
+    returns: npt.NDArray[np.float64],
+    steps: npt.NDArray[np.float64],
+) -> float:
+    """Back up the undiscounted return and the steps of a policy by one step.
+
+        returns[s] = sum over outcomes of p * (reward + returns_after[s_next])
+
+    Args:
+        model: world, see `dynamics`.
+        policy: (num_states,) int32, the action taken in each state.
+        returns_after: (num_states,) float64, expected return with one step fewer to go.
+        steps_after: (num_states,) float64, expected steps with one step fewer to go.
+        returns: (num_states,) float64, filled in place.
+        steps: (num_states,) float64, filled in place.
+
+    Returns:
+        Largest increase of steps in any state: the largest probability that an episode lasts this long.
+
+    Source:
+        Puterman (1994), section 4.2.
+    """
+    increase = 0.0
+    for s in range(returns.size):
+        a = np.int64(policy[s])
+        expected_return, expected_steps = 0.0, 0.0
+        for k in range(num_outcomes(model, s, a)):
+            p, s_next, reward, terminated = outcome(model, s, a, k)
+            if terminated:
+                expected_return += p * reward
+                expected_steps += p
+            else:
+                expected_return += p * (reward + returns_after[s_next])
+                expected_steps += p * (1.0 + steps_after[s_next])
+        increase = max(increase, expected_steps - steps_after[s])
+        returns[s] = expected_return
+        steps[s] = expected_steps
+    return increase

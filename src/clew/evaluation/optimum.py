@@ -1,0 +1,172 @@
+"""Expected steps and return of an optimal episode under the step limit that a policy is graded with.
+
+`solve` leaves the step limit out of the problem; episodes that are played don't. Figures of both are compared only if
+they belong to the same problem, so this module computes what the optimum does under the limit:
+
+    the limit provably changes nothing    figures of the unlimited optimal policy
+    otherwise                             backward induction, up to `MAX_OUTCOMES` outcomes
+    beyond that                           None: not computed
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.evaluation.exact import walk_through
+from clew.kernels.dynamics import HAZARD, HURTS, TOUCHES, Grid
+from clew.kernels.planning.horizon import induction_step, policy_backup
+from clew.models.mdp import FiniteMDP
+from clew.planning import Solution
+from clew.planning.search import worth_by_distance
+
+__all__ = ["TOLERANCE", "OptimalEpisode", "optimal_episode", "steps_count"]
+
+TOLERANCE = 1e-6  # of a value; as in `solve`
+MAX_OUTCOMES = 200_000_000  # looked at by backward induction: about a second
+
+Values = npt.NDArray[np.float64]
+
+
+class OptimalEpisode(NamedTuple):
+    """Expected figures of an episode of an optimal policy under a step limit, for each start."""
+
+    steps: Values  # (num_starts,), at most the limit
+    returns: Values  # (num_starts,), undiscounted sum of rewards
+
+
+def optimal_episode(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+    """Compute steps and return of an optimal policy whose episodes are truncated after `max_steps`.
+
+    The policy is optimal for the discount of `optimum` under the limit, to within 1e-6 of a value. Of several optimal
+    policies it is the one that takes the first optimal action.
+
+    Args:
+        optimum: the optimum without a limit, of `solve`.
+        starts: (num_starts,) int32, start states.
+        max_steps: step limit of an episode.
+
+    Returns:
+        Figures of each start, or None if they would take more than `MAX_OUTCOMES` outcomes.
+    """
+    if optimum.shortest_paths is not None and (episode := _by_distance(optimum, starts, max_steps)) is not None:
+        return episode
+    gamma, v = optimum.gamma, optimum.v
+    is_far = gamma < 1.0 and gamma**max_steps * float(np.abs(v).max()) <= TOLERANCE
+    if is_far or (gamma == 1.0 and optimum.mdp.reward_range[0] == 0.0):  # the limit can only lose, and so little
+        episode = _unlimited(optimum, starts, max_steps) or _truncated(optimum, starts, max_steps)
+        if episode is not None and (is_far or np.allclose(episode.returns, v[starts], rtol=0.0, atol=TOLERANCE)):
+            return episode
+    return _backward_induction(optimum, starts, max_steps)
+
+
+def _by_distance(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+    """Return the figures of shortest paths; None if the limit may change what is optimal, or there is no path.
+
+    Moves are deterministic and every move pays the same, so an episode either ends within the limit, at best by a
+    shortest path, or is truncated and pays for all its steps.
+    """
+    paths, grid, gamma = optimum.shortest_paths, optimum.mdp.model, optimum.gamma
+    assert paths is not None
+    assert isinstance(grid, Grid)
+    distances = paths.distances[starts]
+    lost = grid.step_reward * (max_steps if gamma == 1.0 else (1.0 - gamma**max_steps) / (1.0 - gamma))
+    longest = int(distances.max())
+    if distances.min() <= 0 or longest > max_steps or (paths.worth[distances] < lost).any():
+        return None
+    returns, _ = worth_by_distance(grid, 1.0, longest)
+    return OptimalEpisode(distances.astype(np.float64), returns[distances])
+
+
+def _backward_induction(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+    """Plan for the limit, from no step to go to one more at a time; None if that takes too long.
+
+        v_0 = 0, v_k = T v_(k - 1)
+
+    T brings values no further from its fixed point v*. So once v_k is within the tolerance of v* everywhere, the values
+    under the limit are too, and the unlimited policy is optimal for the limit if its episodes end within it.
+    """
+    mdp, gamma, v_optimal = optimum.mdp, optimum.gamma, optimum.v
+    v, v_after, steps, steps_after, returns, returns_after = np.zeros((6, mdp.num_states))
+    policy = np.empty(mdp.num_states, np.min_scalar_type(mdp.num_actions - 1))
+    has_converged = False
+    for k in range(1, max_steps + 1):
+        if k * mdp.num_outcomes > MAX_OUTCOMES:
+            return None
+        induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy, mdp.num_actions)
+        policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
+        if not has_converged and np.allclose(v, v_optimal, rtol=0.0, atol=TOLERANCE):
+            has_converged = True
+            if (episode := _unlimited(optimum, starts, max_steps)) is not None:
+                return episode
+        v, v_after, steps, steps_after, returns, returns_after = v_after, v, steps_after, steps, returns_after, returns
+    return OptimalEpisode(steps_after[starts], returns_after[starts])
+
+
+def _unlimited(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+    """Return the figures of the optimal policy without a limit; None if they are unknown, or the limit changes them.
+
+    From every state half of the episodes end within twice the expected steps n, so at most 2**-(max_steps // 2n) last
+    longer than the limit.
+    """
+    steps = optimum.steps_from
+    finite = steps[np.isfinite(steps)]
+    if not np.isfinite(steps[starts]).all():
+        return None
+    longest, largest = max(1.0, float(finite.max())), max(1.0, *map(abs, optimum.mdp.reward_range))
+    if optimum.mdp.is_deterministic:
+        lost = 0.0 if steps[starts].max() <= max_steps else np.inf
+    else:
+        lost = 2.0 ** -(max_steps // (2.0 * longest)) * longest * largest
+    returns = _undiscounted(optimum) if lost <= TOLERANCE else None
+    if returns is None or not np.isfinite(returns[starts]).all():
+        return None
+    return OptimalEpisode(steps[starts], returns[starts])
+
+
+def _undiscounted(optimum: Solution) -> Values | None:
+    """Return the undiscounted values of the optimal policy; None if they are not found to within the tolerance."""
+    if optimum.gamma == 1.0:
+        return optimum.v
+    mdp = optimum.mdp
+    taken = np.zeros((mdp.num_states, mdp.num_actions), np.bool_)
+    taken[np.arange(mdp.num_states), optimum.policy] = True
+    values, bound = walk_through(mdp, taken).values(1.0, TOLERANCE)
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=1.0))
+    return values if bound <= TOLERANCE * largest else None
+
+
+def _truncated(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+    """Evaluate the optimal policy step by step up to the limit; None if that takes too long.
+
+    The share of episodes that last at least k steps is what the k-th step adds to the expected steps. It shrinks by the
+    same factor in the next k steps, so what is left to add is at most k * share / (1 - share).
+    """
+    mdp, policy = optimum.mdp, optimum.policy
+    largest = max(1.0, *map(abs, mdp.reward_range))
+    steps, steps_after, returns, returns_after = np.zeros((4, mdp.num_states))
+    for k in range(1, max_steps + 1):
+        if k * mdp.num_states * mdp.max_outcomes > MAX_OUTCOMES:
+            return None
+        share = policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
+        steps, steps_after, returns, returns_after = steps_after, steps, returns_after, returns
+        if share < 1.0 and k * share * largest <= TOLERANCE * (1.0 - share):
+            break
+    return OptimalEpisode(steps_after[starts], returns_after[starts])
+
+
+def steps_count(mdp: FiniteMDP) -> bool:
+    """Return whether fewer steps are better: every end pays the same, and no other step pays a positive reward.
+
+    Otherwise an episode can be short because it failed, and steps of a policy and of the optimum can't be compared.
+    """
+    model = mdp.model
+    if isinstance(model, Grid):
+        kinds = [0, TOUCHES] + ([HURTS] if np.bitwise_or.reduce(model.cells) & HAZARD else [])
+        return bool(model.rewards[kinds].max() <= 0.0 <= model.goal_reward)
+    possible = model.probabilities > 0.0
+    ends = model.rewards[possible & model.terminated]
+    others = model.rewards[possible & ~model.terminated]
+    return bool(ends.size and ends.min() == ends.max() and others.max(initial=-np.inf) <= 0.0)
