@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .venv-peers
 TWO := -n 2 --dist loadgroup --durations 12
 
-.PHONY: setup demo test check style bench bench-peers performance scaling picture lock clean
+.PHONY: setup demo test nightly check style bench bench-peers performance scaling picture lock clean
 
 setup: $(INSTALLED)
 
@@ -19,17 +19,20 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: setup ## the chapter's maze, learned in one process and over two Ray actors: the same table, bit for bit
 	@one=$$($(BIN)/clew train book) && echo "$$one" && echo && \
 	two=$$($(BIN)/clew train book --actors 2) && echo "$$two" && echo && \
-	table() { echo "$$1" | grep SHA-256; } && \
+	table() { echo "$$1" | grep sha256; } && \
 	if [ "$$(table "$$one")" = "$$(table "$$two")" ]; then echo "Both tables are the same, bit for bit."; \
 	else echo "The tables differ: that is a fault of Clew."; exit 1; fi
 
-test: setup ## every test, in two processes; the kernels also without the compiler, and with bounds checks
-	$(BIN)/pytest $(TWO)
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -m kernels
-	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -m kernels
+test: setup ## the tests, in two processes; the kernels also without the compiler, and with bounds checks
+	$(BIN)/pytest $(TWO) -m "not nightly"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
+
+nightly: setup ## the tests that are too slow for every commit, and more moments at which drivers are killed
+	$(BIN)/pytest $(TWO) -m nightly --moments 20
 
 check: style ## style, and the fast tests
-	$(BIN)/pytest $(TWO) -q -m "not ray and not data and not long"
+	$(BIN)/pytest $(TWO) -q -m "not ray and not data and not long and not nightly"
 
 style: setup ## style, types, the direction of imports
 	$(BIN)/ruff check .
