@@ -8,7 +8,7 @@ from clew import ALGORITHMS
 from clew.kernels import read_only
 from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
-from clew.kernels.learning.learners import StepSize
+from clew.kernels.learning.learners import ConstantStepSize
 from clew.kernels.learning.queues import FifoQueue, MaxHeap, num_waiting, pop, push
 from clew.kernels.learning.rollouts import (
     EpisodeSpec,
@@ -46,7 +46,7 @@ WORLDS = {
 CERTAIN = ("grid", "tall grid", "one column", "moving goal")
 ALPHA, GAMMA = np.float32(0.3), np.float32(0.9)
 NONE = np.zeros((0, 0), np.int32)  # counts that nobody asks for
-ALPHA_ALONE = StepSize(ALPHA)
+ALPHA_ALONE = ConstantStepSize(ALPHA)
 
 
 @cache

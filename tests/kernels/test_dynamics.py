@@ -14,11 +14,11 @@ import oracles
 from clew.kernels import kernel, read_only
 from clew.kernels.dynamics import fast_model, num_outcomes, outcome
 from clew.kernels.learning import behaviours
-from clew.kernels.learning.behaviours import EpsilonGreedyInTurns, epsilon_greedy
+from clew.kernels.learning.behaviours import BranchlessEpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.updates import q_learning_update
 from clew.kernels.sampling import below, draw_start, new_stream, next_bits, sample, uniform
-from clew.kernels.values import TIES, max_value
-from clew.kernels.vectors import _best_of_any_four, best_of_four, greatest_of_four
+from clew.kernels.values import TIE_BREAKS, max_value
+from clew.kernels.vectors import _portable_argmax_mask_of_four, argmax_mask_of_four, max_of_four
 from clew.kernels.wide import as_values
 from loops import ALPHA, CERTAIN, GAMMA, WORLDS, build, random_table, rows_of, same_bits
 from oracles import sparse_world
@@ -178,13 +178,13 @@ def test_epsilon_greedy_equals_its_oracle(num_actions, epsilon):
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_both_forms_of_epsilon_greedy_equal_the_oracle(num_actions, epsilon):
     q = random_table((40, num_actions), seed=num_actions)
-    alone, in_turns, plain = new_stream(5), new_stream(5), new_stream(5).tolist()
+    alone, branchless, plain = new_stream(5), new_stream(5), new_stream(5).tolist()
     values, visits = as_values(q), np.zeros((0, 0), np.int32)
     for s in list(range(40)) * 3:
         expected = oracles.epsilon_greedy(q, s, epsilon, plain)
         assert epsilon_greedy(values, s, epsilon, alone) == expected
-        assert behaviours.choose(EpsilonGreedyInTurns(), values, visits, s, epsilon, in_turns) == expected
-    assert alone.tolist() == in_turns.tolist() == plain
+        assert behaviours.choose(BranchlessEpsilonGreedy(), values, visits, s, epsilon, branchless) == expected
+    assert alone.tolist() == branchless.tolist() == plain
 
 
 # Dynamics -------------------------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_q_learning_update_by_hand(terminated, td_error, value):
 
 @kernel
 def all_ways(numbers, i):
-    return greatest_of_four(numbers, i), best_of_four(numbers, i), _best_of_any_four(numbers, i)
+    return max_of_four(numbers, i), argmax_mask_of_four(numbers, i), _portable_argmax_mask_of_four(numbers, i)
 
 
 def test_four_at_once_are_what_they_are_one_by_one():
@@ -264,7 +264,7 @@ def test_four_at_once_are_what_they_are_one_by_one():
 def test_every_best_action_stands_equally_often_in_the_table_of_ties():
     for mask in range(1, 16):
         actions = [a for a in range(4) if mask >> a & 1]
-        assert sorted(TIES[:, mask]) == sorted(actions * (12 // len(actions)))
+        assert sorted(TIE_BREAKS[:, mask]) == sorted(actions * (12 // len(actions)))
 
 
 @pytest.mark.parametrize("num_actions", [1, 2, 3, 4, 5, 7])

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 import oracles_episodes
 import oracles_learning as plain
 from clew.kernels import read_only
-from clew.kernels.dynamics import Section, fast_model, is_outside
+from clew.kernels.dynamics import Section, fast_model, is_outside_section
 from clew.kernels.learning.boundary_values import propagate_boundary_values, set_boundary_values
-from clew.kernels.learning.interleaving import learn_interleaved, new_lanes
-from clew.kernels.learning.learners import Step, StepSize, learn
+from clew.kernels.learning.interleaving import learn_interleaved, new_episode_slots
+from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.queues import num_waiting, peek, pop, push
 from clew.kernels.learning.rollouts import EpisodeSpec, learn_episodes
 from clew.kernels.planning.backups import bellman_residual, residual_between
@@ -74,11 +74,11 @@ def test_an_episode_ends_at_the_edge_as_at_a_step_limit(algorithm, name, max_ste
 def test_lanes_end_at_the_edge_too():
     world = build("grid")
     q, learner, spec, agent, plain_terms = in_section(world, "q-learning", 25)
-    streams, stats = [new_stream(4, lane) for lane in range(3)], new_episode_stats(30)
-    lanes = new_lanes(streams, 30)
+    streams, stats = [new_stream(4, slot) for slot in range(3)], new_episode_stats(30)
+    slots = new_episode_slots(streams, 30)
     section = Section(fast_model(world.mdp.model), FIRST, LAST)
     rates = learner.rates(0, 33, 30)
-    learn_interleaved(section, spec, learner.rule, learner.behaviour, learner.visits, rates, lanes, stats)
+    learn_interleaved(section, spec, learner.rule, learner.behaviour, learner.visits, rates, slots, stats)
     how, plain_streams = [(lambda s, a: ALPHA, 0.3)] * 30, [stream.tolist() for stream in streams]
     expected = oracles_episodes.learn_interleaved(world.rows, agent, plain_terms, how, plain_streams)
     assert rows_of_totals(stats) == expected
@@ -88,8 +88,8 @@ def test_lanes_end_at_the_edge_too():
 def test_outside_is_what_a_section_does_not_have():
     model = fast_model(build("grid").mdp.model)
     section = Section(model, FIRST, LAST)
-    assert [s for s in range(12) if not is_outside(section, s)] == list(range(FIRST, LAST))
-    assert not any(is_outside(model, s) for s in range(12))
+    assert [s for s in range(12) if not is_outside_section(section, s)] == list(range(FIRST, LAST))
+    assert not any(is_outside_section(model, s) for s in range(12))
 
 
 # Distances and values of a section ------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def corridor(algorithm, **settings):
     for s in range(1, 5):
         for a, s_next in ((0, s - 1), (1, s + 1)):
             step = Step(s, a, np.float32(-1.0), s_next, -1, False)
-            learn(learner.rule, step, StepSize(np.float32(1.0)), 0.0, new_stream(0))
+            learn(learner.rule, step, ConstantStepSize(np.float32(1.0)), 0.0, new_stream(0))
     return learner
 
 

@@ -25,7 +25,7 @@ ALL_WALLS = WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT
 GOAL, HAZARD, BLOCKED = 16, 32, 64
 
 # What a move meets, added up: a goal, a hazard, the outer wall.
-ENDS, HURTS, TOUCHES = 1, 2, 4
+REACHES_GOAL, ENTERS_HAZARD, HITS_OUTER_WALL = 1, 2, 4
 
 
 class Grid(NamedTuple):
@@ -71,7 +71,7 @@ class DeterministicGrid(NamedTuple):
     rewards: npt.NDArray[np.float32]
 
 
-class Lattice(NamedTuple):
+class RenumberedGrid(NamedTuple):
     """A grid whose states have other numbers, so that its moves are written out; nothing happens from num_live on.
 
     What a move meets is one of eight kinds, a sum of ENDS, HURTS and TOUCHES, each with its reward.
@@ -84,7 +84,7 @@ class Lattice(NamedTuple):
     slip: float
 
 
-Model = Grid | Sparse | Lattice
+Model = Grid | Sparse | RenumberedGrid
 
 
 class DeterministicTable(NamedTuple):
@@ -106,8 +106,8 @@ class Section(NamedTuple):
 def fast_model(model: Grid | Sparse) -> Grid | Sparse | DeterministicGrid | DeterministicTable:
     """The same world in the form that is played fastest."""
     if isinstance(model, Grid):
-        asks_more = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
-        if asks_more:
+        needs_general_form = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
+        if needs_general_form:
             return model
         with np.errstate(over="ignore"):  # as at every step: too much comes to infinity, which the trainer refuses
             return DeterministicGrid(model.cells, model.moves, model.rewards.astype(np.float32))
@@ -130,7 +130,7 @@ def cell_of(grid: Grid, s: int) -> int:
 
 
 @kernel
-def bits_of(grid: Grid, cell: int) -> int:
+def cell_bits(grid: Grid, cell: int) -> int:
     """The byte of a cell."""
     return np.int64(grid.cells[np.uint64(cell)])  # unsigned: no test for an index that counts from the end
 
@@ -140,9 +140,9 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
     """One outcome without slip, three with it, none on a goal or in a blocked cell."""
     cell = cell_of(grid, s)
     if grid.moving_goal:
-        is_over = (bits_of(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
+        is_over = (cell_bits(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
     else:
-        is_over = (bits_of(grid, cell) & (GOAL | BLOCKED)) != 0
+        is_over = (cell_bits(grid, cell) & (GOAL | BLOCKED)) != 0
     if is_over:
         return 0
     return 3 if grid.slip > 0.0 else 1
@@ -167,26 +167,26 @@ def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
 
 
 @kernel
-def grid_arrival(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+def grid_move(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
     """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
     cell = cell_of(grid, s)
     # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
-    is_stopped = (bits_of(grid, cell) >> a) & 1
+    is_stopped = (cell_bits(grid, cell) >> a) & 1
     next_cell = cell + (grid.moves[np.uint64(a)] & (is_stopped - 1))
     s_next = s - cell + next_cell
-    found = bits_of(grid, next_cell)
+    found = cell_bits(grid, next_cell)
     if grid.moving_goal:
         terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
         terminated = (found & GOAL) != 0
-    met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
+    kind = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
     if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        met |= TOUCHES
-    return s_next, grid.rewards[np.uint64(met)], terminated
+        kind |= HITS_OUTER_WALL
+    return s_next, grid.rewards[np.uint64(kind)], terminated
 
 
 @kernel
-def astray(slip: float, a: int, k: int) -> tuple[float, int]:
+def slip_direction(slip: float, a: int, k: int) -> tuple[float, int]:
     """Where slip leads a move, (probability, direction): outcome 0 goes where it was meant to, 1 and 2 to a side."""
     probability = 1.0
     if slip > 0.0:
@@ -201,32 +201,32 @@ def astray(slip: float, a: int, k: int) -> tuple[float, int]:
 @kernel
 def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
     """Outcome k of a move."""
-    probability, direction = astray(grid.slip, a, k)
-    s_next, reward, terminated = grid_arrival(grid, s, direction)
+    probability, direction = slip_direction(grid.slip, a, k)
+    s_next, reward, terminated = grid_move(grid, s, direction)
     return probability, s_next, reward, terminated
 
 
 @kernel
-def lattice_num_outcomes(lattice: Lattice, s: int, a: int) -> int:
+def renumbered_num_outcomes(grid: RenumberedGrid, s: int, a: int) -> int:
     """One outcome without slip, three with it, none where nothing can happen."""
-    if s >= lattice.num_live:
+    if s >= grid.num_live:
         return 0
-    return 3 if lattice.slip > 0.0 else 1
+    return 3 if grid.slip > 0.0 else 1
 
 
 @kernel
-def lattice_arrival(lattice: Lattice, s: int, a: int) -> tuple[int, float, bool]:
+def renumbered_move(grid: RenumberedGrid, s: int, a: int) -> tuple[int, float, bool]:
     """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
     i = np.uint64(4 * s + a)
-    kind = np.int64(lattice.kinds[i])
-    return np.int64(lattice.next_states[i]), lattice.rewards[np.uint64(kind)], (kind & ENDS) != 0
+    kind = np.int64(grid.kinds[i])
+    return np.int64(grid.next_states[i]), grid.rewards[np.uint64(kind)], (kind & REACHES_GOAL) != 0
 
 
 @kernel
-def lattice_outcome(lattice: Lattice, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+def renumbered_outcome(grid: RenumberedGrid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
     """Outcome k of a move."""
-    probability, direction = astray(lattice.slip, a, k)
-    s_next, reward, terminated = lattice_arrival(lattice, s, direction)
+    probability, direction = slip_direction(grid.slip, a, k)
+    s_next, reward, terminated = renumbered_move(grid, s, direction)
     return probability, s_next, reward, terminated
 
 
@@ -261,28 +261,28 @@ def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bo
 
 
 @dispatch
-def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
+def move_without_slip(model: Grid | RenumberedGrid, s: int, a: int) -> tuple[int, float, bool]:
     """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
-    return grid_arrival(model, s, a)
+    return grid_move(model, s, a)
 
 
 @dispatch
-def is_outside(model: Any, s: int) -> bool:
+def is_outside_section(model: Any, s: int) -> bool:
     """Tell if a step has left what is played in. A whole world can't be left."""
     return False
 
 
-@is_outside.register(Section)
-def is_outside_section(section: Section, s: int) -> bool:
+@is_outside_section.register(Section)
+def is_state_outside(section: Section, s: int) -> bool:
     """What lies outside is for others to play in."""
     return s < section.first or s >= section.last
 
 
 num_outcomes.register(Grid)(grid_num_outcomes)
-num_outcomes.register(Lattice)(lattice_num_outcomes)
+num_outcomes.register(RenumberedGrid)(renumbered_num_outcomes)
 outcome.register(Grid)(grid_outcome)
-outcome.register(Lattice)(lattice_outcome)
-arrival.register(Lattice)(lattice_arrival)
+outcome.register(RenumberedGrid)(renumbered_outcome)
+move_without_slip.register(RenumberedGrid)(renumbered_move)
 
 
 @kernel

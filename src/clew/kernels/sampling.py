@@ -21,7 +21,7 @@ from clew.kernels.dynamics import (
     Grid,
     Model,
     Section,
-    grid_arrival,
+    grid_move,
     num_outcomes,
     outcome,
 )
@@ -64,9 +64,9 @@ def next_bits(stream: Stream) -> np.uint64:
 
 
 @kernel
-def below(half: np.uint64, n: int) -> int:
+def below(bits32: np.uint64, n: int) -> int:
     """Map 32 random bits to a uniform integer in [0, n), for n below 2**32; uneven by less than n / 2**32."""
-    return np.int64((half * np.uint64(n)) >> _32)
+    return np.int64((bits32 * np.uint64(n)) >> _32)
 
 
 @kernel
@@ -105,17 +105,19 @@ def sample(model: Model, s: int, a: int, stream: Stream) -> tuple[int, np.float3
 
 
 @sample.register(DeterministicGrid)
-def sample_on_certain_grid(grid: DeterministicGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+def sample_deterministic_grid(grid: DeterministicGrid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """One outcome, found without a branch that depends on the action."""
     is_stopped = np.int64(grid.cells[np.uint64(s)] >> np.uint64(a)) & 1
     s_next = s + (grid.moves[np.uint64(a)] & (is_stopped - 1))
     found = np.int64(grid.cells[np.uint64(s_next)]) >> 4  # 1 for a goal, 2 for a hazard
-    met = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
-    return s_next, grid.rewards[np.uint64(met)], (found & 1) != 0
+    kind = found & (3 ^ (is_stopped << 1))  # who stays in a hazard doesn't enter it
+    return s_next, grid.rewards[np.uint64(kind)], (found & 1) != 0
 
 
 @sample.register(DeterministicTable)
-def sample_of_certain_table(table: DeterministicTable, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+def sample_deterministic_table(
+    table: DeterministicTable, s: int, a: int, stream: Stream
+) -> tuple[int, np.float32, bool]:
     """One outcome, looked up."""
     pair = np.uint64(s * table.num_actions + a)
     s_next = np.int64(table.next_states[pair])
@@ -124,17 +126,17 @@ def sample_of_certain_table(table: DeterministicTable, s: int, a: int, stream: S
 
 
 @sample.register(Grid)
-def sample_on_grid(grid: Grid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+def sample_grid(grid: Grid, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """The same with fewer questions: an episode begins where it goes on, and ends where a goal is reached."""
     if grid.slip > 0.0:
         left = uniform(next_bits(stream)) - (1.0 - grid.slip)
         if left >= 0.0:
             a = (a + 1) & 3 if left - 0.5 * grid.slip < 0.0 else (a + 3) & 3
-    s_next, reward, terminated = grid_arrival(grid, s, a)
+    s_next, reward, terminated = grid_move(grid, s, a)
     return s_next, np.float32(reward), terminated
 
 
 @sample.register(Section)
-def sample_in_section(section: Section, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
+def sample_section(section: Section, s: int, a: int, stream: Stream) -> tuple[int, np.float32, bool]:
     """As in the world that it is a part of."""
     return sample(section.world, s, a, stream)

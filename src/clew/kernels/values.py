@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import below
-from clew.kernels.vectors import best_of_four, greatest_of_four
+from clew.kernels.vectors import argmax_mask_of_four, max_of_four
 
 Values = Any
 Table = npt.NDArray[np.float32]
 
 
-def _tie_table() -> npt.NDArray[np.uint8]:
+def _tie_break_table() -> npt.NDArray[np.uint8]:
     """Column m lists the actions of the bit mask m, each equally often; 12 rows divide by 1, 2, 3 and 4.
 
     The row is drawn while the mask still waits for the values, so that it takes but one addition to look an action up.
@@ -37,29 +37,29 @@ def _tie_table() -> npt.NDArray[np.uint8]:
     return table
 
 
-TIES = _tie_table()
-MOST = 2**31 - 1
+TIE_BREAKS = _tie_break_table()
+MAX_COUNT = 2**31 - 1
 
 
 @kernel
-def one_of_four(mask: int, half: np.uint64) -> int:
+def pick_from_mask(mask: int, bits32: np.uint64) -> int:
     """One of the actions of a bit mask, without a branch that can be mispredicted."""
-    return np.int64(TIES[np.uint64(below(half, 12)), np.uint64(mask)])
+    return np.int64(TIE_BREAKS[np.uint64(below(bits32, 12)), np.uint64(mask)])
 
 
 @kernel
-def best_of_many(q: Table, s: int, half: np.uint64) -> int:
+def best_action_by_scan(q: Table, s: int, bits32: np.uint64) -> int:
     """Choose uniformly among the best of any number of actions: count them, draw one, find it."""
     num_actions = q.shape[1]
     best = q[s, 0]
-    num_best = 1
+    num_ties = 1
     for a in range(1, num_actions):
         if q[s, a] > best:
             best = q[s, a]
-            num_best = 1
+            num_ties = 1
         elif q[s, a] == best:
-            num_best += 1
-    left_to_skip = below(half, num_best)
+            num_ties += 1
+    left_to_skip = below(bits32, num_ties)
     for a in range(num_actions):
         if q[s, a] == best:
             if left_to_skip == 0:
@@ -69,9 +69,9 @@ def best_of_many(q: Table, s: int, half: np.uint64) -> int:
 
 
 @kernel
-def count_up(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
+def increment(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
     """Count one more, as far as 32 bits go."""
-    counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MOST
+    counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MAX_COUNT
 
 
 @dispatch
@@ -102,7 +102,7 @@ def max_value(q: Values, s: int) -> np.float32:
 
 
 @dispatch
-def num_best(q: Values, s: int) -> int:
+def num_best_actions(q: Values, s: int) -> int:
     """How many actions have the greatest value in state s."""
     best = max_value(q, s)
     count = 0
@@ -112,58 +112,58 @@ def num_best(q: Values, s: int) -> int:
 
 
 @dispatch
-def best_action(q: Values, s: int, half: np.uint64) -> int:
+def best_action(q: Values, s: int, bits32: np.uint64) -> int:
     """A best action in state s; ties are broken uniformly at random by 32 random bits."""
-    return best_of_many(q, s, half)
+    return best_action_by_scan(q, s, bits32)
 
 
 @dispatch
-def best_or_any(q: Values, s: int, explores: bool, half: np.uint64) -> int:
+def best_or_random_action(q: Values, s: int, explores: bool, bits32: np.uint64) -> int:
     """A best action in state s, or, when exploring, any."""
-    return below(half, row_length(q)) if explores else best_action(q, s, half)
+    return below(bits32, row_length(q)) if explores else best_action(q, s, bits32)
 
 
 # Four actions ---------------------------------------------------------------------------------------------------------
 
 
-class Four(NamedTuple):
+class FourActionTable(NamedTuple):
     """A table of four actions per state, row by row: the moves on a grid, unrolled."""
 
     flat: npt.NDArray[np.float32]  # (4 * num_states,)
 
 
-@row_length.register(Four)
-def row_length_of_four(q: Four) -> int:
+@row_length.register(FourActionTable)
+def row_length_of_four(q: FourActionTable) -> int:
     """Known when it is compiled."""
     return 4
 
 
-@value.register(Four)
-def value_of_four(q: Four, s: int, a: int) -> np.float32:
+@value.register(FourActionTable)
+def value_of_four(q: FourActionTable, s: int, a: int) -> np.float32:
     """q[s, a]."""
     return q.flat[np.uint64(4 * s + a)]
 
 
-@assign.register(Four)
-def assign_to_four(q: Four, s: int, a: int, new: np.float32) -> None:
+@assign.register(FourActionTable)
+def assign_to_four(q: FourActionTable, s: int, a: int, new: np.float32) -> None:
     """q[s, a] = new."""
     q.flat[np.uint64(4 * s + a)] = new
 
 
-@max_value.register(Four)
-def greatest_value_of_four(q: Four, s: int) -> np.float32:
+@max_value.register(FourActionTable)
+def max_value_of_four(q: FourActionTable, s: int) -> np.float32:
     """All four at once."""
-    return greatest_of_four(q.flat, 4 * s)[0]
+    return max_of_four(q.flat, 4 * s)[0]
 
 
-@best_action.register(Four)
-def best_action_of_four(q: Four, s: int, half: np.uint64) -> int:
+@best_action.register(FourActionTable)
+def best_action_of_four(q: FourActionTable, s: int, bits32: np.uint64) -> int:
     """As soon as can be: who asks waits for it."""
-    return one_of_four(best_of_four(q.flat, 4 * s), half)
+    return pick_from_mask(argmax_mask_of_four(q.flat, 4 * s), bits32)
 
 
-@best_or_any.register(Four)
-def best_or_any_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
+@best_or_random_action.register(FourActionTable)
+def best_or_random_action_of_four(q: FourActionTable, s: int, explores: bool, bits32: np.uint64) -> int:
     """With the fewest instructions, and no branch: of many who ask, others go on meanwhile."""
-    mask = greatest_of_four(q.flat, 4 * s)[1]
-    return one_of_four(15 if explores else mask, half)
+    mask = max_of_four(q.flat, 4 * s)[1]
+    return pick_from_mask(15 if explores else mask, bits32)

@@ -12,13 +12,22 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.sampling import below
-from clew.kernels.values import Four, Table, assign, best_action, max_value, num_best, row_length, value
-from clew.kernels.vectors import BLOCK, count_bits, greatest_of_block, lowest_bit
+from clew.kernels.values import (
+    FourActionTable,
+    Table,
+    assign,
+    best_action,
+    max_value,
+    num_best_actions,
+    row_length,
+    value,
+)
+from clew.kernels.vectors import BLOCK, count_bits, lowest_bit, max_of_block
 
-WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
+MIN_WIDE_ACTIONS = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
 
 
-class Wide(NamedTuple):
+class WideTable(NamedTuple):
     """A table with the maxima of its rows and blocks."""
 
     q: Table  # (num_states, num_actions)
@@ -31,11 +40,11 @@ class Wide(NamedTuple):
 def as_values(q: Table) -> Any:
     """A table in the form in which kernels work on it fastest; the values are not copied."""
     if q.shape[1] == 4:
-        return Four(q.reshape(-1))
-    return q if q.shape[1] < WIDE_FROM else make_wide(q)
+        return FourActionTable(q.reshape(-1))
+    return q if q.shape[1] < MIN_WIDE_ACTIONS else make_wide(q)
 
 
-def make_wide(q: Table) -> Wide:
+def make_wide(q: Table) -> WideTable:
     """A table with its maxima, which are computed here, and kept by `assign` from then on."""
     num_actions = q.shape[1]
     firsts = np.arange(0, num_actions, BLOCK)
@@ -43,22 +52,22 @@ def make_wide(q: Table) -> Wide:
     is_best = q == block_best.repeat(BLOCK, axis=1)[:, :num_actions]
     block_ties = np.add.reduceat(is_best, firsts, axis=1, dtype=np.int32)
     row_ties = (q == row_best[:, None]).sum(axis=1, dtype=np.int32)
-    return Wide(q, block_best, block_ties, row_best, row_ties)
+    return WideTable(q, block_best, block_ties, row_best, row_ties)
 
 
-def refresh(values: Any) -> None:
+def recompute_maxima(values: Any) -> None:
     """Compute the maxima anew, where there are any: for who wrote to the table itself."""
-    if isinstance(values, Wide):
+    if isinstance(values, WideTable):
         for old, new in zip(values[1:], make_wide(values.q)[1:], strict=True):
             old[:] = new
 
 
 @kernel
-def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
+def max_in_block(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
     """The greatest of up to BLOCK numbers of row s, from `first` on, and the bit mask of those that equal it."""
     length = numbers.shape[1]
     if first + BLOCK <= length:
-        return greatest_of_block(numbers, s * length + first)
+        return max_of_block(numbers, s * length + first)
     best, mask = numbers[s, first], np.int64(1)
     for i in range(first + 1, length):
         if numbers[s, i] > best:
@@ -68,19 +77,19 @@ def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
 
 
 @kernel
-def search_block(wide: Wide, s: int, block: int) -> None:
+def recompute_block(wide: WideTable, s: int, block: int) -> None:
     """Find the maximum of a block anew."""
-    best, mask = scan(wide.q, s, block * BLOCK)
+    best, mask = max_in_block(wide.q, s, block * BLOCK)
     wide.block_best[s, block] = best
     wide.block_ties[s, block] = count_bits(mask)
 
 
 @kernel
-def search_row(wide: Wide, s: int) -> None:
+def recompute_row(wide: WideTable, s: int) -> None:
     """Find the maximum of a row anew, among its blocks."""
     row_best, row_ties = -np.inf, 0
     for first in range(0, wide.block_best.shape[1], BLOCK):
-        best, mask = scan(wide.block_best, s, first)
+        best, mask = max_in_block(wide.block_best, s, first)
         if best > row_best:
             row_best, row_ties = best, 0
         while best == row_best and mask != 0:
@@ -90,32 +99,32 @@ def search_row(wide: Wide, s: int) -> None:
     wide.row_ties[s] = row_ties
 
 
-@row_length.register(Wide)
-def row_length_of_wide(wide: Wide) -> int:
+@row_length.register(WideTable)
+def row_length_of_wide(wide: WideTable) -> int:
     """Number of actions."""
     return wide.q.shape[1]
 
 
-@value.register(Wide)
-def value_of_wide(wide: Wide, s: int, a: int) -> np.float32:
+@value.register(WideTable)
+def value_of_wide(wide: WideTable, s: int, a: int) -> np.float32:
     """q[s, a]."""
     return wide.q[np.uint64(s), np.uint64(a)]
 
 
-@max_value.register(Wide)
-def greatest_of_wide(wide: Wide, s: int) -> np.float32:
+@max_value.register(WideTable)
+def max_value_of_wide(wide: WideTable, s: int) -> np.float32:
     """Read, not searched."""
     return wide.row_best[np.uint64(s)]
 
 
-@num_best.register(Wide)
-def num_best_of_wide(wide: Wide, s: int) -> int:
+@num_best_actions.register(WideTable)
+def num_best_actions_of_wide(wide: WideTable, s: int) -> int:
     """Read, not searched."""
     return np.int64(wide.row_ties[np.uint64(s)])
 
 
-@assign.register(Wide)
-def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
+@assign.register(WideTable)
+def assign_to_wide(wide: WideTable, s: int, a: int, new: np.float32) -> None:
     """Write, and keep the maxima."""
     old = wide.q[s, a]
     wide.q[s, a] = new
@@ -128,7 +137,7 @@ def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
     elif old == best and new != best:
         wide.block_ties[s, block] -= 1
         if wide.block_ties[s, block] == 0:
-            search_block(wide, s, block)
+            recompute_block(wide, s, block)
     row_best = wide.row_best[s]
     if new > row_best:
         wide.row_best[s], wide.row_ties[s] = new, 1
@@ -137,20 +146,20 @@ def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
     elif old == row_best and new != row_best:
         wide.row_ties[s] -= 1
         if wide.row_ties[s] == 0:
-            search_row(wide, s)
+            recompute_row(wide, s)
 
 
-@best_action.register(Wide)
-def best_action_of_wide(wide: Wide, s: int, half: np.uint64) -> int:
+@best_action.register(WideTable)
+def best_action_of_wide(wide: WideTable, s: int, bits32: np.uint64) -> int:
     """Draw one of the best by its number, and find it: block by block, then action by action."""
-    row_best, left_to_skip = wide.row_best[s], below(half, np.int64(wide.row_ties[s]))
+    row_best, left_to_skip = wide.row_best[s], below(bits32, np.int64(wide.row_ties[s]))
     for first in range(0, wide.block_best.shape[1], BLOCK):
-        best, blocks = scan(wide.block_best, s, first)
+        best, blocks = max_in_block(wide.block_best, s, first)
         while best == row_best and blocks != 0:
             block = first + lowest_bit(blocks)
             ties = np.int64(wide.block_ties[s, block])
             if left_to_skip < ties:
-                actions = scan(wide.q, s, block * BLOCK)[1]
+                actions = max_in_block(wide.q, s, block * BLOCK)[1]
                 for _ in range(left_to_skip):
                     actions &= actions - 1
                 return block * BLOCK + lowest_bit(actions)

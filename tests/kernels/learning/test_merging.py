@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from clew.kernels import read_only
-from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves, power
+from clew.kernels.learning.merging import (
+    mark_changed,
+    mark_counted,
+    merge_averages,
+    merge_changes,
+    merge_updates,
+    power,
+)
 from loops import NONE
 
 pytestmark = pytest.mark.kernels
@@ -23,19 +30,19 @@ def some_targets(seed):
 
 def learned(q, targets, alpha=None, counts=None):
     """What a learner makes of a table, and the moves of each value; plain NumPy, in float64."""
-    q, moves = q.astype(float), np.zeros(q.shape, np.int32)
+    q, num_updates = q.astype(float), np.zeros(q.shape, np.int32)
     for (s, a), values in targets.items():
         for target in values:
-            moves[s, a] += 1
-            step = alpha if counts is None else 1.0 / (counts[s, a] + moves[s, a])
+            num_updates[s, a] += 1
+            step = alpha if counts is None else 1.0 / (counts[s, a] + num_updates[s, a])
             q[s, a] += step * (target - q[s, a])
-    return q, moves
+    return q, num_updates
 
 
-def changes(q, moves):
+def changes(q, num_updates):
     """What a learner sends."""
-    rows = np.flatnonzero(moves.any(axis=1)).astype(np.int32)
-    return read_only(rows), read_only(q[rows].astype(np.float32)), read_only(moves[rows])
+    rows = np.flatnonzero(num_updates.any(axis=1)).astype(np.int32)
+    return read_only(rows), read_only(q[rows].astype(np.float32)), read_only(num_updates[rows])
 
 
 def one_after_the_other(q, everyone, alpha=None, counts=None):
@@ -43,9 +50,9 @@ def one_after_the_other(q, everyone, alpha=None, counts=None):
     q = q.astype(float)
     counts = None if counts is None else counts.copy()
     for targets in everyone:
-        q, moves = learned(q, targets, alpha, counts)
+        q, num_updates = learned(q, targets, alpha, counts)
         if counts is not None:
-            counts += moves
+            counts += num_updates
     return q, counts
 
 
@@ -54,7 +61,7 @@ def test_merged_moves_are_those_of_one_learner_who_took_all_steps(alpha):
     base = np.random.default_rng(1).normal(size=(ROWS, ACTIONS)).astype(np.float32)
     everyone, table = some_targets(2), base.copy()
     for targets in everyone:
-        merge_moves(table, read_only(base), *changes(*learned(base, targets, alpha)), np.float32(alpha))
+        merge_updates(table, read_only(base), *changes(*learned(base, targets, alpha)), np.float32(alpha))
     np.testing.assert_allclose(table, one_after_the_other(base, everyone, alpha)[0], rtol=2e-6, atol=2e-6)
     assert not np.array_equal(table, base)
 
@@ -76,8 +83,8 @@ def test_merged_averages_are_those_of_all_targets(before):
 def test_a_value_that_one_learner_moved_comes_as_it_is():
     base = np.full((2, 2), 0.1, np.float32)
     table, value = base.copy(), np.array([[0.3, 0.7]], np.float32)
-    rows, moves = np.array([1], np.int32), np.array([[3, 0]], np.int32)
-    merge_moves(table, read_only(base), read_only(rows), read_only(value), read_only(moves), np.float32(0.1))
+    rows, num_updates = np.array([1], np.int32), np.array([[3, 0]], np.int32)
+    merge_updates(table, read_only(base), read_only(rows), read_only(value), read_only(num_updates), np.float32(0.1))
     assert table.tolist() == [[np.float32(0.1)] * 2, [np.float32(0.3), np.float32(0.1)]]
 
 
@@ -104,9 +111,9 @@ def test_noise_is_not_preferred():
     halves = []
     for _ in range(2):
         targets = {(s, 0): rng.choice([-1.0, 1.0], 4) for s in range(4000)}
-        q, moves = learned(base, targets, 0.5)
+        q, num_updates = learned(base, targets, 0.5)
         halves.append(q)
-        merge_moves(table, read_only(base), *changes(q, moves), np.float32(0.5))
+        merge_updates(table, read_only(base), *changes(q, num_updates), np.float32(0.5))
     error = 1.0 / np.sqrt(4000)
     assert abs(table.mean()) < 4 * error
     assert np.maximum(*halves).mean() > 10 * error

@@ -151,7 +151,7 @@ def test_an_episode_that_is_cut_off_bootstraps_and_one_that_ends_does_not(termin
     alpha, gamma = np.float32(0.25), np.float32(0.5)
     columns, _ = record(world, q, num_episodes=1, max_steps=1)
     q_learning_episodes(world.mdp, q, 1, 1, alpha=alpha, gamma=gamma, epsilon=0.0, seed=0)
-    q_learning_replay(replayed, columns, ALPHA_ALONE._replace(rate=alpha), gamma)
+    q_learning_replay(replayed, columns, ALPHA_ALONE._replace(value=alpha), gamma)
     assert q.tolist() == replayed.tolist() == [[value], [2.0]]
     assert (columns.terminated.tolist(), columns.truncated.tolist()) == ([terminated], [not terminated])
 

@@ -10,10 +10,10 @@ import oracles_episodes
 import oracles_learning as plain
 from clew import Learning, SettingError, solve, train_policy
 from clew.kernels import read_only
+from clew.kernels.learning.learners import ConstantStepSize, learn
 from clew.kernels.learning.learners import Step as KernelStep
-from clew.kernels.learning.learners import StepSize, learn
 from clew.kernels.learning.rollouts import TransitionBatch, replay
-from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, another, num_tries
+from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, next_outcome_of_pair, num_tries
 from clew.kernels.sampling import new_stream
 from clew.learning.learner import make_learner, make_room
 from clew.policies.episodes import DTYPES
@@ -30,7 +30,7 @@ def outcomes_of(rule, pair):
     found, i = {}, pair
     while i >= 0 and rule.model.outcomes[i, NEXT_STATE] >= 0:
         found[int(rule.model.outcomes[i, NEXT_STATE])] = int(rule.model.outcomes[i, COUNT])
-        i = int(another(rule.model, i))
+        i = int(next_outcome_of_pair(rule.model, i))
     return found
 
 
@@ -38,7 +38,7 @@ def see(rule, *steps, exploration=0.0):
     """Learn from (s, a, reward, next state, terminated)."""
     for s, a, reward, s_next, terminated in steps:
         step = KernelStep(s, a, np.float32(reward), s_next, -1, terminated)
-        learn(rule, step, StepSize(np.float32(0.5)), exploration, new_stream(0))
+        learn(rule, step, ConstantStepSize(np.float32(0.5)), exploration, new_stream(0))
 
 
 def pair_rule(algorithm="propagation", **settings):
@@ -114,7 +114,7 @@ def test_there_is_room_for_all_outcomes_of_a_world_with_states_that_have_none():
     learner = new_learner(world.mdp, "propagation", behaviour="least-tried")
     play(world.mdp, learner, 400)
     model = learner.rule.model
-    assert model.used[0] == model.pairs.size == 16
+    assert model.num_further[0] == model.pairs.size == 16
     seen = [outcomes_of(learner.rule, pair) for pair in range(16)]
     assert [sorted(found) for found in seen] == [[0, 1, 4]] * 8 + [[4]] * 8
 
@@ -145,9 +145,9 @@ def test_a_model_that_grows_learns_the_same():
             see(learner.rule, [column[i].item() for column in columns][:5])
         tables.append(q)
         model = learner.rule.model
-        outcomes, used = model.outcomes, int(model.used[0])
+        outcomes, num_further = model.outcomes, int(model.num_further[0])
         assert outcomes.shape[0] - model.pairs.size == 32
-        assert used > 20
+        assert num_further > 20
     assert tables[0].any()
     assert np.array_equal(*tables)
     agent = plain.Sweeping(rows_of(np.zeros(world.shape, np.float32)), GAMMA, plain.Line())

@@ -42,8 +42,8 @@ def test_double_q_learning_by_hand(terminated, last):
     learner = new_learner(mdp, "double-q-learning", q, 3, **HALF)
     play(mdp, learner, 1, max_steps=3)
     assert q[:, 0].tolist() == [9.0, 9.25, last, 10.0]
-    assert learner.rule.first.dtype == learner.rule.second.dtype == np.float32
-    tables = np.hstack([learner.rule.first, learner.rule.second])
+    assert learner.rule.q1.dtype == learner.rule.q2.dtype == np.float32
+    tables = np.hstack([learner.rule.q1, learner.rule.q2])
     assert np.sort(tables, axis=1)[:3].tolist() == [[8.0, 10.0], [8.5, 10.0], [2 * last - 10.0, 10.0]]
 
 
@@ -136,9 +136,9 @@ def test_faded_traces_are_forgotten_and_none_is_left_for_the_next_episode():
     assert learner.rule.traces.count[0] == 6
     live = learner.rule.traces.pairs[:6]
     assert sorted(live.tolist()) == list(range(14, 20))
-    assert np.flatnonzero(learner.rule.traces.strength).tolist() == list(range(14, 20))
+    assert np.flatnonzero(learner.rule.traces.eligibility).tolist() == list(range(14, 20))
     play(mdp, learner, 1, max_steps=30)
-    assert np.count_nonzero(learner.rule.traces.strength) == learner.rule.traces.count[0] <= 7
+    assert np.count_nonzero(learner.rule.traces.eligibility) == learner.rule.traces.count[0] <= 7
 
 
 def test_behaviours_that_do_not_count_leave_no_counts():

@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, best_or_any, count_up, max_value, one_of_four, row_length, value
+from clew.kernels.values import (
+    Values,
+    best_action,
+    best_or_random_action,
+    increment,
+    max_value,
+    pick_from_mask,
+    row_length,
+    value,
+)
 
 Visits = npt.NDArray[np.int32]
 
@@ -29,7 +38,7 @@ class EpsilonGreedy(NamedTuple):
     """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
 
 
-class FirstAction(NamedTuple):
+class EpsilonGreedyArgmax(NamedTuple):
     """Any action with probability epsilon, else the first of the best, as `argmax` has it.
 
     Nobody should learn by it: where nothing is known, an agent that has no reason to turn walks into a wall for ever.
@@ -37,7 +46,7 @@ class FirstAction(NamedTuple):
     """
 
 
-class EpsilonGreedyInTurns(NamedTuple):
+class BranchlessEpsilonGreedy(NamedTuple):
     """The same, of the same draws, for episodes that take turns; see `in_turns`."""
 
 
@@ -59,7 +68,7 @@ class LeastTried(NamedTuple):
     """The action that was tried least often here, whatever it is worth."""
 
 
-class AnyAction(NamedTuple):
+class UniformRandom(NamedTuple):
     """Every action, each as likely as the others."""
 
 
@@ -84,21 +93,21 @@ def count_visit(behaviour: Any, visits: Visits, s: int, a: int) -> None:
 
 
 @dispatch
-def after(behaviour: Any, a: int) -> Any:
+def behaviour_after(behaviour: Any, a: int) -> Any:
     """The behaviour after action a, of the same type. This one: as before."""
     return behaviour
 
 
 @dispatch
-def in_turns(behaviour: Any) -> Any:
+def branchless(behaviour: Any) -> Any:
     """The behaviour in the form for episodes that take turns. This one: as it is."""
     return behaviour
 
 
-@in_turns.register(EpsilonGreedy)
-def epsilon_greedy_in_turns(behaviour: EpsilonGreedy) -> EpsilonGreedyInTurns:
+@branchless.register(EpsilonGreedy)
+def branchless_epsilon_greedy(behaviour: EpsilonGreedy) -> BranchlessEpsilonGreedy:
     """One episode waits for its own values, and gains by a guess; many don't wait, and a wrong guess stops them all."""
-    return EpsilonGreedyInTurns()
+    return BranchlessEpsilonGreedy()
 
 
 @kernel
@@ -139,18 +148,18 @@ def choose_epsilon_greedy(
     return epsilon_greedy(q, s, exploration, stream)
 
 
-@choose.register(EpsilonGreedyInTurns)
-def choose_in_turns(
-    behaviour: EpsilonGreedyInTurns, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+@choose.register(BranchlessEpsilonGreedy)
+def choose_branchless_epsilon_greedy(
+    behaviour: BranchlessEpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
     """The action that `epsilon_greedy` takes, where there are four without a branch."""
     bits = next_bits(stream)
-    return best_or_any(q, s, explores(bits, exploration), bits & _LOW_HALF)
+    return best_or_random_action(q, s, explores(bits, exploration), bits & _LOW_HALF)
 
 
-@choose.register(FirstAction)
-def choose_first_action(
-    behaviour: FirstAction, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+@choose.register(EpsilonGreedyArgmax)
+def choose_epsilon_greedy_argmax(
+    behaviour: EpsilonGreedyArgmax, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
     """Explore as `epsilon_greedy` does, by the same draw; but of actions that tie, the lowest number is taken."""
     bits = next_bits(stream)
@@ -163,17 +172,17 @@ def choose_first_action(
     return a
 
 
-@expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns, FirstAction)
-def expect_epsilon_greedy(
+@expected_value.register(EpsilonGreedy, BranchlessEpsilonGreedy, EpsilonGreedyArgmax)
+def expected_value_epsilon_greedy(
     behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
     """The greatest value with probability 1 - epsilon, else the mean."""
     epsilon = np.float32(exploration)
-    return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
+    return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * expected_value(UniformRandom(), q, visits, s, 0.0)
 
 
-@after.register(Persistent)
-def persistent_after(behaviour: Persistent, a: int) -> Persistent:
+@behaviour_after.register(Persistent)
+def persistent_behaviour_after(behaviour: Persistent, a: int) -> Persistent:
     """Keep the action in mind."""
     return Persistent(a)
 
@@ -190,7 +199,9 @@ def choose_persistent(
 
 
 @expected_value.register(Persistent)
-def expect_persistent(behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+def expected_value_persistent(
+    behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
     """Whichever it takes, it is worth the most."""
     return max_value(q, s)
 
@@ -215,7 +226,7 @@ def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
 
 
 @expected_value.register(Softmax)
-def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+def expected_value_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
     """The values, weighted as they are drawn."""
     best = np.float64(max_value(q, s))
     total, weighted = 0.0, 0.0
@@ -227,7 +238,7 @@ def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
 
 
 @kernel
-def log_of_tries(visits: Visits, s: int) -> float:
+def log_total_visits(visits: Visits, s: int) -> float:
     """Logarithm of how often anything was tried in a state."""
     total = 0
     for a in range(visits.shape[1]):
@@ -236,7 +247,7 @@ def log_of_tries(visits: Visits, s: int) -> float:
 
 
 @kernel
-def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
+def upper_confidence_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
     """What action a may be worth, at best; infinite if it was never tried."""
     if visits[s, a] == 0:
         return np.inf
@@ -244,9 +255,9 @@ def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, l
 
 
 @count_visit.register(UpperConfidence)
-def count_for_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
+def count_visit_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
     """The interval is the narrower the more often an action was tried."""
-    count_up(visits, s, a)
+    increment(visits, s, a)
 
 
 @choose.register(UpperConfidence)
@@ -258,10 +269,10 @@ def choose_upper_confidence(
     Source:
         Sutton & Barto (2018), eq. (2.10), in every state by itself.
     """
-    log_total = log_of_tries(visits, s)
+    log_total = log_total_visits(visits, s)
     best, ties, chosen = -np.inf, 0, 0
     for a in range(row_length(q)):
-        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, chosen = bound, 1, a
         elif bound == best:
@@ -272,14 +283,14 @@ def choose_upper_confidence(
 
 
 @expected_value.register(UpperConfidence)
-def expect_upper_confidence(
+def expected_value_upper_confidence(
     behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
     """The value of the action that would be taken; the mean of those that tie."""
-    log_total = log_of_tries(visits, s)
+    log_total = log_total_visits(visits, s)
     best, ties, values = -np.inf, 0, 0.0
     for a in range(row_length(q)):
-        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, values = bound, 0, 0.0
         if bound == best:
@@ -289,9 +300,9 @@ def expect_upper_confidence(
 
 
 @count_visit.register(LeastTried)
-def count_for_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
+def count_visit_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
     """It is all that decides."""
-    count_up(visits, s, a)
+    increment(visits, s, a)
 
 
 @choose.register(LeastTried)
@@ -307,7 +318,7 @@ def choose_least_tried(
         mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
             np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
         )
-        return one_of_four(mask, bits)
+        return pick_from_mask(mask, bits)
     least = visits[s, 0]
     ties = 0
     for a in range(visits.shape[1]):
@@ -324,7 +335,9 @@ def choose_least_tried(
 
 
 @expected_value.register(LeastTried)
-def expect_least_tried(behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+def expected_value_least_tried(
+    behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
     """The mean value of the actions with the smallest count."""
     least = visits[s, 0]
     for a in range(visits.shape[1]):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.learning.queues import num_waiting, peek, push
-from clew.kernels.learning.sweeping import Sweeping, give_turns
+from clew.kernels.learning.sweeping import Sweeping, back_up_predecessors
 from clew.kernels.values import assign, max_value, row_length
 
 
@@ -48,7 +48,7 @@ def set_boundary_values_sweeping(
     """
     for i in range(states.size):
         while num_waiting(learner.queue) > 0 and max_value(learner.q, peek(learner.queue)) > values[i]:
-            give_turns(learner, 1)
+            back_up_predecessors(learner, 1)
         s = np.int64(states[i])
         change = abs(values[i] - max_value(learner.q, s))
         fill_row(learner, s, values[i])
@@ -65,4 +65,4 @@ def propagate_boundary_values(learner: Any) -> None:
 def propagate_boundary_values_sweeping(learner: Sweeping) -> None:
     """Until nothing waits."""
     while num_waiting(learner.queue) > 0:
-        give_turns(learner, num_waiting(learner.queue))
+        back_up_predecessors(learner, num_waiting(learner.queue))

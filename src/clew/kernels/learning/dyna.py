@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learning.learners import Step, learn, repeated, step_size
+from clew.kernels.learning.learners import Step, learn, step_size, without_counting
 from clew.kernels.learning.updates import q_learning_update
 from clew.kernels.sampling import Stream, below, next_bits
 from clew.kernels.values import Values, row_length
@@ -33,7 +33,7 @@ class DynaQ(NamedTuple):
 
 
 @kernel
-def list_pair(memory: Memory, pair: int) -> None:
+def add_pair(memory: Memory, pair: int) -> None:
     """List a pair, if it isn't yet."""
     if memory.times[pair] < 0:
         memory.pairs[memory.counters[0]] = pair
@@ -42,16 +42,16 @@ def list_pair(memory: Memory, pair: int) -> None:
 
 
 @kernel
-def remember(learner: DynaQ, step: Step) -> None:
+def remember_step(learner: DynaQ, step: Step) -> None:
     """Note what a step led to. Dyna-Q+ lists the other actions too, as if they led back and paid nothing."""
     memory, num_actions = learner.memory, row_length(learner.q)
     pair = step.state * num_actions + step.action
     memory.counters[1] += 1
     if learner.kappa > 0.0 and memory.times[pair] < 0:
         for other in range(step.state * num_actions, (step.state + 1) * num_actions):
-            list_pair(memory, other)
+            add_pair(memory, other)
             memory.next_states[other], memory.rewards[other] = step.state, 0.0
-    list_pair(memory, pair)
+    add_pair(memory, pair)
     memory.times[pair] = memory.counters[1]
     memory.next_states[pair] = -1 if step.terminated else step.next_state
     memory.rewards[pair] = step.reward
@@ -67,11 +67,11 @@ def learn_dyna_q(learner: DynaQ, step: Step, alpha: Any, exploration: float, str
     q, gamma, memory = learner.q, learner.gamma, learner.memory
     s, a = step.state, step.action
     q_learning_update(q, s, a, step.reward, step.next_state, step.terminated, step_size(alpha, s, a), gamma)
-    remember(learner, step)
+    remember_step(learner, step)
     for _ in range(learner.num_planning):
         pair = memory.pairs[below(next_bits(stream) >> np.uint64(32), memory.counters[0])]
         s, a, s_next = pair // row_length(q), pair % row_length(q), np.int64(memory.next_states[pair])
         reward = memory.rewards[pair]
         if learner.kappa > 0.0:
             reward += learner.kappa * np.float32(np.sqrt(np.float64(memory.counters[1] - memory.times[pair])))
-        q_learning_update(q, s, a, reward, s_next, s_next < 0, step_size(repeated(alpha), s, a), gamma)
+        q_learning_update(q, s, a, reward, s_next, s_next < 0, step_size(without_counting(alpha), s, a), gamma)

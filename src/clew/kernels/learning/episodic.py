@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learning.learners import Step, begin, finish, learn, step_size
+from clew.kernels.learning.learners import Step, begin_episode, end_episode, learn, step_size
 from clew.kernels.learning.updates import q_learning_update, td_update
 from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, max_value, row_length
@@ -23,7 +23,7 @@ class Episode(NamedTuple):
 
 
 @kernel
-def note(episode: Episode, step: Step) -> None:
+def append_step(episode: Episode, step: Step) -> None:
     """Write a step down."""
     n = episode.count[0]
     episode.states[n] = step.state
@@ -46,7 +46,7 @@ class MonteCarlo(NamedTuple):
     first_times: npt.NDArray[np.int32]
 
 
-@finish.register(MonteCarlo)
+@end_episode.register(MonteCarlo)
 def learn_monte_carlo(learner: MonteCarlo, alpha: Any, exploration: float, stream: Stream) -> None:
     """q[s, a] += alpha * (G - q[s, a]), where G is the discounted sum of rewards from that step on.
 
@@ -81,7 +81,7 @@ class BackwardReplay(NamedTuple):
     episode: Episode
 
 
-@finish.register(BackwardReplay)
+@end_episode.register(BackwardReplay)
 def learn_backward_replay(learner: BackwardReplay, alpha: Any, exploration: float, stream: Stream) -> None:
     """`q_learning_update` for every step of the episode, the last one first.
 
@@ -91,20 +91,20 @@ def learn_backward_replay(learner: BackwardReplay, alpha: Any, exploration: floa
     episode = learner.episode
     for t in range(episode.count[0] - 1, -1, -1):
         s, a, s_next = np.int64(episode.states[t]), np.int64(episode.actions[t]), np.int64(episode.next_states[t])
-        rate = step_size(alpha, s, a)
-        q_learning_update(learner.q, s, a, episode.rewards[t], s_next, s_next < 0, rate, learner.gamma)
+        alpha_sa = step_size(alpha, s, a)
+        q_learning_update(learner.q, s, a, episode.rewards[t], s_next, s_next < 0, alpha_sa, learner.gamma)
 
 
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-@begin.register(MonteCarlo, BackwardReplay)
-def begin_episode(learner: Any) -> None:
+@begin_episode.register(MonteCarlo, BackwardReplay)
+def clear_episode(learner: Any) -> None:
     """Forget the last one."""
     learner.episode.count[0] = 0
 
 
 @learn.register(MonteCarlo, BackwardReplay)
-def note_step(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+def record_step(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Nothing is learned before the end."""
-    note(learner.episode, step)
+    append_step(learner.episode, step)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clew.kernels import kernel
-from clew.kernels.learning.behaviours import Visits, after, choose, count_visit
-from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order
-from clew.kernels.learning.rollouts import EpisodeSpec, first_action
+from clew.kernels.learning.behaviours import Visits, behaviour_after, choose, count_visit
+from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
+from clew.kernels.learning.rollouts import EpisodeSpec, choose_first_action
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
@@ -56,26 +56,26 @@ def learn_while_acting(
     alpha, exploration = rates
     num_steps, num_terminated, rewards = 0, 0, 0.0
     for _ in range(num_episodes):
-        begin(learner)
+        begin_episode(learner)
         s = draw_start(spec.starts, actor.stream)
-        a = first_action(actor, behaviour, actor.visits, spec, s, exploration, actor.stream)
+        a = choose_first_action(actor, behaviour, actor.visits, spec, s, exploration, actor.stream)
         steps, terminated = 0, False
         while not terminated and steps < spec.max_steps:
             steps += 1
             count_visit(behaviour, actor.visits, s, a)
             s_next, reward, terminated = sample(model, s, a, actor.stream)
-            acting, a_next, a_learned = after(behaviour, a), -1, -1
+            acting, a_next, a_learned = behaviour_after(behaviour, a), -1, -1
             if not terminated and steps < spec.max_steps:
                 a_next = choose(acting, actor.q, actor.visits, s_next, exploration, actor.stream)
             count_visit(behaviour, visits, s, a)
-            if order(learner) == BEFORE and not terminated:
+            if next_action_order(learner) == BEFORE_UPDATE and not terminated:
                 a_learned = a_next
                 if a_next < 0:
                     a_learned = choose(acting, learner.q, visits, s_next, exploration, stream)
             learn(learner, Step(s, a, reward, s_next, a_learned, terminated), alpha, exploration, stream)
             rewards += np.float64(reward)
             s, a = s_next, a_next
-        finish(learner, alpha, exploration, stream)
+        end_episode(learner, alpha, exploration, stream)
         num_steps += steps
         num_terminated += np.int64(terminated)
     return num_steps, num_terminated, rewards

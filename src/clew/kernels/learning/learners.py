@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch
 from clew.kernels.sampling import Stream
-from clew.kernels.values import count_up
+from clew.kernels.values import increment
 
 # When the next action is chosen. On-policy rules need to know it; off-policy ones choose with what they have learned.
 # Where a rule changes no other row than that of the state, both come to the same unless the state stays as it is. Then
 # EITHER lets the loop choose first where it may, so that the processor need not wait for the update to choose.
-BEFORE, AFTER, EITHER = 0, 1, 2
+BEFORE_UPDATE, AFTER_UPDATE, EITHER_ORDER = 0, 1, 2
 
 
 class Step(NamedTuple):
@@ -35,102 +35,102 @@ class Step(NamedTuple):
     terminated: bool  # next_state ends the episode, and counts 0; a step limit doesn't
 
 
-class StepSize(NamedTuple):
+class ConstantStepSize(NamedTuple):
     """How far a value moves towards its target."""
 
-    rate: np.float32  # alpha, in (0, 1]
+    value: np.float32  # alpha, in (0, 1]
 
 
-class AverageStep(NamedTuple):
+class SampleAverageStepSize(NamedTuple):
     """One over the number of times that the value was moved: it is then the average of its targets."""
 
-    rate: np.float32  # not asked
+    value: np.float32  # not asked
     counts: npt.NDArray[np.int32]  # (num_states, num_actions), that number
 
 
 @dispatch
 def step_size(alpha: Any, s: int, a: int) -> np.float32:
     """The step size for a move of the value of (s, a)."""
-    return alpha.rate
+    return alpha.value
 
 
-@step_size.register(AverageStep)
-def average_step_size(alpha: AverageStep, s: int, a: int) -> np.float32:
+@step_size.register(SampleAverageStepSize)
+def average_step_size(alpha: SampleAverageStepSize, s: int, a: int) -> np.float32:
     """Counts the move, in place."""
-    count_up(alpha.counts, s, a)
+    increment(alpha.counts, s, a)
     return np.float32(1.0 / alpha.counts[s, a])
 
 
 @dispatch
-def repeated(alpha: Any) -> Any:
+def without_counting(alpha: Any) -> Any:
     """The step size for a move that learns nothing new, such as one from memory: it isn't counted."""
     return alpha
 
 
-class RepeatedStep(NamedTuple):
+class UncountedAverageStepSize(NamedTuple):
     """One over the number of times that the value was moved, without counting."""
 
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
-@repeated.register(AverageStep)
-def repeated_average(alpha: AverageStep) -> RepeatedStep:
+@without_counting.register(SampleAverageStepSize)
+def average_without_counting(alpha: SampleAverageStepSize) -> UncountedAverageStepSize:
     """Only what happened counts."""
-    return RepeatedStep(alpha.counts)
+    return UncountedAverageStepSize(alpha.counts)
 
 
-@step_size.register(RepeatedStep)
-def repeated_step_size(alpha: RepeatedStep, s: int, a: int) -> np.float32:
+@step_size.register(UncountedAverageStepSize)
+def uncounted_average_step_size(alpha: UncountedAverageStepSize, s: int, a: int) -> np.float32:
     """As it was at the last move that counted."""
     return np.float32(1.0 / max(alpha.counts[s, a], 1))
 
 
-class CountedStep(NamedTuple):
+class CountedStepSize(NamedTuple):
     """A step size, where the moves of each value are counted: `merging` asks how much of what was there is left."""
 
-    rate: np.float32  # alpha, in (0, 1]
+    value: np.float32  # alpha, in (0, 1]
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
-@step_size.register(CountedStep)
-def counted_step_size(alpha: CountedStep, s: int, a: int) -> np.float32:
+@step_size.register(CountedStepSize)
+def counted_step_size(alpha: CountedStepSize, s: int, a: int) -> np.float32:
     """Counts the move, in place."""
-    count_up(alpha.counts, s, a)
-    return alpha.rate
+    increment(alpha.counts, s, a)
+    return alpha.value
 
 
-@repeated.register(CountedStep)
-def repeated_counted(alpha: CountedStep) -> StepSize:
+@without_counting.register(CountedStepSize)
+def counted_without_counting(alpha: CountedStepSize) -> ConstantStepSize:
     """Only what happened counts."""
-    return StepSize(alpha.rate)
+    return ConstantStepSize(alpha.value)
 
 
 @dispatch
-def counted_in(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
+def with_counts(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
     """The step size for a table with moves of its own."""
     return alpha
 
 
-@counted_in.register(AverageStep)
-def average_counted_in(alpha: AverageStep, counts: npt.NDArray[np.int32]) -> AverageStep:
+@with_counts.register(SampleAverageStepSize)
+def average_with_counts(alpha: SampleAverageStepSize, counts: npt.NDArray[np.int32]) -> SampleAverageStepSize:
     """With the number of its own moves."""
-    return AverageStep(alpha.rate, counts)
+    return SampleAverageStepSize(alpha.value, counts)
 
 
-@counted_in.register(CountedStep)
-def counted_step_in(alpha: CountedStep, counts: npt.NDArray[np.int32]) -> CountedStep:
+@with_counts.register(CountedStepSize)
+def counted_with_counts(alpha: CountedStepSize, counts: npt.NDArray[np.int32]) -> CountedStepSize:
     """With the number of its own moves."""
-    return CountedStep(alpha.rate, counts)
+    return CountedStepSize(alpha.value, counts)
 
 
 @dispatch
-def order(learner: Any) -> int:
+def next_action_order(learner: Any) -> int:
     """BEFORE, AFTER or EITHER."""
-    return AFTER
+    return AFTER_UPDATE
 
 
 @dispatch
-def begin(learner: Any) -> None:
+def begin_episode(learner: Any) -> None:
     """Forget what belongs to the last episode."""
 
 
@@ -148,5 +148,5 @@ def learn(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stre
 
 
 @dispatch
-def finish(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
+def end_episode(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn what could not be learned before the end of the episode, in place."""

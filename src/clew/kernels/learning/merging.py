@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.values import MOST, Table
+from clew.kernels.values import MAX_COUNT, Table
 
 Counts = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int32]
@@ -93,7 +93,7 @@ def merge_changes(table: Table, base: Table, rows: Rows, values: Table) -> None:
 
 
 @kernel
-def merge_moves(table: Table, base: Table, rows: Rows, values: Table, moves: Counts, alpha: float) -> None:
+def merge_updates(table: Table, base: Table, rows: Rows, values: Table, num_updates: Counts, alpha: float) -> None:
     """Take in the rows that a learner moved with a constant step size.
 
     Args:
@@ -104,20 +104,20 @@ def merge_moves(table: Table, base: Table, rows: Rows, values: Table, moves: Cou
         moves: likewise, how often each was moved.
         alpha: step size, in (0, 1].
     """
-    kept = 1.0 - np.float64(alpha)
+    retention = 1.0 - np.float64(alpha)
     for i in range(rows.size):
         s = rows[i]
         for a in range(table.shape[1]):
-            n = moves[i, a]
+            n = num_updates[i, a]
             if n > 0:
                 others = np.float64(table[s, a]) - np.float64(base[s, a])
-                kept_of_others = power(kept, n) * others if others != 0.0 else 0.0
-                table[s, a] = np.float32(np.float64(values[i, a]) + kept_of_others)
+                retained = power(retention, n) * others if others != 0.0 else 0.0
+                table[s, a] = np.float32(np.float64(values[i, a]) + retained)
 
 
 @kernel
 def merge_averages(
-    table: Table, counts: Counts, base: Table, base_counts: Counts, rows: Rows, values: Table, moves: Counts
+    table: Table, counts: Counts, base: Table, base_counts: Counts, rows: Rows, values: Table, num_updates: Counts
 ) -> None:
     """Take in the rows that a learner moved by one over the number of moves.
 
@@ -133,11 +133,11 @@ def merge_averages(
     for i in range(rows.size):
         s = rows[i]
         for a in range(table.shape[1]):
-            n, first, now = np.int64(moves[i, a]), np.int64(base_counts[s, a]), np.int64(counts[s, a])
+            n, base_count, count = np.int64(num_updates[i, a]), np.int64(base_counts[s, a]), np.int64(counts[s, a])
             if n > 0:
-                if now == first:
+                if count == base_count:
                     table[s, a] = values[i, a]
                 else:
-                    total = now * np.float64(table[s, a]) - first * np.float64(base[s, a])
-                    table[s, a] = np.float32((total + (first + n) * np.float64(values[i, a])) / (now + n))
-                counts[s, a] = np.int32(min(now + n, MOST))
+                    total = count * np.float64(table[s, a]) - base_count * np.float64(base[s, a])
+                    table[s, a] = np.float32((total + (base_count + n) * np.float64(values[i, a])) / (count + n))
+                counts[s, a] = np.int32(min(count + n, MAX_COUNT))

@@ -6,10 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order, step_size
+from clew.kernels.learning.learners import (
+    BEFORE_UPDATE,
+    Step,
+    begin_episode,
+    end_episode,
+    learn,
+    next_action_order,
+    step_size,
+)
 from clew.kernels.learning.updates import td_update
 from clew.kernels.sampling import Stream
-from clew.kernels.values import Values, max_value, num_best, value
+from clew.kernels.values import Values, max_value, num_best_actions, value
 
 
 class Window(NamedTuple):
@@ -18,31 +26,31 @@ class Window(NamedTuple):
     states: npt.NDArray[np.int32]
     actions: npt.NDArray[np.int32]
     rewards: npt.NDArray[np.float32]
-    place: npt.NDArray[np.int64]  # (4,): oldest entry, number of entries, last next state, last next action
+    cursor: npt.NDArray[np.int64]  # (4,): oldest entry, number of entries, last next state, last next action
 
 
 @kernel
-def remember(window: Window, step: Step) -> None:
+def append_step(window: Window, step: Step) -> None:
     """Add a step behind the others; there must be room."""
-    i = (window.place[0] + window.place[1]) % window.states.size
+    i = (window.cursor[0] + window.cursor[1]) % window.states.size
     window.states[i] = step.state
     window.actions[i] = step.action
     window.rewards[i] = step.reward
-    window.place[1] += 1
-    window.place[2], window.place[3] = step.next_state, step.next_action
+    window.cursor[1] += 1
+    window.cursor[2], window.cursor[3] = step.next_state, step.next_action
 
 
 @kernel
 def drop_oldest(window: Window) -> None:
     """Forget the oldest step."""
-    window.place[0] = (window.place[0] + 1) % window.states.size
-    window.place[1] -= 1
+    window.cursor[0] = (window.cursor[0] + 1) % window.states.size
+    window.cursor[1] -= 1
 
 
 @kernel
-def clear(window: Window) -> None:
+def clear_window(window: Window) -> None:
     """Forget all steps."""
-    window.place[0], window.place[1] = 0, 0
+    window.cursor[0], window.cursor[1] = 0, 0
 
 
 @dispatch
@@ -61,10 +69,10 @@ class NStepSarsa(NamedTuple):
     window: Window
 
 
-@order.register(NStepSarsa)
+@next_action_order.register(NStepSarsa)
 def order_of_n_step_sarsa(learner: NStepSarsa) -> int:
     """The target asks for the next action."""
-    return BEFORE
+    return BEFORE_UPDATE
 
 
 @update_oldest.register(NStepSarsa)
@@ -77,10 +85,10 @@ def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> No
         Sutton & Barto (2018), eq. (7.5).
     """
     window = learner.window
-    oldest, count = window.place[0], window.place[1]
+    oldest, count = window.cursor[0], window.cursor[1]
     target = np.float32(0.0)
     if not terminated:
-        target = value(learner.q, window.place[2], window.place[3])
+        target = value(learner.q, window.cursor[2], window.cursor[3])
     for k in range(count - 1, -1, -1):
         target = window.rewards[(oldest + k) % window.states.size] + learner.gamma * target
     s, a = np.int64(window.states[oldest]), np.int64(window.actions[oldest])
@@ -111,10 +119,10 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
         Sutton & Barto (2018), eq. (7.16).
     """
     q, window = learner.q, learner.window
-    oldest, count = window.place[0], window.place[1]
+    oldest, count = window.cursor[0], window.cursor[1]
     target = np.float32(0.0)
     if not terminated:
-        target = max_value(q, window.place[2])
+        target = max_value(q, window.cursor[2])
     for k in range(count - 1, -1, -1):
         i = (oldest + k) % window.states.size
         target = window.rewards[i] + learner.gamma * target
@@ -124,7 +132,7 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
             if value(q, s, a) < best:
                 target = best
             else:
-                share = np.float32(1.0) / np.float32(num_best(q, s))
+                share = np.float32(1.0) / np.float32(num_best_actions(q, s))
                 target = (np.float32(1.0) - share) * best + share * target
     td_update(q, s, a, target, step_size(alpha, s, a))
     drop_oldest(window)
@@ -133,24 +141,24 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-@begin.register(NStepSarsa, TreeBackup)
+@begin_episode.register(NStepSarsa, TreeBackup)
 def begin_window(learner: Any) -> None:
     """Forget the last episode."""
-    clear(learner.window)
+    clear_window(learner.window)
 
 
 @learn.register(NStepSarsa, TreeBackup)
 def learn_window(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """Learn the step that is n steps back; at the end of the episode all that are left."""
-    remember(learner.window, step)
-    if learner.window.place[1] == learner.window.states.size:
+    append_step(learner.window, step)
+    if learner.window.cursor[1] == learner.window.states.size:
         update_oldest(learner, step.terminated, alpha)
-    while step.terminated and learner.window.place[1] > 0:
+    while step.terminated and learner.window.cursor[1] > 0:
         update_oldest(learner, True, alpha)
 
 
-@finish.register(NStepSarsa, TreeBackup)
-def finish_window(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
+@end_episode.register(NStepSarsa, TreeBackup)
+def end_window(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
     """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
-    while learner.window.place[1] > 0:
+    while learner.window.cursor[1] > 0:
         update_oldest(learner, False, alpha)

@@ -18,8 +18,8 @@ class FifoQueue(NamedTuple):
     """States in a circle, in the order in which they came."""
 
     states: npt.NDArray[np.int32]  # (num_states,)
-    waits: npt.NDArray[np.bool_]  # (num_states,)
-    place: npt.NDArray[np.int64]  # (2,): where the first one stands, how many there are
+    is_waiting: npt.NDArray[np.bool_]  # (num_states,)
+    cursor: npt.NDArray[np.int64]  # (2,): where the first one stands, how many there are
 
 
 class MaxHeap(NamedTuple):
@@ -57,38 +57,38 @@ def num_waiting(queue: Any) -> int:
 @push.register(FifoQueue)
 def push_last(queue: FifoQueue, s: int, change: np.float32) -> None:
     """Behind all the others, unless it waits already."""
-    if not queue.waits[s]:
-        queue.waits[s] = True
-        end = queue.place[0] + queue.place[1]
+    if not queue.is_waiting[s]:
+        queue.is_waiting[s] = True
+        end = queue.cursor[0] + queue.cursor[1]
         queue.states[end if end < queue.states.size else end - queue.states.size] = s
-        queue.place[1] += 1
+        queue.cursor[1] += 1
 
 
 @pop.register(FifoQueue)
 def pop_first(queue: FifoQueue) -> int:
     """The one that waited longest."""
-    first = queue.place[0]
+    first = queue.cursor[0]
     s = np.int64(queue.states[first])
-    queue.place[0] = first + 1 if first + 1 < queue.states.size else 0
-    queue.place[1] -= 1
-    queue.waits[s] = False
+    queue.cursor[0] = first + 1 if first + 1 < queue.states.size else 0
+    queue.cursor[1] -= 1
+    queue.is_waiting[s] = False
     return s
 
 
 @peek.register(FifoQueue)
 def peek_first(queue: FifoQueue) -> int:
     """The one that waited longest."""
-    return np.int64(queue.states[queue.place[0]])
+    return np.int64(queue.states[queue.cursor[0]])
 
 
 @num_waiting.register(FifoQueue)
 def num_in_line(queue: FifoQueue) -> int:
     """Length of the line."""
-    return queue.place[1]
+    return queue.cursor[1]
 
 
 @kernel
-def put(queue: MaxHeap, i: int, s: int) -> None:
+def put_at(queue: MaxHeap, i: int, s: int) -> None:
     """Put a state at position i of the heap."""
     queue.states[i] = s
     queue.positions[s] = i
@@ -105,12 +105,12 @@ def push_by_change(queue: MaxHeap, s: int, change: np.float32) -> None:
         return
     queue.changes[s] = change
     while i > 0:
-        above = np.int64(queue.states[(i - 1) >> 1])
-        if queue.changes[above] >= change:
+        parent = np.int64(queue.states[(i - 1) >> 1])
+        if queue.changes[parent] >= change:
             break
-        put(queue, i, above)
+        put_at(queue, i, parent)
         i = (i - 1) >> 1
-    put(queue, i, s)
+    put_at(queue, i, s)
 
 
 @pop.register(MaxHeap)
@@ -124,14 +124,14 @@ def pop_greatest(queue: MaxHeap) -> int:
         s = np.int64(queue.states[n])
         i = 0
         while 2 * i + 1 < n:
-            below = 2 * i + 1
-            if below + 1 < n and queue.changes[queue.states[below + 1]] > queue.changes[queue.states[below]]:
-                below += 1
-            if queue.changes[queue.states[below]] <= queue.changes[s]:
+            child = 2 * i + 1
+            if child + 1 < n and queue.changes[queue.states[child + 1]] > queue.changes[queue.states[child]]:
+                child += 1
+            if queue.changes[queue.states[child]] <= queue.changes[s]:
                 break
-            put(queue, i, np.int64(queue.states[below]))
-            i = below
-        put(queue, i, s)
+            put_at(queue, i, np.int64(queue.states[child]))
+            i = child
+        put_at(queue, i, s)
     return top
 
 

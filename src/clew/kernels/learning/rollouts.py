@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import is_outside
-from clew.kernels.learning.behaviours import AnyAction, Visits, after, choose, count_visit, epsilon_greedy
+from clew.kernels.dynamics import is_outside_section
+from clew.kernels.learning.behaviours import UniformRandom, Visits, behaviour_after, choose, count_visit, epsilon_greedy
 from clew.kernels.learning.learners import (
-    BEFORE,
-    EITHER,
-    AverageStep,
-    CountedStep,
+    BEFORE_UPDATE,
+    EITHER_ORDER,
+    ConstantStepSize,
+    CountedStepSize,
+    SampleAverageStepSize,
     Step,
-    StepSize,
-    begin,
-    finish,
+    begin_episode,
+    end_episode,
     learn,
-    order,
+    next_action_order,
 )
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
@@ -69,13 +69,13 @@ class ConstantRates(NamedTuple):
 
 
 @dispatch
-def rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
+def episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
     """Step size and exploration of episode i."""
-    return rates.alpha[i], rates.exploration[i]
+    return rates.alpha[episode], rates.exploration[episode]
 
 
-@rates_of.register(ConstantRates, CountedRates)
-def constant_rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
+@episode_rates.register(ConstantRates, CountedRates)
+def constant_episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
     """Whatever the episode."""
     return rates.alpha, rates.exploration
 
@@ -83,25 +83,25 @@ def constant_rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
 @dispatch
 def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """Step size and exploration of an episode, as a step asks for them."""
-    return StepSize(alpha), exploration
+    return ConstantStepSize(alpha), exploration
 
 
 @step_parameters.register(AverageRates)
 def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """With the number of moves."""
-    return AverageStep(alpha, rates.counts), exploration
+    return SampleAverageStepSize(alpha, rates.counts), exploration
 
 
 @step_parameters.register(ConstantRates)
 def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """What is constant needn't be looked up at every step."""
-    return StepSize(rates.alpha), rates.exploration
+    return ConstantStepSize(rates.alpha), rates.exploration
 
 
 @step_parameters.register(CountedRates)
 def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """The same, counted."""
-    return CountedStep(rates.alpha, rates.counts), rates.exploration
+    return CountedStepSize(rates.alpha, rates.counts), rates.exploration
 
 
 class TransitionBatch(NamedTuple):
@@ -132,12 +132,12 @@ def new_episode_stats(num_episodes: int) -> EpisodeStats:
 
 
 @kernel
-def first_action(
+def choose_first_action(
     learner: Any, behaviour: Any, visits: Visits, spec: EpisodeSpec, s: int, exploration: float, stream: Stream
 ) -> int:
     """The action that an episode begins with."""
     if spec.exploring_starts:
-        return choose(AnyAction(), learner.q, visits, s, exploration, stream)
+        return choose(UniformRandom(), learner.q, visits, s, exploration, stream)
     return choose(behaviour, learner.q, visits, s, exploration, stream)
 
 
@@ -147,7 +147,7 @@ def take_step(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    place: tuple[int, int],
+    state_action: tuple[int, int],
     is_last: bool,
     rates: tuple[Any, float],
     stream: Stream,
@@ -167,17 +167,17 @@ def take_step(
     Returns:
         (next state, next action, reward, terminated).
     """
-    s, a = place
+    s, a = state_action
     alpha, exploration = rates
     count_visit(behaviour, visits, s, a)
     s_next, reward, terminated = sample(model, s, a, stream)
-    when, behaviour = order(learner), after(behaviour, a)
+    action_order, behaviour = next_action_order(learner), behaviour_after(behaviour, a)
     a_next = -1
-    if terminated or is_last or is_outside(model, s_next):
-        if when == BEFORE and not terminated:
+    if terminated or is_last or is_outside_section(model, s_next):
+        if action_order == BEFORE_UPDATE and not terminated:
             a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
         learn(learner, Step(s, a, reward, s_next, a_next, terminated), alpha, exploration, stream)
-    elif when == BEFORE or (when == EITHER and s_next != s):
+    elif action_order == BEFORE_UPDATE or (action_order == EITHER_ORDER and s_next != s):
         a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
         learn(learner, Step(s, a, reward, s_next, a_next, False), alpha, exploration, stream)
     else:
@@ -210,20 +210,20 @@ def learn_episodes(
         stats: one entry per episode, filled in place; its length is the number of episodes.
     """
     for episode in range(stats.steps.size):
-        alpha, exploration = rates_of(rates, episode)
-        now = step_parameters(rates, alpha, exploration)
-        begin(learner)
+        alpha, exploration = episode_rates(rates, episode)
+        parameters = step_parameters(rates, alpha, exploration)
+        begin_episode(learner)
         s = draw_start(spec.starts, stream)
-        a = first_action(learner, behaviour, visits, spec, s, now[1], stream)
+        a = choose_first_action(learner, behaviour, visits, spec, s, parameters[1], stream)
         steps = 0
         episode_return = 0.0
         terminated = False
-        while not terminated and steps < spec.max_steps and not is_outside(model, s):
+        while not terminated and steps < spec.max_steps and not is_outside_section(model, s):
             steps += 1
             is_last = steps == spec.max_steps
-            s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, now, stream)
+            s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, parameters, stream)
             episode_return += np.float64(reward)
-        finish(learner, now[0], now[1], stream)
+        end_episode(learner, parameters[0], parameters[1], stream)
         stats.steps[episode] = steps
         stats.episode_return[episode] = episode_return
         stats.terminated[episode] = terminated
@@ -281,8 +281,8 @@ def record_episodes(
     exploration: float,
     num_episodes: int,
     stream: Stream,
-    place: npt.NDArray[np.int64],
-    columns: TransitionBatch,
+    cursor: npt.NDArray[np.int64],
+    batch: TransitionBatch,
 ) -> int:
     """Play episodes with fixed values and write every transition down, as far as there is room.
 
@@ -303,33 +303,33 @@ def record_episodes(
         How many rows were filled.
     """
     n = 0
-    while place[0] < num_episodes and n < columns.state.size:
-        s, steps, a = place[1], place[2], place[3]
+    while cursor[0] < num_episodes and n < batch.state.size:
+        s, steps, a = cursor[1], cursor[2], cursor[3]
         if steps == 0:
             s = draw_start(spec.starts, stream)
         terminated = False
-        while not terminated and steps < spec.max_steps and n < columns.state.size:
+        while not terminated and steps < spec.max_steps and n < batch.state.size:
             if steps > 0:
-                a = choose(after(behaviour, a), q, visits, s, exploration, stream)
+                a = choose(behaviour_after(behaviour, a), q, visits, s, exploration, stream)
             elif spec.exploring_starts:
-                a = choose(AnyAction(), q, visits, s, exploration, stream)
+                a = choose(UniformRandom(), q, visits, s, exploration, stream)
             else:
                 a = choose(behaviour, q, visits, s, exploration, stream)
             count_visit(behaviour, visits, s, a)
             s_next, reward, terminated = sample(model, s, a, stream)
             steps += 1
-            columns.state[n] = s
-            columns.action[n] = a
-            columns.reward[n] = reward
-            columns.next_state[n] = s_next
-            columns.terminated[n] = terminated
-            columns.truncated[n] = steps == spec.max_steps and not terminated
+            batch.state[n] = s
+            batch.action[n] = a
+            batch.reward[n] = reward
+            batch.next_state[n] = s_next
+            batch.terminated[n] = terminated
+            batch.truncated[n] = steps == spec.max_steps and not terminated
             n += 1
             s = s_next
         if terminated or steps == spec.max_steps:
-            place[0] += 1
+            cursor[0] += 1
             steps = 0
-        place[1], place[2], place[3] = s, steps, a
+        cursor[1], cursor[2], cursor[3] = s, steps, a
     return n
 
 
@@ -338,7 +338,7 @@ def replay(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    columns: TransitionBatch,
+    batch: TransitionBatch,
     alpha: Any,
     exploration: float,
     stream: Stream,
@@ -354,22 +354,22 @@ def replay(
         exploration: how much the behaviour explores.
         stream: (2,) uint64, for rules that draw; changed in place.
     """
-    n = columns.state.size
+    n = batch.state.size
     is_first = True
     for i in range(n):
         if is_first:
-            begin(learner)
-        s, a, s_next = np.int64(columns.state[i]), np.int64(columns.action[i]), np.int64(columns.next_state[i])
-        terminated = columns.terminated[i]
-        is_first = terminated or columns.truncated[i] or i == n - 1
+            begin_episode(learner)
+        s, a, s_next = np.int64(batch.state[i]), np.int64(batch.action[i]), np.int64(batch.next_state[i])
+        terminated = batch.terminated[i]
+        is_first = terminated or batch.truncated[i] or i == n - 1
         count_visit(behaviour, visits, s, a)
         a_next = -1
-        if order(learner) == BEFORE and not terminated:
+        if next_action_order(learner) == BEFORE_UPDATE and not terminated:
             if is_first:
-                a_next = choose(after(behaviour, a), learner.q, visits, s_next, exploration, stream)
+                a_next = choose(behaviour_after(behaviour, a), learner.q, visits, s_next, exploration, stream)
             else:
-                a_next = np.int64(columns.action[i + 1])
-        step = Step(s, a, columns.reward[i], s_next, a_next, terminated)
+                a_next = np.int64(batch.action[i + 1])
+        step = Step(s, a, batch.reward[i], s_next, a_next, terminated)
         learn(learner, step, alpha, exploration, stream)
         if is_first:
-            finish(learner, alpha, exploration, stream)
+            end_episode(learner, alpha, exploration, stream)

@@ -17,7 +17,7 @@ from clew.kernels import kernel
 from clew.kernels.sampling import draw_start, sample
 
 
-class Copies(NamedTuple):
+class CopyStates(NamedTuple):
     """Where the copies stand: (num_copies,) arrays, changed in place."""
 
     state: npt.NDArray[np.int64]
@@ -26,13 +26,13 @@ class Copies(NamedTuple):
     streams: npt.NDArray[np.uint64]  # (num_copies, 2) draws of each
 
 
-def new_copies(n: int) -> Copies:
+def new_copy_states(n: int) -> CopyStates:
     """Room for n copies; their streams have no keys yet, and no episode has begun."""
     state, steps = np.zeros((2, n), np.int64)
-    return Copies(state, steps, np.zeros(n, np.bool_), np.zeros((n, 2), np.uint64))
+    return CopyStates(state, steps, np.zeros(n, np.bool_), np.zeros((n, 2), np.uint64))
 
 
-class Results(NamedTuple):
+class StepResults(NamedTuple):
     """What a step came to: (num_copies,) arrays, filled in place."""
 
     reward: npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ class Results(NamedTuple):
 
 
 @kernel
-def first_refused(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_], num_actions: int) -> int:
+def find_invalid_action(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_], num_actions: int) -> int:
     """The first copy whose action isn't in [0, num_actions); -1 if there is none.
 
     A copy whose episode is over takes no action: it begins anew, and whatever it was given is not looked at.
@@ -54,7 +54,7 @@ def first_refused(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_]
 
 
 @kernel
-def begin_copies(starts: npt.NDArray[np.int32], chosen: npt.NDArray[np.bool_], copies: Copies) -> None:
+def reset_copies(starts: npt.NDArray[np.int32], chosen: npt.NDArray[np.bool_], copies: CopyStates) -> None:
     """Begin an episode in the copies that are chosen, (num_copies,) bool; the others stay as they are."""
     for i in range(chosen.size):
         if chosen[i]:
@@ -70,8 +70,8 @@ def step_copies(
     max_steps: int,
     same_step: bool,
     actions: npt.NDArray[np.int64],
-    copies: Copies,
-    results: Results,
+    copies: CopyStates,
+    results: StepResults,
 ) -> int:
     """Take a step in every copy; one whose episode is over begins the next instead, for no reward.
 

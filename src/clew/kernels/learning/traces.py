@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.learning.learners import BEFORE, Step, begin, learn, order, repeated, step_size
+from clew.kernels.learning.learners import (
+    BEFORE_UPDATE,
+    Step,
+    begin_episode,
+    learn,
+    next_action_order,
+    step_size,
+    without_counting,
+)
 from clew.kernels.sampling import Stream
 from clew.kernels.values import Values, assign, max_value, row_length, value
 
@@ -20,32 +28,34 @@ NEGLIGIBLE = np.float32(1e-4)
 class Traces(NamedTuple):
     """Live traces: how strong each pair `s * num_actions + a` is, and which ones are live."""
 
-    strength: npt.NDArray[np.float32]  # (num_states * num_actions,), 0 where there is none
+    eligibility: npt.NDArray[np.float32]  # (num_states * num_actions,), 0 where there is none
     pairs: npt.NDArray[np.int64]  # (num_states * num_actions,), of which the first `count[0]` are live
     count: npt.NDArray[np.int64]  # (1,)
     decay: np.float32  # gamma * lambda
-    kept: np.float32  # share of a trace to which 1 is added when its pair comes again; 0 replaces it, 1 lets it add up
+    retained: (
+        np.float32
+    )  # share of a trace to which 1 is added when its pair comes again; 0 replaces it, 1 lets it add up
 
 
 @kernel
-def clear(traces: Traces) -> None:
+def clear_traces(traces: Traces) -> None:
     """Forget all traces."""
     for i in range(traces.count[0]):
-        traces.strength[traces.pairs[i]] = 0.0
+        traces.eligibility[traces.pairs[i]] = 0.0
     traces.count[0] = 0
 
 
 @kernel
-def mark(traces: Traces, pair: int, kept: np.float32) -> None:
+def strengthen(traces: Traces, pair: int, retained: np.float32) -> None:
     """Strengthen the trace of a pair: 1 is added to a share of what it was."""
-    if traces.strength[pair] == 0.0:
+    if traces.eligibility[pair] == 0.0:
         traces.pairs[traces.count[0]] = pair
         traces.count[0] += 1
-    traces.strength[pair] = kept * traces.strength[pair] + np.float32(1.0)
+    traces.eligibility[pair] = retained * traces.eligibility[pair] + np.float32(1.0)
 
 
 @kernel
-def move_all(q: Values, traces: Traces, td_error: np.float32, alpha: Any) -> None:
+def update_all(q: Values, traces: Traces, td_error: np.float32, alpha: Any) -> None:
     """Move every value by alpha * td_error * trace, in place; then the traces decay, and those that fade are forgotten.
 
     Where the step size follows the number of moves, that is the number of times that the pair itself was taken.
@@ -54,13 +64,13 @@ def move_all(q: Values, traces: Traces, td_error: np.float32, alpha: Any) -> Non
     while i < traces.count[0]:
         pair = traces.pairs[i]
         s, a = pair // row_length(q), pair % row_length(q)
-        change = step_size(repeated(alpha), s, a) * td_error
-        assign(q, s, a, value(q, s, a) + change * traces.strength[pair])
-        traces.strength[pair] *= traces.decay
-        if traces.strength[pair] >= NEGLIGIBLE:
+        change = step_size(without_counting(alpha), s, a) * td_error
+        assign(q, s, a, value(q, s, a) + change * traces.eligibility[pair])
+        traces.eligibility[pair] *= traces.decay
+        if traces.eligibility[pair] >= NEGLIGIBLE:
             i += 1
         else:
-            traces.strength[pair] = 0.0
+            traces.eligibility[pair] = 0.0
             traces.count[0] -= 1
             traces.pairs[i] = traces.pairs[traces.count[0]]
 
@@ -87,9 +97,9 @@ def learn_sarsa_lambda(learner: SarsaLambda, step: Step, alpha: Any, exploration
     td_error = step.reward - value(q, s, a)
     if not step.terminated:
         td_error += learner.gamma * value(q, step.next_state, step.next_action)
-    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
+    strengthen(learner.traces, s * row_length(q) + a, learner.traces.retained)
     step_size(alpha, s, a)  # is counted
-    move_all(q, learner.traces, td_error, alpha)
+    update_all(q, learner.traces, td_error, alpha)
 
 
 # Watkins's Q(lambda) --------------------------------------------------------------------------------------------------
@@ -117,11 +127,11 @@ def learn_watkins_q(learner: WatkinsQ, step: Step, alpha: Any, exploration: floa
         best = max_value(q, step.next_state)
         explores = value(q, step.next_state, step.next_action) < best
         td_error += learner.gamma * best
-    mark(learner.traces, s * row_length(q) + a, learner.traces.kept)
+    strengthen(learner.traces, s * row_length(q) + a, learner.traces.retained)
     step_size(alpha, s, a)  # is counted
-    move_all(q, learner.traces, td_error, alpha)
+    update_all(q, learner.traces, td_error, alpha)
     if explores:
-        clear(learner.traces)
+        clear_traces(learner.traces)
 
 
 # True online Sarsa(lambda) --------------------------------------------------------------------------------------------
@@ -133,7 +143,7 @@ class TrueOnlineSarsaLambda(NamedTuple):
     q: Values
     gamma: np.float32
     traces: Traces
-    expected: npt.NDArray[np.float32]  # (1,), what the pair that comes now was worth when it was chosen
+    q_old: npt.NDArray[np.float32]  # (1,), what the pair that comes now was worth when it was chosen
 
 
 @learn.register(TrueOnlineSarsaLambda)
@@ -148,28 +158,28 @@ def learn_true_online_sarsa_lambda(
         van Seijen et al. (2016), True online temporal-difference learning; Sutton & Barto (2018), section 12.7.
     """
     q, traces, s, a = learner.q, learner.traces, step.state, step.action
-    before, expected = value(q, s, a), learner.expected[0]
-    drift = before - expected if traces.count[0] > 0 else np.float32(0.0)
-    td_error = step.reward - before
+    q_sa, q_old = value(q, s, a), learner.q_old[0]
+    drift = q_sa - q_old if traces.count[0] > 0 else np.float32(0.0)
+    td_error = step.reward - q_sa
     if not step.terminated:
-        learner.expected[0] = value(q, step.next_state, step.next_action)
-        td_error += learner.gamma * learner.expected[0]
-    rate = step_size(alpha, s, a)
-    mark(traces, s * row_length(q) + a, np.float32(1.0) - rate)
-    move_all(q, traces, td_error + drift, alpha)
-    assign(q, s, a, value(q, s, a) - rate * drift)
+        learner.q_old[0] = value(q, step.next_state, step.next_action)
+        td_error += learner.gamma * learner.q_old[0]
+    alpha_sa = step_size(alpha, s, a)
+    strengthen(traces, s * row_length(q) + a, np.float32(1.0) - alpha_sa)
+    update_all(q, traces, td_error + drift, alpha)
+    assign(q, s, a, value(q, s, a) - alpha_sa * drift)
 
 
 # All ------------------------------------------------------------------------------------------------------------------
 
 
-@order.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
+@next_action_order.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def order_with_traces(learner: Any) -> int:
     """The target asks for the next action, or whether it explores."""
-    return BEFORE
+    return BEFORE_UPDATE
 
 
-@begin.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
+@begin_episode.register(SarsaLambda, WatkinsQ, TrueOnlineSarsaLambda)
 def begin_with_traces(learner: Any) -> None:
     """Forget the last episode."""
-    clear(learner.traces)
+    clear_traces(learner.traces)

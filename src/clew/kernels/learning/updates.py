@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.learning.behaviours import Visits, expected_value
-from clew.kernels.learning.learners import BEFORE, EITHER, Step, counted_in, learn, order, step_size
+from clew.kernels.learning.learners import (
+    BEFORE_UPDATE,
+    EITHER_ORDER,
+    Step,
+    learn,
+    next_action_order,
+    step_size,
+    with_counts,
+)
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import Table, Values, assign, best_action, max_value, value
 
@@ -35,10 +43,10 @@ class QLearning(NamedTuple):
     gamma: np.float32
 
 
-@order.register(QLearning)
+@next_action_order.register(QLearning)
 def order_of_q_learning(learner: QLearning) -> int:
     """Changes one value of one row."""
-    return EITHER
+    return EITHER_ORDER
 
 
 @kernel
@@ -82,8 +90,8 @@ def q_learning_update(
 def learn_q(learner: QLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
     """See `q_learning_update`."""
     s, a = step.state, step.action
-    rate = step_size(alpha, s, a)
-    q_learning_update(learner.q, s, a, step.reward, step.next_state, step.terminated, rate, learner.gamma)
+    alpha_sa = step_size(alpha, s, a)
+    q_learning_update(learner.q, s, a, step.reward, step.next_state, step.terminated, alpha_sa, learner.gamma)
 
 
 # Sarsa ----------------------------------------------------------------------------------------------------------------
@@ -96,10 +104,10 @@ class Sarsa(NamedTuple):
     gamma: np.float32
 
 
-@order.register(Sarsa)
+@next_action_order.register(Sarsa)
 def order_of_sarsa(learner: Sarsa) -> int:
     """The target asks for the next action."""
-    return BEFORE
+    return BEFORE_UPDATE
 
 
 @learn.register(Sarsa)
@@ -127,10 +135,10 @@ class ExpectedSarsa(NamedTuple):
     visits: Visits
 
 
-@order.register(ExpectedSarsa)
+@next_action_order.register(ExpectedSarsa)
 def order_of_expected_sarsa(learner: ExpectedSarsa) -> int:
     """Changes one value of one row."""
-    return EITHER
+    return EITHER_ORDER
 
 
 @learn.register(ExpectedSarsa)
@@ -154,23 +162,21 @@ class DoubleQLearning(NamedTuple):
     """Two tables: one says which action is best, the other what it is worth, so that luck is not taken for value."""
 
     q: Values  # the mean of the two, by which the behaviour acts
-    first: Table
-    second: Table
-    first_counts: npt.NDArray[np.int32]  # moves of each value of a table, as in `AverageStep`; empty if nobody asks
-    second_counts: npt.NDArray[np.int32]
+    q1: Table
+    q2: Table
+    q1_counts: npt.NDArray[np.int32]  # moves of each value of a table, as in `AverageStep`; empty if nobody asks
+    q2_counts: npt.NDArray[np.int32]
     gamma: np.float32
 
 
 @kernel
-def double_q_update(
-    learned: Table, judge: Table, step: Step, alpha: np.float32, gamma: np.float32, bits: np.uint64
-) -> None:
+def double_q_update(q1: Table, q2: Table, step: Step, alpha: np.float32, gamma: np.float32, bits: np.uint64) -> None:
     """learned[s, a] += alpha * (reward + gamma * judge[s_next, argmax_b learned[s_next, b]] - learned[s, a])."""
     target = step.reward
     if not step.terminated:
-        best = best_action(learned, step.next_state, bits >> np.uint64(32))
-        target += gamma * judge[step.next_state, best]
-    td_update(learned, step.state, step.action, target, alpha)
+        best = best_action(q1, step.next_state, bits >> np.uint64(32))
+        target += gamma * q2[step.next_state, best]
+    td_update(q1, step.state, step.action, target, alpha)
 
 
 @learn.register(DoubleQLearning)
@@ -183,9 +189,9 @@ def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration
     s, a = step.state, step.action
     bits = next_bits(stream)
     if bits & np.uint64(1):
-        rate = step_size(counted_in(alpha, learner.first_counts), s, a)
-        double_q_update(learner.first, learner.second, step, rate, learner.gamma, bits)
+        alpha_sa = step_size(with_counts(alpha, learner.q1_counts), s, a)
+        double_q_update(learner.q1, learner.q2, step, alpha_sa, learner.gamma, bits)
     else:
-        rate = step_size(counted_in(alpha, learner.second_counts), s, a)
-        double_q_update(learner.second, learner.first, step, rate, learner.gamma, bits)
-    assign(learner.q, s, a, np.float32(0.5) * (learner.first[s, a] + learner.second[s, a]))
+        alpha_sa = step_size(with_counts(alpha, learner.q2_counts), s, a)
+        double_q_update(learner.q2, learner.q1, step, alpha_sa, learner.gamma, bits)
+    assign(learner.q, s, a, np.float32(0.5) * (learner.q1[s, a] + learner.q2[s, a]))
