@@ -1,8 +1,9 @@
-"""Wide rows: action values with maintained maxima; a thousand actions don't cost a thousand comparisons per step.
+"""Tables of action values with many actions, which cache the maximum of each row.
 
-A row is cut into blocks of BLOCK actions. Each block keeps its greatest value and how many of its actions have it, and
-so does the row. An assignment changes one block; only where it lowers the last one that had the maximum is the block,
-or the row of blocks, searched again. Ties are as exact as a full scan has them, and drawn the same.
+A row is divided into blocks of BLOCK actions. The maximum, and the number of actions that have it, are cached for each
+block and for the row. An assignment updates one block; only when the last action with the maximum is lowered is the
+block, or the row of block maxima, scanned again. So a step doesn't compare a thousand values when there are a thousand
+actions. Ties are counted as by a full scan, and broken by the same draws.
 """
 
 from typing import Any, NamedTuple
@@ -24,28 +25,35 @@ from clew.kernels.values import (
 )
 from clew.kernels.vectors import BLOCK, count_bits, lowest_bit, max_of_block
 
-MIN_WIDE_ACTIONS = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
+MIN_WIDE_ACTIONS = 2 * BLOCK  # shorter rows are scanned in less time than the cache takes
 
 
 class WideTable(NamedTuple):
-    """A table with the maxima of its rows and blocks."""
+    """Table of action values, with cached maxima of its rows and blocks and the number of ties."""
 
     q: Table  # (num_states, num_actions)
-    block_best: npt.NDArray[np.float32]  # (num_states, num_blocks)
-    block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), actions of the block that have it
-    row_best: npt.NDArray[np.float32]  # (num_states,)
-    row_ties: npt.NDArray[np.int32]  # (num_states,), actions of the row that have it
+    block_best: npt.NDArray[np.float32]  # (num_states, num_blocks), maximum of each block
+    block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), number of its actions that have it
+    row_best: npt.NDArray[np.float32]  # (num_states,), maximum of each row
+    row_ties: npt.NDArray[np.int32]  # (num_states,), number of its actions that have it
 
 
 def as_values(q: Table) -> Any:
-    """A table in the form in which kernels work on it fastest; the values are not copied."""
+    """Return a table in the form in which kernels are fastest; the values are shared, not copied.
+
+    Args:
+        q: (num_states, num_actions) float32, C-contiguous.
+
+    Returns:
+        `FourActionTable` for four actions, `WideTable` from MIN_WIDE_ACTIONS actions on, else q itself.
+    """
     if q.shape[1] == 4:
         return FourActionTable(q.reshape(-1))
     return q if q.shape[1] < MIN_WIDE_ACTIONS else make_wide(q)
 
 
 def make_wide(q: Table) -> WideTable:
-    """A table with its maxima, which are computed here, and kept by `assign` from then on."""
+    """Return a `WideTable` that shares the values of q; its maxima are computed here and updated by `assign`."""
     num_actions = q.shape[1]
     firsts = np.arange(0, num_actions, BLOCK)
     block_best, row_best = np.maximum.reduceat(q, firsts, axis=1), q.max(axis=1)
@@ -56,7 +64,7 @@ def make_wide(q: Table) -> WideTable:
 
 
 def recompute_maxima(values: Any) -> None:
-    """Compute the maxima anew, where there are any: for who wrote to the table itself."""
+    """Recompute the maxima of a `WideTable` whose array was written directly; other forms have none."""
     if isinstance(values, WideTable):
         for old, new in zip(values[1:], make_wide(values.q)[1:], strict=True):
             old[:] = new
@@ -64,7 +72,10 @@ def recompute_maxima(values: Any) -> None:
 
 @kernel
 def max_in_block(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
-    """The greatest of up to BLOCK numbers of row s, from `first` on, and the bit mask of those that equal it."""
+    """Return (maximum, mask) of up to BLOCK numbers of row s, from column `first` on.
+
+    Bit k of the mask is 1 if column first + k equals the maximum. The last block of a row may be shorter.
+    """
     length = numbers.shape[1]
     if first + BLOCK <= length:
         return max_of_block(numbers, s * length + first)
@@ -78,7 +89,7 @@ def max_in_block(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
 
 @kernel
 def recompute_block(wide: WideTable, s: int, block: int) -> None:
-    """Find the maximum of a block anew."""
+    """Recompute the cached maximum and number of ties of one block of row s."""
     best, mask = max_in_block(wide.q, s, block * BLOCK)
     wide.block_best[s, block] = best
     wide.block_ties[s, block] = count_bits(mask)
@@ -86,7 +97,7 @@ def recompute_block(wide: WideTable, s: int, block: int) -> None:
 
 @kernel
 def recompute_row(wide: WideTable, s: int) -> None:
-    """Find the maximum of a row anew, among its blocks."""
+    """Recompute the cached maximum and number of ties of row s from those of its blocks."""
     row_best, row_ties = -np.inf, 0
     for first in range(0, wide.block_best.shape[1], BLOCK):
         best, mask = max_in_block(wide.block_best, s, first)
@@ -101,31 +112,31 @@ def recompute_row(wide: WideTable, s: int) -> None:
 
 @row_length.register(WideTable)
 def row_length_of_wide(wide: WideTable) -> int:
-    """Number of actions."""
+    """Return the number of actions."""
     return wide.q.shape[1]
 
 
 @value.register(WideTable)
 def value_of_wide(wide: WideTable, s: int, a: int) -> np.float32:
-    """q[s, a]."""
+    """Return q[s, a]."""
     return wide.q[np.uint64(s), np.uint64(a)]
 
 
 @max_value.register(WideTable)
 def max_value_of_wide(wide: WideTable, s: int) -> np.float32:
-    """Read, not searched."""
+    """Return the cached row maximum, max_a q[s, a]."""
     return wide.row_best[np.uint64(s)]
 
 
 @num_best_actions.register(WideTable)
 def num_best_actions_of_wide(wide: WideTable, s: int) -> int:
-    """Read, not searched."""
+    """Return the cached number of actions that have the row maximum."""
     return np.int64(wide.row_ties[np.uint64(s)])
 
 
 @assign.register(WideTable)
 def assign_to_wide(wide: WideTable, s: int, a: int, new: np.float32) -> None:
-    """Write, and keep the maxima."""
+    """Set q[s, a] = new, and update the cached maxima and numbers of ties."""
     old = wide.q[s, a]
     wide.q[s, a] = new
     block = a // BLOCK
@@ -151,7 +162,10 @@ def assign_to_wide(wide: WideTable, s: int, a: int, new: np.float32) -> None:
 
 @best_action.register(WideTable)
 def best_action_of_wide(wide: WideTable, s: int, bits32: np.uint64) -> int:
-    """Draw one of the best by its number, and find it: block by block, then action by action."""
+    """Return an action with the maximum of row s, drawn uniformly from those that tie.
+
+    Draws the index of one of them first, then finds it by the number of ties in each block.
+    """
     row_best, left_to_skip = wide.row_best[s], below(bits32, np.int64(wide.row_ties[s]))
     for first in range(0, wide.block_best.shape[1], BLOCK):
         best, blocks = max_in_block(wide.block_best, s, first)
@@ -165,4 +179,4 @@ def best_action_of_wide(wide: WideTable, s: int, bits32: np.uint64) -> int:
                 return block * BLOCK + lowest_bit(actions)
             left_to_skip -= ties
             blocks &= blocks - 1
-    return 0  # not reached while the row holds numbers
+    return 0  # only reached if the row holds NaN

@@ -35,7 +35,7 @@ class Loop:
 
     Attributes:
         learn: learns from so many episodes more, and says what they came to.
-        state: where it stands, beside what the learner has learned; `Lanes` if episodes take turns, None if it can't be
+        state: where it stands, beside what the learner has learned; `EpisodeSlots` if episodes take turns, None if it can't be
             said.
     """
 

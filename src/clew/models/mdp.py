@@ -60,7 +60,7 @@ class FiniteMDP:
 
     @cached_property
     def fast_model(self) -> Any:
-        """The same world in the form that is played fastest."""
+        """The same world in the form that is fastest to step; see `clew.kernels.dynamics.fast_model`."""
         return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:

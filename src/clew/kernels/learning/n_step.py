@@ -1,4 +1,4 @@
-"""Rules that look n steps ahead: n-step Sarsa, and n-step tree backup."""
+"""Update rules that look n steps ahead: n-step Sarsa and n-step tree backup."""
 
 from typing import Any, NamedTuple
 
@@ -21,17 +21,17 @@ from clew.kernels.values import Values, max_value, num_best_actions, value
 
 
 class Window(NamedTuple):
-    """The last n steps, in a circle: (n,) arrays, and where it stands."""
+    """The last n steps of the current episode, in a circular buffer: (n,) arrays and a cursor."""
 
     states: npt.NDArray[np.int32]
     actions: npt.NDArray[np.int32]
     rewards: npt.NDArray[np.float32]
-    cursor: npt.NDArray[np.int64]  # (4,): oldest entry, number of entries, last next state, last next action
+    cursor: npt.NDArray[np.int64]  # (4,): index of the oldest step, number of steps; next state, next action
 
 
 @kernel
 def append_step(window: Window, step: Step) -> None:
-    """Add a step behind the others; there must be room."""
+    """Append a step to the window, which must have room for it."""
     i = (window.cursor[0] + window.cursor[1]) % window.states.size
     window.states[i] = step.state
     window.actions[i] = step.action
@@ -42,27 +42,33 @@ def append_step(window: Window, step: Step) -> None:
 
 @kernel
 def drop_oldest(window: Window) -> None:
-    """Forget the oldest step."""
+    """Remove the oldest step of the window."""
     window.cursor[0] = (window.cursor[0] + 1) % window.states.size
     window.cursor[1] -= 1
 
 
 @kernel
 def clear_window(window: Window) -> None:
-    """Forget all steps."""
+    """Remove all steps of the window."""
     window.cursor[0], window.cursor[1] = 0, 0
 
 
 @dispatch
 def update_oldest(learner: Any, terminated: bool, alpha: Any) -> None:
-    """Move the value of the oldest step towards what has been seen since, in place, then forget it."""
+    """Update the value of the oldest step in the window, in place, and remove the step.
+
+    Args:
+        learner: `NStepSarsa` or `TreeBackup`.
+        terminated: True if the newest step is terminated: the value of its next state is then 0.
+        alpha: step size, one of the named tuples of `learners`.
+    """
 
 
 # n-step Sarsa ---------------------------------------------------------------------------------------------------------
 
 
 class NStepSarsa(NamedTuple):
-    """Sarsa whose target counts n rewards before it asks the table."""
+    """Learner of n-step Sarsa: on-policy, with a target of n rewards and the value of the action after them."""
 
     q: Values
     gamma: np.float32
@@ -71,18 +77,21 @@ class NStepSarsa(NamedTuple):
 
 @next_action_order.register(NStepSarsa)
 def order_of_n_step_sarsa(learner: NStepSarsa) -> int:
-    """The target asks for the next action."""
+    """Return BEFORE_UPDATE: the target contains the value of the next action."""
     return BEFORE_UPDATE
 
 
 @update_oldest.register(NStepSarsa)
 def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> None:
-    """Move the value of the oldest step towards what has been seen since, then forget it.
+    """Move the value of the oldest step in the window towards its n-step return, in place, and remove the step.
 
         q[s, a] += alpha * (r_1 + gamma r_2 + ... + gamma**(n-1) r_n + gamma**n q[s_n, a_n] - q[s, a])
 
+    The last term of the return is 0 if the newest step is terminated. At the end of an episode n is the number of
+    remaining steps.
+
     Source:
-        Sutton & Barto (2018), eq. (7.5).
+        Sutton & Barto (2018), eq. (7.4) and (7.5).
     """
     window = learner.window
     oldest, count = window.cursor[0], window.cursor[1]
@@ -100,7 +109,7 @@ def n_step_sarsa_update(learner: NStepSarsa, terminated: bool, alpha: Any) -> No
 
 
 class TreeBackup(NamedTuple):
-    """n steps of experience for the greedy policy, whatever the behaviour, without importance sampling."""
+    """Learner of n-step tree backup for the greedy policy: off-policy without importance sampling."""
 
     q: Values
     gamma: np.float32
@@ -109,11 +118,15 @@ class TreeBackup(NamedTuple):
 
 @update_oldest.register(TreeBackup)
 def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> None:
-    """Move the value of the oldest step towards the tree that hangs from it, then forget it.
+    """Move the value of the oldest step in the window towards its tree-backup return, in place, and remove the step.
 
-    From the newest step back, where pi is the greedy policy (ties evenly shared):
+    The return G is computed from the newest step back. pi is the greedy policy, which shares its probability equally
+    among the best actions:
 
-        G = r + gamma * (sum over b other than a of pi(b | s) q[s, b]  +  pi(a | s) * G of the step after)
+        G = r + gamma * (sum over b other than a of pi(b | s) q[s, b]  +  pi(a | s) * G of the next step)
+
+    where s and a are the state and the action of the next step. After the newest step the bracket is max_b q[s_next,
+    b], or 0 if it is terminated.
 
     Source:
         Sutton & Barto (2018), eq. (7.16).
@@ -127,7 +140,7 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
         i = (oldest + k) % window.states.size
         target = window.rewards[i] + learner.gamma * target
         s, a = np.int64(window.states[i]), np.int64(window.actions[i])
-        if k > 0:  # what the step before looks at: the tree of this state, in which a is one branch
+        if k > 0:  # the bracket: what the step before sees of state s
             best = max_value(q, s)
             if value(q, s, a) < best:
                 target = best
@@ -138,18 +151,21 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
     drop_oldest(window)
 
 
-# Both -----------------------------------------------------------------------------------------------------------------
+# Common to both rules -------------------------------------------------------------------------------------------------
 
 
 @begin_episode.register(NStepSarsa, TreeBackup)
 def begin_window(learner: Any) -> None:
-    """Forget the last episode."""
+    """Clear the steps of the episode before."""
     clear_window(learner.window)
 
 
 @learn.register(NStepSarsa, TreeBackup)
 def learn_window(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Learn the step that is n steps back; at the end of the episode all that are left."""
+    """Append the step to the window; update the value of the step that is then n steps back.
+
+    If the step is terminated, update the values of all remaining steps.
+    """
     append_step(learner.window, step)
     if learner.window.cursor[1] == learner.window.states.size:
         update_oldest(learner, step.terminated, alpha)
@@ -159,6 +175,9 @@ def learn_window(learner: Any, step: Step, alpha: Any, exploration: float, strea
 
 @end_episode.register(NStepSarsa, TreeBackup)
 def end_window(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Where the step limit cut the episode off: what is left bootstraps from where it stood."""
+    """Update the values of all steps in the window, when the step limit has truncated the episode.
+
+    Their returns contain the value of the last state, as that state isn't terminal.
+    """
     while learner.window.cursor[1] > 0:
         update_oldest(learner, False, alpha)

@@ -1,9 +1,11 @@
-"""Queues of states that wait for their turn: first come, first served, or the greatest change first.
+"""Queues of states to back up: first in, first out, or the largest change first.
 
-push(queue, s, change)    let a state wait, with the change of its value; one that waits already moves up if need be
-pop(queue)                the state whose turn it is, which then waits no longer
-peek(queue)               the same, and it goes on waiting
-num_waiting(queue)        how many wait
+    push(queue, s, change)      add a state, with the change of its value; a state is in a queue at most once
+    pop(queue)                  remove the next state and return it
+    peek(queue)                 return the next state
+    num_waiting(queue)          number of states in the queue
+
+The arrays of a queue have room for every state.
 """
 
 from typing import Any, NamedTuple
@@ -15,48 +17,48 @@ from clew.kernels import dispatch, kernel
 
 
 class FifoQueue(NamedTuple):
-    """States in a circle, in the order in which they came."""
+    """First-in, first-out queue of states, in a circular buffer."""
 
-    states: npt.NDArray[np.int32]  # (num_states,)
-    is_waiting: npt.NDArray[np.bool_]  # (num_states,)
-    cursor: npt.NDArray[np.int64]  # (2,): where the first one stands, how many there are
+    states: npt.NDArray[np.int32]  # (num_states,), the buffer
+    is_waiting: npt.NDArray[np.bool_]  # (num_states,), True for states in the queue
+    cursor: npt.NDArray[np.int64]  # (2,): index of the first state, number of states
 
 
 class MaxHeap(NamedTuple):
-    """States in a binary heap: none comes before one with a greater change."""
+    """Priority queue of states by the change of their value, the largest first: a binary heap."""
 
-    states: npt.NDArray[np.int32]  # (num_states,), of which the first `count[0]` wait
-    positions: npt.NDArray[np.int32]  # (num_states,), where in the heap a state is; -1 if it doesn't wait
-    changes: npt.NDArray[np.float32]  # (num_states,)
-    count: npt.NDArray[np.int64]  # (1,)
+    states: npt.NDArray[np.int32]  # (num_states,), the heap: its first `count[0]` entries
+    positions: npt.NDArray[np.int32]  # (num_states,), position of each state in the heap; -1 if it isn't in it
+    changes: npt.NDArray[np.float32]  # (num_states,), the priorities
+    count: npt.NDArray[np.int64]  # (1,), number of states in the heap
 
 
 @dispatch
 def push(queue: Any, s: int, change: np.float32) -> None:
-    """Let a state wait."""
+    """Add state s with the change of its value; if it is in the queue, at most its priority rises."""
 
 
 @dispatch
 def pop(queue: Any) -> int:
-    """The state whose turn it is; there must be one."""
+    """Remove the next state and return it. The queue must not be empty."""
     return -1
 
 
 @dispatch
 def peek(queue: Any) -> int:
-    """The state whose turn it is; there must be one. In a heap it is the first."""
+    """Return the next state, without removing it. The queue must not be empty."""
     return np.int64(queue.states[0])
 
 
 @dispatch
 def num_waiting(queue: Any) -> int:
-    """How many states wait."""
+    """Return the number of states in the queue."""
     return 0
 
 
 @push.register(FifoQueue)
 def push_last(queue: FifoQueue, s: int, change: np.float32) -> None:
-    """Behind all the others, unless it waits already."""
+    """Add state s at the end, unless it is in the queue; the change is ignored."""
     if not queue.is_waiting[s]:
         queue.is_waiting[s] = True
         end = queue.cursor[0] + queue.cursor[1]
@@ -66,7 +68,7 @@ def push_last(queue: FifoQueue, s: int, change: np.float32) -> None:
 
 @pop.register(FifoQueue)
 def pop_first(queue: FifoQueue) -> int:
-    """The one that waited longest."""
+    """Remove the state that was added first and return it."""
     first = queue.cursor[0]
     s = np.int64(queue.states[first])
     queue.cursor[0] = first + 1 if first + 1 < queue.states.size else 0
@@ -77,26 +79,26 @@ def pop_first(queue: FifoQueue) -> int:
 
 @peek.register(FifoQueue)
 def peek_first(queue: FifoQueue) -> int:
-    """The one that waited longest."""
+    """Return the state that was added first, without removing it."""
     return np.int64(queue.states[queue.cursor[0]])
 
 
 @num_waiting.register(FifoQueue)
 def num_in_line(queue: FifoQueue) -> int:
-    """Length of the line."""
+    """Return the number of states in the queue."""
     return queue.cursor[1]
 
 
 @kernel
 def put_at(queue: MaxHeap, i: int, s: int) -> None:
-    """Put a state at position i of the heap."""
+    """Write state s to position i of the heap."""
     queue.states[i] = s
     queue.positions[s] = i
 
 
 @push.register(MaxHeap)
 def push_by_change(queue: MaxHeap, s: int, change: np.float32) -> None:
-    """Up, as far as those above changed less; a greater change than the one it waits with counts."""
+    """Add state s with its change; if it is in the heap with a smaller change, raise it to the larger one."""
     i = np.int64(queue.positions[s])
     if i < 0:
         i = queue.count[0]
@@ -115,7 +117,7 @@ def push_by_change(queue: MaxHeap, s: int, change: np.float32) -> None:
 
 @pop.register(MaxHeap)
 def pop_greatest(queue: MaxHeap) -> int:
-    """The top; the last one takes its place, and goes down as far as those below changed more."""
+    """Remove the state with the largest change and return it."""
     top = np.int64(queue.states[0])
     queue.positions[top] = -1
     n = queue.count[0] - 1
@@ -137,5 +139,5 @@ def pop_greatest(queue: MaxHeap) -> int:
 
 @num_waiting.register(MaxHeap)
 def num_in_heap(queue: MaxHeap) -> int:
-    """Size of the heap."""
+    """Return the number of states in the heap."""
     return queue.count[0]

@@ -1,9 +1,11 @@
-"""Episodes: loops made of `sampling`, `behaviours` and a learner, and nothing of their own.
+"""Episode loops, built from `sampling`, `behaviours` and the protocol of `learners`.
 
-learn_episodes      play and learn, step by step; `interleaving` has the same for several at a time
-record_episodes     play with fixed values, and write everything down
-replay              learn from what was written down
-play_episodes       play the greedy policy, to grade it
+    learn_episodes      act and learn, step by step; `interleaving` does so with several episodes at a time
+    record_episodes     act with fixed action values, and record every transition
+    replay              learn from recorded transitions
+    play_episodes       act with fixed action values, and record the returns only: to grade a policy
+
+All of them draw random numbers from the stream that they are given, and from nothing else.
 """
 
 from typing import Any, NamedTuple
@@ -31,38 +33,38 @@ from clew.kernels.values import Values
 
 
 class EpisodeSpec(NamedTuple):
-    """How an episode begins, and when it is cut off."""
+    """Start states of episodes, and the step limit that truncates them."""
 
-    starts: npt.NDArray[np.int32]  # (num_starts,) states, each as likely as the others
+    starts: npt.NDArray[np.int32]  # (num_starts,), start states, drawn uniformly
     max_steps: int
-    exploring_starts: bool  # the first action is any
+    exploring_starts: bool  # the first action is drawn uniformly
 
 
 class Rates(NamedTuple):
-    """What a schedule says for each episode: (num_episodes,) arrays."""
+    """Step size and exploration of each episode, as schedules give them: (num_episodes,) arrays."""
 
     alpha: npt.NDArray[np.float32]  # step size
     exploration: npt.NDArray[np.float64]
 
 
 class AverageRates(NamedTuple):
-    """The same, where the step size follows the number of moves of a value, as in `AverageStep`."""
+    """Exploration of each episode; the step size is 1 / n for the n-th update of a value."""
 
-    alpha: npt.NDArray[np.float32]  # not asked
+    alpha: npt.NDArray[np.float32]  # not used
     exploration: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
 
 
 class CountedRates(NamedTuple):
-    """The same for all episodes, and moves are counted, as in `CountedStep`."""
+    """Constant step size and exploration; also counts the updates of each value."""
 
     alpha: np.float32
     exploration: float
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
 
 
 class ConstantRates(NamedTuple):
-    """The same for all episodes."""
+    """Constant step size and exploration."""
 
     alpha: np.float32
     exploration: float
@@ -70,44 +72,50 @@ class ConstantRates(NamedTuple):
 
 @dispatch
 def episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
-    """Step size and exploration of episode i."""
+    """Return (step size, exploration) of an episode."""
     return rates.alpha[episode], rates.exploration[episode]
 
 
 @episode_rates.register(ConstantRates, CountedRates)
 def constant_episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
-    """Whatever the episode."""
+    """Return (step size, exploration), which are the same for all episodes."""
     return rates.alpha, rates.exploration
 
 
 @dispatch
 def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Step size and exploration of an episode, as a step asks for them."""
+    """Return what an update rule receives in one episode: (step size as a named tuple of `learners`, exploration).
+
+    Args:
+        rates: rates of all episodes.
+        alpha: step size of the episode, from `episode_rates`.
+        exploration: exploration of the episode, from `episode_rates`.
+    """
     return ConstantStepSize(alpha), exploration
 
 
 @step_parameters.register(AverageRates)
 def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """With the number of moves."""
+    """Return (sample-average step size, exploration of the episode)."""
     return SampleAverageStepSize(alpha, rates.counts), exploration
 
 
 @step_parameters.register(ConstantRates)
 def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """What is constant needn't be looked up at every step."""
+    """Return (constant step size, exploration), without a lookup of the episode's rates."""
     return ConstantStepSize(rates.alpha), rates.exploration
 
 
 @step_parameters.register(CountedRates)
 def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """The same, counted."""
+    """Return (constant step size that counts updates, exploration)."""
     return CountedStepSize(rates.alpha, rates.counts), rates.exploration
 
 
 class TransitionBatch(NamedTuple):
-    """Transitions of one or more episodes, in order, a column each.
+    """Transitions of one or more episodes, in order, one array per field.
 
-    An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
+    An episode ends with the row that is terminated (by the world) or truncated (by the step limit).
     """
 
     state: npt.NDArray[np.int32]
@@ -119,7 +127,7 @@ class TransitionBatch(NamedTuple):
 
 
 class EpisodeStats(NamedTuple):
-    """What became of each episode: (num_episodes,) arrays, filled in place."""
+    """Statistics of each episode: (num_episodes,) arrays, filled in place."""
 
     steps: npt.NDArray[np.int64]
     episode_return: npt.NDArray[np.float64]  # undiscounted sum of rewards
@@ -127,7 +135,7 @@ class EpisodeStats(NamedTuple):
 
 
 def new_episode_stats(num_episodes: int) -> EpisodeStats:
-    """Room for what becomes of so many episodes, to be filled in."""
+    """Allocate the statistics of a number of episodes, uninitialised."""
     return EpisodeStats(np.empty(num_episodes, np.int64), np.empty(num_episodes), np.empty(num_episodes, np.bool_))
 
 
@@ -135,7 +143,11 @@ def new_episode_stats(num_episodes: int) -> EpisodeStats:
 def choose_first_action(
     learner: Any, behaviour: Any, visits: Visits, spec: EpisodeSpec, s: int, exploration: float, stream: Stream
 ) -> int:
-    """The action that an episode begins with."""
+    """Choose the first action of an episode: any action with exploring starts, else by the behaviour policy.
+
+    Source:
+        Sutton & Barto (2018), section 5.3, for exploring starts.
+    """
     if spec.exploring_starts:
         return choose(UniformRandom(), learner.q, visits, s, exploration, stream)
     return choose(behaviour, learner.q, visits, s, exploration, stream)
@@ -152,20 +164,21 @@ def take_step(
     rates: tuple[Any, float],
     stream: Stream,
 ) -> tuple[int, int, np.float32, bool]:
-    """One step: move, choose the next action, learn.
+    """Take one step: move, choose the next action, and learn, in the order that the learner needs.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place, or empty.
-        place: state, and the action that was chosen in it.
-        is_last: the step limit ends the episode with this step.
-        rates: step size and exploration.
+        state_action: state, and the action that was chosen in it.
+        is_last: True if the step limit ends the episode with this step.
+        rates: (step size, exploration), as `step_parameters` returns them.
         stream: (2,) uint64, changed in place.
 
     Returns:
-        (next state, next action, reward, terminated).
+        (next state, next action, reward, terminated); the next action is -1 if it wasn't chosen, as the episode has
+        ended.
     """
     s, a = state_action
     alpha, exploration = rates
@@ -200,11 +213,11 @@ def learn_episodes(
     """Play episodes, and learn after every step.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        spec: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        spec: where episodes begin, and after how many steps they are truncated.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
         rates: step size and exploration of each episode.
         stream: (2,) uint64, changed in place.
         stats: one entry per episode, filled in place; its length is the number of episodes.
@@ -241,18 +254,18 @@ def play_episodes(
     stats: EpisodeStats,
     discounted_returns: npt.NDArray[np.float64],
 ) -> None:
-    """Play an episode from each of the starts in turn by the epsilon-greedy policy of q; nothing is learned.
+    """Play one episode from each of the starts by the epsilon-greedy policy of q, without learning.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        q: (num_states, num_actions) float32, action values.
-        starts: (num_episodes,) int32, where each episode begins.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        q: (num_states, num_actions) float32, action values; only read.
+        starts: (num_episodes,) int32, start state of each episode.
         max_steps: step limit of an episode.
         gamma: discount per step, in [0, 1].
         epsilon: probability of exploring, in [0, 1]; 0 plays the greedy policy.
         stream: (2,) uint64, changed in place.
         stats: one entry per episode, filled in place.
-        discounted_returns: (num_episodes,) sums of gamma**t * reward, filled in place.
+        discounted_returns: (num_episodes,), sums of gamma**t * reward, filled in place.
     """
     for episode in range(starts.size):
         s = np.int64(starts[episode])
@@ -284,23 +297,25 @@ def record_episodes(
     cursor: npt.NDArray[np.int64],
     batch: TransitionBatch,
 ) -> int:
-    """Play episodes with fixed values and write every transition down, as far as there is room.
+    """Play episodes with fixed action values, and record every transition until the batch is full.
+
+    Call it again with the same cursor and another batch to go on, in the midst of an episode if need be.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        spec: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        spec: where episodes begin, and after how many steps they are truncated.
         q: (num_states, num_actions) float32, action values; only read.
         behaviour: see `behaviours`.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
         exploration: how much the behaviour explores.
-        num_episodes: how many episodes to play.
+        num_episodes: number of episodes to play in all calls together.
         stream: (2,) uint64, changed in place.
-        place: (4,) int64, episode, state, steps and last action to go on from, zeros at first; changed in place. The
-            first is num_episodes when all is done.
-        columns: filled in place.
+        cursor: (4,) int64, episode, state, step and last action to go on from; zeros at first, changed in place. All is
+            done when its first number is num_episodes.
+        batch: filled in place.
 
     Returns:
-        How many rows were filled.
+        Number of rows that were filled.
     """
     n = 0
     while cursor[0] < num_episodes and n < batch.state.size:
@@ -343,16 +358,17 @@ def replay(
     exploration: float,
     stream: Stream,
 ) -> None:
-    """Learn from recorded transitions, in their order. Every row is used, and the last one ends an episode.
+    """Learn from recorded transitions, in their order. Every row is used, and the last row ends an episode.
 
     Args:
         learner: see `learners`; changed in place.
-        behaviour: the one that was recorded; chooses the action that a step limit kept from being taken.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
-        columns: transitions.
-        alpha: step size.
+        behaviour: the behaviour that was recorded; after a truncated step it chooses the next action if the rule needs
+            one.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
+        batch: transitions; only read.
+        alpha: step size, one of the named tuples of `learners`.
         exploration: how much the behaviour explores.
-        stream: (2,) uint64, for rules that draw; changed in place.
+        stream: (2,) uint64, for rules that draw random numbers; changed in place.
     """
     n = batch.state.size
     is_first = True
