@@ -1,4 +1,4 @@
-"""Wide rows: the maxima that are kept equal those of a full scan, ties included, and the same bits are learned."""
+"""Tables with many actions: the cached maxima equal those of a full scan, and the same bits are learned."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ SPECIAL = [-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf]
 
 
 def is_kept(wide):
-    """Compare everything with a full scan."""
+    """Return True if all maxima and numbers of ties equal those of a full scan."""
     q, num_actions = wide.q, wide.q.shape[1]
     blocks = [q[:, first : first + BLOCK] for first in range(0, num_actions, BLOCK)]
     assert np.array_equal(wide.block_best, np.stack([block.max(axis=1) for block in blocks], axis=1))
@@ -47,7 +47,7 @@ def test_assignments_keep_the_maxima(num_actions):
     for i in range(600):
         s, a = int(rng.integers(3)), int(rng.integers(num_actions))
         if i % 3 == 0:
-            a = int(plain[s].argmax())  # a maximum that falls is searched anew
+            a = int(plain[s].argmax())  # lower a maximum, which is then searched again
         new = np.float32(rng.choice(SPECIAL) if i % 2 else rng.integers(-3, 4) / 2)
         plain[s, a] = new
         assign(wide, s, a, new)

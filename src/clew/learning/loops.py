@@ -35,8 +35,8 @@ class Loop:
 
     Attributes:
         learn: learns from so many episodes more, and says what they came to.
-        state: where it stands, beside what the learner has learned; `EpisodeSlots` if episodes take turns, None if it can't be
-            said.
+        state: where it stands, beside what the learner has learned; `EpisodeSlots` if episodes are interleaved, None if
+            it can't be said.
     """
 
     learn: Callable[[int], EpisodeStats]

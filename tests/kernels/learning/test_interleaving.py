@@ -1,4 +1,4 @@
-"""Episodes that take turns on one table: against an oracle of coroutines, and cut into calls at any place."""
+"""Interleaved episodes on one table: against an oracle of coroutines, and split into calls of any size."""
 
 import numba
 import numpy as np
@@ -28,13 +28,13 @@ from oracles_learning import RULES, SETTINGS
 pytestmark = pytest.mark.kernels
 
 AGENTS = [name for name, row in ALGORITHMS.items() if row.interleaves]
-# Each compiles a loop of its own, so the others are left to the run without the compiler.
+# Each algorithm compiles its own loop; the others are tested uncompiled only.
 SOME = AGENTS if numba.config.DISABLE_JIT else ("q-learning", "dyna-q")
 WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
 
 
 def interleave(mdp, learner, streams, sizes, max_steps=25):
-    """Learn in calls of so many episodes: what each came to, in the order of their ends."""
+    """Learn in calls of the given sizes; return (statistics in the order in which episodes end, slots)."""
     slots, ended = new_episode_slots(streams, sum(sizes)), []
     spec = EpisodeSpec(mdp.starts, max_steps, learner.settings.exploring_starts)
     for size in sizes:
@@ -50,7 +50,7 @@ def streams(n):
     return [new_stream(4, slot) for slot in range(n)]
 
 
-@pytest.mark.parametrize("num_lanes", [1, 3, 8])
+@pytest.mark.parametrize("num_slots", [1, 3, 8])
 @pytest.mark.parametrize("name", WORLDS)
 @pytest.mark.parametrize("algorithm", SOME)
 def test_interleaved_episodes_equal_their_oracle(algorithm, name, num_slots):
@@ -68,9 +68,9 @@ def test_interleaved_episodes_equal_their_oracle(algorithm, name, num_slots):
 
 
 @pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 13, 10], [0, 29, 0, 1], [3, 27]], ids=str)
-@pytest.mark.parametrize("num_lanes", [4, 50])
+@pytest.mark.parametrize("num_slots", [4, 50])
 def test_calls_of_any_size_learn_the_same(sizes, num_slots):
-    """With schedules, so that each episode has rates of its own."""
+    """Schedules give each episode its own rates."""
     mdp, results = build("sparse, 4 actions").mdp, []
     settings = {"alpha_schedule": "linear", "exploration_schedule": "exponential", "epsilon": 0.9}
     for cut in ([30], sizes):
@@ -92,7 +92,7 @@ def test_one_lane_is_one_episode_at_a_time(name):
 
 
 def test_every_lane_has_a_stream_of_its_own():
-    """Lanes that share a stream would play the same episodes; these differ from the first step."""
+    """Slots that share a stream would play the same episodes; these differ from the first step."""
     mdp = build("sparse, 4 actions").mdp
     ended, slots = interleave(mdp, new_learner(mdp, epsilon=1.0), streams(6), [6])
     assert len(set(ended)) > 1

@@ -1,4 +1,4 @@
-"""Tables that several learners changed, merged: against one learner who takes all the steps."""
+"""Merging against one learner that makes the updates of all learners."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ ROWS, ACTIONS, LEARNERS = 7, 3, 3
 
 
 def some_targets(seed):
-    """For each learner, the targets of each pair, in order: none for some, many for others."""
+    """Return the targets of each pair, in order, for each learner: from none to four."""
     rng = np.random.default_rng(seed)
     return [
         {(s, a): rng.normal(size=rng.integers(0, 5)) for s in range(ROWS) for a in range(ACTIONS)}
@@ -29,7 +29,7 @@ def some_targets(seed):
 
 
 def learned(q, targets, alpha=None, counts=None):
-    """What a learner makes of a table, and the moves of each value; plain NumPy, in float64."""
+    """Return the table after one learner's updates, and the number of updates of each value; plain NumPy in float64."""
     q, num_updates = q.astype(float), np.zeros(q.shape, np.int32)
     for (s, a), values in targets.items():
         for target in values:
@@ -40,13 +40,13 @@ def learned(q, targets, alpha=None, counts=None):
 
 
 def changes(q, num_updates):
-    """What a learner sends."""
+    """Return what a learner sends: (rows, values, numbers of updates) of the states it updated."""
     rows = np.flatnonzero(num_updates.any(axis=1)).astype(np.int32)
     return read_only(rows), read_only(q[rows].astype(np.float32)), read_only(num_updates[rows])
 
 
 def one_after_the_other(q, everyone, alpha=None, counts=None):
-    """The same targets, taken by one learner."""
+    """Return the table and the counts after one learner has made the updates of all learners."""
     q = q.astype(float)
     counts = None if counts is None else counts.copy()
     for targets in everyone:
@@ -91,7 +91,7 @@ def test_a_value_that_one_learner_moved_comes_as_it_is():
 def test_with_step_size_1_the_last_news_of_a_value_holds():
     base = np.random.default_rng(1).normal(size=(ROWS, ACTIONS)).astype(np.float32)
     everyone, table = some_targets(2), base.copy()
-    everyone.append({(2, 1): [5.0, float(base[2, 1])]})  # moved, and back again: no news
+    everyone.append({(2, 1): [5.0, float(base[2, 1])]})  # updated, and back to the same value: no change
     for targets in everyone:
         q = learned(base, targets, 1.0)[0].astype(np.float32)
         marks = np.zeros(ROWS, np.bool_)
@@ -105,7 +105,7 @@ def test_with_step_size_1_the_last_news_of_a_value_holds():
 
 
 def test_noise_is_not_preferred():
-    """Two learners toss the same coin: the greatest of what they learned would be worth more than it is."""
+    """Two learners toss the same coin: the maximum of their estimates would be too high."""
     rng = np.random.default_rng(5)
     base, table = np.zeros((4000, 1), np.float32), np.zeros((4000, 1), np.float32)
     halves = []

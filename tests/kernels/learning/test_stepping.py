@@ -1,4 +1,4 @@
-"""Many copies of a world, stepped by one call, against each of them on its own."""
+"""Many copies of a world, stepped by one call, against each copy stepped alone."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ class Lonely:
         self.state, self.steps, self.is_over = oracles.draw_start(self.starts, self.stream), 0, False
 
     def step(self, a, same_step):
-        """(state, reward, terminated, truncated, where the episode ended if another began)."""
+        """Take a step; return (state, reward, terminated, truncated, last state if another episode began, else -1)."""
         if self.is_over:
             self.begin()
             return self.state, 0.0, False, False, -1
