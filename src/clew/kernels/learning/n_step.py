@@ -125,8 +125,8 @@ def tree_backup_update(learner: TreeBackup, terminated: bool, alpha: Any) -> Non
 
         G = r + gamma * (sum over b other than a of pi(b | s) q[s, b]  +  pi(a | s) * G of the next step)
 
-    where s and a are the state and the action of the next step. After the newest step the bracket is max_b q[s_next,
-    b], or 0 if it is terminated.
+    where s and a are the state and the action of the next step. After the newest step the bracket is the maximum of
+    q[s_next], or 0 if that step is terminated.
 
     Source:
         Sutton & Barto (2018), eq. (7.16).

@@ -36,7 +36,7 @@ from clew.kernels.values import Table, Values, assign, best_action, max_value, v
 
 @kernel
 def td_update(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) -> np.float32:
-    """Move q[s, a] towards a target, in place: the only place where a temporal-difference rule changes a value.
+    """Move q[s, a] towards a target, in place. Every rule that has one target per update calls this kernel.
 
         q[s, a] += alpha * (target - q[s, a])
 
