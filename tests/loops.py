@@ -1,4 +1,4 @@
-"""What the tests of kernels share: worlds, tables, and the compiled loops, called as a trainer calls them."""
+"""Shared by the tests of kernels: worlds, tables, and the compiled loops, called as a trainer calls them."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from clew import ALGORITHMS
 from clew.kernels import read_only
 from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
-from clew.kernels.learning.learners import StepSize
+from clew.kernels.learning.learners import ConstantStepSize
 from clew.kernels.learning.queues import FifoQueue, MaxHeap, num_waiting, pop, push
 from clew.kernels.learning.rollouts import (
     EpisodeSpec,
@@ -45,8 +45,8 @@ WORLDS = {
 }
 CERTAIN = ("grid", "tall grid", "one column", "moving goal")
 ALPHA, GAMMA = np.float32(0.3), np.float32(0.9)
-NONE = np.zeros((0, 0), np.int32)  # counts that nobody asks for
-ALPHA_ALONE = StepSize(ALPHA)
+NONE = np.zeros((0, 0), np.int32)  # counts that aren't used
+ALPHA_ALONE = ConstantStepSize(ALPHA)
 
 
 @cache
@@ -55,12 +55,12 @@ def build(name):
 
 
 def random_table(shape, seed=0):
-    """Values with many ties."""
+    """Return a table of values with many ties."""
     return np.random.default_rng(seed).integers(-1, 2, shape).astype(np.float32)
 
 
 def first_values(world, algorithm):
-    """Double Q-learning begins with the same value everywhere, as a trainer makes it."""
+    """Return initial values: random, or equal ones for double Q-learning, as a trainer makes them."""
     return np.full(world.shape, 0.25, np.float32) if algorithm == "double-q-learning" else random_table(world.shape)
 
 
@@ -81,7 +81,7 @@ def rows_of_totals(stats):
 
 
 def used_settings(algorithm, settings):
-    """Those of some settings that the algorithm heeds, or how it acts; any others would be refused."""
+    """Return those settings that the algorithm or its behaviour uses; it would refuse the others."""
     row = ALGORITHMS[algorithm]
     acting = BEHAVIOURS[settings.get("behaviour") or row.behaviour].setting
     of_others = {name for other in ALGORITHMS.values() for name in other.settings} - {*row.settings}
@@ -92,7 +92,7 @@ def used_settings(algorithm, settings):
 
 
 def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
-    """A learner with the memory that a trainer would allocate."""
+    """Return a learner with the memory that a trainer would allocate."""
     if q is None:
         q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
     usual = {"epsilon": 0.3} if settings.get("alpha_schedule") == "visits" else {"alpha": float(ALPHA), "epsilon": 0.3}
@@ -103,7 +103,7 @@ def new_learner(mdp, algorithm="q-learning", q=None, max_steps=25, **settings):
 
 
 def play(mdp, learner, num_episodes, max_steps=25, seed=4):
-    """Learn from some episodes: (what each came to, the stream afterwards)."""
+    """Learn from some episodes; return (statistics of each episode, the stream afterwards)."""
     stats, stream = new_episode_stats(num_episodes), new_stream(seed)
     spec = EpisodeSpec(mdp.starts, max_steps, learner.settings.exploring_starts)
     rates = learner.rates(0, num_episodes, num_episodes)
@@ -112,7 +112,7 @@ def play(mdp, learner, num_episodes, max_steps=25, seed=4):
 
 
 def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
-    """Record in stretches of so many rows, and put them together."""
+    """Record episodes in batches of `room` rows; return all transitions, and the stream afterwards."""
     acting = {"behaviour": "epsilon-greedy", "exploration": 0.3, "visits": NONE, "exploring_starts": False} | acting
     spec = EpisodeSpec(world.mdp.starts, max_steps, acting["exploring_starts"])
     stream, place, parts = new_stream(seed), np.zeros(4, np.int64), []
@@ -126,18 +126,18 @@ def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
 
 
 def rates(alpha, exploration, num_episodes):
-    """The same step size and exploration for some episodes."""
+    """Return the rates of some episodes with the same step size and exploration."""
     return Rates(np.full(num_episodes, alpha, np.float32), np.full(num_episodes, exploration))
 
 
 def new_heap(num_states):
-    """An empty queue, the greatest change first."""
+    """Return an empty priority queue."""
     states, positions = np.empty(num_states, np.int32), np.full(num_states, -1, np.int32)
     return MaxHeap(states, positions, np.zeros(num_states, np.float32), np.zeros(1, np.int64))
 
 
 class Heap:
-    """The kernel's own: where changes are equal any state may be first. `test_queues` has its oracle."""
+    """The kernel's own heap, as any of the states with equal changes may be first. `test_queues` has its oracle."""
 
     def __init__(self, num_states):
         self.heap = new_heap(num_states)
@@ -153,12 +153,12 @@ class Heap:
 
 
 def new_line(num_states):
-    """An empty queue, first come, first served."""
+    """Return an empty first-in, first-out queue."""
     return FifoQueue(np.empty(num_states, np.int32), np.zeros(num_states, np.bool_), np.zeros(2, np.int64))
 
 
 def settled_values(mdp, seed=1):
-    """What Q-learning comes to at gamma 0.8, always exploring, with a step size that falls."""
+    """Return the values of Q-learning with gamma 0.8, epsilon 1 and a decreasing step size."""
     q = np.zeros((mdp.num_states, mdp.num_actions), np.float32)
     stream, stats, spec = new_stream(seed), new_episode_stats(2000), EpisodeSpec(mdp.starts, 50, False)
     learner = QLearning(as_values(q), np.float32(0.8))

@@ -1,9 +1,9 @@
-"""Slow, obvious versions of the kernels, in plain Python, and small random worlds to compare them on.
+"""Slow, obvious versions of the kernels in plain Python, and small random worlds to compare them on.
 
-`oracles_learning` has those that learn.
+`oracles_learning` has the update rules, `oracles_episodes` the behaviours and the episode loops.
 
-Whole numbers are Python's, masked to 64 bits where a kernel's wrap. A table is a list of rows of np.float32, so that it
-rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated).
+Integers are Python's, masked to 64 bits where those of a kernel wrap. A table is a list of rows of np.float32, so that
+it rounds as the kernel's does. A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated).
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ WALLS = [WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT]
 
 
 def next_bits(stream):
-    """SplitMix64: stream is a list of two ints, [state, increment]."""
+    """Draw 64 bits by SplitMix64; stream is a list of two ints, [state, increment]."""
     stream[0] = (stream[0] + stream[1]) & MASK
     z = stream[0]
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -41,7 +41,7 @@ def uniform(bits):
 
 
 def epsilon_greedy(q, s, epsilon, stream):
-    """One way to say it serves four actions and any other number of them."""
+    """Draw an epsilon-greedy action, in one way for any number of actions."""
     high, low = divmod(next_bits(stream), 2**32)
     best = max(q[s])
     explores = high < epsilon * 2**32
@@ -99,14 +99,14 @@ def bellman_residual(rows, v, gamma):
 
 
 def _can_follow(rows, policy, s):
-    """States that may come after s, and whether the episode may end here."""
+    """Return the possible next states of s under a policy, and whether the episode may end in s."""
     outcomes = [outcome for outcome in rows[s][policy[s]] if outcome[0] > 0]
     ends = not rows[s][policy[s]] or any(terminated for *_, terminated in outcomes)
     return {s_next for _, s_next, _, terminated in outcomes if not terminated}, ends
 
 
 def _reach(rows, policy, s):
-    """States that a policy may come to from s, s included."""
+    """Return the states that are reachable from s under a policy, s included."""
     found, waiting = {s}, [s]
     while waiting:
         new = _can_follow(rows, policy, waiting.pop())[0] - found
@@ -116,16 +116,16 @@ def _reach(rows, policy, s):
 
 
 def mark_endless(rows, policy):
-    """A policy may go on for ever from s if it may come to a state from which it can't come to an end."""
+    """Return for each state whether a state is reachable from it that can't reach an end."""
     reach = [_reach(rows, policy, s) for s in range(len(rows))]
     stuck = [not any(_can_follow(rows, policy, t)[1] for t in reach[s]) for s in range(len(rows))]
     return [any(stuck[t] for t in reach[s]) for s in range(len(rows))]
 
 
 def steps_sweep(rows, policy, steps, backwards):
-    """Change steps in place, leaving infinite ones; returns the greatest relative change.
+    """Update finite expected steps in place, by one sweep; return the largest relative change.
 
-    A state waits as long as it takes to leave it: n = 1 + stay * n + what comes after, solved for n.
+    A state may be followed by itself: n = 1 + stay * n + the rest, solved for n.
     """
     max_value = 0.0
     for s in reversed(range(len(steps))) if backwards else range(len(steps)):
@@ -143,7 +143,7 @@ def steps_sweep(rows, policy, steps, backwards):
 
 
 def expected_steps(rows, policy):
-    """Expected steps of a policy to the end, from linear equations."""
+    """Return the expected steps of a policy to the end, by linear equations."""
     endless = np.array(mark_endless(rows, policy))
     moves, one = np.zeros((len(rows), len(rows))), np.zeros(len(rows))
     for s in np.flatnonzero(~endless):
@@ -155,7 +155,7 @@ def expected_steps(rows, policy):
 
 
 def policy_iteration(rows, gamma):
-    """Optimal state values, each policy on the way evaluated by linear equations."""
+    """Return the optimal state values, by policy iteration with linear equations."""
     n, num_actions = len(rows), len(rows[0])
     moves, pay = np.zeros((n, num_actions, n)), np.zeros((n, num_actions))
     for s in range(n):
@@ -174,7 +174,7 @@ def policy_iteration(rows, gamma):
 
 
 def successors(rows, policy):
-    """For each state, the states that may come next under a policy; and the matrix of all that may come ever."""
+    """Return the next states of each state under a policy, and the matrix of reachability."""
     n = len(rows)
     nexts = [{after for p, after, _, over in rows[s][policy[s]] if p > 0 and not over} for s in range(n)]
     reach = np.eye(n, dtype=bool)
@@ -186,9 +186,10 @@ def successors(rows, policy):
 
 
 def total_rewards(rows, policy):
-    """Expected sum of all rewards of a policy from each state, infinities included; None if a sum has no limit.
+    """Return the expected undiscounted return of a policy from each state; None if a sum has no limit.
 
-    A set of states that is never left adds nothing if all rewards in it are 0, and else its average, for ever.
+    It may be infinite: a set of states that is never left adds 0 if all of its rewards are 0, else its average without
+    end.
     """
     n = len(rows)
     nexts, reach = successors(rows, policy)
@@ -224,7 +225,7 @@ def total_rewards(rows, policy):
 
 
 def best_total_rewards(rows):
-    """The best of all policies, tried one by one; None if one gains for ever, or has no value."""
+    """Return the maximum over all policies, tried one by one; None if one is +infinite or has no limit."""
     best = np.full(len(rows), -np.inf)
     for policy in product(range(len(rows[0])), repeat=len(rows)):
         v = total_rewards(rows, policy)
@@ -235,7 +236,7 @@ def best_total_rewards(rows):
 
 
 def backward_induction(rows, horizon, gamma, number=float):
-    """Values and expected steps, with all steps to go; exact if the numbers are Fractions."""
+    """Return values and expected steps with the whole horizon remaining; exact if the numbers are Fractions."""
     v, steps = [number(0)] * len(rows), [number(0)] * len(rows)
     for _ in range(horizon):
         pairs = []
@@ -256,7 +257,7 @@ def backward_induction(rows, horizon, gamma, number=float):
 
 
 def policy_chain(rows, greedy, epsilon):
-    """Matrix of moves that go on, expected reward, probability of a step, and whether the episode may end, by state."""
+    """Return, by state: transition matrix, expected reward, probability of a step, and whether the episode may end."""
     n, num_actions = len(rows), len(rows[0])
     moves, reward, goes_on, ends = np.zeros((n, n)), np.zeros(n), np.zeros(n), np.zeros(n, bool)
     for s in range(n):
@@ -273,7 +274,7 @@ def policy_chain(rows, greedy, epsilon):
 
 
 def reachable(moves):
-    """(n, n) bool: whether a walk from s may come to t, s itself included."""
+    """Return the (n, n) matrix of whether t is reachable from s, s itself included."""
     reach = np.eye(len(moves), dtype=bool) | (moves > 0)
     while True:
         further = (reach.astype(int) @ reach.astype(int)) > 0
@@ -283,13 +284,13 @@ def reachable(moves):
 
 
 def policy_values(rows, greedy, epsilon, gamma):
-    """State values, for gamma below 1."""
+    """Return the state values of an epsilon-greedy policy, for gamma below 1."""
     moves, reward, *_ = policy_chain(rows, greedy, epsilon)
     return np.linalg.solve(np.eye(len(rows)) - gamma * moves, reward)
 
 
 def policy_steps(rows, greedy, epsilon):
-    """Expected steps to the end; infinite from where a walk may come to a state without a way to an end."""
+    """Return the expected steps to the end; infinite if a state is reachable that can't reach an end."""
     moves, _, goes_on, ends = policy_chain(rows, greedy, epsilon)
     reach = reachable(moves)
     stuck = ~(reach & ends).any(axis=1)
@@ -301,7 +302,7 @@ def policy_steps(rows, greedy, epsilon):
 
 
 def spread_wrong(moves, ends, must_end, wrong):
-    """Wrong is a state from which a walk may come to a wrong one, or to one that must end and may go on for ever."""
+    """Return for each state whether it can reach a wrong state, or one that must end but may go on without end."""
     reach = reachable(moves)
     endless = (reach & ~(reach & ends).any(axis=1)).any(axis=1)
     bad = wrong | (endless & must_end)
@@ -313,7 +314,7 @@ def spread_wrong(moves, ends, must_end, wrong):
 
 @dataclass(frozen=True)
 class Layout:
-    """A grid world said in places, (row, column), and walls between two of them."""
+    """Grid world as places, (row, column), and walls between two of them."""
 
     rows: int
     columns: int
@@ -331,12 +332,12 @@ class Layout:
         return place[0] + MOVES[a][0], place[1] + MOVES[a][1]
 
     def is_open(self, here, there):
-        """Tell if one can go from here to a place next to it."""
+        """Return whether a move from a place to its neighbour isn't stopped."""
         shut = frozenset((here, there)) in self.walls or here in self.blocked or there in self.blocked
         return there in self.places and not shut
 
     def cells(self):
-        """The grid as bits, as FiniteMDP takes it."""
+        """Return the grid as bits, as FiniteMDP takes it."""
         cells = np.zeros((self.rows, self.columns), np.uint8)
         for place in self.places:
             walls = sum(WALLS[a] for a in range(4) if not self.is_open(place, self.ahead(place, a)))
@@ -371,7 +372,7 @@ def grid_outcomes(layout, s, a):
 
 
 def breadth_first(layout, goals):
-    """Steps from each place to the nearest goal; None where there is no way."""
+    """Return the steps from each place to the nearest goal; None if there is no path."""
     distances = dict.fromkeys(layout.places) | dict.fromkeys(goals, 0)
     waiting = deque(goals)
     while waiting:
@@ -385,7 +386,7 @@ def breadth_first(layout, goals):
 
 
 def label_regions(layout):
-    """Numbers of regions in the order of their first places; -1 for blocked ones."""
+    """Return the numbers of connected regions, in the order of their first places; -1 for blocked ones."""
     labels = dict.fromkeys(layout.places, -1)
     free = [place for place in layout.places if place not in layout.blocked]
     for first in free:
@@ -402,7 +403,7 @@ def label_regions(layout):
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """The same world for the kernels, `mdp`, and for the oracles, `rows`."""
+    """One world in two forms: `mdp` for the kernels, `rows` for the oracles."""
 
     mdp: FiniteMDP
     rows: list
@@ -414,7 +415,7 @@ class World:
 
 
 def grid_world(layout):
-    """Every state in which something can happen is a start."""
+    """Return the world of a layout; every state with outcomes is a start."""
     num_states = len(layout.places) ** (2 if layout.settings.get("moving_goal") else 1)
     rows = [[grid_outcomes(layout, s, a) for a in range(4)] for s in range(num_states)]
     starts = [s for s in range(num_states) if rows[s][0]]
@@ -422,7 +423,7 @@ def grid_world(layout):
 
 
 def sparse_world(rows, starts=None):
-    """World of rows[s][a], a list of (probability, next state, reward, terminated)."""
+    """Return the world of rows[s][a], a list of (probability, next state, reward, terminated)."""
     pairs = [outcomes for actions in rows for outcomes in actions]
     offsets = np.cumsum([0, *(len(outcomes) for outcomes in pairs)])
     flat = [outcome for outcomes in pairs for outcome in outcomes]
@@ -433,7 +434,7 @@ def sparse_world(rows, starts=None):
 
 
 def random_layout(seed, rows=3, columns=4, hazards=0.15, **settings):
-    """A grid with thin walls, blocked places and hazards here and there, and one or two goals."""
+    """Return a grid with random thin walls, blocked places and hazards, and one or two goals."""
     rng = np.random.default_rng(seed)
     places = [(row, column) for row in range(rows) for column in range(columns)]
     free = [places[i] for i in rng.permutation(len(places))]
@@ -446,9 +447,9 @@ def random_layout(seed, rows=3, columns=4, hazards=0.15, **settings):
 
 
 def random_sparse_world(seed, num_states=8, num_actions=4):
-    """Up to four outcomes an action, some of probability 0; some states in which nothing can happen any more.
+    """Return a world with up to four outcomes per action, some of probability 0, and some terminal states.
 
-    Rewards are quarters, whose sums are exact in float32 as well.
+    Rewards are quarters, whose sums are exact in float32 too.
     """
     rng = np.random.default_rng(seed)
 

@@ -1,6 +1,6 @@
-"""Slow, obvious versions of behaviours and of the loops that play episodes; `oracles_learning` has the rules.
+"""Slow, obvious versions of behaviours and episode loops; `oracles_learning` has the update rules.
 
-`ACTING` has a row for each behaviour: all that tests need to be told of it.
+`ACTING` has a row for each behaviour, with what the tests need.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def softmax_weights(q, visits, s, temperature):
 
 def ucb(q, visits, s, confidence, stream):
     bounds, chosen = upper_bounds(q, visits, s, confidence), 0
-    for a in range(1, len(bounds)):  # one pass: a draw for each that is as good as the best before it
+    for a in range(1, len(bounds)):  # one pass: a draw for each tie with the best before it
         ties = bounds[: a + 1].count(bounds[a])
         is_kept = bounds[a] == bounds[chosen] and below(next_bits(stream) % LOW_HALF, ties) == 0
         chosen = a if is_kept or bounds[a] > bounds[chosen] else chosen
@@ -94,7 +94,7 @@ def least_tried_weights(q, visits, s, exploration):
 
 
 class Acting(NamedTuple):
-    """A behaviour: how it draws, and what its probabilities are in proportion to, from its definition."""
+    """Oracle of a behaviour: how it draws, and numbers in proportion to its probabilities, from its definition."""
 
     choose: Callable[[list, list, int, float, list], int]  # of q, visits, the state, the exploration and the stream
     weights: Callable[[list, list, int, float], list[float]]
@@ -136,24 +136,26 @@ def probabilities(behaviour, q, visits, s, exploration):
 
 
 class EpisodeSpec(NamedTuple):
-    """What an episode is played by: behaviour by name, counts of tries or None, how it begins and is cut off."""
+    """Specification of episodes: name of the behaviour, visit counts or None, start states, step limit."""
 
     behaviour: str
     visits: list | None
     starts: list
     max_steps: int
     exploring_starts: bool = False
-    outside: frozenset = frozenset()  # states that belong to others: to step there ends an episode as a limit does
+    outside: frozenset = frozenset()  # states outside the section: a step there ends an episode as the step limit does
 
 
 def episode(rows, agent, spec, rate, exploration, stream):
-    """One episode, learned from in place: yields nothing after its beginning and each step, but at last what it came
-    to: (steps, return, terminated)."""
+    """Play one episode and learn from it in place, as a generator.
+
+    Yields None at its beginning and after each step but the last, then (steps, return, terminated).
+    """
 
     def act(behaviour, s, last):
         return choose(behaviour, agent.q, spec.visits, s, exploration, stream, last)
 
-    getattr(agent, "begin", lambda: None)()
+    getattr(agent, "begin_episode", lambda: None)()
     s = draw_start(spec.starts, stream)
     a = act("random" if spec.exploring_starts else spec.behaviour, s, None)
     steps, episode_return = 0, 0.0
@@ -163,10 +165,10 @@ def episode(rows, agent, spec, rate, exploration, stream):
             spec.visits[s][a] += 1
         s_next, reward, terminated = sample(rows, s, a, stream)
         steps, episode_return = steps + 1, episode_return + float(reward)
-        a_next = act(spec.behaviour, s_next, a) if agent.asks_next and not terminated else None
+        a_next = act(spec.behaviour, s_next, a) if agent.needs_next_action and not terminated else None
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
         if terminated or steps == spec.max_steps or s_next in spec.outside:
-            getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
+            getattr(agent, "end_episode", lambda *_: None)(rate, exploration, stream)
             yield steps, episode_return, terminated
             return
         s, a = s_next, act(spec.behaviour, s_next, a) if a_next is None else a_next
@@ -174,19 +176,19 @@ def episode(rows, agent, spec, rate, exploration, stream):
 
 
 def learn_episodes(rows, agent, spec, rates, stream):
-    """One after the other, for pairs of a step size and an exploration; returns what each came to."""
+    """Play one episode for each pair (step size, exploration), in order; return the statistics of each."""
     return [list(episode(rows, agent, spec, *pair, stream))[-1] for pair in rates]
 
 
 def learn_interleaved(rows, agent, spec, rates, streams):
-    """A step each in turn, with a stream for each lane; a lane that ends begins the next episode at once."""
+    """Take a step in each slot in turn, with a stream for each; a slot whose episode ends begins the next at once."""
     rates, stats = iter(rates), []
 
     def begin(stream):
         pair = next(rates, None)
         lane = pair and episode(rows, agent, spec, *pair, stream)
         if lane:
-            next(lane)  # it begins at once
+            next(lane)  # begins the episode
         return lane
 
     lanes = [begin(stream) for stream in streams]
@@ -200,10 +202,10 @@ def learn_interleaved(rows, agent, spec, rates, streams):
 
 
 def record_episodes(rows, q, spec, num_episodes, exploration, stream):
-    """Returns a list of (state, action, reward, next state, terminated, truncated)."""
+    """Return a list of (state, action, reward, next state, terminated, truncated)."""
 
     class Writer:
-        asks_next = False
+        needs_next_action = False
 
         def __init__(self):
             self.q, self.transitions = q, []
@@ -211,7 +213,7 @@ def record_episodes(rows, q, spec, num_episodes, exploration, stream):
         def learn(self, step, *_):
             self.transitions.append([*step[:4], step.terminated, False])
 
-        def finish(self, *_):
+        def end_episode(self, *_):
             self.transitions[-1][5] = not self.transitions[-1][4]
 
     writer = Writer()
@@ -220,16 +222,16 @@ def record_episodes(rows, q, spec, num_episodes, exploration, stream):
 
 
 def replay(agent, transitions, spec, rate, exploration, stream):
-    """Learn from what was written down; where an episode was cut off, the next action is drawn now."""
+    """Learn from a record; if an episode was truncated, the next action is drawn now."""
     is_first = True
     for i, (s, a, reward, s_next, terminated, truncated) in enumerate(transitions):
         is_last = terminated or truncated or i == len(transitions) - 1
         if is_first:
-            getattr(agent, "begin", lambda: None)()
+            getattr(agent, "begin_episode", lambda: None)()
         if spec.visits is not None:
             spec.visits[s][a] += 1
         a_next = None
-        if agent.asks_next and not terminated:
+        if agent.needs_next_action and not terminated:
             a_next = (
                 transitions[i + 1][1]
                 if not is_last
@@ -237,12 +239,12 @@ def replay(agent, transitions, spec, rate, exploration, stream):
             )
         agent.learn(Step(s, a, reward, s_next, a_next, terminated), rate, exploration, stream)
         if is_last:
-            getattr(agent, "finish", lambda *_: None)(rate, exploration, stream)
+            getattr(agent, "end_episode", lambda *_: None)(rate, exploration, stream)
         is_first = is_last
 
 
 def play_episodes(rows, q, starts, max_steps, gamma, epsilon, stream):
-    """Returns a list of (steps, episode return, terminated, discounted return), one for each of the starts."""
+    """Return a list of (steps, return, terminated, discounted return), one for each of the starts."""
     played = []
     for start in starts:
         spec = EpisodeSpec("epsilon-greedy", None, [start], max_steps)

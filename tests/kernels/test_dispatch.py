@@ -26,7 +26,7 @@ class Point(NamedTuple):
 
 @dispatch
 def area(shape, scale):
-    """Area of a shape; nothing for one that isn't known."""
+    """Area of a shape; 0 for a shape without an implementation."""
     return 0.0
 
 
@@ -42,7 +42,7 @@ def area_of_circle(shape, scale):
 
 @kernel
 def total_area(first, second, n):
-    """One loop for all shapes."""
+    """Sum the areas of two shapes n times: one loop for all types."""
     total = 0.0
     for _ in range(n):
         total += area(first, 1.0) + area(second, 10.0)
@@ -65,12 +65,12 @@ def test_a_type_that_is_not_registered_takes_the_default():
 
 
 def test_a_type_of_the_same_form_is_another_type():
-    """Square, Circle and Point are each one float: their classes are told apart, not their contents."""
+    """Square, Circle and Point are each one float; the class distinguishes them."""
     assert [area(kind(3.0), 1.0) for kind in (Square, Circle, Point)] == [9.0, 27.0, 0.0]
 
 
 def test_names_and_words_are_those_of_the_default():
-    assert (area.__name__, area.__doc__) == ("area", "Area of a shape; nothing for one that isn't known.")
+    assert (area.__name__, area.__doc__) == ("area", "Area of a shape; 0 for a shape without an implementation.")
     assert area_of_square(Square(3.0), 1.0) == 9.0
 
 
@@ -104,7 +104,7 @@ def test_types_may_share_an_implementation():
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled, and nothing saved")
 def test_only_one_process_at_a_time_saves_machine_code():
-    """A process that would save a kernel while another does waits for it."""
+    """A process that saves a kernel waits while another one saves."""
     fcntl = pytest.importorskip("fcntl")
 
     @kernel

@@ -1,6 +1,6 @@
-"""Draws, actions, moves and the first rule against their oracles.
+"""Draws, actions, outcomes and the Q-learning update against their oracles.
 
-Tests of kernels run compiled, without the compiler and with bounds checks (`make test`).
+The tests of kernels run compiled, uncompiled (NUMBA_DISABLE_JIT=1) and with bounds checks (`make test`).
 """
 
 from itertools import product
@@ -14,11 +14,11 @@ import oracles
 from clew.kernels import kernel, read_only
 from clew.kernels.dynamics import fast_model, num_outcomes, outcome
 from clew.kernels.learning import behaviours
-from clew.kernels.learning.behaviours import EpsilonGreedyInTurns, epsilon_greedy
+from clew.kernels.learning.behaviours import BranchlessEpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.updates import q_learning_update
 from clew.kernels.sampling import below, draw_start, new_stream, next_bits, sample, uniform
-from clew.kernels.values import TIES, max_value
-from clew.kernels.vectors import _best_of_any_four, best_of_four, greatest_of_four
+from clew.kernels.values import TIE_BREAKS, max_value
+from clew.kernels.vectors import _portable_argmax_mask_of_four, argmax_mask_of_four, max_of_four
 from clew.kernels.wide import as_values
 from loops import ALPHA, CERTAIN, GAMMA, WORLDS, build, random_table, rows_of, same_bits
 from oracles import sparse_world
@@ -32,7 +32,7 @@ def world(request):
 
 
 @pytest.fixture(params=CERTAIN)
-def certain_world(request):
+def deterministic_world(request):
     return build(request.param)
 
 
@@ -102,13 +102,13 @@ def test_a_single_start_takes_no_draw():
 
 # Actions and ties -----------------------------------------------------------------------------------------------------
 
-# Quantiles of chi-square that an even choice passes once in 10,000 times, by the degrees of freedom.
+# Quantiles of chi-square, by degrees of freedom, that a uniform choice exceeds once in 10,000 times.
 CHI_SQUARE = {0: 0.0, 1: 15.14, 2: 18.42, 3: 21.11, 4: 23.51, 6: 27.86}
 NUM_DRAWS = 1200
 
 
 def is_even(chosen, candidates):
-    """Tell if only the candidates were chosen, each as often as the others."""
+    """Return whether only the candidates were chosen, equally often by a chi-square test."""
     counts = np.array([chosen.count(a) for a in candidates])
     expected = len(chosen) / len(candidates)
     statistic = ((counts - expected) ** 2 / expected).sum()
@@ -116,7 +116,7 @@ def is_even(chosen, candidates):
 
 
 def choose(num_actions, best, epsilon, num_draws=NUM_DRAWS):
-    """Draw actions where `best` are worth 1 and the others less, each something else."""
+    """Draw actions from a row in which the `best` have value 1 and the others smaller, distinct values."""
     q = read_only(np.array([[1.0 if a in best else -float(a) for a in range(num_actions)]], np.float32))
     stream = new_stream(11, num_actions, *best)
     return [int(epsilon_greedy(q, 0, epsilon, stream)) for _ in range(num_draws)]
@@ -142,7 +142,7 @@ def test_ties_of_any_number_of_actions_are_broken_evenly(num_actions, best):
 
 @pytest.mark.parametrize("best", [[0, 1], [2, 3], [0, 3], [0, 1, 2]], ids=str)
 def test_a_scan_from_a_random_first_action_would_be_noticed(best):
-    """The usual shortcut favours the tie after the greatest gap: {0, 1} are split 3 to 1."""
+    """A common shortcut prefers the tie after the longest run of others: it splits {0, 1} 3 to 1."""
     firsts = np.random.default_rng(0).integers(0, 4, NUM_DRAWS)
     chosen = [next(a % 4 for a in range(first, first + 4) if a % 4 in best) for first in firsts.tolist()]
     assert not is_even(chosen, best)
@@ -178,13 +178,13 @@ def test_epsilon_greedy_equals_its_oracle(num_actions, epsilon):
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_both_forms_of_epsilon_greedy_equal_the_oracle(num_actions, epsilon):
     q = random_table((40, num_actions), seed=num_actions)
-    alone, in_turns, plain = new_stream(5), new_stream(5), new_stream(5).tolist()
+    alone, branchless, plain = new_stream(5), new_stream(5), new_stream(5).tolist()
     values, visits = as_values(q), np.zeros((0, 0), np.int32)
     for s in list(range(40)) * 3:
         expected = oracles.epsilon_greedy(q, s, epsilon, plain)
         assert epsilon_greedy(values, s, epsilon, alone) == expected
-        assert behaviours.choose(EpsilonGreedyInTurns(), values, visits, s, epsilon, in_turns) == expected
-    assert alone.tolist() == in_turns.tolist() == plain
+        assert behaviours.choose(BranchlessEpsilonGreedy(), values, visits, s, epsilon, branchless) == expected
+    assert alone.tolist() == branchless.tolist() == plain
 
 
 # Dynamics -------------------------------------------------------------------------------------------------------------
@@ -205,9 +205,9 @@ def test_the_sparse_form_has_the_same_outcomes(world):
     assert np.diff(sparse.offsets).tolist() == lengths
 
 
-@pytest.mark.parametrize("form", [lambda mdp: mdp.model, lambda mdp: fast_model(mdp.model)], ids=["", "simplest"])
+@pytest.mark.parametrize("form", [lambda mdp: mdp.model, lambda mdp: fast_model(mdp.model)], ids=["", "fast_model"])
 def test_sample_equals_its_oracle(world, form):
-    """On grids in states where an episode goes on: those alone are asked for."""
+    """On grids only in states in which the episode isn't over, as `sample` requires."""
     stream, plain = new_stream(1), new_stream(1).tolist()
     for s, actions in enumerate(world.rows):
         for a in range(len(actions) if actions[0] or world.layout is None else 0):
@@ -229,10 +229,10 @@ def test_outcomes_are_drawn_as_often_as_they_are_probable():
     )
 
 
-def test_a_certain_move_takes_no_draw(certain_world):
+def test_a_certain_move_takes_no_draw(deterministic_world):
     stream = new_stream(1)
-    for s in range(certain_world.mdp.num_states):
-        sample(certain_world.mdp.model, s, s % 4, stream)
+    for s in range(deterministic_world.mdp.num_states):
+        sample(deterministic_world.mdp.model, s, s % 4, stream)
     assert stream.tolist() == new_stream(1).tolist()
 
 
@@ -241,7 +241,7 @@ def test_a_certain_move_takes_no_draw(certain_world):
 
 @pytest.mark.parametrize(("terminated", "td_error", "value"), [(False, 1.5, 0.875), (True, 0.5, 0.625)])
 def test_q_learning_update_by_hand(terminated, td_error, value):
-    """1 + 0.5 * 2 - 0.5 = 1.5, a quarter of which is added; a terminated next state counts 0."""
+    """1 + 0.5 * 2 - 0.5 = 1.5, a quarter of which is added; a terminated next state has value 0."""
     q = np.array([[0.0, 0.5], [2.0, -7.0]], np.float32)
     found = q_learning_update(q, 0, 1, np.float32(1), 1, terminated, np.float32(0.25), np.float32(0.5))
     assert found == td_error
@@ -249,8 +249,8 @@ def test_q_learning_update_by_hand(terminated, td_error, value):
 
 
 @kernel
-def all_ways(numbers, i):
-    return greatest_of_four(numbers, i), best_of_four(numbers, i), _best_of_any_four(numbers, i)
+def all_forms(numbers, i):
+    return max_of_four(numbers, i), argmax_mask_of_four(numbers, i), _portable_argmax_mask_of_four(numbers, i)
 
 
 def test_four_at_once_are_what_they_are_one_by_one():
@@ -258,13 +258,13 @@ def test_four_at_once_are_what_they_are_one_by_one():
     flat = np.array(rows, np.float32).reshape(-1)
     for number, row in enumerate(rows):
         mask = sum((value == max(row)) << a for a, value in enumerate(row))
-        assert all_ways(flat, 4 * number) == ((max(row), mask), mask, mask)
+        assert all_forms(flat, 4 * number) == ((max(row), mask), mask, mask)
 
 
 def test_every_best_action_stands_equally_often_in_the_table_of_ties():
     for mask in range(1, 16):
         actions = [a for a in range(4) if mask >> a & 1]
-        assert sorted(TIES[:, mask]) == sorted(actions * (12 // len(actions)))
+        assert sorted(TIE_BREAKS[:, mask]) == sorted(actions * (12 // len(actions)))
 
 
 @pytest.mark.parametrize("num_actions", [1, 2, 3, 4, 5, 7])

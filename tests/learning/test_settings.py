@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
-from clew.kernels.learning.learners import AverageStep, StepSize, step_size
+from clew.kernels.learning.learners import ConstantStepSize, SampleAverageStepSize, step_size
 from clew.kernels.learning.rollouts import ConstantRates
 from clew.learning.algorithms import LearnerSpec
 from clew.learning.learner import initial_value, make_learner
@@ -225,10 +225,10 @@ def test_the_exploration_is_that_of_the_behaviour(behaviour, first):
 
 def test_one_over_the_visits_makes_a_value_the_mean_of_its_targets():
     counts = np.zeros((1, 2), np.int32)
-    alpha = AverageStep(np.float32(0), counts)
+    alpha = SampleAverageStepSize(np.float32(0), counts)
     assert [step_size(alpha, 0, 1) for _ in range(3)] == [1.0, 0.5, np.float32(1 / 3)]
     assert counts.tolist() == [[0, 3]]
-    assert step_size(StepSize(np.float32(0.25)), 0, 1) == 0.25
+    assert step_size(ConstantStepSize(np.float32(0.25)), 0, 1) == 0.25
     assert counts.tolist() == [[0, 3]]
 
 
@@ -368,6 +368,6 @@ def test_a_window_is_no_longer_than_an_episode(name):
 def test_both_tables_of_double_q_learning_begin_with_all_the_values():
     q = np.arange(12, dtype=np.float32).reshape(3, 4)
     rule = make_learner(q, Learning(algorithm="double-q-learning"), max_steps=9).rule
-    for table in (rule.first, rule.second):
+    for table in (rule.q1, rule.q2):
         assert np.array_equal(table, q)
         assert not np.shares_memory(table, q)

@@ -91,7 +91,7 @@ def test_memory_grows_by_what_is_new_and_not_by_every_change(slip):
         trainer.learn(50)
         trainer.change_world(worlds[i % 2])
         model = trainer._learner.rule.model
-        known = int(model.used[0])
+        known = int(model.num_further[0])
         assert known + worlds[i % 2].mdp.num_outcomes <= model.pairs.size <= known + num_outcomes
     assert 0 < known <= sum(env.mdp.num_outcomes for env in worlds)
 

@@ -16,10 +16,10 @@ from clew.distributed.central import starts_of
 from clew.distributed.tasks import Job, Result, Task
 from clew.environments import as_compiled
 from clew.kernels import read_only
-from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_moves
+from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_updates
 from clew.kernels.sampling import Stream
-from clew.kernels.values import MOST
-from clew.kernels.wide import refresh
+from clew.kernels.values import MAX_COUNT
+from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
 from clew.learning.loops import new_loop
@@ -52,7 +52,7 @@ def refresh_derived(learner: Learner, rows: Any) -> None:
     if len(learner.tables) > 1:
         tables = [table[rows] for table, _ in learner.tables]
         learner.q[rows] = np.sum(tables, axis=0, dtype=np.float32) / np.float32(len(tables))
-    refresh(learner.rule.q)
+    recompute_maxima(learner.rule.q)
 
 
 def since_then(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> Counts:
@@ -137,10 +137,10 @@ class Merger:
             if counts.size:
                 merge_averages(table, counts, read_only(base), read_only(base_counts), *given)
             elif moves.shape[1]:
-                merge_moves(table, read_only(base), *given, task.alpha)
+                merge_updates(table, read_only(base), *given, task.alpha)
             else:
                 merge_changes(table, read_only(base), *given[:2])
         if learner.visits.size:
             tried = learner.visits[rows].astype(np.int64) + changes.visits
-            learner.visits[rows] = np.minimum(tried, MOST)
+            learner.visits[rows] = np.minimum(tried, MAX_COUNT)
         refresh_derived(learner, rows)

@@ -16,7 +16,14 @@ from clew.environments.model import bad_action
 from clew.environments.observations import Places, observer_of
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.learning.stepping import Copies, Results, begin_copies, first_refused, new_copies, step_copies
+from clew.kernels.learning.stepping import (
+    CopyStates,
+    StepResults,
+    find_invalid_action,
+    new_copy_states,
+    reset_copies,
+    step_copies,
+)
 from clew.kernels.sampling import new_stream
 from clew.mazes import Maze
 from clew.registration import ENTRY_POINT, ENV_ID, VECTOR_ENTRY_POINT
@@ -86,7 +93,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         self.spec = _specification(
             settings, num_envs, maze=maze, observation=observation, autoreset_mode=self._mode.value, copy=copy
         )
-        self._copies = new_copies(self.num_envs)
+        self._copies = new_copy_states(self.num_envs)
         self._final_states = np.zeros(self.num_envs, np.int64)
         self._observations = None if copy else self._room(self.num_envs)
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
@@ -112,7 +119,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         """
         chosen = self._chosen(options)
         self._key_streams(self._listed_seeds(seed), chosen)
-        begin_copies(self.world.mdp.starts, read_only(chosen), self._copies)
+        reset_copies(self.world.mdp.starts, read_only(chosen), self._copies)
         self._has_begun = True
         if self.render_mode == "human":
             self.render()
@@ -134,7 +141,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         """
         checked = self._checked(actions)
         n, mdp, is_same_step = self.num_envs, self.world.mdp, self._mode == AutoresetMode.SAME_STEP
-        results = Results(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_), self._final_states)
+        results = StepResults(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_), self._final_states)
         num_ended = step_copies(
             mdp.fast_model, mdp.starts, self.world.max_episode_steps, is_same_step, checked, self._copies, results
         )
@@ -168,7 +175,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What comes through Ray can't be written; the arrays of a world that goes on are.
         fresh = {name: value.copy() for name, value in state.items() if isinstance(value, np.ndarray)}
-        self.__dict__.update(state, **fresh, _copies=Copies(*(array.copy() for array in state["_copies"])))
+        self.__dict__.update(state, **fresh, _copies=CopyStates(*(array.copy() for array in state["_copies"])))
 
     def _generator(self, i: int) -> np.random.Generator:
         """The generator of a copy; one that has none gets one that nobody could foresee."""
@@ -234,7 +241,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         if numbers.size != self.num_envs:
             raise SettingError(f"actions must be one for each of the {self.num_envs} copies, not {numbers.size}")
         checked = read_only(numbers)
-        refused = first_refused(checked, self._copies.is_over, num_actions)
+        refused = find_invalid_action(checked, self._copies.is_over, num_actions)
         if refused >= 0:
             raise SettingError(f"copy {refused}: {bad_action(self.world.actions)}, not {actions[refused]!r}")
         return checked

@@ -1,39 +1,36 @@
-"""The compiled core: functions of arrays and scalars, and nothing else.
+"""Compiled functions of arrays: the core of Clew, and the only importer of Numba.
 
-This is the only place that imports Numba. A kernel never sees a maze, an environment or any other object: a world comes
-in as a named tuple of arrays (`dynamics`), values as a table, settings as numbers, randomness as a stream (`sampling`).
+A kernel takes arrays, numbers and named tuples of them, never a maze, an environment or any other object. A world is a
+named tuple of arrays (`dynamics`), action values are a table (`values`), randomness is a stream (`sampling`). The
+caller allocates; the kernel fills arrays in place and returns numbers.
 
-To learn:
+    module                        contents
+    ----------------------------  ------------------------------------------------------------------------------------
+    dynamics                      models: the forms of a finite world, and the outcomes of its actions
+    sampling                      random streams; draws of start states and of next states
+    values                        tables of action values: read, write, maximum, best action
+    wide                          tables with many actions, which cache the maximum of each row
+    vectors                       the maximum of 4 or 32 numbers in a few vector instructions
+    cache                         the folder in which machine code is kept between processes
 
-    dynamics      what a move does: the forms of a world, read by everything else
-    sampling      draws: the stream, the start, the next state
-    values        action values: a table; `wide` has one with maintained maxima, `vectors` the four of a grid at once
-    behaviours    the action to try
-    learners      what the loop asks of a learner
-    updates       learning rules of one step; `n_step`, `traces`, `episodic`, `dyna` and `sweeping` have the others
-    queues        states that wait for their turn
-    rollouts      episodes made of all these; `interleaving` lets several take turns, `following` has another learn
-    merging       what several learners made of one table, put together
-    stepping      many copies of a world, which others steer
-    telling       values that others decide, told to a learner
+    learning.updates              Q-learning, Sarsa, Expected Sarsa, double Q-learning: start reading here
+    learning.*                    other update rules, exploration strategies, episode loops, merging;
+                                  `clew.kernels.learning` lists its modules
 
-To make worlds:
+    planning.backups              Bellman backups
+    planning.sweeps               backups of all states in turn; policy evaluation by sweeps
+    planning.priorities           prioritized sweeping: back up the state with the largest Bellman error first
+    planning.best_first           best-first search: settle states in the order of their values
+    planning.search               breadth-first search: distances and regions of a grid
+    planning.orders               renumber states, so that one sweep carries values far
+    planning.horizon              backward induction for a fixed number of steps
+    planning.undiscounted         planning with a discount of 1: end components, and sweeps over them
+    planning.chains               exact policy evaluation: the Markov chain of a policy, solved by components
+    planning.grading              states from which a policy may take a suboptimal action
 
-    carving       perfect mazes, carved out of a grid where all walls stand
-    joining       mazes joined in random order: Kruskal's, rooms and doors
-    scattering    blocked cells with a way between them, dead ends opened
-
-To plan, and to grade:
-
-    backups       what a state is worth, one step ahead
-    sweeps        backups of every state in turn, and what follows from a policy
-    priorities    backups where they change most
-    search        breadth-first search, and distances swept over a grid
-    orders        states renumbered, so that a sweep goes where values come from
-    horizon       planning for a number of steps: backward induction
-    undiscounted  planning without a discount: groups of states, ways to the end, sweeps over groups
-    chains        policy evaluation: the Markov chain of a policy, solved component by component
-    grading       which actions are best, and from where a policy may take another
+    mazes.carving                 perfect mazes, carved out of a grid in which all walls stand
+    mazes.joining                 mazes whose regions are joined in random order: Kruskal's, rooms with doors
+    mazes.scattering              randomly blocked cells, and dead ends opened
 """
 
 import functools
@@ -58,50 +55,59 @@ Result = TypeVar("Result", covariant=True)
 logger = logging.getLogger(__name__)
 
 JIT_OPTIONS: dict[str, Any] = {
-    # Other Python threads (progress, a page) go on while a kernel runs.
+    # Release Python's lock, so that other threads (progress, a page) run while a kernel does.
     "nogil": True,
-    # Division follows IEEE, as in NumPy and C: no test for zero in the loop.
+    # Division follows IEEE 754, as in NumPy and C, without a test for zero in the loop.
     "error_model": "numpy",
-    # Without it LLVM leaves small rules as calls, each with arrays for arguments: two thirds of the speed.
+    # Without this LLVM doesn't inline small kernels, and passes arrays at each call: two thirds of the speed.
     "forceinline": True,
-    # No counting of references. Numba would count those to every array of every argument, atomically, at each step:
-    # half the speed. So a kernel can't make arrays (it won't compile): it fills those that it is given. It returns none
-    # either, for Numba wraps them by running Python, where a Ctrl-C that strikes is lost, or crashes the process.
+    # No reference counting. Numba would count references to every array argument atomically at each step: half the
+    # speed. So a kernel can't allocate arrays (it fails to compile) and fills those of its caller. It doesn't return
+    # arrays either: Numba wraps them by running Python, where Ctrl-C is lost or crashes the process.
     "_nrt": False,
-    # fastmath and parallel stay off: both may reorder sums, and the same seed must give the same bits everywhere.
+    # fastmath and parallel stay off: both may reorder sums, and one seed must give the same bits on every machine.
 }
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function on its first call, with the project's one set of options; the machine code is kept on disk."""
-    # Numba reads this setting while it decorates; other users of Numba in the process keep theirs.
+    """Compile a function when it is first called, with `JIT_OPTIONS`; keep the machine code on disk (see `cache`).
+
+    Used as a decorator. With NUMBA_DISABLE_JIT=1 the function stays plain Python.
+    """
+    # Numba reads this setting in njit; restore it, so that other users of Numba in the process keep theirs.
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(FOLDER)
     try:
         compiled: Function = numba.njit(**JIT_OPTIONS)(function)
         if FOLDER is not None and not numba.config.DISABLE_JIT:
-            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a dispatcher, which is untyped
+            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
     finally:
         numba.config.CACHE_DIR = before
     return compiled
 
 
 class Dispatched(Protocol[Arguments, Result]):
-    """A function made by `dispatch`."""
+    """Type of the functions that `dispatch` makes."""
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Call the implementation for the type of the first argument."""
 
     def register(self, *kinds: type) -> Callable[[Function], Function]:
-        """Add the implementation for one type, or for several."""
+        """Return a decorator that adds an implementation for one or more types of the first argument."""
 
 
 def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Result]:
-    """A function with an implementation for each type of its first argument, as `functools.singledispatch` makes it.
+    """Make a function with one implementation for each type of its first argument, like `functools.singledispatch`.
 
-    In compiled code the choice is made while Numba compiles, by the class of a named tuple, so it costs nothing when
-    it runs: one loop serves every learner, behaviour and world. `NAME.register(CLASS, ...)` adds an implementation,
-    a kernel with the same arguments; the function itself is for all other types.
+    In compiled code Numba selects the implementation while it compiles, by the class of a named tuple, so the choice
+    costs nothing at run time, and one loop serves every learner, behaviour and model. `NAME.register(CLASS, ...)` is a
+    decorator that adds an implementation, a kernel with the same parameters.
+
+    Args:
+        default: the implementation for all other types.
+
+    Returns:
+        Function that can be called from Python and from kernels.
     """
     implementations: dict[type, Any] = {}
     fallback = kernel(default)
@@ -118,27 +124,31 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
 
         return add
 
-    # Not strict: Numba would compare the annotations of the implementations with those of this function.
+    # strict=False: don't compare the annotations of the implementations with those of this function.
     @overload(call, jit_options=JIT_OPTIONS, strict=False)
     def choose(first: Any, *others: Any) -> Any:
         chosen = implementations.get(getattr(first, "instance_class", None), fallback)
         return getattr(chosen, "py_func", chosen)
 
-    call.register = register  # type: ignore[attr-defined]  # a function has none by its type
+    call.register = register  # type: ignore[attr-defined]  # functions have no such attribute
     return cast(Dispatched[Arguments, Result], call)
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that can't be written: what Ray hands out. Kernels that only read get it, and compile once."""
+    """Return a view of an array that can't be written.
+
+    Arrays from Ray's object store are read-only, and Numba compiles a kernel again for them. So kernels that only read
+    an argument always get read-only arrays, and compile once.
+    """
     view = array.view()
     view.setflags(write=False)
     return view
 
 
 class _Announcer(event.Listener):  # type: ignore[misc]  # Numba is untyped
-    """Logs each compilation of one of our kernels, so that a first call that takes seconds is explained; times it too.
+    """Listener that logs each compilation of one of our kernels, and adds up the seconds spent compiling.
 
-    A kernel is compiled while one that calls it is, by the one thread that holds Numba's lock.
+    Compilations nest: a kernel is compiled while one that calls it is, in the one thread that holds Numba's lock.
     """
 
     def __init__(self) -> None:
@@ -165,5 +175,5 @@ event.register("numba:compile", _ANNOUNCER)
 
 
 def seconds_compiled() -> float:
-    """Seconds that this process has spent compiling so far, so that what is timed can be told without them."""
+    """Return the seconds that this process has spent compiling so far, to subtract from measured times."""
     return _ANNOUNCER.seconds

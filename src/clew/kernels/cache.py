@@ -1,9 +1,9 @@
-"""Where compiled kernels are kept on disk.
+"""Folder in which the machine code of kernels is kept between processes.
 
-Numba's own cache checks only the file of the outermost kernel, so an edited rule would go on running as it was; and it
-goes by the path and the date of that file, so a fresh checkout would compile everything again. Here all kernels share
-one folder, whose name is a hash of all their sources: any edit leaves the old folder, and the same sources anywhere
-find the same machine code.
+Numba's own cache checks only the source file of the outermost kernel, so an edited update rule would run in its old
+version; and it identifies that file by path and date, so a fresh checkout would compile everything again. Here all
+kernels share one folder whose name is a hash of all kernel sources: after any edit another folder is used, and the same
+sources find the same machine code wherever they are checked out.
 """
 
 try:
@@ -28,7 +28,7 @@ KERNELS = Path(__file__).parent
 
 
 def _fingerprint() -> str:
-    """Hash everything that decides the machine code: all kernel sources, Numba's version, and its bounds checks."""
+    """Return a hash of what determines the machine code: kernel sources, Numba's version, bounds checks."""
     digest = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
     for source in sorted(KERNELS.rglob("*.py")):
         digest.update(source.relative_to(KERNELS).as_posix().encode())
@@ -37,7 +37,10 @@ def _fingerprint() -> str:
 
 
 def _is_private(folder: Path) -> bool:
-    """Make the folder if needed; return whether only this user can write to it, as Numba's index is a pickle."""
+    """Make the folder if it is missing; return whether it can be written by this user and by no other.
+
+    Numba's index is a pickle, so write access to the folder is enough to run code in this process.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
@@ -49,9 +52,13 @@ def _is_private(folder: Path) -> bool:
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of the machine code of these sources; None if no private folder can be written.
+    """Return the folder for the machine code of these sources; make it if it is missing.
 
-    It is in the user's cache, or in the folder for temporary files if there is no home or it is read-only.
+    It lies in the user's cache ($XDG_CACHE_HOME or ~/.cache), or in the folder for temporary files if that can't be
+    written.
+
+    Returns:
+        The folder, or None if neither is writable and private.
     """
     name = f"kernels-{_fingerprint()}"
     user = os.getuid() if hasattr(os, "getuid") else "user"
@@ -59,7 +66,7 @@ def cache_folder() -> Path | None:
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folders.insert(0, home / "clew" / name)
-    except RuntimeError:  # Path.home() found none: the user is not in the machine's list
+    except RuntimeError:  # Path.home(): the user has no home folder
         pass
     for folder in folders:
         if _is_private(folder.parent) and _is_private(folder):
@@ -70,8 +77,8 @@ def cache_folder() -> Path | None:
 FOLDER = cache_folder()
 
 
-class _BySources(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
-    """Finds the machine code of one of our kernels by its place in the package; the folder stands for the sources."""
+class _SourceHashLocator(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
+    """Locator that finds machine code by the kernel's place in the package, not by path and date."""
 
     def __init__(self, function: Callable[..., Any], source: Path) -> None:
         self._line = function.__code__.co_firstlineno
@@ -87,7 +94,7 @@ class _BySources(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
         return str(self._line)
 
     @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_BySources | None":
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "_SourceHashLocator | None":
         source = Path(py_file)
         if FOLDER is None or not source.is_relative_to(KERNELS):
             return None
@@ -100,23 +107,25 @@ class _BySources(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
 
 
 class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    # Kernels that are defined elsewhere, such as those of tests, are found as Numba finds them.
-    _locator_classes = (_BySources, *CompileResultCacheImpl._locator_classes)
+    # Kernels outside the package, such as those of tests, are found by Numba's own locators.
+    """Numba's cache implementation, with our locator tried first."""
+
+    _locator_classes = (_SourceHashLocator, *CompileResultCacheImpl._locator_classes)
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """The machine code of one kernel on disk.
+    """Machine code of one kernel on disk.
 
-    One process at a time saves: Numba looks which file names are taken, then writes; in between another process could
-    take the same name, and one would write over the machine code of the other.
+    One process at a time saves, under a lock: Numba looks for a free file name and then writes, so two processes could
+    take the same name, and one would overwrite the machine code of the other.
     """
 
     _impl_class = _KernelCacheImpl
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Save one compiled signature."""
+        """Save the machine code of one signature, while holding the lock of the folder."""
         with contextlib.ExitStack() as held:
-            with contextlib.suppress(OSError):  # the folder is gone, or can't be locked: Numba knows what to do
+            with contextlib.suppress(OSError):  # if the folder is gone or can't be locked, Numba copes
                 lock = held.enter_context((cast(Path, FOLDER) / "lock").open("w"))
                 if fcntl is not None:
                     fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed

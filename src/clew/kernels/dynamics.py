@@ -1,14 +1,20 @@
-"""What a move does: the forms of a finite world, behind two functions that every loop and sweep calls.
+"""Models: a finite world as a named tuple of arrays, and the outcomes of its actions.
 
-    num_outcomes(model, s, a)   how many things can happen when action a is taken in state s
-    outcome(model, s, a, k)     the k-th of them: (probability, next state, reward, terminated)
+    num_outcomes(model, s, a)   number of possible outcomes of action a in state s
+    outcome(model, s, a, k)     outcome k: (probability, next state, reward, terminated)
 
-A state in which nothing can happen any more (a goal, a blocked cell) has no outcomes.
+All loops and sweeps read a world through these two functions. A state in which an episode is over (a goal, a blocked
+cell) has no outcomes. The forms, among which `dispatch` selects:
 
-A model is a named tuple of arrays. `Grid` takes one byte per cell: no table of transitions. `Sparse` says any finite
-world, row by row. `Lattice` is a grid whose states were renumbered, for planners that go through them in a good order,
-`DeterministicGrid` and `DeterministicTable` are for those who only play, `Section` for those who play in a part of a world.
-`dispatch` picks the form, so one loop serves all.
+    Grid                        moves on a grid, one byte per cell, without a table of transitions
+    Sparse                      any finite world, as rows of outcomes
+    RenumberedGrid              a grid whose states are renumbered, for planners that sweep in a chosen order
+
+Three forms are only sampled (`sampling.sample`), and have no outcomes to list:
+
+    DeterministicGrid           a grid without slip, in the form that is fastest to step
+    DeterministicTable          any deterministic world, in the form that is fastest to step
+    Section                     a part of a world; an episode is cut off when it leaves the section
 """
 
 from typing import Any, NamedTuple
@@ -18,42 +24,45 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 
-# One byte per cell. Bit a says that a wall stops action a here, so walls stand BETWEEN cells and thin ones can be said.
-# Actions are in the chapter's order: 0 down, 1 left, 2 up, 3 right. Neighbours in that circle are at right angles.
+# One byte per cell. Bit a is set if a wall stops action a in this cell, so a wall may stand between two cells.
+# Actions: 0 down, 1 left, 2 up, 3 right; those to the sides of a are (a + 1) % 4 and (a + 3) % 4.
 WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT = 1, 2, 4, 8
 ALL_WALLS = WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT
 GOAL, HAZARD, BLOCKED = 16, 32, 64
 
-# What a move meets, added up: a goal, a hazard, the outer wall.
-ENDS, HURTS, TOUCHES = 1, 2, 4
+# What a move may do; its kind is the sum of those that apply.
+REACHES_GOAL, ENTERS_HAZARD, HITS_OUTER_WALL = 1, 2, 4
 
 
 class Grid(NamedTuple):
     """Moves on a grid.
 
-    A state is a cell, `row * columns + column`; with `moving_goal` it is `goal cell * num_cells + cell`, and the goal
-    of a state is the cell it names, not the ones with the GOAL bit.
+    A state is a cell, `row * columns + column`. With `moving_goal` a state is `goal cell * num_cells + cell`: it names
+    its own goal, and the GOAL bits are ignored.
 
-    Every move pays `step_reward`; what it meets is added: the goal it reaches, the hazard it enters, the outer wall it
-    touches. Only a goal ends an episode.
+    The reward of a move is `step_reward`, plus `goal_reward` if it reaches the goal, `hazard_reward` if it enters a
+    hazard, and `outer_wall_reward` if the edge of the grid stops it. Only a goal terminates an episode.
     """
 
-    cells: npt.NDArray[np.uint8]  # (num_cells,) bits as above
+    cells: npt.NDArray[np.uint8]  # (num_cells,), bits as above
     columns: int
     num_cells: int
     moving_goal: bool
-    slip: float  # probability that a move goes astray: half of it to each side
+    slip: float  # probability that a move slips: half of it to each side
     goal_reward: float
     step_reward: float
     outer_wall_reward: float
     hazard_reward: float
-    # What follows from the above, to be looked up: it takes less time than to work it out at every step.
-    moves: npt.NDArray[np.int64]  # (4,) what each action adds to the number of a cell
-    rewards: npt.NDArray[np.float64]  # (8,) what a move pays, by the sum of ENDS, HURTS and TOUCHES that it meets
+    # Derived from the above: a lookup takes less time than to compute them at every step.
+    moves: npt.NDArray[np.int64]  # (4,), what each action adds to the cell
+    rewards: npt.NDArray[np.float64]  # (8,), reward of each kind of move: sums of REACHES_GOAL and so on
 
 
 class Sparse(NamedTuple):
-    """Any finite world: the outcomes of (s, a) are rows `offsets[s * num_actions + a]` up to the next offset."""
+    """Any finite world, as rows of outcomes.
+
+    The outcomes of (s, a) are the rows from `offsets[s * num_actions + a]` up to the next offset.
+    """
 
     offsets: npt.NDArray[np.int64]  # (num_states * num_actions + 1,)
     probabilities: npt.NDArray[np.float64]  # (num_rows,)
@@ -64,57 +73,63 @@ class Sparse(NamedTuple):
 
 
 class DeterministicGrid(NamedTuple):
-    """A grid that asks less of who plays on it: no slip, goals that stay, and nothing paid for touching the edge."""
+    """Grid without slip, moving goal or outer wall reward: the form that is fastest to step."""
 
     cells: npt.NDArray[np.uint8]  # as in `Grid`
     moves: npt.NDArray[np.int64]
     rewards: npt.NDArray[np.float32]
 
 
-class Lattice(NamedTuple):
-    """A grid whose states have other numbers, so that its moves are written out; nothing happens from num_live on.
+class RenumberedGrid(NamedTuple):
+    """Grid whose states are renumbered, so that the next states of its moves are stored.
 
-    What a move meets is one of eight kinds, a sum of ENDS, HURTS and TOUCHES, each with its reward.
+    States from `num_live` on have no outcomes. The kind of a move is a sum of REACHES_GOAL, ENTERS_HAZARD and
+    HITS_OUTER_WALL; `rewards[kind]` is its reward.
     """
 
-    next_states: npt.NDArray[np.int32]  # (num_live * 4,) where the four moves lead
-    kinds: npt.NDArray[np.uint8]  # (num_live * 4,) what they meet
-    rewards: npt.NDArray[np.float64]  # (8,) what a kind pays
+    next_states: npt.NDArray[np.int32]  # (num_live * 4,), next state of each move
+    kinds: npt.NDArray[np.uint8]  # (num_live * 4,), kind of each move
+    rewards: npt.NDArray[np.float64]  # (8,), reward of each kind
     num_live: int
     slip: float
 
 
-Model = Grid | Sparse | Lattice
+Model = Grid | Sparse | RenumberedGrid
 
 
 class DeterministicTable(NamedTuple):
-    """Rows of a world in which nothing is left to chance."""
+    """Any deterministic world as a table of next states and rewards: the form that is fastest to step."""
 
-    next_states: npt.NDArray[np.int32]  # (num_states * num_actions,); ~s_next where the step ends the episode
+    next_states: npt.NDArray[np.int32]  # (num_states * num_actions,); ~s_next if the step is terminated
     rewards: npt.NDArray[np.float32]  # (num_states * num_actions,)
     num_actions: int
 
 
 class Section(NamedTuple):
-    """A part of a world in which episodes end, cut off but not terminated, when they leave it."""
+    """Part of a world, a range of states; an episode that leaves it is cut off, but not terminated."""
 
-    world: Any  # in the form that is played
-    first: int  # states from this one
-    last: int  # up to this one, exclusive, belong to the section
+    world: Any  # model, in a form that can be sampled
+    first: int  # first state of the section
+    last: int  # last state of the section, plus 1
 
 
 def fast_model(model: Grid | Sparse) -> Grid | Sparse | DeterministicGrid | DeterministicTable:
-    """The same world in the form that is played fastest."""
+    """Return the same world in the form that is fastest to step.
+
+    Returns:
+        A `DeterministicGrid` for a grid without slip, moving goal or outer wall reward; a `DeterministicTable` for a
+        sparse model with at most one outcome per state and action; else the model itself.
+    """
     if isinstance(model, Grid):
-        asks_more = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
-        if asks_more:
+        needs_general_form = model.slip > 0.0 or model.moving_goal or model.outer_wall_reward != 0.0
+        if needs_general_form:
             return model
-        with np.errstate(over="ignore"):  # as at every step: too much comes to infinity, which the trainer refuses
+        with np.errstate(over="ignore"):  # beyond float32 they are infinite, as in `sample`; the trainer refuses those
             return DeterministicGrid(model.cells, model.moves, model.rewards.astype(np.float32))
     lengths = np.diff(model.offsets)
     if lengths.max() > 1:
         return model
-    # Where nothing can happen any more, a step stays, pays nothing, and ends the episode.
+    # A state without outcomes is terminal: a step stays there, with reward 0, and is terminated.
     next_states = ~np.repeat(np.arange(lengths.size // model.num_actions, dtype=np.int32), model.num_actions)
     rewards = np.zeros(lengths.size, np.float32)
     next_states[lengths == 1] = np.where(model.terminated, ~model.next_states, model.next_states)
@@ -124,25 +139,25 @@ def fast_model(model: Grid | Sparse) -> Grid | Sparse | DeterministicGrid | Dete
 
 @kernel
 def cell_of(grid: Grid, s: int) -> int:
-    """The cell that a state is about."""
-    # Both fit 32 bits, and those are divided in half the time. Unsigned: no rounding down of negative numbers.
+    """Return the cell of the agent in state s, which is s itself unless the goal moves."""
+    # Both fit 32 bits, whose division takes half the time; unsigned division needs no rounding of negative numbers.
     return np.int64(np.uint32(s) % np.uint32(grid.num_cells)) if grid.moving_goal else s
 
 
 @kernel
-def bits_of(grid: Grid, cell: int) -> int:
-    """The byte of a cell."""
-    return np.int64(grid.cells[np.uint64(cell)])  # unsigned: no test for an index that counts from the end
+def cell_bits(grid: Grid, cell: int) -> int:
+    """Return the byte of a cell: its walls, GOAL, HAZARD and BLOCKED."""
+    return np.int64(grid.cells[np.uint64(cell)])  # unsigned: Numba then omits the check for negative indices
 
 
 @kernel
 def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
-    """One outcome without slip, three with it, none on a goal or in a blocked cell."""
+    """Return the number of outcomes: 1 without slip, 3 with it, 0 on a goal or in a blocked cell."""
     cell = cell_of(grid, s)
     if grid.moving_goal:
-        is_over = (bits_of(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
+        is_over = (cell_bits(grid, cell) & BLOCKED) != 0 or s == cell * (grid.num_cells + 1)
     else:
-        is_over = (bits_of(grid, cell) & (GOAL | BLOCKED)) != 0
+        is_over = (cell_bits(grid, cell) & (GOAL | BLOCKED)) != 0
     if is_over:
         return 0
     return 3 if grid.slip > 0.0 else 1
@@ -150,13 +165,13 @@ def grid_num_outcomes(grid: Grid, s: int, a: int) -> int:
 
 @kernel
 def neighbour(grid: Grid, cell: int, a: int) -> int:
-    """The cell that action a leads to, where no wall stops it."""
+    """Return the cell next to a cell in direction a, without regard to walls."""
     return cell + grid.moves[np.uint64(a)]
 
 
 @kernel
 def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
-    """Tell if the wall that stops action a in this cell is the edge of the grid."""
+    """Return whether the cell lies at the edge of the grid in direction a."""
     if a == 0:
         return cell >= grid.num_cells - grid.columns
     if a == 1:
@@ -167,27 +182,31 @@ def touches_outer_wall(grid: Grid, cell: int, a: int) -> bool:
 
 
 @kernel
-def grid_arrival(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
-    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+def grid_move(grid: Grid, s: int, a: int) -> tuple[int, float, bool]:
+    """Return (next state, reward, terminated) of a move in direction a that doesn't slip."""
     cell = cell_of(grid, s)
-    # Without a branch: which way a learner goes can't be predicted, and a wrong guess costs half a step.
-    is_stopped = (bits_of(grid, cell) >> a) & 1
+    # No branch on the action: it can't be predicted, and a misprediction costs half a step.
+    is_stopped = (cell_bits(grid, cell) >> a) & 1
     next_cell = cell + (grid.moves[np.uint64(a)] & (is_stopped - 1))
     s_next = s - cell + next_cell
-    found = bits_of(grid, next_cell)
+    found = cell_bits(grid, next_cell)
     if grid.moving_goal:
         terminated = s_next == next_cell * (grid.num_cells + 1)
     else:
         terminated = (found & GOAL) != 0
-    met = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
+    kind = np.int64(terminated) | ((found & HAZARD) >> 4 & (is_stopped - 1))
     if grid.outer_wall_reward != 0.0 and is_stopped and touches_outer_wall(grid, cell, a):
-        met |= TOUCHES
-    return s_next, grid.rewards[np.uint64(met)], terminated
+        kind |= HITS_OUTER_WALL
+    return s_next, grid.rewards[np.uint64(kind)], terminated
 
 
 @kernel
-def astray(slip: float, a: int, k: int) -> tuple[float, int]:
-    """Where slip leads a move, (probability, direction): outcome 0 goes where it was meant to, 1 and 2 to a side."""
+def slip_direction(slip: float, a: int, k: int) -> tuple[float, int]:
+    """Return (probability, direction) of outcome k of action a under slip.
+
+    Outcome 0 is the intended direction, with probability 1 - slip; outcomes 1 and 2 are the directions to its sides,
+    with slip / 2 each.
+    """
     probability = 1.0
     if slip > 0.0:
         if k == 0:
@@ -200,101 +219,112 @@ def astray(slip: float, a: int, k: int) -> tuple[float, int]:
 
 @kernel
 def grid_outcome(grid: Grid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Outcome k of a move."""
-    probability, direction = astray(grid.slip, a, k)
-    s_next, reward, terminated = grid_arrival(grid, s, direction)
+    """Return outcome k of action a in state s: (probability, next state, reward, terminated)."""
+    probability, direction = slip_direction(grid.slip, a, k)
+    s_next, reward, terminated = grid_move(grid, s, direction)
     return probability, s_next, reward, terminated
 
 
 @kernel
-def lattice_num_outcomes(lattice: Lattice, s: int, a: int) -> int:
-    """One outcome without slip, three with it, none where nothing can happen."""
-    if s >= lattice.num_live:
+def renumbered_num_outcomes(grid: RenumberedGrid, s: int, a: int) -> int:
+    """Return the number of outcomes: 1 without slip, 3 with it, 0 from state `num_live` on."""
+    if s >= grid.num_live:
         return 0
-    return 3 if lattice.slip > 0.0 else 1
+    return 3 if grid.slip > 0.0 else 1
 
 
 @kernel
-def lattice_arrival(lattice: Lattice, s: int, a: int) -> tuple[int, float, bool]:
-    """Where a move comes to that isn't led astray: (next state, reward, terminated)."""
+def renumbered_move(grid: RenumberedGrid, s: int, a: int) -> tuple[int, float, bool]:
+    """Return (next state, reward, terminated) of a move in direction a that doesn't slip."""
     i = np.uint64(4 * s + a)
-    kind = np.int64(lattice.kinds[i])
-    return np.int64(lattice.next_states[i]), lattice.rewards[np.uint64(kind)], (kind & ENDS) != 0
+    kind = np.int64(grid.kinds[i])
+    return np.int64(grid.next_states[i]), grid.rewards[np.uint64(kind)], (kind & REACHES_GOAL) != 0
 
 
 @kernel
-def lattice_outcome(lattice: Lattice, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Outcome k of a move."""
-    probability, direction = astray(lattice.slip, a, k)
-    s_next, reward, terminated = lattice_arrival(lattice, s, direction)
+def renumbered_outcome(grid: RenumberedGrid, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
+    """Return outcome k of action a in state s: (probability, next state, reward, terminated)."""
+    probability, direction = slip_direction(grid.slip, a, k)
+    s_next, reward, terminated = renumbered_move(grid, s, direction)
     return probability, s_next, reward, terminated
 
 
 @kernel
 def sparse_num_outcomes(sparse: Sparse, s: int, a: int) -> int:
-    """Number of rows of (s, a)."""
+    """Return the number of outcomes of action a in state s, which is its number of rows."""
     row = s * sparse.num_actions + a
     return sparse.offsets[row + 1] - sparse.offsets[row]
 
 
 @kernel
 def sparse_outcome(sparse: Sparse, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """Row k of (s, a)."""
+    """Return outcome k of action a in state s: (probability, next state, reward, terminated)."""
     i = sparse.offsets[s * sparse.num_actions + a] + k
-    # As int64, so that both forms return the same types and loops compile alike.
+    # int64, so that all forms return the same types.
     return sparse.probabilities[i], np.int64(sparse.next_states[i]), sparse.rewards[i], sparse.terminated[i]
 
 
-# The dispatch ---------------------------------------------------------------------------------------------------------
+# Dispatch -------------------------------------------------------------------------------------------------------------
 
 
 @dispatch
 def num_outcomes(model: Model, s: int, a: int) -> int:
-    """How many things can happen when action a is taken in state s."""
+    """Return the number of possible outcomes of action a in state s; 0 if the episode is over in s."""
     return sparse_num_outcomes(model, s, a)
 
 
 @dispatch
 def outcome(model: Model, s: int, a: int, k: int) -> tuple[float, int, float, bool]:
-    """The k-th of them: (probability, next state, reward, terminated)."""
+    """Return outcome k of action a in state s: (probability, next state, reward, terminated)."""
     return sparse_outcome(model, s, a, k)
 
 
 @dispatch
-def arrival(model: Grid | Lattice, s: int, a: int) -> tuple[int, float, bool]:
-    """Where a move on a grid comes to that isn't led astray: (next state, reward, terminated)."""
-    return grid_arrival(model, s, a)
+def move_without_slip(model: Grid | RenumberedGrid, s: int, a: int) -> tuple[int, float, bool]:
+    """Return (next state, reward, terminated) of a move on a grid that doesn't slip."""
+    return grid_move(model, s, a)
 
 
 @dispatch
-def is_outside(model: Any, s: int) -> bool:
-    """Tell if a step has left what is played in. A whole world can't be left."""
+def is_outside_section(model: Any, s: int) -> bool:
+    """Return whether state s lies outside the section that is learned; False for a whole world."""
     return False
 
 
-@is_outside.register(Section)
-def is_outside_section(section: Section, s: int) -> bool:
-    """What lies outside is for others to play in."""
+@is_outside_section.register(Section)
+def is_state_outside(section: Section, s: int) -> bool:
+    """Return whether state s is not among the states `first` up to `last` of a section."""
     return s < section.first or s >= section.last
 
 
 num_outcomes.register(Grid)(grid_num_outcomes)
-num_outcomes.register(Lattice)(lattice_num_outcomes)
+num_outcomes.register(RenumberedGrid)(renumbered_num_outcomes)
 outcome.register(Grid)(grid_outcome)
-outcome.register(Lattice)(lattice_outcome)
-arrival.register(Lattice)(lattice_arrival)
+outcome.register(RenumberedGrid)(renumbered_outcome)
+move_without_slip.register(RenumberedGrid)(renumbered_move)
 
 
 @kernel
 def count_outcomes(model: Model, num_actions: int, offsets: npt.NDArray[np.int64]) -> None:
-    """Fill in the offsets of the rows of every (s, a), (num_states * num_actions + 1,), of which the first is 0."""
+    """Fill in the offsets of the sparse form of a model: row numbers at which the outcomes of each (s, a) begin.
+
+    Args:
+        model: world.
+        num_actions: number of actions.
+        offsets: (num_states * num_actions + 1,) int64, filled in place; the first must be 0.
+    """
     for row in range(offsets.size - 1):
         offsets[row + 1] = offsets[row] + num_outcomes(model, row // num_actions, row % num_actions)
 
 
 @kernel
 def write_outcomes(model: Model, sparse: Sparse) -> None:
-    """Fill the rows of a sparse model, whose offsets are set, with the outcomes of another."""
+    """Fill the rows of a sparse model with the outcomes of another model of the same world.
+
+    Args:
+        model: world that is read.
+        sparse: its offsets are those of `count_outcomes`; its other arrays are filled in place.
+    """
     num_actions = sparse.num_actions
     for row in range(sparse.offsets.size - 1):
         s, a = row // num_actions, row % num_actions

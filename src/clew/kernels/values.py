@@ -1,15 +1,16 @@
-"""Action values: a table, or one with maintained maxima where a row is wide.
+"""Action values: functions that read and write a table, whatever its form.
 
-    row_length(q)                   number of actions
-    value(q, s, a)                  q[s, a]
-    assign(q, s, a, new)            q[s, a] = new
-    greatest(q, s)                  max_a q[s, a]
-    num_best(q, s)                  how many actions have it
-    best_action(q, s, half)         one of them; ties are broken uniformly at random
-    best_or_any(q, s, explores, half)   the same, or, when exploring, any action
+    row_length(q)                                       number of actions
+    value(q, s, a)                                      q[s, a]
+    assign(q, s, a, new)                                q[s, a] = new
+    max_value(q, s)                                     max_a q[s, a]
+    num_best_actions(q, s)                              number of actions with that value
+    best_action(q, s, bits32)                           one of them, drawn uniformly
+    best_or_random_action(q, s, explores, bits32)       any action if explores is True, else as best_action
 
-These are all that a learning rule may ask. For an array they are written here; `wide` has them for rows that are too
-long to be searched at every step.
+Update rules use a table only through these functions. The forms are an array (num_states, num_actions) of float32,
+`FourActionTable`, and `wide.WideTable`, which caches the maxima of long rows; `wide.as_values` picks the fastest.
+`bits32` are 32 random bits, as a uint64.
 """
 
 from typing import Any, NamedTuple
@@ -19,16 +20,17 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import below
-from clew.kernels.vectors import best_of_four, greatest_of_four
+from clew.kernels.vectors import argmax_mask_of_four, max_of_four
 
 Values = Any
 Table = npt.NDArray[np.float32]
 
 
-def _tie_table() -> npt.NDArray[np.uint8]:
-    """Column m lists the actions of the bit mask m, each equally often; 12 rows divide by 1, 2, 3 and 4.
+def _tie_break_table() -> npt.NDArray[np.uint8]:
+    """Return the (12, 16) table that breaks ties between four actions: column m lists the actions in bit mask m.
 
-    The row is drawn while the mask still waits for the values, so that it takes but one addition to look an action up.
+    Each action of the mask fills an equal share of the 12 rows, as 12 is divisible by 1, 2, 3 and 4. So a row can be
+    drawn before the mask is known, and the lookup is a single load.
     """
     table = np.zeros((12, 16), np.uint8)
     for mask in range(1, 16):
@@ -37,64 +39,64 @@ def _tie_table() -> npt.NDArray[np.uint8]:
     return table
 
 
-TIES = _tie_table()
-MOST = 2**31 - 1
+TIE_BREAKS = _tie_break_table()
+MAX_COUNT = 2**31 - 1  # of int32 counts, which stop there
 
 
 @kernel
-def one_of_four(mask: int, half: np.uint64) -> int:
-    """One of the actions of a bit mask, without a branch that can be mispredicted."""
-    return np.int64(TIES[np.uint64(below(half, 12)), np.uint64(mask)])
+def pick_from_mask(mask: int, bits32: np.uint64) -> int:
+    """Return one of the actions (0 to 3) whose bits are set in the mask, drawn uniformly, without a branch."""
+    return np.int64(TIE_BREAKS[np.uint64(below(bits32, 12)), np.uint64(mask)])
 
 
 @kernel
-def best_of_many(q: Table, s: int, half: np.uint64) -> int:
-    """Choose uniformly among the best of any number of actions: count them, draw one, find it."""
+def best_action_by_scan(q: Table, s: int, bits32: np.uint64) -> int:
+    """Return an action with the maximum of q[s]; two scans of the row, ties broken uniformly at random."""
     num_actions = q.shape[1]
     best = q[s, 0]
-    num_best = 1
+    num_ties = 1
     for a in range(1, num_actions):
         if q[s, a] > best:
             best = q[s, a]
-            num_best = 1
+            num_ties = 1
         elif q[s, a] == best:
-            num_best += 1
-    left_to_skip = below(half, num_best)
+            num_ties += 1
+    left_to_skip = below(bits32, num_ties)
     for a in range(num_actions):
         if q[s, a] == best:
             if left_to_skip == 0:
                 return a
             left_to_skip -= 1
-    return 0  # not reached while the row holds numbers
+    return 0  # only reached if the row holds NaN
 
 
 @kernel
-def count_up(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
-    """Count one more, as far as 32 bits go."""
-    counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MOST
+def increment(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
+    """Add 1 to counts[s, a], in place, up to MAX_COUNT."""
+    counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MAX_COUNT
 
 
 @dispatch
 def row_length(q: Values) -> int:
-    """Number of actions."""
+    """Return the number of actions."""
     return q.shape[1]
 
 
 @dispatch
 def value(q: Values, s: int, a: int) -> np.float32:
-    """q[s, a]."""
-    return q[np.uint64(s), np.uint64(a)]  # unsigned: no test for an index that counts from the end
+    """Return q[s, a]."""
+    return q[np.uint64(s), np.uint64(a)]  # unsigned: Numba then omits the check for negative indices
 
 
 @dispatch
 def assign(q: Values, s: int, a: int, new: np.float32) -> None:
-    """q[s, a] = new."""
+    """Set q[s, a] = new."""
     q[np.uint64(s), np.uint64(a)] = new
 
 
 @dispatch
 def max_value(q: Values, s: int) -> np.float32:
-    """max_a q[s, a]."""
+    """Return max_a q[s, a]."""
     best = q[s, 0]
     for a in range(1, q.shape[1]):
         best = q[s, a] if q[s, a] > best else best
@@ -102,8 +104,8 @@ def max_value(q: Values, s: int) -> np.float32:
 
 
 @dispatch
-def num_best(q: Values, s: int) -> int:
-    """How many actions have the greatest value in state s."""
+def num_best_actions(q: Values, s: int) -> int:
+    """Return the number of actions whose value equals max_a q[s, a]."""
     best = max_value(q, s)
     count = 0
     for a in range(row_length(q)):
@@ -112,58 +114,61 @@ def num_best(q: Values, s: int) -> int:
 
 
 @dispatch
-def best_action(q: Values, s: int, half: np.uint64) -> int:
-    """A best action in state s; ties are broken uniformly at random by 32 random bits."""
-    return best_of_many(q, s, half)
+def best_action(q: Values, s: int, bits32: np.uint64) -> int:
+    """Return an action with the maximum of q[s]; ties are broken uniformly at random by 32 random bits."""
+    return best_action_by_scan(q, s, bits32)
 
 
 @dispatch
-def best_or_any(q: Values, s: int, explores: bool, half: np.uint64) -> int:
-    """A best action in state s, or, when exploring, any."""
-    return below(half, row_length(q)) if explores else best_action(q, s, half)
+def best_or_random_action(q: Values, s: int, explores: bool, bits32: np.uint64) -> int:
+    """Return any action, drawn uniformly, if `explores`; else an action with the maximum of q[s]."""
+    return below(bits32, row_length(q)) if explores else best_action(q, s, bits32)
 
 
 # Four actions ---------------------------------------------------------------------------------------------------------
 
 
-class Four(NamedTuple):
-    """A table of four actions per state, row by row: the moves on a grid, unrolled."""
+class FourActionTable(NamedTuple):
+    """Table with four actions per state, flattened row by row: the moves on a grid, with unrolled loops."""
 
     flat: npt.NDArray[np.float32]  # (4 * num_states,)
 
 
-@row_length.register(Four)
-def row_length_of_four(q: Four) -> int:
-    """Known when it is compiled."""
+@row_length.register(FourActionTable)
+def row_length_of_four(q: FourActionTable) -> int:
+    """Return 4, the number of actions, as a compile-time constant."""
     return 4
 
 
-@value.register(Four)
-def value_of_four(q: Four, s: int, a: int) -> np.float32:
-    """q[s, a]."""
+@value.register(FourActionTable)
+def value_of_four(q: FourActionTable, s: int, a: int) -> np.float32:
+    """Return q[s, a]."""
     return q.flat[np.uint64(4 * s + a)]
 
 
-@assign.register(Four)
-def assign_to_four(q: Four, s: int, a: int, new: np.float32) -> None:
-    """q[s, a] = new."""
+@assign.register(FourActionTable)
+def assign_to_four(q: FourActionTable, s: int, a: int, new: np.float32) -> None:
+    """Set q[s, a] = new."""
     q.flat[np.uint64(4 * s + a)] = new
 
 
-@max_value.register(Four)
-def greatest_value_of_four(q: Four, s: int) -> np.float32:
-    """All four at once."""
-    return greatest_of_four(q.flat, 4 * s)[0]
+@max_value.register(FourActionTable)
+def max_value_of_four(q: FourActionTable, s: int) -> np.float32:
+    """Return the maximum of the four values of state s, by vector instructions."""
+    return max_of_four(q.flat, 4 * s)[0]
 
 
-@best_action.register(Four)
-def best_action_of_four(q: Four, s: int, half: np.uint64) -> int:
-    """As soon as can be: who asks waits for it."""
-    return one_of_four(best_of_four(q.flat, 4 * s), half)
+@best_action.register(FourActionTable)
+def best_action_of_four(q: FourActionTable, s: int, bits32: np.uint64) -> int:
+    """Return a best action of state s with the lowest latency, for a loop that waits for it."""
+    return pick_from_mask(argmax_mask_of_four(q.flat, 4 * s), bits32)
 
 
-@best_or_any.register(Four)
-def best_or_any_of_four(q: Four, s: int, explores: bool, half: np.uint64) -> int:
-    """With the fewest instructions, and no branch: of many who ask, others go on meanwhile."""
-    mask = greatest_of_four(q.flat, 4 * s)[1]
-    return one_of_four(15 if explores else mask, half)
+@best_or_random_action.register(FourActionTable)
+def best_or_random_action_of_four(q: FourActionTable, s: int, explores: bool, bits32: np.uint64) -> int:
+    """Return a random action if `explores`, else a best one, without a branch and with the fewest instructions.
+
+    For interleaved episodes, where other episodes use the time that the result takes.
+    """
+    mask = max_of_four(q.flat, 4 * s)[1]
+    return pick_from_mask(15 if explores else mask, bits32)

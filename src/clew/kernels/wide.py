@@ -1,8 +1,9 @@
-"""Wide rows: action values with maintained maxima; a thousand actions don't cost a thousand comparisons per step.
+"""Tables of action values with many actions, which cache the maximum of each row.
 
-A row is cut into blocks of BLOCK actions. Each block keeps its greatest value and how many of its actions have it, and
-so does the row. An assignment changes one block; only where it lowers the last one that had the maximum is the block,
-or the row of blocks, searched again. Ties are as exact as a full scan has them, and drawn the same.
+A row is divided into blocks of BLOCK actions. The maximum, and the number of actions that have it, are cached for each
+block and for the row. An assignment updates one block; only when the last action with the maximum is lowered is the
+block, or the row of block maxima, scanned again. So a step doesn't compare a thousand values when there are a thousand
+actions. Ties are counted as by a full scan, and broken by the same draws.
 """
 
 from typing import Any, NamedTuple
@@ -12,53 +13,72 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.sampling import below
-from clew.kernels.values import Four, Table, assign, best_action, max_value, num_best, row_length, value
-from clew.kernels.vectors import BLOCK, count_bits, greatest_of_block, lowest_bit
+from clew.kernels.values import (
+    FourActionTable,
+    Table,
+    assign,
+    best_action,
+    max_value,
+    num_best_actions,
+    row_length,
+    value,
+)
+from clew.kernels.vectors import BLOCK, count_bits, lowest_bit, max_of_block
 
-WIDE_FROM = 2 * BLOCK  # rows of fewer actions are searched sooner than they are kept
+MIN_WIDE_ACTIONS = 2 * BLOCK  # shorter rows are scanned in less time than the cache takes
 
 
-class Wide(NamedTuple):
-    """A table with the maxima of its rows and blocks."""
+class WideTable(NamedTuple):
+    """Table of action values, with cached maxima of its rows and blocks and the number of ties."""
 
     q: Table  # (num_states, num_actions)
-    block_best: npt.NDArray[np.float32]  # (num_states, num_blocks)
-    block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), actions of the block that have it
-    row_best: npt.NDArray[np.float32]  # (num_states,)
-    row_ties: npt.NDArray[np.int32]  # (num_states,), actions of the row that have it
+    block_best: npt.NDArray[np.float32]  # (num_states, num_blocks), maximum of each block
+    block_ties: npt.NDArray[np.int32]  # (num_states, num_blocks), number of its actions that have it
+    row_best: npt.NDArray[np.float32]  # (num_states,), maximum of each row
+    row_ties: npt.NDArray[np.int32]  # (num_states,), number of its actions that have it
 
 
 def as_values(q: Table) -> Any:
-    """A table in the form in which kernels work on it fastest; the values are not copied."""
+    """Return a table in the form in which kernels are fastest; the values are shared, not copied.
+
+    Args:
+        q: (num_states, num_actions) float32, C-contiguous.
+
+    Returns:
+        `FourActionTable` for four actions, `WideTable` from MIN_WIDE_ACTIONS actions on, else q itself.
+    """
     if q.shape[1] == 4:
-        return Four(q.reshape(-1))
-    return q if q.shape[1] < WIDE_FROM else make_wide(q)
+        return FourActionTable(q.reshape(-1))
+    return q if q.shape[1] < MIN_WIDE_ACTIONS else make_wide(q)
 
 
-def make_wide(q: Table) -> Wide:
-    """A table with its maxima, which are computed here, and kept by `assign` from then on."""
+def make_wide(q: Table) -> WideTable:
+    """Return a `WideTable` that shares the values of q; its maxima are computed here and updated by `assign`."""
     num_actions = q.shape[1]
     firsts = np.arange(0, num_actions, BLOCK)
     block_best, row_best = np.maximum.reduceat(q, firsts, axis=1), q.max(axis=1)
     is_best = q == block_best.repeat(BLOCK, axis=1)[:, :num_actions]
     block_ties = np.add.reduceat(is_best, firsts, axis=1, dtype=np.int32)
     row_ties = (q == row_best[:, None]).sum(axis=1, dtype=np.int32)
-    return Wide(q, block_best, block_ties, row_best, row_ties)
+    return WideTable(q, block_best, block_ties, row_best, row_ties)
 
 
-def refresh(values: Any) -> None:
-    """Compute the maxima anew, where there are any: for who wrote to the table itself."""
-    if isinstance(values, Wide):
+def recompute_maxima(values: Any) -> None:
+    """Recompute the maxima of a `WideTable` whose array was written directly; other forms have none."""
+    if isinstance(values, WideTable):
         for old, new in zip(values[1:], make_wide(values.q)[1:], strict=True):
             old[:] = new
 
 
 @kernel
-def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
-    """The greatest of up to BLOCK numbers of row s, from `first` on, and the bit mask of those that equal it."""
+def max_in_block(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
+    """Return (maximum, mask) of up to BLOCK numbers of row s, from column `first` on.
+
+    Bit k of the mask is 1 if column first + k equals the maximum. The last block of a row may be shorter.
+    """
     length = numbers.shape[1]
     if first + BLOCK <= length:
-        return greatest_of_block(numbers, s * length + first)
+        return max_of_block(numbers, s * length + first)
     best, mask = numbers[s, first], np.int64(1)
     for i in range(first + 1, length):
         if numbers[s, i] > best:
@@ -68,19 +88,19 @@ def scan(numbers: Table, s: int, first: int) -> tuple[np.float32, int]:
 
 
 @kernel
-def search_block(wide: Wide, s: int, block: int) -> None:
-    """Find the maximum of a block anew."""
-    best, mask = scan(wide.q, s, block * BLOCK)
+def recompute_block(wide: WideTable, s: int, block: int) -> None:
+    """Recompute the cached maximum and number of ties of one block of row s."""
+    best, mask = max_in_block(wide.q, s, block * BLOCK)
     wide.block_best[s, block] = best
     wide.block_ties[s, block] = count_bits(mask)
 
 
 @kernel
-def search_row(wide: Wide, s: int) -> None:
-    """Find the maximum of a row anew, among its blocks."""
+def recompute_row(wide: WideTable, s: int) -> None:
+    """Recompute the cached maximum and number of ties of row s from those of its blocks."""
     row_best, row_ties = -np.inf, 0
     for first in range(0, wide.block_best.shape[1], BLOCK):
-        best, mask = scan(wide.block_best, s, first)
+        best, mask = max_in_block(wide.block_best, s, first)
         if best > row_best:
             row_best, row_ties = best, 0
         while best == row_best and mask != 0:
@@ -90,33 +110,33 @@ def search_row(wide: Wide, s: int) -> None:
     wide.row_ties[s] = row_ties
 
 
-@row_length.register(Wide)
-def row_length_of_wide(wide: Wide) -> int:
-    """Number of actions."""
+@row_length.register(WideTable)
+def row_length_of_wide(wide: WideTable) -> int:
+    """Return the number of actions."""
     return wide.q.shape[1]
 
 
-@value.register(Wide)
-def value_of_wide(wide: Wide, s: int, a: int) -> np.float32:
-    """q[s, a]."""
+@value.register(WideTable)
+def value_of_wide(wide: WideTable, s: int, a: int) -> np.float32:
+    """Return q[s, a]."""
     return wide.q[np.uint64(s), np.uint64(a)]
 
 
-@max_value.register(Wide)
-def greatest_of_wide(wide: Wide, s: int) -> np.float32:
-    """Read, not searched."""
+@max_value.register(WideTable)
+def max_value_of_wide(wide: WideTable, s: int) -> np.float32:
+    """Return the cached row maximum, max_a q[s, a]."""
     return wide.row_best[np.uint64(s)]
 
 
-@num_best.register(Wide)
-def num_best_of_wide(wide: Wide, s: int) -> int:
-    """Read, not searched."""
+@num_best_actions.register(WideTable)
+def num_best_actions_of_wide(wide: WideTable, s: int) -> int:
+    """Return the cached number of actions that have the row maximum."""
     return np.int64(wide.row_ties[np.uint64(s)])
 
 
-@assign.register(Wide)
-def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
-    """Write, and keep the maxima."""
+@assign.register(WideTable)
+def assign_to_wide(wide: WideTable, s: int, a: int, new: np.float32) -> None:
+    """Set q[s, a] = new, and update the cached maxima and numbers of ties."""
     old = wide.q[s, a]
     wide.q[s, a] = new
     block = a // BLOCK
@@ -128,7 +148,7 @@ def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
     elif old == best and new != best:
         wide.block_ties[s, block] -= 1
         if wide.block_ties[s, block] == 0:
-            search_block(wide, s, block)
+            recompute_block(wide, s, block)
     row_best = wide.row_best[s]
     if new > row_best:
         wide.row_best[s], wide.row_ties[s] = new, 1
@@ -137,23 +157,26 @@ def assign_to_wide(wide: Wide, s: int, a: int, new: np.float32) -> None:
     elif old == row_best and new != row_best:
         wide.row_ties[s] -= 1
         if wide.row_ties[s] == 0:
-            search_row(wide, s)
+            recompute_row(wide, s)
 
 
-@best_action.register(Wide)
-def best_action_of_wide(wide: Wide, s: int, half: np.uint64) -> int:
-    """Draw one of the best by its number, and find it: block by block, then action by action."""
-    row_best, left_to_skip = wide.row_best[s], below(half, np.int64(wide.row_ties[s]))
+@best_action.register(WideTable)
+def best_action_of_wide(wide: WideTable, s: int, bits32: np.uint64) -> int:
+    """Return an action with the maximum of row s, drawn uniformly from those that tie.
+
+    Draws the index of one of them first, then finds it by the number of ties in each block.
+    """
+    row_best, left_to_skip = wide.row_best[s], below(bits32, np.int64(wide.row_ties[s]))
     for first in range(0, wide.block_best.shape[1], BLOCK):
-        best, blocks = scan(wide.block_best, s, first)
+        best, blocks = max_in_block(wide.block_best, s, first)
         while best == row_best and blocks != 0:
             block = first + lowest_bit(blocks)
             ties = np.int64(wide.block_ties[s, block])
             if left_to_skip < ties:
-                actions = scan(wide.q, s, block * BLOCK)[1]
+                actions = max_in_block(wide.q, s, block * BLOCK)[1]
                 for _ in range(left_to_skip):
                     actions &= actions - 1
                 return block * BLOCK + lowest_bit(actions)
             left_to_skip -= ties
             blocks &= blocks - 1
-    return 0  # not reached while the row holds numbers
+    return 0  # only reached if the row holds NaN

@@ -99,10 +99,10 @@ class LearnerSpec(NamedTuple):
 
 
 def _double_q_learning(spec: LearnerSpec) -> updates.DoubleQLearning:
-    first, second = spec.table.copy(), spec.table.copy()
+    q1, q2 = spec.table.copy(), spec.table.copy()
     counted = spec.table.shape if spec.counted else (0, 0)
-    first_counts, second_counts = (np.zeros(counted, np.int32) for _ in range(2))
-    return updates.DoubleQLearning(spec.q, first, second, first_counts, second_counts, spec.gamma)
+    q1_counts, q2_counts = (np.zeros(counted, np.int32) for _ in range(2))
+    return updates.DoubleQLearning(spec.q, q1, q2, q1_counts, q2_counts, spec.gamma)
 
 
 def _bytes_of_double_q_learning(spec: LearnerSpec) -> int:
@@ -139,11 +139,11 @@ def _bytes_of_window(spec: LearnerSpec) -> int:
 
 def _traces(spec: LearnerSpec) -> traces.Traces:
     return traces.Traces(
-        strength=np.zeros(spec.num_pairs, np.float32),
+        eligibility=np.zeros(spec.num_pairs, np.float32),
         pairs=np.empty(spec.num_pairs, np.int64),
         count=np.zeros(1, np.int64),
         decay=np.float32(spec.settings.gamma * spec.settings.lambda_),
-        kept=np.float32(spec.settings.accumulating),
+        retained=np.float32(spec.settings.accumulating),
     )
 
 
@@ -181,9 +181,9 @@ def _sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after: int
         outcomes,
         rewards=outcomes.view(np.float32),
         pairs=np.zeros(further, np.int32),
-        next_of_pair=np.full(spec.num_outcomes if further else 0, -1, np.int32),
-        leading_to=np.full(spec.num_states + 1, -1, np.int32),
-        used=np.zeros(1, np.int64),
+        next_outcome=np.full(spec.num_outcomes if further else 0, -1, np.int32),
+        first_predecessor=np.full(spec.num_states + 1, -1, np.int32),
+        num_further=np.zeros(1, np.int64),
     )
     threshold = np.float32(spec.settings.threshold)
     values = np.full(spec.num_states if threshold > 0.0 else 0, spec.table[0, 0], np.float32)

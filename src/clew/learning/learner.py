@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
-from clew.kernels.learning.learners import AverageStep, CountedStep, StepSize
+from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
 from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
-from clew.kernels.wide import WIDE_FROM, as_values
+from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES, Algorithm, LearnerSpec
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
@@ -59,7 +59,7 @@ class Learner:
     def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
         """The tables that are learned, each with the number of moves of its values; q is their mean.
 
-        A rule that learns more tables than q names each, and its counts: `first` and `first_counts`.
+        A rule that learns more tables than q names each, and its counts: `q1` and `q1_counts`.
         """
         rule = self.rule
         names = [name for name in rule._fields if f"{name}_counts" in rule._fields]
@@ -91,12 +91,12 @@ class Learner:
         rates = self.rates(episode, 1, total)
         return float(np.ravel(rates.alpha)[0]), float(np.ravel(rates.exploration)[0])
 
-    def step_size(self, alpha: float) -> StepSize | AverageStep | CountedStep:
+    def step_size(self, alpha: float) -> ConstantStepSize | SampleAverageStepSize | CountedStepSize:
         """A step size as rules ask for it."""
         rate = np.float32(alpha)  # made here: a kernel that is called from Python gives its numbers back as float64
         if self.settings.alpha_schedule == "visits":
-            return AverageStep(rate, self.counts)
-        return CountedStep(rate, self.counts) if self.counts.size else StepSize(rate)
+            return SampleAverageStepSize(rate, self.counts)
+        return CountedStepSize(rate, self.counts) if self.counts.size else ConstantStepSize(rate)
 
 
 def make_learner(
@@ -149,7 +149,7 @@ def make_learner(
 def _check_size(row: Algorithm, given: LearnerSpec, num_counted: int) -> None:
     """Refuse a learner that the machine can't hold, before any of its memory is taken."""
     each = 4 + 4 * num_counted  # the table, and what is counted
-    if given.num_actions >= WIDE_FROM:
+    if given.num_actions >= MIN_WIDE_ACTIONS:
         each += 8  # the maxima of blocks, and what it takes to find them
     what = f"{row.name} with {given.num_states:,} states, {given.num_actions:,} actions and {given.max_steps:,} steps"
     check_memory(each * given.num_pairs + row.num_bytes(given), f"{what} an episode")
@@ -185,7 +185,7 @@ def _missing_room(learner: Learner, num_new: int) -> int:
     if not isinstance(learner.rule, sweeping.Sweeping):
         return 0
     model = learner.rule.model
-    return int(model.used[0]) + num_new - model.pairs.size
+    return int(model.num_further[0]) + num_new - model.pairs.size
 
 
 def with_more_outcomes(learner: Learner, more: int) -> Learner:
@@ -200,11 +200,11 @@ def with_more_outcomes(learner: Learner, more: int) -> Learner:
         raise SettingError(f"the learned model would have more than {MAX_OUTCOMES:,} outcomes")
     check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
-    next_of_pair = np.full(outcomes.shape[0], -1, np.int32)
-    next_of_pair[: model.next_of_pair.size] = model.next_of_pair
+    next_outcome = np.full(outcomes.shape[0], -1, np.int32)
+    next_outcome[: model.next_outcome.size] = model.next_outcome
     grown = model._replace(
         outcomes=outcomes,
-        next_of_pair=next_of_pair,
+        next_outcome=next_outcome,
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
     )

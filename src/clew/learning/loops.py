@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from clew.environments import as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.behaviours import AnyAction, after, choose, count_visit
-from clew.kernels.learning.interleaving import Lanes, learn_interleaved, new_lanes
-from clew.kernels.learning.learners import BEFORE, Step, begin, finish, learn, order
+from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
+from clew.kernels.learning.interleaving import EpisodeSlots, learn_interleaved, new_episode_slots
+from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning.learner import Learner, make_room
@@ -35,12 +35,12 @@ class Loop:
 
     Attributes:
         learn: learns from so many episodes more, and says what they came to.
-        state: where it stands, beside what the learner has learned; `Lanes` if episodes take turns, None if it can't be
-            said.
+        state: where it stands, beside what the learner has learned; `EpisodeSlots` if episodes are interleaved, None if
+            it can't be said.
     """
 
     learn: Callable[[int], EpisodeStats]
-    state: LoopState | Lanes | None
+    state: LoopState | EpisodeSlots | None
 
 
 def learning_loop(
@@ -101,15 +101,15 @@ def one_at_a_time(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes:
 
 def _interleaved(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
     k = min(learner.settings.num_interleaved, num_episodes)
-    lanes = new_lanes([new_stream(*key, lane) for lane in range(k)], num_episodes)
+    slots = new_episode_slots([new_stream(*key, slot) for slot in range(k)], num_episodes)
 
     def learn_some(n: int) -> EpisodeStats:
         stats = new_episode_stats(n)
-        rates = learner.rates(int(lanes.counters[1]), n + k, num_episodes)
-        learn_interleaved(model, spec, learner.rule, learner.behaviour, learner.visits, rates, lanes, stats)
+        rates = learner.rates(int(slots.counters[1]), n + k, num_episodes)
+        learn_interleaved(model, spec, learner.rule, learner.behaviour, learner.visits, rates, slots, stats)
         return stats
 
-    return Loop(learn_some, lanes)
+    return Loop(learn_some, slots)
 
 
 def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
@@ -140,7 +140,7 @@ def _play_stepwise(
     """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
     visits = learner.visits
     steps, episode_return, terminated = 0, 0.0, False
-    acting = AnyAction() if learner.settings.exploring_starts else learner.behaviour
+    acting = UniformRandom() if learner.settings.exploring_starts else learner.behaviour
     next_action = -1  # chosen already, if the rule asks for it before it learns
 
     def pick(state: int) -> int:
@@ -149,15 +149,15 @@ def _play_stepwise(
     def act(state: int) -> int:
         return pick(state) if next_action < 0 else next_action
 
-    begin(learner.rule)
+    begin_episode(learner.rule)
     for t in episode_steps(env, act, seed=env_seed):
         steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
         count_visit(learner.behaviour, visits, t.state, t.action)
-        acting = after(learner.behaviour, t.action)
-        is_asked = order(learner.rule) == BEFORE and not t.terminated
+        acting = behaviour_after(learner.behaviour, t.action)
+        is_asked = next_action_order(learner.rule) == BEFORE_UPDATE and not t.terminated
         next_action = pick(t.next_state) if is_asked else -1
         learner = make_room(learner, 1)
         step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
         learn(learner.rule, step, alpha, exploration, stream)
-    finish(learner.rule, alpha, exploration, stream)
+    end_episode(learner.rule, alpha, exploration, stream)
     return learner, steps, episode_return, terminated

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.learners import begin, finish
-from clew.kernels.learning.rollouts import EpisodeStats, first_action, take_step
+from clew.kernels.learning.learners import begin_episode, end_episode
+from clew.kernels.learning.rollouts import EpisodeStats, choose_first_action, take_step
 from clew.kernels.sampling import draw_start
 from clew.learning.learner import make_room_for_world
 from clew.learning.loops import Loop, new_state, one_at_a_time
@@ -110,9 +110,9 @@ class Trainer:
         rate = learner.step_size(alpha)
         if not self.is_under_way:
             self.episode = []
-            begin(learner.rule)
+            begin_episode(learner.rule)
             s = int(draw_start(spec.starts, stream))
-            a = int(first_action(learner.rule, learner.behaviour, learner.visits, spec, s, exploration, stream))
+            a = int(choose_first_action(learner.rule, learner.behaviour, learner.visits, spec, s, exploration, stream))
             self._next = s, a
         is_last = len(self.episode) + 1 == spec.max_steps
         s_next, a_next, reward, terminated = take_step(
@@ -129,7 +129,7 @@ class Trainer:
         self.episode.append(taken)
         self._next = int(s_next), int(a_next)
         if terminated or is_last:
-            finish(learner.rule, rate, exploration, stream)
+            end_episode(learner.rule, rate, exploration, stream)
             self._state.num_ended[0] += 1
             self._next = -1, -1
         return taken

@@ -60,7 +60,7 @@ class FiniteMDP:
 
     @cached_property
     def fast_model(self) -> Any:
-        """The same world in the form that is played fastest."""
+        """The same world in the form that is fastest to step; see `clew.kernels.dynamics.fast_model`."""
         return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -350,7 +350,7 @@ def grid_model(
 
 def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
     """What a move pays that meets the goal, a hazard, the outer wall, or several, whose numbers add up."""
-    extras = [(dynamics.TOUCHES, outer_wall), (dynamics.ENDS, goal), (dynamics.HURTS, hazard)]
+    extras = [(dynamics.HITS_OUTER_WALL, outer_wall), (dynamics.REACHES_GOAL, goal), (dynamics.ENTERS_HAZARD, hazard)]
     return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 

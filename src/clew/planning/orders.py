@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import read_only
-from clew.kernels.dynamics import Grid, Lattice, Model, Sparse
+from clew.kernels.dynamics import Grid, Model, RenumberedGrid, Sparse
 from clew.kernels.planning.orders import (
     count_predecessors,
     order_cells,
@@ -64,7 +64,7 @@ def as_it_stands(mdp: FiniteMDP) -> OrderedModel:
 def nearest_first(mdp: FiniteMDP) -> OrderedModel:
     """The model of a world with its states in the order of their distance from an end, in steps that may be taken.
 
-    A grid becomes a `Lattice`, of 20 bytes per state; any other world is copied.
+    A grid becomes a `RenumberedGrid`, of 20 bytes per state; any other world is copied.
     """
     if isinstance(mdp.model, Grid):
         return _order_grid(mdp, mdp.model)
@@ -87,7 +87,9 @@ def by_distance(mdp: FiniteMDP, distances: npt.NDArray[np.int32], live: npt.NDAr
     order = np.argsort(far, kind="stable").astype(np.int32)
     place = np.empty(n, np.int32)
     place[order] = np.arange(n, dtype=np.int32)
-    lattice = Lattice(np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip)
+    lattice = RenumberedGrid(
+        np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip
+    )
     write_lattice(grid, -1, order[:num_live], place, 0, lattice)
     next_states, kinds = read_only(lattice.next_states), read_only(lattice.kinds)
     lattice = lattice._replace(next_states=next_states, kinds=kinds, num_live=num_live)
@@ -121,7 +123,7 @@ def _order_grid(mdp: FiniteMDP, grid: Grid) -> OrderedModel:
     goals = range(n) if grid.moving_goal else [-1]
     orders = np.empty((len(goals), n), np.int32)
     distances, place, queue = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(queue_size(n), np.int32)
-    lattice = Lattice(
+    lattice = RenumberedGrid(
         np.empty(4 * mdp.num_states, np.int32), np.empty(4 * mdp.num_states, np.uint8), grid.rewards, 0, grid.slip
     )
     live, dead = [], []

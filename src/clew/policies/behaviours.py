@@ -26,7 +26,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
         behaviours.EpsilonGreedy(), "any action with probability epsilon, else a best one", "epsilon", SHARE
     ),
     "first-action": Behaviour(
-        behaviours.FirstAction(),
+        behaviours.EpsilonGreedyArgmax(),
         "any action with probability epsilon, else the first of the best: a mistake, to see what it costs",
         "epsilon",
         SHARE,
@@ -43,5 +43,5 @@ BEHAVIOURS: dict[str, Behaviour] = {
         counts=True,
     ),
     "least-tried": Behaviour(behaviours.LeastTried(), "the action that was tried least often here", counts=True),
-    "random": Behaviour(behaviours.AnyAction(), "any action"),
+    "random": Behaviour(behaviours.UniformRandom(), "any action"),
 }

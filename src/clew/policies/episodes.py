@@ -11,7 +11,7 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.learning.behaviours import AnyAction, after, choose, count_visit
+from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
 from clew.kernels.learning.rollouts import EpisodeSpec, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
@@ -234,11 +234,11 @@ class Simulation:
             return int(choose(now, table, counts, state, exploration, stream))
 
         for _ in range(num_episodes):
-            now = AnyAction() if exploring_starts else acting
+            now = UniformRandom() if exploring_starts else acting
             for step in episode_steps(self.env, pick, seed=seed):
                 transitions.append(step)
                 count_visit(acting, counts, step.state, step.action)
-                now = after(acting, step.action)
+                now = behaviour_after(acting, step.action)
             seed = None
         return self._played(Trajectory.from_transitions(transitions))
 

@@ -1,11 +1,11 @@
-"""Behaviours: each draw equals the oracle's, is as likely as defined, and is worth what the probabilities say."""
+"""Exploration strategies: draws equal the oracle's, and frequencies and expected values follow the definition."""
 
 import numpy as np
 import pytest
 
 import oracles_episodes
 from clew.kernels import read_only
-from clew.kernels.learning.behaviours import after, choose, expected_value
+from clew.kernels.learning.behaviours import behaviour_after, choose, expected_value
 from clew.kernels.sampling import new_stream
 from clew.policies.behaviours import BEHAVIOURS
 from loops import NONE, random_table, rows_of
@@ -22,7 +22,7 @@ def behaviour(request):
 
 
 def random_visits(shape, seed=0):
-    """Counts with many ties, and some actions that were never tried."""
+    """Visit counts with many ties and some zeros."""
     return np.random.default_rng(seed).integers(0, 3, shape).astype(np.int32)
 
 
@@ -51,7 +51,7 @@ def test_draws_equal_those_of_the_oracle(behaviour, num_actions):
 @pytest.mark.parametrize("num_actions", [3, 4, 7])
 @pytest.mark.parametrize("seed", range(3))
 def test_actions_are_drawn_as_often_as_they_are_likely(behaviour, num_actions, seed):
-    """Within four standard deviations, and never what can't be."""
+    """Within four standard deviations; actions of probability 0 never."""
     q, visits = random_table((1, num_actions), seed), random_visits((1, num_actions), seed)
     stream, exploration = new_stream(6, seed), EXPLORATION[behaviour]
     counts = np.bincount(
@@ -76,7 +76,7 @@ def test_expected_value_is_the_sum_over_the_probabilities(behaviour, num_actions
 
 
 def test_first_action_by_hand():
-    """Of [1, 2, 2, 0], epsilon 0.2: each action 0.05, and the second 0.8 more; worth 0.8 * 2 + 0.2 * 5 / 4."""
+    """For [1, 2, 2, 0] and epsilon 0.2: 0.05 each, 0.8 more for the second; expected value 0.8 * 2 + 0.2 * 5 / 4."""
     q, stream = np.array([[1.0, 2.0, 2.0, 0.0]], np.float32), new_stream(4)
     counts = np.bincount([pick("first-action", q, NONE, 0, 0.2, stream) for _ in range(4000)], minlength=4)
     assert counts / 4000 == pytest.approx([0.05, 0.85, 0.05, 0.05], abs=4 * (0.05 * 0.95 / 4000) ** 0.5 + 0.01)
@@ -91,7 +91,7 @@ def test_first_action_takes_the_first_of_those_that_tie(row, first):
 
 @pytest.mark.parametrize("num_actions", [3, 4])
 def test_softmax_by_hand(num_actions):
-    """Values 0 and ln 2 at temperature 1: weights 1 and 2, all others 0. The mean is 2/3 ln 2."""
+    """Values 0 and ln 2 at temperature 1 have weights 1 and 2, all others 0. The mean is 2/3 ln 2."""
     q = np.full((1, num_actions), -np.inf, np.float32)
     q[0, :2] = 0.0, np.log(2.0)
     stream = new_stream(1)
@@ -112,7 +112,7 @@ def test_softmax_neither_overflows_nor_divides_by_zero(scale):
 
 
 def test_ucb_by_hand():
-    """The root of ln 4 is 1.177: an action tried once may be worth 0.5 + 1.177 c, one tried three times 1 + 0.680 c."""
+    """sqrt(ln 4) = 1.177: the bound of an action tried once is 0.5 + 1.177 c, of one tried three times 1 + 0.680 c."""
     q, visits = np.array([[0.5, 1.0]], np.float32), np.array([[1, 3]], np.int32)
     assert {pick("ucb", q, visits, 0, 1.00, new_stream(seed)) for seed in range(9)} == {1}
     assert {pick("ucb", q, visits, 0, 1.01, new_stream(seed)) for seed in range(9)} == {0}
@@ -153,10 +153,10 @@ def test_least_tried_comes_round_to_every_action():
 def test_persistent_keeps_on_while_nothing_is_better():
     q = np.array([[2.0, 2.0, 1.0, 2.0]], np.float32)
     for last, allowed in ((1, {1}), (3, {3}), (2, {0, 1, 3})):
-        acting = after(BEHAVIOURS["persistent"].kind, last)
+        acting = behaviour_after(BEHAVIOURS["persistent"].kind, last)
         assert {int(choose(acting, read_only(q), NONE, 0, 0.0, new_stream(seed))) for seed in range(30)} == allowed
     assert {pick("persistent", q, NONE, 0, 0.0, new_stream(seed)) for seed in range(30)} == {0, 1, 3}
 
 
 def test_other_behaviours_do_not_ask_for_the_last_action():
-    assert after(BEHAVIOURS["least-tried"].kind, 2) == BEHAVIOURS["least-tried"].kind
+    assert behaviour_after(BEHAVIOURS["least-tried"].kind, 2) == BEHAVIOURS["least-tried"].kind

@@ -1,4 +1,4 @@
-"""Playing and learning in one loop comes to the same bits as recording everything, and learning from the record."""
+"""`learn_while_acting` gives the same bits as `record_episodes` followed by `replay`."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.kernels
 
 
 def memory(rule):
-    """The bytes of what a learner works on, but for lists with room for more, of which the rest holds anything."""
+    """Return the bytes of a learner's arrays, except lists whose unused entries are undefined."""
     if isinstance(rule, tuple):
         return {name: memory(part) for name, part in rule._asdict().items() if name not in ("states", "pairs")}
     return rule.tobytes() if isinstance(rule, np.ndarray) else rule
 
 
 def both_ways(world, algorithm, max_steps, exploring_starts=False, **settings):
-    """What a learner comes to from a record, and at once: (its memory, its draws, the actor's draws, sums) each."""
+    """Learn from a record, then at once; return (learner's memory, its stream, actor's stream, sums) of each."""
     outcomes = []
     acting_q = random_table(world.shape, seed=3)
     for at_once in (False, True):
@@ -70,7 +70,7 @@ def test_every_algorithm_learns_the_same_at_once(algorithm, max_steps):
 @pytest.mark.parametrize("exploring_starts", [False, True])
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_every_behaviour_acts_the_same_at_once(behaviour, exploring_starts):
-    """Sarsa asks what is done next: by the learner itself, where a step limit kept the actor from doing it."""
+    """Sarsa needs the next action; after a truncated step the learner chooses it."""
     world = build("sparse, 3 actions")
     from_record, at_once = both_ways(world, "sarsa", 4, exploring_starts, behaviour=behaviour)
     assert at_once == from_record

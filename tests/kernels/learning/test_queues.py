@@ -14,8 +14,8 @@ from loops import new_heap, new_line
 pytestmark = pytest.mark.kernels
 
 NUM_STATES = 6
-CHANGES = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])  # so few that many are equal
-# A state with the change of its value, or None: the next one has its turn.
+CHANGES = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0])  # few, so that many are equal
+# Push a state with the change of its value, or pop for None.
 HAPPENINGS = st.lists(st.none() | st.tuples(st.integers(0, NUM_STATES - 1), CHANGES))
 
 

@@ -1,4 +1,4 @@
-"""The loops of `rollouts` against their oracles, with Q-learning; the other rules have modules of their own."""
+"""The episode loops against their oracles, with Q-learning; `test_rules` has the other update rules."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def world(request):
 
 
 def q_learning_episodes(mdp, q, max_steps, num_episodes, *, alpha=ALPHA, gamma=GAMMA, epsilon=0.3, seed=4):
-    """Learn in place: (what each episode came to, the stream afterwards)."""
+    """Learn in place; return (statistics of each episode, the stream afterwards)."""
     stats, stream, spec = new_episode_stats(num_episodes), new_stream(seed), EpisodeSpec(mdp.starts, max_steps, False)
     how = rates(alpha, epsilon, num_episodes)
     learn_episodes(
@@ -54,7 +54,7 @@ def q_learning_replay(q, columns, step_size=ALPHA_ALONE, gamma=GAMMA):
     replay(QLearning(as_values(q), gamma), EpsilonGreedy(), NONE, columns, step_size, 0.0, new_stream(0))
 
 
-def plain_terms(world, max_steps=25):
+def plain_spec(world, max_steps=25):
     return oracles_episodes.EpisodeSpec("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
 
 
@@ -64,7 +64,7 @@ def test_learn_episodes_equals_its_oracle(world, max_steps):
     plain, plain_stream = PlainQLearning(rows_of(q), GAMMA), new_stream(4).tolist()
     stats, stream = q_learning_episodes(world.mdp, q, max_steps, 30)
     how = [(lambda s, a: ALPHA, 0.3)] * 30
-    expected = oracles_episodes.learn_episodes(world.rows, plain, plain_terms(world, max_steps), how, plain_stream)
+    expected = oracles_episodes.learn_episodes(world.rows, plain, plain_spec(world, max_steps), how, plain_stream)
     assert same_bits(q, plain.q)
     assert stats == expected
     assert stream.tolist() == plain_stream
@@ -80,14 +80,14 @@ def test_stretches_of_any_length_give_the_same_record(world, room):
 def test_record_episodes_equals_its_oracle(world):
     q, plain_stream = random_table(world.shape), new_stream(4).tolist()
     columns, stream = record(world, q)
-    expected = oracles_episodes.record_episodes(world.rows, rows_of(q), plain_terms(world), 20, 0.3, plain_stream)
+    expected = oracles_episodes.record_episodes(world.rows, rows_of(q), plain_spec(world), 20, 0.3, plain_stream)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
     assert stream.tolist() == plain_stream
     assert same_bits(q, random_table(world.shape))
 
 
 def test_a_behaviour_that_minds_the_last_action_learns_and_records_as_its_oracle():
-    """Values that hardly change and tie often; stretches of any length end in the midst of an episode."""
+    """Values that rarely change and often tie; batches of any size end in the midst of an episode."""
     world = build("slippery grid")
     acting = oracles_episodes.EpisodeSpec("persistent", None, world.mdp.starts.tolist(), 25)
     q = random_table(world.shape)
@@ -109,7 +109,7 @@ def test_a_behaviour_that_minds_the_last_action_learns_and_records_as_its_oracle
 
 
 def test_records_grow_beyond_their_first_length():
-    """Round and round between two states: three episodes of 800 steps."""
+    """Back and forth between two states: three episodes of 800 steps."""
     world = sparse_world([[[(1.0, 1, 0.0, False)]], [[(1.0, 0, 2.5, False)]]], starts=[0])
     columns, _ = record(world, np.zeros((2, 1), np.float32), num_episodes=3, max_steps=800)
     assert columns.state.tolist() == [0, 1] * 1200
@@ -126,7 +126,7 @@ def test_replay_equals_its_oracle(world):
     plain = PlainQLearning(rows_of(q), GAMMA)
     q_learning_replay(q, transitions)
     rows = list(zip(*transitions, strict=True))
-    oracles_episodes.replay(plain, rows, plain_terms(world), lambda s, a: ALPHA, 0.0, new_stream(0).tolist())
+    oracles_episodes.replay(plain, rows, plain_spec(world), lambda s, a: ALPHA, 0.0, new_stream(0).tolist())
     assert same_bits(q, plain.q)
 
 
@@ -137,21 +137,21 @@ def test_play_episodes_equals_its_oracle(world):
     play_episodes(world.mdp.model, as_values(read_only(q)), starts, 25, 0.9, 0.3, stream, stats, discounted)
     expected = oracles_episodes.play_episodes(world.rows, rows_of(q), starts.tolist(), 25, 0.9, 0.3, plain_stream)
     assert rows_of_totals(stats) == [episode[:3] for episode in expected]
-    # Without the compiler these sums are float32, which has seven digits.
+    # Uncompiled, these sums are float32, which has seven digits.
     assert discounted == pytest.approx([episode[3] for episode in expected], rel=1e-5, abs=1e-5)
     assert stream.tolist() == plain_stream
 
 
 @pytest.mark.parametrize(("terminated", "value"), [(False, 0.875), (True, 0.625)])
 def test_an_episode_that_is_cut_off_bootstraps_and_one_that_ends_does_not(terminated, value):
-    """The hand-computed step again, as an episode of one step and as a replayed row."""
+    """The step computed by hand, as an episode of one step and as a replayed row."""
     world = sparse_world([[[(1.0, 1, 1.0, terminated)]], [[(1.0, 1, 0.0, False)]]], starts=[0])
     q = np.array([[0.5], [2.0]], np.float32)
     replayed = q.copy()
     alpha, gamma = np.float32(0.25), np.float32(0.5)
     columns, _ = record(world, q, num_episodes=1, max_steps=1)
     q_learning_episodes(world.mdp, q, 1, 1, alpha=alpha, gamma=gamma, epsilon=0.0, seed=0)
-    q_learning_replay(replayed, columns, ALPHA_ALONE._replace(rate=alpha), gamma)
+    q_learning_replay(replayed, columns, ALPHA_ALONE._replace(value=alpha), gamma)
     assert q.tolist() == replayed.tolist() == [[value], [2.0]]
     assert (columns.terminated.tolist(), columns.truncated.tolist()) == ([terminated], [not terminated])
 

@@ -1,4 +1,4 @@
-"""Whole episodes of every rule against its oracle, bit for bit."""
+"""Whole episodes of every update rule against its oracle, bit for bit."""
 
 import numba
 import numpy as np
@@ -13,7 +13,7 @@ from oracles_learning import RULES, SETTINGS
 
 pytestmark = pytest.mark.kernels
 
-# In the sparse form, so that each loop compiles once.
+# All in the sparse form, so that each loop compiles once.
 WORLDS = ("sparse, 3 actions", "sparse, 4 actions", "grid", "slippery moving goal")
 REPLAYED = ("sarsa", "n-step-sarsa", "double-q-learning", "r-max")
 
@@ -33,7 +33,7 @@ def world(request):
 
 
 class Counting:
-    """One over the number of moves of the value."""
+    """Sample-average step size: 1 over the number of updates of the value."""
 
     def __init__(self, shape, num_tables=2):
         self.counts = np.zeros(shape, int)
@@ -41,23 +41,23 @@ class Counting:
 
     def __call__(self, s, a):
         self.counts[s, a] += 1
-        return self.again(s, a)
+        return self.without_counting(s, a)
 
-    def again(self, s, a):
-        """What is remembered isn't counted."""
+    def without_counting(self, s, a):
+        """Return the step size of an update that isn't counted, such as one from memory."""
         return np.float32(1 / max(self.counts[s, a], 1))
 
     def of_table(self, number):
-        """A table that is one of two counts by itself."""
+        """Return the step size of one of two tables, which has its own counts."""
         return self.tables[number]
 
 
-def plain_terms(world, max_steps=25):
+def plain_spec(world, max_steps=25):
     return oracles_episodes.EpisodeSpec("epsilon-greedy", None, world.mdp.starts.tolist(), max_steps)
 
 
 def run_both(world, algorithm, max_steps, num_episodes, schedule):
-    """The compiled learner and its oracle, what their episodes came to, and the streams afterwards."""
+    """Learn with the kernel and its oracle; return (table, statistics of the episodes, stream) of each."""
     q = first_values(world, algorithm)
     agent, plain_stream = RULES[algorithm].twin(rows_of(q)), new_stream(4).tolist()
     settings = {"alpha_schedule": schedule, "behaviour": "epsilon-greedy", **used_settings(algorithm, SETTINGS)}
@@ -65,7 +65,7 @@ def run_both(world, algorithm, max_steps, num_episodes, schedule):
     stats, stream = play(world.mdp.to_sparse(), learner, num_episodes, max_steps)
     rate = Counting(world.shape) if schedule == "visits" else lambda s, a: ALPHA
     how = [(rate, 0.3)] * num_episodes
-    expected = oracles_episodes.learn_episodes(world.rows, agent, plain_terms(world, max_steps), how, plain_stream)
+    expected = oracles_episodes.learn_episodes(world.rows, agent, plain_spec(world, max_steps), how, plain_stream)
     return (q, stats, stream.tolist()), (agent.q, expected, plain_stream)
 
 
@@ -77,7 +77,7 @@ def test_episodes_equal_their_oracle(world, algorithm, max_steps):
     assert not np.array_equal(q, first_values(world, algorithm))
 
 
-# Each compiles a loop of its own, so the others are left to the run without the compiler.
+# Each algorithm compiles its own loop; the others are tested uncompiled only.
 STEPPING = [name for name, row in ALGORITHMS.items() if "alpha" in row.settings]
 SOME = STEPPING if numba.config.DISABLE_JIT else ("monte-carlo", "double-q-learning", "dyna-q")
 
@@ -92,7 +92,7 @@ def test_averages_of_targets_equal_their_oracle(algorithm):
 @pytest.mark.parametrize("algorithm", [name for name in RULES if numba.config.DISABLE_JIT or name in REPLAYED])
 @pytest.mark.parametrize("cut", [False, True])
 def test_replay_equals_its_oracle(algorithm, cut):
-    """What was recorded may stop within an episode, which then is cut off."""
+    """A record may end within an episode, which is then truncated."""
     world = build(WORLDS[1])
     transitions, _ = record(world, random_table(world.shape, seed=2))
     transitions = transitions if not cut else type(transitions)(*(column[:17] for column in transitions))
@@ -102,6 +102,6 @@ def test_replay_equals_its_oracle(algorithm, cut):
     learner = new_learner(world.mdp, algorithm, q, 25, behaviour="epsilon-greedy", **used_settings(algorithm, SETTINGS))
     replay(learner.rule, learner.behaviour, learner.visits, transitions, learner.step_size(float(ALPHA)), 0.3, stream)
     rows = list(zip(*transitions, strict=True))
-    oracles_episodes.replay(agent, rows, plain_terms(world), lambda s, a: ALPHA, 0.3, plain_stream)
+    oracles_episodes.replay(agent, rows, plain_spec(world), lambda s, a: ALPHA, 0.3, plain_stream)
     assert same_bits(q, agent.q)
     assert stream.tolist() == plain_stream

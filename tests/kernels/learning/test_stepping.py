@@ -1,4 +1,4 @@
-"""Many copies of a world, stepped by one call, against each of them on its own."""
+"""Many copies of a world, stepped by one call, against each copy stepped alone."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,14 @@ import pytest
 import oracles
 from clew.kernels import read_only
 from clew.kernels.dynamics import fast_model
-from clew.kernels.learning.stepping import Results, begin_copies, find_places, first_refused, new_copies, step_copies
+from clew.kernels.learning.stepping import (
+    StepResults,
+    find_invalid_action,
+    find_places,
+    new_copy_states,
+    reset_copies,
+    step_copies,
+)
 from clew.kernels.sampling import new_stream
 from loops import WORLDS, build
 
@@ -31,7 +38,7 @@ class Lonely:
         self.state, self.steps, self.is_over = oracles.draw_start(self.starts, self.stream), 0, False
 
     def step(self, a, same_step):
-        """(state, reward, terminated, truncated, where the episode ended if another began)."""
+        """Take a step; return (state, reward, terminated, truncated, last state if another episode began, else -1)."""
         if self.is_over:
             self.begin()
             return self.state, 0.0, False, False, -1
@@ -46,7 +53,7 @@ class Lonely:
 
 
 def keyed_copies(n=NUM_COPIES):
-    copies = new_copies(n)
+    copies = new_copy_states(n)
     copies.streams[:] = [new_stream(3, i) for i in range(n)]
     return copies
 
@@ -54,10 +61,10 @@ def keyed_copies(n=NUM_COPIES):
 @pytest.mark.parametrize("same_step", [False, True])
 def test_copies_together_go_as_each_goes_alone(world, same_step):
     copies, mdp = keyed_copies(), world.mdp
-    begin_copies(mdp.starts, read_only(np.ones(NUM_COPIES, np.bool_)), copies)
+    reset_copies(mdp.starts, read_only(np.ones(NUM_COPIES, np.bool_)), copies)
     alone = [Lonely(world, i) for i in range(NUM_COPIES)]
     assert copies.state.tolist() == [each.state for each in alone]
-    results = Results(np.empty(NUM_COPIES), *np.empty((2, NUM_COPIES), np.bool_), np.empty(NUM_COPIES, np.int64))
+    results = StepResults(np.empty(NUM_COPIES), *np.empty((2, NUM_COPIES), np.bool_), np.empty(NUM_COPIES, np.int64))
     rng, total = np.random.default_rng(0), 0
     for _ in range(200):
         actions = rng.integers(0, mdp.num_actions, NUM_COPIES)
@@ -80,7 +87,7 @@ def test_only_chosen_copies_begin():
     copies = keyed_copies(3)
     copies.state[:], copies.steps[:], copies.is_over[:] = 7, 5, True
     before = copies.streams.copy()
-    begin_copies(world.mdp.starts, read_only(np.array([False, True, False])), copies)
+    reset_copies(world.mdp.starts, read_only(np.array([False, True, False])), copies)
     assert copies.steps.tolist() == [5, 0, 5]
     assert copies.is_over.tolist() == [True, False, True]
     assert copies.state[[0, 2]].tolist() == [7, 7]
@@ -99,7 +106,7 @@ def test_only_chosen_copies_begin():
     ],
 )
 def test_the_first_action_that_is_none_is_named_unless_nobody_looks_at_it(actions, over, first):
-    assert first_refused(read_only(np.array(actions)), np.array(over, np.bool_), 4) == first
+    assert find_invalid_action(read_only(np.array(actions)), np.array(over, np.bool_), 4) == first
 
 
 def test_places_are_rows_and_columns_of_seeker_and_goal():

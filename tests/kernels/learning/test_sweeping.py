@@ -1,4 +1,4 @@
-"""Learned models: what is counted, what is believed, what is passed on, and that it comes to the exact solution."""
+"""Learned models: counts, known pairs, propagation, and convergence to the exact solution."""
 
 import os
 from dataclasses import replace
@@ -10,10 +10,10 @@ import oracles_episodes
 import oracles_learning as plain
 from clew import Learning, SettingError, solve, train_policy
 from clew.kernels import read_only
+from clew.kernels.learning.learners import ConstantStepSize, learn
 from clew.kernels.learning.learners import Step as KernelStep
-from clew.kernels.learning.learners import StepSize, learn
 from clew.kernels.learning.rollouts import TransitionBatch, replay
-from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, another, num_tries
+from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, next_outcome_of_pair, num_tries
 from clew.kernels.sampling import new_stream
 from clew.learning.learner import make_learner, make_room
 from clew.policies.episodes import DTYPES
@@ -26,30 +26,30 @@ MODELS = ("prioritized-sweeping", "propagation", "r-max")
 
 
 def outcomes_of(rule, pair):
-    """{next state: count} of a pair, along its list."""
+    """Return {next state: count} of a pair, along its list."""
     found, i = {}, pair
     while i >= 0 and rule.model.outcomes[i, NEXT_STATE] >= 0:
         found[int(rule.model.outcomes[i, NEXT_STATE])] = int(rule.model.outcomes[i, COUNT])
-        i = int(another(rule.model, i))
+        i = int(next_outcome_of_pair(rule.model, i))
     return found
 
 
 def see(rule, *steps, exploration=0.0):
-    """Learn from (s, a, reward, next state, terminated)."""
+    """Learn from steps (s, a, reward, next state, terminated)."""
     for s, a, reward, s_next, terminated in steps:
         step = KernelStep(s, a, np.float32(reward), s_next, -1, terminated)
-        learn(rule, step, StepSize(np.float32(0.5)), exploration, new_stream(0))
+        learn(rule, step, ConstantStepSize(np.float32(0.5)), exploration, new_stream(0))
 
 
 def pair_rule(algorithm="propagation", **settings):
-    """Two states, two actions, gamma 0.5."""
+    """Return a learner of two states and two actions, with gamma 0.5."""
     q = np.full((2, 2), settings.pop("at_first", 0.0), np.float32)
     learning = Learning(algorithm=algorithm, gamma=0.5, **settings)
     return make_learner(q, learning, max_steps=9, num_outcomes=12).rule
 
 
 def test_a_model_by_hand():
-    """Action 0 in state 0 led to 1 once, paying 1, and ended twice, paying 4 and 1: 1/3 (1 + 0.5 V(1)) + 2/3 * 2.5."""
+    """One outcome leads to state 1 with reward 1, two end with rewards 4 and 1: 1/3 (1 + 0.5 V(1)) + 2/3 * 2.5."""
     rule = pair_rule()
     see(rule, (0, 0, 1.0, 1, False), (0, 0, 4.0, 0, True), (0, 0, 1.0, 1, True))
     assert outcomes_of(rule, 0) == {1: 1, 2: 2}
@@ -57,12 +57,12 @@ def test_a_model_by_hand():
     assert rule.q[0, 0] == pytest.approx(2.0)
     see(rule, (1, 1, 6.0, 0, True))
     assert rule.q[1].tolist() == [0.0, 6.0]
-    assert rule.q[0, 0] == pytest.approx(3.0)  # what is new in state 1 is passed on
+    assert rule.q[0, 0] == pytest.approx(3.0)  # the change in state 1 is propagated
     assert rule.q[0, 1] == 0.0
 
 
 def test_the_greatest_change_has_its_turn_first():
-    """1 and 2 wait; one turn a step. The one that changed more is passed on to what leads to it, state 3."""
+    """States 1 and 2 wait; one is popped per step. State 2 changed more, so its predecessor 4 is backed up first."""
     learning = Learning(algorithm="prioritized-sweeping", gamma=0.5, num_planning=1)
     rule = make_learner(np.zeros((5, 1), np.float32), learning, max_steps=9, num_outcomes=20).rule
     see(rule._replace(num_planning=0), (3, 0, 0.0, 1, False), (4, 0, 0.0, 2, False))
@@ -105,7 +105,7 @@ def test_certain_worlds_come_to_the_exact_solution_as_soon_as_all_is_tried(name)
 
 
 def test_there_is_room_for_all_outcomes_of_a_world_with_states_that_have_none():
-    """Eight pairs have three outcomes each; those of the two dead states have no rows, but room is theirs too."""
+    """Eight pairs have three outcomes each; those of the two terminal states need room for one each."""
     outcomes = [(0.3, s, float(s), False) for s in (0, 1)] + [(0.4, 2, 0.0, True)]
     world = sparse_world([[outcomes] * 4] * 2 + [[[]] * 4] * 2, starts=[0, 1, 2, 3])
     assert world.mdp.num_outcomes == 32
@@ -114,7 +114,7 @@ def test_there_is_room_for_all_outcomes_of_a_world_with_states_that_have_none():
     learner = new_learner(world.mdp, "propagation", behaviour="least-tried")
     play(world.mdp, learner, 400)
     model = learner.rule.model
-    assert model.used[0] == model.pairs.size == 16
+    assert model.num_further[0] == model.pairs.size == 16
     seen = [outcomes_of(learner.rule, pair) for pair in range(16)]
     assert [sorted(found) for found in seen] == [[0, 1, 4]] * 8 + [[4]] * 8
 
@@ -133,7 +133,7 @@ def test_counts_are_those_of_the_record(algorithm):
 
 
 def test_a_model_that_grows_learns_the_same():
-    """From no room at all for further outcomes, a step at a time."""
+    """From no room for further outcomes, one step at a time."""
     world, tables = build("sparse, 4 actions"), []
     columns, _ = record(world, np.zeros(world.shape, np.float32), num_episodes=40)
     for num_outcomes in (32, 400):
@@ -145,12 +145,12 @@ def test_a_model_that_grows_learns_the_same():
             see(learner.rule, [column[i].item() for column in columns][:5])
         tables.append(q)
         model = learner.rule.model
-        outcomes, used = model.outcomes, int(model.used[0])
+        outcomes, num_further = model.outcomes, int(model.num_further[0])
         assert outcomes.shape[0] - model.pairs.size == 32
-        assert used > 20
+        assert num_further > 20
     assert tables[0].any()
     assert np.array_equal(*tables)
-    agent = plain.Sweeping(rows_of(np.zeros(world.shape, np.float32)), GAMMA, plain.Line())
+    agent = plain.Sweeping(rows_of(np.zeros(world.shape, np.float32)), GAMMA, plain.FifoQueue())
     spec = oracles_episodes.EpisodeSpec("epsilon-greedy", None, [], 0)
     oracles_episodes.replay(agent, list(zip(*columns, strict=True)), spec, None, 0.3, new_stream(0).tolist())
     assert same_bits(tables[0], agent.q)
@@ -195,7 +195,7 @@ def test_a_trajectory_without_rows_changes_nothing():
 
 
 def test_many_changes_below_the_threshold_are_passed_on_when_they_add_up():
-    """State 1 pays 0 or 1 by a coin, so its value wanders; state 0 leads to it, and is never off by more than 0.02."""
+    """State 1 has reward 0 or 1 by a coin; the value of its predecessor 0 never differs by more than 0.02."""
     world = sparse_world([[[(1.0, 1, 0.0, False)]], [[(0.5, 1, 0.0, True), (0.5, 1, 1.0, True)]]], starts=[0])
     settings = {"algorithm": "prioritized-sweeping", "threshold": 0.02, "gamma": 1.0}
     policy = train_policy(world.mdp, 5000, **settings)

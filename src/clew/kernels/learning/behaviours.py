@@ -1,13 +1,13 @@
-"""Behaviours: which action to try. Values are one thing, and how much is explored another.
+"""Exploration strategies: the behaviour policies by which actions are chosen while learning.
 
-    choose(behaviour, q, visits, s, exploration, stream)    the action
-    expected_value(behaviour, q, visits, s, exploration)    what it is worth to go on with that behaviour
-    count_visit(behaviour, visits, s, a)                    note that it was taken
-    after(behaviour, a)                                     the behaviour after an action, in the same episode
+    choose(behaviour, q, visits, s, exploration, stream)    choose an action in state s
+    expected_value(behaviour, q, visits, s, exploration)    sum over b of pi(b | s) * q[s, b]
+    count_visit(behaviour, visits, s, a)                    count one more visit of (s, a)
+    behaviour_after(behaviour, a)                           the behaviour for the next step of the episode
 
-`exploration` is one number, which a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
-temperature for softmax, the width of the interval for UCB. `visits`, (num_states, num_actions), counts how often each
-action was taken; for behaviours that don't ask, it may be empty.
+`exploration` is the number that a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
+temperature for softmax, the width of the confidence interval for UCB. `visits`, (num_states, num_actions) int32, is how
+often each action was taken; it may be empty for behaviours that don't use it.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
-from clew.kernels.values import Values, best_action, best_or_any, count_up, max_value, one_of_four, row_length, value
+from clew.kernels.values import (
+    Values,
+    best_action,
+    best_or_random_action,
+    increment,
+    max_value,
+    pick_from_mask,
+    row_length,
+    value,
+)
 
 Visits = npt.NDArray[np.int32]
 
@@ -26,52 +35,70 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 class EpsilonGreedy(NamedTuple):
-    """Any action with probability epsilon, else a best one. With epsilon 0 it is the greedy policy."""
+    """Take any action with probability epsilon, else a best one; ties are broken uniformly at random."""
 
 
-class FirstAction(NamedTuple):
-    """Any action with probability epsilon, else the first of the best, as `argmax` has it.
+class EpsilonGreedyArgmax(NamedTuple):
+    """Take any action with probability epsilon, else the first of the best ones, as `np.argmax` breaks ties.
 
-    Nobody should learn by it: where nothing is known, an agent that has no reason to turn walks into a wall for ever.
-    It is here to measure what that costs.
+    Not for learning: while all values are equal the agent runs into the same wall again and again. It is here to
+    measure the cost of that common mistake.
     """
 
 
-class EpsilonGreedyInTurns(NamedTuple):
-    """The same, of the same draws, for episodes that take turns; see `in_turns`."""
+class BranchlessEpsilonGreedy(NamedTuple):
+    """Epsilon-greedy, by the same draws, without a branch: faster for interleaved episodes."""
 
 
 class Persistent(NamedTuple):
-    """A best action: the last one, if it still is among them. What is as good as new is not turned back for."""
+    """Take a best action: the last one again if it is among them, else any of them. Never explores."""
 
-    last: int  # action; -1 at the beginning of an episode
+    last: int  # last action; -1 at the beginning of an episode
 
 
 class Softmax(NamedTuple):
-    """Action a with a probability proportional to exp(q[s, a] / temperature)."""
+    """Take action a with probability proportional to exp(q[s, a] / temperature)."""
 
 
 class UpperConfidence(NamedTuple):
-    """The greatest q[s, a] + c * sqrt(ln N(s) / N(s, a)); actions that were never tried come first."""
+    """Take the action with the maximum of q[s, a] + c * sqrt(ln N(s) / N(s, a)); untried actions first."""
 
 
 class LeastTried(NamedTuple):
-    """The action that was tried least often here, whatever it is worth."""
+    """Take the action that was taken least often in this state, whatever its value."""
 
 
-class AnyAction(NamedTuple):
-    """Every action, each as likely as the others."""
+class UniformRandom(NamedTuple):
+    """Take any action, each with the same probability."""
 
 
 @dispatch
 def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float, stream: Stream) -> int:
-    """Choose an action in state s; all but one break ties uniformly at random. This one: any action."""
+    """Choose an action in state s by the behaviour policy.
+
+    Ties are broken uniformly at random by all behaviours but `EpsilonGreedyArgmax`. The default is a uniformly random
+    action.
+
+    Args:
+        behaviour: one of the named tuples of this module.
+        q: (num_states, num_actions), action values; only read.
+        visits: (num_states, num_actions) int32, how often each action was taken, or empty; only read.
+        s: state.
+        exploration: epsilon, temperature or confidence, depending on the behaviour.
+        stream: (2,) uint64, changed in place.
+
+    Returns:
+        Action, in [0, num_actions).
+    """
     return below(next_bits(stream) & _LOW_HALF, row_length(q))
 
 
 @dispatch
 def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
-    """Sum over actions of (probability that the behaviour takes it) * q[s, a]. This one: their mean."""
+    """Return the expected value of state s under the behaviour policy, sum over b of pi(b | s) * q[s, b].
+
+    The default is the mean of q[s], for a uniformly random action. Arguments as for `choose`.
+    """
     total = np.float32(0.0)
     for a in range(row_length(q)):
         total += value(q, s, a)
@@ -80,30 +107,37 @@ def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploratio
 
 @dispatch
 def count_visit(behaviour: Any, visits: Visits, s: int, a: int) -> None:
-    """Count that an action was taken, in place. This one: nobody asks."""
+    """Add 1 to visits[s, a], in place, after action a in state s; by default nothing is counted."""
 
 
 @dispatch
-def after(behaviour: Any, a: int) -> Any:
-    """The behaviour after action a, of the same type. This one: as before."""
+def behaviour_after(behaviour: Any, a: int) -> Any:
+    """Return the behaviour for the step after action a, of the same type; by default the behaviour itself."""
     return behaviour
 
 
 @dispatch
-def in_turns(behaviour: Any) -> Any:
-    """The behaviour in the form for episodes that take turns. This one: as it is."""
+def branchless(behaviour: Any) -> Any:
+    """Return the form of a behaviour that is fastest for interleaved episodes; by default the behaviour itself."""
     return behaviour
 
 
-@in_turns.register(EpsilonGreedy)
-def epsilon_greedy_in_turns(behaviour: EpsilonGreedy) -> EpsilonGreedyInTurns:
-    """One episode waits for its own values, and gains by a guess; many don't wait, and a wrong guess stops them all."""
-    return EpsilonGreedyInTurns()
+@branchless.register(EpsilonGreedy)
+def branchless_epsilon_greedy(behaviour: EpsilonGreedy) -> BranchlessEpsilonGreedy:
+    """Return the branchless form of epsilon-greedy.
+
+    A single episode waits for its own values, so predicting the branch saves time. Interleaved episodes don't wait, and
+    a misprediction would stop all of them.
+    """
+    return BranchlessEpsilonGreedy()
 
 
 @kernel
 def explores(bits: np.uint64, epsilon: float) -> bool:
-    """Whether a draw says to take any action: whole numbers are compared, for less work at every step."""
+    """Return whether 64 random bits mean to explore, which has probability epsilon.
+
+    Compares the high 32 bits as integers, which takes less time than floats.
+    """
     return np.int64(bits >> _32) < np.int64(np.ceil(epsilon * 4294967296.0))
 
 
@@ -111,10 +145,10 @@ def explores(bits: np.uint64, epsilon: float) -> bool:
 def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
     """Choose any action with probability epsilon, else a best one; ties are broken uniformly at random.
 
-    Takes one draw: the high 32 bits decide whether to explore, the low ones which action.
+    Takes one draw: the high 32 bits decide whether to explore, the low 32 bits which action to take.
 
     Args:
-        q: action values; none may be NaN.
+        q: (num_states, num_actions), action values, none of them NaN; only read.
         s: state.
         epsilon: probability of exploring, in [0, 1]; 0 is the greedy policy.
         stream: (2,) uint64, changed in place.
@@ -126,7 +160,7 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
         Sutton & Barto (2018), section 2.2.
     """
     bits = next_bits(stream)
-    if explores(bits, epsilon):  # a branch: who explores doesn't wait for the values
+    if explores(bits, epsilon):  # a branch, so that exploring doesn't wait for the values
         return below(bits & _LOW_HALF, row_length(q))
     return best_action(q, s, bits & _LOW_HALF)
 
@@ -135,24 +169,24 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
 def choose_epsilon_greedy(
     behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """See `epsilon_greedy`."""
+    """Choose any action with probability epsilon, else a best one; see `epsilon_greedy`."""
     return epsilon_greedy(q, s, exploration, stream)
 
 
-@choose.register(EpsilonGreedyInTurns)
-def choose_in_turns(
-    behaviour: EpsilonGreedyInTurns, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+@choose.register(BranchlessEpsilonGreedy)
+def choose_branchless_epsilon_greedy(
+    behaviour: BranchlessEpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """The action that `epsilon_greedy` takes, where there are four without a branch."""
+    """Choose the action that `epsilon_greedy` chooses; if there are four, without a branch."""
     bits = next_bits(stream)
-    return best_or_any(q, s, explores(bits, exploration), bits & _LOW_HALF)
+    return best_or_random_action(q, s, explores(bits, exploration), bits & _LOW_HALF)
 
 
-@choose.register(FirstAction)
-def choose_first_action(
-    behaviour: FirstAction, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
+@choose.register(EpsilonGreedyArgmax)
+def choose_epsilon_greedy_argmax(
+    behaviour: EpsilonGreedyArgmax, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """Explore as `epsilon_greedy` does, by the same draw; but of actions that tie, the lowest number is taken."""
+    """Choose any action with probability epsilon, else the best one with the lowest number."""
     bits = next_bits(stream)
     if explores(bits, exploration):
         return below(bits & _LOW_HALF, row_length(q))
@@ -163,18 +197,18 @@ def choose_first_action(
     return a
 
 
-@expected_value.register(EpsilonGreedy, EpsilonGreedyInTurns, FirstAction)
-def expect_epsilon_greedy(
+@expected_value.register(EpsilonGreedy, BranchlessEpsilonGreedy, EpsilonGreedyArgmax)
+def expected_value_epsilon_greedy(
     behaviour: EpsilonGreedy, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
-    """The greatest value with probability 1 - epsilon, else the mean."""
+    """Return (1 - epsilon) * max_a q[s, a] + epsilon * the mean of q[s]."""
     epsilon = np.float32(exploration)
-    return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * expected_value(AnyAction(), q, visits, s, 0.0)
+    return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * expected_value(UniformRandom(), q, visits, s, 0.0)
 
 
-@after.register(Persistent)
-def persistent_after(behaviour: Persistent, a: int) -> Persistent:
-    """Keep the action in mind."""
+@behaviour_after.register(Persistent)
+def persistent_behaviour_after(behaviour: Persistent, a: int) -> Persistent:
+    """Return the behaviour with action a as the last one."""
     return Persistent(a)
 
 
@@ -182,7 +216,7 @@ def persistent_after(behaviour: Persistent, a: int) -> Persistent:
 def choose_persistent(
     behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """Keep on while nothing is better; else ties are broken uniformly at random."""
+    """Choose the last action if it is among the best ones, else one of these, uniformly at random."""
     last = behaviour.last
     if last >= 0 and value(q, s, last) == max_value(q, s):
         return last
@@ -190,17 +224,21 @@ def choose_persistent(
 
 
 @expected_value.register(Persistent)
-def expect_persistent(behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
-    """Whichever it takes, it is worth the most."""
+def expected_value_persistent(
+    behaviour: Persistent, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
+    """Return max_a q[s, a], as every choice is a best action."""
     return max_value(q, s)
 
 
 @choose.register(Softmax)
 def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float, stream: Stream) -> int:
-    """Draw from the distribution; the greatest value is taken off every exponent, so that none overflows.
+    """Choose action a with probability proportional to exp(q[s, a] / exploration).
+
+    The maximum is subtracted from all values first, so that no exponential overflows.
 
     Source:
-        Sutton & Barto (2018), eq. (2.11), with values in place of preferences.
+        Sutton & Barto (2018), eq. (2.11), with action values instead of preferences.
     """
     best = np.float64(max_value(q, s))
     total = 0.0
@@ -211,12 +249,12 @@ def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
         left -= np.exp((value(q, s, a) - best) / exploration)
         if left < 0.0:
             return a
-    return row_length(q) - 1  # rounding only
+    return row_length(q) - 1  # only reached by rounding
 
 
 @expected_value.register(Softmax)
-def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
-    """The values, weighted as they are drawn."""
+def expected_value_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
+    """Return the mean of q[s], weighted by exp(q[s, a] / exploration)."""
     best = np.float64(max_value(q, s))
     total, weighted = 0.0, 0.0
     for a in range(row_length(q)):
@@ -227,8 +265,8 @@ def expect_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
 
 
 @kernel
-def log_of_tries(visits: Visits, s: int) -> float:
-    """Logarithm of how often anything was tried in a state."""
+def log_total_visits(visits: Visits, s: int) -> float:
+    """Return ln N(s), where N(s) is the number of visits of state s; 0 if N(s) is 0."""
     total = 0
     for a in range(visits.shape[1]):
         total += visits[s, a]
@@ -236,32 +274,39 @@ def log_of_tries(visits: Visits, s: int) -> float:
 
 
 @kernel
-def upper_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
-    """What action a may be worth, at best; infinite if it was never tried."""
+def upper_confidence_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
+    """Return the upper confidence bound of the value of action a in state s.
+
+        q[s, a] + exploration * sqrt(log_total / visits[s, a])
+
+    It is infinite if the action was never taken.
+    """
     if visits[s, a] == 0:
         return np.inf
     return value(q, s, a) + exploration * np.sqrt(log_total / visits[s, a])
 
 
 @count_visit.register(UpperConfidence)
-def count_for_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
-    """The interval is the narrower the more often an action was tried."""
-    count_up(visits, s, a)
+def count_visit_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
+    """Add 1 to visits[s, a], in place, which narrows the confidence interval of the action."""
+    increment(visits, s, a)
 
 
 @choose.register(UpperConfidence)
 def choose_upper_confidence(
     behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """Take the action that may be best; one pass, in which the k-th of equals is kept with probability 1/k.
+    """Choose the action with the maximum upper confidence bound; ties are broken uniformly at random.
+
+    In one pass: the k-th of the actions that tie replaces those before it with probability 1 / k, which takes a draw.
 
     Source:
-        Sutton & Barto (2018), eq. (2.10), in every state by itself.
+        Sutton & Barto (2018), eq. (2.10), in each state separately.
     """
-    log_total = log_of_tries(visits, s)
+    log_total = log_total_visits(visits, s)
     best, ties, chosen = -np.inf, 0, 0
     for a in range(row_length(q)):
-        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, chosen = bound, 1, a
         elif bound == best:
@@ -272,14 +317,14 @@ def choose_upper_confidence(
 
 
 @expected_value.register(UpperConfidence)
-def expect_upper_confidence(
+def expected_value_upper_confidence(
     behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
-    """The value of the action that would be taken; the mean of those that tie."""
-    log_total = log_of_tries(visits, s)
+    """Return the value of the action with the maximum upper confidence bound, or the mean value of those that tie."""
+    log_total = log_total_visits(visits, s)
     best, ties, values = -np.inf, 0, 0.0
     for a in range(row_length(q)):
-        bound = upper_bound(q, visits, s, a, exploration, log_total)
+        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, values = bound, 0, 0.0
         if bound == best:
@@ -289,16 +334,19 @@ def expect_upper_confidence(
 
 
 @count_visit.register(LeastTried)
-def count_for_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
-    """It is all that decides."""
-    count_up(visits, s, a)
+def count_visit_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
+    """Add 1 to visits[s, a], in place."""
+    increment(visits, s, a)
 
 
 @choose.register(LeastTried)
 def choose_least_tried(
     behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
 ) -> int:
-    """Take an action with the smallest count: it covers a world sooner than chance does."""
+    """Choose the action with the smallest visit count in state s; ties are broken uniformly at random.
+
+    It covers the states and actions of a world in fewer steps than random actions do.
+    """
     bits = next_bits(stream) & _LOW_HALF
     if visits.shape[1] == 4:
         s = np.uint64(s)
@@ -307,7 +355,7 @@ def choose_least_tried(
         mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
             np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
         )
-        return one_of_four(mask, bits)
+        return pick_from_mask(mask, bits)
     least = visits[s, 0]
     ties = 0
     for a in range(visits.shape[1]):
@@ -324,8 +372,10 @@ def choose_least_tried(
 
 
 @expected_value.register(LeastTried)
-def expect_least_tried(behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
-    """The mean value of the actions with the smallest count."""
+def expected_value_least_tried(
+    behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float
+) -> np.float32:
+    """Return the mean value of the actions with the smallest visit count in state s."""
     least = visits[s, 0]
     for a in range(visits.shape[1]):
         least = min(least, visits[s, a])

@@ -1,9 +1,9 @@
-"""What a learner is told by others: values of states that it doesn't learn itself.
+"""Values of states that a learner doesn't learn itself, such as those outside its section of a world.
 
-    tell(learner, states, values)   these states are worth so much
-    propagate_boundary_values(learner)                let what follows from that reach all states that it concerns
+    set_boundary_values(learner, states, values)        set the values of some states
+    propagate_boundary_values(learner)                  back up all states that depend on them
 
-Sections of a world are learned apart from each other so, and yet as one.
+Learners of neighbouring sections send each other the values of states at their boundary, and so learn the whole world.
 """
 
 from typing import Any
@@ -13,25 +13,25 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
 from clew.kernels.learning.queues import num_waiting, peek, push
-from clew.kernels.learning.sweeping import Sweeping, give_turns
+from clew.kernels.learning.sweeping import Sweeping, back_up_predecessors
 from clew.kernels.values import assign, max_value, row_length
 
 
 @kernel
 def fill_row(learner: Any, s: int, value: np.float32) -> None:
-    """Every action of a state is worth the same."""
+    """Set the value of every action in state s."""
     for a in range(row_length(learner.q)):
         assign(learner.q, s, a, value)
 
 
 @dispatch
 def set_boundary_values(learner: Any, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
-    """Set what some states are worth, in place; steps that lead there will see it.
+    """Set the values of some states, in place; updates of pairs that lead there will use them.
 
     Args:
         learner: see `learners`; changed in place.
-        states: the best first.
-        values: of each.
+        states: (n,) int32, in descending order of their values.
+        values: (n,) float32, value of each state, for all of its actions.
     """
     for i in range(states.size):
         fill_row(learner, np.int64(states[i]), values[i])
@@ -41,14 +41,15 @@ def set_boundary_values(learner: Any, states: npt.NDArray[np.int32], values: npt
 def set_boundary_values_sweeping(
     learner: Sweeping, states: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
 ) -> None:
-    """What is known to lead there waits to be backed up.
+    """Set the values of some states, and push those that changed by more than the threshold.
 
-    States that wait and are better have their turn before a state is told of. So values spread from the best to the
-    worst, as in a search from several ends, and hardly any is found that a better one replaces: a tenth of the time.
+    Before each, the states at the head of the queue that have a higher value are popped and their predecessors backed
+    up. So values spread from the highest to the lowest, as in a search from several goals, and few are computed that a
+    higher one replaces: it takes a tenth of the time.
     """
     for i in range(states.size):
         while num_waiting(learner.queue) > 0 and max_value(learner.q, peek(learner.queue)) > values[i]:
-            give_turns(learner, 1)
+            back_up_predecessors(learner, 1)
         s = np.int64(states[i])
         change = abs(values[i] - max_value(learner.q, s))
         fill_row(learner, s, values[i])
@@ -58,11 +59,11 @@ def set_boundary_values_sweeping(
 
 @dispatch
 def propagate_boundary_values(learner: Any) -> None:
-    """Back up all that waits. Who keeps no model has nothing to back up before the next step."""
+    """Back up all states that depend on changed ones; by default nothing, for learners without a model."""
 
 
 @propagate_boundary_values.register(Sweeping)
 def propagate_boundary_values_sweeping(learner: Sweeping) -> None:
-    """Until nothing waits."""
+    """Pop states and back up the pairs that lead to them, until the queue is empty."""
     while num_waiting(learner.queue) > 0:
-        give_turns(learner, num_waiting(learner.queue))
+        back_up_predecessors(learner, num_waiting(learner.queue))

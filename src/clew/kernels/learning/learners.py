@@ -1,12 +1,16 @@
-"""What the loop of `rollouts` asks of a learner: four functions, each with an implementation for each kind of learner.
+"""The protocol between update rules and episode loops, and step sizes.
 
-    learn     take in one step: this is the rule
-    begin     an episode begins
-    finish    an episode has ended
-    order     is the next action chosen before the rule is applied, or after?
+A learner is a named tuple of what its update rule works on: first `q`, the action values that the behaviour policy
+reads, then settings and memory. The episode loops call four functions, which each module of update rules implements for
+its learners:
 
-A learner is a named tuple of what its rule works on: the action values `q` that the behaviour reads, first of all, then
-settings and memory. The modules that import this one define them, rule by rule.
+    begin_episode(learner)                                  called before the first step of an episode
+    learn(learner, step, alpha, exploration, stream)        called after every step: the update rule
+    end_episode(learner, alpha, exploration, stream)        called after the last step of an episode
+    next_action_order(learner)                              choose the next action before or after `learn`?
+
+A step size `alpha` is one of the named tuples below. It is read by `step_size(alpha, s, a)`, which also counts the
+update if the step size counts updates.
 """
 
 from typing import Any, NamedTuple
@@ -16,137 +20,150 @@ import numpy.typing as npt
 
 from clew.kernels import dispatch
 from clew.kernels.sampling import Stream
-from clew.kernels.values import count_up
+from clew.kernels.values import increment
 
-# When the next action is chosen. On-policy rules need to know it; off-policy ones choose with what they have learned.
-# Where a rule changes no other row than that of the state, both come to the same unless the state stays as it is. Then
-# EITHER lets the loop choose first where it may, so that the processor need not wait for the update to choose.
-BEFORE, AFTER, EITHER = 0, 1, 2
+# When the next action is chosen. An on-policy target contains it: BEFORE_UPDATE. Else it is chosen from the updated
+# values: AFTER_UPDATE. If an update changes only the row of the current state, both orders give the same result unless
+# the next state is the same state. EITHER_ORDER then lets the loop choose first, without waiting for the update.
+BEFORE_UPDATE, AFTER_UPDATE, EITHER_ORDER = 0, 1, 2
 
 
 class Step(NamedTuple):
-    """One step of an episode, as a rule sees it."""
+    """One step, as an update rule sees it: a transition, and the next action if it was chosen before the update."""
 
     state: int
     action: int
     reward: np.float32
     next_state: int
-    next_action: int  # -1 where none was chosen before the rule is applied
-    terminated: bool  # next_state ends the episode, and counts 0; a step limit doesn't
+    next_action: int  # -1 if it wasn't chosen before the update
+    terminated: bool  # next_state ends the episode, and its value is 0; False if a step limit does
 
 
-class StepSize(NamedTuple):
-    """How far a value moves towards its target."""
+class ConstantStepSize(NamedTuple):
+    """Constant step size."""
 
-    rate: np.float32  # alpha, in (0, 1]
+    value: np.float32  # alpha, in (0, 1]
 
 
-class AverageStep(NamedTuple):
-    """One over the number of times that the value was moved: it is then the average of its targets."""
+class SampleAverageStepSize(NamedTuple):
+    """Step size of 1 / n for the n-th update of a value, which makes the value the average of its targets.
 
-    rate: np.float32  # not asked
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions), that number
+    Source:
+        Sutton & Barto (2018), eq. (2.3).
+    """
+
+    value: np.float32  # not used
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
 
 
 @dispatch
 def step_size(alpha: Any, s: int, a: int) -> np.float32:
-    """The step size for a move of the value of (s, a)."""
-    return alpha.rate
+    """Return the step size for an update of q[s, a]; count the update, in place, if the step size counts updates.
+
+    Call it once per update.
+    """
+    return alpha.value
 
 
-@step_size.register(AverageStep)
-def average_step_size(alpha: AverageStep, s: int, a: int) -> np.float32:
-    """Counts the move, in place."""
-    count_up(alpha.counts, s, a)
+@step_size.register(SampleAverageStepSize)
+def average_step_size(alpha: SampleAverageStepSize, s: int, a: int) -> np.float32:
+    """Count an update of q[s, a], in place, and return 1 over the number of its updates."""
+    increment(alpha.counts, s, a)
     return np.float32(1.0 / alpha.counts[s, a])
 
 
 @dispatch
-def repeated(alpha: Any) -> Any:
-    """The step size for a move that learns nothing new, such as one from memory: it isn't counted."""
+def without_counting(alpha: Any) -> Any:
+    """Return the step size for updates that aren't counted, such as those from remembered transitions.
+
+    By default the step size itself, which doesn't count.
+    """
     return alpha
 
 
-class RepeatedStep(NamedTuple):
-    """One over the number of times that the value was moved, without counting."""
+class UncountedAverageStepSize(NamedTuple):
+    """Step size of 1 / n after n counted updates of a value; it doesn't count."""
 
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
-@repeated.register(AverageStep)
-def repeated_average(alpha: AverageStep) -> RepeatedStep:
-    """Only what happened counts."""
-    return RepeatedStep(alpha.counts)
+@without_counting.register(SampleAverageStepSize)
+def average_without_counting(alpha: SampleAverageStepSize) -> UncountedAverageStepSize:
+    """Return a step size of 1 over the number of counted updates, which doesn't count."""
+    return UncountedAverageStepSize(alpha.counts)
 
 
-@step_size.register(RepeatedStep)
-def repeated_step_size(alpha: RepeatedStep, s: int, a: int) -> np.float32:
-    """As it was at the last move that counted."""
+@step_size.register(UncountedAverageStepSize)
+def uncounted_average_step_size(alpha: UncountedAverageStepSize, s: int, a: int) -> np.float32:
+    """Return 1 over the number of counted updates of q[s, a], or 1 if there are none."""
     return np.float32(1.0 / max(alpha.counts[s, a], 1))
 
 
-class CountedStep(NamedTuple):
-    """A step size, where the moves of each value are counted: `merging` asks how much of what was there is left."""
+class CountedStepSize(NamedTuple):
+    """Constant step size; also counts the updates of each value, which `merging` needs."""
 
-    rate: np.float32  # alpha, in (0, 1]
+    value: np.float32  # alpha, in (0, 1]
     counts: npt.NDArray[np.int32]  # (num_states, num_actions)
 
 
-@step_size.register(CountedStep)
-def counted_step_size(alpha: CountedStep, s: int, a: int) -> np.float32:
-    """Counts the move, in place."""
-    count_up(alpha.counts, s, a)
-    return alpha.rate
+@step_size.register(CountedStepSize)
+def counted_step_size(alpha: CountedStepSize, s: int, a: int) -> np.float32:
+    """Count an update of q[s, a], in place, and return the constant step size."""
+    increment(alpha.counts, s, a)
+    return alpha.value
 
 
-@repeated.register(CountedStep)
-def repeated_counted(alpha: CountedStep) -> StepSize:
-    """Only what happened counts."""
-    return StepSize(alpha.rate)
+@without_counting.register(CountedStepSize)
+def counted_without_counting(alpha: CountedStepSize) -> ConstantStepSize:
+    """Return the constant step size, which doesn't count."""
+    return ConstantStepSize(alpha.value)
 
 
 @dispatch
-def counted_in(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
-    """The step size for a table with moves of its own."""
+def with_counts(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
+    """Return the step size with other counts, for a learner with more than one table.
+
+    By default the step size itself, which has no counts.
+    """
     return alpha
 
 
-@counted_in.register(AverageStep)
-def average_counted_in(alpha: AverageStep, counts: npt.NDArray[np.int32]) -> AverageStep:
-    """With the number of its own moves."""
-    return AverageStep(alpha.rate, counts)
+@with_counts.register(SampleAverageStepSize)
+def average_with_counts(alpha: SampleAverageStepSize, counts: npt.NDArray[np.int32]) -> SampleAverageStepSize:
+    """Return a sample-average step size that uses the given counts."""
+    return SampleAverageStepSize(alpha.value, counts)
 
 
-@counted_in.register(CountedStep)
-def counted_step_in(alpha: CountedStep, counts: npt.NDArray[np.int32]) -> CountedStep:
-    """With the number of its own moves."""
-    return CountedStep(alpha.rate, counts)
-
-
-@dispatch
-def order(learner: Any) -> int:
-    """BEFORE, AFTER or EITHER."""
-    return AFTER
+@with_counts.register(CountedStepSize)
+def counted_with_counts(alpha: CountedStepSize, counts: npt.NDArray[np.int32]) -> CountedStepSize:
+    """Return a counted step size that uses the given counts."""
+    return CountedStepSize(alpha.value, counts)
 
 
 @dispatch
-def begin(learner: Any) -> None:
-    """Forget what belongs to the last episode."""
+def next_action_order(learner: Any) -> int:
+    """Return when the next action is chosen: BEFORE_UPDATE, AFTER_UPDATE (the default) or EITHER_ORDER."""
+    return AFTER_UPDATE
+
+
+@dispatch
+def begin_episode(learner: Any) -> None:
+    """Clear what the learner remembers of the episode before; by default nothing."""
 
 
 @dispatch
 def learn(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Learn from one step, in place.
+    """Update the learner from one step, in place: this is the update rule.
 
     Args:
         learner: named tuple of arrays and settings; the arrays are changed in place.
-        step: what happened.
-        alpha: step size; ask `step_size`.
-        exploration: how much the behaviour explores now, for rules that ask what it would do.
-        stream: (2,) uint64, for rules that draw; changed in place.
+        step: transition, and the next action if it was chosen before the update.
+        alpha: step size, one of the named tuples of this module; read it by `step_size`.
+        exploration: how much the behaviour policy explores now, for rules that need its probabilities.
+        stream: (2,) uint64, for rules that draw random numbers; changed in place.
     """
 
 
 @dispatch
-def finish(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Learn what could not be learned before the end of the episode, in place."""
+def end_episode(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
+    """Apply, in place, the updates that need the end of the episode; by default none. Arguments as for `learn`."""

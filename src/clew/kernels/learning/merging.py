@@ -1,31 +1,32 @@
-"""Merging what several learners made of one table.
+"""Merging: combine the tables that several learners made from one table.
 
-Each began with the same values, q_0, and moved some of them n times by a step size alpha, to q_i. Whatever its targets
-were, a move keeps (1 - alpha) of what was there, so a learner that had begun with another q would have come to
+Each learner began with the same values q_0, and updated some of them n times with step size alpha, to q_i. Whatever its
+targets were, an update retains (1 - alpha) of the value before, so from another value q the same targets would have
+given
 
     q_i + (1 - alpha)^n (q - q_0)
 
-This is what merging computes, learner after learner: the result is that of one learner who took the steps of all of
-them, one learner's after the other's, but for what targets would have gained from the steps before. No step is lost,
-as it would be where the last one wins; none counts less, as in a mean; and noise isn't preferred, as by a maximum.
+Merging computes this, learner after learner. The result is that of one learner that makes all the updates in this
+order, except that later targets don't use the values that earlier learners found. No update is lost, as it is if the
+last learner wins, or counts less, as in a mean; and noise isn't preferred, as by a maximum.
 
-With alpha 1 nothing is left of what was there, and q_i takes its place. Where targets leave nothing to chance (certain
-moves, and a rule that doesn't mind what is tried) moves needn't be counted then: a value that came out as it was says
-nothing new, and what others made of it stays. (Where chance has a say, such a value says that luck was as before, and
-has to take its place too, or luck would be preferred.)
+With alpha = 1 nothing of the value before is retained, and q_i replaces it. If moreover targets are deterministic (a
+deterministic world and an off-policy rule), updates don't have to be counted: a value that equals q_0 brings no news,
+and the changes of other learners stay. (In a stochastic world such a value is a new sample that happened to be equal,
+and has to replace the others too; else noise would be preferred.)
 
-Where the step size is one over the number of moves, values are averages, and are merged as averages are:
+With sample-average step sizes values are averages, and are merged as averages:
 
     (N q + (N_0 + n) q_i - N_0 q_0) / (N + n)
 
-with N moves behind q, and N_0 behind q_0.
+where N is the number of updates of q, and N_0 of q_0.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import kernel
-from clew.kernels.values import MOST, Table
+from clew.kernels.values import MAX_COUNT, Table
 
 Counts = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int32]
@@ -33,7 +34,7 @@ Rows = npt.NDArray[np.int32]
 
 @kernel
 def power(x: float, n: int) -> float:
-    """x^n by multiplication alone, which rounds the same on every machine."""
+    """Return x^n for n >= 0, by multiplications only, which round in the same way on every machine."""
     result = 1.0
     while n > 0:
         if n & 1:
@@ -45,12 +46,12 @@ def power(x: float, n: int) -> float:
 
 @kernel
 def mark_counted(counts: Counts, before: Counts, marks: npt.NDArray[np.bool_]) -> None:
-    """Mark the rows in which something was counted.
+    """Mark the rows whose counts have changed.
 
     Args:
-        counts: (num_states, num_actions).
-        before: what they were before; empty for zeros.
-        marks: (num_states,), set to True in place.
+        counts: (num_states, num_actions) int32.
+        before: (num_states, num_actions) int32, earlier counts; empty for zeros.
+        marks: (num_states,) bool, set to True in place for rows that differ.
     """
     for s in range(counts.shape[0]):
         differs = False
@@ -61,12 +62,12 @@ def mark_counted(counts: Counts, before: Counts, marks: npt.NDArray[np.bool_]) -
 
 @kernel
 def mark_changed(table: Table, base: Table, marks: npt.NDArray[np.bool_]) -> None:
-    """Mark the rows in which a value isn't what it was.
+    """Mark the rows whose values have changed.
 
     Args:
-        table: (num_states, num_actions).
-        base: likewise, what the values were.
-        marks: (num_states,), set to True in place.
+        table: (num_states, num_actions) float32.
+        base: (num_states, num_actions) float32, earlier values.
+        marks: (num_states,) bool, set to True in place for rows that differ.
     """
     for s in range(table.shape[0]):
         differs = False
@@ -77,13 +78,13 @@ def mark_changed(table: Table, base: Table, marks: npt.NDArray[np.bool_]) -> Non
 
 @kernel
 def merge_changes(table: Table, base: Table, rows: Rows, values: Table) -> None:
-    """Take in the rows that a learner changed with step size 1.
+    """Merge the rows that a learner changed with step size 1: values that differ from the base replace the table's.
 
     Args:
-        table: (num_states, num_actions), changed in place.
-        base: likewise, with what the learner began; may be read-only.
-        rows: (num_rows,), the states whose values were changed.
-        values: (num_rows, num_actions), what they came to.
+        table: (num_states, num_actions) float32, changed in place.
+        base: (num_states, num_actions) float32, values that the learner began with; only read.
+        rows: (num_rows,) int32, states whose values the learner changed.
+        values: (num_rows, num_actions) float32, values of these states after learning.
     """
     for i in range(rows.size):
         s = rows[i]
@@ -93,51 +94,53 @@ def merge_changes(table: Table, base: Table, rows: Rows, values: Table) -> None:
 
 
 @kernel
-def merge_moves(table: Table, base: Table, rows: Rows, values: Table, moves: Counts, alpha: float) -> None:
-    """Take in the rows that a learner moved with a constant step size.
+def merge_updates(table: Table, base: Table, rows: Rows, values: Table, num_updates: Counts, alpha: float) -> None:
+    """Merge the rows that a learner updated with a constant step size.
+
+        table[s, a] = values + (1 - alpha)^num_updates * (table[s, a] - base[s, a])
 
     Args:
-        table: (num_states, num_actions), changed in place.
-        base: likewise, with what the learner began; may be read-only.
-        rows: (num_rows,), the states whose values were moved.
-        values: (num_rows, num_actions), what they came to.
-        moves: likewise, how often each was moved.
+        table: (num_states, num_actions) float32, changed in place.
+        base: (num_states, num_actions) float32, values that the learner began with; only read.
+        rows: (num_rows,) int32, states whose values the learner updated.
+        values: (num_rows, num_actions) float32, values of these states after learning.
+        num_updates: (num_rows, num_actions) int32, number of updates of each value.
         alpha: step size, in (0, 1].
     """
-    kept = 1.0 - np.float64(alpha)
+    retention = 1.0 - np.float64(alpha)
     for i in range(rows.size):
         s = rows[i]
         for a in range(table.shape[1]):
-            n = moves[i, a]
+            n = num_updates[i, a]
             if n > 0:
                 others = np.float64(table[s, a]) - np.float64(base[s, a])
-                kept_of_others = power(kept, n) * others if others != 0.0 else 0.0
-                table[s, a] = np.float32(np.float64(values[i, a]) + kept_of_others)
+                retained = power(retention, n) * others if others != 0.0 else 0.0
+                table[s, a] = np.float32(np.float64(values[i, a]) + retained)
 
 
 @kernel
 def merge_averages(
-    table: Table, counts: Counts, base: Table, base_counts: Counts, rows: Rows, values: Table, moves: Counts
+    table: Table, counts: Counts, base: Table, base_counts: Counts, rows: Rows, values: Table, num_updates: Counts
 ) -> None:
-    """Take in the rows that a learner moved by one over the number of moves.
+    """Merge the rows that a learner updated with sample-average step sizes, weighted by the numbers of updates.
 
     Args:
-        table: (num_states, num_actions), changed in place.
-        counts: likewise, moves behind each value; raised in place.
-        base: likewise, with what the learner began; may be read-only.
-        base_counts: moves behind those.
-        rows: (num_rows,), the states whose values were moved.
-        values: (num_rows, num_actions), what they came to.
-        moves: likewise, how often each was moved since.
+        table: (num_states, num_actions) float32, changed in place.
+        counts: (num_states, num_actions) int32, number of updates of each value of the table; raised in place.
+        base: (num_states, num_actions) float32, values that the learner began with; only read.
+        base_counts: (num_states, num_actions) int32, number of updates of each value of the base.
+        rows: (num_rows,) int32, states whose values the learner updated.
+        values: (num_rows, num_actions) float32, values of these states after learning.
+        num_updates: (num_rows, num_actions) int32, number of updates of each value since the base.
     """
     for i in range(rows.size):
         s = rows[i]
         for a in range(table.shape[1]):
-            n, first, now = np.int64(moves[i, a]), np.int64(base_counts[s, a]), np.int64(counts[s, a])
+            n, base_count, count = np.int64(num_updates[i, a]), np.int64(base_counts[s, a]), np.int64(counts[s, a])
             if n > 0:
-                if now == first:
+                if count == base_count:
                     table[s, a] = values[i, a]
                 else:
-                    total = now * np.float64(table[s, a]) - first * np.float64(base[s, a])
-                    table[s, a] = np.float32((total + (first + n) * np.float64(values[i, a])) / (now + n))
-                counts[s, a] = np.int32(min(now + n, MOST))
+                    total = count * np.float64(table[s, a]) - base_count * np.float64(base[s, a])
+                    table[s, a] = np.float32((total + (base_count + n) * np.float64(values[i, a])) / (count + n))
+                counts[s, a] = np.int32(min(count + n, MAX_COUNT))

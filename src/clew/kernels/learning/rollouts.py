@@ -1,9 +1,11 @@
-"""Episodes: loops made of `sampling`, `behaviours` and a learner, and nothing of their own.
+"""Episode loops, built from `sampling`, `behaviours` and the protocol of `learners`.
 
-learn_episodes      play and learn, step by step; `interleaving` has the same for several at a time
-record_episodes     play with fixed values, and write everything down
-replay              learn from what was written down
-play_episodes       play the greedy policy, to grade it
+    learn_episodes      act and learn, step by step; `interleaving` does so with several episodes at a time
+    record_episodes     act with fixed action values, and record every transition
+    replay              learn from recorded transitions
+    play_episodes       act with fixed action values, and record the returns only: to grade a policy
+
+All of them draw random numbers from the stream that they are given, and from nothing else.
 """
 
 from typing import Any, NamedTuple
@@ -12,102 +14,108 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import is_outside
-from clew.kernels.learning.behaviours import AnyAction, Visits, after, choose, count_visit, epsilon_greedy
+from clew.kernels.dynamics import is_outside_section
+from clew.kernels.learning.behaviours import UniformRandom, Visits, behaviour_after, choose, count_visit, epsilon_greedy
 from clew.kernels.learning.learners import (
-    BEFORE,
-    EITHER,
-    AverageStep,
-    CountedStep,
+    BEFORE_UPDATE,
+    EITHER_ORDER,
+    ConstantStepSize,
+    CountedStepSize,
+    SampleAverageStepSize,
     Step,
-    StepSize,
-    begin,
-    finish,
+    begin_episode,
+    end_episode,
     learn,
-    order,
+    next_action_order,
 )
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
 
 class EpisodeSpec(NamedTuple):
-    """How an episode begins, and when it is cut off."""
+    """Start states of episodes, and the step limit that truncates them."""
 
-    starts: npt.NDArray[np.int32]  # (num_starts,) states, each as likely as the others
+    starts: npt.NDArray[np.int32]  # (num_starts,), start states, drawn uniformly
     max_steps: int
-    exploring_starts: bool  # the first action is any
+    exploring_starts: bool  # the first action is drawn uniformly
 
 
 class Rates(NamedTuple):
-    """What a schedule says for each episode: (num_episodes,) arrays."""
+    """Step size and exploration of each episode, as schedules give them: (num_episodes,) arrays."""
 
     alpha: npt.NDArray[np.float32]  # step size
     exploration: npt.NDArray[np.float64]
 
 
 class AverageRates(NamedTuple):
-    """The same, where the step size follows the number of moves of a value, as in `AverageStep`."""
+    """Exploration of each episode; the step size is 1 / n for the n-th update of a value."""
 
-    alpha: npt.NDArray[np.float32]  # not asked
+    alpha: npt.NDArray[np.float32]  # not used
     exploration: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
 
 
 class CountedRates(NamedTuple):
-    """The same for all episodes, and moves are counted, as in `CountedStep`."""
+    """Constant step size and exploration; also counts the updates of each value."""
 
     alpha: np.float32
     exploration: float
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions)
+    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
 
 
 class ConstantRates(NamedTuple):
-    """The same for all episodes."""
+    """Constant step size and exploration."""
 
     alpha: np.float32
     exploration: float
 
 
 @dispatch
-def rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
-    """Step size and exploration of episode i."""
-    return rates.alpha[i], rates.exploration[i]
+def episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
+    """Return (step size, exploration) of an episode."""
+    return rates.alpha[episode], rates.exploration[episode]
 
 
-@rates_of.register(ConstantRates, CountedRates)
-def constant_rates_of(rates: Any, i: int) -> tuple[np.float32, float]:
-    """Whatever the episode."""
+@episode_rates.register(ConstantRates, CountedRates)
+def constant_episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
+    """Return (step size, exploration), which are the same for all episodes."""
     return rates.alpha, rates.exploration
 
 
 @dispatch
 def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Step size and exploration of an episode, as a step asks for them."""
-    return StepSize(alpha), exploration
+    """Return what an update rule receives in one episode: (step size as a named tuple of `learners`, exploration).
+
+    Args:
+        rates: rates of all episodes.
+        alpha: step size of the episode, from `episode_rates`.
+        exploration: exploration of the episode, from `episode_rates`.
+    """
+    return ConstantStepSize(alpha), exploration
 
 
 @step_parameters.register(AverageRates)
 def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """With the number of moves."""
-    return AverageStep(alpha, rates.counts), exploration
+    """Return (sample-average step size, exploration of the episode)."""
+    return SampleAverageStepSize(alpha, rates.counts), exploration
 
 
 @step_parameters.register(ConstantRates)
 def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """What is constant needn't be looked up at every step."""
-    return StepSize(rates.alpha), rates.exploration
+    """Return (constant step size, exploration), without a lookup of the episode's rates."""
+    return ConstantStepSize(rates.alpha), rates.exploration
 
 
 @step_parameters.register(CountedRates)
 def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """The same, counted."""
-    return CountedStep(rates.alpha, rates.counts), rates.exploration
+    """Return (constant step size that counts updates, exploration)."""
+    return CountedStepSize(rates.alpha, rates.counts), rates.exploration
 
 
 class TransitionBatch(NamedTuple):
-    """Transitions of one or more episodes, in order, a column each.
+    """Transitions of one or more episodes, in order, one array per field.
 
-    An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
+    An episode ends with the row that is terminated (by the world) or truncated (by the step limit).
     """
 
     state: npt.NDArray[np.int32]
@@ -119,7 +127,7 @@ class TransitionBatch(NamedTuple):
 
 
 class EpisodeStats(NamedTuple):
-    """What became of each episode: (num_episodes,) arrays, filled in place."""
+    """Statistics of each episode: (num_episodes,) arrays, filled in place."""
 
     steps: npt.NDArray[np.int64]
     episode_return: npt.NDArray[np.float64]  # undiscounted sum of rewards
@@ -127,17 +135,21 @@ class EpisodeStats(NamedTuple):
 
 
 def new_episode_stats(num_episodes: int) -> EpisodeStats:
-    """Room for what becomes of so many episodes, to be filled in."""
+    """Allocate the statistics of a number of episodes, uninitialised."""
     return EpisodeStats(np.empty(num_episodes, np.int64), np.empty(num_episodes), np.empty(num_episodes, np.bool_))
 
 
 @kernel
-def first_action(
+def choose_first_action(
     learner: Any, behaviour: Any, visits: Visits, spec: EpisodeSpec, s: int, exploration: float, stream: Stream
 ) -> int:
-    """The action that an episode begins with."""
+    """Choose the first action of an episode: any action with exploring starts, else by the behaviour policy.
+
+    Source:
+        Sutton & Barto (2018), section 5.3, for exploring starts.
+    """
     if spec.exploring_starts:
-        return choose(AnyAction(), learner.q, visits, s, exploration, stream)
+        return choose(UniformRandom(), learner.q, visits, s, exploration, stream)
     return choose(behaviour, learner.q, visits, s, exploration, stream)
 
 
@@ -147,37 +159,38 @@ def take_step(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    place: tuple[int, int],
+    state_action: tuple[int, int],
     is_last: bool,
     rates: tuple[Any, float],
     stream: Stream,
 ) -> tuple[int, int, np.float32, bool]:
-    """One step: move, choose the next action, learn.
+    """Take one step: move, choose the next action, and learn, in the order that the learner needs.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place, or empty.
-        place: state, and the action that was chosen in it.
-        is_last: the step limit ends the episode with this step.
-        rates: step size and exploration.
+        state_action: state, and the action that was chosen in it.
+        is_last: True if the step limit ends the episode with this step.
+        rates: (step size, exploration), as `step_parameters` returns them.
         stream: (2,) uint64, changed in place.
 
     Returns:
-        (next state, next action, reward, terminated).
+        (next state, next action, reward, terminated); the next action is -1 if it wasn't chosen, as the episode has
+        ended.
     """
-    s, a = place
+    s, a = state_action
     alpha, exploration = rates
     count_visit(behaviour, visits, s, a)
     s_next, reward, terminated = sample(model, s, a, stream)
-    when, behaviour = order(learner), after(behaviour, a)
+    action_order, behaviour = next_action_order(learner), behaviour_after(behaviour, a)
     a_next = -1
-    if terminated or is_last or is_outside(model, s_next):
-        if when == BEFORE and not terminated:
+    if terminated or is_last or is_outside_section(model, s_next):
+        if action_order == BEFORE_UPDATE and not terminated:
             a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
         learn(learner, Step(s, a, reward, s_next, a_next, terminated), alpha, exploration, stream)
-    elif when == BEFORE or (when == EITHER and s_next != s):
+    elif action_order == BEFORE_UPDATE or (action_order == EITHER_ORDER and s_next != s):
         a_next = choose(behaviour, learner.q, visits, s_next, exploration, stream)
         learn(learner, Step(s, a, reward, s_next, a_next, False), alpha, exploration, stream)
     else:
@@ -200,30 +213,30 @@ def learn_episodes(
     """Play episodes, and learn after every step.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        spec: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        spec: where episodes begin, and after how many steps they are truncated.
         learner: see `learners`; changed in place.
         behaviour: see `behaviours`.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
         rates: step size and exploration of each episode.
         stream: (2,) uint64, changed in place.
         stats: one entry per episode, filled in place; its length is the number of episodes.
     """
     for episode in range(stats.steps.size):
-        alpha, exploration = rates_of(rates, episode)
-        now = step_parameters(rates, alpha, exploration)
-        begin(learner)
+        alpha, exploration = episode_rates(rates, episode)
+        parameters = step_parameters(rates, alpha, exploration)
+        begin_episode(learner)
         s = draw_start(spec.starts, stream)
-        a = first_action(learner, behaviour, visits, spec, s, now[1], stream)
+        a = choose_first_action(learner, behaviour, visits, spec, s, parameters[1], stream)
         steps = 0
         episode_return = 0.0
         terminated = False
-        while not terminated and steps < spec.max_steps and not is_outside(model, s):
+        while not terminated and steps < spec.max_steps and not is_outside_section(model, s):
             steps += 1
             is_last = steps == spec.max_steps
-            s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, now, stream)
+            s, a, reward, terminated = take_step(model, learner, behaviour, visits, (s, a), is_last, parameters, stream)
             episode_return += np.float64(reward)
-        finish(learner, now[0], now[1], stream)
+        end_episode(learner, parameters[0], parameters[1], stream)
         stats.steps[episode] = steps
         stats.episode_return[episode] = episode_return
         stats.terminated[episode] = terminated
@@ -241,18 +254,18 @@ def play_episodes(
     stats: EpisodeStats,
     discounted_returns: npt.NDArray[np.float64],
 ) -> None:
-    """Play an episode from each of the starts in turn by the epsilon-greedy policy of q; nothing is learned.
+    """Play one episode from each of the starts by the epsilon-greedy policy of q, without learning.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        q: (num_states, num_actions) float32, action values.
-        starts: (num_episodes,) int32, where each episode begins.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        q: (num_states, num_actions) float32, action values; only read.
+        starts: (num_episodes,) int32, start state of each episode.
         max_steps: step limit of an episode.
         gamma: discount per step, in [0, 1].
         epsilon: probability of exploring, in [0, 1]; 0 plays the greedy policy.
         stream: (2,) uint64, changed in place.
         stats: one entry per episode, filled in place.
-        discounted_returns: (num_episodes,) sums of gamma**t * reward, filled in place.
+        discounted_returns: (num_episodes,), sums of gamma**t * reward, filled in place.
     """
     for episode in range(starts.size):
         s = np.int64(starts[episode])
@@ -281,55 +294,57 @@ def record_episodes(
     exploration: float,
     num_episodes: int,
     stream: Stream,
-    place: npt.NDArray[np.int64],
-    columns: TransitionBatch,
+    cursor: npt.NDArray[np.int64],
+    batch: TransitionBatch,
 ) -> int:
-    """Play episodes with fixed values and write every transition down, as far as there is room.
+    """Play episodes with fixed action values, and record every transition until the batch is full.
+
+    Call it again with the same cursor and another batch to go on, in the midst of an episode if need be.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        spec: how episodes begin, and when they are cut off.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        spec: where episodes begin, and after how many steps they are truncated.
         q: (num_states, num_actions) float32, action values; only read.
         behaviour: see `behaviours`.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
         exploration: how much the behaviour explores.
-        num_episodes: how many episodes to play.
+        num_episodes: number of episodes to play in all calls together.
         stream: (2,) uint64, changed in place.
-        place: (4,) int64, episode, state, steps and last action to go on from, zeros at first; changed in place. The
-            first is num_episodes when all is done.
-        columns: filled in place.
+        cursor: (4,) int64, episode, state, step and last action to go on from; zeros at first, changed in place. All is
+            done when its first number is num_episodes.
+        batch: filled in place.
 
     Returns:
-        How many rows were filled.
+        Number of rows that were filled.
     """
     n = 0
-    while place[0] < num_episodes and n < columns.state.size:
-        s, steps, a = place[1], place[2], place[3]
+    while cursor[0] < num_episodes and n < batch.state.size:
+        s, steps, a = cursor[1], cursor[2], cursor[3]
         if steps == 0:
             s = draw_start(spec.starts, stream)
         terminated = False
-        while not terminated and steps < spec.max_steps and n < columns.state.size:
+        while not terminated and steps < spec.max_steps and n < batch.state.size:
             if steps > 0:
-                a = choose(after(behaviour, a), q, visits, s, exploration, stream)
+                a = choose(behaviour_after(behaviour, a), q, visits, s, exploration, stream)
             elif spec.exploring_starts:
-                a = choose(AnyAction(), q, visits, s, exploration, stream)
+                a = choose(UniformRandom(), q, visits, s, exploration, stream)
             else:
                 a = choose(behaviour, q, visits, s, exploration, stream)
             count_visit(behaviour, visits, s, a)
             s_next, reward, terminated = sample(model, s, a, stream)
             steps += 1
-            columns.state[n] = s
-            columns.action[n] = a
-            columns.reward[n] = reward
-            columns.next_state[n] = s_next
-            columns.terminated[n] = terminated
-            columns.truncated[n] = steps == spec.max_steps and not terminated
+            batch.state[n] = s
+            batch.action[n] = a
+            batch.reward[n] = reward
+            batch.next_state[n] = s_next
+            batch.terminated[n] = terminated
+            batch.truncated[n] = steps == spec.max_steps and not terminated
             n += 1
             s = s_next
         if terminated or steps == spec.max_steps:
-            place[0] += 1
+            cursor[0] += 1
             steps = 0
-        place[1], place[2], place[3] = s, steps, a
+        cursor[1], cursor[2], cursor[3] = s, steps, a
     return n
 
 
@@ -338,38 +353,39 @@ def replay(
     learner: Any,
     behaviour: Any,
     visits: Visits,
-    columns: TransitionBatch,
+    batch: TransitionBatch,
     alpha: Any,
     exploration: float,
     stream: Stream,
 ) -> None:
-    """Learn from recorded transitions, in their order. Every row is used, and the last one ends an episode.
+    """Learn from recorded transitions, in their order. Every row is used, and the last row ends an episode.
 
     Args:
         learner: see `learners`; changed in place.
-        behaviour: the one that was recorded; chooses the action that a step limit kept from being taken.
-        visits: (num_states, num_actions) int32, counted in place; empty if nobody asks.
-        columns: transitions.
-        alpha: step size.
+        behaviour: the behaviour that was recorded; after a truncated step it chooses the next action if the rule needs
+            one.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
+        batch: transitions; only read.
+        alpha: step size, one of the named tuples of `learners`.
         exploration: how much the behaviour explores.
-        stream: (2,) uint64, for rules that draw; changed in place.
+        stream: (2,) uint64, for rules that draw random numbers; changed in place.
     """
-    n = columns.state.size
+    n = batch.state.size
     is_first = True
     for i in range(n):
         if is_first:
-            begin(learner)
-        s, a, s_next = np.int64(columns.state[i]), np.int64(columns.action[i]), np.int64(columns.next_state[i])
-        terminated = columns.terminated[i]
-        is_first = terminated or columns.truncated[i] or i == n - 1
+            begin_episode(learner)
+        s, a, s_next = np.int64(batch.state[i]), np.int64(batch.action[i]), np.int64(batch.next_state[i])
+        terminated = batch.terminated[i]
+        is_first = terminated or batch.truncated[i] or i == n - 1
         count_visit(behaviour, visits, s, a)
         a_next = -1
-        if order(learner) == BEFORE and not terminated:
+        if next_action_order(learner) == BEFORE_UPDATE and not terminated:
             if is_first:
-                a_next = choose(after(behaviour, a), learner.q, visits, s_next, exploration, stream)
+                a_next = choose(behaviour_after(behaviour, a), learner.q, visits, s_next, exploration, stream)
             else:
-                a_next = np.int64(columns.action[i + 1])
-        step = Step(s, a, columns.reward[i], s_next, a_next, terminated)
+                a_next = np.int64(batch.action[i + 1])
+        step = Step(s, a, batch.reward[i], s_next, a_next, terminated)
         learn(learner, step, alpha, exploration, stream)
         if is_first:
-            finish(learner, alpha, exploration, stream)
+            end_episode(learner, alpha, exploration, stream)

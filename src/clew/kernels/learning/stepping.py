@@ -1,11 +1,11 @@
-"""Many copies of one world, which others steer: a step of all of them, and where they stand.
+"""Many copies of a world, stepped together with actions that the caller chooses; nothing is learned.
 
-    first_refused   the first copy that is given an action which isn't one
-    begin_copies    begin an episode in some of them
-    step_copies     one step of each
-    find_places     rows and columns of states
+    find_invalid_action     first copy whose action is out of range
+    reset_copies            begin an episode in some copies
+    step_copies             take a step in every copy
+    find_places             rows and columns of states
 
-What a step does is said by `sampling`; nothing is learned here.
+The transitions are those of `sampling`. `clew.environments.vector` builds a vector environment on these kernels.
 """
 
 from typing import Any, NamedTuple
@@ -17,35 +17,40 @@ from clew.kernels import kernel
 from clew.kernels.sampling import draw_start, sample
 
 
-class Copies(NamedTuple):
-    """Where the copies stand: (num_copies,) arrays, changed in place."""
+class CopyStates(NamedTuple):
+    """State of each copy: (num_copies,) arrays, changed in place."""
 
     state: npt.NDArray[np.int64]
-    steps: npt.NDArray[np.int64]  # of the episode
-    is_over: npt.NDArray[np.bool_]  # the last step ended the episode, and none has begun since
-    streams: npt.NDArray[np.uint64]  # (num_copies, 2) draws of each
+    steps: npt.NDArray[np.int64]  # number of steps of the current episode
+    is_over: npt.NDArray[np.bool_]  # True if the last step ended the episode, and no other has begun
+    streams: npt.NDArray[np.uint64]  # (num_copies, 2), random stream of each copy
 
 
-def new_copies(n: int) -> Copies:
-    """Room for n copies; their streams have no keys yet, and no episode has begun."""
+def new_copy_states(n: int) -> CopyStates:
+    """Allocate the states of n copies; no stream has a seed yet, and no episode has begun."""
     state, steps = np.zeros((2, n), np.int64)
-    return Copies(state, steps, np.zeros(n, np.bool_), np.zeros((n, 2), np.uint64))
+    return CopyStates(state, steps, np.zeros(n, np.bool_), np.zeros((n, 2), np.uint64))
 
 
-class Results(NamedTuple):
-    """What a step came to: (num_copies,) arrays, filled in place."""
+class StepResults(NamedTuple):
+    """Results of one step of each copy: (num_copies,) arrays, filled in place."""
 
     reward: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
-    final_state: npt.NDArray[np.int64]  # where an episode ended, if the step began the next one too; else unchanged
+    final_state: npt.NDArray[np.int64]  # last state of an episode, if the step also began the next one; else unchanged
 
 
 @kernel
-def first_refused(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_], num_actions: int) -> int:
-    """The first copy whose action isn't in [0, num_actions); -1 if there is none.
+def find_invalid_action(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_], num_actions: int) -> int:
+    """Return the first copy whose action isn't in [0, num_actions), or -1 if there is none.
 
-    A copy whose episode is over takes no action: it begins anew, and whatever it was given is not looked at.
+    Copies whose episode is over are skipped: they begin a new episode, and their action isn't used.
+
+    Args:
+        actions: (num_copies,) int64.
+        is_over: (num_copies,) bool, True if the episode of a copy is over.
+        num_actions: number of actions.
     """
     for i in range(actions.size):
         if (actions[i] < 0 or actions[i] >= num_actions) and not is_over[i]:
@@ -54,8 +59,14 @@ def first_refused(actions: npt.NDArray[np.int64], is_over: npt.NDArray[np.bool_]
 
 
 @kernel
-def begin_copies(starts: npt.NDArray[np.int32], chosen: npt.NDArray[np.bool_], copies: Copies) -> None:
-    """Begin an episode in the copies that are chosen, (num_copies,) bool; the others stay as they are."""
+def reset_copies(starts: npt.NDArray[np.int32], chosen: npt.NDArray[np.bool_], copies: CopyStates) -> None:
+    """Begin an episode in the chosen copies.
+
+    Args:
+        starts: (num_starts,) int32, start states, drawn uniformly.
+        chosen: (num_copies,) bool, True for copies that begin an episode; the others stay as they are.
+        copies: changed in place.
+    """
     for i in range(chosen.size):
         if chosen[i]:
             copies.state[i] = draw_start(starts, copies.streams[i])
@@ -70,22 +81,22 @@ def step_copies(
     max_steps: int,
     same_step: bool,
     actions: npt.NDArray[np.int64],
-    copies: Copies,
-    results: Results,
+    copies: CopyStates,
+    results: StepResults,
 ) -> int:
-    """Take a step in every copy; one whose episode is over begins the next instead, for no reward.
+    """Take a step in every copy. A copy whose episode is over begins the next one instead, with reward 0.
 
     Args:
-        model: world, see `dynamics`; `fast_model` gives the form that is played fastest.
-        starts: (num_starts,) states, each as likely as the others.
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        starts: (num_starts,) int32, start states, drawn uniformly.
         max_steps: step limit of an episode.
-        same_step: an episode that ends is followed by the next within the step, so that none is ever over.
-        actions: (num_copies,) int64, one that the world has for every copy whose episode isn't over.
+        same_step: True if the step that ends an episode also begins the next one, so that no copy is ever over.
+        actions: (num_copies,) int64, in range for every copy whose episode isn't over.
         copies: changed in place.
         results: filled in place.
 
     Returns:
-        How many episodes ended.
+        Number of episodes that ended.
     """
     num_ended = 0
     for i in range(actions.size):
@@ -115,16 +126,16 @@ def step_copies(
 def find_places(
     states: npt.NDArray[np.int64], num_cells: int, columns: int, goal_cell: int, places: npt.NDArray[np.int64]
 ) -> None:
-    """Fill in where the seeker stands in each state, and where its goal is.
+    """Fill in the places of the agent and of the goal in each state.
 
     Args:
         states: (n,) int64.
         num_cells: number of cells of the grid.
         columns: number of columns of the grid.
-        goal_cell: the goal of all states; -1 if a state is `goal cell * num_cells + cell`, and names its own.
-        places: (n, 4) int64, filled in place: row, column, row of the goal, column of the goal.
+        goal_cell: goal of all states; -1 if a state is `goal cell * num_cells + cell`, and names its own goal.
+        places: (n, 4) int64, filled in place: row and column of the agent, row and column of the goal.
     """
-    # All of these fit 32 bits, and those are divided in half the time.
+    # All of these fit 32 bits, whose division takes half the time.
     width, size = np.uint32(columns), np.uint32(num_cells)
     for i in range(states.size):
         cell = np.uint32(states[i])

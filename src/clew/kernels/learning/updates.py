@@ -1,7 +1,17 @@
-"""Learning rules of one step, each once: the fused loop, the replay of what actors saw and the stepwise loop call them.
+"""One-step update rules: Q-learning, Sarsa, Expected Sarsa and double Q-learning.
 
-A rule is a target, and a move of q[s, a] towards it. A terminated step counts no next state; a step limit is no end,
-so the next state counts there.
+Each rule computes a target from one transition, and `td_update` moves q[s, a] a fraction alpha towards it:
+
+    Q-learning            reward + gamma * max_b q[s_next, b]                                S&B eq. (6.8)
+    Sarsa                 reward + gamma * q[s_next, a_next]                                 S&B eq. (6.7)
+    Expected Sarsa        reward + gamma * sum_b pi(b | s_next) q[s_next, b]                 S&B eq. (6.9)
+    double Q-learning     reward + gamma * q2[s_next, argmax_b q1[s_next, b]]                S&B eq. (6.10)
+
+If the transition is terminated the target is the reward alone. A step limit isn't termination: the next state then
+counts as in any other step. S&B is Sutton & Barto (2018), Reinforcement learning: an introduction, second edition.
+
+Every rule is written once; the episode loops, the replay of recorded transitions and the loop over environments that
+only step all call it, by `learners.learn`.
 """
 
 from typing import Any, NamedTuple
@@ -11,14 +21,38 @@ import numpy.typing as npt
 
 from clew.kernels import kernel
 from clew.kernels.learning.behaviours import Visits, expected_value
-from clew.kernels.learning.learners import BEFORE, EITHER, Step, counted_in, learn, order, step_size
+from clew.kernels.learning.learners import (
+    BEFORE_UPDATE,
+    EITHER_ORDER,
+    Step,
+    learn,
+    next_action_order,
+    step_size,
+    with_counts,
+)
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import Table, Values, assign, best_action, max_value, value
 
 
 @kernel
 def td_update(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) -> np.float32:
-    """Move q[s, a] towards a target, in place: q[s, a] += alpha * (target - q[s, a]); returns the bracket."""
+    """Move q[s, a] towards a target, in place. Every rule that has one target per update calls this kernel.
+
+        q[s, a] += alpha * (target - q[s, a])
+
+    Args:
+        q: (num_states, num_actions) float32, action values; changed in place.
+        s: state whose value changes.
+        a: action whose value changes.
+        target: estimate of the return from taking a in s.
+        alpha: step size, in (0, 1].
+
+    Returns:
+        TD error before the update, target - q[s, a].
+
+    Source:
+        Sutton & Barto (2018), eq. (2.4).
+    """
     old = value(q, s, a)
     td_error = target - old
     assign(q, s, a, old + alpha * td_error)
@@ -29,16 +63,16 @@ def td_update(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) 
 
 
 class QLearning(NamedTuple):
-    """Learn the values of the greedy policy, whatever the behaviour."""
+    """Learner of Q-learning: off-policy, learns the values of the greedy policy. See `q_learning_update`."""
 
     q: Values
     gamma: np.float32
 
 
-@order.register(QLearning)
+@next_action_order.register(QLearning)
 def order_of_q_learning(learner: QLearning) -> int:
-    """Changes one value of one row."""
-    return EITHER
+    """Return EITHER_ORDER: the update changes one value, in the row of the current state."""
+    return EITHER_ORDER
 
 
 @kernel
@@ -59,15 +93,15 @@ def q_learning_update(
     Args:
         q: (num_states, num_actions) float32, action values; changed in place.
         s: state in which the action was taken.
-        a: action.
-        reward: what the transition paid.
-        s_next: state that followed.
-        terminated: True if s_next ends the episode; it then counts as value 0. A time limit is not termination.
+        a: action that was taken.
+        reward: reward of the transition.
+        s_next: state after the transition.
+        terminated: True if s_next ends the episode; its value is then 0. A time limit is not termination.
         alpha: step size, in (0, 1].
         gamma: discount per step, in [0, 1].
 
     Returns:
-        TD error before the update, in units of reward.
+        TD error before the update, in reward units.
 
     Source:
         Sutton & Barto (2018), eq. (6.8).
@@ -80,31 +114,35 @@ def q_learning_update(
 
 @learn.register(QLearning)
 def learn_q(learner: QLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """See `q_learning_update`."""
+    """Apply `q_learning_update` to one transition."""
     s, a = step.state, step.action
-    rate = step_size(alpha, s, a)
-    q_learning_update(learner.q, s, a, step.reward, step.next_state, step.terminated, rate, learner.gamma)
+    alpha_sa = step_size(alpha, s, a)
+    q_learning_update(learner.q, s, a, step.reward, step.next_state, step.terminated, alpha_sa, learner.gamma)
 
 
 # Sarsa ----------------------------------------------------------------------------------------------------------------
 
 
 class Sarsa(NamedTuple):
-    """Learn the values of the behaviour itself, exploring included."""
+    """Learner of Sarsa: on-policy, learns the values of the behaviour policy, exploration included."""
 
     q: Values
     gamma: np.float32
 
 
-@order.register(Sarsa)
+@next_action_order.register(Sarsa)
 def order_of_sarsa(learner: Sarsa) -> int:
-    """The target asks for the next action."""
-    return BEFORE
+    """Return BEFORE_UPDATE: the target contains the value of the next action."""
+    return BEFORE_UPDATE
 
 
 @learn.register(Sarsa)
 def learn_sarsa(learner: Sarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a]).
+    """Move q[s, a] one step towards the Sarsa target, in place.
+
+        q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a])
+
+    The value of s_next is 0 if the transition is terminated.
 
     Source:
         Sutton & Barto (2018), eq. (6.7).
@@ -119,7 +157,10 @@ def learn_sarsa(learner: Sarsa, step: Step, alpha: Any, exploration: float, stre
 
 
 class ExpectedSarsa(NamedTuple):
-    """Sarsa without the chance in the next action: all that the behaviour might do counts as likely as it is."""
+    """Learner of Expected Sarsa: on-policy; Sarsa with the expectation over the next action instead of a sample.
+
+    `behaviour` and `visits` are those that the episodes are played with; they determine the expectation.
+    """
 
     q: Values
     gamma: np.float32
@@ -127,15 +168,19 @@ class ExpectedSarsa(NamedTuple):
     visits: Visits
 
 
-@order.register(ExpectedSarsa)
+@next_action_order.register(ExpectedSarsa)
 def order_of_expected_sarsa(learner: ExpectedSarsa) -> int:
-    """Changes one value of one row."""
-    return EITHER
+    """Return EITHER_ORDER: the update changes one value, in the row of the current state."""
+    return EITHER_ORDER
 
 
 @learn.register(ExpectedSarsa)
 def learn_expected_sarsa(learner: ExpectedSarsa, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """q[s, a] += alpha * (reward + gamma * sum_b pi(b | s_next) q[s_next, b] - q[s, a]).
+    """Move q[s, a] one step towards the Expected Sarsa target, in place.
+
+        q[s, a] += alpha * (reward + gamma * sum_b pi(b | s_next) q[s_next, b] - q[s, a])
+
+    pi is the behaviour policy with the given exploration. The value of s_next is 0 if the transition is terminated.
 
     Source:
         Sutton & Barto (2018), eq. (6.9).
@@ -151,41 +196,59 @@ def learn_expected_sarsa(learner: ExpectedSarsa, step: Step, alpha: Any, explora
 
 
 class DoubleQLearning(NamedTuple):
-    """Two tables: one says which action is best, the other what it is worth, so that luck is not taken for value."""
+    """Learner of double Q-learning: off-policy, with two tables, which removes the maximization bias of Q-learning.
 
-    q: Values  # the mean of the two, by which the behaviour acts
-    first: Table
-    second: Table
-    first_counts: npt.NDArray[np.int32]  # moves of each value of a table, as in `AverageStep`; empty if nobody asks
-    second_counts: npt.NDArray[np.int32]
+    One table selects the best next action, the other evaluates it, so that a value that is too high by noise isn't used
+    for both.
+    """
+
+    q: Values  # mean of q1 and q2, which the behaviour policy reads
+    q1: Table
+    q2: Table
+    q1_counts: npt.NDArray[np.int32]  # number of updates of each value of q1; empty if they aren't counted
+    q2_counts: npt.NDArray[np.int32]
     gamma: np.float32
 
 
 @kernel
-def double_q_update(
-    learned: Table, judge: Table, step: Step, alpha: np.float32, gamma: np.float32, bits: np.uint64
-) -> None:
-    """learned[s, a] += alpha * (reward + gamma * judge[s_next, argmax_b learned[s_next, b]] - learned[s, a])."""
-    target = step.reward
-    if not step.terminated:
-        best = best_action(learned, step.next_state, bits >> np.uint64(32))
-        target += gamma * judge[step.next_state, best]
-    td_update(learned, step.state, step.action, target, alpha)
+def double_q_update(q1: Table, q2: Table, step: Step, alpha: np.float32, gamma: np.float32, bits: np.uint64) -> None:
+    """Move q1[s, a] one step towards the double Q-learning target, in place.
 
+        q1[s, a] += alpha * (reward + gamma * q2[s_next, argmax_b q1[s_next, b]] - q1[s, a])
 
-@learn.register(DoubleQLearning)
-def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Toss a coin for the table that learns; the other one judges. Takes one draw.
+    Args:
+        q1: (num_states, num_actions) float32, the table that is updated, and selects the next action.
+        q2: (num_states, num_actions) float32, the table that evaluates it; only read.
+        step: transition; the value of its next state is 0 if it is terminated.
+        alpha: step size, in (0, 1].
+        gamma: discount per step, in [0, 1].
+        bits: 64 random bits; the high 32 break ties of the argmax.
 
     Source:
         Sutton & Barto (2018), eq. (6.10).
     """
+    target = step.reward
+    if not step.terminated:
+        best = best_action(q1, step.next_state, bits >> np.uint64(32))
+        target += gamma * q2[step.next_state, best]
+    td_update(q1, step.state, step.action, target, alpha)
+
+
+@learn.register(DoubleQLearning)
+def learn_double_q(learner: DoubleQLearning, step: Step, alpha: Any, exploration: float, stream: Stream) -> None:
+    """Update one of the two tables, chosen with probability 1/2, by `double_q_update`; then set q[s, a] to their mean.
+
+    Takes one draw from the stream.
+
+    Source:
+        Sutton & Barto (2018), section 6.7.
+    """
     s, a = step.state, step.action
     bits = next_bits(stream)
     if bits & np.uint64(1):
-        rate = step_size(counted_in(alpha, learner.first_counts), s, a)
-        double_q_update(learner.first, learner.second, step, rate, learner.gamma, bits)
+        alpha_sa = step_size(with_counts(alpha, learner.q1_counts), s, a)
+        double_q_update(learner.q1, learner.q2, step, alpha_sa, learner.gamma, bits)
     else:
-        rate = step_size(counted_in(alpha, learner.second_counts), s, a)
-        double_q_update(learner.second, learner.first, step, rate, learner.gamma, bits)
-    assign(learner.q, s, a, np.float32(0.5) * (learner.first[s, a] + learner.second[s, a]))
+        alpha_sa = step_size(with_counts(alpha, learner.q2_counts), s, a)
+        double_q_update(learner.q2, learner.q1, step, alpha_sa, learner.gamma, bits)
+    assign(learner.q, s, a, np.float32(0.5) * (learner.q1[s, a] + learner.q2[s, a]))

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.dynamics import Grid, Lattice, Model, arrival, num_outcomes, outcome
+from clew.kernels.dynamics import Grid, Model, RenumberedGrid, move_without_slip, num_outcomes, outcome
 
 
 @kernel
@@ -39,15 +39,15 @@ def rowwise_greedy(
 
 
 @kernel
-def reach(model: Grid | Lattice, v: npt.NDArray[np.float64], s: int, a: int, gamma: float) -> float:
+def reach(model: Grid | RenumberedGrid, v: npt.NDArray[np.float64], s: int, a: int, gamma: float) -> float:
     """What a move on a grid is worth that isn't led astray."""
-    s_next, reward, terminated = arrival(model, s, a)
+    s_next, reward, terminated = move_without_slip(model, s, a)
     return reward if terminated else reward + gamma * v[np.uint64(s_next)]
 
 
 @kernel
 def grid_greedy(
-    model: Grid | Lattice, v: npt.NDArray[np.float64], s: int, num_actions: int, gamma: float
+    model: Grid | RenumberedGrid, v: npt.NDArray[np.float64], s: int, num_actions: int, gamma: float
 ) -> tuple[float, int]:
     """The same on a grid, to the last bit: four moves are worked out once, where three outcomes of each are twelve."""
     if num_outcomes(model, s, 0) == 0:
@@ -83,7 +83,7 @@ def greedy_backup(
 
 
 greedy_backup.register(Grid)(grid_greedy)
-greedy_backup.register(Lattice)(grid_greedy)
+greedy_backup.register(RenumberedGrid)(grid_greedy)
 
 
 @kernel

@@ -6,14 +6,14 @@ import numpy.typing as npt
 from clew.kernels import kernel
 from clew.kernels.dynamics import (
     BLOCKED,
-    ENDS,
+    ENTERS_HAZARD,
     GOAL,
     HAZARD,
-    HURTS,
-    TOUCHES,
+    HITS_OUTER_WALL,
+    REACHES_GOAL,
     Grid,
-    Lattice,
     Model,
+    RenumberedGrid,
     Sparse,
     neighbour,
     num_outcomes,
@@ -67,7 +67,12 @@ def order_cells(
 
 @kernel
 def write_lattice(
-    grid: Grid, goal: int, order: npt.NDArray[np.int32], place: npt.NDArray[np.int32], first: int, lattice: Lattice
+    grid: Grid,
+    goal: int,
+    order: npt.NDArray[np.int32],
+    place: npt.NDArray[np.int32],
+    first: int,
+    lattice: RenumberedGrid,
 ) -> None:
     """Write the moves of cells down, by where they stand in the order.
 
@@ -85,11 +90,11 @@ def write_lattice(
             is_stopped = (grid.cells[cell] >> a) & 1 == 1
             next_cell = cell if is_stopped else neighbour(grid, cell, a)
             is_goal = next_cell == goal or (goal < 0 and (grid.cells[next_cell] & GOAL) != 0)
-            kind = ENDS if is_goal else 0
+            kind = REACHES_GOAL if is_goal else 0
             if (grid.cells[next_cell] & HAZARD) != 0 and next_cell != cell:
-                kind += HURTS
+                kind += ENTERS_HAZARD
             if is_stopped and touches_outer_wall(grid, cell, a):
-                kind += TOUCHES
+                kind += HITS_OUTER_WALL
             there = np.int64(place[next_cell])
             lattice.next_states[4 * (first + i) + a] = first + (i if is_goal else there)
             lattice.kinds[4 * (first + i) + a] = kind
