@@ -5,7 +5,7 @@ import pytest
 
 import oracles
 from clew import Environment, FiniteMDP, Maze, SettingError, solve
-from clew.kernels.planning.horizon import induction_step
+from clew.kernels.planning.horizon import backward_induction_step
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 WORLDS = {f"sparse {seed}": lambda seed=seed: random_sparse_world(seed) for seed in range(8)}
@@ -31,7 +31,7 @@ def test_a_step_of_induction_equals_its_oracle(name):
     n, num_actions = world.shape
     v_after, steps_after = np.random.default_rng(0).normal(size=(2, n))
     v, steps, policy = np.empty(n), np.empty(n), np.empty(n, np.uint8)
-    max_value = induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
+    max_value = backward_induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
     q = np.array(oracles.backup_all(world.rows, v_after, 0.9))
     assert v == pytest.approx(q.max(axis=1))
     assert q[np.arange(n), policy] == pytest.approx(v)

@@ -8,7 +8,7 @@ import pytest
 
 from clew import Environment, Maze, SettingError, solve
 from clew.planning import PLANNERS
-from clew.planning.certificate import prove_bound
+from clew.planning.certificate import error_bound
 from oracles import grid_world, policy_iteration, random_layout, random_sparse_world, sparse_world
 from oracles_planning import linear_program, random_mdp
 
@@ -111,8 +111,8 @@ def test_the_bound_of_any_values_holds_and_is_not_idle(seed):
     for noise in (0.0, 1e-6, 0.1, 10.0):
         v = optimum + noise * np.random.default_rng(seed).normal(size=optimum.size)
         error = np.abs(v - optimum).max()
-        assert error <= prove_bound(world.mdp, v, 0.9) + 1e-11
-        assert prove_bound(world.mdp, v, 0.9) <= 19.0 * error + 1e-11  # (1 + gamma) / (1 - gamma)
+        assert error <= error_bound(world.mdp, v, 0.9) + 1e-11
+        assert error_bound(world.mdp, v, 0.9) <= 19.0 * error + 1e-11  # (1 + gamma) / (1 - gamma)
 
 
 def test_probabilities_that_sum_to_more_than_one_are_allowed_for():
@@ -123,7 +123,7 @@ def test_probabilities_that_sum_to_more_than_one_are_allowed_for():
         mass = Fraction(0.5) + Fraction(0.5 + 9e-10)
         exact = mass / (1 - Fraction(gamma) * mass)
         assert abs(Fraction(float(solution.v[0])) - exact) <= solution.bound < 1e-4
-    assert prove_bound(world.mdp, solution.v, 1.0 - 1e-10) == math.inf
+    assert error_bound(world.mdp, solution.v, 1.0 - 1e-10) == math.inf
 
 
 def test_what_rounding_hides_is_said_and_not_sought_for_ever():

@@ -5,8 +5,9 @@ import pytest
 
 import oracles
 from clew.kernels import read_only
-from clew.kernels.planning.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
-from clew.kernels.planning.grading import spread_wrong
+from clew.kernels.planning.chain_values import chain_residual, solve_chain
+from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
+from clew.kernels.planning.grading import propagate_suboptimal
 from loops import CERTAIN, WORLDS, build, random_table
 
 pytestmark = pytest.mark.kernels
@@ -92,7 +93,7 @@ def test_components_are_the_states_that_come_to_each_other_successors_first(worl
         assert members.tolist() == (reach[s] & reach[:, s]).tolist()
         assert (found.rank[reach[s]] < last).all()
         stays = np.array_equal(reach[s], members) and not ends[members].any()
-        assert found.stays[members].tolist() == [stays] * (last - first)
+        assert found.recurrent[members].tolist() == [stays] * (last - first)
 
 
 @pytest.mark.parametrize("size", [1, 64])
@@ -137,5 +138,5 @@ def test_spread_wrong_equals_its_oracle(world, seed):
     moves, _, _, ends = oracles.policy_chain(world.rows, greedy.tolist(), 0.0)
     wrong, must_end = np.random.default_rng(seed).random((2, len(moves))) < [[0.1], [0.5]]
     expected = oracles.spread_wrong(moves, ends, must_end, wrong)
-    spread_wrong(chain, *components_of(chain), must_end, np.ones_like(wrong), wrong)
+    propagate_suboptimal(chain, *components_of(chain), must_end, np.ones_like(wrong), wrong)
     assert wrong.tolist() == expected.tolist()
