@@ -81,7 +81,7 @@ class Solution:
 
     @cached_property
     def v(self) -> npt.NDArray[np.float64]:
-        """(num_states,) float64, optimal state values; 0 in states without outcomes."""
+        """Optimal state values, (num_states,) float64; 0 in states without outcomes."""
         if self.shortest_paths is None:
             assert self.values is not None
             return self.values
@@ -91,14 +91,14 @@ class Solution:
 
     @cached_property
     def q(self) -> npt.NDArray[np.float64]:
-        """(num_states, num_actions) float64, optimal action values."""
+        """Optimal action values, (num_states, num_actions) float64: the backups of `v`."""
         q = np.empty((self.mdp.num_states, self.mdp.num_actions))
         backup_all(self.mdp.model, self.v, self.gamma, q)
         return q
 
     @cached_property
     def policy(self) -> npt.NDArray[np.int32]:
-        """(num_states,) int32, an optimal action in each state; any action in states without outcomes."""
+        """Optimal policy, (num_states,) int32: an action for each state; any action in states without outcomes."""
         if self.actions is not None:
             return self.actions
         table = self.optimal_actions if self.shortest_paths is not None else self.q
@@ -107,7 +107,7 @@ class Solution:
 
     @cached_property
     def steps_from(self) -> npt.NDArray[np.float64]:
-        """(num_states,) float64, expected number of steps of the policy to the end, from each state.
+        """Expected number of steps of the policy to the end, from each state, (num_states,) float64.
 
         Infinite where the policy may never end, 0 in states without outcomes.
         """
@@ -119,7 +119,7 @@ class Solution:
 
     @cached_property
     def optimal_actions(self) -> npt.NDArray[np.bool_]:
-        """(num_states, num_actions) bool, every action that may be optimal; all of them in states without outcomes.
+        """Every action that may be optimal, (num_states, num_actions) bool; all of them in states without outcomes.
 
         After breadth-first search these are exactly the actions that lead a step nearer to the goal. Otherwise they are
         the actions whose value is at most 2 * bound below the best of their state. Action values are within the bound

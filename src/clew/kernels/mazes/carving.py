@@ -82,7 +82,7 @@ def draw_set_bit(bits: int, stream: Stream) -> int:
 
 @kernel
 def draw_neighbour(cells: Cells, columns: int, cell: int, mask: int, value: int, stream: Stream) -> int:
-    """Draw an action that leads to a cell with `cells[cell] & mask == value`; return -1 if no action does."""
+    """Draw an action that leads to a neighbour with `cells[neighbour] & mask == value`; return -1 if none does."""
     choices = 0
     for a in range(4):
         if has_neighbour(cells, columns, cell, a) and cells[neighbour_of(columns, cell, a)] & mask == value:
@@ -168,7 +168,7 @@ def carve_wilson(cells: Cells, columns: int, stream: Stream) -> None:
 def carve_prim(cells: Cells, columns: int, frontier: Numbers, stream: Stream) -> None:
     """Carve a maze by a randomised Prim's algorithm: join a random frontier cell to a random neighbour in the tree.
 
-    The tree begins with a random cell and grows until it has all cells. The frontier are the cells beside it.
+    The tree begins with a random cell and grows until it has all cells. The frontier consists of the cells beside it.
 
     Args:
         cells: (num_cells,) uint8, all walls standing; changed in place.
@@ -199,14 +199,14 @@ def carve_prim(cells: Cells, columns: int, frontier: Numbers, stream: Stream) ->
 
 @kernel
 def carve_division(cells: Cells, columns: int, stack: npt.NDArray[np.int64], stream: Stream) -> None:
-    """Build a maze by recursive division: divide a part by a wall with one gap, then both halves, down to corridors.
+    """Build a maze by recursive division: divide the grid by a wall with one gap, then both parts, down to corridors.
 
-    The wall is placed at random across the longer side.
+    Each wall has a random place across the longer side of its part, and a gap at a random cell.
 
     Args:
         cells: (num_cells,) uint8, without walls except at the edge; changed in place.
         columns: number of columns.
-        stack: (32, 4) int64, workspace: top row, left column, height and width of each part. The larger half waits
+        stack: (32, 4) int64, workspace: top row, left column, height and width of each part. The larger part waits
             while the smaller one is divided, which has at most half of the cells: for 2**26 cells, 26 entries suffice.
         stream: random numbers.
     """
@@ -269,7 +269,7 @@ def find_root(parents: Numbers, i: int) -> int:
 
 @kernel
 def carve_eller(cells: Cells, columns: int, workspace: Numbers, stream: Stream) -> None:
-    """Carve a maze by Eller's algorithm, row by row; `workspace` is (3, columns) int32."""
+    """Carve a maze by Eller's algorithm, row by row, by `carve_row`; `workspace` is (3, columns) int32."""
     for column in range(columns):
         workspace[0, column] = column
     for first in range(0, cells.size, columns):

@@ -36,8 +36,8 @@ def list_edges(cells: Cells, columns: int, mask: int, edges: Numbers) -> int:
     for cell in range(cells.size):
         for is_right in range(2):
             if has_neighbour(cells, columns, cell, 3 * is_right):
-                neighbour = cells[cell + (1 if is_right else columns)]
-                if mask == 0 or (cells[cell] ^ neighbour) & mask:
+                neighbour_bits = cells[cell + (1 if is_right else columns)]
+                if mask == 0 or (cells[cell] ^ neighbour_bits) & mask:
                     edges[n] = 2 * cell + is_right
                     n += 1
     return n
