@@ -1,4 +1,4 @@
-"""gamma 1 without a step limit: the bound is proved, the policy really ends, and what has no value is refused."""
+"""Gamma 1 without a step limit: the bound holds, the policy ends, and worlds without finite values are refused."""
 
 import math
 from fractions import Fraction
@@ -27,7 +27,7 @@ from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 
 def small_world(seed, kind, num_states=5, num_actions=2):
-    """Few states and actions, so that every policy can be tried; half of the rewards are 0."""
+    """Return a world with few states and actions, so that all policies can be enumerated; half of the rewards are 0."""
     rng = np.random.default_rng([seed, ord(kind[0])])
     low, high = {"positive": (0, 9), "negative": (-8, 1), "mixed": (-8, 4)}[kind]
 
@@ -36,7 +36,7 @@ def small_world(seed, kind, num_states=5, num_actions=2):
         over = rng.random(n) < 0.15
         rewards = rng.integers(low, high, n) / 4 * (rng.random(n) < 0.5)
         if kind == "positive":
-            rewards *= over | (rng.random() < 0.03)  # mostly, only an end pays
+            rewards *= over | (rng.random() < 0.03)  # mostly, only an end has a reward
         if kind == "mixed":
             rewards -= 0.25 * (rng.random(n) < 0.7)
         probabilities = rng.multinomial(8, np.ones(n) / n) / 8
@@ -78,7 +78,7 @@ def test_no_policy_is_better_and_the_one_found_is_as_good(kind):
 
 
 def linear_program(rows):
-    """The least v >= 0 that no backup is above: the optimum, where rewards aren't negative and values are finite."""
+    """Return the least v >= 0 with v >= every backup: the optimum for nonnegative rewards and finite values."""
     n = len(rows)
     pairs = [outcomes for actions in rows for outcomes in actions]
     left, right = np.zeros((len(pairs), n)), np.zeros(len(pairs))
@@ -93,7 +93,7 @@ def linear_program(rows):
 
 
 def paying_ends(seed):
-    """A world of 40 states in which only an end pays: many sets of states in which one can go round for nothing."""
+    """Return a world of 40 states in which only ends have rewards, with many zero-reward end components."""
     rows = random_sparse_world(seed, num_states=40, num_actions=3).rows
     return sparse_world(
         [[[(p, t, abs(r) if over else 0.0, over) for p, t, r, over in pair] for pair in pairs] for pairs in rows]
@@ -115,7 +115,7 @@ def test_worlds_in_which_only_an_end_pays_equal_their_linear_program(seed):
 
 @pytest.mark.parametrize("size", [7, 40])
 def test_where_a_step_costs_1_the_value_is_the_number_of_steps(size):
-    """Small worlds are solved with linear equations, if need be, large ones by sweeps alone."""
+    """Small worlds may be solved by linear equations, large ones by sweeps alone."""
     env = Environment(Maze.open(size, size), slip=0.2, step_reward=-1.0, goal_reward=0.0)
     solution = solve(env, gamma=1.0)
     assert solution.bound <= 1e-6
@@ -135,14 +135,14 @@ def test_slippery_grids_have_the_values_of_a_discount_near_1(seed):
 
 
 def test_a_slippery_maze_is_left_with_certainty():
-    """Nothing but the goal pays, so that everything is worth 1, and a careless choice would walk on the spot."""
+    """Only the goal has a reward, so all values are 1, and staying in place would look optimal."""
     solution = solve(Environment(Maze.open(6, 6), slip=0.1), gamma=1.0)
     assert solution.v[:-1] == pytest.approx(1.0, abs=1e-6)
     assert np.isfinite(solution.steps_from).all()
 
 
 def test_hazards_that_one_can_only_just_avoid():
-    """One can wait for nothing for ever, which is worth 0; the goal is worth 1 less the hazard's share of the ways."""
+    """Waiting forever has value 0; the goal has 1, minus what the hazard costs on the paths through it."""
     maze = Maze.from_text("S!G\n")
     assert solve(Environment(maze, hazard_reward=-0.25), gamma=1.0).value == pytest.approx(0.75, abs=1e-6)
     waiting = solve(Environment(maze, hazard_reward=-2.0), gamma=1.0)
@@ -151,7 +151,7 @@ def test_hazards_that_one_can_only_just_avoid():
 
 
 def test_where_no_policy_surely_ends_the_value_is_minus_infinity():
-    """The walled-in cells cost for ever; where nothing happens the value is 0."""
+    """In the enclosed cells steps cost forever; without outcomes the value is 0."""
     solution = solve(Environment(Maze.from_text("S.G#..\n"), slip=0.1, step_reward=-1.0), gamma=1.0)
     assert np.isneginf(solution.v[4:]).all()
     assert np.isneginf(solution.q[4:]).all()
@@ -164,7 +164,7 @@ def test_where_no_policy_surely_ends_the_value_is_minus_infinity():
 
 
 def test_a_way_that_risks_to_go_on_for_ever_is_avoided():
-    """Action 1 would end more cheaply, but half of the time leads to where every step costs, for ever."""
+    """Action 1 would end more cheaply, but half of the time leads to a state where every step costs, forever."""
     rows = [
         [[(1.0, 0, -10.0, True)], [(0.5, 0, -1.0, True), (0.5, 1, -1.0, False)]],
         [[(1.0, 1, -1.0, False)], [(1.0, 1, -2.0, False)]],
@@ -186,7 +186,7 @@ def test_a_rest_that_costs_to_come_to_is_taken_if_the_end_costs_more():
 
 
 def test_a_group_takes_its_best_way_out_from_wherever_one_stands():
-    """Three states in a ring that costs nothing; only the last of them is worth leaving."""
+    """Three states in a zero-reward ring, of which only the last has the best exit."""
     rows = [[[(1.0, (s + 1) % 3, 0.0, False)], [(1.0, 0, float(s), True)]] for s in range(3)]
     solution = solve(sparse_world(rows).mdp, gamma=1.0)
     assert solution.v == pytest.approx([2.0, 2.0, 2.0], abs=1e-6)
@@ -201,12 +201,12 @@ def test_the_bound_holds_however_long_an_episode_is(power):
     rows = [[[(1.0 - chance, 1, -1.0, False), (chance, 0, -1.0, True)]], [[(1.0, 0, 0.0, False)]]]
     solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
     assert abs(Fraction(float(solution.value)) + 2**power) <= solution.bound
-    assert solution.bound <= 1e-6 if power < 20 else solution.bound <= 0.1  # rounding, 2**20 times
+    assert solution.bound <= 1e-6 if power < 20 else solution.bound <= 0.1  # rounding errors of 2**20 steps
 
 
 @pytest.mark.parametrize("excess", [-9e-10, 9e-10])
 def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
-    """What is meant is the world with sums of 1; the smallest tolerance can't be kept there."""
+    """The intended world has probabilities that sum to 1; this tolerance is too small to reach."""
     stays, ends = 0.9 + excess, 0.1
     solution = solve(sparse_world([[[(stays, 0, -1.0, False), (ends, 0, -1.0, True)]]]).mdp, gamma=1.0, tolerance=1e-12)
     meant = -(Fraction(stays) + Fraction(ends)) / Fraction(ends)
@@ -214,7 +214,7 @@ def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
 
 
 def test_certain_moves_have_total_rewards_too():
-    """Hazards on the way: no shortest way need be best."""
+    """With hazards a shortest path isn't always optimal."""
     solution = solve(Environment(Maze.from_text("S!G\n...\n"), step_reward=-1.0, hazard_reward=-5.0), gamma=1.0)
     assert solution.method == "total-reward"
     assert (solution.steps, solution.value) == (4.0, pytest.approx(-3.0, abs=1e-6))
@@ -226,7 +226,7 @@ def test_discounted_planners_refuse_gamma_1():
 
 
 def test_what_never_happens_does_not_count():
-    """An outcome of probability 0 leads to where every step costs, for ever."""
+    """An outcome of probability 0 leads to a state where every step costs, forever."""
     rows = [[[(0.0, 1, -1.0, False), (1.0, 0, 2.0, True)]], [[(1.0, 1, -1.0, False)]]]
     solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
     assert solution.q.tolist() == [[pytest.approx(2.0, abs=1e-6)], [-math.inf]]
@@ -272,7 +272,7 @@ def test_a_ring_that_costs_hardly_anything_is_not_refused():
 
 
 def greatest_free_sets(rows):
-    """For each state, the states that it can go to and fro with for nothing, by taking pairs away one at a time."""
+    """Return the zero-reward end component of each state, by removing leaving pairs one at a time."""
     states = range(len(rows))
     free = {
         (s, a): {t for p, t, _, _ in outcomes if p > 0}

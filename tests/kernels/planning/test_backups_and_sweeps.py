@@ -1,4 +1,4 @@
-"""Kernels of planning against their oracles; run compiled, uncompiled and with bounds checks (`make test`)."""
+"""Planning kernels compared with their oracles: compiled, uncompiled and with bounds checks (`make test`)."""
 
 from functools import cache
 
@@ -163,7 +163,7 @@ def test_prioritized_backups_equal_their_oracle(world, ordered, max_backups):
     fill_heap(ordered.model, reordered, ordered.num_actions, 0.9, heap)
     left = prioritized_backups(ordered.model, reordered, ordered.num_actions, 0.9, *lists, heap, 1e-3, max_backups)
     found = ordered.to_original(reordered).tolist()
-    if max_backups < 1000:  # in the long run errors tie, and it doesn't matter which goes first
+    if max_backups < 1000:  # after many backups errors tie, and the order is arbitrary
         oracles_planning.prioritized_backups(world.rows, plain, 0.9, 1e-3, max_backups)
         assert found == plain
     else:
@@ -188,7 +188,7 @@ def test_mark_endless_equals_its_oracle(world, seed):
 
 
 def test_endless_are_the_states_that_may_come_to_one_without_an_end():
-    """0 may end or come to 1, from where only 1 follows; 2 ends surely; 3 comes to 2; 4 to a state of probability 0."""
+    """0 may end or reach 1, which never ends; 2 ends; 3 leads to 2; 4 leads to 2, and to 1 with probability 0."""
     rows = [[(0.5, 0, 0.0, True), (0.5, 1, 0.0, False)], [(1.0, 1, 0.0, False)], [(1.0, 2, 0.0, True)]]
     rows += [[(1.0, 2, 0.0, False)], [(1.0, 2, 0.0, False), (0.0, 1, 0.0, False)], []]
     endless = np.zeros(6, np.bool_)
@@ -219,7 +219,7 @@ def search(layout, goal, room=None):
 
 
 def spiral():
-    """One wall that a way has to turn back round twice, in a large open room."""
+    """Return a large open maze with a wall around which a path has to turn back twice."""
     lines = [["."] * 60 for _ in range(60)]
     for i in range(5):
         lines[20][20 + i] = lines[22][18 + i] = lines[20 + i][25] = "#"
@@ -245,7 +245,7 @@ def test_breadth_first_equals_its_oracle(seed, goal):
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("goal", [-1, 5])
 def test_swept_distances_are_those_of_ways_that_turn_back_once(seed, goal):
-    """Never too small; right wherever they pass as right, which in the open is everywhere."""
+    """Swept distances are never too small, pass the check only if right, and are right on an open grid."""
     layout = random_layout(seed, rows=4, columns=5)
     walled, distances = grid_world(layout).mdp.model, np.full(20, 99, np.int32)
     sweep_distances(walled, goal, distances)
@@ -313,7 +313,7 @@ def test_states_are_ordered_by_the_steps_to_an_end(world, ordered):
     steps = np.array(oracles_planning.steps_to_an_end(world.rows))[ordered.order]
     assert sorted(ordered.order.tolist()) == list(range(world.mdp.num_states))
     assert [any(world.rows[s]) for s in ordered.order] == [i < ordered.num_live for i in range(steps.size)]
-    if world.layout is None:  # on a grid slip isn't looked at, and those of one goal follow each other
+    if world.layout is None:  # on a grid slip is ignored, and the states of one goal follow each other
         assert steps[: ordered.num_live].tolist() == sorted(steps[: ordered.num_live])
 
 
@@ -321,7 +321,7 @@ def test_an_ordered_model_has_the_outcomes_of_the_world(world, ordered):
     for number, s in enumerate(ordered.order.tolist()):
         for a, expected in enumerate(world.rows[s]):
             found = [outcome(ordered.model, number, a, k) for k in range(num_outcomes(ordered.model, number, a))]
-            # Where the episode ends is of no account.
+            # The next state of a terminating outcome is arbitrary.
             found = [(p, s if end else int(ordered.order[s_next]), r, bool(end)) for p, s_next, r, end in found]
             assert found == [(p, s if end else s_next, r, end) for p, s_next, r, end in expected]
 

@@ -1,4 +1,4 @@
-"""The kernels that evaluate and grade policies, against their oracles."""
+"""Kernels that evaluate and grade policies, compared with their oracles."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def random_values(world, seed=0):
 
 
 def random_greedy(world, seed):
-    """One to all of the actions of each state."""
+    """Return a random set of one or more greedy actions for each state."""
     q = random_table(world.shape, seed)
     return q == q.max(axis=1, keepdims=True)
 
@@ -52,7 +52,7 @@ def components_of(chain):
 
 
 def solved(chain, pay, gamma, size, target=0.0, max_rows=10**7):
-    """Values of a chain whose components of up to `size` states are solved by elimination, others by sweeps."""
+    """Return the values of a chain, with components of up to `size` states solved by elimination, others by sweeps."""
     v, (found, num_components) = np.full(pay.size, np.nan), components_of(chain)
     solve_chain(chain, pay, gamma, found, num_components, v, np.empty((size, size + 1)), target, max_rows)
     return v
