@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clew.kernels.planning.best_first import settle_best_first
+from clew.kernels.planning.best_first import best_first_search
 from clew.kernels.planning.priorities import Heap, sift
 from clew.mazes import MOVES, Maze
 from clew.mazes.moves import Rewards, model_of_moves
@@ -41,9 +41,9 @@ def ways(maze: Maze, scenarios: Path) -> Iterator[tuple[str, int, int]]:
             v = np.full(n, -np.inf)
             heap = Heap(np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32), np.full(n, -np.inf))
             goal = int(goal_row) * maze.columns + int(goal_column)
-            heap.errors[goal] = 0.0
+            heap.priorities[goal] = 0.0
             sift(heap, goal)
-            settle_best_first(mdp.model, v, 8, *before, heap)
+            best_first_search(mdp.model, v, 8, *before, heap)
             yield printed, *split(-float(v[int(row) * maze.columns + int(column)]))
 
 

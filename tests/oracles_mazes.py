@@ -1,4 +1,4 @@
-"""A slow, obvious version of what a maze computes, in plain Python."""
+"""Slow, obvious versions of the distances in a maze, in plain Python."""
 
 from collections import deque
 from collections.abc import Collection
@@ -13,7 +13,7 @@ STEPS = ((WALL_DOWN, 1, 0), (WALL_LEFT, 0, -1), (WALL_UP, -1, 0), (WALL_RIGHT, 0
 
 
 def steps_between(cells: npt.NDArray, start: Place, goals: Collection[Place]) -> int:
-    """Walk from one cell, ring by ring, until a goal is met; -1 if none ever is."""
+    """Return the steps from one cell to the nearest goal, by breadth-first search; -1 if none is reachable."""
     queue = deque([(start, 0)])
     seen = {start}
     while queue:
@@ -29,6 +29,6 @@ def steps_between(cells: npt.NDArray, start: Place, goals: Collection[Place]) ->
 
 
 def distances(cells: npt.NDArray, goals: Collection[Place]) -> list[list[int]]:
-    """The same from every cell, each walked from anew."""
+    """Return the number of steps to the nearest goal from every cell, by a separate search for each."""
     rows, columns = cells.shape
     return [[steps_between(cells, (row, column), goals) for column in range(columns)] for row in range(rows)]

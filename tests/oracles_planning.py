@@ -1,4 +1,4 @@
-"""Slow, obvious versions of the kernels of planning, and the exact answers that planners are held against.
+"""Slow, obvious versions of the planning kernels, and exact solutions to compare planners with.
 
 A world is `rows`, where rows[s][a] lists (probability, next state, reward, terminated), as in `oracles`.
 """
@@ -11,13 +11,13 @@ from oracles import backup, backup_all
 
 
 def greedy(rows, v, s, gamma):
-    """The greatest backup of a state, and the first action that has it."""
+    """Return the largest backup of a state, and the first action that attains it."""
     values = [backup(rows, v, s, a, gamma) for a in range(len(rows[s]))]
     return max(values), values.index(max(values))
 
 
 def sweep(rows, v, states, gamma, policy=None):
-    """Back states up in this order, in place, by a policy or greedily; returns the greatest change and the actions."""
+    """Back up states in this order, in place, by a policy or greedily; return the largest change and the actions."""
     changes, actions = [0.0], {}
     for s in states:
         value, actions[s] = greedy(rows, v, s, gamma)
@@ -29,7 +29,7 @@ def sweep(rows, v, states, gamma, policy=None):
 
 
 def prioritized_backups(rows, v, gamma, target, max_backups):
-    """Back up the state that is most wrong, in place, looking at all of them each time."""
+    """Back up the state with the largest Bellman error, in place, computing all errors again each time."""
     for _ in range(max_backups):
         errors = [abs(greedy(rows, v, s, gamma)[0] - v[s]) for s in range(len(rows))]
         if max(errors) <= target:
@@ -38,8 +38,8 @@ def prioritized_backups(rows, v, gamma, target, max_backups):
         v[s] = greedy(rows, v, s, gamma)[0]
 
 
-def hopeful(rows, v, gamma, margin):
-    """States from which near-best actions can make sure of an end: what can't reach one is struck out, and again."""
+def proper(rows, v, gamma, margin):
+    """Return the states from which near-greedy actions can end with probability 1, by removing those that can't."""
     near = [
         [a for a in range(len(actions)) if values[a] >= max(values) - margin]
         for actions, values in zip(rows, backup_all(rows, v, gamma), strict=True)
@@ -61,7 +61,7 @@ def hopeful(rows, v, gamma, margin):
 
 
 def predecessors(rows):
-    """For each state, the states from which it can be come to."""
+    """Return the set of predecessors of each state."""
     found = [set() for _ in rows]
     for s, actions in enumerate(rows):
         for outcomes in actions:
@@ -72,7 +72,7 @@ def predecessors(rows):
 
 
 def steps_to_an_end(rows):
-    """Least number of steps in which an episode may end; 0 where nothing can happen, infinite where it never does."""
+    """Return the least number of steps to an end from each state; 0 without outcomes, infinite if there is no end."""
     steps = [0 if not any(actions) else np.inf for actions in rows]
     for _ in rows:
         for s, actions in enumerate(rows):
@@ -84,7 +84,7 @@ def steps_to_an_end(rows):
 
 
 def arrays(mdp):
-    """Expected reward, (n, actions), and probabilities of going on, (n, actions, n), of a sparse world."""
+    """Return the expected rewards, (n, actions), and transition probabilities, (n, actions, n), of a sparse world."""
     n, num_actions = mdp.num_states, mdp.num_actions
     pay, moves = np.zeros(n * num_actions), np.zeros((n * num_actions, n))
     pairs = np.repeat(np.arange(pay.size), np.diff(mdp.model.offsets))
@@ -94,10 +94,13 @@ def arrays(mdp):
 
 
 def linear_program(mdp, gamma):
-    """Optimal values: the least v, in sum, that no backup is above (Puterman 1994, section 6.9).
+    """Return the optimal values by a linear program: the smallest sum of v with v >= every backup.
 
-    The solver is right to about 1e-9 of the greatest value, so its basis is taken, the actions that its values choose,
-    and their linear equations are solved.
+    The solver has a relative error of about 1e-9, so only its policy is used (the basis), whose linear equations are
+    solved.
+
+    Source:
+        Puterman (1994), section 6.9.
     """
     pay, moves = arrays(mdp)
     n, num_actions = pay.shape
@@ -118,9 +121,9 @@ def linear_program(mdp, gamma):
 
 
 def random_mdp(seed):
-    """One of a family: 2-50 states, 1-6 actions, noisy, some states in which nothing can happen any more.
+    """Return a random stochastic world with 2-50 states and 1-6 actions, of which some states have no outcomes.
 
-    Every tenth mostly stays where it is and hardly ever ends, so that near gamma 1 it is ill-conditioned.
+    Every tenth one has transitions that mostly stay in a state and rarely end, so it is ill-conditioned near gamma 1.
     """
     rng = np.random.default_rng([2018, seed])
     n, num_actions = int(rng.integers(2, 51)), int(rng.integers(1, 7))

@@ -238,7 +238,7 @@ def test_a_way_is_cleared_through_as_few_blocked_cells_as_possible() -> None:
         for _ in range(72):
             near = np.minimum.reduce([costs[:-2, 1:-1], costs[2:, 1:-1], costs[1:-1, :-2], costs[1:-1, 2:]])
             costs[1:-1, 1:-1] = np.minimum(costs[1:-1, 1:-1], near + blocked)
-        num_freed = scattering.clear_way(cells, 9, 0, 71, np.empty(72, np.int32))
+        num_freed = scattering.clear_path(cells, 9, 0, 71, np.empty(72, np.int32))
         assert num_freed == costs[8, 9] == blocked.sum() - (cells > 0).sum()
         assert set(cells.tolist()) <= {0, BLOCKED}
 

@@ -5,7 +5,7 @@ import pytest
 
 import oracles
 from clew import Environment, FiniteMDP, Maze, SettingError, solve
-from clew.kernels.planning.horizon import induction_step
+from clew.kernels.planning.horizon import backward_induction_step
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 WORLDS = {f"sparse {seed}": lambda seed=seed: random_sparse_world(seed) for seed in range(8)}
@@ -14,7 +14,7 @@ WORLDS["moving goal"] = lambda: grid_world(random_layout(1, 2, 3, moving_goal=Tr
 
 
 def return_of(rows, policy, s, t, gamma):
-    """Expected return of a policy that knows the time, by following every way."""
+    """Return the expected return of a policy for each time step, by following all outcomes."""
     if t == len(policy):
         return 0.0
     return sum(
@@ -31,7 +31,7 @@ def test_a_step_of_induction_equals_its_oracle(name):
     n, num_actions = world.shape
     v_after, steps_after = np.random.default_rng(0).normal(size=(2, n))
     v, steps, policy = np.empty(n), np.empty(n), np.empty(n, np.uint8)
-    max_value = induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
+    max_value = backward_induction_step(world.mdp.model, v_after, steps_after, 0.9, v, steps, policy, num_actions)
     q = np.array(oracles.backup_all(world.rows, v_after, 0.9))
     assert v == pytest.approx(q.max(axis=1))
     assert q[np.arange(n), policy] == pytest.approx(v)
@@ -61,7 +61,7 @@ def test_values_equal_the_oracle_and_the_policy_earns_them(name, gamma):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_bound_covers_all_rounding(seed):
-    """Against exact fractions of the same numbers, whose rows sum to 1 exactly."""
+    """Compare with exact fractions of the same numbers, in a world whose probabilities sum to exactly 1."""
     rng = np.random.default_rng(seed)
     parts = [rng.multinomial(1024, [0.3, 0.3, 0.4]) / 1024 for _ in range(12)]
     rows = [
@@ -78,7 +78,7 @@ def test_the_bound_covers_all_rounding(seed):
 
 
 def test_what_is_best_depends_on_the_time():
-    """The small reward ends the episode at once; the great one takes three steps."""
+    """The small reward ends the episode at once; the large one takes three steps."""
     rows = [[[(1.0, 0, 1.0, True)], [(1.0, 1, 0.0, False)]], [[(1.0, 2, 0.0, False)]] * 2, [[(1.0, 2, 5.0, True)]] * 2]
     mdp = sparse_world(rows, starts=[0]).mdp
     solution = solve(mdp, horizon=4, gamma=1.0)

@@ -1,4 +1,4 @@
-"""Textbook results and known optima: what a wrong sign or a shifted index can't survive."""
+"""Textbook results and known optima, which a wrong sign or a shifted index would miss."""
 
 import gymnasium
 import numpy as np
@@ -34,9 +34,9 @@ def test_example_4_1_as_a_sparse_world():
 
 @pytest.mark.parametrize("least_stake", [0, 1])
 def test_example_4_3_gamblers_problem(least_stake):
-    """A coin with p = 0.4 and 1 to 99 to stake from: bold play is optimal, and its value is known in closed form.
+    """A coin with p = 0.4 and a capital of 1 to 99: bold play is optimal, and its value is known in closed form.
 
-    To stake nothing is free, and as good as anything, for ever: the policy must not do it.
+    A stake of 0 changes nothing and looks as good as any other action, but the policy must not choose it.
     """
     p = 0.4
     rows = [[[]] * 51]
@@ -46,7 +46,7 @@ def test_example_4_3_gamblers_problem(least_stake):
             [[(p, min(s + k, 99), float(s + k == 100), s + k == 100), (1 - p, s - k, 0.0, s == k)] for k in stakes]
         )
 
-    def bold(s):  # Dubins & Savage (1965): one stakes all, or what is missing
+    def bold(s):  # Dubins & Savage (1965): stake everything, or what is missing to 100
         return p * bold_of[2 * s] if s <= 50 else p + (1 - p) * bold_of[2 * s - 100]
 
     bold_of = np.zeros(101)
@@ -92,7 +92,7 @@ def test_example_6_2_random_walk():
 
 
 def test_example_6_5_windy_gridworld():
-    """The best way is 15 steps."""
+    """The optimal path has 15 steps."""
     wind = [0, 0, 0, 1, 1, 1, 2, 2, 1, 0]
 
     def move(row, column, a):
@@ -126,7 +126,7 @@ WITHOUT_LIMIT = {
 
 @pytest.mark.parametrize("name", WITHOUT_LIMIT)
 def test_without_a_step_limit(name):
-    """The policy earns that: on the 8x8 lake 27 states are worth 1, and a careless choice among them earns nothing."""
+    """The policy earns its values: on the 8x8 lake 27 states have value 1, and not every tie among them is optimal."""
     arguments, settings, value, steps = WITHOUT_LIMIT[name]
     world = gymnasium_world(*arguments, **settings)
     solution = solve(world.mdp, gamma=1.0)
@@ -159,13 +159,13 @@ def test_a_step_limit_is_planned_for(name):
 
 
 def taxi():
-    """Gymnasium's table, from the 300 starts that it draws from evenly."""
+    """Return Gymnasium's table with its 300 equally likely start states."""
     env = gymnasium.make("Taxi-v4").unwrapped
     return gymnasium_world("Taxi-v4", np.flatnonzero(env.initial_state_distrib))
 
 
 def test_taxi_is_worth_7_93():
-    """The mean over the 300 starts."""
+    """The value is the mean over the 300 start states."""
     world = taxi()
     assert world.mdp.starts.size == 300
     assert solve(world.mdp, horizon=200, gamma=1.0).value == pytest.approx(7.93, abs=1e-6)
@@ -176,12 +176,12 @@ def test_taxi_is_worth_7_93():
 
 
 def test_the_table_of_the_book_is_the_one_it_always_was():
-    """What `clew train book` learns, on any machine and in any version: four streams, 10,000 episodes, seed 0."""
+    """The table that `clew train book` learns on any machine: four streams, 10,000 episodes, seed 0."""
     policy = train_policy_parallel(Environment(), 10_000, 4, num_actors=0)
     assert table_sha256(policy.q) == "c7248018a66ea80b114d8a407fed7fc976881785a0cfc1eead9a644a4f2fbf12"
 
 
-# Learning comes to what planning computes -----------------------------------------------------------------------------
+# Learning converges to the solution -----------------------------------------------------------------------------------
 
 NOISY = {
     "slippery grid": lambda: Environment(Maze.open(3, 3), random_start=True, slip=0.3, step_reward=-0.1).mdp,
@@ -193,7 +193,7 @@ NOISY = {
 
 @pytest.mark.parametrize("name", NOISY)
 def test_q_learning_converges_to_the_solution(name):
-    """Always exploring, with a step size that falls: each value comes within 3% of the greatest one."""
+    """With constant exploration and decreasing step sizes, each value gets within 3% of the largest one."""
     mdp = NOISY[name]()
     q = settled_values(mdp)
     solution = solve(mdp, gamma=0.8)

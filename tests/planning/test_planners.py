@@ -1,4 +1,4 @@
-"""Every planner against every other, against linear programs and exact fractions, each within its own bound."""
+"""Planners compared with each other, with linear programs and with exact fractions, each within its own bound."""
 
 import math
 from fractions import Fraction
@@ -8,7 +8,7 @@ import pytest
 
 from clew import Environment, Maze, SettingError, solve
 from clew.planning import PLANNERS
-from clew.planning.certificate import prove_bound
+from clew.planning.certificate import error_bound
 from oracles import grid_world, policy_iteration, random_layout, random_sparse_world, sparse_world
 from oracles_planning import linear_program, random_mdp
 
@@ -16,7 +16,7 @@ ANY_WORLD = [name for name in PLANNERS if name not in ("breadth-first", "directi
 
 
 def differ(solutions):
-    """Pairs of planners whose values are further apart than both of their bounds allow."""
+    """Return the pairs of planners whose values differ by more than both of their bounds allow."""
     return [
         (one.method, other.method)
         for one in solutions
@@ -29,7 +29,7 @@ def differ(solutions):
 
 
 def check_planners(seed, gamma, tolerance):
-    """Every planner against every other and a linear program, each within its own bound; returns the solutions."""
+    """Compare all planners with each other and a linear program, within their bounds; return the solutions."""
     mdp = random_mdp(seed)
     solutions = [solve(mdp, gamma=gamma, tolerance=tolerance, method=method) for method in ANY_WORLD]
     optimum = linear_program(mdp, gamma)
@@ -39,7 +39,7 @@ def check_planners(seed, gamma, tolerance):
     return solutions
 
 
-# Of a thousand worlds every tenth is hardly ever left. Twenty of those are solved at gamma 0.9999, the others at 0.99.
+# Of a thousand worlds every tenth rarely ends. Twenty of those are solved at gamma 0.9999, the others at 0.99.
 ILL_CONDITIONED = range(0, 1000, 50)
 
 
@@ -54,7 +54,7 @@ def test_planners_agree_on_a_thousand_random_worlds(hundred):
     "seed", [pytest.param(seed, marks=[pytest.mark.long] * (seed > 0)) for seed in ILL_CONDITIONED]
 )
 def test_ill_conditioned_worlds_take_100_000_sweeps_and_planners_agree(seed):
-    """Gamma 0.9999, and states that are hardly ever left: what a sweep gets right is a ten-thousandth."""
+    """Gamma 0.9999, and states that are rarely left: a sweep removes a ten-thousandth of the error."""
     assert np.abs(check_planners(seed, 0.9999, 1.0)[0].v).max() > 1000.0
 
 
@@ -63,7 +63,7 @@ def test_ill_conditioned_worlds_agree_with_a_linear_program(seed):
     mdp = random_mdp(seed)
     solution = solve(mdp, gamma=0.9999, tolerance=1e-6, method="policy-iteration")
     assert np.abs(solution.v - linear_program(mdp, 0.9999)).max() <= solution.bound
-    assert solution.bound < 5e-6  # some hold values of ten thousand, of which rounding hides more than was asked for
+    assert solution.bound < 5e-6  # some have values of ten thousand, where rounding exceeds the tolerance
 
 
 # Grids ----------------------------------------------------------------------------------------------------------------
@@ -94,7 +94,9 @@ def test_every_planner_finds_shortest_ways(seed, moving_goal):
     first = solutions[0]
     for other in solutions[1:]:
         assert other.steps_from.tolist() == first.steps_from.tolist()
-        assert (other.optimal_actions >= first.optimal_actions).all()  # with no way, walking into a wall is as good
+        assert (
+            other.optimal_actions >= first.optimal_actions
+        ).all()  # if the goal is unreachable, walking into a wall is optimal too
         assert np.array_equal(other.optimal_actions, first.optimal_actions)
         assert other.steps == pytest.approx(first.steps)
         assert other.value == pytest.approx(first.value, abs=1e-9)
@@ -105,25 +107,25 @@ def test_every_planner_finds_shortest_ways(seed, moving_goal):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bound_of_any_values_holds_and_is_not_idle(seed):
-    """For v* + c everywhere the error is c, and the bound is c times (1 - gamma) / (1 - gamma) where nothing ends."""
+    """The bound covers the error of any values, and exceeds it by at most a factor (1 + gamma) / (1 - gamma)."""
     world = random_sparse_world(seed)
     optimum = policy_iteration(world.rows, 0.9)
     for noise in (0.0, 1e-6, 0.1, 10.0):
         v = optimum + noise * np.random.default_rng(seed).normal(size=optimum.size)
         error = np.abs(v - optimum).max()
-        assert error <= prove_bound(world.mdp, v, 0.9) + 1e-11
-        assert prove_bound(world.mdp, v, 0.9) <= 19.0 * error + 1e-11  # (1 + gamma) / (1 - gamma)
+        assert error <= error_bound(world.mdp, v, 0.9) + 1e-11
+        assert error_bound(world.mdp, v, 0.9) <= 19.0 * error + 1e-11  # (1 + gamma) / (1 - gamma)
 
 
 def test_probabilities_that_sum_to_more_than_one_are_allowed_for():
-    """Within 1e-9 a model is taken; a value of 1 / (1 - gamma (1 + 1e-9)) is what it says."""
+    """A model may be off by 1e-9; its value is then 1 / (1 - gamma (1 + 1e-9))."""
     world = sparse_world([[[(0.5, 0, 1.0, False), (0.5 + 9e-10, 0, 1.0, False)]]])
     for gamma in (0.9, 0.9999, 0.99999):
         solution = solve(world.mdp, gamma=gamma, method="policy-iteration")
         mass = Fraction(0.5) + Fraction(0.5 + 9e-10)
         exact = mass / (1 - Fraction(gamma) * mass)
         assert abs(Fraction(float(solution.v[0])) - exact) <= solution.bound < 1e-4
-    assert prove_bound(world.mdp, solution.v, 1.0 - 1e-10) == math.inf
+    assert error_bound(world.mdp, solution.v, 1.0 - 1e-10) == math.inf
 
 
 def test_what_rounding_hides_is_said_and_not_sought_for_ever():
@@ -131,7 +133,7 @@ def test_what_rounding_hides_is_said_and_not_sought_for_ever():
     for method in ANY_WORLD:
         solution = solve(world.mdp, gamma=0.999, tolerance=1e-12, method=method)
         error = abs(Fraction(float(solution.v[0])) - 1000 / (1 - Fraction(0.999)))
-        assert error <= solution.bound < 1e-4  # of a million
+        assert error <= solution.bound < 1e-4  # of a value of a million
         assert solution.bound > 1e-12
 
 
@@ -167,7 +169,7 @@ def test_tables_are_not_made_before_they_are_asked_for():
 
 @pytest.mark.parametrize("method", PLANNERS)
 def test_optimal_actions_are_all_that_lead_nearer(method):
-    """Two ways from the corner, one along the edges; anything where nothing happens, and where there is no way."""
+    """Two optimal paths from the corner, one along the edges; all actions without outcomes, and without a path."""
     maze = Maze.from_text("S.#\n.G#\n##.\n")
     optimal = solve(maze, method=method, tolerance=1e-9).optimal_actions.astype(int).tolist()
     assert optimal[0] == [1, 0, 0, 1]
@@ -184,7 +186,7 @@ def test_without_a_way_it_still_matters_what_a_step_pays(method):
 
 
 def test_optimal_actions_are_those_that_the_bound_leaves_open():
-    """Two actions that differ by 0.01: told apart if the bound allows."""
+    """Two actions that differ by 0.01 are distinguished if the bound allows."""
     world = sparse_world([[[(1.0, 0, 1.0, True)], [(1.0, 0, 0.99, True)], [(1.0, 0, 0.0, True)]]])
     assert solve(world.mdp, tolerance=1e-3).optimal_actions.tolist() == [[True, False, False]]
     rough = solve(world.mdp, tolerance=1e-3)
@@ -237,7 +239,7 @@ def test_a_world_larger_than_linear_equations_is_solved_by_sweeps(method):
 
 
 def test_the_way_out_of_a_maze_far_away_is_shown_by_every_planner():
-    """The goal is worth 0.9**62 to the start, far below the tolerance."""
+    """The value of the start is 0.9**62, far below the tolerance."""
     maze = Maze.from_text(
         "S" + "." * 20 + "\n" + "#" * 20 + ".\n" + "." * 21 + "\n." + "#" * 20 + "\n" + "." * 20 + "G\n"
     )

@@ -19,7 +19,7 @@ DISTANCES = np.array([[5, 4, 3, 2], [4, 3, 2, 1], [3, 2, 1, 0]]).reshape(-1)
 
 
 def ways_worth(distances, gamma, step_reward=0.0, goal_reward=1.0):
-    """Discounted return of walking that many steps to a goal, summed step by step."""
+    """Return the discounted returns of paths with these numbers of steps, summed step by step."""
     pays = [[step_reward] * (d - 1) + [step_reward + goal_reward] if d else [] for d in distances]
     return np.array([sum(gamma**t * reward for t, reward in enumerate(rewards)) for rewards in pays])
 
@@ -28,14 +28,14 @@ def corridor(length, **settings):
     return Environment(Maze.open(1, length), **settings)
 
 
-# Certain moves: breadth-first search ----------------------------------------------------------------------------------
+# Deterministic moves: breadth-first search ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gamma", [0.5, 0.9, 1.0])
 @pytest.mark.parametrize(("step_reward", "goal_reward"), [(0.0, 1.0), (-1.0, 0.0), (-0.1, 5.0), (-1.0, -3.0)])
 def test_in_the_open_the_distance_decides_the_value(gamma, step_reward, goal_reward):
     if gamma < 1.0 and goal_reward < 0.0:
-        step_reward = -10.0  # else never to arrive is better
+        step_reward = -10.0  # otherwise never reaching the goal is better
     solution = solve(Environment(OPEN, step_reward=step_reward, goal_reward=goal_reward), gamma=gamma)
     assert solution.method == "breadth-first"
     assert solution.v == pytest.approx(ways_worth(DISTANCES, gamma, step_reward, goal_reward), rel=1e-12)
@@ -94,7 +94,7 @@ def test_touching_the_outer_wall_changes_nothing_for_those_who_avoid_it():
 
 @pytest.mark.parametrize(("slip", "outer"), [(0.0, 0.0), (0.2, 0.0), (0.2, -1.0), (0.6, 0.0)])
 def test_a_slippery_step_by_hand(slip, outer):
-    """One move to the goal, which goes astray against a wall: v = (1 - p) + p (outer + gamma v)."""
+    """One move to the goal, which slips against a wall: v = (1 - p) + p (outer + gamma v)."""
     solution = solve(corridor(2, slip=slip, outer_wall_reward=outer), tolerance=1e-12)
     assert solution.v[0] == pytest.approx((1 - slip + slip * outer) / (1 - 0.9 * slip), abs=1e-12)
     assert solution.steps == pytest.approx(1 / (1 - slip))
@@ -102,7 +102,7 @@ def test_a_slippery_step_by_hand(slip, outer):
 
 @pytest.mark.parametrize(("hazard_reward", "value", "steps"), [(-0.1, -0.1 + 0.9, 2), (-0.5, 0.9**3, 4)])
 def test_a_way_round_a_hazard_is_taken_if_it_is_worth_it(hazard_reward, value, steps):
-    """Through the hazard are 2 steps, round it 4: worth it if the hazard costs more than 0.9 - 0.729."""
+    """Through the hazard are 2 steps, around it 4, which is better if the hazard costs more than 0.9 - 0.729."""
     maze = Maze.from_text("S!G\n...\n")
     solution = solve(Environment(maze, hazard_reward=hazard_reward))
     assert solution.value == pytest.approx(value, abs=1e-6)
@@ -144,13 +144,13 @@ def test_the_bound_holds(name, gamma, tolerance):
     world = NOISY[name]()
     solution = solve(world.mdp, gamma=gamma, tolerance=tolerance)
     error = np.abs(solution.v - policy_iteration(world.rows, gamma)).max()
-    assert error <= solution.bound + 1e-11  # what the linear equations may be off
+    assert error <= solution.bound + 1e-11  # the error of the linear equations
     assert solution.bound <= tolerance
 
 
 @pytest.mark.parametrize(("gamma", "tolerance"), [(0.9, 1e-6), (0.999, 1e-6), (0.9999, 1e-12)])
 def test_the_bound_holds_where_rounding_counts(gamma, tolerance):
-    """Paid 0.1 for ever: 0.1 / (1 - gamma), computed exactly."""
+    """A reward of 0.1 forever: 0.1 / (1 - gamma), computed exactly."""
     solution = solve(sparse_world([[[(1.0, 0, 0.1, False)]]]).mdp, gamma=gamma, tolerance=tolerance)
     error = abs(Fraction(float(solution.v[0])) - Fraction(0.1) / (1 - Fraction(gamma)))
     assert error <= solution.bound
@@ -162,7 +162,7 @@ def test_the_bound_holds_where_rounding_counts(gamma, tolerance):
     "rewards", [(1.0, 0.0), (0.0, 0.5), (1.0, 0.3), (-1.0, 0.0), (-1.0, -0.5), (2.0, -0.2), (0.0, 0.0)]
 )
 def test_whichever_method_it_takes_a_grid_is_solved(seed, gamma, rewards):
-    """Breadth-first search is only for rewards under which a shortest way is a best one."""
+    """Breadth-first search is only chosen for rewards under which a shortest path is optimal."""
     goal, step = rewards
     outer = [0.0, -1.0, 0.5][seed % 3]
     layout = random_layout(seed, hazards=0.0, goal_reward=goal, step_reward=step, outer_wall_reward=outer)
@@ -189,13 +189,13 @@ def test_expected_steps_are_exact_however_long_one_waits(chance):
 
 @pytest.mark.parametrize("chance", [0.1, 1e-3, 1e-5])
 def test_expected_steps_are_exact_however_long_one_goes_round(chance):
-    """To and fro between two states, of which the second ends the episode with this probability."""
+    """Two states alternate, of which the second ends the episode with this probability."""
     rows = [[[(1.0, 1, 0.0, False)]], [[(1.0 - chance, 0, 0.0, False), (chance, 0, 1.0, True)]]]
     assert solve(sparse_world(rows, starts=[0]).mdp).steps == pytest.approx(2.0 / chance, rel=1e-6)
 
 
 def serpentine(rows, columns):
-    """A corridor that goes to and fro, through every second row."""
+    """Return a maze with one corridor that runs through every second row, in alternating directions."""
     lines = ["." * columns if row % 2 == 0 else "#" * columns for row in range(rows)]
     for row in range(1, rows, 2):
         column = columns - 1 if row % 4 == 1 else 0
@@ -207,7 +207,7 @@ def serpentine(rows, columns):
 
 @pytest.mark.parametrize(("rows", "columns"), [(3, 5), (11, 11), (43, 15)])
 def test_a_slippery_way_ends_however_long_it_is(rows, columns):
-    """The value of a goal far off is below the tolerance, and still the only one to go for."""
+    """The value of a distant goal is below the tolerance, and still decides the policy."""
     maze = serpentine(rows, columns)
     length = int(maze.distances()[maze.start])
     solution = solve(Environment(maze, slip=0.1))

@@ -1,4 +1,4 @@
-"""gamma 1 without a step limit: the bound is proved, the policy really ends, and what has no value is refused."""
+"""Gamma 1 without a step limit: the bound holds, the policy ends, and worlds without finite values are refused."""
 
 import math
 from fractions import Fraction
@@ -12,22 +12,22 @@ from scipy.sparse.csgraph import connected_components
 import oracles
 from clew import Environment, Maze, SettingError, solve
 from clew.kernels.planning.undiscounted import (
-    REST,
+    STAY,
     UNKNOWN,
-    Groups,
-    follow_choice,
-    improve_groups,
-    label_components,
+    EndComponents,
+    backward_search,
+    evaluation_sweep,
+    improvement_sweep,
+    label_strong_components,
     margins,
-    reach,
-    trim,
+    prune_leaving_pairs,
 )
-from clew.planning.groups import group_states
+from clew.planning.end_components import collapse_end_components
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 
 def small_world(seed, kind, num_states=5, num_actions=2):
-    """Few states and actions, so that every policy can be tried; half of the rewards are 0."""
+    """Return a world with few states and actions, so that all policies can be enumerated; half of the rewards are 0."""
     rng = np.random.default_rng([seed, ord(kind[0])])
     low, high = {"positive": (0, 9), "negative": (-8, 1), "mixed": (-8, 4)}[kind]
 
@@ -36,7 +36,7 @@ def small_world(seed, kind, num_states=5, num_actions=2):
         over = rng.random(n) < 0.15
         rewards = rng.integers(low, high, n) / 4 * (rng.random(n) < 0.5)
         if kind == "positive":
-            rewards *= over | (rng.random() < 0.03)  # mostly, only an end pays
+            rewards *= over | (rng.random() < 0.03)  # mostly, only an end has a reward
         if kind == "mixed":
             rewards -= 0.25 * (rng.random(n) < 0.7)
         probabilities = rng.multinomial(8, np.ones(n) / n) / 8
@@ -59,7 +59,7 @@ def test_no_policy_is_better_and_the_one_found_is_as_good(kind):
         best = oracles.best_total_rewards(world.rows)
         if best is None:
             refused += 1
-            with pytest.raises(SettingError, match=r"from state \d one can go on for ever"):
+            with pytest.raises(SettingError, match=r"from state \d an episode can go on forever"):
                 solve(world.mdp, gamma=1.0)
             continue
         solution = solve(world.mdp, gamma=1.0)
@@ -78,7 +78,7 @@ def test_no_policy_is_better_and_the_one_found_is_as_good(kind):
 
 
 def linear_program(rows):
-    """The least v >= 0 that no backup is above: the optimum, where rewards aren't negative and values are finite."""
+    """Return the least v >= 0 with v >= every backup: the optimum for nonnegative rewards and finite values."""
     n = len(rows)
     pairs = [outcomes for actions in rows for outcomes in actions]
     left, right = np.zeros((len(pairs), n)), np.zeros(len(pairs))
@@ -93,7 +93,7 @@ def linear_program(rows):
 
 
 def paying_ends(seed):
-    """A world of 40 states in which only an end pays: many sets of states in which one can go round for nothing."""
+    """Return a world of 40 states in which only ends have rewards, with many zero-reward end components."""
     rows = random_sparse_world(seed, num_states=40, num_actions=3).rows
     return sparse_world(
         [[[(p, t, abs(r) if over else 0.0, over) for p, t, r, over in pair] for pair in pairs] for pairs in rows]
@@ -115,7 +115,7 @@ def test_worlds_in_which_only_an_end_pays_equal_their_linear_program(seed):
 
 @pytest.mark.parametrize("size", [7, 40])
 def test_where_a_step_costs_1_the_value_is_the_number_of_steps(size):
-    """Small worlds are solved with linear equations, if need be, large ones by sweeps alone."""
+    """Small worlds may be solved by linear equations, large ones by sweeps alone."""
     env = Environment(Maze.open(size, size), slip=0.2, step_reward=-1.0, goal_reward=0.0)
     solution = solve(env, gamma=1.0)
     assert solution.bound <= 1e-6
@@ -135,14 +135,14 @@ def test_slippery_grids_have_the_values_of_a_discount_near_1(seed):
 
 
 def test_a_slippery_maze_is_left_with_certainty():
-    """Nothing but the goal pays, so that everything is worth 1, and a careless choice would walk on the spot."""
+    """Only the goal has a reward, so all values are 1, and staying in place would look optimal."""
     solution = solve(Environment(Maze.open(6, 6), slip=0.1), gamma=1.0)
     assert solution.v[:-1] == pytest.approx(1.0, abs=1e-6)
     assert np.isfinite(solution.steps_from).all()
 
 
 def test_hazards_that_one_can_only_just_avoid():
-    """One can wait for nothing for ever, which is worth 0; the goal is worth 1 less the hazard's share of the ways."""
+    """Waiting forever has value 0; the goal has 1, minus what the hazard costs on the paths through it."""
     maze = Maze.from_text("S!G\n")
     assert solve(Environment(maze, hazard_reward=-0.25), gamma=1.0).value == pytest.approx(0.75, abs=1e-6)
     waiting = solve(Environment(maze, hazard_reward=-2.0), gamma=1.0)
@@ -151,7 +151,7 @@ def test_hazards_that_one_can_only_just_avoid():
 
 
 def test_where_no_policy_surely_ends_the_value_is_minus_infinity():
-    """The walled-in cells cost for ever; where nothing happens the value is 0."""
+    """In the enclosed cells steps cost forever; without outcomes the value is 0."""
     solution = solve(Environment(Maze.from_text("S.G#..\n"), slip=0.1, step_reward=-1.0), gamma=1.0)
     assert np.isneginf(solution.v[4:]).all()
     assert np.isneginf(solution.q[4:]).all()
@@ -164,7 +164,7 @@ def test_where_no_policy_surely_ends_the_value_is_minus_infinity():
 
 
 def test_a_way_that_risks_to_go_on_for_ever_is_avoided():
-    """Action 1 would end more cheaply, but half of the time leads to where every step costs, for ever."""
+    """Action 1 would end more cheaply, but half of the time leads to a state where every step costs, forever."""
     rows = [
         [[(1.0, 0, -10.0, True)], [(0.5, 0, -1.0, True), (0.5, 1, -1.0, False)]],
         [[(1.0, 1, -1.0, False)], [(1.0, 1, -2.0, False)]],
@@ -186,7 +186,7 @@ def test_a_rest_that_costs_to_come_to_is_taken_if_the_end_costs_more():
 
 
 def test_a_group_takes_its_best_way_out_from_wherever_one_stands():
-    """Three states in a ring that costs nothing; only the last of them is worth leaving."""
+    """Three states in a zero-reward ring, of which only the last has the best exit."""
     rows = [[[(1.0, (s + 1) % 3, 0.0, False)], [(1.0, 0, float(s), True)]] for s in range(3)]
     solution = solve(sparse_world(rows).mdp, gamma=1.0)
     assert solution.v == pytest.approx([2.0, 2.0, 2.0], abs=1e-6)
@@ -201,12 +201,12 @@ def test_the_bound_holds_however_long_an_episode_is(power):
     rows = [[[(1.0 - chance, 1, -1.0, False), (chance, 0, -1.0, True)]], [[(1.0, 0, 0.0, False)]]]
     solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
     assert abs(Fraction(float(solution.value)) + 2**power) <= solution.bound
-    assert solution.bound <= 1e-6 if power < 20 else solution.bound <= 0.1  # rounding, 2**20 times
+    assert solution.bound <= 1e-6 if power < 20 else solution.bound <= 0.1  # rounding errors of 2**20 steps
 
 
 @pytest.mark.parametrize("excess", [-9e-10, 9e-10])
 def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
-    """What is meant is the world with sums of 1; the smallest tolerance can't be kept there."""
+    """The intended world has probabilities that sum to 1; this tolerance is too small to reach."""
     stays, ends = 0.9 + excess, 0.1
     solution = solve(sparse_world([[[(stays, 0, -1.0, False), (ends, 0, -1.0, True)]]]).mdp, gamma=1.0, tolerance=1e-12)
     meant = -(Fraction(stays) + Fraction(ends)) / Fraction(ends)
@@ -214,7 +214,7 @@ def test_the_bound_counts_probabilities_that_hardly_sum_to_1(excess):
 
 
 def test_certain_moves_have_total_rewards_too():
-    """Hazards on the way: no shortest way need be best."""
+    """With hazards a shortest path isn't always optimal."""
     solution = solve(Environment(Maze.from_text("S!G\n...\n"), step_reward=-1.0, hazard_reward=-5.0), gamma=1.0)
     assert solution.method == "total-reward"
     assert (solution.steps, solution.value) == (4.0, pytest.approx(-3.0, abs=1e-6))
@@ -226,7 +226,7 @@ def test_discounted_planners_refuse_gamma_1():
 
 
 def test_what_never_happens_does_not_count():
-    """An outcome of probability 0 leads to where every step costs, for ever."""
+    """An outcome of probability 0 leads to a state where every step costs, forever."""
     rows = [[[(0.0, 1, -1.0, False), (1.0, 0, 2.0, True)]], [[(1.0, 1, -1.0, False)]]]
     solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
     assert solution.q.tolist() == [[pytest.approx(2.0, abs=1e-6)], [-math.inf]]
@@ -259,7 +259,7 @@ ROUND = {
 def test_where_one_can_go_round_for_a_gain_gamma_1_is_refused(name):
     world, where = ROUND[name]
     mdp = sparse_world(world).mdp if isinstance(world, list) else world
-    with pytest.raises(SettingError, match=f"gamma must be below 1 here: {where}.*one can go on for ever"):
+    with pytest.raises(SettingError, match=f"gamma must be below 1 here: {where}.*an episode can go on forever"):
         solve(mdp, gamma=1.0)
 
 
@@ -268,11 +268,11 @@ def test_a_ring_that_costs_hardly_anything_is_not_refused():
     assert solve(sparse_world(rows).mdp, gamma=1.0).v == pytest.approx([-1.0, -3.0], abs=1e-6)
 
 
-# Groups ---------------------------------------------------------------------------------------------------------------
+# End components -------------------------------------------------------------------------------------------------------
 
 
 def greatest_free_sets(rows):
-    """For each state, the states that it can go to and fro with for nothing, by taking pairs away one at a time."""
+    """Return the zero-reward end component of each state, by removing leaving pairs one at a time."""
     states = range(len(rows))
     free = {
         (s, a): {t for p, t, _, _ in outcomes if p > 0}
@@ -301,33 +301,33 @@ def greatest_free_sets(rows):
 @pytest.mark.parametrize("seed", range(40))
 def test_groups_equal_their_oracle(seed):
     world = paying_ends(seed) if seed % 2 else small_world(seed, "negative", num_states=9)
-    grouping = group_states(world.mdp)
+    quotient = collapse_end_components(world.mdp)
     sets = greatest_free_sets(world.rows)
-    group_of = dict(zip(grouping.states.tolist(), grouping.group_of.tolist(), strict=True))
+    group_of = dict(zip(quotient.states.tolist(), quotient.component_of.tolist(), strict=True))
     for s in group_of:
         assert {t for t in group_of if group_of[t] == group_of[s]} == sets.get(s, {s})
     resting = {s for s, pairs in enumerate(world.rows) if s in sets or [] in pairs}
-    idle = dict(zip(grouping.states.tolist(), (grouping.idle != UNKNOWN).tolist(), strict=True))
-    assert {s for s in idle if idle[s]} == resting
+    stay_pairs = dict(zip(quotient.states.tolist(), (quotient.stay_pairs != UNKNOWN).tolist(), strict=True))
+    assert {s for s in stay_pairs if stay_pairs[s]} == resting
 
 
 def grouped(seed):
-    """A world with its groups, where half of the pairs are barred, and what they are worth and choose is random."""
+    """A world with its components, half of the pairs excluded, and random values and choices."""
     rng = np.random.default_rng(seed)
     rows = random_sparse_world(seed, num_states=12, num_actions=3).mdp.model
     members, first = rng.permutation(12).astype(np.int32), np.array([0, 3, 4, 9, 12])
-    barred = rng.random(36) < 0.5
-    may_rest = np.array([True, False, True, False])
-    choice = np.full(4, REST)
+    excluded = rng.random(36) < 0.5
+    may_stay = np.array([True, False, True, False])
+    choice = np.full(4, STAY)
     for g in range(4):
-        open_pairs = [3 * s + a for s in members[first[g] : first[g + 1]] for a in range(3) if not barred[3 * s + a]]
-        if open_pairs and (not may_rest[g] or rng.random() < 0.5):
+        open_pairs = [3 * s + a for s in members[first[g] : first[g + 1]] for a in range(3) if not excluded[3 * s + a]]
+        if open_pairs and (not may_stay[g] or rng.random() < 0.5):
             choice[g] = rng.choice(open_pairs)
-        may_rest[g] |= not open_pairs
+        may_stay[g] |= not open_pairs
     v = np.empty(12)
     for g in range(4):
         v[members[first[g] : first[g + 1]]] = rng.normal()
-    return rows, Groups(members, first, may_rest, barred), v, choice
+    return rows, EndComponents(members, first, may_stay, excluded), v, choice
 
 
 def worth(rows, v, pair):
@@ -338,31 +338,31 @@ def worth(rows, v, pair):
     )
 
 
-def open_to(groups, g):
-    states = groups.members[groups.first[g] : groups.first[g + 1]]
-    pairs = [3 * s + a for s in states for a in range(3) if not groups.barred[3 * s + a]]
-    return states, pairs + [REST] * bool(groups.may_rest[g])
+def open_to(components, g):
+    states = components.members[components.firsts[g] : components.firsts[g + 1]]
+    pairs = [3 * s + a for s in states for a in range(3) if not components.excluded[3 * s + a]]
+    return states, pairs + [STAY] * bool(components.may_stay[g])
 
 
 @pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(8))
 def test_sweeps_over_groups_equal_their_oracles(seed):
-    rows, groups, v, choice = grouped(seed)
-    above, below = margins(rows, groups, v, choice)
+    rows, components, v, choice = grouped(seed)
+    above, below = margins(rows, components, v, choice)
     gaps, falls = [math.inf], [math.inf]
     for g in range(4):
-        states, pairs = open_to(groups, g)
+        states, pairs = open_to(components, g)
         value = v[states[0]]
-        gaps += [value - worth(rows, v, pair) for pair in pairs if pair != REST]
-        gaps += [-math.inf] if groups.may_rest[g] and value < 0 else []
-        falls += [worth(rows, v, choice[g]) - value] if choice[g] != REST else [-math.inf] if value > 0 else []
+        gaps += [value - worth(rows, v, pair) for pair in pairs if pair != STAY]
+        gaps += [-math.inf] if components.may_stay[g] and value < 0 else []
+        falls += [worth(rows, v, choice[g]) - value] if choice[g] != STAY else [-math.inf] if value > 0 else []
     assert (above, below) == (pytest.approx(min(gaps)), pytest.approx(min(falls)))
 
     improved, plain, chosen = v.copy(), v.copy(), choice.copy()
-    change = improve_groups(rows, groups, improved, chosen, 0.25, 0.0)
+    change = improvement_sweep(rows, components, improved, chosen, 0.25, 0.0)
     for g in range(4):
-        states, pairs = open_to(groups, g)
-        values = {pair: 0.0 if pair == REST else worth(rows, plain, pair) + 0.25 for pair in pairs}
+        states, pairs = open_to(components, g)
+        values = {pair: 0.0 if pair == STAY else worth(rows, plain, pair) + 0.25 for pair in pairs}
         plain[states] = max(values.values())
         assert values[chosen[g]] == pytest.approx(max(values.values()))
     assert improved == pytest.approx(plain)
@@ -370,9 +370,9 @@ def test_sweeps_over_groups_equal_their_oracles(seed):
 
     for backwards in (False, True):
         followed, plain = v.copy(), v.copy()
-        change = follow_choice(rows, groups, followed, choice, -0.5, backwards)
+        change = evaluation_sweep(rows, components, followed, choice, -0.5, backwards)
         for g in reversed(range(4)) if backwards else range(4):
-            plain[open_to(groups, g)[0]] = 0.0 if choice[g] == REST else worth(rows, plain, choice[g]) - 0.5
+            plain[open_to(components, g)[0]] = 0.0 if choice[g] == STAY else worth(rows, plain, choice[g]) - 0.5
         assert followed == pytest.approx(plain)
         assert change == pytest.approx(np.abs(followed - v).max())
 
@@ -380,10 +380,10 @@ def test_sweeps_over_groups_equal_their_oracles(seed):
 @pytest.mark.kernels
 def test_ties_keep_what_was_chosen():
     rows = sparse_world([[[(1.0, 0, 1.0, True)], [(1.0, 0, 1.0, True)], [(1.0, 0, 1.5, True)]]]).mdp.model
-    groups = Groups(np.zeros(1, np.int32), np.array([0, 1]), np.array([False]), np.zeros(3, np.bool_))
+    components = EndComponents(np.zeros(1, np.int32), np.array([0, 1]), np.array([False]), np.zeros(3, np.bool_))
     for threshold, expected in ((0.0, 2), (1.0, 1)):
         choice = np.array([1])
-        improve_groups(rows, groups, np.zeros(1), choice, 0.0, threshold)
+        improvement_sweep(rows, components, np.zeros(1), choice, 0.0, threshold)
         assert choice.tolist() == [expected]
 
 
@@ -392,12 +392,12 @@ def test_ties_keep_what_was_chosen():
 def test_components_are_those_of_scipy(seed):
     rng = np.random.default_rng(seed)
     rows = random_sparse_world(seed, num_states=30, num_actions=2).mdp.model
-    inner = rng.random(60) < 0.5
+    internal = rng.random(60) < 0.5
     labels = np.zeros(30, np.int32)
     room = np.empty((4, 30), np.int32)
-    found = label_components(rows, inner, labels, *room, np.empty(30, np.int64))
+    found = label_strong_components(rows, internal, labels, *room, np.empty(30, np.int64))
     matrix = np.zeros((30, 30))
-    for pair in np.flatnonzero(inner):
+    for pair in np.flatnonzero(internal):
         matrix[pair // 2, rows.next_states[rows.offsets[pair] : rows.offsets[pair + 1]]] = 1
     number, expected = connected_components(sparse.csr_array(matrix), directed=True, connection="strong")
     assert found == number
@@ -409,8 +409,8 @@ def test_components_are_those_of_scipy(seed):
 def test_trimming_equals_its_oracle(seed):
     rng = np.random.default_rng(seed)
     rows = random_sparse_world(seed, num_states=30, num_actions=4).mdp.model
-    inner, labels = rng.random(120) < 0.7, (rng.random(30) < 0.9).astype(np.int32) - 1
-    plain, alive = inner.copy(), labels.copy()
+    internal, labels = rng.random(120) < 0.7, (rng.random(30) < 0.9).astype(np.int32) - 1
+    plain, alive = internal.copy(), labels.copy()
     while True:
         before = plain.copy(), alive.copy()
         for pair in np.flatnonzero(plain):
@@ -419,11 +419,11 @@ def test_trimming_equals_its_oracle(seed):
         alive[~plain.reshape(30, 4).any(axis=1)] = -1
         if np.array_equal(plain, before[0]) and np.array_equal(alive, before[1]):
             break
-    changed = trim(rows, labels, inner)
+    changed = prune_leaving_pairs(rows, labels, internal)
     assert labels.tolist() == alive.tolist()
-    assert inner.tolist() == plain.tolist()
+    assert internal.tolist() == plain.tolist()
     assert changed
-    assert not trim(rows, labels, inner)
+    assert not prune_leaving_pairs(rows, labels, internal)
 
 
 @pytest.mark.kernels
@@ -432,8 +432,8 @@ def test_reaching_by_hand():
     first, predecessors = np.array([0, 2, 3, 3, 3]), np.array([2, 5, 4])
     allowed = np.ones(8, np.bool_)
     allowed[5] = False
-    chosen = np.array([REST, UNKNOWN, UNKNOWN, UNKNOWN])
+    chosen = np.array([STAY, UNKNOWN, UNKNOWN, UNKNOWN])
     queue = np.zeros(4, np.int32)
-    assert reach(first, predecessors, allowed, 2, queue, 1, chosen) == 3
+    assert backward_search(first, predecessors, allowed, 2, queue, 1, chosen) == 3
     assert queue[:3].tolist() == [0, 1, 2]
-    assert chosen.tolist() == [REST, 2, 4, UNKNOWN]
+    assert chosen.tolist() == [STAY, 2, 4, UNKNOWN]

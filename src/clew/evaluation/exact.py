@@ -17,7 +17,8 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import Grid
-from clew.kernels.planning.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
+from clew.kernels.planning.chain_values import chain_residual, solve_chain
+from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.models.mdp import FiniteMDP
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_memory, check_number
@@ -90,7 +91,7 @@ class Walk:
             return v, residual / (1.0 - gamma)
         # Without a discount, the residual of a step adds up over the n steps of the episode. The computed n, w, is off
         # by at most n times the residual of its own equations, so n is at most w / (1 - that residual).
-        steps = np.where(self.components.stays, 0.0, np.sign(self.goes_on))
+        steps = np.where(self.components.recurrent, 0.0, np.sign(self.goes_on))
         w = self._solve(steps, 1.0, 0.0)
         doubt, longest = chain_residual(self.chain, steps, w, 1.0)
         doubt += self.slack * (1.0 + longest)

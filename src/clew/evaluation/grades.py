@@ -15,7 +15,7 @@ from clew.evaluation.exact import greedy_actions, walk_through
 from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
-from clew.kernels.planning.grading import spread_wrong
+from clew.kernels.planning.grading import propagate_suboptimal
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
@@ -270,7 +270,7 @@ def _grade(
         gaps = optimum.v - v
     some = bool(matters.any())
     optimal_states = 1.0 - float(wrong[matters].mean()) if some else None
-    spread_wrong(walk.chain, walk.components, walk.num_components, ends, np.empty_like(wrong), wrong)
+    propagate_suboptimal(walk.chain, walk.components, walk.num_components, ends, np.empty_like(wrong), wrong)
     return Grade(
         optimal_states=optimal_states,
         optimal_starts=1.0 - float(wrong[starts].mean()),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.evaluation.exact import walk_through
-from clew.kernels.dynamics import HAZARD, HURTS, TOUCHES, Grid
+from clew.kernels.dynamics import HAZARD, ENTERS_HAZARD, HITS_OUTER_WALL, Grid
 from clew.kernels.planning.horizon import induction_step, policy_backup
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution
@@ -164,7 +164,7 @@ def steps_count(mdp: FiniteMDP) -> bool:
     """
     model = mdp.model
     if isinstance(model, Grid):
-        kinds = [0, TOUCHES] + ([HURTS] if np.bitwise_or.reduce(model.cells) & HAZARD else [])
+        kinds = [0, HITS_OUTER_WALL] + ([ENTERS_HAZARD] if np.bitwise_or.reduce(model.cells) & HAZARD else [])
         return bool(model.rewards[kinds].max() <= 0.0 <= model.goal_reward)
     possible = model.probabilities > 0.0
     ends = model.rewards[possible & model.terminated]

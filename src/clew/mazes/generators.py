@@ -121,7 +121,7 @@ def _rooms(field: Field) -> None:
 def _random(field: Field) -> None:
     scattering.scatter(field.cells, field.options["density"], field.start, field.goal, field.stream)
     queue = np.empty(field.cells.size, np.int32)
-    scattering.clear_way(field.cells, field.columns, field.start, field.goal, queue)
+    scattering.clear_path(field.cells, field.columns, field.start, field.goal, queue)
     enclose(field.cells.reshape(field.rows, field.columns))
 
 
@@ -137,7 +137,7 @@ def _join(field: Field, between: int) -> None:
     num_edges = joining.list_edges(field.cells, field.columns, between, edges)
     parents = np.empty(field.cells.size, np.int32)
     num_sets = joining.find_sets(field.cells, field.columns, parents)
-    joining.join_sets(field.cells, field.columns, edges[:num_edges], parents, num_sets, field.stream)
+    joining.carve_kruskal(field.cells, field.columns, edges[:num_edges], parents, num_sets, field.stream)
 
 
 GENERATORS = {

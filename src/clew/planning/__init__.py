@@ -1,7 +1,24 @@
-"""Planning with a known model: the exact optimum that everything learned is graded against.
+"""Planning: optimal values and an optimal policy of a world whose model is known.
 
-A planner is a function of a world, a discount and a tolerance, and a row in the table `PLANNERS`. Whichever it is, its
-values are followed by a certificate, a bound on their error that is proved by a pass of its own: see `certificate`.
+`solve` computes the optimum with which learned policies are compared. A planner is a function of a model, a discount
+and a tolerance, and a row of the table `PLANNERS`. All of them find the same values, each within its error bound:
+
+    breadth-first               deterministic grids in which a shortest path is optimal; exact, and the fastest there
+    value-iteration             any world; backs up all states at once, from one array into another
+    gauss-seidel                any world; value iteration in place, states nearest to an end first: fewer sweeps
+    directional-sweeps          grids; value iteration in place, from each corner in turn: the least memory
+    policy-iteration            small worlds, and discounts near 1; evaluates each policy by linear equations
+    modified-policy-iteration   any world; evaluates each policy by a few sweeps: the fastest in most worlds
+    prioritized-sweeping        worlds in which few values still change; backs up the largest Bellman error first
+
+Problems without a discount, or with a step limit, have planners of their own, which `solve` chooses by itself:
+
+    gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
+    gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
+    horizon                                   backward induction, see `finite_horizon`
+
+Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`;
+breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
 """
 
 from __future__ import annotations
@@ -12,11 +29,11 @@ from typing import NamedTuple, overload
 from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.mdp import FiniteMDP
-from clew.planning.best_first import best_first, every_move_costs
-from clew.planning.finite_horizon import HorizonSolution, induce_backwards
+from clew.planning.best_first import best_first, is_deterministic_with_costs
+from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
-from clew.planning.search import breadth_first, shortest_is_best
+from clew.planning.search import breadth_first, shortest_path_is_optimal
 from clew.planning.solution import Solution
 from clew.planning.undiscounted import total_reward
 from clew.planning.value_iteration import directional_sweeps, gauss_seidel, value_iteration
@@ -24,38 +41,48 @@ from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_numb
 
 __all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
 
-SMALL = 100  # states; linear equations of so many take about a millisecond, however near 1 gamma is
+MAX_POLICY_ITERATION_STATES = 100  # for which linear equations take about a millisecond, however near 1 gamma is
 
 
 class Planner(NamedTuple):
-    """A row of the table of planners."""
+    """Row of the table of planners.
 
-    plan: Callable[[FiniteMDP, float, float], Solution]  # of a world, gamma and the tolerance
+    Attributes:
+        plan: function of a model, gamma and the tolerance that returns the solution.
+        purpose: what the planner is for.
+        source: where it was published.
+    """
+
+    plan: Callable[[FiniteMDP, float, float], Solution]
     purpose: str
     source: str
 
 
 PLANNERS = {
     "breadth-first": Planner(
-        breadth_first, "grids with certain moves where a shortest way is a best one; exact", "Moore (1959)"
+        breadth_first, "deterministic grids in which a shortest path is optimal; exact", "Moore (1959)"
     ),
     "value-iteration": Planner(
-        value_iteration, "any world; all states at once, the textbook's first", "Sutton & Barto (2018), section 4.4"
+        value_iteration, "any world; all states at once, as in the textbook", "Sutton & Barto (2018), section 4.4"
     ),
     "gauss-seidel": Planner(
         gauss_seidel, "any world; in place, states nearest to an end first", "Puterman (1994), section 6.3.3"
     ),
     "directional-sweeps": Planner(
-        directional_sweeps, "grids; in place, from the four corners in turn; the least memory", "Zhao (2005)"
+        directional_sweeps, "grids; in place, from each of the four corners in turn; the least memory", "Zhao (2005)"
     ),
     "policy-iteration": Planner(
         policy_iteration, "small worlds, and gamma near 1; linear equations", "Sutton & Barto (2018), section 4.3"
     ),
     "modified-policy-iteration": Planner(
-        modified_policy_iteration, "any world; the fastest in most", "Puterman & Shin (1978)"
+        modified_policy_iteration,
+        "any world; policies evaluated by a few sweeps; the fastest in most worlds",
+        "Puterman & Shin (1978)",
     ),
     "prioritized-sweeping": Planner(
-        prioritized_sweeping, "worlds where little is left to change", "Moore & Atkeson (1993)"
+        prioritized_sweeping,
+        "worlds in which few values still change; largest Bellman error first",
+        "Moore & Atkeson (1993)",
     ),
 }
 
@@ -86,30 +113,41 @@ def solve(
     method: str | None = None,
     horizon: int | None = None,
 ) -> Solution | HorizonSolution:
-    """Compute the optimal values and an optimal policy of a world whose model is known.
+    """Compute the optimal values and an optimal policy of a world whose model is known, with a proved error bound.
 
-    Whatever the method, `bound` is a proved bound on |v - v*|. It is at most the tolerance, unless rounding in double
-    precision hides what is asked for; then it says what was reached.
+        v*(s) = max over a of the sum over outcomes of p * (reward + gamma * v*(s_next))
 
-    The step limit of an environment is not part of its model: `horizon=env.max_episode_steps` plans for it, by backward
-    induction, which is exact but for rounding. What is best then depends on the time.
+    The step limit of an environment isn't part of its model; `horizon=env.max_episode_steps` plans for it, and the
+    optimal action then depends on the time.
 
     Args:
-        world: environment, model or maze; one of Gymnasium's environments, if it keeps a table of transitions.
-        gamma: discount per step, in [0, 1]; at 1 the values are total rewards, see `undiscounted`.
-        tolerance: greatest error of a value.
-        method: a name in `PLANNERS`; None takes breadth-first search where a shortest way is a best one, policy
-            iteration in other small worlds, and modified policy iteration in all else; and where gamma is 1, what that
-            needs: best-first search where moves are certain and cost something, or else `undiscounted`.
-        horizon: number of steps after which an episode is cut off; None if it never is.
+        world: environment, model or maze; a Gymnasium environment if it has a table of transitions.
+        gamma: discount per step, in [0, 1]; with 1, values are expected total rewards.
+        tolerance: largest error of a value, in reward units. Where rounding in double precision prevents it, the
+            `bound` of the solution is larger.
+        method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, policy
+            iteration in other small worlds, and otherwise modified policy iteration. With gamma 1, only None and
+            breadth-first are possible.
+        horizon: number of steps after which an episode is cut off; None if it isn't.
+
+    Returns:
+        The solution; with a horizon a `HorizonSolution`, computed by backward induction.
 
     Raises:
-        SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; if
-            gamma is 1 and one can go on for ever for a gain, it names a state.
-        ModelError: if an environment has no model; it says why.
+        SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; with
+            gamma 1 also if continuing forever has no cost, so that a state has no finite value.
+        ModelError: if an environment has no model; the message says why.
+
+    Examples:
+        >>> import clew
+        >>> solution = clew.solve(clew.Maze.open(5, 5), gamma=0.9)
+        >>> solution.steps, round(solution.value, 6)
+        (8.0, 0.478297)
+        >>> solution.method, solution.bound < 1e-6
+        ('breadth-first', True)
 
     Source:
-        Sutton & Barto (2018), chapter 4; Puterman (1994), chapters 4 (horizon), 6 and 7 (no discount).
+        Sutton & Barto (2018), chapter 4; Puterman (1994), chapters 4 (horizon), 6 (discount) and 7 (no discount).
     """
     check_number("gamma", gamma, SHARE)
     check_number("tolerance", tolerance, POSITIVE)
@@ -122,18 +160,18 @@ def solve(
             raise SettingError(
                 f"a horizon is planned for by backward induction, not by {method}; leave out one of them"
             )
-        return induce_backwards(mdp, int(horizon), gamma)
-    if gamma == 1.0 and method is None and not shortest_is_best(mdp, gamma):
-        return best_first(mdp) if every_move_costs(mdp) else total_reward(mdp, tolerance)
+        return backward_induction(mdp, int(horizon), gamma)
+    if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
+        return best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
     if method is None:
-        method = _fastest(mdp, gamma)
+        method = _default_method(mdp, gamma)
     if gamma == 1.0 and method != "breadth-first":
         raise SettingError(f"gamma must be below 1 here: {method} needs a discount; without one, name no method")
     return PLANNERS[method].plan(mdp, gamma, tolerance)
 
 
-def _fastest(mdp: FiniteMDP, gamma: float) -> str:
-    """The planner that was the fastest when measured, see docs/decisions/0006-planning.md."""
-    if shortest_is_best(mdp, gamma):
+def _default_method(mdp: FiniteMDP, gamma: float) -> str:
+    """Return the name of the planner that is the fastest by measurement, see docs/decisions/0006-planning.md."""
+    if shortest_path_is_optimal(mdp, gamma):
         return "breadth-first"
-    return "policy-iteration" if mdp.num_states <= SMALL else "modified-policy-iteration"
+    return "policy-iteration" if mdp.num_states <= MAX_POLICY_ITERATION_STATES else "modified-policy-iteration"

@@ -1,43 +1,44 @@
-"""Cheapest ways: best-first search, where moves are certain and each costs something."""
+"""Best-first search (Dijkstra's algorithm) for deterministic worlds without a discount, in which every step costs."""
 
 import numpy as np
 
 from clew.kernels.dynamics import Sparse
-from clew.kernels.planning.best_first import count_unsettled, fill_with_ends, settle_best_first
+from clew.kernels.planning.best_first import best_first_search, count_wrong_values, fill_heap_with_endings
 from clew.kernels.planning.priorities import Heap
 from clew.models.mdp import FiniteMDP
 from clew.planning.orders import predecessors
 from clew.planning.solution import Solution
 
-__all__ = ["best_first", "every_move_costs"]
+__all__ = ["best_first", "is_deterministic_with_costs"]
 
 
-def every_move_costs(mdp: FiniteMDP) -> bool:
-    """Tell if these are rows of which none leaves anything to chance, and each costs unless it ends the episode."""
-    rows = mdp.model
-    if not isinstance(rows, Sparse) or not mdp.is_deterministic:
+def is_deterministic_with_costs(mdp: FiniteMDP) -> bool:
+    """Return whether a world is sparse and deterministic, and every transition terminates or has a negative reward."""
+    model = mdp.model
+    if not isinstance(model, Sparse) or not mdp.is_deterministic:
         return False
-    return bool((rows.terminated | (rows.rewards < 0.0)).all())
+    return bool((model.terminated | (model.rewards < 0.0)).all())
 
 
 def best_first(mdp: FiniteMDP) -> Solution:
-    """Solve such a world without a discount, exactly but for rounding; -inf where no way comes to an end.
+    """Solve a world by best-first search, without a discount; the world must pass `is_deterministic_with_costs`.
 
-    The certificate: a pass over all states checks that each is worth what its best move is. As each move costs, no
-    other values have that property. What rounding adds: half a unit for each sum on the way, of which there are no more
-    than states, nor than the worst value holds of the least cost; twice that is allowed for.
+    The values are exact but for rounding, and -inf where no path leads to an end. A pass over all states checks that
+    each value equals its largest backup; as each step costs, no other values have that property. Rounding adds half a
+    unit for each sum along a path. The number of these is at most the number of states, and at most the range of the
+    values divided by the smallest cost; the bound allows for twice that.
     """
-    rows, n = mdp.model, mdp.num_states
-    assert isinstance(rows, Sparse)
-    over = np.diff(rows.offsets[:: rows.num_actions]) == 0
-    v = np.where(over, 0.0, -np.inf)
+    model, n = mdp.model, mdp.num_states
+    assert isinstance(model, Sparse)
+    has_no_outcomes = np.diff(model.offsets[:: model.num_actions]) == 0
+    v = np.where(has_no_outcomes, 0.0, -np.inf)
     heap = Heap(np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n))
-    fill_with_ends(rows, v, mdp.num_actions, heap)
-    settle_best_first(rows, v, mdp.num_actions, *predecessors(rows, n, mdp.num_actions), heap)
-    num_wrong = count_unsettled(rows, v, mdp.num_actions)
+    fill_heap_with_endings(model, v, mdp.num_actions, heap)
+    best_first_search(model, v, mdp.num_actions, *predecessors(model, n, mdp.num_actions), heap)
+    num_wrong = count_wrong_values(model, v, mdp.num_actions)
     assert num_wrong == 0, f"{num_wrong} values are wrong"
     finite = v[np.isfinite(v)]
-    max_value = float(np.abs(np.concatenate([finite, rows.rewards])).max(initial=0.0))
-    least = float(-rows.rewards[~rows.terminated].max(initial=-np.inf))
-    longest = min(float(n), 1.0 + (finite.max(initial=0.0) - finite.min(initial=0.0)) / least)
-    return Solution(mdp, 1.0, "best-first", float(np.finfo(float).eps * longest * max_value), values=v)
+    max_value = float(np.abs(np.concatenate([finite, model.rewards])).max(initial=0.0))
+    min_cost = float(-model.rewards[~model.terminated].max(initial=-np.inf))
+    max_steps = min(float(n), 1.0 + (finite.max(initial=0.0) - finite.min(initial=0.0)) / min_cost)
+    return Solution(mdp, 1.0, "best-first", float(np.finfo(float).eps * max_steps * max_value), values=v)

@@ -1,4 +1,4 @@
-"""Planning for a given number of steps: the best action depends on how many are left."""
+"""Planning for a given number of steps by backward induction: the optimal action depends on the remaining steps."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,28 +6,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels.planning.horizon import induction_step
+from clew.kernels.planning.horizon import backward_induction_step
 from clew.models.mdp import FiniteMDP
 from clew.planning.rounding import Rounding
 from clew.settings import check_memory
 
-__all__ = ["HorizonSolution", "induce_backwards"]
+__all__ = ["HorizonSolution", "backward_induction"]
 
 
 @dataclass(frozen=True, eq=False)
 class HorizonSolution:
-    """The optimum of a finite world whose episodes are cut off after a number of steps.
+    """Optimal values and policy of a world whose episodes are cut off after a number of steps.
+
+    The result of `solve` with a horizon.
 
     Attributes:
-        steps: expected number of steps of the optimal policy, at most the horizon; mean over the starts.
-        value: expected discounted return of the steps up to the horizon, mean over the starts.
-        v: (num_states,) float64, optimal values at time 0, with all steps to go; 0 where nothing can happen.
-        policy: (horizon, num_states), small whole numbers; `policy[t, s]` is an optimal action in s at time t.
+        steps: expected number of steps of the optimal policy, at most the horizon; mean over the start states.
+        value: expected discounted return up to the horizon, mean over the start states.
+        v: (num_states,) float64, optimal state values at time 0, with all steps to go; 0 in states without outcomes.
+        policy: (horizon, num_states) unsigned integers; `policy[t, s]` is an optimal action in state s at time t.
         steps_from: (num_states,) float64, expected number of steps from each state at time 0.
         method: "backward induction".
-        bound: v is within this of the optimum, everywhere; it is what rounding may add up to.
-        gamma: discount that all this is for.
-        horizon: number of steps that all this is for.
+        bound: largest possible error of v, in reward units, which is due to rounding.
+        gamma: discount per step.
+        horizon: number of steps.
+
+    Examples:
+        A goal that is four steps away can't be reached in three, and can be in five:
+
+        >>> import clew
+        >>> [clew.solve(clew.Maze.open(3, 3), gamma=1.0, horizon=n).value for n in (3, 5)]
+        [0.0, 1.0]
+        >>> clew.solve(clew.Maze.open(3, 3), horizon=5).policy.shape
+        (5, 9)
     """
 
     steps: float
@@ -41,13 +52,16 @@ class HorizonSolution:
     horizon: int
 
 
-def induce_backwards(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSolution:
-    """Backward induction: from no step to go, where all is worth 0, to one more at a time.
+def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSolution:
+    """Solve a world for a horizon by backward induction, from no remaining step to `horizon` of them.
 
-        v_0 = 0, v_k = T v_(k - 1), and v = v_horizon
+        v_0 = 0, v_k = T v_(k - 1), and v = v_horizon, where T is the Bellman operator
 
-    That is exact but for rounding. A backup of values that are off by e is off by gamma e and what its own rounding
-    adds, so the bound is the sum of that over all steps.
+    This is exact but for rounding. A backup of values with error e has the error gamma * e plus its own rounding error,
+    and the bound adds these up over all steps.
+
+    Source:
+        Puterman (1994), section 4.5.
     """
     dtype = np.min_scalar_type(mdp.num_actions - 1)
     check_memory(dtype.itemsize * horizon * mdp.num_states, "a policy for every step")
@@ -58,7 +72,9 @@ def induce_backwards(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSolut
     for t in reversed(range(horizon)):
         bound = gamma * bound + rounding.of_backup(max_value)
         v, v_after, steps, steps_after = v_after, v, steps_after, steps
-        max_value = induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions)
+        max_value = backward_induction_step(
+            mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions
+        )
     return HorizonSolution(
         steps=float(steps[mdp.starts].mean()),
         value=float(v[mdp.starts].mean()),

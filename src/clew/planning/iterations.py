@@ -1,4 +1,4 @@
-"""What all planners that go round and round share: where they begin, when they stop, and the proof at the end."""
+"""Iteration shared by the planners that sweep: initial values, stopping rule, and the error bound at the end."""
 
 import math
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import read_only
-from clew.kernels.planning.sweeps import choose_greedily, improving_sweep, mark_endless, mark_hopeful
+from clew.kernels.planning.sweeps import gauss_seidel_sweep, improve_policy, mark_nonterminating, mark_proper
 from clew.models.mdp import FiniteMDP
-from clew.planning.certificate import prove_bound, rounding
+from clew.planning.certificate import error_bound, rounding_bound
 from clew.planning.orders import OrderedModel
 from clew.planning.solution import Solution
 
@@ -20,19 +20,19 @@ __all__ = ["Iteration"]
 
 @dataclass(frozen=True, eq=False)
 class Iteration:
-    """Values on their way to the optimum. Numbers of states are those of the ordered model.
+    """Values that a planner improves by sweeps until they are near the optimum; states have the model's order.
 
-    They begin at the worst that can be paid a step, for ever. From there a backup can only raise a value, and it is
-    never above the optimum: a goal far away is seen as soon as a single way to it is. From above, what can't be had
-    would have to be paid off first, a factor gamma a sweep.
+    Values start at the lowest reward, received forever: min reward / (1 - gamma). From below, backups only raise
+    values and never exceed the optimum, so a distant goal is found as soon as one path to it is. From above, values
+    that can't be reached would fall by the factor gamma in each sweep only.
 
     Attributes:
         mdp: world.
-        ordered: its model, as the planner goes through it.
+        ordered: its model, with states in the order in which the planner visits them.
         gamma: discount per step, below 1.
-        tolerance: greatest error of a value that is asked for.
+        tolerance: largest error of a value that is requested, in reward units.
         v: (num_states,) float64, state values.
-        policy: (num_live,) int32, the action that gave each value.
+        policy: (num_live,) int32, the action whose backup each value is.
     """
 
     mdp: FiniteMDP
@@ -51,83 +51,80 @@ class Iteration:
 
     @cached_property
     def target(self) -> float:
-        """The Bellman residual to go for. Half of the tolerance is left to rounding."""
+        """Bellman residual at which sweeps stop; half of the tolerance is left to rounding."""
         return 0.5 * self.tolerance * (1.0 - self.gamma)
 
     @cached_property
-    def span(self) -> float:
-        """The greatest reward less the least."""
+    def reward_span(self) -> float:
+        """Largest reward minus smallest reward."""
         lowest, highest = self.mdp.reward_range
         return highest - lowest
 
     @cached_property
-    def max_rounding(self) -> float:
-        """What rounding can do to a backup of any values that a policy may have."""
-        return rounding(self.mdp, self.span / (1.0 - self.gamma))
+    def max_rounding_error(self) -> float:
+        """Bound on the rounding error of a backup of any values that a policy may have."""
+        return rounding_bound(self.mdp, self.reward_span / (1.0 - self.gamma))
 
-    def rounding(self) -> float:
-        """What rounding can do to a backup of the values as they are."""
-        return rounding(self.mdp, float(np.abs(self.v).max()))
+    def rounding_error(self) -> float:
+        """Return a bound on the rounding error of a backup of the current values."""
+        return rounding_bound(self.mdp, float(np.abs(self.v).max()))
 
-    def is_done(self, change: float) -> bool:
-        """Tell if a change, or a residual, is so small that the tolerance is met, or that rounding hides the rest."""
-        asked = 0.99 * self.tolerance * (1.0 - self.gamma)  # a hundredth for probabilities that sum to a little over 1
-        if change > max(asked, self.max_rounding):
+    def is_converged(self, change: float) -> bool:
+        """Return whether a change, or Bellman residual, meets the tolerance or doesn't exceed its rounding error."""
+        requested = 0.99 * self.tolerance * (1.0 - self.gamma)  # 1% for probabilities that sum to over 1
+        if change > max(requested, self.max_rounding_error):
             return False
-        rounding = self.rounding()
-        return change + rounding <= asked or change <= rounding
+        rounding_error = self.rounding_error()
+        return change + rounding_error <= requested or change <= rounding_error
 
     def max_sweeps(self, target: float) -> int:
-        """Number of sweeps after which no value changes by more than the target: each shrinks the error by gamma."""
-        if self.gamma == 0.0 or self.span == 0.0:
+        """Return the number of sweeps after which no change exceeds the target: each shrinks the error by gamma."""
+        if self.gamma == 0.0 or self.reward_span == 0.0:
             return 2
-        error = math.log(self.span) - math.log(1.0 - self.gamma)
+        error = math.log(self.reward_span) - math.log(1.0 - self.gamma)
         return 2 + math.ceil(max(0.0, error - math.log(target)) / -math.log(self.gamma))
 
-    def repeat(self, sweep: Callable[[int], float]) -> None:
-        """Sweep until done; the number of the sweep comes in, the greatest change comes out."""
+    def sweep_until_converged(self, sweep: Callable[[int], float]) -> None:
+        """Call `sweep` with the numbers 0, 1, ... until the largest change, which it returns, is converged."""
         for i in range(self.max_sweeps(self.target)):
-            if self.is_done(sweep(i)):
+            if self.is_converged(sweep(i)):
                 break
 
-    def improve(self) -> float:
-        """Back up every state in turn, in place; returns the greatest change."""
-        return improving_sweep(self.ordered.model, self.v, self.policy, self.ordered.num_actions, self.gamma)
+    def gauss_seidel_sweep(self) -> float:
+        """Replace each value by its largest backup, in place and in order; return the largest change of a value."""
+        return gauss_seidel_sweep(self.ordered.model, self.v, self.policy, self.ordered.num_actions, self.gamma)
 
-    def finish(self, method: str) -> Solution:
-        """Make sure that the policy ends where it may, prove the bound, and put the solution together."""
-        self._show_the_way()
-        v = self.ordered.restored(self.v)
-        return Solution(self.mdp, self.gamma, method, prove_bound(self.mdp, v, self.gamma), values=v)
+    def to_solution(self, method: str) -> Solution:
+        """Sweep until the policy ends where it can, prove the error bound, and return the solution."""
+        self._sweep_until_proper()
+        v = self.ordered.to_original(self.v)
+        return Solution(self.mdp, self.gamma, method, error_bound(self.mdp, v, self.gamma), values=v)
 
-    def _show_the_way(self) -> None:
-        """Sweep on while the policy may fail to end from a start, though nothing worth more keeps it from ending.
+    def _sweep_until_proper(self) -> None:
+        """Sweep on while the greedy policy may fail to end from a start state, although near-optimal actions could end.
 
-        A goal that is so far that its value is below the tolerance still shows the way, if the sweeps go on. The first
-        sweeps are for planners that don't go through the states nearest to an end first.
+        A goal may be so far away that its value is below the tolerance; more sweeps still find the path to it. The
+        first sweeps are for planners that don't visit the states nearest to an end first.
         """
-        self.repeat(lambda _: self.improve())
+        self.sweep_until_converged(lambda _: self.gauss_seidel_sweep())
         model, num_actions = self.ordered.model, self.ordered.num_actions
-        starts = np.flatnonzero(self.ordered.numbered(self._is_start()))
-        endless, hopeful, room = np.empty((3, self.ordered.num_states), np.bool_)
+        is_start = np.zeros(self.mdp.num_states, np.bool_)
+        is_start[self.mdp.starts] = True
+        starts = np.flatnonzero(self.ordered.to_ordered(is_start))
+        nonterminating, proper, workspace = np.empty((3, self.ordered.num_states), np.bool_)
         actions = np.zeros(self.ordered.num_states, np.int32)
-        margin = 4.0 * max(self.target, self.rounding()) / (1.0 - self.gamma)
+        margin = 4.0 * max(self.target, self.rounding_error()) / (1.0 - self.gamma)
         target, change = self.target, math.inf
         while target > 1e-200 and change > 0.0:
-            choose_greedily(model, self.v, num_actions, self.gamma, actions[: self.ordered.num_live])
-            mark_endless(model, read_only(actions), endless)
-            if not endless[starts].any():
+            improve_policy(model, self.v, num_actions, self.gamma, actions[: self.ordered.num_live])
+            mark_nonterminating(model, read_only(actions), nonterminating)
+            if not nonterminating[starts].any():
                 return
-            mark_hopeful(model, self.v, num_actions, self.gamma, margin, hopeful, room)
-            if not (endless & hopeful)[starts].any():
+            mark_proper(model, self.v, num_actions, self.gamma, margin, proper, workspace)
+            if not (nonterminating & proper)[starts].any():
                 return
             target *= 1e-9
             for _ in range(self.max_sweeps(target)):
-                change = self.improve()
+                change = self.gauss_seidel_sweep()
                 if change <= target:
                     break
-
-    def _is_start(self) -> npt.NDArray[np.bool_]:
-        is_start = np.zeros(self.mdp.num_states, np.bool_)
-        is_start[self.mdp.starts] = True
-        return is_start

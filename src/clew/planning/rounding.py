@@ -1,4 +1,4 @@
-"""How much rounding can add to a backup: what every bound counts."""
+"""Rounding error of backups, for the error bounds of planning without a discount and with a horizon."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 
 class Rounding:
-    """What a computed backup may be off by, in a world.
+    """Bound on the rounding error of a backup, in a given world.
 
-    The world meant is the one whose probabilities sum to 1 exactly: where those of a row are off, that counts as well.
+    If the probabilities of a state and an action don't sum to exactly 1, the difference counts as an error too.
 
     Attributes:
-        max_reward: greatest absolute reward.
-        relative: greatest error of a backup, relative to the greatest reward and the greatest value together.
+        max_reward: bound on the absolute value of a reward.
+        relative: largest error of a backup, relative to the sum of the largest reward and the largest value.
     """
 
     def __init__(self, mdp: FiniteMDP) -> None:
@@ -34,11 +34,11 @@ class Rounding:
             self.max_reward = float(np.abs(model.rewards).max(initial=0.0))
             num_outcomes = int(counts.max(initial=0))
             sums = np.bincount(np.repeat(np.arange(counts.size), counts), model.probabilities, counts.size)
-            # The sum itself is rounded, too.
+            # The sum of the probabilities is rounded too.
             excess = float(np.abs(sums - 1.0)[counts > 0].max(initial=0.0)) + num_outcomes * EPSILON
-        # A relative error for every outcome, the reward, the product and the sum.
+        # One rounding error for each outcome, and for the reward, the product and the sum.
         self.relative = (4 + num_outcomes) * EPSILON + excess
 
-    def of_backup(self, greatest_value: float) -> float:
-        """Greatest error of a backup of values that are at most that, in absolute value."""
-        return self.relative * (self.max_reward + greatest_value)
+    def of_backup(self, max_value: float) -> float:
+        """Return a bound on the error of a backup of values that are at most `max_value` in absolute value."""
+        return self.relative * (self.max_reward + max_value)

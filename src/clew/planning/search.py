@@ -1,4 +1,4 @@
-"""Shortest ways: breadth-first search, where moves are certain and a shortest way is a best one."""
+"""Breadth-first search for deterministic grids in which a shortest path is optimal."""
 
 import math
 
@@ -11,15 +11,19 @@ from clew.kernels.planning.search import measure_distances
 from clew.models.mdp import FiniteMDP
 from clew.planning.solution import ShortestPaths, Solution
 
-__all__ = ["breadth_first", "shortest_is_best", "worth_by_distance"]
+__all__ = ["breadth_first", "shortest_path_is_optimal", "values_by_distance"]
 
 
-def shortest_is_best(mdp: FiniteMDP, gamma: float) -> bool:
-    """Tell if this is a grid, moves are certain, and a way that is shorter is always worth more, or no less.
+def shortest_path_is_optimal(mdp: FiniteMDP, gamma: float) -> bool:
+    """Return whether a world is a deterministic grid in which a shorter path never has a smaller return.
 
-    In d steps to the goal a way is worth step / (1 - gamma) + gamma**(d - 1) * (goal - gamma * step / (1 - gamma)),
-    counting only the moves; never to arrive is worth step / (1 - gamma). So shorter is better if the last bracket is
-    positive; without a discount, if a step costs, or if it is free and the goal doesn't cost.
+    With the rewards step and goal, a path of d steps to the goal has the return
+
+        step / (1 - gamma) + gamma**(d - 1) * (goal - gamma * step / (1 - gamma))
+
+    and never reaching the goal has the return step / (1 - gamma). So shorter is better if the last bracket is positive;
+    without a discount, if a step costs, or is free and the goal doesn't cost. Slip, hazards, and a reward for touching
+    the outer wall are excluded.
     """
     grid = mdp.model
     if not isinstance(grid, Grid):
@@ -29,63 +33,72 @@ def shortest_is_best(mdp: FiniteMDP, gamma: float) -> bool:
     if gamma == 1.0:
         return grid.step_reward < 0.0 or (grid.step_reward == 0.0 and grid.goal_reward >= 0.0)
     if gamma == 0.0:
-        return False  # nothing but the next reward counts, so most ways tie
+        return False  # only the next reward counts, so most paths tie
     return grid.goal_reward - gamma * grid.step_reward / (1.0 - gamma) > 0.0
 
 
 def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """Solve a grid by the distance of each state from its goal, which is exact.
+    """Solve a grid exactly by breadth-first search: the distance of each state from the goal determines its value.
 
-    The certificate: a pass over all cells checks that each distance is one more than the least of the neighbours, which
-    only the right ones are. What a distance is worth is off by rounding alone.
+    A pass over all cells proves the distances: each must be one more than the smallest of its neighbours. The values
+    are then exact but for rounding.
 
     Args:
-        mdp: a grid where a shortest way is a best one, see `shortest_is_best`.
+        mdp: grid that passes `shortest_path_is_optimal`.
         gamma: discount per step, in (0, 1].
-        tolerance: not needed.
+        tolerance: ignored.
 
     Raises:
-        SettingError: if a shortest way need not be a best one.
+        SettingError: if a shortest path isn't always optimal.
 
     Source:
         Moore (1959), The shortest path through a maze.
     """
     grid = mdp.model
-    if not isinstance(grid, Grid) or not shortest_is_best(mdp, gamma):
+    if not isinstance(grid, Grid) or not shortest_path_is_optimal(mdp, gamma):
         raise SettingError(
-            "breadth-first is for grids where a shortest way is a best one, without slip, hazards, or rewards that "
-            "make it worth while to linger; take modified-policy-iteration"
+            "breadth-first needs a grid in which a shortest path is optimal: no slip, no hazards, and no rewards that "
+            "make a longer path better; take modified-policy-iteration"
         )
     distances = np.empty(mdp.num_states, np.int32)
     for layer, cells in enumerate(distances.reshape(-1, grid.num_cells)):
         goal = layer if grid.moving_goal else -1
         num_wrong = measure_distances(grid, goal, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
-    worth, bound = worth_by_distance(grid, gamma, int(distances.max(initial=0)))
-    return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(distances, worth))
+    values, bound = values_by_distance(grid, gamma, int(distances.max(initial=0)))
+    return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(distances, values))
 
 
-def worth_by_distance(grid: Grid, gamma: float, longest: int) -> tuple[npt.NDArray[np.float64], float]:
-    """The value of a state by its distance, and how far rounding may have it off.
+def values_by_distance(grid: Grid, gamma: float, max_distance: int) -> tuple[npt.NDArray[np.float64], float]:
+    """Return the value of a state by its distance from the goal, and a bound on the rounding error.
 
-    worth[d] = step + gamma * worth[d - 1], one more goal at d = 1. The last entry, which the distance -1 finds, is for
-    walking for ever. Each product and each sum is off by half of eps at most, relatively, and what was off before is
-    discounted.
+        values[d] = step + gamma * values[d - 1], plus the goal's reward at d = 1
+
+    The last entry, which the distance -1 selects, is the value of a state from which the goal can't be reached. Each
+    product and each sum has a relative error of at most half of eps, and earlier errors are discounted.
+
+    Args:
+        grid: world.
+        gamma: discount per step, in (0, 1].
+        max_distance: largest distance.
+
+    Returns:
+        ((max_distance + 2,) float64, bound).
     """
-    unit = float(np.finfo(float).eps)  # twice what is needed, for the rounding of this figure itself
-    worth = [0.0, grid.step_reward + grid.goal_reward][: longest + 1]
-    error = unit * abs(worth[-1])
+    unit = float(np.finfo(float).eps)  # twice the need, for the rounding of the bound itself
+    values = [0.0, grid.step_reward + grid.goal_reward][: max_distance + 1]
+    error = unit * abs(values[-1])
     bound = error
-    for _ in range(2, longest + 1):
-        discounted = gamma * worth[-1]
-        worth.append(grid.step_reward + discounted)
-        error = gamma * error + unit * (abs(discounted) + abs(worth[-1]))
+    for _ in range(2, max_distance + 1):
+        discounted = gamma * values[-1]
+        values.append(grid.step_reward + discounted)
+        error = gamma * error + unit * (abs(discounted) + abs(values[-1]))
         bound = max(bound, error)
     if grid.step_reward == 0.0:
-        worth.append(0.0)
+        values.append(0.0)
     elif gamma < 1.0:
-        worth.append(grid.step_reward / (1.0 - gamma))
-        bound = max(bound, 2.0 * unit * abs(worth[-1]))
+        values.append(grid.step_reward / (1.0 - gamma))
+        bound = max(bound, 2.0 * unit * abs(values[-1]))
     else:
-        worth.append(math.copysign(math.inf, grid.step_reward))
-    return np.array(worth), bound
+        values.append(math.copysign(math.inf, grid.step_reward))
+    return np.array(values), bound

@@ -1,4 +1,4 @@
-"""What planning comes to: optimal values, an optimal policy, and how far off they may be."""
+"""Solution of a world: optimal values, an optimal policy, and a bound on their error."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,77 +14,91 @@ from clew.planning.duration import expected_steps
 
 __all__ = ["ShortestPaths", "Solution"]
 
-CHUNK = 1 << 20  # a mean over starts is taken in pieces of so many: they may be all states of a large world
+CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large world
 
 
 @dataclass(frozen=True, eq=False)
 class ShortestPaths:
-    """Distances, where they decide all values: four bytes per state.
+    """Distances that determine all values, in four bytes per state.
 
     Attributes:
-        distances: (num_states,) int32, steps to the goal; 0 on it, -1 without a way and in blocked cells.
-        worth: (longest distance + 2,) float64, the value of a state by its distance; the last entry is for -1.
+        distances: (num_states,) int32, steps to the goal; 0 on it, -1 where no path leads to it and in blocked cells.
+        value_by_distance: (max_distance + 2,) float64, the value of a state by its distance; the last entry is for -1.
     """
 
     distances: npt.NDArray[np.int32]
-    worth: npt.NDArray[np.float64]
+    value_by_distance: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The optimum of a finite world.
+    """Optimal values and an optimal policy of a world, from `solve`.
 
-    What takes memory for every state is computed when it is first asked for.
+    Arrays of one entry per state are computed when they are first used. Without outcomes, as on a goal and in a blocked
+    cell, the value of a state is 0, and all actions are optimal.
 
     Attributes:
         mdp: the world.
-        gamma: discount that all this is for.
-        method: the planner, a name in `PLANNERS`; or total-reward.
-        bound: v is within this of the optimum, everywhere; proved, see `prove_bound`. Rounding counts.
+        gamma: discount per step.
+        method: the planner: a name in `PLANNERS`, or "best-first" or "total-reward", which need gamma 1.
+        bound: largest possible error of `v`, in reward units; proved, and rounding is included.
+        values: (num_states,) float64, the state values, unless the planner found shortest paths.
+        shortest_paths: distances from the goal, if the planner found these.
+        actions: (num_states,) int32, the policy, if the planner found one that isn't greedy with respect to the values.
+
+    Examples:
+        >>> import clew
+        >>> solution = clew.solve(clew.Maze.open(3, 3))
+        >>> solution.v.reshape(3, 3).round(3).tolist()
+        [[0.729, 0.81, 0.9], [0.81, 0.9, 1.0], [0.9, 1.0, 0.0]]
+        >>> solution.policy.tolist()  # 0 down, 1 left, 2 up, 3 right
+        [0, 0, 0, 0, 0, 0, 3, 3, 0]
+        >>> solution.optimal_actions[0].tolist()
+        [True, False, False, True]
     """
 
     mdp: FiniteMDP = field(repr=False)
     gamma: float
     method: str
     bound: float
-    values: npt.NDArray[np.float64] | None = field(default=None, repr=False)  # what the planner found: these,
-    shortest_paths: ShortestPaths | None = field(default=None, repr=False)  # or these;
-    actions: npt.NDArray[np.int32] | None = field(default=None, repr=False)  # and a policy, unless the greedy one
+    values: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    shortest_paths: ShortestPaths | None = field(default=None, repr=False)
+    actions: npt.NDArray[np.int32] | None = field(default=None, repr=False)
 
     @cached_property
     def steps(self) -> float:
-        """Expected number of steps of the policy, mean over the starts; infinite if it need not end."""
+        """Expected number of steps of the policy, mean over the start states; infinite if it may never end."""
         if self.shortest_paths is None:
             return float(self.steps_from[self.mdp.starts].mean())
-        return self._mean_by_distance(np.append(np.arange(self.shortest_paths.worth.size - 1.0), np.inf))
+        return self._mean_by_distance(np.append(np.arange(self.shortest_paths.value_by_distance.size - 1.0), np.inf))
 
     @cached_property
     def value(self) -> float:
-        """Expected discounted return from the start, mean over the starts."""
+        """Expected discounted return of the policy, mean over the start states."""
         if self.shortest_paths is None:
             return float(self.v[self.mdp.starts].mean())
-        return self._mean_by_distance(self.shortest_paths.worth)
+        return self._mean_by_distance(self.shortest_paths.value_by_distance)
 
     @cached_property
     def v(self) -> npt.NDArray[np.float64]:
-        """(num_states,) float64, optimal state values; 0 where nothing can happen any more."""
+        """Optimal state values, (num_states,) float64; 0 in states without outcomes."""
         if self.shortest_paths is None:
             assert self.values is not None
             return self.values
-        v = self.shortest_paths.worth[self.shortest_paths.distances]
-        v[self._blocked()] = 0.0
+        v = self.shortest_paths.value_by_distance[self.shortest_paths.distances]
+        v[self._is_blocked()] = 0.0
         return v
 
     @cached_property
     def q(self) -> npt.NDArray[np.float64]:
-        """(num_states, num_actions) float64, optimal action values."""
+        """Optimal action values, (num_states, num_actions) float64: the backups of `v`."""
         q = np.empty((self.mdp.num_states, self.mdp.num_actions))
         backup_all(self.mdp.model, self.v, self.gamma, q)
         return q
 
     @cached_property
     def policy(self) -> npt.NDArray[np.int32]:
-        """(num_states,) int32, an optimal action; 0 where it doesn't matter."""
+        """Optimal policy, (num_states,) int32: an action for each state; any action in states without outcomes."""
         if self.actions is not None:
             return self.actions
         table = self.optimal_actions if self.shortest_paths is not None else self.q
@@ -93,23 +107,23 @@ class Solution:
 
     @cached_property
     def steps_from(self) -> npt.NDArray[np.float64]:
-        """(num_states,) float64, expected steps of the policy to the end from each state.
+        """Expected number of steps of the policy to the end, from each state, (num_states,) float64.
 
-        Infinite where it may fail to end, 0 where nothing can happen any more.
+        Infinite where the policy may never end, 0 in states without outcomes.
         """
         if self.shortest_paths is None:
             return expected_steps(self.mdp, self.policy)
         steps = np.where(self.shortest_paths.distances < 0, np.inf, self.shortest_paths.distances)
-        steps[self._blocked()] = 0.0
+        steps[self._is_blocked()] = 0.0
         return steps
 
     @cached_property
     def optimal_actions(self) -> npt.NDArray[np.bool_]:
-        """(num_states, num_actions) bool: every action that may be optimal; all where nothing can happen any more.
+        """Every action that may be optimal, (num_states, num_actions) bool; all of them in states without outcomes.
 
-        Exact for shortest ways: those that lead a step nearer. Otherwise the actions that are worth the best of their
-        state, less twice the bound: action values are within the bound as well, so no optimal action is missing, and
-        none is in that is worth less than the best by more than four times the bound.
+        After breadth-first search these are exactly the actions that lead a step nearer to the goal. Otherwise they are
+        the actions whose value is at most 2 * bound below the best of their state. Action values are within the bound
+        as well, so no optimal action is missing, and none is included that is worse than the best by over 4 * bound.
         """
         if self.shortest_paths is None:
             near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
@@ -119,22 +133,26 @@ class Solution:
         assert isinstance(grid, Grid)
         for layer, distances in enumerate(self.shortest_paths.distances.reshape(-1, grid.num_cells)):
             mark_nearer(grid, distances, optimal[layer * grid.num_cells : (layer + 1) * grid.num_cells])
-        # Without a way, what counts is what a step pays; nothing does on a goal and in a blocked cell.
-        nowhere = ~optimal.any(axis=1)
+        # If the goal can't be reached, the rewards of steps decide; on goals and in blocked cells all actions tie.
+        unreachable = ~optimal.any(axis=1)
         if grid.outer_wall_reward == 0.0:
-            optimal[nowhere] = True
+            optimal[unreachable] = True
         else:
-            q = self.q[nowhere]
-            optimal[nowhere] = q >= q.max(axis=1, keepdims=True)
+            q = self.q[unreachable]
+            optimal[unreachable] = q >= q.max(axis=1, keepdims=True)
         return optimal
 
-    def _blocked(self) -> npt.NDArray[np.bool_]:
+    def _is_blocked(self) -> npt.NDArray[np.bool_]:
+        """Return (num_states,) bool, True in blocked cells of the grid."""
         grid = self.mdp.model
         assert isinstance(grid, Grid)
         return np.tile((grid.cells & BLOCKED) > 0, self.mdp.num_states // grid.num_cells)
 
     def _mean_by_distance(self, table: npt.NDArray[np.float64]) -> float:
-        """Mean over the starts of what a table has for their distances; its last entry is for those without a way."""
+        """Return the mean over the start states of the entries of a table for their distances; 0 for blocked starts.
+
+        The last entry of the table, which the distance -1 selects, is for states from which the goal can't be reached.
+        """
         assert self.shortest_paths is not None
         starts, grid = self.mdp.starts, self.mdp.model
         assert isinstance(grid, Grid)

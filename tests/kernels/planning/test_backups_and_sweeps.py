@@ -1,4 +1,4 @@
-"""Kernels of planning against their oracles; run compiled, uncompiled and with bounds checks (`make test`)."""
+"""Planning kernels compared with their oracles: compiled, uncompiled and with bounds checks (`make test`)."""
 
 from functools import cache
 
@@ -12,8 +12,8 @@ from clew.kernels.dynamics import num_outcomes, outcome
 from clew.kernels.planning.backups import backup, backup_all, bellman_residual, greedy_backup
 from clew.kernels.planning.priorities import Heap, fill_heap, prioritized_backups
 from clew.kernels.planning.search import (
-    breadth_first,
-    count_walled,
+    breadth_first_search,
+    count_walled_cells,
     count_wrong_distances,
     label_regions,
     mark_nearer,
@@ -22,18 +22,18 @@ from clew.kernels.planning.search import (
     sweep_distances,
 )
 from clew.kernels.planning.sweeps import (
-    choose_greedily,
     directional_sweep,
-    evaluating_sweeps,
-    improving_sweep,
-    mark_endless,
-    mark_hopeful,
+    evaluation_sweeps,
+    gauss_seidel_sweep,
+    improve_policy,
+    mark_nonterminating,
+    mark_proper,
     steps_sweep,
     synchronous_sweep,
 )
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
-from clew.planning.orders import nearest_first, predecessors
+from clew.planning.orders import breadth_first_order, predecessors
 from oracles import Layout, grid_world, random_layout, random_sparse_world, sparse_world
 
 pytestmark = pytest.mark.kernels
@@ -65,7 +65,7 @@ def world(request):
 
 @pytest.fixture
 def ordered(world):
-    return nearest_first(world.mdp)
+    return breadth_first_order(world.mdp)
 
 
 def random_values(world, seed=0):
@@ -112,32 +112,32 @@ def test_bellman_residual_equals_its_oracle_and_changes_nothing(world):
 def test_an_improving_sweep_equals_its_oracle(world, ordered):
     v, policy = random_values(world), np.full(ordered.num_live, -1, np.int32)
     v[ordered.order[ordered.num_live :]] = 0.0
-    plain, numbered = v.tolist(), ordered.numbered(v)
+    plain, reordered = v.tolist(), ordered.to_ordered(v)
     live = ordered.order[: ordered.num_live].tolist()
-    change = improving_sweep(ordered.model, numbered, policy, ordered.num_actions, 0.9)
+    change = gauss_seidel_sweep(ordered.model, reordered, policy, ordered.num_actions, 0.9)
     expected, actions = oracles_planning.sweep(world.rows, plain, live, 0.9)
-    assert (change, ordered.restored(numbered).tolist()) == (expected, plain)
+    assert (change, ordered.to_original(reordered).tolist()) == (expected, plain)
     assert policy.tolist() == [actions[s] for s in live]
 
 
 def test_evaluating_sweeps_equal_its_oracle(world, ordered):
     v, policy = random_values(world), random_policy(world)
-    plain, numbered = v.tolist(), ordered.numbered(v)
+    plain, reordered = v.tolist(), ordered.to_ordered(v)
     live = ordered.order[: ordered.num_live].tolist()
-    change = evaluating_sweeps(ordered.model, numbered, read_only(policy[live]), 0.9, 2)
+    change = evaluation_sweeps(ordered.model, reordered, read_only(policy[live]), 0.9, 2)
     changes = [oracles_planning.sweep(world.rows, plain, live, 0.9, policy.tolist())[0] for _ in range(2)]
     assert change == changes[1]
-    assert ordered.restored(numbered).tolist() == plain
+    assert ordered.to_original(reordered).tolist() == plain
 
 
 def test_a_synchronous_sweep_and_the_greedy_policy_equal_their_oracle(world, ordered):
     v, out = random_values(world), np.empty(world.mdp.num_states)
     policy = np.full(world.mdp.num_states, -1, np.int32)
-    numbered = ordered.numbered(v)
-    change = synchronous_sweep(ordered.model, numbered, ordered.num_actions, 0.9, out)
-    choose_greedily(ordered.model, numbered, ordered.num_actions, 0.9, policy)
+    reordered = ordered.to_ordered(v)
+    change = synchronous_sweep(ordered.model, reordered, ordered.num_actions, 0.9, out)
+    improve_policy(ordered.model, reordered, ordered.num_actions, 0.9, policy)
     expected = [oracles_planning.greedy(world.rows, v.tolist(), s, 0.9) for s in range(v.size)]
-    assert list(zip(ordered.restored(out).tolist(), ordered.restored(policy).tolist(), strict=True)) == expected
+    assert list(zip(ordered.to_original(out).tolist(), ordered.to_original(policy).tolist(), strict=True)) == expected
     assert change == max(abs(value - v[s]) for s, (value, _) in enumerate(expected))
 
 
@@ -157,13 +157,13 @@ def test_a_directional_sweep_equals_its_oracle(world, upward, leftward):
 def test_prioritized_backups_equal_their_oracle(world, ordered, max_backups):
     v = random_values(world)
     v[ordered.order[ordered.num_live :]] = 0.0
-    plain, numbered, n = v.tolist(), ordered.numbered(v), ordered.num_live
+    plain, reordered, n = v.tolist(), ordered.to_ordered(v), ordered.num_live
     lists = predecessors(ordered.model, ordered.num_states, ordered.num_actions)
     heap = Heap(np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n))
-    fill_heap(ordered.model, numbered, ordered.num_actions, 0.9, heap)
-    left = prioritized_backups(ordered.model, numbered, ordered.num_actions, 0.9, *lists, heap, 1e-3, max_backups)
-    found = ordered.restored(numbered).tolist()
-    if max_backups < 1000:  # in the long run errors tie, and it doesn't matter which goes first
+    fill_heap(ordered.model, reordered, ordered.num_actions, 0.9, heap)
+    left = prioritized_backups(ordered.model, reordered, ordered.num_actions, 0.9, *lists, heap, 1e-3, max_backups)
+    found = ordered.to_original(reordered).tolist()
+    if max_backups < 1000:  # after many backups errors tie, and the order is arbitrary
         oracles_planning.prioritized_backups(world.rows, plain, 0.9, 1e-3, max_backups)
         assert found == plain
     else:
@@ -172,28 +172,28 @@ def test_prioritized_backups_equal_their_oracle(world, ordered, max_backups):
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.3, 100.0])
-def test_mark_hopeful_equals_its_oracle(world, ordered, margin):
+def test_mark_proper_equals_its_oracle(world, ordered, margin):
     v = random_values(world)
     marks, room = np.empty((2, v.size), np.bool_)
-    mark_hopeful(ordered.model, ordered.numbered(v), ordered.num_actions, 0.9, margin, marks, room)
-    assert ordered.restored(marks).tolist() == oracles_planning.hopeful(world.rows, v.tolist(), 0.9, margin)
+    mark_proper(ordered.model, ordered.to_ordered(v), ordered.num_actions, 0.9, margin, marks, room)
+    assert ordered.to_original(marks).tolist() == oracles_planning.proper(world.rows, v.tolist(), 0.9, margin)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mark_endless_equals_its_oracle(world, seed):
     policy = np.random.default_rng(seed).integers(world.mdp.num_actions, size=world.mdp.num_states).astype(np.int32)
     endless = np.zeros(world.mdp.num_states, np.bool_)
-    mark_endless(world.mdp.model, read_only(policy), endless)
+    mark_nonterminating(world.mdp.model, read_only(policy), endless)
     assert endless.tolist() == oracles.mark_endless(world.rows, policy.tolist())
 
 
 def test_endless_are_the_states_that_may_come_to_one_without_an_end():
-    """0 may end or come to 1, from where only 1 follows; 2 ends surely; 3 comes to 2; 4 to a state of probability 0."""
+    """0 may end or reach 1, which never ends; 2 ends; 3 leads to 2; 4 leads to 2, and to 1 with probability 0."""
     rows = [[(0.5, 0, 0.0, True), (0.5, 1, 0.0, False)], [(1.0, 1, 0.0, False)], [(1.0, 2, 0.0, True)]]
     rows += [[(1.0, 2, 0.0, False)], [(1.0, 2, 0.0, False), (0.0, 1, 0.0, False)], []]
     endless = np.zeros(6, np.bool_)
     policy = read_only(np.zeros(6, np.int32))
-    mark_endless(sparse_world([[outcomes] for outcomes in rows], starts=[0]).mdp.model, policy, endless)
+    mark_nonterminating(sparse_world([[outcomes] for outcomes in rows], starts=[0]).mdp.model, policy, endless)
     assert endless.tolist() == [True, True, False, False, False, False]
 
 
@@ -215,11 +215,11 @@ def search(layout, goal, room=None):
     grid = grid_world(layout).mdp.model
     distances = np.full(grid.num_cells, 99, np.int32)
     queue = np.empty(room or queue_size(grid.num_cells), np.int32)
-    return grid, distances, queue, breadth_first(grid, goal, distances, queue)
+    return grid, distances, queue, breadth_first_search(grid, goal, distances, queue)
 
 
 def spiral():
-    """One wall that a way has to turn back round twice, in a large open room."""
+    """Return a large open maze with a wall around which a path has to turn back twice."""
     lines = [["."] * 60 for _ in range(60)]
     for i in range(5):
         lines[20][20 + i] = lines[22][18 + i] = lines[20 + i][25] = "#"
@@ -245,14 +245,14 @@ def test_breadth_first_equals_its_oracle(seed, goal):
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("goal", [-1, 5])
 def test_swept_distances_are_those_of_ways_that_turn_back_once(seed, goal):
-    """Never too small; right wherever they pass as right, which in the open is everywhere."""
+    """Swept distances are never too small, pass the check only if right, and are right on an open grid."""
     layout = random_layout(seed, rows=4, columns=5)
     walled, distances = grid_world(layout).mdp.model, np.full(20, 99, np.int32)
     sweep_distances(walled, goal, distances)
     expected = np.array(expected_distances(layout, goal))
     assert ((distances >= expected) | (distances == -1)).all()
     assert (count_wrong_distances(walled, goal, distances) == 0) == (distances.tolist() == expected.tolist())
-    assert count_walled(walled) == np.count_nonzero(walled.cells & 15)
+    assert count_walled_cells(walled) == np.count_nonzero(walled.cells & 15)
     bare = Layout(4, 5, layout.goals)
     sweep_distances(grid_world(bare).mdp.model, goal, distances)
     assert distances.tolist() == expected_distances(bare, goal)
@@ -313,7 +313,7 @@ def test_states_are_ordered_by_the_steps_to_an_end(world, ordered):
     steps = np.array(oracles_planning.steps_to_an_end(world.rows))[ordered.order]
     assert sorted(ordered.order.tolist()) == list(range(world.mdp.num_states))
     assert [any(world.rows[s]) for s in ordered.order] == [i < ordered.num_live for i in range(steps.size)]
-    if world.layout is None:  # on a grid slip isn't looked at, and those of one goal follow each other
+    if world.layout is None:  # on a grid slip is ignored, and the states of one goal follow each other
         assert steps[: ordered.num_live].tolist() == sorted(steps[: ordered.num_live])
 
 
@@ -321,7 +321,7 @@ def test_an_ordered_model_has_the_outcomes_of_the_world(world, ordered):
     for number, s in enumerate(ordered.order.tolist()):
         for a, expected in enumerate(world.rows[s]):
             found = [outcome(ordered.model, number, a, k) for k in range(num_outcomes(ordered.model, number, a))]
-            # Where the episode ends is of no account.
+            # The next state of a terminating outcome is arbitrary.
             found = [(p, s if end else int(ordered.order[s_next]), r, bool(end)) for p, s_next, r, end in found]
             assert found == [(p, s if end else s_next, r, end) for p, s_next, r, end in expected]
 

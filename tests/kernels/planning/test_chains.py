@@ -1,12 +1,13 @@
-"""The kernels that evaluate and grade policies, against their oracles."""
+"""Kernels that evaluate and grade policies, compared with their oracles."""
 
 import numpy as np
 import pytest
 
 import oracles
 from clew.kernels import read_only
-from clew.kernels.planning.chains import Chain, Components, chain_residual, find_components, solve_chain, write_chain
-from clew.kernels.planning.grading import spread_wrong
+from clew.kernels.planning.chain_values import chain_residual, solve_chain
+from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
+from clew.kernels.planning.grading import propagate_suboptimal
 from loops import CERTAIN, WORLDS, build, random_table
 
 pytestmark = pytest.mark.kernels
@@ -30,7 +31,7 @@ def random_values(world, seed=0):
 
 
 def random_greedy(world, seed):
-    """One to all of the actions of each state."""
+    """Return a random set of one or more greedy actions for each state."""
     q = random_table(world.shape, seed)
     return q == q.max(axis=1, keepdims=True)
 
@@ -51,7 +52,7 @@ def components_of(chain):
 
 
 def solved(chain, pay, gamma, size, target=0.0, max_rows=10**7):
-    """Values of a chain whose components of up to `size` states are solved by elimination, others by sweeps."""
+    """Return the values of a chain, with components of up to `size` states solved by elimination, others by sweeps."""
     v, (found, num_components) = np.full(pay.size, np.nan), components_of(chain)
     solve_chain(chain, pay, gamma, found, num_components, v, np.empty((size, size + 1)), target, max_rows)
     return v
@@ -92,7 +93,7 @@ def test_components_are_the_states_that_come_to_each_other_successors_first(worl
         assert members.tolist() == (reach[s] & reach[:, s]).tolist()
         assert (found.rank[reach[s]] < last).all()
         stays = np.array_equal(reach[s], members) and not ends[members].any()
-        assert found.stays[members].tolist() == [stays] * (last - first)
+        assert found.recurrent[members].tolist() == [stays] * (last - first)
 
 
 @pytest.mark.parametrize("size", [1, 64])
@@ -137,5 +138,5 @@ def test_spread_wrong_equals_its_oracle(world, seed):
     moves, _, _, ends = oracles.policy_chain(world.rows, greedy.tolist(), 0.0)
     wrong, must_end = np.random.default_rng(seed).random((2, len(moves))) < [[0.1], [0.5]]
     expected = oracles.spread_wrong(moves, ends, must_end, wrong)
-    spread_wrong(chain, *components_of(chain), must_end, np.ones_like(wrong), wrong)
+    propagate_suboptimal(chain, *components_of(chain), must_end, np.ones_like(wrong), wrong)
     assert wrong.tolist() == expected.tolist()

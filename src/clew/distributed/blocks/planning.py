@@ -18,11 +18,11 @@ from clew.kernels import read_only
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.kernels.planning.backups import backup_all, residual_between
 from clew.kernels.planning.search import count_wrong_between, lower_distances, mark_nearer
-from clew.planning.certificate import rounding
+from clew.planning.certificate import rounding_bound
 from clew.planning.iterations import Iteration
-from clew.planning.orders import by_distance
+from clew.planning.orders import order_by_distance
 from clew.planning.policy_iteration import improve_and_evaluate
-from clew.planning.search import worth_by_distance
+from clew.planning.search import values_by_distance
 
 __all__ = ["Discounted", "Distances", "Optimum", "Problem", "bound_of"]
 
@@ -105,7 +105,7 @@ class Distances:
 
     def _worth(self) -> tuple[npt.NDArray[np.float64], float]:
         longest = int(self.distances[self.place.own].max(initial=0))
-        return worth_by_distance(self.place.grid, self.problem.gamma, longest)
+        return values_by_distance(self.place.grid, self.problem.gamma, longest)
 
 
 class Discounted:
@@ -115,7 +115,7 @@ class Discounted:
         self.place, self.problem = place, problem
         live = (place.grid.cells & (BLOCKED | GOAL)) == 0
         live[place.halo] = False
-        ordered = by_distance(place.mdp, distances, live)
+        ordered = order_by_distance(place.mdp, distances, live)
         assert ordered.order is not None
         # Half of the tolerance is left to what neighbours didn't think worth a message.
         self.iteration = Iteration(place.mdp, ordered, problem.gamma, 0.5 * problem.tolerance)
@@ -138,14 +138,14 @@ class Discounted:
             self._take_in(halo)
             self.left = self.iteration.max_sweeps(self.iteration.target)
         self.left -= 1
-        self.is_done = self.iteration.is_done(improve_and_evaluate(self.iteration)) or self.left <= 0
+        self.is_done = self.iteration.is_converged(improve_and_evaluate(self.iteration)) or self.left <= 0
 
     def certify(self, halo: Halo) -> float:
         """How far the backup of a state may be from its value, rounding included."""
         self._take_in(halo)
-        place, v = self.place, self.iteration.ordered.restored(self.iteration.v)
+        place, v = self.place, self.iteration.ordered.to_original(self.iteration.v)
         residual = residual_between(place.grid, v, place.first, place.last, 4, self.problem.gamma)
-        return float(residual + rounding(place.mdp, float(np.abs(v).max())))
+        return float(residual + rounding_bound(place.mdp, float(np.abs(v).max())))
 
     def values(self) -> npt.NDArray[np.float64]:
         """(num_own,) float64."""
@@ -155,7 +155,7 @@ class Discounted:
         """Optimal may be what is worth the best of its state, less twice the bound; see `Solution`."""
         own = self.place.own
         q = np.empty((self.number.size, 4))
-        backup_all(self.place.grid, self.iteration.ordered.restored(self.iteration.v), self.problem.gamma, q)
+        backup_all(self.place.grid, self.iteration.ordered.to_original(self.iteration.v), self.problem.gamma, q)
         q = q[own]
         optimal = q >= q.max(axis=1, keepdims=True) - 2.0 * bound
         return Optimum(self.values(), optimal, ~optimal.all(axis=1))
@@ -166,7 +166,7 @@ class Discounted:
 
 
 def bound_of(problem: Problem, errors: list[float]) -> float:
-    """The bound on the error of all values, from what the blocks certified; see `certificate.prove_bound`."""
+    """The bound on the error of all values, from what the blocks certified; see `certificate.error_bound`."""
     if problem.by_distance:
         return float(max(errors))
     contraction = problem.gamma * (1.0 + 4.0 * np.finfo(float).eps)

@@ -26,8 +26,8 @@ from clew.learning.checks import check_run
 from clew.learning.learner import initial_value
 from clew.learning.settings import Learning, LearningSettings, as_learning
 from clew.learning.training import Callback, RoundMetrics
-from clew.planning.certificate import rounding
-from clew.planning.search import shortest_is_best
+from clew.planning.certificate import rounding_bound
+from clew.planning.search import shortest_path_is_optimal
 from clew.settings import POSITIVE, SHARE, check_count, check_number
 
 __all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
@@ -152,7 +152,7 @@ class BlockWorld:
         """
         check_number("gamma", gamma, SHARE)
         check_number("tolerance", tolerance, POSITIVE)
-        by_distance = shortest_is_best(self.mdp, gamma)
+        by_distance = shortest_path_is_optimal(self.mdp, gamma)
         if gamma == 1.0 and not by_distance:
             raise SettingError("gamma must be below 1 here: in blocks, uncertain moves need a discount")
         begun = time.perf_counter()
@@ -163,7 +163,7 @@ class BlockWorld:
         num_bytes = 0
         if not by_distance:
             # A border that changed by less is not worth a message: the neighbours' residuals stay small enough.
-            least = max(0.4 * tolerance * (1.0 - gamma), rounding(self.mdp, (highest - lowest) / (1.0 - gamma)))
+            least = max(0.4 * tolerance * (1.0 - gamma), rounding_bound(self.mdp, (highest - lowest) / (1.0 - gamma)))
             num_bytes = exchange.num_bytes
             exchange, more = self._plan("plan_values", problem, problem.assumed, least)
             num_rounds += more

@@ -1,1 +1,1 @@
-"""Compiled maze generation: carving, joining, scattering."""
+"""Compiled maze generators: carving, joining, scattering."""

@@ -1,10 +1,10 @@
-"""Perfect mazes: walls carved out of a grid where all of them stand, until one way leads from any cell to any other.
+"""Perfect mazes, carved out of a grid in which all walls stand: exactly one path connects any two cells.
 
-While a kernel works, the upper bits of a byte hold what it must remember of a cell: how it was entered, or that it is
-done. So most need no more memory than the maze itself. Afterwards only walls are left.
+While a kernel runs, the upper bits of a cell's byte are marks: the action by which the cell was entered or left, or
+that it belongs to the maze already. So most kernels need no memory but the maze. At the end only walls are left.
 
-Kernels take `cells`, (rows * columns,) uint8 with the bits of `dynamics`, changed in place, and `columns`. Draws come
-from `stream`.
+Kernels take `cells`, (rows * columns,) uint8 with the bits of `clew.kernels.dynamics`, changed in place, and `columns`,
+the number of columns. All random numbers come from `stream`.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ from clew.kernels.sampling import Stream, below, next_bits
 Cells = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int32]
 
-BY = 4  # how a cell was left or entered, an action, stands from this bit on
-WAITS = 16  # a cell on the frontier
-DONE = 64
+ACTION_SHIFT = 4  # lowest bit of the action by which a cell was left or entered
+FRONTIER = 16  # mark of a cell on the frontier
+IN_TREE = 64  # mark of a cell that belongs to the maze
 
 _2, _3, _32, _63 = np.uint64(2), np.uint64(3), np.uint64(32), np.uint64(63)
 
@@ -27,8 +27,8 @@ _2, _3, _32, _63 = np.uint64(2), np.uint64(3), np.uint64(32), np.uint64(63)
 
 
 @kernel
-def beside(columns: int, cell: int, a: int) -> int:
-    """Cell that action a leads to, if the grid has one there."""
+def neighbour_of(columns: int, cell: int, a: int) -> int:
+    """Return the cell that action a leads to; the grid must have one there."""
     if a == 0:
         return cell + columns
     if a == 1:
@@ -37,8 +37,8 @@ def beside(columns: int, cell: int, a: int) -> int:
 
 
 @kernel
-def is_inside(cells: Cells, columns: int, cell: int, a: int) -> bool:
-    """Tell if the grid goes on where action a leads to."""
+def has_neighbour(cells: Cells, columns: int, cell: int, a: int) -> bool:
+    """Return whether the grid has a cell where action a leads."""
     if a == 0:
         return cell + columns < cells.size
     if a == 2:
@@ -49,8 +49,8 @@ def is_inside(cells: Cells, columns: int, cell: int, a: int) -> bool:
 
 @kernel
 def open_wall(cells: Cells, columns: int, cell: int, a: int) -> int:
-    """Take away the wall that stops action a, on both of its sides; returns the cell behind it."""
-    behind = beside(columns, cell, a)
+    """Remove the wall that blocks action a, on both of its sides, and return the cell behind it."""
+    behind = neighbour_of(columns, cell, a)
     cells[cell] &= 255 ^ (1 << a)
     cells[behind] &= 255 ^ (1 << ((a + 2) & 3))
     return behind
@@ -58,13 +58,16 @@ def open_wall(cells: Cells, columns: int, cell: int, a: int) -> int:
 
 @kernel
 def draw_below(n: int, stream: Stream) -> int:
-    """Draw a whole number in [0, n), for n below 2**32."""
+    """Draw a random integer in [0, n), for n below 2**32."""
     return below(next_bits(stream) >> _32, n)
 
 
 @kernel
 def draw_set_bit(bits: int, stream: Stream) -> int:
-    """Draw one of the four lowest bits that are set; gives its number, or -1 if none is. A single one takes no draw."""
+    """Draw one of the set bits among the four lowest and return its index, or -1 if none is set.
+
+    If a single bit is set, no random number is drawn.
+    """
     n = (bits & 1) + ((bits >> 1) & 1) + ((bits >> 2) & 1) + ((bits >> 3) & 1)
     if n == 0:
         return -1
@@ -79,29 +82,30 @@ def draw_set_bit(bits: int, stream: Stream) -> int:
 
 @kernel
 def draw_neighbour(cells: Cells, columns: int, cell: int, mask: int, value: int, stream: Stream) -> int:
-    """Draw an action that leads to a cell whose bits under the mask have this value; -1 if none does."""
+    """Draw an action that leads to a neighbour with `cells[neighbour] & mask == value`; return -1 if none does."""
     choices = 0
     for a in range(4):
-        if is_inside(cells, columns, cell, a) and cells[beside(columns, cell, a)] & mask == value:
+        if has_neighbour(cells, columns, cell, a) and cells[neighbour_of(columns, cell, a)] & mask == value:
             choices |= 1 << a
     return draw_set_bit(choices, stream)
 
 
 @kernel
 def keep_walls(cells: Cells) -> None:
-    """Forget everything but walls."""
+    """Clear all bits of all cells except the walls."""
     for cell in range(cells.size):
         cells[cell] &= ALL_WALLS
 
 
-# Kinds --------------------------------------------------------------------------------------------------------------
+# Algorithms ---------------------------------------------------------------------------------------------------------
 
 
 @kernel
 def carve_backtracker(cells: Cells, columns: int, first: int, stream: Stream) -> None:
-    """Walk from `first` into cells not yet carved for as long as there are any, then back to where there are some.
+    """Carve a maze by recursive backtracking (randomised depth-first search), beginning at the cell `first`.
 
-    Each cell remembers how it was entered, so the way back takes no stack. A cell with other bits than walls is never
+    The walk goes on into random neighbours that haven't been carved, and back where there are none. Each cell stores
+    the action by which it was entered, so no stack is needed. A cell with other bits than its four walls is never
     entered.
     """
     cell = first
@@ -109,37 +113,38 @@ def carve_backtracker(cells: Cells, columns: int, first: int, stream: Stream) ->
         a = draw_neighbour(cells, columns, cell, 255, ALL_WALLS, stream)
         if a >= 0:
             cell = open_wall(cells, columns, cell, a)
-            cells[cell] |= a << BY
+            cells[cell] |= a << ACTION_SHIFT
         elif cell == first:
             return
         else:
-            a = np.int64(cells[cell]) >> BY
+            a = np.int64(cells[cell]) >> ACTION_SHIFT
             cells[cell] &= ALL_WALLS
-            cell = beside(columns, cell, (a + 2) & 3)
+            cell = neighbour_of(columns, cell, (a + 2) & 3)
 
 
 @kernel
 def carve_wilson(cells: Cells, columns: int, stream: Stream) -> None:
-    """Join every cell to the tree by a random walk whose loops are erased: all spanning trees are equally likely.
+    """Carve a maze by Wilson's algorithm, loop-erased random walks: all spanning trees are equally likely.
 
-    A cell remembers the last way in which it was left; following these from where a walk began gives the walk without
-    its loops. A move that would leave the grid is drawn again, so all others stay equally likely.
+    From each cell in turn, a random walk goes on until it meets the tree. A cell stores the action by which the walk
+    last left it; following these from the start of the walk gives the walk without its loops, which joins the tree. A
+    move that would leave the grid is drawn again, so the others stay equally likely.
 
     Source:
         Wilson (1996), Generating random spanning trees more quickly than the cover time.
     """
     num_rows = cells.size // columns
-    cells[num_rows // 2 * columns + columns // 2] |= DONE  # from the middle, walks are short; any root will do
+    cells[num_rows // 2 * columns + columns // 2] |= IN_TREE  # any root is right; from the middle, walks are short
     bits, num_left = np.uint64(0), 0
     for first in range(cells.size):
         cell, column = first, first % columns
-        while cells[cell] & DONE == 0:
+        while cells[cell] & IN_TREE == 0:
             if num_left == 0:
                 bits, num_left = next_bits(stream), 32
             a = np.int64(bits & _3)
             bits = np.uint64(bits >> _2)
             num_left -= 1
-            # As `is_inside`, without its division: these are most of the steps.
+            # Equals `has_neighbour` without its division, as most of the time is spent here.
             if a & 1:
                 step = a - 2
                 if column + step < 0 or column + step == columns:
@@ -149,36 +154,38 @@ def carve_wilson(cells: Cells, columns: int, stream: Stream) -> None:
                 step = columns * (1 - a)
                 if cell + step < 0 or cell + step >= cells.size:
                     continue
-            cells[cell] = ALL_WALLS | (a << BY)
+            cells[cell] = ALL_WALLS | (a << ACTION_SHIFT)
             cell += step
         cell = first
-        while cells[cell] & DONE == 0:
-            a = (np.int64(cells[cell]) >> BY) & 3
-            cells[cell] |= DONE
+        while cells[cell] & IN_TREE == 0:
+            a = (np.int64(cells[cell]) >> ACTION_SHIFT) & 3
+            cells[cell] |= IN_TREE
             cell = open_wall(cells, columns, cell, a)
     keep_walls(cells)
 
 
 @kernel
 def carve_prim(cells: Cells, columns: int, frontier: Numbers, stream: Stream) -> None:
-    """Let the maze grow from one cell: a random cell of the frontier is joined to a random carved one beside it.
+    """Carve a maze by a randomised Prim's algorithm: join a random frontier cell to a random neighbour in the tree.
+
+    The tree begins with a random cell and grows until it has all cells. The frontier consists of the cells beside it.
 
     Args:
-        cells: as above.
+        cells: (num_cells,) uint8, all walls standing; changed in place.
         columns: number of columns.
-        frontier: (num_cells,) int32, room to work in.
-        stream: draws.
+        frontier: (num_cells,) int32, workspace.
+        stream: random numbers.
     """
     cell = draw_below(cells.size, stream)
     length = 0
     while True:
-        cells[cell] = (cells[cell] & ALL_WALLS) | DONE
+        cells[cell] = (cells[cell] & ALL_WALLS) | IN_TREE
         for a in range(4):
-            if is_inside(cells, columns, cell, a):
-                near = beside(columns, cell, a)
-                if cells[near] & (DONE | WAITS) == 0:
-                    cells[near] |= WAITS
-                    frontier[length] = near
+            if has_neighbour(cells, columns, cell, a):
+                neighbour = neighbour_of(columns, cell, a)
+                if cells[neighbour] & (IN_TREE | FRONTIER) == 0:
+                    cells[neighbour] |= FRONTIER
+                    frontier[length] = neighbour
                     length += 1
         if length == 0:
             break
@@ -186,20 +193,22 @@ def carve_prim(cells: Cells, columns: int, frontier: Numbers, stream: Stream) ->
         length -= 1
         cell = np.int64(frontier[i])
         frontier[i] = frontier[length]
-        open_wall(cells, columns, cell, draw_neighbour(cells, columns, cell, DONE, DONE, stream))
+        open_wall(cells, columns, cell, draw_neighbour(cells, columns, cell, IN_TREE, IN_TREE, stream))
     keep_walls(cells)
 
 
 @kernel
 def carve_division(cells: Cells, columns: int, stack: npt.NDArray[np.int64], stream: Stream) -> None:
-    """Divide a field across its longer side by a wall with one gap, and both parts again, down to corridors.
+    """Build a maze by recursive division: divide the grid by a wall with one gap, then both parts, down to corridors.
+
+    Each wall has a random place across the longer side of its part, and a gap at a random cell.
 
     Args:
-        cells: without walls, but for the edge.
+        cells: (num_cells,) uint8, without walls except at the edge; changed in place.
         columns: number of columns.
-        stack: (32, 4) int64, room to work in: top, left, height and width of each part. The larger part waits while the
-            smaller one is divided, which is at most half as large: so of 2**26 cells no more than 26 parts ever wait.
-        stream: draws.
+        stack: (32, 4) int64, workspace: top row, left column, height and width of each part. The larger part waits
+            while the smaller one is divided, which has at most half of the cells: for 2**26 cells, 26 entries suffice.
+        stream: random numbers.
     """
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, 0, cells.size // columns, columns
     depth = 1
@@ -209,39 +218,49 @@ def carve_division(cells: Cells, columns: int, stack: npt.NDArray[np.int64], str
         if height == 1 or width == 1:
             depth -= 1
             continue
-        across = height > width or (height == width and draw_below(2, stream) == 0)
-        side = 0 if across else 1  # that is divided: rows, or columns
+        is_horizontal = height > width or (height == width and draw_below(2, stream) == 0)
+        side = 0 if is_horizontal else 1  # the side divided: height or width
         first = 1 + draw_below(part[2 + side] - 1, stream)
         gap = draw_below(part[3 - side], stream)
-        row, column = (part[0] + first - 1, part[1]) if across else (part[0], part[1] + first - 1)
-        build_wall(cells, columns, row, column, part[3 - side], gap, across)
+        row, column = (part[0] + first - 1, part[1]) if is_horizontal else (part[0], part[1] + first - 1)
+        build_wall(cells, columns, row, column, part[3 - side], gap, is_horizontal)
         second = part[2 + side] - first
         for i in range(4):
             other[i] = part[i]
-        behind = other if first > second else part  # the larger one stays, and waits; the other is next
+        behind = other if first > second else part  # the larger part stays on the stack; the smaller one is next
         part[2 + side], other[2 + side] = max(first, second), min(first, second)
         behind[side] += first
         depth += 1
 
 
 @kernel
-def build_wall(cells: Cells, columns: int, row: int, column: int, length: int, gap: int, across: bool) -> None:
-    """Build a wall with one gap: below some cells of a row, if it runs across, or to the right of some of a column."""
-    first, stride = row * columns + column, 1 if across else columns
-    here, there = (WALL_DOWN, WALL_UP) if across else (WALL_RIGHT, WALL_LEFT)
-    to_there = columns if across else 1
+def build_wall(cells: Cells, columns: int, row: int, column: int, length: int, gap: int, is_horizontal: bool) -> None:
+    """Build a wall with one gap: below cells of a row if it is horizontal, otherwise to the right of cells of a column.
+
+    Args:
+        cells: (num_cells,) uint8, changed in place.
+        columns: number of columns.
+        row: row of the first cell.
+        column: column of the first cell.
+        length: number of cells along the wall.
+        gap: index along the wall of the cell that gets no wall.
+        is_horizontal: True for a wall below the cells, False for one to their right.
+    """
+    first, stride = row * columns + column, 1 if is_horizontal else columns
+    wall, opposite_wall = (WALL_DOWN, WALL_UP) if is_horizontal else (WALL_RIGHT, WALL_LEFT)
+    step = columns if is_horizontal else 1
     for i in range(length):
         if i != gap:
-            cells[first + i * stride] |= here
-            cells[first + i * stride + to_there] |= there
+            cells[first + i * stride] |= wall
+            cells[first + i * stride + step] |= opposite_wall
 
 
 # Row by row ---------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def root_of(parents: Numbers, i: int) -> int:
-    """The one that stands for the set of i; ways to it become shorter."""
+def find_root(parents: Numbers, i: int) -> int:
+    """Return the root of the set that contains i (union-find), halving the path to it in place."""
     while parents[i] != i:
         parents[i] = parents[parents[i]]
         i = np.int64(parents[i])
@@ -249,35 +268,35 @@ def root_of(parents: Numbers, i: int) -> int:
 
 
 @kernel
-def carve_eller(cells: Cells, columns: int, room: Numbers, stream: Stream) -> None:
-    """Carve all rows, one after another, by `carve_row`; room is (3, columns) int32."""
+def carve_eller(cells: Cells, columns: int, workspace: Numbers, stream: Stream) -> None:
+    """Carve a maze by Eller's algorithm, row by row, by `carve_row`; `workspace` is (3, columns) int32."""
     for column in range(columns):
-        room[0, column] = column
+        workspace[0, column] = column
     for first in range(0, cells.size, columns):
-        carve_row(cells, columns, first, room, first + columns == cells.size, stream)
+        carve_row(cells, columns, first, workspace, first + columns == cells.size, stream)
 
 
 @kernel
-def carve_row(cells: Cells, columns: int, first: int, room: Numbers, is_last: bool, stream: Stream) -> None:
-    """Carve a row of Eller's maze, and ways into the next one, knowing only which cells have a way between them so far.
+def carve_row(cells: Cells, columns: int, first: int, workspace: Numbers, is_last: bool, stream: Stream) -> None:
+    """Carve one row of Eller's maze and its openings into the next row, from the sets of connected columns.
 
-    Neighbours that have none are joined by the toss of a coin; from each set of joined cells at least one way leads on.
-    The last row tosses the same coins, then joins all that are still apart.
+    Neighbouring cells of different sets are joined with probability 1/2, and each set gets at least one opening into
+    the next row. The last row draws the same random numbers, and then joins all sets.
 
     Args:
-        cells: those of this row and, unless it is the last, of the next.
+        cells: uint8, the cells of this row and, unless it is the last, of the next one; changed in place.
         columns: number of columns.
-        first: the row's first cell.
-        room: (3, columns) int32. Row 0 says of each column which one stands for its set, and then says so of the next
-            row; before the first row, each for itself. The rest is to work in.
-        is_last: True closes the maze.
-        stream: draws.
+        first: index of the row's first cell.
+        workspace: (3, columns) int32. Row 0 is a union-find forest: the sets of connected columns of this row, replaced
+            by those of the next one. Before the first row, each column is its own root. The other rows are scratch.
+        is_last: True for the last row of the maze.
+        stream: random numbers.
     """
-    parents, counts, chosen = room[0], room[1], room[2]
-    for each in range(2 if is_last else 1):
+    parents, counts, chosen = workspace[0], workspace[1], workspace[2]
+    for pass_index in range(2 if is_last else 1):
         for column in range(columns - 1):
-            root, other = root_of(parents, column), root_of(parents, column + 1)
-            if root != other and (each == 1 or next_bits(stream) >> _63 == 0):
+            root, other = find_root(parents, column), find_root(parents, column + 1)
+            if root != other and (pass_index == 1 or next_bits(stream) >> _63 == 0):
                 open_wall(cells, columns, first + column, 3)
                 parents[other] = root
     if is_last:
@@ -285,13 +304,13 @@ def carve_row(cells: Cells, columns: int, first: int, room: Numbers, is_last: bo
     for column in range(columns):
         counts[column] = 0
     for column in range(columns):
-        root = root_of(parents, column)
+        root = find_root(parents, column)
         counts[root] += 1
-        if draw_below(counts[root], stream) == 0:  # the k-th replaces the one before with 1 / k: each is as likely
+        if draw_below(counts[root], stream) == 0:  # reservoir sampling: each is equally likely
             chosen[root] = column
     for column in range(columns):
-        parents[column] = root_of(parents, column)
-        counts[column] = -1  # from here on, the first column of the set that leads on
+        parents[column] = find_root(parents, column)
+        counts[column] = -1  # from here on: first column of the set with an opening
     for column in range(columns):
         root = np.int64(parents[column])
         parents[column] = column

@@ -1,55 +1,64 @@
-"""Mazes whose parts are joined in random order: Kruskal's, and rooms with doors. Arguments are as in `carving`.
+"""Mazes whose parts are joined in random order, by union-find: Kruskal's algorithm, and rooms with doors.
 
-An edge is the wall between two cells, `2 * cell` below the cell, `2 * cell + 1` to the right of it.
+Arguments are as in `carving`. An edge is the wall between two cells, as one number: `2 * cell` is below the cell,
+`2 * cell + 1` to the right of it.
 """
 
 import numpy as np
 
 from clew.kernels import kernel
 from clew.kernels.dynamics import ALL_WALLS, WALL_DOWN, WALL_RIGHT
-from clew.kernels.mazes.carving import Cells, Numbers, carve_backtracker, draw_below, is_inside, open_wall, root_of
+from clew.kernels.mazes.carving import (
+    Cells,
+    Numbers,
+    carve_backtracker,
+    draw_below,
+    find_root,
+    has_neighbour,
+    open_wall,
+)
 from clew.kernels.sampling import Stream
 
-ROOM = 128
+ROOM = 128  # mark of a cell in a room
 
 
 @kernel
-def list_edges(cells: Cells, columns: int, between: int, edges: Numbers) -> int:
-    """List the edges inside the grid; returns how many there are.
+def list_edges(cells: Cells, columns: int, mask: int, edges: Numbers) -> int:
+    """List the edges inside the grid and return how many there are.
 
     Args:
-        cells: as in `carving`.
+        cells: (num_cells,) uint8.
         columns: number of columns.
-        between: bits in which the two cells must differ; 0 lists all edges.
-        edges: int32, filled from the front; room for all inside the grid will do.
+        mask: bits of which the two cells of an edge must differ in at least one; 0 lists all edges.
+        edges: int32, filled from the front; must have room for all edges that are listed.
     """
     n = 0
     for cell in range(cells.size):
-        for right in range(2):
-            if is_inside(cells, columns, cell, 3 * right):
-                there = cells[cell + (1 if right else columns)]
-                if between == 0 or (cells[cell] ^ there) & between:
-                    edges[n] = 2 * cell + right
+        for is_right in range(2):
+            if has_neighbour(cells, columns, cell, 3 * is_right):
+                neighbour_bits = cells[cell + (1 if is_right else columns)]
+                if mask == 0 or (cells[cell] ^ neighbour_bits) & mask:
+                    edges[n] = 2 * cell + is_right
                     n += 1
     return n
 
 
 @kernel
 def find_sets(cells: Cells, columns: int, parents: Numbers) -> int:
-    """Put cells with an open wall between them into one set; returns the number of sets.
+    """Group the cells that are connected by openings into sets (union-find), and return the number of sets.
 
     Args:
-        cells: as in `carving`.
+        cells: (num_cells,) uint8.
         columns: number of columns.
-        parents: (num_cells,) int32, filled in place: a forest whose roots stand for sets.
+        parents: (num_cells,) int32, filled in place: the union-find forest, with one root for each set.
     """
     num_sets = cells.size
     for cell in range(cells.size):
         parents[cell] = cell
     for cell in range(cells.size):
-        for right in range(2):
-            if cells[cell] & (WALL_RIGHT if right else WALL_DOWN) == 0:
-                root, other = root_of(parents, cell), root_of(parents, cell + (1 if right else columns))
+        for is_right in range(2):
+            if cells[cell] & (WALL_RIGHT if is_right else WALL_DOWN) == 0:
+                root, other = find_root(parents, cell), find_root(parents, cell + (1 if is_right else columns))
                 if root != other:
                     parents[other] = root
                     num_sets -= 1
@@ -57,19 +66,19 @@ def find_sets(cells: Cells, columns: int, parents: Numbers) -> int:
 
 
 @kernel
-def join_sets(cells: Cells, columns: int, edges: Numbers, parents: Numbers, num_sets: int, stream: Stream) -> None:
-    """Go through edges in random order, and open those between two sets, until there is one.
+def carve_kruskal(cells: Cells, columns: int, edges: Numbers, parents: Numbers, num_sets: int, stream: Stream) -> None:
+    """Open walls between different sets, in random order, until all cells are connected: Kruskal's algorithm.
 
     Args:
-        cells: as in `carving`.
+        cells: (num_cells,) uint8, changed in place.
         columns: number of columns.
-        edges: int32, shuffled in place as far as is needed.
-        parents: (num_cells,) int32, from `find_sets`; changed in place.
-        num_sets: how many sets there are.
-        stream: draws.
+        edges: int32, the walls that may be opened; shuffled in place as far as needed.
+        parents: (num_cells,) int32, the sets from `find_sets`; changed in place.
+        num_sets: number of sets.
+        stream: random numbers.
 
     Source:
-        Kruskal (1956), On the shortest spanning subtree of a graph, with weights that are all random.
+        Kruskal (1956), On the shortest spanning subtree of a graph, with random weights.
     """
     for i in range(edges.size):
         if num_sets == 1:
@@ -77,32 +86,34 @@ def join_sets(cells: Cells, columns: int, edges: Numbers, parents: Numbers, num_
         j = i + draw_below(edges.size - i, stream)
         edge = np.int64(edges[j])
         edges[j] = edges[i]
-        cell, right = edge >> 1, edge & 1
-        root, other = root_of(parents, cell), root_of(parents, cell + (1 if right else columns))
+        cell, is_right = edge >> 1, edge & 1
+        root, other = find_root(parents, cell), find_root(parents, cell + (1 if is_right else columns))
         if root != other:
             parents[other] = root
             num_sets -= 1
-            open_wall(cells, columns, cell, 3 * right)
+            open_wall(cells, columns, cell, 3 * is_right)
 
 
 @kernel
-def place_rooms(cells: Cells, columns: int, longest: int, num_tries: int, stream: Stream) -> int:
-    """Try to put rooms where no other is, nor touches; then fill the rest with corridors. Nothing is joined yet.
+def place_rooms(cells: Cells, columns: int, max_side: int, num_tries: int, stream: Stream) -> int:
+    """Place random rooms that neither overlap nor touch, then fill the rest with corridors; nothing is connected yet.
+
+    The corridors are carved by `carve_backtracker`.
 
     Args:
-        cells: as in `carving`; those of rooms get the bit ROOM.
+        cells: (num_cells,) uint8, all walls standing; changed in place. Cells of rooms get the bit ROOM.
         columns: number of columns.
-        longest: longest side of a room; the shortest is 2, or 1 in a grid that is no wider.
-        num_tries: how often to try.
-        stream: draws.
+        max_side: longest side of a room. The shortest is 2, or 1 in a grid of one row or column.
+        num_tries: number of attempts to place a room.
+        stream: random numbers.
 
     Returns:
-        The number of rooms.
+        Number of rooms.
     """
     rows = cells.size // columns
     num_rooms = 0
     for _ in range(num_tries):
-        height, width = draw_side(rows, longest, stream), draw_side(columns, longest, stream)
+        height, width = draw_side(rows, max_side, stream), draw_side(columns, max_side, stream)
         top, left = draw_below(rows - height + 1, stream), draw_below(columns - width + 1, stream)
         is_free = True
         for row in range(max(0, top - 1), min(rows, top + height + 1)):
@@ -125,7 +136,10 @@ def place_rooms(cells: Cells, columns: int, longest: int, num_tries: int, stream
 
 
 @kernel
-def draw_side(most: int, longest: int, stream: Stream) -> int:
-    """Draw the side of a room: from 2 to the longest, as far as the grid goes."""
-    least, most = min(2, most), min(longest, most)
-    return least + draw_below(most - least + 1, stream)
+def draw_side(limit: int, max_side: int, stream: Stream) -> int:
+    """Draw the height or width of a room, from 2 to max_side.
+
+    Both bounds are lowered to `limit`, the number of rows or columns of the grid, if they exceed it.
+    """
+    least, limit = min(2, limit), min(max_side, limit)
+    return least + draw_below(limit - least + 1, stream)

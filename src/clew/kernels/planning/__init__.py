@@ -1,1 +1,1 @@
-"""Compiled planning: backups, sweeps, search, evaluation of policies."""
+"""Compiled planning kernels: backups, sweeps, searches, end components, and policy evaluation on Markov chains."""

@@ -1,4 +1,4 @@
-"""Best-first search: states are settled in the order of what they are worth, each once."""
+"""Best-first search (Dijkstra's algorithm): undiscounted values of deterministic worlds in which every step costs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from clew.kernels.planning.priorities import Heap, sift
 
 
 @kernel
-def settle_best_first(
+def best_first_search(
     model: Sparse,
     v: npt.NDArray[np.float64],
     num_actions: int,
@@ -18,56 +18,70 @@ def settle_best_first(
     predecessors: npt.NDArray[np.int32],
     heap: Heap,
 ) -> None:
-    """Find the values of a world where moves are certain, and each costs something unless it ends the episode.
+    """Compute optimal undiscounted values where moves are deterministic and cost something, by Dijkstra's algorithm.
 
-    The state that is worth the most is worth that for good: all others are worth less, and a move to them costs. It is
-    settled, and those that lead to it are backed up.
+    A move that doesn't terminate has a negative reward, so the state with the largest value in the heap has its final
+    value: any other path to an end is worth less. This state is settled, and its predecessors are backed up. States
+    that can't reach an end keep -inf.
 
     Args:
-        model: such a world.
-        v: (num_states,) float64, -inf, and 0 where nothing can happen any more; changed in place.
+        model: deterministic world in which each outcome terminates or has a negative reward.
+        v: (num_states,) float64; -inf, and 0 in states without outcomes. Filled with the values in place.
         num_actions: number of actions.
-        offsets: (num_states + 1,) int64, where the predecessors of each state begin.
-        predecessors: the states from which each state can be come to.
-        heap: as `priorities.fill_heap` makes it, but by what a state is worth; used up.
+        offsets: (num_states + 1,) int64; the predecessors of s are predecessors[offsets[s]:offsets[s + 1]].
+        predecessors: int32, the states with an action that leads to s, for every s.
+        heap: from `fill_heap_with_endings`, with values as priorities; all -inf afterwards.
 
     Source:
         Dijkstra (1959), A note on two problems in connexion with graphs.
     """
     while True:
         s = np.int64(heap.states[0])
-        if heap.errors[s] == -np.inf:
+        if heap.priorities[s] == -np.inf:
             break
-        v[s] = heap.errors[s]
-        heap.errors[s] = -np.inf  # it sinks, and is not looked at again
+        v[s] = heap.priorities[s]
+        heap.priorities[s] = -np.inf  # moves to the bottom of the heap; s stays settled
         sift(heap, s)
         for i in range(offsets[s], offsets[s + 1]):
-            before = np.int64(predecessors[i])
-            if v[before] == -np.inf:
-                worth, _a = greedy_backup(model, v, before, num_actions, 1.0)
-                if worth > heap.errors[before]:
-                    heap.errors[before] = worth
-                    sift(heap, before)
+            predecessor = np.int64(predecessors[i])
+            if v[predecessor] == -np.inf:
+                value, _a = greedy_backup(model, v, predecessor, num_actions, 1.0)
+                if value > heap.priorities[predecessor]:
+                    heap.priorities[predecessor] = value
+                    sift(heap, predecessor)
 
 
 @kernel
-def fill_with_ends(model: Sparse, v: npt.NDArray[np.float64], num_actions: int, heap: Heap) -> None:
-    """Fill a heap in place with what the moves that end are worth, -inf where there is none."""
+def fill_heap_with_endings(model: Sparse, v: npt.NDArray[np.float64], num_actions: int, heap: Heap) -> None:
+    """Fill a heap with the best value of each state among its moves to an end; -inf for states without such a move.
+
+    A move to an end terminates, or leads to a state without outcomes.
+
+    Args:
+        model: deterministic world.
+        v: (num_states,) float64; 0 in states without outcomes, -inf in all others.
+        num_actions: number of actions.
+        heap: filled in place.
+    """
     for s in range(v.size):
-        heap.states[s], heap.place[s], heap.errors[s] = s, s, -np.inf
+        heap.states[s], heap.positions[s], heap.priorities[s] = s, s, -np.inf
     for s in range(v.size):
         if num_outcomes(model, s, 0) > 0:
-            heap.errors[s], _a = greedy_backup(model, v, s, num_actions, 1.0)
-            if heap.errors[s] > -np.inf:
+            heap.priorities[s], _a = greedy_backup(model, v, s, num_actions, 1.0)
+            if heap.priorities[s] > -np.inf:
                 sift(heap, s)
 
 
 @kernel
-def count_unsettled(model: Sparse, v: npt.NDArray[np.float64], num_actions: int) -> int:
-    """How many states aren't worth what their best move is; 0 proves the values, for moves cost something."""
+def count_wrong_values(model: Sparse, v: npt.NDArray[np.float64], num_actions: int) -> int:
+    """Count the states whose value differs from their largest backup with gamma 1; states without outcomes are skipped.
+
+    A count of 0 proves that v is optimal if the world is deterministic and every step that doesn't terminate costs: no
+    other values then satisfy the Bellman equation.
+    """
     num_wrong = 0
     for s in range(v.size):
         if num_outcomes(model, s, 0) > 0:
-            worth, _a = greedy_backup(model, v, s, num_actions, 1.0)
-            num_wrong += worth != v[s]
+            value, _a = greedy_backup(model, v, s, num_actions, 1.0)
+            num_wrong += value != v[s]
     return num_wrong

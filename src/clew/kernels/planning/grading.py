@@ -1,4 +1,4 @@
-"""Grading: which actions are best, and from where a policy may take another."""
+"""Grading a policy: from which states it may choose a suboptimal action later, or may fail to end."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,35 +8,45 @@ from clew.kernels.planning.chains import Chain, Components
 
 
 @kernel
-def spread_wrong(
+def propagate_suboptimal(
     chain: Chain,
-    found: Components,
+    components: Components,
     num_components: int,
     must_end: npt.NDArray[np.bool_],
-    endless: npt.NDArray[np.bool_],
-    wrong: npt.NDArray[np.bool_],
+    nonterminating: npt.NDArray[np.bool_],
+    suboptimal: npt.NDArray[np.bool_],
 ) -> None:
-    """Mark the states from which a policy may come to a wrong state, or may go on for ever though it must end.
+    """Mark the states from which a policy may reach a suboptimal state, or may never end although it must.
+
+    The marks are propagated backwards along the chain: components are visited successors first.
 
     Args:
-        chain: what the policy does.
-        found: its components.
-        num_components: how many they are.
-        must_end: (num_states,) bool, the states from which an end is due.
-        endless: (num_states,) bool, the states from which the policy may go on for ever; filled in place.
-        wrong: (num_states,) bool; changed in place.
+        chain: Markov chain of the policy.
+        components: its strongly connected components.
+        num_components: number of components.
+        must_end: (num_states,) bool, states from which the episode has to end with probability 1.
+        nonterminating: (num_states,) bool, filled in place: states from which the policy may never end.
+        suboptimal: (num_states,) bool, states in which the policy may choose a suboptimal action; the states described
+            above are added in place.
     """
     for c in range(num_components):
-        first, last = found.firsts[c], found.firsts[c + 1]
-        is_wrong, is_endless, is_due = False, False, False
+        first, last = components.firsts[c], components.firsts[c + 1]
+        is_suboptimal, may_not_end, has_to_end = False, False, False
         for i in range(first, last):
-            s = found.order[i]
-            endless[s] = found.stays[s]  # until the states that follow have been looked at, those of this component too
-            is_wrong, is_endless, is_due = is_wrong or wrong[s], is_endless or endless[s], is_due or must_end[s]
+            s = components.order[i]
+            nonterminating[s] = components.recurrent[s]  # later also True if a successor is
+            is_suboptimal, may_not_end, has_to_end = (
+                is_suboptimal or suboptimal[s],
+                may_not_end or nonterminating[s],
+                has_to_end or must_end[s],
+            )
         for i in range(first, last):
-            for k in range(chain.offsets[found.order[i]], chain.offsets[found.order[i] + 1]):
+            for k in range(chain.offsets[components.order[i]], chain.offsets[components.order[i] + 1]):
                 s_next = chain.next_states[k]
-                is_wrong, is_endless = is_wrong or wrong[s_next], is_endless or endless[s_next]
+                is_suboptimal, may_not_end = (
+                    is_suboptimal or suboptimal[s_next],
+                    may_not_end or nonterminating[s_next],
+                )
         for i in range(first, last):
-            wrong[found.order[i]] = is_wrong or (is_endless and is_due)
-            endless[found.order[i]] = is_endless
+            suboptimal[components.order[i]] = is_suboptimal or (may_not_end and has_to_end)
+            nonterminating[components.order[i]] = may_not_end

@@ -1,4 +1,4 @@
-"""Planning for a given number of steps: one step of backward induction."""
+"""Backward induction: optimal values and actions for a given number of remaining steps."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from clew.kernels.planning.backups import backup
 
 
 @kernel
-def induction_step(
+def backward_induction_step(
     model: Model,
     v_after: npt.NDArray[np.float64],
     steps_after: npt.NDArray[np.float64],
@@ -19,41 +19,41 @@ def induction_step(
     policy: npt.NDArray[np.uint8],
     num_actions: int,
 ) -> float:
-    """Find the best actions with one more step to go, from what they are worth with one step fewer.
+    """Compute optimal values and actions with one more step to go, from the values with one step fewer.
 
-        v[s] = max over a of the backup of (s, a) with v_after
+        v[s] = max over a of the sum over outcomes of p * (reward + gamma * v_after[s_next])
 
     Args:
-        model: world, see `dynamics`.
+        model: world, see `clew.kernels.dynamics`.
         v_after: (num_states,) float64, values with one step fewer to go.
-        steps_after: (num_states,) float64, expected steps with one step fewer to go.
+        steps_after: (num_states,) float64, expected number of steps with one step fewer to go.
         gamma: discount per step, in [0, 1].
         v: (num_states,) float64, filled in place.
-        steps: (num_states,) float64, expected steps of the actions chosen, filled in place.
-        policy: (num_states,) whole numbers, the first of the best actions, filled in place.
+        steps: (num_states,) float64, expected number of steps under the chosen actions, filled in place.
+        policy: (num_states,) unsigned integers, the first action that attains the maximum, filled in place.
         num_actions: number of actions.
 
     Returns:
-        Greatest absolute value in v.
+        Largest absolute value in v.
 
     Source:
         Puterman (1994), section 4.5.
     """
     max_value = 0.0
     for s in range(v.size):
-        best, chosen = backup(model, v_after, s, 0, gamma), 0
+        best, best_action = backup(model, v_after, s, 0, gamma), 0
         for a in range(1, num_actions):
             value = backup(model, v_after, s, a, gamma)
             if value > best:
-                best, chosen = value, a
+                best, best_action = value, a
         v[s] = best
-        policy[s] = chosen
+        policy[s] = best_action
         max_value = max(max_value, abs(best))
-        expected = 0.0
-        for k in range(num_outcomes(model, s, chosen)):
-            p, s_next, _, terminated = outcome(model, s, chosen, k)
-            expected += p if terminated else p * (1.0 + steps_after[s_next])
-        steps[s] = expected
+        expected_steps = 0.0
+        for k in range(num_outcomes(model, s, best_action)):
+            p, s_next, _, terminated = outcome(model, s, best_action, k)
+            expected_steps += p if terminated else p * (1.0 + steps_after[s_next])
+        steps[s] = expected_steps
     return max_value
 
 

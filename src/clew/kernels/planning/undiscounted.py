@@ -1,7 +1,7 @@
-"""Planning without a discount: groups of states that are as good as one, ways to the end, and sweeps over groups.
+"""Planning without a discount: end components, searches backwards, and sweeps over collapsed components.
 
-The world is in the sparse form, without outcomes of probability 0. A pair is a state and an action, as one number,
-`state * num_actions + action`. What groups are, and why, says `clew.planning.groups`.
+The model is sparse and has no outcomes of probability 0. A pair is a state and an action as one number,
+`state * num_actions + action`. `clew.planning.end_components` explains the components and what they are for.
 """
 
 from typing import NamedTuple
@@ -12,35 +12,35 @@ import numpy.typing as npt
 from clew.kernels import kernel
 from clew.kernels.dynamics import Sparse
 
-REST = -1  # in place of a pair: stay for ever, which is worth 0
-UNKNOWN = -2  # in place of a pair: none found yet
+STAY = -1  # instead of a pair: stay in the component forever, which has value 0
+UNKNOWN = -2  # instead of a pair: none found yet
 
 
-class Groups(NamedTuple):
-    """Groups of states that have one value."""
+class EndComponents(NamedTuple):
+    """Partition of the states into components of one value: zero-reward end components, and all other states singly."""
 
-    members: npt.NDArray[np.int32]  # (num_states,) group by group, in the order in which sweeps take them
-    first: npt.NDArray[np.int64]  # (num_groups + 1,) where a group begins in `members`
-    may_rest: npt.NDArray[np.bool_]  # (num_groups,) to stay in it for ever is worth 0
-    barred: npt.NDArray[np.bool_]  # (num_pairs,) pairs that aren't to be taken
+    members: npt.NDArray[np.int32]  # (num_states,) component by component, in the order of sweeps
+    firsts: npt.NDArray[np.int64]  # (num_components + 1,) where each component begins in `members`
+    may_stay: npt.NDArray[np.bool_]  # (num_components,) STAY may be chosen
+    excluded: npt.NDArray[np.bool_]  # (num_pairs,) pairs that may not be chosen
 
 
-# Groups ---------------------------------------------------------------------------------------------------------------
+# End components -------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def trim(rows: Sparse, labels: npt.NDArray[np.int32], inner: npt.NDArray[np.bool_]) -> bool:
-    """Take out pairs that may lead to another label, and states that are left with no pair, until none is left.
+def prune_leaving_pairs(model: Sparse, labels: npt.NDArray[np.int32], internal: npt.NDArray[np.bool_]) -> bool:
+    """Remove pairs that may leave their component, and states left without a pair, until nothing changes.
 
     Args:
-        rows: world.
-        labels: (num_states,) int32; those of states that are taken out become -1, in place.
-        inner: (num_pairs,) bool, pairs that count; changed in place.
+        model: world.
+        labels: (num_states,) int32, the component of each state; set to -1 in place where a state is removed.
+        internal: (num_pairs,) bool, the pairs to keep; changed in place.
 
     Returns:
-        True if anything was taken out.
+        True if anything was removed.
     """
-    num_states, num_actions = labels.size, rows.num_actions
+    num_states, num_actions = labels.size, model.num_actions
     any_change, changed, backwards = False, True, False
     while changed:
         changed = False
@@ -48,15 +48,15 @@ def trim(rows: Sparse, labels: npt.NDArray[np.int32], inner: npt.NDArray[np.bool
             s = num_states - 1 - i if backwards else i
             if labels[s] < 0:
                 continue
-            stays = False
+            has_pair = False
             for pair in range(s * num_actions, (s + 1) * num_actions):
-                if inner[pair]:
-                    for row in range(rows.offsets[pair], rows.offsets[pair + 1]):
-                        if labels[rows.next_states[row]] != labels[s]:
-                            inner[pair] = False
+                if internal[pair]:
+                    for row in range(model.offsets[pair], model.offsets[pair + 1]):
+                        if labels[model.next_states[row]] != labels[s]:
+                            internal[pair] = False
                             changed = True
-                stays = stays or inner[pair]
-            if not stays:
+                has_pair = has_pair or internal[pair]
+            if not has_pair:
                 labels[s] = -1
                 changed = True
         any_change = any_change or changed
@@ -65,35 +65,35 @@ def trim(rows: Sparse, labels: npt.NDArray[np.int32], inner: npt.NDArray[np.bool
 
 
 @kernel
-def label_components(
-    rows: Sparse,
-    inner: npt.NDArray[np.bool_],
+def label_strong_components(
+    model: Sparse,
+    internal: npt.NDArray[np.bool_],
     labels: npt.NDArray[np.int32],
     index: npt.NDArray[np.int32],
     low: npt.NDArray[np.int32],
     stack: npt.NDArray[np.int32],
     path: npt.NDArray[np.int32],
-    row_of: npt.NDArray[np.int64],
+    next_row: npt.NDArray[np.int64],
 ) -> int:
-    """Give states that can reach each other by inner pairs one number, from 0: the strongly connected components.
+    """Number the strongly connected components of the graph formed by the internal pairs, from 0.
 
     Args:
-        rows: world.
-        inner: (num_pairs,) bool, pairs that count; they lead to states with a label.
-        labels: (num_states,) int32; those of -1 stay so, the others are set in place.
-        index: (num_states,) int32, room to work in.
-        low: the same.
-        stack: the same.
-        path: the same.
-        row_of: (num_states,) int64, room to work in.
+        model: world.
+        internal: (num_pairs,) bool, the pairs of the graph; they lead only to states of the graph.
+        labels: (num_states,) int32, -1 for states outside the graph; those of all others are set in place.
+        index: (num_states,) int32, workspace.
+        low: (num_states,) int32, workspace.
+        stack: (num_states,) int32, workspace.
+        path: (num_states,) int32, workspace.
+        next_row: (num_states,) int64, workspace.
 
     Returns:
         Number of components.
 
     Source:
-        Tarjan (1972), Depth-first search and linear graph algorithms; with a stack of our own in place of recursion.
+        Tarjan (1972), Depth-first search and linear graph algorithms; without recursion.
     """
-    num_actions = rows.num_actions
+    num_actions = model.num_actions
     num_seen, num_stacked, num_components = 0, 0, 0
     index[:] = -1
     for root in range(labels.size):
@@ -103,33 +103,33 @@ def label_components(
         path[0] = root
         while depth >= 0:
             s = path[depth]
-            end = rows.offsets[(s + 1) * num_actions]
+            end = model.offsets[(s + 1) * num_actions]
             if index[s] < 0:
                 index[s] = low[s] = num_seen
                 num_seen += 1
                 stack[num_stacked] = s
                 num_stacked += 1
-                labels[s] = labels.size  # on the stack: no component has so great a number
-                row_of[s] = rows.offsets[s * num_actions]
-            deeper = False
+                labels[s] = labels.size  # on the stack; larger than the number of any component
+                next_row[s] = model.offsets[s * num_actions]
+            descends = False
             pair = s * num_actions
-            while row_of[s] < end and not deeper:
-                row = row_of[s]
-                while row >= rows.offsets[pair + 1]:
+            while next_row[s] < end and not descends:
+                row = next_row[s]
+                while row >= model.offsets[pair + 1]:
                     pair += 1
-                if not inner[pair]:
-                    row_of[s] = rows.offsets[pair + 1]
+                if not internal[pair]:
+                    next_row[s] = model.offsets[pair + 1]
                     continue
-                s_next = rows.next_states[row]
+                s_next = model.next_states[row]
                 if index[s_next] < 0:
                     depth += 1
                     path[depth] = s_next
-                    deeper = True  # and look at this row again, when that is done
+                    descends = True  # this row is visited again on the way back
                 else:
                     if labels[s_next] == labels.size:
                         low[s] = min(low[s], low[s_next])
-                    row_of[s] += 1
-            if not deeper:
+                    next_row[s] += 1
+            if not descends:
                 if low[s] == index[s]:
                     member = -1
                     while member != s:
@@ -142,149 +142,176 @@ def label_components(
 
 
 @kernel
-def reach(
-    first: npt.NDArray[np.int64],
+def backward_search(
+    offsets: npt.NDArray[np.int64],
     predecessors: npt.NDArray[np.int64],
     allowed: npt.NDArray[np.bool_],
     num_actions: int,
     queue: npt.NDArray[np.int32],
-    count: int,
+    num_found: int,
     chosen: npt.NDArray[np.int64],
 ) -> int:
-    """Find the states that can come to given ones by allowed pairs, breadth first.
+    """Find the states that can reach given states through allowed pairs, by breadth-first search backwards.
 
     Args:
-        first: (num_states + 1,) int64, where the predecessors of a state begin.
-        predecessors: pairs that may lead to a state, state by state.
+        offsets: (num_states + 1,) int64, where the predecessors of each state begin.
+        predecessors: int64, the pairs that may lead to a state, state by state.
         allowed: (num_pairs,) bool.
         num_actions: number of actions.
-        queue: (num_states,) int32, begins with the given states; those found are put behind, in place.
-        count: number of given states.
-        chosen: (num_states,) int64, UNKNOWN but for the given states; of those found, a pair that leads closer.
+        queue: (num_states,) int32, begins with the given states; the states found are appended in place.
+        num_found: number of given states.
+        chosen: (num_states,) int64, UNKNOWN except in the given states. Where a state is found, the pair that may lead
+            it one step nearer is filled in.
 
     Returns:
-        Number of states in the queue.
+        Number of states in the queue, given and found.
     """
     head = 0
-    while head < count:
+    while head < num_found:
         s_next = queue[head]
         head += 1
-        for i in range(first[s_next], first[s_next + 1]):
+        for i in range(offsets[s_next], offsets[s_next + 1]):
             pair = predecessors[i]
             s = pair // num_actions
             if allowed[pair] and chosen[s] == UNKNOWN:
                 chosen[s] = pair
-                queue[count] = s
-                count += 1
-    return count
+                queue[num_found] = s
+                num_found += 1
+    return num_found
 
 
 # Values ---------------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def pair_backup(rows: Sparse, v: npt.NDArray[np.float64], pair: int) -> float:
-    """Sum of p * (reward + v[s_next]) over the outcomes of a pair, where v of a terminated outcome is 0."""
+def pair_backup(model: Sparse, v: npt.NDArray[np.float64], pair: int) -> float:
+    """Return the undiscounted backup of a state-action pair: the sum of p * (reward + v[s_next]) over its outcomes.
+
+    v[s_next] counts as 0 if the outcome terminates.
+    """
     value = 0.0
-    for row in range(rows.offsets[pair], rows.offsets[pair + 1]):
-        after = 0.0 if rows.terminated[row] else v[rows.next_states[row]]
-        value += rows.probabilities[row] * (rows.rewards[row] + after)
+    for row in range(model.offsets[pair], model.offsets[pair + 1]):
+        next_value = 0.0 if model.terminated[row] else v[model.next_states[row]]
+        value += model.probabilities[row] * (model.rewards[row] + next_value)
     return value
 
 
 @kernel
-def improve_groups(
-    rows: Sparse,
-    groups: Groups,
+def improvement_sweep(
+    model: Sparse,
+    components: EndComponents,
     v: npt.NDArray[np.float64],
     choice: npt.NDArray[np.int64],
-    extra: float,
+    extra_reward: float,
     threshold: float,
 ) -> float:
-    """Back every group up once, in place, and choose its best pair; ties keep the pair that was chosen before.
+    """Replace the value of each component by its largest backup, in place, and choose the pair that attains it.
 
     Args:
-        rows: world.
-        groups: its groups.
-        v: (num_states,) float64, the value of a state's group; changed in place.
-        choice: (num_groups,) int64, the pair chosen, or REST; changed in place.
-        extra: added to the reward of every pair.
-        threshold: by how much a pair must be better to be chosen.
+        model: world.
+        components: partition of the states.
+        v: (num_states,) float64, the value of each state's component; changed in place.
+        choice: (num_components,) int64, the pair chosen for each component, or STAY; changed in place.
+        extra_reward: added to the reward of every step.
+        threshold: another pair is chosen only if its backup is larger by more than this, so that ties change nothing.
 
     Returns:
-        Greatest change of a value.
+        Largest change of a value.
     """
-    greatest_change = 0.0
-    for g in range(choice.size):
-        best, best_pair, current = -np.inf, choice[g], -np.inf
-        if groups.may_rest[g]:
-            best, best_pair = 0.0, REST
-            if choice[g] == REST:
+    max_change = 0.0
+    for c in range(choice.size):
+        best, best_pair, current = -np.inf, choice[c], -np.inf
+        if components.may_stay[c]:
+            best, best_pair = 0.0, STAY
+            if choice[c] == STAY:
                 current = 0.0
-        for i in range(groups.first[g], groups.first[g + 1]):
-            s = groups.members[i]
-            for pair in range(s * rows.num_actions, (s + 1) * rows.num_actions):
-                if not groups.barred[pair]:
-                    value = pair_backup(rows, v, pair) + extra
-                    if pair == choice[g]:
+        for i in range(components.firsts[c], components.firsts[c + 1]):
+            s = components.members[i]
+            for pair in range(s * model.num_actions, (s + 1) * model.num_actions):
+                if not components.excluded[pair]:
+                    value = pair_backup(model, v, pair) + extra_reward
+                    if pair == choice[c]:
                         current = value
                     if value > best:
                         best, best_pair = value, pair
         if best > current + threshold:
-            choice[g] = best_pair
+            choice[c] = best_pair
             current = best
-        if groups.may_rest[g] and current < 0.0:  # by less than the threshold
-            choice[g] = REST
+        if components.may_stay[c] and current < 0.0:  # but not below by more than the threshold
+            choice[c] = STAY
             current = 0.0
-        greatest_change = max(greatest_change, abs(current - v[groups.members[groups.first[g]]]))
-        for i in range(groups.first[g], groups.first[g + 1]):
-            v[groups.members[i]] = current
-    return greatest_change
+        max_change = max(max_change, abs(current - v[components.members[components.firsts[c]]]))
+        for i in range(components.firsts[c], components.firsts[c + 1]):
+            v[components.members[i]] = current
+    return max_change
 
 
 @kernel
-def follow_choice(
-    rows: Sparse,
-    groups: Groups,
+def evaluation_sweep(
+    model: Sparse,
+    components: EndComponents,
     v: npt.NDArray[np.float64],
     choice: npt.NDArray[np.int64],
-    extra: float,
+    extra_reward: float,
     backwards: bool,
 ) -> float:
-    """Back every group up once by the pair chosen, in place, as in `improve_groups`; returns the greatest change."""
-    greatest_change = 0.0
+    """Replace the value of each component by the backup of its chosen pair, in place; STAY has value 0.
+
+    Args:
+        model: world.
+        components: partition of the states.
+        v: (num_states,) float64, the value of each state's component; changed in place.
+        choice: (num_components,) int64, the pair chosen for each component, or STAY.
+        extra_reward: added to the reward of every step.
+        backwards: go from the last component to the first.
+
+    Returns:
+        Largest change of a value.
+    """
+    max_change = 0.0
     for j in range(choice.size):
-        g = choice.size - 1 - j if backwards else j
-        value = 0.0 if choice[g] == REST else pair_backup(rows, v, choice[g]) + extra
-        greatest_change = max(greatest_change, abs(value - v[groups.members[groups.first[g]]]))
-        for i in range(groups.first[g], groups.first[g + 1]):
-            v[groups.members[i]] = value
-    return greatest_change
+        c = choice.size - 1 - j if backwards else j
+        value = 0.0 if choice[c] == STAY else pair_backup(model, v, choice[c]) + extra_reward
+        max_change = max(max_change, abs(value - v[components.members[components.firsts[c]]]))
+        for i in range(components.firsts[c], components.firsts[c + 1]):
+            v[components.members[i]] = value
+    return max_change
 
 
 @kernel
 def margins(
-    rows: Sparse, groups: Groups, v: npt.NDArray[np.float64], choice: npt.NDArray[np.int64]
+    model: Sparse, components: EndComponents, v: npt.NDArray[np.float64], choice: npt.NDArray[np.int64]
 ) -> tuple[float, float]:
-    """By how much values are above those of all that one can do next, and below those of what is chosen.
+    """Return by how much v exceeds all backups, and by how much the backups of the chosen pairs exceed v.
 
-    Resting is worth 0 exactly: a value on the wrong side of that has the margin -inf, one on the right side none.
+        above = min over components and pairs that may be chosen of v - backup
+        below = min over components of backup of the chosen pair - v
+
+    If above is positive, v is strictly superharmonic, which proves upper bounds; below proves lower bounds. Staying is
+    worth exactly 0: above is -inf if v is negative where one may stay, and below is -inf if v is positive where STAY
+    is chosen.
+
+    Args:
+        model: world.
+        components: partition of the states.
+        v: (num_states,) float64, the value of each state's component.
+        choice: (num_components,) int64, the pair chosen for each component, or STAY.
 
     Returns:
-        (the least of v - backup over all pairs, the least of backup - v over the pairs chosen).
+        (above, below).
     """
     above, below = np.inf, np.inf
-    for g in range(choice.size):
-        value = v[groups.members[groups.first[g]]]
-        if groups.may_rest[g] and value < 0.0:
+    for c in range(choice.size):
+        value = v[components.members[components.firsts[c]]]
+        if components.may_stay[c] and value < 0.0:
             above = -np.inf
-        if choice[g] != REST:
-            below = min(below, pair_backup(rows, v, choice[g]) - value)
+        if choice[c] != STAY:
+            below = min(below, pair_backup(model, v, choice[c]) - value)
         elif value > 0.0:
             below = -np.inf
-        for i in range(groups.first[g], groups.first[g + 1]):
-            s = groups.members[i]
-            for pair in range(s * rows.num_actions, (s + 1) * rows.num_actions):
-                if not groups.barred[pair]:
-                    above = min(above, value - pair_backup(rows, v, pair))
+        for i in range(components.firsts[c], components.firsts[c + 1]):
+            s = components.members[i]
+            for pair in range(s * model.num_actions, (s + 1) * model.num_actions):
+                if not components.excluded[pair]:
+                    above = min(above, value - pair_backup(model, v, pair))
     return above, below
