@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from clew.runs.configuration import TrainingConfig
 from clew.errors import RunError
 from clew.mazes import Maze
+from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run, train_run
 from clew.runs.storage import check_new_folder, load_run, table_sha256
 from clew.tracing.trace import to_csv

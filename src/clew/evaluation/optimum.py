@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.evaluation.exact import walk_through
-from clew.kernels.dynamics import HAZARD, ENTERS_HAZARD, HITS_OUTER_WALL, Grid
-from clew.kernels.planning.horizon import induction_step, policy_backup
+from clew.kernels.dynamics import ENTERS_HAZARD, HAZARD, HITS_OUTER_WALL, Grid
+from clew.kernels.planning.horizon import backward_induction_step, policy_backup
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution
-from clew.planning.search import worth_by_distance
+from clew.planning.search import values_by_distance
 
 __all__ = ["TOLERANCE", "OptimalEpisode", "optimal_episode", "steps_count"]
 
@@ -74,9 +74,9 @@ def _by_distance(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: in
     distances = paths.distances[starts]
     lost = grid.step_reward * (max_steps if gamma == 1.0 else (1.0 - gamma**max_steps) / (1.0 - gamma))
     longest = int(distances.max())
-    if distances.min() <= 0 or longest > max_steps or (paths.worth[distances] < lost).any():
+    if distances.min() <= 0 or longest > max_steps or (paths.value_by_distance[distances] < lost).any():
         return None
-    returns, _ = worth_by_distance(grid, 1.0, longest)
+    returns, _ = values_by_distance(grid, 1.0, longest)
     return OptimalEpisode(distances.astype(np.float64), returns[distances])
 
 
@@ -95,7 +95,7 @@ def _backward_induction(optimum: Solution, starts: npt.NDArray[np.int32], max_st
     for k in range(1, max_steps + 1):
         if k * mdp.num_outcomes > MAX_OUTCOMES:
             return None
-        induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy, mdp.num_actions)
+        backward_induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy, mdp.num_actions)
         policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
         if not has_converged and np.allclose(v, v_optimal, rtol=0.0, atol=TOLERANCE):
             has_converged = True

@@ -95,7 +95,9 @@ def order_by_distance(mdp: FiniteMDP, distances: npt.NDArray[np.int32], live: np
     order = np.argsort(key, kind="stable").astype(np.int32)
     position = np.empty(n, np.int32)
     position[order] = np.arange(n, dtype=np.int32)
-    lattice = RenumberedGrid(np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip)
+    lattice = RenumberedGrid(
+        np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip
+    )
     write_lattice(grid, -1, order[:num_live], position, 0, lattice)
     next_states, kinds = read_only(lattice.next_states), read_only(lattice.kinds)
     lattice = lattice._replace(next_states=next_states, kinds=kinds, num_live=num_live)

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 from clew.environments import Environment, check_world, make_gymnasium
-from clew.errors import ClewError, MazeError, SettingError
 from clew.environments.gallery import GALLERY, make_world
+from clew.errors import ClewError, MazeError, SettingError
 from clew.learning.checks import check_run, check_sharing, check_streams
 from clew.learning.settings import Learning, LearningSettings
 from clew.mazes import Maze, find_maze

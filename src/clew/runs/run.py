@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from clew.learning.checkpoints import Checkpoints
-from clew.runs.configuration import TrainingConfig
 from clew.distributed import train_policy_parallel
 from clew.distributed.blocks import BlockWorld
-from clew.planning import Solution
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation.grades import Evaluation, evaluate_policy
 from clew.kernels import seconds_compiled
+from clew.learning.checkpoints import Checkpoints
+from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
+from clew.planning import Solution
 from clew.policies.policy import Policy
+from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import (
     SavedRun,
     begin_run,
@@ -33,7 +34,6 @@ from clew.runs.storage import (
     table_sha256,
 )
 from clew.tracing.trace import Trace
-from clew.learning.training import Callback, RoundMetrics, Watch
 
 __all__ = ["Clock", "Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
 

@@ -49,7 +49,9 @@ def generic_greedy_backup(
 
 
 @kernel
-def backup_without_slip(model: Grid | RenumberedGrid, v: npt.NDArray[np.float64], s: int, a: int, gamma: float) -> float:
+def backup_without_slip(
+    model: Grid | RenumberedGrid, v: npt.NDArray[np.float64], s: int, a: int, gamma: float
+) -> float:
     """Return the value of a move on a grid that doesn't slip, one step ahead.
 
     That is reward + gamma * v[s_next], or the reward alone if the move terminates.

@@ -71,7 +71,12 @@ def order_cells(
 
 @kernel
 def write_lattice(
-    grid: Grid, goal: int, order: npt.NDArray[np.int32], position: npt.NDArray[np.int32], first: int, lattice: RenumberedGrid
+    grid: Grid,
+    goal: int,
+    order: npt.NDArray[np.int32],
+    position: npt.NDArray[np.int32],
+    first: int,
+    lattice: RenumberedGrid,
 ) -> None:
     """Write the four moves of cells into a lattice, with cells renumbered by their position in an order.
 
