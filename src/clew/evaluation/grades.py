@@ -298,7 +298,7 @@ def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int
 def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Check that episodes can begin in these states."""
     states = _checked_states(env.mdp, starts)
-    over = env.is_over(states)
+    over = env.is_terminal(states)
     if over.any():
         raise SettingError(
             f"starts must be states in which an episode goes on; {states[over][0]} is on a goal or a wall, or no "
