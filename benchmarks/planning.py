@@ -24,7 +24,7 @@ from rich.table import Table
 import clew
 from benchmarks.rows import OURS, Row
 from clew.kernels.dynamics import BLOCKED
-from clew.mazes.formats import enclose
+from clew.mazes.formats import add_implied_walls
 from clew.planning import PLANNERS
 
 REPETITIONS = 5
@@ -52,7 +52,7 @@ def make_maze(size: int, share: float, seed: int = 0) -> clew.Maze:
         row[:] = np.where(rng.random(size) < share, BLOCKED, 0)
     middle = size // 2
     cells[middle, middle : middle + 2] = 0
-    return clew.Maze(enclose(cells)).with_ends((middle, middle), (middle, middle + 1))
+    return clew.Maze(add_implied_walls(cells)).with_ends((middle, middle), (middle, middle + 1))
 
 
 def real_maze(path: Path | None) -> clew.Maze:

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 import oracles_mazes
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze
-from clew.mazes.formats import enclose
+from clew.mazes.formats import add_implied_walls
 
 
 @st.composite
@@ -21,7 +21,7 @@ def random_cells(draw: st.DrawFn, *, thin_walls: bool = True, hazards: bool = Tr
         cells[1:][below[:-1]] |= WALL_UP
         cells[:, :-1][beside[:, :-1]] |= WALL_RIGHT
         cells[:, 1:][beside[:, :-1]] |= WALL_LEFT
-    return enclose(cells)
+    return add_implied_walls(cells)
 
 
 @st.composite

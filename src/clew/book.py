@@ -88,7 +88,7 @@ class Environment:
 
     def is_done(self) -> bool:
         """Tell if the seeker is on a goal."""
-        return bool(self.world.is_over(np.array([self.get_observation()]))[0])
+        return bool(self.world.is_terminal(np.array([self.get_observation()]))[0])
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
         """Move; returns (observation, reward, done, info).
@@ -96,8 +96,8 @@ class Environment:
         Raises:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
         """
-        if not 0 <= environments.whole(action) <= 3:
-            raise SettingError(f"{environments.BAD_ACTION}, not {action!r}")
+        if not 0 <= environments.as_integer(action) <= 3:
+            raise SettingError(f"{environments.ACTION_ERROR}, not {action!r}")
         if self.is_done():
             return self.get_observation(), self.get_reward(), True, self.info
         s_next, reward, done = sample(self.world.mdp.model, self.get_observation(), int(action), self.world.stream)
@@ -146,7 +146,7 @@ class Policy:
         # Where an episode ends, which the chapter's experiences don't say; a reader's own states aren't known.
         states = np.arange(env.observation_space.n)
         known = states.size == env.world.mdp.num_states
-        self._is_over = env.world.is_over(states) if known else np.zeros(states.size, np.bool_)
+        self._is_over = env.world.is_terminal(states) if known else np.zeros(states.size, np.bool_)
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import clew as package
 from clew.environments import as_compiled
-from clew.environments.gallery import BUFFER, GALLERY, SHELF, make_world
+from clew.environments.gallery import GALLERY, SHELF, STORE, make_world
 from clew.errors import SettingError
 
 CARDS = sorted(GALLERY.items())
@@ -51,7 +51,7 @@ def test_the_shelf_is_filled_up_to_sixteen_when_three_are_left():
 
 
 def test_the_machine_keeps_two_parts_in_stock_and_is_mended_at_wear_three():
-    table = package.solve(make_world("assembly"), gamma=0.99).policy.reshape(-1, BUFFER + 1)
+    table = package.solve(make_world("assembly"), gamma=0.99).policy.reshape(-1, STORE + 1)
     assert (table[:, 2:] == 0).all()
     assert table[:, :2].tolist() == [[2, 1], [2, 1], [2, 2], [3, 3], [3, 3]]
 

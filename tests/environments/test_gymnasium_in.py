@@ -294,7 +294,7 @@ def test_a_copy_on_another_process_is_the_same_world():
     [
         (lambda: gymnasium.make("Blackjack-v1"), ModelError, "BlackjackEnv has no table"),
         (lambda: gymnasium.make("Taxi-v4", fickle_passenger=True), ModelError, "fickle_passenger"),
-        (lambda: "FrozenLake-v1", SettingError, "the model of a str is not known"),
+        (lambda: "FrozenLake-v1", SettingError, "with a transition table P, got a str"),
     ],
 )
 def test_solve_says_why_a_world_has_no_model(world, error, message):

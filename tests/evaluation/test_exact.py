@@ -201,6 +201,6 @@ def test_settings_that_cannot_be_right_are_refused(q, settings, message):
 
 
 def test_a_world_without_a_model_is_refused():
-    with pytest.raises(SettingError, match="the model of a str is not known"):
+    with pytest.raises(SettingError, match="with a transition table P, got a str"):
         policy_values("5x5", np.zeros((5, 4)))
     assert isinstance(model_of(corridor()), FiniteMDP)

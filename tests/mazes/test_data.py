@@ -46,7 +46,7 @@ def load(row: dict[str, str]) -> Maze:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(list(row.values())[:5]))
 def test_the_optimum_has_the_expected_steps(row: dict[str, str]) -> None:
     if row["steps"] == "-1":
-        with pytest.raises(MazeError, match="there is no way from the start"):
+        with pytest.raises(MazeError, match="there is no path from the start"):
             load(row)
     else:
         maze = load(row)
@@ -77,7 +77,7 @@ def test_every_micromouse_maze_loads_and_is_written_as_it_was(tmp_path: Path, pa
 def test_unknown_walls_that_are_open_let_the_mouse_through() -> None:
     """Where they count as walls there is no way; where they don't, none is shorter than 31 rows and 31 columns."""
     path = DATA / "micromouse" / "32_unknown.maze"
-    with pytest.raises(MazeError, match="there is no way from the start"):
+    with pytest.raises(MazeError, match="there is no path from the start"):
         Maze.load(path, unknown_walls="wall")
     maze = Maze.load(path, unknown_walls="open")
     assert (maze.start, maze.goals) == ((31, 0), ((0, 31),))

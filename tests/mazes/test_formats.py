@@ -22,10 +22,10 @@ from clew.kernels.dynamics import BLOCKED, HAZARD, WALL_LEFT, WALL_RIGHT
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import (
     Layout,
+    add_implied_walls,
     cells,
-    draw_place,
+    draw_excerpt,
     draw_png,
-    enclose,
     has_thin_walls,
     lines,
     pacman,
@@ -159,11 +159,11 @@ def test_a_format_writes_just_the_mazes_that_it_can_say(maze) -> None:
     thin, blocked = has_thin_walls(maze.cells), bool((maze.cells & BLOCKED).any())
     hazards = bool((maze.cells & HAZARD).any())
     writers = [
-        (write_map, thin or hazards, "a .map file can't say thin walls or hazards"),
-        (write_maze, blocked or hazards, "a .maze file can't say blocked cells or hazards"),
-        (write_lay, thin or hazards, "a .lay file can't say thin walls or hazards"),
-        (draw_png, thin, "a .png file can't say thin walls"),
-        (write_lists, thin or blocked, "a FrozenLake list can't say thin walls or blocked cells"),
+        (write_map, thin or hazards, "a .map file can't represent thin walls or hazards"),
+        (write_maze, blocked or hazards, "a .maze file can't represent blocked cells or hazards"),
+        (write_lay, thin or hazards, "a .lay file can't represent thin walls or hazards"),
+        (draw_png, thin, "a .png file can't represent thin walls"),
+        (write_lists, thin or blocked, "a FrozenLake list can't represent thin walls or blocked cells"),
     ]
     for write, is_refused, said in writers:
         if is_refused:
@@ -179,7 +179,7 @@ def test_unknown_walls_are_what_the_reader_is_told(tmp_path) -> None:
     path = tmp_path / "unseen.maze"
     path.write_text(UNSEEN)
     shut = "+---+---+---+\n| G |     S |\n+---+---+---+\n|   |   |   |\n+---+   +   +\n|   |       |\n+---+---+---+\n"
-    assert "there is no way from the start (0, 2) to the goal (0, 0)" in first_line(lambda: Maze.load(path))
+    assert "there is no path from the start (0, 2) to the goal (0, 0)" in first_line(lambda: Maze.load(path))
     assert Maze(parse_maze(UNSEEN.encode()).cells, None) == Maze.from_text(shut.replace("S", " "))
     opened = Maze.load(path, unknown_walls="open")
     assert opened == find_maze(str(path), unknown_walls="open")
@@ -201,9 +201,12 @@ def test_a_micromouse_maze_needs_no_start_and_no_goal_and_may_have_many() -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("+---+---+\n| S . G |\n+-.-+---+\n", "line 3, column 2: expected '---', for the edge is all wall, not '-.-'"),
-        ("+---+\n| S |\n+ . +\n", "line 3, column 2: expected '---', for the edge is all wall, not ' . '"),
-        ("+---+---+\n| S   G .\n+---+---+\n", "line 2, column 9: expected '|', for the edge is all wall, not '.'"),
+        (
+            "+---+---+\n| S . G |\n+-.-+---+\n",
+            "line 3, column 2: expected '---', since the edge is all wall, not '-.-'",
+        ),
+        ("+---+\n| S |\n+ . +\n", "line 3, column 2: expected '---', since the edge is all wall, not ' . '"),
+        ("+---+---+\n| S   G .\n+---+---+\n", "line 2, column 9: expected '|', since the edge is all wall, not '.'"),
         ("+---+---+\n| S x G |\n+---+---+\n", "line 2, column 5: expected '|', a blank or '.', not 'x'"),
         ("+---+\n| S |\n+...+\n| G |\n+---+\n", "line 3, column 2: expected '---', three blanks or ' . ', not '...'"),
         ("+---+---+\n| S   ! |\n+---+---+\n", "line 2, column 7: a cell is S, G or a blank, between two blanks"),
@@ -413,12 +416,12 @@ def test_frozen_lakes_holes_become_hazards() -> None:
         (["SF", "  "], "line 2, column 1: unknown character ' '"),
         (["SS"], "line 1, column 2: a second S"),
         (["F\N{SNOWMAN}"], "line 1, column 2: unknown character '☃'"),
-        (["SF\nFG"], "a string holds a new line"),
+        (["SF\nFG"], "a string contains a newline"),
         ([], "the maze is empty"),
         ([""], "a maze of 1 rows and 0 columns has no cell"),
-        ("SFG", "a maze in lists is a list of strings, such as"),
-        ([1, 2], "a maze in lists is a list of strings, such as"),
-        (None, "a maze in lists is a list of strings, such as"),
+        ("SFG", "expected a list of strings, one per row, such as"),
+        ([1, 2], "expected a list of strings, one per row, such as"),
+        (None, "expected a list of strings, one per row, such as"),
     ],
 )
 def test_bad_lists_are_refused(rows, said: str) -> None:
@@ -431,12 +434,12 @@ def test_bad_lists_are_refused(rows, said: str) -> None:
         ([[0, 1], [2, 0]], "row 1, column 0: blocked must be 0 or 1, not 2"),
         ([[0, -1]], "row 0, column 1: blocked must be 0 or 1, not -1"),
         ([[0.0, 1.0]], "blocked must be True and False, or 0 and 1, not numbers of type float64"),
-        ([0, 1], "blocked must be an array of rows and columns, not of shape (2,)"),
-        ([[0, 1], [0]], "blocked can't be an array: "),
+        ([0, 1], "blocked must have shape (rows, columns), not (2,)"),
+        ([[0, 1], [0]], "blocked can't be converted to an array: "),
         (np.zeros((0, 3), bool), "a maze of 0 rows and 3 columns has no cell"),
         (np.broadcast_to(np.False_, (2**20, 2**20)), "a maze of 1048576 x 1048576 cells is too large"),
         ([["S", "G"]], "blocked must be True and False, or 0 and 1, not "),
-        (None, "blocked must be an array of rows and columns, not of shape ()"),
+        (None, "blocked must have shape (rows, columns), not ()"),
     ],
 )
 def test_bad_arrays_are_refused(blocked, said: str) -> None:
@@ -485,9 +488,9 @@ def test_a_file_with_a_bad_scenario_is_refused_by_its_row(tmp_path, row: bytes, 
 def small_pieces(monkeypatch):
     """Large files are read piece by piece; here small ones are too."""
     for module in (cells, lines, walled, plain):
-        monkeypatch.setattr(module, "BAND", 40)
+        monkeypatch.setattr(module, "BAND_SIZE", 40)
     monkeypatch.setattr(lines, "CHUNK", 5)
-    monkeypatch.setattr(pacman, "PIECE", 7)
+    monkeypatch.setattr(pacman, "CHUNK_SIZE", 7)
     monkeypatch.setattr(pictures, "TILE", 4)
 
 
@@ -516,7 +519,7 @@ def test_all_pieces_are_read(tmp_path) -> None:
     for _ in range(30):
         rows, columns = (int(number) for number in rng.integers(1, 14, 2))
         maze = Maze.from_array(rng.random((rows, columns)) < 0.3)
-        thin = Maze(enclose(np.zeros((rows, columns), np.uint8)))
+        thin = Maze(add_implied_walls(np.zeros((rows, columns), np.uint8)))
         for ending in (".txt", ".map", ".lay", ".png", ".maze"):
             written = thin if ending == ".maze" else maze
             written.save(tmp_path / f"maze{ending}")
@@ -563,7 +566,7 @@ def test_an_error_draws_the_part_of_a_large_maze_as_if_all_were_drawn(place, is_
     with pytest.raises(MazeError) as caught:
         large.with_ends(place, None)
     row, column = (2 * place[0] + 1, 4 * place[1] + 2) if is_walled else place
-    assert str(caught.value).split("\n", 1)[1] == draw_place(large.to_text().splitlines(), row, column)
+    assert str(caught.value).split("\n", 1)[1] == draw_excerpt(large.to_text().splitlines(), row, column)
 
 
 # Damaged files --------------------------------------------------------------------------------------------------------

@@ -314,18 +314,18 @@ KINDS = ", ".join(GENERATORS)
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ("wilsen:8x8", f"there is no kind of maze 'wilsen'; did you mean 'wilson'? Choose from {KINDS}"),
-        ("wilson", "wilson needs a size, as in wilson:20x30, not ''"),
-        ("wilson:8", "wilson needs a size, as in wilson:20x30, not '8'"),
-        ("wilson:-8x8", "wilson needs a size, as in wilson:20x30, not '-8x8'"),
-        ("wilson:seed=3:8x8", "wilson needs a size, as in wilson:20x30, not 'seed=3'"),
-        ("wilson:8x8:3", "after the size a recipe has key=value, as in wilson:20x30:seed=3, not '3'"),
-        ("wilson:8x8:", "after the size a recipe has key=value, as in wilson:20x30:seed=3, not ''"),
+        ("wilsen:8x8", f"unknown kind of maze 'wilsen'; did you mean 'wilson'? Choose from {KINDS}"),
+        ("wilson", "wilson must be followed by a size, as in wilson:20x30, not ''"),
+        ("wilson:8", "wilson must be followed by a size, as in wilson:20x30, not '8'"),
+        ("wilson:-8x8", "wilson must be followed by a size, as in wilson:20x30, not '-8x8'"),
+        ("wilson:seed=3:8x8", "wilson must be followed by a size, as in wilson:20x30, not 'seed=3'"),
+        ("wilson:8x8:3", "expected key=value after the size, as in wilson:20x30:seed=3, got '3'"),
+        ("wilson:8x8:", "expected key=value after the size, as in wilson:20x30:seed=3, got ''"),
         ("wilson:8x8:seed=", "seed must be a number, not ''"),
         ("wilson:8x8:seed=3:seed=3", "seed is given twice"),
-        ("wilson:8x8:sead=3", "a maze of kind 'wilson' has no key 'sead'; it has seed, braid"),
-        ("random:8x8:braid=1", "a maze of kind 'random' has no key 'braid'; it has seed, density"),
-        ("wilson:8x8:start=1", "a maze of kind 'wilson' has no key 'start'; it has seed, braid"),
+        ("wilson:8x8:sead=3", "mazes of kind 'wilson' have no key 'sead'; their keys are seed, braid"),
+        ("random:8x8:braid=1", "mazes of kind 'random' have no key 'braid'; their keys are seed, density"),
+        ("wilson:8x8:start=1", "mazes of kind 'wilson' have no key 'start'; their keys are seed, braid"),
         ("wilson:8x8:seed=-1", "seed must be a whole number of at least 0, not -1"),
         ("wilson:8x8:seed=1.5", "seed must be a whole number of at least 0, not 1.5"),
         ("wilson:8x8:braid=1.5", "braid must be a finite number in [0, 1], not 1.5"),
@@ -336,8 +336,8 @@ KINDS = ", ".join(GENERATORS)
         ("wilson:8x0", "columns must be a whole number of at least 1, not 0"),
         (
             "wilson:2x33554432",
-            "a wilson maze of 2 x 33554432 cells would take too long, for its walks are random and must find each "
-            "other along it; choose another kind",
+            "a wilson maze of 2 x 33554432 cells would take too long, since its random walks must meet "
+            "along the longer side; choose another kind",
         ),
     ],
 )
@@ -353,7 +353,7 @@ def test_a_recipe_that_is_wrong_is_refused(recipe: str, said: str) -> None:
         ({"start": (8, 0)}, "the start (8, 0) is outside the maze, whose rows are 0..7 and columns 0..7"),
         ({"goal": (0, -1)}, "the goal (0, -1) is outside the maze, whose rows are 0..7 and columns 0..7"),
         ({"goal": (0, 0)}, "the start (0, 0) is on a goal"),
-        ({"scenario": "a.scen:0"}, "a scenario needs the map file that it was made for, not 'random:8x8'"),
+        ({"scenario": "a.scen:0"}, "a scenario must be given with the map file that it is for, not with 'random:8x8'"),
     ],
 )
 def test_places_that_cannot_be_are_refused(settings: dict, said: str) -> None:
@@ -368,7 +368,7 @@ def test_places_that_cannot_be_are_refused(settings: dict, said: str) -> None:
         ("wilson", 2.5, 3, "rows must be a whole number of at least 1, not 2.5"),
         ("wilson", 3, "3", "columns must be a whole number of at least 1, not '3'"),
         ("wilson", 3, True, "columns must be a whole number of at least 1, not True"),
-        (["wilson"], 3, 3, "there is no kind of maze ['wilson']; choose from " + ", ".join(GENERATORS)),
+        (["wilson"], 3, 3, "unknown kind of maze ['wilson']; choose from " + ", ".join(GENERATORS)),
     ],
 )
 def test_what_is_no_size_or_kind_is_refused(kind: str, rows: int, columns: int, said: str) -> None:
@@ -402,7 +402,7 @@ def test_a_maze_of_one_cell_has_no_place_for_a_goal(kind: str) -> None:
 
 def test_a_size_is_written_in_ascii() -> None:
     for name in ("\u0663x\u0663", "wilson:\u0663x\u0663"):  # the digit three, as Arabic has it
-        with pytest.raises(MazeError, match=r"no maze is called|needs a size"):
+        with pytest.raises(MazeError, match=r"no maze is called|must be followed by a size"):
             find_maze(name)
 
 

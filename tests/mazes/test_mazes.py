@@ -15,7 +15,7 @@ import oracles_mazes
 from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
-from clew.mazes.formats import enclose
+from clew.mazes.formats import add_implied_walls
 from random_mazes import places_of, random_cells, random_mazes
 
 PLAIN = "S..#\n.#.!\n...G\n"
@@ -154,7 +154,11 @@ def test_distances_count_the_steps_to_the_nearest_goal() -> None:
 
 @pytest.mark.parametrize(
     ("goal", "said"),
-    [((3, 0), "(3, 0) is outside the maze"), ((-1, 1), "(-1, 1) is outside the maze"), ((0, 2), "(0, 2) is in a wall")],
+    [
+        ((3, 0), "(3, 0) is outside the maze"),
+        ((-1, 1), "(-1, 1) is outside the maze"),
+        ((0, 2), "(0, 2) is in a blocked cell"),
+    ],
 )
 def test_distances_to_no_place_are_refused(goal: tuple[int, int], said: str) -> None:
     maze = Maze.from_text("S.#.\n..#.\n.G#.\n")
@@ -202,7 +206,7 @@ def test_a_maze_is_refused_just_if_the_slow_search_finds_no_way(cells: np.ndarra
     if oracles_mazes.steps_between(cells, start, goals) >= 0:
         assert Maze(cells, start).start == start
     else:
-        assert first_line(complaint(lambda: Maze(cells, start))).startswith(f"there is no way from the start {start}")
+        assert first_line(complaint(lambda: Maze(cells, start))).startswith(f"there is no path from the start {start}")
 
 
 # Value semantics ------------------------------------------------------------------------------------------------------
@@ -317,12 +321,17 @@ def test_a_map_is_written_in_movingais_words(tmp_path) -> None:
 def test_a_map_file_refuses_what_it_can_not_say(tmp_path, text: str) -> None:
     path = tmp_path / "maze.map"
     path.write_text("old")
-    assert "can't say thin walls or hazards" in complaint(lambda: Maze.from_text(text).save(path))
+    assert "can't represent thin walls or hazards" in complaint(lambda: Maze.from_text(text).save(path))
     assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("maze.svg", "the ending '.svg'"), ("maze", "the ending ''"), ("no/maze.txt", "No such file")]
+    ("name", "said"),
+    [
+        ("maze.svg", "unknown file extension '.svg'"),
+        ("maze", "unknown file extension ''"),
+        ("no/maze.txt", "No such file"),
+    ],
 )
 def test_save_names_the_file_that_it_can_not_write(tmp_path, name: str, said: str) -> None:
     path = tmp_path / name
@@ -362,7 +371,7 @@ def test_isolated_cells_of_a_map_are_regions_of_their_own(map_file) -> None:
 
 def test_no_way_between_two_parts_of_a_map_is_said_and_drawn(map_file) -> None:
     message = complaint(lambda: Maze.load(map_file, start=(0, 0), goal=(2, 4)))
-    assert first_line(message) == f"{map_file}: there is no way from the start (0, 0) to the goal (2, 4)"
+    assert first_line(message) == f"{map_file}: there is no path from the start (0, 0) to the goal (2, 4)"
     assert pointed_at(message) == "S"
 
 
@@ -385,8 +394,8 @@ def test_a_scenario_gives_the_column_before_the_row(map_file, gap: str) -> None:
         ("0 m 5 3 3 0 -4 2 3.4", 0, "scenario 0: sizes and places must be whole numbers: '5 3 3 0 -4 2'"),
         ("0 m 3 5 3 0 4 2 3.4", 0, "scenario 0 is for a map of 5 x 3 cells, this one has 3 x 5"),
         ("0 m 5 3 3 0 5 2 3.4", 0, "the goal (2, 5) is outside the maze, whose rows are 0..2 and columns 0..4"),
-        ("0 m 5 3 2 0 4 2 3.4", 0, "the start (0, 2) is in a wall"),
-        ("0 m 5 3 0 0 4 2 0", 0, "there is no way from the start (0, 0) to the goal (2, 4)"),
+        ("0 m 5 3 2 0 4 2 3.4", 0, "the start (0, 2) is in a blocked cell"),
+        ("0 m 5 3 0 0 4 2 0", 0, "there is no path from the start (0, 0) to the goal (2, 4)"),
         ("0 m 5 3 4 2 4 2 0", 0, "the start (2, 4) is on a goal"),
     ],
 )
@@ -422,11 +431,11 @@ def test_a_missing_scenario_file_is_named(map_file) -> None:
         ("S.G\n....\n", (2, 4), "this line has 4 characters, the first one 3", "."),
         ("\nS.G\n", (2, 1), "this line has 3 characters, the first one 0", "S"),
         ("+---+---+\n| S   G |\n+---x---+\n", (3, 5), "expected a post, '+', not 'x'", "x"),
-        ("+---+   +\n| S   G |\n+---+---+\n", (1, 6), "expected '---', for the edge is all wall, not '   '", " "),
-        ("+---+---+\n| S   G |\n+---+-- +\n", (3, 6), "expected '---', for the edge is all wall, not '-- '", "-"),
+        ("+---+   +\n| S   G |\n+---+---+\n", (1, 6), "expected '---', since the edge is all wall, not '   '", " "),
+        ("+---+---+\n| S   G |\n+---+-- +\n", (3, 6), "expected '---', since the edge is all wall, not '-- '", "-"),
         ("+---+\n| S |\n+ - +\n| G |\n+---+\n", (3, 2), "expected '---' or three blanks, not ' - '", " "),
         ("+---+---+\n| S - G |\n+---+---+\n", (2, 5), "expected '|' or a blank, not '-'", "-"),
-        ("+---+---+\n| S   G  \n+---+---+\n", (2, 9), "expected '|', for the edge is all wall, not ' '", " "),
+        ("+---+---+\n| S   G  \n+---+---+\n", (2, 9), "expected '|', since the edge is all wall, not ' '", " "),
         ("+---+---+\n| S   x |\n+---+---+\n", (2, 7), "a cell is one of . S G !", "x"),
         ("+---+---+\n| S  .G |\n+---+---+\n", (2, 7), "between two blanks, or ###", "G"),
         ("+---+---+\n| S |# #|\n+---+---+\n", (2, 7), "between two blanks, or ###", " "),
@@ -483,9 +492,9 @@ def test_only_the_surroundings_of_a_place_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("text", "said", "pointed"),
     [
-        ("S#G\n", "there is no way from the start (0, 0) to the goal (0, 2)", "S"),
-        (".#G\nS#G\n", "there is no way from the start (1, 0) to any of the 2 goals", "S"),
-        ("+---+---+\n| G | S |\n+---+---+\n", "there is no way from the start (0, 1) to the goal (0, 0)", "S"),
+        ("S#G\n", "there is no path from the start (0, 0) to the goal (0, 2)", "S"),
+        (".#G\nS#G\n", "there is no path from the start (1, 0) to any of the 2 goals", "S"),
+        ("+---+---+\n| G | S |\n+---+---+\n", "there is no path from the start (0, 1) to the goal (0, 0)", "S"),
     ],
 )
 def test_a_start_without_a_way_to_a_goal_is_refused(text: str, said: str, pointed: str) -> None:
@@ -497,13 +506,13 @@ def test_a_start_without_a_way_to_a_goal_is_refused(text: str, said: str, pointe
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"start": (0, 1), "obstacles": [(0, 1)]}, "the start (0, 1) is in a wall"),
+        ({"start": (0, 1), "obstacles": [(0, 1)]}, "the start (0, 1) is in a blocked cell"),
         ({"start": (0, 1), "hazards": [(0, 1)]}, "the start (0, 1) is on a hazard"),
         ({"start": (1, 2)}, "the start (1, 2) is on a goal"),
-        ({"start": [0, 1], "obstacles": [(0, 1)]}, "the start (0, 1) is in a wall"),
-        ({"goal": (0, 1), "obstacles": [(0, 1)]}, "the goal (0, 1) is in a wall"),
+        ({"start": [0, 1], "obstacles": [(0, 1)]}, "the start (0, 1) is in a blocked cell"),
+        ({"goal": (0, 1), "obstacles": [(0, 1)]}, "the goal (0, 1) is in a blocked cell"),
         ({"goal": (0, 1), "hazards": [(0, 1)]}, "the goal (0, 1) is on a hazard"),
-        ({"obstacles": [(1, 1)], "hazards": [(1, 1)]}, "the hazard (1, 1) is in a wall"),
+        ({"obstacles": [(1, 1)], "hazards": [(1, 1)]}, "the hazard (1, 1) is in a blocked cell"),
     ],
 )
 def test_what_stands_in_the_wrong_place_is_named_and_drawn(settings: dict, said: str) -> None:
@@ -543,11 +552,14 @@ def test_a_size_is_whole_numbers(size: Any, said: str) -> None:
     ("cells", "said"),
     [
         (np.zeros((2, 2), np.uint8), "edge of the grid must be wall"),
-        (enclose(np.zeros((2, 2), np.uint8)) | np.array([[8, 0], [0, 0]], np.uint8), "must stand in both of them"),
-        (enclose(np.array([[GOAL | BLOCKED, 0]], np.uint8)), "a goal can't be in a blocked cell"),
-        (np.array([15], np.uint8), "array of rows and columns"),
-        (np.array([[271]]), "cells must be whole numbers that fit uint8"),
-        (np.array([[15.7]]), "cells must be whole numbers that fit uint8"),
+        (
+            add_implied_walls(np.zeros((2, 2), np.uint8)) | np.array([[8, 0], [0, 0]], np.uint8),
+            "must be marked in both of them",
+        ),
+        (add_implied_walls(np.array([[GOAL | BLOCKED, 0]], np.uint8)), "a goal can't be in a blocked cell"),
+        (np.array([15], np.uint8), "must have shape"),
+        (np.array([[271]]), "cells must be whole numbers that fit into uint8"),
+        (np.array([[15.7]]), "cells must be whole numbers that fit into uint8"),
         (np.array([["wall"]]), "cells must be an array of numbers"),
     ],
     ids=["open edge", "one-sided wall", "goal in a wall", "one dimension", "too large", "fraction", "words"],
@@ -559,7 +571,7 @@ def test_cells_that_are_no_grid_are_no_maze(cells: np.ndarray, said: str) -> Non
 @pytest.mark.parametrize(("rows", "columns"), [(0, 5), (5, 0), (-2, -3)])
 def test_a_maze_has_a_cell_at_least(rows: int, columns: int) -> None:
     message = complaint(lambda: Maze.open(rows, columns))
-    assert message == f"a maze of {rows} rows and {columns} columns has no cell; both must be at least 1"
+    assert message == f"a maze of {rows} rows and {columns} columns has no cells; both must be at least 1"
 
 
 @pytest.mark.parametrize("way", ["open", "name", "map"])
@@ -616,15 +628,15 @@ def test_a_bad_map_is_refused_by_its_line(tmp_path, data: bytes, said: str) -> N
         (
             "maze.svg",
             b"S.G\n",
-            "can't tell the format from the ending '.svg'; give a .txt, .map, .maze, .lay or .png file",
+            "unknown file extension '.svg'; use a .txt, .map, .maze, .lay or .png file",
         ),
-        ("maze", b"S.G\n", "can't tell the format from the ending ''; give a .txt, .map, .maze, .lay or .png file"),
+        ("maze", b"S.G\n", "unknown file extension ''; use a .txt, .map, .maze, .lay or .png file"),
         ("maze.txt", None, "can't be read: No such file or directory"),
         ("maze.map", None, "can't be read: No such file or directory"),
         ("maze.txt", b"S.G\n.\xff.\n", "not a text file (byte 5 is not UTF-8)"),
         ("maze.txt", b"", "the maze is empty: it has no line of cells"),
         ("maze.txt", b"S.G\n.x.\n", "line 2, column 2: unknown character 'x'; a cell is one of . # S G !"),
-        ("maze.txt", b"S#G\n", "there is no way from the start (0, 0) to the goal (0, 2)"),
+        ("maze.txt", b"S#G\n", "there is no path from the start (0, 0) to the goal (0, 2)"),
     ],
 )
 def test_load_names_the_file_that_it_refuses(tmp_path, name: str, data: bytes | None, said: str) -> None:
@@ -641,7 +653,7 @@ def test_a_folder_is_no_maze_file(tmp_path) -> None:
 
 
 def test_a_name_that_no_file_can_have_is_refused_like_any_other() -> None:
-    assert complaint(lambda: find_maze("a\0.txt")) == "a\0.txt: can't be read: there is a zero byte in its name"
+    assert complaint(lambda: find_maze("a\0.txt")) == "a\0.txt: can't be read: its name holds a zero byte"
     assert complaint(lambda: find_maze("a\0")).startswith("no maze is called 'a\\x00'")
 
 
@@ -674,11 +686,19 @@ def test_a_file_is_a_maze(map_file) -> None:
         ("1x1", {}, "a maze of one cell has no room for a start and a goal"),
         ("no.txt", {}, "no.txt: can't be read: No such file or directory"),
         ("3x4", {"start": (2, 3)}, "the start (2, 3) is on a goal"),
-        ("3x4", {"scenario": "a.scen:0"}, "a scenario needs the map file that it was made for, not '3x4'"),
-        ("a.map", {"scenario": "a.scen"}, "a scenario is FILE.scen:ROW, with rows counted from 0, not 'a.scen'"),
-        ("a.map", {"scenario": ":1"}, "a scenario is FILE.scen:ROW, with rows counted from 0, not ':1'"),
-        ("a.map", {"scenario": "a.scen:-1"}, "a scenario is FILE.scen:ROW, with rows counted from 0, not 'a.scen:-1'"),
-        ("a.map", {"scenario": "a.scen:x"}, "a scenario is FILE.scen:ROW, with rows counted from 0, not 'a.scen:x'"),
+        ("3x4", {"scenario": "a.scen:0"}, "a scenario must be given with the map file that it is for, not with '3x4'"),
+        ("a.map", {"scenario": "a.scen"}, "a scenario must be FILE.scen:ROW, with rows counted from 0, not 'a.scen'"),
+        ("a.map", {"scenario": ":1"}, "a scenario must be FILE.scen:ROW, with rows counted from 0, not ':1'"),
+        (
+            "a.map",
+            {"scenario": "a.scen:-1"},
+            "a scenario must be FILE.scen:ROW, with rows counted from 0, not 'a.scen:-1'",
+        ),
+        (
+            "a.map",
+            {"scenario": "a.scen:x"},
+            "a scenario must be FILE.scen:ROW, with rows counted from 0, not 'a.scen:x'",
+        ),
     ],
 )
 def test_a_name_that_stands_for_no_maze_is_refused(name: str, settings: dict, said: str) -> None:
@@ -725,9 +745,9 @@ def test_thin_walls_elsewhere_stay_when_a_cell_is_painted():
 
 def test_painting_that_cannot_be_is_refused():
     maze = Maze.open(2, 3)
-    with pytest.raises(MazeError, match=r"no way from the start \(0, 0\) to the goal \(1, 2\)"):
+    with pytest.raises(MazeError, match=r"no path from the start \(0, 0\) to the goal \(1, 2\)"):
         maze.painted([(0, 1), (1, 1)], "wall")
-    with pytest.raises(MazeError, match=r"the start \(0, 0\) is there; move it first"):
+    with pytest.raises(MazeError, match=r"the start \(0, 0\) can't become a \w+; move the start first"):
         maze.painted([(0, 0)], "wall")
     with pytest.raises(MazeError, match=r"the place \(2, 0\) is outside the maze"):
         maze.painted([(2, 0)], "wall")

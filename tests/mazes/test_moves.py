@@ -210,7 +210,7 @@ def test_headings_that_no_turn_leads_to_are_searched():
             (Move(0, 1), Move(0, 0, turn=1)),
         ),
     )
-    assert (odd.walks, MOVES["robot"].walks) == (False, True)
+    assert (odd.includes_single_steps, MOVES["robot"].includes_single_steps) == (False, True)
     with pytest.raises(SettingError, match="the moves 'odd' find no way from the start to a goal"):
         clew.Environment(clew.Maze.open(3, 3), moves=odd)
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew import FiniteMDP, ModelError, solve
-from clew.models.files import GRID, SPARSE
+from clew.models.files import GRID_ARRAYS, SPARSE_ARRAYS
 from oracles import grid_world, random_layout, random_sparse_world
 
 WORLDS = {
@@ -62,7 +62,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(mdp, tmp_path):
 def test_numpy_reads_it_without_pickles(mdp, tmp_path):
     path, _ = saved(mdp, tmp_path)
     with np.load(path, allow_pickle=False) as arrays:
-        assert set(arrays) == set(GRID if "cells" in arrays else SPARSE)
+        assert set(arrays) == set(GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS)
         assert arrays["starts"].tolist() == mdp.starts.tolist()
 
 
@@ -133,10 +133,10 @@ FOREIGN = {
     "text": (lambda: b"S..G\n", "not a model, or damaged"),
     "an array": (lambda: ROW, "not a model, or damaged"),
     "a pickle": (lambda: pickle.dumps(WORLDS["sparse"]()), "not a model, or damaged"),
-    "an empty archive": (lambda: archive_of({}), "it holds nothing"),
-    "another archive": (lambda: archive_of({"q.npy": ROW}), "it holds q"),
-    "one too many": (lambda: archive_of(members_of("sparse", more=ROW)), "not a model: it holds"),
-    "one too few": (lambda: archive_of(members_of("sparse", rewards=None)), "not a model: it holds"),
+    "an empty archive": (lambda: archive_of({}), "it contains nothing"),
+    "another archive": (lambda: archive_of({"q.npy": ROW}), "it contains q"),
+    "one too many": (lambda: archive_of(members_of("sparse", more=ROW)), "not a model: it contains"),
+    "one too few": (lambda: archive_of(members_of("sparse", rewards=None)), "not a model: it contains"),
     "compressed": (
         lambda: archive_of(members_of("sparse"), zipfile.ZIP_DEFLATED),
         "is compressed or encrypted, and models are not",
@@ -147,23 +147,23 @@ FOREIGN = {
     ),
     "other dimensions": (
         lambda: archive_of(members_of("sparse", rewards=member(np.zeros((3, 1))))),
-        r"rewards must be <f8 in 1 dimensions, not <f8 of the shape \(3, 1\)",
+        r"rewards must be <f8 in 1 dimensions, not <f8 of shape \(3, 1\)",
     ),
     "other bytes": (
         lambda: archive_of(members_of("sparse", rewards=member(np.zeros(3, ">f8")))),
-        "rewards has no header of a plain array",
+        "rewards has no valid array header",
     ),
     "a pickled array": (
         lambda: archive_of(members_of("sparse", rewards=member(np.array([{}]), allow_pickle=True))),
-        "rewards has no header of a plain array",
+        "rewards has no valid array header",
     ),
     "another length": (
         lambda: archive_of(members_of("one state", rewards=member(np.zeros(2)))),
-        "damaged: probabilities, next_states, rewards and terminated must be .* of one length",
+        "damaged: probabilities, next_states, rewards and terminated must be .* of equal length",
     ),
     "a shape that lies": (
         lambda: archive_of(members_of("one state", rewards=lying(member(np.zeros(1)), b"(1,), }", b"(9,), }"))),
-        r"rewards doesn't hold the numbers that its shape, \(9,\), tells of",
+        r"the data of rewards don't match its shape \(9,\)",
     ),
     "bytes that are no bools": (
         lambda: archive_of(members_of("one state", terminated=member(np.zeros(1, np.bool_))[:-1] + b"\2")),
@@ -171,7 +171,7 @@ FOREIGN = {
     ),
     "no text in the header": (
         lambda: archive_of(members_of("one state", rewards=b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535)),
-        "rewards has no header",
+        "rewards has no valid array header",
     ),
     "wrong numbers": (
         lambda: archive_of(members_of("one state", next_states=member(np.array([1], np.int32)))),
@@ -203,8 +203,8 @@ def test_no_memory_is_taken_for_what_a_file_only_claims(tmp_path):
     numbers = lying(member(np.zeros(1)), b"(1,), }" + b" " * 20, b"(100000000000000000,), }   ")
     bomb = archive_of(members_of("one state", rewards=member(np.zeros(10**7))), zipfile.ZIP_DEFLATED)
     for damaged, message in (
-        (huge, "it claims to hold more than its"),
-        (archive_of(members_of("one state", rewards=numbers)), "doesn't hold the numbers"),
+        (huge, "it claims to contain more than its"),
+        (archive_of(members_of("one state", rewards=numbers)), "the data of rewards don't match its shape"),
         (bomb, "is compressed"),
     ):
         tracemalloc.start()

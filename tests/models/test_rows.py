@@ -56,9 +56,9 @@ GOOD = (1.0, 0, 0.0, False)
 @pytest.mark.parametrize(
     ("outcomes", "message"),
     [
-        (None, "outcomes must be a list, not None"),
-        (7, "outcomes must be a list, not 7"),
-        ("", "outcomes must be a list, not ''"),
+        (None, "expected a list of outcomes, got None"),
+        (7, "expected a list of outcomes, got 7"),
+        ("", "expected a list of outcomes, got ''"),
         (GOOD, r"an outcome must be \(probability, .*, not 1\.0"),  # the list was forgotten
         ([GOOD[:3]], r"an outcome must be .*, not \(1\.0, 0, 0\.0\)"),
         ([(*GOOD, 1)], "an outcome must be"),
@@ -87,7 +87,7 @@ def test_errors_name_the_state_and_the_action(outcomes, message):
 def test_an_error_of_the_function_goes_through_with_a_note():
     with pytest.raises(ZeroDivisionError) as caught:
         FiniteMDP.from_function(3, 2, lambda s, a: [GOOD] if s < 1 else 1 // 0)
-    assert caught.value.__notes__ == ["in f(1, 0), which FiniteMDP.from_function asked for"]
+    assert caught.value.__notes__ == ["raised by f(1, 0), called by FiniteMDP.from_function"]
 
 
 @pytest.mark.parametrize("sizes", [(0, 1), (1, 0), (2**31, 1), (2.0, 1), (True, 1), (None, 1)])

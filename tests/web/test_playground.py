@@ -134,7 +134,7 @@ def test_what_is_painted_is_learned_and_undone(playground):
 
 def test_painting_that_cannot_be_changes_nothing(playground):
     before, version = playground.maze, playground.world.number
-    with pytest.raises(MazeError, match="no way from the start"):
+    with pytest.raises(MazeError, match="no path from the start"):
         do(playground, lambda: playground.paint([(3, column) for column in range(7)], "wall"))
     assert (playground.maze, playground.world.number, len(playground.chapters)) == (before, version, 1)
     assert playground._undo == []

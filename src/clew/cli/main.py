@@ -46,7 +46,7 @@ from clew.cli.terminal import (
 from clew.cli.waiting import WaitingLine, messages, name_compiled, working
 from clew.environments import Environment, as_compiled, model_of
 from clew.errors import ClewError, ModelError, SettingError, StoppedError
-from clew.mazes.formats import check_ending
+from clew.mazes.formats import check_extension
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.planning import PLANNERS
 from clew.planning import solve as solve_world
@@ -224,7 +224,7 @@ def generate(
 ) -> None:
     """Make a maze, and print it or keep it in a file."""
     if out is not None:
-        check_ending(out)  # now, and not when all is done
+        check_extension(out)  # now, and not when all is done
     with working("carving"):
         maze = make_maze(recipe, **settings)
     if out is None:

@@ -1,4 +1,4 @@
-"""What settings and actions of a world must be like."""
+"""Validation of the settings and actions of environments."""
 
 from operator import index
 from typing import Any, TypedDict
@@ -8,13 +8,13 @@ import numpy as np
 from clew.mazes import Moves
 from clew.settings import SHARE, check_count, check_number
 
-__all__ = ["STEPS_PER_STATE", "WorldSettings", "check_world", "whole"]
+__all__ = ["STEPS_PER_STATE", "WorldSettings", "as_integer", "check_world"]
 
-STEPS_PER_STATE = 100  # the step limit of an episode where nobody sets one
+STEPS_PER_STATE = 100  # default step limit of an episode, per state
 
 
 class WorldSettings(TypedDict, total=False):
-    """Settings of an `Environment` beside its maze, for what makes one and passes them on."""
+    """Settings of `Environment` besides its maze, as keyword arguments that other functions pass to it."""
 
     random_start: bool
     random_goal: bool
@@ -29,10 +29,15 @@ class WorldSettings(TypedDict, total=False):
 
 
 def check_world(slip: float, max_episode_steps: int | None, **rewards: float) -> None:
-    """Check the settings of a world.
+    """Check the numbers among the settings of an environment.
+
+    Args:
+        slip: probability in [0, 1].
+        max_episode_steps: step limit of at least 1, or None.
+        rewards: rewards by name, finite numbers also as float32.
 
     Raises:
-        SettingError: names the one that is out of range.
+        SettingError: names the setting that is out of range.
     """
     check_number("slip", slip, SHARE)
     if max_episode_steps is not None:
@@ -41,8 +46,8 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
         check_number(name, reward, single=True)
 
 
-def whole(number: Any) -> int:
-    """A number as an int, if it is a whole one by its type (NumPy's do, True and 1.0 don't); else -1."""
+def as_integer(number: Any) -> int:
+    """Return an integer (of Python or NumPy) as an int, and -1 for anything else, such as True, 1.0 or text."""
     try:
         return -1 if isinstance(number, bool | np.bool_) else index(number)
     except TypeError:

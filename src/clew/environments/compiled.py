@@ -1,4 +1,4 @@
-"""Worlds that kernels can play, for they are given as arrays too."""
+"""Environments whose dynamics are known as arrays, so that compiled kernels can simulate them."""
 
 from typing import Any, NamedTuple, TypeGuard
 from weakref import WeakKeyDictionary
@@ -12,15 +12,15 @@ from clew.environments.observations import MazeObservation
 from clew.errors import ModelError, SettingError
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
-from clew.models.rows import full_name, is_replaced, look_through
+from clew.models.rows import class_path, has_replaced_methods, unwrap_transparent
 
 __all__ = ["World", "as_compiled", "model_of"]
 
-World = gymnasium.Env[Any, Any] | FiniteMDP | Maze  # what may have a model
+World = gymnasium.Env[Any, Any] | FiniteMDP | Maze  # types for which `model_of` may find a model
 
-# Gymnasium's environments whose step is a draw from their table P, and nothing else. What others do with a table of
-# that name isn't known: a subclass may change a step.
-STEP_BY_TABLE = {
+# Gymnasium's environments whose step draws an outcome of their table P and does nothing else. For other classes with a
+# table P, subclasses included, that is not known.
+TABLE_ENVIRONMENTS = {
     "gymnasium.envs.toy_text.cliffwalking:CliffWalkingEnv",
     "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv",
     "gymnasium.envs.toy_text.taxi:TaxiEnv",
@@ -28,100 +28,114 @@ STEP_BY_TABLE = {
 
 
 def as_compiled(env: Any) -> ModelEnvironment | None:
-    """A world whose `mdp` says all that `env` does, so that kernels can play it; None if there is none.
+    """Return an environment whose `mdp` describes all that `env` does, or None if there is no such model.
 
-    A wrapper or a subclass may change what a step does, so only those known not to are looked through. Of Gymnasium's
-    environments that step by a table the table is taken. Of several step limits the least holds: those of `TimeLimit`s
-    round it, and its own. A model without one gets that of an environment that has none.
+    A model exists for a `FiniteMDP`, an `Environment`, a `ModelEnvironment`, and for the environments of Gymnasium in
+    `TABLE_ENVIRONMENTS`, also inside wrappers that don't change steps. Other wrappers and subclasses may change what a
+    step does, so they have none.
+
+    The step limit is the smallest of those of the `TimeLimit` wrappers and of the environment itself; without any, it
+    is the default of `ModelEnvironment`.
+
+    Args:
+        env: any object.
     """
     if isinstance(env, FiniteMDP):
         return ModelEnvironment(env)
-    inner, limit = look_through(env)
-    if _steps_by_model(inner):
+    inner, limit = unwrap_transparent(env)
+    if _follows_model(inner):
         if limit is None or limit >= inner.max_episode_steps:
             return inner
         return ModelEnvironment(inner.mdp, max_episode_steps=limit, actions=inner.actions)
-    mdp = _model_of_table(inner) if _steps_by_table(inner) else None
+    mdp = _model_of_table(inner) if _follows_table(inner) else None
     return None if mdp is None else ModelEnvironment(mdp, max_episode_steps=limit)
 
 
 def model_of(world: World) -> FiniteMDP:
-    """The model of a world, without a step limit.
+    """Return the model of a world; step limits are not part of it.
+
+    Args:
+        world: a `FiniteMDP`, a `Maze` (with the default settings of `Environment`), or an environment for which
+            `as_compiled` finds a model, also as a `MazeObservation`.
 
     Raises:
-        SettingError: if it is no world.
-        ModelError: if an environment has no model, or may do something else than its model says; it says why.
+        SettingError: if `world` is none of these.
+        ModelError: if an environment has no model, or may not follow it; says why.
     """
     if isinstance(world, FiniteMDP):
         return world
     if isinstance(world, Maze):
         return Environment(world).mdp
-    inner, _ = look_through(world)
-    if isinstance(inner, MazeObservation):  # which shows something else, and changes no step
-        inner, _ = look_through(inner.env)
-    if _steps_by_model(inner):
+    inner, _ = unwrap_transparent(world)
+    if isinstance(inner, MazeObservation):  # changes observations only
+        inner, _ = unwrap_transparent(inner.env)
+    if _follows_model(inner):
         return inner.mdp
     if not isinstance(inner, gymnasium.Env):
         raise SettingError(
-            f"the model of a {type(world).__name__} is not known; give a clew.Environment, a FiniteMDP, or an "
-            "environment of Gymnasium's that has a table P"
+            "expected a clew.Environment, a Maze, a FiniteMDP or a Gymnasium environment with a transition table P, "
+            f"got a {type(world).__name__}"
         )
-    if _steps_by_table(inner):
-        return _model_of_table(inner) or FiniteMDP.from_gymnasium(inner)  # which says why there is none
+    if _follows_table(inner):
+        return _model_of_table(inner) or FiniteMDP.from_gymnasium(inner)  # raises the error
     for model, asked in (("mdp", "env.unwrapped.mdp"), ("P", "clew.FiniteMDP.from_gymnasium(env.unwrapped)")):
         if hasattr(inner.unwrapped, model):
             raise ModelError(
-                f"{type(inner).__name__} may do something else than {model} says: its class is not one that is known "
-                f"to step by it, or its step was replaced; to take {model} for its model all the same, give {asked}"
+                f"{type(inner).__name__} may not follow its model {model}: it is a wrapper, a subclass or another "
+                f"class, which may change steps, or its step was replaced; to use {model} anyway, pass {asked}"
             )
-    return FiniteMDP.from_gymnasium(inner)  # which says that there is no table
+    return FiniteMDP.from_gymnasium(inner)  # raises an error: there is no table
 
 
-def _steps_by_model(env: Any) -> TypeGuard[ModelEnvironment]:
-    """Tell if a step is what the model says, and nothing else."""
-    return type(env) in (Environment, ModelEnvironment) and not is_replaced(env)
+def _follows_model(env: Any) -> TypeGuard[ModelEnvironment]:
+    """Return whether each step of an environment is an outcome of its `mdp`, with no changes by a subclass."""
+    return type(env) in (Environment, ModelEnvironment) and not has_replaced_methods(env)
 
 
-def _steps_by_table(env: Any) -> bool:
-    """Tell if a step is a draw from the table P, and nothing else."""
-    return full_name(env) in STEP_BY_TABLE and not is_replaced(env)
+def _follows_table(env: Any) -> bool:
+    """Return whether each step of an environment is an outcome of its table `P`, with no changes by a subclass."""
+    return class_path(env) in TABLE_ENVIRONMENTS and not has_replaced_methods(env)
 
 
-# Tables that have been read -------------------------------------------------------------------------------------------
+# Cache of models of tables --------------------------------------------------------------------------------------------
 
 
-class _Read(NamedTuple):
-    """A model, and what it was made of, by which a change is noticed."""
+class _CachedModel(NamedTuple):
+    """A model of an environment with a table, and copies of what it was made from, to detect changes."""
 
     table: dict[Any, Any]
-    rest: tuple[Any, ...]
+    other_inputs: tuple[Any, ...]
     mdp: FiniteMDP
 
 
-_READ: "WeakKeyDictionary[gymnasium.Env[Any, Any], _Read]" = WeakKeyDictionary()
+_CACHE: "WeakKeyDictionary[gymnasium.Env[Any, Any], _CachedModel]" = WeakKeyDictionary()
 
 
 def _model_of_table(env: Any) -> FiniteMDP | None:
-    """The model of an environment of Gymnasium's that steps by its table; None if the table doesn't tell all.
+    """Return the model of an environment that follows its table `P`; None if the table is incomplete or invalid.
 
-    It is kept for as long as the environment is. Users may change a table, so it is compared each time with what the
-    model was made of; where rows are the same objects that takes a fraction of a millisecond.
+    The model is cached as long as the environment lives. Since users may change the table, it is compared each time
+    with the one that the model was made from; where rows are the same objects, that takes less than a millisecond.
     """
     try:
-        read, rest = _READ.get(env), _rest(env)
-        if read is None or read.table != env.P or read.rest != rest:
-            _READ[env] = read = _Read(_copied(env.P), rest, FiniteMDP.from_gymnasium(env))
+        cached, other_inputs = _CACHE.get(env), _other_inputs(env)
+        if cached is None or cached.table != env.P or cached.other_inputs != other_inputs:
+            _CACHE[env] = cached = _CachedModel(_copy_table(env.P), other_inputs, FiniteMDP.from_gymnasium(env))
     except (ModelError, AttributeError, TypeError, ValueError):
-        return None  # hidden state, or a table that isn't as it was; the environment itself may know what to do
-    return read.mdp
+        return None  # hidden state or an invalid table: the environment can still be stepped
+    return cached.mdp
 
 
-def _copied(table: Any) -> dict[Any, Any]:
-    """A copy that notices changes: rows that are tuples are kept, for they can't change; others never compare equal."""
+def _copy_table(table: Any) -> dict[Any, Any]:
+    """Return a copy of a table in which each row is a tuple.
+
+    Rows that are tuples can't change and are shared, so that comparing them is fast. Rows of other types never compare
+    equal to their copy, so that their model is made again each time.
+    """
     return {s: {a: [tuple(row) for row in rows] for a, rows in actions.items()} for s, actions in table.items()}
 
 
-def _rest(env: Any) -> tuple[Any, ...]:
-    """What else a model is made of."""
+def _other_inputs(env: Any) -> tuple[Any, ...]:
+    """Return what else the model of an environment depends on: start distribution, sizes, Taxi's fickle passenger."""
     sizes = env.observation_space.n, env.action_space.n
     return np.asarray(env.initial_state_distrib).tobytes(), sizes, getattr(env, "fickle_passenger", False)

@@ -1,6 +1,6 @@
-"""Named worlds that come with the package, each with a card: mazes with their rewards, and worlds that are no mazes.
+"""The gallery: named worlds that come with the package, each with a card that describes it.
 
-`clew worlds` lists them, `clew worlds NAME` shows a card, and a name stands wherever a world is asked for.
+`clew worlds` lists them and `clew worlds NAME` prints a card. A name can be used wherever a world is expected.
 """
 
 import math
@@ -18,40 +18,40 @@ __all__ = ["GALLERY", "Card", "make_world"]
 
 
 class Card(NamedTuple):
-    """What there is to know of a world."""
+    """Description of a world of the gallery."""
 
     summary: str
     make: Callable[[], ModelEnvironment]
-    states: str
+    states: str  # begins with their number
     actions: str
     rewards: str
     end: str
-    gamma: float  # that the optimum is said for
-    optimum: float  # the value of the start, mean over the starts
-    policy: str  # what the best policy does, in words
+    gamma: float  # discount of the optimum
+    optimum: float  # optimal value, mean over the start states
+    policy: str  # the optimal policy in words
     source: str
 
 
 def make_world(name: str) -> ModelEnvironment:
-    """Make a world of the gallery.
+    """Make a world of the gallery by its name.
 
     Raises:
-        SettingError: if none is called so; lists those that are.
+        SettingError: if there is no world of that name; lists all names.
     """
     check_choice("world", name, GALLERY)
     return GALLERY[name].make()
 
 
-# Grids whose moves aren't those of a maze -----------------------------------------------------------------------------
+# Grid worlds with rules of their own ----------------------------------------------------------------------------------
 
 
 def cliff() -> ModelEnvironment:
-    """A row of cells to walk along, with a cliff below; a fall leads back to the start."""
+    """Make the cliff walk: a 4x12 grid whose bottom row is start, cliff and goal; a fall leads back to the start."""
     rows, columns = 4, 12
 
     def step(s: int, a: int) -> list[Outcome]:
         move, (row, column) = FOUR.moves[0][a], divmod(s, columns)
-        if row == 3 and column > 0:  # the goal; nobody stands in the cliff
+        if row == 3 and column > 0:  # the cliff, which is never entered, and the goal
             return []
         row, column = min(max(row + move.rows, 0), rows - 1), min(max(column + move.columns, 0), columns - 1)
         if row == 3 and 0 < column < columns - 1:
@@ -62,7 +62,7 @@ def cliff() -> ModelEnvironment:
 
 
 def windy() -> ModelEnvironment:
-    """An open field with a wind that lifts whoever crosses it."""
+    """Make the windy gridworld: a 7x10 grid in whose middle columns moves are shifted up by one or two cells."""
     rows, columns, wind, goal = 7, 10, (0, 0, 0, 1, 1, 1, 2, 2, 1, 0), (3, 7)
 
     def step(s: int, a: int) -> list[Outcome]:
@@ -76,68 +76,69 @@ def windy() -> ModelEnvironment:
     return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, step, starts=[30]), actions=FOUR.actions)
 
 
-# Worlds that are no grids ---------------------------------------------------------------------------------------------
+# Worlds that aren't grids ---------------------------------------------------------------------------------------------
 
-SHELF = 20  # items that the warehouse has room for
-DEMAND = 4.0  # items a day, on the average
-PRICE, COST, ORDER_COST, KEEPING, LOST = 8.0, 3.0, 12.0, 0.5, 2.0
+SHELF = 20  # capacity in items
+MEAN_DEMAND = 4.0  # items per day
+PRICE, ITEM_COST, ORDER_COST, HOLDING_COST, SHORTAGE_COST = 8.0, 3.0, 12.0, 0.5, 2.0
 
 
 def warehouse() -> ModelEnvironment:
-    """A shelf to restock each evening, for customers who come by chance."""
-    chances = poisson(DEMAND, SHELF)
+    """Make the warehouse: a shelf that is restocked each evening, with random demand during the day."""
+    demand = poisson(MEAN_DEMAND, SHELF)
 
     def day(stock: int, order: int) -> list[Outcome]:
         filled = min(stock + order, SHELF)
-        paid = COST * (filled - stock) + ORDER_COST * (filled > stock)
+        cost = ITEM_COST * (filled - stock) + ORDER_COST * (filled > stock)
         outcomes = []
-        for wanted, chance in enumerate(chances):
+        for wanted, probability in enumerate(demand):
             sold = min(wanted, filled)
-            reward = PRICE * sold - LOST * (wanted - sold) - KEEPING * (filled - sold) - paid
-            outcomes.append((chance, filled - sold, reward, False))
+            reward = PRICE * sold - SHORTAGE_COST * (wanted - sold) - HOLDING_COST * (filled - sold) - cost
+            outcomes.append((probability, filled - sold, reward, False))
         return outcomes
 
     mdp = FiniteMDP.from_function(SHELF + 1, SHELF + 1, day)
     return ModelEnvironment(mdp, max_episode_steps=100, actions=tuple(f"order {n}" for n in range(SHELF + 1)))
 
 
-def poisson(mean: float, most: int) -> Sequence[float]:
-    """The chances of 0 to `most`, which takes all that is beyond it."""
-    chances = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(most)]
-    return [*chances, 1.0 - math.fsum(chances)]
+def poisson(mean: float, largest: int) -> Sequence[float]:
+    """Return Poisson probabilities of 0 to `largest`; the last includes those of all larger numbers."""
+    probabilities = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(largest)]
+    return [*probabilities, 1.0 - math.fsum(probabilities)]
 
 
-BUFFER, WORN = 6, 4  # finished parts that can wait; wear at which the machine stands still
+STORE, MAX_WEAR = 6, 4  # capacity in finished parts; wear at which the machine stops
 WAIT, SLOW, FAST, REPAIR = range(4)
-MADE, WEARS = {SLOW: 0.6, FAST: 0.9}, {SLOW: 0.05, FAST: 0.25}
-WANTED, PART, IDLE_BUYER, STORING = 0.5, 10.0, 4.0, 0.5
-MENDING, REPLACING = 6.0, 30.0
+PART_PROBABILITY, WEAR_PROBABILITY = {SLOW: 0.6, FAST: 0.9}, {SLOW: 0.05, FAST: 0.25}  # per hour
+BUYER_PROBABILITY, PART_PRICE, LOST_BUYER_COST, STORE_COST = 0.5, 10.0, 4.0, 0.5
+REPAIR_COST, REPLACE_COST = 6.0, 30.0
 
 
 def assembly() -> ModelEnvironment:
-    """A machine that makes parts, wears out and is mended, and buyers who come by chance."""
+    """Make the assembly line: a machine that makes parts, wears out and is repaired, with random buyers."""
 
     def hour(s: int, a: int) -> list[Outcome]:
-        wear, parts = divmod(s, BUFFER + 1)
-        runs = a in MADE and wear < WORN and parts < BUFFER
-        made = MADE[a] if runs else 0.0
-        wears = WEARS[a] if runs else 0.0
-        paid = (REPLACING if wear == WORN else MENDING) if a == REPAIR else 0.0
+        wear, parts = divmod(s, STORE + 1)
+        runs = a in PART_PROBABILITY and wear < MAX_WEAR and parts < STORE
+        p_made = PART_PROBABILITY[a] if runs else 0.0
+        p_worn = WEAR_PROBABILITY[a] if runs else 0.0
+        cost = (REPLACE_COST if wear == MAX_WEAR else REPAIR_COST) if a == REPAIR else 0.0
         outcomes = []
-        for is_made, chance_made in ((1, made), (0, 1.0 - made)):
-            for is_worn, chance_worn in ((1, wears), (0, 1.0 - wears)):
-                for is_wanted, chance_wanted in ((1, WANTED), (0, 1.0 - WANTED)):
-                    there = parts + is_made
-                    sold = min(is_wanted, there)
-                    reward = PART * sold - IDLE_BUYER * (is_wanted - sold) - STORING * (there - sold) - paid
-                    wear_next = 0 if a == REPAIR else wear + is_worn
-                    chance = chance_made * chance_worn * chance_wanted
-                    if chance > 0.0:
-                        outcomes.append((chance, wear_next * (BUFFER + 1) + there - sold, reward, False))
+        for made, probability_made in ((1, p_made), (0, 1.0 - p_made)):
+            for worn, probability_worn in ((1, p_worn), (0, 1.0 - p_worn)):
+                for wanted, probability_wanted in ((1, BUYER_PROBABILITY), (0, 1.0 - BUYER_PROBABILITY)):
+                    available = parts + made
+                    sold = min(wanted, available)
+                    left = available - sold
+                    reward = PART_PRICE * sold - LOST_BUYER_COST * (wanted - sold) - STORE_COST * left - cost
+                    next_wear = 0 if a == REPAIR else wear + worn
+                    probability = probability_made * probability_worn * probability_wanted
+                    if probability > 0.0:
+                        outcomes.append((probability, next_wear * (STORE + 1) + left, reward, False))
         return outcomes
 
-    mdp = FiniteMDP.from_function((WORN + 1) * (BUFFER + 1), 4, hour)
-    return ModelEnvironment(mdp, max_episode_steps=100, actions=("wait", "run slowly", "run fast", "mend"))
+    mdp = FiniteMDP.from_function((MAX_WEAR + 1) * (STORE + 1), 4, hour)
+    return ModelEnvironment(mdp, max_episode_steps=100, actions=("wait", "run slowly", "run fast", "repair"))
 
 
 # Mazes ----------------------------------------------------------------------------------------------------------------
@@ -173,152 +174,162 @@ S...........
 
 
 def book_walls() -> Environment:
-    """The chapter's second exercise."""
+    """Make the 5x5 maze of the book with a penalty for running into the outer wall: the chapter's second exercise."""
     return Environment(Maze.open(5, 5), outer_wall_reward=-100.0)
 
 
 def book_goals() -> Environment:
-    """The chapter's fourth exercise."""
+    """Make the 5x5 maze of the book with random start and random goal: the chapter's fourth exercise."""
     return Environment(Maze.open(5, 5), random_start=True, random_goal=True)
 
 
 def four_rooms() -> Environment:
-    """Four rooms, joined by four doors."""
+    """Make the four rooms: an 11x11 grid of four rooms with four doors, and random start."""
     return Environment(Maze.from_text(ROOMS), random_start=True)
 
 
 def trap() -> Environment:
-    """Two ways, of which the longer begins with the first action."""
+    """Make the trap: a 5x5 grid with a short and a long path, of which the long one begins with action 0."""
     return Environment(Maze.from_text(TRAP), step_reward=-1.0, goal_reward=0.0)
 
 
 def hazards() -> Environment:
-    """A field of hazards, on ice."""
+    """Make the hazards: a 6x12 grid with hazards, and slip."""
     return Environment(Maze.from_text(FIELD), slip=0.2, step_reward=-1.0, goal_reward=0.0, hazard_reward=-10.0)
 
 
-FOUR_WAYS = "0 down, 1 left, 2 up, 3 right"
-MAZE_MOVES = f"{FOUR_WAYS}; a wall stops a move"
-AT_GOAL = "at the goal; after 100 steps per free cell it is cut off"
-ON_AND_ON = "never; it is cut off after 100 steps"
+ACTIONS = "0 down, 1 left, 2 up, 3 right"
+MAZE_ACTIONS = f"{ACTIONS}; a move into a wall stays"
+AT_GOAL = "terminated at the goal; truncated after 100 steps per free cell"
+TRUNCATED = "never terminated; truncated after 100 steps"
 GALLERY: dict[str, Card] = {
     "book-walls": Card(
-        summary="the chapter's 5x5, where touching the outer wall costs",
+        summary="the 5x5 maze of the book, with a penalty for running into the outer wall",
         make=book_walls,
-        states="25 cells, row * 5 + column",
-        actions=MAZE_MOVES,
-        rewards="1 at the goal, -100 for touching the outer wall",
+        states="25 cells, row * 5 + column; the start is (0, 0), the goal (4, 4)",
+        actions=MAZE_ACTIONS,
+        rewards="1 at the goal, -100 for a move into the outer wall, otherwise 0",
         end=AT_GOAL,
         gamma=0.9,
         optimum=0.478297,
-        policy="go to the opposite corner in eight steps, and never into the wall",
+        policy="go to the goal in eight steps without running into the outer wall",
         source="the chapter's second exercise",
     ),
     "book-goals": Card(
-        summary="the chapter's 5x5 with another start and another goal each time",
+        summary="the 5x5 maze of the book, with random start and random goal in each episode",
         make=book_goals,
-        states="625 pairs of a goal and a cell, goal * 25 + cell",
-        actions=MAZE_MOVES,
-        rewards="1 at the goal",
+        states="625 pairs of a goal and a cell, goal * 25 + cell, where a cell is row * 5 + column",
+        actions=MAZE_ACTIONS,
+        rewards="1 at the goal, otherwise 0",
         end=AT_GOAL,
         gamma=0.9,
         optimum=0.792940,
-        policy="walk straight to the goal that the state names",
+        policy="take a shortest path to the goal, which is part of the state",
         source="the chapter's fourth exercise",
     ),
     "cliff": Card(
-        summary="a walk along a cliff: the shortest way is the one that Sarsa dares not take",
+        summary="a walk along a cliff: the optimal path is along the edge, where exploration makes Sarsa keep away",
         make=cliff,
-        states="48 cells, row * 12 + column; the bottom row is start, cliff and goal",
-        actions=FOUR_WAYS,
-        rewards="-1 a move, -100 for a fall, which leads back to the start",
-        end="at the goal; after 4,800 steps it is cut off",
+        states="48 cells of 4x12, row * 12 + column; the bottom row is start, cliff and goal, from left to right",
+        actions=f"{ACTIONS}; a move into the edge of the grid stays",
+        rewards="-1 per move, -100 for a fall from the cliff, which leads back to the start",
+        end="terminated at the goal; truncated after 4,800 steps",
         gamma=1.0,
         optimum=-13.0,
-        policy="go up, eleven to the right along the edge, and down",
+        policy="go up, eleven to the right along the edge of the cliff, and down",
         source="Sutton & Barto (2018), example 6.6",
     ),
     "windy": Card(
-        summary="a field whose middle columns have a wind that lifts",
+        summary="a grid in whose middle columns a wind shifts each move up",
         make=windy,
-        states="70 cells, row * 10 + column",
-        actions=FOUR_WAYS,
-        rewards="-1 a move",
-        end="at the goal; after 7,000 steps it is cut off",
+        states="70 cells of 7x10, row * 10 + column; the start is (3, 0), the goal (3, 7)",
+        actions=f"{ACTIONS}; columns 3 to 8 shift a move up by 1, 1, 1, 2, 2 and 1 cells, up to the edge of the grid",
+        rewards="-1 per move",
+        end="terminated at the goal; truncated after 7,000 steps",
         gamma=1.0,
         optimum=-15.0,
-        policy="cross the wind along the top, then come back down from the right",
+        policy="cross the wind along the top row, then come back down from the right",
         source="Sutton & Barto (2018), example 6.5",
     ),
     "four-rooms": Card(
-        summary="four rooms with a door between each two neighbours; starts anywhere",
+        summary="four rooms with a door between each two neighbours, and a random start",
         make=four_rooms,
-        states="121 cells of 11x11, row * 11 + column",
-        actions=MAZE_MOVES,
-        rewards="1 at the goal",
+        states="121 cells of 11x11, row * 11 + column; the goal is (9, 6)",
+        actions=MAZE_ACTIONS,
+        rewards="1 at the goal, otherwise 0",
         end=AT_GOAL,
         gamma=0.9,
         optimum=0.514228,
-        policy="leave the room by the door that is nearer to the goal",
-        source="after Sutton, Precup & Singh (1999); with certain moves",
+        policy="leave each room by the door with the shorter path to the goal",
+        source="after Sutton, Precup & Singh (1999); with deterministic moves",
     ),
     "trap": Card(
         summary=(
-            "two ways, of which the longer begins with action 0: it fools an agent that always takes the first of tied "
-            "actions"
+            "a short and a long path, of which the long one begins with action 0: a trap for agents that break ties "
+            "by taking the first action"
         ),
         make=trap,
-        states="25 cells, row * 5 + column",
-        actions=MAZE_MOVES,
-        rewards="-1 a move",
+        states="25 cells, row * 5 + column; the start is (0, 0), the goal (0, 4), and nine cells are blocked",
+        actions=MAZE_ACTIONS,
+        rewards="-1 per move",
         end=AT_GOAL,
         gamma=1.0,
         optimum=-4.0,
-        policy="go right, four steps; down and round it is twelve",
+        policy="go right, four steps; the other path, which begins with down, takes twelve",
         source="Clew",
     ),
     "hazards": Card(
-        summary="a slippery field of hazards: the safe way is longer than the short one",
+        summary="a slippery field of hazards, in which a safe path is longer than the shortest one",
         make=hazards,
-        states="72 cells of 6x12, row * 12 + column",
-        actions=f"{MAZE_MOVES}; one in five goes astray to a side",
-        rewards="-1 a move, -10 for entering a hazard",
+        states="72 cells of 6x12, row * 12 + column; the start is (0, 0), the goal (5, 11)",
+        actions=f"{MAZE_ACTIONS}; one move in five slips to the left or right of its direction",
+        rewards="-1 per move, and -10 for entering a hazard",
         end=AT_GOAL,
         gamma=1.0,
         optimum=-36.606102,
-        policy="keep away from hazards, also where that takes longer",
+        policy="keep away from hazards, even where that takes longer",
         source="Clew",
     ),
     "warehouse": Card(
-        summary="restocking a shelf each evening, with demand by chance",
+        summary="inventory control: a shelf is restocked each evening, and demand is random",
         make=warehouse,
-        states=f"{SHELF + 1}: items on the shelf",
-        actions=f"order 0 to {SHELF}; what the shelf has no room for isn't delivered, nor paid",
+        states=f"{SHELF + 1}: items on the shelf, 0 to {SHELF}; all are start states",
+        actions=f"order 0 to {SHELF} items; items that don't fit on the shelf are neither delivered nor paid",
         rewards=(
-            f"{PRICE:g} an item sold, less {COST:g} an item ordered, {ORDER_COST:g} an order, {KEEPING:g} for "
-            f"each that stays overnight, {LOST:g} for each asked for in vain; demand is Poisson, {DEMAND:g} a day"
+            f"{PRICE:g} per item sold, minus {ITEM_COST:g} per item ordered, {ORDER_COST:g} per order, "
+            f"{HOLDING_COST:g} per item left overnight and {SHORTAGE_COST:g} per item out of stock when asked for; "
+            f"demand has a Poisson distribution with mean {MEAN_DEMAND:g} per day, cut off at {SHELF}"
         ),
-        end=ON_AND_ON,
+        end=TRUNCATED,
         gamma=0.99,
         optimum=1269.977350,
-        policy="when three items or fewer are left, fill up to sixteen; else order nothing",
+        policy="when three items or fewer are left, fill up to sixteen; otherwise order nothing",
         source="Puterman (1994), section 3.2; with figures of Clew",
     ),
     "assembly": Card(
-        summary="a machine that makes parts, wears out and is mended, with buyers by chance",
+        summary="machine maintenance: a machine makes parts, wears out and is repaired, and buyers come at random",
         make=assembly,
-        states=f"{(WORN + 1) * (BUFFER + 1)}: wear * {BUFFER + 1} + waiting parts; wear is 0 to {WORN}",
-        actions="0 wait, 1 run slowly, 2 run fast, 3 mend",
-        rewards=(
-            f"{PART:g} a part sold, less {IDLE_BUYER:g} for a buyer who finds none, {STORING:g} for each part that "
-            f"waits, {MENDING:g} to mend, {REPLACING:g} if it stands still; a buyer comes every other hour, by chance"
+        states=(
+            f"{(MAX_WEAR + 1) * (STORE + 1)}: wear * {STORE + 1} + parts in store; wear is 0 to {MAX_WEAR}, "
+            f"parts are 0 to {STORE}; all are start states"
         ),
-        end=ON_AND_ON,
+        actions=(
+            "0 wait, 1 run slowly, 2 run fast, 3 repair; in an hour a slow run makes a part with probability "
+            f"{PART_PROBABILITY[SLOW]:g} and wears the machine with {WEAR_PROBABILITY[SLOW]:g}, a fast one with "
+            f"{PART_PROBABILITY[FAST]:g} and {WEAR_PROBABILITY[FAST]:g}; at wear {MAX_WEAR} or with a full store the "
+            "machine can't run, and a repair sets the wear to 0"
+        ),
+        rewards=(
+            f"{PART_PRICE:g} per part sold, minus {LOST_BUYER_COST:g} per buyer who finds none, {STORE_COST:g} per "
+            f"part left, {REPAIR_COST:g} per repair ({REPLACE_COST:g} at wear {MAX_WEAR}); a buyer comes in an hour "
+            f"with probability {BUYER_PROBABILITY:g}"
+        ),
+        end=TRUNCATED,
         gamma=0.99,
         optimum=400.168241,
         policy=(
-            "keep two parts in stock and no more: below that run fast if none is left, slowly if one is; "
-            "a machine at wear 2 runs fast for both, and from wear 3 on it is mended before it makes another part"
+            "keep two parts in store and no more: below that run fast if none is left, slowly if one is; "
+            "at wear 2 run fast for both, and from wear 3 on repair before making another part"
         ),
         source="Clew",
     ),

@@ -1,4 +1,4 @@
-"""Gymnasium's environments by their IDs."""
+"""Construction of Gymnasium's environments by their IDs."""
 
 from typing import Any
 
@@ -13,27 +13,37 @@ __all__ = ["make_gymnasium"]
 
 
 def make_gymnasium(env_id: str, **settings: Any) -> Any:
-    """Make an environment of Gymnasium's, ready to train in; where it has a table of transitions, ready to solve.
+    """Make a Gymnasium environment with integer states and actions, for tabular learning.
+
+    If Gymnasium's environment has a transition table (FrozenLake, Taxi, CliffWalking), it can also be solved, and it is
+    simulated by compiled kernels.
 
     Args:
-        env_id: name with version, such as "FrozenLake-v1"; "module:name" imports the module first.
-        settings: those of the environment and of `gymnasium.make`, such as `is_slippery=False`.
+        env_id: ID of the environment, such as "FrozenLake-v1"; "module:ID" imports the module first.
+        settings: settings of the environment and of `gymnasium.make`, such as `is_slippery=False`.
 
     Returns:
-        The environment, with integers for observations and actions, see `as_discrete`.
+        The environment; if its spaces aren't `Discrete` from 0, wrapped by `as_discrete`.
 
     Raises:
-        SettingError: if there is no such environment (it lists names that are near), it can't be made (it says why),
-            or has spaces that tables can't number.
+        SettingError: if there is no such environment (lists similar IDs), it can't be made (says why), or its spaces
+            are infinite or too large.
+
+    >>> import clew
+    >>> env = clew.make_gymnasium("FrozenLake-v1", is_slippery=False)
+    >>> env.observation_space, env.action_space
+    (Discrete(16), Discrete(4))
+    >>> clew.solve(env, gamma=1.0).value
+    1.0
     """
     if not isinstance(env_id, str):
-        raise SettingError(f"the ID of an environment is text, such as 'FrozenLake-v1', not {env_id!r}")
+        raise SettingError(f"expected the ID of an environment, such as 'FrozenLake-v1', got {env_id!r}")
     name = env_id.rpartition(":")[2]
     if ":" not in env_id and name not in gymnasium.registry:
-        raise SettingError(f"Gymnasium knows no environment {env_id!r}{_near(name)}")
+        raise SettingError(f"Gymnasium has no environment {env_id!r}{_suggest_ids(name)}")
     try:
         env = gymnasium.make(env_id, **settings)
-    except Exception as error:  # whatever a constructor of somebody else's raises
+    except Exception as error:  # a constructor may raise anything
         said = str(error).strip() or "no reason given"
         raise SettingError(f"{env_id} can't be made: {type(error).__name__}: {said}") from error
     if as_compiled(env) is not None:
@@ -45,7 +55,7 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
         raise
 
 
-def _near(name: str) -> str:
-    """Names like this one, for the end of an error."""
-    near = nearest(name, gymnasium.registry, most=5)
-    return f"; near names are {', '.join(near)}" if near else "; gymnasium.pprint_registry() lists those there are"
+def _suggest_ids(env_id: str) -> str:
+    """Return the end of an error: IDs similar to an unknown one, or how to list all."""
+    similar = nearest(env_id, gymnasium.registry, most=5)
+    return f"; similar IDs are {', '.join(similar)}" if similar else "; gymnasium.pprint_registry() lists all"

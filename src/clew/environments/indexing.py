@@ -1,4 +1,4 @@
-"""Observations and actions as integers: a number in mixed radix for anything made of finite parts."""
+"""Encoding of finite observation and action spaces as integers, by mixed-radix numbers."""
 
 from collections.abc import Iterator
 from operator import index
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.utils import RecordConstructorArgs
 
-from clew.environments.checks import whole
+from clew.environments.checks import as_integer
 from clew.errors import SettingError
 from clew.models.checks import MAX_STATES
 
@@ -18,20 +18,23 @@ __all__ = ["Indexed", "SpaceIndex", "as_discrete"]
 
 
 class SpaceIndex:
-    """Numbers the elements of a finite space from 0, as a mixed-radix number whose first digit counts most.
+    """A one-to-one map between the elements of a finite space and the integers from 0 to n - 1.
 
-        n = ((d_1 * r_2 + d_2) * r_3 + d_3) ...
+    An element is encoded as a mixed-radix number, whose first digit is the most significant:
 
-    The digits are those of the parts in their order, a `Dict`'s in the order of its keys as Gymnasium keeps them, an
-    array's row by row. A part with r values has the radix r.
+        number = ((d_1 * r_2 + d_2) * r_3 + d_3) ...
+
+    There is a digit d_i for each part of the element, from 0 to r_i - 1. Parts are in the order of the space: items of
+    a `Tuple`, values of a `Dict` in Gymnasium's order of its keys, entries of an array row by row.
 
     Args:
-        space: `Discrete`, `MultiDiscrete`, `MultiBinary`, or `Tuple` and `Dict` of such, nested as you like.
-        name: what errors call it.
+        space: `Discrete`, `MultiDiscrete`, `MultiBinary`, or `Tuple` and `Dict` of these, nested to any depth.
+        name: name of the space in errors.
 
     Attributes:
         space: the space.
-        n: how many elements it has, at most 2**31 - 1.
+        name: its name in errors.
+        n: number of elements, at most 2**31 - 1.
 
     Raises:
         SettingError: if the space is infinite, or has more elements than that.
@@ -45,52 +48,53 @@ class SpaceIndex:
             self.n *= radix
             if self.n > MAX_STATES:
                 raise SettingError(
-                    f"the {name} {_short(space)} has more than {MAX_STATES:,} elements, too many to number"
+                    f"the {name} {_short_repr(space)} has more than {MAX_STATES:,} elements, too many for a table"
                 )
             self._radices.append(radix)
 
     def encode(self, element: Any) -> int:
-        """The number of an element.
+        """Return the number of an element.
 
         Raises:
-            SettingError: if it isn't one of the space.
+            SettingError: if the element isn't in the space.
         """
         try:
             digits = list(_digits(self.space, element))
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
             digits = []
         if len(digits) != len(self._radices):
-            raise SettingError(f"{_short(element)} is not in the {self.name} {_short(self.space)}")
+            raise SettingError(f"{_short_repr(element)} is not in the {self.name} {_short_repr(self.space)}")
         number = 0
         for digit, radix in zip(digits, self._radices, strict=True):
             if not 0 <= digit < radix:
-                raise SettingError(f"{_short(element)} is not in the {self.name} {_short(self.space)}")
+                raise SettingError(f"{_short_repr(element)} is not in the {self.name} {_short_repr(self.space)}")
             number = number * radix + digit
         return number
 
     def decode(self, number: int) -> Any:
-        """The element with a number.
+        """Return the element of a number.
 
         Raises:
-            SettingError: if the number isn't in 0..n - 1.
+            SettingError: if the number isn't an integer from 0 to n - 1.
         """
-        rest = whole(number)
-        if not 0 <= rest < self.n:
-            raise SettingError(f"elements of the {self.name} are numbered 0..{self.n - 1}, and {number!r} is not there")
+        remaining = as_integer(number)
+        if not 0 <= remaining < self.n:
+            raise SettingError(f"elements of the {self.name} are numbered 0..{self.n - 1}, not {number!r}")
         digits = []
         for radix in reversed(self._radices):
-            rest, digit = divmod(rest, radix)
+            remaining, digit = divmod(remaining, radix)
             digits.append(digit)
         return _element(self.space, reversed(digits))
 
 
-def _short(thing: Any) -> str:
-    text = repr(thing)
+def _short_repr(value: Any) -> str:
+    """Return the repr of a value, cut off after 200 characters."""
+    text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _radices(space: Space[Any], name: str) -> Iterator[int]:
-    """How many values each part of a space may have."""
+    """Yield the number of values of each part of a space."""
     if isinstance(space, Discrete):
         yield int(space.n)
     elif isinstance(space, MultiDiscrete):
@@ -98,22 +102,22 @@ def _radices(space: Space[Any], name: str) -> Iterator[int]:
     elif isinstance(space, MultiBinary):
         yield from (2 for _ in range(int(np.prod(space.shape))))
     elif isinstance(space, Tuple | Dict):
-        for part in _parts(space):
+        for part in _subspaces(space):
             yield from _radices(part, name)
     else:
         raise SettingError(
-            f"the {name} {_short(space)} can't be numbered: tables need finite spaces, which are Discrete, "
-            "MultiDiscrete, MultiBinary, and Tuple and Dict of such; round the others in a wrapper, such as "
-            "gymnasium.wrappers.TransformObservation"
+            f"the {name} {_short_repr(space)} is not finite; tables need Discrete, MultiDiscrete, MultiBinary, or "
+            "Tuple and Dict of these; discretize it with a wrapper, such as gymnasium.wrappers.TransformObservation"
         )
 
 
-def _parts(space: Any) -> list[Space[Any]]:
+def _subspaces(space: Any) -> list[Space[Any]]:
+    """Return the spaces in a `Tuple` or `Dict`, in order."""
     return list(space.spaces.values() if isinstance(space, Dict) else space.spaces)
 
 
 def _digits(space: Space[Any], element: Any) -> Iterator[int]:
-    """The digits of an element; errors of any kind if it isn't like those of the space."""
+    """Yield the digits of an element; an element of another structure raises an exception of any type."""
     if isinstance(space, Discrete):
         yield index(element) - int(space.start)
     elif isinstance(space, MultiDiscrete | MultiBinary):
@@ -133,7 +137,7 @@ def _digits(space: Space[Any], element: Any) -> Iterator[int]:
 
 
 def _element(space: Space[Any], digits: Iterator[int]) -> Any:
-    """The element that digits make; takes as many as it needs."""
+    """Return the element of the next digits of an iterator; only as many as needed are consumed."""
     if isinstance(space, Discrete):
         return next(digits) + int(space.start)
     if isinstance(space, MultiDiscrete | MultiBinary):
@@ -142,15 +146,15 @@ def _element(space: Space[Any], digits: Iterator[int]) -> Any:
         return (values + space.start if isinstance(space, MultiDiscrete) else values).astype(space.dtype)
     if isinstance(space, Dict):
         return {key: _element(part, digits) for key, part in space.spaces.items()}
-    return tuple(_element(part, digits) for part in _parts(space))
+    return tuple(_element(part, digits) for part in _subspaces(space))
 
 
 class Indexed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """An environment whose observations and actions are integers; made by `as_discrete`.
+    """A Gymnasium wrapper with integer observations and actions; made by `as_discrete`.
 
     Attributes:
-        observation_index: `encode` and `decode` turn observations into states and back.
-        action_index: the same for actions.
+        observation_index: a `SpaceIndex`: `encode` converts an observation to a state, `decode` a state to one.
+        action_index: a `SpaceIndex` of actions.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -167,28 +171,36 @@ class Indexed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return self.observation_index.encode(observation), info
 
     def step(self, action: int) -> tuple[int, Any, bool, bool, dict[str, Any]]:
-        """Take an action, given by its number; see `gymnasium.Env.step`."""
+        """Take an action, given as an integer; see `gymnasium.Env.step`."""
         observation, reward, terminated, truncated, info = self.env.step(self.action_index.decode(action))
         return self.observation_index.encode(observation), reward, terminated, truncated, info
 
 
 def as_discrete(env: Any) -> Any:
-    """An environment with finite spaces as one with integers, which tables can be learned of.
-
-        env = as_discrete(gymnasium.make("Blackjack-v1"))
-        env.observation_index.decode(324)  # -> (14, 8, 0)
+    """Wrap an environment with finite spaces so that observations and actions are integers, for tabular learning.
 
     Args:
-        env: environment whose spaces are `Discrete`, `MultiDiscrete`, `MultiBinary`, or `Tuple` and `Dict` of such.
+        env: environment whose spaces are `Discrete`, `MultiDiscrete`, `MultiBinary`, or `Tuple` and `Dict` of these.
 
     Returns:
-        `Indexed`; the environment itself if its spaces are integers from 0 already.
+        The wrapped environment, whose `observation_index` and `action_index` convert with `encode` and `decode`; or
+        `env` itself if both of its spaces are `Discrete` from 0.
 
     Raises:
-        SettingError: if it is no environment, a space is infinite, or has more than 2**31 - 1 elements.
+        SettingError: if `env` is not a Gymnasium environment, or a space is infinite or has more than 2**31 - 1
+            elements.
+
+    >>> import clew, gymnasium
+    >>> env = clew.as_discrete(gymnasium.make("Blackjack-v1"))
+    >>> env.observation_space
+    Discrete(704)
+    >>> env.observation_index.decode(324)  # sum of the player, card of the dealer, usable ace
+    (14, 8, 0)
+    >>> env.observation_index.encode((14, 8, 0))
+    324
     """
     if not isinstance(env, gymnasium.Env):
-        raise SettingError(f"an environment of Gymnasium's is wanted, not a {type(env).__name__}")
+        raise SettingError(f"expected a Gymnasium environment, got a {type(env).__name__}")
     is_plain = all(
         isinstance(space, Discrete) and space.start == 0 for space in (env.observation_space, env.action_space)
     )

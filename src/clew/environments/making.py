@@ -1,4 +1,4 @@
-"""What `gymnasium.make` and `gymnasium.make_vec` call: mazes by name, and observations of a kind."""
+"""Entry points of `gymnasium.make` and `gymnasium.make_vec` for `clew/Maze-v0`."""
 
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,23 +18,23 @@ __all__ = ["make_environment", "make_vector_environment"]
 def make_environment(
     maze: Maze | str | Path | None = None, *, observation: str = "index", **settings: Unpack[WorldSettings]
 ) -> gymnasium.Env[Any, Any]:
-    """Make an `Environment`, wrapped if it is to show something else than the state.
+    """Make an `Environment`, in a `MazeObservation` unless its observations are states.
 
     Args:
-        maze: a maze, or its name, as `clew.mazes.find_maze` takes it, or a file.
+        maze: a maze, a file, or a name for `clew.mazes.find_maze`; by default the open 5x5 grid of the book's chapter.
         observation: "index", "position" or "planes", see `clew.environments.observations`.
-        settings: those of `Environment`.
+        settings: settings of `Environment`.
 
     Raises:
         MazeError: if there is no maze of that name.
         SettingError: if a setting is out of range.
     """
-    env = Environment(_found(maze), **settings)
+    env = Environment(_resolve_maze(maze), **settings)
     return env if observation == "index" else MazeObservation(env, observation)
 
 
-# Gymnasium looks here for the render modes that it needn't add by a wrapper.
-make_environment.metadata = Environment.metadata  # type: ignore[attr-defined]  # of a function, too
+# Gymnasium reads here which render modes are supported without a wrapper.
+make_environment.metadata = Environment.metadata  # type: ignore[attr-defined]  # functions have attributes too
 
 
 def make_vector_environment(
@@ -46,16 +46,25 @@ def make_vector_environment(
     copy: bool = True,
     **settings: Unpack[WorldSettings],
 ) -> MazeVectorEnv:
-    """Make a `MazeVectorEnv`, whose arguments these are; the maze may be a name.
+    """Make a `MazeVectorEnv`.
+
+    Args:
+        num_envs: number of environments.
+        maze: a maze, a file, or a name for `clew.mazes.find_maze`; by default the open 5x5 grid of the book's chapter.
+        observation: see `MazeVectorEnv`.
+        autoreset_mode: see `MazeVectorEnv`.
+        copy: see `MazeVectorEnv`.
+        settings: settings of `Environment`.
 
     Raises:
         MazeError: if there is no maze of that name.
         SettingError: if a setting is out of range.
     """
     return MazeVectorEnv(
-        num_envs, _found(maze), observation=observation, autoreset_mode=autoreset_mode, copy=copy, **settings
+        num_envs, _resolve_maze(maze), observation=observation, autoreset_mode=autoreset_mode, copy=copy, **settings
     )
 
 
-def _found(maze: Maze | str | Path | None) -> Maze | None:
+def _resolve_maze(maze: Maze | str | Path | None) -> Maze | None:
+    """Return the maze of a name or file; a `Maze` or None is returned as it is."""
     return find_maze(str(maze)) if isinstance(maze, str | Path) else maze

@@ -1,4 +1,4 @@
-"""The maze as a Gymnasium environment."""
+"""Mazes as Gymnasium environments."""
 
 from enum import IntEnum
 from typing import Any, cast
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gymnasium.envs.registration import EnvSpec
 
 from clew.environments.checks import STEPS_PER_STATE, check_world
-from clew.environments.model import ModelEnvironment, bad_action
+from clew.environments.model import ModelEnvironment, action_error
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
@@ -21,13 +21,22 @@ from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 from clew.settings import check_choice, check_memory
 
-__all__ = ["BAD_ACTION", "Action", "Environment"]
+__all__ = ["ACTION_ERROR", "Action", "Environment"]
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
 class Action(IntEnum):
-    """What the seeker can do, in the chapter's order."""
+    """The actions of an `Environment` with the moves "four", in the order of the book's chapter.
+
+    >>> import clew
+    >>> list(clew.Action)
+    [<Action.DOWN: 0>, <Action.LEFT: 1>, <Action.UP: 2>, <Action.RIGHT: 3>]
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> state, info = env.reset(seed=0)
+    >>> env.step(clew.Action.RIGHT)[0]
+    1
+    """
 
     DOWN = 0
     LEFT = 1
@@ -35,42 +44,51 @@ class Action(IntEnum):
     RIGHT = 3
 
 
-BAD_ACTION = bad_action(FOUR.actions)
+ACTION_ERROR = action_error(FOUR.actions)
 
 
 class Environment(ModelEnvironment):
-    """A seeker in a maze, looking for the goal.
+    """A Gymnasium environment in which a seeker looks for the goal of a maze.
 
-    With the moves "four" the actions are 0 down, 1 left, 2 up, 3 right; a wall stops a move. The state is the seeker's
-    cell, `row * columns + column`; with a random goal it is `goal cell * num_cells + cell`, for no table can learn to
-    find a goal that it isn't told. Every move pays `step_reward`, and what it meets is added. Reaching a goal ends the
-    episode (`terminated`); the step limit cuts it off (`truncated`).
+    Observations are states: the seeker's cell, `row * columns + column`. With a random goal the state includes it,
+    `goal cell * num_cells + cell`, since a table can't learn to find a goal that it can't observe; with the moves
+    "robot" it includes the heading, `heading * num_cells + cell`.
+
+    With the moves "four" the actions are 0 down, 1 left, 2 up, 3 right. A move into a wall stays. The reward of a move
+    is `step_reward` (times the cost of the move), plus the rewards of what it meets. Reaching a goal terminates the
+    episode, the step limit truncates it.
 
     Args:
-        maze: layout; the chapter's open 5x5 by default.
-        random_start: begin in any cell from which the goal can be reached, never on a goal or a hazard.
-        random_goal: draw a goal for each episode, in place of the maze's own.
-        goal_reward: added when a move reaches the goal.
-        step_reward: paid by every move.
-        outer_wall_reward: added when a move runs into the edge of the grid, such as -100 for hazardous walls.
+        maze: the maze; by default the open 5x5 grid of the book's chapter.
+        random_start: True to begin in a random cell from which a goal can be reached, never on a goal or hazard.
+        random_goal: True to draw a goal for each episode, instead of the maze's own goals.
+        goal_reward: added when a move reaches a goal.
+        step_reward: reward of each move.
+        outer_wall_reward: added when a move runs into the edge of the grid.
         hazard_reward: added when a move enters a hazard.
-        slip: probability that a move goes astray, half of it to each side.
-        moves: "four", "eight" (diagonals cost sqrt 2, and go round no corner), "movingai" and
-            "movingai-float32" (the same, with the digits that its published lengths are made with), "knight", "robot"
-            (forward, and turns; a state is then `heading * num_cells + cell`), or a table of your own, see
-            `clew.mazes.Moves`. A move pays the step reward times its cost.
+        slip: probability that a move slips to the left or right of its direction, half of it to each.
+        moves: "four"; "eight" (four and diagonals of cost sqrt(2), which don't cut corners); "movingai" and
+            "movingai-float32" ("eight", with the digits of sqrt(2) in the lengths of MovingAI's benchmark); "knight";
+            "robot" (forward, turn left, turn right); or a `clew.Moves` of your own.
         max_episode_steps: step limit; by default 100 times the number of free cells.
         render_mode: None, "ansi" (text), "human" (terminal or notebook) or "rgb_array" (pixels).
 
     Attributes:
-        maze: the layout.
-        mdp: the same world as arrays, for learners and planners.
-        random_goal: True if the state names the goal.
-        moves: the moves.
-        actions, max_episode_steps, stream: as `ModelEnvironment` has them.
+        maze: the maze.
+        mdp: the `FiniteMDP` of the same world, for learners and planners.
+        random_goal: True if the state includes the goal.
+        moves: the set of moves, a `clew.Moves`.
+        actions, max_episode_steps, stream: see `ModelEnvironment`.
 
     Raises:
         SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0)
+    >>> env.reset(seed=0)
+    (0, {'position': (0, 0), 'goal': (4, 4)})
+    >>> env.step(0)  # down; state, reward, terminated, truncated, info
+    (5, -1.0, False, False, {'position': (1, 0), 'goal': (4, 4)})
     """
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 10}  # noqa: RUF012  # as Gymnasium declares it
@@ -100,65 +118,58 @@ class Environment(ModelEnvironment):
         for name, flag in (("random_start", random_start), ("random_goal", random_goal)):
             if not isinstance(flag, bool | np.bool_):
                 raise SettingError(f"{name} must be True or False, not {flag!r}")
-        check_world(
-            slip,
-            max_episode_steps,
-            goal_reward=goal_reward,
-            step_reward=step_reward,
-            outer_wall_reward=outer_wall_reward,
-            hazard_reward=hazard_reward,
-        )
+        rewards = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
+        check_world(slip, max_episode_steps, **rewards._asdict())
         self.maze = maze
         self.render_mode = render_mode
         self.random_goal = random_goal
         self.moves = find_moves(moves)
-        pays = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
-        starts = _start_states(maze, random_start, random_goal, self.moves.walks)
+        starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
         if self.moves == FOUR:
-            mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **pays._asdict())
+            mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **rewards._asdict())
         elif random_goal:
             raise SettingError(f"random goals are for the moves 'four', not {self.moves.name!r}; give the maze a goal")
         else:
-            mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=pays)
+            mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
         limit = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
         super().__init__(mdp, max_episode_steps=limit, actions=self.moves.actions)
-        # Made by hand or by gymnasium.make, an environment can be made again from its specification.
+        # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
-        """Draw the maze with the seeker, S, in it, as `render_mode` says.
+        """Draw the maze with the seeker, S, in the way of `render_mode`.
 
         Returns:
-            Text for "ansi", (height, width, 3) uint8 for "rgb_array", None for "human", which shows the text.
+            Text for "ansi", (height, width, 3) uint8 for "rgb_array", None for "human", which prints the text.
         """
         return self.render_state(self._state)
 
     def render_state(self, state: int | None) -> str | npt.NDArray[np.uint8] | None:
-        """Draw the maze as `render` does, in any state; without the seeker if that is None."""
+        """Draw the maze in a given state, as `render` does; None draws it without the seeker."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
         if self.render_mode == "rgb_array":
-            return paint_scene(self.maze, *self._seen(state))
-        frame = draw_scene(self.maze, *self._seen(state))
+            return paint_scene(self.maze, *self._places_of(state))
+        frame = draw_scene(self.maze, *self._places_of(state))
         if self.render_mode == "ansi":
             return frame
         show(frame)
         return None
 
     def frame(self) -> str:
-        """The maze with the seeker in it as text, whatever the render mode; an arrow shows a heading."""
-        return draw_scene(self.maze, *self._seen(self._state))
+        """Return the maze with the seeker as text, independent of the render mode; a heading is drawn as an arrow."""
+        return draw_scene(self.maze, *self._places_of(self._state))
 
-    def _seen(self, state: int | None) -> tuple[Place | None, Place | None, int | None]:
-        """Where the seeker stands in a state, where a random goal is, and which way a robot looks."""
+    def _places_of(self, state: int | None) -> tuple[Place | None, Place | None, int | None]:
+        """Return (position, random goal or None, heading or None) of the seeker in a state; all None without a state."""
         if state is None:
             return None, None, None
         return self._cell_of(state), self._goal_of(state) if self.random_goal else None, self._heading_of(state)
 
     @property
     def position(self) -> Place:
-        """Where the seeker stands, (row, column).
+        """Place of the seeker, (row, column).
 
         Raises:
             SettingError: before the first reset.
@@ -169,7 +180,11 @@ class Environment(ModelEnvironment):
 
     @property
     def goal(self) -> Place:
-        """Where the goal of this episode is, (row, column); the first one if the maze has several."""
+        """Goal of the current episode, (row, column); the first one if the maze has several.
+
+        Raises:
+            SettingError: before the first reset, if the goal is random.
+        """
         if not self.random_goal:
             return self.maze.goals[0]
         if self._state is None:
@@ -178,25 +193,25 @@ class Environment(ModelEnvironment):
 
     @property
     def heading(self) -> int | None:
-        """Which way a robot looks, 0 down, 1 left, 2 up or 3 right; None where moves have no four headings."""
+        """Heading of a robot: 0 down, 1 left, 2 up, 3 right; None before the first reset and without four headings."""
         return None if self._state is None else self._heading_of(self._state)
 
     def encode(self, position: Place, goal: Place) -> int:
-        """The state in which the seeker stands somewhere, of a robot that looks down.
+        """Return the state of given places; for a robot, with the heading down.
 
         Args:
             position: (row, column) of the seeker; not checked.
-            goal: (row, column) of the goal; it counts only if it is a random one.
+            goal: (row, column) of the goal; ignored if the goal isn't random.
         """
         cell, goal_cell = (int(row) * self.maze.columns + int(column) for row, column in (position, goal))
         return goal_cell * self.maze.cells.size + cell if self.random_goal else cell
 
-    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Tell of each state if nothing can happen in it any more: the seeker is on the goal, or in a wall."""
+    def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell."""
         goals, cells = np.divmod(states, self.maze.cells.size)
         bits = self.maze.cells.reshape(-1)[cells]
-        over: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
-        return over | (cells == goals if self.random_goal else (bits & GOAL) > 0)
+        blocked: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
+        return blocked | (cells == goals if self.random_goal else (bits & GOAL) > 0)
 
     def _cell_of(self, state: int) -> Place:
         return divmod(state % self.maze.cells.size, self.maze.columns)
@@ -211,10 +226,19 @@ class Environment(ModelEnvironment):
         return {"position": self.position, "goal": self.goal}
 
 
-def _start_states(maze: Maze, random_start: bool, random_goal: bool, walks: bool) -> npt.NDArray[np.int32]:
-    """The states in which an episode may begin: (goal, cell) pairs with a way between them.
+def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_steps: bool) -> npt.NDArray[np.int32]:
+    """Return the states in which an episode may begin, (num_starts,) int32, without headings.
 
-    From which cells other moves than walks find a way, `model_of_moves` sees.
+    Args:
+        maze: the maze.
+        random_start: True for all cells that are free, not hazards, and have a path to a goal.
+        random_goal: True for pairs of a goal and a cell, `goal cell * num_cells + cell`, with a path between them.
+        single_steps: True if the moves include single steps (`Moves.includes_single_steps`). If not, cells without a
+            path are removed later, by `model_of_moves`.
+
+    Raises:
+        SettingError: if the maze lacks a start or goal that isn't random, there is no start state, or there are too
+            many states.
     """
     if not random_start and maze.start is None:
         raise SettingError("the maze has no start: give it one, (row, column), or begin at random (random_start)")
@@ -223,7 +247,7 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, walks: bool
     fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
     safe = ~(maze.blocked | maze.hazards)
     if not random_goal:
-        candidates = safe & ((maze.distances() > 0) if walks else (maze.cells & GOAL == 0))
+        candidates = safe & ((maze.distances() > 0) if single_steps else (maze.cells & GOAL == 0))
         cells: npt.NDArray[Any] = np.flatnonzero(candidates) if random_start else np.array(fixed)
         if cells.size == 0:
             raise SettingError("there is no cell to start in: no free cell has a way to a goal")

@@ -1,4 +1,4 @@
-"""A model as a Gymnasium environment: any finite world can be stepped, not only solved."""
+"""Gymnasium environments that simulate a finite MDP."""
 
 from typing import Any
 
@@ -7,42 +7,54 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from clew.environments.checks import STEPS_PER_STATE, whole
+from clew.environments.checks import STEPS_PER_STATE, as_integer
 from clew.errors import SettingError
 from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_count
 
-__all__ = ["ModelEnvironment", "bad_action"]
+__all__ = ["ModelEnvironment", "action_error"]
 
-MANY_ACTIONS = 12  # of more than these no message lists the names
+MAX_LISTED_ACTIONS = 12  # an error lists the names of at most this many actions
 
 
-def bad_action(actions: tuple[str, ...]) -> str:
-    """What an action must be."""
-    if len(actions) > MANY_ACTIONS:
+def action_error(actions: tuple[str, ...]) -> str:
+    """Return the first half of the error for an invalid action: which numbers are valid, with their names."""
+    if len(actions) > MAX_LISTED_ACTIONS:
         return f"action must be a whole number from 0 to {len(actions) - 1}"
     *others, last = [str(a) if name == str(a) else f"{a} ({name})" for a, name in enumerate(actions)]
     return f"action must be {', '.join(others)} or {last}" if others else f"action must be {last}"
 
 
 class ModelEnvironment(gymnasium.Env[Any, Any]):
-    """Plays a `FiniteMDP`; observations are its states.
+    """A Gymnasium environment that simulates a `FiniteMDP`; observations are its states.
+
+    The observation space is `Discrete(num_states)`, the action space `Discrete(num_actions)`. An episode is terminated
+    by an outcome that ends it, and truncated by the step limit.
 
     Args:
         mdp: the model.
         max_episode_steps: step limit; by default 100 times the number of states.
-        actions: a name for each action.
+        actions: name of each action; by default its number.
 
     Attributes:
         mdp: the model.
         max_episode_steps: step limit.
-        actions: the names of the actions; their numbers, if they were given none.
-        stream: (2,) uint64, the draws of the world; `reset` keys it by Gymnasium's `np_random`.
+        actions: name of each action.
+        stream: (2,) uint64, random stream of the environment; `reset` seeds it from Gymnasium's `np_random`.
 
     Raises:
-        SettingError: if the step limit is out of range, or there isn't a name for each action.
+        SettingError: if `mdp` is not a FiniteMDP, the step limit is out of range, or the number of names is not that of
+            the actions.
+
+    >>> import clew
+    >>> mdp = clew.FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1, 5.0, True)] if s == 0 else [])
+    >>> env = clew.ModelEnvironment(mdp)
+    >>> env.reset(seed=0)
+    (0, {})
+    >>> env.step(0)  # state, reward, terminated, truncated, info
+    (1, 5.0, True, False, {})
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # as Gymnasium declares it
@@ -71,11 +83,11 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         """Begin an episode.
 
         Args:
-            seed: decides every draw from here on; None goes on with the draws of before.
+            seed: seed of all random draws from here on; None continues the current random stream.
             options: not used.
 
         Returns:
-            (state, info); the info of a maze has the `position` and the `goal` as (row, column), others are empty.
+            (state, info). In a maze, info has the `position` and the `goal`, each (row, column); otherwise it is empty.
         """
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
@@ -90,21 +102,21 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         """Take an action.
 
         Args:
-            action: its number.
+            action: number of the action.
 
         Returns:
-            (state, reward, terminated, truncated, info).
+            (state, reward, terminated, truncated, info); for info see `reset`.
 
         Raises:
-            SettingError: if there is no such action, or no episode goes on.
+            SettingError: if there is no such action, or the episode is over or hasn't begun.
         """
         if self._state is None:
             raise SettingError("call reset() before step()")
         if self._is_over:
             raise SettingError("the episode is over; begin another by reset()")
-        a = whole(action)
+        a = as_integer(action)
         if not 0 <= a < self.mdp.num_actions:
-            raise SettingError(f"{bad_action(self.actions)}, not {action!r}")
+            raise SettingError(f"{action_error(self.actions)}, not {action!r}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state, self._steps = int(s_next), self._steps + 1
         truncated = self._steps >= self.max_episode_steps and not terminated
@@ -113,15 +125,15 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             self.render()
         return self._state, float(reward), bool(terminated), truncated, self._info()
 
-    def is_over(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Tell of each state if nothing can happen in it any more: no action has an outcome."""
+    def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return whether each of the given states is terminal, which means that no action has an outcome there."""
         offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
         count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        over: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
-        return over
+        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
+        return terminal
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # What comes through Ray can't be written; the draws of a world that goes on are.
+        # Arrays that come through Ray are read-only; the random stream must be writable.
         self.__dict__.update(state, stream=state["stream"].copy())
 
     def _info(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Many copies of one maze as a vector environment, stepped by one call of a kernel."""
+"""A vector environment of many copies of one maze, which are stepped by one call of a kernel."""
 
 from typing import Any, Unpack
 
@@ -10,10 +10,10 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from clew.environments.checks import WorldSettings, whole
+from clew.environments.checks import WorldSettings, as_integer
 from clew.environments.maze import Environment
-from clew.environments.model import bad_action
-from clew.environments.observations import Places, observer_of
+from clew.environments.model import action_error
+from clew.environments.observations import PlaceDecoder, make_encoder
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.stepping import (
@@ -32,34 +32,47 @@ from clew.settings import check_choice, check_count, check_memory
 __all__ = ["MazeVectorEnv"]
 
 Bools = npt.NDArray[np.bool_]
-BYTES_PER_COPY = 2048  # mostly its generator, which NumPy keeps as a handful of objects
+BYTES_PER_COPY = 2048  # mostly the Python objects of its NumPy generator
 
 
 class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]):
-    """Copies of one maze, each with an episode and draws of its own, that take their steps together.
+    """A Gymnasium vector environment of copies of one maze, each with its own episode and random stream.
 
-    Copy i, seeded by s, goes step by step as an `Environment` that is reset with s: this is what Gymnasium's
-    `SyncVectorEnv` over as many environments says, hundreds of times as fast. Three things differ: infos have
-    places as arrays, (num_envs, 2), where it has an array of tuples; what can't be done (an action that there isn't, a
-    step of a copy whose episode is over with `AutoresetMode.DISABLED`) is a SettingError that names the copy, after
-    which every copy stands where it stood; and there is no environment for each copy, so `envs`, `call`, `get_attr`
-    and `set_attr` are missing.
+    Copy i, seeded with s, behaves step by step like an `Environment` that is reset with seed s, as in Gymnasium's
+    `SyncVectorEnv` of as many environments, and hundreds of times faster. There are three differences: infos have
+    places as arrays, (num_envs, 2), instead of arrays of tuples; an invalid call (an action that doesn't exist, a step
+    of a copy whose episode is over with `AutoresetMode.DISABLED`) is a SettingError that names the copy, and no copy
+    moves; and `envs`, `call`, `get_attr` and `set_attr` are missing, since there is no environment object per copy.
 
     Args:
-        num_envs: how many copies.
-        maze: layout; the chapter's open 5x5 by default.
+        num_envs: number of copies.
+        maze: the maze; by default the open 5x5 grid of the book's chapter.
         observation: "index", "position" or "planes", see `clew.environments.observations`.
-        autoreset_mode: what follows an episode, as Gymnasium has it: the next begins with the next step, with the same
-            step (whose infos then have `final_obs` and `final_info`), or by `reset(options={"reset_mask": ...})`.
-        copy: False: the observations that are returned lie in one array that the next step writes anew. All else is
-            the caller's to keep in any case.
-        settings: those of `Environment`.
+        autoreset_mode: when a copy whose episode is over begins the next one, see Gymnasium: "NextStep", with the next
+            step; "SameStep", within the same step, whose infos then have `final_obs` and `final_info`; "Disabled", by
+            `reset(options={"reset_mask": ...})`.
+        copy: False to return observations in one array that each step overwrites; other results are never reused.
+        settings: settings of `Environment`.
 
     Attributes:
-        world: one such environment, for its maze and its model; it isn't stepped.
+        num_envs: number of copies.
+        world: an `Environment` with the same settings, for its maze and model; it isn't stepped.
 
     Raises:
-        SettingError: if a setting is out of range, or the machine can't hold so many copies.
+        SettingError: if a setting is out of range, or the machine hasn't enough memory for the copies.
+
+    >>> import clew, numpy
+    >>> envs = clew.MazeVectorEnv(3, clew.Maze.open(5, 5), step_reward=-1.0)
+    >>> states, infos = envs.reset(seed=0)
+    >>> states, rewards, terminations, truncations, infos = envs.step(numpy.array([0, 3, 1]))  # down, right, left
+    >>> states
+    array([5, 1, 0])
+    >>> rewards
+    array([-1., -1., -1.])
+    >>> infos["position"]
+    array([[1, 0],
+           [0, 1],
+           [0, 0]])
     """
 
     metadata: dict[str, Any] = Environment.metadata
@@ -82,20 +95,20 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         self.render_mode = self.world.render_mode
         self._mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
-        self._observer = observer_of(self.world, observation)
-        self._places = Places.of_world(self.world)
-        self.single_observation_space = self._observer.space
+        self._encoder = make_encoder(self.world, observation)
+        self._decoder = PlaceDecoder.of_environment(self.world)
+        self.single_observation_space = self._encoder.space
         self.single_action_space = self.world.action_space
-        num_numbers = int(np.prod(self._observer.space.shape or (), dtype=np.int64))
-        check_memory(self.num_envs * (BYTES_PER_COPY + 8 * num_numbers), f"{self.num_envs:,} copies")
+        values_per_observation = int(np.prod(self._encoder.space.shape or (), dtype=np.int64))
+        check_memory(self.num_envs * (BYTES_PER_COPY + 8 * values_per_observation), f"{self.num_envs:,} copies")
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.spec = _specification(
+        self.spec = _make_spec(
             settings, num_envs, maze=maze, observation=observation, autoreset_mode=self._mode.value, copy=copy
         )
         self._copies = new_copy_states(self.num_envs)
         self._final_states = np.zeros(self.num_envs, np.int64)
-        self._observations = None if copy else self._room(self.num_envs)
+        self._observations = None if copy else self._new_observations(self.num_envs)
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._is_seeded = np.zeros(self.num_envs, np.bool_)
@@ -104,42 +117,43 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Begin an episode in every copy, or in some.
+        """Begin an episode in all copies, or in those of a mask.
 
         Args:
-            seed: `s` gives copy i the seed `s + i`; or a list of one for each copy, in which None goes on with the
-                draws of before, as None for all does.
-            options: `reset_mask`, (num_envs,) bool: begin only where it is True.
+            seed: an integer s gives copy i the seed s + i; a list has one for each copy. None, also in the list,
+                continues the current random streams.
+            options: `reset_mask`, (num_envs,) bool: only copies where it is True begin an episode.
 
         Returns:
-            (observations, infos), where infos are of the copies that began, marked by `_position` and `_goal`.
+            (observations, infos). Infos have `position` and `goal`, (num_envs, 2) int64 each, and `_position` and
+            `_goal`, (num_envs,) bool, which mark the copies that began.
 
         Raises:
-            SettingError: if seeds or the mask can't be right; nothing has begun.
+            SettingError: if seeds or mask are invalid; no copy has begun then.
         """
-        chosen = self._chosen(options)
-        self._key_streams(self._listed_seeds(seed), chosen)
+        chosen = self._check_reset_mask(options)
+        self._seed_streams(self._check_seeds(seed), chosen)
         reset_copies(self.world.mdp.starts, read_only(chosen), self._copies)
         self._has_begun = True
         if self.render_mode == "human":
             self.render()
-        return self._shown(), self._infos(self._copies.state, None if chosen.all() else chosen)
+        return self._observe(), self._infos(self._copies.state, None if chosen.all() else chosen)
 
     def step(
         self, actions: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools, dict[str, Any]]:
-        """Take an action in every copy.
+        """Take an action in each copy.
 
         Args:
-            actions: (num_envs,) integers, as `Environment` has them; not looked at where a new episode begins.
+            actions: (num_envs,) integers, see `Environment`; ignored for copies that begin a new episode.
 
         Returns:
-            (observations, rewards, terminations, truncations, infos).
+            (observations, rewards, terminations, truncations, infos), (num_envs, ...) each; for infos see `reset`.
 
         Raises:
-            SettingError: names a copy that can't do what it is told; no copy has moved.
+            SettingError: names the first copy whose action is invalid; no copy has moved then.
         """
-        checked = self._checked(actions)
+        checked = self._check_actions(actions)
         n, mdp, is_same_step = self.num_envs, self.world.mdp, self._mode == AutoresetMode.SAME_STEP
         results = StepResults(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_), self._final_states)
         num_ended = step_copies(
@@ -150,43 +164,43 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         infos = self._infos(self._copies.state)
         if is_same_step and num_ended:
             infos |= self._final_infos(results.terminated | results.truncated)
-        return self._shown(), results.reward, results.terminated, results.truncated, infos
+        return self._observe(), results.reward, results.terminated, results.truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
-        """Draw every copy, as `render_mode` says; a frame for each, or None without a mode."""
+        """Draw all copies in the way of `render_mode`; returns a frame for each, or None without a mode."""
         if self.render_mode is None:
-            self.world.render()  # which says what is missing
+            self.world.render()  # warns that there is no render mode
             return None
         states = self._copies.state.tolist() if self._has_begun else [None] * self.num_envs
         return tuple(self.world.render_state(state) for state in states)
 
-    @property  # type: ignore[misc]  # read-only, and of all copies, as SyncVectorEnv has it
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one of each copy
-        """The generator of each copy, which keys its draws."""
+    @property  # type: ignore[misc]  # read-only and one for each copy, as in SyncVectorEnv
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]  # one for each copy
+        """Generator of each copy, from which its random stream is seeded."""
         return tuple(self._generator(i) for i in range(self.num_envs))
 
     @property
-    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]  # one of each copy
-        """The seed of each copy."""
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]  # one for each copy
+        """Seed of each copy."""
         for i in range(self.num_envs):
-            self._generator(i)  # which seeds a copy that has none
+            self._generator(i)  # seeds the copy if it has no seed
         return tuple(self._seeds)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # What comes through Ray can't be written; the arrays of a world that goes on are.
+        # Arrays that come through Ray are read-only; these must be writable.
         fresh = {name: value.copy() for name, value in state.items() if isinstance(value, np.ndarray)}
         self.__dict__.update(state, **fresh, _copies=CopyStates(*(array.copy() for array in state["_copies"])))
 
     def _generator(self, i: int) -> np.random.Generator:
-        """The generator of a copy; one that has none gets one that nobody could foresee."""
+        """Return the generator of a copy; if it has none, make one with a random seed."""
         generator = self._generators[i]
         if generator is None:
             generator, self._seeds[i] = np_random()
             self._generators[i] = generator
         return generator
 
-    def _key_streams(self, seeds: list[int | None], chosen: Bools) -> None:
-        """Key the draws of copies as `Environment.reset` does."""
+    def _seed_streams(self, seeds: list[int | None], chosen: Bools) -> None:
+        """Seed the random streams of the chosen copies, (num_envs,) bool, in the way of `Environment.reset`."""
         for i in np.flatnonzero(chosen).tolist():
             if seeds[i] is not None:
                 self._generators[i], self._seeds[i] = np_random(seeds[i])
@@ -194,16 +208,16 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
                 self._copies.streams[i] = new_stream(int(self._generator(i).integers(2**63)))
         self._is_seeded |= chosen
 
-    def _listed_seeds(self, seed: Any) -> list[int | None]:
-        """A seed, or None, for each copy."""
+    def _check_seeds(self, seed: Any) -> list[int | None]:
+        """Check the seed or seeds of `reset`, and return a seed or None for each copy."""
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, list | tuple | np.ndarray):
             if len(seed) != self.num_envs:
                 raise SettingError(f"seed must have one for each of the {self.num_envs} copies, not {len(seed)}")
-            seeds = [None if each is None else whole(each) for each in seed]
+            seeds = [None if each is None else as_integer(each) for each in seed]
         else:
-            first = whole(seed)
+            first = as_integer(seed)
             seeds = [first + i if first >= 0 else first for i in range(self.num_envs)]
         for i, each in enumerate(seeds):
             if each is not None and each < 0:
@@ -211,8 +225,8 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
                 raise SettingError(f"copy {i}: seed must be a whole number, and not negative, not {given!r}")
         return seeds
 
-    def _chosen(self, options: dict[str, Any] | None) -> Bools:
-        """(num_envs,) bool: the copies to begin."""
+    def _check_reset_mask(self, options: dict[str, Any] | None) -> Bools:
+        """Check and return the mask of the copies that begin, (num_envs,) bool; all of them without `reset_mask`."""
         if options is None or "reset_mask" not in options:
             return np.ones(self.num_envs, np.bool_)
         mask = options["reset_mask"]
@@ -224,8 +238,8 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
             raise SettingError("call reset() without a reset_mask first: every copy must begin")
         return np.ascontiguousarray(mask)
 
-    def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
-        """Actions as kernels take them; nothing has moved yet."""
+    def _check_actions(self, actions: Any) -> npt.NDArray[np.int64]:
+        """Check the actions of `step`, and return them as a read-only array, (num_envs,) int64, for kernels."""
         if not self._has_begun:
             raise SettingError("call reset() before step()")
         if self._mode == AutoresetMode.DISABLED and self._copies.is_over.any():
@@ -235,43 +249,43 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         if isinstance(actions, np.ndarray) and actions.dtype.kind in "iu" and actions.ndim == 1:
             numbers = np.ascontiguousarray(actions, np.int64)
         else:
-            actions = _listed(actions)  # once, for it may be an iterator
-            wholes = [whole(action) for action in actions]
-            numbers = np.array([a if a < num_actions else -1 for a in wholes], np.int64)
+            actions = _to_list(actions)  # once: it may be an iterator
+            integers = [as_integer(action) for action in actions]
+            numbers = np.array([a if a < num_actions else -1 for a in integers], np.int64)
         if numbers.size != self.num_envs:
             raise SettingError(f"actions must be one for each of the {self.num_envs} copies, not {numbers.size}")
         checked = read_only(numbers)
         refused = find_invalid_action(checked, self._copies.is_over, num_actions)
         if refused >= 0:
-            raise SettingError(f"copy {refused}: {bad_action(self.world.actions)}, not {actions[refused]!r}")
+            raise SettingError(f"copy {refused}: {action_error(self.world.actions)}, not {actions[refused]!r}")
         return checked
 
-    def _room(self, n: int) -> npt.NDArray[Any]:
-        """Memory for observations of n copies."""
-        space = self._observer.space
+    def _new_observations(self, n: int) -> npt.NDArray[Any]:
+        """Return an uninitialized array for the observations of n copies."""
+        space = self._encoder.space
         return np.empty((n, *(space.shape or ())), space.dtype)
 
-    def _shown(self) -> npt.NDArray[Any]:
-        """Observations of all copies."""
-        observations = self._room(self.num_envs) if self._observations is None else self._observations
-        self._observer.observe(self._copies.state, observations)
+    def _observe(self) -> npt.NDArray[Any]:
+        """Return the observations of all copies."""
+        observations = self._new_observations(self.num_envs) if self._observations is None else self._observations
+        self._encoder.encode(self._copies.state, observations)
         return observations
 
     def _infos(self, states: npt.NDArray[np.int64], chosen: Bools | None = None) -> dict[str, Any]:
-        """Infos of all copies, or of those that are chosen: zeros elsewhere, and False in the masks."""
+        """Return infos of the chosen copies, (num_envs,) bool, or of all; others have zeros, and False in the masks."""
         if chosen is None:
-            places = self._places.find(states)
+            places = self._decoder.places(states)
             chosen = np.ones(self.num_envs, np.bool_)
         else:
             places = np.zeros((self.num_envs, 4), np.int64)
-            places[chosen] = self._places.find(states[chosen])
+            places[chosen] = self._decoder.places(states[chosen])
         return {"position": places[:, :2], "_position": chosen.copy(), "goal": places[:, 2:], "_goal": chosen.copy()}
 
     def _final_infos(self, ended: Bools) -> dict[str, Any]:
-        """What an episode came to that was followed by the next within the step."""
+        """Return `final_obs` and `final_info` of the copies whose episode ended in this step, (num_envs,) bool."""
         states = self._final_states[ended]
-        observed = self._room(states.size)
-        self._observer.observe(states, observed)
+        observed = self._new_observations(states.size)
+        self._encoder.encode(states, observed)
         final: npt.NDArray[Any] = np.full(self.num_envs, None, object)
         for i, each in zip(np.flatnonzero(ended), observed.tolist() if observed.ndim == 1 else observed, strict=True):
             final[i] = each
@@ -279,15 +293,15 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         return {"final_obs": final, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended}
 
 
-def _specification(settings: Any, num_envs: int, **arguments: Any) -> EnvSpec:
-    """What `gymnasium.make_vec` makes the same from, whether it made the first or not."""
+def _make_spec(settings: Any, num_envs: int, **arguments: Any) -> EnvSpec:
+    """Return the specification with which `gymnasium.make_vec` makes the same vector environment."""
     kwargs = {**settings, **arguments, "num_envs": num_envs}
     kwargs["vectorization_mode"] = gymnasium.VectorizeMode.VECTOR_ENTRY_POINT.value
     return EnvSpec(ENV_ID, ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs=kwargs)
 
 
-def _listed(actions: Any) -> list[Any]:
-    """Whatever holds actions, as a list; arrays keep NumPy's numbers."""
+def _to_list(actions: Any) -> list[Any]:
+    """Return an iterable of actions as a list, whose elements keep their type."""
     try:
         return list(actions)
     except TypeError:

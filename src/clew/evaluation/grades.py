@@ -336,7 +336,7 @@ def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int
 def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Return the states as int32, checked: episodes can start in them."""
     states = _checked_states(env.mdp, starts)
-    over = env.is_over(states)
+    over = env.is_terminal(states)
     if over.any():
         raise SettingError(
             f"starts must be states in which an episode can start; {states[over][0]} is a goal, a wall, or unreachable"

@@ -1,4 +1,4 @@
-"""Mazes: the layout of a grid world, the names it goes by, how one is made, and the files it is kept in."""
+"""Mazes: the layout of a grid world, its generators, its file formats, and sets of moves."""
 
 from clew.mazes.catalogue import find_maze
 from clew.mazes.generators import eller_rows, generate_maze

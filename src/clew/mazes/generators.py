@@ -1,7 +1,7 @@
-"""Mazes that are made: a table of generators, and the recipes that name what they make.
+"""Maze generators and recipes.
 
 A recipe is `KIND:ROWSxCOLUMNS`, followed by any number of `:key=value`, such as `wilson:64x64:seed=3:braid=0.5`. The
-same recipe makes the same maze on every machine. A generator is a row of `GENERATORS`: a kernel, and what to say of it.
+same recipe makes the same maze on every machine. `GENERATORS` is the table of generators, `KEYS` that of their keys.
 """
 
 import math
@@ -17,138 +17,143 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.mazes import carving, joining, scattering
 from clew.kernels.sampling import Stream, new_stream
-from clew.mazes.formats import Place, check_size, enclose
+from clew.mazes.formats import Place, add_implied_walls, check_size
 from clew.mazes.maze import Maze, check_place
 from clew.settings import SHARE, check_count, check_number, choose_from
 
 __all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]
 
-MAX_STEPS = 2**31  # of Wilson's walks, by a rough estimate: some ten seconds, in which nothing can stop them
+MAX_WILSON_STEPS = 2**31  # estimated steps of its random walks: about ten seconds, which can't be interrupted
 
 
 class Key(NamedTuple):
-    """A setting of generators."""
+    """A key of recipes: a setting of generators."""
 
     default: float
-    check: Callable[[str, Any], None]  # raises a SettingError
+    check: Callable[[str, Any], None]  # check(key, value) raises a SettingError
     help: str
 
 
-class Field(NamedTuple):
-    """What a generator is to fill."""
+class Carving(NamedTuple):
+    """A maze that is being generated: its cells, which a generator changes in place, and the settings."""
 
-    cells: carving.Cells  # (rows * columns,) all walls standing
+    cells: carving.Cells  # (rows * columns,) uint8, at first with all walls
     rows: int
     columns: int
-    start: int  # a cell
-    goal: int
-    options: dict[str, float]
-    stream: Stream
+    start: int  # row * columns + column
+    goal: int  # row * columns + column
+    options: dict[str, float]  # value of each key of the generator
+    stream: Stream  # random draws
 
 
 class Generator(NamedTuple):
-    """A row of the table: what the mazes are like, the keys beside `seed`, and what carves them."""
+    """A kind of maze: a description, the keys besides `seed`, and the function that carves it."""
 
     help: str
     keys: tuple[str, ...]
-    carve: Callable[[Field], None]
+    carve: Callable[[Carving], None]
 
 
 class Recipe(NamedTuple):
-    """What a recipe says."""
+    """The parts of a recipe."""
 
     kind: str
     rows: int
     columns: int
-    options: dict[str, float]
+    options: dict[str, float]  # values by key, `seed` included
 
 
 _check_share = partial(check_number, bounds=SHARE)
 KEYS = {
-    "seed": Key(0, partial(check_count, least=0), "decides every draw"),
-    "braid": Key(0.0, _check_share, "share of the dead ends that a wall is opened in, which makes loops"),
-    "room": Key(7, partial(check_count, least=1, most=1000), "longest side of a room"),
+    "seed": Key(0, partial(check_count, least=0), "seed of all random draws"),
+    "braid": Key(0.0, _check_share, "share of the dead ends in which a wall is opened, which makes loops"),
+    "room": Key(7, partial(check_count, least=1, most=1000), "longest side of a room, in cells"),
     "density": Key(0.3, _check_share, "share of the cells that are blocked"),
 }
 
 # Generators ---------------------------------------------------------------------------------------------------------
 
 
-def _backtracker(field: Field) -> None:
-    first = carving.draw_below(field.cells.size, field.stream)
-    carving.carve_backtracker(field.cells, field.columns, first, field.stream)
+def _backtracker(maze: Carving) -> None:
+    first = carving.draw_below(maze.cells.size, maze.stream)
+    carving.carve_backtracker(maze.cells, maze.columns, first, maze.stream)
 
 
-def _wilson(field: Field) -> None:
-    shorter, longer = sorted((field.rows, field.columns))
-    if shorter > 1 and field.cells.size * longer > MAX_STEPS * shorter:
+def _wilson(maze: Carving) -> None:
+    shorter, longer = sorted((maze.rows, maze.columns))
+    if shorter > 1 and maze.cells.size * longer > MAX_WILSON_STEPS * shorter:
         raise MazeError(
-            f"a wilson maze of {field.rows} x {field.columns} cells would take too long, for its walks are random and "
-            f"must find each other along it; choose another kind"
+            f"a wilson maze of {maze.rows} x {maze.columns} cells would take too long, since its random walks must "
+            f"meet along the longer side; choose another kind"
         )
-    if shorter == 1:  # there is one tree
-        _open(field)
+    if shorter == 1:  # only one maze is possible
+        _open(maze)
     else:
-        carving.carve_wilson(field.cells, field.columns, field.stream)
+        carving.carve_wilson(maze.cells, maze.columns, maze.stream)
 
 
-def _prim(field: Field) -> None:
-    carving.carve_prim(field.cells, field.columns, np.empty(field.cells.size, np.int32), field.stream)
+def _prim(maze: Carving) -> None:
+    carving.carve_prim(maze.cells, maze.columns, np.empty(maze.cells.size, np.int32), maze.stream)
 
 
-def _kruskal(field: Field) -> None:
-    _join(field, between=0)
+def _kruskal(maze: Carving) -> None:
+    _join(maze, between=0)
 
 
-def _eller(field: Field) -> None:
-    carving.carve_eller(field.cells, field.columns, np.empty((3, field.columns), np.int32), field.stream)
+def _eller(maze: Carving) -> None:
+    carving.carve_eller(maze.cells, maze.columns, np.empty((3, maze.columns), np.int32), maze.stream)
 
 
-def _division(field: Field) -> None:
-    _open(field)
-    carving.carve_division(field.cells, field.columns, np.empty((32, 4), np.int64), field.stream)
+def _division(maze: Carving) -> None:
+    _open(maze)
+    carving.carve_division(maze.cells, maze.columns, np.empty((32, 4), np.int64), maze.stream)
 
 
-def _rooms(field: Field) -> None:
-    longest = int(field.options["room"])
-    mean = 0.5 * (min(2, longest) + longest) + 1  # of a side, with the gap
-    num_tries = math.ceil(2 * field.cells.size / mean**2)
-    joining.place_rooms(field.cells, field.columns, longest, num_tries, field.stream)
-    _join(field, between=joining.ROOM)
-    carving.keep_walls(field.cells)
+def _rooms(maze: Carving) -> None:
+    longest = int(maze.options["room"])
+    mean = 0.5 * (min(2, longest) + longest) + 1  # mean side of a room, with the gap to the next
+    num_tries = math.ceil(2 * maze.cells.size / mean**2)
+    joining.place_rooms(maze.cells, maze.columns, longest, num_tries, maze.stream)
+    _join(maze, between=joining.ROOM)
+    carving.keep_walls(maze.cells)
 
 
-def _random(field: Field) -> None:
-    scattering.scatter(field.cells, field.options["density"], field.start, field.goal, field.stream)
-    queue = np.empty(field.cells.size, np.int32)
-    scattering.clear_path(field.cells, field.columns, field.start, field.goal, queue)
-    enclose(field.cells.reshape(field.rows, field.columns))
+def _random(maze: Carving) -> None:
+    scattering.scatter(maze.cells, maze.options["density"], maze.start, maze.goal, maze.stream)
+    queue = np.empty(maze.cells.size, np.int32)
+    scattering.clear_path(maze.cells, maze.columns, maze.start, maze.goal, queue)
+    add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
-def _open(field: Field) -> None:
-    """Take all walls away, but the edge."""
-    field.cells[:] = 0
-    enclose(field.cells.reshape(field.rows, field.columns))
+def _open(maze: Carving) -> None:
+    """Remove all walls except those of the edge."""
+    maze.cells[:] = 0
+    add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
-def _join(field: Field, between: int) -> None:
-    """Open walls between sets of cells in random order: any walls, or those at which one of these bits changes."""
-    edges = np.empty(field.rows * (field.columns - 1) + field.columns * (field.rows - 1), np.int32)
-    num_edges = joining.list_edges(field.cells, field.columns, between, edges)
-    parents = np.empty(field.cells.size, np.int32)
-    num_sets = joining.find_sets(field.cells, field.columns, parents)
-    joining.carve_kruskal(field.cells, field.columns, edges[:num_edges], parents, num_sets, field.stream)
+def _join(maze: Carving, between: int) -> None:
+    """Open walls between unconnected regions in random order, until all cells are connected.
+
+    Args:
+        maze: the maze.
+        between: bits of cells; if not 0, only walls between two cells that differ in one of these bits are opened.
+    """
+    edges = np.empty(maze.rows * (maze.columns - 1) + maze.columns * (maze.rows - 1), np.int32)
+    num_edges = joining.list_edges(maze.cells, maze.columns, between, edges)
+    parents = np.empty(maze.cells.size, np.int32)
+    num_sets = joining.find_sets(maze.cells, maze.columns, parents)
+    joining.carve_kruskal(maze.cells, maze.columns, edges[:num_edges], parents, num_sets, maze.stream)
 
 
 GENERATORS = {
-    "backtracker": Generator("recursive backtracker: long winding ways, few dead ends", ("braid",), _backtracker),
+    "backtracker": Generator("recursive backtracker: long winding corridors, few dead ends", ("braid",), _backtracker),
     "wilson": Generator("loop-erased random walks: every perfect maze is equally likely", ("braid",), _wilson),
     "prim": Generator("Prim's: grows from one cell, with many short dead ends", ("braid",), _prim),
     "kruskal": Generator("Kruskal's: walls opened in random order, with many short dead ends", ("braid",), _kruskal),
     "eller": Generator("Eller's: row by row, for mazes of any height", ("braid",), _eller),
     "division": Generator("recursive division: long straight walls with one gap each", ("braid",), _division),
     "rooms": Generator("rectangular rooms with doors, and corridors between them", ("room", "braid"), _rooms),
-    "random": Generator("blocked cells anywhere, with a way from start to goal", ("density",), _random),
+    "random": Generator("cells blocked at random, with a path from start to goal", ("density",), _random),
 }
 
 # Making -------------------------------------------------------------------------------------------------------------
@@ -164,62 +169,70 @@ def generate_maze(
     goal: Place | None = None,
     **options: float,
 ) -> Maze:
-    """Make a maze.
+    """Generate a random maze with a given seed; the same arguments make the same maze on every machine.
 
     Args:
-        kind: a name in `GENERATORS`, such as `wilson`. All but `rooms` and `random` are perfect: one way, and no
-            other, leads from any cell to any other.
+        kind: kind of maze, a name in `clew.mazes.generators.GENERATORS`: "backtracker", "wilson", "prim", "kruskal",
+            "eller", "division", "rooms" or "random". All but "rooms" and "random" are perfect mazes: there is exactly
+            one path between any two cells.
         rows: number of rows.
         columns: number of columns.
-        seed: decides every draw.
-        start: where an episode begins.
-        goal: the goal; by default the bottom right corner.
-        options: other keys of that kind, see `KEYS`: `braid` for all but `random`, `room` for `rooms`, `density` for
-            `random`.
+        seed: seed of all random draws, at least 0.
+        start: (row, column) of the start.
+        goal: (row, column) of the goal; by default the bottom right corner.
+        options: other keys of that kind: `braid` (share of the dead ends that are opened, 0 to 1, default 0; for all
+            but "random"), `room` (longest side of a room in cells, 1 to 1000, default 7; for "rooms"), `density`
+            (share of blocked cells, 0 to 1, default 0.3; for "random").
 
     Raises:
-        MazeError: names the kind, key, value or place that can't be right.
+        MazeError: names the kind, key, value or place that is invalid, or says that the maze is too large or would take
+            too long.
+
+    >>> import clew
+    >>> maze = clew.generate_maze("wilson", 3, 4, seed=1)
+    >>> print(maze.to_text().rstrip())
     """
-    generator = _generator(kind)
-    _check(kind, rows, columns, {"seed": seed, **options})
-    rows, columns = int(rows), int(columns)  # NumPy's own numbers would count on in their few bits
+    generator = _find_generator(kind)
+    _check_settings(kind, rows, columns, {"seed": seed, **options})
+    rows, columns = int(rows), int(columns)  # as Python integers: NumPy's would overflow
     check_size(rows, columns)
     start = check_place("start", start, rows, columns)
     goal = check_place("goal", (rows - 1, columns - 1) if goal is None else goal, rows, columns)
     options = {key: options.get(key, KEYS[key].default) for key in generator.keys}
     first, last = (row * columns + column for row, column in (start, goal))
     cells = np.full(rows * columns, ALL_WALLS, np.uint8)
-    field = Field(cells, rows, columns, first, last, options, new_stream(seed))
-    generator.carve(field)
+    maze = Carving(cells, rows, columns, first, last, options, new_stream(seed))
+    generator.carve(maze)
     if options.get("braid"):
-        scattering.braid(cells, columns, float(options["braid"]), field.stream)
+        scattering.braid(cells, columns, float(options["braid"]), maze.stream)
     cells[last] |= GOAL
     return Maze(cells.reshape(rows, columns), start)
 
 
 def eller_rows(columns: int, *, seed: int = 0, rows: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
-    """Rows of Eller's maze, one after another, in memory for two of them.
+    """Generate a maze with Eller's algorithm row by row, with two rows in memory.
 
-    The first rows are those of `generate_maze("eller", ...)` with the same seed. A maze ends with a row that differs:
-    it is closed below, and what was still apart is joined in it.
+    The rows are those of `generate_maze("eller", rows, columns, seed=seed)`, without the goal. The last row is closed
+    below, and the regions that are still unconnected are joined in it. Without `rows` there is no last row.
 
     Args:
         columns: number of columns.
-        seed: decides every draw.
-        rows: end the maze after so many; None goes on for ever.
+        seed: seed of all random draws, at least 0.
+        rows: number of rows; None yields rows without end.
 
     Yields:
-        (columns,) uint8, the walls of a row of cells, with bits of `clew.kernels.dynamics`.
+        (columns,) uint8, a row of cells with their walls, bits of `clew.kernels.dynamics`.
 
     Raises:
-        MazeError: if rows, columns or the seed is no whole number in its bounds, or there are too many columns.
+        MazeError: if rows, columns or the seed is not an integer in its range, or there are too many columns.
     """
-    _check("eller", 1 if rows is None else rows, columns, {"seed": seed})
+    _check_settings("eller", 1 if rows is None else rows, columns, {"seed": seed})
     check_size(1, int(columns))
-    return _rows(int(columns), new_stream(seed), rows)
+    return _carve_rows(int(columns), new_stream(seed), rows)
 
 
-def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArray[np.uint8]]:
+def _carve_rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the rows of `eller_rows`; a generator function of its own, so that arguments are checked at the call."""
     cells = np.full(2 * columns, ALL_WALLS, np.uint8)
     room = np.empty((3, columns), np.int32)
     room[0] = np.arange(columns)
@@ -232,18 +245,19 @@ def _rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.NDArra
         cells[columns:] = ALL_WALLS
 
 
-def _generator(kind: str) -> Generator:
+def _find_generator(kind: str) -> Generator:
+    """Return a generator by its name; a MazeError lists the names."""
     if not isinstance(kind, str) or kind not in GENERATORS:
-        raise MazeError(f"there is no kind of maze {kind!r}; {choose_from(kind, GENERATORS)}")
+        raise MazeError(f"unknown kind of maze {kind!r}; {choose_from(kind, GENERATORS)}")
     return GENERATORS[kind]
 
 
-def _check(kind: str, rows: int, columns: int, options: dict[str, float]) -> None:
-    """Check what a maze is to be made by: with a wrong setting it is a maze that can't be right."""
-    keys = ("seed", *_generator(kind).keys)
+def _check_settings(kind: str, rows: int, columns: int, options: dict[str, float]) -> None:
+    """Check size and keys of a maze to generate; raises a MazeError, as for all invalid recipes."""
+    keys = ("seed", *_find_generator(kind).keys)
     for key in options:
         if key not in keys:
-            raise MazeError(f"a maze of kind {kind!r} has no key {key!r}; it has {', '.join(keys)}")
+            raise MazeError(f"mazes of kind {kind!r} have no key {key!r}; their keys are {', '.join(keys)}")
     try:
         check_count("rows", rows, 1)
         check_count("columns", columns, 1)
@@ -257,30 +271,31 @@ def _check(kind: str, rows: int, columns: int, options: dict[str, float]) -> Non
 
 
 def is_recipe(text: str) -> bool:
-    """Tell if a text is meant to be a recipe, be it right or wrong, rather than the name of a file."""
+    """Return whether a text is a recipe, valid or not, and not the name of a file."""
     kind, colon, rest = text.partition(":")
     return kind in GENERATORS or (colon == ":" and re.match(r"[0-9]+x[0-9]+(?:$|:)", rest) is not None)
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Read `KIND:ROWSxCOLUMNS[:key=value]...`.
+    """Parse a recipe, `KIND:ROWSxCOLUMNS[:key=value]...`.
 
     Raises:
-        MazeError: if it is not of that form. Whether the kind has such keys and such values, `generate_maze` checks.
+        MazeError: if the kind is unknown or the recipe is not of that form. Keys and values are not checked here, but
+            when the maze is made.
     """
     kind, _, rest = text.partition(":")
     if re.fullmatch(r"[0-9]+x[0-9]+", kind):
-        raise MazeError(f"a recipe begins with the kind of maze, such as wilson:{kind}")
-    _generator(kind)
+        raise MazeError(f"a recipe must begin with a kind of maze, such as wilson:{kind}")
+    _find_generator(kind)
     size, *settings = rest.split(":")
     match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", size)
     if match is None:
-        raise MazeError(f"{kind} needs a size, as in {kind}:20x30, not {size!r}")
+        raise MazeError(f"{kind} must be followed by a size, as in {kind}:20x30, not {size!r}")
     options: dict[str, float] = {}
     for each in settings:
         key, equals, value = each.partition("=")
         if not equals:
-            raise MazeError(f"after the size a recipe has key=value, as in {kind}:20x30:seed=3, not {each!r}")
+            raise MazeError(f"expected key=value after the size, as in {kind}:20x30:seed=3, got {each!r}")
         if key in options:
             raise MazeError(f"{key} is given twice")
         options[key] = _read_number(key, value)
@@ -288,6 +303,7 @@ def parse_recipe(text: str) -> Recipe:
 
 
 def _read_number(key: str, text: str) -> float:
+    """Return the value of a key as an int if it is written as one, else as a float."""
     if re.fullmatch(r"-?[0-9]{1,100}", text):
         return int(text)
     try:
@@ -297,13 +313,18 @@ def _read_number(key: str, text: str) -> float:
 
 
 def make_maze(recipe: str, *, start: Place | None = None, goal: Place | None = None) -> Maze:
-    """Make the maze of a recipe, from corner to corner unless start or goal are given.
+    """Generate the maze of a recipe.
+
+    Args:
+        recipe: the recipe, such as `wilson:20x30:seed=3`.
+        start: (row, column) of the start; by default the top left corner.
+        goal: (row, column) of the goal; by default the bottom right corner.
 
     Raises:
-        MazeError: if the recipe, or a place, can't be right.
+        MazeError: if the recipe or a place is invalid.
     """
     kind, rows, columns, options = parse_recipe(recipe)
-    _check(kind, rows, columns, options)
+    _check_settings(kind, rows, columns, options)
     seed = options.pop("seed", 0)
     return generate_maze(
         kind, rows, columns, seed=int(seed), start=(0, 0) if start is None else start, goal=goal, **options

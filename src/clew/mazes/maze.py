@@ -1,4 +1,4 @@
-"""The layout of a maze: walls, start, goals and hazards. It knows nothing of rewards or learning."""
+"""Mazes: cells, walls, start, goals and hazards; rewards and slip are settings of `clew.Environment`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,29 +16,52 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
 from clew.kernels.planning.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
-from clew.models.checks import frozen
+from clew.models.checks import read_only_copy
 from clew.models.mdp import grid_model
 from clew.notebook import svg_of
 from clew.settings import check_choice
 
 __all__ = ["Maze", "check_place"]
 
-PAINTS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # what a cell becomes
+CELL_KINDS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # kind of a cell -> its bit
 
 
 @dataclass(frozen=True, eq=False)
 class Maze:
-    """An immutable maze. Places are (row, column), counted from 0, from the top left.
+    """An immutable maze: a rectangular grid of cells with walls, a start, goals and hazards.
 
-    A maze with a start and goals has a way from the one to the others. Either may be missing, for environments that
-    draw them at random.
+    Places are (row, column), counted from 0, from the top left. Start and goals may be missing, for environments that
+    draw them at random; a maze that has both has a path from its start to a goal.
+
+    Mazes are usually made by a class method (`Maze.open`, `Maze.load`, `Maze.from_text`, `Maze.from_lists`,
+    `Maze.from_array`) or by `clew.generate_maze`.
+
+    Args:
+        cells: (rows, columns) uint8, one byte per cell, with the bits of `clew.kernels.dynamics`: a wall for each
+            direction, GOAL, HAZARD, BLOCKED. A wall is marked on both of its sides; the edge of the grid and all sides
+            of blocked cells are walls. It is copied.
+        start: (row, column) of the start, or None.
 
     Attributes:
-        cells: (rows, columns) uint8, read-only; bits of `clew.kernels.dynamics`: walls, GOAL, HAZARD, BLOCKED.
-        start: where an episode begins, or None.
+        cells: the same, read-only.
+        start: the same.
 
     Raises:
-        MazeError: if the start is in a wall, on a hazard or on a goal, or no goal can be reached.
+        MazeError: if the cells are invalid, the start is outside, in a blocked cell, on a hazard or on a goal, or no
+            goal can be reached from it.
+
+    >>> import clew
+    >>> maze = clew.Maze.open(3, 4, obstacles=[(0, 1), (1, 1)], hazards=[(2, 2)])
+    >>> print(maze.to_text().rstrip())
+    S#..
+    .#..
+    ..!G
+    >>> maze
+    Maze(3x4, start=(0, 0), goals=((2, 3),))
+    >>> maze.distances()
+    array([[ 5, -1,  2,  2],
+           [ 4, -1,  2,  1],
+           [ 3,  2,  1,  0]], dtype=int32)
     """
 
     cells: npt.NDArray[np.uint8]
@@ -46,25 +69,24 @@ class Maze:
 
     def __post_init__(self) -> None:
         try:
-            cells = frozen(self.cells, np.uint8, "cells")
+            cells = read_only_copy(self.cells, np.uint8, "cells")
             object.__setattr__(self, "cells", cells)
             if cells.ndim != 2:
-                raise MazeError(f"cells must be an array of rows and columns, not of shape {cells.shape}")
+                raise MazeError(f"cells must have shape (rows, columns), not {cells.shape}")
             formats.check_size(*cells.shape)
             self._grid()
         except ModelError as error:
             raise MazeError(str(error)) from None
         if self.start is not None:
-            object.__setattr__(self, "start", self._checked("start", self.start))
+            object.__setattr__(self, "start", self._check_enterable("start", self.start))
             if cells.size == 1 and cells[self.start] & GOAL:
                 raise MazeError("a maze of one cell has no room for a start and a goal")
             if cells[self.start] & (GOAL | HAZARD):
                 thing = "a goal" if cells[self.start] & GOAL else "a hazard"
-                raise self._error(f"the start {self.start} is on {thing}", self.start)
+                raise self._error_at(f"the start {self.start} is on {thing}", self.start)
             if (cells & GOAL).any() and self.distances()[self.start] < 0:
-                raise self._error(
-                    f"there is no way from the start {self.start} to {self._name_goals()}", self.start, self.start
-                )
+                message = f"there is no path from the start {self.start} to {self._describe_goals()}"
+                raise self._error_at(message, self.start, self.start)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
@@ -79,7 +101,7 @@ class Maze:
         return svg_of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Maze, (self.cells, self.start)  # through the constructor: read-only again
+        return Maze, (self.cells, self.start)  # calls the constructor, so that a copy is validated and read-only
 
     @classmethod
     def open(
@@ -92,61 +114,65 @@ class Maze:
         obstacles: Iterable[Place] = (),
         hazards: Iterable[Place] = (),
     ) -> "Maze":
-        """An open grid, with obstacles and hazards where they are put.
+        """Return a grid without walls between its cells, with blocked cells and hazards at given places.
 
         Args:
             rows: number of rows.
             columns: number of columns.
-            start: where an episode begins; None for nowhere yet.
-            goal: the goal; by default the bottom right corner.
-            obstacles: places that can't be entered.
-            hazards: places that cost to enter.
+            start: (row, column) of the start; None for none.
+            goal: (row, column) of the goal; by default the bottom right corner.
+            obstacles: places of blocked cells.
+            hazards: places of hazards.
 
         Raises:
-            MazeError: if the maze can't be right.
+            MazeError: if a size or a place is invalid, or there is no path from the start to the goal.
         """
         formats.check_size(rows, columns)
         rows, columns = int(rows), int(columns)
         cells = np.zeros((rows, columns), np.uint8)
         for place in obstacles:
             cells[check_place("obstacle", place, rows, columns)] = BLOCKED
-        maze = cls(formats.enclose(cells))
+        maze = cls(formats.add_implied_walls(cells))
         for place in hazards:
-            cells[maze._checked("hazard", place)] |= HAZARD
+            cells[maze._check_enterable("hazard", place)] |= HAZARD
         return cls(cells).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
     @classmethod
     def from_text(cls, text: str) -> "Maze":
-        """Read a maze in our own format, see `clew.mazes.formats`.
+        """Read a maze in Clew's own text format, see `clew.mazes.formats.own`.
 
         Raises:
-            MazeError: names the place and draws it.
+            MazeError: names line and column (from 1) of what is invalid, and draws the place.
         """
         return cls(*formats.parse_text(text))
 
     @classmethod
     def from_lists(cls, rows: Sequence[str] | npt.NDArray[Any]) -> "Maze":
-        """Read strings as Gymnasium's FrozenLake has them, or its `desc`: S start, F free, H hole, G goal.
+        """Read a map of Gymnasium's FrozenLake: S start, F free, H hole, G goal.
 
-        A hole becomes a hazard, which is not quite the same: in FrozenLake it ends the episode; here entering it costs
-        `hazard_reward`, and the episode goes on. To keep FrozenLake's own dynamics, read its environment instead.
+        A hole becomes a hazard, which differs: in FrozenLake a hole ends the episode; here entering a hazard adds
+        `hazard_reward`, and the episode continues. For FrozenLake's own dynamics use
+        `clew.make_gymnasium("FrozenLake-v1")`.
+
+        Args:
+            rows: one string per row, or the (rows, columns) array of letters `env.unwrapped.desc`.
 
         Raises:
-            MazeError: names line and column (from 1), and draws the place.
+            MazeError: names line and column (from 1) of what is invalid, and draws the place.
         """
         return cls(*formats.parse_lists(rows))
 
     @classmethod
     def from_array(cls, blocked: npt.ArrayLike, start: Place | None = None, goal: Place | None = None) -> "Maze":
-        """A maze of an array; `maze.blocked` is the way back.
+        """Return a maze with given blocked cells; `maze.blocked` is the inverse.
 
         Args:
-            blocked: (rows, columns) bool, or whole numbers 0 and 1: cells that can't be entered.
-            start: where an episode begins.
-            goal: the goal.
+            blocked: (rows, columns) bool, or integers 0 and 1; True or 1 is a blocked cell.
+            start: (row, column) of the start; None for none.
+            goal: (row, column) of the goal; None for none.
 
         Raises:
-            MazeError: if the array or the maze can't be right.
+            MazeError: if the array or a place is invalid, or there is no path from the start to the goal.
         """
         return cls(formats.parse_array(blocked)).with_ends(start, goal)
 
@@ -161,27 +187,27 @@ class Maze:
         unknown_walls: str = "wall",
         cell_size: int = 1,
     ) -> "Maze":
-        """Read a maze from a file, in the format of its ending: `.txt`, `.map`, `.maze`, `.lay` or `.png`.
+        """Read a maze from a file, in the format of its extension: `.txt`, `.map`, `.maze`, `.lay` or `.png`.
 
         Args:
             path: the file; see `clew.mazes.formats` for the formats.
-            start: start to put in place of the file's own.
-            goal: goal to put in place of the file's own.
-            scenario: `.scen` file and row (from 0) that give both.
-            unknown_walls: `wall` or `open`: what stands where a `.maze` file doesn't know.
-            cell_size: pixels to each side of a cell, of a `.png` file.
+            start: (row, column) of the start, instead of the file's own.
+            goal: (row, column) of the goal, instead of the file's own.
+            scenario: (path of a `.scen` file, row from 0), which gives start and goal.
+            unknown_walls: `wall` or `open`: how unknown walls of a `.maze` file are read.
+            cell_size: pixels per side of a cell, of a `.png` file.
 
         Raises:
-            MazeError: names the file and the place, and draws it.
+            MazeError: if the file can't be read or is invalid, or the maze is; names the file and draws the place.
             SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this file.
         """
         path = Path(path)
         try:
-            layout = formats.read_layout(path, formats.Reading(unknown_walls, cell_size))
+            layout = formats.read_layout(path, formats.FileOptions(unknown_walls, cell_size))
             if scenario is not None:
                 if start is not None or goal is not None:
                     raise MazeError("give a scenario, or a start and a goal, not both")
-                start, goal = formats.ends_of(scenario, layout)
+                start, goal = formats.scenario_places(*scenario, layout.cells.shape)
             return cls(layout.cells).with_ends(layout.start if start is None else start, goal)
         except OSError as error:
             raise MazeError(f"{error.filename or path}: can't be read: {error.strerror}") from None
@@ -189,14 +215,16 @@ class Maze:
             raise MazeError(f"{path}: {error}") from None
 
     def save(self, path: str | Path, *, cell_size: int = 1) -> None:
-        """Write the maze to a file, in the format of its ending; `.txt` says all of a maze, others less.
+        """Write the maze to a file, in the format of its extension; only `.txt` can represent every maze.
+
+        The file is written whole or not at all.
 
         Args:
             path: the file.
-            cell_size: pixels to each side of a cell, of a `.png` file.
+            cell_size: pixels per side of a cell, of a `.png` file.
 
         Raises:
-            MazeError: if the format can't say this maze, or the file can't be written; nothing is half-written.
+            MazeError: if the format can't represent this maze, or the file can't be written.
             SettingError: if `cell_size` is out of range, or has no effect on this file.
         """
         path = Path(path)
@@ -208,61 +236,66 @@ class Maze:
             raise MazeError(f"{path}: {error}") from None
 
     def to_lists(self) -> list[str]:
-        """The maze as `Maze.from_lists` reads it.
+        """Return the maze as a map of FrozenLake, one string per row; the inverse of `Maze.from_lists`.
 
         Raises:
-            MazeError: if it has blocked cells or thin walls, which lists can't say.
+            MazeError: if it has blocked cells or walls between free cells, which the format can't represent.
         """
         return formats.write_lists(formats.Layout(self.cells, self.start))
 
     def to_text(self) -> str:
-        """The maze in our own format: `Maze.from_text(maze.to_text()) == maze`."""
-        return formats.draw(self.cells, formats.letters(self.cells, self.start))
+        """Return the maze in Clew's own text format: `Maze.from_text(maze.to_text()) == maze`."""
+        return formats.draw_text(self.cells, formats.cell_letters(self.cells, self.start))
 
     def with_ends(self, start: Place | None, goal: Place | None) -> "Maze":
-        """The same maze with another start, and perhaps another goal.
+        """Return a copy of the maze with another start and, if given, another goal.
 
         Args:
-            start: where an episode begins; None for nowhere yet.
-            goal: the only goal from now on; None leaves the goals as they are.
+            start: (row, column) of the start; None for none.
+            goal: (row, column) of the goal, which replaces all goals; None keeps them.
 
         Raises:
-            MazeError: if a place is outside, in a wall or on a hazard, or no way leads from the start to a goal.
+            MazeError: if a place is outside, in a blocked cell or on a hazard, or there is no path from the start to a
+                goal.
         """
         cells = self.cells.copy()
         if goal is not None:
-            goal = self._checked("goal", goal)
+            goal = self._check_enterable("goal", goal)
             if cells[goal] & HAZARD:
-                raise self._error(f"the goal {goal} is on a hazard", goal)
+                raise self._error_at(f"the goal {goal} is on a hazard", goal)
             cells &= ~np.uint8(GOAL)
             cells[goal] |= GOAL
         return Maze(cells, start)
 
     def painted(self, places: Iterable[Place], kind: str) -> "Maze":
-        """The same maze with something else in some places; walls between other cells stay.
+        """Return a copy of the maze with cells of another kind at given places.
+
+        A blocked cell that becomes another kind loses its walls, except those of the edge and of blocked neighbours.
+        Other walls stay.
 
         Args:
-            places: where; of several for a start the last.
-            kind: `free`, `wall` (a blocked cell), `hazard`, `goal` (one more), or `start` (in place of the old one).
+            places: (row, column) of the cells; for a start, the last of them.
+            kind: `free`, `wall` (a blocked cell), `hazard`, `goal` (added to the others) or `start` (moves the start).
 
         Raises:
-            MazeError: if a place is outside, or the maze can't be right then: no way leads from the start to a goal.
-            SettingError: if the kind is none of these.
+            MazeError: if a place is outside, something else than `free` is put on the start, or there is no path from
+                the start to a goal.
+            SettingError: if the kind is unknown.
         """
-        check_choice("kind", kind, PAINTS)
+        check_choice("kind", kind, CELL_KINDS)
         cells, start = self.cells.copy(), self.start
         for place in list(places)[-1:] if kind == "start" else places:
             row, column = check_place("place", place, self.rows, self.columns)
             was_blocked = bool(cells[row, column] & BLOCKED)
             cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
-            cells[row, column] |= PAINTS[kind]
+            cells[row, column] |= CELL_KINDS[kind]
             if was_blocked and kind != "wall":
-                formats.open_up(cells, row, column)
+                formats.remove_walls_around(cells, row, column)
             if kind == "start":
                 start = row, column
             elif start == (row, column) and kind != "free":
-                raise self._error(f"the start {start} is there; move it first", start)
-        return Maze(formats.enclose(cells), start)
+                raise self._error_at(f"the start {start} can't become a {kind}; move the start first", start)
+        return Maze(formats.add_implied_walls(cells), start)
 
     @property
     def rows(self) -> int:
@@ -274,39 +307,42 @@ class Maze:
         """Number of columns."""
         return int(self.cells.shape[1])
 
-    @cached_property  # asked for at every step of an environment
+    @cached_property  # read at every step of an environment
     def goals(self) -> tuple[Place, ...]:
-        """Places of the goals, row by row."""
+        """Places (row, column) of the goals, row by row."""
         return tuple((int(row), int(column)) for row, column in np.argwhere(self.cells & GOAL))
 
     @property
     def blocked(self) -> npt.NDArray[np.bool_]:
-        """(rows, columns) bool: cells that can't be entered."""
+        """Mask of the blocked cells, (rows, columns) bool."""
         return (self.cells & BLOCKED) > 0
 
     @property
     def hazards(self) -> npt.NDArray[np.bool_]:
-        """(rows, columns) bool: cells that cost to enter."""
+        """Mask of the hazards, (rows, columns) bool."""
         return (self.cells & HAZARD) > 0
 
     def distances(self, goal: Place | None = None) -> npt.NDArray[np.int32]:
-        """Steps from every cell to the nearest goal.
+        """Return the number of steps (down, left, up, right) from each cell to the nearest goal.
 
         Args:
-            goal: measure the way to this place, in place of the maze's goals.
+            goal: (row, column) of the target, instead of the maze's goals.
 
         Returns:
-            (rows, columns) int32; -1 where there is no way, and in blocked cells.
+            (rows, columns) int32; -1 in blocked cells and where there is no path.
+
+        Raises:
+            MazeError: if `goal` is outside or in a blocked cell.
         """
         if goal is not None:
-            goal = self._checked("goal", goal)
+            goal = self._check_enterable("goal", goal)
         target = -1 if goal is None else goal[0] * self.columns + goal[1]
         distances = np.empty(self.cells.size, np.int32)
         measure_distances(self._grid(), target, distances)
         return distances.reshape(self.cells.shape)
 
     def regions(self) -> npt.NDArray[np.int32]:
-        """(rows, columns) int32: cells with a way between them have one number, from 0; blocked cells have -1."""
+        """Return the connected regions, (rows, columns) int32, numbered from 0; -1 in blocked cells."""
         labels = np.empty(self.cells.size, np.int32)
         label_regions(self._grid(), labels, np.empty_like(labels))
         return labels.reshape(self.cells.shape)
@@ -314,36 +350,45 @@ class Maze:
     def _grid(self) -> Grid:
         return grid_model(self.cells)
 
-    def _checked(self, name: str, place: Place) -> Place:
-        """Check that a place lies in the grid and can be entered."""
+    def _check_enterable(self, name: str, place: Place) -> Place:
+        """Check that a place is inside the grid and not blocked; `name` is used in the error."""
         row, column = check_place(name, place, self.rows, self.columns)
         if self.cells[row, column] & BLOCKED:
-            raise self._error(f"the {name} ({row}, {column}) is in a wall", (row, column))
+            raise self._error_at(f"the {name} ({row}, {column}) is in a blocked cell", (row, column))
         return row, column
 
-    def _name_goals(self) -> str:
+    def _describe_goals(self) -> str:
         goals = self.goals
         return f"the goal {goals[0]}" if len(goals) == 1 else f"any of the {len(goals)} goals"
 
-    def _error(self, message: str, place: Place, start: Place | None = None) -> MazeError:
-        """An error that draws the place, and the start if that is not itself in question."""
+    def _error_at(self, message: str, place: Place, start: Place | None = None) -> MazeError:
+        """Return an error with a drawing of the cells around a place, and of the start if given."""
         walled = formats.has_thin_walls(self.cells)
         row, column = place
-        top, left = max(0, row - 4), max(0, column - 32)  # so far that the drawing shows no edge but the maze's
+        top, left = (
+            max(0, row - 4),
+            max(0, column - 32),
+        )  # larger than the excerpt, which then has no false edge
         cells = self.cells[top : row + 5, left : column + 33]
-        drawn = formats.letters(cells, None if start is None else (start[0] - top, start[1] - left))
+        drawn = formats.cell_letters(cells, None if start is None else (start[0] - top, start[1] - left))
         row, column = row - top, column - left
         if walled:
             row, column = 2 * row + 1, 4 * column + 2
-        lines = formats.draw(cells, drawn, walled=walled).splitlines()
-        return MazeError(f"{message}\n{formats.draw_place(lines, row, column)}")
+        lines = formats.draw_text(cells, drawn, walled=walled).splitlines()
+        return MazeError(f"{message}\n{formats.draw_excerpt(lines, row, column)}")
 
 
 def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
-    """Check that a place lies in a grid; the name says in the error what was to be there.
+    """Check that a place is (row, column) inside a grid, and return it as Python integers.
+
+    Args:
+        name: name of the place in the error, such as "goal".
+        place: the place.
+        rows: number of rows of the grid.
+        columns: number of columns.
 
     Raises:
-        MazeError: if it is not (row, column), or outside.
+        MazeError: if it isn't two integers, or outside.
     """
     try:
         row, column = map(index, place)

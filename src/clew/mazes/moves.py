@@ -1,9 +1,8 @@
-"""How a seeker moves: sets of moves as tables of offsets and costs, and the model of a maze under them.
+"""Sets of moves, as tables of offsets and costs, and the model of a maze for a set of moves.
 
-The chapter's four moves need no table (`FiniteMDP.grid`). Any others are a table: for every heading and action, how
-many rows and columns it leads away, what it costs, and which heading follows. From it the rows of a model are made
-once, all cells at a time. A state is `heading * num_cells + cell`; a set without headings has one, so a state is still
-a cell.
+The four moves down, left, up, right need no table (`FiniteMDP.grid`). Any other set is a table with the offset, cost
+and turn of each action for each heading; from it the rows of a sparse model are made, for all cells at once. A state
+is `heading * num_cells + cell`; a set without headings has one heading, so that a state is a cell.
 """
 
 import math
@@ -25,33 +24,45 @@ __all__ = ["FOUR", "MOVES", "Move", "Moves", "Rewards", "find_moves", "model_of_
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-BYTES_A_ROW = 21  # of a sparse model
+BYTES_PER_ROW = 21  # of a sparse model
 WALLS = {(1, 0): WALL_DOWN, (0, -1): WALL_LEFT, (-1, 0): WALL_UP, (0, 1): WALL_RIGHT}
 
 
 class Move(NamedTuple):
-    """What an action does: by how much it moves, what that costs, and how far it turns."""
+    """Offset, cost and turn of an action."""
 
-    rows: int
-    columns: int
-    cost: float = 1.0  # times the step reward is what it pays
-    turn: int = 0  # headings clockwise
+    rows: int  # down is positive
+    columns: int  # right is positive
+    cost: float = 1.0  # the reward of the move is cost * step_reward
+    turn: int = 0  # number of headings clockwise
 
 
 @dataclass(frozen=True)
 class Moves:
-    """A set of moves.
+    """A set of moves: what each action does, for each heading of the agent.
 
-    A move by one cell is stopped by a wall; a diagonal one asks for both ways round the corner to be free, as the
-    MovingAI benchmark does. A move by more than a cell jumps: it asks only for a free cell where it lands.
+    A move by one cell is stopped by a wall. A diagonal move also needs both cells beside it free and no wall on either
+    way around the corner, as in the MovingAI benchmark. A move by more than one cell is a jump: it only needs a free
+    cell to land on. A move that is stopped stays where it is.
+
+    Sets without headings are made by `Moves.of`; `clew.mazes.MOVES` has the named ones.
 
     Attributes:
-        name: what it is called.
-        actions: a name for each action.
-        moves: for each heading, the move that each action makes.
+        name: name of the set.
+        actions: name of each action.
+        moves: for each heading, the `Move` of each action.
 
     Raises:
-        SettingError: if the table can't be right.
+        SettingError: if a heading lacks moves, an offset or turn is not an integer, or a cost is negative or not
+            finite.
+
+    >>> import clew
+    >>> rook = clew.Moves.of("rook", {"down 2": (2, 0), "left 2": (0, -2), "up 2": (-2, 0), "right": (0, 1, 5.0)})
+    >>> rook.num_actions, rook.moves[0][3]
+    (4, Move(rows=0, columns=1, cost=5.0, turn=0))
+    >>> env = clew.Environment(clew.Maze.open(3, 2), moves=rook, step_reward=-1.0, goal_reward=0.0)
+    >>> clew.solve(env, gamma=1.0).value
+    -6.0
     """
 
     name: str
@@ -69,20 +80,20 @@ class Moves:
                 raise SettingError(f"moves {self.name!r}: rows, columns and turns must be whole numbers, not {move}")
             if not (math.isfinite(move.cost) and move.cost >= 0.0):
                 raise SettingError(f"moves {self.name!r}: a cost must be a number not below 0, not {move.cost}")
-        # NumPy's own numbers would count on in their few bits.
+        # As Python numbers: NumPy's would overflow.
         plain = (tuple(Move(int(r), int(c), float(cost), int(turn)) for r, c, cost, turn in row) for row in self.moves)
         object.__setattr__(self, "moves", tuple(plain))
 
     @classmethod
     def of(cls, name: str, moves: Mapping[str, Move | tuple[int, int] | tuple[int, int, float]]) -> "Moves":
-        """Moves without a heading.
+        """Return a set of moves without headings.
 
         Args:
-            name: what the set is called.
-            moves: by the name of the action, (rows, columns) or (rows, columns, cost).
+            name: name of the set.
+            moves: (rows, columns) or (rows, columns, cost) by the name of the action; down and right are positive.
 
         Raises:
-            SettingError: if the table can't be right.
+            SettingError: if an offset is not an integer, or a cost is negative or not finite.
         """
         return cls(name, tuple(moves), (tuple(Move(*move) for move in moves.values()),))
 
@@ -93,24 +104,29 @@ class Moves:
 
     @property
     def num_headings(self) -> int:
-        """Number of headings; 1 if there are none."""
+        """Number of headings; 1 for a set without headings."""
         return len(self.moves)
 
     @property
-    def walks(self) -> bool:
-        """True if these moves reach every cell that single steps reach."""
+    def includes_single_steps(self) -> bool:
+        """True if the moves include a step by one cell in each of the four directions, from any heading.
+
+        Such moves reach every cell that the moves "four" reach. With several headings, a turn on the spot is needed
+        from each heading.
+        """
         steps = {(move.rows, move.columns) for row in self.moves for move in row}
 
-        def spins(turn: int) -> bool:
+        def can_turn(turn: int) -> bool:
             return all(any(move[:2] == (0, 0) and move.turn == turn for move in row) for row in self.moves)
 
-        return steps >= WALLS.keys() and (self.num_headings == 1 or spins(1) or spins(-1))
+        return steps >= WALLS.keys() and (self.num_headings == 1 or can_turn(1) or can_turn(-1))
 
     def sides(self) -> list[tuple[int, int]]:
-        """For each action the next ones clockwise and the other way round, where slip leads astray.
+        """Return, for each action, the neighbouring actions (clockwise, anticlockwise) that a slip may lead to.
 
         Raises:
-            SettingError: if the moves don't lie in a circle.
+            SettingError: if there are fewer than three actions, two have the same direction, one doesn't move, or the
+                set has headings.
         """
         angles = [math.atan2(move.columns, -move.rows) for move in self.moves[0] if move.rows or move.columns]
         if self.num_headings > 1 or self.num_actions < 3 or len(set(angles)) != self.num_actions:
@@ -120,8 +136,8 @@ class Moves:
         return [(order[(i + 1) % self.num_actions], order[i - 1]) for i in places]
 
 
-def _on_every_heading(*moves: Move) -> tuple[tuple[Move, ...], ...]:
-    """These moves as seen when looking down, left, up and right: in the order of `Action`, clockwise."""
+def _rotate_to_headings(*moves: Move) -> tuple[tuple[Move, ...], ...]:
+    """Return moves given for the heading down, rotated to the headings down, left, up and right, in this order."""
     headings = [moves]
     for _ in range(3):
         headings.append(tuple(move._replace(rows=move.columns, columns=-move.rows) for move in headings[-1]))
@@ -133,44 +149,44 @@ _KNIGHT = [(2, -1), (1, -2), (-1, -2), (-2, -1), (-2, 1), (-1, 2), (1, 2), (2, 1
 
 
 def _eight(name: str, diagonal: float) -> Moves:
-    """The four moves, and the diagonals between them at another cost."""
+    """Return a set of the four moves and the four diagonal ones; `diagonal` is the cost of the latter."""
     corners = {"down-left": (1, -1), "up-left": (-1, -1), "up-right": (-1, 1), "down-right": (1, 1)}
     straight = zip(FOUR.actions, FOUR.moves[0], strict=True)
-    return Moves.of(name, {**dict(straight), **{corner: (*way, diagonal) for corner, way in corners.items()}})
+    return Moves.of(name, {**dict(straight), **{corner: (*offset, diagonal) for corner, offset in corners.items()}})
 
 
 MOVES = {
     "four": FOUR,
     "eight": _eight("eight", math.sqrt(2.0)),
-    # Of the root of 2 MovingAI's newer lengths, of eight decimals, have ten digits; its older ones, of six digits, are
-    # made in single precision. Every row of its files is met by one or the other: python -m benchmarks.scenarios
+    # MovingAI's newer lengths, with eight decimals, use ten digits of sqrt(2); its older ones, with six digits, use
+    # single precision. Each row of its files is reproduced by one of the two: python -m benchmarks.scenarios
     "movingai": _eight("movingai", 1.414213562),
     "movingai-float32": _eight("movingai-float32", float(np.float32(math.sqrt(2.0)))),
     "knight": Moves.of("knight", {f"{rows:+},{columns:+}": (rows, columns) for rows, columns in _KNIGHT}),
     "robot": Moves(
         "robot",
         ("forward", "turn left", "turn right"),
-        _on_every_heading(Move(1, 0), Move(0, 0, turn=-1), Move(0, 0, turn=1)),
+        _rotate_to_headings(Move(1, 0), Move(0, 0, turn=-1), Move(0, 0, turn=1)),
     ),
 }
 
 
 def find_moves(moves: str | Moves) -> Moves:
-    """Moves by their name, or those that are given.
+    """Return a set of moves by its name in `MOVES`; a `Moves` object is returned as it is.
 
     Raises:
-        SettingError: if none are called so.
+        SettingError: if there is no set of that name; lists the names.
     """
     if isinstance(moves, Moves):
         return moves
     if not isinstance(moves, str) or moves not in MOVES:
-        table = "" if isinstance(moves, str) else ", or a table"  # a command line, which has words alone, takes none
+        table = "" if isinstance(moves, str) else ", or a table"  # the command line takes names only
         raise SettingError(f"moves must be one of {', '.join(MOVES)}{table}, not {moves!r}")
     return MOVES[moves]
 
 
 class Rewards(NamedTuple):
-    """What moves pay, as `FiniteMDP.grid` says it; for itself a move pays the step reward times its cost."""
+    """Rewards of moves, see `FiniteMDP.grid`; a move pays its cost times `step_reward`, plus what it meets."""
 
     goal_reward: float = 1.0
     step_reward: float = 0.0
@@ -178,8 +194,8 @@ class Rewards(NamedTuple):
     hazard_reward: float = 0.0
 
 
-class Arrivals(NamedTuple):
-    """Where moves lead, an entry for each state."""
+class MoveOutcomes(NamedTuple):
+    """Next state, reward and termination of one action, an entry per state."""
 
     next_states: npt.NDArray[np.int32]
     rewards: npt.NDArray[np.float64]
@@ -195,83 +211,94 @@ def model_of_moves(
     slip: float = 0.0,
     rewards: Rewards,
 ) -> FiniteMDP:
-    """The model of a maze for a set of moves; a move that is stopped stays, and pays what it costs.
+    """Return the sparse model of a maze for a set of moves; a move that is stopped stays and pays its cost.
 
     Args:
-        cells: (rows, columns), bits of `clew.kernels.dynamics`.
+        cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`.
         moves: the moves.
-        start_cells: (num_starts,) cells in which episodes begin; looking down, if the heading isn't a random one.
-        random_start: episodes begin with any heading.
-        slip: probability that a move goes astray, half of it to the next one on either side.
-        rewards: what moves pay.
+        start_cells: (num_starts,) int32, cells in which episodes begin, with heading 0 (down).
+        random_start: True if episodes begin with any heading, each equally likely.
+        slip: probability of a slip to one of the two neighbouring actions, half of it to each.
+        rewards: rewards of moves.
 
     Raises:
-        SettingError: if there is slip and the moves lie in no circle, no start has a way to a goal, or memory is short.
+        SettingError: if there is slip and actions have no neighbours (see `Moves.sides`), no start has a path to a
+            goal, or the model would take too much memory.
     """
-    made, chances = [[a] for a in range(moves.num_actions)], [1.0]  # the moves that each action may come to
+    actions_made, probability = [[a] for a in range(moves.num_actions)], [1.0]  # for each action, what may happen
     if slip > 0.0:
-        made = [[a, *beside] for a, beside in enumerate(moves.sides())]
-        chances = [1.0 - slip, slip / 2, slip / 2]
-    num_states, num_outcomes = moves.num_headings * cells.size, len(chances)
+        actions_made = [[a, *beside] for a, beside in enumerate(moves.sides())]
+        probability = [1.0 - slip, slip / 2, slip / 2]
+    num_states, num_outcomes = moves.num_headings * cells.size, len(probability)
     num_rows = num_states * moves.num_actions * num_outcomes
-    check_memory(3 * BYTES_A_ROW * num_rows, f"a model of the moves {moves.name!r}")
-    arrivals = []  # of each move
+    check_memory(3 * BYTES_PER_ROW * num_rows, f"a model of the moves {moves.name!r}")
+    outcomes = []  # of each action
     for action in range(moves.num_actions):
-        by_heading = [arrive(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
-        arrivals.append(Arrivals(*map(np.concatenate, zip(*by_heading, strict=True))))
+        by_heading = [move_outcomes(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
+        outcomes.append(MoveOutcomes(*map(np.concatenate, zip(*by_heading, strict=True))))
     live = np.tile((cells.reshape(-1) & (GOAL | BLOCKED)) == 0, moves.num_headings)
     starts = start_cells
     if random_start:
         starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in range(moves.num_headings)])
-    if not moves.walks:
-        starts = starts[find_ways(arrivals, live)[starts]]
+    if not moves.includes_single_steps:
+        starts = starts[states_with_path(outcomes, live)[starts]]
         if starts.size == 0:
             raise SettingError(f"the moves {moves.name!r} find no way from the start to a goal")
     rows = [  # by state, then action, then outcome
-        np.stack([each[live] for each in of_moves])[made].transpose(2, 0, 1).reshape(-1)
-        for of_moves in zip(*arrivals, strict=True)
+        np.stack([each[live] for each in column])[actions_made].transpose(2, 0, 1).reshape(-1)
+        for column in zip(*outcomes, strict=True)
     ]
-    probabilities = np.tile(chances, int(live.sum()) * moves.num_actions)
+    probabilities = np.tile(probability, int(live.sum()) * moves.num_actions)
     offsets = np.zeros(num_states * moves.num_actions + 1, np.int64)
     np.cumsum(np.repeat(live * num_outcomes, moves.num_actions), out=offsets[1:])
     return FiniteMDP.sparse(offsets, probabilities, *rows, num_actions=moves.num_actions, starts=starts)
 
 
-def arrive(cells: Cells, moves: Moves, heading: int, action: int, pays: Rewards) -> Arrivals:
-    """Where an action leads from every cell, with this heading; (num_cells,) each."""
+def move_outcomes(cells: Cells, moves: Moves, heading: int, action: int, rewards: Rewards) -> MoveOutcomes:
+    """Return the outcomes of an action from every cell with a given heading, (num_cells,) each."""
     move = moves.moves[heading][action]
-    free, inside = (mask.reshape(-1) for mask in find_free(cells, move))
-    here = np.arange(cells.size, dtype=np.int32)
-    there = here + free * np.int32(move.rows * cells.shape[1] + move.columns)
-    found = cells.reshape(-1)[there]
-    terminated = (found & GOAL) > 0
-    hurts = ((found & HAZARD) > 0) & (there != here)
-    rewards = pays.step_reward * move.cost + pays.goal_reward * terminated
-    rewards = rewards + pays.hazard_reward * hurts + pays.outer_wall_reward * ~inside
-    return Arrivals(there + np.int32((heading + move.turn) % moves.num_headings * cells.size), rewards, terminated)
+    is_free, is_inside = (mask.reshape(-1) for mask in find_unblocked(cells, move))
+    cell = np.arange(cells.size, dtype=np.int32)
+    next_cell = cell + is_free * np.int32(move.rows * cells.shape[1] + move.columns)
+    bits = cells.reshape(-1)[next_cell]
+    terminated = (bits & GOAL) > 0
+    enters_hazard = ((bits & HAZARD) > 0) & (next_cell != cell)
+    paid = rewards.step_reward * move.cost + rewards.goal_reward * terminated
+    paid = paid + rewards.hazard_reward * enters_hazard + rewards.outer_wall_reward * ~is_inside
+    next_heading = (heading + move.turn) % moves.num_headings
+    return MoveOutcomes(next_cell + np.int32(next_heading * cells.size), paid, terminated)
 
 
-def find_free(cells: Cells, move: Move) -> tuple[Mask, Mask]:
-    """(rows, columns) twice: where a move is not stopped, and where it doesn't lead over the edge."""
+def find_unblocked(cells: Cells, move: Move) -> tuple[Mask, Mask]:
+    """Return where a move is possible.
+
+    Args:
+        cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`.
+        move: the move.
+
+    Returns:
+        Two masks, (rows, columns) bool each: the cells from which the move isn't stopped, and the cells from which it
+        stays inside the grid.
+    """
     down, right = move.rows, move.columns
-    inside = shifted(np.ones(cells.shape, np.bool_), down, right)
-    free = shifted((cells & BLOCKED) == 0, down, right)
+    inside = shift_mask(np.ones(cells.shape, np.bool_), down, right)
+    free = shift_mask((cells & BLOCKED) == 0, down, right)
     if max(abs(down), abs(right)) > 1 or down == right == 0:
         return free, inside
 
-    def steps(rows: int, columns: int) -> Mask:
-        open_: Mask = (cells & WALLS[rows, columns]) == 0
-        return open_
+    def has_no_wall(rows: int, columns: int) -> Mask:
+        mask: Mask = (cells & WALLS[rows, columns]) == 0
+        return mask
 
     if down == 0 or right == 0:
-        return free & steps(down, right), inside
-    first_down = steps(down, 0) & shifted(steps(0, right), down, 0)
-    first_right = steps(0, right) & shifted(steps(down, 0), 0, right)
+        return free & has_no_wall(down, right), inside
+    first_down = has_no_wall(down, 0) & shift_mask(has_no_wall(0, right), down, 0)
+    first_right = has_no_wall(0, right) & shift_mask(has_no_wall(down, 0), 0, right)
     return free & first_down & first_right, inside
 
 
-def shifted(mask: Mask, down: int, right: int) -> Mask:
-    """What a mask says of the cell so many rows down and columns to the right; False outside."""
+def shift_mask(mask: Mask, down: int, right: int) -> Mask:
+    """Return the mask m with m[i, j] = mask[i + down, j + right], and False where that is outside."""
     rows, columns = mask.shape
     result = np.zeros_like(mask)
     if abs(down) < rows and abs(right) < columns:
@@ -281,11 +308,16 @@ def shifted(mask: Mask, down: int, right: int) -> Mask:
     return result
 
 
-def find_ways(arrivals: list[Arrivals], live: Mask) -> Mask:
-    """(num_states,) where some moves lead to an end, found backwards from there."""
-    ends: Mask = live & np.any([each.terminated for each in arrivals], axis=0)
+def states_with_path(outcomes: list[MoveOutcomes], live: Mask) -> Mask:
+    """Return the states from which some sequence of actions ends an episode, (num_states,) bool.
+
+    Args:
+        outcomes: outcomes of each action.
+        live: (num_states,) bool, False in goals and blocked cells.
+    """
+    found: Mask = live & np.any([each.terminated for each in outcomes], axis=0)
     while True:
-        more = ends | (live & np.any([ends[each.next_states] for each in arrivals], axis=0))
-        if np.array_equal(more, ends):
-            return ends
-        ends = more
+        more = found | (live & np.any([found[each.next_states] for each in outcomes], axis=0))
+        if np.array_equal(more, found):
+            return found
+        found = more

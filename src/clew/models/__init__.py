@@ -1,8 +1,8 @@
 """Models of finite worlds.
 
-mdp      FiniteMDP: the model of a finite Markov decision process
-arrays   models made from tables of probabilities and rewards
-rows     models made from functions and from environments' own tables
-files    models in files
-checks   what every model must satisfy
+mdp      FiniteMDP: the model of a finite Markov decision process, and its constructors
+arrays   conversion of tables of probabilities and rewards
+rows     conversion of functions and of the transition tables of Gymnasium's environments
+files    reading and writing models
+checks   validation of models
 """

@@ -1,4 +1,4 @@
-"""The rows of a sparse model, from the arrays that other libraries and lecture notes keep a world in."""
+"""Conversion of transition probabilities and rewards, as other libraries store them, to rows of a sparse model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from clew.errors import ModelError
 
-__all__ = ["Rows", "rows_of_arrays"]
+__all__ = ["SparseRows", "rows_of_arrays"]
 
 
-class Rows(NamedTuple):
-    """What `FiniteMDP.sparse` takes of a world, in its order."""
+class SparseRows(NamedTuple):
+    """The arguments of `FiniteMDP.sparse` except `starts`, in its order."""
 
     offsets: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ class Rows(NamedTuple):
 
 
 class _Entries(NamedTuple):
-    """Probabilities that aren't 0, with their places (state, action, next state), by state and then by action."""
+    """The nonzero transition probabilities, sorted by state, then action."""
 
     states: npt.NDArray[np.int64]
     actions: npt.NDArray[np.int64]
@@ -33,49 +33,62 @@ class _Entries(NamedTuple):
     num_actions: int
 
 
-def rows_of_arrays(P: Any, R: npt.ArrayLike, terminal: npt.ArrayLike | None) -> Rows:  # noqa: N803
-    """Turn transition probabilities and rewards into rows; see `FiniteMDP.from_arrays`."""
-    is_sparse = isinstance(P, Sequence) and len(P) > 0 and all(map(_is_sparse, P))
-    entries = _of_matrices(P) if is_sparse else _of_dense(P)
-    num_states, num_actions = entries.num_states, entries.num_actions
-    over = np.zeros(num_states, np.bool_) if terminal is None else _checked_terminal(terminal, num_states)
-    rewards = _rewards(R, entries)
+def rows_of_arrays(P: Any, R: npt.ArrayLike, terminal: npt.ArrayLike | None) -> SparseRows:  # noqa: N803
+    """Convert transition probabilities and rewards to rows of a sparse model.
 
-    kept = ~over[entries.states]  # nothing happens in a terminal state, whatever its rows say
+    Args:
+        P: transition probabilities, see `FiniteMDP.from_arrays`.
+        R: rewards, see there.
+        terminal: (num_states,) bool, or None for no terminal states.
+
+    Raises:
+        ModelError: names the argument, or the state and action, that is invalid.
+    """
+    is_sparse = isinstance(P, Sequence) and len(P) > 0 and all(map(_is_sparse, P))
+    entries = _entries_of_matrices(P) if is_sparse else _entries_of_dense(P)
+    num_states, num_actions = entries.num_states, entries.num_actions
+    is_terminal = np.zeros(num_states, np.bool_) if terminal is None else _check_terminal(terminal, num_states)
+    rewards = _rewards_of_entries(R, entries)
+
+    kept = ~is_terminal[entries.states]  # the rows of terminal states are ignored
     pairs = entries.states[kept] * num_actions + entries.actions[kept]
     next_states = entries.next_states[kept]
     counts = np.bincount(pairs, minlength=num_states * num_actions)
-    empty = np.flatnonzero((counts == 0) & ~np.repeat(over, num_actions))
+    empty = np.flatnonzero((counts == 0) & ~np.repeat(is_terminal, num_actions))
     if empty.size:
         state, action = divmod(int(empty[0]), num_actions)
         raise ModelError(
             f"state {state}, action {action}: probabilities sum to 0, not 1; "
-            "a state in which nothing happens any more is named in terminal"
+            "if the state is terminal, set terminal[state] to True"
         )
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    return Rows(offsets, entries.probabilities[kept], next_states, rewards[kept], over[next_states], num_actions)
+    return SparseRows(
+        offsets, entries.probabilities[kept], next_states, rewards[kept], is_terminal[next_states], num_actions
+    )
 
 
 def _is_sparse(matrix: Any) -> bool:
+    """Return whether an object is a sparse matrix: SciPy's, or with the attributes of compressed sparse rows."""
     return hasattr(matrix, "tocsr") or all(hasattr(matrix, name) for name in ("indptr", "indices", "data"))
 
 
-def _of_dense(P: npt.ArrayLike) -> _Entries:  # noqa: N803
+def _entries_of_dense(P: npt.ArrayLike) -> _Entries:  # noqa: N803
+    """Return the nonzero entries of an array (num_states, num_actions, num_states)."""
     try:
         table = np.asarray(P, np.float64)
     except (TypeError, ValueError) as error:
         raise ModelError(f"P must be an array, or a list of sparse matrices, one for each action: {error}") from None
     if table.ndim != 3 or table.size == 0 or table.shape[0] != table.shape[2]:
         raise ModelError(
-            f"P must be of the shape (num_states, num_actions, num_states), not {table.shape}; "
-            "one of (num_actions, num_states, num_states) becomes that by P.transpose(1, 0, 2)"
+            f"P must have shape (num_states, num_actions, num_states), not {table.shape}; "
+            "for shape (num_actions, num_states, num_states) use P.transpose(1, 0, 2)"
         )
     states, actions, next_states = np.nonzero(table)
     return _Entries(states, actions, next_states, table[states, actions, next_states], *table.shape[:2])
 
 
-def _of_matrices(matrices: Sequence[Any]) -> _Entries:
-    """Entries of one matrix an action, told by its attributes: SciPy's, or any in the form of compressed rows."""
+def _entries_of_matrices(matrices: Sequence[Any]) -> _Entries:
+    """Return the nonzero entries of sparse matrices, (num_states, num_states), one per action."""
     rows = [matrix.tocsr() if hasattr(matrix, "tocsr") else matrix for matrix in matrices]
     num_states = len(rows[0].indptr) - 1
     columns = []
@@ -85,11 +98,11 @@ def _of_matrices(matrices: Sequence[Any]) -> _Entries:
         lengths = np.diff(indptr)
         rises = indptr.ndim == 1 and indptr.size > 1 and indptr[0] == 0 and bool((lengths >= 0).all())
         if not rises or not indptr[-1] == indices.size == data.size:
-            raise ModelError(f"action {action}: indptr must rise from 0 to the number of indices and of data")
+            raise ModelError(f"action {action}: indptr must rise from 0 to the number of entries of indices and data")
         if tuple(shape) != (num_states, num_states) or lengths.size != num_states:
             raise ModelError(
-                f"action {action}: its matrix must be of the shape {(num_states, num_states)}, as that of action 0 "
-                f"is, not {tuple(shape)}"
+                f"action {action}: its matrix must have shape {(num_states, num_states)}, like that of action 0, "
+                f"not {tuple(shape)}"
             )
         states = np.repeat(np.arange(num_states), lengths)
         kept = data != 0.0
@@ -110,17 +123,18 @@ def _of_matrices(matrices: Sequence[Any]) -> _Entries:
     )
 
 
-def _checked_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.bool_]:
+def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.bool_]:
+    """Check and return the mask of terminal states, (num_states,) bool."""
     flags = np.asarray(terminal)
     if flags.shape != (num_states,) or flags.dtype != np.bool_:
         raise ModelError(
-            f"terminal must be {num_states} bools, one for each state, not {flags.dtype} of the shape {flags.shape}"
+            f"terminal must be {num_states} bools, one for each state, not {flags.dtype} of shape {flags.shape}"
         )
     return flags
 
 
-def _rewards(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
-    """The reward of each entry."""
+def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
+    """Return the reward of each entry, (num_entries,) float64."""
     try:
         table = np.asarray(R, np.float64)
     except (TypeError, ValueError) as error:
@@ -128,6 +142,6 @@ def _rewards(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  #
     num_states, num_actions = entries.num_states, entries.num_actions
     shapes = [(num_states,), (num_states, num_actions), (num_states, num_actions, num_states)]
     if table.shape not in shapes:
-        raise ModelError(f"R must be of one of the shapes {', '.join(map(str, shapes))}, not {table.shape}")
+        raise ModelError(f"R must have one of the shapes {', '.join(map(str, shapes))}, not {table.shape}")
     rewards: npt.NDArray[np.float64] = table[(entries.states, entries.actions, entries.next_states)[: table.ndim]]
     return rewards

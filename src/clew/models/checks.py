@@ -1,4 +1,4 @@
-"""What the arrays of a model must be like."""
+"""Validation of the arrays of models."""
 
 from typing import Any
 
@@ -8,50 +8,72 @@ import numpy.typing as npt
 from clew.errors import ModelError
 from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
 
-__all__ = ["MAX_STATES", "check", "check_sparse", "check_walls", "checked_starts", "frozen"]
+__all__ = ["MAX_STATES", "check_sparse", "check_starts", "check_walls", "read_only_copy", "require"]
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
 
-def frozen(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
-    """Contiguous read-only copy: a model can't change under a learner, and looks to Numba as Ray's arrays do.
+def read_only_copy(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
+    """Return a contiguous read-only copy of an array, with a given dtype.
+
+    Read-only, a model can't change while it is learned from, and has the same type for Numba as arrays that come
+    through Ray.
+
+    Args:
+        array: the array.
+        dtype: dtype of the copy.
+        name: name of the array in errors.
 
     Raises:
-        ModelError: if the entries are no numbers, or lose something as that type.
+        ModelError: if the entries are not real numbers, or an integer dtype can't hold them exactly.
     """
     try:
-        with np.errstate(invalid="ignore"):  # NaN as a whole number is refused below
+        with np.errstate(invalid="ignore"):  # NaN in an integer array is refused below
             source = np.asarray(array)
             if source.dtype.kind == "c":
-                raise TypeError("they are complex")
+                raise TypeError("complex numbers are not supported")
             copy = np.array(source.astype(dtype), order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{name} must be an array of numbers: {error}") from None
     if np.issubdtype(dtype, np.integer) and not np.array_equal(copy, source):
-        raise ModelError(f"{name} must be whole numbers that fit {np.dtype(dtype).name}")
+        raise ModelError(f"{name} must be whole numbers that fit into {np.dtype(dtype).name}")
     copy.setflags(write=False)
     return copy
 
 
-def check(holds: bool, message: str) -> None:
-    """Refuse with a ModelError what doesn't hold."""
+def require(holds: bool, message: str) -> None:
+    """Raise a ModelError with a message if a condition doesn't hold."""
     if not holds:
         raise ModelError(message)
 
 
-def checked_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32]:
-    """Start states as a model keeps them, each in its range."""
+def check_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32]:
+    """Check start states and return them as read-only int32, (num_starts,).
+
+    Raises:
+        ModelError: if there are none, or one is not an integer from 0 to num_states - 1.
+    """
     states = np.atleast_1d(np.asarray(starts))
-    check(states.size > 0 and states.ndim == 1, "starts must name at least one state")
-    check(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
+    require(states.size > 0 and states.ndim == 1, "starts must name at least one state")
+    require(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
     wrong = states[(states < 0) | (states >= num_states)]
     if wrong.size:
         raise ModelError(f"start state {wrong[0]} is outside 0..{num_states - 1}")
-    return frozen(states, np.int32, "starts")
+    return read_only_copy(states, np.int32, "starts")
 
 
 def check_walls(grid: npt.NDArray[np.uint8]) -> None:
-    """The edge is closed, walls stop both directions, blocked cells are closed and no goal is blocked."""
+    """Check the walls of a grid.
+
+    The edge must be wall, a wall must be marked on both of its sides, blocked cells must have walls on all sides, and
+    must be neither goals nor hazards.
+
+    Args:
+        grid: (rows, columns) uint8, bits of `clew.kernels.dynamics`.
+
+    Raises:
+        ModelError: names the first rule that is broken.
+    """
     edges = (
         (grid[-1], WALL_DOWN, "bottom"),
         (grid[:, 0], WALL_LEFT, "left"),
@@ -59,36 +81,40 @@ def check_walls(grid: npt.NDArray[np.uint8]) -> None:
         (grid[:, -1], WALL_RIGHT, "right"),
     )
     for cells, wall, name in edges:
-        check(bool((cells & wall).all()), f"the {name} edge of the grid must be wall")
+        require(bool((cells & wall).all()), f"the {name} edge of the grid must be wall")
     vertical = ((grid[:-1] & WALL_DOWN) > 0) == ((grid[1:] & WALL_UP) > 0)
     horizontal = ((grid[:, :-1] & WALL_RIGHT) > 0) == ((grid[:, 1:] & WALL_LEFT) > 0)
-    check(bool(vertical.all() and horizontal.all()), "a wall between two cells must stand in both of them")
+    require(bool(vertical.all() and horizontal.all()), "a wall between two cells must be marked in both of them")
     blocked = (grid & BLOCKED) > 0
-    check(bool(((grid[blocked] & ALL_WALLS) == ALL_WALLS).all()), "a blocked cell must have a wall on every side")
+    require(bool(((grid[blocked] & ALL_WALLS) == ALL_WALLS).all()), "a blocked cell must have a wall on every side")
     for kind, name in ((GOAL, "goal"), (HAZARD, "hazard")):
-        check(not bool((blocked & ((grid & kind) > 0)).any()), f"a {name} can't be in a blocked cell")
+        require(not bool((blocked & ((grid & kind) > 0)).any()), f"a {name} can't be in a blocked cell")
 
 
 def check_sparse(model: Sparse) -> int:
-    """Check the rows of a sparse model and return its number of states."""
-    check(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
+    """Check the rows of a sparse model and return its number of states.
+
+    Raises:
+        ModelError: names the array, or the state and action, that is invalid.
+    """
+    require(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
     rows = model.probabilities.size
     same = all(column.shape == (rows,) for column in model[1:5])
-    check(same, "probabilities, next_states, rewards and terminated must be one-dimensional and of one length")
+    require(same, "probabilities, next_states, rewards and terminated must be one-dimensional and of equal length")
     pairs = model.offsets.size - 1
-    check(
+    require(
         model.offsets.ndim == 1 and pairs >= 1 and pairs % model.num_actions == 0,
-        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} doesn't fit {model.num_actions} actions",
+        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} don't fit {model.num_actions} actions",
     )
     lengths = np.diff(model.offsets)
-    # Differences of int64 wrap, so it takes both tests to see that the offsets rise.
+    # Differences of int64 overflow, so bounds are checked as well as order.
     inside = bool(((model.offsets >= 0) & (model.offsets <= rows)).all())
     in_order = inside and model.offsets[0] == 0 and model.offsets[-1] == rows and bool((lengths >= 0).all())
-    check(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
+    require(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
     num_states = pairs // model.num_actions
-    check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+    require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
 
-    def first_pair(wrong: npt.NDArray[np.bool_]) -> str:
+    def first_pair(wrong: npt.NDArray[np.bool_]) -> str:  # names the first row of a mask
         pair = int(np.searchsorted(model.offsets, np.flatnonzero(wrong)[0], side="right")) - 1
         return f"state {pair // model.num_actions}, action {pair % model.num_actions}"
 
@@ -97,11 +123,11 @@ def check_sparse(model: Sparse) -> int:
         raise ModelError(f"{first_pair(outside)}: next state is outside 0..{num_states - 1}")
     if not np.isfinite(model.rewards).all():
         raise ModelError(f"{first_pair(~np.isfinite(model.rewards))}: reward must be finite")
-    sound = model.probabilities >= 0.0  # false for NaN as well
+    sound = model.probabilities >= 0.0  # False for NaN
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
     sums = np.zeros(pairs)
-    with np.errstate(over="ignore"):  # an infinite sum is not 1 either
+    with np.errstate(over="ignore"):  # an infinite sum is refused below
         np.add.at(sums, np.repeat(np.arange(pairs), lengths), model.probabilities)
     uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
     if uneven.size:

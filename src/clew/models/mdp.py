@@ -1,12 +1,10 @@
-"""A finite Markov decision process as validated arrays: what every learner and planner works on.
+"""Finite Markov decision processes as validated arrays; all learners and planners work on them.
 
-States are 0 .. num_states - 1, actions 0 .. num_actions - 1, and an episode begins in one of `starts`, each as likely
-as the others. The dynamics come in two forms behind the same kernels:
+States are numbered 0 to num_states - 1, actions 0 to num_actions - 1. An episode begins in one of the start states,
+each equally likely. There are two forms of dynamics, and the same kernels work on both:
 
-    grid    one byte per cell, walls as bits between cells, no table of transitions: `FiniteMDP.grid`
-    sparse  rows of (probability, next state, reward, terminated) for every state and action: `FiniteMDP.sparse`, or
-            what makes them of a table of probabilities and one of rewards (`from_arrays`), of a function of Python
-            (`from_function`) or of an environment of Gymnasium's that has a table (`from_gymnasium`)
+    grid    one byte per cell, with bits for walls between cells; no table of transitions
+    sparse  rows of (probability, next state, reward, terminated) for each state and action
 """
 
 from __future__ import annotations
@@ -24,26 +22,49 @@ import numpy.typing as npt
 from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, fast_model
-from clew.models.arrays import Rows, rows_of_arrays
-from clew.models.checks import MAX_STATES, check, check_sparse, check_walls, checked_starts, frozen
+from clew.models.arrays import SparseRows, rows_of_arrays
+from clew.models.checks import MAX_STATES, check_sparse, check_starts, check_walls, read_only_copy, require
 from clew.models.files import read_arrays, write_arrays
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 
-__all__ = ["FiniteMDP", "grid_model"]
+__all__ = ["GRID_PARAMETERS", "FiniteMDP", "grid_model"]
 
-
-GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
+# Names of the settings of `FiniteMDP.grid`, which are fields of `Grid` too.
+GRID_PARAMETERS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
 
 
 @dataclass(frozen=True, eq=False)
 class FiniteMDP:
-    """A finite Markov decision process; made by `grid` or `sparse`, or what they serve: `from_arrays` and others.
+    """A finite Markov decision process (MDP): transition probabilities, rewards and start states.
+
+    Made by one of the class methods:
+
+        from_function   a Python function that lists the outcomes of a state and action
+        from_arrays     arrays of transition probabilities and rewards
+        from_gymnasium  a Gymnasium environment with a transition table
+        sparse          rows of outcomes
+        grid            a grid with walls and four moves
+        load            a file written by `save`
+
+    All actions are available in all states. A state in which no action has an outcome is terminal: nothing happens
+    there, and its value is 0.
 
     Attributes:
-        model: named tuple of read-only arrays, the form that kernels take.
+        model: named tuple of read-only arrays, the form that kernels use.
         num_states: number of states, at most 2**31 - 1.
-        num_actions: number of actions; every action may be taken in every state.
-        starts: (num_starts,) int32, read-only.
+        num_actions: number of actions.
+        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
+
+    >>> import clew
+    >>> def coin(state, action):  # stake the coin in state 0: win 2 or lose 1, and the episode ends
+    ...     return [(0.5, 1, 2.0, True), (0.5, 1, -1.0, True)] if state == 0 else []
+    >>> mdp = clew.FiniteMDP.from_function(2, 1, coin)
+    >>> mdp
+    FiniteMDP(2 states, 1 actions, 2 outcomes)
+    >>> mdp.starts.tolist(), mdp.is_deterministic
+    ([0], False)
+    >>> clew.solve(mdp, gamma=0.9).value
+    0.5
     """
 
     model: Grid | Sparse
@@ -60,19 +81,19 @@ class FiniteMDP:
 
     @cached_property
     def fast_model(self) -> Any:
-        """The same world in the form that is fastest to step; see `clew.kernels.dynamics.fast_model`."""
+        """The model in the form that is fastest to simulate; smaller if the dynamics are deterministic."""
         return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Through the constructors, so that a copy in another process is validated and read-only as well.
-        return _build, (self._arguments(),)
+        # Calls a constructor, so that a copy in another process is validated and read-only.
+        return _from_arguments, (self._arguments(),)
 
     def _arguments(self) -> dict[str, Any]:
-        """What `grid` or `sparse` makes the same model of."""
+        """Return the arguments, by name, with which `grid` or `sparse` makes the same model."""
         model = self.model._asdict()
         if isinstance(self.model, Grid):
             cells = self.model.cells.reshape(-1, self.model.columns)
-            model = {"cells": cells} | {name: model[name] for name in GRID_SETTINGS}
+            model = {"cells": cells} | {name: model[name] for name in GRID_PARAMETERS}
         return {**model, "starts": self.starts}
 
     @classmethod
@@ -88,21 +109,25 @@ class FiniteMDP:
         outer_wall_reward: float = 0.0,
         hazard_reward: float = 0.0,
     ) -> FiniteMDP:
-        """Moves on a grid: four actions, down, left, up, right.
+        """Make the model of a grid with four actions: 0 down, 1 left, 2 up, 3 right.
+
+        A state is a cell, `row * columns + column`. A move into a wall stays. Reaching a goal ends the episode; goals
+        and blocked cells have no outcomes. The reward of a move is `step_reward` plus the rewards of what it meets.
 
         Args:
             cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`: a wall for each direction, GOAL, HAZARD,
-                BLOCKED. Walls are symmetric, and the edge of the grid is all wall.
+                BLOCKED. A wall is marked on both of its sides, and the edge of the grid is all wall.
             starts: start states.
-            moving_goal: a state is goal cell * num_cells + cell, and names its own goal.
-            slip: probability that a move goes astray, half of it to each side, in [0, 1].
-            goal_reward: added when a move reaches the goal.
-            step_reward: paid by every move.
+            moving_goal: True if a state includes the place of the goal: `goal cell * num_cells + cell`; goals in
+                `cells` are then ignored.
+            slip: probability that a move slips to the left or right of its direction, half of it to each, in [0, 1].
+            goal_reward: added when a move reaches a goal.
+            step_reward: reward of each move.
             outer_wall_reward: added when a move runs into the edge of the grid.
             hazard_reward: added when a move enters a hazard.
 
         Raises:
-            ModelError: if the cells, the starts or the numbers can't be right.
+            ModelError: if the cells, the start states or a number is invalid.
         """
         model = grid_model(
             cells,
@@ -114,12 +139,14 @@ class FiniteMDP:
             hazard_reward=hazard_reward,
         )
         num_states = model.num_cells**2 if moving_goal else model.num_cells
-        states = checked_starts(starts, num_states)
+        states = check_starts(starts, num_states)
         cell, goal = states % model.num_cells, states // model.num_cells
-        over = ((model.cells[cell] & BLOCKED) > 0) | (cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0))
-        if over.any():
-            first = states[over][0]
-            raise ModelError(f"start state {first} is on a goal or in a blocked cell; nothing happens there")
+        is_terminal = ((model.cells[cell] & BLOCKED) > 0) | (
+            cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0)
+        )
+        if is_terminal.any():
+            first = states[is_terminal][0]
+            raise ModelError(f"start state {first} is on a goal or in a blocked cell, where nothing happens")
         return cls(model, num_states, 4, states)
 
     @classmethod
@@ -134,11 +161,11 @@ class FiniteMDP:
         num_actions: int,
         starts: npt.ArrayLike,
     ) -> FiniteMDP:
-        """Any finite world, as rows of outcomes.
+        """Make a model from rows of outcomes, sorted by state, then action.
 
         Args:
             offsets: (num_states * num_actions + 1,) int64; the outcomes of (s, a) are the rows from
-                `offsets[s * num_actions + a]` up to the next offset. No rows: nothing happens in s any more.
+                `offsets[s * num_actions + a]` up to the next offset. A state without rows is terminal.
             probabilities: (num_rows,) float64, not negative; they sum to 1 for each (s, a) that has rows.
             next_states: (num_rows,) int32.
             rewards: (num_rows,) float64, finite.
@@ -147,27 +174,27 @@ class FiniteMDP:
             starts: start states.
 
         Raises:
-            ModelError: names the state and action whose rows can't be right.
+            ModelError: names the array, or the state and action, that is invalid.
         """
         try:
             num_actions = index(num_actions)
         except TypeError:
             raise ModelError(f"num_actions must be a whole number, not {num_actions!r}") from None
         model = Sparse(
-            frozen(offsets, np.int64, "offsets"),
-            frozen(probabilities, np.float64, "probabilities"),
-            frozen(next_states, np.int64, "next_states"),
-            frozen(rewards, np.float64, "rewards"),
-            frozen(terminated, np.bool_, "terminated"),
+            read_only_copy(offsets, np.int64, "offsets"),
+            read_only_copy(probabilities, np.float64, "probabilities"),
+            read_only_copy(next_states, np.int64, "next_states"),
+            read_only_copy(rewards, np.float64, "rewards"),
+            read_only_copy(terminated, np.bool_, "terminated"),
             num_actions,
         )
         num_states = check_sparse(model)
-        model = model._replace(next_states=frozen(model.next_states, np.int32, "next_states"))
-        return cls(model, num_states, model.num_actions, checked_starts(starts, num_states))
+        model = model._replace(next_states=read_only_copy(model.next_states, np.int32, "next_states"))
+        return cls(model, num_states, model.num_actions, check_starts(starts, num_states))
 
     @property
     def reward_range(self) -> tuple[float, float]:
-        """Numbers that no reward is below or above; 0, for a state without a future, is between them."""
+        """Bounds (lowest, highest) of the reward of a step; 0, the reward of a terminal state, is included."""
         model = self.model
         if isinstance(model, Sparse):
             return float(model.rewards.min(initial=0.0)), float(model.rewards.max(initial=0.0))
@@ -179,21 +206,21 @@ class FiniteMDP:
 
     @cached_property
     def max_outcomes(self) -> int:
-        """The most different outcomes that an action may have in a state."""
+        """Maximum number of outcomes that an action has in a state, at least 1."""
         if isinstance(self.model, Sparse):
             return max(1, int(np.diff(self.model.offsets).max()))
         return 3 if self.model.slip > 0.0 else 1
 
     @property
     def is_deterministic(self) -> bool:
-        """True if nothing is left to chance."""
+        """True if each action has at most one outcome in each state."""
         return self.max_outcomes == 1
 
     @property
     def num_outcomes(self) -> int:
-        """How many different outcomes all pairs of a state and an action may have together, at most.
+        """Upper bound of the number of outcomes of all pairs of a state and an action.
 
-        Where nothing can happen any more, that nothing happens is an outcome too.
+        A pair without outcomes is counted as one.
         """
         if isinstance(self.model, Sparse):
             return int(np.maximum(np.diff(self.model.offsets), 1).sum())
@@ -208,27 +235,27 @@ class FiniteMDP:
         terminal: npt.ArrayLike | None = None,
         starts: npt.ArrayLike | None = None,
     ) -> FiniteMDP:
-        """Any finite world, as a table of transition probabilities and one of rewards.
+        """Make a model from arrays of transition probabilities and rewards.
 
-        Arrays of pymdptoolbox have the action first, (num_actions, num_states, num_states): give
-        `P.transpose(1, 0, 2)`, and the same of rewards of that shape. Those of quantecon's DiscreteDP, `Q` and `R`, fit
-        as they are; it marks actions that can't be taken by a reward of -inf, and here every action can be taken:
-        give such an action the outcomes of another.
+        pymdptoolbox's arrays have the action first, (num_actions, num_states, num_states): use
+        `P.transpose(1, 0, 2)`, and the same for rewards of that shape. `Q` and `R` of quantecon's DiscreteDP can be
+        used as they are, except that it marks unavailable actions by a reward of -inf: give such an action the
+        outcomes and rewards of another.
 
         Args:
-            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability to come to s_next.
-                Or a list of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any with
-                `indptr`, `indices` and `data` as in compressed sparse rows.
-            R: rewards, finite: (num_states,) paid by every action in s, (num_states, num_actions), or
-                (num_states, num_actions, num_states) paid on the way from s to s_next.
-            terminal: (num_states,) bool; to enter such a state ends the episode, and its own rows of P and R don't
-                count. By default none: the world goes on for ever.
-            starts: start states; by default all that aren't terminal.
+            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a list
+                of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any objects with
+                `indptr`, `indices` and `data` in compressed sparse row format.
+            R: finite rewards: (num_states,) for all actions in s, (num_states, num_actions), or
+                (num_states, num_actions, num_states) for the transition from s to s_next.
+            terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
+                ignored. By default there is none, and episodes don't end.
+            starts: start states; by default all states that aren't terminal.
 
         Raises:
-            ModelError: names the state and action whose numbers can't be right, or the shape.
+            ModelError: names the argument, or the state and action, that is invalid.
         """
-        return cls._of_rows(rows_of_arrays(P, R, terminal), starts)
+        return cls._from_rows(rows_of_arrays(P, R, terminal), starts)
 
     @classmethod
     def from_function(
@@ -239,69 +266,69 @@ class FiniteMDP:
         *,
         starts: npt.ArrayLike | None = None,
     ) -> FiniteMDP:
-        """Any finite world, as a function of Python that is asked once for every state and action.
+        """Make a model from a function that lists the outcomes of a state and action.
 
         Args:
             num_states: number of states.
             num_actions: number of actions.
-            f: `f(s, a)` gives what may happen, a list of (probability, next state, reward, terminated). Nothing
-                happens any more where it gives an empty list for every action.
-            starts: start states; by default all in which something can happen.
+            f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
+                state and action. A state with empty lists for all actions is terminal.
+            starts: start states; by default all states that aren't terminal.
 
         Raises:
-            ModelError: names the state and action for which f gave what can't be right.
-            SettingError: if a number is out of range.
+            ModelError: names the state and action for which f returned something invalid.
+            SettingError: if the number of states or actions is out of range.
         """
-        return cls._of_rows(rows_of_function(num_states, num_actions, f), starts)
+        return cls._from_rows(rows_of_function(num_states, num_actions, f), starts)
 
     @classmethod
     def from_gymnasium(cls, env: Any) -> FiniteMDP:
-        """The world of a Gymnasium environment that keeps a table of transitions `P`, such as FrozenLake or Taxi.
+        """Make a model from a Gymnasium environment with a transition table `P`, such as FrozenLake or Taxi.
 
-        States and outcomes have the numbers and the order that they have there. States that can't be reached from the
-        starts keep their numbers, and have no outcomes. A step limit is no part of a model: it's in
+        States, actions and outcomes keep their numbers and order. States that can't be reached from the start states
+        keep their numbers and have no outcomes. A step limit is not part of a model; it is
         `env.spec.max_episode_steps`.
 
         Args:
-            env: `P[s][a]` lists (probability, next state, reward, terminated), `initial_state_distrib[s]` is the
-                probability to begin in s. If it isn't the same for all starts, starts are repeated, where the
-                probabilities are in the ratio of whole numbers up to 100.
+            env: environment with `P[s][a]`, a list of (probability, next state, reward, terminated), and
+                `initial_state_distrib[s]`, the probability that an episode begins in s. Start states of unequal
+                probability are repeated in `starts`; the probabilities must be in the ratio of integers up to 100.
 
         Raises:
-            ModelError: says why if it has no such table, if what it does depends on more than the state, if a wrapper
-                may change a step, or names the state and action whose outcomes can't be right.
+            ModelError: if it has no such table, its steps depend on more than the state, a wrapper may change a step,
+                or the outcomes of a state and action are invalid; says which.
         """
-        return cls._of_rows(*rows_of_environment(env))
+        return cls._from_rows(*rows_of_environment(env))
 
     @classmethod
-    def _of_rows(cls, rows: Rows, starts: npt.ArrayLike | None) -> FiniteMDP:
+    def _from_rows(cls, rows: SparseRows, starts: npt.ArrayLike | None) -> FiniteMDP:
         if starts is None:
-            starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # where something can happen
+            starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal
         return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a file, whole or not at all: arrays in an .npz without pickles.
+        """Write the model to an .npz file, whole or not at all; nothing is pickled.
 
         Raises:
-            ModelError: if it can't be written.
+            ModelError: if the file can't be written.
         """
         write_arrays(Path(path), self._arguments())
 
     @classmethod
     def load(cls, path: str | Path) -> FiniteMDP:
-        """Read a model that `save` wrote.
+        """Read a model that was written by `save`.
 
         Raises:
-            ModelError: names the file, and says if it can't be read, is damaged, or is of another kind.
+            ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
         """
         arrays = read_arrays(Path(path))
         try:
-            return _build(arrays)
+            return _from_arguments(arrays)
         except ClewError as error:
             raise ModelError(f"{path}: damaged: {error}") from None
 
     def to_sparse(self) -> FiniteMDP:
-        """The same world in the sparse form."""
+        """Return the same model in the sparse form, with one row per outcome."""
         offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
         dynamics.count_outcomes(self.model, self.num_actions, offsets)
         n = int(offsets[-1])
@@ -320,19 +347,21 @@ def grid_model(
     outer_wall_reward: float = 0.0,
     hazard_reward: float = 0.0,
 ) -> Grid:
-    """The arrays of a grid, checked; arguments as for `FiniteMDP.grid`.
+    """Check the arguments of `FiniteMDP.grid`, except the start states, and return the model's arrays.
 
     Raises:
-        ModelError: if the cells or the numbers can't be right.
+        ModelError: if the cells or a number is invalid.
     """
-    grid = frozen(cells, np.uint8, "cells")
-    check(grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of rows and columns, not {grid.shape}")
+    grid = read_only_copy(cells, np.uint8, "cells")
+    require(
+        grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of shape (rows, columns), not {grid.shape}"
+    )
     check_walls(grid)
     rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
-    check(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
-    check(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
+    require(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
+    require(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
     num_states = grid.size**2 if moving_goal else grid.size
-    check(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+    require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
     return Grid(
         cells=grid.reshape(-1),
         columns=grid.shape[1],
@@ -343,16 +372,20 @@ def grid_model(
         step_reward=float(step_reward),
         outer_wall_reward=float(outer_wall_reward),
         hazard_reward=float(hazard_reward),
-        moves=frozen([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
-        rewards=frozen(_rewards_of_kinds(*rewards), np.float64, "rewards"),
+        moves=read_only_copy([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
+        rewards=read_only_copy(_reward_table(*rewards), np.float64, "rewards"),
     )
 
 
-def _rewards_of_kinds(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
-    """What a move pays that meets the goal, a hazard, the outer wall, or several, whose numbers add up."""
+def _reward_table(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
+    """Return the reward of a move for each of the eight combinations of goal, hazard and outer wall that it meets.
+
+    The index is a sum of the bits of `clew.kernels.dynamics` for what is met.
+    """
     extras = [(dynamics.HITS_OUTER_WALL, outer_wall), (dynamics.REACHES_GOAL, goal), (dynamics.ENTERS_HAZARD, hazard)]
     return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 
-def _build(arguments: dict[str, Any]) -> FiniteMDP:
+def _from_arguments(arguments: dict[str, Any]) -> FiniteMDP:
+    """Make a model from the arguments of `FiniteMDP.grid` (which include cells) or `FiniteMDP.sparse`."""
     return FiniteMDP.grid(**arguments) if "cells" in arguments else FiniteMDP.sparse(**arguments)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from clew.kernels.dynamics import GOAL
 from clew.mazes import Maze, Moves
 from clew.mazes.formats import Place
-from clew.mazes.moves import FOUR, Move, find_free
+from clew.mazes.moves import FOUR, Move, find_unblocked
 
 __all__ = ["corners", "follow", "leaps", "places_of", "without_stops"]
 
@@ -80,5 +80,5 @@ def _is_free(maze: Maze, cell: int, move: Move) -> bool:
     row, column = divmod(cell, maze.columns)
     reach = max(abs(move.rows), abs(move.columns))
     top, left = max(0, row - reach), max(0, column - reach)
-    free, _ = find_free(maze.cells[top : row + reach + 1, left : column + reach + 1], move)
+    free, _ = find_unblocked(maze.cells[top : row + reach + 1, left : column + reach + 1], move)
     return bool(free[row - top, column - left])

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
-from clew.mazes.formats import Place, draw, has_thin_walls, letters
+from clew.mazes.formats import Place, cell_letters, draw_text, has_thin_walls
 from clew.rendering.colours import NUM_SHADES
 from clew.rendering.floor import block_sums, shade_cells
 from clew.rendering.legend import Fit, name_ways, notes, say_scale
@@ -35,7 +35,7 @@ def picture_text(picture: Picture, width: int = 160) -> str:
         picture.values is None or picture.greedy is not None
     ):
         if picture.greedy is None:
-            drawing = draw(maze.cells, letters(maze.cells, picture.seeker or maze.start))
+            drawing = draw_text(maze.cells, cell_letters(maze.cells, picture.seeker or maze.start))
         else:  # no arrow is drawn as if all were
             greedy = picture.greedy | ~picture.greedy.any(axis=1, keepdims=True)
             drawing = draw_policy(maze, greedy)
@@ -81,7 +81,7 @@ def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, head
     """
     if goal is not None:
         maze = maze.with_ends(None, goal)
-    drawing = draw(maze.cells, letters(maze.cells, seeker))
+    drawing = draw_text(maze.cells, cell_letters(maze.cells, seeker))
     return drawing if heading is None else drawing.replace("S", ARROWS[heading])
 
 
@@ -98,7 +98,7 @@ def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
     arrows[greedy.all(axis=1)] = "·"
     arrows[(cells & BLOCKED) > 0] = "#"
     arrows[(cells & GOAL) > 0] = "G"
-    drawing = draw(maze.cells, arrows.reshape(maze.cells.shape))
+    drawing = draw_text(maze.cells, arrows.reshape(maze.cells.shape))
     if drawing.startswith("+"):
         return drawing
     rows = ("".join("██" if letter == "#" else letter + " " for letter in row) for row in drawing.splitlines())

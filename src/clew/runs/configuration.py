@@ -9,7 +9,7 @@ from clew.errors import ClewError, MazeError, SettingError
 from clew.learning.checks import check_run, check_sharing, check_streams
 from clew.learning.settings import Learning, LearningSettings
 from clew.mazes import Maze, find_maze
-from clew.mazes.formats import Place, check_reading
+from clew.mazes.formats import Place, check_file_options
 from clew.mazes.moves import find_moves
 from clew.settings import setting
 
@@ -81,7 +81,7 @@ class TrainingConfig(Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_reading(self.unknown_walls, self.cell_size)
+        check_file_options(self.unknown_walls, self.cell_size)
         check_run(self.num_episodes, self.seed)
         check_streams(self.num_simulations, self.num_actors, self.sync_every, self.rounds_ahead)
         if self.num_simulations > 1:

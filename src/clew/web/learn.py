@@ -16,7 +16,7 @@ from clew.errors import ClewError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.settings import SCHEDULES
 from clew.mazes import Maze
-from clew.mazes.formats import list_endings
+from clew.mazes.formats import list_extensions
 from clew.mazes.generators import GENERATORS
 from clew.policies.behaviours import BEHAVIOURS
 from clew.runs.configuration import TrainingConfig
@@ -156,7 +156,7 @@ class Learn:
                 on_upload=self.upload,
                 on_rejected=lambda: self.say(f"That file is larger than {MAX_UPLOADED:,} bytes."),
             ).classes("hidden")
-            ui.button(f"or a file: {list_endings()}", on_click=lambda: self.uploader.run_method("pickFiles")).props(
+            ui.button(f"or a file: {list_extensions()}", on_click=lambda: self.uploader.run_method("pickFiles")).props(
                 "no-caps outline"
             )
 

@@ -1,56 +1,72 @@
-"""Reading and writing mazes. Plain arrays in, plain arrays out; every complaint of a text names line and column.
+"""Readers and writers of maze files: bytes to arrays and back, independent of `Maze`.
 
-A format is a module with a function that makes a layout of bytes and one that makes bytes of a layout, and a row in the
-table of `endings`:
+A format is a module with a function that parses bytes to a `Layout` and one that writes a `Layout` to bytes; the table
+in `extensions` finds it by the extension of a file:
 
-    own         .txt    our own, which says all of a maze
-    movingai    .map    MovingAI's maps; and its problems, .scen
-    micromouse  .maze   walls between cells; some may be unknown
+    own         .txt    Clew's own text, which can represent every maze
+    movingai    .map    maps of MovingAI's benchmark, and its problems, .scen
+    micromouse  .maze   walls between cells, some of which may be unknown
     pacman      .lay    layouts of the Pac-Man projects
-    pictures    .png    a colour a cell
-    lists               FrozenLake's lists of strings, and arrays
+    pictures    .png    one colour per cell
+    lists               FrozenLake's lists of strings, and NumPy arrays of blocked cells
 
-What they share is in `cells` (sizes and walls), `lines` (text), `plain` (a character a cell) and `walled` (walls
-between cells).
+Shared by the formats: `cells` (layouts, sizes, walls), `lines` (lines of text), `plain` (one character per cell) and
+`walled` (walls between cells).
+
+Text may end its lines in LF or CRLF, with or without a last newline. Every error about a text names line and column,
+counted from 1 as editors do; errors about pictures and arrays name row and column, counted from 0.
 """
 
-from clew.mazes.formats.cells import Layout, Place, check_size, enclose, has_thin_walls, letters, open_up
-from clew.mazes.formats.endings import (
-    Reading,
-    check_effect,
-    check_ending,
-    check_reading,
-    list_endings,
+from clew.mazes.formats.cells import (
+    Layout,
+    Place,
+    add_implied_walls,
+    cell_letters,
+    check_size,
+    has_thin_walls,
+    remove_walls_around,
+)
+from clew.mazes.formats.extensions import (
+    FileOptions,
+    check_extension,
+    check_file_options,
+    check_options_apply,
+    list_extensions,
     read_layout,
     write_layout,
 )
-from clew.mazes.formats.lines import draw_place
+from clew.mazes.formats.lines import draw_excerpt
 from clew.mazes.formats.lists import parse_array, parse_lists, write_lists
 from clew.mazes.formats.micromouse import parse_maze, write_maze
-from clew.mazes.formats.movingai import Scenario, ends_of, parse_map, read_scenario, read_scenarios, write_map
+from clew.mazes.formats.movingai import (
+    Scenario,
+    parse_map,
+    read_scenario,
+    read_scenarios,
+    scenario_places,
+    write_map,
+)
 from clew.mazes.formats.own import parse_text, write_text
 from clew.mazes.formats.pacman import parse_lay, write_lay
 from clew.mazes.formats.pictures import draw_png, parse_png
-from clew.mazes.formats.walled import draw
+from clew.mazes.formats.walled import draw_text
 
 __all__ = [
+    "FileOptions",
     "Layout",
     "Place",
-    "Reading",
     "Scenario",
-    "check_effect",
-    "check_ending",
-    "check_reading",
+    "add_implied_walls",
+    "cell_letters",
+    "check_extension",
+    "check_file_options",
+    "check_options_apply",
     "check_size",
-    "draw",
-    "draw_place",
+    "draw_excerpt",
     "draw_png",
-    "enclose",
-    "ends_of",
+    "draw_text",
     "has_thin_walls",
-    "letters",
-    "list_endings",
-    "open_up",
+    "list_extensions",
     "parse_array",
     "parse_lay",
     "parse_lists",
@@ -61,6 +77,8 @@ __all__ = [
     "read_layout",
     "read_scenario",
     "read_scenarios",
+    "remove_walls_around",
+    "scenario_places",
     "write_lay",
     "write_layout",
     "write_lists",

@@ -1,4 +1,8 @@
-"""What every format is read into: cells with their walls, and a start. Sizes are checked before memory is taken."""
+"""The layout that every format is read into, cells with their walls and a start, and operations on cells.
+
+A cell is one byte, whose bits are those of `clew.kernels.dynamics`: WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT, GOAL,
+HAZARD, BLOCKED. A wall between two cells is marked in both of them. A wall between two free cells is a thin wall.
+"""
 
 from numbers import Integral
 from typing import NamedTuple
@@ -21,49 +25,49 @@ __all__ = [
     "MAX_CELLS",
     "Layout",
     "Place",
-    "check_sayable",
+    "add_implied_walls",
+    "cell_letters",
     "check_size",
-    "enclose",
+    "check_supported",
     "has_thin_walls",
-    "letters",
-    "open_up",
+    "remove_walls_around",
 ]
 
-MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values a cell is then 1 GiB
-BAND = 2**22  # cells that are looked at in one go: what that takes beside a large maze is little
+MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values per cell then takes 1 GiB
+BAND_SIZE = 2**22  # bytes of a text that are processed at once: temporary arrays stay small beside a large maze
 
-Place = tuple[int, int]  # (row, column), from the top left
+Place = tuple[int, int]  # (row, column), from the top left, from 0
 
 
 class Layout(NamedTuple):
-    """What a file says of a maze."""
+    """The contents of a maze file: cells and start."""
 
     cells: npt.NDArray[np.uint8]  # (rows, columns), bits of clew.kernels.dynamics
     start: Place | None
 
 
 def check_size(rows: int, columns: int) -> None:
-    """Refuse a size before memory is taken for it.
+    """Check the size of a maze, before memory is allocated for it.
 
     Raises:
-        MazeError: if the numbers aren't whole, there is no cell, or there are more than MAX_CELLS.
+        MazeError: if a number is not an integer or below 1, or there are more than MAX_CELLS cells.
     """
     for name, number in (("rows", rows), ("columns", columns)):
         if not isinstance(number, Integral):
             raise MazeError(f"{name} must be a whole number, not {number!r}")
     if rows < 1 or columns < 1:
-        raise MazeError(f"a maze of {rows} rows and {columns} columns has no cell; both must be at least 1")
-    if int(rows) * int(columns) > MAX_CELLS:  # NumPy's own numbers would count on in their few bits
+        raise MazeError(f"a maze of {rows} rows and {columns} columns has no cells; both must be at least 1")
+    if int(rows) * int(columns) > MAX_CELLS:  # as Python integers: NumPy's would overflow
         raise MazeError(f"a maze of {rows} x {columns} cells is too large: the limit is {MAX_CELLS:,} cells")
 
 
-def enclose(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Set the walls that follow from the rest, in place: the edge, and all round blocked cells."""
+def add_implied_walls(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Add walls along the edge of the grid and on all sides of blocked cells, in place, and return the cells."""
     cells[-1] |= WALL_DOWN
     cells[:, 0] |= WALL_LEFT
     cells[0] |= WALL_UP
     cells[:, -1] |= WALL_RIGHT
-    # Products, not masks: for millions of cells they take a tenth of the time.
+    # Products instead of boolean masks: a tenth of the time for millions of cells.
     blocked = ((cells & BLOCKED) > 0).view(np.uint8)
     cells |= blocked * np.uint8(WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT)
     cells[:-1] |= blocked[1:] * np.uint8(WALL_DOWN)
@@ -73,8 +77,11 @@ def enclose(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return cells
 
 
-def open_up(cells: npt.NDArray[np.uint8], row: int, column: int) -> None:
-    """Take away the walls round a cell, in place, from both sides; `enclose` puts back what follows from the rest."""
+def remove_walls_around(cells: npt.NDArray[np.uint8], row: int, column: int) -> None:
+    """Remove the four walls of a cell, from the cell and from its neighbours, in place.
+
+    Walls of the edge and of blocked neighbours are removed too; `add_implied_walls` restores them.
+    """
     rows, columns = cells.shape
     cells[row, column] &= ~np.uint8(WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT)
     if row + 1 < rows:
@@ -88,49 +95,57 @@ def open_up(cells: npt.NDArray[np.uint8], row: int, column: int) -> None:
 
 
 def has_thin_walls(cells: npt.NDArray[np.uint8]) -> bool:
-    """Tell if a wall stands between two free cells."""
-    return not np.array_equal(enclose(cells & ~np.uint8(15)), cells)
+    """Return whether a wall stands between two free cells."""
+    return not np.array_equal(add_implied_walls(cells & ~np.uint8(15)), cells)
 
 
-def check_sayable(
-    cells: npt.NDArray[np.uint8], form: str, *, thin_walls: bool = False, blocked: bool = True, hazards: bool = False
+def check_supported(
+    cells: npt.NDArray[np.uint8],
+    format_name: str,
+    *,
+    thin_walls: bool = False,
+    blocked: bool = True,
+    hazards: bool = False,
 ) -> None:
-    """Check that a maze holds nothing that a format has no sign for.
+    """Check that a format can represent everything in a maze.
 
     Args:
-        cells: (rows, columns) the maze.
-        form: what the format is called in the error, such as "a .map file".
-        thin_walls: whether it can say walls between free cells.
-        blocked: whether it can say blocked cells.
-        hazards: whether it can say hazards.
+        cells: (rows, columns) uint8, the maze.
+        format_name: name of the format in the error, such as "a .map file".
+        thin_walls: True if the format can represent walls between free cells.
+        blocked: True if it can represent blocked cells.
+        hazards: True if it can represent hazards.
 
     Raises:
-        MazeError: names all that the format can't say.
+        MazeError: if the maze has something that the format can't represent; lists all that it can't.
     """
-    unsayable = [("thin walls", thin_walls), ("blocked cells", blocked), ("hazards", hazards)]
-    missing = [name for name, can_be_said in unsayable if not can_be_said]
+    features = [("thin walls", thin_walls), ("blocked cells", blocked), ("hazards", hazards)]
+    missing = [name for name, is_supported in features if not is_supported]
     if (
         (not thin_walls and has_thin_walls(cells))
         or (not blocked and bool((cells & BLOCKED).any()))
         or (not hazards and bool((cells & HAZARD).any()))
     ):
-        raise MazeError(f"{form} can't say {' or '.join(missing)}; save this maze as .txt")
+        raise MazeError(f"{format_name} can't represent {' or '.join(missing)}; save this maze as .txt")
 
 
-def letters(cells: npt.NDArray[np.uint8], start: Place | None, alphabet: bytes = b".#!GS") -> npt.NDArray[np.uint8]:
-    """(rows, columns) uint8: the letters that stand for the cells.
+def cell_letters(
+    cells: npt.NDArray[np.uint8], start: Place | None, alphabet: bytes = b".#!GS"
+) -> npt.NDArray[np.uint8]:
+    """Return the letter of each cell, as (rows, columns) uint8.
 
     Args:
-        cells: (rows, columns) the maze.
-        start: where the start is drawn, if anywhere.
-        alphabet: letters of a free cell, a blocked one, a hazard, a goal, the start; by default our own.
+        cells: (rows, columns) uint8, the maze.
+        start: (row, column) of the start, or None.
+        alphabet: five letters, for a free cell, a blocked cell, a hazard, a goal and the start; by default those of
+            Clew's own `.txt` format.
     """
-    free, blocked, hazard, goal, first = alphabet
+    free, blocked, hazard, goal, start_letter = alphabet
     by_bits = np.full(8, free, np.uint8)
     by_bits[BLOCKED >> 4] = blocked
     by_bits[[HAZARD >> 4, (HAZARD | BLOCKED) >> 4]] = hazard
     by_bits[[bits for bits in range(8) if bits & GOAL >> 4]] = goal
     drawn: npt.NDArray[np.uint8] = by_bits[cells >> 4 & 7]
     if start is not None:
-        drawn[start] = first
+        drawn[start] = start_letter
     return drawn

@@ -1,7 +1,9 @@
-"""Text in lines: read within a limit, cut into a grid of bytes, complained of by line and column.
+"""Text files as arrays of bytes: reading within a limit, normalising lines, errors with line and column.
 
-Every format here is written in ASCII, so a byte is a character, and a whole file is checked and turned into cells as an
-array of bytes. Nothing takes more memory than the file itself and a band of it.
+All text formats here are ASCII, so a byte is a character, and a whole file is checked and converted as one array of
+bytes. Apart from the file's own bytes, memory is used for one band of `BAND_SIZE` bytes at a time only.
+
+A normalised text is a bytearray whose lines all end in LF, without byte order mark and without blank lines at the end.
 """
 
 from contextlib import suppress
@@ -11,75 +13,85 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import MazeError
-from clew.mazes.formats.cells import BAND, Place
+from clew.mazes.formats.cells import BAND_SIZE, Place
 
 __all__ = [
     "NEWLINE",
     "check_ascii",
-    "complain",
-    "cut",
-    "draw_place",
-    "find_start",
-    "place_at",
+    "draw_excerpt",
+    "error_at",
+    "find_start_offset",
+    "normalise_lines",
+    "offset_to_place",
     "read_bytes",
     "read_text",
-    "tidy",
+    "view_as_grid",
 ]
 
-CHUNK = 2**16
+CHUNK = 2**16  # bytes
 NEWLINE = 10
 BLANKS = b" \t\n\r\x0b\x0c"
 
 
-def read_bytes(path: Path, most: int, *, is_text: bool) -> bytearray:
-    """Read a file of at most so many bytes; of a text, CRLF becomes LF on the way, which takes no second copy.
+def read_bytes(path: Path, max_bytes: int, *, is_text: bool) -> bytearray:
+    """Read a file of limited size; in a text, CRLF becomes LF.
+
+    Line ends are converted chunk by chunk while reading, without a second copy of the file.
+
+    Args:
+        path: the file.
+        max_bytes: limit of its size; at most one chunk (64 KiB) more is read.
+        is_text: True to convert line ends.
 
     Raises:
-        MazeError: if the file is larger, of which no more than that is read, or has a name that no file can have.
+        MazeError: if the file is larger, or its name holds a zero byte.
         OSError: if it can't be read.
     """
     data = bytearray()
     num_bytes = 0
-    if "\0" in str(path):  # a ValueError of the system's
-        raise MazeError("can't be read: there is a zero byte in its name")
+    if "\0" in str(path):  # for which `open` would raise a ValueError
+        raise MazeError("can't be read: its name holds a zero byte")
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            while is_text and chunk.endswith(b"\r") and (more := file.read(1)):
-                chunk += more
             num_bytes += len(chunk)
-            if num_bytes > most:
-                raise MazeError(f"the file is too large: the limit for {path.suffix} is {most:,} bytes")
+            if num_bytes > max_bytes:
+                raise MazeError(f"the file is too large: the limit for {path.suffix} is {max_bytes:,} bytes")
+            if is_text and data.endswith(b"\r") and chunk.startswith(b"\n"):
+                del data[-1:]
             data += chunk.replace(b"\r\n", b"\n") if is_text else chunk
     return data
 
 
 def read_text(data: bytes | bytearray, legend: str, blanks: bytes = BLANKS) -> bytearray:
-    """A text of one character a byte, whose every line ends in LF.
+    """Normalise the lines of a text and check that it is ASCII and not empty.
 
     Args:
-        data: the text; a bytearray is changed in place.
-        legend: the characters that may stand there, as an error names them.
-        blanks: what a line at the end may hold and be dropped.
+        data: contents of the file; a bytearray is changed in place.
+        legend: the allowed characters, for the error message.
+        blanks: characters of the lines at the end that are removed as blank.
+
+    Returns:
+        Normalised text, see the module.
 
     Raises:
-        MazeError: if nothing is in it, or names line and column of a character that is no byte.
+        MazeError: if no line is left, or a character is not ASCII; names its line and column.
     """
-    text = tidy(data, blanks)
+    text = normalise_lines(data, blanks)
     if not text:
         raise MazeError("the maze is empty: it has no line of cells")
     check_ascii(text, legend)
     return text
 
 
-def tidy(data: bytes | bytearray, blanks: bytes = BLANKS) -> bytearray:
-    """A text whose every line ends in LF, without a mark of byte order, and without blank lines at the end.
+def normalise_lines(data: bytes | bytearray, blanks: bytes = BLANKS) -> bytearray:
+    """Convert CRLF to LF, remove a byte order mark and blank lines at the end, and end the last line with LF.
 
     Args:
-        data: the text; a bytearray is changed in place.
-        blanks: what a line at the end may hold and be dropped.
+        data: contents of the file; a bytearray is changed in place.
+        blanks: characters of the lines at the end that are removed as blank.
 
     Returns:
-        The text; empty if no line is left.
+        Normalised text; empty if no line is left.
     """
     text = data if isinstance(data, bytearray) else bytearray(data)
     if b"\r\n" in text:
@@ -103,15 +115,15 @@ def tidy(data: bytes | bytearray, blanks: bytes = BLANKS) -> bytearray:
 
 
 def check_ascii(text: bytearray, legend: str, encoding: str = "utf-8") -> None:
-    """Check that every byte is a character of its own.
+    """Check that a text is ASCII.
 
     Args:
-        text: tidied text.
-        legend: the characters that may stand there, as the error names them.
-        encoding: of the first that isn't one of them, `utf-8` or `latin-1`.
+        text: normalised text.
+        legend: the allowed characters, for the error message.
+        encoding: `utf-8` or `latin-1`; used to name the first character that is not ASCII.
 
     Raises:
-        MazeError: names line and column of the first that isn't, or says that this is no text.
+        MazeError: names that character with line and column; or says that the file is not text.
     """
     if text.isascii():
         return
@@ -122,30 +134,30 @@ def check_ascii(text: bytearray, legend: str, encoding: str = "utf-8") -> None:
     length = 1
     while length < 4 and text[offset + length : offset + length + 1] >= b"\x80":
         length += 1
-    for end in range(offset + length, offset, -1):  # the next character may follow at once
+    for end in range(offset + length, offset, -1):  # bytes of the next character may follow at once: try fewer
         with suppress(UnicodeDecodeError):
             letter = text[offset:end].decode(encoding, "surrogatepass")[0]
-            raise complain(f"unknown character {letter!r}; {legend}", text, offset)
+            raise error_at(f"unknown character {letter!r}; {legend}", text, offset)
     raise MazeError(f"not a text file (byte {offset} is not UTF-8)")
 
 
-def cut(text: bytearray, begin: int, width: int, wanted: str) -> npt.NDArray[np.uint8]:
-    """The lines from an offset on as a grid of bytes, without a copy.
+def view_as_grid(text: bytearray, begin: int, width: int, expected: str) -> npt.NDArray[np.uint8]:
+    """Return lines of equal length as a (num_lines, width) uint8 view of the text, without a copy.
 
     Args:
-        text: tidied text.
+        text: normalised text.
         begin: offset of the first line.
-        width: characters that each line must have.
-        wanted: who says so, as the error puts it, such as "the first one 3".
+        width: characters per line, without LF.
+        expected: where that width comes from, for the error message, such as "the first one 3".
 
     Raises:
-        MazeError: names the first line that is longer or shorter.
+        MazeError: names line and column of the first line that is longer or shorter.
     """
     rows, rest = divmod(len(text) - begin, width + 1)
     grid = np.frombuffer(text, np.uint8, offset=begin)[: rows * (width + 1)].reshape(rows, width + 1)
     is_end = np.arange(width + 1) == width
     uneven = rows if rest else None
-    step = max(1, BAND // (width + 1))
+    step = max(1, BAND_SIZE // (width + 1))
     for top in range(0, rows, step):
         is_wrong = ((grid[top : top + step] == NEWLINE) != is_end).any(axis=1)
         if is_wrong.any():
@@ -155,26 +167,26 @@ def cut(text: bytearray, begin: int, width: int, wanted: str) -> npt.NDArray[np.
         return grid[:, :-1]
     first = begin + uneven * (width + 1)
     length = text.find(b"\n", first) - first
-    raise complain(f"this line has {length} characters, {wanted}", text, first + min(length, width))
+    raise error_at(f"this line has {length} characters, {expected}", text, first + min(length, width))
 
 
-def find_start(text: bytearray, letter: bytes, begin: int = 0) -> int | None:
-    """Offset of the one start, or None.
+def find_start_offset(text: bytearray, letter: bytes) -> int | None:
+    """Return the offset of the start's letter in a text, or None if there is none.
 
     Raises:
-        MazeError: if there are two.
+        MazeError: names line and column of a second start.
     """
-    first = text.find(letter, begin)
+    first = text.find(letter)
     if first < 0:
         return None
     second = text.find(letter, first + 1)
     if second >= 0:
-        raise complain(f"a second {letter.decode()}; a maze has one start", text, second)
+        raise error_at(f"a second {letter.decode()}; a maze has one start", text, second)
     return first
 
 
-def complain(message: str, text: bytearray, offset: int) -> MazeError:
-    """An error that names line and column (from 1, as editors count), and draws the place."""
+def error_at(message: str, text: bytearray, offset: int) -> MazeError:
+    """Return an error that names line and column of an offset, counted from 1 as editors do, and shows an excerpt."""
     start = text.rfind(b"\n", 0, offset) + 1
     line, column = text.count(b"\n", 0, offset), offset - start
     top = start
@@ -189,13 +201,12 @@ def complain(message: str, text: bytearray, offset: int) -> MazeError:
         top = end + 1
         if top >= len(text):
             break
-    return MazeError(
-        f"line {line + 1}, column {column + 1}: {message}\n{draw_place(drawn, min(line, 3), column - left)}"
-    )
+    excerpt = draw_excerpt(drawn, min(line, 3), column - left)
+    return MazeError(f"line {line + 1}, column {column + 1}: {message}\n{excerpt}")
 
 
-def draw_place(lines: list[str], row: int, column: int) -> str:
-    """The surroundings of a place in a text, with an arrow under it; rows and columns count from 0."""
+def draw_excerpt(lines: list[str], row: int, column: int) -> str:
+    """Return the surroundings of a character in a text, with an arrow below it; row and column count from 0."""
     top, left = max(0, row - 3), max(0, column - 30)
     window = [line[left : column + 30] for line in lines[top : row + 4]]
     window = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in window]
@@ -203,7 +214,7 @@ def draw_place(lines: list[str], row: int, column: int) -> str:
     return "\n".join("    " + line for line in window)
 
 
-def place_at(offset: int, begin: int, width: int) -> Place:
-    """Row and column, in lines of a width that begin there, of an offset in the text."""
-    row, column = divmod(offset - begin, width + 1)
+def offset_to_place(offset: int, width: int) -> Place:
+    """Return (row, column) of an offset in a text whose lines all have `width` characters and an LF."""
+    row, column = divmod(offset, width + 1)
     return row, column

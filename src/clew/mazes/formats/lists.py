@@ -1,4 +1,4 @@
-"""Mazes as values: FrozenLake's lists of strings, a letter a cell, and NumPy arrays of what is blocked."""
+"""Mazes as Python values: FrozenLake's lists of strings, one letter per cell, and NumPy arrays of blocked cells."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from clew.errors import MazeError
 from clew.kernels.dynamics import BLOCKED
-from clew.mazes.formats.cells import Layout, check_sayable, check_size, enclose, letters
+from clew.mazes.formats.cells import Layout, add_implied_walls, cell_letters, check_size, check_supported
 from clew.mazes.formats.lines import check_ascii
-from clew.mazes.formats.plain import meanings, parse_plain
+from clew.mazes.formats.plain import letter_table, parse_plain
 
 __all__ = ["parse_array", "parse_lists", "write_lists"]
 
@@ -19,51 +19,54 @@ LEGEND = "a cell is one of S F H G"
 
 
 def parse_lists(rows: Sequence[str] | npt.NDArray[Any]) -> Layout:
-    """Read a list of strings, or an array of letters; a hole becomes a hazard.
+    """Read FrozenLake's list of strings, or its 2-D array of letters `desc`; holes become hazards.
 
     Raises:
-        MazeError: names line and column (from 1).
+        MazeError: names line and column (from 1) of an invalid letter, or says what is wrong with the list.
     """
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "SU":  # FrozenLake's own `desc`
         rows = ["".join(row) for row in rows.astype(str).tolist()]
     if isinstance(rows, str) or not isinstance(rows, list | tuple) or not all(isinstance(row, str) for row in rows):
-        raise MazeError(f'a maze in lists is a list of strings, such as ["SF", "HG"], not {str(rows)[:60]}')
+        raise MazeError(f'expected a list of strings, one per row, such as ["SF", "HG"], got {str(rows)[:60]}')
     if any("\n" in row for row in rows):
-        raise MazeError("a string holds a new line; give each row a string of its own")
+        raise MazeError("a string contains a newline; give each row as a string of its own")
     if not rows:
         raise MazeError("the maze is empty: it has no line of cells")
     text = bytearray("".join(row + "\n" for row in rows).encode("utf-8", "surrogatepass"))
     check_ascii(text, LEGEND)
-    return parse_plain(text, meanings(ALPHABET), b"S", LEGEND)
+    return parse_plain(text, letter_table(ALPHABET), b"S", LEGEND)
 
 
 def write_lists(layout: Layout) -> list[str]:
-    """Write a list of strings.
+    """Write a maze as FrozenLake's list of strings; hazards become holes.
 
     Raises:
-        MazeError: if the maze has thin walls or blocked cells, which the format can't say.
+        MazeError: if the maze has thin walls or blocked cells, which the format can't represent.
     """
     cells, start = layout
-    check_sayable(cells, "a FrozenLake list", blocked=False, hazards=True)
-    drawn = letters(cells, start, ALPHABET)
+    check_supported(cells, "a FrozenLake list", blocked=False, hazards=True)
+    drawn = cell_letters(cells, start, ALPHABET)
     return [row.tobytes().decode("ascii") for row in drawn]
 
 
 def parse_array(blocked: Any) -> npt.NDArray[np.uint8]:
-    """Cells of an array that says which are blocked.
+    """Convert an array of blocked cells to the cells of a maze, with their walls.
 
     Args:
-        blocked: (rows, columns) bool, or whole numbers 0 and 1.
+        blocked: (rows, columns) bool, or integers 0 and 1; True or 1 is a blocked cell.
+
+    Returns:
+        (rows, columns) uint8, bits of `clew.kernels.dynamics`.
 
     Raises:
-        MazeError: if it is of another shape or type, or holds another number; names row and column (from 0).
+        MazeError: if shape or dtype is wrong, or there are other numbers; names row and column (from 0) of the first.
     """
     try:
         array = np.asarray(blocked)
     except (ValueError, TypeError, OverflowError) as error:
-        raise MazeError(f"blocked can't be an array: {error}") from None
+        raise MazeError(f"blocked can't be converted to an array: {error}") from None
     if array.ndim != 2:
-        raise MazeError(f"blocked must be an array of rows and columns, not of shape {array.shape}")
+        raise MazeError(f"blocked must have shape (rows, columns), not {array.shape}")
     check_size(*array.shape)
     if array.dtype.kind not in "biu":
         raise MazeError(f"blocked must be True and False, or 0 and 1, not numbers of type {array.dtype}")
@@ -71,4 +74,4 @@ def parse_array(blocked: Any) -> npt.NDArray[np.uint8]:
     if wrong.any():
         row, column = np.unravel_index(wrong.argmax(), wrong.shape)
         raise MazeError(f"row {row}, column {column}: blocked must be 0 or 1, not {array[row, column]}")
-    return enclose(array.astype(np.uint8) * np.uint8(BLOCKED))
+    return add_implied_walls(array.astype(np.uint8) * np.uint8(BLOCKED))

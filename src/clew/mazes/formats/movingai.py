@@ -1,7 +1,10 @@
-"""MovingAI's benchmark (Sturtevant 2012): maps, `.map`, and the problems posed on them, `.scen`.
+"""MovingAI's benchmark (Sturtevant 2012): maps, `.map`, and path-finding problems on them, `.scen`.
 
-A map has four header lines, then a character a cell; `.`, `G` and `S` are passable, `@`, `O`, `T` and `W` are not.
-Start and goal come from elsewhere: a `.scen` file of the same benchmark, or the caller.
+A map has four header lines, then one character per cell: `.`, `G` and `S` are free, `@`, `O`, `T` and `W` are blocked.
+It has neither start nor goal; they are given by a scenario, a row of a `.scen` file, or by the caller.
+
+Source:
+    Sturtevant (2012), "Benchmarks for grid-based pathfinding".
 """
 
 from math import isfinite
@@ -9,99 +12,96 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.errors import MazeError
-from clew.mazes.formats.cells import Layout, Place, check_sayable, check_size, enclose, letters
-from clew.mazes.formats.lines import check_ascii, complain, cut, read_bytes, tidy
-from clew.mazes.formats.plain import check_letters, meanings
-from clew.mazes.formats.walled import paint
+from clew.mazes.formats.cells import Layout, Place, add_implied_walls, cell_letters, check_size, check_supported
+from clew.mazes.formats.lines import check_ascii, error_at, normalise_lines, read_bytes, view_as_grid
+from clew.mazes.formats.plain import check_letters, letter_table
+from clew.mazes.formats.walled import text_canvas
 
-__all__ = ["Scenario", "ends_of", "parse_map", "read_scenario", "read_scenarios", "write_map"]
+__all__ = ["Scenario", "parse_map", "read_scenario", "read_scenarios", "scenario_places", "write_map"]
 
-ALPHABET = b".@???"
-MEANINGS = meanings(ALPHABET, free=b"GS", blocked=b"OTW")
+CELL_TABLE = letter_table(b".@???", free=b"GS", blocked=b"OTW")
 LEGEND = "a cell is one of . G S @ O T W"
-LONGEST_HEADER = 100  # characters of a line
-MAX_BYTES = (
-    2**24
-)  # of a .scen file: the largest of the benchmark have a megabyte, and in memory it takes thirty times as much
+MAX_HEADER_LENGTH = 100  # characters of a header line that are read
+MAX_SCENARIO_BYTES = 2**24  # of a .scen file: the largest in the benchmark has 1 MB; parsed, it takes 30 times as much
 
 
 class Scenario(NamedTuple):
-    """One row of a `.scen` file."""
+    """One problem of a `.scen` file."""
 
     start: Place
     goal: Place
-    shape: tuple[int, int]  # (rows, columns) of the map that it was made for
-    bucket: int  # the benchmark puts problems of about one length into one
-    length: float  # of the shortest way in eight directions, diagonals of length sqrt(2); 0 can mean that there is none
+    shape: tuple[int, int]  # (rows, columns) of the map that it belongs to
+    bucket: int  # the benchmark's group of problems of similar length
+    length: float  # of the optimal path with eight moves, diagonals of length sqrt(2); 0 can mean that there is none
 
 
 def parse_map(data: bytes | bytearray) -> Layout:
-    """Read MovingAI's `.map`; CRLF or LF ends, header lines in any order, a last newline or none.
+    """Read a MovingAI `.map` file; the header lines before `map` may be in any order.
 
     Raises:
-        MazeError: names line and column (from 1), and draws the place.
+        MazeError: names line and column (from 1) of what is invalid, and draws the place.
     """
-    text = tidy(data)
+    text = normalise_lines(data)
     height, width, begin = _read_header(text)
     check_size(height, width)
     check_ascii(text, LEGEND, "latin-1")
     num_lines = text.count(b"\n", begin)
     if num_lines != height:
         raise MazeError(f"the header says {height} rows, but the file has {num_lines}")
-    grid = cut(text, begin, width, f"the header says {width}")
-    check_letters(text, begin, MEANINGS, LEGEND)
-    return Layout(enclose(MEANINGS[grid]), None)
+    grid = view_as_grid(text, begin, width, f"the header says {width}")
+    check_letters(text, begin, CELL_TABLE, LEGEND)
+    return Layout(add_implied_walls(CELL_TABLE[grid]), None)
 
 
 def _read_header(text: bytearray) -> tuple[int, int, int]:
-    """Height, width, and where the cells begin."""
+    """Return (height, width, offset of the first line of cells) of a `.map` file."""
     sizes: dict[str, int] = {}
     begin = 0
     for _ in range(4):
         end = text.find(b"\n", begin)
-        words = text[begin : min(max(end, begin), begin + LONGEST_HEADER)].decode("latin-1").split()
+        words = text[begin : min(max(end, begin), begin + MAX_HEADER_LENGTH)].decode("latin-1").split()
         if words == ["map"]:
             break
         if end < 0:
             raise MazeError("a .map file begins with four header lines: type, height, width, map; this one doesn't")
         if not words or words[0] not in ("type", "height", "width") or len(words) != 2:
-            raise complain("expected a header line: type, height, width or map", text, begin)
+            raise error_at("expected a header line: type, height, width or map", text, begin)
         if words[0] != "type":
             if not words[1].isascii() or not words[1].isdigit() or len(words[1]) > 9:
                 message = f"{words[0]} must be a whole number, not {words[1]!r}"
-                raise complain(message, text, begin + len(words[0]) + 1)
+                raise error_at(message, text, begin + len(words[0]) + 1)
             sizes[words[0]] = int(words[1])
         begin = end + 1
     else:
-        raise complain("expected the line 'map' after the header lines type, height and width", text, begin)
+        raise error_at("expected the line 'map' after the header lines type, height and width", text, begin)
     if len(sizes) != 2:
         raise MazeError("the header must give both height and width before the line 'map'")
     return sizes["height"], sizes["width"], end + 1
 
 
 def write_map(layout: Layout) -> bytes:
-    """Write MovingAI's `.map`, which says only which cells are blocked, neither start nor goals.
+    """Write a MovingAI `.map` file: blocked and free cells only; start and goals are left out.
 
     Raises:
-        MazeError: if the maze has thin walls or hazards, which the format can't say.
+        MazeError: if the maze has thin walls or hazards, which the format can't represent.
     """
     cells = layout.cells
-    check_sayable(cells, "a .map file")
+    check_supported(cells, "a .map file")
     rows, columns = cells.shape
-    drawn = letters(cells, None, b".@...")
-    return f"type octile\nheight {rows}\nwidth {columns}\nmap\n".encode() + paint(cells, drawn, walled=False).tobytes()
+    canvas = text_canvas(cells, cell_letters(cells, None, b".@..."), walled=False)
+    return f"type octile\nheight {rows}\nwidth {columns}\nmap\n".encode() + canvas.tobytes()
 
 
 def read_scenarios(path: str | Path) -> list[Scenario]:
     """Read all problems of a MovingAI `.scen` file, in the order of its rows.
 
     Raises:
-        MazeError: names the row (from 0, not counting the line `version`) that can't be read.
+        MazeError: names the file and the row (from 0, not counting the line `version`) that is invalid.
         OSError: if the file can't be read.
     """
     path = Path(path)
     try:
-        text = tidy(read_bytes(path, MAX_BYTES, is_text=True)).decode("latin-1")
+        text = normalise_lines(read_bytes(path, MAX_SCENARIO_BYTES, is_text=True)).decode("latin-1")
         rows = [line for line in text.split("\n") if line.strip() and not line.startswith("version")]
         return [_parse_scenario(row, index) for index, row in enumerate(rows)]
     except MazeError as error:
@@ -113,10 +113,10 @@ def read_scenario(path: str | Path, index: int) -> Scenario:
 
     Args:
         path: the file.
-        index: which row, from 0, not counting the line `version`.
+        index: its row, from 0, not counting the line `version`.
 
     Raises:
-        MazeError: if there is no such row, or the file can't be right.
+        MazeError: if there is no such row, or the file is invalid.
         OSError: if the file can't be read.
     """
     scenarios = read_scenarios(path)
@@ -125,31 +125,36 @@ def read_scenario(path: str | Path, index: int) -> Scenario:
     return scenarios[index]
 
 
-def ends_of(scenario: tuple[str | Path, int], layout: Layout) -> tuple[Place, Place]:
-    """Start and goal of a problem that was posed on this map.
+def scenario_places(path: str | Path, index: int, shape: tuple[int, ...]) -> tuple[Place, Place]:
+    """Return start and goal of a problem of a `.scen` file, if it is for a map of this shape.
+
+    Args:
+        path: the `.scen` file.
+        index: its row, from 0, not counting the line `version`.
+        shape: (rows, columns) of the map.
 
     Raises:
         MazeError: if there is no such problem, or it is for a map of another size.
         OSError: if the file can't be read.
     """
-    problem, shape = read_scenario(*scenario), layout.cells.shape
-    if problem.shape != shape:
+    scenario = read_scenario(path, index)
+    if scenario.shape != shape:
         raise MazeError(
-            f"scenario {scenario[1]} is for a map of {problem.shape[0]} x {problem.shape[1]} cells, "
+            f"scenario {index} is for a map of {scenario.shape[0]} x {scenario.shape[1]} cells, "
             f"this one has {shape[0]} x {shape[1]}"
         )
-    return problem.start, problem.goal
+    return scenario.start, scenario.goal
 
 
 def _parse_scenario(row: str, index: int) -> Scenario:
+    """Parse a row of a `.scen` file; errors name it by its index."""
     words = row.split()
     if len(words) < 9:
         raise MazeError(f"scenario {index}: expected nine columns, found {len(words)}: {row[:100]!r}")
-    # From the right, for the map's name may hold blanks.
-    numbers = words[-7:-1]
+    numbers = words[-7:-1]  # counted from the right: the name of the map may contain blanks
     if not all(word.isascii() and word.isdigit() and len(word) <= 9 for word in [words[0], *numbers]):
-        said = " ".join(numbers)[:100]
-        raise MazeError(f"scenario {index}: sizes and places must be whole numbers: {said!r}")
+        given = " ".join(numbers)[:100]
+        raise MazeError(f"scenario {index}: sizes and places must be whole numbers: {given!r}")
     try:
         length = float(words[-1])
     except ValueError:

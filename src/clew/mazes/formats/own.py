@@ -1,45 +1,45 @@
-"""Our own text, `.txt`, in two layouts.
+"""Clew's own text format, `.txt`, in two forms; it can represent every maze.
 
-With one character a cell:
+With one character per cell:
 
     S..#        S  start, at most one        #  blocked cell
     .#..        G  goal, any number          !  hazard
-    ...G        .  free
+    ...G        .  free cell
 
-and with walls between cells, where the first character is a `+`; see `clew.mazes.formats.walled`. Each cell is then one
-of the letters above between two blanks (a blank is free), and `###` is blocked.
+and with walls between cells, if the first character is a `+`; see `clew.mazes.formats.walled`. A cell is then one of
+the letters above between two blanks (a blank is a free cell), or `###` if it is blocked.
 """
 
-from clew.mazes.formats.cells import Layout, has_thin_walls, letters
+from clew.mazes.formats.cells import Layout, cell_letters, has_thin_walls
 from clew.mazes.formats.lines import read_text
-from clew.mazes.formats.plain import meanings, parse_plain
-from clew.mazes.formats.walled import Signs, paint, parse_walled
+from clew.mazes.formats.plain import letter_table, parse_plain
+from clew.mazes.formats.walled import WalledSyntax, parse_walled, text_canvas
 
 __all__ = ["parse_text", "write_text"]
 
 ALPHABET = b".#!GS"
 LEGEND = "a cell is one of . # S G !"
-WALLED = Signs(
+WALLED = WalledSyntax(
     posts=b"+",
-    cells=meanings(ALPHABET, free=b" "),
+    cells=letter_table(ALPHABET, free=b" "),
     legend="a cell is one of . S G ! or a blank between two blanks, or ###",
     has_unknown=False,
 )
 
 
 def parse_text(data: str | bytes | bytearray) -> Layout:
-    """Read a maze in our own format.
+    """Read a maze in Clew's own text format.
 
     Raises:
-        MazeError: names line and column (from 1, as editors count), and draws the place.
+        MazeError: names line and column (from 1) of what is invalid, and draws the place.
     """
     text = read_text(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, LEGEND)
     if text.startswith(b"+"):
         return parse_walled(text, WALLED)
-    return parse_plain(text, meanings(ALPHABET), b"S", LEGEND)
+    return parse_plain(text, letter_table(ALPHABET), b"S", LEGEND)
 
 
 def write_text(layout: Layout) -> bytes:
-    """Write our own format, which says all of a maze."""
+    """Write a maze in Clew's own text format; walls are drawn between cells if the maze has thin walls."""
     cells, start = layout
-    return paint(cells, letters(cells, start), walled=has_thin_walls(cells)).tobytes()
+    return text_canvas(cells, cell_letters(cells, start), walled=has_thin_walls(cells)).tobytes()

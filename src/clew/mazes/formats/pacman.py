@@ -1,7 +1,7 @@
-"""Layouts of the Pac-Man projects, `.lay`: `%` wall, `P` start, `.` food, a blank is free.
+"""Layouts of the Pac-Man projects, `.lay`: `%` blocked, `P` start, `.` food, blank free.
 
-Every food is a goal: the first that is reached ends the episode. Capsules (`o`) and ghosts (`G`, `1` to `4`) are read
-as free cells, for a maze has neither. Blanks at the end of a line may be missing.
+Each food is a goal: the first that is reached ends the episode. Capsules (`o`) and ghosts (`G`, `1` to `4`) are read as
+free cells, since a maze has neither. Blanks at the end of a line may be missing.
 """
 
 from collections.abc import Iterator
@@ -10,69 +10,68 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.mazes.formats.cells import Layout, check_sayable, check_size, enclose, letters
-from clew.mazes.formats.lines import NEWLINE, find_start, read_text
-from clew.mazes.formats.plain import check_letters, meanings
-from clew.mazes.formats.walled import paint
+from clew.mazes.formats.cells import Layout, add_implied_walls, cell_letters, check_size, check_supported
+from clew.mazes.formats.lines import NEWLINE, find_start_offset, read_text
+from clew.mazes.formats.plain import check_letters, letter_table
+from clew.mazes.formats.walled import text_canvas
 
 __all__ = ["parse_lay", "write_lay"]
 
-PIECE = 2**20  # bytes that are placed in one go
+CHUNK_SIZE = 2**20  # bytes of a text that are placed at once
 ALPHABET = b" %?.P"
-MEANINGS = meanings(ALPHABET, free=b"oG1234")
+CELL_TABLE = letter_table(ALPHABET, free=b"oG1234")
 LEGEND = "a cell is one of % P . o G 1 2 3 4 or a blank"
 
 
 def parse_lay(data: bytes | bytearray) -> Layout:
-    """Read a Pac-Man layout.
+    """Read a Pac-Man `.lay` file.
 
     Raises:
-        MazeError: names line and column (from 1, as editors count), and draws the place.
+        MazeError: names line and column (from 1) of what is invalid, and draws the place.
     """
     text = read_text(data, LEGEND, blanks=b"\n")  # a line of blanks is a row of free cells
-    check_letters(text, 0, MEANINGS, LEGEND)
+    check_letters(text, 0, CELL_TABLE, LEGEND)
     num_rows = text.count(b"\n")
     check_size(num_rows, 1)
-    width = max(int(piece.columns.max()) for piece in _pieces(text))  # the end of a line is its last column
+    width = max(int(chunk.columns.max()) for chunk in _chunks(text))  # the LF stands in the column after the last
     check_size(num_rows, width)
     padded = np.full((num_rows, width + 1), ord(" "), np.uint8)
-    for piece in _pieces(text):
-        padded[piece.rows, piece.columns] = piece.letters
+    for chunk in _chunks(text):
+        padded[chunk.rows, chunk.columns] = chunk.letters
     padded[padded == NEWLINE] = ord(" ")
-    grid = padded[:, :-1]
-    cells = enclose(MEANINGS[grid])
-    first = find_start(text, b"P")
+    cells = add_implied_walls(CELL_TABLE[padded[:, :-1]])
+    first = find_start_offset(text, b"P")
     if first is None:
         return Layout(cells, None)
     return Layout(cells, (text.count(b"\n", 0, first), first - text.rfind(b"\n", 0, first) - 1))
 
 
-class Piece(NamedTuple):
-    """Some bytes of a text, and where they stand in it."""
+class Chunk(NamedTuple):
+    """Consecutive bytes of a text, with their rows and columns."""
 
-    letters: npt.NDArray[np.uint8]  # (n,) ends of lines too
+    letters: npt.NDArray[np.uint8]  # (n,) including LFs
     rows: npt.NDArray[np.int64]  # (n,)
     columns: npt.NDArray[np.int64]  # (n,)
 
 
-def _pieces(text: bytearray) -> Iterator[Piece]:
-    """A text piece by piece: the places of all its bytes at once would take more memory than there is."""
-    row = begin = 0  # of the line that the piece begins in
-    for offset in range(0, len(text), PIECE):
-        letters = np.frombuffer(text, np.uint8, min(PIECE, len(text) - offset), offset)
+def _chunks(text: bytearray) -> Iterator[Chunk]:
+    """Yield a text in chunks: rows and columns of all its bytes at once would take too much memory."""
+    row = begin = 0  # number and offset of the line in which the chunk begins
+    for offset in range(0, len(text), CHUNK_SIZE):
+        letters = np.frombuffer(text, np.uint8, min(CHUNK_SIZE, len(text) - offset), offset)
         is_end = letters == NEWLINE
-        line = np.cumsum(is_end) - is_end  # the end of a line belongs to it
+        line = np.cumsum(is_end) - is_end  # the LF belongs to the line that it ends
         begins = np.concatenate([[begin], offset + np.flatnonzero(is_end) + 1])
-        yield Piece(letters, row + line, offset + np.arange(len(letters)) - begins[line])
+        yield Chunk(letters, row + line, offset + np.arange(len(letters)) - begins[line])
         row, begin = row + len(begins) - 1, int(begins[-1])
 
 
 def write_lay(layout: Layout) -> bytes:
-    """Write a Pac-Man layout.
+    """Write a Pac-Man `.lay` file.
 
     Raises:
-        MazeError: if the maze has thin walls or hazards, which the format can't say.
+        MazeError: if the maze has thin walls or hazards, which the format can't represent.
     """
     cells, start = layout
-    check_sayable(cells, "a .lay file")
-    return paint(cells, letters(cells, start, ALPHABET), walled=False).tobytes()
+    check_supported(cells, "a .lay file")
+    return text_canvas(cells, cell_letters(cells, start, ALPHABET), walled=False).tobytes()

@@ -1,24 +1,25 @@
-"""Grids of one character a cell: what our own format, MovingAI's, Pac-Man's and lists have in common."""
+"""Text of one character per cell: shared by Clew's own format, MovingAI's, Pac-Man's and FrozenLake's."""
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
-from clew.mazes.formats.cells import BAND, Layout, check_size, enclose
-from clew.mazes.formats.lines import NEWLINE, complain, cut, find_start, place_at
+from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check_size
+from clew.mazes.formats.lines import NEWLINE, error_at, find_start_offset, offset_to_place, view_as_grid
 
-__all__ = ["UNKNOWN", "check_letters", "meanings", "parse_plain"]
+__all__ = ["UNKNOWN", "check_letters", "letter_table", "parse_plain"]
 
 UNKNOWN = 255  # no cell has all bits
 
 
-def meanings(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt.NDArray[np.uint8]:
-    """(256,) uint8: the cell that each letter stands for, or UNKNOWN.
+def letter_table(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt.NDArray[np.uint8]:
+    """Return a (256,) uint8 table from a letter to the bits of its cell, or UNKNOWN.
 
     Args:
-        alphabet: letters of a free cell, a blocked one, a hazard, a goal, the start; `?` where the format has none.
-        free: other letters of free cells.
-        blocked: other letters of blocked cells.
+        alphabet: five letters, for a free cell, a blocked cell, a hazard, a goal and the start; `?` for what the
+            format doesn't have.
+        free: more letters of free cells.
+        blocked: more letters of blocked cells.
     """
     table = np.full(256, UNKNOWN, np.uint8)
     for letter, bits in zip(alphabet, (0, BLOCKED, HAZARD, GOAL, 0), strict=True):
@@ -30,37 +31,43 @@ def meanings(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt
 
 
 def check_letters(text: bytearray, begin: int, table: npt.NDArray[np.uint8], legend: str) -> None:
-    """Check that each character from an offset on, but for the ends of lines, stands for a cell.
+    """Check that all characters from an offset on, except LF, are letters of cells.
+
+    Args:
+        text: normalised text.
+        begin: offset of the first character that is checked.
+        table: (256,) uint8, see `letter_table`.
+        legend: the allowed letters, for the error message.
 
     Raises:
-        MazeError: names line and column of the first that doesn't.
+        MazeError: names line and column of the first unknown character.
     """
     is_unknown = table == UNKNOWN
     is_unknown[NEWLINE] = False
     letters = np.frombuffer(text, np.uint8)
-    for first in range(begin, len(text), BAND):
-        found = is_unknown[letters[first : first + BAND]]
+    for first in range(begin, len(text), BAND_SIZE):
+        found = is_unknown[letters[first : first + BAND_SIZE]]
         if found.any():
             offset = first + int(found.argmax())
-            raise complain(f"unknown character {chr(text[offset])!r}; {legend}", text, offset)
+            raise error_at(f"unknown character {chr(text[offset])!r}; {legend}", text, offset)
 
 
 def parse_plain(text: bytearray, table: npt.NDArray[np.uint8], start: bytes, legend: str) -> Layout:
-    """Read lines of one character a cell, all as long as the first.
+    """Parse lines of one character per cell; all lines must be as long as the first.
 
     Args:
-        text: tidied text, not empty.
-        table: (256,) what the letters mean.
-        start: the letter of the start.
-        legend: the letters, as the error names them.
+        text: normalised text, not empty.
+        table: (256,) uint8, see `letter_table`.
+        start: letter of the start.
+        legend: the allowed letters, for the error message.
 
     Raises:
-        MazeError: names line and column.
+        MazeError: names line and column of what is invalid.
     """
     width = text.find(b"\n")
     check_size(1, max(1, width))
-    grid = cut(text, 0, width, f"the first one {width}; all must be equally long")
+    grid = view_as_grid(text, 0, width, f"the first one {width}; all must be equally long")
     check_size(*grid.shape)
     check_letters(text, 0, table, legend)
-    first = find_start(text, start)
-    return Layout(enclose(table[grid]), None if first is None else place_at(first, 0, width))
+    first = find_start_offset(text, start)
+    return Layout(add_implied_walls(table[grid]), None if first is None else offset_to_place(first, width))

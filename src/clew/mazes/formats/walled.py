@@ -1,12 +1,12 @@
-"""Walls between cells, drawn as text: 2 * rows + 1 lines of 4 * columns + 1 characters.
+"""Text with walls between cells: 2 * rows + 1 lines of 4 * columns + 1 characters.
 
-    +---+---+     Posts stand at every fourth character of every second line, walls are --- and |, and a cell is one
+    +---+---+     Posts stand at every fourth character of every second line. A wall is --- or |, and a cell is one
     | S |   |     letter between two blanks.
     +   +   +     The edge is all wall.
     |     G |
     +---+---+
 
-Our own format and that of micromouse are both like this, with other letters.
+Clew's own format and that of micromouse are both of this form, with different characters.
 """
 
 from collections.abc import Iterator
@@ -17,124 +17,151 @@ import numpy.typing as npt
 
 from clew.errors import MazeError
 from clew.kernels.dynamics import BLOCKED, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.mazes.formats.cells import BAND, Layout, check_size, enclose, has_thin_walls
-from clew.mazes.formats.lines import complain, cut, draw_place, find_start, place_at
+from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check_size, has_thin_walls
+from clew.mazes.formats.lines import draw_excerpt, error_at, find_start_offset, offset_to_place, view_as_grid
 from clew.mazes.formats.plain import UNKNOWN
 
-__all__ = ["Signs", "draw", "paint", "parse_walled"]
+__all__ = ["WalledSyntax", "draw_text", "parse_walled", "text_canvas"]
 
 BLANK, DASH, BAR, DOT, HASH = b" -|.#"
 
 
-class Signs(NamedTuple):
-    """What one format writes."""
+class WalledSyntax(NamedTuple):
+    """The characters of a text format with walls between cells."""
 
     posts: bytes
-    cells: npt.NDArray[np.uint8]  # (256,) what the letters of cells mean, UNKNOWN for the others
-    legend: str  # the letters of cells, as an error names them
-    has_unknown: bool  # whether a dot in place of a wall says that nobody knows if one is there
+    cells: npt.NDArray[np.uint8]  # (256,) from a letter to the bits of its cell, or UNKNOWN
+    legend: str  # the letters of cells, for error messages
+    has_unknown: bool  # True if a dot may be drawn where it is unknown whether there is a wall
     unknown_is_wall: bool = True
 
 
-class Mistake(NamedTuple):
-    """Where something is wrong in a band of lines."""
+class InvalidCharacters(NamedTuple):
+    """A mask of the invalid characters of one kind in a band of lines.
+
+    mask[i, j] belongs to line `line + 2 * i` of the band and column `column + 4 * j`.
+    """
 
     mask: npt.NDArray[np.bool_]
-    line: int  # of the first entry of the mask, in the band
+    line: int
     column: int
-    kind: str
+    kind: str  # "post", "floor" (a wall below a cell), "side" (a wall beside one) or "cell"
 
 
-def parse_walled(text: bytearray, signs: Signs) -> Layout:
-    """Read a maze with walls between its cells.
+def parse_walled(text: bytearray, syntax: WalledSyntax) -> Layout:
+    """Parse a maze with walls between its cells.
 
     Args:
-        text: tidied text, not empty.
-        signs: what may stand where.
+        text: normalised text, not empty.
+        syntax: the characters of the format.
 
     Raises:
-        MazeError: names line and column, and draws the place.
+        MazeError: names line and column of what is invalid, and draws the place.
     """
     width = text.find(b"\n")
     check_size(1, max(1, width // 4))
-    canvas = cut(text, 0, width, f"the first one {width}; all must be equally long")
+    canvas = view_as_grid(text, 0, width, f"the first one {width}; all must be equally long")
     if len(canvas) % 2 == 0 or width % 4 != 1 or len(canvas) < 3 or width < 5:
         drawn = [bytes(line[:60]).decode("ascii", "replace") for line in canvas[:4]]
         raise MazeError(
             f"walls between cells take 2 * rows + 1 lines of 4 * columns + 1 characters; "
-            f"this maze has {len(canvas)} lines of {width}\n{draw_place(drawn, 0, 0)}"
+            f"this maze has {len(canvas)} lines of {width}\n{draw_excerpt(drawn, 0, 0)}"
         )
     check_size(len(canvas) // 2, width // 4)
-    _check_signs(text, canvas, signs)
-    first = find_start(text, b"S")
-    line, column = (0, 0) if first is None else place_at(first, 0, width)
-    return Layout(_walls_and_cells(canvas, signs), None if first is None else (line // 2, column // 4))
+    _check_characters(text, canvas, syntax)
+    first = find_start_offset(text, b"S")
+    line, column = (0, 0) if first is None else offset_to_place(first, width)
+    return Layout(_read_cells(canvas, syntax), None if first is None else (line // 2, column // 4))
 
 
-def _walls_and_cells(canvas: npt.NDArray[np.uint8], signs: Signs) -> npt.NDArray[np.uint8]:
-    cells = signs.cells[canvas[1::2, 2::4]]
+def _read_cells(canvas: npt.NDArray[np.uint8], syntax: WalledSyntax) -> npt.NDArray[np.uint8]:
+    """Return the (rows, columns) cells of a checked text, with their walls."""
+    cells = syntax.cells[canvas[1::2, 2::4]]
     is_wall = np.zeros(256, np.uint8)
     is_wall[[DASH, BAR]] = 1
-    is_wall[DOT] = signs.unknown_is_wall
+    is_wall[DOT] = syntax.unknown_is_wall
     below = is_wall[canvas[2:-1:2, 2::4]]
     cells[:-1] |= below * np.uint8(WALL_DOWN)
     cells[1:] |= below * np.uint8(WALL_UP)
-    del below  # a byte a cell
+    del below  # frees one byte per cell
     beside = is_wall[canvas[1::2, 4:-1:4]]
     cells[:, :-1] |= beside * np.uint8(WALL_RIGHT)
     cells[:, 1:] |= beside * np.uint8(WALL_LEFT)
     del beside
-    return enclose(cells)
+    return add_implied_walls(cells)
 
 
-def _check_signs(text: bytearray, canvas: npt.NDArray[np.uint8], signs: Signs) -> None:
+def _check_characters(text: bytearray, canvas: npt.NDArray[np.uint8], syntax: WalledSyntax) -> None:
+    """Check each character of a text with walls between cells; the error names the first invalid one."""
     num_lines, width = canvas.shape
-    step = 2 * max(1, BAND // (2 * width))
+    step = 2 * max(1, BAND_SIZE // (2 * width))
     for top in range(0, num_lines, step):
         band = canvas[top : top + step]
         found = []
-        for mask, line, column, kind in _mistakes(band, top == 0, top + step >= num_lines, signs):
+        for mask, line, column, kind in _find_invalid(band, top == 0, top + step >= num_lines, syntax):
             if mask.any():
                 i, j = np.unravel_index(mask.argmax(), mask.shape)
                 found.append((top + line + 2 * int(i), column + 4 * int(j), kind))
         if found:
             line, column, kind = min(found)
             is_edge = line in (0, num_lines - 1) if kind == "floor" else column in (0, width - 1)
-            raise complain(_say(kind, is_edge, canvas[line], column, signs), text, line * (width + 1) + column)
+            message = _format_expected(kind, is_edge, canvas[line], column, syntax)
+            raise error_at(message, text, line * (width + 1) + column)
 
 
-def _mistakes(band: npt.NDArray[np.uint8], is_first: bool, is_last: bool, signs: Signs) -> Iterator[Mistake]:
-    """What is wrong in lines that begin with one of posts."""
+def _find_invalid(
+    band: npt.NDArray[np.uint8], is_first: bool, is_last: bool, syntax: WalledSyntax
+) -> Iterator[InvalidCharacters]:
+    """Find the invalid characters in a band of lines, whose first line is one of posts.
+
+    Args:
+        band: (num_lines, width) uint8.
+        is_first: True if the band begins with the upper edge of the maze.
+        is_last: True if it ends with the lower edge.
+        syntax: the characters of the format.
+
+    Yields:
+        One mask for each kind of character.
+    """
     joints, rows = band[::2], band[1::2]
-    yield Mistake(~np.isin(joints[:, ::4], list(signs.posts)), 0, 0, "post")
+    yield InvalidCharacters(~np.isin(joints[:, ::4], list(syntax.posts)), 0, 0, "post")
     left, middle, right = (joints[:, i::4] for i in (1, 2, 3))
     is_wall = (left == DASH) & (middle == DASH) & (right == DASH)
-    is_gap = (left == BLANK) & ((middle == BLANK) | (signs.has_unknown & (middle == DOT))) & (right == BLANK)
+    is_gap = (left == BLANK) & ((middle == BLANK) | (syntax.has_unknown & (middle == DOT))) & (right == BLANK)
     if is_first:
         is_gap[0] = False
     if is_last:
         is_gap[-1] = False
-    yield Mistake(~is_wall & ~is_gap, 0, 1, "floor")
+    yield InvalidCharacters(~is_wall & ~is_gap, 0, 1, "floor")
     sides = rows[:, ::4]
-    is_gap = (sides == BLANK) | (signs.has_unknown & (sides == DOT))
+    is_gap = (sides == BLANK) | (syntax.has_unknown & (sides == DOT))
     is_gap[:, [0, -1]] = False
-    yield Mistake((sides != BAR) & ~is_gap, 1, 0, "side")
+    yield InvalidCharacters((sides != BAR) & ~is_gap, 1, 0, "side")
     left, middle, right = (rows[:, i::4] for i in (1, 2, 3))
     beside = np.where(middle == HASH, np.uint8(HASH), np.uint8(BLANK))
-    yield Mistake((signs.cells[middle] == UNKNOWN) | (left != beside) | (right != beside), 1, 2, "cell")
+    yield InvalidCharacters((syntax.cells[middle] == UNKNOWN) | (left != beside) | (right != beside), 1, 2, "cell")
 
 
-def _say(kind: str, is_edge: bool, line: npt.NDArray[np.uint8], column: int, signs: Signs) -> str:
+def _format_expected(kind: str, is_edge: bool, line: npt.NDArray[np.uint8], column: int, syntax: WalledSyntax) -> str:
+    """Return an error message: what was expected at a column of a line, and what was found.
+
+    Args:
+        kind: see `InvalidCharacters`.
+        is_edge: True if the place is on the edge of the maze, where only a wall is allowed.
+        line: (width,) uint8.
+        column: column of the first invalid character.
+        syntax: the characters of the format.
+    """
     found = bytes(line[column : column + (3 if kind == "floor" else 1)]).decode("ascii")
     if kind == "cell":
-        return signs.legend
+        return syntax.legend
     if kind == "post":
-        posts = " or ".join(repr(chr(post)) for post in signs.posts)
+        posts = " or ".join(repr(chr(post)) for post in syntax.posts)
         return f"expected a post, {posts}, not {found!r}"
     wall, gap, unknown = ("'---'", "three blanks", "' . '") if kind == "floor" else ("'|'", "a blank", "'.'")
     if is_edge:
-        return f"expected {wall}, for the edge is all wall, not {found!r}"
-    if signs.has_unknown:
+        return f"expected {wall}, since the edge is all wall, not {found!r}"
+    if syntax.has_unknown:
         return f"expected {wall}, {gap} or {unknown}, not {found!r}"
     return f"expected {wall} or {gap}, not {found!r}"
 
@@ -142,16 +169,18 @@ def _say(kind: str, is_edge: bool, line: npt.NDArray[np.uint8], column: int, sig
 # Drawing --------------------------------------------------------------------------------------------------------------
 
 
-def paint(cells: npt.NDArray[np.uint8], letters: npt.NDArray[np.integer], *, walled: bool) -> npt.NDArray[np.integer]:
-    """The characters of a drawing, line by line, each line with its end.
+def text_canvas(
+    cells: npt.NDArray[np.uint8], letters: npt.NDArray[np.integer], *, walled: bool
+) -> npt.NDArray[np.integer]:
+    """Return the character codes of a maze as text, one row per line, LF included.
 
     Args:
-        cells: (rows, columns) the maze.
-        letters: (rows, columns) the letter to draw in each cell.
-        walled: whether there are lines between the cells.
+        cells: (rows, columns) uint8, the maze.
+        letters: (rows, columns) character code to draw in each cell.
+        walled: True to draw walls between the cells, False for one character per cell.
 
     Returns:
-        (lines, width + 1), of the type of the letters.
+        (num_lines, width + 1), of the dtype of `letters`.
     """
     rows, columns = cells.shape
     if not walled:
@@ -172,16 +201,16 @@ def paint(cells: npt.NDArray[np.uint8], letters: npt.NDArray[np.integer], *, wal
     return canvas
 
 
-def draw(cells: npt.NDArray[np.uint8], letters: npt.NDArray[Any], *, walled: bool | None = None) -> str:
-    """Write one letter a cell, with lines between the cells only if there are thin walls.
+def draw_text(cells: npt.NDArray[np.uint8], letters: npt.NDArray[Any], *, walled: bool | None = None) -> str:
+    """Return a maze as text, with one letter in each cell.
 
     Args:
-        cells: (rows, columns) the maze.
-        letters: (rows, columns) what to draw in the cells: ASCII as uint8, or characters.
-        walled: whether there are lines between the cells; by default if there are thin walls.
+        cells: (rows, columns) uint8, the maze.
+        letters: (rows, columns) letters to draw: ASCII codes as uint8, or strings of one character.
+        walled: True to draw walls between the cells; by default only if the maze has thin walls.
     """
     walled = has_thin_walls(cells) if walled is None else walled
     if letters.dtype.kind == "U":
         codes = np.ascontiguousarray(letters).view(np.uint32)  # one character each
-        return paint(cells, codes, walled=walled).astype("<u4", copy=False).tobytes().decode("utf-32-le")
-    return paint(cells, letters, walled=walled).tobytes().decode("ascii")
+        return text_canvas(cells, codes, walled=walled).astype("<u4", copy=False).tobytes().decode("utf-32-le")
+    return text_canvas(cells, letters, walled=walled).tobytes().decode("ascii")
