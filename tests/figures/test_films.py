@@ -15,6 +15,7 @@ from clew.mazes import Maze
 from clew.planning import solve
 from clew.rendering.colours import COLOURS, ValueScale, ramp, rgb
 from clew.rendering.film import film_gif
+from clew.rendering.output import Drawing
 from clew.rendering.picture import Picture
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
@@ -109,7 +110,7 @@ def test_frames_share_one_scale_and_one_size():
     for colour, value in zip(colours, (1.0, 4.0), strict=True):
         expected = ramp()[round(scale.shares(np.array([value])).item() * 31)]
         assert np.abs(colour.astype(int) - expected).max() <= 3  # a GIF has 256 colours
-    assert size[0] > replace(second, title=None).pixels().shape[1]
+    assert size[0] > Drawing(replace(second, title=None)).pixels().shape[1]
     with pytest.raises(SettingError, match="needs a picture"):
         film_gif([], 0.1)
 

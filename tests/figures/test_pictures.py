@@ -7,6 +7,7 @@ import pytest
 
 import clew
 from clew.rendering.colours import hexadecimal, ramp
+from clew.rendering.output import Drawing
 from clew.rendering.picture import Picture
 
 DOWN, LEFT, UP, RIGHT = 0, 1, 2, 3
@@ -118,16 +119,16 @@ def test_large_mazes_have_no_arrows_and_a_short_text():
 def test_the_path_ends_wherever_it_gets_stuck():
     maze = clew.Maze.open(2, 2)
     q = np.zeros((4, 4))
-    assert clew.draw(maze, q).path == ((0, 0),)  # nothing learned
+    assert clew.draw(maze, q).picture.path == ((0, 0),)  # nothing learned
     q[0, UP] = 1.0
-    assert clew.draw(maze, q).path == ((0, 0),)  # into a wall
+    assert clew.draw(maze, q).picture.path == ((0, 0),)  # into a wall
     q[0] = 0.0, 0.0, 0.0, 1.0
     q[1, LEFT] = 1.0
-    assert clew.draw(maze, q).path == ((0, 0), (0, 1))  # to and fro
+    assert clew.draw(maze, q).picture.path == ((0, 0), (0, 1))  # to and fro
     q[1] = 1.0, 0.0, 0.0, 0.0
-    assert clew.draw(maze, q).path == ((0, 0), (0, 1), (1, 1))
-    assert clew.draw(maze, q, path=False).path == ()
-    assert clew.draw(clew.Maze.open(2, 2, start=None), q).path == ()
+    assert clew.draw(maze, q).picture.path == ((0, 0), (0, 1), (1, 1))
+    assert clew.draw(maze, q, path=False).picture.path == ()
+    assert clew.draw(clew.Maze.open(2, 2, start=None), q).picture.path == ()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_worlds_that_are_no_maze_or_many_are_refused():
 def test_all_that_tie_have_arrows_and_where_all_do_there_are_none():
     maze = clew.Maze.open(2, 2)
     q = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0]])
-    picture = clew.draw(maze, q)
+    picture = clew.draw(maze, q).picture
     assert picture.greedy.astype(int).tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
     np.testing.assert_array_equal(picture.values, [1.0, np.nan, 0.5, np.nan])
     assert len(lines_of(draw(maze, q), "arrows")) == 5
@@ -172,7 +173,7 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
     maze = clew.Maze.open(3, 3, obstacles=[(1, 0)])
     env = clew.Environment(maze, moves="eight", step_reward=-1.0)
     optimum = clew.solve(env, gamma=1.0)
-    picture = clew.draw(env, optimum)
+    picture = clew.draw(env, optimum).picture
     assert picture.path == ((0, 0), (0, 1), (1, 1), (2, 2))
     (arrow,) = (each for each in lines_of(draw(env, optimum), "arrows") if each.startswith("M1.5 1.5"))
     assert arrow == "M1.5 1.5m.06 .06l.2 .2m0-.13v.13h-.13"
@@ -180,17 +181,18 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
 
 def test_a_knights_way_goes_straight_to_where_it_lands():
     maze = clew.Maze.open(3, 4)
-    drawn = ElementTree.fromstring(Picture(maze, path=((0, 0), (1, 2), (2, 0))).svg())
+    drawn = ElementTree.fromstring(Drawing(Picture(maze, path=((0, 0), (1, 2), (2, 0)))).svg())
     assert lines_of(drawn, "thread") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
 
 
 def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
     env = clew.Environment(clew.Maze.open(2, 2), moves="robot")
     optimum = clew.solve(env, gamma=0.5)
-    picture = clew.draw(env, optimum)
+    drawing = clew.draw(env, optimum)
+    picture = drawing.picture
     assert picture.greedy is None
     assert picture.path == ((0, 0), (1, 0), (1, 0), (1, 1))  # looks down first, and turns on the spot
-    assert "greedy path, 3 steps" in picture.svg()
+    assert "greedy path, 3 steps" in drawing.svg()
     np.testing.assert_allclose(picture.values, [0.25, 1.0, 1.0, np.nan])
 
 
@@ -200,13 +202,13 @@ def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
     q[[0, 1], RIGHT] = 1.0
     q[2, DOWN] = q[5, DOWN] = 1.0
     optimum = clew.solve(clew.Environment(maze))
-    picture = clew.draw(maze, q, optimal=optimum)
+    picture = clew.draw(maze, q, optimal=optimum).picture
     assert picture.path == picture.optimal == ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2))
     q[:] = 0.0
     q[0, RIGHT] = q[1, DOWN] = q[4, LEFT] = q[3, DOWN] = q[6, RIGHT] = q[7, RIGHT] = 1.0
-    picture = clew.draw(maze, q, optimal=optimum)
-    assert (len(picture.path), len(picture.optimal)) == (7, 5)
-    drawn = picture.svg()
+    drawing = clew.draw(maze, q, optimal=optimum)
+    assert (len(drawing.picture.path), len(drawing.picture.optimal)) == (7, 5)
+    drawn = drawing.svg()
     assert "greedy path, 6 steps" in drawn
     assert "an optimal path, 4 steps" in drawn
     assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.55"' in drawn
@@ -216,24 +218,24 @@ def test_where_moves_go_astray_a_policy_has_no_one_way():
     env = clew.Environment(clew.Maze.open(3, 3), slip=0.2)
     optimum = clew.solve(env)
     for world in (env, env.maze):
-        picture = clew.draw(world, optimum, optimal=optimum)
+        picture = clew.draw(world, optimum, optimal=optimum).picture
         assert picture.path == picture.optimal == ()
         assert picture.greedy.any()
 
 
 def test_an_optimum_without_a_discount_finds_its_way():
     env = clew.Environment(clew.Maze.open(3, 3))
-    assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).optimal) == 5
+    assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).picture.optimal) == 5
 
 
 def test_visits_of_a_trajectory_and_its_way():
     maze = clew.Maze.open(2, 2)
     #                         state       action      reward        next state
     episode = clew.Trajectory([0, 1, 1], [3, 2, 0], [0.0, 0.0, 1.0], [1, 1, 3], [0, 0, 1], [0, 0, 0])
-    picture = clew.draw(maze, episode)
+    picture = clew.draw(maze, episode).picture
     np.testing.assert_array_equal(picture.values, [1, 2, np.nan, 1])
     assert (picture.label, picture.path) == ("visits", ((0, 0), (0, 1), (0, 1), (1, 1)))
-    twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits")
+    twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits").picture
     np.testing.assert_array_equal(twice.values, [2, 3, np.nan, np.nan])
     with pytest.raises(clew.SettingError, match="a trajectory has no values"):
         clew.draw(maze, episode, show="values")
@@ -241,14 +243,14 @@ def test_visits_of_a_trajectory_and_its_way():
         clew.draw(clew.Maze.open(1, 2), episode)
 
 
-def test_a_picture_is_kept_whole_by_its_ending(tmp_path):
-    picture = clew.draw(clew.Maze.open(2, 2))
-    picture.save(tmp_path / "maze.SVG")
-    assert (tmp_path / "maze.SVG").read_text() == picture.svg() == picture._repr_svg_()
-    picture.save(str(tmp_path / "maze.txt"))
+def test_a_drawing_is_saved_whole_by_its_ending(tmp_path):
+    drawing = clew.draw(clew.Maze.open(2, 2))
+    drawing.save(tmp_path / "maze.SVG")
+    assert (tmp_path / "maze.SVG").read_text() == drawing.svg() == drawing._repr_svg_()
+    drawing.save(str(tmp_path / "maze.txt"))
     assert (tmp_path / "maze.txt").read_text() == "S.\n.G\n"
-    with pytest.raises(clew.SettingError, match=r"kept as \.svg.*, not as 'maze.jpg'"):
-        picture.save(tmp_path / "maze.jpg")
+    with pytest.raises(clew.SettingError, match=r"saved as \.svg.*, not as 'maze.jpg'"):
+        drawing.save(tmp_path / "maze.jpg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["maze.SVG", "maze.txt"]
 
 

@@ -13,6 +13,7 @@ import clew
 from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp, rgb
 from clew.rendering.floor import block_sums, colour_floor
 from clew.rendering.legend import Fit, name_ways, notes
+from clew.rendering.output import Drawing
 from clew.rendering.paths import corners
 from clew.rendering.picture import Picture
 from clew.rendering.strokes import blend, cover_line, dashed
@@ -27,7 +28,7 @@ def is_colour(pixel, name):
 
 def middle(maze, row, column, picture):
     """The pixel in the middle of a cell of a card without a title."""
-    pixels = picture.pixels()
+    pixels = Drawing(picture).pixels()
     size = Fit.of(maze, 1024).pixels
     left = (pixels.shape[1] - size * maze.columns) // 2
     return pixels[MARGIN + size * row + size // 2, left + size * column + size // 2]
@@ -98,7 +99,7 @@ def test_a_picture_is_the_right_way_up():
 
 def test_the_start_the_thread_and_the_seeker_are_red():
     maze = clew.Maze.open(1, 4)
-    assert is_colour(middle(maze, 0, 2, clew.draw(maze)), "paper")
+    assert is_colour(middle(maze, 0, 2, Picture(maze)), "paper")
     assert is_colour(middle(maze, 0, 2, Picture(maze, path=((0, 0), (0, 1), (0, 2), (0, 3)))), "thread")
     assert not is_colour(middle(maze, 0, 0, Picture(maze, seeker=(0, 2))), "thread")
     assert is_colour(middle(maze, 0, 0, Picture(maze, seeker=(0, 2))), "paper")
@@ -109,7 +110,7 @@ def test_an_arrow_points_where_its_action_leads(action, down, right):
     maze = clew.Maze.open(3, 3, start=None, goal=(0, 0))
     greedy = np.zeros((9, 4), bool)
     greedy[4, action] = True
-    pixels = Picture(maze, greedy=greedy).pixels()
+    pixels = Drawing(Picture(maze, greedy=greedy)).pixels()
     row, column = MARGIN + 60, pixels.shape[1] // 2
     assert pixels[row + down, column + right].sum() < 400
     assert is_colour(pixels[row - down, column - right], "paper")
@@ -118,7 +119,7 @@ def test_an_arrow_points_where_its_action_leads(action, down, right):
 def test_the_optimum_is_dashed_and_of_another_colour():
     maze = clew.Maze.open(1, 20)
     way = tuple((0, column) for column in range(20))
-    row = Picture(maze, optimal=way).pixels()[MARGIN + 20]
+    row = Drawing(Picture(maze, optimal=way)).pixels()[MARGIN + 20]
     is_on = (row == rgb(COLOURS["optimum"])).all(axis=1)
     assert np.count_nonzero(np.diff(is_on.astype(int)) == 1) > 20
     assert 0.3 < is_on[MARGIN + 40 : MARGIN + 760].mean() < 0.7
@@ -150,9 +151,9 @@ def test_a_way_that_comes_to_no_goal_is_called_so():
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_the_smallest_maze_has_room_for_its_legend(ending, tmp_path):
     maze = clew.Maze.open(2, 2)
-    picture = clew.draw(maze, clew.solve(clew.Environment(maze)), title="the smallest maze that there is", optimal=None)
-    picture.save(tmp_path / f"a.{ending}")
-    assert picture.pixels().shape[1] >= 288
+    drawing = clew.draw(maze, clew.solve(clew.Environment(maze)), title="the smallest maze that there is", optimal=None)
+    drawing.save(tmp_path / f"a.{ending}")
+    assert drawing.pixels().shape[1] >= 288
 
 
 @pytest.mark.long
@@ -161,7 +162,8 @@ def test_4096_cells_a_side_are_drawn_in_a_gigabyte_and_said_to_be_blocks():
     values = np.arange(4096.0 * 4096)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     picture = Picture(maze, values)
-    drawn, pixels, text = picture.svg(), picture.pixels(), picture.text()
+    drawing = Drawing(picture)
+    drawn, pixels, text = drawing.svg(), drawing.pixels(), drawing.text()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_200_000  # KB
     assert pixels.shape[1] == 1024 + 2 * MARGIN
     assert len(drawn) < 100_000
@@ -173,7 +175,7 @@ def test_4096_cells_a_side_are_drawn_in_a_gigabyte_and_said_to_be_blocks():
 
 def test_the_floor_of_a_large_svg_is_a_png_of_the_same_colours():
     maze = clew.Maze.from_array(np.random.default_rng(1).random((201, 90)) < 0.4)
-    drawn = Picture(maze, np.arange(201.0 * 90)).svg()
+    drawn = Drawing(Picture(maze, np.arange(201.0 * 90))).svg()
     data = base64.b64decode(re.search(r"base64,([^\"]+)", drawn)[1])
     floor = np.array(Image.open(io.BytesIO(data)))
     np.testing.assert_array_equal(floor, colour_floor(Picture(maze, np.arange(201.0 * 90))))
