@@ -76,10 +76,10 @@ def test_a_trajectory_shows_its_way_and_many_show_their_visits():
     env = clew.Environment(clew.Maze.open(2, 2))
     simulation = clew.Simulation(env)
     one = simulation.rollout(solved(env), explore=False)._repr_svg_()
-    assert "way of the episode, 2 steps" in one
+    assert "path of the episode, 2 steps" in one
     many = simulation.rollouts(solved(env).q, 10, exploration=0.0, stream=np.array([1, 2, 3, 4], np.uint64))
     drawn = ElementTree.fromstring(many._repr_svg_())
-    assert not [each for each in drawn.iter() if each.get("class") == "thread"]
+    assert not [each for each in drawn.iter() if each.get("class") == "path"]
     assert "visits" in many._repr_svg_()
     assert clew.Trajectory(*[[]] * 6)._repr_svg_() is None
 

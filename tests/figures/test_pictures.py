@@ -47,7 +47,7 @@ def test_the_5x5_optimum_by_numbers():
     assert lines_of(picture, "walls") == ["M0 0h5v5h-5z"]
     assert sum(element.get("class") == "shade" for element in picture.iter()) == 8
     # Down the left side, then along the bottom: 8 moves, so 7 bends or crossings between the two ends.
-    assert lines_of(picture, "thread") == [
+    assert lines_of(picture, "path") == [
         "M0.5 0.5L0.5 1" + "Q0.5 1.5 0.5 2Q0.5 2.5 0.5 3Q0.5 3.5 0.5 4"
         "Q0.5 4.5 1 4.5Q1.5 4.5 2 4.5Q2.5 4.5 3 4.5Q3.5 4.5 4 4.5L4.5 4.5"
     ]
@@ -61,7 +61,7 @@ def test_walls_hazards_and_blocked_cells():
     assert lines_of(picture, "hazard") == ["M1 0.5h1"]
     assert lines_of(picture, "blocked") == ["M2 2.5h1"]
     assert lines_of(picture, "goal") == ["M2 1.5h1"]
-    assert lines_of(picture, "arrows") == lines_of(picture, "shade") == lines_of(picture, "thread") == []
+    assert lines_of(picture, "arrows") == lines_of(picture, "shade") == lines_of(picture, "path") == []
 
 
 def test_every_direction_has_its_arrow():
@@ -134,15 +134,15 @@ def test_the_path_ends_wherever_it_gets_stuck():
 @pytest.mark.parametrize(
     ("what", "settings", "message"),
     [
-        (np.zeros((5, 4)), {}, "asks for 4 states"),
-        (np.zeros((4, 3)), {}, "how one moves by 3 actions"),
-        (np.zeros(5), {}, r"the shape \(4,\), not \(5,\)"),
-        (np.full((4, 4), np.nan), {}, "not finite"),
-        (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path leads out of the maze of 2 x 2 cells"),
-        (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal leads out of the maze"),
+        (np.zeros((5, 4)), {}, r"expected values of shape \(4, num_actions\) for this maze, got \(5, 4\)"),
+        (np.zeros((4, 3)), {}, "4 or 8 actions, got 3"),
+        (np.zeros(5), {}, r"expected numbers of shape \(4,\), one per cell, got \(5,\)"),
+        (np.full((4, 4), np.nan), {}, "expected finite action values"),
+        (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path has a place outside the maze of 2 x 2 cells"),
+        (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal has a place outside the maze"),
         (np.zeros((4, 4)), {"show": "steps"}, "there is no show 'steps'; choose from values, visits"),
-        (None, {"show": "visits"}, "nothing doesn't say how often"),
-        ("q", {}, "drawn are a Policy, a Solution, a Trajectory, or an array of numbers, not str"),
+        (None, {"show": "visits"}, "expected a Trajectory or an array of counts to show visits of, got nothing"),
+        ("q", {}, "expected a Policy, a Solution, a Trajectory or an array of numbers, got str"),
     ],
 )
 def test_what_does_not_fit_is_refused(what, settings, message):
@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_refused(what, settings, message):
 def test_worlds_that_are_no_maze_or_many_are_refused():
     with pytest.raises(clew.SettingError, match="only mazes are drawn"):
         clew.draw(clew.Environment().mdp)
-    with pytest.raises(clew.SettingError, match="with random goals there is a picture for each goal"):
+    with pytest.raises(clew.SettingError, match="one picture can't show the values for all random goals"):
         clew.draw(clew.Environment(random_goal=True))
 
 
@@ -182,7 +182,7 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
 def test_a_knights_way_goes_straight_to_where_it_lands():
     maze = clew.Maze.open(3, 4)
     drawn = ElementTree.fromstring(Drawing(Picture(maze, path=((0, 0), (1, 2), (2, 0)))).svg())
-    assert lines_of(drawn, "thread") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
+    assert lines_of(drawn, "path") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
 
 
 def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
@@ -210,7 +210,7 @@ def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
     assert (len(drawing.picture.path), len(drawing.picture.optimal)) == (7, 5)
     drawn = drawing.svg()
     assert "greedy path, 6 steps" in drawn
-    assert "an optimal path, 4 steps" in drawn
+    assert "optimal path, 4 steps" in drawn
     assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.55"' in drawn
 
 
@@ -239,7 +239,7 @@ def test_visits_of_a_trajectory_and_its_way():
     np.testing.assert_array_equal(twice.values, [2, 3, np.nan, np.nan])
     with pytest.raises(clew.SettingError, match="a trajectory has no values"):
         clew.draw(maze, episode, show="values")
-    with pytest.raises(clew.SettingError, match="of another world: this one has 2 states"):
+    with pytest.raises(clew.SettingError, match="this maze, which has 2 states, got states 0 to 3"):
         clew.draw(clew.Maze.open(1, 2), episode)
 
 
@@ -257,10 +257,10 @@ def test_a_drawing_is_saved_whole_by_its_ending(tmp_path):
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ({"values": np.zeros(3)}, r"values must have the shape \(4,\)"),
-        ({"values": np.full(4, np.inf)}, "not finite"),
-        ({"greedy": np.zeros((4, 3), bool)}, "or with 8 actions"),
-        ({"seeker": (2, 0)}, "seeker stands outside"),
+        ({"values": np.zeros(3)}, r"expected values of shape \(4,\)"),
+        ({"values": np.full(4, np.inf)}, "expected finite values"),
+        ({"greedy": np.zeros((4, 3), bool)}, r"expected greedy of shape \(4, 4\) or \(4, 8\)"),
+        ({"seeker": (2, 0)}, r"seeker \(2, 0\) is outside the maze"),
     ],
 )
 def test_a_picture_that_does_not_fit_its_maze_is_refused(field, message):

@@ -21,7 +21,7 @@ from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy, table_shape
-from clew.rendering.grades import Figure, figures_html, say_figure, say_interval
+from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
 from clew.settings import SHARE, check_count, check_memory, check_number
 
 __all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
@@ -104,19 +104,19 @@ class Evaluation:
         longest = max(self.mean_steps, self.optimal_steps or 0.0)
         if not math.isfinite(longest):
             longest = self.mean_steps
-        sampled = say_interval(self.mean_steps_interval), say_interval(self.success_rate_interval)
+        sampled = format_interval(self.mean_steps_interval), format_interval(self.success_rate_interval)
         notes = [f"95% interval {interval}" if interval else "" for interval in sampled]
-        figures = [Figure("steps", say_figure(self.mean_steps), self.mean_steps / max(longest, 1.0), notes[0])]
+        figures = [Figure("steps", format_figure(self.mean_steps), self.mean_steps / max(longest, 1.0), notes[0])]
         if self.optimal_steps is not None:
             share = self.optimal_steps / max(longest, 1.0)
-            figures.append(Figure("optimum", say_figure(self.optimal_steps), share, is_mark=True))
-            figures.append(Figure("gap", say_figure(self.excess_steps)))
-        figures.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, notes[1]))
+            figures.append(Figure("optimum", format_figure(self.optimal_steps), share, is_mark=True))
+            figures.append(Figure("gap", format_figure(self.excess_steps)))
+        figures.append(Figure("success rate", format_figure(self.success_rate), self.success_rate, notes[1]))
         if self.optimal_starts is not None:
             right = "every action that it may take is optimal"
-            figures.append(Figure("states right", say_figure(self.optimal_states), self.optimal_states, right))
-            figures.append(Figure("starts right", say_figure(self.optimal_starts), self.optimal_starts))
-            figures.append(Figure("value gap", say_figure(self.suboptimality)))
+            figures.append(Figure("states right", format_figure(self.optimal_states), self.optimal_states, right))
+            figures.append(Figure("starts right", format_figure(self.optimal_starts), self.optimal_starts))
+            figures.append(Figure("value gap", format_figure(self.suboptimality)))
         episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
         return figures_html(episodes, figures)
 
