@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from clew.cli.live import AlternateScreen, Frame
-from clew.rendering.scenes import Span
+from clew.rendering.screen import StyledSpan
 
 fcntl = pytest.importorskip("fcntl", reason="needs pseudo-terminals")
 
@@ -354,7 +354,7 @@ def test_what_is_logged_is_said_below_the_frame_and_again_when_the_screen_is_lef
     logger.addHandler(handler)
     with os.fdopen(slave, "w") as file:
         canvas = AlternateScreen(Console(file=file, force_terminal=True, width=20, height=3))
-        canvas.draw(Frame([[Span("maze", -1, -1)]], ["step"]))
+        canvas.draw(Frame([[StyledSpan("maze", -1, -1)]], ["step"]))
         logger.warning("an actor was lost")
         assert said == []
         canvas.leave()

@@ -15,7 +15,7 @@ from clew.experiments.samples import as_groups, read_metrics
 from clew.figures.curves import regret, save_plot, time_to_optimal
 from clew.learning.training import RoundMetrics
 from clew.rendering.colours import COLOURS, SERIES
-from clew.rendering.plots import STYLES, Line, Words, plot_lines
+from clew.rendering.plots import STYLES, Labels, Line, plot_lines
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
 
@@ -113,8 +113,8 @@ def test_a_wide_range_is_shown_on_a_log_scale_and_says_so():
     wide, narrow = clew.plot_learning(metrics([400.0, 9.0])), clew.plot_learning(metrics([40.0, 9.0]))
     assert (wide.axes[0].get_yscale(), narrow.axes[0].get_yscale()) == ("log", "linear")
     assert (wide.axes[0].get_ylabel(), narrow.axes[0].get_ylabel()) == (
-        "steps per episode, log scale",
-        "steps per episode",
+        "mean steps per episode, log scale",
+        "mean steps per episode",
     )
 
 
@@ -142,10 +142,10 @@ def test_lines_of_other_lengths_lie_over_each_other_and_a_single_point_is_a_dot(
 
 def test_optima_that_differ_are_drawn_in_the_colours_of_their_lines():
     lines = [Line(str(i), np.array([1.0, 2.0]), np.array([9.0, 8.0]), optimum=i) for i in (7.0, 6.0)]
-    plot = plot_lines(lines, Words("", "", ["x"], "y"))
+    plot = plot_lines(lines, Labels("", "", ["x"], "y"))
     drawn = {line.get_ydata()[0]: line.get_color() for line in plot.axes[0].get_lines() if line.get_gid() == "optimum"}
     assert drawn == {7.0: SERIES[0], 6.0: SERIES[1]}
-    same = plot_lines([line._replace(optimum=7.0) for line in lines], Words("", "", ["x"], "y"))
+    same = plot_lines([line._replace(optimum=7.0) for line in lines], Labels("", "", ["x"], "y"))
     assert [line.get_color() for line in same.axes[0].get_lines()[2:]] == [COLOURS["optimum"]]
 
 
@@ -286,7 +286,7 @@ def test_what_cant_be_plotted_is_refused(plot):
     for nothing in ([], {}, {"sarsa": []}):
         with pytest.raises(SettingError, match="there are no runs"):
             plot(nothing, optimum=8)
-    with pytest.raises(SettingError, match="one at least"):
+    with pytest.raises(SettingError, match="at least one RoundMetrics"):
         plot([[]], optimum=8)
     with pytest.raises(SettingError, match="not int"):
         plot(5, optimum=8)
@@ -302,7 +302,7 @@ def test_what_cant_be_plotted_is_refused(plot):
 
 def test_what_needs_an_optimum_says_so():
     for plot in (clew.plot_regret, clew.plot_steps_to_optimal):
-        with pytest.raises(SettingError, match="optimum must be given: that of mean_steps isn't known here"):
+        with pytest.raises(SettingError, match="optimum must be given: that of mean_steps is unknown here"):
             plot(metrics([30.0]))
     with pytest.raises(SettingError, match="optimum is 0"):
         clew.plot_steps_to_optimal(metrics([30.0]), optimum=0)
@@ -316,7 +316,7 @@ def test_exploring_starts_begin_elsewhere_and_have_no_optimum():
 
 
 def test_a_run_that_is_there_twice_is_no_second_sample(folders):
-    with pytest.raises(SettingError, match="once more: the same settings, and the same seed"):
+    with pytest.raises(SettingError, match="repeats .*q0: the same settings and the same seed"):
         clew.plot_learning([folders / "q0", folders / "q0"])
 
 
@@ -334,7 +334,7 @@ def test_a_plot_is_kept_by_the_ending(tmp_path, ending, begins):
 
 def test_where_a_plot_cant_be_kept_it_says_so(tmp_path):
     plot = clew.plot_learning(metrics([30.0, 12.0]))
-    with pytest.raises(SettingError, match=r"kept as \.png, \.svg or \.pdf"):
+    with pytest.raises(SettingError, match=r"saved as \.png, \.svg or \.pdf"):
         save_plot(plot, tmp_path / "plot.gif")
     with pytest.raises(RunError, match="can't be written: No such file"):
         save_plot(plot, tmp_path / "none" / "plot.png")
@@ -394,7 +394,7 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
         "sarsa, alpha 0.5",
     ]
     assert learning.get_suptitle() == "book"
-    assert gains.axes[0].get_ylabel() == "return per episode"
+    assert gains.axes[0].get_ylabel() == "mean return per episode"
     first = read_metrics(runs[0])[1]
     assert the_line(lost)[1][-1] == sum(row.num_steps for row in first) - 7 * 300
     assert lost.get_suptitle() == "book: q-learning"
@@ -404,7 +404,7 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("q0 -o plot.gif", "a plot is kept as .png, .svg or .pdf"),
+        ("q0 -o plot.gif", "a plot is saved as .png, .svg or .pdf"),
         ("q0", "Missing option '--out'"),
         ("-o plot.png", "Missing argument 'RUN'"),
         ("none -o plot.png", "there is no such run folder"),
@@ -414,8 +414,8 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
         ("q0 -o plot.png --tolerance 0.5", "--tolerance has no effect here"),
         ("q0 -o plot.png --steps-to-optimal --tolerance -1", "--tolerance must be a finite number above 0"),
         ("q0 -o plot.png --optimum nan", "--optimum must be a finite number"),
-        ("q0 -o plot.png --regret --figure success_rate", "--optimum must be given: that of success_rate isn't known"),
-        ("q0 q0 -o plot.png", "once more: the same settings, and the same seed"),
+        ("q0 -o plot.png --regret --figure success_rate", "--optimum must be given: that of success_rate is unknown"),
+        ("q0 q0 -o plot.png", "repeats q0: the same settings and the same seed"),
     ],
 )
 def test_clew_plot_refuses_what_cant_be_in_one_line(clew, folders, monkeypatch, words, message):

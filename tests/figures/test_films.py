@@ -15,6 +15,7 @@ from clew.mazes import Maze
 from clew.planning import solve
 from clew.rendering.colours import COLOURS, ValueScale, ramp, rgb
 from clew.rendering.film import film_gif
+from clew.rendering.output import Drawing
 from clew.rendering.picture import Picture
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
@@ -47,7 +48,7 @@ def test_a_still_shows_the_greedy_path_against_the_optimum(run, tmp_path):
     drawn = (tmp_path / "a.svg").read_text()
     assert "3x4: q-learning, 300 episodes" in drawn
     assert "greedy path, 5 steps" in drawn
-    assert "an optimal path, 5 steps" in drawn
+    assert "optimal path, 5 steps" in drawn
     assert 'class="arrows"' in drawn
     render_run(folder, tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text().splitlines()[0] == "3x4: q-learning, 300 episodes"
@@ -85,7 +86,7 @@ def test_a_film_takes_an_even_choice_of_rounds_and_always_the_last():
         film = Film(env, num_rounds * 10, solve(env))
         film.watch(np.zeros((4, 4), np.float32))
         for i in range(num_rounds):
-            film.note(RoundMetrics(i, num_rounds, 10, 0, 0.0, 0.0, 0.0, 0.0))
+            film.on_round(RoundMetrics(i, num_rounds, 10, 0, 0.0, 0.0, 0.0, 0.0))
         titles = [int(frame.title.split()[1].replace(",", "")) for frame in film.frames]
         assert titles[-1] == num_rounds * 10
         assert len(titles) == min(59, num_rounds)
@@ -107,17 +108,17 @@ def test_frames_share_one_scale_and_one_size():
             colours.append(pixels[64 + 6, (pixels.shape[1] - 120) // 2 + 46])
     scale = ValueScale.of(np.array([0.0, 1.0, 2.0, 4.0]))
     for colour, value in zip(colours, (1.0, 4.0), strict=True):
-        expected = ramp()[round(scale.shares(np.array([value])).item() * 31)]
+        expected = ramp()[round(scale.normalise(np.array([value])).item() * 31)]
         assert np.abs(colour.astype(int) - expected).max() <= 3  # a GIF has 256 colours
-    assert size[0] > replace(second, title=None).pixels().shape[1]
-    with pytest.raises(SettingError, match="needs a picture"):
+    assert size[0] > Drawing(replace(second, title=None)).pixels().shape[1]
+    with pytest.raises(SettingError, match="needs at least one picture"):
         film_gif([], 0.1)
 
 
 def test_an_episode_in_film_follows_the_seeker(run, tmp_path):
     render_run(run(maze="1x3"), tmp_path / "a.gif", episode=True, show="visits")
     frames, _ = frames_of(tmp_path / "a.gif")
-    red = [np.abs(frame[64 : 64 + 40].astype(int) - rgb(COLOURS["thread"])).max(axis=2) < 12 for frame in frames]
+    red = [np.abs(frame[64 : 64 + 40].astype(int) - rgb(COLOURS["path"])).max(axis=2) < 12 for frame in frames]
     at = [np.flatnonzero(mask.any(axis=0)).max() for mask in red]
     assert np.diff(at).tolist() == [40, 40]
 
@@ -127,8 +128,8 @@ def test_an_episode_in_film_follows_the_seeker(run, tmp_path):
     [
         ({}, "a.jpg", {}, SettingError, r"drawn as \.svg, \.png, \.txt, \.gif, not as 'a\.jpg'"),
         ({}, "a.svg", {"show": "steps"}, SettingError, "there is no show 'steps'; choose from values, visits"),
-        ({}, "a.svg", {"episode": True}, SettingError, r"step by step, as a \.gif"),
-        ({}, "a.gif", {"show": "visits"}, SettingError, "a film of learning shows values"),
+        ({}, "a.svg", {"episode": True}, SettingError, r"an episode is drawn as a \.gif"),
+        ({}, "a.gif", {"show": "visits"}, SettingError, r"a \.gif of learning shows values"),
         ({}, "no/a.svg", {}, RunError, "can't be written: No such file"),
         ({"maze": "warehouse"}, "a.svg", {}, RunError, "only mazes are drawn"),
         ({"random_goal": True}, "a.svg", {}, RunError, "its goals are random"),

@@ -66,7 +66,7 @@ def test_a_run_without_a_trace_says_how_to_make_one(clew, folder):
     assert code == 2
     assert err.count("\n") == 1
     assert "this run has no trace.csv" in err
-    assert "`clew train 4x5 ... --out NEW` keeps one" in err
+    assert "Train it again to get one: `clew train 4x5 ... --out NEW`" in err
 
 
 def test_a_place_that_cannot_be_written(folder, tmp_path):

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import gymnasium
@@ -17,6 +19,26 @@ def solved(env):
 def test_a_maze_shows_itself():
     maze = clew.Maze.open(3, 3)
     assert maze._repr_svg_() == clew.draw(maze).svg()
+
+
+def output_of_a_new_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_maze_shows_itself_where_nothing_but_mazes_was_imported():
+    code = "from clew.mazes import Maze; print(Maze.open(3, 3)._repr_svg_()[:4])"
+    assert output_of_a_new_python(code) == "<svg"
+
+
+def test_drawing_code_is_loaded_when_a_notebook_asks_and_not_before():
+    code = """
+import sys, clew
+maze = clew.Maze.open(3, 3)
+print("clew.figures.drawing" in sys.modules, any(name.startswith("clew.rendering") for name in sys.modules))
+maze._repr_svg_()
+print("clew.figures.drawing" in sys.modules)
+"""
+    assert output_of_a_new_python(code).split() == ["False", "False", "True"]
 
 
 def test_a_policy_shows_values_and_arrows_in_its_maze():
@@ -54,10 +76,10 @@ def test_a_trajectory_shows_its_way_and_many_show_their_visits():
     env = clew.Environment(clew.Maze.open(2, 2))
     simulation = clew.Simulation(env)
     one = simulation.rollout(solved(env), explore=False)._repr_svg_()
-    assert "way of the episode, 2 steps" in one
+    assert "path of the episode, 2 steps" in one
     many = simulation.rollouts(solved(env).q, 10, exploration=0.0, stream=np.array([1, 2, 3, 4], np.uint64))
     drawn = ElementTree.fromstring(many._repr_svg_())
-    assert not [each for each in drawn.iter() if each.get("class") == "thread"]
+    assert not [each for each in drawn.iter() if each.get("class") == "path"]
     assert "visits" in many._repr_svg_()
     assert clew.Trajectory(*[[]] * 6)._repr_svg_() is None
 

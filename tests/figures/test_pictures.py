@@ -7,6 +7,7 @@ import pytest
 
 import clew
 from clew.rendering.colours import hexadecimal, ramp
+from clew.rendering.output import Drawing
 from clew.rendering.picture import Picture
 
 DOWN, LEFT, UP, RIGHT = 0, 1, 2, 3
@@ -46,7 +47,7 @@ def test_the_5x5_optimum_by_numbers():
     assert lines_of(picture, "walls") == ["M0 0h5v5h-5z"]
     assert sum(element.get("class") == "shade" for element in picture.iter()) == 8
     # Down the left side, then along the bottom: 8 moves, so 7 bends or crossings between the two ends.
-    assert lines_of(picture, "thread") == [
+    assert lines_of(picture, "path") == [
         "M0.5 0.5L0.5 1" + "Q0.5 1.5 0.5 2Q0.5 2.5 0.5 3Q0.5 3.5 0.5 4"
         "Q0.5 4.5 1 4.5Q1.5 4.5 2 4.5Q2.5 4.5 3 4.5Q3.5 4.5 4 4.5L4.5 4.5"
     ]
@@ -60,7 +61,7 @@ def test_walls_hazards_and_blocked_cells():
     assert lines_of(picture, "hazard") == ["M1 0.5h1"]
     assert lines_of(picture, "blocked") == ["M2 2.5h1"]
     assert lines_of(picture, "goal") == ["M2 1.5h1"]
-    assert lines_of(picture, "arrows") == lines_of(picture, "shade") == lines_of(picture, "thread") == []
+    assert lines_of(picture, "arrows") == lines_of(picture, "shade") == lines_of(picture, "path") == []
 
 
 def test_every_direction_has_its_arrow():
@@ -118,30 +119,30 @@ def test_large_mazes_have_no_arrows_and_a_short_text():
 def test_the_path_ends_wherever_it_gets_stuck():
     maze = clew.Maze.open(2, 2)
     q = np.zeros((4, 4))
-    assert clew.draw(maze, q).path == ((0, 0),)  # nothing learned
+    assert clew.draw(maze, q).picture.path == ((0, 0),)  # nothing learned
     q[0, UP] = 1.0
-    assert clew.draw(maze, q).path == ((0, 0),)  # into a wall
+    assert clew.draw(maze, q).picture.path == ((0, 0),)  # into a wall
     q[0] = 0.0, 0.0, 0.0, 1.0
     q[1, LEFT] = 1.0
-    assert clew.draw(maze, q).path == ((0, 0), (0, 1))  # to and fro
+    assert clew.draw(maze, q).picture.path == ((0, 0), (0, 1))  # to and fro
     q[1] = 1.0, 0.0, 0.0, 0.0
-    assert clew.draw(maze, q).path == ((0, 0), (0, 1), (1, 1))
-    assert clew.draw(maze, q, path=False).path == ()
-    assert clew.draw(clew.Maze.open(2, 2, start=None), q).path == ()
+    assert clew.draw(maze, q).picture.path == ((0, 0), (0, 1), (1, 1))
+    assert clew.draw(maze, q, path=False).picture.path == ()
+    assert clew.draw(clew.Maze.open(2, 2, start=None), q).picture.path == ()
 
 
 @pytest.mark.parametrize(
     ("what", "settings", "message"),
     [
-        (np.zeros((5, 4)), {}, "asks for 4 states"),
-        (np.zeros((4, 3)), {}, "how one moves by 3 actions"),
-        (np.zeros(5), {}, r"the shape \(4,\), not \(5,\)"),
-        (np.full((4, 4), np.nan), {}, "not finite"),
-        (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path leads out of the maze of 2 x 2 cells"),
-        (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal leads out of the maze"),
+        (np.zeros((5, 4)), {}, r"expected values of shape \(4, num_actions\) for this maze, got \(5, 4\)"),
+        (np.zeros((4, 3)), {}, "4 or 8 actions, got 3"),
+        (np.zeros(5), {}, r"expected numbers of shape \(4,\), one per cell, got \(5,\)"),
+        (np.full((4, 4), np.nan), {}, "expected finite action values"),
+        (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path has a place outside the maze of 2 x 2 cells"),
+        (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal has a place outside the maze"),
         (np.zeros((4, 4)), {"show": "steps"}, "there is no show 'steps'; choose from values, visits"),
-        (None, {"show": "visits"}, "nothing doesn't say how often"),
-        ("q", {}, "drawn are a Policy, a Solution, a Trajectory, or an array of numbers, not str"),
+        (None, {"show": "visits"}, "expected a Trajectory or an array of counts to show visits of, got nothing"),
+        ("q", {}, "expected a Policy, a Solution, a Trajectory or an array of numbers, got str"),
     ],
 )
 def test_what_does_not_fit_is_refused(what, settings, message):
@@ -152,7 +153,7 @@ def test_what_does_not_fit_is_refused(what, settings, message):
 def test_worlds_that_are_no_maze_or_many_are_refused():
     with pytest.raises(clew.SettingError, match="only mazes are drawn"):
         clew.draw(clew.Environment().mdp)
-    with pytest.raises(clew.SettingError, match="with random goals there is a picture for each goal"):
+    with pytest.raises(clew.SettingError, match="one picture can't show the values for all random goals"):
         clew.draw(clew.Environment(random_goal=True))
 
 
@@ -162,7 +163,7 @@ def test_worlds_that_are_no_maze_or_many_are_refused():
 def test_all_that_tie_have_arrows_and_where_all_do_there_are_none():
     maze = clew.Maze.open(2, 2)
     q = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0.5, 0.5, 0.5, 0.25], [0, 0, 0, 0]])
-    picture = clew.draw(maze, q)
+    picture = clew.draw(maze, q).picture
     assert picture.greedy.astype(int).tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
     np.testing.assert_array_equal(picture.values, [1.0, np.nan, 0.5, np.nan])
     assert len(lines_of(draw(maze, q), "arrows")) == 5
@@ -172,7 +173,7 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
     maze = clew.Maze.open(3, 3, obstacles=[(1, 0)])
     env = clew.Environment(maze, moves="eight", step_reward=-1.0)
     optimum = clew.solve(env, gamma=1.0)
-    picture = clew.draw(env, optimum)
+    picture = clew.draw(env, optimum).picture
     assert picture.path == ((0, 0), (0, 1), (1, 1), (2, 2))
     (arrow,) = (each for each in lines_of(draw(env, optimum), "arrows") if each.startswith("M1.5 1.5"))
     assert arrow == "M1.5 1.5m.06 .06l.2 .2m0-.13v.13h-.13"
@@ -180,17 +181,18 @@ def test_eight_moves_have_eight_arrows_and_go_round_no_corner():
 
 def test_a_knights_way_goes_straight_to_where_it_lands():
     maze = clew.Maze.open(3, 4)
-    drawn = ElementTree.fromstring(Picture(maze, path=((0, 0), (1, 2), (2, 0))).svg())
-    assert lines_of(drawn, "thread") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
+    drawn = ElementTree.fromstring(Drawing(Picture(maze, path=((0, 0), (1, 2), (2, 0)))).svg())
+    assert lines_of(drawn, "path") == ["M0.5 0.5L2.5 1.5L0.5 2.5"]
 
 
 def test_a_robot_has_the_best_value_of_its_headings_and_no_arrows():
     env = clew.Environment(clew.Maze.open(2, 2), moves="robot")
     optimum = clew.solve(env, gamma=0.5)
-    picture = clew.draw(env, optimum)
+    drawing = clew.draw(env, optimum)
+    picture = drawing.picture
     assert picture.greedy is None
     assert picture.path == ((0, 0), (1, 0), (1, 0), (1, 1))  # looks down first, and turns on the spot
-    assert "greedy path, 3 steps" in picture.svg()
+    assert "greedy path, 3 steps" in drawing.svg()
     np.testing.assert_allclose(picture.values, [0.25, 1.0, 1.0, np.nan])
 
 
@@ -200,15 +202,15 @@ def test_the_optimum_goes_where_the_policy_does_if_that_is_as_good():
     q[[0, 1], RIGHT] = 1.0
     q[2, DOWN] = q[5, DOWN] = 1.0
     optimum = clew.solve(clew.Environment(maze))
-    picture = clew.draw(maze, q, optimal=optimum)
+    picture = clew.draw(maze, q, optimal=optimum).picture
     assert picture.path == picture.optimal == ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2))
     q[:] = 0.0
     q[0, RIGHT] = q[1, DOWN] = q[4, LEFT] = q[3, DOWN] = q[6, RIGHT] = q[7, RIGHT] = 1.0
-    picture = clew.draw(maze, q, optimal=optimum)
-    assert (len(picture.path), len(picture.optimal)) == (7, 5)
-    drawn = picture.svg()
+    drawing = clew.draw(maze, q, optimal=optimum)
+    assert (len(drawing.picture.path), len(drawing.picture.optimal)) == (7, 5)
+    drawn = drawing.svg()
     assert "greedy path, 6 steps" in drawn
-    assert "an optimal path, 4 steps" in drawn
+    assert "optimal path, 4 steps" in drawn
     assert 'class="optimum" stroke="#5b3a8c" stroke-width="0.09" stroke-dasharray="0.3 0.55"' in drawn
 
 
@@ -216,49 +218,49 @@ def test_where_moves_go_astray_a_policy_has_no_one_way():
     env = clew.Environment(clew.Maze.open(3, 3), slip=0.2)
     optimum = clew.solve(env)
     for world in (env, env.maze):
-        picture = clew.draw(world, optimum, optimal=optimum)
+        picture = clew.draw(world, optimum, optimal=optimum).picture
         assert picture.path == picture.optimal == ()
         assert picture.greedy.any()
 
 
 def test_an_optimum_without_a_discount_finds_its_way():
     env = clew.Environment(clew.Maze.open(3, 3))
-    assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).optimal) == 5
+    assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).picture.optimal) == 5
 
 
 def test_visits_of_a_trajectory_and_its_way():
     maze = clew.Maze.open(2, 2)
     #                         state       action      reward        next state
     episode = clew.Trajectory([0, 1, 1], [3, 2, 0], [0.0, 0.0, 1.0], [1, 1, 3], [0, 0, 1], [0, 0, 0])
-    picture = clew.draw(maze, episode)
+    picture = clew.draw(maze, episode).picture
     np.testing.assert_array_equal(picture.values, [1, 2, np.nan, 1])
     assert (picture.label, picture.path) == ("visits", ((0, 0), (0, 1), (0, 1), (1, 1)))
-    twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits")
+    twice = clew.draw(maze, np.array([[1, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), show="visits").picture
     np.testing.assert_array_equal(twice.values, [2, 3, np.nan, np.nan])
     with pytest.raises(clew.SettingError, match="a trajectory has no values"):
         clew.draw(maze, episode, show="values")
-    with pytest.raises(clew.SettingError, match="of another world: this one has 2 states"):
+    with pytest.raises(clew.SettingError, match="this maze, which has 2 states, got states 0 to 3"):
         clew.draw(clew.Maze.open(1, 2), episode)
 
 
-def test_a_picture_is_kept_whole_by_its_ending(tmp_path):
-    picture = clew.draw(clew.Maze.open(2, 2))
-    picture.save(tmp_path / "maze.SVG")
-    assert (tmp_path / "maze.SVG").read_text() == picture.svg() == picture._repr_svg_()
-    picture.save(str(tmp_path / "maze.txt"))
+def test_a_drawing_is_saved_whole_by_its_ending(tmp_path):
+    drawing = clew.draw(clew.Maze.open(2, 2))
+    drawing.save(tmp_path / "maze.SVG")
+    assert (tmp_path / "maze.SVG").read_text() == drawing.svg() == drawing._repr_svg_()
+    drawing.save(str(tmp_path / "maze.txt"))
     assert (tmp_path / "maze.txt").read_text() == "S.\n.G\n"
-    with pytest.raises(clew.SettingError, match=r"kept as \.svg.*, not as 'maze.jpg'"):
-        picture.save(tmp_path / "maze.jpg")
+    with pytest.raises(clew.SettingError, match=r"saved as \.svg.*, not as 'maze.jpg'"):
+        drawing.save(tmp_path / "maze.jpg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["maze.SVG", "maze.txt"]
 
 
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ({"values": np.zeros(3)}, r"values must have the shape \(4,\)"),
-        ({"values": np.full(4, np.inf)}, "not finite"),
-        ({"greedy": np.zeros((4, 3), bool)}, "or with 8 actions"),
-        ({"seeker": (2, 0)}, "seeker stands outside"),
+        ({"values": np.zeros(3)}, r"expected values of shape \(4,\)"),
+        ({"values": np.full(4, np.inf)}, "expected finite values"),
+        ({"greedy": np.zeros((4, 3), bool)}, r"expected greedy of shape \(4, 4\) or \(4, 8\)"),
+        ({"seeker": (2, 0)}, r"seeker \(2, 0\) is outside the maze"),
     ],
 )
 def test_a_picture_that_does_not_fit_its_maze_is_refused(field, message):

@@ -100,7 +100,7 @@ NAMES = {
     "hazard": COLOURS["hazard"],
     "stripe": COLOURS["hazard stripe"],
     "goal": COLOURS["goal"],
-    "seeker": COLOURS["thread"],
+    "seeker": COLOURS["path"],
 }
 
 

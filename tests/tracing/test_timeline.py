@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clew.errors import SettingError
-from clew.tracing.axes import Scale, say_seconds
-from clew.tracing.overview import busy
+from clew.tracing.axes import TimeScale, format_seconds
+from clew.tracing.overview import mean_active
 from clew.tracing.page import timeline_html
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Event, Trace
@@ -55,32 +55,32 @@ def test_a_short_run_is_drawn_whole():
     picture = draw(make_trace(3), title="three <rounds> & more")
     said = words(picture)
     assert said[0] == "three <rounds> & more"
-    assert said[1] == "3 rounds in 3.04 s · 2 actors · staleness 0 · 0.00305 MB travelled"
+    assert said[1] == "3 rounds in 3.04 s · 2 actors · staleness 0 · 0.00305 MB sent"
     assert [each for each in said if each in ("driver", "object store", "actor 0", "actor 1")] == [
         *("driver", "object store", "actor 0", "actor 1")
     ]
-    assert "The whole run" not in said
+    assert "Whole run" not in said
     assert count(picture, "work") == 6
     assert count(picture, "merge") == 3
     assert count(picture, "work s0 even") == 4  # rounds 0 and 2
     arrows = [each.get("class") for each in picture.iter() if (each.get("class") or "").startswith("arrow")]
     # To the store once a round, from there to each actor, and back; one more of each kind in the legend.
-    assert (arrows.count("arrow give"), arrows.count("arrow take")) == (3 + 6 + 1, 6 + 1)
+    assert (arrows.count("arrow send"), arrows.count("arrow return")) == (3 + 6 + 1, 6 + 1)
 
 
 def test_a_long_run_shows_all_of_it_and_the_rounds_round_the_first_loss():
     picture = draw(make_trace(200, lost_in=70))
     said = words(picture)
-    assert "The whole run" in said
+    assert "Whole run" in said
     assert "actor 0 lost in round 70" in said
     assert "Rounds 69 to 72 in detail, where the first actor was lost" in said
     assert count(picture, "work s0") == 200 + 2 + 2 + 1 + 1  # a stripe each, and the bars of four rounds
     assert count(picture, "cross") == 1
     assert count(picture, "abandoned") == 1
-    assert count(picture, "again") == 1
+    assert count(picture, "reissued") == 1
     assert count(picture, "gone") == 1
     assert "2nd attempt" in " ".join(said)
-    hands = [each for each in picture.iter() if each.get("class") == "arrow hand"]
+    hands = [each for each in picture.iter() if each.get("class") == "arrow reissue"]
     assert len(hands) == 2  # the arrow, and the one of the legend
 
 
@@ -91,7 +91,7 @@ def test_other_rounds_can_be_asked_for():
     assert count(picture, "cross") == 0
     with pytest.raises(SettingError, match="there are no rounds 300:400 in this run; it has 0:200"):
         timeline_svg(make_trace(200), rounds=(300, 400))
-    with pytest.raises(SettingError, match="nothing was done"):
+    with pytest.raises(SettingError, match="no events of rounds"):
         timeline_svg([])
 
 
@@ -162,18 +162,18 @@ def test_the_page_asks_for_nothing_from_elsewhere():
 
 
 def test_scales_have_round_ticks():
-    scale = Scale(0.0, 1.0, 100.0, 1100.0)
+    scale = TimeScale(0.0, 1.0, 100.0, 1100.0)
     assert scale.ticks() == pytest.approx([i / 10 for i in range(11)])
     assert (scale.x(0.25), scale.x(-5.0), scale.x(7.0)) == (350.0, 100.0, 1100.0)
-    assert [say_seconds(0.0004), say_seconds(0.25), say_seconds(2.0)] == ["0.4 ms", "0.25 s", "2 s"]
-    assert [say_seconds(t, 0.02, 0.08) for t in (0.0, 0.02, 0.08)] == ["0 ms", "20 ms", "80 ms"]
-    assert [say_seconds(t, 0.05, 1.2) for t in (0.9, 1.2)] == ["0.90 s", "1.20 s"]
+    assert [format_seconds(0.0004), format_seconds(0.25), format_seconds(2.0)] == ["0.4 ms", "0.25 s", "2 s"]
+    assert [format_seconds(t, 0.02, 0.08) for t in (0.0, 0.02, 0.08)] == ["0 ms", "20 ms", "80 ms"]
+    assert [format_seconds(t, 0.05, 1.2) for t in (0.9, 1.2)] == ["0.90 s", "1.20 s"]
 
 
 def test_how_busy_someone_was():
     """One event lasts all of the first bin, and half of the second; another is wholly in the third."""
     events = [Event("work", "actor 0", begun, seconds, 0, 0, 0, 1, 0, 0) for begun, seconds in ((0, 1.5), (2.25, 0.25))]
-    assert busy(np.arange(5.0), events).tolist() == [1.0, 0.5, 0.25, 0.0]
+    assert mean_active(np.arange(5.0), events).tolist() == [1.0, 0.5, 0.25, 0.0]
 
 
 def test_a_live_trace_in_which_work_was_lost_before_any_has_ended_is_drawn():
@@ -184,4 +184,4 @@ def test_a_live_trace_in_which_work_was_lost_before_any_has_ended_is_drawn():
     trace.add("reissue", "driver", trace.began + 0.2, 0.0, 0, simulation=0, version=0)
     drawn = recent_svg(trace.events, 0.0, 6.0, title="the last seconds")
     assert "work lost with it" in drawn
-    assert "hatched: work re-issued" in drawn
+    assert "hatched: work reissued" in drawn

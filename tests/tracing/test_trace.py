@@ -95,11 +95,11 @@ def test_csv_comes_back_as_it_was():
         ("work,driver,1,2,3,4,5", "line 2 is not an event"),
         ("work,driver,1,2,3,4,5,6,7,8,9", "line 2 is not an event"),
         ("work,driver,1,two,3,4,5,6,7,8", "line 2 is not an event"),
-        ("work,driver,nan,2,3,4,5,6,7,8", "line 2 says what can't have happened"),
-        ("work,driver,1,-2,3,4,5,6,7,8", "line 2 says what can't have happened"),
-        ("work,driver,1,2,-3,4,5,6,7,8", "line 2 says what can't have happened"),
-        ("sleep,driver,1,2,3,4,5,6,7,8", "line 2 says what can't have happened"),
-        ("work,actor <b>,1,2,3,4,5,6,7,8", "line 2 says what can't have happened"),
+        ("work,driver,nan,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
+        ("work,driver,1,-2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
+        ("work,driver,1,2,-3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
+        ("sleep,driver,1,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
+        ("work,actor <b>,1,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
     ],
 )
 def test_damage_is_named(row, message):
@@ -109,7 +109,7 @@ def test_damage_is_named(row, message):
 
 def test_a_file_of_another_kind_is_refused():
     for text in ("", "round,num_rounds\n"):
-        with pytest.raises(ValueError, match="the first line is not what,who"):
+        with pytest.raises(ValueError, match="the first line must be what,who"):
             from_csv(text)
 
 

@@ -29,7 +29,8 @@ from clew.learning.training import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
 from clew.planning import solve
 from clew.policies.episodes import Transition, episode_steps
-from clew.rendering.scenes import Look, Scene, Screen, Span, draw_for_screen
+from clew.rendering.scenes import draw_for_screen
+from clew.rendering.screen import Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import show
 from clew.runs.configuration import TrainingConfig
 
@@ -72,14 +73,14 @@ def speaks_unicode(console: Console) -> bool:
 class Frame(NamedTuple):
     """A scene, and lines below it, for Rich to print."""
 
-    lines: list[list[Span]]
+    lines: list[list[StyledSpan]]
     words: list[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the pieces that Rich writes."""
         exact = console.color_system != "256"
         for line in self.lines:
-            yield from (Segment(span.text, style_of(span.ink, span.paper, exact)) for span in line)
+            yield from (Segment(span.text, style_of(span.foreground, span.background, exact)) for span in line)
             yield Segment.line()
         for words in self.words:
             yield Segment(words[: options.max_width])
@@ -98,13 +99,13 @@ def wrapped(parts: list[str], console: Console) -> list[str]:
     return lines
 
 
-def make_frame(look: Look | None, parts: list[str], console: Console, *, follow: bool = False) -> Frame:
+def make_frame(look: Scene | None, parts: list[str], console: Console, *, follow: bool = False) -> Frame:
     """What there is to see, and what there is to say, as it fits on the terminal now."""
     words = wrapped(parts, console)
     if look is None:
         return Frame([], words)
     # Lines are left for what must be said of the drawing, for what is logged, and one between.
-    scene: Scene = draw_for_screen(look, screen_of(console, len(words) + 3), follow=follow)
+    scene: StyledText = draw_for_screen(look, screen_of(console, len(words) + 3), follow=follow)
     return Frame([*scene.lines, []], wrapped([*parts, *scene.notes], console))
 
 
@@ -175,7 +176,7 @@ class AlternateScreen:
 # What is seen ---------------------------------------------------------------------------------------------------------
 
 
-def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Look:
+def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
     """What was learned in a maze: values and arrows of the goal of this episode, values alone where a state is more."""
     maze, n = env.maze, env.maze.cells.size
     if env.random_goal:
@@ -190,7 +191,7 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Look:
         values = np.fmax.reduce(values.reshape(-1, n), axis=0)
     values[(maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0] = np.nan
     has_arrows = greedy.shape[0] == n and env.moves.actions in (MOVES["four"].actions, MOVES["eight"].actions)
-    return Look(maze, values, greedy if has_arrows else None)
+    return Scene(maze, values, greedy if has_arrows else None)
 
 
 def optimal_steps(env: Any, gamma: float) -> float | None:
@@ -279,10 +280,10 @@ class LearningView:
             self._env = self._config.make_environment(self._maze)
             self._optimum = optimal_steps(self._env, self._config.gamma)
 
-    def _look(self) -> Look | None:
+    def _look(self) -> Scene | None:
         if not isinstance(self._env, Environment) or self._env.random_goal:
             return None
-        return Look(self._env.maze) if self._q is None else look_at(self._env, self._q)
+        return Scene(self._env.maze) if self._q is None else look_at(self._env, self._q)
 
     def _status(self, row: RoundMetrics) -> list[str]:
         best = "" if self._optimum is None else f", {self._optimum:,.4g} at best"
@@ -334,7 +335,7 @@ def drawing(
     if not can_draw(console):
         yield lambda: show(env.frame() + say(steps) + "\n")
         return
-    look: Look | None = None
+    look: Scene | None = None
     screen = AlternateScreen(console)
 
     def frame() -> Frame:

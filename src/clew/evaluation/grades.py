@@ -22,7 +22,7 @@ from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy, table_shape
-from clew.rendering.grades import Figure, figures_html, say_figure, say_interval
+from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
 from clew.settings import SHARE, check_count, check_memory, check_number
 
 __all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
@@ -115,24 +115,24 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks: steps and return beside those of the optimum, and shares as bars."""
-        mean_steps, mean_return = say_interval(self.mean_steps_interval), say_interval(self.mean_return_interval)
+        mean_steps, mean_return = format_interval(self.mean_steps_interval), format_interval(self.mean_return_interval)
         longest = max(self.mean_steps, self.optimal_steps or 0.0, 1.0)
-        steps = [Figure("mean steps", say_figure(self.mean_steps), self.mean_steps / longest, _interval(mean_steps))]
-        returns = [Figure("mean return", say_figure(self.mean_return), note=_interval(mean_return))]
+        steps = [Figure("mean steps", format_figure(self.mean_steps), self.mean_steps / longest, _interval(mean_steps))]
+        returns = [Figure("mean return", format_figure(self.mean_return), note=_interval(mean_return))]
         if self.optimal_steps is not None:
             share = self.optimal_steps / longest
-            steps.append(Figure("optimal steps", say_figure(self.optimal_steps), share, is_mark=True))
-            returns.append(Figure("optimal return", say_figure(self.optimal_return), is_mark=True))
+            steps.append(Figure("optimal steps", format_figure(self.optimal_steps), share, is_mark=True))
+            returns.append(Figure("optimal return", format_figure(self.optimal_return), is_mark=True))
         if self.excess_steps is not None:
-            steps.append(Figure("excess steps", say_figure(self.excess_steps)))
-        success = _interval(say_interval(self.success_rate_interval))
-        steps.append(Figure("success rate", say_figure(self.success_rate), self.success_rate, success))
+            steps.append(Figure("excess steps", format_figure(self.excess_steps)))
+        success = _interval(format_interval(self.success_rate_interval))
+        steps.append(Figure("success rate", format_figure(self.success_rate), self.success_rate, success))
         figures = returns + steps if self.excess_steps is None else steps + returns
         if self.optimal_starts is not None:
             note = "every greedy action is optimal"
-            figures.append(Figure("optimal states", say_figure(self.optimal_states), self.optimal_states, note))
-            figures.append(Figure("optimal starts", say_figure(self.optimal_starts), self.optimal_starts))
-            figures.append(Figure("suboptimality", say_figure(self.suboptimality)))
+            figures.append(Figure("optimal states", format_figure(self.optimal_states), self.optimal_states, note))
+            figures.append(Figure("optimal starts", format_figure(self.optimal_starts), self.optimal_starts))
+            figures.append(Figure("suboptimality", format_figure(self.suboptimality)))
         episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
         return figures_html(episodes, figures)
 

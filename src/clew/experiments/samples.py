@@ -1,4 +1,4 @@
-"""Runs as samples: those that differ by their seeds alone belong together, and are told apart from others by name."""
+"""Groups of runs that differ by their seeds only, named after the settings in which they differ from other groups."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,17 +24,18 @@ Metrics = Sequence[RoundMetrics]
 Source = Metrics | Run | str | Path
 Runs = Source | Sequence[Source] | Mapping[str, Sequence[Source]]
 
-NO_MATTER = ("seed", "num_actors")  # settings of which one is a sample, and the other changes no bit
+IGNORED_SETTINGS = ("seed", "num_actors")  # these do not separate groups; num_actors changes no result
 
 
 class Group(NamedTuple):
-    """Runs that differ by their seeds alone.
+    """Runs that differ by their seeds only.
 
     Attributes:
-        name: what tells it from other groups; "" if there are none.
-        runs: metrics of each seed; all with rounds of the same sizes.
-        find_optimum: gives the optimum of a figure in the world of these runs, None if it isn't known.
-        config: settings of the first of them, None if they aren't known.
+        name: settings in which it differs from other groups, or the name given for it; "" for a single group.
+        runs: metrics of each run, with rounds of the same sizes.
+        find_optimum: returns the optimum of a figure, such as "mean_steps", in the environment of these runs; None if
+            it is unknown.
+        config: settings of the first run; None if unknown.
     """
 
     name: str
@@ -44,32 +45,44 @@ class Group(NamedTuple):
 
     @property
     def episodes(self) -> npt.NDArray[np.int64]:
-        """(num_rounds,) int64, how many episodes had been learned from after each round."""
+        """Number of episodes learned from by the end of each round, (num_rounds,) int64."""
         return np.cumsum([row.num_episodes for row in self.runs[0]])
 
     def column(self, figure: str) -> npt.NDArray[np.float64]:
-        """(num_seeds, num_rounds) float64, a figure of each run in each round."""
+        """Return a figure, such as "mean_steps", of each run in each round, (num_runs, num_rounds) float64."""
         return np.array([[getattr(row, figure) for row in run] for run in self.runs], np.float64)
 
 
 def as_groups(runs: Runs) -> list[Group]:
-    """Put runs that differ by their seeds alone together, and name what tells the groups apart.
+    """Group runs that differ by their seeds only, and name each group.
+
+    Args:
+        runs: lists of `RoundMetrics`, `Run`s, or run folders: one, several, or a dictionary from the name of a group to
+            its runs. Without names, `Run`s and run folders are grouped by their settings; lists of metrics, which have
+            none, form one group.
 
     Raises:
-        SettingError: if there are no runs, one is there twice, or the rounds of a group differ.
+        SettingError: if there are no runs, a run is given twice, or the rounds of a group differ in size.
         RunError: if a run folder can't be read.
     """
     if isinstance(runs, Mapping):
-        named = {str(name): [_opened(each) for each in _listed(some)] for name, some in runs.items()}
+        named = {str(name): [_load(each) for each in _as_list(some)] for name, some in runs.items()}
     else:
-        named = _sorted_out([_opened(each) for each in _listed(runs)])
+        named = _group_by_settings([_load(each) for each in _as_list(runs)])
     if not named or not all(named.values()):
         raise SettingError("there are no runs to plot")
-    return [_as_group(name, some) for name, some in named.items()]
+    return [_make_group(name, some) for name, some in named.items()]
 
 
-class _Opened(NamedTuple):
-    """A run that was given, in whatever form."""
+class _Loaded(NamedTuple):
+    """Run with its metrics.
+
+    Attributes:
+        name: of the run, for error messages.
+        metrics: of each round.
+        config: settings; None if unknown.
+        make_env: returns the environment of the run; None if unknown.
+    """
 
     name: str
     metrics: Metrics
@@ -77,8 +90,12 @@ class _Opened(NamedTuple):
     make_env: Callable[[], Any] = lambda: None
 
 
-def _listed(runs: Any) -> Sequence[Any]:
-    """One run as a list of one."""
+def _as_list(runs: Any) -> Sequence[Any]:
+    """Return runs as a sequence; a single run becomes a list of one.
+
+    Raises:
+        SettingError: if they are neither a sequence nor a run.
+    """
     is_one = isinstance(runs, str | Path | Run) or _is_metrics(runs)
     if not is_one and not isinstance(runs, Sequence):
         raise SettingError(f"runs must be a list of metrics, runs or run folders, not {type(runs).__name__}")
@@ -86,90 +103,105 @@ def _listed(runs: Any) -> Sequence[Any]:
 
 
 def _is_metrics(run: Any) -> bool:
+    """Return whether an object is a sequence of at least one `RoundMetrics`."""
     return isinstance(run, Sequence) and bool(run) and all(isinstance(row, RoundMetrics) for row in run)
 
 
-def _opened(run: Any) -> _Opened:
+def _load(run: Any) -> _Loaded:
+    """Return a list of metrics, a `Run` or a run folder as a run with its metrics.
+
+    Raises:
+        SettingError: if it is none of these.
+        RunError: if a run folder can't be read.
+    """
     if isinstance(run, Run):
-        return _Opened(f"run with seed {run.config.seed}", run.metrics, run.config, lambda: run.env)
+        return _Loaded(f"run with seed {run.config.seed}", run.metrics, run.config, lambda: run.env)
     if isinstance(run, str | Path):
         config, metrics = read_metrics(run)
-        return _Opened(str(run), metrics, config, lambda: open_run(run)[1])
+        return _Loaded(str(run), metrics, config, lambda: open_run(run)[1])
     if not _is_metrics(run):
-        raise SettingError("a run must be a list of RoundMetrics, one at least, a run, or a run folder")
-    return _Opened("metrics", run)
+        raise SettingError("expected a run: a list of at least one RoundMetrics, a Run, or a run folder")
+    return _Loaded("metrics", run)
 
 
-def _sorted_out(runs: Sequence[_Opened]) -> dict[str, list[_Opened]]:
-    """Runs that differ by no setting but their seeds together, under what tells them apart from others."""
-    together: dict[str, list[_Opened]] = {}
+def _group_by_settings(runs: Sequence[_Loaded]) -> dict[str, list[_Loaded]]:
+    """Group runs by their settings, without seeds and numbers of actors.
+
+    Returns:
+        From the settings in which a group differs from others, such as "sarsa, alpha 0.5", to its runs.
+    """
+    groups: dict[str, list[_Loaded]] = {}
     settings: list[dict[str, Any]] = []
     for run in runs:
-        told = {} if run.config is None else run.config.to_dict()
-        told = {name: value for name, value in told.items() if name not in NO_MATTER}
-        key = repr(told)
-        if key not in together:
-            settings.append(told)
-        together.setdefault(key, []).append(run)
-    names = {name: None for told in settings for name in told}  # in their order
-    differ = [name for name in names if any(told.get(name) != settings[0].get(name) for told in settings)]
+        config = {} if run.config is None else run.config.to_dict()
+        config = {name: value for name, value in config.items() if name not in IGNORED_SETTINGS}
+        key = repr(config)
+        if key not in groups:
+            settings.append(config)
+        groups.setdefault(key, []).append(run)
+    names = {name: None for config in settings for name in config}  # a dict keeps their order
+    differ = [name for name in names if any(config.get(name) != settings[0].get(name) for config in settings)]
     if "algorithm" in differ:
         differ.remove("algorithm")
         differ.insert(0, "algorithm")
-    titles = [", ".join(_said(name, told.get(name)) for name in differ) for told in settings]
-    return dict(zip(titles, together.values(), strict=True))
+    titles = [", ".join(_format_setting(name, config.get(name)) for name in differ) for config in settings]
+    return dict(zip(titles, groups.values(), strict=True))
 
 
-def _said(name: str, value: Any) -> str:
-    """A setting in a legend."""
+def _format_setting(name: str, value: Any) -> str:
+    """Return a setting as a part of a legend, such as "alpha 0.5"; algorithm, behaviour and maze by their value only."""
     if name in ("algorithm", "behaviour") and value is not None:
         return str(value)
     if name == "maze":
         return Path(str(value)).name
-    words = name.strip("_").replace("_", " ")
+    label = name.strip("_").replace("_", " ")
     if isinstance(value, bool):
-        return words if value else f"no {words}"
-    return f"{words} {'by default' if value is None else f'{value:,}' if isinstance(value, int) else value}"
+        return label if value else f"no {label}"
+    return f"{label} {'by default' if value is None else f'{value:,}' if isinstance(value, int) else value}"
 
 
-def _as_group(name: str, runs: Sequence[_Opened]) -> Group:
-    """Runs of one line, if they can be.
+def _make_group(name: str, runs: Sequence[_Loaded]) -> Group:
+    """Return runs as a group.
+
+    Args:
+        name: of the group.
+        runs: at least one.
 
     Raises:
-        SettingError: if one is there twice, or their rounds differ.
+        SettingError: if a run is given twice, or their rounds differ in size.
     """
     sizes = [row.num_episodes for row in runs[0].metrics]
     samples: dict[str, str] = {}
     for run in runs:
         if [row.num_episodes for row in run.metrics] != sizes:
             raise SettingError(
-                f"runs of one line need rounds of the same sizes: {run.name} has {_rounds(run)}, "
-                f"{runs[0].name} {_rounds(runs[0])}"
+                f"runs of one group need rounds of the same sizes: {run.name} has {_count_rounds(run)}, "
+                f"{runs[0].name} {_count_rounds(runs[0])}"
             )
         if run.config is not None and not run.config.asynchronous:
-            told = run.config.to_dict() | {"num_actors": 0}
-            if (key := repr(told)) in samples:
-                other = samples[key]
-                raise SettingError(f"{run.name} is the run {other} once more: the same settings, and the same seed")
+            key = repr(run.config.to_dict() | {"num_actors": 0})
+            if key in samples:
+                raise SettingError(f"{run.name} repeats {samples[key]}: the same settings and the same seed")
             samples[key] = run.name
     first = runs[0]
-    find = partial(optimum_of, first.config, first.make_env) if first.config is not None else _unknown
+    find = partial(optimum_of, first.config, first.make_env) if first.config is not None else _unknown_optimum
     return Group(name, [run.metrics for run in runs], find, first.config)
 
 
-def _unknown(figure: str) -> None:
-    """The optimum of metrics that say nothing of their world."""
+def _unknown_optimum(figure: str) -> None:
+    """Return None: the environment of lists of metrics is unknown."""
 
 
-def _rounds(run: _Opened) -> str:
+def _count_rounds(run: _Loaded) -> str:
+    """Return the numbers of episodes and rounds of a run, for error messages."""
     return f"{sum(row.num_episodes for row in run.metrics):,} episodes in {len(run.metrics)} rounds"
 
 
 def read_metrics(folder: str | Path) -> tuple[TrainingConfig, list[RoundMetrics]]:
-    """The settings of a run folder, and its metrics.
+    """Return the settings and the metrics in a run folder.
 
     Raises:
-        RunError: names the file that is missing or damaged.
+        RunError: if a file is missing or damaged; the message says which.
     """
     saved = load_run(folder)
     try:
@@ -177,29 +209,42 @@ def read_metrics(folder: str | Path) -> tuple[TrainingConfig, list[RoundMetrics]
     except SettingError as error:
         raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
     try:
-        rows = [_as_row(row) for row in saved.metrics]
+        rows = [_parse_row(row) for row in saved.metrics]
     except (KeyError, TypeError, ValueError):
         rows = []
     if not rows:
-        raise RunError(f"{Path(folder) / 'metrics.csv'}: damaged: not the metrics of a run, a row for each round")
+        raise RunError(f"{Path(folder) / 'metrics.csv'}: damaged: expected one row of metrics per round")
     return config, rows
 
 
-def _as_row(row: Mapping[str, str]) -> RoundMetrics:
-    """A row of a file; columns that runs of old didn't have are left at what they are by default."""
-    known = [each for each in fields(RoundMetrics) if each.name in row or each.default is MISSING]
-    numbers = {each.name: (int if each.type is int else float)(row[each.name]) for each in known}
+def _parse_row(row: Mapping[str, str]) -> RoundMetrics:
+    """Return a row of `metrics.csv`; columns that older versions didn't write have their default.
+
+    Raises:
+        KeyError: if a column is missing.
+        ValueError: if a number is not valid or not finite, or the round has no episode.
+    """
+    present = [each for each in fields(RoundMetrics) if each.name in row or each.default is MISSING]
+    numbers = {each.name: (int if each.type is int else float)(row[each.name]) for each in present}
     if not all(map(math.isfinite, numbers.values())) or numbers["num_episodes"] < 1:
         raise ValueError(row)
-    return RoundMetrics(**numbers)  # type: ignore[arg-type]  # checked above, each by its type
+    return RoundMetrics(**numbers)  # type: ignore[arg-type]  # each was converted to its type
 
 
 def optimum_of(config: TrainingConfig, make_env: Callable[[], Any], figure: str) -> float | None:
-    """The best that a figure can be in a world, mean over its starts; None where it isn't known, or isn't finite.
+    """Return the best possible value of a figure in the environment of a run, as its mean over the start states.
 
-    Of mean_steps it's that of the optimal policy for the discount of the run, as `clew solve` says it. Of mean_return
-    it's the optimum without a discount, for `RoundMetrics` doesn't discount. A step limit doesn't count. Where episodes
-    begin anywhere (exploring_starts), it's another mean, and so unknown.
+    For mean_steps it is the number of steps of the optimal policy for the run's discount, for mean_return the optimal
+    return without a discount, as `RoundMetrics` do not discount. The step limit is ignored.
+
+    Args:
+        config: settings of the run.
+        make_env: returns its environment.
+        figure: "mean_steps", "mean_return" or "success_rate".
+
+    Returns:
+        None if it is infinite or unknown: for success_rate, with exploring starts (which have another mean), and in
+        environments without a model.
     """
     if config.exploring_starts or figure == "success_rate":
         return None
@@ -211,6 +256,6 @@ def optimum_of(config: TrainingConfig, make_env: Callable[[], Any], figure: str)
             best = solve(world.mdp, gamma=config.gamma).steps
         else:
             best = solve(world.mdp, gamma=1.0).value
-    except SettingError:  # without an end, and without a discount, there may be no best
+    except SettingError:  # without a discount, returns may be unbounded
         return None
     return best if math.isfinite(best) else None

@@ -1,10 +1,10 @@
-"""How learning went, over seeds: learning curves, regret, and how long it took to come to the optimum.
+"""Plots of learning over several seeds: learning curves, regret, and time until the optimum is reached.
 
-    plot_learning            a figure of the episodes while they were learned from, mean and 95% interval over seeds
-    plot_regret              what was lost to the optimum so far
-    plot_steps_to_optimal    environment steps and episodes until the figure stays near the optimum
+    plot_learning            steps, return or success rate of the training episodes: mean and 95% interval over seeds
+    plot_regret              accumulated difference from the optimum
+    plot_steps_to_optimal    environment steps and episodes until a figure stays near the optimum
 
-The numbers are made here, and drawn by `clew.rendering.plots`.
+This module computes the numbers; `clew.rendering.plots` draws them.
 """
 
 import math
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENDINGS",
     "FIGURES",
-    "Plotted",
+    "FigureSpec",
     "check_ending",
     "plot_learning",
     "plot_regret",
@@ -39,21 +39,31 @@ __all__ = [
 ]
 
 ENDINGS = (".png", ".svg", ".pdf")
-TOLERANCE = 0.25  # of the optimum: whoever explores in a tenth of all moves takes about a tenth more steps, and luck
+TOLERANCE = 0.25  # share of the optimum; exploring in a tenth of all steps takes about a tenth more, and there is noise
 
 
-class Plotted(NamedTuple):
-    """A column of `RoundMetrics` that can be plotted, and what is best in it."""
+class FigureSpec(NamedTuple):
+    """A column of `RoundMetrics` that can be plotted.
 
-    words: str  # of an axis
-    lost: str  # what its regret counts
-    less_is_better: bool
+    Attributes:
+        label: of its axis.
+        unit: of its regret.
+        lower_is_better: True if the optimum is the lowest possible value.
+    """
+
+    label: str
+    unit: str
+    lower_is_better: bool
+
+    def loss(self, value: float, optimum: float) -> float:
+        """Return how much worse than the optimum a value is; negative if it is better."""
+        return value - optimum if self.lower_is_better else optimum - value
 
 
 FIGURES = {
-    "mean_steps": Plotted("steps per episode", "steps beyond the optimum", True),
-    "mean_return": Plotted("return per episode", "return short of the optimum", False),
-    "success_rate": Plotted("episodes that reached an end", "episodes short of the optimum", False),
+    "mean_steps": FigureSpec("mean steps per episode", "steps", lower_is_better=True),
+    "mean_return": FigureSpec("mean return per episode", "reward", lower_is_better=False),
+    "success_rate": FigureSpec("success rate", "episodes", lower_is_better=False),
 }
 
 
@@ -63,65 +73,91 @@ FIGURES = {
 def plot_learning(
     runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str | None = None
 ) -> "Plot":
-    """Plot how a figure went while it was learned, over episodes: the mean over seeds, and its 95% interval as a band.
+    """Plot learning curves: a figure of the training episodes, as its mean over seeds with a 95% interval.
 
-    A point is the mean of the episodes of one round, at the number of episodes when it ended. They were played with
-    exploring, so a good learner comes near to the optimum, and not on it.
+    Each point is the mean over the episodes of one round, at the number of episodes learned from by its end. Training
+    episodes explore, so a good learner ends near the optimum, not on it.
 
     Args:
-        runs: of one algorithm, one for each seed: lists of `RoundMetrics`, runs, or run folders. Of several algorithms:
-            a dictionary from their names to such lists. Runs and folders that differ by more than their seeds are told
-            apart by themselves.
-        figure: mean_steps, mean_return or success_rate, as in `RoundMetrics`.
-        optimum: the best there is, in units of the figure; None takes it from the world of runs and folders, and leaves
-            it out where it isn't known. For mean_return it's undiscounted.
-        title: of the plot; None takes it from runs and folders, if they are of one world.
+        runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders. For several
+            algorithms, a dictionary from names to such lists; `Run`s and run folders of one list are also grouped by
+            their settings, and named after what differs.
+        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        optimum: best possible value of the figure, drawn as a line; of mean_return, without a discount. None takes it
+            from the environment of `Run`s and run folders, and draws none if it is unknown.
+        title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
 
     Returns:
-        A Matplotlib figure, which notebooks show; `figure.savefig(path)` keeps it. The band is Student's t at each
-        point by itself, and there is none for a single seed.
+        Matplotlib figure, which notebooks display; `savefig(path)` saves it. The band is Student's t interval of each
+        point separately; a single seed has none.
 
     Raises:
-        SettingError: if there are no runs, their rounds differ, or there is no such figure.
+        SettingError: if there are no runs, runs of one group have rounds of different sizes, or the figure is unknown.
         RunError: if a run folder can't be read.
-        ExtraError: if Matplotlib isn't installed.
+        ExtraError: if Matplotlib is not installed.
+
+    Examples:
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> runs = [[] for seed in range(3)]
+        >>> for seed, rounds in enumerate(runs):
+        ...     policy = clew.train_policy(env, 200, seed=seed, callback=rounds.append)
+        >>> plot = clew.plot_learning({"q-learning": runs}, optimum=clew.solve(env).steps)
+        >>> plot.axes[0].get_ylabel()
+        'mean steps per episode, log scale'
+        >>> plot.get_supxlabel()
+        'mean over 3 seeds; band: 95% interval at each point (Student\\'s t)'
     """
-    groups = _checked(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum)
     lines = [_line(each, each.episodes, each.column(figure), _optimum(each, figure, optimum)) for each in groups]
-    words = _title(groups, title), _note(groups), "episodes learned from", FIGURES[figure].words
-    return _draw_lines(lines, words, percent=figure == "success_rate")
+    labels = _title(groups, title), _note(groups), FIGURES[figure].label
+    return _draw_lines(lines, labels, percent=figure == "success_rate")
 
 
 def plot_regret(
     runs: Runs, *, figure: str = "mean_steps", optimum: float | None = None, title: str | None = None
 ) -> "Plot":
-    """Plot what was lost to the optimum so far, over episodes: the mean over seeds, and its 95% interval as a band.
+    """Plot the regret: the accumulated difference from the optimum over episodes, mean over seeds with a 95% interval.
 
-    The regret after n episodes is the sum over these episodes of (steps - optimum), or for the other figures of
-    (optimum - return) and of (optimum - success). What exploring costs is in it, so that it never quite levels off.
+    The regret after n episodes is the sum over these episodes of (steps - optimum), or for other figures of (optimum -
+    return) or (optimum - success). It contains the cost of exploration, so it keeps growing while a learner explores.
 
     Args:
-        runs: as in `plot_learning`.
-        figure: as in `plot_learning`.
-        optimum: as in `plot_learning`, but there has to be one.
-        title: of the plot; None takes it from runs and folders, if they are of one world.
+        runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders; for several
+            algorithms, a dictionary from names to such lists, see `plot_learning`.
+        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        optimum: best possible value of the figure; of mean_return, without a discount. None takes it from the
+            environment of `Run`s and run folders.
+        title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
 
     Returns:
-        A Matplotlib figure.
+        Matplotlib figure, which notebooks display; `savefig(path)` saves it. The band is Student's t interval of the
+        regret at each point separately; a single seed has none.
 
     Raises:
-        SettingError: as in `plot_learning`, and if the optimum isn't known.
+        SettingError: if there are no runs, runs of one group have rounds of different sizes, the figure is unknown, or
+            the optimum is unknown.
         RunError: if a run folder can't be read.
-        ExtraError: if Matplotlib isn't installed.
+        ExtraError: if Matplotlib is not installed.
+
+    Examples:
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> rounds = []
+        >>> policy = clew.train_policy(env, 200, seed=0, callback=rounds.append)
+        >>> plot = clew.plot_regret(rounds, optimum=clew.solve(env).steps)
+        >>> total = plot.axes[0].get_lines()[0].get_ydata()[-1]
+        >>> bool(total == sum(row.num_steps for row in rounds) - 200 * 8)
+        True
     """
     lines = []
-    groups = _checked(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum)
     for group in groups:
-        best = _needed_optimum(group, figure, optimum)
-        lost = np.array([regret(run, best, figure) for run in group.runs])
-        lines.append(_line(group, np.append(0, group.episodes), np.insert(lost, 0, 0.0, axis=1), None))
-    words = _title(groups, title), _note(groups), "episodes learned from", f"regret: {FIGURES[figure].lost}"
-    return _draw_lines(lines, words, log=False)
+        best = _require_optimum(group, figure, optimum)
+        sums = np.array([regret(run, best, figure) for run in group.runs])
+        lines.append(_line(group, np.append(0, group.episodes), np.insert(sums, 0, 0.0, axis=1), None))
+    labels = _title(groups, title), _note(groups), f"regret, in {FIGURES[figure].unit}"
+    return _draw_lines(lines, labels, log=False)
 
 
 def plot_steps_to_optimal(
@@ -134,35 +170,51 @@ def plot_steps_to_optimal(
 ) -> "Plot":
     """Plot how many environment steps and episodes it took until a figure stayed near the optimum.
 
-    Each seed is a dot, the mark is their median. What is counted is `time_to_optimal`; a seed that never comes to it
-    counts as infinitely long.
+    Each seed is a dot, and a mark shows their median. They are counted up to the end of the first round from which on
+    all rounds are near the optimum: no worse than it by more than `tolerance` times its absolute value. A seed whose
+    last round is not near counts as infinite in the median.
 
     Args:
-        runs: as in `plot_learning`.
-        figure: as in `plot_learning`.
-        optimum: as in `plot_learning`, but there has to be one.
-        tolerance: how far from the optimum is near, as a share of it.
-        title: of the plot; None takes it from runs and folders, if they are of one world.
+        runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders; for several
+            algorithms, a dictionary from names to such lists, see `plot_learning`.
+        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        optimum: best possible value of the figure; of mean_return, without a discount. None takes it from the
+            environment of `Run`s and run folders.
+        tolerance: largest difference that is near the optimum, as a share of it; above 0.
+        title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
 
     Returns:
-        A Matplotlib figure.
+        Matplotlib figure, which notebooks display; `savefig(path)` saves it. It has two pairs of axes, for environment
+        steps and for episodes.
 
     Raises:
-        SettingError: as in `plot_learning`, and if the optimum isn't known, or is 0, of which there are no shares.
+        SettingError: if there are no runs, runs of one group have rounds of different sizes, the figure or the optimum
+            is unknown, the optimum is 0, or the tolerance is not above 0.
         RunError: if a run folder can't be read.
-        ExtraError: if Matplotlib isn't installed.
+        ExtraError: if Matplotlib is not installed.
+
+    Examples:
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> runs = [[] for seed in range(3)]
+        >>> for seed, rounds in enumerate(runs):
+        ...     policy = clew.train_policy(env, 1000, seed=seed, callback=rounds.append)
+        >>> plot = clew.plot_steps_to_optimal({"q-learning": runs}, optimum=clew.solve(env).steps, tolerance=0.5)
+        >>> [axes.get_xlabel() for axes in plot.axes]
+        ['environment steps', 'episodes']
     """
     rows = []
-    groups = _checked(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum)
     for group in groups:
-        best = _needed_optimum(group, figure, optimum)
+        best = _require_optimum(group, figure, optimum)
         times = [time_to_optimal(run, best, figure, tolerance) for run in group.runs]
         rows.append((group.name, np.array([(math.inf, math.inf) if each is None else each for each in times]).T))
     plots = _plots()
-    stays = f"until {FIGURES[figure].words} stay within {100 * tolerance:g}% of the optimum"
-    seeds = "" if all(len(group.runs) == 1 for group in groups) else "; dots are seeds, marks their medians"
-    words = plots.Words(_title(groups, title), stays + seeds, ("environment steps", "episodes"))
-    plot: Plot = plots.plot_dots([plots.Dots(*row) for row in rows], words)
+    note = f"up to the first round from which on {FIGURES[figure].label} is within {100 * tolerance:g}% of the optimum"
+    if any(len(group.runs) > 1 for group in groups):
+        note += "; dot: seed, mark: median"
+    labels = plots.Labels(_title(groups, title), note, ("environment steps", "episodes"))
+    plot: Plot = plots.plot_dots([plots.Dots(*row) for row in rows], labels)
     return plot
 
 
@@ -175,27 +227,37 @@ def plot_runs(
     optimum: float | None = None,
     tolerance: float | None = None,
 ) -> "Plot":
-    """Plot as the command line is told to: what to plot by its name, with all that can't be right refused before.
+    """Make the plot that `clew plot` is asked for, after checking that its options fit together.
+
+    Args:
+        runs: runs and run folders, see `plot_learning`.
+        what: names of plots: "learning", "regret" or "steps_to_optimal"; exactly one.
+        out: file that the plot will be saved to; only its ending is checked.
+        figure: "mean_steps", "mean_return" or "success_rate".
+        optimum: best possible value of the figure; None takes it from the environments of the runs.
+        tolerance: of "steps_to_optimal" only; None takes its default.
 
     Raises:
-        ClewError: if what is asked for can't be, or a run can't be read.
+        ClewError: if an option is invalid or has no effect, or a run can't be read.
     """
     check_ending(out)
     if len(what) > 1:
-        raise SettingError("a plot shows one thing; take --regret or --steps-to-optimal, not both")
+        raise SettingError("expected one kind of plot, got several; use --regret or --steps-to-optimal, not both")
     if what[0] == "steps_to_optimal":
         tolerance = TOLERANCE if tolerance is None else tolerance
         return plot_steps_to_optimal(runs, figure=figure, optimum=optimum, tolerance=tolerance)
     if tolerance is not None:
-        raise SettingError("tolerance has no effect here; it's for --steps-to-optimal")
+        raise SettingError("tolerance has no effect here; it belongs to --steps-to-optimal")
     return (plot_regret if what[0] == "regret" else plot_learning)(runs, figure=figure, optimum=optimum)
 
 
 def save_plot(plot: "Plot", path: str | Path) -> None:
-    """Keep a plot in a file, whole or not at all, in the format that the ending of its name says.
+    """Save a plot to a file, in the format of its ending: `.png`, `.svg` or `.pdf`.
+
+    If writing fails, an existing file of that name stays as it was.
 
     Raises:
-        SettingError: if the ending is no .png, .svg or .pdf.
+        SettingError: if the file has another ending.
         RunError: if the file can't be written.
     """
     path = Path(path)
@@ -207,65 +269,65 @@ def save_plot(plot: "Plot", path: str | Path) -> None:
 
 
 def check_ending(path: Path) -> None:
-    """Refuse the name of a file that says no format of plots."""
+    """Raise SettingError if the ending of a file is not that of a format of plots."""
     if path.suffix.lower() not in ENDINGS:
-        raise SettingError(f"{path}: a plot is kept as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, by the ending")
+        raise SettingError(f"{path}: a plot is saved as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, by its ending")
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
 def regret(run: Metrics, optimum: float, figure: str = "mean_steps") -> npt.NDArray[np.float64]:
-    """What was lost to the optimum up to the end of each round.
+    """Return the regret at the end of each round: the accumulated difference from the optimum.
 
         regret[n] = sum over rounds up to n of num_episodes * (figure - optimum)      for mean_steps
                     sum over rounds up to n of num_episodes * (optimum - figure)      for the others
 
     Args:
         run: metrics of one seed.
-        optimum: the best there is, in units of the figure.
-        figure: mean_steps, mean_return or success_rate.
+        optimum: best possible value of the figure.
+        figure: "mean_steps", "mean_return" or "success_rate".
 
     Returns:
         (num_rounds,) float64, in steps, in reward, or in episodes.
     """
-    sign = 1.0 if FIGURES[figure].less_is_better else -1.0
-    return np.cumsum([row.num_episodes * sign * (getattr(row, figure) - optimum) for row in run])
+    loss = FIGURES[figure].loss
+    return np.cumsum([row.num_episodes * loss(getattr(row, figure), optimum) for row in run])
 
 
 def time_to_optimal(
     run: Metrics, optimum: float, figure: str = "mean_steps", tolerance: float = TOLERANCE
 ) -> tuple[int, int] | None:
-    """Environment steps and episodes up to the end of the first round from which on the figure stays near the optimum.
+    """Return environment steps and episodes up to the end of the first round from which on a figure is near the optimum.
 
-    It is near in a round if it's worse than the optimum by no more than tolerance * |optimum|; better, which is luck,
-    is near. It stays near if it is so in that round and in all that follow.
+    A round is near if the figure is worse than the optimum by no more than tolerance * |optimum|, or better. All later
+    rounds must be near too.
 
     Args:
         run: metrics of one seed.
-        optimum: the best there is, in units of the figure.
-        figure: mean_steps, mean_return or success_rate.
-        tolerance: share of the optimum.
+        optimum: best possible value of the figure.
+        figure: "mean_steps", "mean_return" or "success_rate".
+        tolerance: share of the optimum, above 0.
 
     Returns:
-        Steps and episodes; None if the last round isn't near.
+        Number of steps and number of episodes; None if the last round is not near.
 
     Raises:
-        SettingError: if the optimum is 0, or the tolerance is not positive.
+        SettingError: if the optimum is 0, or the tolerance is not above 0.
     """
     check_number("tolerance", tolerance, POSITIVE)
     if optimum == 0.0:
-        raise SettingError("the optimum is 0, of which there are no shares; take another figure")
-    sign = 1.0 if FIGURES[figure].less_is_better else -1.0
-    far = [sign * (getattr(row, figure) - optimum) > tolerance * abs(optimum) for row in run]
+        raise SettingError("the optimum is 0, so a tolerance relative to it is 0; use another figure")
+    far = [FIGURES[figure].loss(getattr(row, figure), optimum) > tolerance * abs(optimum) for row in run]
     first = len(far) - far[::-1].index(True) if True in far else 0
     if first == len(far):
         return None
-    seen = run[: first + 1]
-    return sum(row.num_steps for row in seen), sum(row.num_episodes for row in seen)
+    rounds = run[: first + 1]
+    return sum(row.num_steps for row in rounds), sum(row.num_episodes for row in rounds)
 
 
-def _checked(runs: Runs, figure: str, optimum: float | None) -> list[Group]:
+def _checked_groups(runs: Runs, figure: str, optimum: float | None) -> list[Group]:
+    """Return runs grouped by their settings, after checking figure and optimum."""
     check_choice("figure", figure, FIGURES)
     if optimum is not None:
         check_number("optimum", optimum)
@@ -273,20 +335,33 @@ def _checked(runs: Runs, figure: str, optimum: float | None) -> list[Group]:
 
 
 def _optimum(group: Group, figure: str, given: float | None) -> float | None:
+    """Return the optimum that was given, or else that of the environment of a group; None if it is unknown."""
     return group.find_optimum(figure) if given is None else given
 
 
-def _needed_optimum(group: Group, figure: str, given: float | None) -> float:
+def _require_optimum(group: Group, figure: str, given: float | None) -> float:
+    """Return the optimum that was given, or else that of the environment of a group.
+
+    Raises:
+        SettingError: if it is unknown.
+    """
     best = _optimum(group, figure, given)
     if best is None:
-        raise SettingError(f"optimum must be given: that of {figure} isn't known here")
+        raise SettingError(f"optimum must be given: that of {figure} is unknown here")
     return best
 
 
 def _line(
     group: Group, episodes: npt.NDArray[np.int64], sample: npt.NDArray[np.float64], optimum: float | None
 ) -> "Line":
-    """Mean and interval of (num_seeds, num_points) numbers."""
+    """Return the line of a group: mean and 95% interval over seeds at each point.
+
+    Args:
+        group: has the name.
+        episodes: (num_points,), horizontal positions.
+        sample: (num_seeds, num_points), values.
+        optimum: best possible value; None for no line.
+    """
     ends = [mean_interval(point) for point in sample.T]
     low, high = (np.array([end[i] for end in ends if end is not None]) for i in (0, 1))
     band = (low, high) if low.size else (None, None)
@@ -294,38 +369,39 @@ def _line(
     return line
 
 
-def _draw_lines(lines: "list[Line]", words: tuple[str, str, str, str], **how: bool) -> "Plot":
-    title, note, x, y = words
+def _draw_lines(lines: "list[Line]", labels: tuple[str, str, str], **options: bool) -> "Plot":
+    """Plot lines over episodes, with a title, a note, and a label of the vertical axis; options of `plot_lines`."""
+    title, note, y = labels
     plots = _plots()
-    plot: Plot = plots.plot_lines(lines, plots.Words(title, note, (x,), y), **how)
+    plot: Plot = plots.plot_lines(lines, plots.Labels(title, note, ("training episodes",), y), **options)
     return plot
 
 
 def _title(groups: Sequence[Group], given: str | None) -> str:
-    """What was given; else the world, and the algorithm if no legend has it."""
+    """Return the title that was given, or else the maze; for a single group, with its algorithm."""
     if given is not None:
         return given
     configs = [group.config for group in groups if group.config is not None]
-    worlds = {Path(config.maze).name for config in configs}
-    if len(worlds) != 1 or len(configs) < len(groups):
+    mazes = {Path(config.maze).name for config in configs}
+    if len(mazes) != 1 or len(configs) < len(groups):
         return ""
-    return f"{worlds.pop()}: {configs[0].algorithm}" if len(groups) == 1 else worlds.pop()
+    return f"{mazes.pop()}: {configs[0].algorithm}" if len(groups) == 1 else mazes.pop()
 
 
 def _note(groups: Sequence[Group]) -> str:
-    """What lines and bands mean."""
+    """Return what lines and bands show: the number of seeds, and the kind of interval."""
     counts = sorted({len(group.runs) for group in groups})
     if counts == [1]:
         return "one seed" if len(groups) == 1 else "one seed each"
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"mean over {many} seeds; the band is its 95% interval at each point (Student's t)"
+    return f"mean over {many} seeds; band: 95% interval at each point (Student's t)"
 
 
 def _plots() -> Any:
-    """The module that draws, if there is a Matplotlib.
+    """Return the module `clew.rendering.plots`.
 
     Raises:
-        ExtraError: if there is none.
+        ExtraError: if Matplotlib is not installed.
     """
     try:
         from clew.rendering import plots
@@ -333,6 +409,6 @@ def _plots() -> Any:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         raise ExtraError(
-            "plots need Matplotlib, which isn't installed: pip install '.[plots]' in the checkout of Clew"
+            "plots need Matplotlib, which is not installed: pip install '.[plots]' in the checkout of Clew"
         ) from None
     return plots

@@ -1,4 +1,4 @@
-"""`clew.draw`: a picture of a maze, and of whatever was learned, solved or done in it."""
+"""`clew.draw`: drawings of a maze, of values and policies in it, and of episodes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from clew.planning import Solution
 from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
 from clew.rendering.output import Drawing
-from clew.rendering.paths import follow, places_of
+from clew.rendering.paths import follow_policy, places_of
 from clew.rendering.picture import Picture
 from clew.settings import check_choice
 
 __all__ = ["SHOWN", "draw", "notebook_svg", "picture_of"]
 
 SHOWN = ("values", "visits")
-WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions
+MOVES_WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -38,31 +38,46 @@ def draw(
     optimal: Solution | Sequence[Place] | None = None,
     title: str | None = None,
 ) -> Drawing:
-    """Draw a maze, and what was learned, solved or done in it.
+    """Draw a maze, optionally with values, a policy, an episode and paths in it.
 
-        clew.draw(maze)
-        clew.draw(env, policy, optimal=clew.solve(env)).save("learned.svg")
-        clew.draw(env, clew.Simulation(env).rollout(policy)).save("episode.png")
-
-    A cell is the deeper the more its best action is worth, from the least to the most in this picture; on a log scale
-    where positive values span more than one order of magnitude (the lowest twentieth is then drawn alike). Arrows show
-    the best actions, all of them where they tie. A cell where all actions are worth the same has neither shade nor
-    arrows: nothing was learned there.
+    A cell is shaded by the value of its best action: the deeper, the higher. The scale goes from the lowest to the
+    highest value of the drawing; if all values are at least 0 and span more than an order of magnitude it is
+    logarithmic, and the lowest 5% have one shade. Arrows show the greedy actions, all of them where several tie. A cell
+    where all actions have the same value has neither shade nor arrows: nothing was learned there.
 
     Args:
-        world: a maze, or an environment of one.
-        what: a policy; the optimum of `solve`; an array of action values (num_states, num_actions), of counts of that
-            shape, or of a number for each cell (num_cells,); or a trajectory. None draws the maze alone.
-        show: "values", or "visits" (how often a trajectory was in each cell, or what an array counts); by default
-            visits of trajectories, and values of all else.
-        path: False for none; places to lay the thread through; by default the way of the greedy policy from the start,
-            of actions that tie by the first, or that of a trajectory of one episode. Where moves go astray a policy has
-            no one way, and none is drawn.
-        optimal: the optimum, whose way from the start is drawn beside it (where both are as good, the same), or places.
-        title: is written above the maze.
+        world: maze, or environment of a maze.
+        what: what to draw in it. A `Policy`; a `Solution` of `solve`; an array of action values, (num_states,
+            num_actions), or of numbers of cells, (num_cells,); counts of either shape, with show="visits"; or a
+            `Trajectory`. None draws the maze only.
+        show: "values", or "visits" (how often a trajectory or an array of counts visited each cell). Default: visits for
+            trajectories, values otherwise.
+        path: True draws the path of the greedy policy from the start, if moves are deterministic (of tied actions the
+            first), or the path of a trajectory of one episode. A sequence of (row, column) draws that path, False none.
+        optimal: optimal path, drawn dashed: a `Solution`, or a sequence of (row, column). That of a `Solution` follows
+            the greedy policy wherever that is optimal.
+        title: text above the maze; None for no title.
+
+    Returns:
+        `Drawing`, which notebooks display. It has `svg()`, `pixels()`, `text()`, and `save(path)` for .svg, .png and
+        .txt; its data, such as `path`, are in `picture`.
 
     Raises:
-        SettingError: if the world is no maze, its goals are random, or what was learned doesn't fit it.
+        SettingError: if the world is not a maze, its goals are random, or `what`, `path` or `optimal` doesn't fit it.
+
+    Examples:
+        >>> import clew
+        >>> maze = clew.Maze.open(2, 3)
+        >>> print(clew.draw(maze).text(), end="")
+        S..
+        ..G
+        >>> drawing = clew.draw(maze, clew.solve(maze), optimal=clew.solve(maze))
+        >>> drawing.picture.path
+        ((0, 0), (1, 0), (1, 1), (1, 2))
+        >>> print(drawing.text(), end="")
+        ↓ ↓ ↓
+        → → G
+        >>> drawing.save("maze.svg")  # doctest: +SKIP
     """
     return Drawing(picture_of(world, what, show=show, path=path, optimal=optimal, title=title))
 
@@ -76,46 +91,62 @@ def picture_of(
     optimal: Solution | Sequence[Place] | None = None,
     title: str | None = None,
 ) -> Picture:
-    """Return the contents of the picture that `draw` draws; the arguments are the same."""
-    maze, moves = _opened(world)
+    """Return the contents of a drawing of a maze, with values, a policy, an episode and paths in it.
+
+    Args:
+        world: maze, or environment of a maze.
+        what: policy, solution, trajectory, or array of action values, of counts, or of numbers of cells; None for the
+            maze only.
+        show: "values" or "visits"; None shows visits for trajectories, values otherwise.
+        path: True for the path of the greedy policy or of the episode, False for none, or places.
+        optimal: solution whose path is drawn as the optimal one, or places; None for none.
+        title: text above the maze.
+
+    Raises:
+        SettingError: if the world is not a maze, its goals are random, or `what`, `path` or `optimal` doesn't fit it.
+    """
+    maze, moves = _maze_and_moves(world)
     if show is None:
         show = "visits" if isinstance(what, Trajectory) else "values"
     check_choice("show", show, SHOWN)
     values: Numbers | None = None
-    best: Mask | None = None
-    way: tuple[Place, ...] = ()
+    greedy: Mask | None = None
+    places: tuple[Place, ...] = ()
     name = "greedy path"
     if isinstance(what, Trajectory):
         if show == "values":
             raise SettingError("a trajectory has no values; show its visits, or draw the policy")
-        values, way, name = _visits(maze, moves, what), _way_of(maze, what), "way of the episode"
+        values, places, name = _visits(maze, moves, what), _episode_path(maze, what), "path of the episode"
     elif show == "visits":
-        values = _counts(maze, moves, what)
+        values = _counted_visits(maze, moves, what)
     elif isinstance(what, np.ndarray | list | tuple) and np.ndim(what) == 1:
-        values = _numbers_of_cells(maze, what)
+        values = _cell_numbers(maze, what)
     elif what is not None:
-        values, best = _learned(maze, moves, what)
-    if best is not None:
-        moves = _moves_for(moves, best.shape[1])
-        if maze.start is not None and path is True and _is_certain(world, what):
-            way = follow(maze, moves, _first_of(best))
+        values, greedy = _values_and_greedy(maze, moves, what)
+    if greedy is not None:
+        moves = _moves_for(moves, greedy.shape[1])
+        if maze.start is not None and path is True and _are_deterministic(world, what):
+            places = follow_policy(maze, moves, _first_greedy(greedy))
     if not isinstance(path, bool):
-        way, name = _places(path), "path"
-    has_arrows = best is not None and moves is not None and moves.actions in WITH_ARROWS
+        places, name = _as_places(path), "path"
+    has_arrows = greedy is not None and moves is not None and moves.actions in MOVES_WITH_ARROWS
     return Picture(
         maze,
         values,
-        show.removesuffix("s") if show == "values" else show,
-        best & ~best.all(axis=1, keepdims=True) if best is not None and has_arrows else None,
-        path=way if path is not False else (),
+        "value" if show == "values" else show,
+        greedy & ~greedy.all(axis=1, keepdims=True) if greedy is not None and has_arrows else None,
+        path=places if path is not False else (),
         path_name=name,
-        optimal=_optimal_way(maze, moves, optimal, best) if isinstance(optimal, Solution) else _places(optimal or ()),
+        optimal=_optimal_path(maze, moves, optimal, greedy) if isinstance(optimal, Solution) else _as_places(optimal or ()),
         title=title,
     )
 
 
 def notebook_svg(shown: Maze | Policy | Trajectory) -> str | None:
-    """Return what a notebook shows: a maze, a policy, or the episodes of a trajectory; None if there is no one maze."""
+    """Return the SVG that a notebook shows of a maze, a policy or a trajectory; None if it doesn't have one maze.
+
+    A policy and a trajectory have one if their world is an environment of a maze without random goals.
+    """
     if isinstance(shown, Maze):
         return draw(shown).svg()
     world = getattr(shown.world, "unwrapped", None)
@@ -124,133 +155,208 @@ def notebook_svg(shown: Maze | Policy | Trajectory) -> str | None:
     return draw(world, shown).svg()
 
 
-def _places(places: Sequence[Place]) -> tuple[Place, ...]:
+def _as_places(places: Sequence[Place]) -> tuple[Place, ...]:
+    """Return places as (row, column) of Python integers."""
     return tuple((int(row), int(column)) for row, column in places)
 
 
-def _opened(world: Maze | Environment) -> tuple[Maze, Moves | None]:
-    """The maze of a world, and how one moves in it; a maze alone doesn't say."""
+def _maze_and_moves(world: Maze | Environment) -> tuple[Maze, Moves | None]:
+    """Return the maze of a world, and its moves; None for the moves of a maze alone.
+
+    Raises:
+        SettingError: if the world is not a maze, or its goals are random.
+    """
     if isinstance(world, Maze):
         return world, None
     if not isinstance(world, Environment):
-        raise SettingError(f"only mazes are drawn: a Maze, or an Environment of one, not {type(world).__name__}")
+        raise SettingError(f"only mazes are drawn: expected a Maze or an Environment, got {type(world).__name__}")
     if world.random_goal:
         raise SettingError(
-            "with random goals there is a picture for each goal, and none for all: draw the maze with one goal, "
-            "env.maze.with_ends(start, goal), and the part of the table that is for it"
+            "one picture can't show the values for all random goals: draw the maze with one goal, "
+            "env.maze.with_ends(start, goal), and the part of the table for it"
         )
     return world.maze, world.moves
 
 
 def _moves_for(moves: Moves | None, num_actions: int) -> Moves:
+    """Return the moves, or if they are unknown the four or eight moves for a number of actions.
+
+    Raises:
+        SettingError: if they are unknown, and there are neither four nor eight actions.
+    """
     if moves is None and num_actions not in (4, 8):
-        raise SettingError(f"a maze alone doesn't say how one moves by {num_actions} actions; draw the environment")
+        raise SettingError(f"a maze alone has 4 or 8 actions, got {num_actions}; draw the environment instead")
     return MOVES["four" if num_actions == 4 else "eight"] if moves is None else moves
 
 
 def _num_states(maze: Maze, moves: Moves | None) -> int:
+    """Return the number of states: one for each cell and heading."""
     return maze.cells.size * (1 if moves is None else moves.num_headings)
 
 
-def _learned(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numbers, Mask]:
-    """A number for each cell, NaN where nothing was learned; and the best actions of each state, all where so."""
+def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numbers, Mask]:
+    """Return the values and greedy actions of a policy, a solution, or an array of action values.
+
+    Args:
+        maze: the maze.
+        moves: of the environment; None if unknown.
+        what: the policy, solution or array.
+
+    Returns:
+        (num_cells,) float64, value of the best action in each cell (in its best heading), NaN where nothing was
+        learned; and (num_states, num_actions) bool, greedy actions, all of them where nothing was learned.
+
+    Raises:
+        SettingError: if it has another shape than the maze, or values that are not finite.
+    """
     if isinstance(what, Solution):
         _check_shape((what.mdp.num_states, what.mdp.num_actions), maze, moves)
-        best, most = what.optimal_actions.copy(), np.asarray(what.v, np.float64)
+        greedy, v = what.optimal_actions.copy(), np.asarray(what.v, np.float64)
     else:
         q = what.q if isinstance(what, Policy) else _as_numbers(what)
         _check_shape(q.shape, maze, moves)
-        top = q[:, 0].copy()  # column by column: rows are short
+        highest = q[:, 0].copy()  # by columns, which is faster than q.max(axis=1) with its short rows
         for column in q.T[1:]:
-            np.maximum(top, column, out=top)
-        if not np.isfinite(top).all() or not np.isfinite(q.min()):
-            raise SettingError("q holds values that are not finite numbers")
-        best, most = q == top[:, None], top.astype(np.float64)
-    over = np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(most) // maze.cells.size)
-    best[over] = True
-    shown = np.where(best.all(axis=1), np.nan, most).reshape(-1, maze.cells.size)
-    return np.fmax.reduce(shown, axis=0), best
+            np.maximum(highest, column, out=highest)
+        if not np.isfinite(highest).all() or not np.isfinite(q.min()):
+            raise SettingError("expected finite action values, got infinite ones or NaN")
+        greedy, v = q == highest[:, None], highest.astype(np.float64)
+    is_over = np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(v) // maze.cells.size)
+    greedy[is_over] = True
+    shown = np.where(greedy.all(axis=1), np.nan, v).reshape(-1, maze.cells.size)
+    return np.fmax.reduce(shown, axis=0), greedy
 
 
 def _check_shape(shape: tuple[int, ...], maze: Maze, moves: Moves | None) -> None:
-    if len(shape) != 2 or shape[0] != _num_states(maze, moves):
-        raise SettingError(
-            f"values of the shape {shape} don't fit; this world asks for {_num_states(maze, moves)} states, by actions"
-        )
-    if _moves_for(moves, shape[1]).num_actions != shape[1]:
-        raise SettingError(f"values of {shape[1]} actions don't fit; this world has {_moves_for(moves, 4).num_actions}")
+    """Raise SettingError if a shape is not (num_states, num_actions) of a maze and its moves."""
+    num_states = _num_states(maze, moves)
+    if len(shape) != 2 or shape[0] != num_states:
+        raise SettingError(f"expected values of shape ({num_states}, num_actions) for this maze, got {shape}")
+    num_actions = _moves_for(moves, shape[1]).num_actions
+    if num_actions != shape[1]:
+        raise SettingError(f"expected values of shape {(num_states, num_actions)} for this maze, got {shape}")
 
 
 def _as_numbers(what: Any) -> npt.NDArray[Any]:
+    """Return an object as an array of numbers, or raise SettingError if it is not one."""
     numbers = np.asarray(what)
     if numbers.dtype.kind not in "fiub":
         raise SettingError(
-            f"drawn are a Policy, a Solution, a Trajectory, or an array of numbers, not {type(what).__name__}"
+            f"expected a Policy, a Solution, a Trajectory or an array of numbers, got {type(what).__name__}"
         )
     return numbers
 
 
-def _numbers_of_cells(maze: Maze, what: npt.ArrayLike) -> Numbers:
+def _cell_numbers(maze: Maze, what: npt.ArrayLike) -> Numbers:
+    """Return one number per cell, NaN in blocked cells, or raise SettingError if the shape is not (num_cells,)."""
     numbers = _as_numbers(what).astype(np.float64)
     if numbers.shape != (maze.cells.size,):
-        raise SettingError(f"a number for each cell has the shape {(maze.cells.size,)}, not {numbers.shape}")
+        raise SettingError(f"expected numbers of shape {(maze.cells.size,)}, one per cell, got {numbers.shape}")
     return np.where((maze.cells.reshape(-1) & BLOCKED) > 0, np.nan, numbers)
 
 
-def _counts(maze: Maze, moves: Moves | None, what: Any) -> Numbers:
-    """How often each cell was visited, by an array of counts; NaN for never."""
+def _counted_visits(maze: Maze, moves: Moves | None, what: Any) -> Numbers:
+    """Return the visits of each cell, by an array of counts.
+
+    Args:
+        maze: the maze.
+        moves: of the environment; None if unknown.
+        what: (num_states,) or (num_states, num_actions), counts.
+
+    Returns:
+        (num_cells,) float64, NaN for none.
+
+    Raises:
+        SettingError: if it is not an array of such a shape.
+    """
     if what is None or isinstance(what, Policy | Solution):
         kind = "nothing" if what is None else f"a {type(what).__name__}"
-        raise SettingError(f"{kind} doesn't say how often a cell was visited; draw a Trajectory, or an array of counts")
+        raise SettingError(f"expected a Trajectory or an array of counts to show visits of, got {kind}")
     counts = _as_numbers(what)
-    if counts.ndim not in (1, 2) or counts.shape[0] != _num_states(maze, moves):
-        raise SettingError(f"counts of the shape {counts.shape} don't fit {_num_states(maze, moves)} states")
-    return _as_visits(counts.reshape(-1, maze.cells.size, *counts.shape[1:]).sum(axis=(0, *range(2, counts.ndim + 1))))
+    num_states = _num_states(maze, moves)
+    if counts.ndim not in (1, 2) or counts.shape[0] != num_states:
+        raise SettingError(f"expected counts of {num_states} states, got an array of shape {counts.shape}")
+    by_cell = counts.reshape(-1, maze.cells.size, *counts.shape[1:])
+    return _nan_for_none(by_cell.sum(axis=(0, *range(2, counts.ndim + 1))))
 
 
 def _visits(maze: Maze, moves: Moves | None, trajectory: Trajectory) -> Numbers:
-    """How often each cell was in a trajectory, the ends of its episodes included; NaN for never."""
+    """Return the visits of each cell in a trajectory, the last states of its episodes included.
+
+    Args:
+        maze: the maze.
+        moves: of the environment; None if unknown.
+        trajectory: of any number of episodes.
+
+    Returns:
+        (num_cells,) float64, NaN for none.
+
+    Raises:
+        SettingError: if the trajectory has states that the maze doesn't have.
+    """
     ends = trajectory.next_state[trajectory.terminated | trajectory.truncated]
     states = np.concatenate((trajectory.state, ends))
     if states.size and not 0 <= states.min() <= states.max() < _num_states(maze, moves):
-        raise SettingError(f"the trajectory is of another world: this one has {_num_states(maze, moves)} states")
-    return _as_visits(np.bincount(states % maze.cells.size, minlength=maze.cells.size))
+        raise SettingError(
+            f"expected a trajectory of this maze, which has {_num_states(maze, moves)} states, got states "
+            f"{states.min()} to {states.max()}"
+        )
+    return _nan_for_none(np.bincount(states % maze.cells.size, minlength=maze.cells.size))
 
 
-def _as_visits(counts: npt.NDArray[Any]) -> Numbers:
+def _nan_for_none(counts: npt.NDArray[Any]) -> Numbers:
+    """Return counts as float64, with NaN instead of 0."""
     return np.where(counts > 0, counts, np.nan).astype(np.float64)
 
 
-def _way_of(maze: Maze, trajectory: Trajectory) -> tuple[Place, ...]:
-    """The way of one episode; several have none in common."""
+def _episode_path(maze: Maze, trajectory: Trajectory) -> tuple[Place, ...]:
+    """Return the path of a trajectory of one episode; none if it is empty or has several episodes."""
     if len(trajectory) == 0 or trajectory.num_episodes > 1:
         return ()
     states = np.append(trajectory.state, trajectory.next_state[-1])
     return places_of((states % maze.cells.size).tolist(), maze.columns)
 
 
-def _is_certain(*worlds: Any) -> bool:
-    """Tell if moves lead where they should, in all of those that have a model."""
+def _are_deterministic(*worlds: Any) -> bool:
+    """Return whether moves are deterministic in all environments and solutions among some objects."""
     models = [each.mdp for each in worlds if isinstance(each, Environment | Solution)]
     return all(model.is_deterministic for model in models)
 
 
-def _first_of(best: Mask) -> Callable[[int], int | None]:
-    first, is_tied = best.argmax(axis=1), np.logical_and.reduce(best, axis=1)
+def _first_greedy(greedy: Mask) -> Callable[[int], int | None]:
+    """Return a function from a state to its first greedy action; to None where all actions are greedy.
+
+    Args:
+        greedy: (num_states, num_actions) bool.
+    """
+    first, is_tied = greedy.argmax(axis=1), np.logical_and.reduce(greedy, axis=1)
     return lambda state: None if is_tied[state] else int(first[state])
 
 
-def _optimal_way(maze: Maze, moves: Moves | None, optimal: Solution, best: Mask | None) -> tuple[Place, ...]:
-    """The way of an optimal policy, which is that of the greedy one wherever that is as good."""
+def _optimal_path(maze: Maze, moves: Moves | None, optimal: Solution, greedy: Mask | None) -> tuple[Place, ...]:
+    """Return the path of an optimal policy from the start, which takes greedy actions wherever these are optimal.
+
+    Args:
+        maze: the maze.
+        moves: of the environment; None if unknown.
+        optimal: solution of the maze.
+        greedy: (num_states, num_actions) bool, greedy actions of another policy; None for no preference.
+
+    Returns:
+        The path; empty if the maze has no start, or moves are stochastic.
+
+    Raises:
+        SettingError: if the solution is of another maze.
+    """
     shape = optimal.mdp.num_states, optimal.mdp.num_actions
     _check_shape(shape, maze, moves)
-    if maze.start is None or not _is_certain(optimal):
+    if maze.start is None or not _are_deterministic(optimal):
         return ()
     actions = optimal.optimal_actions
-    # Without a discount all actions may be as good, of which some come to no end; the policy does.
+    # Without a discount all actions may be optimal, even those that never reach a goal; `optimal.policy` does reach it.
     is_tied = bool(actions[maze.start[0] * maze.columns + maze.start[1]].all())
-    if best is not None:
-        shared = actions & best
+    if greedy is not None:
+        shared = actions & greedy
         actions = np.where(shared.any(axis=1, keepdims=True), shared, actions)
     first = optimal.policy if is_tied else actions.argmax(axis=1)
-    return follow(maze, _moves_for(moves, shape[1]), lambda state: int(first[state]))
+    return follow_policy(maze, _moves_for(moves, shape[1]), lambda state: int(first[state]))

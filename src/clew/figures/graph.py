@@ -1,4 +1,4 @@
-"""The execution graph of a run in its folder: as a picture, as a page, and for viewers of Chrome's traces."""
+"""Execution graph of a run folder: as SVG, as an HTML page, and in Chrome's trace format."""
 
 from pathlib import Path
 
@@ -6,38 +6,39 @@ from clew.errors import RunError, SettingError
 from clew.files import write_file
 from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import load_run
+from clew.tracing.axes import format_count
 from clew.tracing.page import timeline_html
 from clew.tracing.timeline import timeline_svg
 from clew.tracing.trace import to_chrome
 
-__all__ = ["write_graph"]
+__all__ = ["run_title", "write_graph"]
 
-MAX_LETTERS = 100  # of a title
+MAX_TITLE_LENGTH = 100
 
 
 def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple[int, int] | None = None) -> list[Path]:
-    """Write `graph.svg`, `graph.html` and `trace.json`.
+    """Write the execution graph of a run as `graph.svg`, `graph.html` and `trace.json` (Chrome's trace format).
 
     Args:
-        folder: of the run.
-        out: folder to write into; None is that of the run.
-        rounds: which to show in detail, from the first to before the second; None chooses.
+        folder: run folder.
+        out: folder to write to; None is the run folder.
+        rounds: rounds to draw in detail, from the first to before the second; None chooses some.
 
     Returns:
-        The files.
+        Paths of the three files.
 
     Raises:
-        RunError: if there is no run, it has no trace, or the files can't be written.
+        RunError: if the run folder is missing or damaged, it has no trace, or the files can't be written.
         SettingError: if the run has none of these rounds.
     """
     saved = load_run(folder)
     if saved.trace is None:
         raise RunError(
-            f"{folder}: this run has no trace.csv, for it was made before runs kept one; "
-            f"train it once more: `clew train {saved.config.get('maze', 'MAZE')} ... --out NEW` keeps one"
+            f"{folder}: this run has no trace.csv; an earlier version of Clew made it. Train it again to get one: "
+            f"`clew train {saved.config.get('maze', 'MAZE')} ... --out NEW`"
         )
     try:
-        title = say_what(TrainingConfig.from_dict(saved.config))
+        title = run_title(TrainingConfig.from_dict(saved.config))
     except SettingError as error:
         raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
     contents = {
@@ -55,14 +56,14 @@ def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple
     return [out / name for name in contents]
 
 
-def say_what(config: TrainingConfig) -> str:
-    """What a run was, on a line."""
-    n = config.num_simulations
-    words = [
+def run_title(config: TrainingConfig) -> str:
+    """Return a line with maze, algorithm, and numbers of episodes, simulations and actors; at most 100 characters."""
+    simulations = format_count(config.num_simulations, "simulation")
+    parts = [
         f"{Path(config.maze).name}: {config.algorithm}",
-        f"{config.num_episodes:,} episodes in {n} simulation{'s' if n > 1 else ''}",
+        f"{format_count(config.num_episodes, 'episode')} in {simulations}",
     ]
-    if n > 1 and config.num_actors:
-        words.append(f"{config.num_actors} actor{'s' if config.num_actors > 1 else ''}")
-    title = ", ".join(words)
-    return title if len(title) <= MAX_LETTERS else f"{title[: MAX_LETTERS - 3]}..."
+    if config.num_simulations > 1 and config.num_actors:
+        parts.append(format_count(config.num_actors, "actor"))
+    title = ", ".join(parts)
+    return title if len(title) <= MAX_TITLE_LENGTH else f"{title[: MAX_TITLE_LENGTH - 3]}..."

@@ -1,7 +1,7 @@
-"""The colours of all drawings, and the scale from numbers to them. Pictures, pixels, terminal and page take them here.
+"""Colours of all drawings, and the scale from numbers to colours.
 
-Numbers are told by lightness, so that who can't tell red from green, and a bad projector, tell them too. What is no
-number (walls, hazards, start, goal, thread) has a shape of its own as well.
+SVG, pixels, the terminal and the page all use these. Numbers differ by lightness, so they stay readable for the
+colour-blind and on a poor projector. Walls, hazards, start, goal and path also have shapes of their own.
 """
 
 import math
@@ -12,31 +12,36 @@ import numpy.typing as npt
 
 __all__ = ["COLOURS", "NUM_SHADES", "SERIES", "ValueScale", "hexadecimal", "ramp", "rgb"]
 
-MAX_SORTED = 100_000  # numbers; of more a sample tells well enough where the lowest lie
-NUM_SHADES = 32  # of a picture; more can't be told apart
+MAX_SORTED = 100_000  # numbers; of more, a sample estimates the quantile
+NUM_SHADES = 32  # of a picture; the eye can't distinguish more
 PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow
 
 COLOURS = {
-    "paper": "#fdfcf9",  # the floor, where there is no number
+    "paper": "#fdfcf9",  # cells without a number
     "card": "#f4f1ea",
     "card edge": "#ddd8cc",
-    "ink": "#22303a",  # walls, arrows, words
+    "ink": "#22303a",  # walls, arrows, text
     "faint": "#6b7680",
-    "thread": "#c8102e",  # start, seeker, and the way
-    "thread light": "#f6b8c0",
-    "optimum": "#5b3a8c",  # the way that an optimal policy goes
+    "path": "#c8102e",  # start, seeker, and the greedy path
+    "path light": "#f6b8c0",
+    "optimum": "#5b3a8c",  # optimal path, and the value of the optimum in plots
     "goal": "#0c4a4e",
     "hazard": "#f9dc9c",
     "hazard stripe": "#e8a83e",
 }
 
-# Lines that are laid over each other, of Okabe and Ito (2008), told apart by the colour-blind; the yellow, which no
-# light ground shows, and the black, which is that of words, left out. The most unlike come first.
+# Lines of plots, of Okabe and Ito (2008), which the colour-blind can distinguish. Without their yellow, which is
+# invisible on a light ground, and their black, which is that of text. The most unlike come first.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
-    """Colours from pale, the least, to deep, the most: a mix of two in OKLab, where equal steps look equal.
+    """Return the colours of the scale, from pale (lowest number) to deep (highest), in steps that look equal.
+
+    They are interpolated between two colours in the colour space OKLab.
+
+    Args:
+        num_shades: number of colours.
 
     Returns:
         (num_shades, 3) uint8, red, green and blue.
@@ -63,17 +68,23 @@ def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
 
 
 def hexadecimal(colour: npt.NDArray[np.uint8]) -> str:
-    """A colour as SVG and CSS write it."""
+    """Return an RGB colour, (3,) uint8, as `#rrggbb` for SVG and CSS."""
     return "#" + colour.tobytes().hex()
 
 
 def rgb(colour: str) -> npt.NDArray[np.uint8]:
-    """A colour as pixels have it, (3,) uint8."""
+    """Return a colour written as `#rrggbb` as (3,) uint8: red, green, blue."""
     return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
 
 
 class ValueScale(NamedTuple):
-    """Which number is drawn palest and which deepest, and how those between are."""
+    """Linear or logarithmic scale from numbers to colours.
+
+    Attributes:
+        low: number with the palest colour; lower ones are clipped to it.
+        high: number with the deepest colour; higher ones are clipped to it.
+        is_log: True for a logarithmic scale.
+    """
 
     low: float
     high: float
@@ -81,23 +92,33 @@ class ValueScale(NamedTuple):
 
     @classmethod
     def of(cls, values: npt.NDArray[np.floating]) -> "ValueScale":
-        """The scale that shows these best; a log scale where positive ones span more than an order of magnitude."""
+        """Choose the scale for some numbers.
+
+        It spans all of them and is linear. If all are at least 0, and the highest is more than ten times the 5%
+        quantile of the positive ones, it is logarithmic from that quantile to the highest.
+
+        Args:
+            values: array of any shape, without NaN; may be empty.
+        """
         if values.size == 0:
             return cls(0.0, 0.0, False)
         low, high = float(values.min()), float(values.max())
         if low >= 0.0 and high > 0.0:
-            # A few cells that were hardly seen must not stretch a log scale for all the others.
+            # A few cells that were hardly visited must not stretch a log scale for all the others.
             positive = values[values > 0.0]
             lowest = float(np.quantile(positive[:: 1 + positive.size // MAX_SORTED], 0.05))
             if high > 10.0 * lowest:
                 return cls(lowest, high, True)
         return cls(low, high, False)
 
-    def shares(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """How deep each is drawn, from 0 to 1; NaN stays NaN."""
+    def normalise(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Return the position of each number on the scale, from 0 (palest) to 1 (deepest); NaN stays NaN.
+
+        If `low` equals `high`, every number has position 1.
+        """
         clipped = np.clip(values.astype(np.float64), self.low, self.high)
         if self.is_log:
             return np.asarray(np.log(clipped / self.low) / math.log(self.high / self.low))
         if self.high > self.low:
             return np.asarray((clipped - self.low) / (self.high - self.low))
-        return np.where(np.isnan(clipped), np.nan, 1.0)  # all alike: all are the best there is
+        return np.where(np.isnan(clipped), np.nan, 1.0)

@@ -11,24 +11,29 @@ from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_gif
 from clew.rendering.pixels import card_size, paint
 
-__all__ = ["SIDE_OF_FILM", "film_gif"]
+__all__ = ["film_gif"]
 
-SIDE_OF_FILM = 512  # pixels of the maze
+MAX_SIDE = 512  # pixels of the maze
 
 
 def film_gif(pictures: Sequence[Picture], seconds: float) -> bytes:
-    """A GIF that loops: each picture so long, the last a second longer, all of one size and on one scale of colours.
+    """Return an animated GIF of some pictures, which repeats without end.
+
+    All frames have the size of the largest one, and one scale of colours, which fits the values of all pictures.
+
+    Args:
+        pictures: one per frame, in order.
+        seconds: duration of a frame; the last one stays a second longer.
 
     Raises:
         SettingError: if there is no picture.
     """
     if not pictures:
-        raise SettingError("a film needs a picture")
+        raise SettingError("a film needs at least one picture, got none")
     parts = [each.values[~np.isnan(each.values)] for each in pictures if each.values is not None]
     shown = np.concatenate(parts) if parts else np.empty(0)
     if shown.size:
         scale = ValueScale.of(shown)
         pictures = [replace(each, scale=scale) for each in pictures]
-    sizes = np.array([card_size(each, SIDE_OF_FILM) for each in pictures])
-    height, width = sizes.max(axis=0).tolist()
-    return encode_gif([paint(each, SIDE_OF_FILM, (height, width)) for each in pictures], seconds)
+    height, width = np.max([card_size(each, MAX_SIDE) for each in pictures], axis=0).tolist()
+    return encode_gif([paint(each, MAX_SIDE, (height, width)) for each in pictures], seconds)

@@ -1,4 +1,4 @@
-"""Figures as a table with bars, for a notebook."""
+"""Table of figures with bars, as HTML for a notebook."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,33 +6,41 @@ from typing import NamedTuple
 
 from clew.rendering.colours import COLOURS, hexadecimal, ramp
 
-__all__ = ["Figure", "figures_html", "say_figure", "say_interval"]
+__all__ = ["Figure", "figures_html", "format_figure", "format_interval"]
 
 
 class Figure(NamedTuple):
-    """A line of a table."""
+    """A row of the table.
+
+    Attributes:
+        name: first column.
+        value: second column, formatted.
+        share: length of the bar in the third column, from 0 to 1; None for no bar.
+        note: last column.
+        is_mark: True for the optimum, whose bar has a colour of its own.
+    """
 
     name: str
     value: str
-    share: float | None = None  # how long its bar is, from 0 to 1; None has none
+    share: float | None = None
     note: str = ""
-    is_mark: bool = False  # what others are measured by: the colour of the optimum
+    is_mark: bool = False
 
 
-def say_figure(number: float | None) -> str:
-    """A number as people read it; a dash where there is none."""
+def format_figure(number: float | None) -> str:
+    """Format a number to four significant digits, or as an integer from 10,000 on; None as a dash."""
     return "-" if number is None else f"{number:,.4g}" if abs(number) < 1e4 else f"{number:,.0f}"
 
 
-def say_interval(interval: tuple[float, float] | None) -> str:
-    """Between which numbers the true one lies; nothing if that isn't known, or there is no doubt."""
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Format an interval as "low to high"; return "" for None, and if both ends are equal."""
     if interval is None or interval[0] == interval[1]:
         return ""
-    return f"{say_figure(interval[0])} to {say_figure(interval[1])}"
+    return f"{format_figure(interval[0])} to {format_figure(interval[1])}"
 
 
 def figures_html(title: str, figures: Sequence[Figure]) -> str:
-    """A table of figures, readable on light and on dark pages."""
+    """Return an HTML table of figures with a caption, readable on light and dark pages."""
     deep, mark = hexadecimal(ramp()[-1]), COLOURS["optimum"]
     rows = []
     for each in figures:

@@ -1,85 +1,114 @@
-"""How large a picture is drawn, and the words below it: its scale of numbers, its ways, and what it leaves out."""
+"""Resolution of a drawing, and the texts of its legend: the scale of values, the paths, and what is not drawn."""
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, WALL_DOWN, WALL_RIGHT
 from clew.mazes import Maze
 from clew.rendering.colours import ValueScale
 from clew.rendering.picture import Picture
+from clew.tracing.axes import format_count
 
 __all__ = [
-    "LARGEST_CELL",
-    "LEAST_WITH_ARROWS",
-    "LEAST_WITH_WALLS",
-    "Fit",
-    "name_ways",
+    "MIN_PIXELS_FOR_ARROWS",
+    "MIN_PIXELS_FOR_WALLS",
+    "Resolution",
+    "format_scale",
     "notes",
-    "say_scale",
+    "path_labels",
     "thin_walls",
 ]
 
-LARGEST_CELL = 40  # pixels
-LEAST_WITH_WALLS = 4  # pixels of a cell; with fewer, walls between cells would hide what is between them
-LEAST_WITH_ARROWS = 20
+MAX_PIXELS_PER_CELL = 40
+MIN_PIXELS_FOR_WALLS = 4  # per cell; with fewer, walls between cells would hide the cells
+MIN_PIXELS_FOR_ARROWS = 20
 
 
-class Fit(NamedTuple):
-    """How a maze fits a picture: one of the two is 1."""
+class Resolution(NamedTuple):
+    """Whole pixels per cell, or whole cells per pixel; at least one of the two is 1.
 
-    pixels: int  # to each side of a cell
-    cells: int  # to each side of a pixel
+    Attributes:
+        pixels: per side of a cell.
+        cells: per side of a pixel.
+    """
+
+    pixels: int
+    cells: int
 
     @classmethod
-    def of(cls, maze: Maze, most: int) -> "Fit":
-        """The largest that takes so many pixels a side, in whole pixels per cell or whole cells per pixel."""
+    def of(cls, maze: Maze, max_side: int) -> "Resolution":
+        """Return the highest resolution at which the longer side of a maze takes at most `max_side` pixels."""
         side = max(maze.rows, maze.columns)
-        return cls(max(1, min(LARGEST_CELL, most // side)), max(1, -(-side // most)))
+        return cls(max(1, min(MAX_PIXELS_PER_CELL, max_side // side)), max(1, -(-side // max_side)))
+
+    @property
+    def scale(self) -> float:
+        """Pixels per side of a cell, below 1 where a pixel has several cells."""
+        return self.pixels / self.cells
 
 
-def say_number(number: float) -> str:
+def format_scale(scale: ValueScale, label: str) -> tuple[str, str]:
+    """Return the texts before and after the colour bar of a scale, such as "value ≤ 0.02" and "1, log scale".
+
+    Args:
+        scale: of the values.
+        label: what the values are.
+    """
+    lowest, kind = ("≤ ", ", log scale") if scale.is_log else ("", "")
+    if scale.low == scale.high:
+        return label, _format_number(scale.high)
+    return f"{label} {lowest}{_format_number(scale.low)}", _format_number(scale.high) + kind
+
+
+def _format_number(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2g}"
 
 
-def say_scale(scale: ValueScale, label: str) -> tuple[str, str]:
-    """What stands before the bar of shades and what after it."""
-    lowest, kind = ("≤ ", ", log scale") if scale.is_log else ("", "")
-    if scale.low == scale.high:
-        return label, say_number(scale.high)
-    return f"{label} {lowest}{say_number(scale.low)}", say_number(scale.high) + kind
+def path_labels(picture: Picture) -> list[tuple[str, str]]:
+    """Return the paths of a picture that have at least one step, with their legends.
 
-
-def name_ways(picture: Picture) -> list[tuple[str, str]]:
-    """The ways that are drawn, "path" or "optimal", and what they are."""
-    goals = picture.maze.goals if picture.seeker is None else ()  # who stands somewhere is still on the way
-    ways = (("path", picture.path_name, picture.path), ("optimal", "an optimal path", picture.optimal))
+    Returns:
+        Pairs of "path" or "optimal", and a text such as "greedy path, 8 steps". It says if the path does not end at a
+        goal, except where the picture has a seeker, which is still on its path.
+    """
+    goals = picture.maze.goals if picture.seeker is None else ()
+    paths = (("path", picture.path_name, picture.path), ("optimal", "optimal path", picture.optimal))
     return [
-        (kind, f"{name}, {count(len(way) - 1, 'step')}" + (" and no goal" if goals and way[-1] not in goals else ""))
-        for kind, name, way in ways
-        if len(way) > 1
+        (kind, f"{name}, {format_count(len(path) - 1, 'step')}" + (", no goal" if goals and path[-1] not in goals else ""))
+        for kind, name, path in paths
+        if len(path) > 1
     ]
 
 
-def count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def notes(picture: Picture, resolution: Resolution, *, has_walls: bool) -> list[str]:
+    """Return sentences about what the picture can't show.
 
+    They say if the path has no step, if a pixel stands for several cells, and if walls between cells are left out.
 
-def notes(picture: Picture, fit: Fit, *, has_walls: bool) -> list[str]:
-    """What one can't see in the picture itself: what a pixel stands for, and what isn't drawn at this size."""
-    words = [f"no {picture.path_name} leads on from the start"] if len(picture.path) == 1 else []
-    if fit.cells > 1:
-        shown = "" if picture.value_scale is None else ", by their mean"
-        words.append(f"1 pixel is {fit.cells} x {fit.cells} cells{shown}")
+    Args:
+        picture: what is drawn.
+        resolution: of the drawing.
+        has_walls: True if walls between cells are drawn at this resolution.
+    """
+    sentences = [f"the {picture.path_name} does not leave the start"] if len(picture.path) == 1 else []
+    if resolution.cells > 1:
+        shown = "" if picture.value_scale is None else "the mean of "
+        sentences.append(f"1 pixel shows {shown}{resolution.cells} x {resolution.cells} cells")
     if not has_walls and any(mask.any() for mask in thin_walls(picture.maze)):
-        words.append("walls between cells are too fine to be drawn")
-    return words
+        sentences.append("walls between cells are not drawn at this size")
+    return sentences
 
 
-def thin_walls(maze: Maze) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.bool_]], ...]:
-    """Walls between two free cells: (rows - 1, columns) below a cell, and (rows, columns - 1) to the right of one."""
+def thin_walls(maze: Maze) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return where there are walls between two free cells.
+
+    Returns:
+        (rows - 1, columns) bool, walls below a cell; and (rows, columns - 1) bool, walls to the right of a cell.
+    """
     cells = maze.cells
     free = (cells & BLOCKED) == 0
-    below = (cells[:-1] & WALL_DOWN > 0) & free[:-1] & free[1:]
-    beside = (cells[:, :-1] & WALL_RIGHT > 0) & free[:, :-1] & free[:, 1:]
+    below: npt.NDArray[np.bool_] = (cells[:-1] & WALL_DOWN > 0) & free[:-1] & free[1:]
+    beside: npt.NDArray[np.bool_] = (cells[:, :-1] & WALL_RIGHT > 0) & free[:, :-1] & free[:, 1:]
     return below, beside

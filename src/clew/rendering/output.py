@@ -1,4 +1,4 @@
-"""A picture as SVG, pixels or text, and in a file."""
+"""Drawings: pictures that are shown and saved as SVG, pixels or text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,38 +21,41 @@ ENDINGS = (".svg", ".png", ".txt")
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A picture that can be shown and saved. `clew.draw` makes one; a notebook shows it.
+    """Drawing of a maze, as returned by `clew.draw`. A notebook shows it as SVG.
 
     Attributes:
-        picture: what is drawn.
+        picture: contents of the drawing.
     """
 
     picture: Picture
 
     def svg(self) -> str:
-        """Return the picture as SVG; it has a background of its own."""
+        """Return the drawing as SVG, with a background of its own."""
         return picture_svg(self.picture)
 
-    def pixels(self, most: int = 1024) -> npt.NDArray[np.uint8]:
-        """Return the picture as pixels.
+    def pixels(self, max_side: int = 1024) -> npt.NDArray[np.uint8]:
+        """Return the drawing as pixels.
 
         Args:
-            most: pixels of the longer side of the maze, at most.
+            max_side: maximum of pixels for the longer side of the maze; twice that where its walls wouldn't be visible
+                otherwise. Margins, title and legend are added to it.
 
         Returns:
-            (height, width, 3) uint8.
+            (height, width, 3) uint8, red, green and blue.
         """
-        return paint(self.picture, most)
+        return paint(self.picture, max_side)
 
     def text(self, width: int = 160) -> str:
-        """Return the picture as text, at most `width` characters wide."""
+        """Return the drawing as text, the maze at most `width` characters wide."""
         return picture_text(self.picture, width)
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file, by its ending `.svg`, `.png` or `.txt`, whole or not at all.
+        """Write the drawing to a file, in the format of its ending: `.svg`, `.png` or `.txt`.
+
+        If writing fails, an existing file of that name stays as it was.
 
         Raises:
-            SettingError: if the ending is none of these.
+            SettingError: if the file has another ending.
             OSError: if the file can't be written.
         """
         path = Path(path)

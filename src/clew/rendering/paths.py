@@ -1,4 +1,4 @@
-"""Ways through a maze: where a policy leads, step by step, and where a walk has been."""
+"""Paths through a maze: the places that a policy visits, and lines drawn through them."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,29 +10,30 @@ from clew.mazes import Maze, Moves
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Move, find_unblocked
 
-__all__ = ["corners", "follow", "leaps", "places_of", "without_stops"]
+__all__ = ["corners", "follow_policy", "has_jumps", "places_of", "without_repeats"]
 
-STRAIGHT = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}  # the wall that stops it
+# From (rows, columns) of a move to the bit of the wall that stops it.
+WALL_BITS = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}
 
 
-def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tuple[Place, ...]:
-    """Follow a policy from the start, as if moves were certain.
+def follow_policy(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tuple[Place, ...]:
+    """Return the path of a policy from the start of a maze, as if moves were deterministic.
 
     Args:
         maze: maze with a start.
-        moves: how one moves; who has a heading looks down at first.
-        choose: the action for a state, or None where nothing was learned.
+        moves: the moves of the environment; if these have headings, the first one faces down.
+        choose: returns the action in a state, or None where nothing was learned.
 
     Returns:
-        The place after each step, from the start to a goal; or up to where nothing was learned, a wall stops the move,
-        or the way comes back to itself. A robot that turns on the spot is at the same place again.
+        (row, column) of the start, and after each step. The path ends at a goal; or where nothing was learned, a wall
+        stops the move, or a state comes up again. A move that only turns repeats the place.
     """
     assert maze.start is not None
     num_cells, columns = maze.cells.size, maze.columns
-    cells = maze.cells.tobytes()  # numbers of Python's, at once: a way may have a million steps
-    walls = [[STRAIGHT.get(move[:2]) for move in row] for row in moves.moves]
+    cells = maze.cells.tobytes()  # indexing bytes gives Python integers, which is fast: a path may have a million steps
+    walls = [[WALL_BITS.get(move[:2]) for move in row] for row in moves.moves]
     heading, cell = 0, maze.start[0] * columns + maze.start[1]
-    path, seen = [cell], {cell}
+    path, visited = [cell], {cell}
     while not cells[cell] & GOAL:
         action = choose(heading * num_cells + cell)
         if action is None:
@@ -43,31 +44,38 @@ def follow(maze: Maze, moves: Moves, choose: Callable[[int], int | None]) -> tup
         cell += move.rows * columns + move.columns
         heading = (heading + move.turn) % moves.num_headings
         state = heading * num_cells + cell
-        if state in seen:
+        if state in visited:
             break
-        seen.add(state)
+        visited.add(state)
         path.append(cell)
     return places_of(path, columns)
 
 
 def places_of(cells: Iterable[int], columns: int) -> tuple[Place, ...]:
-    """The places of cells, in order."""
+    """Return the (row, column) of each cell number, in a maze with a given number of columns."""
     rows, places = np.divmod(np.fromiter(cells, np.int64), columns)
     return tuple(zip(rows.tolist(), places.tolist(), strict=True))
 
 
-def without_stops(path: Sequence[Place]) -> list[Place]:
-    """A way without the steps that led nowhere, such as turns and walks into walls: what there is to draw of it."""
+def without_repeats(path: Sequence[Place]) -> list[Place]:
+    """Return a path without places equal to the one before, such as those of turns and of moves into walls."""
     return [place for place, before in zip(path, [None, *path], strict=False) if place != before]
 
 
-def leaps(path: Sequence[Place]) -> bool:
-    """Tell if a way goes by more than a cell at once; its corners aren't rounded, so that it's seen where it lands."""
+def has_jumps(path: Sequence[Place]) -> bool:
+    """Return whether any step of a path moves by more than one row or column, as a knight's do."""
     return bool((np.abs(np.diff(np.asarray(path), axis=0)) > 1).any())
 
 
 def corners(points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """A line without the points that it goes straight through; (n, 2) each."""
+    """Return the ends of a line, and the points between at which its direction changes.
+
+    Args:
+        points: (n, 2) int64.
+
+    Returns:
+        (m, 2) int64.
+    """
     steps = np.diff(points, axis=0)
     steps, points = steps[keep := steps.any(axis=1)], points[np.append(True, keep)]
     if len(points) < 3:
@@ -76,7 +84,7 @@ def corners(points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _is_free(maze: Maze, cell: int, move: Move) -> bool:
-    """Tell if a move from a cell is not stopped, without asking for all cells."""
+    """Return whether nothing stops a move from a cell, by looking at the cells within its reach only."""
     row, column = divmod(cell, maze.columns)
     reach = max(abs(move.rows), abs(move.columns))
     top, left = max(0, row - reach), max(0, column - reach)

@@ -1,4 +1,4 @@
-"""The contents of a picture of a maze. `svg`, `pixels` and `text` draw it; `output` writes it to a file."""
+"""Contents of a picture of a maze; `svg`, `pixels` and `text` draw it, and `output` writes it to a file."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,24 +16,22 @@ __all__ = ["Picture"]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A maze, and what was learned or done in it.
+    """A maze with values, arrows and paths to be drawn in it.
 
     Attributes:
         maze: the maze.
-        values: (num_cells,) float64, a number for each cell; NaN where there is nothing to show. None shows none.
-        label: what these numbers are, such as "value" or "visits".
-        greedy: (num_cells, num_actions) bool, the actions that an arrow is drawn for, of four moves or of eight: all
-            that tie, and none where nothing was learned. None draws no arrows.
-        path: places to lay a red thread through.
-        path_name: what that way is, for the legend.
-        optimal: places that an optimal policy comes through; its way is dashed, and of another colour.
-        seeker: where the seeker stands; None draws none.
-        title: is written above the maze.
-        scale: the scale from numbers to colours; None takes the one that shows these values best. Frames of one film
-            share it.
+        values: (num_cells,) float64, number of each cell, NaN for none; None for no numbers at all.
+        label: name of these numbers in the legend, such as "value" or "visits".
+        greedy: (num_cells, num_actions) bool, actions to draw as arrows, for four moves or eight; None for no arrows.
+        path: (row, column) of the places of a path, drawn as a red line.
+        path_name: name of that path in the legend.
+        optimal: (row, column) of the places of an optimal path, drawn as a dashed line.
+        seeker: (row, column) of the seeker (the agent), drawn instead of the start; None for none.
+        title: text above the maze.
+        scale: scale from numbers to colours; None chooses one for these values. Frames of one film share a scale.
 
     Raises:
-        SettingError: if an array doesn't fit the maze, or a place is outside.
+        SettingError: if an array doesn't fit the maze, values are infinite, or a place is outside the maze.
     """
 
     maze: Maze
@@ -51,25 +49,27 @@ class Picture:
         num_cells = self.maze.cells.size
         if self.values is not None:
             if self.values.shape != (num_cells,):
-                raise SettingError(f"values must have the shape {(num_cells,)}, one a cell, not {self.values.shape}")
+                raise SettingError(
+                    f"expected values of shape {(num_cells,)}, one number per cell, got {self.values.shape}"
+                )
             if np.isinf(self.values).any():
-                raise SettingError("values hold numbers that are not finite; NaN stands for nothing to show")
+                raise SettingError("expected finite values, got infinite ones; use NaN for cells without a number")
         if self.greedy is not None and self.greedy.shape not in ((num_cells, 4), (num_cells, 8)):
             raise SettingError(
-                f"greedy must have the shape {(num_cells, 4)} of (num_cells, num_actions), or with 8 actions, not "
+                f"expected greedy of shape {(num_cells, 4)} or {(num_cells, 8)}, (num_cells, num_actions), got "
                 f"{self.greedy.shape}"
             )
         for name in ("path", "optimal"):
             places = tuple(getattr(self, name))
             object.__setattr__(self, name, places)
             if places and not _are_inside(places, self.maze):
-                raise SettingError(f"{name} leads out of the maze of {self.maze.rows} x {self.maze.columns} cells")
+                raise SettingError(f"{name} has a place outside the maze of {self.maze.rows} x {self.maze.columns} cells")
         if self.seeker is not None and not _are_inside((self.seeker,), self.maze):
-            raise SettingError(f"seeker stands outside the maze of {self.maze.rows} x {self.maze.columns} cells")
+            raise SettingError(f"seeker {self.seeker} is outside the maze of {self.maze.rows} x {self.maze.columns} cells")
 
     @cached_property
     def value_scale(self) -> ValueScale | None:
-        """The scale from numbers to colours; None where no cell has a number."""
+        """Scale from numbers to colours; None if no cell has a number and no scale was given."""
         if self.values is None or self.scale is not None:
             return self.scale
         shown = self.values[~np.isnan(self.values)]
@@ -77,11 +77,12 @@ class Picture:
 
     @cached_property
     def has_numbers(self) -> bool:
-        """True if any cell has a number."""
+        """True if at least one cell has a number."""
         return self.values is not None and not bool(np.isnan(self.values).all())
 
 
 def _are_inside(places: tuple[Place, ...], maze: Maze) -> bool:
+    """Return whether all places, (row, column) each, are inside the maze."""
     rows_columns = np.asarray(places)
     inside = (rows_columns >= 0) & (rows_columns < maze.cells.shape)
     return bool(inside.all())

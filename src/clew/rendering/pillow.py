@@ -1,21 +1,39 @@
-"""What Pillow does for pictures: words among pixels, and files of them. Of rendering, the only importer of it."""
+"""Text on pixels, and image files, with Pillow; no other module of rendering imports it."""
 
 import io
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["encode_gif", "encode_png", "length_of", "write_words"]
+__all__ = ["Label", "Pixels", "encode_gif", "encode_png", "text_width", "write_labels"]
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]  # (height, width, 3), red, green and blue
 NUM_COLOURS = 256  # of a GIF
 
 
+class Label(NamedTuple):
+    """A line of text on a picture.
+
+    Attributes:
+        x: left end, in pixels from the left.
+        y: base line, in pixels from the top.
+        text: the text.
+        size: of the font, in pixels.
+        colour: `#rrggbb`.
+    """
+
+    x: float
+    y: float
+    text: str
+    size: int
+    colour: str
+
+
 def encode_png(pixels: Pixels) -> bytes:
-    """A PNG of (height, width, 3) uint8; the same bytes for the same pixels."""
+    """Return pixels, (height, width, 3) uint8, as a PNG file; equal pixels give equal bytes."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -24,9 +42,13 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def encode_gif(frames: Sequence[Pixels], seconds: float) -> bytes:
-    """An animated GIF that loops for ever, each frame so long, the last one a second longer.
+    """Return frames of one size as an animated GIF, which repeats without end.
 
-    All frames share the colours of the last and the first, so that nothing flickers.
+    All frames have one palette, made of the colours of the last and the first, so that colours don't flicker.
+
+    Args:
+        frames: (height, width, 3) uint8 each.
+        seconds: duration of a frame; the last one stays a second longer.
     """
     from PIL import Image
 
@@ -39,18 +61,18 @@ def encode_gif(frames: Sequence[Pixels], seconds: float) -> bytes:
     return file.getvalue()
 
 
-def length_of(words: str, size: int) -> float:
-    """Pixels that words take."""
-    return float(_font(size).getlength(words))
+def text_width(text: str, size: int) -> float:
+    """Return the width of a text in pixels, in a font of the given size."""
+    return float(_font(size).getlength(text))
 
 
-def write_words(pixels: Pixels, words: Sequence[tuple[float, float, str, int, str]]) -> Pixels:
-    """Write words on a picture: where they begin and their base line is, their size, and their colour."""
+def write_labels(pixels: Pixels, labels: Sequence[Label]) -> Pixels:
+    """Return a copy of a picture with texts written on it."""
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
-    for x, y, text, size, colour in words:
+    for x, y, text, size, colour in labels:
         pen.text((x, y), text, fill=colour, font=_font(size), anchor="ls")
     return np.array(image)
 

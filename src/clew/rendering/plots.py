@@ -1,6 +1,6 @@
-"""Plots of plain numbers by Matplotlib, which nothing else imports: lines with bands, and dots with medians.
+"""Plots of arrays with Matplotlib: lines with bands, and dots with medians. No other module imports Matplotlib.
 
-Nothing here touches pyplot or any setting that others share: a plot is a `Figure` of its own, drawn where it's needed.
+A plot is a `Figure` of its own; pyplot and the global settings (`rcParams`) are neither used nor changed.
 """
 
 import io
@@ -18,27 +18,27 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from clew.rendering.colours import COLOURS, SERIES
 
-__all__ = ["Dots", "Line", "Plot", "Words", "plot_dots", "plot_lines"]
+__all__ = ["Dots", "Labels", "Line", "Plot", "plot_dots", "plot_lines"]
 
-SIZE = (9.6, 5.4)  # inches, the shape of a slide
+SIZE = (9.6, 5.4)  # inches, 16:9 as a slide
 DPI = 100
-SHARP = 2  # pixels of a picture in a notebook for each that it takes there
-STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)), (0, (9, 2)))  # with SERIES 30 that differ
-BAND = 0.16  # opacity
+PIXEL_RATIO = 2  # pixels of a PNG per pixel at which it is shown
+STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)), (0, (9, 2)))  # 30 pairs with SERIES
+BAND_OPACITY = 0.16
 TITLE, LABEL, SMALL = 16.0, 13.0, 11.5  # points
-LOG_FROM = 10.0  # times that the largest is as large as the smallest, from where a log scale shows more
+MIN_LOG_RATIO = 10.0  # of the largest value to the smallest, for a log scale
 
 
 class Line(NamedTuple):
-    """A mean over seeds as it went on.
+    """Mean over seeds as a line, with its interval as a band.
 
     Attributes:
-        name: what the legend calls it; "" for none.
-        x: (num_points,) where the points are.
-        mean: (num_points,) the line.
-        low: (num_points,) where the band begins; None for no band.
-        high: (num_points,) where it ends; None likewise.
-        optimum: the best that there is; None if it isn't known.
+        name: label in the legend; "" for none.
+        x: (num_points,) float64.
+        mean: (num_points,) float64, the line.
+        low: (num_points,) float64, lower end of the band; None for no band.
+        high: (num_points,) float64, upper end of the band; None for no band.
+        optimum: best possible value, drawn as a horizontal line; None if unknown.
     """
 
     name: str
@@ -50,25 +50,25 @@ class Line(NamedTuple):
 
 
 class Dots(NamedTuple):
-    """A figure of each seed, in one unit or several.
+    """Values of all seeds of one algorithm, a row of dots.
 
     Attributes:
-        name: what the row is called.
-        values: (num_units, num_seeds); infinite where it never came to that.
+        name: label of the row.
+        values: (num_axes, num_seeds) float64, one row for each axis of the plot; infinite for "never".
     """
 
     name: str
     values: npt.NDArray[np.float64]
 
 
-class Words(NamedTuple):
-    """What stands around a plot.
+class Labels(NamedTuple):
+    """Texts around a plot.
 
     Attributes:
         title: above it, in bold; "" for none.
-        note: below the axes, in small letters: what lines, bands and dots mean.
-        x: what the horizontal axes show, one for each unit.
-        y: what the vertical axis shows.
+        note: below the axes, in small letters; "" for none.
+        x: label of each horizontal axis.
+        y: label of the vertical axis.
     """
 
     title: str
@@ -78,70 +78,73 @@ class Words(NamedTuple):
 
 
 class Plot(Figure):
-    """A Matplotlib figure that notebooks show by itself, which they do with others only if pyplot is about."""
+    """Matplotlib figure that notebooks display without pyplot."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """The plot as a picture, with the size at which it's shown."""
+        """Return the plot as PNG, and the width and height in pixels at which a notebook shows it."""
         picture = io.BytesIO()
-        self.savefig(picture, format="png", dpi=DPI * SHARP)
+        self.savefig(picture, format="png", dpi=DPI * PIXEL_RATIO)
         width, height = self.get_size_inches() * DPI
         return picture.getvalue(), {"width": round(width), "height": round(height)}
 
     def data(self, ending: str) -> bytes:
-        """The plot as a file has it.
+        """Return the plot as the contents of a file, without the date on which it was made.
 
         Args:
-            ending: png, svg or pdf.
+            ending: format, "png", "svg" or "pdf".
         """
         content = io.BytesIO()
         no_date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-        self.savefig(content, format=ending, dpi=DPI * SHARP, metadata=no_date.get(ending))
+        self.savefig(content, format=ending, dpi=DPI * PIXEL_RATIO, metadata=no_date.get(ending))
         return content.getvalue()
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 
-def plot_lines(lines: Sequence[Line], words: Words, *, percent: bool = False, log: bool = True) -> Plot:
-    """Lay lines with their bands over each other, with the optimum as a line where it is known.
+def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, log: bool = True) -> Plot:
+    """Plot lines with their bands and optima in one pair of axes.
 
     Args:
-        lines: one or more.
-        words: what stands around them.
-        percent: show shares from 0 to 1 as percents, from 0 to 100.
-        log: take a log scale where values are positive and span more than an order of magnitude.
+        lines: at least one.
+        labels: texts around the plot.
+        percent: show values from 0 to 1 as percentages.
+        log: use a log scale if all values are positive and the largest is more than ten times the smallest.
     """
     names = [line.name for line in lines]
     figure, (axes,) = _new_plot(1, height=SIZE[1] + 0.26 * max(0, _legend_rows(names) - 2))
-    for line, (colour, style) in zip(lines, _looks(), strict=False):
-        dot = {"marker": "o", "markersize": 7, "clip_on": False} if line.x.size == 1 else {}  # it would be no line
+    for line, (colour, style) in zip(lines, _line_styles(), strict=False):
+        dot = {"marker": "o", "markersize": 7, "clip_on": False} if line.x.size == 1 else {}  # one point has no line
         look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 2.2, "zorder": 3, **dot}
         axes.plot(line.x, line.mean, label=line.name or None, **look)
         if line.low is not None and line.high is not None:
-            edge = 6.0 if dot else 0.0  # nor a band
+            edge = 6.0 if dot else 0.0  # nor a band: its edge shows the interval
             axes.fill_between(
-                line.x, line.low, line.high, color=colour, alpha=BAND, linewidth=edge, zorder=2, clip_on=not dot
+                line.x, line.low, line.high, color=colour, alpha=BAND_OPACITY, linewidth=edge, zorder=2, clip_on=not dot
             )
     axes.set_xlim(0.0, max(float(line.x.max()) for line in lines))
     _scale(axes, lines, percent, log)
     _draw_optimum(axes, lines, percent)
-    axes.set_xlabel(words.x[0], fontsize=LABEL)
+    axes.set_xlabel(labels.x[0], fontsize=LABEL)
     is_log = axes.get_yscale() == "log"
-    axes.set_ylabel(f"{words.y}, log scale" if is_log else words.y, fontsize=LABEL)
+    axes.set_ylabel(f"{labels.y}, log scale" if is_log else labels.y, fontsize=LABEL)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(_say))
+    axes.xaxis.set_major_formatter(FuncFormatter(_format_number))
     axes.grid(axis="y", color=COLOURS["card edge"], linewidth=0.8)
-    _head(figure, words, names)
+    _add_texts(figure, labels, names)
     return figure
 
 
-def _looks() -> Any:
-    """Colour and style of each line; none comes twice before both have come round."""
+def _line_styles() -> Any:
+    """Yield a colour and a line style for each line, without end; the first 30 pairs differ."""
     return zip(cycle(SERIES), cycle(STYLES), strict=False)
 
 
 def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
-    """Choose the vertical scale by the lines and the optimum, and let a wide band of a few points be cut off."""
+    """Set range, ticks and kind (linear or log) of the vertical axis.
+
+    A log scale spans means and optima only, so a wide band of a few points is cut off; a linear one spans bands too.
+    """
     means = np.concatenate([line.mean for line in lines])
     ends = [each for line in lines for each in (line.low, line.high) if each is not None]
     optima = [line.optimum for line in lines if line.optimum is not None]
@@ -151,7 +154,7 @@ def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[2, 2.5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
         return
-    if log and low > 0.0 and high > LOG_FROM * low:
+    if log and low > 0.0 and high > MIN_LOG_RATIO * low:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(low / 1.25, high * 1.35)
         few = high < 500.0 * low
@@ -165,20 +168,20 @@ def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
         room = 0.05 * (high - low) or 0.5
         axes.set_ylim(low - room if low != 0.0 else low, high + room if high != 0.0 else high)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(_say))
+    axes.yaxis.set_major_formatter(FuncFormatter(_format_number))
 
 
 def _draw_optimum(axes: Axes, lines: Sequence[Line], percent: bool) -> None:
-    """The optimum as a line with its name at the right; one in the colour of each line where they differ."""
+    """Draw each different optimum as a dashed line with its value; with several, in the colours of their lines."""
     optima = [line.optimum for line in lines]
     known = {optimum for optimum in optima if optimum is not None}
     is_one = len(known) == 1
     for optimum in sorted(known):
         colour = COLOURS["optimum"] if is_one else SERIES[optima.index(optimum) % len(SERIES)]
         axes.axhline(optimum, color=colour, linewidth=1.6, linestyle=(0, (3, 2)), zorder=2.5, gid="optimum")
-        said = f"{100 * optimum:g}%" if percent else _say(float(f"{optimum:.4g}"))
+        text = f"{100 * optimum:g}%" if percent else _format_number(float(f"{optimum:.4g}"))
         axes.annotate(
-            f"optimum\n{said}",
+            f"optimum\n{text}",
             (1.0, optimum),
             xycoords=("axes fraction", "data"),
             xytext=(7, 0),
@@ -194,28 +197,28 @@ def _draw_optimum(axes: Axes, lines: Sequence[Line], percent: bool) -> None:
 # Dots -----------------------------------------------------------------------------------------------------------------
 
 
-def plot_dots(rows: Sequence[Dots], words: Words) -> Plot:
-    """Draw the figure of each seed as a dot, a row for each name and axes for each unit, with the median of each row.
+def plot_dots(rows: Sequence[Dots], labels: Labels) -> Plot:
+    """Plot the values of seeds as dots, with a row for each name, axes for each kind of value, and a mark at the median.
 
-    Where at least half of a row are infinite it has no median; how many are is said at its end.
+    A row whose median is infinite has no mark. The number of infinite values is written at the right end of the row.
 
     Args:
-        rows: one or more, of as many units each.
-        words: what stands around them; `x` names the units.
+        rows: at least one.
+        labels: texts around the plot; `x` has the label of each of the axes.
     """
-    figure, all_axes = _new_plot(len(words.x), height=max(3.6, 2.1 + 0.85 * len(rows)), share_y=True)
+    figure, all_axes = _new_plot(len(labels.x), height=max(3.6, 2.1 + 0.85 * len(rows)), share_y=True)
     for unit, axes in enumerate(all_axes):
-        for place, (row, (colour, _)) in enumerate(zip(rows, _looks(), strict=False)):
+        for place, (row, (colour, _)) in enumerate(zip(rows, _line_styles(), strict=False)):
             _draw_row(axes, place, row.values[unit], colour)
         _scale_dots(axes, np.concatenate([row.values[unit] for row in rows]))
-        axes.set_xlabel(words.x[unit] + (", log scale" if axes.get_xscale() == "log" else ""), fontsize=LABEL)
+        axes.set_xlabel(labels.x[unit] + (", log scale" if axes.get_xscale() == "log" else ""), fontsize=LABEL)
         axes.grid(axis="x", color=COLOURS["card edge"], linewidth=0.8)
     for place, row in enumerate(rows):
         never = int(np.isinf(row.values[0]).sum())
         if never:
-            who = "never" if row.values.shape[1] == 1 else f"{never} of {row.values.shape[1]}\nnever"
+            text = "never" if row.values.shape[1] == 1 else f"{never} of {row.values.shape[1]}\nnever"
             all_axes[-1].annotate(
-                who,
+                text,
                 (1.0, place),
                 xycoords=("axes fraction", "data"),
                 xytext=(7, 0),
@@ -228,18 +231,25 @@ def plot_dots(rows: Sequence[Dots], words: Words) -> Plot:
     all_axes[0].set_ylim(len(rows) - 0.4, -0.6)
     for axes in all_axes:
         axes.tick_params(axis="y", length=0)
-    _head(figure, words, [])
+    _add_texts(figure, labels, [])
     return figure
 
 
 def _draw_row(axes: Axes, place: int, values: npt.NDArray[np.float64], colour: str) -> None:
-    """Dots one above the other, in the order of the seeds, and a mark with a number at their median."""
+    """Draw the finite values of a row as dots, each seed a little lower, and a mark with a number at the median.
+
+    Args:
+        axes: to draw on.
+        place: of the row, from 0 at the top.
+        values: (num_seeds,) float64, infinite for "never".
+        colour: of the dots.
+    """
     n = values.size
-    reach = 0.3 if n > 1 else 0.08  # of the mark, above and below
+    reach = 0.3 if n > 1 else 0.08  # of the mark, above and below the row
     heights = place + (np.arange(n) - (n - 1) / 2) * min(0.06, 0.4 / n)
-    seen = np.isfinite(values)
+    finite = np.isfinite(values)
     axes.scatter(
-        values[seen], heights[seen], s=42, color=colour, alpha=0.75, edgecolors=COLOURS["paper"], linewidths=0.8
+        values[finite], heights[finite], s=42, color=colour, alpha=0.75, edgecolors=COLOURS["paper"], linewidths=0.8
     )
     median = float(np.median(values))
     if n > 1 and math.isfinite(median):
@@ -253,7 +263,7 @@ def _draw_row(axes: Axes, place: int, values: npt.NDArray[np.float64], colour: s
         )
     if math.isfinite(median):
         axes.annotate(
-            _say(float(f"{median:.3g}")),
+            _format_number(float(f"{median:.3g}")),
             (median, place - reach),
             xytext=(0, 3),
             textcoords="offset points",
@@ -265,9 +275,10 @@ def _draw_row(axes: Axes, place: int, values: npt.NDArray[np.float64], colour: s
 
 
 def _scale_dots(axes: Axes, values: npt.NDArray[np.float64]) -> None:
-    seen = values[np.isfinite(values)]
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
-    if low > 0.0 and high > LOG_FROM * low:
+    """Set range, ticks and kind (linear or log) of a horizontal axis for the finite ones of some values, (n,)."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low > 0.0 and high > MIN_LOG_RATIO * low:
         axes.set_xscale("log")
         axes.set_xlim(low / 1.6, high * 1.6)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 50.0 * low else (1.0,)))
@@ -275,14 +286,20 @@ def _scale_dots(axes: Axes, values: npt.NDArray[np.float64]) -> None:
     else:
         axes.set_xlim(0.0, high * 1.12)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_say) if seen.size else NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(_format_number) if finite.size else NullFormatter())
 
 
-# What all plots share -------------------------------------------------------------------------------------------------
+# All plots ------------------------------------------------------------------------------------------------------------
 
 
 def _new_plot(num_axes: int, *, height: float = SIZE[1], share_y: bool = False) -> tuple[Plot, list[Axes]]:
-    """An empty plot on paper, with no more frame than it needs."""
+    """Return an empty plot, and its axes side by side, without frames at the top and the right.
+
+    Args:
+        num_axes: number of axes.
+        height: of the plot, in inches.
+        share_y: give all axes the same vertical scale.
+    """
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.04)
     figure = Plot(figsize=(SIZE[0], height), dpi=DPI, layout=layout, facecolor=COLOURS["paper"])
     all_axes = list(np.atleast_1d(figure.subplots(1, num_axes, sharey=share_y)))
@@ -297,8 +314,8 @@ def _new_plot(num_axes: int, *, height: float = SIZE[1], share_y: bool = False) 
     return figure, all_axes
 
 
-def _head(figure: Plot, words: Words, names: Sequence[str]) -> None:
-    """Title and legend above the axes, where they lie on no line, and the note below."""
+def _add_texts(figure: Plot, labels: Labels, names: Sequence[str]) -> None:
+    """Add title and legend above the axes, and the note below; there is a legend if any line has a name."""
     if any(names):
         figure.axes[0].legend(
             loc="lower left",
@@ -312,22 +329,23 @@ def _head(figure: Plot, words: Words, names: Sequence[str]) -> None:
             borderpad=0.0,
             borderaxespad=0.0,
         )
-    if words.title:
-        figure.suptitle(words.title, x=0.012, ha="left", fontsize=TITLE, fontweight="bold", color=COLOURS["ink"])
-    if words.note:
-        figure.supxlabel(words.note, x=0.012, ha="left", fontsize=SMALL, color=COLOURS["faint"])
+    if labels.title:
+        figure.suptitle(labels.title, x=0.012, ha="left", fontsize=TITLE, fontweight="bold", color=COLOURS["ink"])
+    if labels.note:
+        figure.supxlabel(labels.note, x=0.012, ha="left", fontsize=SMALL, color=COLOURS["faint"])
 
 
 def _legend_columns(names: Sequence[str]) -> int:
-    """How many names, with their lines, stand beside each other on a slide."""
+    """Return the number of columns of a legend that fits the width of a plot."""
     longest = max(map(len, names))
     return min(len(names), 4 if longest <= 14 else 3 if longest <= 20 else 2 if longest <= 34 else 1)
 
 
 def _legend_rows(names: Sequence[str]) -> int:
+    """Return the number of rows of a legend; 0 if no line has a name."""
     return math.ceil(len(names) / _legend_columns(names)) if any(names) else 0
 
 
-def _say(value: float, _: int | None = None) -> str:
-    """A number with its thousands apart."""
+def _format_number(value: float, _: int | None = None) -> str:
+    """Format a number with thousands separators and a true minus sign; the position of the tick is ignored."""
     return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")

@@ -1,19 +1,18 @@
-"""A maze and what was learned in it as characters, as many as a screen has room for, in the colours that it knows.
+"""Scenes as text with colours, as large and detailed as a terminal has room for.
 
-Nothing here writes to a terminal: the result is lines of `Span`s, which `clew.cli.terminal` shows. The first of these
-ways that fits is taken:
+Nothing here writes to a terminal: the result is a `StyledText`, which `clew.cli.live` prints. The first of these
+renderings that fits is used:
 
     lines    4 characters per cell, walls between cells as lines; for mazes that have such walls
-    halves   half a character per cell and a wall each, as blocks, without arrows; where the screen knows Unicode
-    tiles    7 x 3 characters per cell, without walls between cells; where the screen knows colours
+    halves   half a character per cell and per wall between cells, as blocks, without arrows; needs Unicode
+    tiles    7 x 3 characters per cell, without walls between cells; needs colours
     pairs    2 characters per cell
     singles  1 character per cell
-    window   as lines or pairs, but only what is round the seeker; if one is to be followed
-    means    a block of cells to (half) a character: the mean of its values, and how much of it is wall
+    window   lines or pairs, of the part around the seeker; if that is to be followed
+    means    a block of cells per character or half of one: the mean of its values, mixed with its share of walls
 """
 
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,207 +20,183 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze
 from clew.mazes.formats import Place, has_thin_walls
+from clew.rendering.cells import block_sums
 from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp
+from clew.rendering.screen import DEFAULT, Canvas, Colours, Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import ARROWS
 
-__all__ = ["Look", "Scene", "Screen", "Span", "draw_for_screen"]
+__all__ = ["draw_for_screen"]
 
 Cells = npt.NDArray[np.uint8]  # as `Maze.cells`
-Colours = npt.NDArray[np.int32]  # 0xRRGGBB
-NONE = -1  # the terminal's own colour
-SHADED = 256  # colours that a screen must know to show values by them
-ASCII_ARROWS = "v<^>/\\/\\"  # of a diagonal move only the line that it goes along
-JOINTS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by arms: up 1, down 2, left 4, right 8
+MIN_COLOURS_FOR_VALUES = 256
+ASCII_ARROWS = "v<^>/\\/\\"  # a diagonal move has a line without a head
+JOINTS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by the sum of the walls that meet: up 1, down 2, left 4, right 8
 
 
-def _number(name: str) -> int:
-    return int(COLOURS[name][1:], 16)
-
-
-PAPER, INK, FAINT = _number("paper"), _number("ink"), _number("faint")
-THREAD, GOAL_TILE, HAZARD_TILE = _number("thread"), _number("goal"), _number("hazard")
+PAPER, INK, FAINT, PATH, GOAL_TILE, HAZARD_TILE = (
+    int(COLOURS[name][1:], 16) for name in ("paper", "ink", "faint", "path", "goal", "hazard")
+)
 SHADES: Colours = (ramp().astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)).astype(np.int32)
 
 
-class Screen(NamedTuple):
-    """Room, and what can be shown in it."""
-
-    columns: int
-    rows: int
-    num_colours: int  # 0, 16, 256, or all
-    unicode: bool
-
-
-class Look(NamedTuple):
-    """What there is to see of a maze."""
-
-    maze: Maze
-    values: npt.NDArray[np.floating] | None = None  # (num_cells,), NaN where nothing was learned
-    greedy: npt.NDArray[np.bool_] | None = None  # (num_cells, num_actions), of four moves or of eight
-    seeker: Place | None = None
-    heading: int | None = None  # which way it looks, in the order of the four moves; None if it has no heading
-
-
-class Span(NamedTuple):
-    """Characters in a row that look alike."""
-
-    text: str
-    ink: int  # 0xRRGGBB, or -1 for the terminal's own
-    paper: int
-
-
-class Scene(NamedTuple):
-    """What is drawn, and what must be said of it: how large a character is, or which part is shown."""
-
-    lines: list[list[Span]]
-    notes: list[str]
-
-
-class Canvas(NamedTuple):
-    """Characters and their colours, (rows, columns) each."""
-
-    glyphs: npt.NDArray[Any]  # str, one character each
-    inks: npt.NDArray[Any]  # Colours
-    papers: npt.NDArray[Any]
-
-
-def draw_for_screen(look: Look, screen: Screen, *, follow: bool = False) -> Scene:
-    """Draw a maze for a screen, as large and with as much in it as there is room for.
+def draw_for_screen(scene: Scene, screen: Screen, *, follow: bool = False) -> StyledText:
+    """Draw a scene for a terminal, as large and detailed as there is room for.
 
     Args:
-        look: what there is to see.
-        screen: where.
-        follow: show only what is round the seeker, if all of it can't be shown cell by cell.
+        scene: what to draw.
+        screen: size and abilities of the terminal.
+        follow: draw only the part around the seeker if the whole maze doesn't fit cell by cell; without it, draw means
+            of blocks of cells then.
     """
     screen = screen._replace(columns=max(screen.columns, 1), rows=max(screen.rows, 1))
-    rows, columns = look.maze.cells.shape
-    thin = has_thin_walls(look.maze.cells)
+    rows, columns = scene.maze.cells.shape
+    thin = has_thin_walls(scene.maze.cells)
 
-    scale = [] if look.values is None else _say_scale(look.values, screen)
-    without_arrows = [] if look.greedy is None else ["arrows left out: needs a larger window"]
+    scale = [] if scene.values is None else _scale_note(scene.values, screen)
+    without_arrows = [] if scene.greedy is None else ["arrows are not drawn: the window is too small"]
 
     def fits(width: int, height: int) -> bool:
         return width <= screen.columns and height <= screen.rows
 
     if thin and fits(4 * columns + 1, 2 * rows + 1):
-        return Scene(_spans(_lines(look.maze.cells, _one_each(look, screen), screen), screen), scale)
-    shows_halves = screen.num_colours >= SHADED or follow  # without shades there is nothing in them but walls
+        lines = _draw_lines(scene.maze.cells, _cell_canvas(scene, screen), screen)
+        return StyledText(_spans(lines, screen), scale)
+    shows_halves = screen.num_colours >= MIN_COLOURS_FOR_VALUES or follow  # without values they show walls only
     if thin and screen.unicode and shows_halves and fits(2 * columns + 1, rows + 1):
-        return Scene(_spans(_halves(look, screen), screen), [*scale, *without_arrows])
+        return StyledText(_spans(_draw_halves(scene, screen), screen), [*scale, *without_arrows])
     hidden = ["walls between cells are not drawn"] if thin else []
     if not (thin and follow):
         for width, height in ((7, 3), (2, 1), (1, 1)):
             if fits(width * columns, height * rows) and (height == 1 or screen.num_colours):
-                each = _one_each(look, screen)
-                return Scene(_spans(_tiles(look.maze.cells, each, screen, (width, height)), screen), [*scale, *hidden])
-    if follow and look.seeker is not None:
-        canvas, part = _window(look.maze.cells, look.seeker, _one_each(look, screen), screen)
-        return Scene(_spans(canvas, screen), [part, *scale])
-    canvas, notes = _means(look, screen)
-    return Scene(_spans(canvas, screen), [*notes, *without_arrows, *hidden])
+                tiles = _draw_tiles(scene.maze.cells, _cell_canvas(scene, screen), screen, (width, height))
+                return StyledText(_spans(tiles, screen), [*scale, *hidden])
+    if follow and scene.seeker is not None:
+        canvas, part = _draw_window(scene.maze.cells, scene.seeker, _cell_canvas(scene, screen), screen)
+        return StyledText(_spans(canvas, screen), [part, *scale])
+    canvas, notes = _draw_means(scene, screen)
+    return StyledText(_spans(canvas, screen), [*notes, *without_arrows, *hidden])
 
 
-def _spans(canvas: Canvas, screen: Screen) -> list[list[Span]]:
-    """Lines of a canvas, characters that look alike together."""
+def _spans(canvas: Canvas, screen: Screen) -> list[list[StyledSpan]]:
+    """Return the lines of a canvas, each as spans of characters with the same colours.
+
+    Without colours a line is one span, without spaces at its end.
+    """
     if screen.num_colours == 0:
-        return [[Span("".join(line).rstrip(), NONE, NONE)] for line in canvas.glyphs.tolist()]
+        return [[StyledSpan("".join(line).rstrip(), DEFAULT, DEFAULT)] for line in canvas.glyphs.tolist()]
     glyphs = canvas.glyphs.tolist()
-    # The ink of a blank can't be seen: it may be that of what is before it, and there is less to write.
+    # The foreground of a blank is invisible, so it takes that of the character before it, which makes fewer spans.
     before = np.maximum.accumulate(np.where(canvas.glyphs == " ", 0, np.arange(canvas.glyphs.shape[1])), axis=1)
-    inks = np.take_along_axis(canvas.inks, before, axis=1)
-    changes = (np.diff(inks, axis=1) != 0) | (np.diff(canvas.papers, axis=1) != 0)
+    foregrounds = np.take_along_axis(canvas.foregrounds, before, axis=1)
+    changes = (np.diff(foregrounds, axis=1) != 0) | (np.diff(canvas.backgrounds, axis=1) != 0)
     lines = []
     for row, line in enumerate(glyphs):
         edges = [0, *(np.flatnonzero(changes[row]) + 1).tolist(), len(line)]
-        papers = canvas.papers[row]
-        lines.append([Span("".join(line[a:b]), int(inks[row, a]), int(papers[a])) for a, b in pairwise(edges)])
+        colours = list(zip(foregrounds[row].tolist(), canvas.backgrounds[row].tolist(), strict=True))
+        lines.append([StyledSpan("".join(line[a:b]), *colours[a]) for a, b in pairwise(edges)])
     return lines
 
 
 # A cell ---------------------------------------------------------------------------------------------------------------
 
 
-def _shares(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """How deep values are drawn, from 0 to 1; NaN where there is none."""
-    return ValueScale.of(values[~np.isnan(values)]).shares(values)
+def _normalise(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the position of each value on the scale that fits them, from 0 to 1; NaN stays NaN."""
+    return ValueScale.of(values[~np.isnan(values)]).normalise(values)
 
 
-def _say_scale(values: npt.NDArray[np.floating], screen: Screen) -> list[str]:
-    """Which values the colours are."""
+def _scale_note(values: npt.NDArray[np.floating], screen: Screen) -> list[str]:
+    """Return a note with the values of the palest and the deepest colour; none if the screen shows no values."""
     scale = ValueScale.of(values[~np.isnan(values)])
-    if screen.num_colours < SHADED or scale.high == scale.low:
+    if screen.num_colours < MIN_COLOURS_FOR_VALUES or scale.high == scale.low:
         return []
     return [f"pale {'<=' if scale.is_log else '='} {scale.low:.2g}, deep = {scale.high:.2g}"]
 
 
-def _shaded(values: npt.NDArray[np.floating]) -> Colours:
-    """The colours of values; paper where there is none."""
-    shares = _shares(values)
-    known = ~np.isnan(shares)
+def _shade(values: npt.NDArray[np.floating]) -> Colours:
+    """Return the colour of each value on the scale that fits them; that of paper for NaN."""
+    positions = _normalise(values)
+    known = ~np.isnan(positions)
     colours = np.full(values.shape, PAPER, np.int32)
-    colours[known] = SHADES[np.rint(shares[known] * (NUM_SHADES - 1)).astype(np.int64)]
+    colours[known] = SHADES[np.rint(positions[known] * (NUM_SHADES - 1)).astype(np.int64)]
     return colours
 
 
-def _one_each(look: Look, screen: Screen) -> Canvas:
-    """A character for each cell: its arrow or what it is, on the colour of its value."""
-    cells = look.maze.cells
-    papers = np.full(cells.shape, PAPER, np.int32)
-    if look.values is not None and screen.num_colours >= SHADED:
-        papers = _shaded(look.values.reshape(cells.shape))
+def _cell_canvas(scene: Scene, screen: Screen) -> Canvas:
+    """Return a canvas with one character per cell: an arrow or the kind of the cell, on the colour of its value."""
+    cells = scene.maze.cells
+    backgrounds = np.full(cells.shape, PAPER, np.int32)
+    if scene.values is not None and screen.num_colours >= MIN_COLOURS_FOR_VALUES:
+        backgrounds = _shade(scene.values.reshape(cells.shape))
     glyphs = np.full(cells.shape, " ", "<U1")
-    inks = np.full(cells.shape, INK, np.int32)
-    if look.greedy is not None:
-        names = np.array(list(ARROWS if screen.unicode else ASCII_ARROWS))
-        dots = look.greedy.all(axis=1).reshape(cells.shape)
-        glyphs = names[look.greedy.argmax(axis=1)].reshape(cells.shape)
+    foregrounds = np.full(cells.shape, INK, np.int32)
+    if scene.greedy is not None:
+        arrows = np.array(list(ARROWS if screen.unicode else ASCII_ARROWS))
+        dots = scene.greedy.all(axis=1).reshape(cells.shape)
+        glyphs = arrows[scene.greedy.argmax(axis=1)].reshape(cells.shape)
         glyphs[dots] = "·" if screen.unicode else "."
-        inks[dots] = FAINT
+        foregrounds[dots] = FAINT
     elif screen.num_colours == 0:
         glyphs[:] = "·" if screen.unicode else "."
-    if look.maze.start is not None and look.seeker is None:
-        glyphs[look.maze.start], inks[look.maze.start] = "S", THREAD
-    things = (
+    if scene.maze.start is not None and scene.seeker is None:
+        glyphs[scene.maze.start], foregrounds[scene.maze.start] = "S", PATH
+    kinds = (
         (cells & HAZARD, "!", INK, HAZARD_TILE),
         (cells & GOAL, "G", PAPER, GOAL_TILE),
-        (cells & BLOCKED, _wall(screen), INK, INK),
+        (cells & BLOCKED, _wall_glyph(screen), INK, INK),
     )
-    for there, glyph, ink, paper in things:
-        glyphs[there > 0], inks[there > 0], papers[there > 0] = glyph, ink, paper
-    if look.seeker is not None:
-        place = look.seeker
-        glyphs[place], inks[place], papers[place] = _seeker(look, screen), PAPER, THREAD
-    return Canvas(glyphs, inks, papers)
+    for is_kind, glyph, foreground, background in kinds:
+        chosen = is_kind > 0
+        glyphs[chosen], foregrounds[chosen], backgrounds[chosen] = glyph, foreground, background
+    if scene.seeker is not None:
+        place = scene.seeker
+        glyphs[place], foregrounds[place], backgrounds[place] = _seeker_glyph(scene, screen), PAPER, PATH
+    return Canvas(glyphs, foregrounds, backgrounds)
 
 
-def _wall(screen: Screen) -> str:
+def _wall_glyph(screen: Screen) -> str:
+    """Return the character for a blocked cell; a blank where its background has the colour of walls."""
     if screen.num_colours:
-        return " "  # on ink
+        return " "
     return "█" if screen.unicode else "#"
 
 
-def _seeker(look: Look, screen: Screen) -> str:
-    if look.heading is not None:
-        return (ARROWS if screen.unicode else ASCII_ARROWS)[look.heading]
+def _seeker_glyph(scene: Scene, screen: Screen) -> str:
+    """Return the character for the seeker: an arrow if it has a heading, else a dot or S."""
+    if scene.heading is not None:
+        return (ARROWS if screen.unicode else ASCII_ARROWS)[scene.heading]
     return "●" if screen.unicode else "S"
 
 
-# Ways to draw ---------------------------------------------------------------------------------------------------------
+# Renderings -----------------------------------------------------------------------------------------------------------
 
 
-def _tiles(cells: Cells, each: Canvas, screen: Screen, size: tuple[int, int] = (2, 1)) -> Canvas:
-    """A cell takes some characters, (width, height); what it is stands in the middle."""
+def _draw_tiles(cells: Cells, each: Canvas, screen: Screen, size: tuple[int, int] = (2, 1)) -> Canvas:
+    """Draw each cell as a rectangle of characters, with its own character in the middle.
+
+    Args:
+        cells: as `Maze.cells`.
+        each: one character per cell.
+        screen: size and abilities of the terminal.
+        size: width and height of a cell, in characters.
+    """
     width, height = size
     if width == 1:
         return each
     canvas = Canvas(*(part.repeat(width, axis=1).repeat(height, axis=0) for part in each))
-    canvas.glyphs[:] = np.where((cells & BLOCKED) > 0, _wall(screen), " ").repeat(width, axis=1).repeat(height, axis=0)
+    walls = np.where((cells & BLOCKED) > 0, _wall_glyph(screen), " ")
+    canvas.glyphs[:] = walls.repeat(width, axis=1).repeat(height, axis=0)
     canvas.glyphs[height // 2 :: height, (width - 1) // 2 :: width] = each.glyphs
     return canvas
 
 
 def _walls(cells: Cells) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """(rows + 1, columns) and (rows, columns + 1) bool: the walls above, between and below, and those beside."""
+    """Return where there are walls, except between two blocked cells.
+
+    Returns:
+        (rows + 1, columns) bool, walls above and below cells, from the top edge on; and (rows, columns + 1) bool, walls
+        beside cells, from the left edge on.
+    """
     rows, columns = cells.shape
     level, upright = np.zeros((rows + 1, columns), np.bool_), np.zeros((rows, columns + 1), np.bool_)
     blocked = (cells & BLOCKED) > 0
@@ -234,79 +209,116 @@ def _walls(cells: Cells) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     return level, upright
 
 
-def _arms(level: npt.NDArray[np.bool_], upright: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """(rows + 1, columns + 1): the walls that meet at each corner, added up as `JOINTS` has them."""
-    arms = np.zeros((level.shape[0], upright.shape[1]), np.int64)
-    arms[1:] += 1 * upright
-    arms[:-1] += 2 * upright
-    arms[:, 1:] += 4 * level
-    arms[:, :-1] += 8 * level
-    return arms
+def _joints(level: npt.NDArray[np.bool_], upright: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return which walls meet at each corner of the cells, as an index of `JOINTS`.
 
+    Args:
+        level: (rows + 1, columns) bool, walls above and below cells.
+        upright: (rows, columns + 1) bool, walls beside cells.
 
-def _spread(papers: Colours, width: int) -> Colours:
-    """The colours of cells, `width` characters apart, and of the gaps round them.
-
-    A gap has the colour of the cell to its right or below it; if that is no value, that of the other side.
+    Returns:
+        (rows + 1, columns + 1) int64.
     """
-    rows, columns = papers.shape
+    joints = np.zeros((level.shape[0], upright.shape[1]), np.int64)
+    joints[1:] += 1 * upright
+    joints[:-1] += 2 * upright
+    joints[:, 1:] += 4 * level
+    joints[:, :-1] += 8 * level
+    return joints
+
+
+def _spread(colours: Colours, width: int) -> Colours:
+    """Return the backgrounds of cells that are `width` characters apart, with gaps between and around them.
+
+    A gap has the colour of the cell to its right or below it; if that is the seeker, a goal, a hazard or blocked, the
+    colour of the cell on its other side. It never has that of the seeker.
+
+    Args:
+        colours: (rows, columns), background of each cell.
+        width: characters per cell, its gap included.
+
+    Returns:
+        (2 * rows + 1, width * columns + 1) int32.
+    """
+    rows, columns = colours.shape
     y, x = np.arange(2 * rows + 1), np.arange(width * columns + 1)
-    spread = papers[np.ix_(np.minimum(y // 2, rows - 1), np.minimum(x // width, columns - 1))]
-    other = papers[np.ix_(np.maximum(y - 1, 0) // 2, np.maximum(x - 1, 0) // width)]
+    spread = colours[np.ix_(np.minimum(y // 2, rows - 1), np.minimum(x // width, columns - 1))]
+    other = colours[np.ix_(np.maximum(y - 1, 0) // 2, np.maximum(x - 1, 0) // width)]
     gaps = (y % 2 == 0)[:, None] | (x % width == 0)
-    other = np.where(other == THREAD, PAPER, other)  # nor is a gap red
-    return np.where(gaps & np.isin(spread, (THREAD, GOAL_TILE, HAZARD_TILE, INK)), other, spread)
+    other = np.where(other == PATH, PAPER, other)
+    return np.where(gaps & np.isin(spread, (PATH, GOAL_TILE, HAZARD_TILE, INK)), other, spread)
 
 
-def _lines(cells: Cells, each: Canvas, screen: Screen) -> Canvas:
-    """A cell takes three characters in a row, walls are lines between them."""
+def _draw_lines(cells: Cells, each: Canvas, screen: Screen) -> Canvas:
+    """Draw each cell as three characters in a row, with walls between cells as lines.
+
+    Args:
+        cells: as `Maze.cells`.
+        each: one character per cell.
+        screen: size and abilities of the terminal.
+    """
     level, upright = _walls(cells)
-    papers = _spread(each.papers, 4)
-    glyphs = np.full(papers.shape, " ", "<U1")
-    inks = np.full(papers.shape, INK, np.int32)
-    glyphs[1::2, 2::4], inks[1::2, 2::4] = each.glyphs, each.inks
+    backgrounds = _spread(each.backgrounds, 4)
+    glyphs = np.full(backgrounds.shape, " ", "<U1")
+    foregrounds = np.full(backgrounds.shape, INK, np.int32)
+    glyphs[1::2, 2::4], foregrounds[1::2, 2::4] = each.glyphs, each.foregrounds
     for offset in (1, 3):
-        glyphs[1::2, offset::4] = np.where((cells & BLOCKED) > 0, _wall(screen), " ")
-    bars, posts, arms = (
+        glyphs[1::2, offset::4] = np.where((cells & BLOCKED) > 0, _wall_glyph(screen), " ")
+    bars, posts, joints = (
         ("─", "│", np.array(list(JOINTS))) if screen.unicode else ("-", "|", np.array([" "] + 15 * ["+"]))
     )
     for offset in (1, 2, 3):
         glyphs[::2, offset::4] = np.where(level, bars, " ")
     glyphs[1::2, ::4] = np.where(upright, posts, " ")
-    glyphs[::2, ::4] = arms[_arms(level, upright)]
-    papers[(papers == INK) & (glyphs != " ")] = PAPER  # so that lines are seen
-    return Canvas(glyphs, inks, papers)
+    glyphs[::2, ::4] = joints[_joints(level, upright)]
+    backgrounds[(backgrounds == INK) & (glyphs != " ")] = PAPER  # lines are invisible on their own colour
+    return Canvas(glyphs, foregrounds, backgrounds)
 
 
-def _halves(look: Look, screen: Screen) -> Canvas:
-    """A cell, and a wall between cells, take half a character each."""
-    level, upright = _walls(look.maze.cells)
-    each = _one_each(look, screen)
-    pixels = _spread(each.papers, 2)
+def _draw_halves(scene: Scene, screen: Screen) -> Canvas:
+    """Draw each cell, and each wall between cells, as half a character."""
+    level, upright = _walls(scene.maze.cells)
+    each = _cell_canvas(scene, screen)
+    pixels = _spread(each.backgrounds, 2)
     pixels[::2, 1::2][level] = INK
     pixels[1::2, ::2][upright] = INK
-    pixels[::2, ::2][_arms(level, upright) > 0] = INK
-    canvas = _halved(pixels, screen)
-    # What must not be missed takes a whole character, and so stands before the wall above it.
-    marks = [*look.maze.goals, *[place for place in (look.seeker or look.maze.start,) if place is not None]]
+    pixels[::2, ::2][_joints(level, upright) > 0] = INK
+    canvas = _halve_rows(pixels, screen)
+    # Goals, and the seeker or the start, take a whole character, over the wall above them.
+    marks = [*scene.maze.goals, *[place for place in (scene.seeker or scene.maze.start,) if place is not None]]
     for row, column in marks:
         for of_canvas, of_each in zip(canvas, each, strict=True):
             of_canvas[row, 2 * column + 1] = of_each[row, column]
     return canvas
 
 
-def _halved(pixels: Colours, screen: Screen) -> Canvas:
-    """Two rows of pixels to a line of characters; without colour only ink and what is none."""
+def _halve_rows(pixels: Colours, screen: Screen) -> Canvas:
+    """Draw two rows of pixels per line of characters, as upper and lower halves.
+
+    Args:
+        pixels: (rows, columns), colours; without colours on the screen, only ink and anything else are distinguished.
+        screen: size and abilities of the terminal.
+    """
     if pixels.shape[0] % 2:
-        pixels = np.vstack((pixels, np.full_like(pixels[:1], NONE)))
+        pixels = np.vstack((pixels, np.full_like(pixels[:1], DEFAULT)))
     top, bottom = pixels[::2], pixels[1::2].copy()
     if screen.num_colours == 0:
         return Canvas(np.array(list(" ▀▄█"))[(top == INK) + 2 * (bottom == INK)], top, bottom)
     return Canvas(np.where(top == bottom, " ", "▀"), top.copy(), bottom)
 
 
-def _window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> tuple[Canvas, str]:
-    """The part of a maze that is round the seeker."""
+def _draw_window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> tuple[Canvas, str]:
+    """Draw the part of a maze around the seeker, as large as the screen.
+
+    Args:
+        cells: as `Maze.cells`.
+        seeker: (row, column) of the seeker.
+        each: one character per cell.
+        screen: size and abilities of the terminal.
+
+    Returns:
+        The drawing, and a note with the rows and columns that it shows, from 1.
+    """
     thin = has_thin_walls(cells)
     rows, columns = cells.shape
     height = min(rows, max(1, (screen.rows - 1) // 2 if thin else screen.rows))
@@ -314,60 +326,70 @@ def _window(cells: Cells, seeker: Place, each: Canvas, screen: Screen) -> tuple[
     top = min(max(0, seeker[0] - height // 2), rows - height)
     left = min(max(0, seeker[1] - width // 2), columns - width)
     part = np.s_[top : top + height, left : left + width]
-    draw = _lines if thin else _tiles
+    draw = _draw_lines if thin else _draw_tiles
     canvas = draw(cells[part], Canvas(*(whole[part] for whole in each)), screen)
-    rows_seen, columns_seen = f"{top + 1} to {top + height} of {rows}", f"{left + 1} to {left + width} of {columns}"
-    return canvas, f"rows {rows_seen}, columns {columns_seen}"
+    shown_rows, shown_columns = f"{top + 1} to {top + height} of {rows}", f"{left + 1} to {left + width} of {columns}"
+    return canvas, f"rows {shown_rows}, columns {shown_columns}"
 
 
-def _means(look: Look, screen: Screen) -> tuple[Canvas, list[str]]:
-    """A block of cells takes a character; or half of one, if there are blocks and colours enough for it."""
-    rows, columns = look.maze.cells.shape
+def _draw_means(scene: Scene, screen: Screen) -> tuple[Canvas, list[str]]:
+    """Draw a block of cells per character, or per half of one if the screen knows Unicode and 256 colours.
+
+    Returns:
+        The drawing, and notes about the size of a block and the scale of the values.
+    """
+    cells = scene.maze.cells
+    rows, columns = cells.shape
     k = max(-(-rows // (2 * screen.rows)), -(-columns // screen.columns))
-    halves = screen.unicode and screen.num_colours >= SHADED
+    halves = screen.unicode and screen.num_colours >= MIN_COLOURS_FOR_VALUES
     height = k if halves else 2 * k
-    ys, xs = np.arange(0, rows, height), np.arange(0, columns, k)
-
-    def total(part: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-        sums: npt.NDArray[np.float64] = np.add.reduceat(np.add.reduceat(part.astype(np.float64), ys, 0), xs, 1)
-        return sums
-
-    cells = look.maze.cells
-    walls = total(cells & BLOCKED > 0) / total(np.ones_like(cells))
-    values = np.full(cells.shape, np.nan) if look.values is None else look.values.reshape(cells.shape)
-    known = total(~np.isnan(values))
-    means = np.where(known > 0, total(np.nan_to_num(values)) / np.maximum(known, 1), np.nan)
-    floor = _shaded(means) if screen.num_colours >= SHADED else np.full(means.shape, PAPER, np.int32)
-    floor[total(cells & HAZARD > 0) > 0.5 * total(cells & BLOCKED == 0)] = HAZARD_TILE
+    walls = block_sums(cells & BLOCKED > 0, height, k) / block_sums(np.ones_like(cells), height, k)
+    values = np.full(cells.shape, np.nan) if scene.values is None else scene.values.reshape(cells.shape)
+    known = block_sums(~np.isnan(values), height, k)
+    means = np.where(known > 0, block_sums(np.nan_to_num(values), height, k) / np.maximum(known, 1), np.nan)
+    colours = np.full(means.shape, PAPER, np.int32)
+    if screen.num_colours >= MIN_COLOURS_FOR_VALUES:
+        colours = _shade(means)
+    free = block_sums(cells & BLOCKED == 0, height, k)
+    colours[block_sums(cells & HAZARD > 0, height, k) > 0.5 * free] = HAZARD_TILE
     size = f"{height} x {k} cells" if height > 1 else "a cell"
     if halves:
-        canvas, notes = (
-            _halved(_mixed(floor, walls), screen),
-            [f"half a character is {size}", *_say_scale(means, screen)],
-        )
+        canvas = _halve_rows(_mix_walls(colours, walls), screen)
+        notes = [f"half a character is {size}", *_scale_note(means, screen)]
     else:
-        shares = _shares(means)
-        digits = np.array(list("0123456789"))[np.minimum(np.nan_to_num(shares) * 10, 9).astype(np.int64)]
-        glyphs = np.where(np.isnan(shares), "·" if screen.unicode else ".", digits)
-        solid = walls > 0.5
-        glyphs[solid], floor[solid] = _wall(screen), INK
-        canvas, notes = Canvas(glyphs, np.full(floor.shape, INK, np.int32), floor), [f"1 character is {size}"]
-        notes += ["0 to 9 is the mean of its values"] if known.any() else []
-    marks = [(place, "G", PAPER, GOAL_TILE) for place in look.maze.goals]
-    if look.seeker is not None:
-        marks.append((look.seeker, _seeker(look, screen), PAPER, THREAD))
-    elif look.maze.start is not None:
-        marks.append((look.maze.start, "S", THREAD, PAPER))
-    for (row, column), glyph, ink, paper in marks:
+        canvas = _draw_digits(means, walls > 0.5, colours, screen)
+        notes = [f"1 character is {size}", *(["0 to 9 is the mean of its values"] if known.any() else [])]
+    marks = [(place, "G", PAPER, GOAL_TILE) for place in scene.maze.goals]
+    if scene.seeker is not None:
+        marks.append((scene.seeker, _seeker_glyph(scene, screen), PAPER, PATH))
+    elif scene.maze.start is not None:
+        marks.append((scene.maze.start, "S", PATH, PAPER))
+    for (row, column), glyph, foreground, background in marks:
         place = row // (2 * k), column // k
-        canvas.glyphs[place], canvas.inks[place], canvas.papers[place] = glyph, ink, paper
+        canvas.glyphs[place], canvas.foregrounds[place], canvas.backgrounds[place] = glyph, foreground, background
     return canvas, notes
 
 
-def _mixed(floor: Colours, walls: npt.NDArray[np.float64]) -> Colours:
-    """Colours of the floor with as much ink in them as there are walls, in eighths."""
+def _draw_digits(
+    means: npt.NDArray[np.float64], blocked: npt.NDArray[np.bool_], colours: Colours, screen: Screen
+) -> Canvas:
+    """Draw each block of cells as a digit from 0 (lowest mean) to 9 (highest), a dot for NaN, or as blocked."""
+    positions = _normalise(means)
+    digits = np.array(list("0123456789"))[np.minimum(np.nan_to_num(positions) * 10, 9).astype(np.int64)]
+    glyphs = np.where(np.isnan(positions), "·" if screen.unicode else ".", digits)
+    glyphs[blocked], colours[blocked] = _wall_glyph(screen), INK
+    return Canvas(glyphs, np.full(colours.shape, INK, np.int32), colours)
+
+
+def _mix_walls(colours: Colours, walls: npt.NDArray[np.float64]) -> Colours:
+    """Mix the colour of walls into the colours of blocks, by their share of blocked cells, in steps of an eighth.
+
+    Args:
+        colours: (rows, columns), 0xRRGGBB.
+        walls: (rows, columns), from 0 to 1.
+    """
     eighths = np.rint(8 * walls).astype(np.int32)
-    mixed = np.zeros_like(floor)
+    mixed = np.zeros_like(colours)
     for shift in (16, 8, 0):
-        mixed |= ((floor >> shift & 255) * (8 - eighths) + (INK >> shift & 255) * eighths) // 8 << shift
+        mixed |= ((colours >> shift & 255) * (8 - eighths) + (INK >> shift & 255) * eighths) // 8 << shift
     return mixed

@@ -1,4 +1,4 @@
-"""Lines and dots among pixels, with soft edges: how much of each pixel they cover, with NumPy alone."""
+"""Lines and dots on pixels with soft edges (anti-aliasing), with NumPy alone."""
 
 import math
 from collections.abc import Iterable
@@ -6,22 +6,29 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Cover", "Points", "blend", "cover_line", "dashed", "rounded"]
+__all__ = ["Coverage", "Points", "blend", "cover_line", "round_corners", "split_dashes"]
 
-Cover = npt.NDArray[np.float32]  # (height, width), from 0 to 1
-Points = npt.NDArray[np.float64]  # (n, 2), down and across, in pixels; (0, 0) is the corner of the first one
+Coverage = npt.NDArray[np.float32]  # (height, width), share of each pixel that is covered, from 0 to 1
+Points = npt.NDArray[np.float64]  # (n, 2), down and across, in pixels from the top left corner
 
 
-def cover_line(cover: Cover, points: Points, radius: float) -> None:
-    """Cover what is within a distance of a line, or of a dot if that is one point; in place."""
+def cover_line(coverage: Coverage, points: Points, radius: float) -> None:
+    """Cover all pixels within a distance of a line, in place.
+
+    Args:
+        coverage: (height, width); pixels that are covered more already stay so.
+        points: (n, 2), the line; a single point is a dot.
+        radius: half the width of the line, in pixels.
+    """
     ends = points[1:] if len(points) > 1 else points
     for begin, end in zip(points, ends, strict=False):
-        _cover_segment(cover, begin.tolist(), end.tolist(), radius)
+        _cover_segment(coverage, begin.tolist(), end.tolist(), radius)
 
 
-def _cover_segment(cover: Cover, begin: list[float], end: list[float], radius: float) -> None:
+def _cover_segment(coverage: Coverage, begin: list[float], end: list[float], radius: float) -> None:
+    """Cover all pixels within a distance of a straight segment between two points (down, across), in place."""
     box = []
-    for a, b, side in zip(begin, end, cover.shape, strict=True):
+    for a, b, side in zip(begin, end, coverage.shape, strict=True):
         first, last = math.floor(min(a, b) - radius - 1), math.ceil(max(a, b) + radius + 1)
         box.append(slice(max(0, first), max(0, min(side, last))))
     y = np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None] + 0.5 - begin[0]
@@ -29,20 +36,33 @@ def _cover_segment(cover: Cover, begin: list[float], end: list[float], radius: f
     down, across = end[0] - begin[0], end[1] - begin[1]
     share = np.clip((y * down + x * across) / max(down * down + across * across, 1e-12), 0.0, 1.0)
     distance = np.hypot(y - share * down, x - share * across)
-    part = cover[box[0], box[1]]
+    part = coverage[box[0], box[1]]
     np.maximum(part, np.clip(radius + 0.5 - distance, 0.0, 1.0), out=part)
 
 
-def blend(pixels: npt.NDArray[np.uint8], cover: Cover, colour: npt.NDArray[np.uint8]) -> None:
-    """Lay a colour over pixels (..., height, width, 3) as far as they are covered; in place."""
-    rows, columns = np.nonzero(cover)
-    share = cover[rows, columns, None]
+def blend(pixels: npt.NDArray[np.uint8], coverage: Coverage, colour: npt.NDArray[np.uint8]) -> None:
+    """Mix a colour into pixels in proportion to their coverage, in place.
+
+    Args:
+        pixels: (..., height, width, 3) uint8.
+        coverage: (height, width).
+        colour: (3,) uint8.
+    """
+    rows, columns = np.nonzero(coverage)
+    share = coverage[rows, columns, None]
     under = pixels[..., rows, columns, :]
     pixels[..., rows, columns, :] = np.rint(under + (colour - under.astype(np.float32)) * share).astype(np.uint8)
 
 
-def rounded(points: Points) -> Points:
-    """A line through the middles of cells with its corners rounded, from one crossing of cells to the next."""
+def round_corners(points: Points) -> Points:
+    """Return a line with its corners replaced by curves, which begin and end halfway to the neighbouring points.
+
+    Args:
+        points: (n, 2), such as the middles of the cells of a path.
+
+    Returns:
+        (m, 2) points of the line; a curve has six.
+    """
     if len(points) < 3:
         return points
     before, here, after = points[:-2], points[1:-1], points[2:]
@@ -53,13 +73,22 @@ def rounded(points: Points) -> Points:
     return np.concatenate([points[:1], *pieces, points[-1:]])
 
 
-def dashed(points: Points, on: float, off: float) -> list[Points]:
-    """The pieces of a line that a dash covers, so many pixels on and so many off."""
+def split_dashes(points: Points, dash: float, gap: float) -> list[Points]:
+    """Split a line into dashes.
+
+    Args:
+        points: (n, 2), the line.
+        dash: length of a dash, in pixels along the line.
+        gap: length of a gap, in pixels along the line.
+
+    Returns:
+        The line of each dash, with the corners that it contains.
+    """
     lengths = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))))
-    begins = np.arange(0.0, lengths[-1], on + off)
+    begins = np.arange(0.0, lengths[-1], dash + gap)
     pieces = []
     for begin in begins.tolist():
-        end = min(begin + on, lengths[-1])
+        end = min(begin + dash, lengths[-1])
         at = np.concatenate(
             ([begin], lengths[np.searchsorted(lengths, begin, "right") : np.searchsorted(lengths, end)], [end])
         )

@@ -1,8 +1,7 @@
-"""A picture as SVG, written with strings alone.
+"""Drawings as SVG, written as strings.
 
-Everything inside the maze is drawn in units of a cell, under one transformation, and cells of one colour share an
-element, a line for each run of them. So the text stays short: 12x18 cells take 17 KB. The floor of a large maze is a
-PNG inside it.
+Inside the maze the unit is a cell, by one transformation, and cells of one colour share an element, with a line for each
+run of them; so 12 x 18 cells take 17 KB. The cells of a large maze are an embedded PNG.
 """
 
 import base64
@@ -16,28 +15,28 @@ import numpy.typing as npt
 from clew.kernels.dynamics import GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place
+from clew.rendering.cells import colour_cells, shade_cells
 from clew.rendering.colours import COLOURS, NUM_SHADES, hexadecimal, ramp
-from clew.rendering.floor import colour_floor, shade_cells
-from clew.rendering.legend import Fit, name_ways, notes, say_scale, thin_walls
-from clew.rendering.paths import corners, leaps, without_stops
+from clew.rendering.legend import Resolution, format_scale, notes, path_labels, thin_walls
+from clew.rendering.paths import corners, has_jumps, without_repeats
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
-from clew.tracing.axes import width_of
+from clew.tracing.axes import estimate_width
 
 __all__ = ["picture_svg"]
 
-SIDE, LARGE_SIDE = 720, 1024  # pixels
-MAX_SIDE_OF_ARROWS = 48  # cells
-MAX_SIDE_OF_VECTORS = 200  # beyond, the floor is a picture
-MAX_SIDE_OF_WALLS = 512
+SIDE, LARGE_SIDE = 720, 1024  # pixels of the maze
+MAX_SIDE_WITH_ARROWS = 48  # cells
+MAX_SIDE_WITH_VECTORS = 200  # cells; those of larger mazes are an embedded PNG
+MAX_SIDE_WITH_WALLS = 512  # cells
 
 PAPER, CARD, CARD_EDGE, INK, FAINT = (COLOURS[name] for name in ("paper", "card", "card edge", "ink", "faint"))
-THREAD, THREAD_LIGHT = COLOURS["thread"], COLOURS["thread light"]
+PATH, PATH_LIGHT = COLOURS["path"], COLOURS["path light"]
 GOAL_TILE, HAZARD_TILE, HAZARD_STRIPE = COLOURS["goal"], COLOURS["hazard"], COLOURS["hazard stripe"]
 OPTIMUM = COLOURS["optimum"]
 SHADES = [hexadecimal(colour) for colour in ramp()]
 
-ARROWS = (  # from the middle of a cell towards an edge: a shaft, and the two barbs of its tip
+ARROWS = (  # by action, from the middle of a cell: a shaft, and the two lines of its head
     "m0 .08v.28m-.1-.1 .1 .1 .1-.1",
     "m-.08 0h-.28m.1-.1-.1 .1 .1 .1",
     "m0-.08v-.28m-.1 .1 .1-.1 .1 .1",
@@ -47,21 +46,22 @@ ARROWS = (  # from the middle of a cell towards an edge: a shaft, and the two ba
     "m.06-.06l.2-.2m0 .13v-.13h-.13",
     "m.06 .06l.2 .2m0-.13v.13h-.13",
 )
-YARN = "M-.22 .02Q-.02-.06 .1-.22M-.2 .16Q.08 .06 .2-.16M-.08 .23Q.12 .14 .23 .02"  # on a ball of radius .3
+# Lines on the disc at the start, which make it a ball of yarn.
+START_LINES = "M-.22 .02Q-.02-.06 .1-.22M-.2 .16Q.08 .06 .2-.16M-.08 .23Q.12 .14 .23 .02"
 
 
 def picture_svg(picture: Picture) -> str:
     """Draw a picture as SVG.
 
-    Above 48 cells a side it has no arrows. Cells are coloured one by one up to 200 a side; the floor of larger mazes is
-    a picture inside the SVG, in which a pixel is a cell, or the mean of a block of them.
+    Mazes of more than 48 cells a side have no arrows, of more than 200 an embedded PNG for the cells, and of more than
+    512 no walls between cells.
     """
     maze, title = picture.maze, picture.title
     side = max(maze.rows, maze.columns)
-    is_large = side > MAX_SIDE_OF_VECTORS
-    fit = Fit.of(maze, LARGE_SIDE if is_large else SIDE)
-    scale = fit.pixels / fit.cells  # pixels per cell
-    legend, legend_width, legend_height = _draw_legend(picture, fit, has_walls=side <= MAX_SIDE_OF_WALLS)
+    is_large = side > MAX_SIDE_WITH_VECTORS
+    resolution = Resolution.of(maze, LARGE_SIDE if is_large else SIDE)
+    scale = resolution.scale
+    legend, legend_width, legend_height = _draw_legend(picture, resolution, has_walls=side <= MAX_SIDE_WITH_WALLS)
     across, down = round(scale * maze.columns), round(scale * maze.rows)
     width = max(280, across, 11 * len(title or ""), legend_width) + 48
     top = 64 if title else 24
@@ -76,10 +76,11 @@ def picture_svg(picture: Picture) -> str:
         f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="14" fill="{CARD}" stroke="{CARD_EDGE}"/>',
         f'<text x="24" y="42" font-size="19" font-weight="600" fill="{INK}">{escape(title)}</text>' if title else "",
         f'<g transform="{place}" fill="none" stroke-linecap="round" stroke-linejoin="round">',
-        *(_embed_floor(picture, fit.cells) if is_large else _draw_floor(picture)),
+        *(_embed_cells(picture, resolution.cells) if is_large else _draw_cells(picture)),
         *_draw_walls(maze, scale, is_large),
         *_draw_arrows(picture),
-        *_draw_ways(picture, scale),
+        *_draw_paths(picture, scale),
+        *_draw_ends(picture, scale),
         "</g>",
         f'<g transform="translate({width / 2:g} {bottom + 20})">' if legend else "",
         *legend,
@@ -93,7 +94,7 @@ def picture_svg(picture: Picture) -> str:
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
-    """(row, column, length) of each run of True in a row."""
+    """Yield (row, column, length) of each run of True values in a row of a mask."""
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, begins = np.nonzero(edges == 1)
     _, ends = np.nonzero(edges == -1)
@@ -101,27 +102,33 @@ def _runs(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
 
 
 def _fill(mask: npt.NDArray[np.bool_], colour: str, name: str) -> str:
-    """Fill cells: a line as thick as a cell for each run of them."""
+    """Return an element that fills the cells of a mask, as a line as thick as a cell for each run; "" if there is none.
+
+    Args:
+        mask: (rows, columns) bool, cells to fill.
+        colour: of these cells.
+        name: class of the element.
+    """
     lines = "".join(f"M{column} {row}.5h{length}" for row, column, length in _runs(mask))
     return f'<path class="{name}" stroke="{colour}" d="{lines}"/>' if lines else ""
 
 
-def _embed_floor(picture: Picture, block: int) -> Iterator[str]:
-    """The floor of a large maze, a pixel for each cell, or for each block of them."""
-    floor = colour_floor(picture, block)
-    data = base64.b64encode(encode_png(floor)).decode()
+def _embed_cells(picture: Picture, block: int) -> Iterator[str]:
+    """Yield the cells of a large maze as an embedded PNG, with a pixel for each block of `block` x `block` cells."""
+    pixels = colour_cells(picture, block)
+    data = base64.b64encode(encode_png(pixels)).decode()
     yield (
-        f'<image class="floor" width="{block * floor.shape[1]}" height="{block * floor.shape[0]}" '
+        f'<image class="cells" width="{block * pixels.shape[1]}" height="{block * pixels.shape[0]}" '
         f'preserveAspectRatio="none" image-rendering="pixelated" style="image-rendering:pixelated" '
         f'href="data:image/png;base64,{data}"/>'
     )
 
 
-def _draw_floor(picture: Picture) -> Iterator[str]:
-    """The floor: shaded by value, then hazards and goals, then a fine grid."""
+def _draw_cells(picture: Picture) -> Iterator[str]:
+    """Yield cells shaded by value, then hazards and goals; in small mazes also stripes on hazards, and a fine grid."""
     maze = picture.maze
     shades, _ = shade_cells(picture)
-    yield f'<g stroke-linecap="butt" shape-rendering="crispEdges"><path fill="{PAPER}" d="{_edge(maze)}"/>'
+    yield f'<g stroke-linecap="butt" shape-rendering="crispEdges"><path fill="{PAPER}" d="{_outline(maze)}"/>'
     for shade in np.unique(shades[shades >= 0]).tolist():
         yield _fill(shades == shade, SHADES[shade], "shade")
     yield _fill(maze.hazards, HAZARD_TILE, "hazard")
@@ -133,25 +140,31 @@ def _draw_floor(picture: Picture) -> Iterator[str]:
         yield f'<path class="stripes" stroke="{HAZARD_STRIPE}" stroke-width=".09" d="{stripes}"/>' if stripes else ""
         lines = "".join(f"M0 {row}h{maze.columns}" for row in range(1, maze.rows))
         lines += "".join(f"M{column} 0v{maze.rows}" for column in range(1, maze.columns))
-        grid = PAPER if picture.has_numbers else CARD_EDGE  # fine on shades, and seen without them
+        grid = PAPER if picture.has_numbers else CARD_EDGE  # visible both on shades and on paper
         yield f'<path class="grid" stroke="{grid}" stroke-width=".04" d="{lines}"/>'
 
 
 def _draw_walls(maze: Maze, scale: float, is_large: bool) -> Iterator[str]:
-    """Blocked cells as solid blocks; the edge and the walls between free cells as lines, as long as they go."""
+    """Yield blocked cells, unless the maze is large; then its outline and the walls between free cells as lines.
+
+    Args:
+        maze: the maze.
+        scale: pixels per cell.
+        is_large: True if the cells are an embedded PNG, which has the blocked ones.
+    """
     if not is_large:
         yield f'<g stroke-linecap="butt">{_fill(maze.blocked, INK, "blocked")}</g>'
     lines = []
-    if max(maze.rows, maze.columns) <= MAX_SIDE_OF_WALLS:
+    if max(maze.rows, maze.columns) <= MAX_SIDE_WITH_WALLS:
         below, beside = thin_walls(maze)
         lines = [f"M{column} {row + 1}h{length}" for row, column, length in _runs(below)]
         lines += [f"M{column + 1} {row}v{length}" for column, row, length in _runs(beside.T)]
     thick = max(0.12, 0.5 / scale)
-    yield f'<path class="walls" stroke="{INK}" stroke-width="{thick:g}" d="{_edge(maze)}{"".join(lines)}"/>'
+    yield f'<path class="walls" stroke="{INK}" stroke-width="{thick:g}" d="{_outline(maze)}{"".join(lines)}"/>'
 
 
 def _draw_arrows(picture: Picture) -> Iterator[str]:
-    """An arrow for each action that the greedy policy may take."""
+    """Yield one element with an arrow for each greedy action, if the maze is small enough for arrows."""
     maze = picture.maze
     if picture.greedy is None or not _is_small(maze):
         return
@@ -161,58 +174,78 @@ def _draw_arrows(picture: Picture) -> Iterator[str]:
         yield f'<path class="arrows" stroke="{INK}" stroke-opacity=".72" stroke-width=".05" d="{arrows}"/>'
 
 
-def _draw_ways(picture: Picture, scale: float) -> Iterator[str]:
-    """The thread, the way of an optimum, a ring round each goal, a ball for the start; never too fine to be seen."""
-    maze, thick, end = picture.maze, max(1.0, 18 / scale), max(1.0, 22 / scale)
-    lines = [(name, _through(way, scale)) for name, way in _ways_of(picture) if len(way) > 1]
+def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
+    """Yield the path as a line and the optimal path dashed, on light halos; at least some pixels thick.
+
+    Args:
+        picture: has the paths.
+        scale: pixels per cell.
+    """
+    thick = max(1.0, 18 / scale)
+    paths = ("path", picture.path), ("optimum", picture.optimal)
+    lines = [(name, _path_data(path, scale)) for name, path in paths if len(path) > 1]
     for _, line in lines:
         yield f'<path stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85" d="{line}"/>'
     for name, line in lines:
-        if name == "thread":
-            yield f'<path class="thread" stroke="{THREAD}" stroke-width="{0.15 * thick:g}" d="{line}"/>'
+        if name == "path":
+            yield f'<path class="path" stroke="{PATH}" stroke-width="{0.15 * thick:g}" d="{line}"/>'
         else:
-            dashes = f"{0.3 * thick:g} {0.55 * thick:g}"  # and round ends
+            dashes = f"{0.3 * thick:g} {0.55 * thick:g}"
             yield (
                 f'<path class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
                 f'stroke-dasharray="{dashes}" d="{line}"/>'
             )
-    for row, column in maze.goals:
+
+
+def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
+    """Yield a ring for each goal, and a ball of yarn for the seeker or else the start; at least some pixels large.
+
+    Args:
+        picture: has the maze and the seeker.
+        scale: pixels per cell.
+    """
+    end = max(1.0, 22 / scale)
+    for row, column in picture.maze.goals:
         yield (
             f'<g class="ring" transform="translate({column}.5 {row}.5) scale({end:g})"><circle r=".3" '
             f'fill="{GOAL_TILE}" stroke="{PAPER}" stroke-width=".08"/><circle r=".11" fill="{PAPER}"/></g>'
         )
-    for place in [maze.start] if picture.seeker is None else [picture.seeker]:
-        if place is not None:
-            yield (
-                f'<g class="start" transform="translate({place[1]}.5 {place[0]}.5) scale({end:g})">'
-                f'<circle r=".33" fill="{THREAD}" stroke="{PAPER}" stroke-width=".07"/>'
-                f'<path stroke="{THREAD_LIGHT}" stroke-width=".04" d="{YARN}"/></g>'
-            )
+    place = picture.maze.start if picture.seeker is None else picture.seeker
+    if place is not None:
+        yield (
+            f'<g class="start" transform="translate({place[1]}.5 {place[0]}.5) scale({end:g})">'
+            f'<circle r=".33" fill="{PATH}" stroke="{PAPER}" stroke-width=".07"/>'
+            f'<path stroke="{PATH_LIGHT}" stroke-width=".04" d="{START_LINES}"/></g>'
+        )
 
 
-def _ways_of(picture: Picture) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-    return ("thread", picture.path), ("optimum", picture.optimal)
-
-
-def _edge(maze: Maze) -> str:
+def _outline(maze: Maze) -> str:
+    """Return the path data of the edge of the maze."""
     return f"M0 0h{maze.columns}v{maze.rows}h-{maze.columns}z"
 
 
 def _is_small(maze: Maze) -> bool:
-    """Tell if a cell has room for details."""
-    return max(maze.rows, maze.columns) <= MAX_SIDE_OF_ARROWS
+    """Return whether cells are large enough for arrows, stripes and a grid."""
+    return max(maze.rows, maze.columns) <= MAX_SIDE_WITH_ARROWS
 
 
-def _through(path: Sequence[Place], scale: float) -> str:
-    """From the middle of the first cell to that of the last, and round every corner between."""
-    if scale < 4:  # corners can't be told from bends; where there are more cells than pixels, go through the pixels
+def _path_data(path: Sequence[Place], scale: float) -> str:
+    """Return the path data of a line from the middle of the first cell to that of the last, with rounded corners.
+
+    Corners are not rounded where a step jumps over cells, or a cell has less than four pixels.
+
+    Args:
+        path: (row, column) of its cells.
+        scale: pixels per cell.
+    """
+    if scale < 4:  # where there are more cells than pixels, the line goes from pixel to pixel
         step = max(1, round(1 / scale))
         points = corners(np.asarray(path) // step * step)
         x, y = points[0, 1], points[0, 0]
         moves = "".join(f"l{right} {down}" for down, right in np.diff(points, axis=0).tolist())
         return f"M{x + step / 2:g} {y + step / 2:g}{moves}"
-    middles = [(column + 0.5, row + 0.5) for row, column in without_stops(path)]
-    if leaps(path) or len(middles) == 1:
+    middles = [(column + 0.5, row + 0.5) for row, column in without_repeats(path)]
+    if has_jumps(path) or len(middles) == 1:
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in middles)
     crossings = [((x + x_next) / 2, (y + y_next) / 2) for (x, y), (x_next, y_next) in pairwise(middles)]
     bends = "".join(f"Q{x:g} {y:g} {i:g} {j:g}" for (x, y), (i, j) in zip(middles[1:-1], crossings[1:], strict=True))
@@ -220,52 +253,63 @@ def _through(path: Sequence[Place], scale: float) -> str:
     return f"M{x:g} {y:g}L{i:g} {j:g}{bends}L{x_last:g} {y_last:g}"
 
 
-def _draw_legend(picture: Picture, fit: Fit, *, has_walls: bool) -> tuple[list[str], float, int]:
-    """Rows of words round a middle: the scale of the shades, the ways, and what isn't to be seen; and their size."""
+def _draw_legend(picture: Picture, resolution: Resolution, *, has_walls: bool) -> tuple[list[str], float, int]:
+    """Return the legend: the scale of the values, the paths, and notes on what is not drawn.
+
+    Args:
+        picture: what is drawn.
+        resolution: of the drawing.
+        has_walls: True if walls between cells are drawn.
+
+    Returns:
+        Its elements, with x = 0 in the middle and y = 0 at the top; its width, and its height, in pixels.
+    """
     parts, widest, y = [], 0.0, 0
     if picture.value_scale is not None:
-        before, after = say_scale(picture.value_scale, picture.label)
+        before, after = format_scale(picture.value_scale, picture.label)
         last = NUM_SHADES - 1
         stops = "".join(f'<stop offset="{i / last:.3f}" stop-color="{SHADES[i]}"/>' for i in range(NUM_SHADES))
         parts += [
             f'<linearGradient id="clew-shades">{stops}</linearGradient>',
             f'<rect x="-40" y="{y}" width="80" height="10" rx="3" fill="url(#clew-shades)"/>',
-            _words(-48, y + 9, before, "end"),
-            _words(48, y + 9, after),
+            _text(-48, y + 9, before, "end"),
+            _text(48, y + 9, after),
         ]
-        widest, y = 96 + 2 * max(width_of(before), width_of(after)), y + 26
-    ways = name_ways(picture)
-    across = sum(36 + width_of(words) + 16 for _, words in ways) - 16
+        widest, y = 96 + 2 * max(estimate_width(before), estimate_width(after)), y + 26
+    labels = path_labels(picture)
+    across = sum(36 + estimate_width(label) + 16 for _, label in labels) - 16
     x = -across / 2
-    for kind, words in ways:
+    for kind, label in labels:
         dashes = ' stroke-dasharray="5 4"' if kind == "optimal" else ""
-        colour, thick = (OPTIMUM, 2) if kind == "optimal" else (THREAD, 3.5)
+        colour, thick = (OPTIMUM, 2) if kind == "optimal" else (PATH, 3.5)
         parts.append(f'<path stroke="{colour}" stroke-width="{thick}"{dashes} d="M{x:.1f} {y + 5}h28"/>')
-        parts.append(_words(x + 34, y + 9, words))
-        x += 36 + width_of(words) + 16
-    if ways:
+        parts.append(_text(x + 34, y + 9, label))
+        x += 36 + estimate_width(label) + 16
+    if labels:
         widest, y = max(widest, across), y + 22
-    for words in notes(picture, fit, has_walls=has_walls):
-        parts.append(_words(0, y + 9, words, "middle"))
-        widest, y = max(widest, width_of(words)), y + 20
+    for note in notes(picture, resolution, has_walls=has_walls):
+        parts.append(_text(0, y + 9, note, "middle"))
+        widest, y = max(widest, estimate_width(note)), y + 20
     return parts, round(widest), y
 
 
-def _words(x: float, y: float, words: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y}" font-size="12" fill="{FAINT}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    """Return a text element at a place; `anchor` is "start", "middle" or "end" of the text."""
+    return f'<text x="{x:.1f}" y="{y}" font-size="12" fill="{FAINT}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _describe(picture: Picture) -> str:
-    """The picture in words, for those who don't see it."""
+    """Return a description of the picture for screen readers, escaped."""
     maze = picture.maze
-    words = [f"{maze.rows} rows and {maze.columns} columns."]
+    sentences = [f"{maze.rows} rows and {maze.columns} columns."]
     if maze.start is not None:
-        words.append(f"The start is at row {maze.start[0]}, column {maze.start[1]}.")
-    words += [f"A goal is at row {row}, column {column}." for row, column in maze.goals[:3]]
+        sentences.append(f"The start is at row {maze.start[0]}, column {maze.start[1]}.")
+    sentences += [f"A goal is at row {row}, column {column}." for row, column in maze.goals[:3]]
     if picture.values is not None and picture.label == "value":
-        words.append("The deeper a cell, the more its best action is worth; arrows show the best actions.")
+        arrows = "; arrows show the greedy actions" if picture.greedy is not None and _is_small(maze) else ""
+        sentences.append(f"Deeper shades are higher values of the best action{arrows}.")
     elif picture.values is not None:
-        words.append(f"The deeper a cell, the larger its number of {picture.label}.")
-    for kind, name in name_ways(picture):
-        words.append(f"A {'red thread' if kind == 'path' else 'dashed line'} shows the {name.removeprefix('an ')}.")
-    return escape(" ".join(words))
+        sentences.append(f"Deeper shades are more {picture.label}.")
+    for kind, label in path_labels(picture):
+        sentences.append(f"A {'red' if kind == 'path' else 'dashed'} line shows the {label}.")
+    return escape(" ".join(sentences))

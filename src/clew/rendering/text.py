@@ -1,4 +1,4 @@
-"""Pictures, mazes and policies as text, and the screen that frames of it are shown on."""
+"""Pictures, mazes and policies as text, and a function that shows such text as frames."""
 
 import os
 import sys
@@ -9,25 +9,27 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place, cell_letters, draw_text, has_thin_walls
+from clew.rendering.cells import block_sums, shade_cells
 from clew.rendering.colours import NUM_SHADES
-from clew.rendering.floor import block_sums, shade_cells
-from clew.rendering.legend import Fit, name_ways, notes, say_scale
+from clew.rendering.legend import Resolution, format_scale, notes, path_labels
 from clew.rendering.picture import Picture
 
 __all__ = ["ARROWS", "draw_policy", "draw_scene", "picture_text", "show"]
 
-ARROWS = "↓←↑→↙↖↗↘"  # in the order of the actions, of four moves and of eight
+ARROWS = "↓←↑→↙↖↗↘"  # by action, of four moves and of eight
 
 
 def picture_text(picture: Picture, width: int = 160) -> str:
     """Draw a picture as text.
 
-    What fits has an arrow for each cell, or the seeker. Otherwise a character is a cell, or a block of them: a digit
-    for its number (0 is the least, 9 the most), `#` where most of it is blocked, S, G, and `*` on the path.
+    A maze that fits has an arrow in each cell for its first greedy action; without greedy actions, S for its start or
+    seeker. If the maze is too wide, or has numbers without arrows, a character is a cell or a block of cells: a digit for the mean of its numbers (0 lowest, 9
+    highest), `#` if most of it is blocked, `!` for a hazard, `*` for the path, S, G and `.`. Its scale, its paths and
+    what was left out follow in lines below.
 
     Args:
-        picture: the picture.
-        width: the most characters of a line.
+        picture: what to draw.
+        width: maximum of characters in a line of the maze.
     """
     maze = picture.maze
     parts = [picture.title] if picture.title else []
@@ -36,28 +38,35 @@ def picture_text(picture: Picture, width: int = 160) -> str:
     ):
         if picture.greedy is None:
             drawing = draw_text(maze.cells, cell_letters(maze.cells, picture.seeker or maze.start))
-        else:  # no arrow is drawn as if all were
+        else:  # draw_policy draws a dot where all actions are greedy; here also where none is
             greedy = picture.greedy | ~picture.greedy.any(axis=1, keepdims=True)
             drawing = draw_policy(maze, greedy)
         return "\n".join([*parts, drawing])
-    fit = Fit(1, -(-maze.columns // width))
-    parts.append("\n".join("".join(row).rstrip() for row in _characters(picture, fit.cells).tolist()))
+    resolution = Resolution(1, -(-maze.columns // width))
+    parts.append("\n".join("".join(row).rstrip() for row in _characters(picture, resolution.cells).tolist()))
     if picture.value_scale is not None:
-        low, high = say_scale(picture.value_scale, picture.label)
+        low, high = format_scale(picture.value_scale, picture.label)
         parts.append(f"0 to 9: {low} to {high}")
-    parts += [words for _, words in name_ways(picture)]
-    parts += [words.replace("pixel", "character") for words in notes(picture, fit, has_walls=False)]
+    parts += [label for _, label in path_labels(picture)]
+    parts += [note.replace("pixel", "character") for note in notes(picture, resolution, has_walls=False)]
     return "\n".join(parts) + "\n"
 
 
 def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
-    """(block rows, block columns) characters."""
+    """Return a character for each block of cells, (block rows, block columns) str.
+
+    Args:
+        picture: what to draw.
+        block: side of a block, in cells.
+    """
     maze = picture.maze
     shades, _ = shade_cells(picture, block)
     drawn = np.array([".", *"0123456789"])[np.where(shades < 0, 0, 1 + shades * 10 // NUM_SHADES)]
-    blocked = block_sums(maze.blocked, block) * 2 > block_sums(np.ones(maze.cells.shape, np.uint8), block)
+    blocked = block_sums(maze.blocked, block, block) * 2 > block_sums(
+        np.ones(maze.cells.shape, np.uint8), block, block
+    )
     drawn[blocked] = "#"
-    hazards = block_sums(maze.hazards, block) > 0
+    hazards = block_sums(maze.hazards, block, block) > 0
     drawn[hazards] = "!"
     if picture.path:
         rows, columns = np.asarray(picture.path).T // block
@@ -71,13 +80,13 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
 
 
 def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, heading: int | None = None) -> str:
-    """Draw a maze with the seeker in it: S, or an arrow.
+    """Draw a maze as text with the seeker (the agent) in it, as S or as an arrow.
 
     Args:
         maze: the maze; its own start is not drawn.
-        seeker: where the seeker stands.
-        goal: where the goal is, if that is not for the maze to say.
-        heading: which way the seeker looks, in the order of the four moves; None if it has no heading.
+        seeker: (row, column) of the seeker; None for none.
+        goal: (row, column) of the goal; None draws those of the maze.
+        heading: direction of the seeker, as an index of the four moves, drawn as an arrow; None draws S.
     """
     if goal is not None:
         maze = maze.with_ends(None, goal)
@@ -86,12 +95,15 @@ def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, head
 
 
 def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
-    """Draw an arrow for the action of the greedy policy in every cell, two characters per cell.
+    """Draw a maze as text, with an arrow for the greedy action in each cell.
+
+    Blocked cells are `#` or `██`, goals G; start and hazards are not drawn. A cell takes two characters, or four and a
+    line for walls if the maze has walls between cells.
 
     Args:
         maze: the maze.
-        greedy: (num_cells, num_actions) bool, the actions that the policy may take, of four moves or of eight; the
-            first of several is drawn, and a dot where all are as good (nothing was learned there).
+        greedy: (num_cells, num_actions) bool, the greedy actions of each cell, of four moves or of eight. The first of
+            several is drawn, and a dot where all are greedy (nothing was learned there).
     """
     cells = maze.cells.reshape(-1)
     arrows = np.array(list(ARROWS))[greedy.argmax(axis=1)]
@@ -106,9 +118,12 @@ def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
 
 
 def show(frame: str) -> None:
-    """Show a frame in place of the last one: in the output cell of a notebook, or on the terminal."""
+    """Write a frame of text to standard output, instead of the last one in a notebook or on a terminal.
+
+    Elsewhere, as in a file or if TERM is "dumb", frames follow one another.
+    """
     ipython = sys.modules.get("IPython")
-    if ipython is not None and hasattr(ipython.get_ipython(), "kernel"):  # a kernel in which nothing runs may be loaded
+    if ipython is not None and hasattr(ipython.get_ipython(), "kernel"):  # IPython may be loaded outside a notebook
         ipython.display.clear_output(wait=True)
     elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         frame = "\x1b[H\x1b[2J" + frame

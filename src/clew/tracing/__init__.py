@@ -1,6 +1,6 @@
-"""Events of a run, and how they are drawn over time.
+"""Events of a run, and drawings of them over time.
 
-trace      Trace: what was done when, by whom
-timeline   the events as lanes in an SVG; `lanes`, `overview` and `axes` are its parts
-page       the same as a page to zoom in
+trace      Trace: which process did what, and when
+timeline   the execution graph: events as lanes in an SVG; `lanes`, `overview` and `axes` are its parts
+page       the execution graph as an HTML page that can be zoomed
 """

@@ -1,4 +1,4 @@
-"""The execution graph as one HTML file, that needs nothing else: point at anything, zoom, and drag."""
+"""The execution graph as a single HTML file with tooltips, zooming and dragging, which loads nothing else."""
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
@@ -23,13 +23,13 @@ svg{{display:block;width:100%;height:auto;max-height:calc(100vh - 54px);touch-ac
 p{{margin:0 0 8px}}kbd{{font:inherit;border:1px solid;border-radius:3px;padding:0 4px}}
 #tip{{position:fixed;pointer-events:none;white-space:pre;padding:6px 9px;border-radius:6px;
 background:#22303a;color:#fff}}
-[data-say]:hover{{stroke:#d55e00;stroke-width:2}}
+[data-tooltip]:hover{{stroke:#d55e00;stroke-width:2}}
 @media (prefers-color-scheme:dark){{body{{background:#0c0f11;color:#e8e6e0}}#tip{{background:#e8e6e0;color:#10181d}}}}
 </style>
 </head>
 <body>
-<p>Point at a bar to read what it was. Wheel or <kbd>+</kbd> <kbd>-</kbd>: zoom. Drag or arrow keys: move.
-Double click or <kbd>0</kbd>: all of it.</p>
+<p>Point at a bar for its details. Wheel or <kbd>+</kbd> <kbd>-</kbd>: zoom. Drag or arrow keys: move.
+Double click or <kbd>0</kbd>: show the whole graph.</p>
 {picture}<div id="tip" hidden></div>
 <script>
 {script}</script>
@@ -41,7 +41,7 @@ const svg = document.querySelector("svg"), tip = document.getElementById("tip"),
 const [width, height] = [all.width, all.height];
 let view = [0, 0, width], held = null;
 svg.querySelectorAll("rect > title, path > title").forEach(title => {
-  title.parentNode.dataset.say = title.textContent;
+  title.parentNode.dataset.tooltip = title.textContent;
   title.remove();
 });
 function show(x, y, w) {
@@ -66,10 +66,10 @@ svg.addEventListener("pointerleave", () => { tip.hidden = true; });
 svg.addEventListener("pointermove", event => {
   const at = place(event);
   if (held) show(view[0] + held.x - at.x, view[1] + held.y - at.y, view[2]);
-  const say = event.target.dataset.say;
-  tip.hidden = !say || held !== null;
+  const text = event.target.dataset.tooltip;
+  tip.hidden = !text || held !== null;
   if (tip.hidden) return;
-  tip.textContent = say;
+  tip.textContent = text;
   tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";
   tip.style.top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8) + "px";
 });
@@ -87,15 +87,18 @@ addEventListener("keydown", event => {
 
 
 def timeline_html(events: Sequence[Event], *, title: str, rounds: tuple[int, int] | None = None) -> str:
-    """The picture of `timeline_svg` on a page of its own, for light and dark screens.
+    """Return the execution graph of a run as an HTML page, for light and dark screens.
 
     Args:
         events: of a `Trace`.
-        title: what the run was.
-        rounds: which to show in detail, as in `timeline_svg`.
+        title: name of the run.
+        rounds: rounds to draw in detail, from the first to before the second; None chooses some.
 
     Returns:
-        HTML, in which scripts and styles are included; it asks for nothing from elsewhere.
+        HTML with its script and styles; it loads nothing from elsewhere.
+
+    Raises:
+        SettingError: if there are no events of rounds, or none of these rounds.
     """
     picture = timeline_svg(events, title=title, rounds=rounds)
     picture = picture.replace("</style>", f"@media (prefers-color-scheme:dark){{{DARK}}}</style>", 1)

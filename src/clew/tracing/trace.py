@@ -1,17 +1,17 @@
-"""The trace of a run: what driver, object store and actors did, and when. `clew graph` draws it.
+"""Trace of a run: events of the driver, the object store and the actors. `clew graph` draws it.
 
     publish     the driver copied the values that a round begins with
-    put         they were put into the object store
-    work        simulations played, or learned: work that counted
-    merge       the driver took in what came of it
-    start       an actor was started; it lasts until the actor was first seen to run
+    put         these values were put into the object store
+    work        simulations were played or learned, and their results were used
+    merge       the driver merged results
+    start       an actor was started; lasts until it was first seen running
     kill        an actor was killed on purpose
-    lost        an actor died, or no longer answered
+    lost        an actor died, or did not answer
     abandoned   work that was lost with its actor
-    reissue     the driver gave that work to another
-    checkpoint  the driver kept everything that goes on needs
+    reissue     the driver gave that work to another actor
+    checkpoint  the driver wrote a checkpoint
 
-In a run folder a trace is `trace.csv`, a row an event.
+In a run folder the trace is `trace.csv`, with a row for each event.
 """
 
 import json
@@ -25,57 +25,70 @@ from typing import NamedTuple
 __all__ = ["DRIVER", "KINDS", "STORE", "Event", "Trace", "from_csv", "to_chrome", "to_csv"]
 
 KINDS = ("publish", "put", "work", "merge", "start", "kill", "lost", "abandoned", "reissue", "checkpoint")
-RARE = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # are kept, however long the run
+ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # however long the run is
 DRIVER, STORE = "driver", "store"
-WHO = re.compile(r"driver|store|actor \d{1,9}")
+WHO_PATTERN = re.compile(r"driver|store|actor \d{1,9}")
 
-MAX_EVENTS = 100_000  # some 30 MB; a trace that has more keeps every second round, then every fourth, and so on
-PAUSE = 1e-4  # seconds; events of one kind and round that follow each other faster are noted as one
+MAX_EVENTS = 100_000  # about 30 MB; a longer trace keeps every second round, then every fourth, and so on
+MAX_PAUSE = 1e-4  # seconds between events that are merged into one
 
 
 class Event(NamedTuple):
-    """Something that someone did.
+    """Event of a trace. A round, version or simulation that does not apply is -1.
 
-    Times are seconds since the trace began. What has no round, version or simulation has -1 there.
+    Attributes:
+        what: one of `KINDS`.
+        who: "driver", "store", or "actor" and its number.
+        begun: seconds since the trace began.
+        seconds: duration.
+        round: round that it was for.
+        version: number of rounds merged into the values that were used.
+        simulation: first of the simulations that it was about.
+        num_simulations: number of these.
+        num_bytes: bytes that were sent or written.
+        attempt: number of times that the same work had been lost before.
     """
 
-    what: str  # one of KINDS
-    who: str  # driver, store, or actor and its number
+    what: str
+    who: str
     begun: float
     seconds: float
     round: int
-    version: int  # number of rounds that had been merged into the values that were worked with
-    simulation: int  # the first of those that it was about
+    version: int
+    simulation: int
     num_simulations: int
-    num_bytes: int  # that travelled, or were written
-    attempt: int  # 0, or how often the work had been lost before
+    num_bytes: int
+    attempt: int
 
     @property
     def ended(self) -> float:
-        """Seconds since the trace began."""
+        """End of the event, in seconds since the trace began."""
         return self.begun + self.seconds
 
     @property
     def staleness(self) -> int:
-        """How many of the rounds before were not yet in the values; 0 if it had nothing to do with values."""
+        """Number of earlier rounds not yet merged into the values that were used; 0 if no values were."""
         return max(self.round - self.version, 0) if self.version >= 0 else 0
 
 
 class Trace:
-    """Collects events.
+    """Recorder of events, with a bounded size.
+
+    It keeps at most 100,000 events. Beyond that, only every second round is kept, then every fourth, and so on; rounds in
+    which an actor was lost, and rare events such as checkpoints, are kept in any case.
 
     Attributes:
-        began: seconds since 1970.
-        events: in the order in which they were noted.
-        num_dropped: how many were too many to be kept.
+        began: time of its creation, in seconds since 1970.
+        events: the events, in the order in which they were added.
+        num_dropped: number of events that were not kept.
     """
 
     def __init__(self) -> None:
         self.began = time.time()
         self.events: list[Event] = []
         self.num_dropped = 0
-        self._stride = 1  # of the rounds, those are kept that it divides
-        self._versions: dict[int, int] = {}  # of rounds that are under way
+        self._stride = 1  # rounds divisible by it are kept
+        self._versions: dict[int, int] = {}  # of the values, by unfinished round
         self._bytes: Counter[int] = Counter()
 
     def add(
@@ -92,19 +105,20 @@ class Trace:
         num_bytes: int = 0,
         attempt: int = 0,
     ) -> None:
-        """Note an event.
+        """Add an event. If it continues the last one without a pause, the two are merged into one.
 
         Args:
             what: one of `KINDS`.
-            who: driver, store, or actor and its number.
+            who: "driver", "store", or "actor" and its number.
             begun: seconds since 1970.
-            seconds: how long it took.
-            round: which it was for; -1 if for none.
-            version: rounds that had been merged into the values. None: those that were published for this round.
-            simulation: the first of those that it was about, if it was about any.
-            num_simulations: how many those were.
-            num_bytes: what travelled, or was written.
-            attempt: how often the work had been lost before.
+            seconds: duration.
+            round: round that it was for; -1 for none.
+            version: number of rounds merged into the values that were used; None takes that of the last "publish" of
+                this round.
+            simulation: first of the simulations that it was about; -1 for none.
+            num_simulations: number of these.
+            num_bytes: bytes that were sent or written.
+            attempt: number of times that the same work had been lost before.
         """
         if version is None:
             version = self._versions.get(round, -1)
@@ -115,7 +129,7 @@ class Trace:
         begun -= self.began
         num_simulations = num_simulations if simulation >= 0 else 0
         event = Event(what, who, begun, seconds, round, version, simulation, num_simulations, num_bytes, attempt)
-        if self.events and follows(event, self.events[-1]):
+        if self.events and continues(event, self.events[-1]):
             last = self.events[-1]
             self.events[-1] = last._replace(
                 seconds=event.ended - last.begun,
@@ -128,22 +142,23 @@ class Trace:
             self.num_dropped += 1
 
     def finish(self, round: int) -> int:
-        """End a round; returns how many bytes travelled for it."""
+        """End a round, and return the number of bytes that were sent for it."""
         self._versions.pop(round, None)
         return self._bytes.pop(round, 0)
 
     def count(self, what: str) -> int:
-        """How many events there were of a kind that is always kept."""
+        """Return the number of events of a kind; exact for the kinds in `ALWAYS_KEPT`."""
         return sum(event.what == what for event in self.events)
 
     def _has_room_for(self, event: Event) -> bool:
+        """Return whether an event is to be kept, after dropping rounds if the trace is full."""
         if len(self.events) == MAX_EVENTS:
             self._thin()
-        is_kept = event.round % self._stride == 0 or event.what in RARE
+        is_kept = event.round % self._stride == 0 or event.what in ALWAYS_KEPT
         return is_kept and len(self.events) < MAX_EVENTS
 
     def _thin(self) -> None:
-        """Let go of rounds between others, but not of those in which an actor was lost, until half the room is free."""
+        """Drop every second of the rounds kept so far, except those with a loss, until half of the room is free."""
         special = {event.round for event in self.events if event.what == "lost"}
         num_before = len(self.events)
         while len(self.events) > MAX_EVENTS // 2 and self._stride < 2**30:
@@ -151,13 +166,13 @@ class Trace:
             self.events = [
                 event
                 for event in self.events
-                if event.round % self._stride == 0 or event.what in RARE or event.round in special
+                if event.round % self._stride == 0 or event.what in ALWAYS_KEPT or event.round in special
             ]
         self.num_dropped += num_before - len(self.events)
 
 
-def follows(event: Event, last: Event) -> bool:
-    """Tell if an event only goes on with what the last one began."""
+def continues(event: Event, last: Event) -> bool:
+    """Return whether an event continues the last one: same kind, process and round, next simulations, no pause."""
     return (
         event.what == last.what
         and event.who == last.who
@@ -165,27 +180,27 @@ def follows(event: Event, last: Event) -> bool:
         and event.round == last.round
         and event.version == last.version
         and event.attempt == last.attempt
-        and event.what not in RARE
-        and 0.0 <= event.begun - last.ended < PAUSE
+        and event.what not in ALWAYS_KEPT
+        and 0.0 <= event.begun - last.ended < MAX_PAUSE
     )
 
 
 def to_csv(events: Sequence[Event]) -> str:
-    """Events as the text of `trace.csv`; times to the microsecond."""
+    """Return events as CSV, the contents of `trace.csv`; times have microseconds."""
     rows = [",".join(Event._fields)]
     rows += [",".join((e.what, e.who, f"{e.begun:.6f}", f"{e.seconds:.6f}", *map(str, e[4:]))) for e in events]
     return "\n".join(rows) + "\n"
 
 
 def from_csv(text: str) -> list[Event]:
-    """Read the text of `trace.csv`.
+    """Return the events in the contents of `trace.csv`.
 
     Raises:
-        ValueError: names the line that is damaged.
+        ValueError: if a line is damaged; the message says which.
     """
     header, *rows = text.splitlines() or [""]
     if header != ",".join(Event._fields):
-        raise ValueError(f"the first line is not {','.join(Event._fields)}")
+        raise ValueError(f"the first line must be {','.join(Event._fields)}")
     events = []
     for number, row in enumerate(rows, start=2):
         try:
@@ -193,18 +208,18 @@ def from_csv(text: str) -> list[Event]:
             event = Event(what, who, float(begun), float(seconds), *map(int, counts))
         except (TypeError, ValueError):
             raise ValueError(f"line {number} is not an event") from None
-        if not is_possible(event):
-            raise ValueError(f"line {number} says what can't have happened")
+        if not is_valid(event):
+            raise ValueError(f"line {number} has an unknown kind or process, or a number out of range")
         events.append(event)
     return events
 
 
-def is_possible(event: Event) -> bool:
-    """Tell if an event is of a known kind, and its figures are in range."""
+def is_valid(event: Event) -> bool:
+    """Return whether an event has a known kind and process, and all its numbers are in range."""
     times = event.begun, event.seconds
     return (
         event.what in KINDS
-        and WHO.fullmatch(event.who) is not None
+        and WHO_PATTERN.fullmatch(event.who) is not None
         and all(math.isfinite(each) and abs(each) < 1e9 for each in times)
         and event.seconds >= 0.0
         and all(-1 <= each < 2**31 for each in (event.round, event.version, event.simulation))
@@ -213,7 +228,9 @@ def is_possible(event: Event) -> bool:
 
 
 def to_chrome(events: Sequence[Event]) -> str:
-    """Events in the format of Chrome's traces, which Perfetto opens too: times in microseconds, a thread for each.
+    """Return events as JSON in Chrome's trace format, which Perfetto opens too.
+
+    Times are microseconds. The driver, the store and each actor are shown as threads.
 
     Source:
         Google (2016), Trace Event Format.

@@ -125,7 +125,7 @@ export default {
       c.save();
       c.scale(this.scale, this.scale);
       if (this.hasRoom() && arrows) this.drawArrows(c);
-      this.drawWay(c, path, this.colours.thread, 0.15, []);
+      this.drawWay(c, path, this.colours.path, 0.15, []);
       c.translate(0.13 * this.thick, 0.13 * this.thick); // beside the other, where both go the same way
       this.drawWay(c, this.frame.optimal, this.colours.optimum, 0.08, [0.28, 0.22]);
       c.translate(-0.13 * this.thick, -0.13 * this.thick);
@@ -248,8 +248,8 @@ export default {
         this.cells.forEach((cell, i) => { if (cell & GOAL) this.goals.push(i); });
       }
       for (const goal of this.goals.slice(0, 200)) { disc(goal, 0.32, this.colours.goal, this.colours.paper); disc(goal, 0.13, this.colours.paper, this.colours.goal); }
-      if (start !== null) disc(start, 0.33, this.colours.thread, this.colours.paper);
-      if (seeker !== null) { disc(seeker, 0.36, this.colours.paper, this.colours.thread); disc(seeker, 0.2, this.colours.thread, this.colours.thread); }
+      if (start !== null) disc(start, 0.33, this.colours.path, this.colours.paper);
+      if (seeker !== null) { disc(seeker, 0.36, this.colours.paper, this.colours.path); disc(seeker, 0.2, this.colours.path, this.colours.path); }
       if (this.cursor) {
         [c.strokeStyle, c.lineWidth] = [this.colours.focus, Math.max(0.12, 3 / this.scale)];
         c.strokeRect(this.cursor[1], this.cursor[0], 1, 1);

@@ -44,7 +44,7 @@ class Curves:
                 {
                     "type": "line",
                     "showSymbol": False,
-                    "lineStyle": {"width": 2, "color": COLOURS["thread"]},
+                    "lineStyle": {"width": 2, "color": COLOURS["path"]},
                     "data": [],
                     "markLine": {
                         "silent": True,

@@ -48,7 +48,7 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
     shown = numbers[known].astype(np.float64)
     scale = ValueScale.of(shown)
     shades = np.full(best.size, NOTHING, np.uint8)
-    shades[known] = 1.5 + 254 * scale.shares(shown)
+    shades[known] = 1.5 + 254 * scale.normalise(shown)
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in ARROWED:
         arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]

@@ -11,7 +11,7 @@ from typing import Any
 from clew.environments import Environment
 from clew.errors import ClewError
 from clew.figures.drawing import draw
-from clew.figures.graph import say_what
+from clew.figures.graph import run_title
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run
@@ -55,7 +55,7 @@ class Listed:
     @property
     def words(self) -> str:
         """The run in a line."""
-        return self.problem if self.config is None else say_what(self.config)
+        return self.problem if self.config is None else run_title(self.config)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def open_listed(run: Listed) -> Opened:
         notes.append("No execution graph: this run was made before runs kept a trace.")
     else:
         try:
-            graph = timeline_html(saved.trace, title=say_what(config))
+            graph = timeline_html(saved.trace, title=run_title(config))
         except ClewError as error:
             notes.append(f"No execution graph: {error}.")
     return Opened(settings_of(config), picture, graph, notes)

@@ -8,7 +8,7 @@ import time
 from typing import NamedTuple
 
 from clew.errors import ClewError, ClusterError, SettingError, StoppedError
-from clew.figures.graph import say_what
+from clew.figures.graph import run_title
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.training import RoundMetrics
 from clew.runs.configuration import TrainingConfig
@@ -110,7 +110,7 @@ class LiveRun:
 
     def picture(self) -> str:
         """SVG: of the last seconds while it goes on, of all when it has ended; empty if there is nothing to draw."""
-        events, title = self.trace.events[:], say_what(self.config)
+        events, title = self.trace.events[:], run_title(self.config)
         if not any(each.round >= 0 and each.what in ("publish", "work") for each in events):
             return ""
         if not self.is_going_on:

@@ -30,7 +30,7 @@ from clew.mazes.formats import Place
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.rendering.colours import ValueScale
-from clew.rendering.paths import follow
+from clew.rendering.paths import follow_policy
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.web.curve import Curve
 
@@ -386,5 +386,5 @@ def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArra
     """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
     if env.maze.start is None:
         return []
-    places = follow(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
+    places = follow_policy(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
     return [row * env.maze.columns + column for row, column in places]
