@@ -1,8 +1,16 @@
-"""The chapter's names and signatures, as thin as possible over the rest of Clew.
+"""The classes and functions of "Learning Ray", chapter 3, with the chapter's names and signatures, run by Clew.
 
-Every call that a reader of "Learning Ray", chapter 3, finds there runs here, on the real engine. What the chapter gets
-wrong is right here; `tests/test_book.py` has its faults by number. New code does better with the names of `clew`
-itself.
+Every call that the chapter makes works here. The chapter's mistakes are corrected; `tests/test_book.py` tests them by
+number, and docs/book.md lists them. New code should use the names of `clew` itself.
+
+>>> from clew import book
+>>> env = book.Environment()
+>>> policy = book.train_policy(env)
+>>> mean_steps = book.evaluate_policy(env, policy)
+8.0 steps on average for a total of 10 episodes.
+>>> experiences = book.Simulation(env).rollout(policy, explore=False)
+>>> experiences[-1]  # state, action, reward, next state
+[19, 0, 1.0, 24]
 """
 
 import secrets
@@ -27,7 +35,7 @@ __all__ = [
     "Environment",
     "Policy",
     "Simulation",
-    "SimulationActor",  # noqa: F822  # made when it is asked for
+    "SimulationActor",  # noqa: F822  # defined by __getattr__
     "evaluate_policy",
     "train_policy",
     "train_policy_parallel",
@@ -36,23 +44,33 @@ __all__ = [
 
 
 class Discrete:
-    """The numbers 0 .. num_actions - 1."""
+    """The integers 0 .. num_actions - 1, as a space of actions or observations.
+
+    Attributes:
+        n: number of integers.
+    """
 
     def __init__(self, num_actions: int) -> None:
         self.n = num_actions
         self._rng = np.random.default_rng(0)
 
     def sample(self) -> int:
-        """Draw one of them, each as likely as the others."""
+        """Return a random integer of the space, drawn uniformly."""
         return int(self._rng.integers(self.n))
 
 
 class Environment:
-    """The chapter's maze; arguments, if any, are those of `clew.Environment`: the exercises.
+    """The chapter's 5 x 5 maze, or another world for the exercises.
+
+    Args:
+        args: positional arguments of `clew.Environment`, such as a maze; none makes the chapter's maze.
+        kwargs: keyword arguments of `clew.Environment`.
 
     Attributes:
-        world: the same maze as a `clew.Environment`.
-        seeker: where the seeker is, (row, column).
+        world: the same world as a `clew.Environment`.
+        action_space: space of the actions: 0 down, 1 left, 2 up, 3 right.
+        observation_space: space of the states.
+        seeker: position of the agent, (row, column).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,34 +82,37 @@ class Environment:
 
     @property
     def goal(self) -> Place:
-        """Where the goal is, (row, column)."""
+        """Position of the goal, (row, column)."""
         return self.world.goal
 
     @property
     def info(self) -> dict[str, Place]:
-        """Where the seeker and the goal are."""
+        """Positions of "seeker" and "goal", (row, column) each."""
         return {"seeker": self.seeker, "goal": self.goal}
 
     def reset(self) -> int:
-        """Put the seeker back to a start; returns the observation."""
+        """Move the seeker to a start state, and return that state."""
         observation, info = self.world.reset()
         self.seeker = info["position"]
         return observation
 
     def get_observation(self) -> int:
-        """The state: 5 * row + column in the chapter's maze."""
+        """Return the current state: 5 * row + column in the chapter's maze."""
         return self.world.encode(tuple(self.seeker), self.goal)
 
     def get_reward(self) -> float:
-        """1 on the goal, else 0."""
+        """Return 1 if the seeker is on a goal, else 0."""
         return 1 if self.is_done() else 0
 
     def is_done(self) -> bool:
-        """Tell if the seeker is on a goal."""
+        """Return whether the seeker is on a goal."""
         return bool(self.world.is_terminal(np.array([self.get_observation()]))[0])
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
-        """Move; returns (observation, reward, done, info).
+        """Take one action.
+
+        Returns:
+            The next state, the reward, whether the seeker is on a goal, and `info`. On a goal nothing moves.
 
         Raises:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
@@ -105,7 +126,10 @@ class Environment:
         return int(s_next), float(reward), bool(done), self.info
 
     def render(self, *args: Any, **kwargs: Any) -> None:
-        """Clear the terminal, or the output cell of a notebook, and draw the maze with S and G."""
+        """Clear the terminal or the notebook's output, and draw the maze with S for the seeker and G for the goal.
+
+        Arguments are accepted, as the chapter passes some, and ignored.
+        """
         rows = [[" "] * self.world.maze.columns for _ in range(self.world.maze.rows)]
         for place, letter in ((self.goal, "G"), (self.seeker, "S")):
             rows[place[0]][place[1]] = letter
@@ -114,8 +138,8 @@ class Environment:
         show("".join("|" + "|".join(row) + "|\n" for row in rows))
 
 
-class _Stepwise:
-    """A reader's own version of the environment, as the rest of Clew expects one: played step by step."""
+class _GymnasiumAdapter:
+    """The interface of `gymnasium.Env` for an environment of the chapter, whose own methods it calls step by step."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
@@ -132,25 +156,32 @@ class _Stepwise:
         self.env.render()
 
 
-def _world_of(env: Environment) -> Any:
-    """The compiled world of the chapter's environment; one that a reader has changed is played step by step."""
-    return env.world if type(env) is Environment else _Stepwise(env)
+def _playable_world(env: Environment) -> Any:
+    """Return the compiled world of an `Environment`, or an adapter that calls the methods of a subclass."""
+    return env.world if type(env) is Environment else _GymnasiumAdapter(env)
 
 
 class Policy:
-    """The chapter's policy."""
+    """A table of action values, all 0 at first, and the choice of actions from it.
+
+    Args:
+        env: environment, which gives the number of states and actions.
+
+    Attributes:
+        action_space: space of the actions.
+    """
 
     def __init__(self, env: Environment) -> None:
         self.action_space = env.action_space
         self._policy = policies.Policy(env)
-        # Where an episode ends, which the chapter's experiences don't say; a reader's own states aren't known.
+        # Terminal states, which the chapter's experiences don't mark; unknown if a subclass has states of its own.
         states = np.arange(env.observation_space.n)
-        known = states.size == env.world.mdp.num_states
-        self._is_over = env.world.is_terminal(states) if known else np.zeros(states.size, np.bool_)
+        is_known = states.size == env.world.mdp.num_states
+        self._is_terminal = env.world.is_terminal(states) if is_known else np.zeros(states.size, np.bool_)
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:
-        """(25, 4) action values in the chapter's maze, zeros at first; may be written to."""
+        """Action values, (num_states, num_actions) float32; (25, 4) in the chapter's maze. Can be changed in place."""
         return self._policy.q
 
     @state_action_table.setter
@@ -158,16 +189,19 @@ class Policy:
         self._policy.q[:] = table
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
-        """A random action with probability epsilon when exploring, else a best one; ties at random."""
+        """Return a greedy action, ties broken at random; if exploring, a random action with probability epsilon."""
         return self._policy.get_action(state, explore, epsilon)
 
 
 class Simulation:
-    """The chapter's simulation.
+    """Plays episodes in one environment.
+
+    Args:
+        env: the environment.
 
     Attributes:
         env: the environment.
-        truncated: True if the step limit, and not the goal, ended the last rollout.
+        truncated: True if the step limit, and not a goal, ended the last rollout.
     """
 
     def __init__(self, env: Environment) -> None:
@@ -177,8 +211,18 @@ class Simulation:
     def rollout(
         self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1
     ) -> list[list[Any]]:
-        """Play one episode; returns a list of [state, action, reward, next_state]."""
-        world = _Stepwise(self.env)
+        """Play one episode.
+
+        Args:
+            policy: chooses the actions.
+            render: True draws every step.
+            explore: False plays the greedy policy.
+            epsilon: probability of a random action, if exploring.
+
+        Returns:
+            A list of [state, action, reward, next_state], one for each step.
+        """
+        world = _GymnasiumAdapter(self.env)
         steps = list(
             episodes.episode_steps(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
         )
@@ -189,9 +233,16 @@ class Simulation:
 def update_policy(
     policy: Policy, experiences: list[list[Any]], weight: float = 0.1, discount_factor: float = 0.9
 ) -> None:
-    """Learn from [state, action, reward, next_state] rows, in order; what follows a goal counts 0."""
+    """Apply the Q-learning update to the policy's table for each experience, in order.
+
+    Args:
+        policy: its table is changed in place.
+        experiences: [state, action, reward, next_state] lists; the value of a terminal next_state is 0.
+        weight: step size, in (0, 1].
+        discount_factor: discount per step, in [0, 1].
+    """
     steps = [
-        episodes.Transition(s, a, reward, s_next, bool(policy._is_over[s_next]), False)
+        episodes.Transition(s, a, reward, s_next, bool(policy._is_terminal[s_next]), False)
         for s, a, reward, s_next in experiences
     ]
     trajectory = episodes.Trajectory.from_transitions(steps)
@@ -201,15 +252,22 @@ def update_policy(
 def train_policy(
     env: Environment, num_episodes: int = 10000, weight: float = 0.1, discount_factor: float = 0.9
 ) -> Policy:
-    """Learn from episodes played one after the other."""
+    """Train a policy by Q-learning in one process, with seed 0.
+
+    Args:
+        env: environment to learn.
+        num_episodes: total number of episodes.
+        weight: step size, in (0, 1].
+        discount_factor: discount per step, in [0, 1].
+    """
     policy = Policy(env)
-    policy._policy = training.train_policy(_world_of(env), num_episodes, alpha=weight, gamma=discount_factor)
+    policy._policy = training.train_policy(_playable_world(env), num_episodes, alpha=weight, gamma=discount_factor)
     return policy
 
 
 def evaluate_policy(env: Environment, policy: Policy, num_episodes: int = 10) -> float:
-    """Play greedy episodes; prints and returns the mean number of steps."""
-    mean_steps = grades.evaluate_policy(_world_of(env), policy._policy, num_episodes).mean_steps
+    """Play greedy episodes; print the mean number of steps per episode, and return it."""
+    mean_steps = grades.evaluate_policy(_playable_world(env), policy._policy, num_episodes).mean_steps
     sys.stdout.write(f"{mean_steps} steps on average for a total of {num_episodes} episodes.\n")
     return mean_steps
 
@@ -221,19 +279,31 @@ def train_policy_parallel(
     weight: float = 0.1,
     discount_factor: float = 0.9,
 ) -> Policy:
-    """Learn from episodes played over Ray: num_episodes for each of num_simulations, as the chapter counts them."""
+    """Train a policy by Q-learning over Ray, with seed 0.
+
+    Args:
+        env: environment to learn.
+        num_episodes: episodes of each simulation, as the chapter counts them.
+        num_simulations: number of simulations that play in parallel.
+        weight: step size, in (0, 1].
+        discount_factor: discount per step, in [0, 1].
+    """
     policy = Policy(env)
     policy._policy = distributed.train_policy_parallel(
-        _world_of(env), num_episodes * num_simulations, num_simulations, alpha=weight, gamma=discount_factor
+        _playable_world(env), num_episodes * num_simulations, num_simulations, alpha=weight, gamma=discount_factor
     )
     return policy
 
 
 class _ActorSimulation:
-    """What `SimulationActor` runs: a simulation of the environment that was passed in, or of the chapter's.
+    """The class of the Ray actor `SimulationActor`: plays episodes in its own copy of an environment.
 
-    A policy that comes through the object store is the same in every actor, its draws too; so each actor has draws of
-    its own. A seed repeats them.
+    A policy that comes through the object store has the same random stream in every actor, so each actor replaces it
+    by a stream of its own.
+
+    Args:
+        env: the environment; None makes the chapter's.
+        seed: seed of the actor's stream; None draws one.
     """
 
     def __init__(self, env: Environment | None = None, seed: int | None = None) -> None:
@@ -241,12 +311,13 @@ class _ActorSimulation:
         self._stream = new_stream(secrets.randbits(64) if seed is None else seed, 0)
 
     def rollout(self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1) -> Any:
-        """Play one episode; returns a list of [state, action, reward, next_state]."""
+        """Play one episode; see `Simulation.rollout`."""
         policy._policy.stream = self._stream
         return self.simulation.rollout(policy, render, explore, epsilon)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SimulationActor":  # Ray is loaded by the first who asks for it
+    """Return `SimulationActor` when it is first used, so that importing this module doesn't import Ray."""
+    if name == "SimulationActor":
         return distributed.as_actor(_ActorSimulation)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,18 +1,13 @@
-"""A real server and a real browser. Both are ours: started here, and ended here."""
+"""A real server and a real browser, shared by all tests of the page: each visitor has a world of their own."""
 
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import go
+from serving import served, visiting
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
@@ -25,48 +20,20 @@ QUIET = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))  # they share a server, and two processors
-
-
-def serving(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    """Start the page as users do; its first words, with the address, have been read when this returns."""
-    words = [sys.executable, "-m", "clew", "serve", "--port", "0", "--runs", str(folder), *options]
-    # NiceGUI looks for pytest's variables, and would serve a test of its own.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"COLUMNS": "200"}
-    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env)
-
-
-def address_of(server: "subprocess.Popen[str]") -> str:
-    """The address that a server says."""
-    assert server.stderr is not None
-    for line in server.stderr:
-        if found := re.search(r"http://([^:]+):(\d+)/\S*", line):
-            while server.poll() is None:
-                try:
-                    socket.create_connection((found[1], int(found[2])), 1).close()
-                    return found[0]
-                except ConnectionRefusedError:
-                    pass  # it says where, a moment before it listens
-    server.communicate()
-    raise AssertionError("the server ended without a word")
-
-
-def stop(server: "subprocess.Popen[str]") -> int:
-    """End a server by Ctrl-C; its exit code."""
-    server.send_signal(signal.SIGINT)
-    server.communicate(timeout=30)
-    return server.returncode
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder whose run folders the server lists; empty at first."""
+    folder = tmp_path_factory.mktemp("page") / "runs"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a page that is served for all tests."""
-    server = serving(tmp_path_factory.mktemp("runs"))
-    yield address_of(server)
-    stop(server)
+def server(runs_folder: Path) -> Iterator[Any]:
+    """The process of the server, and its address."""
+    # As in the fixture `ray_up`, see there.
+    with served(runs_folder, RAY_worker_cap_enabled="0") as process_and_address:
+        yield process_and_address
 
 
 @pytest.fixture(scope="session")
@@ -83,23 +50,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Any]:
-    """Opens the page for one more visitor; what the browser complains of fails the test."""
-    contexts, complaints = [], []
+def visit(browser: Any, server: Any) -> Iterator[Any]:
+    """Open the page for one more visitor, until the end of the test; see `visiting`."""
+    with visiting(browser, server[1]) as visit:
+        yield visit
 
-    def open_page(url: str = address, **settings: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        go(page, url)
-        page.wait_for_selector("canvas[data-frames]")
-        if (flat_out := page.get_by_role("button", name="flat out")).is_visible():
-            flat_out.click()
-        return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+@pytest.fixture(scope="module")
+def visit_for_module(browser: Any, server: Any) -> Iterator[Any]:
+    """Open the page for one more visitor, until the end of the module; see `visiting`."""
+    with visiting(browser, server[1]) as visit:
+        yield visit

@@ -1,6 +1,7 @@
-"""A page that is served by a process of its own, and what is wrong with it for those who can't see it."""
+"""Serve the page in a process of its own, visit it with a browser, and check it for accessibility."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,44 +15,62 @@ import pytest
 SECONDS = 60
 
 
-def free_port():
-    with socket.socket() as here:
-        here.bind(("127.0.0.1", 0))
-        return here.getsockname()[1]
-
-
-def answers(port):
+@contextmanager
+def served(folder, *options, **environment):
+    """Run `clew serve` over the run folders in a folder; yield its process, and the address that it printed."""
+    log = folder.parent / "serve.log"
+    command = [sys.executable, "-m", "clew", "serve", "--port", "0", "--runs", str(folder), *options]
+    # NiceGUI looks for pytest's variables, and would serve a test of its own; COLUMNS keeps the address on one line.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, stdout=file, stderr=file, env={**env, "COLUMNS": "200", **environment}, start_new_session=True
+        )
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+        yield server, wait_for_address(server, log)
+    finally:
+        server.send_signal(signal.SIGINT)  # as Ctrl-C does; it sends none to a server that has ended
+        assert server.wait(SECONDS) == 130, log.read_text()
+
+
+def wait_for_address(server, log):
+    """Wait until the server has printed its address and listens there."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        if found := re.search(r"http://([^:]+):(\d+)/\S*", log.read_text()):
+            try:
+                socket.create_connection((found[1], int(found[2])), 1).close()
+                return found[0]
+            except OSError:
+                pass
+        time.sleep(0.05)
 
 
 @contextmanager
-def served(folder, **environment):
-    """`clew serve` over the run folders in a folder; gives its process, and its address."""
-    port, log = free_port(), folder.parent / "serve.log"
-    command = [sys.executable, "-m", "clew", "serve", "--runs", str(folder), "--port", str(port)]
-    with log.open("w") as file:
-        server = subprocess.Popen(
-            command,
-            stdout=file,
-            stderr=file,
-            env={**{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}, **environment},
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + SECONDS
-        while not answers(port):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield server, f"http://127.0.0.1:{port}/"
-    finally:
-        if server.poll() is None:
-            server.send_signal(signal.SIGTERM)
-        server.wait(SECONDS)
+def visiting(browser, address):
+    """Yield a function that opens the page for one more visitor; fail if a page reported an error."""
+    contexts, errors = [], []
+
+    def visit(tab="Playground", **settings):
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        go(page, address)
+        page.wait_for_selector("canvas[data-frames]")
+        if tab == "Playground":
+            page.get_by_role("button", name="maximum").click()
+        else:
+            page.get_by_role("tab", name=tab).click()
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []
 
 
 def go(page, address):
@@ -60,8 +79,8 @@ def go(page, address):
     page.wait_for_function("() => window.did_handshake")
 
 
-def grave(page, part):
-    """What axe-core calls serious or critical in a part of a page: rules, and the elements that break them."""
+def grave(page, part="html"):
+    """Return what axe-core calls serious or critical in a part of a page: rules, and the elements that break them."""
     axe = pytest.importorskip("axe_core_python")
     page.add_script_tag(path=Path(axe.__file__).with_name("axe.min.js"))
     found = page.evaluate("part => axe.run(part)", part)["violations"]

@@ -4,13 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import go, grave, served
+from serving import grave
 
 from clew.errors import SettingError
 from clew.runs.configuration import TrainingConfig
 from clew.tracing.timeline import recent_svg
 from clew.tracing.trace import Trace
-from clew.web.cluster import without_style
+from clew.web.cluster_tab import without_style
 from clew.web.live import LiveRun, start_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.ray]
@@ -20,31 +20,21 @@ LONG = {"maze": "12x12", "episodes": 40_000_000, "sync every": 2_000, "chaos": 0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page") / "runs"
-    folder.mkdir()
-    # As in the fixture `ray_up`, see there.
-    with served(folder, RAY_worker_cap_enabled="0") as (process, address):
-        yield process, address
+def idle_page(visit_for_module):
+    """A page on which no run has been started."""
+    return visit_for_module("Cluster")
 
 
-def visit(browser, address):
-    page = browser.new_page()
-    go(page, address)
-    page.get_by_role("tab", name="Cluster").click()
-    page.get_by_test_id("cluster-go").wait_for()
-    return page
-
-
-@pytest.fixture
-def page(browser, server):
-    page = visit(browser, server[1])
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(error))
-    yield page
-    assert wrong == []
-    page.close()
+@pytest.fixture(scope="module")
+def finished_page(visit_for_module, server):
+    """A page on which a run has ended by itself."""
+    page = visit_for_module("Cluster")
+    fill(page, {"maze": "6x7", "episodes": 400, "rounds ahead": 1})
+    start(page)
+    says(page, "cluster-status", "All 100 rounds done")
+    page.get_by_test_id("lanes").get_by_text("100 rounds in").wait_for()
     gone(server[0])
+    return page
 
 
 def fill(page, settings):
@@ -93,27 +83,27 @@ def gone(process, seconds=30):
     assert process.poll() is None
 
 
-def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(page, server, browser):
+def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(visit, server):
+    page = visit("Cluster")
     fill(page, LONG)
     start(page)
     lanes = page.get_by_test_id("lanes")
     for words in ("driver", "object store", "actor 0", "actor 1"):
         lanes.get_by_text(words, exact=True).wait_for(timeout=PATIENCE)
-    says(page, "cluster-status", "Going on")
+    says(page, "cluster-status", "Running")
     page.wait_for_function(
-        """() => ["actors lost", "pieces re-issued"].every(
+        """() => ["actors lost", "work reissued"].every(
             name => parseInt(document.querySelector(`[data-figure="${name}"]`).textContent) > 0)""",
         timeout=PATIENCE,
     )
     lanes.get_by_text("lost work is given to another").wait_for(timeout=PATIENCE)
     assert lanes.locator("path.cross").count() > 0
     assert any("raylet" in name for name in descendants(server[0]))
-    assert float(figure(page, "travelled").split()[0]) > 0.0
+    assert float(figure(page, "data sent").split()[0]) > 0.0
 
-    other = visit(browser, server[1])
+    other = visit("Cluster")
     start(other)
-    says(other, "cluster-message", "a cluster run goes on already, started on another page")
-    other.close()
+    says(other, "cluster-message", "a run over Ray is in progress, started on another page")
 
     page.get_by_role("button", name="Stop").click()
     says(page, "cluster-status", "Stopped after")
@@ -123,21 +113,18 @@ def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(p
     page.get_by_role("button", name="Start").wait_for()
 
 
-def test_a_run_ends_by_itself_and_says_if_one_process_would_do(page, server):
-    fill(page, {"maze": "6x7", "episodes": 400, "rounds ahead": 1})
-    start(page)
-    says(page, "cluster-status", "All 100 rounds are done")
-    says(page, "verdict", "One process would do.")
-    assert figure(page, "rounds done") == "100 of 100"
-    assert figure(page, "staleness") == "1"
-    page.get_by_test_id("lanes").get_by_text("100 rounds in").wait_for()
+def test_a_run_ends_by_itself_and_says_if_one_process_is_enough(finished_page):
+    assert "excess steps" in finished_page.get_by_test_id("cluster-status").inner_text()
+    says(finished_page, "verdict", "One process is enough.")
+    assert figure(finished_page, "rounds done") == "100 of 100"
+    assert figure(finished_page, "staleness") == "1"
 
 
-def test_who_closes_the_page_stops_the_run(browser, server):
-    page = visit(browser, server[1])
+def test_closing_the_page_stops_the_run(visit, server):
+    page = visit("Cluster")
     fill(page, LONG)
     start(page)
-    says(page, "cluster-status", "Going on")
+    says(page, "cluster-status", "Running")
     page.close()
     gone(server[0])
 
@@ -145,21 +132,24 @@ def test_who_closes_the_page_stops_the_run(browser, server):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"actors": 0}, "take 1 to 16 actors here"),
-        ({"simulations": 1}, "take 2 simulations or more"),
+        ({"actors": 0}, "num_actors must be from 1 to 16"),
+        ({"simulations": 1}, "num_simulations must be at least 2"),
         ({"maze": "nowhere"}, "no maze is called 'nowhere'"),
         ({"episodes": 2.5}, "num_episodes must be a whole number"),
-        ({"chaos": 0.9}, "chaos is a probability, here from 0 to 0.5"),
+        ({"chaos": 0.9}, "chaos must be a probability from 0 to 0.5"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(page, settings, words):
-    fill(page, settings)
-    start(page)
-    says(page, "cluster-message", words)
-    assert page.get_by_test_id("cluster-message").get_attribute("role") == "alert"
+def test_what_cannot_be_is_said_in_words(idle_page, settings, words):
+    before = {name: idle_page.get_by_label(name, exact=True).input_value() for name in settings}
+    fill(idle_page, settings)
+    start(idle_page)
+    says(idle_page, "cluster-message", words)
+    assert idle_page.get_by_test_id("cluster-message").get_attribute("role") == "alert"
+    fill(idle_page, before)
 
 
-def test_every_input_is_explained(page):
+def test_every_input_is_explained(idle_page):
+    page = idle_page
     inputs = page.locator("[data-setting]")
     assert inputs.count() == 9
     for name in ("maze", "episodes", "simulations", "actors", "sync every", "rounds ahead", "chaos"):
@@ -167,33 +157,25 @@ def test_every_input_is_explained(page):
     page.get_by_text("decides only the speed").wait_for()
 
 
-def test_a_narrow_page_is_not_wider_than_its_window(browser, server):
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    go(page, server[1])
-    page.get_by_role("tab", name="Cluster").click()
-    page.get_by_test_id("cluster-go").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.close()
+def test_a_narrow_page_is_not_wider_than_its_window(finished_page):
+    wide = finished_page.viewport_size
+    finished_page.set_viewport_size({"width": 390, "height": 844})
+    assert finished_page.evaluate("document.documentElement.scrollWidth") == 390
+    finished_page.set_viewport_size(wide)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_grave(browser, server, scheme):
-    page = browser.new_page(color_scheme=scheme)
-    go(page, server[1])
-    page.get_by_role("tab", name="Cluster").click()
-    fill(page, {"maze": "6x7", "episodes": 400})
-    start(page)
-    says(page, "cluster-status", "All 100 rounds are done")
-    page.get_by_test_id("lanes").get_by_text("100 rounds in").wait_for()
-    assert grave(page, ".clew-cluster") == {}
-    page.close()
+def test_axe_finds_nothing_grave(finished_page, scheme):
+    finished_page.emulate_media(color_scheme=scheme)
+    finished_page.wait_for_selector(f"body.body--{scheme}")
+    assert grave(finished_page, ".clew-cluster") == {}
 
 
 # What the page is told ------------------------------------------------------------------------------------------------
 
 
 def test_no_run_begins_without_actors():
-    with pytest.raises(SettingError, match="take 1 to 16 actors"):
+    with pytest.raises(SettingError, match="num_actors must be from 1 to 16"):
         start_run(TrainingConfig(num_actors=0), 0.0)
 
 
@@ -215,4 +197,4 @@ def test_of_a_trace_that_goes_on_the_last_seconds_are_drawn():
 
 
 def test_what_has_not_begun_has_no_picture():
-    assert LiveRun(TrainingConfig(num_actors=2), 0.0).picture() == ""
+    assert LiveRun(TrainingConfig(num_actors=2), 0.0).timeline() == ""

@@ -1,10 +1,9 @@
 """A visitor's world without a browser: what is asked is done in order; what is taken away gives the same table."""
 
+import contextlib
 import io
 import json
 import struct
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -18,10 +17,10 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED
 from clew.rendering.colours import ValueScale
 from clew.runs.storage import table_sha256
-from clew.web.curve import POINTS, Curve
-from clew.web.frames import NOTHING, pack
-from clew.web.playground import MAX_UNDO, Chapter, Playground, greedy_path
-from clew.web.takeaway import as_page, as_zip, command, python_code
+from clew.web.curve import POINTS_PER_EFOLD, Curve
+from clew.web.export import command_line, html_report, python_code, zip_archive
+from clew.web.frames import UNKNOWN_SHADE, pack_frame
+from clew.web.playground import MAX_UNDO, MazeVersion, Playground, greedy_path
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def playground():
 
 
 def do(playground, what):
-    return playground.ask(what).result(timeout=60)
+    return playground.submit(what).result(timeout=60)
 
 
 def finished(playground):
@@ -54,8 +53,9 @@ def read(data):
 
 
 def run_code(code, folder):
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, {})
+    return printed.getvalue().strip()
 
 
 # Learning -------------------------------------------------------------------------------------------------------------
@@ -100,12 +100,12 @@ def test_at_a_speed_it_goes_step_by_step(playground):
 
 
 def test_an_error_while_it_learns_is_said_in_words(playground):
-    do(playground, lambda: setattr(playground, "_since", -1e9))
+    do(playground, lambda: setattr(playground, "_started_at", -1e9))
     playground.running = True
     do(playground, lambda: None)
     while not playground.error:
         do(playground, lambda: None)
-    assert playground.error == "paused after an hour; press Start to go on"
+    assert playground.error == "Paused after an hour. Press Start to continue."
     assert not playground.running
 
 
@@ -121,7 +121,7 @@ def test_what_is_painted_is_learned_and_undone(playground):
     assert playground.maze.blocked[3, :6].all()
     assert np.array_equal(playground.trainer.policy.q, q), "what was learned stays"
     assert playground.grade.suboptimality > 0.01, "and leads into the wall"
-    assert playground.chapters == [Chapter(before, 0), Chapter(playground.maze, 200)]
+    assert playground.maze_versions == [MazeVersion(before, 0), MazeVersion(playground.maze, 200)]
     do(playground, lambda: playground.trainer.learn(2000))
     do(playground, playground.pause)
     assert playground.grade.optimal_starts == 1.0
@@ -136,24 +136,24 @@ def test_painting_that_cannot_be_changes_nothing(playground):
     before, version = playground.maze, playground.world.number
     with pytest.raises(MazeError, match="no path from the start"):
         do(playground, lambda: playground.paint([(3, column) for column in range(7)], "wall"))
-    assert (playground.maze, playground.world.number, len(playground.chapters)) == (before, version, 1)
-    assert playground._undo == []
+    assert (playground.maze, playground.world.number, len(playground.maze_versions)) == (before, version, 1)
+    assert playground._undo_stack == []
 
 
 def test_only_so_many_mazes_are_kept_for_undo(playground):
     for i in range(MAX_UNDO + 5):
         do(playground, lambda i=i: playground.paint([(2, 2)], ("hazard", "free")[i % 2]))
-    assert len(playground._undo) == MAX_UNDO
-    assert len(playground.chapters) == 1, "mazes in which nothing was learned are not told"
+    assert len(playground._undo_stack) == MAX_UNDO
+    assert len(playground.maze_versions) == 1, "mazes in which nothing was learned are not told"
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"maze": "513x5"}, "up to 512 x 512"),
-        ({"random_goal": True}, "a picture for each goal"),
-        ({"moves": "robot"}, "a cell has several states"),
-        ({"maze": "warehouse"}, "rules of its own"),
+        ({"random_goal": True}, "values for one goal only"),
+        ({"moves": "robot"}, "a cell has several"),
+        ({"maze": "warehouse"}, "is not a maze"),
         ({"num_interleaved": 4}, "one episode at a time"),
         ({"alpha": 2.0}, "alpha must be"),
     ],
@@ -171,16 +171,16 @@ def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, se
 
 
 def test_a_frame_shows_what_was_learned(playground):
-    frame = read(pack(playground, "values", 0).data)
+    frame = read(pack_frame(playground, "values", 0).data)
     assert (frame["rows"], frame["columns"], frame["start"], frame["seeker"]) == (6, 7, 0, None)
     assert not frame["shades"].any(), "nothing was learned yet"
     assert not frame["arrows"].any()
     assert np.array_equal(frame["cells"], playground.maze.cells.reshape(-1))
     do(playground, lambda: playground.trainer.learn(3000))
-    data, scale = pack(playground, "values", playground.world.number)
+    data, scale = pack_frame(playground, "values", playground.world.number)
     frame = read(data)
     assert "cells" not in frame, "the browser has the maze"
-    assert "arrows" not in read(pack(playground, "values", 0, with_arrows=False).data)
+    assert "arrows" not in read(pack_frame(playground, "values", 0, with_arrows=False).data)
     q = playground.trainer.policy.q
     best = q.max(axis=1)
     cell = 40  # left of the goal
@@ -189,17 +189,17 @@ def test_a_frame_shows_what_was_learned(playground):
     assert frame["shades"][0] < 100
     known = frame["arrows"] > 0
     assert scale == ValueScale.of(best[known].astype(float))
-    assert frame["path"][0] == 0
-    assert frame["path"][-1] == 41
-    assert len(frame["path"]) == len(frame["optimal"]) == 12
+    assert frame["greedy_path"][0] == 0
+    assert frame["greedy_path"][-1] == 41
+    assert len(frame["greedy_path"]) == len(frame["optimal_path"]) == 12
 
 
 def test_updates_are_shown_where_they_are_asked_for(playground):
     do(playground, lambda: playground.trainer.learn(50))
-    frame = read(pack(playground, "updates", 0).data)
+    frame = read(pack_frame(playground, "updates", 0).data)
     updates = playground.trainer.updates
     assert updates.sum() > 50 * 11
-    assert np.array_equal(frame["shades"] > NOTHING, updates > 0)
+    assert np.array_equal(frame["shades"] > UNKNOWN_SHADE, updates > 0)
     assert frame["shades"][updates.argmax()] == 255
 
 
@@ -207,15 +207,15 @@ def test_an_episode_is_walked_again_and_nothing_is_learned(playground):
     do(playground, lambda: playground.trainer.learn(3000))
     q = playground.trainer.policy.q.copy()
     do(playground, playground.replay)
-    assert playground.is_walking
+    assert playground.is_animated
     assert playground.seeker == 0
-    playground._walk_began -= 1e3
+    playground._replay_began -= 1e3
     assert playground.seeker == 41, "it comes to the goal"
-    assert not playground.is_walking
+    assert not playground.is_animated
     assert np.array_equal(playground.trainer.policy.q, q)
 
 
-def test_a_way_goes_as_far_as_values_are_known(playground):
+def test_a_path_goes_as_far_as_values_are_known(playground):
     do(playground, lambda: playground.open(clew.Maze.from_text("S.#\n..G\n")))
     down, right, everywhere = 0, 3, np.ones(6, np.bool_)
     q = np.eye(4)[[down, 0, 0, right, right, 0]]
@@ -226,14 +226,14 @@ def test_a_way_goes_as_far_as_values_are_known(playground):
     assert greedy_path(playground.world.env, q, everywhere) == [], "it begins anywhere"
 
 
-def test_a_knights_way_leaps_and_has_no_arrows(playground):
+def test_a_knights_path_leaps_and_has_no_arrows(playground):
     do(playground, lambda: playground.configure(maze="5x5", moves="knight"))
     do(playground, lambda: playground.trainer.learn(3000))
-    frame = read(pack(playground, "values", 0).data)
+    frame = read(pack_frame(playground, "values", 0).data)
     assert "arrows" not in frame
-    rows, columns = np.divmod(frame["path"], 5)
+    rows, columns = np.divmod(frame["greedy_path"], 5)
     assert {tuple(sorted(step)) for step in np.abs(np.diff([rows, columns])).T.tolist()} == {(1, 2)}
-    assert len(frame["path"]) == len(frame["optimal"]) == playground.world.optimum.steps + 1
+    assert len(frame["greedy_path"]) == len(frame["optimal_path"]) == playground.world.optimum.steps + 1
 
 
 def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
@@ -241,10 +241,10 @@ def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
     steps, returns = rng.integers(1, 100, 20_000), rng.normal(size=20_000)
     for part in np.split(np.arange(20_000), [1, 40, 41, 9000]):
         curve.add(steps[part], returns[part])
-    assert [point[1] for point in curve.points[:POINTS]] == steps[:POINTS].tolist()
+    assert [point[1] for point in curve.points[:POINTS_PER_EFOLD]] == steps[:POINTS_PER_EFOLD].tolist()
     assert [point[0] for point in curve.points[:3]] == [1.0, 2.0, 3.0]
     assert len(curve.points) < 300
-    last, size = curve.points[-1], 1 + (curve.num_episodes - 1) // (POINTS + 1)
+    last, size = curve.points[-1], 1 + (curve.num_episodes - 1) // (POINTS_PER_EFOLD + 1)
     at = round(last[0] - (size + 1) / 2)
     assert last[1] == pytest.approx(steps[at : at + size].mean())
     assert last[2] == pytest.approx(returns[at : at + size].mean())
@@ -254,20 +254,21 @@ def test_a_curve_keeps_the_first_episodes_apart_and_the_mean_of_all():
 
 
 @pytest.mark.long
-def test_the_code_and_the_command_come_to_the_same_table(playground, tmp_path):
+def test_the_code_and_the_command_come_to_the_same_table(playground, tmp_path, clew, monkeypatch):
     do(playground, lambda: playground.configure(slip=0.1, gamma=0.95, algorithm="sarsa", seed=4))
     do(playground, lambda: playground.trainer.learn(70))
     digest = finished(playground)
     assert run_code(python_code(playground), tmp_path) == digest
     (tmp_path / "maze-0.txt").write_text(playground.maze.to_text())
-    line = command(playground)
+    line = command_line(playground)
     assert line == (
         "clew train maze-0.txt --slip 0.1 --seed 4 --algorithm sarsa --alpha 0.5 --gamma 0.95 --episodes 70 "
         "--simulations 1"
     )
-    words = [sys.executable, "-m", *line.split(), "--json"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["table_sha256"] == digest
+    monkeypatch.chdir(tmp_path)
+    code, printed, _ = clew(*line.split()[1:], "--json")
+    assert code == 0
+    assert json.loads(printed)["table_sha256"] == digest
 
 
 @pytest.mark.long
@@ -278,11 +279,11 @@ def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playgr
         do(playground, playground.step)
     do(playground, lambda: playground.paint([(3, 3)], "hazard"))
     digest = finished(playground)
-    assert command(playground) is None, "a command learns in one maze"
+    assert command_line(playground) is None, "a command learns in one maze"
     code = python_code(playground)
     assert code.count("change_world") == 2
     assert run_code(code, tmp_path) == digest
-    archive = zipfile.ZipFile(io.BytesIO(as_zip(playground)))
+    archive = zipfile.ZipFile(io.BytesIO(zip_archive(playground)))
     assert archive.namelist() == [
         "learn.py",
         "maze-0.txt",
@@ -295,7 +296,7 @@ def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playgr
     assert archive.read("learn.py").decode() == code
     assert clew.Maze.from_text(archive.read("maze-2.txt").decode()) == playground.maze
     assert (playground.maze.cells & BLOCKED).any()
-    page = as_page(playground)
+    page = html_report(playground)
     assert "<svg" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
 
@@ -312,5 +313,5 @@ def test_a_maze_of_the_gallery_brings_its_rewards(playground):
 def test_large_mazes_are_files_beside_the_code(playground):
     do(playground, lambda: playground.configure(maze="60x60"))
     assert 'maze = clew.Maze.load("maze-0.txt")' in python_code(playground)
-    with pytest.raises(SettingError, match="rules of its own"):
+    with pytest.raises(SettingError, match="is not a maze"):
         do(playground, lambda: playground.configure(maze="assembly"))

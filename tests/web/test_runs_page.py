@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
-from serving import go, grave, served
+from serving import grave
 
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
-from clew.web.listing import MAX_LISTED, compare, curve_of, list_runs, open_listed, settings_of
+from clew.web.listing import MAX_LISTED, changed_settings, comparison_table, list_runs, load_details, run_curve
 
 pytestmark = pytest.mark.browser
 
@@ -20,9 +20,9 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Three runs, one that is damaged, one that hasn't ended, and something that is no run."""
-    folder = tmp_path_factory.mktemp("page") / "runs"
+def folder(runs_folder):
+    """Three runs, one that is damaged, one that hasn't finished, and a folder that is not a run."""
+    folder = runs_folder
     for name, settings in SETTINGS.items():
         train_run(TrainingConfig(**{"maze": "wilson:8x9:seed=1", **settings})).save(folder / name)
     shutil.copytree(folder / "short", folder / "damaged")
@@ -35,22 +35,23 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(folder):
-    with served(folder) as (_, address):
-        yield address
+def shared_page(visit_for_module, folder):
+    """A page for tests that select runs, and open none."""
+    return listed_on(visit_for_module("Runs"))
 
 
 @pytest.fixture
-def page(browser, address):
-    page = browser.new_page()
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(error))
-    go(page, address)
-    page.get_by_role("tab", name="Runs").click()
+def page(shared_page):
+    """The shared page with no run selected."""
+    yield shared_page
+    for box in reversed(shared_page.locator("[role=checkbox][aria-checked=true]").all()):
+        box.click()
+    shared_page.locator(".clew-runs-curves").wait_for(state="hidden")
+
+
+def listed_on(page):
     page.locator("[data-run=short]").wait_for()
-    yield page
-    assert wrong == []
-    page.close()
+    return page
 
 
 def series(page):
@@ -67,8 +68,9 @@ def choose(page, *names):
     for name in names:
         page.get_by_role("checkbox", name=name, exact=True).click()
     page.locator("[data-testid=figures-of-runs] table").wait_for()
+    heads = "[...document.querySelectorAll('[data-testid=figures-of-runs] th[scope=col]')]"
     page.wait_for_function(
-        "n => document.querySelectorAll('[data-testid=figures-of-runs] th[scope=col]').length == n", arg=len(names)
+        f"names => {heads}.map(head => head.textContent.trim()).join() == names", arg=",".join(names)
     )
 
 
@@ -81,7 +83,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason(page):
     damaged = page.locator("[data-run=damaged]")
     assert "q.npy: damaged: its SHA-256 is not the one in summary.json" in damaged.inner_text()
     assert damaged.get_by_role("checkbox").count() == 0
-    assert "go on with `clew train --resume begun`" in page.locator("[data-run='begun.partial']").inner_text()
+    assert "continue it with `clew train --resume begun`" in page.locator("[data-run='begun.partial']").inner_text()
     assert page.locator("[data-run=notes]").count() == 0
 
 
@@ -97,7 +99,7 @@ def test_two_runs_are_laid_over_each_other_and_compared(page, folder):
         assert each["data"][-1][0] == SETTINGS[each["name"]]["num_episodes"]
         summary = json.loads((folder / each["name"] / "summary.json").read_text())
         assert each["markLine"]["data"][0]["yAxis"] == summary["optimal_steps"]
-    for name in ("algorithm", "episodes", "table hash", "seed"):
+    for name in ("algorithm", "episodes", "table SHA-256", "seed"):
         assert row(page, name).get_attribute("data-differs") is not None
         assert "differs" in row(page, name).inner_text()
     assert row(page, "maze").get_attribute("data-differs") is None
@@ -106,26 +108,28 @@ def test_two_runs_are_laid_over_each_other_and_compared(page, folder):
 
 def test_returns_have_an_optimum_where_nothing_is_discounted(page, folder):
     choose(page, "short", "other")
-    page.get_by_role("button", name="return").click()
-    page.get_by_text("No line for the optimum").wait_for()
+    page.get_by_role("button", name="mean return").click()
+    page.get_by_text("No optimum for runs with a discount").wait_for()
     short, other = series(page)
     assert (
         short["markLine"]["data"][0]["yAxis"]
         == json.loads((folder / "short" / "summary.json").read_text())["optimal_return"]
     )
     assert other["markLine"]["data"] == []
-    page.get_by_role("button", name="success").click()
-    page.get_by_text("No line for the optimum").wait_for(state="hidden")
+    page.get_by_role("button", name="success rate").click()
+    page.get_by_text("No optimum for runs with a discount").wait_for(state="hidden")
     assert all(0.0 <= point[1] <= 1.0 for each in series(page) for point in each["data"])
+    page.get_by_role("button", name="mean steps").click()
 
 
-def test_a_run_is_opened(page):
+def test_a_run_is_opened(visit, folder):
+    page = listed_on(visit("Runs"))
     page.get_by_role("button", name="open long").click()
     picture = page.get_by_test_id("picture")
     picture.wait_for()
     assert picture.evaluate("async each => { await each.decode(); return each.naturalWidth }") > 100
     words = page.get_by_test_id("settings-of-run").inner_text().split("\n")
-    assert words[words.index("algorithm") + 1 :][:2] == ["sarsa", "instead of q-learning"]
+    assert words[words.index("algorithm") + 1 :][:2] == ["sarsa", "default: q-learning"]
     page.frame_locator("[data-testid=graph]").locator("svg").wait_for()
 
 
@@ -137,9 +141,12 @@ def test_a_run_that_came_meanwhile_is_there_after_a_refresh(page, folder):
         page.locator("[data-run=new]").wait_for()
     finally:
         shutil.rmtree(folder / "new")
+    page.get_by_role("button", name="Refresh").click()
+    page.locator("[data-run=new]").wait_for(state="detached")
 
 
-def test_the_keyboard_is_enough(page):
+def test_the_keyboard_is_enough(visit, folder):
+    page = listed_on(visit("Runs"))
     page.get_by_role("checkbox", name="other").focus()
     page.keyboard.press("Space")
     page.locator("[data-testid=figures-of-runs] table").wait_for()
@@ -148,25 +155,23 @@ def test_the_keyboard_is_enough(page):
     page.get_by_test_id("picture").wait_for()
 
 
-def test_a_narrow_page_is_not_wider_than_its_window(browser, address):
-    page = browser.new_page(viewport={"width": 390, "height": 844})
-    go(page, address)
-    page.get_by_role("tab", name="Runs").click()
+def test_a_narrow_page_is_not_wider_than_its_window(page):
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
     choose(page, "short", "long", "other")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.close()
+    page.set_viewport_size(wide)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_grave(browser, address, scheme):
-    page = browser.new_page(color_scheme=scheme)
-    go(page, address)
-    page.get_by_role("tab", name="Runs").click()
+def test_axe_finds_nothing_grave(visit, folder):
+    page = listed_on(visit("Runs"))
     choose(page, "short", "long")
     page.get_by_role("button", name="open long").click()
     page.get_by_test_id("picture").wait_for()
-    assert grave(page, ".clew-runs") == {}
-    page.close()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"body.body--{scheme}")
+        assert grave(page, ".clew-runs") == {}
 
 
 # What the page is told ------------------------------------------------------------------------------------------------
@@ -187,7 +192,7 @@ def test_the_newest_are_listed_and_all_are_counted(tmp_path):
 def test_a_long_curve_is_thinned_to_means(listed):
     run = listed["short"]
     metrics = {"episodes": [float(i + 1) for i in range(1000)], "mean_steps": [float(i % 3) for i in range(1000)]}
-    curve = curve_of(type(run)(run.folder, "", run.config, run.summary, metrics), "mean_steps")
+    curve = run_curve(type(run)(run.folder, "", run.config, run.summary, metrics), "mean_steps")
     assert len(curve.points) == 334
     assert curve.points[:2] == [(3.0, 1.0), (6.0, 1.0)]
     assert curve.points[-1] == (1000.0, 0.0)
@@ -196,18 +201,18 @@ def test_a_long_curve_is_thinned_to_means(listed):
 def test_names_are_no_html(listed):
     run = listed["short"]
     evil = type(run)(run.folder.with_name("<b>x"), "", run.config, run.summary, run.metrics)
-    assert "<b>" not in compare([evil], [""])
-    assert "&lt;b&gt;x" in compare([evil], [""])
+    assert "<b>" not in comparison_table([evil], [""])
+    assert "&lt;b&gt;x" in comparison_table([evil], [""])
 
 
 def test_settings_are_those_that_are_not_as_by_default(listed):
-    assert ("seed", "7", "0") in settings_of(listed["long"].config)
-    assert {name for name, _, _ in settings_of(listed["other"].config)} == {"maze", "num_episodes"}
+    assert ("seed", "7", "0") in changed_settings(listed["long"].config)
+    assert {name for name, _, _ in changed_settings(listed["other"].config)} == {"maze", "num_episodes"}
 
 
 def test_a_world_with_rules_of_its_own_has_no_picture(tmp_path):
     train_run(TrainingConfig(maze="warehouse", num_episodes=100)).save(tmp_path / "walk")
-    opened = open_listed(list_runs(tmp_path)[0][0])
+    opened = load_details(list_runs(tmp_path)[0][0])
     assert opened.picture == ""
-    assert opened.notes == ["No picture: this world has rules of its own; only mazes are drawn."]
+    assert opened.notes == ["No picture: only mazes can be drawn, and this world is not a maze."]
     assert "<svg" in opened.graph

@@ -1,15 +1,19 @@
-"""The page: `clew serve`. Nothing here learns; it asks `clew.Trainer`, and shows what came of it.
+"""The web page that `clew serve` starts. It contains no learning code: `clew.Trainer` learns, the page displays.
 
-    playground   what a visitor does: a world that is learned, painted, stepped; knows nothing of browsers
-    takeaway     the code and the command that come to the same table
-    curve        what episodes came to
-    frames       what is drawn, as bytes
-    canvas       the one element of our own, with canvas.js, which draws them
-    learn        the page's first part: the playground; charts has its curves
-    lesson       the chapter's lesson: stale values, and ties
-    runs         run folders, side by side
-    cluster      a run over Ray, live
-    server       what is served to whom: address, token, limits
+    server           start the web server; token check, visitor limit, the page itself
+    playground       one visitor's maze and learner; independent of the browser
+    playground_tab   the tab "Playground": maze editor, controls, figures, settings; uses canvas and charts
+    canvas           the NiceGUI element that draws the maze, with canvas.js
+    frames           encode a playground as the bytes that canvas.js draws
+    curve            learning curve of a playground, thinned to a few hundred points
+    charts           learning curves as ECharts
+    export           Python code, command and files that reproduce what was learned on the page
+    staleness        runs that measure what stale values and tie-breaking cost; independent of the browser
+    lesson_tab       the tab "Stale values", which shows these runs
+    listing          read, compare and open run folders; independent of the browser
+    runs_tab         the tab "Runs"
+    live             one training run over Ray in the background; independent of the browser
+    cluster_tab      the tab "Cluster"
 
-NiceGUI draws the rest. This folder is the only place that imports it.
+This package is the only one that imports NiceGUI.
 """

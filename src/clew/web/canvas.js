@@ -1,13 +1,13 @@
-// Draws a maze and what is learned in it, as often as the browser can; paints in it with mouse, finger or keyboard.
+// Canvas that draws a maze and the values learned in it, and edits the maze with mouse, finger or keyboard.
 //
-// Frames come by HTTP, one when the last has been drawn: who can't keep up asks less often, and learning waits for nobody.
-// A frame is a header (JSON, its length before it in four bytes) and arrays, a byte a cell; see frames.py. All that is
-// decided here is how large a cell is, and what of it can be seen at that size.
+// Frames are fetched by HTTP, each after the last was drawn: a slow browser fetches fewer, and learning never waits.
+// A frame is the length of a header in four bytes, the header as JSON, and arrays with one byte per cell; see frames.py.
+// This file decides only how large a cell is, and which details are drawn at that size.
 
 const [WALL_DOWN, WALL_RIGHT, GOAL, HAZARD, BLOCKED] = [1, 8, 16, 32, 64]; // bits of a cell, as in kernels/dynamics.py
 const MOVES = [[1, 0], [0, -1], [-1, 0], [0, 1], [1, -1], [-1, -1], [-1, 1], [1, 1]]; // (row, column) by action
-const [PACE, PACE_OF_LARGE, LARGE] = [31, 58, 65536]; // ms a frame at least, so that learning has the processor; of so many cells
-const IDLE = 250; // ms to the next question, where nothing has changed
+const [FRAME_MS, LARGE_FRAME_MS, LARGE] = [31, 58, 65536]; // minimum per frame, to leave time for learning; cells of a large maze
+const IDLE_MS = 250; // until the next request, if the frame has not changed
 const KEYS = { ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowUp: [-1, 0], ArrowRight: [0, 1] };
 
 function parse(buffer) {
@@ -28,12 +28,12 @@ export default {
         data-testid="maze" :style="{ touchAction: tool === 'look' ? 'auto' : 'none' }"></canvas>
       <canvas ref="floor" class="clew-floor" aria-hidden="true"></canvas>
       <div class="clew-note" v-if="tooFine">Walls between cells are too fine to be drawn here.</div>
-      <div class="clew-said" aria-live="polite" ref="said"></div>
+      <div class="clew-hidden-text" aria-live="polite" ref="announcement"></div>
     </div>`,
   props: { source: String, show: String, colours: Object, ramp: Array, label: String, tool: String },
   data: () => ({ frame: null, cells: null, maze: 0, cursor: null, drag: null, closed: false, frames: 0, tooFine: false }),
   mounted() {
-    this.words = new Uint32Array(256);
+    this.shadeColours = new Uint32Array(256);
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.$refs.box);
     const canvas = this.$refs.canvas;
@@ -41,7 +41,7 @@ export default {
     canvas.addEventListener("pointermove", (e) => this.move(e));
     canvas.addEventListener("pointerup", () => this.release());
     canvas.addEventListener("pointerleave", () => this.$emit("hover", null));
-    canvas.addEventListener("keydown", (e) => this.type(e));
+    canvas.addEventListener("keydown", (e) => this.pressKey(e));
     canvas.addEventListener("blur", () => { this.cursor = null; this.draw(); });
     this.fetchFrames();
   },
@@ -50,34 +50,34 @@ export default {
     this.observer.disconnect();
   },
   watch: {
-    colours() { this.still = null; this.draw(); },
+    colours() { this.staticLayer = null; this.draw(); },
     show() { this.version = -1; },
   },
   methods: {
     // Frames --------------------------------------------------------------------------------------------------------
     async fetchFrames() {
       while (!this.closed) {
-        let wait = IDLE;
-        const asked = performance.now();
+        let wait = IDLE_MS;
+        const began = performance.now();
         try {
           const query = `?show=${this.show}&maze=${this.maze}&version=${this.version ?? -1}&arrows=${this.hasRoom()}`;
           const answer = await fetch((window.path_prefix ?? "") + this.source + query);
           if (answer.status === 200) {
-            this.take(parse(await answer.arrayBuffer()));
-            wait = Math.max(1, (this.cells.length > LARGE ? PACE_OF_LARGE : PACE) - (performance.now() - asked));
+            this.receive(parse(await answer.arrayBuffer()));
+            wait = Math.max(1, (this.cells.length > LARGE ? LARGE_FRAME_MS : FRAME_MS) - (performance.now() - began));
           }
         } catch (error) {
           if (this.closed) return;
         }
         await new Promise((done) => setTimeout(done, wait));
-        if (document.hidden) await new Promise((done) => requestAnimationFrame(done)); // nobody looks
+        if (document.hidden) await new Promise((done) => requestAnimationFrame(done)); // hidden pages get no animation frames
       }
     },
-    take(frame) {
+    receive(frame) {
       this.version = frame.version;
       if (frame.cells) {
         const resized = !this.frame || this.frame.rows !== frame.rows || this.frame.columns !== frame.columns;
-        [this.cells, this.maze, this.still] = [frame.cells, frame.maze, null];
+        [this.cells, this.maze, this.staticLayer] = [frame.cells, frame.maze, null];
         this.frame = frame;
         if (resized) this.layOut();
       }
@@ -86,8 +86,8 @@ export default {
       this.frames += 1;
       this.$refs.canvas.dataset.frames = this.frames;
       this.$refs.canvas.dataset.episodes = frame.episodes;
-      this.$refs.canvas.dataset.path = frame.path.length;
-      this.$refs.canvas.dataset.way = frame.path.slice(0, 200).join();
+      this.$refs.canvas.dataset.pathLength = frame.greedy_path.length;
+      this.$refs.canvas.dataset.path = frame.greedy_path.slice(0, 200).join();
       this.$refs.canvas.dataset.maze = frame.maze;
     },
     // Drawing -------------------------------------------------------------------------------------------------------
@@ -105,29 +105,29 @@ export default {
       }
       [canvas.width, canvas.height] = [Math.round(scale * columns * dense), Math.round(scale * rows * dense)];
       this.scale = canvas.width / columns;
-      // Lines are never too fine to be seen, nor as wide as a road.
+      // Factor on the width of lines: larger where cells are small, smaller where they are large.
       this.thick = Math.max(1, 14 / this.scale) * Math.min(1, (60 * dense) / this.scale);
-      this.still = null;
+      this.staticLayer = null;
       this.draw();
     },
-    // The floor has a pixel a cell, which the browser makes larger; what lies over it is drawn only when it has changed.
+    // The floor has one pixel per cell, which the browser enlarges; the layer over it is redrawn only when it changes.
     draw() {
       if (!this.frame || !this.cells || !this.scale) return;
       this.paintFloor();
-      const { path, seeker, arrows } = this.frame;
-      const over = [this.maze, path.join(), seeker, this.cursor, this.hasRoom() && arrows].join(";");
-      if (over === this.over && this.still) return;
-      this.over = over;
+      const { greedy_path: path, optimal_path: optimal, seeker, arrows } = this.frame;
+      const overlay = [this.maze, path.join(), seeker, this.cursor, this.hasRoom() && arrows].join(";");
+      if (overlay === this.overlay && this.staticLayer) return;
+      this.overlay = overlay;
       const canvas = this.$refs.canvas, c = canvas.getContext("2d");
-      if (!this.still) this.drawStill();
+      if (!this.staticLayer) this.drawStaticLayer();
       c.clearRect(0, 0, canvas.width, canvas.height);
-      c.drawImage(this.still, 0, 0);
+      c.drawImage(this.staticLayer, 0, 0);
       c.save();
       c.scale(this.scale, this.scale);
       if (this.hasRoom() && arrows) this.drawArrows(c);
-      this.drawWay(c, path, this.colours.path, 0.15, []);
-      c.translate(0.13 * this.thick, 0.13 * this.thick); // beside the other, where both go the same way
-      this.drawWay(c, this.frame.optimal, this.colours.optimum, 0.08, [0.28, 0.22]);
+      this.drawPath(c, path, this.colours.path, 0.15, []);
+      c.translate(0.13 * this.thick, 0.13 * this.thick); // beside the greedy path where both have the same cells
+      this.drawPath(c, optimal, this.colours.optimum, 0.08, [0.28, 0.22]);
       c.translate(-0.13 * this.thick, -0.13 * this.thick);
       this.drawEnds(c);
       c.restore();
@@ -138,36 +138,36 @@ export default {
         [floor.width, floor.height] = [columns, rows];
         this.pixels = new ImageData(columns, rows);
       }
-      if (this.coloured !== this.colours) {
-        const word = (css) => {
+      if (this.paintedColours !== this.colours) {
+        const rgba = (css) => {
           const [r, g, b] = [1, 3, 5].map((i) => parseInt(css.slice(i, i + 2), 16));
           return (255 << 24) | (b << 16) | (g << 8) | r;
         };
-        this.ramp.forEach((css, i) => (this.words[i + 1] = word(css)));
-        this.words[0] = word(this.colours.paper);
-        this.things = ["ink", "goal", "hazard"].map((name) => word(this.colours[name]));
-        this.coloured = this.colours;
+        this.ramp.forEach((css, i) => (this.shadeColours[i + 1] = rgba(css)));
+        this.shadeColours[0] = rgba(this.colours.paper);
+        this.cellColours = ["ink", "goal", "hazard"].map((name) => rgba(this.colours[name]));
+        this.paintedColours = this.colours;
       }
-      const out = new Uint32Array(this.pixels.data.buffer), cells = this.cells, words = this.words;
-      const [ink, goal, hazard] = this.things, other = BLOCKED | GOAL | HAZARD;
+      const out = new Uint32Array(this.pixels.data.buffer), cells = this.cells, shadeColours = this.shadeColours;
+      const [ink, goal, hazard] = this.cellColours, other = BLOCKED | GOAL | HAZARD;
       for (let i = 0; i < n; i++) {
         const cell = cells[i];
-        out[i] = !(cell & other) ? words[shades[i]] : cell & BLOCKED ? ink : cell & GOAL ? goal : hazard;
+        out[i] = !(cell & other) ? shadeColours[shades[i]] : cell & BLOCKED ? ink : cell & GOAL ? goal : hazard;
       }
       floor.getContext("2d").putImageData(this.pixels, 0, 0);
     },
-    // What changes only with the maze: a fine grid, stripes of hazards, walls between cells, the edge.
-    drawStill() {
+    // The layer that changes only with the maze: a fine grid, stripes of hazards, walls between cells, the edge.
+    drawStaticLayer() {
       const { rows, columns } = this.frame, canvas = this.$refs.canvas, cells = this.cells;
-      this.still = new OffscreenCanvas(canvas.width, canvas.height);
-      const c = this.still.getContext("2d");
+      this.staticLayer = new OffscreenCanvas(canvas.width, canvas.height);
+      const c = this.staticLayer.getContext("2d");
       c.scale(this.scale, this.scale);
       const stroke = (path, colour, width) => { [c.strokeStyle, c.lineWidth] = [colour, width]; c.stroke(path); };
       if (this.scale >= 10) {
         const grid = new Path2D(), stripes = new Path2D();
         for (let r = 1; r < rows; r++) { grid.moveTo(0, r); grid.lineTo(columns, r); }
         for (let k = 1; k < columns; k++) { grid.moveTo(k, 0); grid.lineTo(k, rows); }
-        c.globalAlpha = 0.16; // to be seen on an empty floor, and on a deep one
+        c.globalAlpha = 0.16; // visible on pale and on deep shades
         stroke(grid, this.colours.ink, 0.03);
         c.globalAlpha = 1;
         for (let i = 0; i < cells.length; i++) {
@@ -222,10 +222,10 @@ export default {
       c.stroke(path);
       c.globalAlpha = 1;
     },
-    drawWay(c, way, colour, width, dash) {
-      if (way.length < 2) return;
+    drawPath(c, cells, colour, width, dash) {
+      if (cells.length < 2) return;
       const { columns } = this.frame, path = new Path2D(), thick = this.thick;
-      way.forEach((cell, i) => path[i ? "lineTo" : "moveTo"]((cell % columns) + 0.5, Math.floor(cell / columns) + 0.5));
+      cells.forEach((cell, i) => path[i ? "lineTo" : "moveTo"]((cell % columns) + 0.5, Math.floor(cell / columns) + 0.5));
       [c.lineJoin, c.lineCap] = ["round", "round"];
       [c.strokeStyle, c.lineWidth] = [this.colours.paper, 2 * width * thick];
       if (!dash.length) c.stroke(path);
@@ -278,7 +278,7 @@ export default {
       if (this.drag) this.drag.push(...this.between(this.drag[this.drag.length - 1], place));
     },
     between([row, column], [toRow, toColumn]) {
-      // The pointer may leap; every cell on the way is painted.
+      // The pointer may skip cells between two events; these are painted too.
       const n = Math.max(Math.abs(toRow - row), Math.abs(toColumn - column)), places = [];
       for (let i = 1; i <= n; i++) places.push([Math.round(row + ((toRow - row) * i) / n), Math.round(column + ((toColumn - column) * i) / n)]);
       return places;
@@ -287,7 +287,7 @@ export default {
       if (this.drag) this.$emit("paint", this.drag);
       this.drag = null;
     },
-    type(event) {
+    pressKey(event) {
       if (!this.frame) return;
       const step = KEYS[event.key], { rows, columns } = this.frame;
       if (step) {
@@ -296,7 +296,7 @@ export default {
         this.$emit("hover", this.cursor);
         const cell = this.cells[this.cursor[0] * columns + this.cursor[1]];
         const what = cell & BLOCKED ? "wall" : cell & GOAL ? "goal" : cell & HAZARD ? "hazard" : "free";
-        this.$refs.said.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}`;
+        this.$refs.announcement.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}`;
         this.draw();
       } else if ((event.key === " " || event.key === "Enter") && this.cursor) {
         this.$emit("paint", [this.cursor]);

@@ -1,4 +1,4 @@
-"""The one element of our own: a canvas that shows a playground, and is painted on."""
+"""The NiceGUI element that draws a playground's maze and edits it. Its browser code is `canvas.js`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,46 +12,46 @@ __all__ = ["DARK", "LIGHT", "MazeCanvas"]
 LIGHT = {**COLOURS, "arrow": COLOURS["ink"], "focus": "#1d4ed8"}
 DARK = {
     **LIGHT,
-    "paper": "#e9e6de",  # the floor stays light: shades are read against it
+    "paper": "#e9e6de",  # the floor stays light, because shades of values are chosen for a light floor
     "ink": "#0b1217",
     "focus": "#60a5fa",
 }
 
 
 class MazeCanvas(Element, component="canvas.js"):
-    """Shows frames that come from an address, and says what is painted and pointed at.
+    """Canvas that fetches frames from an address and draws them, and reports edits and the cell under the pointer.
 
     Args:
-        source: address of the frames, see `frames`.
-        on_paint: is given the places, (row, column), over which the pointer was drawn.
-        on_hover: is given the place under the pointer, or None.
+        source: address of the frames, see `clew.web.frames`.
+        on_paint: called with the list of places, (row, column), that the pointer or the space bar has painted.
+        on_hover: called with the place under the pointer or the keyboard cursor, or None if it has left the canvas.
     """
 
     def __init__(self, source: str, on_paint: Callable[[list[Any]], Any], on_hover: Callable[[Any], Any]) -> None:
         super().__init__()
         self._props["source"] = source
         self._props["label"] = (
-            "The maze. Arrow keys move a cursor, the space bar paints with the tool that is chosen. "
-            "Colours show what was learned, a red line the way of the policy."
+            "The maze. Arrow keys move a cursor; the space bar paints with the selected tool. "
+            "Colours show the learned values, a red line the greedy path."
         )
         self._props["ramp"] = [hexadecimal(colour) for colour in ramp(255)]
-        self.show("values")
-        self.use("look")
-        self.light(dark=False)
+        self.set_quantity("values")
+        self.set_tool("look")
+        self.set_dark(False)
         self.on("paint", lambda event: on_paint(event.args))
         self.on("hover", lambda event: on_hover(event.args), throttle=0.1)
 
-    def show(self, what: str) -> None:
-        """Show `values` or `updates`."""
-        self._props["show"] = what
+    def set_quantity(self, quantity: str) -> None:
+        """Set what the colours show: "values" or "updates"."""
+        self._props["show"] = quantity
         self.update()
 
-    def use(self, tool: str) -> None:
-        """What the pointer does: `look`, or a kind that `Maze.painted` knows."""
+    def set_tool(self, tool: str) -> None:
+        """Set the tool of the pointer: "look", which paints nothing, or a kind that `Maze.painted` takes."""
         self._props["tool"] = tool
         self.update()
 
-    def light(self, *, dark: bool) -> None:
-        """Draw for a light page, or a dark one."""
-        self._props["colours"] = DARK if dark else LIGHT
+    def set_dark(self, is_dark: bool) -> None:
+        """Choose the colours for a dark page or a light one."""
+        self._props["colours"] = DARK if is_dark else LIGHT
         self.update()

@@ -1,4 +1,4 @@
-"""Curves on the page, drawn by ECharts."""
+"""Learning curves on the page, drawn by ECharts."""
 
 import math
 from typing import Any
@@ -10,9 +10,7 @@ from clew.web.curve import Curve
 
 __all__ = ["Curves"]
 
-SHORT = (
-    "x => x >= 1e9 ? x / 1e9 + 'G' : x >= 1e6 ? x / 1e6 + 'M' : x >= 1e3 ? x / 1e3 + 'k' : x"  # as the browser says it
-)
+SHORT = "x => x >= 1e9 ? x / 1e9 + 'G' : x >= 1e6 ? x / 1e6 + 'M' : x >= 1e3 ? x / 1e3 + 'k' : x"  # JavaScript
 AXIS: dict[str, Any] = {
     "axisLabel": {"color": "#7a8791", ":formatter": SHORT},
     "splitLine": {"lineStyle": {"color": "#88888833"}},
@@ -20,12 +18,13 @@ AXIS: dict[str, Any] = {
 
 
 class Curves:
-    """Steps and return per episode, with the exact optimum as a line."""
+    """Two charts over training episodes, mean steps and mean return, each with a line for the optimum."""
 
     def __init__(self) -> None:
         self.charts = [self._chart("steps per episode", log=True), self._chart("return per episode", log=False)]
 
     def _chart(self, name: str, *, log: bool) -> Any:
+        """Add a chart without data, with its title, and return it; `log` makes its y axis logarithmic."""
         options = {
             "animation": False,
             "grid": {"left": 52, "right": 16, "top": 12, "bottom": 40},
@@ -59,16 +58,16 @@ class Curves:
         ui.label(name).classes("clew-title")
         return ui.echart(options).classes("clew-chart").props(f'role="img" aria-label="{name}, over episodes"')
 
-    def show(self, curve: Curve, steps: float, value: float) -> None:
-        """Show what the episodes came to.
+    def show(self, curve: Curve, optimal_steps: float, optimal_return: float) -> None:
+        """Draw a learning curve.
 
         Args:
-            curve: of the episodes.
-            steps: of the optimum.
-            value: return of the optimum.
+            curve: steps and returns of the training episodes.
+            optimal_steps: expected steps of the optimal policy; no line if infinite.
+            optimal_return: expected undiscounted return of the optimal policy; no line if infinite.
         """
-        points = curve.points[:]  # learning goes on meanwhile
-        for chart, column, optimum in zip(self.charts, (1, 2), (steps, value), strict=True):
+        points = curve.points[:]  # the learning thread appends to it
+        for chart, column, optimum in zip(self.charts, (1, 2), (optimal_steps, optimal_return), strict=True):
             series = chart.options["series"][0]
             series["data"] = [[point[0], float(f"{point[column]:.5g}")] for point in points]
             series["markLine"]["data"] = [{"yAxis": optimum}] if math.isfinite(optimum) else []

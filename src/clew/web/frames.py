@@ -1,6 +1,7 @@
-"""What is drawn of a playground, as bytes: a header in JSON, its length before it, then arrays, a byte a cell.
+"""Encode a playground as the bytes that `canvas.js` draws.
 
-`canvas.js` reads them. Values have become shades here, so that the page holds no rule of what is drawn how.
+A frame is the length of a header in four bytes (little-endian), the header as JSON, then arrays with one byte per
+cell. Values are sent as shades of colour, so that only Python decides which value has which shade.
 """
 
 import functools
@@ -15,46 +16,46 @@ from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.web.playground import Playground, greedy_path
 
-__all__ = ["NOTHING", "Frame", "pack"]
+__all__ = ["UNKNOWN_SHADE", "Frame", "pack_frame"]
 
-ARROWED = MOVES["four"].actions, MOVES["eight"].actions  # a knight's leaps have no arrows
-NOTHING = 0  # the shade of a cell that nothing is known of; the others are 1, pale, to 255, deep
+WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
+UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale, to 255, deep
 
 
 class Frame(NamedTuple):
-    """What is drawn, and the scale of its shades."""
+    """An encoded frame, and the scale from numbers to its shades."""
 
     data: bytes
     scale: ValueScale
 
 
-def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool = True) -> Frame:
-    """A frame.
+def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arrows: bool = True) -> Frame:
+    """Encode what a playground shows now.
 
     Args:
-        playground: is only looked at; it may learn meanwhile.
-        show: `values` or `updates`.
-        has_maze: number of the maze that the browser has; its cells come along only if it is another one.
-        with_arrows: cells are large enough for arrows.
+        playground: read-only here; it may learn meanwhile.
+        show: "values", the best action value of each cell, or "updates", the number of updates of its values.
+        maze_number: number of the world whose cells the browser has; the frame has cells only if it is another one.
+        with_arrows: True adds the greedy actions of each cell, as bits.
     """
-    world = playground.world  # once: it may be replaced meanwhile
+    world = playground.world  # read once: another thread may replace it
     maze, trainer = world.env.maze, world.trainer
-    q = trainer.policy.q.copy()  # it changes meanwhile, and what is drawn must belong together
+    q = trainer.policy.q.copy()  # learning changes it, and all parts of a frame must agree
     is_open = ((maze.cells & (BLOCKED | GOAL)) == 0).reshape(-1)
-    columns = list(q.T)  # column by column, which is several times faster than along short rows
+    columns = list(q.T)  # reducing over columns is several times faster than along short rows
     best = functools.reduce(np.maximum, columns)
-    told_apart = is_open & (functools.reduce(np.minimum, columns) < best)  # where all actions tie nothing was learned
-    numbers, known = (best, told_apart) if show == "values" else (trainer.updates, is_open & (trainer.updates > 0))
+    is_learned = is_open & (functools.reduce(np.minimum, columns) < best)  # all actions are equal before learning
+    numbers, known = (best, is_learned) if show == "values" else (trainer.updates, is_open & (trainer.updates > 0))
     shown = numbers[known].astype(np.float64)
     scale = ValueScale.of(shown)
-    shades = np.full(best.size, NOTHING, np.uint8)
+    shades = np.full(best.size, UNKNOWN_SHADE, np.uint8)
     shades[known] = 1.5 + 254 * scale.normalise(shown)
     arrays = {"shades": shades}
-    if with_arrows and world.env.moves.actions in ARROWED:
+    if with_arrows and world.env.moves.actions in WITH_ARROWS:
         arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]
-        arrows[~told_apart] = 0
+        arrows[~is_learned] = 0
         arrays["arrows"] = arrows
-    if world.number != has_maze:
+    if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
     header = {
         "version": playground.version,
@@ -63,8 +64,8 @@ def pack(playground: Playground, show: str, has_maze: int, *, with_arrows: bool 
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "path": greedy_path(world.env, q, told_apart),
-        "optimal": world.optimal_path,
+        "greedy_path": greedy_path(world.env, q, is_learned),
+        "optimal_path": world.optimal_path,
         "episodes": trainer.num_ended,
         "steps": playground.num_steps,
         "arrays": [[name, int(array.size)] for name, array in arrays.items()],

@@ -1,4 +1,4 @@
-"""Run folders as the page shows them: their curves, their figures, what two of them differ in. Knows no browsers."""
+"""Read run folders for the page: list them, thin their curves, compare their figures. Knows no browser."""
 
 import html
 import math
@@ -18,27 +18,30 @@ from clew.runs.run import open_run
 from clew.runs.storage import SavedRun, load_run
 from clew.tracing.page import timeline_html
 
-__all__ = ["CURVES", "MAX_LISTED", "Curve", "Listed", "Opened", "compare", "curve_of", "list_runs", "open_listed"]
+__all__ = [
+    "CURVES", "MAX_LISTED", "ListedRun", "RunCurve", "RunDetails", "changed_settings", "comparison_table", "list_runs",
+    "load_details", "run_curve",
+]  # fmt: skip
 
 MAX_LISTED = 200
 MAX_POINTS = 400  # of a curve
-MAX_SIDE = 512  # cells of a maze that is drawn
-CONTENTS = ("config.json", "summary.json", "metrics.csv", "q.npy")  # a folder with one of them is a run, if damaged
+MAX_SIDE = 512  # rows or columns of a maze that the page draws
+CONTENTS = ("config.json", "summary.json", "metrics.csv", "q.npy")  # a folder with any of them is a run folder
 PARTIAL = ".partial"
-CURVES = {"mean_steps": "steps", "mean_return": "return", "success_rate": "success"}
+CURVES = {"mean_steps": "mean steps", "mean_return": "mean return", "success_rate": "success rate"}
 UNKNOWN = "-"
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
-    """A run folder, as far as it can be read.
+class ListedRun:
+    """A run folder with its contents, or with the reason why it can't be read.
 
     Attributes:
-        folder: where it is.
-        problem: why it can't be read, in words; empty if it can be.
-        config: what was told to it.
-        summary: its figures.
-        metrics: a column of numbers for each of `CURVES`, and one of the episodes there had been.
+        folder: path of the run folder.
+        problem: why it can't be read; empty if it can, and the other attributes are None if not.
+        config: settings of the run.
+        summary: contents of its `summary.json`.
+        metrics: lists with an entry per round: "episodes", how many had ended up to its end, and each of `CURVES`.
     """
 
     folder: Path
@@ -49,32 +52,37 @@ class Listed:
 
     @property
     def name(self) -> str:
-        """What the folder is called."""
+        """Name of the folder."""
         return self.folder.name
 
     @property
-    def words(self) -> str:
-        """The run in a line."""
+    def description(self) -> str:
+        """One line about the settings of the run, or the problem."""
         return self.problem if self.config is None else run_title(self.config)
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Points (episodes, number), and what the optimum comes to, if that is known."""
+class RunCurve:
+    """A thinned curve of a run.
+
+    Attributes:
+        points: (episodes, mean of the metric) each.
+        optimum: the same metric of the optimal policy; None if it is unknown.
+    """
 
     points: list[tuple[float, float]]
     optimum: float | None
 
 
 @dataclass(frozen=True)
-class Opened:
-    """All that is to be seen of a run.
+class RunDetails:
+    """The details of a run that the page shows when it is opened.
 
     Attributes:
-        settings: (name, value, what it is by default) of those that are not as they are by default.
-        picture: SVG; empty if there is none.
-        graph: its execution graph, an HTML page; empty if there is none.
-        notes: why there is no picture, or no graph.
+        settings: (name, value, default) of the settings that differ from their defaults.
+        picture: SVG of the maze with the learned values; empty if there is none.
+        graph: HTML page of the execution graph; empty if there is none.
+        notes: reasons why there is no picture, or no graph.
     """
 
     settings: list[tuple[str, str, str]]
@@ -86,8 +94,11 @@ class Opened:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def list_runs(folder: Path) -> tuple[list[Listed], int]:
-    """The newest run folders in a folder, and how many there are.
+def list_runs(folder: Path) -> tuple[list[ListedRun], int]:
+    """Read the run folders in a folder.
+
+    Returns:
+        The `MAX_LISTED` newest runs, newest first, and the number of all run folders there.
 
     Raises:
         OSError: if the folder can't be read.
@@ -101,27 +112,28 @@ def list_runs(folder: Path) -> tuple[list[Listed], int]:
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
-    """What changes when a run folder does."""
+    """Return times and sizes of the files in a run folder, which change when the run does."""
     paths = [path for name in (*CONTENTS, "maze.txt") if (path := folder / name).exists()]
     return tuple(number for path in paths for number in (path.stat().st_mtime_ns, path.stat().st_size))
 
 
 @lru_cache(maxsize=2 * MAX_LISTED)
-def _read(folder: Path, stamp: tuple[int, ...]) -> Listed:
-    """Read a run folder, once for all visitors as long as it stays as it is."""
+def _read(folder: Path, stamp: tuple[int, ...]) -> ListedRun:
+    """Read a run folder, and cache the result for all visitors until its stamp changes."""
     if folder.suffix == PARTIAL:
         run = folder.with_suffix("")
-        return Listed(folder, f"this run was begun, and hasn't ended; go on with `clew train --resume {run.name}`")
+        return ListedRun(folder, f"this run has not finished; continue it with `clew train --resume {run.name}`")
     try:
         saved = load_run(folder)
-        return Listed(folder, "", TrainingConfig.from_dict(saved.config), saved.summary, _columns(saved))
+        return ListedRun(folder, "", TrainingConfig.from_dict(saved.config), saved.summary, _columns(saved))
     except (ClewError, OSError, MemoryError) as error:
-        return Listed(folder, str(error).replace(f"{folder}/", "") or "there is not enough memory to read it")
+        return ListedRun(folder, str(error).replace(f"{folder}/", "") or "there is not enough memory to read it")
     except (KeyError, TypeError, ValueError):
-        return Listed(folder, "metrics.csv: damaged: a row is not what a round came to")
+        return ListedRun(folder, "metrics.csv: damaged: a row does not hold the metrics of a round")
 
 
 def _columns(saved: SavedRun) -> dict[str, list[float]]:
+    """Return the metrics of a saved run by column, see `ListedRun`."""
     episodes, total = [], 0
     for row in saved.metrics:
         total += int(row["num_episodes"])
@@ -129,35 +141,35 @@ def _columns(saved: SavedRun) -> dict[str, list[float]]:
     return {"episodes": episodes, **{name: [float(row[name]) for row in saved.metrics] for name in CURVES}}
 
 
-def open_listed(run: Listed) -> Opened:
-    """Read all that is to be seen of a run.
+def load_details(run: ListedRun) -> RunDetails:
+    """Read a run folder and draw its maze and its execution graph.
 
     Raises:
-        ClewError: if it can't be read.
+        ClewError: if the folder can't be read.
     """
     saved, (config, env, policy) = load_run(run.folder), open_run(run.folder)
     notes, picture, graph = [], "", ""
     if not isinstance(env, Environment):
-        notes.append("No picture: this world has rules of its own; only mazes are drawn.")
+        notes.append("No picture: only mazes can be drawn, and this world is not a maze.")
     elif max(env.maze.rows, env.maze.columns) > MAX_SIDE:
-        notes.append(f"No picture here of more than {MAX_SIDE} cells a side; `clew render` draws any.")
+        notes.append(f"No picture: this page draws up to {MAX_SIDE} x {MAX_SIDE} cells; `clew render` draws any maze.")
     else:
         try:
             picture = draw(env, policy, optimal=solve(env, gamma=config.gamma)).svg()
         except ClewError as error:
             notes.append(f"No picture: {str(error).splitlines()[0]}.")
     if saved.trace is None:
-        notes.append("No execution graph: this run was made before runs kept a trace.")
+        notes.append("No execution graph: the run folder has no trace.")
     else:
         try:
             graph = timeline_html(saved.trace, title=run_title(config))
         except ClewError as error:
             notes.append(f"No execution graph: {error}.")
-    return Opened(settings_of(config), picture, graph, notes)
+    return RunDetails(changed_settings(config), picture, graph, notes)
 
 
-def settings_of(config: TrainingConfig) -> list[tuple[str, str, str]]:
-    """The settings that are not as they are by default: name, value, default."""
+def changed_settings(config: TrainingConfig) -> list[tuple[str, str, str]]:
+    """Return (name, value, default) of the settings that differ from their defaults, as text."""
     return [
         (each.name.rstrip("_"), str(getattr(config, each.name)), str(each.default))
         for each in fields(config)
@@ -168,62 +180,67 @@ def settings_of(config: TrainingConfig) -> list[tuple[str, str, str]]:
 # Curves and figures ---------------------------------------------------------------------------------------------------
 
 
-def curve_of(run: Listed, what: str) -> Curve:
-    """A curve of a run, of at most some hundred points: each then is the mean of those it stands for.
+def run_curve(run: ListedRun, metric: str) -> RunCurve:
+    """Return the curve of a metric over the episodes, thinned to `MAX_POINTS` points.
 
     Args:
-        run: which can be read.
-        what: one of `CURVES`.
+        run: a run without a problem.
+        metric: a key of `CURVES`.
+
+    Returns:
+        The curve; if thinned, each point is the mean of a group of successive rounds, at the end of the last.
     """
     assert run.config is not None
     assert run.summary is not None
     assert run.metrics is not None
-    episodes, numbers = run.metrics["episodes"], run.metrics[what]
+    episodes, numbers = run.metrics["episodes"], run.metrics[metric]
     size = max(1, math.ceil(len(numbers) / MAX_POINTS))
     groups = [slice(i, i + size) for i in range(0, len(numbers), size)]
     points = [(episodes[group][-1], math.fsum(numbers[group]) / len(numbers[group])) for group in groups]
-    known: dict[str, float | None] = {
+    optima: dict[str, float | None] = {
         "mean_steps": run.summary.get("optimal_steps"),
-        # Values are discounted, and returns are not: the optimum is on the same scale only without a discount.
+        # The optimal return is discounted and the mean return is not, so they can be compared only for gamma 1.
         "mean_return": run.summary.get("optimal_return") if run.config.gamma == 1.0 else None,
     }
-    return Curve(points, known.get(what))
+    return RunCurve(points, optima.get(metric))
 
 
-def figures_of(run: Listed) -> dict[str, str]:
-    """The figures of a run, in words."""
+def run_figures(run: ListedRun) -> dict[str, str]:
+    """Return the main settings and figures of a run, formatted, by name."""
     config, summary = run.config, run.summary
     assert config is not None
     assert summary is not None
 
-    def say(name: str, form: str) -> str:
+    def format_figure(name: str, spec: str) -> str:
         number = summary.get(name)
-        return format(number, form) if isinstance(number, int | float) else UNKNOWN
+        return format(number, spec) if isinstance(number, int | float) else UNKNOWN
 
     return {
         "algorithm": config.algorithm,
         "maze": Path(config.maze).name,
         "episodes": f"{config.num_episodes:,}",
-        "seconds": say("seconds", ",.3g"),
-        "steps/s": say("steps_per_second", ",.0f"),
-        "gap in steps": say("gap", ",.4g"),
-        "states right": say("optimal_states", ".1%"),
-        "starts right": say("optimal_starts", ".1%"),
-        "value gap": say("suboptimality", ".3g"),
-        "table hash": str(summary.get("table_sha256", UNKNOWN))[:10],
+        "seconds": format_figure("seconds", ",.3g"),
+        "steps/s": format_figure("steps_per_second", ",.0f"),
+        "mean steps": format_figure("mean_steps", ",.4g"),
+        "excess steps": format_figure("excess_steps", ",.4g"),
+        "optimal states": format_figure("optimal_states", ".1%"),
+        "optimal starts": format_figure("optimal_starts", ".1%"),
+        "suboptimality": format_figure("suboptimality", ".3g"),
+        "table SHA-256": f"{str(summary.get('table_sha256', UNKNOWN))[:10]}…",
     }
 
 
-def compare(runs: Sequence[Listed], swatches: Sequence[str]) -> str:
-    """A table of figures as HTML, a column a run; rows in which they differ are marked, in words as well.
+def comparison_table(runs: Sequence[ListedRun], swatches: Sequence[str]) -> str:
+    """Return an HTML table of the figures of runs, and of the settings in which they differ.
 
-    Settings in which they differ, other than those that are figures anyway, have rows too.
+    Rows in which the runs differ are marked with a sign, and with a word for screen readers.
 
     Args:
-        runs: which can be read.
-        swatches: HTML, drawn beside the name of each.
+        runs: runs without a problem, one column each.
+        swatches: HTML drawn beside the name of each run.
     """
-    rows = {name: [figures_of(run)[name] for run in runs] for name in figures_of(runs[0])}
+    figures = [run_figures(run) for run in runs]
+    rows = {name: [each[name] for each in figures] for name in figures[0]}
     shown = {"algorithm", "maze", "num_episodes"}
     for each in fields(TrainingConfig):
         values = [str(getattr(run.config, each.name)) for run in runs]
@@ -235,13 +252,13 @@ def compare(runs: Sequence[Listed], swatches: Sequence[str]) -> str:
     lines = []
     for name, values in rows.items():
         differs = len(set(values)) > 1
-        mark = '<span class="clew-differs" title="differs">≠<span class="clew-said">differs</span></span>'
+        mark = '<span class="clew-differs" title="differs">≠<span class="clew-hidden-text">differs</span></span>'
         cells = "".join(f"<td>{html.escape(value)}</td>" for value in values)
         lines.append(
             f'<tr{" data-differs" if differs else ""}><th scope="row">{html.escape(name)}'
             f"{mark if differs else ''}</th>{cells}</tr>"
         )
-    caption = "Figures of the chosen runs" + ("; rows marked ≠ differ" if len(runs) > 1 else "")
+    caption = "Figures of the selected runs" + ("; ≠ marks rows that differ" if len(runs) > 1 else "")
     return (
         f"<table><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"

@@ -1,6 +1,6 @@
-"""A run over Ray that goes on while it is looked at. Knows nothing of browsers.
+"""One training run over Ray in the background, with its progress for the page. Knows no browser.
 
-Ray is one a process, so there is one run at a time, for all visitors.
+A process can use only one Ray cluster, so all visitors together can have one run at a time.
 """
 
 import threading
@@ -16,39 +16,45 @@ from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Event, Trace
 
-__all__ = ["MAX_ACTORS", "MAX_CHAOS", "Figures", "LiveRun", "start_run", "stop_all"]
+__all__ = ["MAX_ACTORS", "MAX_CHAOS", "LiveFigures", "LiveRun", "start_run", "stop_current_run"]
 
-MAX_ACTORS = 16  # a visitor may start; each is a process
-MAX_CHAOS = 0.5  # beyond, hardly any work would ever be done
-SECONDS_IN_SIGHT = 6.0
-SECONDS_TO_STOP = 30.0
+MAX_ACTORS = 16  # each is a process
+MAX_CHAOS = 0.5  # with more, actors are killed before they finish any work
+SHOWN_SECONDS = 6.0  # of the timeline while the run is in progress
+MAX_STOP_SECONDS = 30.0  # that the server waits for the run to stop
 
 lock = threading.Lock()
 current: "LiveRun | None" = None
 
 
-class Figures(NamedTuple):
-    """What a run has come to so far."""
+class LiveFigures(NamedTuple):
+    """Progress of a run up to now."""
 
-    num_rounds: int  # that have ended
-    of: int  # rounds in all; 0 before the first has ended
-    staleness: int  # of the last round
-    num_bytes: int  # that travelled
-    num_killed: int
-    num_lost: int
-    num_reissued: int  # pieces of work
+    num_rounds_done: int
+    num_rounds: int  # in total; 0 before the first round has ended
+    staleness: int  # of the last round that has ended, in rounds
+    num_bytes: int  # sent between driver, object store and actors
+    num_killed: int  # actors killed on purpose
+    num_lost: int  # actors lost, the killed ones included
+    num_reissued: int  # pieces of work given to another actor after a loss
     steps_per_second: float
 
 
 class LiveRun:
-    """A training over Ray, in a thread of its own.
+    """A training run over Ray in a thread.
+
+    Args:
+        config: settings of the run.
+        chaos: probability that an actor is killed when it is given work.
 
     Attributes:
-        config: its settings.
-        trace: what was done by whom, so far.
-        run: what came of it, if it has ended by itself.
-        error: what went wrong, in words.
-        stopped: it ended because it was asked to.
+        config: settings of the run.
+        chaos: that probability.
+        trace: events of driver, object store and actors up to now.
+        run: result of the run; None unless it has ended by itself.
+        error: message of the error that ended the run; empty if there was none.
+        stop_requested: True once `stop` was called.
+        stopped: True if the run ended because `stop` was called.
     """
 
     def __init__(self, config: TrainingConfig, chaos: float) -> None:
@@ -56,30 +62,31 @@ class LiveRun:
         self.trace = Trace()
         self.run: Run | None = None
         self.error = ""
-        self.stopped = self.asked = False
+        self.stopped = self.stop_requested = False
         self._rows: list[RoundMetrics] = []
-        self._checkpoints = Checkpoints(None)  # keeps nothing; it's how a training is asked to stop
+        self._checkpoints = Checkpoints(None)  # saves nothing; its method stop ends the training
         self._thread = threading.Thread(target=self._train, name="clew-cluster", daemon=True)
 
-    def begin(self) -> None:
-        """Begin."""
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end; it does where it next takes in work, and Ray is stopped then."""
-        self.asked = True
+        """Request the end of the run and of Ray; the run ends when it next merges work."""
+        self.stop_requested = True
         self._checkpoints.stop()
 
     def join(self, seconds: float) -> None:
-        """Wait until it has ended."""
+        """Wait until the run has ended, at most for a number of seconds."""
         self._thread.join(seconds)
 
     @property
-    def is_going_on(self) -> bool:
-        """False once it has ended, and Ray has stopped."""
+    def is_running(self) -> bool:
+        """True until the run has ended and Ray has stopped."""
         return self._thread.is_alive()
 
     def _train(self) -> None:
+        """Train and grade the run; note its result, or why there is none."""
         try:
             self.run = train_run(
                 self.config, self._rows.append, checkpoints=self._checkpoints, chaos=self.chaos, trace=self.trace
@@ -88,16 +95,16 @@ class LiveRun:
             self.stopped = True
         except (ClewError, MemoryError) as error:
             self.error = str(error) or "There is not enough memory for that."
-        except Exception as error:  # of Ray or the system: a visitor is to hear of it, and the server to go on
-            self.error = f"The run has failed: {error}"
+        except Exception as error:  # from Ray or the system: shown to the visitor, and the server goes on
+            self.error = f"The run failed: {error}"
 
-    # What is seen of it -----------------------------------------------------------------------------------------------
+    # Progress ---------------------------------------------------------------------------------------------------------
 
-    def figures(self) -> Figures:
-        """What it has come to so far."""
+    def figures(self) -> LiveFigures:
+        """Return the progress of the run up to now."""
         rows = self._rows[:]
         seconds = sum(row.seconds for row in rows)
-        return Figures(
+        return LiveFigures(
             len(rows),
             rows[-1].num_rounds if rows else 0,
             rows[-1].staleness if rows else 0,
@@ -108,59 +115,68 @@ class LiveRun:
             sum(row.num_steps for row in rows) / seconds if seconds else 0.0,
         )
 
-    def picture(self) -> str:
-        """SVG: of the last seconds while it goes on, of all when it has ended; empty if there is nothing to draw."""
+    def timeline(self) -> str:
+        """Return an SVG of the execution graph: of the last seconds while running, else of the whole run.
+
+        Returns:
+            SVG; empty if no round has begun.
+        """
         events, title = self.trace.events[:], run_title(self.config)
         if not any(each.round >= 0 and each.what in ("publish", "work") for each in events):
             return ""
-        if not self.is_going_on:
+        if not self.is_running:
             return timeline_svg(events, title=title)
         now = time.time() - self.trace.began
-        return recent_svg(events, now - SECONDS_IN_SIGHT, now, title=f"{title}, the last seconds")
+        return recent_svg(events, now - SHOWN_SECONDS, now, title=f"{title}, the last seconds")
 
     def verdict(self) -> str:
-        """Whether the actors were worth it, in words; empty where it can't be told."""
+        """Return a text that compares the time of the actors with that of one process; empty if either is unknown."""
         if self.run is None or self.trace.num_dropped:
             return ""
-        alone, together = work_of(self.trace.events), self.run.seconds
-        took = f"All that was done would take one process {alone:.3g} s; its actors took {together:.3g} s"
-        if alone <= together:
-            return f"One process would do. {took}, and {self.run.startup_seconds:.3g} s to start."
-        return f"{took}, and {self.run.startup_seconds:.3g} s to start."
+        alone, together = work_seconds(self.trace.events), self.run.seconds
+        text = (
+            f"The work takes one process {alone:.3g} s. The actors took {together:.3g} s, "
+            f"and {self.run.startup_seconds:.3g} s to start."
+        )
+        return f"One process is enough. {text}" if alone <= together else text
 
 
-def work_of(events: list[Event]) -> float:
-    """Seconds of work that counted, whoever did it."""
+def work_seconds(events: list[Event]) -> float:
+    """Return the total seconds of learning and merging by driver and actors, without work that was lost."""
     return sum(each.seconds for each in events if each.what in ("work", "merge"))
 
 
 def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
-    """Begin a run.
+    """Start a run over Ray, and return it while it trains in the background.
+
+    Args:
+        config: settings of the run, with 1 to `MAX_ACTORS` actors and 2 simulations or more.
+        chaos: probability that an actor is killed when it is given work, from 0 to `MAX_CHAOS`.
 
     Raises:
-        SettingError: if nothing in it would be done by actors, or too much is asked for.
-        ClusterError: if one goes on already.
+        SettingError: if a setting is out of this page's range.
+        ClusterError: if another run is in progress.
     """
     global current
     if not 1 <= config.num_actors <= MAX_ACTORS:
-        raise SettingError(f"take 1 to {MAX_ACTORS} actors here; without any there is no cluster to look at")
+        raise SettingError(f"num_actors must be from 1 to {MAX_ACTORS} on this page, not {config.num_actors}")
     if config.num_simulations < 2:
-        raise SettingError("take 2 simulations or more: a single one is learned in one process, without actors")
+        raise SettingError("num_simulations must be at least 2: a single one is learned in one process, without actors")
     if not 0.0 <= chaos <= MAX_CHAOS:
-        raise SettingError(f"chaos is a probability, here from 0 to {MAX_CHAOS:g}, not {chaos:g}")
+        raise SettingError(f"chaos must be a probability from 0 to {MAX_CHAOS:g}, not {chaos:g}")
     with lock:
-        if current is not None and current.is_going_on:
+        if current is not None and current.is_running:
             raise ClusterError(
-                "a cluster run goes on already, started on another page; there is one at a time, "
-                "for Ray is one a process. Try again when it has ended."
+                "a run over Ray is in progress, started on another page; only one is possible at a time. Try again "
+                "when it has ended."
             )
         current = LiveRun(config, chaos)
-        current.begin()
+        current.start()
         return current
 
 
-def stop_all() -> None:
-    """Stop what goes on, and wait for it: before the server ends."""
-    if current is not None and current.is_going_on:
+def stop_current_run() -> None:
+    """Stop the run that is in progress, if any, and wait for its end. Called before the server ends."""
+    if current is not None and current.is_running:
         current.stop()
-        current.join(SECONDS_TO_STOP)
+        current.join(MAX_STOP_SECONDS)

@@ -1,9 +1,10 @@
-"""What a visitor does: a world that is learned, watched, painted and stepped. Knows nothing of browsers.
+"""One visitor's playground: a maze that can be edited while a learner learns in it. Independent of the browser.
 
-One thread does all that changes anything, learning included, in the order in which it was asked to; so nothing needs a
-lock. Who draws reads what is there at the moment.
+One thread runs every change, learning included, in the order of the requests, so nothing needs a lock. Readers, such
+as the code that packs frames, see the state of the moment.
 """
 
+import itertools
 import logging
 import math
 import queue
@@ -22,6 +23,7 @@ from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, SettingError
 from clew.evaluation.exact import policy_values
 from clew.evaluation.grades import evaluate_values
+from clew.kernels.learning.rollouts import EpisodeStats
 from clew.kernels.sampling import new_stream
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.trainer import Trainer
@@ -34,15 +36,15 @@ from clew.rendering.paths import follow_policy
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.web.curve import Curve
 
-__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "Chapter", "Playground", "World", "greedy_path"]
+__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "MazeVersion", "Playground", "PlaygroundWorld", "greedy_path"]
 
 logger = logging.getLogger(__name__)
-
 Result = TypeVar("Result")
 
-MAX_SIDE = 512  # cells; more can't be drawn smoothly
+MAX_SIDE = 512  # rows or columns; the browser can't draw larger mazes smoothly
 MAX_UNDO = 100  # mazes
-ONE_STREAM: dict[str, Any] = {
+MAX_EVALUATED_CELLS = 20_000  # in larger mazes it takes too long to compute the optimal return
+SINGLE_SIMULATION: dict[str, Any] = {  # the playground has one learner, whatever the configuration shares
     "num_simulations": 1,
     "num_actors": 0,
     "sync_every": None,
@@ -51,63 +53,67 @@ ONE_STREAM: dict[str, Any] = {
     "asynchronous": False,
     "sharing": "central",
 }
-PACE = 6.0  # steps per second of an episode that is walked again, at least
-MAX_WALK = 10.0  # seconds that it takes at most
-MAX_SECONDS = 3600.0  # that a visitor's world learns without being touched
-AT_A_TIME = 0.04  # seconds that are learned before anything else is looked at
-GRADED = 0.02  # share of the time that may be spent on grading
-MAX_EVALUATED = 20_000  # cells; of more it takes too long to say what an optimal episode earns
-SPEEDS: dict[str, float | None] = {"1/s": 1.0, "30/s": 30.0, "1,000/s": 1000.0, "flat out": None}
-FIRST_SPEED = "1,000/s"  # at which values can be seen to spread from the goal
+MIN_REPLAY_SPEED = 6.0  # steps per second; faster if the replay would take longer than
+MAX_REPLAY_SECONDS = 10.0
+MAX_SECONDS = 3600.0  # of learning until it pauses, in case the visitor has left
+BATCH_SECONDS = 0.04  # learning at maximum speed, between two checks for requests
+GRADING_SHARE = 0.02  # maximum share of the time that grading takes
+SPEEDS: dict[str, float | None] = {"1/s": 1.0, "30/s": 30.0, "1,000/s": 1000.0, "maximum": None}  # steps per second
+FIRST_SPEED = "1,000/s"  # slow enough to see values spread from the goal
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """A maze, and the number of episodes that had been learned when it came."""
+class MazeVersion:
+    """A version of the edited maze, and the number of episodes that had been learned before it."""
 
     maze: Maze
-    since: int
+    episodes_before: int
 
 
-class World(NamedTuple):
-    """A maze, who learns in it, and what follows from it: replaced in one piece, for others look at it meanwhile."""
+class PlaygroundWorld(NamedTuple):
+    """A maze, its learner and its optimum. Replaced as a whole, so that other threads see parts that fit together."""
 
-    number: int  # changes with the maze
+    number: int  # differs for every version of the maze
     env: Environment
     trainer: Trainer
     optimum: Solution
-    optimal_path: list[int]  # the cells on an optimal way from the start, where no move goes astray
-    optimal_return: float  # undiscounted, of an optimal episode; infinite where it isn't known
+    optimal_path: list[int]  # cells of an optimal path from the start, as if no move slipped
+    optimal_return: float  # expected undiscounted return of the optimal policy; infinite if it wasn't computed
 
     @classmethod
-    def of(cls, number: int, env: Environment, trainer: Trainer, optimum: Solution) -> "World":
-        """A world, with what follows from it."""
+    def create(cls, number: int, env: Environment, trainer: Trainer, optimum: Solution) -> "PlaygroundWorld":
+        """Return the world with its optimal path and, up to `MAX_EVALUATED_CELLS` cells, its optimal return."""
         everywhere = np.ones(env.maze.cells.size, np.bool_)
-        best = math.inf
-        if env.maze.cells.size <= MAX_EVALUATED:
-            best = policy_values(env, optimum.q, gamma=1.0).value
-        return cls(number, env, trainer, optimum, greedy_path(env, optimum.q, everywhere), best)
+        optimal_return = math.inf
+        if env.maze.cells.size <= MAX_EVALUATED_CELLS:
+            optimal_return = policy_values(env, optimum.q, gamma=1.0).value
+        return cls(number, env, trainer, optimum, greedy_path(env, optimum.q, everywhere), optimal_return)
 
 
 class Playground:
-    """A world of one visitor, and the learner in it.
+    """The world and the learner of one visitor, with a thread that learns.
+
+    Call methods that change something through `submit`, which runs them in that thread.
 
     Args:
-        config: the world and the settings of the learner; of simulations and actors there is one, here.
-        maze: what it is about, if it was read before.
+        config: settings of the world and the learner; always learned by one simulation, without actors.
+        maze: the maze, if it has been read already; None reads `config.maze`.
 
     Attributes:
-        config: the settings as they are now.
-        world: the maze as it is now, and who learns in it.
-        chapters: the mazes that were learned since the beginning, in order.
-        curve: what the episodes came to.
-        num_steps: that were learned from.
-        gap: value of the optimum less that of the greedy policy, mean over the starts, as last graded; None before.
-        running: learns by itself.
-        speed: steps per second; None as fast as it goes.
-        version: changes with everything that is to be drawn.
-        scale: of the numbers that were drawn last.
-        error: what went wrong while it learned by itself, in words.
+        config: current settings.
+        world: current maze, its learner and its optimum.
+        maze_versions: the mazes in which episodes were learned since the last reset, in order; the last is the current.
+        curve: steps and return of the training episodes.
+        num_steps: number of steps learned from.
+        grade: the greedy policy compared with the optimum, as last computed.
+        running: True while it learns without being asked for each step.
+        speed: steps per second while running; None is as fast as possible.
+        version: changes whenever the drawing changes.
+        scale: scale of the numbers that were drawn last.
+        error: message of the error that stopped learning; empty if there was none.
+
+    Raises:
+        ClewError: if the maze can't be read, or the page can't show the world.
     """
 
     def __init__(self, config: TrainingConfig, maze: Maze | None = None) -> None:
@@ -115,275 +121,279 @@ class Playground:
         self.running = False
         self.version = 0
         self.error = ""
-        self._num_worlds = 0
+        self._world_numbers = itertools.count(1)
         self.scale = ValueScale(0.0, 0.0, False)
-        self._since = 0.0  # when it began to run
-        self._walk: list[int] = []  # cells of an episode that is walked again
-        self._walk_began = 0.0
-        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._undo: list[Maze] = []
-        self._open(replace(config, **ONE_STREAM), maze)
+        self._started_at = 0.0
+        self._replay_cells: list[int] = []  # empty unless an episode is replayed
+        self._replay_began = 0.0
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._undo_stack: list[Maze] = []
+        self._open(replace(config, **SINGLE_SIMULATION), maze)
         self._thread = threading.Thread(target=self._work, name="clew-playground", daemon=True)
         self._thread.start()
 
-    # What a visitor asks for ------------------------------------------------------------------------------------------
+    # Requests ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, what: Callable[[], Result]) -> "Future[Result]":
-        """Have something done by the thread that learns, between two stretches; what it gives, or raises."""
+    def submit(self, task: Callable[[], Result]) -> "Future[Result]":
+        """Have a function called by the learning thread; return a future of its result or its exception."""
         future: Future[Result] = Future()
 
-        def do() -> None:
+        def run() -> None:
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(what())
-                except Exception as error:  # whatever it is, it is for who asked
+                    future.set_result(task())
+                except Exception as error:  # of any kind: the caller of submit handles it
                     future.set_exception(error)
 
-        self._asked.put(do)
+        self._tasks.put(run)
         return future
 
     def close(self) -> None:
-        """End the thread, within the time that a stretch of learning takes."""
-        self._asked.put(None)
+        """Ask the thread to end, which it does after the current batch of learning."""
+        self._tasks.put(None)
 
     def start(self) -> None:
-        """Go on learning."""
-        self.running, self.error, self._since = True, "", time.perf_counter()
-        self._walk = []
+        """Start learning, or continue."""
+        self.running, self.error, self._started_at = True, "", time.perf_counter()
+        self._replay_cells = []
         self.version += 1
 
     def pause(self) -> None:
-        """Stop learning; it can go on."""
+        """Pause learning, and grade the policy."""
         self.running = False
         self._grade()
 
     def step(self) -> None:
-        """Take one step, and learn from it."""
-        self._walk = []
-        self._note_step()
+        """Take one step and learn from it."""
+        self._replay_cells = []
+        self._learn_step()
 
     def episode(self) -> None:
-        """Learn from one episode, or the rest of the one that is under way."""
-        self._note(self.trainer.learn(1))
+        """Learn from one episode, or from the rest of the current one."""
+        self._record(self.trainer.learn(1))
 
     def replay(self) -> None:
-        """Walk an episode of the greedy policy, for who looks; nothing is learned."""
+        """Play one episode of the greedy policy and show it step by step, without learning."""
         q = self.trainer.policy.q
-        played = Simulation(self.world.env).rollouts(q, 1, exploration=0.0, stream=new_stream(self.config.seed, 1))
-        self._walk = [int(played.state[0]), *played.next_state.tolist()]
-        self._walk_began = time.perf_counter()
+        episode = Simulation(self.world.env).rollouts(q, 1, exploration=0.0, stream=new_stream(self.config.seed, 1))
+        self._replay_cells = [int(episode.state[0]), *episode.next_state.tolist()]
+        self._replay_began = time.perf_counter()
         self.version += 1
 
     def finish_episode(self) -> None:
-        """Learn from the rest of the episode that is under way, if there is one."""
+        """Learn from the rest of the current episode, if there is one."""
         if self.trainer.is_under_way:
             self.episode()
 
     def reset(self) -> None:
-        """Forget what was learned; the maze stays."""
-        self._begin(self.config, self.maze)
+        """Discard what was learned; keep the maze."""
+        self._restart(self.config, self.maze)
 
     def configure(self, **settings: Any) -> None:
-        """Change settings, and begin anew; the maze stays unless another is named.
+        """Change settings of `TrainingConfig` and restart learning; the maze stays unless `maze` is among them.
 
         Raises:
-            ClewError: if they can't be right; nothing has changed then.
+            ClewError: if a setting is invalid; nothing has changed then.
         """
         config = replace(self.config, **settings)
         if "maze" in settings:
             self._open(config, None)
         else:
-            self._begin(config, self.maze)
+            self._restart(config, self.maze)
 
     def open(self, maze: Maze) -> None:
-        """Begin anew in another maze.
+        """Restart learning in another maze.
 
         Raises:
-            ClewError: if it is too large, or doesn't fit the settings; nothing has changed then.
+            ClewError: if the maze is too large, or doesn't fit the settings; nothing has changed then.
         """
         self._open(self.config, maze)
 
     def paint(self, places: list[Place], kind: str) -> None:
-        """Change cells of the maze; what was learned stays.
+        """Change cells of the maze, as `Maze.painted` does; the learned values stay.
 
         Raises:
-            MazeError: if the maze can't be right then; nothing has changed.
+            MazeError: if the maze would be invalid; nothing has changed then.
         """
         before = self.maze
-        self._change(before.painted(places, kind))
-        self._undo = [*self._undo[-MAX_UNDO + 1 :], before]
+        self._change_maze(before.painted(places, kind))
+        self._undo_stack = [*self._undo_stack[-MAX_UNDO + 1 :], before]
 
     def undo(self) -> None:
-        """Take back what was painted last."""
-        if self._undo:
-            self._change(self._undo[-1])
-            self._undo.pop()
+        """Restore the maze before the last edit, if there is one."""
+        if self._undo_stack:
+            self._change_maze(self._undo_stack[-1])
+            self._undo_stack.pop()
 
-    # What there is to see ---------------------------------------------------------------------------------------------
+    # State ------------------------------------------------------------------------------------------------------------
 
     @property
     def trainer(self) -> Trainer:
-        """Who learns."""
+        """The learner."""
         return self.world.trainer
 
     @property
     def maze(self) -> Maze:
-        """The maze as it is now."""
+        """The current maze."""
         return self.world.env.maze
 
     @property
     def seeker(self) -> int | None:
-        """The cell in which the seeker stands, if it goes step by step, or an episode is walked again."""
-        if walk := self._walk:
-            pace = max(PACE, len(walk) / MAX_WALK)
-            return walk[min(len(walk) - 1, int((time.perf_counter() - self._walk_began) * pace))]
+        """Cell of the agent in a replay, or in the current episode unless learned at maximum speed; else None."""
+        if cells := self._replay_cells:
+            speed = max(MIN_REPLAY_SPEED, len(cells) / MAX_REPLAY_SECONDS)
+            return cells[min(len(cells) - 1, int((time.perf_counter() - self._replay_began) * speed))]
         episode = self.trainer.episode
         return episode[-1].next_state if episode and (self.speed or not self.running) else None
 
     @property
-    def is_walking(self) -> bool:
-        """Tell if an episode is being walked again."""
-        return bool(self._walk) and time.perf_counter() - self._walk_began < MAX_WALK + 1.0
+    def is_animated(self) -> bool:
+        """True if the drawing changes while `version` stays the same: during a replay, and at maximum speed."""
+        is_replaying = self._replay_cells and time.perf_counter() - self._replay_began < MAX_REPLAY_SECONDS + 1.0
+        return bool(is_replaying or (self.running and self.speed is None))
 
-    @property
-    def is_moving(self) -> bool:
-        """Tell if there is something new to draw at any time, also where the version hasn't changed yet."""
-        return self.is_walking or (self.running and self.speed is None)
-
-    # Doing it ---------------------------------------------------------------------------------------------------------
+    # Changes of the world ---------------------------------------------------------------------------------------------
 
     def _open(self, config: TrainingConfig, maze: Maze | None) -> None:
+        """Restart with a maze, which None reads from `config.maze`, and clear the undo stack."""
         if maze is None:
-            config, maze = named(config)
-        self._begin(config, maze)
-        self._undo = []
+            config, maze = find_world(config)
+        self._restart(config, maze)
+        self._undo_stack = []
 
-    def _begin(self, config: TrainingConfig, maze: Maze) -> None:
-        """Begin anew. Whatever may go wrong goes wrong before anything has changed."""
+    def _restart(self, config: TrainingConfig, maze: Maze) -> None:
+        """Restart learning with these settings. Everything that may raise comes before the first change."""
         if max(maze.cells.shape) > MAX_SIDE:
-            raise SettingError(
-                f"the page draws mazes of up to {MAX_SIDE} x {MAX_SIDE} cells, not {maze.rows} x {maze.columns}"
-            )
+            raise SettingError(f"the page draws up to {MAX_SIDE} x {MAX_SIDE} cells, not {maze.rows} x {maze.columns}")
         if config.random_goal:
-            raise SettingError("random goals have a picture for each goal; the page draws one goal")
+            raise SettingError("the page draws values for one goal only; set random_goal to False")
         env = config.make_environment(maze)
         if env.mdp.num_states != maze.cells.size:
-            raise SettingError(f"with the moves {config.moves!r} a cell has several states; the page draws one")
+            raise SettingError(f"the page draws one state per cell; with moves={config.moves!r} a cell has several")
         counted = not ALGORITHMS[config.algorithm].learns_model
         trainer = Trainer(env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **config.learning)
         optimum = solve(env, gamma=config.gamma)
-        self.world, self.config = self._next_world(env, trainer, optimum), config
-        self.chapters = [Chapter(maze, 0)]
+        self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, optimum)
+        self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
-        self._pace, self._graded_at, self._grading = 1, 0.0, 0.0
-        self._walk = []
-        self._now = 0  # steps of the episode that is under way
+        self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
+        self._replay_cells, self._num_current_steps = [], 0  # the latter: steps of the current episode
         self._grade()
 
-    def _change(self, maze: Maze) -> None:
-        """Go on in another maze."""
+    def _change_maze(self, maze: Maze) -> None:
+        """Continue learning in another version of the maze, after the current episode has ended in the old one."""
         env = self.config.make_environment(maze)
-        world = self._next_world(env, self.trainer, solve(env, gamma=self.config.gamma))
+        optimum = solve(env, gamma=self.config.gamma)
+        world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, optimum)
         self.finish_episode()
         self.trainer.change_world(env)
         self.world = world
-        if self.chapters[-1].since == self.trainer.num_ended:
-            self.chapters.pop()
-        self.chapters.append(Chapter(maze, self.trainer.num_ended))
+        if self.maze_versions[-1].episodes_before == self.trainer.num_ended:
+            self.maze_versions.pop()
+        self.maze_versions.append(MazeVersion(maze, self.trainer.num_ended))
         self._grade()
 
-    def _next_world(self, env: Environment, trainer: Trainer, optimum: Solution) -> World:
-        self._num_worlds += 1
-        return World.of(self._num_worlds, env, trainer, optimum)
+    # Learning ---------------------------------------------------------------------------------------------------------
 
-    def _note(self, stats: Any) -> None:
-        """Take down whole episodes."""
+    def _record(self, stats: EpisodeStats) -> None:
+        """Add the statistics of episodes that have just ended to the curve and the counts."""
         self.curve.add(stats.steps, stats.episode_return)
-        self.num_steps += int(stats.steps.sum()) - self._now
-        self._now = 0
+        self.num_steps += int(stats.steps.sum()) - self._num_current_steps
+        self._num_current_steps = 0
         self.version += 1
 
-    def _note_step(self) -> None:
-        taken = self.trainer.step()
+    def _learn_step(self) -> None:
+        """Take one step, learn from it, and record the episode if it has ended."""
+        transition = self.trainer.step()
         self.num_steps += 1
-        self._now += 1
+        self._num_current_steps += 1
         self.version += 1
-        if taken.terminated or taken.truncated:
+        if transition.terminated or transition.truncated:
             episode = self.trainer.episode
             self.curve.add(np.array([len(episode)]), np.array([sum(each.reward for each in episode)]))
-            self._now = 0
+            self._num_current_steps = 0
 
     def _grade(self) -> None:
-        """Compare with the optimum."""
-        world, begun = self.world, time.perf_counter()
+        """Compare the greedy policy with the optimum, and note how long that took."""
+        world, began = self.world, time.perf_counter()
         self.grade = evaluate_values(world.env, world.trainer.policy.q, gamma=self.config.gamma, optimum=world.optimum)
         self._graded_at = time.perf_counter()
-        self._grading = self._graded_at - begun
+        self._grading_seconds = self._graded_at - began
         self.version += 1
 
-    # Learning by itself -----------------------------------------------------------------------------------------------
-
     def _work(self) -> None:
-        """Do what is asked for; learn, as long as it runs and nobody asks."""
+        """Run the thread's loop: handle requests, and learn between them while `running`."""
         next_step = 0.0
         while True:
             try:
-                asked = self._asked.get(timeout=self._patience(next_step))
+                task = self._tasks.get(timeout=self._seconds_to_wait(next_step))
             except queue.Empty:
                 next_step = time.perf_counter() + (0.0 if self.speed is None else 1.0 / self.speed)
                 self._learn()
             else:
-                if asked is None:
+                if task is None:
                     return
-                asked()
+                task()
 
-    def _patience(self, next_step: float) -> float | None:
-        """Seconds to wait for somebody to ask; None for ever."""
+    def _seconds_to_wait(self, next_step: float) -> float | None:
+        """Return the seconds to wait for a request before the next step is due; None, without limit, if paused."""
         if not self.running:
             return None
         return 0.0 if self.speed is None else max(0.0, next_step - time.perf_counter())
 
     def _learn(self) -> None:
-        """Learn for a short while, then grade if it has been long enough."""
+        """Learn one step, or a batch of episodes at maximum speed; then grade the policy if a grading is due."""
         try:
-            if time.perf_counter() - self._since > MAX_SECONDS:
-                raise SettingError("paused after an hour; press Start to go on")
+            if time.perf_counter() - self._started_at > MAX_SECONDS:
+                raise SettingError("Paused after an hour. Press Start to continue.")
             if self.speed is not None:
-                self._note_step()
+                self._learn_step()
             else:
-                begun = time.perf_counter()
-                self._note(self.trainer.learn(self._pace))
-                seconds = time.perf_counter() - begun
-                self._pace = max(1, int(self._pace * min(2.0, AT_A_TIME / max(seconds, 1e-6))))
-            if time.perf_counter() - self._graded_at > max(0.2, self._grading / GRADED):
+                began = time.perf_counter()
+                self._record(self.trainer.learn(self._batch_size))
+                seconds = time.perf_counter() - began
+                self._batch_size = max(1, int(self._batch_size * min(2.0, BATCH_SECONDS / max(seconds, 1e-6))))
+            if time.perf_counter() - self._graded_at > max(0.2, self._grading_seconds / GRADING_SHARE):
                 self._grade()
         except (ClewError, MemoryError) as error:
             self.running, self.error = False, str(error) or "There is not enough memory for that."
             self.version += 1
-        except Exception:  # ours to mend; the visitor's world stays usable
+        except Exception:  # a bug: log it, and keep the visitor's world usable
             logger.exception("learning on the page failed")
-            self.running, self.error = False, "Something went wrong here, and was logged; Reset begins anew."
+            self.running, self.error = False, "Learning failed; the server has logged why. Press Reset to start again."
             self.version += 1
 
 
-def named(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
-    """The maze that is named; one of the gallery brings settings along.
+def find_world(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
+    """Return the settings and the maze for the name `config.maze`.
+
+    A world of the gallery replaces settings of the world, such as rewards, by its own.
 
     Raises:
-        ClewError: if there is none, or it is a world but no maze.
+        ClewError: if there is no such maze, or the world is not a maze.
     """
     if config.maze not in GALLERY:
         return config, config.make_maze()
     world = make_world(config.maze)
     if not isinstance(world, Environment):
-        raise SettingError(f"{config.maze!r} has rules of its own; the playground paints mazes")
+        raise SettingError(f"{config.maze!r} is not a maze; the playground shows mazes only")
     assert world.spec is not None  # every Environment has one
-    brought = {name: value for name, value in world.spec.kwargs.items() if name in MAZE_SETTINGS}
-    return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **brought), world.maze
+    own_settings = {name: value for name, value in world.spec.kwargs.items() if name in MAZE_SETTINGS}
+    return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **own_settings), world.maze
 
 
 def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
-    """The cells on the greedy way from the start, as if no move went astray; as far as values are known."""
+    """Return the cells of the greedy path from the start, as if no move slipped.
+
+    Args:
+        env: maze with one state per cell.
+        q: (num_states, num_actions), action values; of equal ones the first is followed.
+        known: (num_states,), states in which something was learned; the path ends at the first other one.
+
+    Returns:
+        Cells, numbered from 0 row by row, from the start to a goal, or until nothing was learned, a wall stops the
+        move, or the path returns to itself; empty if the start is random.
+    """
     if env.maze.start is None:
         return []
     places = follow_policy(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)

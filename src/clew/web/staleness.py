@@ -1,6 +1,7 @@
-"""What the chapter's two mistakes cost, measured: values that are not refreshed, and ties that go to the first action.
+"""Measure what stale values and tie-breaking by the first action cost, in steps per episode. Knows no browser.
 
-Every figure is of runs that are made here, in this process, by `train_policy_parallel`. Knows nothing of browsers.
+These are two mistakes of chapter 3 of "Learning Ray". All figures come from runs of `train_policy_parallel`, made here
+in this process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,51 +19,53 @@ from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 
 __all__ = [
-    "CHAPTER", "EVERY", "NUM_EPISODES", "NUM_SIMULATIONS", "RECOMMENDED", "SETTINGS", "TIES", "Cost", "Run", "Setting",
-    "advice", "as_seeds", "command", "curve", "measure", "optimal_steps", "play", "sentence", "times",
+    "CHAPTER", "NUM_EPISODES", "NUM_SIMULATIONS", "RECOMMENDED", "SETTINGS", "SYNC_EVERY", "TIES", "RoundSteps",
+    "Setting", "StepsSummary", "chapter_environment", "format_advice", "format_command", "format_ratio",
+    "format_result", "format_steps", "format_sync", "learning_curve", "measure_run", "optimal_steps", "seed_range",
+    "summarise",
 ]  # fmt: skip
 
 MAZE, NUM_EPISODES, NUM_SIMULATIONS = "book", 4000, 4  # as in the chapter
-EVERY: tuple[int | str, ...] = (1, 5, 25, 100, 400, "never")  # episodes of a simulation between two refreshments
-TIES = {"random": "epsilon-greedy", "first action": "first-action"}  # the behaviour that breaks ties so
+SYNC_EVERY: tuple[int | str, ...] = (1, 5, 25, 100, 400, "never")  # episodes of a simulation between synchronisations
+TIES = {"random": "epsilon-greedy", "first action": "first-action"}  # tie-breaking, and the behaviour that does it
 MAX_RUNS = 20
-POINTS = 12  # of a curve, while the number of episodes grows to e times as many
+POINTS_PER_EFOLD = 12  # of a learning curve, while the number of episodes grows by a factor of e
 
 
 class Setting(NamedTuple):
-    """Where the dial and the toggle stand."""
+    """One combination of how often values are synchronised and how ties are broken."""
 
-    every: int | str  # episodes that a simulation plays before its values are refreshed, or "never"
+    sync_every: int | str  # episodes that a simulation plays between two synchronisations, or "never"
     ties: str  # a key of TIES
 
 
 RECOMMENDED = Setting(1, "random")
 CHAPTER = Setting("never", "first action")
-SETTINGS = tuple(Setting(every, ties) for ties in TIES for every in EVERY)
+SETTINGS = tuple(Setting(sync_every, ties) for ties in TIES for sync_every in SYNC_EVERY)
 
 
-class Run(NamedTuple):
-    """What the rounds of a run came to. Between two rounds the values are refreshed."""
+class RoundSteps(NamedTuple):
+    """Steps of each round of one run; values are synchronised between two rounds."""
 
-    ends: npt.NDArray[np.int64]  # (num_rounds,): episodes that had ended with each
-    steps: npt.NDArray[np.int64]  # (num_rounds,): steps of its episodes, in all
+    episodes_done: npt.NDArray[np.int64]  # (num_rounds,): episodes of the run up to the end of the round
+    num_steps: npt.NDArray[np.int64]  # (num_rounds,): total steps of the round's episodes
 
 
-class Cost(NamedTuple):
-    """What a setting costs: steps per episode, mean over the runs."""
+class StepsSummary(NamedTuple):
+    """Steps per episode of one setting, over several runs."""
 
     mean: float
     interval: Interval  # 95%, Student's t over the runs
 
     @property
     def total(self) -> float:
-        """Steps of all episodes of a run."""
+        """Mean number of steps of all episodes of a run."""
         return self.mean * NUM_EPISODES
 
 
 @lru_cache(maxsize=1)
-def world() -> Environment:
-    """The chapter's maze."""
+def chapter_environment() -> Environment:
+    """Return the environment with the chapter's 5 x 5 maze."""
     env = TrainingConfig(maze=MAZE).make_environment()
     assert isinstance(env, Environment)
     return env
@@ -70,113 +73,123 @@ def world() -> Environment:
 
 @lru_cache(maxsize=1)
 def optimal_steps() -> float:
-    """Steps of an optimal episode, exactly."""
-    return float(solve(world()).steps)
+    """Return the exact number of steps of an optimal episode in the chapter's maze."""
+    return float(solve(chapter_environment()).steps)
 
 
 @lru_cache(maxsize=2000)
-def play(setting: Setting, seed: int) -> Run:
-    """Make a run, or remember it."""
+def measure_run(setting: Setting, seed: int) -> RoundSteps:
+    """Train one run in the chapter's maze with this setting and seed, and return its steps; results are cached."""
     rows: list[tuple[int, int]] = []
     train_policy_parallel(
-        world(),
+        chapter_environment(),
         NUM_EPISODES,
         NUM_SIMULATIONS,
         num_actors=0,
-        sync_every=setting.every,
+        sync_every=setting.sync_every,
         behaviour=TIES[setting.ties],
         seed=seed,
         callback=lambda row: rows.append((row.num_episodes, row.num_steps)),
     )
-    episodes, steps = np.array(rows, np.int64).T
-    return Run(np.cumsum(episodes), steps)
+    num_episodes, num_steps = np.array(rows, np.int64).T
+    return RoundSteps(np.cumsum(num_episodes), num_steps)
 
 
-def as_seeds(first: object, num_runs: object) -> range:
-    """The seeds of the runs: of a series of whole experiments, each of which can be had again by its number.
+def seed_range(first: object, num_runs: object) -> range:
+    """Return the seeds of a number of runs: `first`, `first + 1`, and so on.
+
+    Each run is an independent experiment that its seed alone repeats.
 
     Raises:
-        SettingError: if one of the two can't be.
+        SettingError: if first is not a whole number in [0, 2**31), or num_runs is not one from 2 to `MAX_RUNS`.
     """
     if not isinstance(first, int | float) or first != first // 1 or not 0 <= first < 2**31:
-        raise SettingError(f"The first seed must be a whole number, and not negative: {first}")
+        raise SettingError(f"The first seed must be a whole number from 0 to {2**31 - 1:,}, not {first}.")
     if not isinstance(num_runs, int | float) or num_runs != num_runs // 1 or not 2 <= num_runs <= MAX_RUNS:
-        raise SettingError(f"The number of runs must be a whole number from 2 to {MAX_RUNS}: {num_runs}")
+        raise SettingError(f"The number of runs must be a whole number from 2 to {MAX_RUNS}, not {num_runs}.")
     return range(int(first), int(first + num_runs))
 
 
-def measure(runs: Sequence[Run]) -> Cost:
-    """What a setting costs, by two or more of its runs."""
-    means = np.array([run.steps.sum() / NUM_EPISODES for run in runs])
+def summarise(runs: Sequence[RoundSteps]) -> StepsSummary:
+    """Return the mean steps per episode of two or more runs, with its 95% interval."""
+    means = np.array([run.num_steps.sum() / NUM_EPISODES for run in runs])
     interval = mean_interval(means)
     assert interval is not None
-    return Cost(float(means.mean()), interval)
+    return StepsSummary(float(means.mean()), interval)
 
 
-def curve(runs: Sequence[Run]) -> list[tuple[int, float]]:
-    """Steps per episode over the episodes, mean over the runs, as a line with two ends for each stretch.
+def learning_curve(runs: Sequence[RoundSteps]) -> list[tuple[int, float]]:
+    """Return steps per episode over the episodes, averaged over runs, as a line that is level within each stretch.
 
-    A stretch is a round, in which the values stay as they are; later on several, so that the line isn't all noise.
+    A stretch is one round, within which the values stay the same; later several rounds, to average out the noise.
+
+    Args:
+        runs: one or more runs of the same setting, which have the same rounds.
 
     Returns:
-        (episode, steps): the first of a stretch and its last one, which have the same steps.
+        Two points (episode, steps per episode) per stretch: its first episode and its last, with the same steps.
     """
-    ends, steps = runs[0].ends, np.mean([run.steps for run in runs], axis=0)
+    ends, steps = runs[0].episodes_done, np.mean([run.num_steps for run in runs], axis=0)
     points: list[tuple[int, float]] = []
-    begin, taken = 0, 0.0
+    begin, total = 0, 0.0
     for i, end in enumerate(ends.tolist()):
-        taken += float(steps[i])
-        if end - begin >= begin / POINTS or end == ends[-1]:
-            points += [(begin + 1, taken / (end - begin)), (end, taken / (end - begin))]
-            begin, taken = end, 0.0
+        total += float(steps[i])
+        if end - begin >= begin / POINTS_PER_EFOLD or end == ends[-1]:
+            points += [(begin + 1, total / (end - begin)), (end, total / (end - begin))]
+            begin, total = end, 0.0
     return points
 
 
-# In words -------------------------------------------------------------------------------------------------------------
+# Texts of the page ----------------------------------------------------------------------------------------------------
 
 
-def figure(number: float) -> str:
-    """A number of steps, to three digits or the whole ones."""
+def format_steps(number: float) -> str:
+    """Return a number of steps with three digits, or as a whole number from 99.5 on."""
     return f"{number:,.0f}" if number >= 99.5 else f"{number:#.3g}"
 
 
-def times(ratio: float) -> str:
-    """How many times as much."""
+def format_ratio(ratio: float) -> str:
+    """Return a ratio with two digits, or as a whole number from 9.95 on."""
     return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.2g}"
 
 
-def refreshed(every: int | str) -> str:
-    """How often values are refreshed, after "values"."""
-    if every == "never":
-        return "never refreshed"
-    return "refreshed after every episode" if every == 1 else f"refreshed every {every} episodes of a simulation"
+def format_sync(sync_every: int | str) -> str:
+    """Return how often values are synchronised, as words that follow "values"."""
+    if sync_every == "never":
+        return "never synchronised"
+    return (
+        "synchronised after every episode"
+        if sync_every == 1
+        else f"synchronised every {sync_every} episodes of a simulation"
+    )
 
 
-def sentence(setting: Setting, cost: Cost) -> str:
-    """What a setting comes to, in one sentence."""
+def format_result(setting: Setting, summary: StepsSummary) -> str:
+    """Return a sentence that compares the steps per episode of a setting with the optimum."""
     ties = "ties broken at random" if setting.ties == "random" else "ties going to the first action"
     optimum = optimal_steps()
     return (
-        f"With values {refreshed(setting.every)} and {ties}, an episode takes {figure(cost.mean)} steps in the mean, "
-        f"{times(cost.mean / optimum)} times the optimum of {optimum:g}."
+        f"With values {format_sync(setting.sync_every)} and {ties}, an episode takes {format_steps(summary.mean)} "
+        f"steps on average, {format_ratio(summary.mean / optimum)} times the optimum of {optimum:g}."
     )
 
 
-def advice(costs: Mapping[Setting, Cost]) -> str:
-    """What is better, by the figures of all settings."""
-    steps = {setting: figure(cost.mean) for setting, cost in costs.items()}
+def format_advice(summaries: Mapping[Setting, StepsSummary]) -> str:
+    """Return the advice at the end of the lesson, with the figures of all `SETTINGS` that it cites."""
+    steps = {setting: format_steps(summary.mean) for setting, summary in summaries.items()}
     return (
-        f"Fresh values mend most: refreshed after every episode, even ties that go to the first action cost little, "
-        f"{steps[Setting(1, 'first action')]} steps per episode against {steps[RECOMMENDED]}. Ties at random help "
-        f"where nothing is known yet: {steps[Setting('never', 'random')]} steps instead of {steps[CHAPTER]}, with "
-        f"values as stale as can be. Over a cluster each refreshment is a message, so some staleness can be worth its "
-        f"price. Clew lets you choose it, and breaks ties at random."
+        f"Synchronise values often: after every episode, even ties that go to the first action cost little, "
+        f"{steps[Setting(1, 'first action')]} steps per episode against {steps[RECOMMENDED]}. Break ties at random: "
+        f"it helps most where nothing has been learned, {steps[Setting('never', 'random')]} steps instead of "
+        f"{steps[CHAPTER]} with values that are never synchronised. In a cluster each synchronisation costs a "
+        f"message, so some staleness can be worth its price. In Clew you choose how often to synchronise, and ties "
+        f"are broken at random by default."
     )
 
 
-def command(setting: Setting, seed: int) -> str:
-    """The command line that makes the same run."""
+def format_command(setting: Setting, seed: int) -> str:
+    """Return the `clew train` command of the run with this setting and seed."""
     return (
         f"clew train {MAZE} --seed {seed} \\\n  --episodes {NUM_EPISODES} \\\n  --simulations {NUM_SIMULATIONS} \\\n"
-        f"  --sync-every {setting.every} \\\n  --behaviour {TIES[setting.ties]}"
+        f"  --sync-every {setting.sync_every} \\\n  --behaviour {TIES[setting.ties]}"
     )
