@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -270,7 +270,9 @@ class Playground:
         if env.mdp.num_states != maze.cells.size:
             raise SettingError(f"with the moves {config.moves!r} a cell has several states; the page draws one")
         counted = not ALGORITHMS[config.algorithm].learns_model
-        trainer = Trainer(env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **config.learning)
+        trainer = Trainer(
+            env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **asdict(config.learning)
+        )
         optimum = solve(env, gamma=config.gamma)
         self.world, self.config = self._next_world(env, trainer, optimum), config
         self.chapters = [Chapter(maze, 0)]
