@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,19 @@ def actor_processes(name="_SimulationActor"):
         if called.startswith(f"ray::{name}") and status_of(parent)[1] == os.getpid():
             found.append(pid)
     return found
+
+
+def hang(pid, seconds=20.0):
+    """Stop a process for some seconds: no longer, so that a test ends, and fails, if the process is never replaced."""
+
+    def resume():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    os.kill(pid, signal.SIGSTOP)
+    timer = threading.Timer(seconds, resume)
+    timer.daemon = True
+    timer.start()
 
 
 class Striker(threading.Thread):
@@ -89,7 +103,7 @@ def test_actors_killed_at_any_moment_change_no_bit(ray_up, env, settings, reques
 
 
 def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
-    """A stopped process answers no question."""
+    """A stopped process doesn't answer a health check."""
     monkeypatch.setattr(actors, "SECONDS_BEFORE_HEALTH_CHECK", 0.3)
     monkeypatch.setattr(actors, "HEALTH_CHECK_TIMEOUT", 1.0)
     here = train_policy_parallel(env, 12_000, num_actors=0)
@@ -99,7 +113,7 @@ def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
         if row.round == 3:
             stopped.extend(actor_processes())
             for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
+                hang(pid)
 
     try:
         there = train_policy_parallel(env, 12_000, num_actors=2, trace=trace, callback=stop_all)

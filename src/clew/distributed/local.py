@@ -21,8 +21,9 @@ from clew.kernels.values import MOST
 from clew.kernels.wide import refresh
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
-from clew.learning.loops import new_loop
+from clew.learning.loops import compiled_loop, new_loop
 from clew.learning.training import new_policy
+from clew.policies.episodes import episode_spec
 
 __all__ = ["LocalLearner", "TableChanges", "TableMerger", "TableSnapshot"]
 
@@ -96,8 +97,13 @@ class LocalLearner:
             counts[:] = base_counts if base_counts.size else 0
         learner.visits[:] = snapshot.visits
         refresh_derived(learner, slice(None))
-        env, starts = self.job.world or self.job.env, self.job.starts(task.simulation)
-        stats = new_loop(env, learner, task.num_episodes, task.key, starts).learn(task.num_episodes)
+        world, n = self.job.world, task.num_episodes
+        if world is None:
+            loop = new_loop(self.job.env, learner, n, task.key)
+        else:
+            spec = episode_spec(world, self.job.starts(task.simulation), learner.settings.exploring_starts)
+            loop = compiled_loop(world.mdp.fast_model, spec, learner, n, task.key)
+        stats = loop.learn(n)
         totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
         return TaskResult(totals, self._changes(learner, snapshot), started_at, time.perf_counter() - clock)
 
