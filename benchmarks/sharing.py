@@ -23,8 +23,10 @@ from benchmarks.planning import make_maze
 from clew.distributed.actors import ActorPool, actor_pool
 from clew.distributed.blocks import BlockWorld
 from clew.distributed.cluster import connected
-from clew.distributed.rounds import WORKERS, Plan, Rounds
-from clew.distributed.tasks import InProcessPool, Job, PoolRequest
+from clew.distributed.rounds import Plan, Rounds
+from clew.distributed.settings import Sharing
+from clew.distributed.tasks import InProcessPool, Job
+from clew.distributed.training import WORKERS
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import Learning
 from clew.tracing.trace import Trace
@@ -36,13 +38,15 @@ EPISODES = 40_000  # of a simulation in a round: a tenth of a second of work and
 @contextmanager
 def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: int, actors: int) -> Iterator[Any]:
     """The rounds of local learners with parted starts, and the pool that plays them."""
-    job, plan, trace = Job(env, Learning(**settings), SIMULATIONS), Plan(episodes, SIMULATIONS, sync_every, 0), Trace()
-    make_worker, make_learner = WORKERS["local"]
-    rounds = Rounds(make_learner(job, 0), plan, 0, trace, Checkpoints(None))
+    sharing = Sharing(
+        num_simulations=SIMULATIONS, num_actors=actors, sharing="local", sync_every=sync_every, partition_starts=True
+    )
+    job, trace = Job(env, Learning(**settings), sharing), Trace()
+    make_worker, make_aggregator = WORKERS["local"]
+    rounds = Rounds(make_aggregator(job, 0), Plan.of(episodes, sharing, 0), 0, trace, Checkpoints(None))
     worker = make_worker(job)
     rounds.compile(worker, True)
-    here = InProcessPool(worker, trace)
-    with actor_pool(job, make_worker, here, PoolRequest(actors, SIMULATIONS, 1, 0.0)) as pool:
+    with actor_pool(job, make_worker, InProcessPool(worker, trace)) as pool:
         assert isinstance(pool, ActorPool)
         yield rounds, pool
 
@@ -110,7 +114,7 @@ def measure_time(data: Path) -> None:
                 spent, steps, share = 0.0, 0, 0.0
                 for row in rounds.play(pool):
                     spent, steps = spent + row.seconds, steps + row.num_steps
-                    share = float((~(rounds.learner.policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean())
+                    share = float((~(rounds.aggregator.policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean())
                     if share >= 0.99:
                         break
             figures.append(spent)

@@ -279,7 +279,7 @@ BAD = {
     "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
     "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
     "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
-    "train --num-interleaved 2": "episodes can be interleaved only where they are learned",
+    "train --num-interleaved 2": "a central learner can't interleave episodes",
     "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
@@ -432,7 +432,7 @@ def test_it_is_said_how_many_episodes_a_run_was_graded_by(clew):
 
 
 def test_actors_that_have_nothing_to_do_are_told_of(clew):
-    said = "one simulation is learned in this process, without actors"
+    said = "one simulation is trained in this process, without actors"
     assert said in " ".join(clew("train", "2x2", "--simulations", "1", "--actors", "2")[2].split())
 
 

@@ -4,9 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from clew.distributed import SimulationActor, actors, rounds, train_policy_parallel
-from clew.distributed.rounds import WORKERS
+from clew.distributed import SimulationActor, actors, train_policy_parallel, training
+from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task
+from clew.distributed.training import WORKERS
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.evaluation.grades import evaluate_policy
@@ -52,17 +53,17 @@ def test_tables_without_counts_give_the_same_bits_too(ray_up, algorithm):
 
 
 def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray_up, env, caplog, monkeypatch):
-    """A central learner takes in every step itself; who asks for actors all the same is told."""
+    """A central learner learns from every step in this process; a message says so if actors are asked for."""
     caplog.set_level("INFO", "clew")
     monkeypatch.setattr(actors, "SECONDS_BEFORE_ACTORS", 0.0)
-    monkeypatch.setattr(rounds, "WORTH_ACTORS", 0.0)
+    monkeypatch.setattr(training, "MIN_SECONDS_FOR_ACTORS", 0.0)
     trace = Trace()
     here = train_policy_parallel(env, 600, num_actors=None, trace=trace)
     assert {event.who for event in trace.events} == {"driver"}
     assert not caplog.text
     there = train_policy_parallel(env, 600, num_actors=1)
     assert there.q.tobytes() == here.q.tobytes()
-    assert "a central learner takes in every step itself; with sharing local actors learn too" in caplog.text
+    assert "one central learner learns from every step; with sharing local actors learn too" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -86,15 +87,15 @@ def test_every_algorithm_and_behaviour_gives_the_same_bits_on_actors(ray_up, env
 
 @BOTH
 def test_an_actor_does_what_this_process_would(ray_up, env, sharing):
-    make_worker, make_learner = WORKERS[sharing]
-    job = Job(env, Learning(), 1)
-    values, tasks = make_learner(job, 0).values(), [Task(n, 0.1, 0.2, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
+    make_worker, make_aggregator = WORKERS[sharing]
+    job = Job(env, Learning(), Sharing())
+    snapshot, tasks = make_aggregator(job, 0).snapshot(), [Task(n, 0.1, 0.2, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
     actor = SimulationActor.remote(job, make_worker)
-    there = ray_up.get(actor.perform.remote(ray_up.put(values), tasks))
+    there = ray_up.get(actor.perform.remote(ray_up.put(snapshot), tasks))
     worker = make_worker(job)
-    here = [worker.perform(values, task) for task in tasks]
-    assert [content(result.learned) for result in there] == [content(result.learned) for result in here]
-    assert [result.sums for result in there] == [result.sums for result in here]
+    here = [worker.perform(snapshot, task) for task in tasks]
+    assert [content(result.update) for result in there] == [content(result.update) for result in here]
+    assert [result.totals for result in there] == [result.totals for result in here]
 
 
 def test_values_are_at_most_a_round_old(ray_up):

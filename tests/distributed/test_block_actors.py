@@ -1,11 +1,8 @@
 """Blocks on a real Ray: the same bits, and what is lost is worked out again."""
 
-import os
-import signal
-
 import numpy as np
 import pytest
-from test_failures import actor_processes
+from test_failures import actor_processes, hang
 
 from clew import Environment, Maze
 from clew.distributed import actors
@@ -46,7 +43,7 @@ def test_a_lost_block_comes_out_the_same(ray_up, env):
     lost = []
 
     def kill(world):
-        ray_up.kill(world._pool.holders[len(lost) % 2].actor)
+        ray_up.kill(world._pool.handles[len(lost) % 2].actor)
         lost.append(True)
 
     assert work(env, 2, kill) == work(env, 0)
@@ -54,15 +51,15 @@ def test_a_lost_block_comes_out_the_same(ray_up, env):
 
 
 def test_blocks_whose_actor_hangs_come_out_the_same(ray_up, env, monkeypatch):
-    """A stopped process answers no question."""
-    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 5.0)
+    """A stopped process doesn't answer a health check."""
+    monkeypatch.setattr(actors, "HEALTH_CHECK_TIMEOUT", 5.0)
     stopped, lost = [], []
 
     def stop(world):
         if not stopped:
-            monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.0)
+            monkeypatch.setattr(actors, "SECONDS_BEFORE_HEALTH_CHECK", 0.0)
             stopped.extend(actor_processes("BlockHolder")[:1])
-            os.kill(stopped[0], signal.SIGSTOP)
+            hang(stopped[0])
         lost.append(world._pool.num_lost)
 
     assert work(env, 2, stop) == work(env, 0)

@@ -93,16 +93,16 @@ def test_only_news_is_passed_on_and_every_byte_is_counted():
 
     borders = {0: (row(0, 0), row(0, 5)), 1: (row(0, 0), row(0, 0)), 2: (row(0, 0), row(9, 9))}
     exchange = Exchange(borders, 0.0)
-    halos = exchange.news()
+    halos = exchange.updates()
     assert list(halos) == [1]  # the outer borders have nobody to be told
     assert halos[1][0].tolist() == [0, 5]
     assert halos[1][1] is None
     assert exchange.num_bytes == 8
     exchange.borders[1] = row(1, 0), row(0, 0.25)
-    assert list(exchange.news(least=0.5)) == [0]
-    assert list(exchange.news(least=0.5)) == []
+    assert list(exchange.updates(min_change=0.5)) == [0]
+    assert list(exchange.updates(min_change=0.5)) == []
     assert exchange.num_bytes == 16
-    assert list(exchange.news()) == [2]
+    assert list(exchange.updates()) == [2]
     assert exchange.num_bytes == 24
 
 
@@ -210,10 +210,13 @@ def test_worlds_that_are_not_cut(world, num_blocks, message):
 @pytest.mark.parametrize(
     ("work", "message"),
     [
-        (lambda world: world.solve(gamma=1.0), "uncertain moves need a discount"),
+        (
+            lambda world: world.solve(gamma=1.0),
+            "without a discount only if moves are deterministic and a shortest path is optimal",
+        ),
         (lambda world: world.solve(gamma=1.5), r"gamma must be a finite number in \[0, 1\], not 1.5"),
         (lambda world: world.solve(tolerance=0.0), "tolerance must be a finite number above 0, not 0.0"),
-        (lambda world: world.train(10, algorithm="sarsa-lambda"), "isn't learned in blocks"),
+        (lambda world: world.train(10, algorithm="sarsa-lambda"), "can't learn in blocks"),
         (lambda world: world.train(10, num_rounds=0), "num_rounds"),
         (lambda world: world.train(10, max_episode_steps=0), "max_episode_steps"),
         (lambda world: (world.train(10), world.grade()), r"call solve\(\) first"),

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import ray
 
 from clew.distributed import actors, train_policy_parallel
-from clew.distributed.store import Store
+from clew.distributed.store import StoreUsage
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.mazes import Maze
@@ -43,6 +44,19 @@ def actor_processes(name="_SimulationActor"):
         if called.startswith(f"ray::{name}") and status_of(parent)[1] == os.getpid():
             found.append(pid)
     return found
+
+
+def hang(pid, seconds=20.0):
+    """Stop a process for some seconds: no longer, so that a test ends, and fails, if the process is never replaced."""
+
+    def resume():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    os.kill(pid, signal.SIGSTOP)
+    timer = threading.Timer(seconds, resume)
+    timer.daemon = True
+    timer.start()
 
 
 class Striker(threading.Thread):
@@ -89,9 +103,9 @@ def test_actors_killed_at_any_moment_change_no_bit(ray_up, env, settings, reques
 
 
 def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
-    """A stopped process answers no question."""
-    monkeypatch.setattr(actors, "SECONDS_TO_ASK", 0.3)
-    monkeypatch.setattr(actors, "SECONDS_TO_ANSWER", 1.0)
+    """A stopped process doesn't answer a health check."""
+    monkeypatch.setattr(actors, "SECONDS_BEFORE_HEALTH_CHECK", 0.3)
+    monkeypatch.setattr(actors, "HEALTH_CHECK_TIMEOUT", 1.0)
     here = train_policy_parallel(env, 12_000, num_actors=0)
     trace, stopped = Trace(), []
 
@@ -99,7 +113,7 @@ def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
         if row.round == 3:
             stopped.extend(actor_processes())
             for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
+                hang(pid)
 
     try:
         there = train_policy_parallel(env, 12_000, num_actors=2, trace=trace, callback=stop_all)
@@ -131,20 +145,20 @@ def test_actors_that_cannot_start_are_an_error(ray_up):
 
 
 def test_values_that_the_store_cannot_hold_are_refused(ray_up):
-    room = Store(1).room
-    assert room > 10e6
-    Store(1).check(room)
+    capacity = StoreUsage(1).capacity
+    assert capacity > 10e6
+    StoreUsage(1).check(capacity)
     with pytest.raises(ClusterError, match=r"Ray's object store has room for .* and 3 times the values are"):
-        Store(3).check(room // 2)
+        StoreUsage(3).check(capacity // 2)
 
 
 def test_results_that_do_not_fit_are_said_once(ray_up, caplog):
-    store = Store(1)
-    store.check(store.room // 2)
+    store = StoreUsage(1)
+    store.check(store.capacity // 2)
     for _ in range(2):
-        store.note(store.room // 3)
-        store.note(store.room // 3)
-        store.forget()
+        store.add_results(store.capacity // 3)
+        store.add_results(store.capacity // 3)
+        store.clear_results()
     assert [record.message.count("don't fit into Ray's object store") for record in caplog.records] == [1]
 
 

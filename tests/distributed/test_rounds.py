@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from clew.distributed import train_policy_parallel
-from clew.distributed.rounds import WORKERS, say_idle
+from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task
+from clew.distributed.training import WORKERS, log_unused_actors
 from clew.environments import Environment
 from clew.errors import SettingError
 from clew.evaluation.grades import evaluate_policy
@@ -30,13 +31,13 @@ def content(learned):
 
 @BOTH
 def test_a_task_comes_to_the_same_wherever_it_is_performed(sharing):
-    make_worker, make_learner = WORKERS[sharing]
-    jobs = [Job(Environment(Maze.open(4, 6), slip=0.1), Learning(), 1) for _ in range(2)]
-    values = make_learner(jobs[0], 0).values()
+    make_worker, make_aggregator = WORKERS[sharing]
+    jobs = [Job(Environment(Maze.open(4, 6), slip=0.1), Learning(), Sharing()) for _ in range(2)]
+    snapshot = make_aggregator(jobs[0], 0).snapshot()
     worker, other = map(make_worker, jobs)
     tasks = [Task(3, 0.1, 0.1, (5, 2, i)) for i in range(3)]
-    first = [content(worker.perform(values, task).learned) for task in tasks]
-    again = [content(other.perform(values, task).learned) for task in reversed(tasks)][::-1]
+    first = [content(worker.perform(snapshot, task).update) for task in tasks]
+    again = [content(other.perform(snapshot, task).update) for task in reversed(tasks)][::-1]
     assert first == again
     assert first[0] != first[1] != first[2]
 
@@ -84,12 +85,12 @@ def test_one_simulation_is_the_serial_trainer():
 
 def test_a_central_round_learns_from_all_its_simulations_in_their_order():
     """One round, restated: each stream played with zeros, then learned from, one after the other."""
-    job = Job(Environment(), Learning(), 1)
-    make_worker, make_learner = WORKERS["central"]
-    values, player = make_learner(job, 0).values(), make_worker(job)
-    expected = np.zeros_like(values.q)
+    job = Job(Environment(), Learning(), Sharing())
+    make_worker, make_aggregator = WORKERS["central"]
+    snapshot, worker = make_aggregator(job, 0).snapshot(), make_worker(job)
+    expected = np.zeros_like(snapshot.q)
     for i in range(3):
-        for t in player.perform(values, Task(2, 0.1, 0.1, (8, 0, i))).learned:
+        for t in worker.perform(snapshot, Task(2, 0.1, 0.1, (8, 0, i))).update:
             best = 0.0 if t.terminated else expected[t.next_state].max()
             expected[t.state, t.action] += np.float32(0.1) * (
                 np.float32(t.reward) + np.float32(0.9) * best - expected[t.state, t.action]
@@ -102,9 +103,9 @@ def test_a_central_round_learns_from_all_its_simulations_in_their_order():
 def test_a_local_learner_learns_what_the_serial_trainer_would():
     """Its episodes are those of a stream, learned after every step: those of a run of one round with the same key."""
     env = Environment(Maze.open(4, 6), slip=0.1)
-    job = Job(env, Learning(), 1)
-    make_worker, make_learner = WORKERS["local"]
-    learned = make_worker(job).perform(make_learner(job, 0).values(), Task(50, 0.1, 0.1, (3, 0, 0))).learned
+    job = Job(env, Learning(), Sharing())
+    make_worker, make_aggregator = WORKERS["local"]
+    learned = make_worker(job).perform(make_aggregator(job, 0).snapshot(), Task(50, 0.1, 0.1, (3, 0, 0))).update
     serial = train_policy(env, 50, seed=3).q
     (values, moves) = learned.tables[0]
     assert values.tobytes() == serial[learned.rows].tobytes()
@@ -139,14 +140,14 @@ def test_merged_tables_are_as_good_as_one_on_a_noisy_world(algorithm, schedule):
     ],
 )
 def test_moves_are_counted_unless_only_what_changed_can_matter(settings, slip, counted):
-    job = Job(Environment(Maze.open(4, 5), random_start=True, slip=slip), Learning(**settings), 1)
-    make_worker, make_learner = WORKERS["local"]
-    merger, task = make_learner(job, 0), Task(20, 1.0, 0.1, (0, 0, 0))
-    values = merger.values()
-    changes = make_worker(job).perform(values, task).learned
+    job = Job(Environment(Maze.open(4, 5), random_start=True, slip=slip), Learning(**settings), Sharing())
+    make_worker, make_aggregator = WORKERS["local"]
+    merger, task = make_aggregator(job, 0), Task(20, 1.0, 0.1, (0, 0, 0))
+    snapshot = merger.snapshot()
+    changes = make_worker(job).perform(snapshot, task).update
     assert {moves.shape[1] > 0 for _, moves in changes.tables} == {counted}
     assert changes.rows.size > 0
-    merger.merge(changes, values, task, new_stream(0))
+    merger.merge(changes, snapshot, task, new_stream(0))
     for (table, _), (learned, _) in zip(merger.learner.tables, changes.tables, strict=True):
         assert np.array_equal(table[changes.rows], learned)
 
@@ -185,18 +186,20 @@ def test_the_chapters_mistake_is_a_setting():
 
 def test_parted_starts_are_those_of_their_simulation():
     env = Environment(Maze.open(8, 8), random_start=True)
-    job = Job(env, Learning(), 4)
-    make_worker, make_learner = WORKERS["central"]
-    player, values = make_worker(job), make_learner(job, 0).values()
+    job = Job(env, Learning(), Sharing(partition_starts=True))
+    make_worker, make_aggregator = WORKERS["central"]
+    worker, snapshot = make_worker(job), make_aggregator(job, 0).snapshot()
     for i in range(4):
-        seen = player.perform(values, Task(40, 0.1, 1.0, (0, 0, i))).learned
+        seen = worker.perform(snapshot, Task(40, 0.1, 1.0, (0, 0, i))).update
         begins = seen.state[np.r_[True, (seen.terminated | seen.truncated)[:-1]]]
         assert set(begins) <= set(range(16 * i, 16 * i + 16))
         assert len(set(begins)) > 8
 
 
 def test_starts_that_cannot_be_parted_are_refused():
-    with pytest.raises(SettingError, match="parted among 4 simulations: their number is 1"):
+    with pytest.raises(
+        SettingError, match="a start state for each of 4 simulations, and the number of start states is 1"
+    ):
         train_policy_parallel(Environment(), 100, num_actors=0, partition_starts=True)
 
 
@@ -211,7 +214,7 @@ def test_it_reaches_the_optimum():
     [
         ({"rounds_ahead": -1}, "rounds_ahead must be a whole number from 0 to 1,000, not -1"),
         ({"sharing": "fair"}, "there is no sharing 'fair'; choose from central, local"),
-        ({"num_interleaved": 2}, "take sharing local"),
+        ({"num_interleaved": 2}, "a central learner can't interleave episodes; take sharing local"),
         ({"num_simulations": 0}, "num_simulations must be a whole number of at least 1, not 0"),
         ({"num_actors": -1}, "num_actors must be a whole number of at least 0, not -1"),
         ({"sync_every": "daily"}, "there is no sync_every 'daily'; choose from never, a number of episodes"),
@@ -238,9 +241,13 @@ def test_without_rounds_every_episode_is_learned_once_too(sharing, rounds_ahead)
 
 @pytest.mark.parametrize(
     ("num_actors", "num_simulations", "said"),
-    [(9, 4, ["4 actors, not 9: there are 4 simulations, and each is played by one at a time"]), (4, 4, []), (0, 1, [])],
+    [
+        (9, 4, ["starting 4 actors, not 9: each simulation runs on one actor, and there are 4 simulations"]),
+        (4, 4, []),
+        (0, 1, []),
+    ],
 )
-def test_more_actors_than_simulations_are_told_of(caplog, num_actors, num_simulations, said):
+def test_actors_that_are_not_used_are_logged(caplog, num_actors, num_simulations, said):
     caplog.set_level("INFO", "clew")
-    say_idle(num_actors, num_simulations)
+    log_unused_actors(Sharing(num_actors=num_actors, num_simulations=num_simulations))
     assert caplog.messages == said

@@ -13,10 +13,10 @@ from clew.distributed.scaling import (
     Load,
     Parameters,
     Round,
+    count_changed_rows,
     find_limit,
-    look_up,
+    interpolate,
     seconds_of_round,
-    touched,
 )
 from clew.errors import RunError, SettingError
 
@@ -41,14 +41,14 @@ LOAD = Load(num_states=1_000_000, num_actions=4, num_simulations=4, steps_a_roun
 
 
 def test_between_sizes_a_curve_is_straight_in_logarithms_and_beyond_them_flat():
-    assert [look_up(ROUND.step, n) for n in (1, 100, 10_000, 10**9)] == [1e-8, 1e-8, 4e-8, 4e-8]
-    assert look_up(ROUND.step, 1_000) == pytest.approx(2e-8)
+    assert [interpolate(ROUND.step, n) for n in (1, 100, 10_000, 10**9)] == [1e-8, 1e-8, 4e-8, 4e-8]
+    assert interpolate(ROUND.step, 1_000) == pytest.approx(2e-8)
 
 
 def test_rows_are_a_share_of_the_steps_at_first_and_all_in_the_end():
-    assert touched(ROUND, 10**9, 1_000) == pytest.approx(250, rel=1e-6)
-    assert touched(ROUND, 1_000, 4_000) == pytest.approx(1_000 * (1 - math.exp(-1)))
-    assert touched(ROUND, 1_000, 10**9) == pytest.approx(1_000)
+    assert count_changed_rows(ROUND, 10**9, 1_000) == pytest.approx(250, rel=1e-6)
+    assert count_changed_rows(ROUND, 1_000, 4_000) == pytest.approx(1_000 * (1 - math.exp(-1)))
+    assert count_changed_rows(ROUND, 1_000, 10**9) == pytest.approx(1_000)
 
 
 def test_a_round_by_hand():
@@ -133,7 +133,7 @@ def test_the_limit_is_where_half_of_a_round_is_waiting():
     """Work of a second, and a millisecond of driver for each actor: a thousand are as long as the work."""
     limit = find_limit(lambda n: Round(0, 0, 0, work=1.0, answer=0, merge=0.001 * n))
     assert limit == 1001
-    assert find_limit(lambda n: Round(0, 0, 0, work=1.0, answer=0, merge=0.001 * n), most=100) is None
+    assert find_limit(lambda n: Round(0, 0, 0, work=1.0, answer=0, merge=0.001 * n), max_actors=100) is None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from clew.distributed.settings import NEVER
 from clew.errors import SettingError
 from clew.figures.curves import ENDINGS, FIGURES, TOLERANCE
-from clew.learning.checks import NEVER
 from clew.learning.settings import Learning
 from clew.mazes import Maze
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma

@@ -1,20 +1,27 @@
-"""Training over many streams of episodes, in this process or on Ray actors; the bits of the result are the same.
+"""Parallel training on Ray actors or in this process, with the same bits as the result.
 
-    rounds    train_policy_parallel: what is learned, and in which order; knows nothing of Ray
-    tasks     what is played, and playing it in this process; neither does it
-    actors    SimulationActor, and the rounds played on actors
-    cluster   finding a running Ray, or starting and stopping one
-    blocks    worlds cut into blocks, each planned and learned by its holder
+    training      train_policy_parallel: trains a policy from several simulations
+    settings      Sharing: the settings of parallel training
+    rounds        synchronous rounds: tasks are run from the same values, and results are merged in order
+    asynchronous  rounds without waiting: results are merged in the order of their arrival
+    tasks         jobs, tasks and results; running tasks in this process
+    central       simulations play, one learner learns
+    local         each simulation learns, and tables are merged
+    actors        SimulationActor, and running tasks on Ray actors
+    store         Ray's object store, and Ray's errors
+    cluster       connecting to a running Ray, or starting and stopping one
+    blocks        tables larger than one process: worlds cut into blocks, planned and learned by actors
+    scaling       a model of the duration of a round; `calibration` measures its parameters
 
-This folder is the only place that imports Ray, and it does so when actors are asked for, not before.
+Only this package imports Ray, and only when actors are asked for.
 """
 
 from importlib import import_module
 from typing import Any
 
-from clew.distributed.rounds import train_policy_parallel
+from clew.distributed.training import train_parallel, train_policy_parallel
 
-__all__ = ["SimulationActor", "as_actor", "train_policy_parallel"]
+__all__ = ["SimulationActor", "as_actor", "train_parallel", "train_policy_parallel"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
-"""Tasks performed on Ray actors: a thin shell round what `tasks` performs in one process.
+"""Ray actors that run tasks, and the pool that distributes tasks among them.
 
-Actors keep nothing that could change a result, so a task can be given to any of them, and to another if the first one
-dies. An actor counts as dead when Ray says so, or when it hasn't answered for some time; then a new one is started,
-which joins when the cluster has a processor for it. Where there is no actor left, this process does the work itself.
+Actors keep no state that could change a result, so any actor can run any task, and another can run it again if the
+first one dies. An actor is lost when Ray reports its death, or when it doesn't answer a health check in time. Then
+another is started, which joins the pool when the cluster has a processor for it. While no actor runs, tasks run in this
+process.
 """
 
 import logging
@@ -17,8 +18,8 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.cluster import connected, count_cpus
-from clew.distributed.store import Store, explain, num_bytes
-from clew.distributed.tasks import AtOnce, InProcessPool, Job, PoolRequest, Result, Task, Worker
+from clew.distributed.store import StoreUsage, as_clew_error, num_bytes
+from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRunner, Worker
 from clew.errors import ClusterError
 from clew.tracing.trace import DRIVER, STORE
 
@@ -26,329 +27,371 @@ __all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
 
 logger = logging.getLogger(__name__)
 
-SECONDS_TO_START = 60  # for all actors; a busy or far cluster takes several
-SECONDS_BEFORE_ACTORS = 0.3  # of work here, if nobody says how many actors; starting them takes as long
-SECONDS_A_CALL = 0.02  # of work at least: a call there and back takes a millisecond or two
-SECONDS_TO_ASK = 5.0  # a call that takes longer may take as long as it needs, if its actor answers meanwhile
-SECONDS_TO_ANSWER = 30.0
-MAX_FAILED_STARTS = 20  # in a row, with none that worked
+START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several
+SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are started; starting them takes as long
+SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
+SECONDS_BEFORE_HEALTH_CHECK = 5.0  # of a call; it may take any time as long as its actor answers health checks
+HEALTH_CHECK_TIMEOUT = 30.0  # seconds
+MAX_FAILED_STARTS = 20  # in succession
 
 
 def as_actor(simulation_class: Any) -> Any:
-    """Make a Ray actor of a class, on a processor of its own."""
+    """Return a class as a Ray actor class; each of its actors occupies one processor."""
     return ray.remote(num_cpus=1)(simulation_class)
 
 
 class _SimulationActor:
-    """Performs tasks of the job that it was made for."""
+    """Actor that runs tasks of one job, by the worker that `make_worker` makes from it."""
 
     def __init__(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
         self.worker = make_worker(job)
 
     @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]  # Ray has no types
     def ready(self) -> bool:
-        """Answer, once the actor runs; also while it works, for kernels let other threads go on."""
+        """Return True: the actor runs. It answers during a task too, because kernels release the interpreter lock."""
         return True
 
-    def perform(self, values: Any, tasks: list[Task]) -> list[Result]:
-        """Perform tasks with values from the object store, which are read where they lie."""
-        return [self.worker.perform(values, task) for task in tasks]
+    def perform(self, snapshot: Any, tasks: list[Task]) -> list[TaskResult]:
+        """Run tasks one after the other; Ray passes the snapshot as read-only arrays in its object store."""
+        return [self.worker.perform(snapshot, task) for task in tasks]
 
 
 SimulationActor = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(_SimulationActor)
 
 
 @dataclass(eq=False)
-class Call:
-    """Some tasks of a round, sent together."""
+class TaskBatch:
+    """Tasks of one round that are sent to an actor in one call.
 
-    number: int  # of the round
-    values: Any
-    stored: Any  # the values in the object store
+    Attributes:
+        round: number of the round.
+        snapshot: values with which the tasks begin.
+        snapshot_ref: reference to the snapshot in Ray's object store.
+        tasks: in the order of the simulations.
+        attempt: number of actors that were lost with these tasks.
+        sent_at: when it was sent, in seconds since 1970.
+        results: of the tasks; None until they have arrived.
+    """
+
+    round: int
+    snapshot: Any
+    snapshot_ref: Any
     tasks: list[Task]
     attempt: int = 0
-    issued: float = 0.0
-    results: list[Result] | None = None
+    sent_at: float = 0.0
+    results: list[TaskResult] | None = None
 
 
 @dataclass(eq=False)
-class Calls(Iterator[Result]):
-    """The results of some calls, as they come."""
+class BatchResults(Iterator[TaskResult]):
+    """Iterator over the results of some batches, in their order; it waits for each batch to arrive."""
 
-    calls: list[Call]
-    results: Iterator[Result]
+    batches: list[TaskBatch]
+    results: Iterator[TaskResult]
 
-    def __next__(self) -> Result:
+    def __next__(self) -> TaskResult:
         return next(self.results)
 
 
 @dataclass(eq=False)
 class ActorHandle:
-    """An actor, and what it has to do."""
+    """An actor, as the driver knows it.
+
+    Attributes:
+        name: "actor" and its number, as the trace has it.
+        actor: Ray's handle.
+        start_ref: reference that is ready once the actor runs.
+        requested_at: when it was requested, in seconds since 1970.
+        is_running: whether the actor has been seen to run.
+        idle_since: when its last task ended, in seconds since 1970, as far as is known.
+        batches: what it has to run, by the references of the results.
+        health_check: reference that is ready if the actor answers; None if no answer is due.
+        checked_at: when it was last sent a batch or a health check, or was seen to have answered; by time.monotonic.
+    """
 
     name: str
     actor: Any
-    starting: Any  # a reference that is there once the actor runs
-    hired: float = field(default_factory=time.time)
-    started: bool = False
-    free: float = 0.0  # since when, as far as is known
-    calls: dict[Any, Call] = field(default_factory=dict)  # by the reference of their results
-    question: Any = None  # a reference that is there if the actor still answers
-    asked: float = 0.0
+    start_ref: Any
+    requested_at: float = field(default_factory=time.time)
+    is_running: bool = False
+    idle_since: float = 0.0
+    batches: dict[Any, TaskBatch] = field(default_factory=dict)
+    health_check: Any = None
+    checked_at: float = 0.0
 
 
 @contextmanager
 def actor_pool(
-    job: Job, make_worker: Callable[[Job], Worker], here: InProcessPool, demand: PoolRequest
+    job: Job, make_worker: Callable[[Job], Worker], in_process: InProcessPool, chaos: float = 0.0
 ) -> Iterator["ActorPool"]:
-    """Start actors, and stop them at the end, whatever happens.
+    """Provide a pool of actors, and stop the actors at the end, also after an error.
+
+    With `num_actors` of None, actors are started when training has taken 0.3 s; otherwise all run before the pool is
+    provided.
 
     Args:
-        job: what the tasks are about; every actor gets a copy.
-        make_worker: makes what performs them.
-        here: performs them where there is no actor.
-        demand: how many actors, and for what. A number of them is waited for; None waits for none.
+        job: what the tasks have in common; every actor gets a copy.
+        make_worker: makes the worker of an actor from the job.
+        in_process: runs tasks while no actor runs.
+        chaos: probability that an actor is killed when tasks are sent to it.
 
     Raises:
         ClusterError: if the cluster can't place the actors.
     """
-    wanted = min(demand.num_simulations, demand.num_actors or 0)
-    with connected(wanted):
-        pool = ActorPool(job, make_worker, here, demand)
+    sharing = job.sharing
+    num_needed = min(sharing.num_simulations, sharing.num_actors or 0)
+    with connected(num_needed):
+        pool = ActorPool(job, make_worker, in_process, chaos)
         try:
-            if demand.num_actors is None:
-                pool.hire_later(min(demand.num_simulations, count_cpus()))
+            if sharing.num_actors is None:
+                pool.start_later(min(sharing.num_simulations, count_cpus()))
             else:
-                pool.hire(wanted)
-                pool.wait_for_all()
+                pool.start(num_needed)
+                pool.wait_until_running()
             yield pool
         finally:
             pool.close()
 
 
 class ActorPool:
-    """Performs tasks on actors, see `tasks.Pool`."""
+    """Runs tasks on actors, see `tasks.Pool`; arguments as for `actor_pool`."""
 
     def __init__(
-        self, job: Job, make_worker: Callable[[Job], Worker], here: InProcessPool, demand: PoolRequest
+        self, job: Job, make_worker: Callable[[Job], Worker], in_process: InProcessPool, chaos: float = 0.0
     ) -> None:
-        self.here, self.chaos, self.trace = here, demand.chaos, here.trace
-        self._start: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
+        self.in_process, self.chaos, self.trace = in_process, chaos, in_process.trace
+        self._make_actor: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
         self._num_started = self._num_failed = 0
-        self._waits = False  # for actors, rather than work here
-        self._seconds_a_task: float | None = None  # as the last round had it
-        self._rng = np.random.default_rng(0)  # whom chaos strikes
-        self._store = Store(demand.num_values)
-        self.members: list[ActorHandle] = []
-        self._to_hire, self._since = 0, 0.0
+        self._always_uses_actors = False  # also for rounds that are too short to be sent
+        self._seconds_per_task: float | None = None  # mean of the last tasks that were run
+        self._rng = np.random.default_rng(0)  # of chaos
+        num_snapshots = job.sharing.num_simulations if job.sharing.asynchronous else 1 + job.sharing.rounds_ahead
+        self._store = StoreUsage(num_snapshots)
+        self.handles: list[ActorHandle] = []
+        self._num_deferred, self._deferred_at = 0, 0.0
 
-    def hire_later(self, num_actors: int) -> None:
-        """Start so many actors when the work has taken some time here: a small task is done by then."""
-        self._to_hire, self._since = num_actors, time.monotonic()
+    def start_later(self, num_actors: int) -> None:
+        """Start actors once training has taken 0.3 s in this process; a shorter training ends without them."""
+        self._num_deferred, self._deferred_at = num_actors, time.monotonic()
 
-    def hire(self, num_actors: int) -> None:
-        """Start so many actors more."""
+    def start(self, num_actors: int) -> None:
+        """Start some actors, without waiting until they run."""
         for _ in range(num_actors):
-            self._hire()
+            actor = self._make_actor()
+            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, actor.ready.remote()))
+            self._num_started += 1
 
-    def wait_for_all(self) -> None:
-        """Wait until all actors run.
+    def wait_until_running(self) -> None:
+        """Wait until all actors run, and send all tasks to actors from now on.
 
         Raises:
-            ClusterError: if they don't start.
+            ClusterError: if they don't all run within a minute.
         """
-        self._waits = True
-        deadline = time.monotonic() + SECONDS_TO_START
-        while starting := [member.starting for member in self.members if not member.started]:
+        self._always_uses_actors = True
+        deadline = time.monotonic() + START_TIMEOUT
+        while starting := [handle.start_ref for handle in self.handles if not handle.is_running]:
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"{len(self.members)} actors of one processor each did not all start within {SECONDS_TO_START} s: "
-                    f"the cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them "
-                    f"free; ask for fewer actors"
+                    f"{len(self.handles)} actors of one processor each did not all start within {START_TIMEOUT} s: the "
+                    f"cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
+                    f"ask for fewer actors, or free some processors"
                 )
-            self.here.check()
+            self.in_process.check_stopped()
             ray.wait(starting, num_returns=1, timeout=1.0)
-            self._welcome()
+            self._update_running()
 
     def close(self) -> None:
         """Stop all actors."""
-        for member in self.members:
-            ray.kill(member.actor)
+        for handle in self.handles:
+            ray.kill(handle.actor)
 
-    def submit(self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None) -> Iterator[Result]:
-        """See `tasks.Pool`."""
-        if self._to_hire and time.monotonic() - self._since > SECONDS_BEFORE_ACTORS:
-            self.hire(self._to_hire)
-            self._to_hire = 0
-        self._welcome()
-        members = self._ready()
-        seconds = None if self._seconds_a_task is None else self._seconds_a_task * len(tasks)
-        is_short = seconds is not None and seconds < SECONDS_A_CALL
-        if not members or (is_short and not self._waits):
-            return self._here(number, values, tasks, at_once)
-        num_calls = len(members) if seconds is None else int(seconds / SECONDS_A_CALL)
-        num_calls = max(1, min(num_calls, len(members), len(tasks)))
-        size = num_bytes(values)
-        self._store.check(size)
-        begun, clock = time.time(), time.perf_counter()
-        try:
-            stored = ray.put(values)  # once a round; the actors of a node read one copy
-        except RayError as error:
-            raise explain(error) from error
-        self.trace.add("put", STORE, begun, time.perf_counter() - clock, number, num_bytes=size)
-        shares = np.array_split(np.arange(len(tasks)), num_calls)
-        calls = [Call(number, values, stored, [tasks[i] for i in share]) for share in shares]
-        for call in calls:
-            self._issue(call)
-        return Calls(calls, self._collect(calls))
+    def submit(
+        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None = None
+    ) -> Iterator[TaskResult]:
+        """Send tasks to the actors, in as many batches as are worth a call, or run them here; see `tasks.Pool`."""
+        if self._num_deferred and time.monotonic() - self._deferred_at > SECONDS_BEFORE_ACTORS:
+            self.start(self._num_deferred)
+            self._num_deferred = 0
+        self._update_running()
+        num_running = len(self._running())
+        seconds = None if self._seconds_per_task is None else self._seconds_per_task * len(tasks)
+        is_short = seconds is not None and seconds < SECONDS_PER_CALL
+        if not num_running or (is_short and not self._always_uses_actors):
+            return self._run_here(round, snapshot, tasks, fused_runner)
+        num_batches = num_running if seconds is None else int(seconds / SECONDS_PER_CALL)
+        num_batches = max(1, min(num_batches, num_running, len(tasks)))
+        snapshot_ref = self._store_snapshot(round, snapshot)
+        shares = np.array_split(np.arange(len(tasks)), num_batches)
+        batches = [TaskBatch(round, snapshot, snapshot_ref, [tasks[i] for i in share]) for share in shares]
+        for batch in batches:
+            self._send(batch)
+        return BatchResults(batches, self._collect(batches))
 
-    def first(self, waiting: list[Iterator[Result]]) -> int:
-        """See `tasks.Pool`."""
+    def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
+        """Return the index of an iterator of `submit` whose results have all arrived, or run here; see `tasks.Pool`."""
         while True:
-            for number, results in enumerate(waiting):
-                if not isinstance(results, Calls) or all(call.results is not None for call in results.calls):
-                    return number
+            for i, results in enumerate(submitted):
+                if not isinstance(results, BatchResults) or all(each.results is not None for each in results.batches):
+                    return i
             self._wait()
 
-    def _here(
-        self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None, attempt: int = 0
-    ) -> Iterator[Result]:
-        for result in self.here.submit(number, values, tasks, at_once, attempt):
-            self._seconds_a_task = result.seconds
+    def _run_here(
+        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None = None, attempt: int = 0
+    ) -> Iterator[TaskResult]:
+        """Run tasks in this process, and note how long they take."""
+        for result in self.in_process.submit(round, snapshot, tasks, fused_runner, attempt):
+            self._seconds_per_task = result.seconds
             yield result
 
-    def _collect(self, calls: list[Call]) -> Iterator[Result]:
-        """The results of calls, in their order, each as soon as it is there."""
-        for call in calls:
-            while call.results is None:
+    def _store_snapshot(self, round: int, snapshot: Any) -> Any:
+        """Put a snapshot into Ray's object store, where the actors of a node share one copy; return its reference."""
+        size = num_bytes(snapshot)
+        self._store.check(size)
+        wall, clock = time.time(), time.perf_counter()
+        try:
+            reference = ray.put(snapshot)
+        except RayError as error:
+            raise as_clew_error(error) from error
+        self.trace.add("put", STORE, wall, time.perf_counter() - clock, round, num_bytes=size)
+        return reference
+
+    def _collect(self, batches: list[TaskBatch]) -> Iterator[TaskResult]:
+        """Yield the results of batches, in their order, each as soon as its batch has arrived."""
+        for batch in batches:
+            while batch.results is None:
                 self._wait()
-            self._seconds_a_task = float(np.mean([result.seconds for result in call.results]))
-            yield from call.results
-            call.results = []  # frees what they have in the store
-        self._store.forget()
+            self._seconds_per_task = float(np.mean([result.seconds for result in batch.results]))
+            yield from batch.results
+            batch.results = []  # releases them in the object store
+        self._store.clear_results()
 
-    def _ready(self) -> list[ActorHandle]:
-        """Who can be given work, the least busy first."""
-        return sorted((member for member in self.members if member.started), key=lambda member: len(member.calls))
+    def _running(self) -> list[ActorHandle]:
+        """Return the actors that run, those with the fewest batches first."""
+        return sorted((handle for handle in self.handles if handle.is_running), key=lambda each: len(each.batches))
 
-    def _hire(self) -> None:
-        actor = self._start()
-        self.members.append(ActorHandle(f"actor {self._num_started}", actor, actor.ready.remote()))
-        self._num_started += 1
-
-    def _welcome(self) -> None:
-        """Look who has started."""
-        starting = {member.starting: member for member in self.members if not member.started}
+    def _update_running(self) -> None:
+        """Mark the actors that have started since the last call; replace those that failed to."""
+        starting = {handle.start_ref: handle for handle in self.handles if not handle.is_running}
         for reference in ray.wait(list(starting), num_returns=len(starting), timeout=0)[0] if starting else []:
-            member = starting[reference]
+            handle = starting[reference]
             try:
                 ray.get(reference)
             except RayError as error:
-                self._lose(member, error)
+                self._replace(handle, error)
             else:
-                member.started, self._num_failed = True, 0
-                self.trace.add("start", member.name, member.hired, time.time() - member.hired, -1)
+                handle.is_running, self._num_failed = True, 0
+                self.trace.add("start", handle.name, handle.requested_at, time.time() - handle.requested_at, -1)
 
-    def _issue(self, call: Call) -> None:
-        """Give a call to whoever has least to do; to this process, if there is no actor."""
-        members = self._ready()
-        if not members:
-            call.results = list(self._here(call.number, call.values, call.tasks, attempt=call.attempt))
+    def _send(self, batch: TaskBatch) -> None:
+        """Send a batch to the actor with the fewest batches; run it in this process if no actor runs."""
+        running = self._running()
+        if not running:
+            batch.results = list(self._run_here(batch.round, batch.snapshot, batch.tasks, attempt=batch.attempt))
             return
-        member = members[0]
-        call.issued = time.time()
-        member.calls[member.actor.perform.remote(call.stored, call.tasks)] = call
-        member.question, member.asked = None, time.monotonic()
+        handle = running[0]
+        batch.sent_at = time.time()
+        handle.batches[handle.actor.perform.remote(batch.snapshot_ref, batch.tasks)] = batch
+        handle.health_check, handle.checked_at = None, time.monotonic()
         if self._rng.random() < self.chaos:
-            self.trace.add("kill", member.name, time.time(), 0.0, call.number)
-            ray.kill(member.actor)
+            self.trace.add("kill", handle.name, time.time(), 0.0, batch.round)
+            ray.kill(handle.actor)
 
     def _wait(self) -> None:
-        """Wait for a result, or for whatever else happens, not too long."""
-        self.here.check()
-        working = {reference: member for member in self.members for reference in member.calls}
-        for reference in ray.wait(list(working), num_returns=1, timeout=1.0)[0]:
-            member = working[reference]
-            if reference not in member.calls:  # was taken from it meanwhile
+        """Wait up to a second for a batch to arrive; then check the health of busy actors, and who has started."""
+        self.in_process.check_stopped()
+        pending = {reference: handle for handle in self.handles for reference in handle.batches}
+        for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:
+            handle = pending[reference]
+            if reference not in handle.batches:  # the actor was replaced in this loop
                 continue
             try:
-                self._take(member, member.calls[reference], ray.get(reference))
+                self._receive(handle, handle.batches[reference], ray.get(reference))
             except (RayTaskError, ObjectStoreFullError, OutOfDiskError) as error:
-                raise explain(error) from error
+                raise as_clew_error(error) from error
             except RayError as error:
-                self._lose(member, error)
+                self._replace(handle, error)
             else:
-                del member.calls[reference]
-        self._ask()
-        self._welcome()
+                del handle.batches[reference]
+        self._check_health()
+        self._update_running()
 
-    def _take(self, member: ActorHandle, call: Call, results: list[Result]) -> None:
-        call.results = results
-        self._store.note(num_bytes([result.learned for result in results]))
-        # Clocks of machines differ: work neither begins before it was given out, nor ends after its results are here.
-        late = max(0.0, results[-1].begun + results[-1].seconds - time.time())
-        shift = max(-late, call.issued - results[0].begun)
-        for task, result in zip(call.tasks, results, strict=True):
-            member.free = result.begun + shift + result.seconds
+    def _receive(self, handle: ActorHandle, batch: TaskBatch, results: list[TaskResult]) -> None:
+        """Store the results of a batch, and record in the trace when its tasks ran, by the clock of the driver."""
+        batch.results = results
+        self._store.add_results(num_bytes([result.update for result in results]))
+        # Clocks of machines differ: tasks can't have begun before they were sent, nor have ended after now.
+        late = max(0.0, results[-1].started_at + results[-1].seconds - time.time())
+        shift = max(-late, batch.sent_at - results[0].started_at)
+        for task, result in zip(batch.tasks, results, strict=True):
+            handle.idle_since = result.started_at + shift + result.seconds
             self.trace.add(
                 "work",
-                member.name,
-                result.begun + shift,
+                handle.name,
+                result.started_at + shift,
                 result.seconds,
-                call.number,
-                simulation=task.key[2],
-                num_bytes=num_bytes(result.learned),
-                attempt=call.attempt,
+                batch.round,
+                simulation=task.simulation,
+                num_bytes=num_bytes(result.update),
+                attempt=batch.attempt,
             )
 
-    def _ask(self) -> None:
-        """Ask those who have worked for long if they are still there; who doesn't answer is lost."""
+    def _check_health(self) -> None:
+        """Send a health check to actors that have been busy for some seconds; replace those that don't answer it."""
         now = time.monotonic()
-        for member in [each for each in self.members if each.calls and now - each.asked > SECONDS_TO_ASK]:
-            if member.question is None:
-                member.question, member.asked = member.actor.ready.remote(), now
-            elif ray.wait([member.question], timeout=0)[0]:
+        is_due = [each for each in self.handles if each.batches and now - each.checked_at > SECONDS_BEFORE_HEALTH_CHECK]
+        for handle in is_due:
+            if handle.health_check is None:
+                handle.health_check, handle.checked_at = handle.actor.ready.remote(), now
+            elif ray.wait([handle.health_check], timeout=0)[0]:
                 try:
-                    ray.get(member.question)
+                    ray.get(handle.health_check)
                 except RayError as error:
-                    self._lose(member, error)
-                member.question, member.asked = None, now
-            elif now - member.asked > SECONDS_TO_ANSWER:
-                self._lose(member, f"it hasn't answered for {SECONDS_TO_ANSWER:g} s")
+                    self._replace(handle, error)
+                handle.health_check, handle.checked_at = None, now
+            elif now - handle.checked_at > HEALTH_CHECK_TIMEOUT:
+                self._replace(handle, f"it hasn't answered for {HEALTH_CHECK_TIMEOUT:g} s")
 
-    def _lose(self, member: ActorHandle, why: Any) -> None:
-        """Go on without an actor: start another, and give its work to those who are there."""
-        if member not in self.members:
+    def _replace(self, handle: ActorHandle, reason: Any) -> None:
+        """Remove a lost actor, start a new one, and send its batches to the others.
+
+        Args:
+            handle: of the lost actor; nothing happens if it has been replaced already.
+            reason: error, or text, for the log.
+
+        Raises:
+            ClusterError: if actors fail to start: the constructor raises, or 20 of them in succession have died.
+        """
+        if handle not in self.handles:
             return
-        reason = str(why).strip().splitlines()[0]
-        logger.warning("%s is lost, and its work is given to another: %s", member.name, reason)
-        now, calls = time.time(), list(member.calls.values())
-        self.trace.add("lost", member.name, now, 0.0, max((call.number for call in calls), default=-1))
-        for call in calls:
-            self._note("abandoned", member.name, max(call.issued, member.free), call)
-            member.free = now  # the calls after the first had not begun
-        self.members.remove(member)
-        member.calls.clear()
-        ray.kill(member.actor)
-        if not member.started:
+        lines = str(reason).strip().splitlines()
+        logger.warning("%s is lost, and its tasks are run again by another: %s", handle.name, lines[0])
+        now, batches = time.time(), list(handle.batches.values())
+        self.trace.add("lost", handle.name, now, 0.0, max((batch.round for batch in batches), default=-1))
+        for batch in batches:
+            self._trace_batch("abandoned", handle.name, max(batch.sent_at, handle.idle_since), batch)
+            handle.idle_since = now  # the batches after the first had not begun
+        self.handles.remove(handle)
+        handle.batches.clear()
+        ray.kill(handle.actor)
+        if not handle.is_running:
             self._num_failed += 1
-            if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(why):
-                raise ClusterError(f"an actor can't be started: {str(why).strip().splitlines()[-1]}")
-        self._hire()
-        for call in calls:
-            call.attempt += 1
-            self._note("reissue", DRIVER, time.time(), call)
-            self._issue(call)
+            if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(reason):
+                raise ClusterError(f"an actor can't be started: {lines[-1]}")
+        self.start(1)
+        for batch in batches:
+            batch.attempt += 1
+            self._trace_batch("reissue", DRIVER, time.time(), batch)
+            self._send(batch)
 
-    def _note(self, what: str, who: str, begun: float, call: Call) -> None:
-        """Note what has become of a call, from then to now."""
+    def _trace_batch(self, what: str, who: str, begun: float, batch: TaskBatch) -> None:
+        """Record an event about all tasks of a batch, from `begun` (in seconds since 1970) to now."""
         self.trace.add(
             what,
             who,
             begun,
             max(0.0, time.time() - begun),
-            call.number,
-            simulation=call.tasks[0].key[2],
-            num_simulations=len(call.tasks),
-            attempt=call.attempt,
+            batch.round,
+            simulation=batch.tasks[0].simulation,
+            num_simulations=len(batch.tasks),
+            attempt=batch.attempt,
         )

@@ -1,120 +1,96 @@
-"""Asynchronous training: what a simulation did is taken in as soon as it comes, and nobody waits for the slowest.
+"""Asynchronous training: each result is merged when it arrives, without waiting for slower simulations.
 
-It keeps uneven machines busy, and gives up what rounds are for: results come in the order in which the machines happen
-to be done, so two runs differ. Staleness stays bounded: a simulation may be at most so many rounds before the slowest.
+This keeps machines of different speeds busy, and gives up reproducibility: results are merged in the order of their
+arrival, so two runs differ. Staleness stays bounded, because a simulation may be at most `rounds_ahead` rounds ahead of
+the slowest one.
 """
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from clew.distributed.tasks import Pool, Result, Task
-from clew.kernels.sampling import Stream, new_stream
-from clew.learning.checkpoints import Saved, State, as_columns, as_rows, fill, restored
+from clew.distributed.rounds import InFlightRound, Rounds
+from clew.distributed.tasks import Pool
+from clew.learning.checkpoints import Saved, State, fill
 from clew.learning.training import RoundMetrics
-from clew.tracing.trace import DRIVER
 
 __all__ = ["AsynchronousRounds"]
 
 
-@dataclass(eq=False)
-class Started:
-    """A task that somebody works on."""
-
-    task: Task
-    values: Any  # with which it began
-    staleness: int  # how many rounds the slowest was behind
-    stream: Stream  # what the learner draws
-    results: Iterator[Result]
-
-
 class AsynchronousRounds:
-    """The rounds of a plan, played by each simulation at its own pace; see `checkpoints.Training`.
+    """Rounds that each simulation runs at its own pace.
 
-    What simulations were at when it stopped is done anew when it goes on.
+    It can be saved and restored, see `checkpoints.Training`; tasks in flight are not saved, and run again.
 
     Args:
-        rounds: `rounds.Rounds`, with the learner and the plan.
+        rounds: rounds that have not begun. Their aggregator, plan, metrics, trace and checkpoints are used.
     """
 
-    def __init__(self, rounds: Any) -> None:
-        self.rounds, self.plan, self.learner = rounds, rounds.plan, rounds.learner
-        self.rows: list[RoundMetrics] = []
-        self._merged = np.zeros(self.plan.num_simulations, np.int64)  # rounds of each simulation that were taken in
-        self._totals = np.zeros((self.plan.num_rounds, 3))
-        self._staleness = np.zeros(self.plan.num_rounds, np.int64)  # of the simulation that was farthest ahead
-        self._started: list[Started] = []
-        self._begun = 0.0
-        self._seconds = 0.0  # since the last round ended, before a checkpoint
+    def __init__(self, rounds: Rounds) -> None:
+        self.rounds, self.plan = rounds, rounds.plan
+        self._merged = np.zeros(self.plan.num_simulations, np.int64)  # number of merged rounds of each simulation
+        self._totals = np.zeros((self.plan.num_rounds, 3))  # steps, terminated episodes and rewards of each round
+        self._staleness = np.zeros(self.plan.num_rounds, np.int64)  # the largest of the tasks of each round
+        self._in_flight: list[InFlightRound] = []  # with one task each
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
-        """Play all rounds; says of each what it came to when the last of its simulations has been taken in."""
-        yield from self.rows
-        with self.rounds.checkpoints.kept(self):
-            self._begun = time.perf_counter() - self._seconds
-            while len(self.rows) < self.plan.num_rounds:
-                if self._merged.min() > len(self.rows):
-                    self.rows.append(self._row(len(self.rows)))
-                    yield self.rows[-1]
-                    self._begun = time.perf_counter()  # what the caller does with it is not the round's
-                    continue
-                self._start(pool)
-                if self._started:
-                    self._take_in(self._started.pop(pool.first([each.results for each in self._started])))
+        """Run all rounds in a pool.
 
-    def _start(self, pool: Pool) -> None:
-        """Give work to every simulation that has none, and isn't too far ahead."""
-        busy = {each.task.key[2] for each in self._started}
+        Yields:
+            Metrics of each round once the results of all its simulations have been merged; first those of the rounds
+            of a checkpoint.
+        """
+        rounds = self.rounds
+        yield from rounds.metrics
+        with rounds.checkpoints.kept(self):
+            rounds.start_clock()
+            while (number := len(rounds.metrics)) < self.plan.num_rounds:
+                if self._merged.min() > number:
+                    yield rounds.finish(number, self._totals[number], int(self._staleness[number]))
+                    rounds.started_at = time.perf_counter()  # a round doesn't include the time of the callbacks
+                    continue
+                self._submit_tasks(pool)
+                if self._in_flight:
+                    ready = pool.first_ready([each.results for each in self._in_flight])
+                    self._merge(self._in_flight.pop(ready))
+
+    def _submit_tasks(self, pool: Pool) -> None:
+        """Submit the next task of every simulation that is idle and not too far ahead of the slowest one."""
+        busy = {each.tasks[0].simulation for each in self._in_flight}
         for i in range(self.plan.num_simulations):
-            number, reported = int(self._merged[i]), len(self.rows)
-            if i in busy or number >= self.plan.num_rounds or number - reported > self.rounds.rounds_ahead:
+            number = int(self._merged[i])
+            num_ahead = number - len(self.rounds.metrics)
+            if i in busy or number >= self.plan.num_rounds or num_ahead > self.rounds.rounds_ahead:
                 continue
             tasks = self.rounds.tasks(number)[i : i + 1]
             if not tasks:  # the last round may have fewer episodes than there are simulations
                 self._merged[i] += 1
                 continue
-            at, clock = time.time(), time.perf_counter()
-            values = self.learner.values()
-            seconds = time.perf_counter() - clock
-            self.rounds.trace.add("publish", DRIVER, at, seconds, number, version=reported)
-            stream = new_stream(self.plan.seed, number, self.plan.num_simulations, i)
-            results = pool.submit(number, values, tasks, self.learner.at_once(values, stream))
-            self._started.append(Started(tasks[0], values, number - reported, stream, results))
+            self._in_flight.append(self.rounds.begin(number, num_ahead, tasks, i))
+            self.rounds.submit(self._in_flight[-1], pool)
 
-    def _take_in(self, done: Started) -> None:
-        number, i = done.task.key[1:]
+    def _merge(self, done: InFlightRound) -> None:
+        """Merge the result of a task, and add it to the totals of its round."""
+        (task,), number = done.tasks, done.number
         for result in done.results:
-            self.rounds.take_in(result, done.values, done.task, done.stream)
-            self._totals[number] += result.sums
-        self._merged[i] += 1
+            self.rounds.apply_result(result, done, task)
+            self._totals[number] += result.totals
+        self._merged[task.simulation] += 1
         self._staleness[number] = max(self._staleness[number], done.staleness)
-        self.rounds.note(number, done.task.num_episodes, self)
-
-    def _row(self, number: int) -> RoundMetrics:
-        return RoundMetrics.from_totals(
-            number,
-            self.plan.num_rounds,
-            self.plan.size(number),
-            self._totals[number],
-            self._begun,
-            staleness=int(self._staleness[number]),
-            num_bytes=self.rounds.trace.finish(number),
-        )
+        self.rounds.save_if_due(number, task.num_episodes, self)
 
     def _counts(self) -> dict[str, Any]:
+        """Return the arrays, by the names that checkpoints give them, that count what has been merged."""
         return {"merged": self._merged, "totals": self._totals, "staleness": self._staleness}
 
     def state(self) -> State:
-        """See `checkpoints.Training`."""
-        content = {"learner": self.learner.learner, "metrics": as_columns(self.rows), **self._counts()}
-        return State(content, {"seconds": time.perf_counter() - self._begun, "work": self.rounds.work})
+        """Return the learned values, the metrics and what has been merged, see `checkpoints.Training`."""
+        content, progress = self.rounds.state()
+        return State({**content, **self._counts()}, progress)
 
     def restore(self, saved: Saved) -> None:
-        """See `checkpoints.Training`."""
-        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
-        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""
+        self.rounds.restore(saved)
         fill(self._counts(), saved.arrays, "")
-        self._seconds, self.rounds.work = saved.progress["seconds"], saved.progress["work"]

@@ -1,8 +1,9 @@
-"""A central learner, as the chapter has it: simulations play, and one learner takes in all that they saw.
+"""Central learning: simulations play episodes, and one learner learns from all their transitions.
 
-What travels back are the steps of whole episodes. The rule sees every one of them, so this serves every algorithm; and
-it is the only way for those that learn a model of the world. In one process nothing need travel: there the learner
-learns while a simulation plays.
+Workers play with a snapshot of the values and send back every transition. The learner applies the update rule to each
+transition, simulation by simulation, so central learning serves every algorithm; algorithms that learn a model of the
+world need it. Where tasks run in this process and kernels can simulate the world, nothing is recorded or sent: the
+learner learns from each step while the simulation plays.
 """
 
 import time
@@ -11,97 +12,93 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.tasks import AtOnce, Job, Result, Task
-from clew.environments import as_compiled
+from clew.distributed.tasks import Job, Task, TaskResult, TaskRunner
 from clew.kernels import read_only
 from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
-from clew.learning.learner import Learner
 from clew.learning.training import learn_from, new_policy
-from clew.policies.episodes import Simulation, episode_spec
-from clew.policies.policy import Policy
+from clew.policies.episodes import Simulation, Trajectory, episode_spec
 
-__all__ = ["CentralLearner", "Player", "Values", "starts_of"]
-
-
-class Values(NamedTuple):
-    """What simulations act by; only read."""
-
-    q: npt.NDArray[np.float32]  # (num_states, num_actions)
-    visits: npt.NDArray[np.int32]  # likewise, how often each action was tried; empty if the behaviour doesn't ask
+__all__ = ["BehaviourSnapshot", "CentralLearner", "RolloutWorker"]
 
 
-def starts_of(job: Job, task: Task) -> npt.NDArray[np.int32] | None:
-    """The states that a simulation's episodes begin in, if they are parted."""
-    compiled = as_compiled(job.env)
-    if job.num_parts == 1 or compiled is None:
-        return None
-    starts: npt.NDArray[np.int32] = np.array_split(compiled.mdp.starts, job.num_parts)[task.key[2]]
-    return starts
+class BehaviourSnapshot(NamedTuple):
+    """Values that simulations choose their actions by during a round; read-only."""
+
+    q: npt.NDArray[np.float32]  # (num_states, num_actions), action values
+    visits: npt.NDArray[np.int32]  # (num_states, num_actions), tries of each action; empty if the strategy ignores them
 
 
-class Player:
-    """Plays with the values that it is given, and writes everything down."""
+class RolloutWorker:
+    """Plays the episodes of tasks with fixed values, and records every transition."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.simulation = job, Simulation(job.env)
+        self.job, self.simulation = job, Simulation(job.world or job.env)
 
-    def perform(self, values: Values, task: Task) -> Result:
-        """See `tasks.Worker`; what is learned from is a `Trajectory`."""
-        begun, clock = time.time(), time.perf_counter()
-        seen = self.simulation.rollouts(
-            values.q,
+    def perform(self, snapshot: BehaviourSnapshot, task: Task) -> TaskResult:
+        """Play the episodes of a task; the update of the result is their `Trajectory`."""
+        started_at, clock = time.time(), time.perf_counter()
+        trajectory = self.simulation.rollouts(
+            snapshot.q,
             task.num_episodes,
             behaviour=self.job.learning.behaviour_name,
             exploration=task.exploration,
-            visits=values.visits,
+            visits=snapshot.visits,
             exploring_starts=self.job.learning.exploring_starts,
-            starts=starts_of(self.job, task),
+            starts=self.job.starts(task.simulation),
             stream=new_stream(*task.key),
         )
-        # Added up one by one, as `at_once` does, so that metrics too are the same bits.
-        rewards = np.cumsum(seen.reward, dtype=np.float64)[-1] if len(seen) else 0.0
-        sums = len(seen), seen.num_successes, rewards
-        return Result(sums, seen, begun, time.perf_counter() - clock)
+        # Summed in the order of the steps, as `learn_while_acting` does, so that metrics too have the same bits.
+        rewards = np.cumsum(trajectory.reward, dtype=np.float64)[-1] if len(trajectory) else 0.0
+        totals = len(trajectory), trajectory.num_successes, rewards
+        return TaskResult(totals, trajectory, started_at, time.perf_counter() - clock)
 
 
 class CentralLearner:
-    """Learns from what the simulations saw, step by step, in their order."""
+    """Learns from the transitions of all simulations, in the order of the simulations; see `tasks.Aggregator`.
+
+    Attributes:
+        policy: has the learned action values.
+        learner: the algorithm at work; replaced when its model needs more memory.
+    """
 
     def __init__(self, job: Job, seed: int) -> None:
-        self.policy: Policy
-        self.learner: Learner
         self.policy, self.learner = new_policy(job.env, job.learning, seed)
         self.job = job
 
-    def values(self) -> Values:
-        """What the simulations of the next round act by: a copy, for learning goes on meanwhile."""
-        return Values(read_only(self.policy.q.copy()), read_only(self.learner.visits.copy()))
+    def snapshot(self) -> BehaviourSnapshot:
+        """Return a copy of the action values and of the visit counts; learning goes on while workers read it."""
+        return BehaviourSnapshot(read_only(self.policy.q.copy()), read_only(self.learner.visits.copy()))
 
-    @property
-    def learns_at_once(self) -> bool:
-        """Tell if it can learn while it plays: where kernels can play the world."""
-        return as_compiled(self.job.env) is not None
+    def fused_runner(self, snapshot: BehaviourSnapshot, stream: Stream) -> TaskRunner | None:
+        """Return a function that plays a task with the snapshot and learns from each step in the same compiled loop.
 
-    def at_once(self, values: Values, stream: Stream) -> AtOnce | None:
-        """What plays a task and learns from it in one go, if it can: nothing is written down."""
-        compiled = as_compiled(self.job.env)
-        if compiled is None:
+        The learned values have the same bits as those of `RolloutWorker.perform` followed by `merge`.
+
+        Args:
+            snapshot: values that actions are chosen by.
+            stream: random draws of the learner; changed in place.
+
+        Returns:
+            The function; None if kernels can't simulate the world.
+        """
+        world = self.job.world
+        if world is None:
             return None
-        q = as_values(values.q)
+        q = as_values(snapshot.q)
 
-        def play_and_learn(task: Task) -> Result:
-            begun, clock = time.time(), time.perf_counter()
-            spec = episode_spec(compiled, starts_of(self.job, task), self.job.learning.exploring_starts)
-            actor = Actor(q, values.visits.copy(), new_stream(*task.key))
+        def run_fused(task: Task) -> TaskResult:
+            started_at, clock = time.time(), time.perf_counter()
+            spec = episode_spec(world, self.job.starts(task.simulation), self.job.learning.exploring_starts)
+            actor = Actor(q, snapshot.visits.copy(), new_stream(*task.key))
             learner, rates = self.learner, (self.learner.step_size(task.alpha), task.exploration)
             parts = learner.rule, learner.behaviour, learner.visits, rates, stream
-            sums = learn_while_acting(compiled.mdp.fast_model, spec, actor, *parts, task.num_episodes)
-            return Result(sums, None, begun, time.perf_counter() - clock)
+            totals = learn_while_acting(world.mdp.fast_model, spec, actor, *parts, task.num_episodes)
+            return TaskResult(totals, None, started_at, time.perf_counter() - clock)
 
-        return play_and_learn
+        return run_fused
 
-    def merge(self, seen: Any, began_with: Values, task: Task, stream: Stream) -> None:
-        """Learn from what one simulation saw."""
-        self.learner = learn_from(self.learner, seen, task.alpha, task.exploration, stream)
+    def merge(self, trajectory: Trajectory, snapshot: Any, task: Task, stream: Stream) -> None:
+        """Learn from the transitions of one task, in order; `snapshot` is not used."""
+        self.learner = learn_from(self.learner, trajectory, task.alpha, task.exploration, stream)

@@ -1,7 +1,8 @@
-"""Finding a running Ray, or starting and stopping one.
+"""Connecting to a running Ray, or starting and stopping a local one.
 
-Ray 2.60 authenticates by a token, and writes one into the home folder of whoever starts it first. A Ray of our own gets
-one that lives only in the environment of its processes: nothing to read, nothing to write, nothing to warn of.
+Ray 2.60 authenticates by a token, and by default the first process that starts Ray writes one to the home folder. A
+local Ray started here gets a token that exists only in the environment of its processes: no file is read or written,
+and Ray has nothing to warn about.
 """
 
 import gc
@@ -21,37 +22,39 @@ __all__ = ["connected", "count_cpus"]
 
 logger = logging.getLogger(__name__)
 
-SECONDS_TO_ANSWER = 5
-# A Ray with another token is as silent as none.
-TOKEN = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+CONNECT_TIMEOUT = 5  # seconds
+# A Ray that expects another token doesn't answer, as if there were none.
+TOKEN_HINT = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
 
 
 @contextmanager
 def connected(num_actors: int) -> Iterator[None]:
-    """Use the Ray that runs already (in this process, or at RAY_ADDRESS), or start a local one and stop it at the end.
+    """Connect to a running Ray (in this process, or at RAY_ADDRESS), or start a local one and stop it at the end.
 
     Args:
-        num_actors: processors that are needed; a Ray of our own is started with as many, even on a smaller machine.
+        num_actors: number of processors that are needed; a local Ray is started with at least this number, even if the
+            machine has fewer.
 
     Raises:
-        ClusterError: if a Ray that runs already has fewer processors, or none answers.
+        ClusterError: if the running Ray has fewer processors, or doesn't answer.
     """
-    ours = not ray.is_initialized()
+    is_ours = not ray.is_initialized()
     try:
-        if ours:
+        if is_ours:
             _start(num_actors)
         if num_actors > count_cpus():
             raise ClusterError(
                 f"{num_actors} actors of one processor each can't be placed: the running Ray has {count_cpus()} "
-                f"processors; ask for fewer actors, or start a wider Ray"
+                f"processors; ask for fewer actors, or start Ray with more processors"
             )
         yield
     finally:
-        if ours:
-            _stop()  # also what was only half started when someone lost patience
+        if is_ours:
+            _stop()  # also a Ray that was interrupted while it started
 
 
 def _start(num_actors: int) -> None:
+    """Connect to the Ray at RAY_ADDRESS, or start a local one if that is not set."""
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _check_address(address)
@@ -60,25 +63,25 @@ def _start(num_actors: int) -> None:
             logger.info("connecting to the Ray at %s", address)
             ray.init(logging_level=logging.ERROR)
         else:
-            _settle_token()
+            _set_token()
             logger.info("starting a local Ray (a few seconds)")
             ray.init(
                 address="local",
                 num_cpus=max(os.cpu_count() or 1, num_actors),
                 include_dashboard=False,
-                log_to_driver=False,  # what goes wrong on an actor comes back as an error
+                log_to_driver=False,  # errors on an actor come back as exceptions
                 logging_level=logging.ERROR,
             )
     except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise ClusterError(f"no connection to Ray: {reason}{TOKEN if address else ''}") from error
+        raise ClusterError(f"no connection to Ray: {reason}{TOKEN_HINT if address else ''}") from error
 
 
 def _stop() -> None:
-    """Stop Ray, while no other thread collects garbage.
+    """Shut down Ray with the garbage collector turned off.
 
-    Errors of lost actors are garbage in cycles, with references to Ray's objects in it. Where another thread frees one
-    of these while Ray shuts down, Ray ends the whole process.
+    Errors of lost actors are reference cycles that contain objects of Ray. If another thread collects one of them while
+    Ray shuts down, Ray ends the whole process.
     """
     was_enabled = gc.isenabled()
     gc.collect()
@@ -91,11 +94,17 @@ def _stop() -> None:
 
 
 def _check_address(address: str) -> None:
-    """Knock at HOST:PORT, where Ray itself would go on trying for minutes; other forms of address are Ray's to read."""
+    """Check that something answers at HOST:PORT within 5 seconds; Ray itself would try for minutes.
+
+    Addresses in other forms are left to Ray.
+
+    Raises:
+        ClusterError: if nothing answers.
+    """
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit() and "/" not in host:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
         except OSError as error:
             raise ClusterError(
                 f"no connection to Ray: nothing answers at RAY_ADDRESS={address} ({error}); "
@@ -103,18 +112,18 @@ def _check_address(address: str) -> None:
             ) from None
 
 
-def _settle_token() -> None:
-    """Give a Ray of our own its token, unless the user has settled authentication.
+def _set_token() -> None:
+    """Set a random token for a local Ray, unless the user has set up authentication.
 
-    It stays for the life of the process, for Ray remembers that it authenticates, and a later `ray.init()` needs it
-    too.
+    The variable stays set until this process ends: Ray remembers that it authenticates, so a later `ray.init()` needs
+    the token too.
     """
     if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        # Ray then turns authentication on by itself, and says so in a warning that asks nothing of our user.
+        # Ray then turns authentication on by itself, with a warning that requires nothing of the user.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
 
 
 def count_cpus() -> int:
-    """Processors of the cluster, free or not."""
+    """Return the number of processors of the cluster, free or in use."""
     return int(ray.cluster_resources().get("CPU", 0))

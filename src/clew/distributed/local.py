@@ -1,8 +1,9 @@
-"""Local learners: each simulation learns on its own copy of the table, and sends back what it changed.
+"""Local learning: each simulation learns on its own copy of the table, and the copies are merged after each round.
 
-A simulation learns after every step, as the serial trainer does, so it sees what it has just learned itself, and what
-the others learned when the round began. What travels back are the rows that it moved, with the number of moves of each
-value, if that is asked for; `clew.kernels.learning.merging` says how they are put together, and why so.
+A simulation learns after every step, as the serial trainer does. It uses what it has learned itself during the round,
+and what all simulations had learned when the round began. A worker sends back only the rows of the table that it
+updated, with the number of updates of each value if the merge needs them; `clew.kernels.learning.merging` gives the
+formula of the merge and its reason.
 """
 
 import time
@@ -12,9 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.central import starts_of
-from clew.distributed.tasks import Job, Result, Task
-from clew.environments import as_compiled
+from clew.distributed.tasks import Job, Task, TaskResult
 from clew.kernels import read_only
 from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_updates
 from clew.kernels.sampling import Stream
@@ -22,125 +21,144 @@ from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
-from clew.learning.loops import new_loop
+from clew.learning.loops import compiled_loop, new_loop
 from clew.learning.training import new_policy
-from clew.policies.policy import Policy
+from clew.policies.episodes import episode_spec
 
-__all__ = ["Changes", "LocalLearner", "Merger", "Tables"]
+__all__ = ["LocalLearner", "TableChanges", "TableMerger", "TableSnapshot"]
 
 Table = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]
 
 
-class Tables(NamedTuple):
-    """What the learners of a round begin with; only read."""
+class TableSnapshot(NamedTuple):
+    """Tables and counts with which the local learners of a round begin; read-only."""
 
-    tables: Sequence[tuple[Table, Counts]]  # of the rule, with the moves behind each value, or empty if nobody asks
-    visits: Counts  # how often each action was tried; empty if the behaviour doesn't ask
+    tables: Sequence[tuple[Table, Counts]]  # each table of the algorithm, and the updates of its values (may be empty)
+    visits: Counts  # (num_states, num_actions), tries of each action; empty if the strategy ignores them
 
 
-class Changes(NamedTuple):
-    """What a learner changed."""
+class TableChanges(NamedTuple):
+    """Rows of the tables that a local learner updated in one task.
 
-    rows: npt.NDArray[np.int32]  # (num_rows,), ascending: the states whose values it moved; changed, if uncounted
-    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and moves since; (0, 0) if uncounted
-    visits: Counts  # (num_rows, num_actions), tries since the beginning; empty likewise
+    Where updates are not counted (see `needs_update_counts`), `rows` has the states whose values differ from those of
+    the snapshot, and the counts are (0, 0).
+    """
+
+    rows: npt.NDArray[np.int32]  # (num_rows,), ascending, states
+    tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and their updates in this task
+    visits: Counts  # (num_rows, num_actions), tries of each action in this task; empty if the strategy ignores them
 
 
 def refresh_derived(learner: Learner, rows: Any) -> None:
-    """Make q what it follows from: in some rows the mean of the rule's tables, and the maxima of wide rows."""
+    """Recompute in place what follows from the tables: q as the mean of several tables, and maxima of wide rows.
+
+    Args:
+        learner: its tables have been written to.
+        rows: the states whose values were written, as an index of NumPy.
+    """
     if len(learner.tables) > 1:
         tables = [table[rows] for table, _ in learner.tables]
         learner.q[rows] = np.sum(tables, axis=0, dtype=np.float32) / np.float32(len(tables))
     recompute_maxima(learner.rule.q)
 
 
-def since_then(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> Counts:
-    """What was counted in some rows since."""
+def count_since(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> Counts:
+    """Return by how much counts grew in some rows: (num_rows, num_actions); an empty `before` stands for zeros."""
     return counts[rows] - before[rows] if before.size else counts[rows]
 
 
-def asks_for_moves(job: Job) -> bool:
-    """Tell if merging asks how often values were moved: not with alpha 1 where targets are certain, see `merging`."""
-    world, learning = as_compiled(job.env), job.learning
-    if ALGORITHMS[learning.algorithm].on_policy:  # its targets depend on what was tried
+def needs_update_counts(job: Job) -> bool:
+    """Return whether the merge needs the number of updates of each value.
+
+    It doesn't if every update replaces the value by its target (alpha is 1) and targets don't depend on chance or on
+    the behaviour policy, see `clew.kernels.learning.merging`.
+    """
+    learning = job.learning
+    if ALGORITHMS[learning.algorithm].on_policy:
         return True
-    is_deterministic = world is not None and world.mdp.is_deterministic
+    is_deterministic = job.world is not None and job.world.mdp.is_deterministic
     return not (is_deterministic and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
 
 
 class LocalLearner:
-    """Learns on its own copy of the values that it is given."""
+    """Runs tasks by learning on its own copy of the table; see `tasks.Worker`."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.learner: Learner
-        _, self.learner = new_policy(job.env, job.learning, 0, counted=asks_for_moves(job))
+        _, self.learner = new_policy(job.world or job.env, job.learning, 0, counted=needs_update_counts(job))
 
-    def perform(self, values: Tables, task: Task) -> Result:
-        """See `tasks.Worker`; what is merged are `Changes`."""
-        begun, clock = time.time(), time.perf_counter()
+    def perform(self, snapshot: TableSnapshot, task: Task) -> TaskResult:
+        """Learn from the episodes of a task, starting from the snapshot; the update of the result is `TableChanges`."""
+        started_at, clock = time.time(), time.perf_counter()
         learner = self.learner.with_fixed_rates(task.alpha, task.exploration)
-        for (table, counts), (given, given_counts) in zip(learner.tables, values.tables, strict=True):
-            table[:] = given
-            counts[:] = given_counts if given_counts.size else 0
-        learner.visits[:] = values.visits
+        for (table, counts), (base, base_counts) in zip(learner.tables, snapshot.tables, strict=True):
+            table[:] = base
+            counts[:] = base_counts if base_counts.size else 0
+        learner.visits[:] = snapshot.visits
         refresh_derived(learner, slice(None))
-        loop = new_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
-        stats = loop.learn(task.num_episodes)
-        sums = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
-        return Result(sums, self._changes(learner, values), begun, time.perf_counter() - clock)
+        world, n = self.job.world, task.num_episodes
+        if world is None:
+            loop = new_loop(self.job.env, learner, n, task.key)
+        else:
+            spec = episode_spec(world, self.job.starts(task.simulation), learner.settings.exploring_starts)
+            loop = compiled_loop(world.mdp.fast_model, spec, learner, n, task.key)
+        stats = loop.learn(n)
+        totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
+        return TaskResult(totals, self._changes(learner, snapshot), started_at, time.perf_counter() - clock)
 
-    def _changes(self, learner: Learner, values: Tables) -> Changes:
+    def _changes(self, learner: Learner, snapshot: TableSnapshot) -> TableChanges:
+        """Return the rows that differ from those of the snapshot in a count, or in a value if it isn't counted."""
         marks = np.zeros(learner.q.shape[0], np.bool_)
-        for (table, counts), (base, before) in zip(learner.tables, values.tables, strict=True):
+        for (table, counts), (base, base_counts) in zip(learner.tables, snapshot.tables, strict=True):
             if counts.size:
-                mark_counted(read_only(counts), read_only(before), marks)
+                mark_counted(read_only(counts), read_only(base_counts), marks)
             else:
                 mark_changed(read_only(table), read_only(base), marks)
         if learner.visits.size:
-            mark_counted(read_only(learner.visits), read_only(values.visits), marks)
+            mark_counted(read_only(learner.visits), read_only(snapshot.visits), marks)
         rows = np.flatnonzero(marks).astype(np.int32)
         tables = [
-            (table[rows], since_then(counts, before, rows) if counts.size else counts)
-            for (table, counts), (_, before) in zip(learner.tables, values.tables, strict=True)
+            (table[rows], count_since(counts, base_counts, rows) if counts.size else counts)
+            for (table, counts), (_, base_counts) in zip(learner.tables, snapshot.tables, strict=True)
         ]
-        tried = since_then(learner.visits, values.visits, rows) if learner.visits.size else learner.visits
-        return Changes(rows, tables, tried)
+        visits = count_since(learner.visits, snapshot.visits, rows) if learner.visits.size else learner.visits
+        return TableChanges(rows, tables, visits)
 
 
-class Merger:
-    """Merges what local learners changed, in the order of the simulations."""
+class TableMerger:
+    """Merges the changes of local learners into one table, in the order of the simulations; see `tasks.Aggregator`.
 
-    learns_at_once = False  # see `CentralLearner`: who learns on a copy has to merge it
+    Attributes:
+        policy: has the merged action values.
+        learner: has the tables that are merged into; it doesn't learn itself.
+    """
 
     def __init__(self, job: Job, seed: int) -> None:
-        self.policy: Policy
-        self.learner: Learner
         self.policy, self.learner = new_policy(job.env, job.learning, seed)
 
-    def values(self) -> Tables:
-        """What the learners of the next round begin with: a copy, for merging goes on meanwhile."""
+    def snapshot(self) -> TableSnapshot:
+        """Return a copy of the tables and of their counts; merging goes on while workers read it."""
         tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
-        return Tables(tables, read_only(self.learner.visits.copy()))
+        return TableSnapshot(tables, read_only(self.learner.visits.copy()))
 
-    def at_once(self, values: Tables, stream: Stream) -> None:
-        """Nothing that could."""
+    def fused_runner(self, snapshot: TableSnapshot, stream: Stream) -> None:
+        """Return None: a local learner works on a copy, which has to be merged."""
 
-    def merge(self, changes: Changes, began_with: Tables, task: Task, stream: Stream) -> None:
-        """Take in what one simulation changed."""
+    def merge(self, changes: TableChanges, snapshot: TableSnapshot, task: Task, stream: Stream) -> None:
+        """Merge the changes of one task, which began with `snapshot`, into the tables; `stream` is not used."""
         learner, rows = self.learner, read_only(changes.rows)
-        for (table, counts), (base, base_counts), (values, moves) in zip(
-            learner.tables, began_with.tables, changes.tables, strict=True
+        for (table, counts), (base, base_counts), (values, num_updates) in zip(
+            learner.tables, snapshot.tables, changes.tables, strict=True
         ):
-            given = rows, read_only(values), read_only(moves)
+            changed = rows, read_only(values), read_only(num_updates)
             if counts.size:
-                merge_averages(table, counts, read_only(base), read_only(base_counts), *given)
-            elif moves.shape[1]:
-                merge_updates(table, read_only(base), *given, task.alpha)
+                merge_averages(table, counts, read_only(base), read_only(base_counts), *changed)
+            elif num_updates.shape[1]:
+                merge_updates(table, read_only(base), *changed, task.alpha)
             else:
-                merge_changes(table, read_only(base), *given[:2])
+                merge_changes(table, read_only(base), *changed[:2])
         if learner.visits.size:
-            tried = learner.visits[rows].astype(np.int64) + changes.visits
-            learner.visits[rows] = np.minimum(tried, MAX_COUNT)
+            visits = learner.visits[rows].astype(np.int64) + changes.visits
+            learner.visits[rows] = np.minimum(visits, MAX_COUNT)
         refresh_derived(learner, rows)

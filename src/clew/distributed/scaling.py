@@ -1,21 +1,21 @@
-"""A model of what a round of local learners takes, on any number of actors and hosts.
+"""A model of the duration of a round of local learners, for any number of actors and hosts.
 
-A round goes through these stages, one after the other; every figure is a parameter that `calibration` measures:
+A round has these stages, one after the other; `clew.distributed.calibration` measures the parameters:
 
     publish   the driver copies the values and puts them into the object store
-    send      other hosts fetch them, each one copy, all from the driver's host
-    call      the driver tells every actor what to do
-    work      an actor copies the table, takes its steps, and looks for what changed; so for each of its simulations
-    answer    what changed travels to the driver's host
-    merge     the driver takes it in, simulation after simulation
+    send      the other hosts fetch them, one copy each, all from the host of the driver
+    call      the driver calls every actor
+    work      for each of its simulations, an actor copies the table, learns, and searches for the rows that changed
+    answer    the changes are sent to the host of the driver
+    merge     the driver merges the changes, simulation after simulation
 
-Only `work` is shared among actors. The driver's part grows with their number, since each simulation sends what it
-changed; so there is a number of actors beyond which more of them don't help. Two remedies are modelled too:
+Actors share only `work`. The time of the driver grows with the number of simulations, since each sends its changes; so
+beyond some number of actors, more actors don't help. Two remedies are modelled too:
 
-    fan_in      a tree of mergers: each takes in what `fan_in` below it made, and passes on one table of changes. What
-                simulations do to a value is q -> q_i + k_i (q - q_0), and such maps can be composed first and applied
-                later, so a tree comes to the same values but for rounding.
-    num_blocks  the table in blocks of states, spread over the hosts, each with a process that publishes and merges it.
+    fan_in      a tree of mergers: each merges the changes of `fan_in` others and sends on one table of changes. A
+                simulation maps a value q to q_i + k_i (q - q_0), and such maps can be composed before they are
+                applied, so a tree gives the same values except for rounding.
+    num_blocks  the table in blocks of states, spread over the hosts; a process for each publishes and merges it.
 """
 
 import json
@@ -28,31 +28,43 @@ from typing import NamedTuple
 
 from clew.errors import RunError, SettingError
 
-__all__ = ["Cluster", "Curve", "Load", "Parameters", "Round", "find_limit", "look_up", "seconds_of_round", "touched"]
+__all__ = [
+    "Cluster",
+    "Curve",
+    "Load",
+    "Parameters",
+    "Round",
+    "count_changed_rows",
+    "find_limit",
+    "interpolate",
+    "seconds_of_round",
+]
 
-BYTES_A_VALUE = 4  # of the table, as float32
-BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its moves
+BYTES_A_VALUE = 4  # of the table, float32
+BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its updates
 
-Curve = tuple[tuple[int, float], ...]  # (how many, seconds for each of them) at some sizes, ascending
+Curve = tuple[tuple[int, float], ...]  # (n, seconds per item if there are n), ascending in n
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a round is made of, as measured on one machine. All times in seconds.
+    """Parameters of a round, as measured on one machine; all times in seconds.
+
+    A `Curve` gives the time of one item, depending on the number of items.
 
     Attributes:
-        cores: processors of each host.
-        call: a call to an actor and back that carries nothing.
-        issue: what each further call takes of the driver.
-        seconds_a_call: work that is worth a call of its own; shorter rounds go to fewer actors.
-        step: a step of learning, by the number of states.
-        rows_a_step: share of steps that move a row that hasn't been moved in the same task, in a large table.
-        prepare: a value of the table, for a task's copy of it and its search for changes; by the number of values.
-        publish: a value of the table, copied and put into the object store; likewise.
-        answer: a value that is sent back, put into the object store by the actor; by the number of values sent.
-        merge: a value that is sent back, taken in by the driver; likewise.
-        link_call: a message between hosts.
-        link_byte: a byte between hosts.
+        cores: number of processors of each host.
+        call: a call of an actor, with its answer, that carries no data.
+        issue: time of the driver for each further call.
+        seconds_a_call: least work that is worth a call; shorter rounds use fewer actors.
+        step: one step of learning, by the number of states.
+        rows_a_step: rows that are changed per step, as long as few of the rows of a large table have been changed.
+        prepare: copying one value of the table for a task, and comparing it afterwards, by the number of values.
+        publish: copying one value of the table and putting it into the object store, by the number of values.
+        answer: putting one changed value into the object store, in an actor, by the number of changed values.
+        merge: merging one changed value, in the driver, by the number of changed values.
+        link_call: one message between hosts.
+        link_byte: one byte between hosts.
     """
 
     cores: int
@@ -69,15 +81,15 @@ class Parameters:
     link_byte: float
 
     def write(self, path: Path) -> None:
-        """Keep them as JSON."""
+        """Write the parameters to a file as JSON."""
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "Parameters":
-        """Read what `write` kept.
+        """Read the parameters from a file that `write` has written.
 
         Raises:
-            RunError: if the file isn't one.
+            RunError: if the file can't be read, or isn't such a file.
         """
         try:
             found = json.loads(path.read_text())
@@ -86,30 +98,30 @@ class Parameters:
             return cls(**found)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
-                f"{path} has no parameters of a round ({error}); clew bench --calibrate --out {path} writes them"
+                f"{path} has no parameters of a round ({error}); write them with `clew bench --calibrate --out {path}`"
             ) from None
 
 
 class Load(NamedTuple):
-    """What a round has to do."""
+    """Size of the problem, and of a round."""
 
     num_states: int
     num_actions: int
     num_simulations: int
-    steps_a_round: float  # of all simulations together
+    steps_a_round: float  # all simulations together
 
 
 class Cluster(NamedTuple):
-    """Who does it."""
+    """Actors and hosts that share a round."""
 
     num_actors: int
     num_hosts: int = 1
-    fan_in: int = 0  # of a tree of mergers; 0 has the driver merge all
-    num_blocks: int = 1
+    fan_in: int = 0  # of a tree of mergers; 0: the driver merges everything
+    num_blocks: int = 1  # into which the table is cut
 
 
 class Round(NamedTuple):
-    """Seconds of the stages of a round."""
+    """Durations of the stages of a round, in seconds."""
 
     publish: float
     send: float
@@ -120,17 +132,17 @@ class Round(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of the whole round."""
+        """Duration of the whole round, in seconds."""
         return sum(self)
 
     @property
     def share_of_work(self) -> float:
-        """Part of the round in which actors work; the rest they wait for the driver."""
+        """Share of the round in which actors work; during the rest they wait for the driver."""
         return self.work / self.seconds
 
 
-def look_up(curve: Curve, n: float) -> float:
-    """Seconds for each of n, between measured sizes by a straight line of logarithms; beyond them, as at the last."""
+def interpolate(curve: Curve, n: float) -> float:
+    """Return the seconds per item for n items: linear in the logarithms of both, and constant beyond the ends."""
     sizes = [size for size, _ in curve]
     i = bisect_right(sizes, n)
     if i == 0 or i == len(curve):
@@ -140,35 +152,38 @@ def look_up(curve: Curve, n: float) -> float:
     return float(seconds0 * (seconds1 / seconds0) ** part)
 
 
-def touched(parameters: Parameters, num_states: int, num_steps: float) -> float:
-    """Rows that so many steps move: a share of the steps at first, all rows in the end."""
+def count_changed_rows(parameters: Parameters, num_states: int, num_steps: float) -> float:
+    """Return the expected number of rows that some steps change: proportional to few steps, all rows after many."""
     return num_states * -math.expm1(-parameters.rows_a_step * num_steps / num_states)
 
 
 def seconds_of_round(parameters: Parameters, load: Load, cluster: Cluster) -> Round:
-    """What the stages of a round take.
+    """Predict the durations of the stages of a round.
 
     Args:
-        parameters: as measured.
-        load: what is to be done.
-        cluster: who does it; actors are spread evenly over hosts.
+        parameters: as `calibration.calibrate` measures them.
+        load: size of the problem and of the round.
+        cluster: actors and hosts; actors are spread evenly over hosts.
+
+    Returns:
+        Seconds of each stage; `Round.seconds` is their sum.
 
     Raises:
-        SettingError: if there is less than one of anything, or a tree has mergers for one.
+        SettingError: if a number is below 1, or a fan_in is 1 or negative.
     """
     _check(load, cluster)
     p = parameters
     num_values = load.num_states * load.num_actions
     steps = load.steps_a_round / load.num_simulations
-    task = num_values * look_up(p.prepare, num_values) + steps * look_up(p.step, load.num_states)
+    task = num_values * interpolate(p.prepare, num_values) + steps * interpolate(p.step, load.num_states)
     worth = max(1, int(load.num_simulations * task / p.seconds_a_call))
     workers = min(cluster.num_actors, load.num_simulations, worth)
     hosts = min(cluster.num_hosts, workers)
-    sent = touched(p, load.num_states, steps) * load.num_actions
-    task += sent * look_up(p.answer, sent)
+    sent = count_changed_rows(p, load.num_states, steps) * load.num_actions
+    task += sent * interpolate(p.answer, sent)
     crowding = max(1.0, math.ceil(workers / hosts) / p.cores)
     return Round(
-        publish=num_values * look_up(p.publish, num_values) / cluster.num_blocks,
+        publish=num_values * interpolate(p.publish, num_values) / cluster.num_blocks,
         send=_seconds_to_send(p, num_values, hosts, cluster),
         call=_seconds_to_call(p, workers, cluster),
         work=math.ceil(load.num_simulations / workers) * task * crowding,
@@ -178,7 +193,10 @@ def seconds_of_round(parameters: Parameters, load: Load, cluster: Cluster) -> Ro
 
 
 def _seconds_to_send(p: Parameters, num_values: int, hosts: int, cluster: Cluster) -> float:
-    """The values to the other hosts: to each in turn, or down the tree. None gets them faster than its own link."""
+    """Return the seconds in which all other hosts get the values: one after the other, or down the tree.
+
+    Several blocks are sent at the same time, but a host receives no faster than its own link.
+    """
     if hosts == 1:
         return 0.0
     copies = _levels(hosts, cluster.fan_in) * cluster.fan_in if cluster.fan_in else hosts - 1
@@ -187,7 +205,7 @@ def _seconds_to_send(p: Parameters, num_values: int, hosts: int, cluster: Cluste
 
 
 def _seconds_to_call(p: Parameters, workers: int, cluster: Cluster) -> float:
-    """Telling all actors, and the hosts of blocks, what to do: by the driver, or down the tree."""
+    """Return the seconds in which all actors and processes of blocks are called: by the driver, or down the tree."""
     if cluster.fan_in:
         calls = _levels(workers, cluster.fan_in) * (p.call + (cluster.fan_in - 1) * p.issue)
         return max(p.call, calls) + (cluster.num_blocks - 1) * p.issue
@@ -195,7 +213,7 @@ def _seconds_to_call(p: Parameters, workers: int, cluster: Cluster) -> float:
 
 
 def _seconds_to_answer(p: Parameters, sent: float, num_simulations: int, hosts: int, cluster: Cluster) -> float:
-    """What changed, over the busiest link: that of a host that merges, or that of a host that sends."""
+    """Return the seconds of the changes on the busiest link: that of a host that merges, or of a host that sends."""
     if hosts == 1:
         return 0.0
     tables = max(num_simulations * (1 - 1 / hosts) / min(cluster.num_blocks, hosts), num_simulations / hosts)
@@ -203,42 +221,47 @@ def _seconds_to_answer(p: Parameters, sent: float, num_simulations: int, hosts: 
 
 
 def _seconds_to_merge(p: Parameters, load: Load, hosts: int, cluster: Cluster) -> float:
-    """Taking in what changed: all of it by the driver, or level by level, with transfers once a level spans hosts."""
+    """Return the seconds of all merges: by the driver, or level by level of the tree.
+
+    Levels of the tree that span hosts include the transfer of the changes.
+    """
     steps = load.steps_a_round / load.num_simulations
     fan_in = cluster.fan_in or load.num_simulations
-    merged, seconds = 1, 0.0  # simulations in a table of changes
+    merged, seconds = 1, 0.0  # number of simulations in a table of changes
     while merged < load.num_simulations or not seconds:
-        taken = min(fan_in, math.ceil(load.num_simulations / merged))
-        sent = taken * touched(p, load.num_states, steps * merged) * load.num_actions
-        seconds += sent * look_up(p.merge, sent / taken) / cluster.num_blocks
-        merged *= taken
+        num_tables = min(fan_in, math.ceil(load.num_simulations / merged))
+        sent = num_tables * count_changed_rows(p, load.num_states, steps * merged) * load.num_actions
+        seconds += sent * interpolate(p.merge, sent / num_tables) / cluster.num_blocks
+        merged *= num_tables
         if cluster.fan_in:
             crosses = min(merged, load.num_simulations) > load.num_simulations / hosts
             seconds += p.call + crosses * BYTES_A_CHANGE * sent / min(cluster.num_blocks, hosts) * p.link_byte
     return seconds
 
 
-def _levels(n: int, fan: int) -> int:
+def _levels(n: int, fan_in: int) -> int:
+    """Return the number of levels of a tree with n leaves."""
     levels = 0
     while n > 1:
-        n, levels = math.ceil(n / fan), levels + 1
+        n, levels = math.ceil(n / fan_in), levels + 1
     return levels
 
 
-def find_limit(round_of: Callable[[int], Round], most: int = 1024) -> int | None:
-    """The smallest number of actors with which they wait for the driver for more than half of a round.
+def find_limit(round_of: Callable[[int], Round], max_actors: int = 1024) -> int | None:
+    """Find the smallest number of actors that wait for the driver for more than half of a round.
 
     Args:
-        round_of: the round of so many actors.
-        most: numbers of actors that are looked at.
+        round_of: gives the stages of a round for a number of actors.
+        max_actors: largest number that is tried.
 
     Returns:
-        The number, or None if there is none.
+        The number of actors; None if none up to `max_actors` does.
     """
-    return next((n for n in range(1, most + 1) if round_of(n).share_of_work < 0.5), None)
+    return next((n for n in range(1, max_actors + 1) if round_of(n).share_of_work < 0.5), None)
 
 
 def _check(load: Load, cluster: Cluster) -> None:
+    """Check that all numbers are at least 1, and that the fan-in of a tree is at least 2 (0: no tree)."""
     for name, value in {**load._asdict(), **cluster._asdict()}.items():
         if name != "fan_in" and value < 1:
             raise SettingError(f"{name} must be at least 1, not {value}")

@@ -1,4 +1,4 @@
-"""Ray's object store, how much it has to hold, and Ray's errors in our words."""
+"""Use of Ray's object store, and Ray's errors as errors of Clew."""
 
 import logging
 from typing import Any
@@ -9,54 +9,65 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 
 from clew.errors import ClewError, ClusterError
 
-__all__ = ["Store", "explain", "num_bytes"]
+__all__ = ["StoreUsage", "as_clew_error", "num_bytes"]
 
 logger = logging.getLogger(__name__)
 
 
-class Store:
-    """What Ray's object store of this machine has to hold, and whether it can."""
+class StoreUsage:
+    """Bytes that a training has in Ray's object store on this machine, compared with the capacity of the store.
 
-    def __init__(self, num_values: int) -> None:
+    Args:
+        num_snapshots: largest number of snapshots that are in the store at a time.
+
+    Attributes:
+        capacity: of the store on this machine, in bytes.
+    """
+
+    def __init__(self, num_snapshots: int) -> None:
         here = ray.get_runtime_context().get_node_id()
-        rooms = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == here]
-        self.room = int(rooms[0]) if rooms else 0
-        self.num_values = num_values  # so many copies of the values are alive at a time
-        self._results, self._values, self._said = 0, 0, False
+        found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == here]
+        self.capacity = int(found[0]) if found else 0
+        self.num_snapshots = num_snapshots
+        self._results, self._snapshots, self._has_warned = 0, 0, False
 
     def check(self, size: int) -> None:
-        """Refuse values that the store can't hold.
+        """Check that the store can hold all snapshots of a training at once.
+
+        Args:
+            size: of one snapshot, in bytes.
 
         Raises:
-            ClusterError: says what it has room for.
+            ClusterError: if the store is too small; gives both sizes.
         """
-        self._values = size * self.num_values
-        if self._values > self.room:
+        self._snapshots = size * self.num_snapshots
+        if self._snapshots > self.capacity:
             raise ClusterError(
-                f"Ray's object store has room for {self.room / 1e6:,.0f} MB on this machine, and {self.num_values} "
-                f"times the values are {self._values / 1e6:,.0f} MB; start Ray with a larger object_store_memory, or "
-                f"take a smaller world, fewer rounds_ahead, or num_actors 0"
+                f"Ray's object store has room for {self.capacity / 1e6:,.0f} MB on this machine, and "
+                f"{self.num_snapshots} times the values are {self._snapshots / 1e6:,.0f} MB; start Ray with a larger "
+                f"object_store_memory, or take a smaller world, fewer rounds_ahead, or num_actors 0"
             )
 
-    def note(self, size: int) -> None:
-        """Note results of this size; say so, once, if they don't fit beside the values: Ray then uses the disk."""
+    def add_results(self, size: int) -> None:
+        """Add results of `size` bytes; warn once if the store can't hold them beside the snapshots."""
         self._results += size
-        if self._values + self._results > self.room and not self._said:
-            self._said = True
+        total = self._snapshots + self._results
+        if total > self.capacity and not self._has_warned:
+            self._has_warned = True
             logger.warning(
                 "the %.0f MB of a round don't fit into Ray's object store of %.0f MB, so Ray writes to the disk; take "
                 "a smaller sync_every, or start Ray with a larger object_store_memory",
-                (self._values + self._results) / 1e6,
-                self.room / 1e6,
+                total / 1e6,
+                self.capacity / 1e6,
             )
 
-    def forget(self) -> None:
-        """The results of a round have been taken in."""
+    def clear_results(self) -> None:
+        """Remove the results of a round from the sum; they have been merged and are released."""
         self._results = 0
 
 
 def num_bytes(content: Any) -> int:
-    """Bytes of all arrays in nested tuples, lists and dataclasses."""
+    """Return the number of bytes of all arrays in nested tuples, lists and dataclasses."""
     if isinstance(content, np.ndarray):
         return content.nbytes
     if isinstance(content, tuple | list):
@@ -64,8 +75,8 @@ def num_bytes(content: Any) -> int:
     return sum(map(num_bytes, vars(content).values())) if hasattr(content, "__dataclass_fields__") else 0
 
 
-def explain(error: RayError) -> ClewError:
-    """Ray's error in our words; a mistake of the user's comes back as the error it was on the actor."""
+def as_clew_error(error: RayError) -> ClewError:
+    """Return an error of Ray as one of Clew; a ClewError that was raised on an actor is returned as it is."""
     if isinstance(error, RayTaskError):
         cause = error.cause
         return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")

@@ -1,100 +1,167 @@
-"""What the simulations have to do, and doing it in this process.
+"""Jobs, tasks and their results, and a pool that runs tasks in this process.
 
-A `Job` is what all tasks of a training are about; whoever performs them gets it once. A `Task` is what one simulation
-does in one round. With the values that the round begins with, it decides its `Result` to the last bit, in any process:
-whoever performs tasks keeps nothing between them that could change one, so that a task whose actor died can be given
-to another.
+A training is one `Job`: the environment, the settings of the learner and the settings of sharing. Every process that
+works on it gets the job once. In each round, each simulation (one stream of episodes) has one `Task`. A task, together
+with the snapshot of the values with which its round begins, determines its `TaskResult` to the last bit, in any
+process: a worker keeps no state between tasks that could change a result. So the task of an actor that died can be run
+again by another.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from clew.distributed.settings import Sharing
+from clew.environments import ModelEnvironment, as_compiled
+from clew.kernels.sampling import Stream
+from clew.learning.learner import Learner
 from clew.learning.settings import Learning
+from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 
-__all__ = ["AtOnce", "InProcessPool", "Job", "Pool", "PoolRequest", "Result", "Task", "Worker"]
+__all__ = ["Aggregator", "InProcessPool", "Job", "Pool", "Task", "TaskResult", "TaskRunner", "Worker"]
 
 
-class Job(NamedTuple):
-    """What all tasks of a training are about."""
+@dataclass(frozen=True)
+class Job:
+    """Everything that the tasks of one training have in common.
+
+    Attributes:
+        env: environment with Discrete spaces, or a model.
+        learning: settings of the learner.
+        sharing: settings of parallel training.
+    """
 
     env: Any
     learning: Learning
-    num_parts: int  # the states that episodes may begin in are parted among so many simulations; 1 leaves them to all
+    sharing: Sharing
 
+    @cached_property
+    def world(self) -> ModelEnvironment | None:
+        """The environment in the form that kernels simulate; None if it can only be stepped in Python."""
+        return as_compiled(self.env)
 
-class PoolRequest(NamedTuple):
-    """What is asked of actors; it decides nothing of the result."""
+    def starts(self, simulation: int) -> npt.NDArray[np.int32] | None:
+        """Return the start states that are reserved for a simulation.
 
-    num_actors: int | None  # at most one for each simulation; None takes what there is, if the work takes long
-    num_simulations: int  # tasks in a round
-    num_values: int  # copies of the values that may be worked with at a time
-    chaos: float  # probability with which an actor is killed when it's given work
+        Args:
+            simulation: its number, from 0.
+
+        Returns:
+            (n,) int32, its part of the start states; None if they are not partitioned, or the environment can only be
+            stepped in Python.
+        """
+        if not self.sharing.partition_starts or self.world is None:
+            return None
+        parts: list[npt.NDArray[np.int32]] = np.array_split(self.world.mdp.starts, self.sharing.num_simulations)
+        return parts[simulation]
 
 
 class Task(NamedTuple):
-    """What one simulation does in one round: everything that decides its episodes, but for the values."""
+    """The work of one simulation in one round: everything that decides its episodes, except the values."""
 
     num_episodes: int
-    alpha: float
-    exploration: float
-    key: tuple[int, int, int]  # (seed, round, simulation)
+    alpha: float  # step size
+    exploration: float  # epsilon, temperature or confidence, depending on the exploration strategy
+    key: tuple[int, int, int]  # (seed, round, simulation), of all random draws
+
+    @property
+    def simulation(self) -> int:
+        """Number of the simulation, from 0."""
+        return self.key[2]
 
 
-class Result(NamedTuple):
-    """What came of a task."""
+class TaskResult(NamedTuple):
+    """The result of a task."""
 
-    sums: tuple[float, float, float]  # steps, episodes that the world ended, rewards
-    learned: Any  # what the learner takes in; None if it has, for it learned while it was done
-    begun: float  # seconds since 1970, by the clock of whoever did it
-    seconds: float  # of work
+    totals: tuple[float, float, float]  # steps, terminated episodes, rewards
+    update: Any  # what the aggregator merges: a Trajectory or TableChanges; None if it has been applied already
+    started_at: float  # seconds since 1970, by the clock of the process that ran it
+    seconds: float  # duration
+
+
+TaskRunner = Callable[[Task], TaskResult]
 
 
 class Worker(Protocol):
-    """Performs tasks of a job: `central.Player`, or `local.LocalLearner`."""
+    """Runs the tasks of a job: a `central.RolloutWorker` or a `local.LocalLearner`."""
 
-    def perform(self, values: Any, task: Task) -> Result:
-        """Do what a task says, beginning with values that are only read."""
+    def perform(self, snapshot: Any, task: Task) -> TaskResult:
+        """Run a task, starting from a snapshot of the values, which is read-only."""
 
 
-AtOnce = Callable[[Task], Result]
+class Aggregator(Protocol):
+    """Has the learned values, and applies the results of tasks: a `central.CentralLearner` or `local.TableMerger`."""
+
+    policy: Policy
+    learner: Learner
+
+    def snapshot(self) -> Any:
+        """Return a read-only copy of what workers need to start a round."""
+
+    def fused_runner(self, snapshot: Any, stream: Stream) -> TaskRunner | None:
+        """Return a function that plays a task and learns from each step at once; None if there is none."""
+
+    def merge(self, update: Any, snapshot: Any, task: Task, stream: Stream) -> None:
+        """Apply the update of one task, which began with `snapshot`; `stream` is for update rules that draw."""
 
 
 class Pool(Protocol):
-    """Where tasks are performed: `InProcessPool`, or on `actors.ActorPool`."""
+    """Runs tasks: an `InProcessPool`, or an `actors.ActorPool`."""
 
-    def submit(self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None) -> Iterator[Result]:
-        """Have the tasks of a round performed; the results come in the order of the tasks, each as soon as it can.
+    def submit(
+        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None = None
+    ) -> Iterator[TaskResult]:
+        """Run tasks of one round.
 
-        `at_once` has the learner of this process learn from a task while it is done, if the learner can: for who works
-        here, and does each task only when the one before has been taken in.
+        Args:
+            round: number of the round, for the trace.
+            snapshot: values with which the tasks begin.
+            tasks: in the order of the simulations.
+            fused_runner: runs a task in this process and applies its result at once, see `Aggregator`. It is used only
+                for tasks that run in this process, each after the result of the one before has been merged.
+
+        Returns:
+            Iterator over the results in the order of the tasks; it waits until the next result is there.
         """
 
-    def first(self, waiting: list[Iterator[Result]]) -> int:
-        """Of several that were submitted, the number of one whose results are there, or will be first."""
+    def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
+        """Return the index of an iterator of `submit` whose results are complete; wait until there is one."""
 
 
 class InProcessPool:
-    """Performs tasks in this process, one after the other, each when its result is asked for.
+    """Runs tasks in this process, each when its result is asked for.
 
-    Before each, and while actors are waited for, `check` is called, which raises an error if nobody wants to wait.
+    Args:
+        worker: runs the tasks.
+        trace: records each task.
+        check_stopped: is called before each task, and while actors are waited for; raises an error to end training.
     """
 
-    def __init__(self, worker: Worker, trace: Trace, check: Callable[[], None] = lambda: None) -> None:
-        self.worker, self.trace, self.check = worker, trace, check
+    def __init__(self, worker: Worker, trace: Trace, check_stopped: Callable[[], None] = lambda: None) -> None:
+        self.worker, self.trace, self.check_stopped = worker, trace, check_stopped
 
     def submit(
-        self, number: int, values: Any, tasks: list[Task], at_once: AtOnce | None = None, attempt: int = 0
-    ) -> Iterator[Result]:
-        """See `Pool`; `attempt` is how often this work has been lost by others."""
+        self,
+        round: int,
+        snapshot: Any,
+        tasks: list[Task],
+        fused_runner: TaskRunner | None = None,
+        attempt: int = 0,
+    ) -> Iterator[TaskResult]:
+        """Run tasks one after the other, see `Pool`; `attempt` counts how often actors have lost these tasks."""
         for task in tasks:
-            self.check()
-            result = self.worker.perform(values, task) if at_once is None else at_once(task)
+            self.check_stopped()
+            result = self.worker.perform(snapshot, task) if fused_runner is None else fused_runner(task)
             self.trace.add(
-                "work", DRIVER, result.begun, result.seconds, number, simulation=task.key[2], attempt=attempt
+                "work", DRIVER, result.started_at, result.seconds, round, simulation=task.simulation, attempt=attempt
             )
             yield result
 
-    def first(self, waiting: list[Iterator[Result]]) -> int:
-        """See `Pool`: who was submitted first."""
+    def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
+        """Return 0, the iterator that was submitted first: tasks run when their results are asked for."""
         return 0

@@ -137,7 +137,9 @@ def picture_of(
         greedy & ~greedy.all(axis=1, keepdims=True) if greedy is not None and has_arrows else None,
         path=places if path is not False else (),
         path_name=name,
-        optimal=_optimal_path(maze, moves, optimal, greedy) if isinstance(optimal, Solution) else _as_places(optimal or ()),
+        optimal=_optimal_path(maze, moves, optimal, greedy)
+        if isinstance(optimal, Solution)
+        else _as_places(optimal or ()),
         title=title,
     )
 

@@ -30,6 +30,7 @@ __all__ = [
     "new_policy",
     "report_rounds",
     "split_rounds",
+    "train",
     "train_policy",
     "update_policy",
 ]
@@ -193,8 +194,23 @@ def train_policy(
         RunError: if checkpoints can't be written, or are damaged, or of another training.
         StoppedError: if `checkpoints` was asked to stop.
     """
+    hooks: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
+    return train(env, num_episodes, as_learning(settings), seed=seed, **hooks)
+
+
+def train(
+    env: Any,
+    num_episodes: int,
+    learning: Learning,
+    *,
+    seed: int = 0,
+    callback: Callback | None = None,
+    watch: Watch | None = None,
+    trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Policy:
+    """Train a policy in one stream of episodes, see `train_policy`; the settings of the learner come in one record."""
     check_run(num_episodes, seed)
-    learning = as_learning(settings)
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     policy, learner = new_policy(env, learning, seed)
     loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))

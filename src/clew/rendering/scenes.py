@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.mazes import Maze
 from clew.mazes.formats import Place, has_thin_walls
 from clew.rendering.cells import block_sums
 from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp

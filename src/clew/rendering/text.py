@@ -62,9 +62,7 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
     maze = picture.maze
     shades, _ = shade_cells(picture, block)
     drawn = np.array([".", *"0123456789"])[np.where(shades < 0, 0, 1 + shades * 10 // NUM_SHADES)]
-    blocked = block_sums(maze.blocked, block, block) * 2 > block_sums(
-        np.ones(maze.cells.shape, np.uint8), block, block
-    )
+    blocked = block_sums(maze.blocked, block, block) * 2 > block_sums(np.ones(maze.cells.shape, np.uint8), block, block)
     drawn[blocked] = "#"
     hazards = block_sums(maze.hazards, block, block) > 0
     drawn[hazards] = "!"

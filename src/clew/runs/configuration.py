@@ -1,13 +1,14 @@
 """The configuration of a run: everything that decides it, flat."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, cast
+from typing import Any
 
+from clew.distributed.settings import Sharing
 from clew.environments import Environment, check_world, make_gymnasium
 from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, MazeError, SettingError
-from clew.learning.checks import check_run, check_sharing, check_streams
-from clew.learning.settings import Learning, LearningSettings
+from clew.learning.checks import check_run
+from clew.learning.settings import Learning
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import Place, check_file_options
 from clew.mazes.moves import find_moves
@@ -83,9 +84,7 @@ class TrainingConfig(Learning):
         super().__post_init__()
         check_file_options(self.unknown_walls, self.cell_size)
         check_run(self.num_episodes, self.seed)
-        check_streams(self.num_simulations, self.num_actors, self.sync_every, self.rounds_ahead)
-        if self.num_simulations > 1:
-            check_sharing(self.sharing, self)
+        self.sharing_settings.check(self)
         find_moves(self.moves)
         check_world(
             self.slip,
@@ -97,9 +96,14 @@ class TrainingConfig(Learning):
         )
 
     @property
-    def learning(self) -> LearningSettings:
-        """The settings of the learner, as keyword arguments of `train_policy`."""
-        return cast(LearningSettings, {each.name: getattr(self, each.name) for each in fields(Learning)})
+    def learning(self) -> Learning:
+        """Settings of the learner."""
+        return Learning(**{each.name: getattr(self, each.name) for each in fields(Learning)})
+
+    @property
+    def sharing_settings(self) -> Sharing:
+        """Settings of parallel training."""
+        return Sharing(**{each.name: getattr(self, each.name) for each in fields(Sharing)})
 
     @property
     def is_maze(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.distributed import train_policy_parallel
+from clew.distributed import train_parallel
 from clew.distributed.blocks import BlockWorld
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
@@ -143,23 +143,17 @@ def train_run(
             callback(row)
 
     begun = time.perf_counter()
-    policy = train_policy_parallel(
+    policy = train_parallel(
         env,
         config.num_episodes,
-        config.num_simulations,
-        num_actors=config.num_actors,
-        sharing=config.sharing,
-        sync_every=config.sync_every,
-        rounds_ahead=config.rounds_ahead,
-        partition_starts=config.partition_starts,
-        asynchronous=config.asynchronous,
+        config.learning,
+        config.sharing_settings,
         chaos=chaos,
         seed=config.seed,
         callback=note,
         watch=watch,
         trace=trace,
         checkpoints=checkpoints,
-        **config.learning,
     )
     wall = checkpoints.seconds + time.perf_counter() - begun
     seconds = sum(row.seconds for row in metrics)

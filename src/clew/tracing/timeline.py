@@ -219,7 +219,9 @@ def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
     entries += [(["checkpoint"], "checkpoint")] if "checkpoint" in kinds else []
     if "lost" in kinds:
         entries += [(["cross"], "actor lost"), (["abandoned"], "work lost with it")]
-        entries += [([f"work s{max(stale, default=0)} odd", "reissued"], "hatched: work reissued (2nd attempt or later)")]
+        entries += [
+            ([f"work s{max(stale, default=0)} odd", "reissued"], "hatched: work reissued (2nd attempt or later)")
+        ]
     entries += [(["start"], "actor starting")] if "start" in kinds else []
     if any(each.who.startswith("actor") for each in events):
         entries += [(["arrow send"], "values sent to actors"), (["arrow return"], "results returned")]

@@ -6,9 +6,9 @@ from typing import Any
 
 from nicegui import run, ui
 
+from clew.distributed.settings import SHARING
 from clew.errors import ClewError
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.checks import SHARING
 from clew.runs.configuration import TrainingConfig
 from clew.tracing.timeline import DARK as DARK_GRAPH
 from clew.tracing.timeline import STYLE as GRAPH

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -271,7 +271,9 @@ class Playground:
         if env.mdp.num_states != maze.cells.size:
             raise SettingError(f"the page draws one state per cell; with moves={config.moves!r} a cell has several")
         counted = not ALGORITHMS[config.algorithm].learns_model
-        trainer = Trainer(env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **config.learning)
+        trainer = Trainer(
+            env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **asdict(config.learning)
+        )
         optimum = solve(env, gamma=config.gamma)
         self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, optimum)
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]

@@ -1,14 +1,15 @@
-"""Tables larger than one process: a grid cut into blocks of rows, each planned and learned by whoever holds it.
+"""Tables larger than one process: a grid cut into blocks of rows, each planned and learned where it is held.
 
-    world       BlockWorld: solve, train, grade; the driver's part, which sees borders and figures, never a block
-    cuts        where a grid is cut, and what it takes to make a block
-    exchange    what neighbours must tell each other, and how many bytes that was
-    block       a block: its planner and its learner
-    planning    a block planned, with the values of its neighbours' borders given
-    learning    a block learned, likewise
+    world       BlockWorld: solve, train and grade; runs in the driver
+    partition   cutting a grid into blocks, and the grid of one block
+    exchange    passing border values from each block to its neighbours
+    block       a block: its planner, its learner and its grade
+    planning    planning one block, given the values of its halo
+    learning    learning one block, given the values of its halo
     pools       blocks in this process, or on Ray actors
 
-The whole table is in no process, unless all blocks are.
+The *halo* of a block is the row above and the row below it, which belong to its neighbours. The driver sees border
+values and sums; no process holds the whole table, unless all blocks are in this process.
 """
 
 from clew.distributed.blocks.world import BlockGrade, BlockSolution, BlockTraining, BlockWorld

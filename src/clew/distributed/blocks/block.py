@@ -1,4 +1,4 @@
-"""A block: its planner and its learner, and their figures."""
+"""A block: its planner, its learner and its grade."""
 
 import os
 import sys
@@ -8,106 +8,126 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.blocks.cuts import Halo, Part, Place
-from clew.distributed.blocks.exchange import Borders
-from clew.distributed.blocks.learning import BlockLearner, BlockLearnerSpec, Stint
-from clew.distributed.blocks.planning import Discounted, Distances, Problem
+from clew.distributed.blocks.exchange import BorderValues
+from clew.distributed.blocks.learning import BlockLearner, BlockLearnerSpec, TrainingSlice
+from clew.distributed.blocks.partition import BlockSpec, HaloValues, LocalGrid
+from clew.distributed.blocks.planning import DiscountedPlanner, DistancePlanner, PlanningSpec
 
-__all__ = ["Block", "Marks", "peak_memory"]
+__all__ = ["Block", "GradeCounts", "peak_memory"]
 
-SLAB = 1 << 18  # states that are graded at once: what that takes in between is small
+GRADED_AT_ONCE = 1 << 18  # states; bounds the memory of intermediate arrays
 
 
-class Marks(NamedTuple):
-    """What the learned values of a block come to beside the planned ones; sums, to be added up over blocks."""
+class GradeCounts(NamedTuple):
+    """Counts and sums of the grade of one block, over the states in which the choice of the action matters."""
 
-    num_optimal: int  # states in which every action that the greedy policy may take is optimal
-    num_states: int  # of so many in which the choice matters
-    error: float  # sum of |max_a q - v*| over these
+    num_optimal: int  # states in which every greedy action is optimal
+    num_states: int
+    error: float  # sum of |max_a q - v*|
     max_error: float
 
 
 class Block:
-    """Whoever holds a block calls this.
+    """Planner and learner of one block.
 
-    What it holds is decided, to the last bit, by what it was made from and by the calls that came since.
+    The spec and the calls so far determine its state to the last bit, so a lost block can be computed again.
     """
 
-    def __init__(self, part: Part) -> None:
-        self.place = Place(part)
+    def __init__(self, spec: BlockSpec) -> None:
+        self.local = LocalGrid(spec)
         self.planner: Any = None
         self.learner: BlockLearner
 
-    def begin_plan(self, problem: Problem) -> tuple[Borders, bool]:
-        """Measure distances as if neighbours had no way; returns those of the borders, and if that is all."""
-        self.planner = None  # its memory goes first
-        self.planner = Distances(self.place, problem)
+    def plan_distances(self, spec: PlanningSpec) -> tuple[BorderValues, bool]:
+        """Begin to plan: compute distances to the goals of this block, as if no goal were reachable through the halo.
+
+        Returns:
+            (distances of the border rows, True).
+        """
+        self.planner = None  # frees its memory first
+        self.planner = DistancePlanner(self.local, spec)
         return self.planner.borders(), self.planner.is_done
 
-    def plan_values(self, problem: Problem) -> tuple[Borders, bool]:
-        """Plan values, nearest states first, as if neighbours were worth the least; likewise."""
-        self.planner = Discounted(self.place, problem, self.planner.distances)
+    def plan_values(self, spec: PlanningSpec) -> tuple[BorderValues, bool]:
+        """Begin to plan discounted values, in the order of the distances, which have been computed before.
+
+        Returns:
+            (values of the border rows, whether the residual is small enough).
+        """
+        self.planner = DiscountedPlanner(self.local, spec, self.planner.distances)
         return self.planner.borders(), self.planner.is_done
 
-    def go_on(self, halo: Halo) -> tuple[Borders, bool]:
-        """Plan on with what neighbours are worth now; likewise."""
-        self.planner.go_on(halo)
+    def update_plan(self, halo: HaloValues) -> tuple[BorderValues, bool]:
+        """Continue to plan, with new distances or values of the halo.
+
+        Returns:
+            (distances or values of the border rows, whether the block is done as long as its halo doesn't change).
+        """
+        self.planner.update(halo)
         return self.planner.borders(), self.planner.is_done
 
-    def certify(self, halo: Halo) -> float:
-        """Look if values agree with each other; see the planners for what is returned."""
+    def certify(self, halo: HaloValues) -> float:
+        """Return the error of the plan of this block, see the planners; `combine_errors` takes those of all blocks."""
         return float(self.planner.certify(halo))
 
-    def begin_learning(self, pupil: BlockLearnerSpec) -> Borders:
-        """Make a table that knows nothing yet; returns what the borders are worth."""
-        self.learner = BlockLearner(self.place, pupil)
+    def begin_learning(self, spec: BlockLearnerSpec) -> BorderValues:
+        """Make a learner with initial values; return the values of the border rows."""
+        self.learner = BlockLearner(self.local, spec)
         return self.learner.borders()
 
-    def learn(self, halo: Halo, stint: Stint) -> tuple[Borders, tuple[float, float, float]]:
-        """Learn from some episodes; returns the borders, and sums of steps, ends and rewards."""
-        sums = self.learner.learn(halo, stint)
-        return self.learner.borders(), sums
+    def learn(self, halo: HaloValues, training: TrainingSlice) -> tuple[BorderValues, tuple[float, float, float]]:
+        """Learn from some episodes, with new values of the halo.
 
-    def settle(self, halo: Halo) -> Borders:
-        """Take in what neighbours are worth, without another step; returns the borders."""
-        self.learner.settle(halo)
+        Returns:
+            (values of the border rows, sums of (steps, terminated episodes, rewards)).
+        """
+        totals = self.learner.learn(halo, training)
+        return self.learner.borders(), totals
+
+    def apply_halo(self, halo: HaloValues) -> BorderValues:
+        """Set the values of the halo, and back them up by the learned model; return the values of the border rows."""
+        self.learner.apply_halo(halo)
         return self.learner.borders()
 
-    def grade(self, bound: float) -> Marks:
-        """Compare what was learned with what was planned."""
+    def grade(self, bound: float) -> GradeCounts:
+        """Compare the learned action values with the plan.
+
+        Args:
+            bound: on the error of planned values.
+        """
         optimum, q = self.planner.optimum(bound), self.learner.action_values()
-        marks = Marks(0, 0, 0.0, 0.0)
-        for i in range(0, len(q), SLAB):
-            slab = slice(i, i + SLAB)
-            matters, best = optimum.matters[slab], q[slab].max(axis=1)
-            wrong = ((q[slab] == best[:, None]) & ~optimum.optimal[slab]).any(axis=1)
-            errors = np.abs(best - optimum.v[slab])[matters]
-            marks = Marks(
-                marks.num_optimal + int((matters & ~wrong).sum()),
-                marks.num_states + errors.size,
-                marks.error + float(errors.sum()),
-                max(marks.max_error, float(errors.max(initial=0.0))),
+        counts = GradeCounts(0, 0, 0.0, 0.0)
+        for i in range(0, len(q), GRADED_AT_ONCE):
+            part = slice(i, i + GRADED_AT_ONCE)
+            matters, best = optimum.choice_matters[part], q[part].max(axis=1)
+            is_wrong = ((q[part] == best[:, None]) & ~optimum.optimal_actions[part]).any(axis=1)
+            errors = np.abs(best - optimum.v[part])[matters]
+            counts = GradeCounts(
+                counts.num_optimal + int((matters & ~is_wrong).sum()),
+                counts.num_states + errors.size,
+                counts.error + float(errors.sum()),
+                max(counts.max_error, float(errors.max(initial=0.0))),
             )
-        return marks
+        return counts
 
     def values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Planned values of some states, counted from the block's first."""
+        """Return the planned values of some states, counted from the first state of the block itself."""
         v: npt.NDArray[np.float64] = self.planner.values()
         return v[states]
 
     def action_values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Learned action values of some states, counted likewise."""
+        """Return the learned action values of some states, counted from the first state of the block itself."""
         return self.learner.action_values()[states]
 
     def memory(self) -> tuple[int, int]:
-        """(process, bytes that it took at the most)."""
+        """Return (ID of this process, largest memory that it has used, in bytes)."""
         return os.getpid(), peak_memory()
 
 
 def peak_memory() -> int:
-    """Bytes that this process took at the most, of the memory of the machine."""
+    """Return the largest resident memory that this process has used, in bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says there may be that of the program which started this one
+    if status.exists():  # on Linux getrusage may give the peak of the parent process
         lines = status.read_text().splitlines()
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
     import resource

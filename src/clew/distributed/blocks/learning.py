@@ -1,8 +1,8 @@
-"""A block learned from samples, with the values of its halo given.
+"""Learning one block from episodes, given the values of its halo.
 
-Episodes begin in the block's own states. A step over the border cuts the episode off as a step limit does: the value of
-the state outside is what follows, as its owner said at the last exchange. So a block needs no other's table, and rules
-that look one step ahead learn just what they would in the whole world.
+Episodes begin in states of the block itself. A step into the halo truncates the episode, as a step limit does: the
+update bootstraps from the value of that state, as its owner sent it at the last exchange. So a block needs no table but
+its own, and one-step algorithms make the same updates as in the whole world.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.blocks.cuts import Halo, Place
-from clew.distributed.blocks.exchange import Borders
+from clew.distributed.blocks.exchange import BorderValues
+from clew.distributed.blocks.partition import HaloValues, LocalGrid
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import Section
@@ -21,79 +21,87 @@ from clew.learning.learner import make_learner
 from clew.learning.loops import compiled_loop
 from clew.learning.settings import Learning
 
-__all__ = ["BLOCKWISE", "BlockLearner", "BlockLearnerSpec", "Stint", "check_blockwise"]
+__all__ = ["BLOCKWISE", "BlockLearner", "BlockLearnerSpec", "TrainingSlice", "check_blockwise"]
 
-# Rules that look one step ahead, to the greatest value there, and keep nothing of an episode.
+# Off-policy one-step algorithms, which keep no trace or window of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")
 
 
 class BlockLearnerSpec(NamedTuple):
-    """How all blocks learn."""
+    """Settings of the learners of all blocks."""
 
     learning: Learning
-    assumed: float  # what every action is worth at first
-    max_steps: int  # of an episode in a block
+    initial_value: float  # of every action
+    max_steps: int  # step limit of an episode
 
 
-class Stint(NamedTuple):
-    """What a block does in a round: everything that decides its episodes, but for the values."""
+class TrainingSlice(NamedTuple):
+    """Episodes of one block in one round: everything that decides them, except the values."""
 
     num_episodes: int
-    done: int  # episodes that all blocks have played before,
-    total: int  # of so many; by this schedules go
-    key: tuple[int, int, int]  # (seed, round, block)
+    num_before: int  # episodes of all blocks in the rounds before; schedules depend on it
+    num_total: int  # episodes of all blocks in all rounds
+    key: tuple[int, int, int]  # (seed, round, block), of all random draws
 
 
 def check_blockwise(learning: Learning) -> None:
-    """Check that an algorithm can be cut into blocks.
+    """Check that an algorithm can learn in blocks.
 
     Raises:
-        SettingError: names those that can.
+        SettingError: if it can't; names those that can.
     """
     if learning.algorithm not in BLOCKWISE:
         raise SettingError(
-            f"{learning.algorithm} isn't learned in blocks, for an episode ends at a border; take one of "
+            f"{learning.algorithm} can't learn in blocks, where episodes are truncated at borders; take one of "
             f"{', '.join(BLOCKWISE)}"
         )
 
 
 class BlockLearner:
-    """Learns the table of a block."""
+    """Learns the action values of one block.
 
-    def __init__(self, place: Place, pupil: BlockLearnerSpec) -> None:
-        self.place, self.pupil = place, pupil
-        mdp = place.mdp
-        q = np.full((mdp.num_states, mdp.num_actions), pupil.assumed, np.float32)
-        self.learner = make_learner(q, pupil.learning, max_steps=pupil.max_steps, num_outcomes=mdp.num_outcomes)
+    Args:
+        local: grid of the block.
+        spec: settings of the learner.
+    """
 
-    def borders(self) -> Borders:
-        """Values of the first and the last row: the greatest of each state."""
-        first, last = (self.learner.q[rows].max(axis=1) for rows in self.place.borders)
+    def __init__(self, local: LocalGrid, spec: BlockLearnerSpec) -> None:
+        self.local, self.spec = local, spec
+        mdp = local.mdp
+        q = np.full((mdp.num_states, mdp.num_actions), spec.initial_value, np.float32)
+        self.learner = make_learner(q, spec.learning, max_steps=spec.max_steps, num_outcomes=mdp.num_outcomes)
+
+    def borders(self) -> BorderValues:
+        """Return max_a q of the first and of the last row of the block, (columns,) float32 each."""
+        first, last = (self.learner.q[rows].max(axis=1) for rows in self.local.border_rows)
         return first, last
 
-    def learn(self, halo: Halo, stint: Stint) -> tuple[float, float, float]:
-        """Learn from some episodes; returns the sums of steps, ends and rewards."""
-        self.settle(halo)
-        starts = self.place.mdp.starts
-        if starts.size == 0 or stint.num_episodes == 0:
+    def learn(self, halo: HaloValues, training: TrainingSlice) -> tuple[float, float, float]:
+        """Set the values of the halo, then learn from some episodes.
+
+        Returns:
+            Sums over the episodes: (steps, terminated episodes, rewards).
+        """
+        self.apply_halo(halo)
+        starts = self.local.mdp.starts
+        if starts.size == 0 or training.num_episodes == 0:
             return 0.0, 0.0, 0.0
-        section = Section(self.place.mdp.fast_model, self.place.first, self.place.last)
-        learner = self.learner.with_fixed_rates(*self.learner.rates_at(stint.done, stint.total))
-        spec = EpisodeSpec(starts, self.pupil.max_steps, self.pupil.learning.exploring_starts)
-        loop = compiled_loop(section, spec, learner, stint.num_episodes, stint.key)
-        stats = loop.learn(stint.num_episodes)
+        section = Section(self.local.mdp.fast_model, self.local.first, self.local.last)
+        learner = self.learner.with_fixed_rates(*self.learner.rates_at(training.num_before, training.num_total))
+        spec = EpisodeSpec(starts, self.spec.max_steps, self.spec.learning.exploring_starts)
+        loop = compiled_loop(section, spec, learner, training.num_episodes, training.key)
+        stats = loop.learn(training.num_episodes)
         return float(stats.steps.sum()), float(stats.terminated.sum()), float(stats.episode_return.sum())
 
-    def settle(self, halo: Halo) -> None:
-        """Take in what neighbours are worth, and what follows from it as far as is known without another step."""
-        told = self.place.told(halo)
-        if told:
-            states = np.concatenate([np.arange(first, first + row.size, dtype=np.int32) for first, row in told])
-            values = np.concatenate([row for _, row in told])
+    def apply_halo(self, halo: HaloValues) -> None:
+        """Set the values of halo states; an algorithm that learns a model then backs up the states that lead there."""
+        if changed := self.local.changed_rows(halo):
+            states = np.concatenate([np.arange(first, first + row.size, dtype=np.int32) for first, row in changed])
+            values = np.concatenate([row for _, row in changed])
             best_first = np.argsort(-values, kind="stable")
             set_boundary_values(self.learner.rule, read_only(states[best_first]), read_only(values[best_first]))
         propagate_boundary_values(self.learner.rule)
 
     def action_values(self) -> npt.NDArray[np.float32]:
-        """(num_own, 4) float32."""
-        return self.learner.q[self.place.own]
+        """Return the action values of the states of the block itself, (num_own, 4) float32."""
+        return self.learner.q[self.local.own_states]

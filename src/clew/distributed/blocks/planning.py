@@ -1,10 +1,12 @@
-"""A block planned, with the values of its halo given.
+"""Planning one block, given the values of its halo.
 
-Two planners with the same functions: distances, which are all that matters where moves are certain and a shortest way
-is a best one, and which give the order of states to modified policy iteration, in all other worlds with a discount.
-Both begin with the worst that can be, and each time that the halo is worth more they go on from what they have. Once no
-border changes any more, every block looks if each of its states agrees with those that it leads to; that is the
-certificate of the whole, cut into pieces.
+There are two planners, with the same methods. `DistancePlanner` computes distances to the nearest goal; they give the
+values where moves are deterministic and a shortest path is optimal. `DiscountedPlanner` computes values by modified
+policy iteration in all other worlds with a discount, and sweeps the states in the order of their distances.
+
+Both begin with a lower bound on all values, and continue from their current values when the values of the halo have
+grown. Once no border changes any more, every block checks that each of its states agrees with its successors. These
+checks together are the certificate of the whole world.
 """
 
 from typing import NamedTuple
@@ -12,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.blocks.cuts import NOTHING, Halo, Place
-from clew.distributed.blocks.exchange import Borders
+from clew.distributed.blocks.exchange import BorderValues
+from clew.distributed.blocks.partition import UNCHANGED, HaloValues, LocalGrid
 from clew.kernels import read_only
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.kernels.planning.backups import backup_all, residual_between
@@ -24,150 +26,189 @@ from clew.planning.orders import order_by_distance
 from clew.planning.policy_iteration import improve_and_evaluate
 from clew.planning.search import values_by_distance
 
-__all__ = ["Discounted", "Distances", "Optimum", "Problem", "bound_of"]
+__all__ = ["BlockOptimum", "DiscountedPlanner", "DistancePlanner", "PlanningSpec", "combine_errors"]
 
 
-class Problem(NamedTuple):
-    """What is asked of all blocks."""
+class PlanningSpec(NamedTuple):
+    """Planning problem of all blocks."""
 
-    gamma: float
-    tolerance: float
-    by_distance: bool
-    assumed: float  # the worst value that can be: that of the halo, before anything was told
-
-
-class Optimum(NamedTuple):
-    """What is known of the block's own states once all is planned."""
-
-    v: npt.NDArray[np.float64]  # (num_own,), values
-    optimal: npt.NDArray[np.bool_]  # (num_own, 4), actions that may be optimal
-    matters: npt.NDArray[np.bool_]  # (num_own,), some action isn't
+    gamma: float  # discount per step
+    tolerance: float  # largest error of a value
+    by_distance: bool  # values follow from distances
+    initial_value: float  # of every state, a lower bound; with `by_distance` the distance -1, for unknown
 
 
-class Distances:
-    """Steps to the nearest goal, exactly: each state is one step from the nearest of its neighbours."""
+class BlockOptimum(NamedTuple):
+    """Optimal values and actions of the states of a block itself."""
 
-    def __init__(self, place: Place, problem: Problem) -> None:
-        self.place, self.problem = place, problem
-        self.distances = np.full(place.grid.num_cells, -1, np.int32)
-        self.queue = np.empty(place.last - place.first, np.int32)
-        self.is_done = True  # each time
-        goals = np.flatnonzero(place.grid.cells[place.own] & GOAL) + place.first
+    v: npt.NDArray[np.float64]  # (num_own,), state values
+    optimal_actions: npt.NDArray[np.bool_]  # (num_own, 4), actions that may be optimal
+    choice_matters: npt.NDArray[np.bool_]  # (num_own,), some action is not optimal
+
+
+class DistancePlanner:
+    """Computes the exact number of steps from each state to the nearest goal, -1 if none is reachable.
+
+    Args:
+        local: grid of the block.
+        spec: planning problem.
+
+    Attributes:
+        distances: (num_cells,) int32, halo included.
+        is_done: True: no work is left until values of the halo change.
+    """
+
+    def __init__(self, local: LocalGrid, spec: PlanningSpec) -> None:
+        self.local, self.spec = local, spec
+        self.distances = np.full(local.grid.num_cells, -1, np.int32)
+        self.queue = np.empty(local.last - local.first, np.int32)
+        self.is_done = True
+        goals = np.flatnonzero(local.grid.cells[local.own_states] & GOAL) + local.first
         self.distances[goals] = 0
-        self._carry_on(goals)
+        self._propagate(goals)
 
-    def borders(self) -> Borders:
-        """Distances of the first and the last row."""
-        first, last = self.place.borders
+    def borders(self) -> BorderValues:
+        """Return the distances of the first and of the last row of the block, (columns,) int32 each."""
+        first, last = self.local.border_rows
         return self.distances[first].copy(), self.distances[last].copy()
 
-    def go_on(self, halo: Halo) -> None:
-        """Carry on what has become shorter outside."""
-        cells = self._take_in(halo)
-        self._carry_on(cells[np.argsort(self.distances[cells], kind="stable")])
+    def update(self, halo: HaloValues) -> None:
+        """Set the distances of the halo, and shorten those of the block where a path through the halo is shorter."""
+        cells = self._set_halo(halo)
+        self._propagate(cells[np.argsort(self.distances[cells], kind="stable")])
 
-    def certify(self, halo: Halo) -> float:
-        """How far values may be off: by rounding alone, for every distance is found to be right."""
-        self._take_in(halo)
-        place = self.place
-        num_wrong = count_wrong_between(place.grid, -1, self.distances, place.first, place.last)
+    def certify(self, halo: HaloValues) -> float:
+        """Check all distances of the block, and return a bound on the rounding error of its values.
+
+        Raises:
+            AssertionError: if a distance is not one more than the smallest of its neighbours.
+        """
+        self._set_halo(halo)
+        local = self.local
+        num_wrong = count_wrong_between(local.grid, -1, self.distances, local.first, local.last)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
-        return self._worth()[1]
+        return self._value_by_distance()[1]
 
     def values(self) -> npt.NDArray[np.float64]:
-        """(num_own,) float64."""
-        own = self.place.own
-        v = self._worth()[0][self.distances[own]]
-        v[(self.place.grid.cells[own] & BLOCKED) > 0] = 0.0
+        """Return the state values of the block, (num_own,) float64; 0 for blocked cells."""
+        own = self.local.own_states
+        v = self._value_by_distance()[0][self.distances[own]]
+        v[(self.local.grid.cells[own] & BLOCKED) > 0] = 0.0
         return v
 
-    def optimum(self, bound: float) -> Optimum:
-        """Optimal are the actions that lead a step nearer; where there is no way it doesn't matter."""
-        own = self.place.own
+    def optimum(self, bound: float) -> BlockOptimum:
+        """Return values and optimal actions: those that lead one step nearer to a goal.
+
+        Args:
+            bound: not used; distances are exact.
+        """
+        own = self.local.own_states
         nearer = np.empty((self.distances.size, 4), np.bool_)
-        mark_nearer(self.place.grid, self.distances, nearer)
-        matters = (self.distances[own] > 0) & ~nearer[own].all(axis=1)
-        return Optimum(self.values(), nearer[own], matters)
+        mark_nearer(self.local.grid, self.distances, nearer)
+        choice_matters = (self.distances[own] > 0) & ~nearer[own].all(axis=1)  # not where no goal is reachable
+        return BlockOptimum(self.values(), nearer[own], choice_matters)
 
-    def _take_in(self, halo: Halo) -> npt.NDArray[np.int64]:
-        """Note how far the halo is; returns the cells that are nearer than they were."""
-        nearer = [np.empty(0, np.int64)]
-        for first, row in self.place.told(halo):
+    def _set_halo(self, halo: HaloValues) -> npt.NDArray[np.int64]:
+        """Set the distances of the halo; return its states whose distance has become shorter."""
+        shorter = [np.empty(0, np.int64)]
+        for first, row in self.local.changed_rows(halo):
             known = self.distances[first : first + row.size]
-            nearer.append(first + np.flatnonzero((row >= 0) & ((known < 0) | (row < known))))
+            shorter.append(first + np.flatnonzero((row >= 0) & ((known < 0) | (row < known))))
             known[:] = row
-        return np.concatenate(nearer)
+        return np.concatenate(shorter)
 
-    def _carry_on(self, seeds: npt.NDArray[np.int64]) -> None:
-        place = self.place
-        cells = read_only(seeds.astype(np.int32))
-        lower_distances(place.grid, place.first, place.last, self.distances, cells, self.queue)
+    def _propagate(self, states: npt.NDArray[np.int64]) -> None:
+        """Shorten the distances of the block that follow from some states, which are in the order of distance."""
+        local = self.local
+        seeds = read_only(states.astype(np.int32))
+        lower_distances(local.grid, local.first, local.last, self.distances, seeds, self.queue)
 
-    def _worth(self) -> tuple[npt.NDArray[np.float64], float]:
-        longest = int(self.distances[self.place.own].max(initial=0))
-        return values_by_distance(self.place.grid, self.problem.gamma, longest)
+    def _value_by_distance(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return (values by distance, bound on their rounding error); the last value is for the distance -1."""
+        longest = int(self.distances[self.local.own_states].max(initial=0))
+        return values_by_distance(self.local.grid, self.spec.gamma, longest)
 
 
-class Discounted:
-    """Values with a discount, by modified policy iteration from below."""
+class DiscountedPlanner:
+    """Computes values with a discount, by modified policy iteration from a lower bound.
 
-    def __init__(self, place: Place, problem: Problem, distances: npt.NDArray[np.int32]) -> None:
-        self.place, self.problem = place, problem
-        live = (place.grid.cells & (BLOCKED | GOAL)) == 0
-        live[place.halo] = False
-        ordered = order_by_distance(place.mdp, distances, live)
+    Args:
+        local: grid of the block.
+        spec: planning problem.
+        distances: (num_cells,) int32, steps to the nearest goal in the whole grid; the order of the sweeps.
+
+    Attributes:
+        is_done: whether the residual is small enough for the current values of the halo.
+    """
+
+    def __init__(self, local: LocalGrid, spec: PlanningSpec, distances: npt.NDArray[np.int32]) -> None:
+        self.local, self.spec = local, spec
+        is_live = (local.grid.cells & (BLOCKED | GOAL)) == 0
+        is_live[local.halo_states] = False
+        ordered = order_by_distance(local.mdp, distances, is_live)
         assert ordered.order is not None
-        # Half of the tolerance is left to what neighbours didn't think worth a message.
-        self.iteration = Iteration(place.mdp, ordered, problem.gamma, 0.5 * problem.tolerance)
-        self.number = np.empty(place.grid.num_cells, np.int32)  # of each cell, in the order
-        self.number[ordered.order] = np.arange(place.grid.num_cells, dtype=np.int32)
-        self.left = self.iteration.max_sweeps(self.iteration.target)  # policies, at most, before there is news
+        # The other half of the tolerance is for changes of borders that are too small to be sent.
+        self.iteration = Iteration(local.mdp, ordered, spec.gamma, 0.5 * spec.tolerance)
+        self.position = np.empty(local.grid.num_cells, np.int32)  # of each state in the order of the sweeps
+        self.position[ordered.order] = np.arange(local.grid.num_cells, dtype=np.int32)
+        # Ends the iteration in any case; as in `Iteration.repeat`, without new values of the halo.
+        self.policies_left = self.max_policies = self.iteration.max_sweeps(self.iteration.target)
         self.is_done = False
-        self.iteration.v[: ordered.num_live] = problem.assumed
-        self.iteration.v[self.number[place.halo]] = problem.assumed
-        self.go_on(NOTHING)
+        self.iteration.v[: ordered.num_live] = spec.initial_value
+        self.iteration.v[self.position[local.halo_states]] = spec.initial_value
+        self.update(UNCHANGED)
 
-    def borders(self) -> Borders:
-        """Values of the first and the last row."""
-        first, last = self.place.borders
-        return self.iteration.v[self.number[first]], self.iteration.v[self.number[last]]
+    def borders(self) -> BorderValues:
+        """Return the values of the first and of the last row of the block, (columns,) float64 each."""
+        first, last = self.local.border_rows
+        return self.iteration.v[self.position[first]], self.iteration.v[self.position[last]]
 
-    def go_on(self, halo: Halo) -> None:
-        """One policy more: to settle a block to the last digit would be in vain while its neighbours change."""
-        if self.place.told(halo):
-            self._take_in(halo)
-            self.left = self.iteration.max_sweeps(self.iteration.target)
-        self.left -= 1
-        self.is_done = self.iteration.is_converged(improve_and_evaluate(self.iteration)) or self.left <= 0
+    def update(self, halo: HaloValues) -> None:
+        """Set the values of the halo, and improve and evaluate one policy.
 
-    def certify(self, halo: Halo) -> float:
-        """How far the backup of a state may be from its value, rounding included."""
-        self._take_in(halo)
-        place, v = self.place, self.iteration.ordered.to_original(self.iteration.v)
-        residual = residual_between(place.grid, v, place.first, place.last, 4, self.problem.gamma)
-        return float(residual + rounding_bound(place.mdp, float(np.abs(v).max())))
+        A block is not iterated until it converges: that would be wasted while its neighbours still change.
+        """
+        if self.local.changed_rows(halo):
+            self._set_halo(halo)
+            self.policies_left = self.max_policies
+        self.policies_left -= 1
+        self.is_done = self.iteration.is_converged(improve_and_evaluate(self.iteration)) or self.policies_left <= 0
+
+    def certify(self, halo: HaloValues) -> float:
+        """Return the largest Bellman residual of the states of the block, including rounding."""
+        self._set_halo(halo)
+        local, v = self.local, self.iteration.ordered.to_original(self.iteration.v)
+        residual = residual_between(local.grid, v, local.first, local.last, 4, self.spec.gamma)
+        return float(residual + rounding_bound(local.mdp, float(np.abs(v).max())))
 
     def values(self) -> npt.NDArray[np.float64]:
-        """(num_own,) float64."""
-        return self.iteration.v[self.number[self.place.own]]
+        """Return the state values of the block, (num_own,) float64."""
+        return self.iteration.v[self.position[self.local.own_states]]
 
-    def optimum(self, bound: float) -> Optimum:
-        """Optimal may be what is worth the best of its state, less twice the bound; see `Solution`."""
-        own = self.place.own
-        q = np.empty((self.number.size, 4))
-        backup_all(self.place.grid, self.iteration.ordered.to_original(self.iteration.v), self.problem.gamma, q)
-        q = q[own]
-        optimal = q >= q.max(axis=1, keepdims=True) - 2.0 * bound
-        return Optimum(self.values(), optimal, ~optimal.all(axis=1))
+    def optimum(self, bound: float) -> BlockOptimum:
+        """Return values and the actions that may be optimal, see `clew.Solution`.
 
-    def _take_in(self, halo: Halo) -> None:
-        for first, row in self.place.told(halo):
-            self.iteration.v[self.number[first : first + row.size]] = row
+        Args:
+            bound: on the error of the values. Actions within twice the bound of the best may be optimal.
+        """
+        q = np.empty((self.position.size, 4))
+        backup_all(self.local.grid, self.iteration.ordered.to_original(self.iteration.v), self.spec.gamma, q)
+        q = q[self.local.own_states]
+        optimal_actions = q >= q.max(axis=1, keepdims=True) - 2.0 * bound
+        return BlockOptimum(self.values(), optimal_actions, ~optimal_actions.all(axis=1))
+
+    def _set_halo(self, halo: HaloValues) -> None:
+        """Set the values of the halo."""
+        for first, row in self.local.changed_rows(halo):
+            self.iteration.v[self.position[first : first + row.size]] = row
 
 
-def bound_of(problem: Problem, errors: list[float]) -> float:
-    """The bound on the error of all values, from what the blocks certified; see `certificate.error_bound`."""
-    if problem.by_distance:
+def combine_errors(spec: PlanningSpec, errors: list[float]) -> float:
+    """Return a bound on the error of all values, from what `certify` returned for each block.
+
+    See `clew.planning.certificate.error_bound` for the proof.
+    """
+    if spec.by_distance:
         return float(max(errors))
-    contraction = problem.gamma * (1.0 + 4.0 * np.finfo(float).eps)
+    contraction = spec.gamma * (1.0 + 4.0 * np.finfo(float).eps)
     return float(max(errors) / (1.0 - contraction)) if contraction < 1.0 else np.inf

@@ -1,8 +1,8 @@
-"""Blocks in this process, or on Ray actors; and what happens when an actor is lost.
+"""Pools that hold blocks: in this process, or on Ray actors, with recovery of lost actors.
 
-Unlike the actors of rounds, those of blocks keep something: that is what they are for. But a block is decided by its
-part and by the calls that came since, all of them small. So the pool writes down the calls, and a block that was lost
-with its actor is made again by another, which is given the same calls once more: it comes out the same to the last bit.
+Unlike the actors of rounds, those of blocks have state. But the spec of a block and the calls so far determine it, and
+they are small. So the pool records the calls: when an actor is lost, another is given the same specs and calls, and
+computes its blocks again, to the same bits.
 """
 
 import logging
@@ -14,176 +14,198 @@ from typing import Any, Protocol
 import numpy as np
 
 from clew.distributed.blocks.block import Block
-from clew.distributed.blocks.cuts import Part
+from clew.distributed.blocks.partition import BlockSpec
 from clew.errors import ClusterError
 
 __all__ = ["BlockPool", "open_pool"]
 
 logger = logging.getLogger(__name__)
 
-MAX_LOST = 3  # times that a call is made again
-# Calls that change a block, by what they change; the first of a kind makes the earlier ones of no account.
-CHANGES = {
-    "begin_plan": "plan",
+MAX_ATTEMPTS = 3  # of a call, each on another actor
+# Methods of Block that change its state, and which part of it.
+STATE_CHANGES = {
+    "plan_distances": "plan",
     "plan_values": "plan",
-    "go_on": "plan",
+    "update_plan": "plan",
     "certify": "plan",
     "begin_learning": "learning",
     "learn": "learning",
-    "settle": "learning",
+    "apply_halo": "learning",
 }
-Arguments = Mapping[int, tuple[Any, ...]]  # of a call, by the number of the block
+RESETS = ("plan_distances", "begin_learning")  # the state doesn't depend on calls before these
+BlockArguments = Mapping[int, tuple[Any, ...]]  # arguments of a call, by the number of the block
 
 
 class BlockPool(Protocol):
-    """Where blocks are held."""
+    """Holds all blocks: a `BlockHolder` in this process, or an `ActorBlocks`."""
 
-    num_lost: int  # actors that were lost
+    num_lost: int  # number of actors that have been lost
 
-    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
-        """Call a method of some blocks; returns what each gave, in the order of the blocks."""
-
-
-class BlocksHere:
-    """All blocks in this process."""
-
-    def __init__(self, parts: list[Part]) -> None:
-        self.blocks = [Block(part) for part in parts]
-        self.num_lost = 0
-
-    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
-        """See `BlockPool`."""
-        return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
+    def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
+        """Call a method of some blocks; return the results by the number of the block, ascending."""
 
 
 class BlockHolder:
-    """What runs on an actor."""
+    """Holds some blocks in one process: all of them in this process, or its share in an actor.
 
-    def __init__(self, parts: dict[int, Part]) -> None:
-        self.blocks = {i: Block(part) for i, part in parts.items()}
+    Args:
+        specs: of the blocks, by their numbers.
+    """
 
-    def answer(self) -> None:
-        """Answer, in a thread of its own: it's there, whatever it's doing."""
+    num_lost = 0
 
-    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
-        """See `BlockPool`."""
+    def __init__(self, specs: dict[int, BlockSpec]) -> None:
+        self.blocks = {i: Block(spec) for i, spec in specs.items()}
+
+    def ping(self) -> None:
+        """Return, to show that the actor answers; Ray runs this in a thread of its own."""
+
+    def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
+        """Call a method of some blocks, one after the other, see `BlockPool`."""
         return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
 
 
 @dataclass(eq=False)
-class Holder:
-    """An actor, and the blocks that it holds."""
+class BlockActorHandle:
+    """An actor that holds blocks, as the driver knows it.
+
+    Attributes:
+        name: "actor" and its number.
+        specs: of its blocks, by their numbers.
+        actor: Ray's handle.
+        has_answered: whether it has answered since it was started; before, it may still be making its blocks.
+        calls: calls that determine the state of its blocks, in order.
+    """
 
     name: str
-    parts: dict[int, Part]
+    specs: dict[int, BlockSpec]
     actor: Any
-    has_answered: bool = False  # before that it may be making its blocks, which takes as long as it takes
-    history: list[tuple[str, Arguments]] = field(default_factory=list)
+    has_answered: bool = False
+    calls: list[tuple[str, BlockArguments]] = field(default_factory=list)
 
-    def note(self, name: str, arguments: Arguments) -> None:
-        """Write a call down, if it changes a block."""
-        if name not in CHANGES:
+    def record(self, name: str, arguments: BlockArguments) -> None:
+        """Record a call, if it changes the state of blocks; a reset removes the calls that no longer matter."""
+        if name not in STATE_CHANGES:
             return
-        if name.startswith("begin"):
-            self.history = [call for call in self.history if CHANGES[call[0]] != CHANGES[name]]
-        self.history.append((name, arguments))
+        if name in RESETS:
+            self.calls = [call for call in self.calls if STATE_CHANGES[call[0]] != STATE_CHANGES[name]]
+        self.calls.append((name, arguments))
 
 
-class BlocksOnActors:
-    """Blocks on Ray actors, some on each."""
+class ActorBlocks:
+    """Holds blocks on Ray actors, a number of adjacent blocks on each.
 
-    def __init__(self, parts: list[Part], num_actors: int) -> None:
+    Args:
+        specs: of all blocks.
+        num_actors: number of actors; not more than blocks.
+    """
+
+    def __init__(self, specs: list[BlockSpec], num_actors: int) -> None:
         import ray
 
         self.ray = ray
         self.num_lost = 0
-        holder_class = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder)
-        self._start = holder_class.remote
-        self.holders = []
-        for k, share in enumerate(np.array_split(np.arange(len(parts)), num_actors)):
-            mine = {int(i): parts[i] for i in share}
-            self.holders.append(Holder(f"actor {k}", mine, self._start(mine)))
+        self._start = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder).remote
+        self.handles = []
+        for k, share in enumerate(np.array_split(np.arange(len(specs)), num_actors)):
+            held = {int(i): specs[i] for i in share}
+            self.handles.append(BlockActorHandle(f"actor {k}", held, self._start(held)))
 
-    def call(self, name: str, arguments: Arguments) -> dict[int, Any]:
-        """See `BlockPool`. All actors work at the same time."""
+    def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
+        """Call a method of some blocks, on all actors at the same time, see `BlockPool`."""
         calls = []
-        for holder in self.holders:
-            mine = {i: arguments[i] for i in holder.parts if i in arguments}
-            if mine:
-                calls.append((holder, mine, holder.actor.call.remote(name, mine)))
+        for handle in self.handles:
+            own = {i: arguments[i] for i in handle.specs if i in arguments}
+            if own:
+                calls.append((handle, own, handle.actor.call.remote(name, own)))
         results: dict[int, Any] = {}
-        for holder, mine, reference in calls:
-            results |= self._result(holder, name, mine, reference)
-            holder.note(name, mine)
+        for handle, own, reference in calls:
+            results |= self._get(handle, name, own, reference)
+            handle.record(name, own)
         return results
 
     def close(self) -> None:
         """Stop all actors."""
-        for holder in self.holders:
-            self.ray.kill(holder.actor)
+        for handle in self.handles:
+            self.ray.kill(handle.actor)
 
-    def _result(self, holder: Holder, name: str, arguments: Arguments, reference: Any) -> dict[int, Any]:
-        from clew.distributed.store import explain
+    def _get(self, handle: BlockActorHandle, name: str, arguments: BlockArguments, reference: Any) -> dict[int, Any]:
+        """Return the result of a call; if its actor is lost, restore the blocks on another, and call again there.
 
-        for _ in range(MAX_LOST):
+        Raises:
+            ClusterError: if three actors have been lost with this call.
+        """
+        from clew.distributed.store import as_clew_error
+
+        for _ in range(MAX_ATTEMPTS):
             try:
-                reason = self._wait(holder, reference)
+                reason = self._wait(handle, reference)
                 if not reason:
                     result: dict[int, Any] = self.ray.get(reference)
-                    holder.has_answered = True
+                    handle.has_answered = True
                     return result
-                self.ray.kill(holder.actor)
+                self.ray.kill(handle.actor)
             except self.ray.exceptions.RayActorError as error:
                 reason = str(error).strip().splitlines()[0]
             except self.ray.exceptions.RayError as error:
-                raise explain(error) from error
-            logger.warning(
-                "%s is lost with %s, which another works out again: %s", holder.name, _listed(holder), reason
-            )
-            reference = self._restore(holder, name, arguments)
-        raise ClusterError(f"{holder.name} was lost {MAX_LOST} times at the same work, with {_listed(holder)}")
+                raise as_clew_error(error) from error
+            logger.warning("%s is lost with %s, which another computes again: %s", handle.name, _blocks(handle), reason)
+            reference = self._restore(handle, name, arguments)
+        raise ClusterError(
+            f"{handle.name}, with {_blocks(handle)}, was lost {MAX_ATTEMPTS} times in the same call; check the "
+            f"memory of the nodes"
+        )
 
-    def _wait(self, holder: Holder, reference: Any) -> str:
-        """Wait for a result; who works for long is asked if it's still there. Says why there will be none, if so."""
+    def _wait(self, handle: BlockActorHandle, reference: Any) -> str:
+        """Wait for the result of a call; an actor that works for some seconds is sent a health check.
+
+        Returns:
+            "" when the result is there; the reason if the actor doesn't answer the health check in time.
+        """
         from clew.distributed import actors
 
-        while not self.ray.wait([reference], timeout=actors.SECONDS_TO_ASK)[0]:
-            answer = holder.actor.answer.options(concurrency_group="health").remote()
-            patience = actors.SECONDS_TO_ANSWER if holder.has_answered else None
-            done, _ = self.ray.wait([reference, answer], timeout=patience)
+        while not self.ray.wait([reference], timeout=actors.SECONDS_BEFORE_HEALTH_CHECK)[0]:
+            answer = handle.actor.ping.options(concurrency_group="health").remote()
+            timeout = actors.HEALTH_CHECK_TIMEOUT if handle.has_answered else None
+            done, _ = self.ray.wait([reference, answer], timeout=timeout)
             if not done:
-                return f"it hasn't answered for {patience:g} s"
-            holder.has_answered = True
+                return f"it hasn't answered for {timeout:g} s"
+            handle.has_answered = True
         return ""
 
-    def _restore(self, holder: Holder, name: str, arguments: Arguments) -> Any:
-        """Start another actor, and give it all calls that made the blocks what they were, and the one that is due."""
+    def _restore(self, handle: BlockActorHandle, name: str, arguments: BlockArguments) -> Any:
+        """Start another actor, repeat the recorded calls and the current one there; return the latter's reference."""
         self.num_lost += 1
-        holder.actor, holder.has_answered = self._start(holder.parts), False
-        for call in holder.history:
-            holder.actor.call.remote(*call)
-        return holder.actor.call.remote(name, arguments)
+        handle.actor, handle.has_answered = self._start(handle.specs), False
+        for call in handle.calls:
+            handle.actor.call.remote(*call)
+        return handle.actor.call.remote(name, arguments)
 
 
-def _listed(holder: Holder) -> str:
-    return f"block{'s' if len(holder.parts) > 1 else ''} {', '.join(map(str, holder.parts))}"
+def _blocks(handle: BlockActorHandle) -> str:
+    """Return the numbers of the blocks of an actor as text, such as "blocks 2, 3"."""
+    return f"block{'s' if len(handle.specs) > 1 else ''} {', '.join(map(str, handle.specs))}"
 
 
 @contextmanager
-def open_pool(parts: list[Part], num_actors: int) -> Iterator[BlockPool]:
-    """Hold blocks in this process (no actors), or on so many actors at most.
+def open_pool(specs: list[BlockSpec], num_actors: int) -> Iterator[BlockPool]:
+    """Provide a pool that holds blocks: in this process if `num_actors` is 0, otherwise on Ray actors.
+
+    Args:
+        specs: of all blocks.
+        num_actors: number of actors; not more than blocks are started.
 
     Raises:
         ClusterError: if the cluster can't place the actors.
     """
     if num_actors == 0:
-        yield BlocksHere(parts)
+        yield BlockHolder(dict(enumerate(specs)))
         return
     from clew.distributed.cluster import connected
 
-    num_actors = min(num_actors, len(parts))
+    num_actors = min(num_actors, len(specs))
     with connected(num_actors):
-        pool = BlocksOnActors(parts, num_actors)
+        pool = ActorBlocks(specs, num_actors)
         try:
             yield pool
         finally:

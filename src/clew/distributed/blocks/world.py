@@ -1,7 +1,8 @@
-"""A world cut into blocks: planned, learned and graded by whoever holds them.
+"""A world cut into blocks, planned, learned and graded block by block.
 
-The driver sees borders and figures. Rounds are synchronous: in each, all blocks that have news of their neighbours work
-with what these were worth after the round before. So the blocks decide the result, and actors only the speed.
+This is the part of the driver: it calls the blocks, passes border values to neighbours, and adds up figures. Rounds are
+synchronous: in a round, every block whose halo has changed continues with the values that its neighbours had after the
+round before. So the blocks decide the result, and actors decide only the speed.
 """
 
 import time
@@ -13,11 +14,11 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.blocks.block import Block, Marks, peak_memory
-from clew.distributed.blocks.cuts import NOTHING, cut, own_rows, tiny
+from clew.distributed.blocks.block import Block, GradeCounts, peak_memory
 from clew.distributed.blocks.exchange import Exchange
-from clew.distributed.blocks.learning import BlockLearnerSpec, Stint, check_blockwise
-from clew.distributed.blocks.planning import Problem, bound_of
+from clew.distributed.blocks.learning import BlockLearnerSpec, TrainingSlice, check_blockwise
+from clew.distributed.blocks.partition import UNCHANGED, cut_grid, smallest_block, split_rows
+from clew.distributed.blocks.planning import PlanningSpec, combine_errors
 from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.environments import World, model_of
 from clew.errors import SettingError
@@ -32,20 +33,22 @@ from clew.settings import POSITIVE, SHARE, check_count, check_number
 
 __all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
 
-MAX_SETTLING = 10_000  # rounds after the last episode; noisy worlds may go on changing in the last bit
+# Exchanges of border values after the last episode, at most: in stochastic worlds values may change in the last bit
+# without end.
+MAX_SETTLING = 10_000
 
 
 @dataclass(frozen=True)
 class BlockSolution:
-    """What planning in blocks came to.
+    """Result of planning in blocks.
 
     Attributes:
-        gamma: discount that it is for.
-        method: the planner of a block.
-        bound: every value is within this of the optimum; proved.
-        num_rounds: how often borders were exchanged.
-        num_bytes: of all borders that were passed on.
-        seconds: it took.
+        gamma: discount per step.
+        method: planner of the blocks, "breadth-first" or "modified-policy-iteration".
+        bound: proved bound on the error of every value.
+        num_rounds: number of exchanges of border values.
+        num_bytes: bytes of all border values that were sent.
+        seconds: wall time.
     """
 
     gamma: float
@@ -58,14 +61,15 @@ class BlockSolution:
 
 @dataclass(frozen=True)
 class BlockTraining:
-    """What learning in blocks came to.
+    """Statistics of learning in blocks.
 
     Attributes:
-        num_steps: that were learned from, in all blocks.
-        num_rounds: of episodes; before each, borders were exchanged.
-        num_settling: rounds after them, in which what was known was passed on without another step.
-        num_bytes: of all borders that were passed on.
-        seconds: it took.
+        num_steps: steps of all blocks together.
+        num_rounds: rounds of episodes; border values are exchanged before each.
+        num_settling: exchanges after the last round, in which learned models back up new values of the halo without
+            further steps.
+        num_bytes: bytes of all border values that were sent.
+        seconds: wall time.
     """
 
     num_steps: int
@@ -77,14 +81,16 @@ class BlockTraining:
 
 @dataclass(frozen=True)
 class BlockGrade:
-    """How what was learned compares with what was planned.
+    """Comparison of the learned action values with the plan, over the states in which the choice of action matters.
+
+    The choice matters in a state if some action is not optimal there; states without a path to a goal don't count.
 
     Attributes:
-        optimal_states: share of the states in which the choice matters, and every action that the greedy policy may take
-            is optimal; None if it matters nowhere. See `clew.Grade`.
-        num_states: in how many the choice matters.
-        mean_error: of the learned values of these, |max_a q - v*|.
-        max_error: the greatest.
+        optimal_states: share of these states in which every greedy action is optimal, see `clew.Grade`; None if there
+            are none.
+        num_states: number of these states.
+        mean_error: mean of |max_a q - v*|.
+        max_error: maximum of |max_a q - v*|.
     """
 
     optimal_states: float | None
@@ -94,19 +100,24 @@ class BlockGrade:
 
 
 class BlockWorld:
-    """A grid cut into blocks of rows; use it in a `with` statement.
-
-        with BlockWorld(maze, num_blocks=4, num_actors=4) as world:
-            print(world.solve(gamma=0.99), world.values([0]))
+    """A grid cut into blocks of rows, for tables that are larger than one process; use it in a `with` statement.
 
     Args:
-        world: maze, environment, or model in the grid form, with goals that stay.
-        num_blocks: how many; part of what decides what is learned, to the last bit.
-        num_actors: Ray actors that hold them; decides only the speed. 0 holds all in this process.
+        world: maze, environment with a model, or model in the grid form; its goals must be fixed.
+        num_blocks: number of blocks; decides, with the seed, what is learned to the last bit.
+        num_actors: number of Ray actors that hold the blocks; decides only the speed. 0 holds them in this process.
 
     Raises:
-        SettingError: if the world can't be cut into so many blocks.
+        SettingError: if the world can't be cut into this number of blocks.
+        ModelError: if an environment has no model.
         ClusterError: if the cluster can't place the actors.
+
+    >>> from clew import Environment, Maze
+    >>> from clew.distributed.blocks import BlockWorld
+    >>> with BlockWorld(Environment(Maze.open(6, 4), step_reward=-1.0, goal_reward=0.0), num_blocks=3) as world:
+    ...     solution = world.solve(gamma=1.0)
+    ...     world.values([0]).tolist(), solution.num_rounds, solution.num_bytes
+    ([-8.0], 3, 64)
     """
 
     def __init__(self, world: World, num_blocks: int, *, num_actors: int = 0) -> None:
@@ -114,16 +125,16 @@ class BlockWorld:
         check_count("num_actors", num_actors, 0)
         self.mdp = model_of(world)
         self.num_actors = num_actors
-        self._parts = cut(self.mdp, num_blocks)
-        columns = self._parts[0].cells.shape[1]
-        self._firsts = own_rows(self.mdp.num_states // columns, num_blocks) * columns  # the first state of each block
+        self._specs = cut_grid(self.mdp, num_blocks)
+        columns = self._specs[0].cells.shape[1]
+        self._firsts = split_rows(self.mdp.num_states // columns, num_blocks) * columns  # the first state of each block
         self._stack = ExitStack()
         self._pool: BlockPool | None = None
         self._solution: BlockSolution | None = None
         self._training: BlockTraining | None = None
 
     def __enter__(self) -> "BlockWorld":
-        self._pool = self._stack.enter_context(open_pool(self._parts, self.num_actors))
+        self._pool = self._stack.enter_context(open_pool(self._specs, self.num_actors))
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -132,20 +143,23 @@ class BlockWorld:
 
     @property
     def num_blocks(self) -> int:
-        """How many blocks there are."""
-        return len(self._parts)
+        """Number of blocks."""
+        return len(self._specs)
 
     @property
     def max_share(self) -> float:
-        """Rows of the table that a block holds, halo included, of all; the greatest."""
-        return max(part.cells.size for part in self._parts) / self.mdp.num_states
+        """Largest share of the states that one block has, halo included."""
+        return max(spec.cells.size for spec in self._specs) / self.mdp.num_states
 
     def solve(self, *, gamma: float = 0.9, tolerance: float = 1e-6) -> BlockSolution:
-        """Compute optimal values, as `clew.solve` does, with the same certificate.
+        """Compute optimal values of all states, with a proved bound on their error, as `clew.solve` does.
 
         Args:
-            gamma: discount per step; 1 where moves are certain and a shortest way is a best one.
-            tolerance: greatest error of a value.
+            gamma: discount per step. 1 is possible if moves are deterministic and a shortest path is optimal.
+            tolerance: largest error of a value.
+
+        Returns:
+            Bound and statistics; `values` fetches the values.
 
         Raises:
             SettingError: if gamma or the tolerance is out of range.
@@ -154,23 +168,28 @@ class BlockWorld:
         check_number("tolerance", tolerance, POSITIVE)
         by_distance = shortest_path_is_optimal(self.mdp, gamma)
         if gamma == 1.0 and not by_distance:
-            raise SettingError("gamma must be below 1 here: in blocks, uncertain moves need a discount")
+            raise SettingError(
+                "gamma must be below 1 here: blocks are planned without a discount only if moves are deterministic and "
+                "a shortest path is optimal"
+            )
         begun = time.perf_counter()
         lowest, highest = self.mdp.reward_range
-        problem = Problem(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))
-        self._compile(lambda block: _plan_alone(block, problem))
-        exchange, num_rounds = self._plan("begin_plan", problem, -1.0, 0.0)
+        spec = PlanningSpec(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))
+        self._compile(lambda block: _plan_alone(block, spec))
+        exchange, num_rounds = self._plan("plan_distances", spec, -1.0, 0.0)
         num_bytes = 0
         if not by_distance:
-            # A border that changed by less is not worth a message: the neighbours' residuals stay small enough.
-            least = max(0.4 * tolerance * (1.0 - gamma), rounding_bound(self.mdp, (highest - lowest) / (1.0 - gamma)))
+            # Smaller changes of a border are not sent: the residuals of the neighbours stay within the tolerance.
+            min_change = max(
+                0.4 * tolerance * (1.0 - gamma), rounding_bound(self.mdp, (highest - lowest) / (1.0 - gamma))
+            )
             num_bytes = exchange.num_bytes
-            exchange, more = self._plan("plan_values", problem, problem.assumed, least)
+            exchange, more = self._plan("plan_values", spec, spec.initial_value, min_change)
             num_rounds += more
-        last = exchange.news()
-        errors = self._each("certify", {i: (last.get(i, NOTHING),) for i in range(self.num_blocks)})
+        last = exchange.updates()
+        errors = self._call("certify", {i: (last.get(i, UNCHANGED),) for i in range(self.num_blocks)})
         method = "breadth-first" if by_distance else "modified-policy-iteration"
-        bound = bound_of(problem, list(errors.values()))
+        bound = combine_errors(spec, list(errors.values()))
         seconds = time.perf_counter() - begun
         num_bytes += exchange.num_bytes
         self._solution = BlockSolution(gamma, method, bound, num_rounds + bool(last), num_bytes, seconds)
@@ -186,22 +205,25 @@ class BlockWorld:
         callback: Callback | None = None,
         **settings: Unpack[LearningSettings],
     ) -> BlockTraining:
-        """Learn a table of all states; each block from episodes of its own, which begin in any of its free cells.
+        """Learn action values of all states; each block learns from episodes of its own.
 
-        An episode that steps over a border is cut off there, and goes on, for the value of its last step, with what the
-        neighbour said of that state.
+        Episodes begin in any free cell of the block. A step over the border truncates the episode; its update
+        bootstraps from the value that the neighbour sent for that state at the last exchange.
 
         Args:
-            num_episodes: in all blocks together.
-            num_rounds: borders are exchanged before each; part of what decides the result.
+            num_episodes: number of episodes of all blocks together.
+            num_rounds: number of rounds; border values are exchanged before each. Decides the result.
             max_episode_steps: step limit of an episode.
-            seed: decides every draw; those of a block in a round are keyed by (seed, round, block).
-            callback: is called after each round, with what its episodes came to.
-            settings: those of `Learning`, for an algorithm that looks one step ahead. What a schedule says is fixed for
-                a round.
+            seed: seed of all random draws; those of a block in a round are keyed by (seed, round, block).
+            callback: is called after each round with its `RoundMetrics`.
+            settings: fields of `clew.Learning`. The algorithm must be q-learning, dyna-q, prioritized-sweeping,
+                propagation or r-max. Schedules of step size and exploration change from round to round.
+
+        Returns:
+            Statistics; `action_values` fetches what was learned, and `grade` compares it with the plan.
 
         Raises:
-            SettingError: if a setting is out of range, or the algorithm can't be cut into blocks.
+            SettingError: if a setting is out of range, or the algorithm can't learn in blocks.
         """
         check_run(num_episodes, seed)
         check_count("num_rounds", num_rounds, 1)
@@ -209,121 +231,163 @@ class BlockWorld:
         learning = as_learning(settings)
         check_blockwise(learning)
         begun = time.perf_counter()
-        pupil = BlockLearnerSpec(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
-        self._compile(lambda block: (block.begin_learning(pupil), block.learn(NOTHING, Stint(1, 0, 1, (0, 0, 0)))))
-        exchange = Exchange(self._call("begin_learning", pupil), pupil.assumed)
+        spec = BlockLearnerSpec(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
+        first = TrainingSlice(1, 0, 1, (0, 0, 0))
+        self._compile(lambda block: (block.begin_learning(spec), block.learn(UNCHANGED, first)))
+        exchange = Exchange(self._call_all("begin_learning", spec), spec.initial_value)
         num_steps = 0
         ends = np.linspace(0, num_episodes, num_rounds * self.num_blocks + 1).astype(np.int64)
         shares = np.diff(ends).reshape(num_rounds, self.num_blocks)
         for number, share in enumerate(shares):
-            at, halos, done = time.perf_counter(), exchange.news(), int(shares[:number].sum())
-            stints = [Stint(int(n), done, num_episodes, (seed, number, i)) for i, n in enumerate(share)]
-            arguments = {i: (halos.get(i, NOTHING), stint) for i, stint in enumerate(stints)}
-            results = self._each("learn", arguments)
+            started_at, halos, num_before = time.perf_counter(), exchange.updates(), int(shares[:number].sum())
+            slices = [TrainingSlice(int(n), num_before, num_episodes, (seed, number, i)) for i, n in enumerate(share)]
+            results = self._call("learn", {i: (halos.get(i, UNCHANGED), each) for i, each in enumerate(slices)})
             exchange.borders |= {i: borders for i, (borders, _) in results.items()}
-            sums = np.sum([sums for _, sums in results.values()], axis=0)
-            num_steps += int(sums[0])
+            totals = np.sum([totals for _, totals in results.values()], axis=0)
+            num_steps += int(totals[0])
             if callback is not None:
-                callback(RoundMetrics.from_totals(number, num_rounds, int(share.sum()), sums, at))
+                callback(RoundMetrics.from_totals(number, num_rounds, int(share.sum()), totals, started_at))
         num_settling = self._settle(exchange, learning)
         seconds = time.perf_counter() - begun
         self._training = BlockTraining(num_steps, num_rounds, num_settling, exchange.num_bytes, seconds)
         return self._training
 
     def grade(self) -> BlockGrade:
-        """Compare what was learned with what was planned; each block its own states.
+        """Compare the learned action values with the plan, block by block.
 
         Raises:
-            SettingError: if it hasn't been solved, or hasn't been learned.
+            SettingError: if `solve` or `train` hasn't been called.
         """
-        self._trained()
-        marks: list[Marks] = list(self._call("grade", self._solved().bound).values())
-        n = sum(each.num_states for each in marks)
+        self._require_training()
+        counts: list[GradeCounts] = list(self._call_all("grade", self._require_solution().bound).values())
+        n = sum(each.num_states for each in counts)
         return BlockGrade(
-            sum(each.num_optimal for each in marks) / n if n else None,
+            sum(each.num_optimal for each in counts) / n if n else None,
             n,
-            sum(each.error for each in marks) / n if n else 0.0,
-            max(each.max_error for each in marks),
+            sum(each.error for each in counts) / n if n else 0.0,
+            max(each.max_error for each in counts),
         )
 
     def values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Planned values of some states, fetched from the blocks; (num_states,) float64."""
-        self._solved()
+        """Fetch the planned values of some states from their blocks.
+
+        Args:
+            states: (n,) integers, states of the whole world.
+
+        Returns:
+            (n,) float64.
+
+        Raises:
+            SettingError: if a state is out of range, or `solve` hasn't been called.
+        """
+        self._require_solution()
         return np.asarray(self._fetch("values", states, (), np.float64))
 
     def action_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Learned action values of some states, fetched from the blocks; (num_states, 4) float32."""
-        self._trained()
+        """Fetch the learned action values of some states from their blocks.
+
+        Args:
+            states: (n,) integers, states of the whole world.
+
+        Returns:
+            (n, 4) float32.
+
+        Raises:
+            SettingError: if a state is out of range, or `train` hasn't been called.
+        """
+        self._require_training()
         return np.asarray(self._fetch("action_values", states, (4,), np.float32))
 
     def memory(self) -> dict[str, int]:
-        """Bytes that each process took at the most: the driver, and those that hold blocks."""
-        peaks = dict(self._call("memory").values())  # by process: several blocks may be in one
-        holders = {f"actor {k}": peak for k, peak in enumerate(peaks.values())} if self.num_actors else {}
-        return {"driver": peak_memory(), **holders}
+        """Return the peak memory, in bytes, of the driver and of each actor, by name ("driver", "actor 0", ...)."""
+        peaks = dict(self._call_all("memory").values())  # by process, which may hold several blocks
+        actors = {f"actor {k}": peak for k, peak in enumerate(peaks.values())} if self.num_actors else {}
+        return {"driver": peak_memory(), **actors}
 
-    def _plan(self, name: str, problem: Problem, assumed: float, least: float) -> tuple[Exchange, int]:
-        """Plan, and exchange borders until no block is left that has news or isn't done; says how often."""
-        results, num_rounds = self._call(name, problem), 0
-        exchange = Exchange({i: borders for i, (borders, _) in results.items()}, assumed)
+    def _plan(self, name: str, spec: PlanningSpec, initial: float, min_change: float) -> tuple[Exchange, int]:
+        """Plan all blocks, and exchange border values until no border changes and every block is done.
+
+        Args:
+            name: method of `Block` that begins to plan.
+            spec: planning problem.
+            initial: value that blocks assume for the halo at first.
+            min_change: smaller changes of a border are not sent.
+
+        Returns:
+            (exchange with the last border values, number of rounds).
+        """
+        results, num_rounds = self._call_all(name, spec), 0
+        exchange = Exchange({i: borders for i, (borders, _) in results.items()}, initial)
         unfinished = [i for i, (_, is_done) in results.items() if not is_done]
-        while (halos := exchange.news(least)) or unfinished:
-            results = self._each("go_on", {i: (halos.get(i, NOTHING),) for i in {*halos, *unfinished}})
+        while (halos := exchange.updates(min_change)) or unfinished:
+            results = self._call("update_plan", {i: (halos.get(i, UNCHANGED),) for i in {*halos, *unfinished}})
             exchange.borders |= {i: borders for i, (borders, _) in results.items()}
             unfinished = [i for i, (_, is_done) in results.items() if not is_done]
             num_rounds += 1
         return exchange, num_rounds
 
-    def _solved(self) -> BlockSolution:
+    def _require_solution(self) -> BlockSolution:
+        """Return the solution; raise SettingError if `solve` hasn't been called."""
         if self._solution is None:
-            raise SettingError("there are no planned values yet, to look at or to grade by: call solve() first")
+            raise SettingError("planned values are needed, and there are none yet: call solve() first")
         return self._solution
 
-    def _trained(self) -> None:
+    def _require_training(self) -> None:
+        """Raise SettingError if `train` hasn't been called."""
         if self._training is None:
-            raise SettingError("nothing has been learned yet: call train() first")
+            raise SettingError("learned values are needed, and there are none yet: call train() first")
 
     def _settle(self, exchange: Exchange, learning: Learning) -> int:
-        """Exchange borders until none changes any more, where a model of the world is learned; says how often."""
+        """Exchange border values until none changes, if the algorithm backs up new values by a learned model.
+
+        Returns:
+            Number of exchanges; 0 for algorithms without a model, and for dyna-q, which doesn't propagate values.
+        """
         if not ALGORITHMS[learning.algorithm].learns_model or learning.algorithm == "dyna-q":
             return 0
-        halos = exchange.news()
-        exchange.borders |= self._each("settle", {i: (halos.get(i, NOTHING),) for i in range(self.num_blocks)})
+        halos = exchange.updates()
+        exchange.borders |= self._call("apply_halo", {i: (halos.get(i, UNCHANGED),) for i in range(self.num_blocks)})
         for number in range(1, MAX_SETTLING):
-            halos = exchange.news()
+            halos = exchange.updates()
             if not halos:
                 return number
-            exchange.borders |= self._each("settle", {i: (halo,) for i, halo in halos.items()})
+            exchange.borders |= self._call("apply_halo", {i: (halo,) for i, halo in halos.items()})
         return MAX_SETTLING
 
     def _fetch(self, name: str, states: npt.ArrayLike, row: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
+        """Return what a method of `Block` gives for some states, an array of the shape (n, *row), in their order."""
         wanted = np.asarray(states, np.int64)
         if wanted.ndim != 1 or (wanted.size and not (wanted.min() >= 0 and wanted.max() < self.mdp.num_states)):
-            raise SettingError(f"states must be a list of states in 0..{self.mdp.num_states - 1}")
+            raise SettingError(f"states must be a list of whole numbers in 0..{self.mdp.num_states - 1}")
         owners = np.searchsorted(self._firsts, wanted, side="right") - 1
         found = np.empty((wanted.size, *row), dtype)
-        asked = {int(i): (wanted[owners == i] - self._firsts[i],) for i in np.unique(owners)}
-        for i, rows in self._each(name, asked).items():
+        arguments = {int(i): (wanted[owners == i] - self._firsts[i],) for i in np.unique(owners)}
+        for i, rows in self._call(name, arguments).items():
             found[owners == i] = rows
         return found
 
     def _compile(self, work: Callable[[Block], Any]) -> None:
-        """Do a little of it here before actors begin: two processes that compile at once may spoil what is kept."""
+        """Do some work on a small block in this process, if there are actors, so that they find compiled kernels.
+
+        Two processes that compile the same kernel at a time may damage its file.
+        """
         if self.num_actors:
-            work(Block(tiny(self._parts[0])))
+            work(Block(smallest_block(self._specs[0])))
 
-    def _call(self, name: str, *arguments: Any) -> dict[int, Any]:
-        return self._each(name, dict.fromkeys(range(self.num_blocks), arguments))
+    def _call_all(self, name: str, *arguments: Any) -> dict[int, Any]:
+        """Call a method of all blocks with the same arguments; return the results by the number of the block."""
+        return self._call(name, dict.fromkeys(range(self.num_blocks), arguments))
 
-    def _each(self, name: str, arguments: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
+    def _call(self, name: str, arguments: dict[int, tuple[Any, ...]]) -> dict[int, Any]:
+        """Call a method of some blocks, with arguments for each; return the results by the number of the block."""
         if self._pool is None:
-            raise SettingError("the blocks aren't held by anyone: use BlockWorld in a with statement")
+            raise SettingError("blocks exist only within a with statement: `with BlockWorld(...) as world:`")
         return self._pool.call(name, arguments)
 
 
-def _plan_alone(block: Block, problem: Problem) -> None:
-    """A plan without neighbours."""
-    block.begin_plan(problem)
-    if not problem.by_distance:
-        block.plan_values(problem)
-    block.certify(NOTHING)
+def _plan_alone(block: Block, spec: PlanningSpec) -> None:
+    """Plan a block without neighbours, to compile the kernels."""
+    block.plan_distances(spec)
+    if not spec.by_distance:
+        block.plan_values(spec)
+    block.certify(UNCHANGED)

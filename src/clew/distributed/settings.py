@@ -1,0 +1,78 @@
+"""Settings of parallel training: number of simulations, synchronisation, staleness, central or local learning."""
+
+from dataclasses import dataclass
+
+from clew.errors import SettingError
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.settings import Learning
+from clew.settings import check_choice, check_count, make_plain
+
+__all__ = ["NEVER", "SHARING", "Sharing"]
+
+NEVER = "never"  # of `sync_every`: one round
+MAX_ROUNDS_AHEAD = 1000  # every round in flight keeps a snapshot of the values
+SHARING = ("central", "local")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """Settings of parallel training; all but `num_actors` are part of what decides the result.
+
+    Attributes:
+        num_simulations: number of simulations, each a stream of episodes with random draws of its own; at least 1.
+        num_actors: number of Ray actors that run the simulations, at least 0; decides only the speed. 0 runs them in
+            this process. None starts one actor for each simulation, if the cluster has the processors and the work
+            takes long enough.
+        sharing: "central" (simulations play, one learner learns from all their transitions) or "local" (each
+            simulation learns on its own copy of the table, and the copies are merged after each round).
+        sync_every: episodes of each simulation in a round, at least 1. None divides the training into 100 rounds,
+            "never" makes it one round.
+        rounds_ahead: number of rounds, from 0 to 1,000, that simulations may run ahead of the merged values.
+        partition_starts: whether each simulation has its own part of the start states.
+        asynchronous: whether results are merged in the order of their arrival, which is not reproducible.
+
+    Raises:
+        SettingError: if a setting is out of range.
+    """
+
+    num_simulations: int = 4
+    num_actors: int | None = None
+    sharing: str = "central"
+    sync_every: int | str | None = None
+    rounds_ahead: int = 0
+    partition_starts: bool = False
+    asynchronous: bool = False
+
+    def __post_init__(self) -> None:
+        make_plain(self)
+        check_count("num_simulations", self.num_simulations, 1)
+        if self.num_actors is not None:
+            check_count("num_actors", self.num_actors, 0)
+        check_choice("sharing", self.sharing, SHARING)
+        if isinstance(self.sync_every, str):
+            check_choice("sync_every", self.sync_every, (NEVER, "a number of episodes"))
+        elif self.sync_every is not None:
+            check_count("sync_every", self.sync_every, 1)
+        check_count("rounds_ahead", self.rounds_ahead, 0, MAX_ROUNDS_AHEAD)
+
+    def check(self, learning: Learning) -> None:
+        """Check that several simulations can share the work of an algorithm; a single simulation always can.
+
+        Args:
+            learning: settings of the learner.
+
+        Raises:
+            SettingError: if `sharing` is "local" and the algorithm learns a model, which can't be merged, or if it is
+                "central" and episodes are to be interleaved.
+        """
+        if self.num_simulations == 1:
+            return
+        if self.sharing == "local" and ALGORITHMS[learning.algorithm].learns_model:
+            raise SettingError(
+                f"{learning.algorithm} learns a model of the world, and models can't be merged; take sharing central"
+            )
+        if self.sharing == "central" and learning.num_interleaved > 1:
+            raise SettingError(
+                "a central learner can't interleave episodes; take sharing local, num_simulations 1 or "
+                "num_interleaved 1"
+            )

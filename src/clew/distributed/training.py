@@ -1,0 +1,247 @@
+"""Parallel training: `train_policy_parallel`, and `train_parallel`, which takes the settings in two records.
+
+Several simulations learn together, in rounds; see `clew.distributed.rounds`. They run in this process or on Ray actors.
+"""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Unpack
+
+from clew.distributed.asynchronous import AsynchronousRounds
+from clew.distributed.central import CentralLearner, RolloutWorker
+from clew.distributed.local import LocalLearner, TableMerger
+from clew.distributed.rounds import Plan, Rounds
+from clew.distributed.settings import Sharing
+from clew.distributed.tasks import InProcessPool, Job, Pool
+from clew.errors import SettingError
+from clew.learning.algorithms import ALGORITHMS
+from clew.learning.checkpoints import Checkpoints, identity
+from clew.learning.checks import check_run
+from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.training import Callback, Watch, check_values, report_rounds, train
+from clew.policies.policy import Policy
+from clew.tracing.trace import Trace
+
+__all__ = ["WORKERS", "train_parallel", "train_policy_parallel"]
+
+logger = logging.getLogger(__name__)
+
+# By the setting `sharing`: what runs tasks, in any process, and what applies their results, in this one.
+WORKERS: dict[str, tuple[Any, Any]] = {
+    "central": (RolloutWorker, CentralLearner),
+    "local": (LocalLearner, TableMerger),
+}
+MIN_SECONDS_FOR_ACTORS = 0.5  # of work; starting actors and sending messages takes as long
+
+
+def train_policy_parallel(
+    env: Any,
+    num_episodes: int = 4_000,
+    num_simulations: int = 4,
+    *,
+    num_actors: int | None = None,
+    sharing: str = "central",
+    sync_every: int | str | None = None,
+    rounds_ahead: int = 0,
+    partition_starts: bool = False,
+    asynchronous: bool = False,
+    chaos: float = 0.0,
+    seed: int = 0,
+    callback: Callback | None = None,
+    watch: Watch | None = None,
+    trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
+    **settings: Unpack[LearningSettings],
+) -> Policy:
+    """Train a policy from several simulations (streams of episodes), on Ray actors or in this process.
+
+    Training proceeds in rounds. In a round every simulation plays `sync_every` episodes, starting from the same values;
+    then the results are merged in the order of the simulations. So the result depends on the number of simulations,
+    and not on the number of actors: it has the same bits with any `num_actors`, and if actors die. The tasks of an
+    actor that died or does not answer are run again by another.
+
+    With actors, a running Ray is used: one that was started in this process or that RAY_ADDRESS names. Otherwise a
+    local Ray is started, and stopped at the end.
+
+    Args:
+        env: environment with Discrete spaces, or a model; every actor gets a copy.
+        num_episodes: number of episodes of all simulations together.
+        num_simulations: number of simulations; decides the result. A single simulation is trained in this process, as
+            by `clew.train_policy`.
+        num_actors: number of Ray actors; decides only the speed. 0 runs all simulations in this process, without Ray.
+            None starts training in this process, and starts one actor for each simulation, as far as the cluster has
+            processors, if the work takes longer than 0.3 s. Rounds of less than 20 ms stay in this process, and so does
+            central learning in worlds that kernels can simulate.
+        sharing: "central": simulations play, and one learner in this process learns from all their transitions.
+            "local": each simulation learns on its own copy of the table, and the copies are merged after each round;
+            actors speed this up most, but algorithms that learn a model are refused. Decides the result.
+        sync_every: episodes of each simulation in a round; decides the result. None divides the training into 100
+            rounds. "never" makes it one round, in which no simulation uses what another has learned.
+        rounds_ahead: number of rounds that simulations may run ahead of the merged values; decides the result. With 1
+            they don't wait for the merge, and act by values that are one round older (stale).
+        partition_starts: True divides the start states among the simulations; decides the result.
+        asynchronous: True merges each result when it arrives; a simulation is at most `rounds_ahead` rounds ahead of
+            the slowest one. Two runs then give different results.
+        chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
+        seed: seed of all random draws.
+        callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
+            training continues.
+        watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
+            read-only; copy them to keep them.
+        trace: records what driver and actors did, and when; `clew.tracing.timeline` draws it.
+        checkpoints: saves the training to a folder; training continues from the newest checkpoint there.
+        settings: fields of `clew.Learning`, such as `algorithm` (by default Q-learning), `alpha`, `gamma`, `epsilon`.
+            Schedules of step size and exploration change from round to round, not from episode to episode.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        SettingError: if a setting is out of range, a space is not Discrete, or values overflow float32.
+        ClusterError: if the cluster can't place the actors, or its object store can't hold the values.
+        RunError: if checkpoints can't be written, are damaged, or are those of another training.
+        StoppedError: if `checkpoints.stop()` was called.
+
+    >>> import clew
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> policy = clew.train_policy_parallel(env, 2000, num_simulations=4, num_actors=0, seed=1)
+    >>> clew.evaluate_policy(env, policy).mean_steps
+    8.0
+    """
+    streams = Sharing(
+        num_simulations=num_simulations,
+        num_actors=num_actors,
+        sharing=sharing,
+        sync_every=sync_every,
+        rounds_ahead=rounds_ahead,
+        partition_starts=partition_starts,
+        asynchronous=asynchronous,
+    )
+    return train_parallel(
+        env,
+        num_episodes,
+        as_learning(settings),
+        streams,
+        chaos=chaos,
+        seed=seed,
+        callback=callback,
+        watch=watch,
+        trace=trace,
+        checkpoints=checkpoints,
+    )
+
+
+def train_parallel(
+    env: Any,
+    num_episodes: int,
+    learning: Learning,
+    sharing: Sharing,
+    *,
+    chaos: float = 0.0,
+    seed: int = 0,
+    callback: Callback | None = None,
+    watch: Watch | None = None,
+    trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Policy:
+    """Train a policy from several simulations, see `train_policy_parallel`; the settings come in two records.
+
+    Args:
+        env: environment with Discrete spaces, or a model.
+        num_episodes: number of episodes of all simulations together.
+        learning: settings of the learner.
+        sharing: settings of parallel training.
+        chaos: probability that an actor is killed when tasks are sent to it.
+        seed: seed of all random draws.
+        callback: is called after each round with its metrics.
+        watch: is called before `callback` with the action values, which are read-only.
+        trace: records what driver and actors did.
+        checkpoints: saves the training to a folder, and continues from the newest checkpoint there.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        ClewError: see `train_policy_parallel`.
+    """
+    check_run(num_episodes, seed)
+    sharing.check(learning)
+    log_unused_actors(sharing)
+    trace = Trace() if trace is None else trace
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    if sharing.num_simulations == 1:
+        hooks: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
+        return train(env, num_episodes, learning, seed=seed, **hooks)
+    job = Job(env, learning, sharing)
+    check_partition(job)
+    make_worker, make_aggregator = WORKERS[sharing.sharing]
+    aggregator, worker = make_aggregator(job, seed), make_worker(job)
+    policy: Policy = aggregator.policy
+    rounds = Rounds(aggregator, Plan.of(num_episodes, sharing, seed), sharing.rounds_ahead, trace, checkpoints)
+    training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
+    deciding = {
+        name: getattr(sharing, name) for name in ("sharing", "rounds_ahead", "partition_starts", "asynchronous")
+    }
+    checkpoints.resume(identity(env, learning, **rounds.plan._asdict(), **deciding), training)
+    # Sending transitions to a learner takes longer than playing the episodes in its process.
+    is_bound_by_learner = sharing.sharing == "central" and job.world is not None
+    has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
+    rounds.compile(worker, has_actors)
+    in_process = InProcessPool(worker, trace, checkpoints.check)
+    with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
+        report_rounds(training.play(pool), policy, watch, callback)
+    check_values(policy)
+    if sharing.num_actors:
+        _log_advice(learning, rounds.seconds_worked, is_bound_by_learner)
+    return policy
+
+
+def log_unused_actors(sharing: Sharing) -> None:
+    """Log a message if more actors are asked for than can be used: at most one for each simulation."""
+    num_actors, num_simulations = sharing.num_actors or 0, sharing.num_simulations
+    if num_actors and num_simulations == 1:
+        logger.info("one simulation is trained in this process, without actors; actors share two or more")
+    elif num_actors > num_simulations:
+        logger.info(
+            "starting %d actors, not %d: each simulation runs on one actor, and there are %d simulations",
+            num_simulations,
+            num_actors,
+            num_simulations,
+        )
+
+
+def _log_advice(learning: Learning, seconds_worked: float, is_bound_by_learner: bool) -> None:
+    """Log a message if actors made a training hardly faster.
+
+    Args:
+        learning: settings of the learner.
+        seconds_worked: sum of the durations of all tasks, in seconds.
+        is_bound_by_learner: whether one process can learn from all transitions as fast as it plays them.
+    """
+    if seconds_worked < MIN_SECONDS_FOR_ACTORS:
+        logger.info("this run needs %.2g s of computing; actors help only runs of several seconds", seconds_worked)
+    elif is_bound_by_learner:
+        hint = "" if ALGORITHMS[learning.algorithm].learns_model else "; with sharing local actors learn too"
+        logger.info("actors hardly help here: one central learner learns from every step%s", hint)
+
+
+def check_partition(job: Job) -> None:
+    """Check that there is a start state for each simulation, if start states are partitioned.
+
+    Raises:
+        SettingError: if there are fewer start states than simulations, or their number is unknown.
+    """
+    num_simulations, world = job.sharing.num_simulations, job.world
+    if job.sharing.partition_starts and (world is None or world.mdp.starts.size < num_simulations):
+        known = "unknown" if world is None else f"{world.mdp.starts.size}"
+        raise SettingError(
+            f"partition_starts needs a start state for each of {num_simulations} simulations, and the number of start "
+            f"states is {known}; take random_start, or leave out partition_starts"
+        )
+
+
+def _open_pool(job: Job, in_process: InProcessPool, chaos: float) -> AbstractContextManager[Pool]:
+    """Return a context in which Ray actors run; Ray is imported here, when it is needed."""
+    from clew.distributed.actors import actor_pool
+
+    return actor_pool(job, WORKERS[job.sharing.sharing][0], in_process, chaos)
