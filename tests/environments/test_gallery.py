@@ -194,7 +194,7 @@ def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, 
     ("line", "said"),
     [
         ("train cliff --slip 0.1", "--slip has no effect on 'cliff', which has rules of its own"),
-        ("solve gym:Frozen", "Gymnasium knows no environment 'Frozen'; near names are FrozenLake-v1"),
+        ("solve gym:Frozen", "Gymnasium has no environment 'Frozen'; similar IDs are FrozenLake-v1"),
         (
             "solve gym:Blackjack-v1",
             "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it by its steps",

@@ -163,10 +163,13 @@ REFUSED = {
     "starts too unlike": (lambda: customised(initial_state_distrib=weights(_0=0.001, _1=0.999)), "up to 100"),
     "starts that are none": (lambda: customised(initial_state_distrib=np.ones(16)), "must be 16 probabilities"),
     "NaN": (lambda: customised(initial_state_distrib=np.full(16, np.nan)), "must be 16 probabilities"),
-    "no starts": (BareTable, "BareTable doesn't say in which states episodes begin"),
-    "no table": (lambda: gymnasium.make("Blackjack-v1"), r"BlackjackEnv has no table.*clew\.as_discrete"),
-    "nothing": (lambda: None, "NoneType has no table of transitions"),
-    "hidden state": (lambda: gymnasium.make("Taxi-v4", fickle_passenger=True), "fickle_passenger=True does more than"),
+    "no starts": (BareTable, "BareTable has no attribute initial_state_distrib"),
+    "no table": (lambda: gymnasium.make("Blackjack-v1"), r"BlackjackEnv has no transition table.*clew\.as_discrete"),
+    "nothing": (lambda: None, "NoneType has no transition table"),
+    "hidden state": (
+        lambda: gymnasium.make("Taxi-v4", fickle_passenger=True),
+        "fickle_passenger=True doesn't follow its table",
+    ),
     "a wrapper": (
         lambda: TransformReward(gymnasium.make("FrozenLake-v1"), lambda reward: 2 * reward),
         "the wrapper TransformReward may change what a step does",
@@ -177,14 +180,14 @@ REFUSED = {
     ),
     "a space of another kind": (
         lambda: customised(observation_space=Discrete(16, start=1)),
-        "the environment's observation_space is Discrete",
+        "needs a Discrete observation_space that starts at 0, not Discrete",
     ),
     "a row too short": (lambda: customised(P=table_with(0, 2, [(1.0, 1, 0.0)])), "state 0, action 2: an outcome must"),
     "probabilities": (
         lambda: customised(P=table_with(4, 3, [(0.5, 1, 0.0, False)])),
         r"state 4, action 3: probabilities sum to 0\.5, not 1",
     ),
-    "no row": (lambda: customised(P=table_with(4, 3, [])), "state 4, action 3: the table P has no outcome there"),
+    "no row": (lambda: customised(P=table_with(4, 3, [])), "state 4, action 3: the state can be reached, but"),
     "no action": (lambda: customised(P={0: {}}), "state 0, action 0: the table P has no list of outcomes"),
     "a next state outside": (
         lambda: customised(P=table_with(4, 3, [(1.0, 16, 0.0, False)])),
@@ -292,7 +295,7 @@ def test_a_copy_on_another_process_is_the_same_world():
 @pytest.mark.parametrize(
     ("world", "error", "message"),
     [
-        (lambda: gymnasium.make("Blackjack-v1"), ModelError, "BlackjackEnv has no table"),
+        (lambda: gymnasium.make("Blackjack-v1"), ModelError, "BlackjackEnv has no transition table"),
         (lambda: gymnasium.make("Taxi-v4", fickle_passenger=True), ModelError, "fickle_passenger"),
         (lambda: "FrozenLake-v1", SettingError, "with a transition table P, got a str"),
     ],
@@ -318,7 +321,7 @@ def test_a_step_that_was_replaced_is_played_and_has_no_model():
         assert clew.train_policy(env, 300, alpha=1.0).q.max() == 5.0
         with pytest.raises(ModelError, match="or its step was replaced"):
             solve(env)
-    with pytest.raises(ModelError, match="was replaced, so its table doesn't tell"):
+    with pytest.raises(ModelError, match="was replaced, so its table P may not describe"):
         FiniteMDP.from_gymnasium(lake)
 
 
@@ -327,7 +330,7 @@ def test_a_subclass_and_a_strange_wrapper_have_no_model_and_another_observation_
         pass
 
     for env in (Sub(), RecordEpisodeStatistics(clew.Environment())):
-        with pytest.raises(ModelError, match=r"may do something else than mdp says.* give env.unwrapped.mdp"):
+        with pytest.raises(ModelError, match=r"may not follow its model mdp.* pass env.unwrapped.mdp"):
             solve(env)
     assert solve(gymnasium.make("clew/Maze-v0", observation="planes")).steps == 8.0
 
@@ -335,7 +338,7 @@ def test_a_subclass_and_a_strange_wrapper_have_no_model_and_another_observation_
 def test_a_stranger_with_a_table_can_be_solved_but_is_stepped_through():
     """Whether it steps by its table isn't known; whoever asks for the model gets what the table says."""
     env = Generous(is_slippery=False)
-    with pytest.raises(ModelError, match=r"Generous may do something else than P says.* give clew.FiniteMDP.from_gymn"):
+    with pytest.raises(ModelError, match=r"Generous may not follow its model P.* pass clew.FiniteMDP.from_gymn"):
         solve(env, gamma=1.0)
     assert solve(FiniteMDP.from_gymnasium(env), gamma=1.0).value == 1.0
     assert as_compiled(env) is None
@@ -526,7 +529,7 @@ def test_what_is_no_element_is_refused(name, element):
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (Box(0.0, 1.0), r"the space Box.* can't be numbered: tables need finite spaces.*wrapper"),
+        (Box(0.0, 1.0), r"the space Box.* is not finite; tables need Discrete.*wrapper"),
         (Text(3), "Text"),
         (Sequence(Discrete(2)), "Sequence"),
         (Graph(Discrete(2), None), "Graph"),
@@ -586,7 +589,7 @@ def test_an_environment_of_parts_is_one_of_integers():
 def test_integers_from_0_need_no_wrapper():
     env = gymnasium.make("FrozenLake-v1")
     assert as_discrete(env) is env
-    with pytest.raises(SettingError, match="not a FiniteMDP"):
+    with pytest.raises(SettingError, match="got a FiniteMDP"):
         as_discrete(FiniteMDP.from_gymnasium(env))
 
 
@@ -634,19 +637,19 @@ def test_make_gymnasium_gives_what_can_be_trained():
 @pytest.mark.parametrize(
     ("env_id", "settings", "message"),
     [
-        ("FrozenLake-v7", {}, "knows no environment 'FrozenLake-v7'; near names are FrozenLake-v1"),
-        ("frozenlake-v1", {}, "near names are FrozenLake-v1"),
-        ("TAXI-V4", {}, "near names are Taxi-v4"),
-        ("Taxi", {}, "near names are Taxi-v4"),
-        ("Taxi-v3", {}, "near names are Taxi-v4"),
-        ("Cliffwalk-v1", {}, "near names are CliffWalking-v1"),
-        ("qqqqqqqq", {}, r"knows no environment 'qqqqqqqq'; gymnasium\.pprint_registry"),
-        ("", {}, "knows no environment ''"),
+        ("FrozenLake-v7", {}, "has no environment 'FrozenLake-v7'; similar IDs are FrozenLake-v1"),
+        ("frozenlake-v1", {}, "similar IDs are FrozenLake-v1"),
+        ("TAXI-V4", {}, "similar IDs are Taxi-v4"),
+        ("Taxi", {}, "similar IDs are Taxi-v4"),
+        ("Taxi-v3", {}, "similar IDs are Taxi-v4"),
+        ("Cliffwalk-v1", {}, "similar IDs are CliffWalking-v1"),
+        ("qqqqqqqq", {}, r"has no environment 'qqqqqqqq'; gymnasium\.pprint_registry"),
+        ("", {}, "has no environment ''"),
         ("nowhere:Taxi-v4", {}, "nowhere:Taxi-v4 can't be made: ModuleNotFoundError"),
         ("FrozenLake-v1", {"slippery": True}, "FrozenLake-v1 can't be made: TypeError: .*slippery"),
         ("FrozenLake-v1", {"map_name": "9x9"}, "FrozenLake-v1 can't be made: KeyError: '9x9'"),
-        ("CartPole-v1", {}, "the observation space Box.* can't be numbered"),
-        (None, {}, "is text, such as 'FrozenLake-v1', not None"),
+        ("CartPole-v1", {}, "the observation space Box.* is not finite"),
+        (None, {}, "expected the ID of an environment, such as 'FrozenLake-v1', got None"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_words(env_id, settings, message):

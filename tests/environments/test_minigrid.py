@@ -69,5 +69,5 @@ def test_the_full_state_decides_what_follows():
 
 @pytest.mark.parametrize("name", ["MiniGrid-Dynamic-Obstacles-5x5-v0", "MiniGrid-ObstructedMaze-1Dlh-v0"])
 def test_what_has_a_state_of_another_kind_is_refused(name):
-    with pytest.raises(SettingError, match="has a state that isn't indexed"):
+    with pytest.raises(SettingError, match="is not supported: its state isn't observed"):
         make(name)

@@ -191,6 +191,13 @@ def generate_maze(
     >>> import clew
     >>> maze = clew.generate_maze("wilson", 3, 4, seed=1)
     >>> print(maze.to_text().rstrip())
+    +---+---+---+---+
+    | S             |
+    +   +---+   +   +
+    |   |   |   |   |
+    +   +   +   +   +
+    |   |       | G |
+    +---+---+---+---+
     """
     generator = _find_generator(kind)
     _check_settings(kind, rows, columns, {"seed": seed, **options})
@@ -271,7 +278,7 @@ def _check_settings(kind: str, rows: int, columns: int, options: dict[str, float
 
 
 def is_recipe(text: str) -> bool:
-    """Return whether a text is a recipe, valid or not, and not the name of a file."""
+    """Return whether a text has the form of a recipe, even an invalid one, and not that of a file name."""
     kind, colon, rest = text.partition(":")
     return kind in GENERATORS or (colon == ":" and re.match(r"[0-9]+x[0-9]+(?:$|:)", rest) is not None)
 

@@ -302,6 +302,7 @@ class FiniteMDP:
 
     @classmethod
     def _from_rows(cls, rows: SparseRows, starts: npt.ArrayLike | None) -> FiniteMDP:
+        """Make a model from rows; if `starts` is None, from all states that aren't terminal."""
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal
         return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
