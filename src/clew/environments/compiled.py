@@ -59,7 +59,7 @@ def model_of(world: World) -> FiniteMDP:
             `as_compiled` finds a model, also as a `MazeObservation`.
 
     Raises:
-        SettingError: if `world` is none of these.
+        SettingError: if `world` is not a model, a maze or a Gymnasium environment.
         ModelError: if an environment has no model, or may not follow it; says why.
     """
     if isinstance(world, FiniteMDP):

@@ -81,7 +81,7 @@ class FiniteMDP:
 
     @cached_property
     def fast_model(self) -> Any:
-        """The model in the form that is fastest to simulate; smaller if the dynamics are deterministic."""
+        """The model in the form that is fastest to simulate; for most deterministic models one with float32 rewards."""
         return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
