@@ -1,9 +1,9 @@
-"""Q-learning in one file, in the manner of CleanRL: settings on top, one loop over a vector of environments.
+"""Q-learning in one file, in the style of CleanRL: settings first, then one loop over a vector environment.
 
     python examples/cleanrl_style.py
 
-It needs nothing but Clew. `clew.train_policy` learns the same faster; this is for those who bring a loop of their own,
-and shows what such a loop is given: a final observation where an episode ended, for the next begins in the same step.
+It needs only Clew. `clew.train_policy` learns the same faster; this example is for users with a training loop of their
+own. Episodes are reset within the step that ends them; the last observation of an episode is in `infos["final_obs"]`.
 """
 
 import time
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import gymnasium as gym
 import numpy as np
 
-import clew  # noqa: F401  # makes clew/Maze-v0 known
+import clew  # noqa: F401  # registers clew/Maze-v0
 
 
 @dataclass
 class Args:
-    """What one may change."""
+    """Settings of the run."""
 
     env_id: str = "clew/Maze-v0"
     maze: str = "5x5"
@@ -32,7 +32,7 @@ class Args:
 
 
 def linear_schedule(start_e: float, end_e: float, duration: float, t: int) -> float:
-    """Exploration at step t, which falls in a line from one value to the other."""
+    """Return epsilon at step t: it falls linearly from start_e to end_e in `duration` steps, then stays."""
     return max((end_e - start_e) / duration * t + start_e, end_e)
 
 
@@ -60,7 +60,7 @@ if __name__ == "__main__":
         real_next_obs = next_obs.copy()
         for idx in np.flatnonzero(truncations):
             real_next_obs[idx] = infos["final_obs"][idx]
-        # A goal is worth nothing more; where the step limit struck, the value goes on.
+        # A goal has value 0; an episode that was truncated by the step limit bootstraps from its last state.
         targets = rewards + args.gamma * q[real_next_obs].max(axis=1) * ~terminations
         q[obs, actions] += args.learning_rate * (targets - q[obs, actions])
         obs = next_obs
@@ -70,8 +70,8 @@ if __name__ == "__main__":
 
     env = gym.make(args.env_id, maze=args.maze)
     state, _ = env.reset(seed=args.seed)
-    steps, is_over = 0, False
-    while not is_over:
+    steps, is_done = 0, False
+    while not is_done:
         state, _, terminated, truncated, _ = env.step(int(q[state].argmax()))
-        steps, is_over = steps + 1, terminated or truncated
+        steps, is_done = steps + 1, terminated or truncated
     print(f"{steps} steps from start to goal")

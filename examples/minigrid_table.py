@@ -1,20 +1,20 @@
-"""A world of Minigrid learned by a table: `python examples/minigrid_table.py MiniGrid-DoorKey-5x5-v0`.
+"""Tabular Q-learning in a Minigrid environment: `python examples/minigrid_table.py MiniGrid-DoorKey-5x5-v0`.
 
-Needs `pip install minigrid`, which Clew itself doesn't. What Minigrid shows of itself is a small picture and a
-sentence: too much for a table, and too little, for who sees what is before him doesn't know where he is. `FullState`
-tells what decides all that can happen, as a handful of small numbers:
+Needs `pip install minigrid`, which Clew itself doesn't need. Minigrid's observation is a small picture of what is in
+front of the agent, and a sentence: too large for a table, and not a state, since it doesn't say where the agent is.
+`FullState` observes instead all that determines what can happen, as a few small integers:
 
-    column, row, direction      of the player
-    for each door               0 open, 1 closed, 2 locked
-    for each thing to be moved  the cell it lies in; one beyond all cells if it is carried
+    column, row, direction  of the agent
+    for each door           0 open, 1 closed, 2 locked
+    for each movable object the cell in which it lies; num_cells if it is carried
 
-Walls, goals and lava stay where they are, for every episode begins in the same layout, that of the seed: a layout for
-each episode would have to be in the state, and no table holds that. `clew.as_discrete` makes one integer of it all,
-and back: a key on a grid of 5 x 5 behind one door makes 5 * 5 * 4 * 3 * 26 states. Boxes, which may hide something,
-and things that move by themselves are refused.
+Walls, goals and lava don't move, since all episodes have the same layout, that of the seed: a random layout would have
+to be part of the state, which no table can hold. `clew.as_discrete` encodes it all as one integer: a grid of 5 x 5 with
+one key and one door has 5 * 5 * 4 * 3 * 26 states. Boxes, which may contain an object, and objects that move by
+themselves are refused.
 
-Minigrid pays less the later one comes, and the time is no part of the state; here reaching the goal pays 1, and gamma
-makes sooner better.
+Minigrid's reward falls with the number of steps, which isn't part of the state. Here reaching the goal pays 1, and
+gamma makes shorter episodes better.
 """
 
 import sys
@@ -30,14 +30,14 @@ STILL = ("wall", "floor", "goal", "lava")
 
 
 class FullState(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """All of the state of a Minigrid environment, in one layout, as small whole numbers.
+    """A wrapper that observes the full state of a Minigrid environment with a fixed layout, as small integers.
 
     Args:
-        env: what `gymnasium.make("MiniGrid-...")` gives.
+        env: a Minigrid environment, from `gymnasium.make("MiniGrid-...")`.
         layout: seed of the layout of all episodes.
 
     Raises:
-        clew.SettingError: if something in it has a state of another kind.
+        clew.SettingError: if the layout has a box, or an object that moves by itself.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], layout: int = 0) -> None:
@@ -53,24 +53,24 @@ class FullState(gymnasium.Wrapper[Any, Any, Any, Any]):
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode in the layout; the seed doesn't matter, for nothing else is drawn."""
+        """Begin an episode in the layout; the seed is ignored, since nothing else is random."""
         _, info = self.env.reset(seed=self.layout, options=options)
         self.things = self._things()
         return self._state(), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take an action; the reward is 1 at the goal, whenever that is."""
+        """Take an action; the reward is 1 at the goal, independent of the number of steps."""
         _, reward, terminated, truncated, info = self.env.step(action)
         return self._state(), float(np.sign(reward)), terminated, truncated, info
 
     def _things(self) -> list[Any]:
-        """What can be carried, in the order of the cells at the beginning."""
+        """Return the movable objects, in the order of their cells."""
         things = []
         for thing in self.env.unwrapped.grid.grid:
             if thing is None or thing.type in STILL or thing.type == "door":
                 continue
             if thing.type not in ("key", "ball") or hasattr(self.env.unwrapped, "obstacles"):
-                raise clew.SettingError(f"a {thing.type} here has a state that isn't indexed")
+                raise clew.SettingError(f"a {thing.type} here is not supported: its state isn't observed")
             things.append(thing)
         return things
 
@@ -86,8 +86,8 @@ class FullState(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def learn(name: str, num_episodes: int = 3000, seed: int = 0) -> tuple[Any, clew.Policy]:
-    """The environment with integers for states, and what Q-learning made of it."""
-    import minigrid  # noqa: F401  # makes its environments known
+    """Train Q-learning, and return the environment with integer states and the policy."""
+    import minigrid  # noqa: F401  # registers its environments
 
     env = clew.as_discrete(FullState(gymnasium.make(name)))
     policy = clew.train_policy(env, num_episodes, alpha=1.0, gamma=0.97, epsilon=0.2, seed=seed)

@@ -1,9 +1,9 @@
-"""PPO of RLlib finds the way through the chapter's maze.
+"""Train PPO of RLlib in the book's 5x5 maze.
 
     pip install '.[rllib]'
     python examples/ppo_rllib.py
 
-Actors of RLlib import what makes the environment, so it is made in a function that imports Clew.
+RLlib's actors make their own environments, so the function that makes one imports Clew.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ MAZE = {"maze": "5x5", "observation": "position", "step_reward": -0.01, "max_epi
 
 
 def make_maze(settings: dict[str, Any]) -> gymnasium.Env[Any, Any]:
-    """What each actor calls."""
-    import clew  # noqa: F401  # makes clew/Maze-v0 known
+    """Make an environment; called in each actor."""
+    import clew  # noqa: F401  # registers clew/Maze-v0
 
     return gymnasium.make("clew/Maze-v0", **settings)
 
@@ -32,7 +32,7 @@ if __name__ == "__main__":
         .env_runners(
             num_env_runners=0,
             num_envs_per_env_runner=8,
-            # Places are MultiDiscrete; this makes ones and zeros of them, which networks take.
+            # Positions are MultiDiscrete; this encodes them as one-hot vectors for the network.
             env_to_module_connector=lambda env, spaces, device: FlattenObservations(),
         )
         .training(train_batch_size=1024, minibatch_size=128, num_epochs=10, lr=1e-3, gamma=0.95, entropy_coeff=0.01)

@@ -1,9 +1,9 @@
-"""PPO of Stable-Baselines3 finds the way through the chapter's maze.
+"""Train PPO of Stable-Baselines3 in the book's 5x5 maze.
 
     pip install '.[stable-baselines3]'
     python examples/ppo_stable_baselines3.py
 
-Places are MultiDiscrete, which Stable-Baselines3 turns into ones and zeros: a one for the row, a one for the column.
+Positions are MultiDiscrete, which Stable-Baselines3 encodes as one-hot vectors of row and column.
 """
 
 from stable_baselines3 import PPO

@@ -1,4 +1,4 @@
-"""Random mazes, for tests that hold of every maze."""
+"""Random mazes, for property-based tests."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def random_cells(draw: st.DrawFn, *, thin_walls: bool = True, hazards: bool = Tr
 
 @st.composite
 def random_mazes(draw: st.DrawFn, *, thin_walls: bool = True, hazards: bool = True, blocked: bool = True) -> Maze:
-    """Mazes with or without goals, and a start, if any, that has a way to one of them."""
+    """Draw a maze with or without goals, and with or without a start that has a path to one of them."""
     cells = draw(random_cells(thin_walls=thin_walls, hazards=hazards, blocked=blocked))
     goals = places_of(cells, GOAL)
     starts = [

@@ -1,4 +1,4 @@
-"""The worlds of Sutton & Barto (2018), and random ones, as finite models in the sparse form.
+"""Worlds of Sutton & Barto (2018) and random worlds, as sparse models.
 
 `rows[s][a]` lists (probability, next state, reward, terminated); actions on a grid are down, left, up, right.
 """
@@ -13,12 +13,12 @@ from oracles import MOVES, sparse_world
 
 
 def only_steps(env):
-    """An environment in a wrapper that Clew doesn't know, so that it's played step by step, in itself."""
+    """A wrapper that Clew doesn't know, so that the environment inside is stepped in Python."""
     return RecordEpisodeStatistics(env)
 
 
 def chain(num_states, left_reward=0.0, right_reward=1.0):
-    """Example 6.2, and 7.1 with 19 states: one action, which goes left or right by chance, from the middle."""
+    """Make the random walk of examples 6.2 and 7.1: one action, which goes left or right with probability 1/2."""
     last = num_states - 1
     rows = [
         [
@@ -33,17 +33,17 @@ def chain(num_states, left_reward=0.0, right_reward=1.0):
 
 
 def grid(rows, columns, start, goal, reward, walls=(), wind=None, cliff=()):
-    """A grid whose moves are certain.
+    """Make a grid world with deterministic moves.
 
     Args:
         rows: number of rows.
         columns: number of columns.
-        start: where episodes begin, (row, column); None: anywhere.
-        goal: where they end.
-        reward: (of a move, of one that reaches the goal, of one that falls off the cliff).
-        walls: places that can't be entered.
-        wind: for each column how many rows it lifts.
-        cliff: places from which one is put back to the start.
+        start: (row, column) of the start; None for a random start.
+        goal: (row, column) of the goal, where episodes end.
+        reward: (of a move, of a move to the goal, of a fall from the cliff).
+        walls: places of blocked cells.
+        wind: for each column, the number of rows by which a move is shifted up.
+        cliff: places that lead back to the start.
     """
     step_reward, goal_reward, cliff_reward = reward
     wind = [0] * columns if wind is None else wind
@@ -63,29 +63,29 @@ def grid(rows, columns, start, goal, reward, walls=(), wind=None, cliff=()):
 
 
 def windy_gridworld():
-    """Example 6.5."""
+    """Make the windy gridworld, example 6.5."""
     return grid(7, 10, (3, 0), (3, 7), (-1.0, -1.0, 0.0), wind=[0, 0, 0, 1, 1, 1, 2, 2, 1, 0])
 
 
 def cliff_walking():
-    """Example 6.6."""
+    """Make the cliff walk, example 6.6."""
     return grid(4, 12, (3, 0), (3, 11), (-1.0, -1.0, -100.0), cliff=[(3, column) for column in range(1, 11)])
 
 
 def dyna_maze():
-    """Example 8.1."""
+    """Make the Dyna maze, example 8.1."""
     walls = [(1, 2), (2, 2), (3, 2), (4, 5), (0, 7), (1, 7), (2, 7)]
     return grid(6, 9, (2, 0), (0, 8), (0.0, 1.0, 0.0), walls=walls)
 
 
 def shortcut_maze(is_open):
-    """Example 8.3: a wall with a gap at its left end, and, once it is open, another at its right end."""
+    """Make the shortcut maze, example 8.3: a wall with a gap on the left, and, if it is open, one on the right."""
     walls = [(3, column) for column in range(1, 8 if is_open else 9)]
     return grid(6, 9, (5, 3), (0, 8), (0.0, 1.0, 0.0), walls=walls)
 
 
 def maximization_bias(num_actions=10, num_rewards=20):
-    """Example 6.7, from A: to the right the episode ends, to the left is B, all of whose actions pay N(-0.1, 1).
+    """Make example 6.7, from A: right ends the episode, left leads to B, all of whose actions pay N(-0.1, 1).
 
     Every state must have as many actions as B, so in A half of them go to the right and half to the left. A reward is
     one of equally likely points, at the quantiles of the normal distribution and with its variance.
@@ -98,11 +98,11 @@ def maximization_bias(num_actions=10, num_rewards=20):
 
 
 def random_mdp(seed):
-    """A noisy world of 2 to 50 states and 1 to 6 actions.
+    """Make a random stochastic model of 2 to 50 states and 1 to 6 actions.
 
     An action has up to three outcomes, and ends the episode with probability 1/10 at least, in one of the terminal
-    states, of which there is one in eight. It pays from -2 to 2, and up to 1/2 more or less by chance. Episodes begin
-    in any other state.
+    states, which are one in eight. Its reward is from -2 to 2, plus noise from -1/2 to 1/2. Episodes begin in any other
+    state.
     """
     rng = np.random.default_rng(seed)
     num_states, num_actions = int(rng.integers(2, 51)), int(rng.integers(1, 7))
@@ -122,7 +122,7 @@ def random_mdp(seed):
 
 
 def gymnasium_world(name, start, **settings):
-    """The world that a Gymnasium environment says it is, in its table P[state][action]; from a start or several."""
+    """Make the world of a Gymnasium environment's table P[state][action], with one or several start states."""
     table = gymnasium.make(name, **settings).unwrapped.P
     rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
     return sparse_world(rows, start)

@@ -1,4 +1,4 @@
-"""Clients of Gymnasium take the maze as it comes: the examples run, where what they need is installed."""
+"""The examples with other libraries run, where these are installed."""
 
 import importlib.util
 import os
@@ -11,21 +11,21 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-import clew  # noqa: F401  # makes clew/Maze-v0 known
+import clew  # noqa: F401  # registers clew/Maze-v0
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def need(*modules: str) -> None:
-    """Skip the test where a client isn't installed; to look for it mustn't import it, for some warn as they come."""
+    """Skip the test if a library isn't installed; it isn't imported for that, since some warn at import."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
 
 
 def run(name: str) -> str:
-    """What an example prints."""
-    threads = {"OMP_NUM_THREADS": "1"}  # networks of ten numbers gain nothing by more
+    """Run an example and return what it prints."""
+    threads = {"OMP_NUM_THREADS": "1"}  # more threads don't speed up such small networks
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, check=False, env=os.environ | threads
     )
@@ -48,11 +48,11 @@ def test_ppo_of_stable_baselines3_finds_the_way() -> None:
 def test_the_checker_of_stable_baselines3_has_nothing_to_say(observation: str, settings: dict[str, bool]) -> None:
     need("stable_baselines3")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as PyTorch is imported
+        warnings.simplefilter("ignore")  # when PyTorch is imported
         from stable_baselines3.common.env_checker import check_env
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        if observation == "planes":  # whatever has three dimensions it takes for a photograph
+        if observation == "planes":  # the library expects an image in three dimensions
             warnings.filterwarnings("ignore", message=".*image")
         check_env(gymnasium.make("clew/Maze-v0", observation=observation, **settings))
 
@@ -60,5 +60,5 @@ def test_the_checker_of_stable_baselines3_has_nothing_to_say(observation: str, s
 @pytest.mark.long
 @pytest.mark.ray
 def test_ppo_of_rllib_finds_the_way() -> None:
-    need("torch", "tree")  # Ray is here in any case; these come with ray[rllib]
+    need("torch", "tree")  # Ray is always installed; these come with ray[rllib]
     assert float(re.findall(r"([\d.]+) steps from start to goal, on average of", run("ppo_rllib.py"))[0]) < 9.5

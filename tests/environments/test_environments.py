@@ -1,4 +1,4 @@
-"""The maze as a Gymnasium environment."""
+"""Mazes as Gymnasium environments."""
 
 import pickle
 import subprocess
@@ -42,7 +42,7 @@ Record = list[tuple[Any, ...]]
 
 
 def play(env: Environment, num_steps: int, actions: np.random.Generator) -> Record:
-    """Go on in an environment by drawn actions, over the ends of episodes, and write down all that it says."""
+    """Step through an environment with random actions, over several episodes, and record all results."""
     record: Record = []
     for action in actions.integers(0, 4, num_steps):
         record.append(env.step(action))
@@ -56,13 +56,13 @@ def rollout(env: Environment, seed: int) -> Record:
 
 
 def run_python(code: str) -> str:
-    """What a fresh interpreter prints."""
+    """Run code in a fresh interpreter and return what it prints."""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-# The contract of Gymnasium --------------------------------------------------------------------------------------------
+# Gymnasium's API ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi", "human", "rgb_array"])
@@ -122,7 +122,7 @@ def test_an_environment_needs_no_ray() -> None:
     assert run_python("import sys, clew; clew.Environment().reset(seed=0); print('ray' in sys.modules)") == "False"
 
 
-# What a move does -----------------------------------------------------------------------------------------------------
+# Moves ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_rewards_of_all_that_a_move_meets_add_up() -> None:
     moves = [
         (UP, 0, -100.5),  # into the edge
         (RIGHT, 1, -4.5),  # into the hazard
-        (DOWN, 1, -0.5),  # into a blocked cell: a wall, but no outer one; and the hazard was entered before
+        (DOWN, 1, -0.5),  # into a blocked cell, which isn't the outer wall, from the hazard
         (UP, 1, -100.5),  # into the edge, from the hazard
         (LEFT, 0, -0.5),  # away from the hazard
         (RIGHT, 1, -4.5),
@@ -200,7 +200,7 @@ def test_slip_sends_half_to_each_side() -> None:
         assert abs(count - n * probability) < 4 * np.sqrt(n * probability * (1 - probability))
 
 
-# Where episodes begin -------------------------------------------------------------------------------------------------
+# Start states ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [HAZARDS, GOALS, THIN, TWO_ROOMS.replace("S", ".")])
@@ -232,7 +232,7 @@ def test_a_random_goal_is_any_other_safe_cell_with_a_way_to_it(text: str, random
     env.reset(seed=0)
     infos = [env.reset()[1] for _ in range(30 * len(pairs))]
     assert {(info["goal"], info["position"]) for info in infos} == pairs
-    assert env.mdp.starts.size == len(pairs)  # each once, so each is as likely as the others
+    assert env.mdp.starts.size == len(pairs)  # each is listed once, so all are equally likely
 
 
 def test_the_state_names_a_random_goal() -> None:
@@ -257,12 +257,12 @@ def test_an_episode_ends_on_its_own_random_goal_and_not_on_the_mazes() -> None:
     assert env.step(RIGHT)[1:4] == (1.0, True, False)
 
 
-# The end --------------------------------------------------------------------------------------------------------------
+# End of episodes ------------------------------------------------------------------------------------------------------
 
 
 def test_the_step_limit_truncates_and_does_not_terminate() -> None:
     env = Environment(max_episode_steps=3)
-    for _ in range(2):  # the count begins anew with each episode
+    for _ in range(2):  # steps are counted per episode
         env.reset(seed=0)
         assert [env.step(UP)[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
 
@@ -278,14 +278,14 @@ def test_the_step_limit_is_a_hundred_steps_a_free_cell_unless_told() -> None:
     assert Environment(max_episode_steps=1).max_episode_steps == 1
 
 
-# Draws ----------------------------------------------------------------------------------------------------------------
+# Randomness -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_rollout() -> None:
     env = Environment(**everything)
     first = rollout(env, seed=5)
     assert rollout(Environment(**everything), seed=5) == first
-    assert rollout(env, seed=5) == first  # and to reset with the seed begins it again
+    assert rollout(env, seed=5) == first  # reset with the same seed starts the stream again
 
 
 def test_other_seeds_give_other_rollouts() -> None:
@@ -310,7 +310,7 @@ def test_an_environment_pickled_in_mid_episode_goes_on_as_before(settings: dict[
     assert play(copy, 300, np.random.default_rng(3)) == play(env, 300, np.random.default_rng(3))
 
 
-# What can't be right --------------------------------------------------------------------------------------------------
+# Invalid settings -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_nothing_can_be_done_before_reset(use) -> None:
         use(Environment())
 
 
-# What kernels may play in place of the environment --------------------------------------------------------------------
+# as_compiled ----------------------------------------------------------------------------------------------------------
 
 
 class Generous(Environment):
@@ -455,7 +455,7 @@ def test_a_flag_is_true_or_false(name: str) -> None:
 
 
 def test_numbers_of_numpys_are_numbers() -> None:
-    """They count on in the few bits that they have, and the greatest float is infinite among float32."""
+    """NumPy's integers overflow, and the largest float64 is infinite as float32."""
     env = Environment(Maze.open(np.int8(20), np.int8(20)), slip=np.float32(0.5), random_goal=np.True_)
     assert env.encode((np.int8(19), np.int8(19)), (np.int8(19), np.int8(18))) == 398 * 400 + 399
     with pytest.raises(MazeError, match="is too large"):

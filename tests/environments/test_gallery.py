@@ -1,4 +1,4 @@
-"""The worlds that come with the package: what their cards say is so."""
+"""The gallery: its cards are true."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def test_what_is_learned_earns_99_percent_of_the_optimum(name, seed):
 def test_the_trap_fools_who_takes_the_first_of_equals():
     env = make_world("trap")
     env.reset(seed=0)
-    assert [env.step(0)[0] for _ in range(6)] == [5, 10, 15, 20, 20, 20]  # down, and then against the wall for ever
+    assert [env.step(0)[0] for _ in range(6)] == [5, 10, 15, 20, 20, 20]  # down, then into the wall without end
 
 
 def test_models_and_limits_come_as_they_are_asked_for():
@@ -176,7 +176,7 @@ def test_worlds_are_solved_by_name(clew, world, options, value):
 
 @pytest.mark.parametrize(("world", "gap"), [("windy", 0.0), ("gym:Taxi-v4", 0.0), ("gym:Blackjack-v1", None)])
 def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, gap):
-    streams = "2" if gap is None else "1"  # what is stepped in Python is kept only with streams that begin with seeds
+    streams = "2" if gap is None else "1"  # runs that are stepped in Python are saved only with seeded streams
     settings = "--episodes", "20000", "--alpha", "0.5", "--gamma", "1", "--simulations", streams
     code, out, err = clew("train", world, *settings, "--out", tmp_path / "run", "--json")
     assert (code, [line for line in err.splitlines() if not line.startswith("compiling ")]) == (0, [])
@@ -194,7 +194,7 @@ def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, 
     ("line", "said"),
     [
         ("train cliff --slip 0.1", "--slip has no effect on 'cliff', which has rules of its own"),
-        ("solve gym:Frozen", "Gymnasium knows no environment 'Frozen'; near names are FrozenLake-v1"),
+        ("solve gym:Frozen", "Gymnasium has no environment 'Frozen'; similar IDs are FrozenLake-v1"),
         (
             "solve gym:Blackjack-v1",
             "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it by its steps",

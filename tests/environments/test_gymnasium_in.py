@@ -1,4 +1,4 @@
-"""Gymnasium's environments as models, and as integers; what is refused, and why."""
+"""Gymnasium's environments as models and with integer spaces, and errors for those that have none."""
 
 import copy
 import pickle
@@ -44,13 +44,13 @@ def make(name):
 
 
 def row_of(mdp, s, a, draw):
-    """The row that a uniform number chooses: the first whose cumulated probability is above it."""
+    """Return the outcome that a uniform number selects: the first whose cumulative probability exceeds it."""
     first, last = mdp.model.offsets[s * mdp.num_actions + a :][:2]
     return first + int(np.argmax(np.cumsum(mdp.model.probabilities[first:last]) > draw))
 
 
 class Draws:
-    """A generator in the place of an environment's own, which writes its uniform numbers down."""
+    """A random generator that records its uniform numbers, to replace that of an environment."""
 
     def __init__(self, rng):
         self.rng, self.last = rng, None
@@ -63,14 +63,14 @@ class Draws:
         return getattr(self.rng, name)
 
 
-# The table is the model -----------------------------------------------------------------------------------------------
+# Models of tables -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_same_draws_lead_the_same_way(name):
-    """Thousands of steps of the original, each replayed through the rows of the model by the number that it drew.
+    """Replay thousands of steps of the original through the rows of the model, with the same uniform numbers.
 
-    Half of the actions are the best ones, so that ends are reached as well.
+    Half of the actions are greedy, so that episodes also end.
     """
     env, actions = make(name).unwrapped, np.random.default_rng(1)
     mdp = FiniteMDP.from_gymnasium(env)
@@ -163,10 +163,13 @@ REFUSED = {
     "starts too unlike": (lambda: customised(initial_state_distrib=weights(_0=0.001, _1=0.999)), "up to 100"),
     "starts that are none": (lambda: customised(initial_state_distrib=np.ones(16)), "must be 16 probabilities"),
     "NaN": (lambda: customised(initial_state_distrib=np.full(16, np.nan)), "must be 16 probabilities"),
-    "no starts": (BareTable, "BareTable doesn't say in which states episodes begin"),
-    "no table": (lambda: gymnasium.make("Blackjack-v1"), r"BlackjackEnv has no table.*clew\.as_discrete"),
-    "nothing": (lambda: None, "NoneType has no table of transitions"),
-    "hidden state": (lambda: gymnasium.make("Taxi-v4", fickle_passenger=True), "fickle_passenger=True does more than"),
+    "no starts": (BareTable, "BareTable has no attribute initial_state_distrib"),
+    "no table": (lambda: gymnasium.make("Blackjack-v1"), r"BlackjackEnv has no transition table.*clew\.as_discrete"),
+    "nothing": (lambda: None, "NoneType has no transition table"),
+    "hidden state": (
+        lambda: gymnasium.make("Taxi-v4", fickle_passenger=True),
+        "fickle_passenger=True doesn't follow its table",
+    ),
     "a wrapper": (
         lambda: TransformReward(gymnasium.make("FrozenLake-v1"), lambda reward: 2 * reward),
         "the wrapper TransformReward may change what a step does",
@@ -177,14 +180,14 @@ REFUSED = {
     ),
     "a space of another kind": (
         lambda: customised(observation_space=Discrete(16, start=1)),
-        "the environment's observation_space is Discrete",
+        "needs a Discrete observation_space that starts at 0, not Discrete",
     ),
     "a row too short": (lambda: customised(P=table_with(0, 2, [(1.0, 1, 0.0)])), "state 0, action 2: an outcome must"),
     "probabilities": (
         lambda: customised(P=table_with(4, 3, [(0.5, 1, 0.0, False)])),
         r"state 4, action 3: probabilities sum to 0\.5, not 1",
     ),
-    "no row": (lambda: customised(P=table_with(4, 3, [])), "state 4, action 3: the table P has no outcome there"),
+    "no row": (lambda: customised(P=table_with(4, 3, [])), "state 4, action 3: the state can be reached, but"),
     "no action": (lambda: customised(P={0: {}}), "state 0, action 0: the table P has no list of outcomes"),
     "a next state outside": (
         lambda: customised(P=table_with(4, 3, [(1.0, 16, 0.0, False)])),
@@ -201,12 +204,12 @@ def test_what_is_no_model_is_refused_with_the_reason(name):
 
 
 def test_rows_that_cannot_be_reached_do_not_matter():
-    """Hole 5 is never acted in."""
+    """Hole 5 is terminal: the test never acts in it."""
     mdp = FiniteMDP.from_gymnasium(customised(P=table_with(5, 0, [(7.0, 99, np.nan, "no")])))
     assert mdp.model.offsets[20] == mdp.model.offsets[24]
 
 
-# Played and solved by kernels -----------------------------------------------------------------------------------------
+# Simulated and solved by kernels --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -214,7 +217,7 @@ def test_what_make_gives_is_played_by_kernels_with_its_limit(name):
     env = make(name)
     world = as_compiled(env)
     assert world.max_episode_steps == (env.spec.max_episode_steps or 4800)
-    assert as_compiled(env).mdp is world.mdp is model_of(env)  # it is made once
+    assert as_compiled(env).mdp is world.mdp is model_of(env)  # the model is cached
 
 
 def test_the_least_limit_holds():
@@ -267,7 +270,7 @@ def test_a_table_that_is_changed_is_read_again():
     assert solve(env, gamma=1.0).value == 1.0
     table[14][2] = [(1.0, 15, 5.0, True)]
     assert solve(env, gamma=1.0).value == 5.0
-    table[14][2][0] = [1.0, 15, 6.0, True]  # a list, which can be written
+    table[14][2][0] = [1.0, 15, 6.0, True]  # a list, which can be changed
     assert solve(env, gamma=1.0).value == 6.0
     table[14][2][0][2] = 7.0
     assert solve(env, gamma=1.0).value == 7.0
@@ -292,7 +295,7 @@ def test_a_copy_on_another_process_is_the_same_world():
 @pytest.mark.parametrize(
     ("world", "error", "message"),
     [
-        (lambda: gymnasium.make("Blackjack-v1"), ModelError, "BlackjackEnv has no table"),
+        (lambda: gymnasium.make("Blackjack-v1"), ModelError, "BlackjackEnv has no transition table"),
         (lambda: gymnasium.make("Taxi-v4", fickle_passenger=True), ModelError, "fickle_passenger"),
         (lambda: "FrozenLake-v1", SettingError, "with a transition table P, got a str"),
     ],
@@ -303,7 +306,7 @@ def test_solve_says_why_a_world_has_no_model(world, error, message):
 
 
 def test_a_step_that_was_replaced_is_played_and_has_no_model():
-    """Kernels would play what was there before."""
+    """Compiled kernels would simulate the original step."""
 
     def five_times(step):
         def stepped(action):
@@ -318,7 +321,7 @@ def test_a_step_that_was_replaced_is_played_and_has_no_model():
         assert clew.train_policy(env, 300, alpha=1.0).q.max() == 5.0
         with pytest.raises(ModelError, match="or its step was replaced"):
             solve(env)
-    with pytest.raises(ModelError, match="was replaced, so its table doesn't tell"):
+    with pytest.raises(ModelError, match="was replaced, so its table P may not describe"):
         FiniteMDP.from_gymnasium(lake)
 
 
@@ -327,15 +330,15 @@ def test_a_subclass_and_a_strange_wrapper_have_no_model_and_another_observation_
         pass
 
     for env in (Sub(), RecordEpisodeStatistics(clew.Environment())):
-        with pytest.raises(ModelError, match=r"may do something else than mdp says.* give env.unwrapped.mdp"):
+        with pytest.raises(ModelError, match=r"may not follow its model mdp.* pass env.unwrapped.mdp"):
             solve(env)
     assert solve(gymnasium.make("clew/Maze-v0", observation="planes")).steps == 8.0
 
 
 def test_a_stranger_with_a_table_can_be_solved_but_is_stepped_through():
-    """Whether it steps by its table isn't known; whoever asks for the model gets what the table says."""
+    """It may not follow its table, so it is stepped in Python; from_gymnasium uses the table."""
     env = Generous(is_slippery=False)
-    with pytest.raises(ModelError, match=r"Generous may do something else than P says.* give clew.FiniteMDP.from_gymn"):
+    with pytest.raises(ModelError, match=r"Generous may not follow its model P.* pass clew.FiniteMDP.from_gymn"):
         solve(env, gamma=1.0)
     assert solve(FiniteMDP.from_gymnasium(env), gamma=1.0).value == 1.0
     assert as_compiled(env) is None
@@ -343,7 +346,7 @@ def test_a_stranger_with_a_table_can_be_solved_but_is_stepped_through():
 
 # Known answers --------------------------------------------------------------------------------------------------------
 
-# What the best policy earns without a step limit, and with one, of so many steps.
+# (optimal return without a step limit, step limit, optimal return with it)
 OPTIMA = {
     "FrozenLake 4x4": (14 / 17, 100, 0.744190),
     "FrozenLake 8x8": (1.0, 200, 0.913220),
@@ -378,7 +381,7 @@ LEARNED = {
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", LEARNED)
 def test_q_learning_comes_to_them(name, seed):
-    """Within three standard errors and 1% of the optimum with the environment's limit, in 10,000 greedy episodes."""
+    """In 10,000 greedy episodes, within three standard errors and 1% of the optimum with the step limit."""
     env, (num_episodes, settings) = make(name), LEARNED[name]
     policy = train_policy(env, num_episodes, seed=seed, **settings)
     grade = evaluate_policy(env, policy, 10_000, gamma=settings["gamma"], seed=seed)
@@ -388,7 +391,7 @@ def test_q_learning_comes_to_them(name, seed):
 
 
 def within(mdp, q, horizon):
-    """What the greedy policy of q earns in so many steps, exactly."""
+    """Return the exact expected return of the greedy policy of q in a given number of steps."""
     greedy = q == q.max(axis=1, keepdims=True)
     greedy = greedy / greedy.sum(axis=1, keepdims=True)
     model, v = mdp.model, np.zeros(mdp.num_states)
@@ -401,7 +404,7 @@ def within(mdp, q, horizon):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_on_the_8x8_lake_a_policy_that_sees_no_clock_comes_to_what_planning_without_one_does(seed):
-    """0.8936 in 200 steps, as the optimum for gamma 0.995; 0.9132 takes a policy that knows how much time is left."""
+    """0.8936 in 200 steps, as the optimum for gamma 0.995; 0.9132 needs a policy that observes the time."""
     env = make("FrozenLake 8x8")
     mdp = FiniteMDP.from_gymnasium(env)
     settings = {"gamma": 0.995, "epsilon": 0.3, "alpha": 0.3, "alpha_last": 0.0003, **FALLING}
@@ -412,7 +415,7 @@ def test_on_the_8x8_lake_a_policy_that_sees_no_clock_comes_to_what_planning_with
 
 
 def with_a_clock(env, limit):
-    """The same world with the time in the state, step * num_states + s: what a function of Python is good for."""
+    """Make a model with the time in the state, step * num_states + s, from a function."""
     table, mdp = env.unwrapped.P, FiniteMDP.from_gymnasium(env)
     n = mdp.num_states
     goes_on = np.diff(mdp.model.offsets[:: mdp.num_actions]) > 0
@@ -441,7 +444,7 @@ def test_with_a_clock_q_learning_comes_to_99_percent_on_the_8x8_lake():
     assert clew.policy_values(world, policy, gamma=1.0).value > 0.99 * 0.913220
 
 
-# Integers of anything finite ------------------------------------------------------------------------------------------
+# SpaceIndex and as_discrete -------------------------------------------------------------------------------------------
 
 SPACES = {
     "Discrete": Discrete(5),
@@ -461,7 +464,7 @@ SPACES = {
 
 
 def plain(element):
-    """Elements as Python compares them."""
+    """Convert an element to Python types, which compare with ==."""
     if isinstance(element, dict):
         return {key: plain(value) for key, value in element.items()}
     if isinstance(element, tuple):
@@ -486,7 +489,9 @@ def test_numbers_by_hand():
     assert SpaceIndex(MultiDiscrete([3, 5, 4])).encode([2, 1, 3]) == (2 * 5 + 1) * 4 + 3
     assert SpaceIndex(Discrete(5, start=3)).decode(0) == 3
     assert SpaceIndex(Tuple((Discrete(32), Discrete(11), Discrete(2)))).encode((14, 10, 1)) == (14 * 11 + 10) * 2 + 1
-    assert SpaceIndex(Dict({"b": Discrete(2), "a": Discrete(3)})).encode({"b": 1, "a": 2}) == 2 * 2 + 1  # a comes first
+    assert (
+        SpaceIndex(Dict({"b": Discrete(2), "a": Discrete(3)})).encode({"b": 1, "a": 2}) == 2 * 2 + 1
+    )  # keys are sorted: a is first
 
 
 @pytest.mark.parametrize("number", [-1, 60, 1.0, True, None, "1", np.nan])
@@ -526,7 +531,7 @@ def test_what_is_no_element_is_refused(name, element):
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (Box(0.0, 1.0), r"the space Box.* can't be numbered: tables need finite spaces.*wrapper"),
+        (Box(0.0, 1.0), r"the space Box.* is not finite; tables need Discrete.*wrapper"),
         (Text(3), "Text"),
         (Sequence(Discrete(2)), "Sequence"),
         (Graph(Discrete(2), None), "Graph"),
@@ -549,7 +554,7 @@ def test_spaces_at_the_limit_are_taken():
 
 
 class Lights(gymnasium.Env):
-    """Three lamps; an action, (which, on or off), switches one. It ends when all are on."""
+    """Three lamps; an action, (which, on or off), switches one. An episode ends when all are on."""
 
     observation_space = MultiBinary(3)
     action_space = Dict({"lamp": Discrete(3, start=1), "on": Discrete(2)})
@@ -568,7 +573,7 @@ class Lights(gymnasium.Env):
 def test_an_environment_of_parts_is_one_of_integers():
     env = as_discrete(Lights())
     assert (env.observation_space, env.action_space) == (Discrete(8), Discrete(6))
-    with pytest.warns(UserWarning, match="different from the unwrapped version"):  # the checker's only complaint
+    with pytest.warns(UserWarning, match="different from the unwrapped version"):  # the checker's only warning
         check_env(env, skip_render_check=True)
     state, _ = env.reset(seed=0)
     assert plain(env.observation_index.decode(state)) == env.unwrapped.lamps.tolist()
@@ -580,13 +585,13 @@ def test_an_environment_of_parts_is_one_of_integers():
     policy = train_policy(env, 300, alpha=1.0, gamma=1.0, seed=0)
     grade = evaluate_policy(env, policy, 100)
     assert grade.success_rate == 1.0
-    assert 1.0 < grade.mean_steps < 2.5  # two are missing on the average
+    assert 1.0 < grade.mean_steps < 2.5  # two are missing on average
 
 
 def test_integers_from_0_need_no_wrapper():
     env = gymnasium.make("FrozenLake-v1")
     assert as_discrete(env) is env
-    with pytest.raises(SettingError, match="not a FiniteMDP"):
+    with pytest.raises(SettingError, match="got a FiniteMDP"):
         as_discrete(FiniteMDP.from_gymnasium(env))
 
 
@@ -612,7 +617,7 @@ def test_blackjack_is_learned_through_its_steps():
 
 
 def test_frozen_lake_stepped_and_compiled_are_graded_alike():
-    """The same policy in the environment itself and in its model: returns within four standard errors."""
+    """Returns of a policy in the environment and in its model agree within four standard errors."""
     env = gymnasium.make("FrozenLake-v1")
     policy = train_policy(env, 20_000, gamma=0.99, epsilon=0.5, seed=0)
     here = evaluate_policy(env, policy, 20_000, gamma=0.99)
@@ -634,19 +639,19 @@ def test_make_gymnasium_gives_what_can_be_trained():
 @pytest.mark.parametrize(
     ("env_id", "settings", "message"),
     [
-        ("FrozenLake-v7", {}, "knows no environment 'FrozenLake-v7'; near names are FrozenLake-v1"),
-        ("frozenlake-v1", {}, "near names are FrozenLake-v1"),
-        ("TAXI-V4", {}, "near names are Taxi-v4"),
-        ("Taxi", {}, "near names are Taxi-v4"),
-        ("Taxi-v3", {}, "near names are Taxi-v4"),
-        ("Cliffwalk-v1", {}, "near names are CliffWalking-v1"),
-        ("qqqqqqqq", {}, r"knows no environment 'qqqqqqqq'; gymnasium\.pprint_registry"),
-        ("", {}, "knows no environment ''"),
+        ("FrozenLake-v7", {}, "has no environment 'FrozenLake-v7'; similar IDs are FrozenLake-v1"),
+        ("frozenlake-v1", {}, "similar IDs are FrozenLake-v1"),
+        ("TAXI-V4", {}, "similar IDs are Taxi-v4"),
+        ("Taxi", {}, "similar IDs are Taxi-v4"),
+        ("Taxi-v3", {}, "similar IDs are Taxi-v4"),
+        ("Cliffwalk-v1", {}, "similar IDs are CliffWalking-v1"),
+        ("qqqqqqqq", {}, r"has no environment 'qqqqqqqq'; gymnasium\.pprint_registry"),
+        ("", {}, "has no environment ''"),
         ("nowhere:Taxi-v4", {}, "nowhere:Taxi-v4 can't be made: ModuleNotFoundError"),
         ("FrozenLake-v1", {"slippery": True}, "FrozenLake-v1 can't be made: TypeError: .*slippery"),
         ("FrozenLake-v1", {"map_name": "9x9"}, "FrozenLake-v1 can't be made: KeyError: '9x9'"),
-        ("CartPole-v1", {}, "the observation space Box.* can't be numbered"),
-        (None, {}, "is text, such as 'FrozenLake-v1', not None"),
+        ("CartPole-v1", {}, "the observation space Box.* is not finite"),
+        (None, {}, "expected the ID of an environment, such as 'FrozenLake-v1', got None"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_words(env_id, settings, message):

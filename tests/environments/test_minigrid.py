@@ -1,4 +1,4 @@
-"""The example of Minigrid, where that is installed: a full state of small numbers, and steps that are the fewest."""
+"""The Minigrid example, if Minigrid is installed: the full state, and optimal paths."""
 
 import runpy
 from collections import deque
@@ -20,7 +20,7 @@ def make(name, layout=0):
 
 
 def fewest_steps(env):
-    """Breadth-first search over full states, each reached by playing its actions anew."""
+    """Return the length of the optimal path, by breadth-first search that replays the actions to each state."""
     waiting, seen = deque([()]), set()
     while waiting:
         actions = waiting.popleft()
@@ -48,7 +48,7 @@ def test_a_table_finds_the_fewest_steps(name, num_states):
 
 
 def test_the_full_state_decides_what_follows():
-    """Whenever a state is seen again, the same action leads to the same state, reward and end."""
+    """An action in a given state always gives the same next state, reward and termination."""
     env, rng, known = make("MiniGrid-DoorKey-5x5-v0"), np.random.default_rng(0), {}
     for _ in range(60):
         state, over = env.reset()[0], False
@@ -69,5 +69,5 @@ def test_the_full_state_decides_what_follows():
 
 @pytest.mark.parametrize("name", ["MiniGrid-Dynamic-Obstacles-5x5-v0", "MiniGrid-ObstructedMaze-1Dlh-v0"])
 def test_what_has_a_state_of_another_kind_is_refused(name):
-    with pytest.raises(SettingError, match="has a state that isn't indexed"):
+    with pytest.raises(SettingError, match="is not supported: its state isn't observed"):
         make(name)

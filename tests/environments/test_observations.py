@@ -1,4 +1,4 @@
-"""What a client sees: the same maze as a number, as places and as planes."""
+"""Observations: the state, places and planes."""
 
 import pickle
 import warnings
@@ -38,7 +38,7 @@ def test_gymnasiums_checker_has_nothing_to_say(observation: str, settings: dict[
     env.action_space.seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # It says so of whatever is wrapped, and make wraps every environment.
+        # The checker warns of every wrapped environment, and make wraps all.
         warnings.filterwarnings("ignore", message=".*is different from the unwrapped version")
         check_env(env)
 
@@ -60,7 +60,7 @@ def test_position_names_a_random_goal() -> None:
 
 
 def test_a_robot_sees_which_way_it_looks() -> None:
-    """It begins looking down; after each turn the planes and the position tell another heading, and no two the same."""
+    """A robot begins with heading down; each turn gives different planes and positions."""
     position, planes = (make(kind, maze=Maze.open(3, 4), moves="robot") for kind in ("position", "planes"))
     assert position.observation_space.nvec.tolist() == [3, 4, 4]
     assert planes.observation_space.shape == (len(PLANES) + 3, 3, 4)
@@ -93,7 +93,7 @@ def test_planes_show_walls_on_each_side_hazards_goals_and_the_seeker() -> None:
     assert after.dtype == np.float32
     assert after[-1].tolist() == [[0, 0], [1, 0], [0, 0]]
     assert (after[:-1] == seen[:-1]).all()
-    assert seen[-1].tolist() == [[1, 0], [0, 0], [0, 0]]  # what was returned is the caller's
+    assert seen[-1].tolist() == [[1, 0], [0, 0], [0, 0]]  # returned arrays belong to the caller
 
 
 def test_planes_show_the_goal_of_the_episode_and_not_the_mazes() -> None:
@@ -117,7 +117,7 @@ def test_observations_tell_states_apart(observation: str) -> None:
     assert len({env.observation(s).tobytes() for s in states}) == states.size
 
 
-# Made again -----------------------------------------------------------------------------------------------------------
+# Specifications -------------------------------------------------------------------------------------------------------
 
 
 def rollout(env: gymnasium.Env[Any, Any]) -> list[Any]:

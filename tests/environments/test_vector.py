@@ -1,4 +1,4 @@
-"""Copies of a maze that step together, against Gymnasium's own vector of environments."""
+"""MazeVectorEnv against Gymnasium's SyncVectorEnv."""
 
 import pickle
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def sync(n: int, mode: AutoresetMode = AutoresetMode.NEXT_STEP, **settings: Any)
 
 
 def check_infos(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """The same keys and masks; places as arrays, in place of arrays of tuples; the same final observations."""
+    """Check that infos have the same keys, masks, places and final observations."""
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
         if key.startswith("_"):
@@ -76,11 +76,11 @@ def check_same(ours: Any, theirs: Any) -> None:
 
 
 def counts(env: MazeVectorEnv) -> list[Any]:
-    """Where all copies stand."""
+    """Return the positions of all copies."""
     return [array.tolist() for array in env._copies]
 
 
-# As Gymnasium's vector of environments --------------------------------------------------------------------------------
+# Equal to SyncVectorEnv -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
@@ -109,7 +109,7 @@ def test_it_goes_step_by_step_as_gymnasiums(mode: AutoresetMode, settings: dict[
 
 @pytest.mark.parametrize("seed", [11, [4, 4, 0, 9, 1, 2, 3], [None, 8, None, 2**40, 0, 1, 1]], ids=repr)
 def test_seeds_begin_the_draws_of_each_copy(seed: Any) -> None:
-    """After a first seed for all: a copy whose seed is None goes on with its draws."""
+    """After a first seed for all, a copy whose seed is None continues its random stream."""
     ours, theirs = MazeVectorEnv(N, **WORLDS["everything"]), sync(N, **WORLDS["everything"])
     for env in (ours, theirs):
         env.reset(seed=100)
@@ -134,7 +134,7 @@ def test_a_mask_begins_some_copies_and_leaves_the_others() -> None:
             assert [row for row, chosen in zip(was, mask, strict=True) if not chosen] == [
                 row for row, chosen in zip(now, mask, strict=True) if not chosen
             ]
-    assert options["reset_mask"] is not None  # the caller's options stay as they were
+    assert options["reset_mask"] is not None  # the caller's options are unchanged
 
 
 def test_without_a_seed_copies_differ_and_no_two_are_alike() -> None:
@@ -153,7 +153,7 @@ def test_the_mode_is_told(mode: Any) -> None:
     assert Environment.metadata == before
 
 
-# Made by Gymnasium ----------------------------------------------------------------------------------------------------
+# gymnasium.make_vec ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
@@ -193,7 +193,7 @@ def test_pickled_in_mid_episode_it_goes_on_as_before() -> None:
     check_same(again.reset(), env.reset())
     frozen = pickle.loads(pickle.dumps(env))
     state = {**frozen.__dict__, "_copies": type(frozen._copies)(*map(read_only, frozen._copies))}
-    frozen.__setstate__(state)  # as what comes through Ray, which can't be written
+    frozen.__setstate__(state)  # like arrays that come through Ray, which are read-only
     check_same(frozen.step(np.full(N, UP)), env.step(np.full(N, UP)))
 
 
@@ -213,12 +213,12 @@ def test_what_is_returned_is_the_callers_to_keep_and_to_write(copy: bool, observ
     for _ in range(20):
         kept.append(arrays_of(ours.step(np.full(N, DOWN))))
         wanted.append(arrays_of(plain.step(np.full(N, DOWN))))
-    first = 0 if copy else 1  # without copies, observations are those of the last step
+    first = 0 if copy else 1  # without copy, all observations are those of the last step
     for a, b in zip(kept, wanted, strict=True):
         assert all((x == y).all() for x, y in zip(a[first:], b[first:], strict=True))
     assert all((arrays[0] is kept[0][0]) is not copy for arrays in kept[1:])
     for array in kept[-1]:
-        array[:] = 0  # changes nothing in the world
+        array[:] = 0  # doesn't change the environment
     check_same(ours.step(np.full(N, RIGHT)), plain.step(np.full(N, RIGHT)))
 
 
@@ -322,7 +322,7 @@ def test_before_reset_nobody_is_drawn_and_without_a_mode_nothing() -> None:
         assert MazeVectorEnv(2).render() is None
 
 
-# What can't be right --------------------------------------------------------------------------------------------------
+# Invalid calls --------------------------------------------------------------------------------------------------------
 
 ACTION = r"action must be 0 \(down\), 1 \(left\), 2 \(up\) or 3 \(right\), not"
 

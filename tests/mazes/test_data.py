@@ -1,4 +1,4 @@
-"""Real mazes with known answers, if they are at hand: shared/data beside the repository."""
+"""Real mazes with known answers, if shared/data is beside the repository."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def test_there_are_maps_and_answers() -> None:
 
 
 def load(row: dict[str, str]) -> Maze:
-    """The maze of a row, with its start and goal; a micromouse maze has its own."""
+    """Load the maze of a row, with the start and goal of the row; a micromouse maze has its own."""
     if not row["start_row"]:
         return Maze.load(DATA / row["file"])
     start = int(row["start_row"]), int(row["start_col"])
@@ -75,7 +75,7 @@ def test_every_micromouse_maze_loads_and_is_written_as_it_was(tmp_path: Path, pa
 
 
 def test_unknown_walls_that_are_open_let_the_mouse_through() -> None:
-    """Where they count as walls there is no way; where they don't, none is shorter than 31 rows and 31 columns."""
+    """Read as walls, they leave no path; read as open, every path has at least 31 + 31 steps."""
     path = DATA / "micromouse" / "32_unknown.maze"
     with pytest.raises(MazeError, match="there is no path from the start"):
         Maze.load(path, unknown_walls="wall")
@@ -118,9 +118,9 @@ def test_four_directions_take_as_long_as_eight_or_up_to_the_root_of_two_longer(p
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
 def test_eight_directions_take_as_long_as_was_published_to_the_digits_printed(path: Path) -> None:
-    """A hundred rows of each file; of the large maps two, where a row takes half a second, and the hardest to meet.
+    """Check a hundred rows of each file, and two of the large maps, where a row takes half a second.
 
-    Files of the large maps are older: their lengths have six digits, made with the root of two in single precision.
+    Files of the large maps are older: their lengths have six digits, with sqrt(2) in single precision.
     """
     name = path.name.removesuffix(".scen").removesuffix(".map").removesuffix("-random-1")
     rows = path.read_text().split("\n", 1)[1].splitlines()
@@ -128,7 +128,7 @@ def test_eight_directions_take_as_long_as_was_published_to_the_digits_printed(pa
     is_old = maze.cells.size >= 100_000
     moves = "movingai-float32" if is_old else "movingai"
     chosen = rows[:: 1 + len(rows) // (2 if is_old else 100)]
-    chosen += [row for row in rows if row.endswith("691.293")][:1]  # 691.293506 with ten digits of the root of two
+    chosen += [row for row in rows if row.endswith("691.293")][:1]  # 691.293506 with ten digits of sqrt(2)
     for row in chosen:
         *_, start_x, start_y, goal_x, goal_y, length = row.split()
         ends = maze.with_ends((int(start_y), int(start_x)), (int(goal_y), int(goal_x)))

@@ -1,4 +1,4 @@
-"""Files of mazes: what is written is read again, and what is damaged is refused in words, in little memory."""
+"""Maze files: round trips, errors for damaged files, and limits of memory."""
 
 import io
 import random
@@ -59,14 +59,14 @@ o---o---o---o
 
 
 def first_line(call) -> str:
-    """The first line of the MazeError that a call raises."""
+    """Return the first line of the MazeError that a call raises."""
     with pytest.raises(MazeError) as caught:
         call()
     return str(caught.value).splitlines()[0]
 
 
 def outcome(call):
-    """What a call returns, and the text of the MazeError that it raises; nothing else may happen."""
+    """Return (result, "") of a call, or (None, text) of the MazeError that it raises; other exceptions fail."""
     try:
         return call(), ""
     except MazeError as error:
@@ -78,14 +78,14 @@ def layout_of(maze: Maze) -> Layout:
 
 
 def picture_of(pixels, mode=None, **options) -> bytes:
-    """A PNG of an array of pixels, or of a Pillow picture."""
+    """Return a PNG of an array of pixels, or of a Pillow picture."""
     image = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
     file = io.BytesIO()
     (image if mode is None else image.convert(mode)).save(file, "PNG", **options)
     return file.getvalue()
 
 
-# There and back -------------------------------------------------------------------------------------------------------
+# Round trips ----------------------------------------------------------------------------------------------------------
 
 
 @given(random_mazes())
@@ -105,7 +105,7 @@ def test_a_map_says_which_cells_are_blocked(maze) -> None:
 def test_a_micromouse_file_says_start_goals_and_thin_walls(maze) -> None:
     data = write_maze(layout_of(maze))
     assert Maze(*parse_maze(data)) == maze
-    assert Maze(*parse_maze(data, "open")) == maze  # it knows every wall
+    assert Maze(*parse_maze(data, "open")) == maze  # no wall is unknown
     assert Maze(*parse_maze(data.replace(b"+", b"o"))) == maze
 
 
@@ -155,7 +155,7 @@ def test_the_ending_of_the_name_decides_the_format(tmp_path, ending: str, newlin
 
 @given(random_mazes())
 def test_a_format_writes_just_the_mazes_that_it_can_say(maze) -> None:
-    """A map forgets start and goals on purpose: that is how MovingAI's are."""
+    """A .map file has neither start nor goals, as in MovingAI's benchmark."""
     thin, blocked = has_thin_walls(maze.cells), bool((maze.cells & BLOCKED).any())
     hazards = bool((maze.cells & HAZARD).any())
     writers = [
@@ -325,7 +325,7 @@ def test_a_picture_that_can_not_be_cut_into_cells_is_refused() -> None:
 
 
 def header(width: int, height: int) -> bytes:
-    """A PNG that has a header, and a line of pixels at most."""
+    """Return a PNG with a header, and one line of pixels at most."""
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"\0")),
@@ -481,12 +481,12 @@ def test_a_file_with_a_bad_scenario_is_refused_by_its_row(tmp_path, row: bytes, 
     assert first_line(lambda: read_scenarios(path)).startswith(f"{path}: {said}")
 
 
-# Piece by piece -------------------------------------------------------------------------------------------------------
+# In chunks ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """Large files are read piece by piece; here small ones are too."""
+    """Make chunks so small that small files are read in several, as large files are."""
     for module in (cells, lines, walled, plain):
         monkeypatch.setattr(module, "BAND_SIZE", 40)
     monkeypatch.setattr(lines, "CHUNK", 5)
@@ -583,14 +583,14 @@ HUGE = [b"0", b"-1", b"8192", b"67108864", b"999999999", b"9" * 40, b"1e9", b"\x
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:
-    """The same file with a few mistakes in it."""
+    """Draw a copy of a file with a few random mistakes."""
     for _ in range(rng.randint(1, 3)):
         begin = rng.randrange(len(data) + 1)
         end = min(len(data), begin + rng.choice([1, 1, 2, 8, 100]))
         kind = rng.randrange(8)
         if kind == 0:  # flip a bit
             data = data[:begin] + bytes(byte ^ 1 << rng.randrange(8) for byte in data[begin:end]) + data[end:]
-        elif kind == 1:  # bytes of the file's own kind, or any
+        elif kind == 1:  # bytes that occur in the file, or any
             some = rng.choices(data, k=end - begin) if data and rng.random() < 0.5 else rng.randbytes(end - begin)
             data = data[:begin] + bytes(some) + data[begin:]
         elif kind == 2:
@@ -599,13 +599,13 @@ def damage(data: bytes, rng: random.Random) -> bytes:
             data = data[:begin]
         elif kind == 4:
             data = data[:end] + data[begin:end] * rng.choice([1, 5]) + data[end:]
-        elif kind == 5:  # a line twice, or not at all
+        elif kind == 5:  # a line is doubled or removed
             lines = data.splitlines(keepends=True) or [b""]
             i = rng.randrange(len(lines))
             data = b"".join(lines[:i] + lines[i : i + 1] * rng.choice([0, 2, 50]) + lines[i + 1 :])
         elif kind == 6:
             data = re.sub(rb"\d+", lambda _: rng.choice(HUGE), data, count=2)
-        elif data.startswith(b"\x89PNG") and len(data) > 33:  # another size, with its checksum
+        elif data.startswith(b"\x89PNG") and len(data) > 33:  # another size, with a valid checksum
             size = struct.pack(">II", *(rng.choice([0, 1, 4, 100, 8192, 2**24, 2**32 - 1]) for _ in range(2)))
             ihdr = b"IHDR" + size + data[24:29]
             data = data[:12] + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + data[33:]
@@ -648,7 +648,7 @@ def test_damaged_scenarios_are_read_or_an_error_of_ours(tmp_path) -> None:
     assert 100 < refused < 1000
 
 
-# The peak since exec: what getrusage says of a child is at least what its parent had.
+# The peak since exec: that of getrusage for a child is at least its parent's.
 MEASURE = """
 import re, sys
 from pathlib import Path
@@ -663,7 +663,7 @@ except MazeError as error:
 
 
 def white_bomb(path: Path) -> None:
-    """The largest picture there may be, of two red cells."""
+    """Write the largest picture that is allowed, with two red cells."""
     pixels = np.full((8192, 8192), 255, np.uint8)
     pixels[-1, -2:] = 1
     image = Image.fromarray(pixels)
@@ -672,7 +672,7 @@ def white_bomb(path: Path) -> None:
 
 
 def unfinished_rgba(path: Path) -> None:
-    """A picture whose header promises the most, and whose pixels end early."""
+    """Write a picture whose header has the largest size, and whose pixels end early."""
     ihdr = b"IHDR" + struct.pack(">IIBBBBB", 8192, 8192, 16, 6, 0, 0, 0)
     idat = b"IDAT" + zlib.compress(bytes(10**6))
     path.write_bytes(
@@ -682,7 +682,7 @@ def unfinished_rgba(path: Path) -> None:
 
 
 def zeros(path: Path) -> None:
-    """A file of zeros, beyond every limit, that takes no room on the disk."""
+    """Write a sparse file of zeros, larger than every limit."""
     with path.open("wb") as file:
         file.truncate(2**31)
 

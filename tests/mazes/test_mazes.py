@@ -1,4 +1,4 @@
-"""Mazes: layout, names, and files in and out."""
+"""Mazes: construction, names, and reading and writing files."""
 
 import pickle
 import tracemalloc
@@ -42,21 +42,21 @@ SPIRAL = """\
 
 
 def complaint(call: Callable[[], Any]) -> str:
-    """The text of the MazeError that a call raises."""
+    """Return the text of the MazeError that a call raises."""
     with pytest.raises(MazeError) as caught:
         call()
     return str(caught.value)
 
 
 def arrow_of(message: str) -> tuple[int, int]:
-    """Row and column of the drawing in a message that its arrow points at."""
+    """Return row and column of the place in a message's drawing to which its arrow points."""
     lines = message.splitlines()
     (arrow,) = (i for i, line in enumerate(lines) if line.strip() == "^")
     return arrow - 2, lines[arrow].index("^") - 4
 
 
 def pointed_at(message: str) -> str:
-    """The character that the arrow points at; empty if that is behind the end of the line."""
+    """Return the character to which the arrow points; empty if that is behind the end of the line."""
     row, column = arrow_of(message)
     return message.splitlines()[row + 1][column + 4 : column + 5]
 
@@ -263,7 +263,7 @@ def test_repr_says_size_start_and_goals() -> None:
     assert repr(Maze.open(2, 3)) == "Maze(2x3, start=(0, 0), goals=((1, 2),))"
 
 
-# Text and files, there and back ---------------------------------------------------------------------------------------
+# Round trips of text and files ----------------------------------------------------------------------------------------
 
 
 @given(random_mazes())
@@ -418,7 +418,7 @@ def test_a_missing_scenario_file_is_named(map_file) -> None:
     assert message == f"{missing}: can't be read: No such file or directory"
 
 
-# Mazes that can't be right --------------------------------------------------------------------------------------------
+# Invalid mazes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -619,7 +619,7 @@ def test_a_bad_map_is_refused_by_its_line(tmp_path, data: bytes, said: str) -> N
     message = complaint(lambda: Maze.load(path))
     assert message.startswith(f"{path}: ")
     assert said in first_line(message)
-    assert ("^" in message) == said.startswith("line")  # what has a place is drawn
+    assert ("^" in message) == said.startswith("line")  # errors with a place draw it
 
 
 @pytest.mark.parametrize(
@@ -716,7 +716,7 @@ def test_what_is_painted_is_there_and_wiped_off_leaves_nothing(maze, data):
     place = data.draw(st.sampled_from(places))
     for kind, bit in (("hazard", HAZARD), ("goal", GOAL)):
         if kind == "goal" and maze.start and not maze.goals:
-            continue  # there may be no way to the only goal
+            continue  # there may be no path to the only goal
         painted = maze.painted([place], kind)
         assert painted.cells[place] == maze.cells[place] | bit
         assert painted.painted([place], "free") == maze

@@ -1,4 +1,4 @@
-"""Sets of moves: the chapter's four as a table, eight as MovingAI counts, knights and robots against slow oracles."""
+"""Sets of moves: the four as a table, eight with MovingAI's lengths, knights and robots against slow oracles."""
 
 import heapq
 import math
@@ -20,7 +20,7 @@ LENGTHS = {"step_reward": -1.0, "goal_reward": 0.0, "moves": "eight"}
 
 
 def lengths_to_goal(maze, moves):
-    """By the textbook: a cell at a time, backwards through all cells that a move leads from; by (cell, heading)."""
+    """Compute distances by the textbook, one cell at a time, backwards; keys are (cell, heading)."""
 
     def lands(row, column, heading, move):
         there = row + move.rows, column + move.columns
@@ -124,7 +124,7 @@ def test_a_wall_stops_a_diagonal_on_either_way_round_the_corner():
 def test_a_robot_turns_and_a_knight_jumps():
     robot = clew.Environment(Maze.open(1, 3), moves="robot", step_reward=-1.0, goal_reward=0.0)
     assert robot.observation_space.n == 4 * 3
-    assert -clew.solve(robot, gamma=1.0).value == 3.0  # it looks down: a turn to the left, and two steps
+    assert -clew.solve(robot, gamma=1.0).value == 3.0  # its heading is down: a turn to the left, and two steps
     state, *_ = robot.reset(seed=0)
     assert [robot.step(a)[0] for a in (0, 1, 0)] == [0, 3 * 3 + 0, 3 * 3 + 1]
     assert state == 0
@@ -133,7 +133,7 @@ def test_a_robot_turns_and_a_knight_jumps():
     with pytest.raises(SettingError, match="the moves 'knight' find no way"):
         clew.Environment(Maze.open(3, 3, goal=(1, 1)), moves="knight")
     anywhere = clew.Environment(Maze.open(3, 3), moves="knight", random_start=True)
-    assert sorted(anywhere.mdp.starts) == [0, 1, 2, 3, 5, 6, 7]  # the middle has no move
+    assert sorted(anywhere.mdp.starts) == [0, 1, 2, 3, 5, 6, 7]  # there is no move from the middle
 
 
 def test_slip_leads_to_the_next_moves_in_the_circle():
@@ -182,14 +182,14 @@ def test_a_table_may_have_numbers_of_numpy():
     theirs = Moves.of("two", {"right": (np.int8(0), np.uint8(1)), "down": (np.int64(1), np.int16(0), np.float64(0.1))})
     assert theirs == plain
     assert {type(number) for move in theirs.moves[0] for number in move} == {int, float}
-    maze = Maze.open(2, 200)  # more columns than fit eight bits
+    maze = Maze.open(2, 200)  # more columns than an 8-bit number holds
     ours, others = (clew.Environment(maze, moves=moves, step_reward=-1.0) for moves in (plain, theirs))
     for column, other in zip(ours.mdp.model, others.mdp.model, strict=True):
         np.testing.assert_array_equal(column, other)
 
 
 def test_a_knight_begins_wherever_its_jumps_find_a_way_and_not_where_walks_do():
-    """A wall all round the upper left corner stops walks, and no knight."""
+    """Walls around the upper left corner stop single steps, but not a knight."""
     maze = clew.Maze.from_text("..#.\n..#.\n###.\nG...\n")
     env = clew.Environment(maze, moves="knight", random_start=True)
     assert env.mdp.starts.tolist() == [1, 3, 4, 5, 7, 11, 13, 14]
@@ -199,7 +199,7 @@ def test_a_knight_begins_wherever_its_jumps_find_a_way_and_not_where_walks_do():
 
 
 def test_headings_that_no_turn_leads_to_are_searched():
-    """Two headings turn to each other, and the other two to them: nobody comes to look up or right."""
+    """Two headings turn to each other, and the other two to them: headings up and right are never reached."""
     odd = Moves(
         "odd",
         ("forward", "turn"),

@@ -9,14 +9,14 @@ from scipy import sparse
 from clew import FiniteMDP, ModelError, solve
 from loops import settled_values
 
-# Two states that last and a third, terminal one; its own rows are left empty. Action 0 stays or ends, action 1 moves.
+# Two states, and a terminal one whose rows are empty. Action 0 stays or ends the episode, action 1 moves.
 P = np.array([[[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]], [[0.0, 0.25, 0.75], [1.0, 0.0, 0.0]], [[0.0] * 3, [0.0] * 3]])
 R = np.array([[1.0, -1.0], [2.0, 0.0], [9.0, 9.0]])
 TERMINAL = [False, False, True]
 
 
 def random_arrays(seed, num_states=9, num_actions=3, reward_shape="sas"):
-    """A dense world in which a third of the probabilities are 0, and the last two states are terminal."""
+    """Make a dense model in which about 30% of the probabilities are 0, and the last two states are terminal."""
     rng = np.random.default_rng(seed)
     table = rng.random((num_states, num_actions, num_states)) * (
         rng.random((num_states, num_actions, num_states)) > 0.3
@@ -105,7 +105,7 @@ def test_it_can_be_learned():
 
 
 def plain_rows(matrix):
-    """The three arrays of a matrix in compressed rows, without SciPy."""
+    """The three arrays of a matrix in compressed sparse rows, without SciPy."""
     made = sparse.csr_array(matrix)
     return SimpleNamespace(indptr=made.indptr, indices=made.indices, data=made.data)
 
@@ -129,7 +129,7 @@ def test_zeros_that_are_stored_are_no_outcomes():
     assert rows_of(FiniteMDP.from_arrays([matrix], [0.0, 0.0]), 0, 0) == [(1.0, 0, 0.0, False)]
 
 
-# What can't be right --------------------------------------------------------------------------------------------------
+# Invalid arguments ----------------------------------------------------------------------------------------------------
 
 
 def changed(table, *places, value):

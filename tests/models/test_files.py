@@ -1,4 +1,4 @@
-"""Models in files: what is written is read, and nothing else is."""
+"""Model files: round trips, and errors for damaged files."""
 
 import io
 import os
@@ -34,7 +34,7 @@ def mdp(request):
 
 
 def saved(mdp, folder):
-    """(the file, its bytes)"""
+    """A file, and its bytes."""
     mdp.save(folder / "model.npz")
     return folder / "model.npz", (folder / "model.npz").read_bytes()
 
@@ -54,7 +54,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(mdp, tmp_path):
         assert np.asarray(column).tobytes() == np.asarray(original).tobytes()
         assert np.asarray(column).dtype == np.asarray(original).dtype
     assert solve(again, gamma=0.9).v.tobytes() == solve(mdp, gamma=0.9).v.tobytes()
-    again.save(str(path))  # over the older one; the same model is the same bytes
+    again.save(str(path))  # replaces the file; the same model gives the same bytes
     assert path.read_bytes() == data
     assert os.listdir(tmp_path) == ["model.npz"]
 
@@ -67,7 +67,7 @@ def test_numpy_reads_it_without_pickles(mdp, tmp_path):
 
 
 def test_what_numpy_writes_is_read(tmp_path):
-    """The names and types are the format; anyone can write it."""
+    """Names and dtypes are the format: NumPy alone can write it."""
     np.savez(
         tmp_path / "by_hand.npz",
         offsets=np.array([0, 1], np.int64),
@@ -81,7 +81,7 @@ def test_what_numpy_writes_is_read(tmp_path):
     assert solve(FiniteMDP.load(tmp_path / "by_hand.npz"), gamma=0.5).value == pytest.approx(1.0)
 
 
-# Files that aren't ----------------------------------------------------------------------------------------------------
+# Invalid files --------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
@@ -110,15 +110,15 @@ def member(array, **changes):
 
 
 @cache
-def whole(name):
-    """The members of the file of a world."""
+def archive_members(name):
+    """Return the members of the archive of a model, by name."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(saved(WORLDS[name](), Path(folder))[0]) as archive:
         return {key: archive.read(key) for key in archive.namelist()}
 
 
 def members_of(name, **changes):
-    """The same with some replaced; None takes one away."""
-    members = whole(name) | {f"{key}.npy": data for key, data in changes.items()}
+    """Return the members of a model's archive with some replaced, or removed by None."""
+    members = archive_members(name) | {f"{key}.npy": data for key, data in changes.items()}
     return {key: data for key, data in members.items() if data is not None}
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_model_is_refused_by_name(name, tmp_path):
 
 
 def test_no_memory_is_taken_for_what_a_file_only_claims(tmp_path):
-    """A directory that says 4 GB, a header that says 10**17 numbers, a bomb of zeros."""
+    """A directory that claims 4 GB, a header that claims 10**17 numbers, a compressed array of zeros."""
     _, data = saved(WORLDS["one state"](), tmp_path)
     entry = data.index(b"PK\1\2")
     huge = data[: entry + 20] + struct.pack("<II", 2**32 - 2, 2**32 - 2) + data[entry + 28 :]
@@ -216,7 +216,7 @@ def test_no_memory_is_taken_for_what_a_file_only_claims(tmp_path):
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_thousand_damaged_files_are_models_or_refused(name, tmp_path):
-    """Bytes that are changed, cut out, put in, doubled, or cut off at the end."""
+    """Draw bytes with some changed, removed, inserted, doubled, or cut off at the end."""
     _, data = saved(WORLDS[name](), tmp_path)
     rng = np.random.default_rng(1)
     refused = []
@@ -246,7 +246,7 @@ def test_a_thousand_damaged_files_are_models_or_refused(name, tmp_path):
 @settings(max_examples=1000)
 @given(data=st.data())
 def test_wrong_numbers_in_a_sound_archive_are_a_model_or_refused(data, tmp_path_factory):
-    """Checksums that fit: only what the numbers say can give them away."""
+    """Checksums are valid, so only the numbers themselves can be wrong."""
     folder = tmp_path_factory.getbasetemp()
     members = members_of(data.draw(st.sampled_from(sorted(WORLDS))))
     for _ in range(data.draw(st.integers(1, 3))):

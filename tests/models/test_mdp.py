@@ -26,7 +26,7 @@ def sparse(**changes):
 
 
 def cells_with(*bits):
-    """The open 2 x 3 grid with bits set (or cleared, if negative) in some cells: (row, column, bit)."""
+    """Return the open 2 x 3 grid with bits set (or cleared, if negative) in some cells: (row, column, bit)."""
     cells = TWO_BY_THREE.copy()
     for row, column, bit in bits:
         cells[row, column] = cells[row, column] | bit if bit > 0 else cells[row, column] & ~np.uint8(-bit)
@@ -98,7 +98,7 @@ def test_states_that_int32_cannot_number_are_refused():
         FiniteMDP.grid(Maze.open(1, 46_341).cells, 0, moving_goal=True)
 
 
-# What can't be right --------------------------------------------------------------------------------------------------
+# Invalid arguments ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_sums_of_probabilities_may_be_off_by_rounding():
     assert sparse(probabilities=[0.25 + 1e-12, 0.75, 1.0, 1.0]).num_states == 2
 
 
-# Arrays that stay as they are -----------------------------------------------------------------------------------------
+# Immutability ---------------------------------------------------------------------------------------------------------
 
 WORLDS = {
     "grid": lambda: grid_world(random_layout(1, slip=0.1, step_reward=-1.0, outer_wall_reward=-2.0)).mdp,
@@ -226,7 +226,7 @@ def test_a_pickled_copy_is_the_same_and_cannot_be_written(mdp):
 
 
 def test_to_sparse_keeps_sizes_and_starts(mdp):
-    """That the outcomes are the same is in test_kernels."""
+    """Outcomes are compared in tests/kernels."""
     copy = mdp.to_sparse()
     assert (copy.num_states, copy.num_actions) == (mdp.num_states, mdp.num_actions)
     assert copy.starts.tolist() == mdp.starts.tolist()
@@ -243,7 +243,7 @@ def test_to_sparse_of_a_corridor_by_hand():
 
 
 def test_room_for_outcomes_counts_the_nothing_that_happens_in_a_terminal_state():
-    """A model learned from it keeps a row for every pair, and further rows for further outcomes."""
+    """A learned model has a row for each pair, and more rows for more outcomes."""
     halves = [(0.25, 0, 0.0, False), (0.25, 1, 0.0, False), (0.5, 2, 1.0, True)]
     mdp = sparse_world([[halves, [(1.0, 1, 0.0, False)]], [[], []], [[], []]]).mdp
     assert mdp.num_outcomes == 3 + 1 + 2 * 1 + 2 * 1

@@ -1,4 +1,4 @@
-"""Models of functions of Python."""
+"""Models made from Python functions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from oracles import random_sparse_world
 
 
 def corridor(s, a):
-    """Four cells; action 1 goes on, action 0 back; the last one is the end."""
+    """Return outcomes in a corridor of four cells: action 1 goes forward, action 0 back; the last cell is terminal."""
     if s == 3:
         return []
     there = s + 1 if a == 1 else max(s - 1, 0)
@@ -59,7 +59,7 @@ GOOD = (1.0, 0, 0.0, False)
         (None, "expected a list of outcomes, got None"),
         (7, "expected a list of outcomes, got 7"),
         ("", "expected a list of outcomes, got ''"),
-        (GOOD, r"an outcome must be \(probability, .*, not 1\.0"),  # the list was forgotten
+        (GOOD, r"an outcome must be \(probability, .*, not 1\.0"),  # an outcome that isn't in a list
         ([GOOD[:3]], r"an outcome must be .*, not \(1\.0, 0, 0\.0\)"),
         ([(*GOOD, 1)], "an outcome must be"),
         ([(1.0, False, 0.0, 0)], "an outcome must be"),  # in the wrong order

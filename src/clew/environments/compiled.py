@@ -59,7 +59,7 @@ def model_of(world: World) -> FiniteMDP:
             `as_compiled` finds a model, also as a `MazeObservation`.
 
     Raises:
-        SettingError: if `world` is none of these.
+        SettingError: if `world` is not a model, a maze or a Gymnasium environment.
         ModelError: if an environment has no model, or may not follow it; says why.
     """
     if isinstance(world, FiniteMDP):
@@ -88,12 +88,12 @@ def model_of(world: World) -> FiniteMDP:
 
 
 def _follows_model(env: Any) -> TypeGuard[ModelEnvironment]:
-    """Return whether each step of an environment is an outcome of its `mdp`, with no changes by a subclass."""
+    """Return whether an object is an `Environment` or `ModelEnvironment`, no subclass, with its own step and reset."""
     return type(env) in (Environment, ModelEnvironment) and not has_replaced_methods(env)
 
 
 def _follows_table(env: Any) -> bool:
-    """Return whether each step of an environment is an outcome of its table `P`, with no changes by a subclass."""
+    """Return whether the class of an object is in `TABLE_ENVIRONMENTS`, no subclass, with its own step and reset."""
     return class_path(env) in TABLE_ENVIRONMENTS and not has_replaced_methods(env)
 
 

@@ -171,33 +171,6 @@ S...........
 ...!.!...!..
 !!...!.!...G
 """
-
-
-def book_walls() -> Environment:
-    """Make the 5x5 maze of the book with a penalty for running into the outer wall: the chapter's second exercise."""
-    return Environment(Maze.open(5, 5), outer_wall_reward=-100.0)
-
-
-def book_goals() -> Environment:
-    """Make the 5x5 maze of the book with random start and random goal: the chapter's fourth exercise."""
-    return Environment(Maze.open(5, 5), random_start=True, random_goal=True)
-
-
-def four_rooms() -> Environment:
-    """Make the four rooms: an 11x11 grid of four rooms with four doors, and random start."""
-    return Environment(Maze.from_text(ROOMS), random_start=True)
-
-
-def trap() -> Environment:
-    """Make the trap: a 5x5 grid with a short and a long path, of which the long one begins with action 0."""
-    return Environment(Maze.from_text(TRAP), step_reward=-1.0, goal_reward=0.0)
-
-
-def hazards() -> Environment:
-    """Make the hazards: a 6x12 grid with hazards, and slip."""
-    return Environment(Maze.from_text(FIELD), slip=0.2, step_reward=-1.0, goal_reward=0.0, hazard_reward=-10.0)
-
-
 ACTIONS = "0 down, 1 left, 2 up, 3 right"
 MAZE_ACTIONS = f"{ACTIONS}; a move into a wall stays"
 AT_GOAL = "terminated at the goal; truncated after 100 steps per free cell"
@@ -205,7 +178,7 @@ TRUNCATED = "never terminated; truncated after 100 steps"
 GALLERY: dict[str, Card] = {
     "book-walls": Card(
         summary="the 5x5 maze of the book, with a penalty for running into the outer wall",
-        make=book_walls,
+        make=lambda: Environment(Maze.open(5, 5), outer_wall_reward=-100.0),
         states="25 cells, row * 5 + column; the start is (0, 0), the goal (4, 4)",
         actions=MAZE_ACTIONS,
         rewards="1 at the goal, -100 for a move into the outer wall, otherwise 0",
@@ -217,7 +190,7 @@ GALLERY: dict[str, Card] = {
     ),
     "book-goals": Card(
         summary="the 5x5 maze of the book, with random start and random goal in each episode",
-        make=book_goals,
+        make=lambda: Environment(Maze.open(5, 5), random_start=True, random_goal=True),
         states="625 pairs of a goal and a cell, goal * 25 + cell, where a cell is row * 5 + column",
         actions=MAZE_ACTIONS,
         rewards="1 at the goal, otherwise 0",
@@ -253,7 +226,7 @@ GALLERY: dict[str, Card] = {
     ),
     "four-rooms": Card(
         summary="four rooms with a door between each two neighbours, and a random start",
-        make=four_rooms,
+        make=lambda: Environment(Maze.from_text(ROOMS), random_start=True),
         states="121 cells of 11x11, row * 11 + column; the goal is (9, 6)",
         actions=MAZE_ACTIONS,
         rewards="1 at the goal, otherwise 0",
@@ -268,7 +241,7 @@ GALLERY: dict[str, Card] = {
             "a short and a long path, of which the long one begins with action 0: a trap for agents that break ties "
             "by taking the first action"
         ),
-        make=trap,
+        make=lambda: Environment(Maze.from_text(TRAP), step_reward=-1.0, goal_reward=0.0),
         states="25 cells, row * 5 + column; the start is (0, 0), the goal (0, 4), and nine cells are blocked",
         actions=MAZE_ACTIONS,
         rewards="-1 per move",
@@ -280,7 +253,9 @@ GALLERY: dict[str, Card] = {
     ),
     "hazards": Card(
         summary="a slippery field of hazards, in which a safe path is longer than the shortest one",
-        make=hazards,
+        make=lambda: Environment(
+            Maze.from_text(FIELD), slip=0.2, step_reward=-1.0, goal_reward=0.0, hazard_reward=-10.0
+        ),
         states="72 cells of 6x12, row * 12 + column; the start is (0, 0), the goal (5, 11)",
         actions=f"{MAZE_ACTIONS}; one move in five slips to the left or right of its direction",
         rewards="-1 per move, and -10 for entering a hazard",

@@ -120,9 +120,7 @@ class Environment(ModelEnvironment):
                 raise SettingError(f"{name} must be True or False, not {flag!r}")
         rewards = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
         check_world(slip, max_episode_steps, **rewards._asdict())
-        self.maze = maze
-        self.render_mode = render_mode
-        self.random_goal = random_goal
+        self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
         self.moves = find_moves(moves)
         starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
         if self.moves == FOUR:
@@ -162,7 +160,7 @@ class Environment(ModelEnvironment):
         return draw_scene(self.maze, *self._places_of(self._state))
 
     def _places_of(self, state: int | None) -> tuple[Place | None, Place | None, int | None]:
-        """Return (position, random goal or None, heading or None) of the seeker in a state; all None without a state."""
+        """Return (position, random goal or None, heading or None) of the seeker in a state; all None if it is None."""
         if state is None:
             return None, None, None
         return self._cell_of(state), self._goal_of(state) if self.random_goal else None, self._heading_of(state)

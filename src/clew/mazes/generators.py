@@ -34,7 +34,7 @@ class Key(NamedTuple):
     help: str
 
 
-class Carving(NamedTuple):
+class MazeDraft(NamedTuple):
     """A maze that is being generated: its cells, which a generator changes in place, and the settings."""
 
     cells: carving.Cells  # (rows * columns,) uint8, at first with all walls
@@ -51,7 +51,7 @@ class Generator(NamedTuple):
 
     help: str
     keys: tuple[str, ...]
-    carve: Callable[[Carving], None]
+    carve: Callable[[MazeDraft], None]
 
 
 class Recipe(NamedTuple):
@@ -74,12 +74,12 @@ KEYS = {
 # Generators ---------------------------------------------------------------------------------------------------------
 
 
-def _backtracker(maze: Carving) -> None:
+def _backtracker(maze: MazeDraft) -> None:
     first = carving.draw_below(maze.cells.size, maze.stream)
     carving.carve_backtracker(maze.cells, maze.columns, first, maze.stream)
 
 
-def _wilson(maze: Carving) -> None:
+def _wilson(maze: MazeDraft) -> None:
     shorter, longer = sorted((maze.rows, maze.columns))
     if shorter > 1 and maze.cells.size * longer > MAX_WILSON_STEPS * shorter:
         raise MazeError(
@@ -92,24 +92,24 @@ def _wilson(maze: Carving) -> None:
         carving.carve_wilson(maze.cells, maze.columns, maze.stream)
 
 
-def _prim(maze: Carving) -> None:
+def _prim(maze: MazeDraft) -> None:
     carving.carve_prim(maze.cells, maze.columns, np.empty(maze.cells.size, np.int32), maze.stream)
 
 
-def _kruskal(maze: Carving) -> None:
+def _kruskal(maze: MazeDraft) -> None:
     _join(maze, between=0)
 
 
-def _eller(maze: Carving) -> None:
+def _eller(maze: MazeDraft) -> None:
     carving.carve_eller(maze.cells, maze.columns, np.empty((3, maze.columns), np.int32), maze.stream)
 
 
-def _division(maze: Carving) -> None:
+def _division(maze: MazeDraft) -> None:
     _open(maze)
     carving.carve_division(maze.cells, maze.columns, np.empty((32, 4), np.int64), maze.stream)
 
 
-def _rooms(maze: Carving) -> None:
+def _rooms(maze: MazeDraft) -> None:
     longest = int(maze.options["room"])
     mean = 0.5 * (min(2, longest) + longest) + 1  # mean side of a room, with the gap to the next
     num_tries = math.ceil(2 * maze.cells.size / mean**2)
@@ -118,20 +118,20 @@ def _rooms(maze: Carving) -> None:
     carving.keep_walls(maze.cells)
 
 
-def _random(maze: Carving) -> None:
+def _random(maze: MazeDraft) -> None:
     scattering.scatter(maze.cells, maze.options["density"], maze.start, maze.goal, maze.stream)
     queue = np.empty(maze.cells.size, np.int32)
     scattering.clear_path(maze.cells, maze.columns, maze.start, maze.goal, queue)
     add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
-def _open(maze: Carving) -> None:
+def _open(maze: MazeDraft) -> None:
     """Remove all walls except those of the edge."""
     maze.cells[:] = 0
     add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
-def _join(maze: Carving, between: int) -> None:
+def _join(maze: MazeDraft, between: int) -> None:
     """Open walls between unconnected regions in random order, until all cells are connected.
 
     Args:
@@ -173,8 +173,8 @@ def generate_maze(
 
     Args:
         kind: kind of maze, a name in `clew.mazes.generators.GENERATORS`: "backtracker", "wilson", "prim", "kruskal",
-            "eller", "division", "rooms" or "random". All but "rooms" and "random" are perfect mazes: there is exactly
-            one path between any two cells.
+            "eller", "division", "rooms" or "random". Without `braid`, all but "rooms" and "random" are perfect mazes:
+            there is exactly one path between any two cells.
         rows: number of rows.
         columns: number of columns.
         seed: seed of all random draws, at least 0.
@@ -191,6 +191,13 @@ def generate_maze(
     >>> import clew
     >>> maze = clew.generate_maze("wilson", 3, 4, seed=1)
     >>> print(maze.to_text().rstrip())
+    +---+---+---+---+
+    | S             |
+    +   +---+   +   +
+    |   |   |   |   |
+    +   +   +   +   +
+    |   |       | G |
+    +---+---+---+---+
     """
     generator = _find_generator(kind)
     _check_settings(kind, rows, columns, {"seed": seed, **options})
@@ -201,7 +208,7 @@ def generate_maze(
     options = {key: options.get(key, KEYS[key].default) for key in generator.keys}
     first, last = (row * columns + column for row, column in (start, goal))
     cells = np.full(rows * columns, ALL_WALLS, np.uint8)
-    maze = Carving(cells, rows, columns, first, last, options, new_stream(seed))
+    maze = MazeDraft(cells, rows, columns, first, last, options, new_stream(seed))
     generator.carve(maze)
     if options.get("braid"):
         scattering.braid(cells, columns, float(options["braid"]), maze.stream)
@@ -271,7 +278,7 @@ def _check_settings(kind: str, rows: int, columns: int, options: dict[str, float
 
 
 def is_recipe(text: str) -> bool:
-    """Return whether a text is a recipe, valid or not, and not the name of a file."""
+    """Return whether a text has the form of a recipe, even an invalid one, and not that of a file name."""
     kind, colon, rest = text.partition(":")
     return kind in GENERATORS or (colon == ":" and re.match(r"[0-9]+x[0-9]+(?:$|:)", rest) is not None)
 

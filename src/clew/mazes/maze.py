@@ -33,18 +33,16 @@ class Maze:
     Places are (row, column), counted from 0, from the top left. Start and goals may be missing, for environments that
     draw them at random; a maze that has both has a path from its start to a goal.
 
-    Mazes are usually made by a class method (`Maze.open`, `Maze.load`, `Maze.from_text`, `Maze.from_lists`,
-    `Maze.from_array`) or by `clew.generate_maze`.
+    Made by `Maze.open`, `load`, `from_text`, `from_lists` or `from_array`, or by `clew.generate_maze`.
 
     Args:
         cells: (rows, columns) uint8, one byte per cell, with the bits of `clew.kernels.dynamics`: a wall for each
             direction, GOAL, HAZARD, BLOCKED. A wall is marked on both of its sides; the edge of the grid and all sides
-            of blocked cells are walls. It is copied.
+            of blocked cells are walls.
         start: (row, column) of the start, or None.
 
     Attributes:
-        cells: the same, read-only.
-        start: the same.
+        cells, start: as given; `cells` is a read-only copy.
 
     Raises:
         MazeError: if the cells are invalid, the start is outside, in a blocked cell, on a hazard or on a goal, or no
@@ -59,7 +57,7 @@ class Maze:
     >>> maze
     Maze(3x4, start=(0, 0), goals=((2, 3),))
     >>> maze.distances()
-    array([[ 5, -1,  2,  2],
+    array([[ 5, -1,  3,  2],
            [ 4, -1,  2,  1],
            [ 3,  2,  1,  0]], dtype=int32)
     """

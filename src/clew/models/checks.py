@@ -113,6 +113,16 @@ def check_sparse(model: Sparse) -> int:
     require(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
     num_states = pairs // model.num_actions
     require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
+    _check_rows(model, num_states)
+    return num_states
+
+
+def _check_rows(model: Sparse, num_states: int) -> None:
+    """Check next states, rewards and probabilities of a sparse model whose offsets are valid.
+
+    Raises:
+        ModelError: names the first state and action with an invalid row.
+    """
 
     def first_pair(wrong: npt.NDArray[np.bool_]) -> str:  # names the first row of a mask
         pair = int(np.searchsorted(model.offsets, np.flatnonzero(wrong)[0], side="right")) - 1
@@ -126,9 +136,10 @@ def check_sparse(model: Sparse) -> int:
     sound = model.probabilities >= 0.0  # False for NaN
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
-    sums = np.zeros(pairs)
+    lengths = np.diff(model.offsets)
+    sums = np.zeros(lengths.size)
     with np.errstate(over="ignore"):  # an infinite sum is refused below
-        np.add.at(sums, np.repeat(np.arange(pairs), lengths), model.probabilities)
+        np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)
     uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
     if uneven.size:
         state, action = divmod(int(uneven[0]), model.num_actions)
@@ -136,4 +147,3 @@ def check_sparse(model: Sparse) -> int:
             f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1; divide them by their "
             "sum, in float64"
         )
-    return num_states

@@ -81,7 +81,7 @@ class FiniteMDP:
 
     @cached_property
     def fast_model(self) -> Any:
-        """The model in the form that is fastest to simulate; smaller if the dynamics are deterministic."""
+        """The model in the form that is fastest to simulate; for most deterministic models one with float32 rewards."""
         return fast_model(self.model)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -302,6 +302,7 @@ class FiniteMDP:
 
     @classmethod
     def _from_rows(cls, rows: SparseRows, starts: npt.ArrayLike | None) -> FiniteMDP:
+        """Make a model from rows; if `starts` is None, from all states that aren't terminal."""
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal
         return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)

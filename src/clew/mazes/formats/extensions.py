@@ -88,7 +88,7 @@ def find_format(path: Path) -> Format:
 
 
 def check_extension(path: Path) -> None:
-    """Check that a maze can be saved to a path, by its extension, before the maze is made.
+    """Check the extension of the path that a maze is to be saved to, before the maze is made.
 
     Raises:
         MazeError: names the path, if its extension is unknown.
