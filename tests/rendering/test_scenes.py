@@ -157,7 +157,10 @@ def test_with_colours_halves_of_characters_are_the_means_of_blocks() -> None:
     assert scene.notes[1] == "pale = 3.5, deep = 26"
     top = scene.lines[0][1]
     scale = ramp()
-    assert (top.foreground, top.background) == (number(scale[round(31 * 2 / 22.5)]), number(scale[round(31 * 14 / 22.5)]))
+    assert (top.foreground, top.background) == (
+        number(scale[round(31 * 2 / 22.5)]),
+        number(scale[round(31 * 14 / 22.5)]),
+    )
     half_wall = [(a + b) // 2 for a, b in zip(scale[-1].tolist(), bytes.fromhex(COLOURS["ink"][1:]), strict=True)]
     assert scene.lines[1][1].foreground == int(bytes(half_wall).hex(), 16)
     assert scene.lines[1][2].foreground == NAMED["ink"]

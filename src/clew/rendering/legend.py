@@ -76,7 +76,11 @@ def path_labels(picture: Picture) -> list[tuple[str, str]]:
     goals = picture.maze.goals if picture.seeker is None else ()
     paths = (("path", picture.path_name, picture.path), ("optimal", "optimal path", picture.optimal))
     return [
-        (kind, f"{name}, {format_count(len(path) - 1, 'step')}" + (", no goal" if goals and path[-1] not in goals else ""))
+        (
+            kind,
+            f"{name}, {format_count(len(path) - 1, 'step')}"
+            + (", goal not reached" if goals and path[-1] not in goals else ""),
+        )
         for kind, name, path in paths
         if len(path) > 1
     ]

@@ -63,9 +63,13 @@ class Picture:
             places = tuple(getattr(self, name))
             object.__setattr__(self, name, places)
             if places and not _are_inside(places, self.maze):
-                raise SettingError(f"{name} has a place outside the maze of {self.maze.rows} x {self.maze.columns} cells")
+                raise SettingError(
+                    f"{name} has a place outside the maze of {self.maze.rows} x {self.maze.columns} cells"
+                )
         if self.seeker is not None and not _are_inside((self.seeker,), self.maze):
-            raise SettingError(f"seeker {self.seeker} is outside the maze of {self.maze.rows} x {self.maze.columns} cells")
+            raise SettingError(
+                f"seeker {self.seeker} is outside the maze of {self.maze.rows} x {self.maze.columns} cells"
+            )
 
     @cached_property
     def value_scale(self) -> ValueScale | None:

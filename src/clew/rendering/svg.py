@@ -1,7 +1,7 @@
 """Drawings as SVG, written as strings.
 
-Inside the maze the unit is a cell, by one transformation, and cells of one colour share an element, with a line for each
-run of them; so 12 x 18 cells take 17 KB. The cells of a large maze are an embedded PNG.
+Inside the maze the unit is a cell, by one transformation, and cells of one colour share an element, with a line for
+each run of them; so 12 x 18 cells take 17 KB. The cells of a large maze are an embedded PNG.
 """
 
 import base64
@@ -186,15 +186,13 @@ def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
     lines = [(name, _path_data(path, scale)) for name, path in paths if len(path) > 1]
     for _, line in lines:
         yield f'<path stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85" d="{line}"/>'
+    styles = {
+        "path": f'stroke="{PATH}" stroke-width="{0.15 * thick:g}"',
+        "optimum": f'stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
+        f'stroke-dasharray="{0.3 * thick:g} {0.55 * thick:g}"',
+    }
     for name, line in lines:
-        if name == "path":
-            yield f'<path class="path" stroke="{PATH}" stroke-width="{0.15 * thick:g}" d="{line}"/>'
-        else:
-            dashes = f"{0.3 * thick:g} {0.55 * thick:g}"
-            yield (
-                f'<path class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
-                f'stroke-dasharray="{dashes}" d="{line}"/>'
-            )
+        yield f'<path class="{name}" {styles[name]} d="{line}"/>'
 
 
 def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
