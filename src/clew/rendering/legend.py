@@ -63,6 +63,7 @@ def format_scale(scale: ValueScale, label: str) -> tuple[str, str]:
 
 
 def _format_number(number: float) -> str:
+    """Format a number to two significant digits, or as an integer if it has three digits or more."""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2g}"
 
 
