@@ -95,7 +95,7 @@ def total_elapsed(times: npt.NDArray[np.float64], begun: npt.NDArray[np.float64]
 
 
 def draw_rounds(events: Sequence[Event], scale: TimeScale, y: float) -> tuple[list[str], int]:
-    """Draw rounds as stripes, coloured by staleness; of a run with more than 250 rounds, several to a stripe.
+    """Draw rounds as stripes, coloured by staleness; several rounds share a stripe if a run has more than 250.
 
     Args:
         events: of the run.
@@ -149,7 +149,7 @@ def draw_chart(heights: npt.NDArray[np.float64], highest: float, scale: TimeScal
 
 
 def draw_loss_labels(lost: Sequence[Event], scale: TimeScale, y: float) -> list[str]:
-    """Draw a label for each lost actor with its base line at `y`, except labels that would overlap an earlier one."""
+    """Return SVG labels of lost actors with their base line at `y`, except those that would overlap an earlier one."""
     parts, free = [], 0.0
     for each in sorted(lost, key=lambda event: event.begun):
         x = scale.x(each.begun)

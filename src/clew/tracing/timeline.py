@@ -209,7 +209,7 @@ def summarise(events: Sequence[Event], numbers: Sequence[int], whole: TimeScale)
 
 
 def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
-    """Return the legend of the colours and marks of some events, from `top` downwards, and its height in pixels."""
+    """Return SVG elements of the legend of some events, from `top` downwards, and its height in pixels."""
     kinds = {each.what for each in events}
     stale = {min(each.staleness, 2) for each in events if each.what == "work"}
     entries = [(["values"], "values published and put into the store")] if "publish" in kinds else []
@@ -243,7 +243,7 @@ def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
 
 
 def draw_sample(names: Sequence[str], x: float, y: float) -> list[str]:
-    """Return a sample, 34 pixels wide, of the bars or marks with these classes, for the legend."""
+    """Return SVG elements of a sample, 34 pixels wide, of the bars or marks with some classes, for the legend."""
     if names == ["cross"]:
         return [f'<path class="cross" d="M{x + 17:g} {y + 7:g}m-6 -7l12 14m0-14l-12 14"/>']
     if names[0].startswith("arrow"):
