@@ -316,7 +316,7 @@ def test_exploring_starts_begin_elsewhere_and_have_no_optimum():
 
 
 def test_a_run_that_is_there_twice_is_no_second_sample(folders):
-    with pytest.raises(SettingError, match="repeats .*q0: the same settings and the same seed"):
+    with pytest.raises(SettingError, match=r"repeats .*q0: the same settings and the same seed"):
         clew.plot_learning([folders / "q0", folders / "q0"])
 
 

@@ -88,12 +88,12 @@ def test_an_evaluation_is_a_table_with_the_gap_and_the_optimum():
     env = clew.Environment(clew.Maze.open(3, 3))
     page = clew.evaluate_policy(env, solved(env))._repr_html_()
     rows = re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", page)
-    assert rows[:4] == [("steps", "4"), ("optimum", "4"), ("gap", "0"), ("success rate", "1")]
+    assert rows[:4] == [("mean steps", "4"), ("optimal steps", "4"), ("excess steps", "0"), ("success rate", "1")]
     assert "10 greedy episodes" in page
     ElementTree.fromstring(page)
     lost = clew.evaluate_policy(env, clew.Policy(env, q=np.tile([0.0, 1.0, 0.0, 0.0], (9, 1))), 1)
     rows = dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", lost._repr_html_()))
-    assert (rows["steps"], rows["excess_steps"], rows["success rate"]) == ("900", "896", "0")
+    assert (rows["mean steps"], rows["excess steps"], rows["success rate"]) == ("900", "896", "0")
     widths = re.findall(r"width:(\d+)px;height", lost._repr_html_())
     assert widths[:2] == ["120", "1"]  # 900 steps and 4
 

@@ -134,7 +134,7 @@ def test_the_path_ends_wherever_it_gets_stuck():
 @pytest.mark.parametrize(
     ("what", "settings", "message"),
     [
-        (np.zeros((5, 4)), {}, r"expected values of shape \(4, num_actions\) for this maze, got \(5, 4\)"),
+        (np.zeros((5, 4)), {}, r"expected values of shape \(4, 4\), \(num_states, num_actions\), got \(5, 4\)"),
         (np.zeros((4, 3)), {}, "4 or 8 actions, got 3"),
         (np.zeros(5), {}, r"expected numbers of shape \(4,\), one per cell, got \(5,\)"),
         (np.full((4, 4), np.nan), {}, "expected finite action values"),

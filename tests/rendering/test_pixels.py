@@ -138,7 +138,7 @@ def test_thin_walls_have_lines_from_four_pixels_a_cell_and_else_the_picture_says
 
 def test_a_way_that_comes_to_no_goal_is_called_so():
     maze = clew.Maze.open(1, 3)
-    assert path_labels(Picture(maze, path=((0, 0), (0, 1)))) == [("path", "greedy path, 1 step, no goal")]
+    assert path_labels(Picture(maze, path=((0, 0), (0, 1)))) == [("path", "greedy path, 1 step, goal not reached")]
     assert path_labels(Picture(maze, path=((0, 0), (0, 1), (0, 2)))) == [("path", "greedy path, 2 steps")]
     lost = Picture(maze, path=((0, 0),))
     assert path_labels(lost) == []

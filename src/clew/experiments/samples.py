@@ -149,7 +149,7 @@ def _group_by_settings(runs: Sequence[_Loaded]) -> dict[str, list[_Loaded]]:
 
 
 def _format_setting(name: str, value: Any) -> str:
-    """Return a setting as a part of a legend, such as "alpha 0.5"; algorithm, behaviour and maze by their value only."""
+    """Return a setting as part of a legend, such as "alpha 0.5"; algorithm, behaviour and maze by their value only."""
     if name in ("algorithm", "behaviour") and value is not None:
         return str(value)
     if name == "maze":
@@ -184,12 +184,8 @@ def _make_group(name: str, runs: Sequence[_Loaded]) -> Group:
                 raise SettingError(f"{run.name} repeats {samples[key]}: the same settings and the same seed")
             samples[key] = run.name
     first = runs[0]
-    find = partial(optimum_of, first.config, first.make_env) if first.config is not None else _unknown_optimum
-    return Group(name, [run.metrics for run in runs], find, first.config)
-
-
-def _unknown_optimum(figure: str) -> None:
-    """Return None: the environment of lists of metrics is unknown."""
+    find_optimum = (lambda _: None) if first.config is None else partial(optimum_of, first.config, first.make_env)
+    return Group(name, [run.metrics for run in runs], find_optimum, first.config)
 
 
 def _count_rounds(run: _Loaded) -> str:

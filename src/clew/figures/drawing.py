@@ -50,8 +50,8 @@ def draw(
         what: what to draw in it. A `Policy`; a `Solution` of `solve`; an array of action values, (num_states,
             num_actions), or of numbers of cells, (num_cells,); counts of either shape, with show="visits"; or a
             `Trajectory`. None draws the maze only.
-        show: "values", or "visits" (how often a trajectory or an array of counts visited each cell). Default: visits for
-            trajectories, values otherwise.
+        show: "values", or "visits" (how often each cell was visited, by a trajectory or an array of counts). None shows
+            visits for trajectories, values otherwise.
         path: True draws the path of the greedy policy from the start, if moves are deterministic (of tied actions the
             first), or the path of a trajectory of one episode. A sequence of (row, column) draws that path, False none.
         optimal: optimal path, drawn dashed: a `Solution`, or a sequence of (row, column). That of a `Solution` follows
@@ -231,12 +231,10 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
 
 def _check_shape(shape: tuple[int, ...], maze: Maze, moves: Moves | None) -> None:
     """Raise SettingError if a shape is not (num_states, num_actions) of a maze and its moves."""
-    num_states = _num_states(maze, moves)
-    if len(shape) != 2 or shape[0] != num_states:
-        raise SettingError(f"expected values of shape ({num_states}, num_actions) for this maze, got {shape}")
-    num_actions = _moves_for(moves, shape[1]).num_actions
-    if num_actions != shape[1]:
-        raise SettingError(f"expected values of shape {(num_states, num_actions)} for this maze, got {shape}")
+    num_actions = _moves_for(moves, shape[1] if len(shape) == 2 else 4).num_actions
+    if shape != (_num_states(maze, moves), num_actions):
+        expected = _num_states(maze, moves), num_actions
+        raise SettingError(f"expected values of shape {expected}, (num_states, num_actions), got {shape}")
 
 
 def _as_numbers(what: Any) -> npt.NDArray[Any]:
@@ -275,11 +273,10 @@ def _counted_visits(maze: Maze, moves: Moves | None, what: Any) -> Numbers:
         kind = "nothing" if what is None else f"a {type(what).__name__}"
         raise SettingError(f"expected a Trajectory or an array of counts to show visits of, got {kind}")
     counts = _as_numbers(what)
-    num_states = _num_states(maze, moves)
-    if counts.ndim not in (1, 2) or counts.shape[0] != num_states:
-        raise SettingError(f"expected counts of {num_states} states, got an array of shape {counts.shape}")
-    by_cell = counts.reshape(-1, maze.cells.size, *counts.shape[1:])
-    return _nan_for_none(by_cell.sum(axis=(0, *range(2, counts.ndim + 1))))
+    if counts.ndim not in (1, 2) or counts.shape[0] != _num_states(maze, moves):
+        raise SettingError(f"expected counts of {_num_states(maze, moves)} states, got shape {counts.shape}")
+    axes = 0, *range(2, counts.ndim + 1)  # headings and actions
+    return _nan_for_none(counts.reshape(-1, maze.cells.size, *counts.shape[1:]).sum(axis=axes))
 
 
 def _visits(maze: Maze, moves: Moves | None, trajectory: Trajectory) -> Numbers:

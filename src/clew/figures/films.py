@@ -14,7 +14,7 @@ from clew.files import write_file
 from clew.kernels.sampling import new_stream
 from clew.learning.training import Callback, RoundMetrics
 from clew.planning import Solution, solve
-from clew.policies.episodes import Simulation, Trajectory
+from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy
 from clew.rendering.film import film_gif
 from clew.rendering.output import ENDINGS, Drawing
@@ -46,8 +46,8 @@ def render_run(
 ) -> None:
     """Draw a run to a file, as a picture or an animation, in the format of its ending.
 
-    `.svg`, `.png` and `.txt` show the learned policy, with its path and an optimal path. A `.gif` shows the values while
-    they were learned, in at most 60 frames with one scale of colours, or one greedy episode. For the former the run is
+    `.svg`, `.png` and `.txt` show the learned policy, with its path and an optimal path. A `.gif` shows how the values
+    were learned, in at most 60 frames with one scale of colours, or one greedy episode. For the former the run is
     repeated, which gives the same bits.
 
     Args:
@@ -192,11 +192,12 @@ def _episode_frames(config: TrainingConfig, env: Environment, policy: Policy, sh
     trajectory = Simulation(world).rollout(policy, explore=False)
     base = picture_of(env, policy, path=False)
     last = len(trajectory)
+    cells = np.append(trajectory.state[:1], trajectory.next_state) % env.maze.cells.size
     steps = np.unique(np.linspace(0, last, min(last + 1, MAX_STEPS)).round().astype(int)).tolist()
     end = "" if trajectory.terminated[-1] else ", truncated"
     frames = []
     for step in steps:
-        places = places_of((_states(trajectory, step) % env.maze.cells.size).tolist(), env.maze.columns)
+        places = places_of(cells[: step + 1].tolist(), env.maze.columns)
         picture = replace(
             base,
             path=places,
@@ -204,17 +205,11 @@ def _episode_frames(config: TrainingConfig, env: Environment, policy: Policy, sh
             seeker=places[-1],
             title=f"step {step:,} of {last:,}{end}",
         )
-        frames.append(picture if show == "values" else _with_visits(picture, trajectory, step, env))
+        frames.append(picture if show == "values" else _with_visits(picture, cells[: step + 1]))
     return frames
 
 
-def _states(trajectory: Trajectory, step: int) -> npt.NDArray[np.int32]:
-    """Return the states of an episode from its start to after a number of steps, (step + 1,)."""
-    return np.append(trajectory.state[:1], trajectory.next_state[:step])
-
-
-def _with_visits(picture: Picture, trajectory: Trajectory, step: int, env: Environment) -> Picture:
-    """Return a picture with the visits of an episode up to a step instead of values, and without arrows."""
-    num_cells = env.maze.cells.size
-    counts = np.bincount(_states(trajectory, step) % num_cells, minlength=num_cells)
+def _with_visits(picture: Picture, cells: npt.NDArray[np.integer]) -> Picture:
+    """Return a picture with the visits of some cells (repeated ones count) instead of values, and without arrows."""
+    counts = np.bincount(cells, minlength=picture.maze.cells.size)
     return replace(picture, values=np.where(counts > 0, counts, np.nan), label="visits", greedy=None)

@@ -63,6 +63,7 @@ def format_scale(scale: ValueScale, label: str) -> tuple[str, str]:
 
 
 def _format_number(number: float) -> str:
+    """Format a number to two significant digits, or as an integer if it has three digits or more."""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2g}"
 
 
@@ -78,7 +79,8 @@ def path_labels(picture: Picture) -> list[tuple[str, str]]:
     return [
         (
             kind,
-            f"{name}, {format_count(len(path) - 1, 'step')}" + (", no goal" if goals and path[-1] not in goals else ""),
+            f"{name}, {format_count(len(path) - 1, 'step')}"
+            + (", goal not reached" if goals and path[-1] not in goals else ""),
         )
         for kind, name, path in paths
         if len(path) > 1

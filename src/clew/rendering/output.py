@@ -1,5 +1,6 @@
 """Drawings: pictures that are shown and saved as SVG, pixels or text."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +60,15 @@ class Drawing:
             OSError: if the file can't be written.
         """
         path = Path(path)
-        ending = path.suffix.lower()
-        if ending == ".svg":
-            data = self.svg().encode()
-        elif ending == ".png":
-            data = encode_png(self.pixels())
-        elif ending == ".txt":
-            data = self.text().encode()
-        else:
-            raise SettingError(f"a picture is saved as {', '.join(ENDINGS)}, not as {path.name!r}")
-        write_file(path, data)
+        encoders: tuple[Callable[[], bytes], ...] = (
+            lambda: self.svg().encode(),
+            lambda: encode_png(self.pixels()),
+            lambda: self.text().encode(),
+        )
+        encode = dict(zip(ENDINGS, encoders, strict=True)).get(path.suffix.lower())
+        if encode is None:
+            raise SettingError(f"a drawing is saved as {', '.join(ENDINGS)}, not as {path.name!r}")
+        write_file(path, encode())
 
     def _repr_svg_(self) -> str:
         return self.svg()

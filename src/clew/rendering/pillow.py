@@ -79,6 +79,7 @@ def write_labels(pixels: Pixels, labels: Sequence[Label]) -> Pixels:
 
 @cache
 def _font(size: int) -> Any:
+    """Return Pillow's default font in a size in pixels."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

@@ -82,10 +82,8 @@ class Plot(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the plot as PNG, and the width and height in pixels at which a notebook shows it."""
-        picture = io.BytesIO()
-        self.savefig(picture, format="png", dpi=DPI * PIXEL_RATIO)
         width, height = self.get_size_inches() * DPI
-        return picture.getvalue(), {"width": round(width), "height": round(height)}
+        return self.data("png"), {"width": round(width), "height": round(height)}
 
     def data(self, ending: str) -> bytes:
         """Return the plot as the contents of a file, without the date on which it was made.
@@ -198,7 +196,7 @@ def _draw_optimum(axes: Axes, lines: Sequence[Line], percent: bool) -> None:
 
 
 def plot_dots(rows: Sequence[Dots], labels: Labels) -> Plot:
-    """Plot the values of seeds as dots, with a row for each name, axes for each kind of value, and a mark at the median.
+    """Plot values of seeds as dots, with a row for each name, axes for each kind of value, and a mark at the median.
 
     A row whose median is infinite has no mark. The number of infinite values is written at the right end of the row.
 

@@ -140,12 +140,11 @@ def _cell_canvas(scene: Scene, screen: Screen) -> Canvas:
     if scene.maze.start is not None and scene.seeker is None:
         glyphs[scene.maze.start], foregrounds[scene.maze.start] = "S", PATH
     kinds = (
-        (cells & HAZARD, "!", INK, HAZARD_TILE),
-        (cells & GOAL, "G", PAPER, GOAL_TILE),
-        (cells & BLOCKED, _wall_glyph(screen), INK, INK),
+        (cells & HAZARD > 0, "!", INK, HAZARD_TILE),
+        (cells & GOAL > 0, "G", PAPER, GOAL_TILE),
+        (cells & BLOCKED > 0, _wall_glyph(screen), INK, INK),
     )
-    for is_kind, glyph, foreground, background in kinds:
-        chosen = is_kind > 0
+    for chosen, glyph, foreground, background in kinds:
         glyphs[chosen], foregrounds[chosen], backgrounds[chosen] = glyph, foreground, background
     if scene.seeker is not None:
         place = scene.seeker

@@ -1,7 +1,7 @@
 """Drawings as SVG, written as strings.
 
-Inside the maze the unit is a cell, by one transformation, and cells of one colour share an element, with a line for each
-run of them; so 12 x 18 cells take 17 KB. The cells of a large maze are an embedded PNG.
+Inside the maze the unit is a cell, by one transformation, and cells of one colour share an element, with a line for
+each run of them; so 12 x 18 cells take 17 KB. The cells of a large maze are an embedded PNG.
 """
 
 import base64
@@ -102,7 +102,7 @@ def _runs(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
 
 
 def _fill(mask: npt.NDArray[np.bool_], colour: str, name: str) -> str:
-    """Return an element that fills the cells of a mask, as a line as thick as a cell for each run; "" if there is none.
+    """Return an SVG element that fills the cells of a mask, with a thick line for each run of them; "" if none.
 
     Args:
         mask: (rows, columns) bool, cells to fill.
@@ -114,7 +114,7 @@ def _fill(mask: npt.NDArray[np.bool_], colour: str, name: str) -> str:
 
 
 def _embed_cells(picture: Picture, block: int) -> Iterator[str]:
-    """Yield the cells of a large maze as an embedded PNG, with a pixel for each block of `block` x `block` cells."""
+    """Yield an SVG element with the cells of a large maze as a PNG, one pixel per block of `block` x `block` cells."""
     pixels = colour_cells(picture, block)
     data = base64.b64encode(encode_png(pixels)).decode()
     yield (
@@ -125,7 +125,7 @@ def _embed_cells(picture: Picture, block: int) -> Iterator[str]:
 
 
 def _draw_cells(picture: Picture) -> Iterator[str]:
-    """Yield cells shaded by value, then hazards and goals; in small mazes also stripes on hazards, and a fine grid."""
+    """Yield SVG elements of the cells: shades of values, hazards and goals; in small mazes also stripes and a grid."""
     maze = picture.maze
     shades, _ = shade_cells(picture)
     yield f'<g stroke-linecap="butt" shape-rendering="crispEdges"><path fill="{PAPER}" d="{_outline(maze)}"/>'
@@ -145,7 +145,7 @@ def _draw_cells(picture: Picture) -> Iterator[str]:
 
 
 def _draw_walls(maze: Maze, scale: float, is_large: bool) -> Iterator[str]:
-    """Yield blocked cells, unless the maze is large; then its outline and the walls between free cells as lines.
+    """Yield SVG elements of blocked cells (unless the maze is large), the outline, and the walls between free cells.
 
     Args:
         maze: the maze.
@@ -164,7 +164,7 @@ def _draw_walls(maze: Maze, scale: float, is_large: bool) -> Iterator[str]:
 
 
 def _draw_arrows(picture: Picture) -> Iterator[str]:
-    """Yield one element with an arrow for each greedy action, if the maze is small enough for arrows."""
+    """Yield an SVG element with an arrow for each greedy action, if the maze is small enough for arrows."""
     maze = picture.maze
     if picture.greedy is None or not _is_small(maze):
         return
@@ -175,7 +175,7 @@ def _draw_arrows(picture: Picture) -> Iterator[str]:
 
 
 def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
-    """Yield the path as a line and the optimal path dashed, on light halos; at least some pixels thick.
+    """Yield SVG elements of the path and, dashed, the optimal path, on light halos; at least some pixels thick.
 
     Args:
         picture: has the paths.
@@ -186,19 +186,19 @@ def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
     lines = [(name, _path_data(path, scale)) for name, path in paths if len(path) > 1]
     for _, line in lines:
         yield f'<path stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85" d="{line}"/>'
+    styles = {
+        "path": f'stroke="{PATH}" stroke-width="{0.15 * thick:g}"',
+        "optimum": f'stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
+        f'stroke-dasharray="{0.3 * thick:g} {0.55 * thick:g}"',
+    }
     for name, line in lines:
-        if name == "path":
-            yield f'<path class="path" stroke="{PATH}" stroke-width="{0.15 * thick:g}" d="{line}"/>'
-        else:
-            dashes = f"{0.3 * thick:g} {0.55 * thick:g}"
-            yield (
-                f'<path class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
-                f'stroke-dasharray="{dashes}" d="{line}"/>'
-            )
+        yield f'<path class="{name}" {styles[name]} d="{line}"/>'
 
 
 def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
-    """Yield a ring for each goal, and a ball of yarn for the seeker or else the start; at least some pixels large.
+    """Yield SVG elements of the goals, as rings, and of the seeker or else the start, as a ball of yarn.
+
+    They are at least some pixels large.
 
     Args:
         picture: has the maze and the seeker.
@@ -220,7 +220,7 @@ def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
 
 
 def _outline(maze: Maze) -> str:
-    """Return the path data of the edge of the maze."""
+    """Return the outline of a maze as SVG path data."""
     return f"M0 0h{maze.columns}v{maze.rows}h-{maze.columns}z"
 
 
@@ -230,7 +230,7 @@ def _is_small(maze: Maze) -> bool:
 
 
 def _path_data(path: Sequence[Place], scale: float) -> str:
-    """Return the path data of a line from the middle of the first cell to that of the last, with rounded corners.
+    """Return a line through the middles of the cells of a path as SVG path data, with rounded corners.
 
     Corners are not rounded where a step jumps over cells, or a cell has less than four pixels.
 
@@ -254,7 +254,7 @@ def _path_data(path: Sequence[Place], scale: float) -> str:
 
 
 def _draw_legend(picture: Picture, resolution: Resolution, *, has_walls: bool) -> tuple[list[str], float, int]:
-    """Return the legend: the scale of the values, the paths, and notes on what is not drawn.
+    """Return the legend as SVG: the scale of the values, the paths, and notes on what is not drawn.
 
     Args:
         picture: what is drawn.
@@ -294,7 +294,7 @@ def _draw_legend(picture: Picture, resolution: Resolution, *, has_walls: bool) -
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    """Return a text element at a place; `anchor` is "start", "middle" or "end" of the text."""
+    """Return an SVG text element; `anchor` is the point of the text at x: "start", "middle" or "end"."""
     return f'<text x="{x:.1f}" y="{y}" font-size="12" fill="{FAINT}" text-anchor="{anchor}">{escape(text)}</text>'
 
 

@@ -23,9 +23,9 @@ def picture_text(picture: Picture, width: int = 160) -> str:
     """Draw a picture as text.
 
     A maze that fits has an arrow in each cell for its first greedy action; without greedy actions, S for its start or
-    seeker. If the maze is too wide, or has numbers without arrows, a character is a cell or a block of cells: a digit for the mean of its numbers (0 lowest, 9
-    highest), `#` if most of it is blocked, `!` for a hazard, `*` for the path, S, G and `.`. Its scale, its paths and
-    what was left out follow in lines below.
+    seeker. If the maze is too wide, or has numbers without arrows, a character is a cell or a block of cells: a digit
+    for the mean of its numbers (0 lowest, 9 highest), `#` if most of it is blocked, `!` for a hazard, `*` for the path,
+    S, G and `.`. Lines below have the scale, the paths, and notes on what was left out.
 
     Args:
         picture: what to draw.
@@ -64,8 +64,7 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
     drawn = np.array([".", *"0123456789"])[np.where(shades < 0, 0, 1 + shades * 10 // NUM_SHADES)]
     blocked = block_sums(maze.blocked, block, block) * 2 > block_sums(np.ones(maze.cells.shape, np.uint8), block, block)
     drawn[blocked] = "#"
-    hazards = block_sums(maze.hazards, block, block) > 0
-    drawn[hazards] = "!"
+    drawn[block_sums(maze.hazards, block, block) > 0] = "!"
     if picture.path:
         rows, columns = np.asarray(picture.path).T // block
         drawn[rows, columns] = "*"

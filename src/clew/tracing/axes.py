@@ -102,7 +102,7 @@ def bar(x: float, y: float, width: float, height: float, name: str, tooltip: str
 
 
 def draw_axis(scale: TimeScale, top: float, bottom: float) -> list[str]:
-    """Return vertical grid lines at the ticks of a scale, from `top` to `bottom`, and their times below."""
+    """Return SVG elements of grid lines at the ticks of a scale, from `top` to `bottom`, and their times below."""
     ticks = scale.ticks()
     step = ticks[1] - ticks[0] if len(ticks) > 1 else (scale.end - scale.begin) / 10
     lines = "".join(f"M{scale.x(each):.1f} {top:g}V{bottom:g}" for each in ticks)

@@ -84,7 +84,7 @@ def draw_lanes(events: Sequence[Event], scale: TimeScale, top: float) -> list[st
 
 
 def draw_bands(seen: Sequence[Event], scale: TimeScale, top: float, num_rows: int) -> Iterator[str]:
-    """Draw a band for each round, from its first event to its last, with its staleness.
+    """Yield SVG elements of a band for each round, from its first event to its last, with its staleness.
 
     Args:
         seen: visible events.
@@ -111,7 +111,7 @@ def draw_bands(seen: Sequence[Event], scale: TimeScale, top: float, num_rows: in
 
 
 def draw_lane(who: str, y: float, events: Sequence[Event], scale: TimeScale) -> Iterator[str]:
-    """Draw the background of a lane: its name, its role, and a line for the time that the process existed.
+    """Yield SVG elements of a lane's background: name, role, and a line for the time that the process existed.
 
     Args:
         who: process of the lane.
@@ -136,7 +136,7 @@ def draw_lane(who: str, y: float, events: Sequence[Event], scale: TimeScale) -> 
 
 
 def draw_bars(own: Sequence[Event], scale: TimeScale, y: float) -> Iterator[str]:
-    """Draw the events of a lane: bars with labels where there is room, else thin marks.
+    """Yield SVG elements of the events of a lane: bars with labels where there is room, else thin marks.
 
     Args:
         own: visible events of the lane.
@@ -161,7 +161,7 @@ def draw_bars(own: Sequence[Event], scale: TimeScale, y: float) -> Iterator[str]
 
 
 def draw_marks(short: Sequence[Event], scale: TimeScale, y: float) -> Iterator[str]:
-    """Draw events that are too short for bars as thin marks.
+    """Yield SVG elements of thin marks, for events that are too short for bars.
 
     More than four within three pixels become one mark, in the colour of the kind that took the most time.
 
@@ -199,7 +199,7 @@ def css_class(event: Event) -> str:
 
 
 def draw_label(event: Event, x: float, y: float, width: float) -> Iterator[str]:
-    """Draw the longest label of an event that fits its bar, if any.
+    """Yield SVG elements of the longest label of an event that fits its bar, if any.
 
     Args:
         event: of the bar.
@@ -231,7 +231,7 @@ def bar_labels(event: Event) -> list[str]:
 
 
 def draw_loss(event: Event, scale: TimeScale, y: float) -> Iterator[str]:
-    """Draw a cross where an actor was lost, with its name beside it or above it; `y` is the middle of its lane."""
+    """Yield SVG elements of a cross with a label where an actor was lost; `y` is the middle of its lane."""
     x = scale.x(event.begun)
     label = f"{event.who} lost"
     yield f'<path class="cross" d="M{x:.1f} {y:g}m-9 -12l18 24m0-24l-18 24"><title>{tooltip(event)}</title></path>'
@@ -246,7 +246,7 @@ def draw_loss(event: Event, scale: TimeScale, y: float) -> Iterator[str]:
 
 
 def draw_arrows(seen: Sequence[Event], scale: TimeScale, tops: dict[str, float]) -> Iterator[str]:
-    """Draw arrows from values to the work that used them, from work to its merge, and from lost work to its reissue.
+    """Yield SVG elements of arrows from values to work, from work to its merge, and from lost work to its reissue.
 
     Nothing is drawn if there are more than 120 pieces of work.
 
@@ -292,7 +292,7 @@ def reissues(events: Sequence[Event]) -> Iterator[tuple[Event, Event]]:
 
 
 def arrow(name: str, x: float, top: float, x_end: float, top_end: float) -> str:
-    """Return a curved arrow from the bars of one lane to those of another.
+    """Return the SVG of a curved arrow from the bars of one lane to those of another.
 
     Args:
         name: class, which sets the colour.

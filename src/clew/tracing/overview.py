@@ -34,27 +34,25 @@ def draw_overview(events: Sequence[Event], scale: TimeScale, top: float, detail:
     """
     edges = np.linspace(scale.begin, scale.end, NUM_BINS + 1)
     driver = mean_active(edges, [each for each in events if each.who == DRIVER])
-    working = [each for each in events if each.who.startswith("actor") and each.what == "work"]
+    lost = [each for each in events if each.what == "lost"]
     stripes, size = draw_rounds(events, scale, top + 22)
-    rounds_per_stripe = "1 per stripe" if size == 1 else f"{size} per stripe"
     parts = [
         text(24, top + 8, "Whole run", "strong"),
         text(24, top + 34, "rounds"),
-        text(24, top + 49, rounds_per_stripe, "faint", size=11),
+        text(24, top + 49, f"{size} per stripe", "faint", size=11),
         *stripes,
         *draw_chart(driver, 1.0, scale, top + 54, "driver"),
     ]
     bottom = top + 54 + CHART
     if any(each.who.startswith("actor") for each in events):
-        actors = mean_active(edges, working)
+        actors = mean_active(edges, [each for each in events if each.who.startswith("actor") and each.what == "work"])
         highest = max(1.0, float(np.ceil(actors.max() - 0.05)))
         parts += draw_chart(actors, highest, scale, bottom + 10, "actors")
         bottom += 10 + CHART
     parts += draw_axis(scale, top + 22, bottom)
-    for each in (each for each in events if each.what == "lost"):
-        x = scale.x(each.begun)
-        parts.append(f'<path class="loss" d="M{x:.1f} {top + 18:g}V{bottom:g}m-5 -5l10 10m0-10l-10 10"/>')
-    parts += draw_loss_labels([each for each in events if each.what == "lost"], scale, top + 14)
+    line = f"{top + 18:g}V{bottom:g}m-5 -5l10 10m0-10l-10 10"
+    parts += [f'<path class="loss" d="M{scale.x(each.begun):.1f} {line}"/>' for each in lost]
+    parts += draw_loss_labels(lost, scale, top + 14)
     left, right = scale.x(detail[0]), scale.x(detail[1])
     middle, half = (left + right) / 2, max(3.0, (right - left) / 2)
     parts.append(bar(middle - half, top + 19, 2 * half, bottom - top - 16, "detail", radius=2))
@@ -97,7 +95,7 @@ def total_elapsed(times: npt.NDArray[np.float64], begun: npt.NDArray[np.float64]
 
 
 def draw_rounds(events: Sequence[Event], scale: TimeScale, y: float) -> tuple[list[str], int]:
-    """Draw rounds as stripes, coloured by staleness; of a run with more than 250 rounds, several to a stripe.
+    """Draw rounds as stripes, coloured by staleness; several rounds share a stripe if a run has more than 250.
 
     Args:
         events: of the run.
@@ -151,7 +149,7 @@ def draw_chart(heights: npt.NDArray[np.float64], highest: float, scale: TimeScal
 
 
 def draw_loss_labels(lost: Sequence[Event], scale: TimeScale, y: float) -> list[str]:
-    """Draw a label for each lost actor with its base line at `y`, except labels that would overlap an earlier one."""
+    """Return SVG labels of lost actors with their base line at `y`, except those that would overlap an earlier one."""
     parts, free = [], 0.0
     for each in sorted(lost, key=lambda event: event.begun):
         x = scale.x(each.begun)

@@ -1,7 +1,7 @@
 """The execution graph of a run as SVG: events of the driver, the object store and the actors over time.
 
-Above is an overview of the whole run, below some of its rounds in detail: values go from the driver through the store to
-the actors, and their results return to the driver, which merges them.
+Above is an overview of the whole run, below some of its rounds in detail: values go from the driver through the store
+to the actors, and their results return to the driver, which merges them.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ DARK = """
 .chart{fill:#8d9aa5}.detail{fill:#e8e6e0;stroke:#e8e6e0}.fan{fill:#e8e6e0}
 """.strip()
 PATTERNS = (
-    '<defs><pattern id="clew-reissued" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<path class="hatch" d="M0 0V8"/></pattern>'
+    '<defs><pattern id="clew-reissued" width="8" height="8" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)"><path class="hatch" d="M0 0V8"/></pattern>'
     '<pattern id="clew-gone" width="9" height="9" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)">'
     '<path class="gone-line" d="M0 0V9"/></pattern></defs>'
 )
@@ -209,7 +209,7 @@ def summarise(events: Sequence[Event], numbers: Sequence[int], whole: TimeScale)
 
 
 def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
-    """Return the legend of the colours and marks that some events need, from `top` downwards, and its height in pixels."""
+    """Return SVG elements of the legend of some events, from `top` downwards, and its height in pixels."""
     kinds = {each.what for each in events}
     stale = {min(each.staleness, 2) for each in events if each.what == "work"}
     entries = [(["values"], "values published and put into the store")] if "publish" in kinds else []
@@ -243,7 +243,7 @@ def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
 
 
 def draw_sample(names: Sequence[str], x: float, y: float) -> list[str]:
-    """Return a sample, 34 pixels wide, of the bars or marks with these classes, for the legend."""
+    """Return SVG elements of a sample, 34 pixels wide, of the bars or marks with some classes, for the legend."""
     if names == ["cross"]:
         return [f'<path class="cross" d="M{x + 17:g} {y + 7:g}m-6 -7l12 14m0-14l-12 14"/>']
     if names[0].startswith("arrow"):

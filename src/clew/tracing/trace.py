@@ -74,8 +74,8 @@ class Event(NamedTuple):
 class Trace:
     """Recorder of events, with a bounded size.
 
-    It keeps at most 100,000 events. Beyond that, only every second round is kept, then every fourth, and so on; rounds in
-    which an actor was lost, and rare events such as checkpoints, are kept in any case.
+    It keeps at most 100,000 events. Beyond that, only every second round is kept, then every fourth, and so on; rounds
+    in which an actor was lost, and rare events such as checkpoints, always remain.
 
     Attributes:
         began: time of its creation, in seconds since 1970.
