@@ -87,7 +87,7 @@ def main() -> None:
                     time.sleep(0.1)
             page.wait_for_selector("canvas[data-frames]")
             open_maze(page, maze)
-            page.get_by_role("button", name="flat out").click()
+            page.get_by_role("button", name="maximum").click()
             page.get_by_test_id("go").click()
             page.wait_for_timeout(3000)
             seen, unseen, frames, source = [], [], [], source_of(page)

@@ -79,6 +79,13 @@ def go(page, address):
     page.wait_for_function("() => window.did_handshake")
 
 
+def set_scheme(page, scheme):
+    """Switch a page to light or dark at once, without transitions between the colours."""
+    page.add_style_tag(content="* { transition: none !important; }")
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f"body.body--{scheme}")
+
+
 def grave(page, part="html"):
     """Return what axe-core calls serious or critical in a part of a page: rules, and the elements that break them."""
     axe = pytest.importorskip("axe_core_python")

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import grave
+from serving import grave, set_scheme
 
 from clew.errors import SettingError
 from clew.runs.configuration import TrainingConfig
@@ -166,8 +166,7 @@ def test_a_narrow_page_is_not_wider_than_its_window(finished_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_grave(finished_page, scheme):
-    finished_page.emulate_media(color_scheme=scheme)
-    finished_page.wait_for_selector(f"body.body--{scheme}")
+    set_scheme(finished_page, scheme)
     assert grave(finished_page, ".clew-cluster") == {}
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from serving import grave
+from serving import grave, set_scheme
 
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
@@ -169,8 +169,7 @@ def test_axe_finds_nothing_grave(visit, folder):
     page.get_by_role("button", name="open long").click()
     page.get_by_test_id("picture").wait_for()
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_selector(f"body.body--{scheme}")
+        set_scheme(page, scheme)
         assert grave(page, ".clew-runs") == {}
 
 

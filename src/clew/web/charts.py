@@ -10,9 +10,13 @@ from clew.web.curve import Curve
 
 __all__ = ["Curves"]
 
-SHORT = "x => x >= 1e9 ? x / 1e9 + 'G' : x >= 1e6 ? x / 1e6 + 'M' : x >= 1e3 ? x / 1e3 + 'k' : x"  # JavaScript
+SHORT = """x => {
+    for (const [unit, name] of [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']])
+        if (x >= unit) return +(x / unit).toPrecision(3) + name;
+    return x;
+}"""  # JavaScript that formats a number
 AXIS: dict[str, Any] = {
-    "axisLabel": {"color": "#7a8791", ":formatter": SHORT},
+    "axisLabel": {"color": "#7a8791", ":formatter": SHORT, "hideOverlap": True},
     "splitLine": {"lineStyle": {"color": "#88888833"}},
 }
 

@@ -166,7 +166,7 @@ class PlaygroundTab:
                 on_rejected=lambda: self.show_message(f"The file is larger than the limit of {MAX_UPLOADED:,} bytes."),
             ).classes("hidden")
             ui.button(
-                f"or open a file: {list_extensions()}", on_click=lambda: self.uploader.run_method("pickFiles")
+                f"or upload a file: {list_extensions()}", on_click=lambda: self.uploader.run_method("pickFiles")
             ).props("no-caps outline")
 
     def _add_settings(self) -> None:
