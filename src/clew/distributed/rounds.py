@@ -154,8 +154,8 @@ class Rounds:
         yield from self.metrics
         with self.checkpoints.kept(self):
             self.start_clock()
-            for this in self._in_flight:
-                self.submit(this, pool)
+            for in_flight in self._in_flight:
+                self.submit(in_flight, pool)
             while len(self.metrics) < self.plan.num_rounds:
                 while len(self._in_flight) <= self.rounds_ahead and self._next_number < self.plan.num_rounds:
                     self.submit(self._begin_next(), pool)
@@ -174,9 +174,9 @@ class Rounds:
     def _begin_next(self) -> InFlightRound:
         """Begin the next round, with the tasks of all simulations."""
         number = self._next_number
-        this = self.begin(number, min(number, self.rounds_ahead), self.tasks(number))
-        self._in_flight.append(this)
-        return this
+        in_flight = self.begin(number, min(number, self.rounds_ahead), self.tasks(number))
+        self._in_flight.append(in_flight)
+        return in_flight
 
     def begin(self, number: int, staleness: int, tasks: list[Task], *key: int) -> InFlightRound:
         """Return a round with a snapshot of the values as they are now.
@@ -188,28 +188,26 @@ class Rounds:
             key: numbers that distinguish the random draws of the learner, where a round is begun more than once.
         """
         wall, clock = time.time(), time.perf_counter()
-        snapshot, stream = (
-            self.aggregator.snapshot(),
-            new_stream(self.plan.seed, number, self.plan.num_simulations, *key),
-        )
+        snapshot = self.aggregator.snapshot()
         self.trace.add("publish", DRIVER, wall, time.perf_counter() - clock, number, version=number - staleness)
+        stream = new_stream(self.plan.seed, number, self.plan.num_simulations, *key)
         return InFlightRound(number, staleness, snapshot, tasks, stream)
 
-    def submit(self, this: InFlightRound, pool: Pool) -> None:
+    def submit(self, in_flight: InFlightRound, pool: Pool) -> None:
         """Submit the tasks of a round that have not been merged."""
-        if tasks := this.tasks[this.num_merged :]:
-            fused_runner = self.aggregator.fused_runner(this.snapshot, this.stream)
-            this.results = pool.submit(this.number, this.snapshot, tasks, fused_runner)
+        if tasks := in_flight.tasks[in_flight.num_merged :]:
+            fused_runner = self.aggregator.fused_runner(in_flight.snapshot, in_flight.stream)
+            in_flight.results = pool.submit(in_flight.number, in_flight.snapshot, tasks, fused_runner)
 
     def _merge_oldest(self) -> RoundMetrics:
         """Merge the results of the oldest round, simulation by simulation; return its metrics."""
-        this = self._in_flight[0]
-        for task, result in zip(this.tasks[this.num_merged :], this.results, strict=True):
-            self.apply_result(result, this, task)
-            this.totals += result.totals
-            this.num_merged += 1
-            self.save_if_due(this.number, task.num_episodes, self)
-        metrics = self.finish(this.number, this.totals, this.staleness)
+        in_flight = self._in_flight[0]
+        for task, result in zip(in_flight.tasks[in_flight.num_merged :], in_flight.results, strict=True):
+            self.apply_result(result, in_flight, task)
+            in_flight.totals += result.totals
+            in_flight.num_merged += 1
+            self.save_if_due(in_flight.number, task.num_episodes, self)
+        metrics = self.finish(in_flight.number, in_flight.totals, in_flight.staleness)
         self._in_flight.popleft()
         return metrics
 
@@ -226,13 +224,13 @@ class Rounds:
         self.metrics.append(RoundMetrics.from_totals(number, num_rounds, size, totals, self.started_at, **counts))
         return self.metrics[-1]
 
-    def apply_result(self, result: TaskResult, this: InFlightRound, task: Task) -> None:
+    def apply_result(self, result: TaskResult, in_flight: InFlightRound, task: Task) -> None:
         """Merge the update of a task of a round into the learned values, unless a fused runner has applied it."""
         if result.update is not None:
             wall, clock = time.time(), time.perf_counter()
-            self.aggregator.merge(result.update, this.snapshot, task, this.stream)
+            self.aggregator.merge(result.update, in_flight.snapshot, task, in_flight.stream)
             seconds = time.perf_counter() - clock
-            self.trace.add("merge", DRIVER, wall, seconds, this.number, simulation=task.simulation)
+            self.trace.add("merge", DRIVER, wall, seconds, in_flight.number, simulation=task.simulation)
         self.seconds_worked += result.seconds
 
     def save_if_due(self, number: int, num_episodes: int, training: Training) -> None:
@@ -251,10 +249,10 @@ class Rounds:
         """Return the learned values, the rounds in flight and the metrics, see `checkpoints.Training`."""
         content = {
             "learner": self.aggregator.learner,
-            "under_way": [[this.snapshot, this.stream, this.totals] for this in self._in_flight],
+            "under_way": [[in_flight.snapshot, in_flight.stream, in_flight.totals] for in_flight in self._in_flight],
             "metrics": as_columns(self.metrics),
         }
-        num_merged = [this.num_merged for this in self._in_flight]
+        num_merged = [in_flight.num_merged for in_flight in self._in_flight]
         seconds = time.perf_counter() - self.started_at
         return State(content, {"num_merged": num_merged, "seconds": seconds, "work": self.seconds_worked})
 
@@ -263,9 +261,9 @@ class Rounds:
         self.aggregator.learner = restored(self.aggregator.learner, saved.arrays, "learner")
         self.metrics = as_rows(RoundMetrics, saved.arrays, "metrics")
         for i, num_merged in enumerate(saved.progress["num_merged"]):
-            this = self._begin_next()
-            parts = [this.snapshot, this.stream, this.totals]
+            in_flight = self._begin_next()
+            parts = [in_flight.snapshot, in_flight.stream, in_flight.totals]
             snapshot, stream, totals = rebuilt(parts, saved.arrays, f"under_way.{i}")
-            this.snapshot, this.stream, this.totals = snapshot, stream.copy(), totals.copy()
-            this.num_merged = num_merged
+            in_flight.snapshot, in_flight.stream, in_flight.totals = snapshot, stream.copy(), totals.copy()
+            in_flight.num_merged = num_merged
         self._seconds_before, self.seconds_worked = saved.progress["seconds"], saved.progress["work"]
