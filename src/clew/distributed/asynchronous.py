@@ -13,7 +13,8 @@ import numpy as np
 
 from clew.distributed.tasks import Pool, Result, Task
 from clew.kernels.sampling import Stream, new_stream
-from clew.learning.checkpoints import Saved, State, as_columns, as_rows, fill, restored
+from clew.learning.checkpoints import SavedState, TrainingState
+from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.training import RoundMetrics
 from clew.tracing.trace import DRIVER
 
@@ -53,7 +54,7 @@ class AsynchronousRounds:
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Play all rounds; says of each what it came to when the last of its simulations has been taken in."""
         yield from self.rows
-        with self.rounds.checkpoints.kept(self):
+        with self.rounds.checkpoints.saved_on_stop(self):
             self._begun = time.perf_counter() - self._seconds
             while len(self.rows) < self.plan.num_rounds:
                 if self._merged.min() > len(self.rows):
@@ -107,14 +108,14 @@ class AsynchronousRounds:
     def _counts(self) -> dict[str, Any]:
         return {"merged": self._merged, "totals": self._totals, "staleness": self._staleness}
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """See `checkpoints.Training`."""
-        content = {"learner": self.learner.learner, "metrics": as_columns(self.rows), **self._counts()}
-        return State(content, {"seconds": time.perf_counter() - self._begun, "work": self.rounds.work})
+        content = {"learner": self.learner.learner, "metrics": metrics_to_arrays(self.rows), **self._counts()}
+        return TrainingState(content, {"seconds": time.perf_counter() - self._begun, "work": self.rounds.work})
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: SavedState) -> None:
         """See `checkpoints.Training`."""
-        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
-        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
-        fill(self._counts(), saved.arrays, "")
+        self.learner.learner = load_learner(self.learner.learner, saved.arrays, "learner")
+        self.rows = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
+        load_arrays(self._counts(), saved.arrays, "")
         self._seconds, self.rounds.work = saved.progress["seconds"], saved.progress["work"]

@@ -72,7 +72,7 @@ class CentralLearner:
     def __init__(self, job: Job, seed: int) -> None:
         self.policy: Policy
         self.learner: Learner
-        self.policy, self.learner = new_policy(job.env, job.learning, seed)
+        self.policy, self.learner = new_policy(job.env, as_compiled(job.env), job.learning, seed)
         self.job = job
 
     def values(self) -> Values:

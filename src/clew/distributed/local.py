@@ -75,7 +75,7 @@ class LocalLearner:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.learner: Learner
-        _, self.learner = new_policy(job.env, job.learning, 0, counted=asks_for_moves(job))
+        _, self.learner = new_policy(job.env, as_compiled(job.env), job.learning, 0, counted=asks_for_moves(job))
 
     def perform(self, values: Tables, task: Task) -> Result:
         """See `tasks.Worker`; what is merged are `Changes`."""
@@ -86,7 +86,9 @@ class LocalLearner:
             counts[:] = given_counts if given_counts.size else 0
         learner.visits[:] = values.visits
         refresh_derived(learner, slice(None))
-        loop = new_loop(self.job.env, learner, task.num_episodes, task.key, starts_of(self.job, task))
+        loop = new_loop(
+            self.job.env, as_compiled(self.job.env), learner, task.num_episodes, task.key, starts_of(self.job, task)
+        )
         stats = loop.learn(task.num_episodes)
         sums = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
         return Result(sums, self._changes(learner, values), begun, time.perf_counter() - clock)
@@ -117,7 +119,7 @@ class Merger:
     def __init__(self, job: Job, seed: int) -> None:
         self.policy: Policy
         self.learner: Learner
-        self.policy, self.learner = new_policy(job.env, job.learning, seed)
+        self.policy, self.learner = new_policy(job.env, as_compiled(job.env), job.learning, seed)
 
     def values(self) -> Tables:
         """What the learners of the next round begin with: a copy, for merging goes on meanwhile."""

@@ -29,20 +29,11 @@ from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.checkpoints import (
-    Checkpoints,
-    Saved,
-    State,
-    Training,
-    as_columns,
-    as_rows,
-    identity,
-    rebuilt,
-    restored,
-)
+from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState, identity
 from clew.learning.checks import NEVER, check_run, check_sharing, check_streams
+from clew.learning.saved_arrays import load_learner, load_read_only, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning
-from clew.learning.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, report_rounds, train_policy
+from clew.learning.training import NUM_ROUNDS, Callback, RoundMetrics, Watch, check_values, report, train_policy
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 
@@ -134,16 +125,19 @@ def train_policy_parallel(
     policy: Policy = rounds.learner.policy
     training = AsynchronousRounds(rounds) if asynchronous else rounds
     shared = {"sharing": sharing, "rounds_ahead": rounds_ahead, "partition_starts": partition_starts}
-    checkpoints.resume(identity(env, learning, **plan._asdict(), **shared, asynchronous=asynchronous), training)
+    checkpoints.resume(
+        identity(env, as_compiled(env), learning, **plan._asdict(), **shared, asynchronous=asynchronous), training
+    )
     worker: Worker = make_worker(job)
     if num_actors is None and rounds.learner.learns_at_once and not chaos:
         num_actors = 0  # sending steps to a learner takes longer than playing them beside it
     rounds.compile(worker, num_actors != 0)
-    here = InProcessPool(worker, trace, checkpoints.check)
+    here = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
     num_values = num_simulations if asynchronous else 1 + rounds_ahead
     demand = PoolRequest(num_actors, num_simulations, num_values, chaos)
     with _pool(job, make_worker, here, demand) as pool:
-        report_rounds(training.play(pool), policy, watch, callback)
+        for metrics in training.play(pool):
+            report(metrics, policy, watch, callback)
     check_values(policy)
     if num_actors and rounds.work < WORTH_ACTORS:
         logger.info("this run needs %.2g s of computing; actors help only runs of several seconds", rounds.work)
@@ -239,7 +233,7 @@ class Rounds:
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Play all rounds; says of each what it came to when it has been taken in; first of those of a checkpoint."""
         yield from self.rows
-        with self.checkpoints.kept(self):
+        with self.checkpoints.saved_on_stop(self):
             self._begun = time.perf_counter() - self._seconds
             for this in self._under_way:
                 self._hand_out(this, pool)
@@ -306,27 +300,29 @@ class Rounds:
     def note(self, number: int, num_episodes: int, training: Training) -> None:
         """All is whole now: a moment to keep it."""
         at, clock = time.time(), time.perf_counter()
-        if size := self.checkpoints.note(num_episodes, training):
+        if size := self.checkpoints.save_if_due(num_episodes, training):
             self.trace.add("checkpoint", DRIVER, at, time.perf_counter() - clock, number, num_bytes=size)
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """See `checkpoints.Training`."""
         content = {
             "learner": self.learner.learner,
             "under_way": [[this.values, this.stream, this.stats] for this in self._under_way],
-            "metrics": as_columns(self.rows),
+            "metrics": metrics_to_arrays(self.rows),
         }
         num_merged = [this.num_merged for this in self._under_way]
         seconds = time.perf_counter() - self._begun
-        return State(content, {"num_merged": num_merged, "seconds": seconds, "work": self.work})
+        return TrainingState(content, {"num_merged": num_merged, "seconds": seconds, "work": self.work})
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: SavedState) -> None:
         """See `checkpoints.Training`."""
-        self.learner.learner = restored(self.learner.learner, saved.arrays, "learner")
-        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
+        self.learner.learner = load_learner(self.learner.learner, saved.arrays, "learner")
+        self.rows = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
         for i, num_merged in enumerate(saved.progress["num_merged"]):
             this = self._begin(self._next)
-            values, stream, stats = rebuilt([this.values, this.stream, this.stats], saved.arrays, f"under_way.{i}")
+            values, stream, stats = load_read_only(
+                [this.values, this.stream, this.stats], saved.arrays, f"under_way.{i}"
+            )
             this.values, this.stream, this.stats, this.num_merged = values, stream.copy(), stats.copy(), num_merged
             self._under_way.append(this)
         self._seconds, self.work = saved.progress["seconds"], saved.progress["work"]
