@@ -261,7 +261,7 @@ def test_the_most_and_the_least_that_can_be_are_exact_fixed_points(reward, gamma
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("gamma", "reward"), [(0.3, 0.17), (0.3, 1.25), (0.9, 0.71105266)])
 def test_an_initial_value_is_a_fixed_point_also_where_the_rounded_quotient_is_not(gamma, reward, sign):
-    """Of 2,400 pairs of a discount and a reward 31 are like these: the quotient is off by one unit in the last place."""
+    """31 of 2,400 pairs of discount and reward are like these: the quotient is off by one unit in the last place."""
     reward, discount = np.float32(sign * reward), np.float32(gamma)
     quotient = reward / (np.float32(1) - discount)
     assert reward + discount * quotient != quotient
@@ -315,13 +315,13 @@ def test_the_range_of_rewards_has_what_can_happen_and_0():
 @pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (0.9, 3e38)])
 def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
     with pytest.raises(
-        SettingError, match="the optimistic initial value .* is not finite in float32, .*; give initial_value"
+        SettingError, match=r"the optimistic initial value .* is not finite in float32, .*; give initial_value"
     ):
         initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
 
 
 def test_a_world_that_does_not_say_what_it_pays_needs_a_value():
-    with pytest.raises(SettingError, match="a pessimistic initial value needs .*; give initial_value"):
+    with pytest.raises(SettingError, match=r"a pessimistic initial value needs .*; give initial_value"):
         initial_value(Learning(algorithm="propagation"), None)
     assert initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
     assert initial_value(Learning(), None) == 0.0

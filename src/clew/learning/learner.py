@@ -273,8 +273,8 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     """Return the initial value of every action.
 
-    An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a step,
-    0 included. It is exactly the float32 number that an update with this reward leaves unchanged.
+    An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a
+    step, 0 included. It is exactly the float32 number that an update with this reward leaves unchanged.
 
     Args:
         settings: settings of the learner.

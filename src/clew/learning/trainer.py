@@ -35,9 +35,9 @@ class Trainer:
         >>> trainer.change_world(clew.Environment(clew.Maze.open(5, 5, goal=(0, 4))))
         >>> trainer.step().state
         0
-        >>> stats = trainer.learn(500)
+        >>> stats = trainer.learn(2000)
         >>> trainer.num_ended, clew.evaluate_policy(trainer.env, trainer.policy).mean_steps
-        (1000, 4.0)
+        (2500, 4.0)
 
     Args:
         env: environment with a model, or a model.

@@ -181,17 +181,9 @@ def train(
     trace: Trace | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Policy:
-    """Train a policy with settings that have been checked; see `train_policy` for the arguments and errors.
+    """Train a policy in one stream of episodes, with settings that are known to be in range.
 
-    Args:
-        env: environment with Discrete spaces, or a model.
-        num_episodes: number of episodes to learn from.
-        learning: settings of the learner.
-        seed: seed of all random numbers.
-        callback: function that is called with the `RoundMetrics` of each round.
-        watch: function that is called before it with the current action values.
-        trace: records when each round was learned.
-        checkpoints: where checkpoints are saved.
+    Args and errors are those of `train_policy`, except that `learning` has all settings of the learner.
     """
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     world = as_compiled(env)
@@ -206,8 +198,14 @@ def train(
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
     checkpoints.resume(identity(env, world, learning, **plan), rounds)
-    for metrics in rounds.play():
+    for metrics in rounds.metrics:
         report(metrics, policy, watch, callback)
+    with checkpoints.saved_on_stop(rounds):
+        while rounds.begin():
+            while n := rounds.next_chunk():
+                rounds.add(loop.learn(n))
+                checkpoints.save_if_due(n, rounds)
+            report(rounds.complete(), policy, watch, callback)
     check_values(policy)
     return policy
 
@@ -236,10 +234,10 @@ def split_rounds(num_episodes: int, episodes_per_round: int) -> Iterator[int]:
 
 
 class SerialRounds:
-    """The rounds of a serial training, which a checkpoint can save and restore.
+    """The rounds of a serial training: their division into chunks, and their metrics; a checkpoint saves them.
 
     Args:
-        learner: learner, changed in place.
+        learner: learner.
         loop: loop in which it learns.
         num_episodes: number of episodes of the training.
         trace: records when each round was learned; None records nothing.
@@ -257,38 +255,50 @@ class SerialRounds:
         self._sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
         self._chunks: list[EpisodeStats] = []  # of the episodes of the current round
         self._chunk_size = 1  # episodes that are learned between two looks at the clock
-        self._begun = 0.0  # when the current round began, by time.perf_counter
         self._seconds = 0.0  # that the current round had taken before it was restored
+        # By time.perf_counter: when the current chunk, the current round, and its part since the restoring began.
+        self._chunk_begun = self._round_begun = self._clock = 0.0
+        self._begun_at = 0.0  # when that part began, in seconds since 1970
 
-    def play(self) -> Iterator[RoundMetrics]:
-        """Learn from all episodes; yield the metrics of each round, those of a checkpoint first."""
-        yield from self.metrics
-        with self.checkpoints.saved_on_stop(self):
-            for number in range(len(self.metrics), len(self._sizes)):
-                self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
-                begun, clock = time.time(), time.perf_counter()
-                self.checkpoints.raise_if_stopped()
-                while n := self._next_chunk():
-                    chunk_begun = time.perf_counter()
-                    self._chunks.append(self.loop.learn(n))
-                    self._chunk_size = _chunk_size(n, time.perf_counter() - chunk_begun)
-                    self.checkpoints.save_if_due(n, self)
-                if self.trace is not None:
-                    seconds = time.perf_counter() - clock
-                    self.trace.add("work", DRIVER, begun, seconds, number, version=number, simulation=0)
-                stats, self._chunks = joined(self._chunks), []
-                totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
-                self.metrics.append(
-                    RoundMetrics.from_totals(number, len(self._sizes), stats.steps.size, totals, self._begun)
-                )
-                yield self.metrics[-1]
+    def begin(self) -> bool:
+        """Begin the next round, or continue a restored one; return False if all rounds are complete.
 
-    def _next_chunk(self) -> int:
-        """Return how many episodes of the current round to learn now: all that remain, or fewer if there are checkpoints."""
+        Raises:
+            StoppedError: if `checkpoints.stop()` was called.
+        """
+        if len(self.metrics) == len(self._sizes):
+            return False
+        self._begun_at, self._clock = time.time(), time.perf_counter()
+        self._round_begun, self._seconds = self._clock - self._seconds, 0.0
+        self.checkpoints.raise_if_stopped()
+        return True
+
+    def next_chunk(self) -> int:
+        """Return how many episodes to learn now: all that remain in the round, or fewer if there are checkpoints."""
+        self._chunk_begun = time.perf_counter()
         remaining = self._sizes[len(self.metrics)] - sum(chunk.steps.size for chunk in self._chunks)
         if self.checkpoints.folder is None:
             return remaining
         return min(remaining, self._chunk_size, self.checkpoints.episodes_until_due)
+
+    def add(self, stats: EpisodeStats) -> None:
+        """Add the statistics of a chunk; the next one is to take SECONDS_PER_CHUNK, but has at most 8 times as many."""
+        self._chunks.append(stats)
+        factor = min(8.0, SECONDS_PER_CHUNK / (time.perf_counter() - self._chunk_begun))
+        self._chunk_size = max(1, int(stats.steps.size * factor))
+
+    def complete(self) -> RoundMetrics:
+        """Complete the round, and return its metrics."""
+        number = len(self.metrics)
+        if self.trace is not None:
+            seconds = time.perf_counter() - self._clock
+            self.trace.add("work", DRIVER, self._begun_at, seconds, number, version=number, simulation=0)
+        stats, self._chunks = joined(self._chunks), []
+        totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
+        self.metrics.append(
+            RoundMetrics.from_totals(number, len(self._sizes), stats.steps.size, totals, self._round_begun)
+        )
+        return self.metrics[-1]
 
     def state(self) -> TrainingState:
         """Return what a checkpoint saves, see `checkpoints.Training`."""
@@ -298,7 +308,7 @@ class SerialRounds:
             "episodes": joined(self._chunks) if self._chunks else [],
             "metrics": metrics_to_arrays(self.metrics),
         }
-        return TrainingState(content, {"seconds": time.perf_counter() - self._begun})
+        return TrainingState(content, {"seconds": time.perf_counter() - self._round_begun})
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a checkpoint, see `checkpoints.Training`."""
@@ -308,11 +318,6 @@ class SerialRounds:
         if "episodes.steps" in saved.arrays:
             self._chunks = [EpisodeStats(*(saved.arrays[f"episodes.{name}"] for name in EpisodeStats._fields))]
         self._seconds = saved.progress["seconds"]
-
-
-def _chunk_size(num_episodes: int, seconds: float) -> int:
-    """Return the number of episodes that take SECONDS_PER_CHUNK, of a measured chunk; at most eight times as many."""
-    return max(1, int(num_episodes * min(8.0, SECONDS_PER_CHUNK / seconds)))
 
 
 def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
