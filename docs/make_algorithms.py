@@ -16,8 +16,8 @@ HEAD = """\
 algorithm and the exploration strategy are chosen separately. The value of a terminated state is 0; where a step limit
 truncates the episode, every algorithm bootstraps. An on-policy algorithm learns the values of the behaviour policy,
 exploration included; an off-policy algorithm learns those of the greedy policy, whatever the behaviour policy is. A
-setting that would have no effect is refused. S&B is Sutton & Barto (2018). To read Q-learning and Sarsa as plain Python,
-begin with [reference.py](../src/clew/reference.py).
+setting that would have no effect is refused. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py) has
+Q-learning and Sarsa in plain Python.
 
 """
 

@@ -72,7 +72,7 @@ def test_an_infinite_space_is_refused_without_that_advice():
     assert "as_discrete" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("given", "said"), [(Maze.open(2, 2), "a Maze"), (None, "None"), (7, "an int")])
+@pytest.mark.parametrize(("given", "said"), [(Maze.open(2, 2), "a Maze"), (None, "None"), (7.0, "a float")])
 def test_what_is_no_environment_is_refused_with_what_to_give(given, said):
     for use in (Policy, Simulation, lambda world: train_policy(world, 1)):
         with pytest.raises(SettingError, match=rf"^expected an environment, got {said}; use clew\.Environment\(maze\)"):

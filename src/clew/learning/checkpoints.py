@@ -101,8 +101,8 @@ class Checkpoints:
 
     Args:
         folder: folder of the checkpoints; created if it is missing. None saves nothing.
-        every: interval: a number of episodes, or seconds such as "30s". It is checked when the work of a simulation was
-            merged.
+        every: interval between checkpoints: a number of episodes, or seconds such as "30s". A checkpoint may be later,
+            because it waits until the state of the training is complete.
         keep: number of checkpoints that are not deleted. If the newest is damaged, the one before it is used.
 
     Attributes:
@@ -110,7 +110,7 @@ class Checkpoints:
         is_training: True while a training runs that can be stopped.
 
     Raises:
-        SettingError: if `every` is neither.
+        SettingError: if `every` is neither a positive number of episodes nor seconds.
     """
 
     def __init__(self, folder: str | Path | None, every: int | str = "30s", keep: int = 3) -> None:

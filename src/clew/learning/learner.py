@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import STEPS_PER_STATE, ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import AverageStep, CountedStep, StepSize
@@ -23,7 +22,6 @@ __all__ = [
     "grow_model",
     "initial_value",
     "make_learner",
-    "new_learner",
     "reserve_for_world",
     "reserve_outcomes",
 ]
@@ -165,27 +163,6 @@ def make_learner(
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
     rule = row.make(spec._replace(q=as_values(q), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
-
-
-def new_learner(
-    q: npt.NDArray[np.float32], settings: Learning, world: ModelEnvironment | None, *, counted: bool = False
-) -> Learner:
-    """Fill a table with initial values, and allocate a learner of a world for it.
-
-    Args:
-        q: (num_states, num_actions) float32, C-contiguous; filled, and then changed by the learner.
-        settings: settings of the learner.
-        world: compiled form of the environment, from `as_compiled`; None if it has none.
-        counted: count the updates of each value.
-
-    Raises:
-        SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
-    """
-    q[:] = initial_value(settings, None if world is None else world.mdp)
-    if world is None:
-        return make_learner(q, settings, max_steps=STEPS_PER_STATE * q.shape[0], counted=counted)
-    size = {"max_steps": world.max_episode_steps, "num_outcomes": world.mdp.num_outcomes}
-    return make_learner(q, settings, **size, counted=counted)
 
 
 def _check_size(row: Algorithm, spec: LearnerSpec, num_counted: int) -> None:

@@ -2,20 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import ModelEnvironment, as_compiled
+from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
 from clew.learning.checks import check_run
-from clew.learning.learner import Learner, make_learner, new_learner, reserve_outcomes
+from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning
@@ -30,7 +30,6 @@ __all__ = [
     "learn_from",
     "new_policy",
     "report",
-    "split_rounds",
     "train",
     "train_policy",
     "update_policy",
@@ -220,17 +219,17 @@ def new_policy(
         world: its compiled form, from `as_compiled(env)`; None if it has none.
         settings: settings of the learner.
         seed: seed of the policy's own random numbers.
-        counted: count the updates of each value, see `make_learner`.
+        counted: count the updates of each value, which merging tables of several learners needs.
+
+    Raises:
+        SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
     """
     policy = Policy(env, seed=seed)
-    return policy, new_learner(policy.q, settings, world, counted=counted)
-
-
-def split_rounds(num_episodes: int, episodes_per_round: int) -> Iterator[int]:
-    """Yield the number of episodes of each round: full rounds, then one with the remaining episodes."""
-    while num_episodes > 0:
-        yield min(num_episodes, episodes_per_round)
-        num_episodes -= episodes_per_round
+    policy.q[:] = initial_value(settings, None if world is None else world.mdp)
+    max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
+    num_outcomes = None if world is None else world.mdp.num_outcomes
+    learner = make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    return policy, learner
 
 
 class SerialRounds:
@@ -252,7 +251,8 @@ class SerialRounds:
     ) -> None:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.metrics: list[RoundMetrics] = []
-        self._sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
+        size = math.ceil(num_episodes / NUM_ROUNDS)
+        self._sizes = [min(size, num_episodes - first) for first in range(0, num_episodes, size)]
         self._chunks: list[EpisodeStats] = []  # of the episodes of the current round
         self._chunk_size = 1  # episodes that are learned between two looks at the clock
         self._seconds = 0.0  # that the current round had taken before it was restored

@@ -40,8 +40,7 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
     if isinstance(env, FiniteMDP):
         return env.num_states, env.num_actions
     if not hasattr(env, "observation_space") or not hasattr(env, "action_space"):
-        kind = type(env).__name__
-        given = "None" if env is None else f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+        given = "None" if env is None else f"a {type(env).__name__}"
         raise SettingError(
             f"expected an environment, got {given}; use clew.Environment(maze), a FiniteMDP, or a Gymnasium environment"
         )

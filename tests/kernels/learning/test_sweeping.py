@@ -139,7 +139,7 @@ def test_a_model_that_grows_learns_the_same():
     for num_outcomes in (32, 400):
         q = np.zeros(world.shape, np.float32)
         learner = make_learner(q, Learning(algorithm="propagation"), max_steps=9, num_outcomes=num_outcomes)
-        learner = replace(learner, grows=True)
+        learner = replace(learner, model_grows=True)
         for i in range(columns.state.size):
             learner = reserve_outcomes(learner, 1)
             see(learner.rule, [column[i].item() for column in columns][:5])
