@@ -24,7 +24,8 @@ from rich.console import Console
 import clew
 from benchmarks import machine
 from benchmarks.rows import OURS, Row
-from clew.learning.loops import learning_loop
+from clew.environments import as_compiled
+from clew.learning.loops import new_loop
 from clew.learning.settings import Learning
 from clew.learning.training import new_policy
 
@@ -102,8 +103,10 @@ def longest_way(data: Path, name: str) -> Any:
 
 def learn(task: Task, seed: int, optimum: clew.Solution) -> Time | None:
     """Learn until what is asked for is known; None if it doesn't come to that in two billion steps."""
-    policy, learner = new_policy(task.env, Learning(**task.settings), seed)
-    loop = learning_loop(task.env, learner, 10**9, (seed, 0, 0))
+    world = as_compiled(task.env)
+    policy, learner = new_policy(task.env, world, Learning(**task.settings), seed)
+    loop = new_loop(task.env, world, learner, 10**9, (seed, 0, 0))
+    loop.learn(0)  # compiles, before the clock runs
     optimal = optimum.optimal_actions
     matters = ~optimal.all(axis=1) & np.isfinite(optimum.steps_from) & (optimum.steps_from > 0)
     seconds, steps = 0.0, 0
@@ -134,8 +137,10 @@ def measure_wide() -> list[dict[str, Any]]:
     for name, settings, most in (("ordinary", {}, 60.0), ("optimistic", {"optimistic": True}, 300.0)):
         figures = []
         for seed in SEEDS:
-            _, learner = new_policy(mdp, Learning(gamma=0.99, **settings), seed)
-            loop = learning_loop(mdp, learner, 100, (seed, 0, 0))
+            world = as_compiled(mdp)
+            _, learner = new_policy(mdp, world, Learning(gamma=0.99, **settings), seed)
+            loop = new_loop(mdp, world, learner, 100, (seed, 0, 0))
+            loop.learn(0)
             begun = time.perf_counter()
             stats = loop.learn(20)
             figures.append(1e9 * (time.perf_counter() - begun) / int(stats.steps.sum()))

@@ -8,46 +8,48 @@ from clew import ALGORITHMS, BEHAVIOURS, Learning
 PAGE = Path(__file__).parent / "algorithms.md"
 
 HEAD = """\
-# Algorithms and behaviours
+# Algorithms and exploration strategies
 
 <!-- Written by docs/make_algorithms.py from the tables in the code; change those. -->
 
 `clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. The
-learning rule and the exploration strategy are chosen separately. A terminated state counts 0; where a step limit cut
-the episode off, every algorithm bootstraps. Some learn what it is worth to go on as they behave, exploring included
-(on-policy); the others learn what it is worth to do the best from here on, however they behave. A setting that would
-have no effect is refused. S&B is Sutton & Barto (2018).
+algorithm and the exploration strategy are chosen separately. The value of a terminated state is 0; where a step limit
+truncates the episode, every algorithm bootstraps. An on-policy algorithm learns the values of the behaviour policy,
+exploration included; an off-policy algorithm learns those of the greedy policy, whatever the behaviour policy is. A
+setting that would have no effect is refused. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py) has
+Q-learning and Sarsa in plain Python.
 
 """
 
 
 def flag(name: str) -> str:
-    """How the command line spells a setting."""
+    """Return the command-line option of a setting, as code."""
     return "`--" + name.rstrip("_").replace("_", "-") + "`"
 
 
-def escape(rule: str) -> str:
-    """A bar would end the cell of the table."""
-    return rule.replace("|", "\\|")
+def escape(text: str) -> str:
+    """Escape vertical bars, which would end a cell of the table."""
+    return text.replace("|", "\\|")
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page, as Markdown."""
     lines = [
         HEAD,
-        "## Algorithms\n\n| name | rule | learns | settings | behaviour | interleaves | source |\n",
+        "## Algorithms\n\n| name | update | policy | settings | default strategy | interleaves | source |\n",
         "|" + " --- |" * 7 + "\n",
     ]
     for row in ALGORITHMS.values():
-        settings = " ".join(flag(name) for name in row.settings)
+        options = " ".join(flag(name) for name in row.settings)
         interleaves = "yes" if row.interleaves else "no"
-        behaviour = row.behaviour + (f", {row.outlook}" if row.initial_values else "")
-        learns = "its behaviour" if row.on_policy else "the best"
-        cells = f"`{row.name}`", escape(row.rule), learns, settings, behaviour, interleaves, row.source
+        strategy = row.behaviour + (f", {row.initial_values} initial values" if row.initial_values else "")
+        policy = "on-policy" if row.on_policy else "off-policy"
+        cells = f"`{row.name}`", escape(row.update), policy, options, strategy, interleaves, row.source
         lines.append("| " + " | ".join(cells) + " |\n")
-    lines.append("\n## Behaviours\n\n| name | rule | setting |\n| --- | --- | --- |\n")
-    for name, behaviour in BEHAVIOURS.items():
-        lines.append(f"| `{name}` | {behaviour.rule} | {flag(behaviour.setting) if behaviour.setting else ''} |\n")
+    lines.append("\n## Exploration strategies\n\n| name | action | setting |\n| --- | --- | --- |\n")
+    for name, strategy in BEHAVIOURS.items():
+        option = flag(strategy.setting) if strategy.setting else ""
+        lines.append(f"| `{name}` | {escape(strategy.description)} | {option} |\n")
     lines.append("\n## Settings\n\n| setting | default | meaning |\n| --- | --- | --- |\n")
     for field in fields(Learning):
         default = "" if field.default is None else "off" if field.default is False else field.default

@@ -116,7 +116,7 @@ def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
     acting = {"behaviour": "epsilon-greedy", "exploration": 0.3, "visits": NONE, "exploring_starts": False} | acting
     spec = EpisodeSpec(world.mdp.starts, max_steps, acting["exploring_starts"])
     stream, place, parts = new_stream(seed), np.zeros(4, np.int64), []
-    how = BEHAVIOURS[acting["behaviour"]].kind, acting["visits"], acting["exploration"]
+    how = BEHAVIOURS[acting["behaviour"]].strategy, acting["visits"], acting["exploration"]
     model, values = fast_model(world.mdp.model), as_values(read_only(q))
     while place[0] < num_episodes:
         columns = TransitionBatch(*(np.empty(room, dtype) for dtype in DTYPES))

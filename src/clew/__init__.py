@@ -123,6 +123,7 @@ _MODULES = {
     "environments": "clew.environments",
     "gallery": "clew.environments.gallery",
     "mazes": "clew.mazes",
+    "reference": "clew.reference",
     "rendering": "clew.rendering",
     "runs": "clew.runs",
 }

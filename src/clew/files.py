@@ -1,4 +1,4 @@
-"""Writing files and folders so that nothing is ever half-written."""
+"""Files and folders that are written as a whole or not at all."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ __all__ = ["neighbour_of", "new_folder", "sync", "write_file"]
 
 
 def neighbour_of(path: Path) -> Path:
-    """Where something is written before it is put in place."""
+    """Return the temporary path beside a file or folder to which it is written first."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: into a neighbour first, flushed to the disk, then put in place.
+    """Write a file as a whole or not at all: to a temporary file, flushed to the disk, which then replaces it.
 
     Raises:
-        OSError: as the system says; an older file of that name is then as it was.
+        OSError: if it can't be written; an existing file of that name is unchanged then.
     """
     neighbour = neighbour_of(path)
     try:
@@ -33,10 +33,16 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Write a whole folder or nothing: gives a neighbour to write into, which is put in place at the end.
+    """Write a folder as a whole or not at all: yield a temporary folder, which is renamed when the block ends.
+
+    Args:
+        folder: path of the new folder.
+
+    Yields:
+        Path of the temporary folder, to write into.
 
     Raises:
-        OSError: as the system says; nothing is then left of it.
+        OSError: if it can't be written; the temporary folder is removed then, as after any error in the block.
     """
     neighbour = neighbour_of(folder)
     try:
@@ -50,7 +56,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, written to the disk itself."""
+    """Flush a file, or the entries of a folder, from the caches of the system to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,6 @@
-"""Makes `clew/Maze-v0` known to Gymnasium without importing it: `import clew` stays light, in whatever order.
+"""Registration of `clew/Maze-v0` with Gymnasium, without importing it, so that `import clew` stays fast.
 
-If Gymnasium has been imported, the environment is registered at once; otherwise right after it is.
+The environment is registered at once if Gymnasium has been imported already, else as soon as it is imported.
 """
 
 import sys
@@ -17,7 +17,7 @@ ENTRY_POINT, VECTOR_ENTRY_POINT = "clew.environments:make_environment", "clew.en
 
 
 def register_with_gymnasium() -> None:
-    """Register now, or as soon as Gymnasium is imported."""
+    """Register `clew/Maze-v0` now if Gymnasium has been imported, else when it is imported."""
     if "gymnasium" in sys.modules:
         _register()
     else:
@@ -25,6 +25,7 @@ def register_with_gymnasium() -> None:
 
 
 def _register() -> None:
+    """Register `clew/Maze-v0`, unless it has been registered."""
     import gymnasium
 
     if ENV_ID not in gymnasium.registry:
@@ -32,14 +33,15 @@ def _register() -> None:
 
 
 class _WhenImported(MetaPathFinder):
-    """Steps aside at the first import of Gymnasium, and registers when that has run."""
+    """Import hook that finds nothing itself, but registers the environment after Gymnasium has been imported."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Return the real specification of Gymnasium, whose loader then also registers; None for other modules."""
         if fullname != "gymnasium":
             return None
-        sys.meta_path.remove(self)  # so that the search below is for the real one
+        sys.meta_path.remove(self)  # so that the search below finds the real module
         try:
             spec = find_spec(fullname)
         finally:

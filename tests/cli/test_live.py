@@ -199,7 +199,7 @@ def test_an_error_leaves_the_screen_as_it_was(terminal: Callable[..., Terminal])
     shell = terminal((80, 24), "train", "3x3", "--step-reward", "3e38", "--gamma", "1", "--watch")
     assert shell.finish() == 2
     assert left_as_it_was(shell.output)
-    assert shell.after.startswith("clew: the values grew beyond what float32 holds")
+    assert shell.after.startswith("clew: the action values became too large for float32")
 
 
 def test_ctrl_c_leaves_the_screen_as_it_was(terminal: Callable[..., Terminal]) -> None:

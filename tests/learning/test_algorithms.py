@@ -177,7 +177,7 @@ def test_several_streams_find_the_shortest_way(name):
     assert evaluate_policy(mdp, train_policy_parallel(mdp, 3000, **settings), starts=mdp.starts).excess_steps == 0.0
 
 
-@pytest.mark.parametrize("behaviour", [name for name, row in BEHAVIOURS.items() if row.counts])
+@pytest.mark.parametrize("behaviour", [name for name, row in BEHAVIOURS.items() if row.uses_visits])
 def test_counts_of_tries_go_from_round_to_round(behaviour):
     """By the counts of all rounds, every action of every state is tried as often as the others, but for one round."""
     mdp = small_maze(random_start=True)

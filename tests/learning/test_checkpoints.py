@@ -16,9 +16,10 @@ from clew.cli.interruption import stopped_by_ctrl_c
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.errors import RunError, SettingError, StoppedError
-from clew.kernels.wide import recompute_maxima
-from clew.learning.checkpoints import Checkpoints, arrays_of, fill
+from clew.kernels.wide import refresh
+from clew.learning.checkpoints import Checkpoints
 from clew.learning.learner import make_learner
+from clew.learning.saved_arrays import arrays_of, load_arrays
 from clew.learning.settings import Learning
 from clew.learning.training import new_policy, train_policy
 from clew.mazes import Maze
@@ -47,11 +48,11 @@ class StopAfter(Checkpoints):
         super().__init__(folder, every)
         self.left = num_notes
 
-    def note(self, num_episodes, training):
+    def save_if_due(self, num_episodes, training):
         self.left -= 1
         if self.left == 0:
             self.stop()
-        return super().note(num_episodes, training)
+        return super().save_if_due(num_episodes, training)
 
 
 def train(world, checkpoints=None, num_simulations=3, num_episodes=300, **settings):
@@ -72,7 +73,7 @@ def train(world, checkpoints=None, num_simulations=3, num_episodes=300, **settin
 
 def train_with_stops(folder, stops, world, **settings):
     for n in stops:
-        with pytest.raises(StoppedError, match="stopped; a checkpoint is kept in"):
+        with pytest.raises(StoppedError, match="stopped; a checkpoint is saved in"):
             train(world, StopAfter(folder, n), **settings)
     return train(world, Checkpoints(folder), **settings)
 
@@ -176,13 +177,13 @@ def test_a_model_that_grew_gets_its_room_again(tmp_path):
 
 
 def test_one_array_stands_for_all_views_of_it():
-    learner = new_policy(NOISY, Learning(algorithm="propagation"), 0)[1]
+    learner = new_policy(NOISY, NOISY, Learning(algorithm="propagation"), 0)[1]
     names = list(arrays_of(learner))
     assert "q" in names
     assert "rule.model.outcomes" in names
     assert "rule.q.q" not in names
     assert "rule.model.rewards" not in names
-    learner = new_policy(NOISY, Learning(algorithm="expected-sarsa", behaviour="ucb"), 0)[1]
+    learner = new_policy(NOISY, NOISY, Learning(algorithm="expected-sarsa", behaviour="ucb"), 0)[1]
     assert sorted(arrays_of(learner)) == ["rule.visits", "q"][::-1]
 
 
@@ -192,8 +193,8 @@ def test_the_maxima_of_wide_rows_come_back():
 
     there, here = make(), make()
     there.q[:] = np.random.default_rng(1).integers(0, 9, there.q.shape)
-    recompute_maxima(there.rule.q)
-    fill(here, arrays_of(there, "learner"), "learner")
+    refresh(there.rule.q)
+    load_arrays(here, arrays_of(there, "learner"), "learner")
     assert (here.q == there.q).all()
     assert (here.rule.q.row_best == there.q.max(axis=1)).all()
     assert (here.rule.q.row_ties == (there.q == 8).sum(axis=1)).all()
@@ -215,7 +216,7 @@ def test_the_last_three_are_left(tmp_path):
 
 @pytest.mark.parametrize("every", ["30", "s", "-1s", "soon", 0, -5, "1e3s"])
 def test_how_often_must_be_said_clearly(tmp_path, every):
-    with pytest.raises(SettingError, match="every so many episodes, such as 500, or seconds, such as 30s; not"):
+    with pytest.raises(SettingError, match="must be a number of episodes, such as 500, or seconds, such as 30s; not"):
         Checkpoints(tmp_path, every)
 
 
@@ -249,14 +250,14 @@ def test_the_one_before_a_damaged_one_serves(tmp_path, caplog, damage, message):
     [record] = caplog.records
     assert str(newest) in record.getMessage()
     assert message in record.getMessage()
-    assert record.getMessage().endswith("going on from the checkpoint before it")
+    assert record.getMessage().endswith("continuing from the checkpoint before it")
 
 
 def test_where_none_is_whole_nothing_begins_anew_by_itself(tmp_path):
     with pytest.raises(StoppedError):
         train("noisy", StopAfter(tmp_path, 4))
     flip(tmp_path / "checkpoint-0" / "arrays.npz")
-    with pytest.raises(RunError, match="no checkpoint there is whole; remove it to begin anew"):
+    with pytest.raises(RunError, match="all checkpoints are damaged; remove the folder to start again"):
         train("noisy", Checkpoints(tmp_path))
 
 
@@ -281,9 +282,15 @@ class Planted:
 
 FORGED = {
     "a pickle": ({"learner.q": np.array([Planted()], object)}, "Object arrays cannot be loaded"),
-    "another shape": ({"learner.q": np.zeros((3, 4), np.float32)}, r"learner.q is float32 of \(3, 4\), not float32 of"),
-    "another type": ({"learner.q": np.zeros((30, 4))}, r"learner.q is float64"),
-    "another format": ({"change": lambda figures: figures.update(format=1)}, "of another format than 2"),
+    "another shape": (
+        {"learner.q": np.zeros((3, 4), np.float32)},
+        r"expected learner.q of float32 and \(30, 4\), got float32 and \(3, 4\)",
+    ),
+    "another type": ({"learner.q": np.zeros((30, 4))}, r"got float64"),
+    "another format": (
+        {"change": lambda figures: figures.update(format=2)},
+        "another version of Clew, in another format than 3",
+    ),
     "no progress": ({"change": lambda figures: figures.pop("progress")}, "not written by Clew: 'progress'"),
 }
 
@@ -300,13 +307,13 @@ def test_what_clew_did_not_write_is_refused_and_never_run(tmp_path, monkeypatch,
 
 
 OTHERS = {
-    "alpha was 0.1, and is 0.2 here": {"alpha": 0.2},
-    "num_episodes was 300, and is 400 here": {"num_episodes": 400},
-    "sharing was central, and is local here": {"sharing": "local"},
-    "sync_every was 1, and is 9 here": {"sync_every": 9},
-    "asynchronous was False, and is True here": {"asynchronous": True},
-    "num_simulations was 3, and is 1 here": {"num_simulations": 1},
-    "the world is not the same": {"world": "smaller"},
+    "alpha was 0.1, and is 0.2 now": {"alpha": 0.2},
+    "num_episodes was 300, and is 400 now": {"num_episodes": 400},
+    "sharing was central, and is local now": {"sharing": "local"},
+    "sync_every was 1, and is 9 now": {"sync_every": 9},
+    "asynchronous was False, and is True now": {"asynchronous": True},
+    "num_simulations was 3, and is 1 now": {"num_simulations": 1},
+    "the world is another": {"world": "smaller"},
 }
 
 
@@ -314,7 +321,7 @@ OTHERS = {
 def test_checkpoints_of_another_training_are_refused(tmp_path, message):
     with pytest.raises(StoppedError):
         train("noisy", StopAfter(tmp_path, 4))
-    with pytest.raises(RunError, match=f"checkpoint-0: is of another training: .*{message}"):
+    with pytest.raises(RunError, match=f"checkpoint-0: belongs to another training: .*{message}"):
         train(**{"world": "noisy", "checkpoints": Checkpoints(tmp_path), **OTHERS[message]})
 
 
@@ -345,7 +352,9 @@ def test_the_trace_of_what_goes_on_has_only_what_was_done_since(tmp_path):
 
 
 def test_a_world_that_draws_by_itself_is_kept_only_where_it_gets_seeds(tmp_path):
-    with pytest.raises(SettingError, match="what this environment draws can't be kept; take several simulations"):
+    with pytest.raises(
+        SettingError, match="an environment without a model has a state that can't be saved; use num_simulations"
+    ):
         train("foreign", Checkpoints(tmp_path), num_simulations=1)
     case = {"world": "foreign", "num_episodes": 60}
     assert train_with_stops(tmp_path, [4], **case) == train(**case)
@@ -357,18 +366,18 @@ def test_a_world_that_draws_by_itself_is_kept_only_where_it_gets_seeds(tmp_path)
 class SmallDisk(Checkpoints):
     """After some checkpoints no file may be larger than a few bytes."""
 
-    def note(self, num_episodes, training):
+    def save_if_due(self, num_episodes, training):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         if len(self.folders) == 2:
             resource.setrlimit(resource.RLIMIT_FSIZE, (700, before[1]))
         try:
-            return super().note(num_episodes, training)
+            return super().save_if_due(num_episodes, training)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_ends_training_in_words_and_leaves_the_last_checkpoint_whole(tmp_path):
-    with pytest.raises(RunError, match=r"checkpoint-2: can't be written: File too large; .* checkpoint-1, is whole"):
+    with pytest.raises(RunError, match=r"checkpoint-2: can't be written: File too large; .* checkpoint-1, is complete"):
         train("noisy", SmallDisk(tmp_path, "0s"), sync_every=10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-0", "checkpoint-1"]
     assert train("noisy", Checkpoints(tmp_path), sync_every=10) == train("noisy", sync_every=10)

@@ -1,11 +1,12 @@
-"""A trainer that is stepped, paused, and gone on with in another world, beside the one that does all in one call."""
+"""Trainer: any division into steps and episodes learns the bits of `train_policy`; the world may change in between."""
 
 import numpy as np
 import pytest
 
 import clew
 
-ALGORITHMS = ["q-learning", "sarsa", "double-q-learning", "sarsa-lambda", "n-step-sarsa", "dyna-q", "propagation"]
+ALGORITHMS = ["q-learning", "sarsa", "expected-sarsa", "double-q-learning", "sarsa-lambda", "n-step-sarsa", "dyna-q"]
+ALGORITHMS += ["propagation", "backward-replay"]
 OPEN = "S....\n.....\n....G\n"
 WALLED = "S....\n####.\nG....\n"
 
@@ -96,6 +97,39 @@ def test_memory_grows_by_what_is_new_and_not_by_every_change(slip):
     assert 0 < known <= sum(env.mdp.num_outcomes for env in worlds)
 
 
+@pytest.mark.parametrize("behaviour", ["persistent", "ucb", "first-action"])
+def test_steps_of_every_kind_of_strategy_are_those_of_the_loop(behaviour):
+    env, settings = world(slip=0.3, max_episode_steps=5000), {"behaviour": behaviour, "exploring_starts": True}
+    trainer = clew.Trainer(env, seed=2, **settings)
+    while trainer.num_ended < 30:
+        trainer.step()
+    assert np.array_equal(trainer.policy.q, clew.train_policy(env, 30, seed=2, **settings).q)
+
+
+def test_the_step_limit_is_that_of_the_world_also_beyond_100_steps_per_state():
+    env = clew.Environment(clew.Maze.open(1, 3), max_episode_steps=2000)
+    trainer = clew.Trainer(env, behaviour="persistent")
+    trainer.policy.q[:, 1] = 1.0  # to the left, without end
+    while not trainer.step().truncated:
+        pass
+    assert len(trainer.episode) == 2000
+    assert not trainer.is_under_way
+
+
+def test_a_step_that_was_interrupted_gives_its_episode_up(monkeypatch):
+    trainer = clew.Trainer(world(), seed=1)
+    trainer.step()
+    with monkeypatch.context() as patch:
+        patch.setattr("clew.learning.loops.learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            trainer.step()
+    assert not trainer.is_under_way
+    trainer.step()
+    assert len(trainer.episode) == 1
+    assert trainer.learn(3).steps.size == 3
+    assert trainer.num_ended == 3
+
+
 def test_a_changed_world_is_shown_if_it_has_a_maze():
     trainer = clew.Trainer(world())
     assert trainer.policy.world is trainer.env
@@ -108,7 +142,7 @@ def test_a_changed_world_is_shown_if_it_has_a_maze():
 def test_a_world_that_does_not_fit_is_refused_and_nothing_has_changed():
     trainer = clew.Trainer(world())
     trainer.learn(5)
-    with pytest.raises(clew.SettingError, match=r"a table of \(42, 4\) values doesn't fit a world of \(25, 4\)"):
+    with pytest.raises(clew.SettingError, match=r"expected a world with a table of \(42, 4\) .*, got one of \(25, 4\)"):
         trainer.change_world(clew.Environment(clew.Maze.open(5, 5)))
     trainer.learn(5)
     assert np.array_equal(trainer.policy.q, clew.train_policy(world(), 10).q)

@@ -6,6 +6,7 @@ from gymnasium.wrappers import TimeLimit
 
 from clew import (
     Environment,
+    Learning,
     Maze,
     Policy,
     SettingError,
@@ -16,6 +17,9 @@ from clew import (
     train_policy,
     update_policy,
 )
+from clew.environments import as_compiled
+from clew.learning import settings, trainer, training
+from clew.policies import episodes
 from worlds import only_steps
 
 WALL_WITH_A_GAP = [(row, 5) for row in range(10) if row != 7]
@@ -130,6 +134,25 @@ def test_episodes_of_one_step_teach_the_value_of_the_whole_way():
     for world in (env, TimeLimit(env, 10)):
         q = train_policy(world, 2000, alpha=0.5, epsilon=1.0).q
         assert q.max(axis=1) == pytest.approx([-1.9, -1.0, 0.0, 0.0], abs=1e-3)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, lambda env: env.mdp, only_steps], ids=["maze", "model", "steps"])
+def test_a_training_asks_once_for_the_compiled_world(wrap, monkeypatch):
+    env, calls = wrap(Environment(Maze.open(3, 4))), []
+    for module in (training, trainer, episodes):
+        monkeypatch.setattr(module, "as_compiled", lambda env: calls.append(env) or as_compiled(env))
+    train_policy(env, 200)
+    assert calls == [env]
+
+
+def test_settings_are_checked_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(settings, "check_learning", calls.append)
+    train_policy(Environment(Maze.open(3, 4)), 20)
+    assert len(calls) == 1
+    learning = Learning()
+    training.train(Environment(Maze.open(3, 4)), 20, learning)
+    assert calls[1:] == [learning]
 
 
 # The callback ---------------------------------------------------------------------------------------------------------

@@ -283,7 +283,7 @@ def test_values_of_another_layout_or_type_play_the_same(wrap):
     assert all(same(one, other) for other in others)
 
 
-@pytest.mark.parametrize("name", [name for name, row in BEHAVIOURS.items() if row.counts])
+@pytest.mark.parametrize("name", [name for name, row in BEHAVIOURS.items() if row.uses_visits])
 def test_a_behaviour_that_counts_begins_at_zero_unless_told_what_was_tried(name):
     env = Environment(Maze.open(3, 4), max_episode_steps=40)
     q, nothing = random_table(env), np.zeros((12, 4), np.int64)

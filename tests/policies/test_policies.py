@@ -61,7 +61,7 @@ def test_a_space_without_a_table_is_refused_by_name(name, env):
 )
 def test_a_finite_space_is_refused_with_the_way_to_number_it(space, num_states):
     env = env_with(space, Discrete(2))
-    with pytest.raises(SettingError, match=r"give clew\.as_discrete\(env\)"):
+    with pytest.raises(SettingError, match=r"use clew\.as_discrete\(env\)"):
         Policy(env)
     assert table_shape(as_discrete(env)) == (num_states, 2)
 
@@ -72,12 +72,10 @@ def test_an_infinite_space_is_refused_without_that_advice():
     assert "as_discrete" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"), [(Maze.open(2, 2), "an object of type Maze"), (None, "None"), (7, "an object of type int")]
-)
+@pytest.mark.parametrize(("given", "said"), [(Maze.open(2, 2), "a Maze"), (None, "None"), (7.0, "a float")])
 def test_what_is_no_environment_is_refused_with_what_to_give(given, said):
     for use in (Policy, Simulation, lambda world: train_policy(world, 1)):
-        with pytest.raises(SettingError, match=rf"^{said} is no environment; give clew\.Environment\(maze\)"):
+        with pytest.raises(SettingError, match=rf"^expected an environment, got {said}; use clew\.Environment\(maze\)"):
             use(given)
 
 

@@ -35,7 +35,7 @@ def algorithms(
         check_choice("algorithm or behaviour", name, [*ALGORITHMS, *BEHAVIOURS])
     rows = {
         each: {
-            "rule": row.rule,
+            "update": row.update,
             "source": row.source,
             "settings": row.settings,
             "behaviour": row.behaviour,
@@ -45,15 +45,17 @@ def algorithms(
         if name in (None, each)
     }
     acting = {
-        each: {"rule": row.rule, "setting": row.setting} for each, row in BEHAVIOURS.items() if name in (None, each)
+        each: {"description": row.description, "setting": row.setting}
+        for each, row in BEHAVIOURS.items()
+        if name in (None, each)
     }
     if as_json:
         print(json.dumps({"algorithms": rows, "behaviours": acting}))
     elif name is None:
         print_table(
-            "clew train --algorithm NAME", {each: f"{row['rule']} ({row['source']})" for each, row in rows.items()}
+            "clew train --algorithm NAME", {each: f"{row['update']} ({row['source']})" for each, row in rows.items()}
         )
-        print_table("clew train --behaviour NAME", {each: str(row["rule"]) for each, row in acting.items()})
+        print_table("clew train --behaviour NAME", {each: str(row["description"]) for each, row in acting.items()})
     else:
         kind = "algorithm" if rows else "behaviour"
         print_table(f"clew train --{kind} {name}", in_lines((rows or acting)[name]))

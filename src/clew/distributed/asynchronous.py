@@ -13,7 +13,8 @@ import numpy as np
 
 from clew.distributed.rounds import InFlightRound, Rounds
 from clew.distributed.tasks import Pool
-from clew.learning.checkpoints import Saved, State, fill
+from clew.learning.checkpoints import SavedState, TrainingState
+from clew.learning.saved_arrays import load_arrays
 from clew.learning.training import RoundMetrics
 
 __all__ = ["AsynchronousRounds"]
@@ -22,7 +23,7 @@ __all__ = ["AsynchronousRounds"]
 class AsynchronousRounds:
     """Rounds that each simulation runs at its own pace.
 
-    It can be saved and restored, see `checkpoints.Training`; tasks in flight are not saved, and run again.
+    It can be saved and load_learner, see `checkpoints.Training`; tasks in flight are not saved, and run again.
 
     Args:
         rounds: rounds that have not begun. Their aggregator, plan, metrics, trace and checkpoints are used.
@@ -44,7 +45,7 @@ class AsynchronousRounds:
         """
         rounds = self.rounds
         yield from rounds.metrics
-        with rounds.checkpoints.kept(self):
+        with rounds.checkpoints.saved_on_stop(self):
             rounds.start_clock()
             while (number := len(rounds.metrics)) < self.plan.num_rounds:
                 if self._merged.min() > number:
@@ -85,12 +86,12 @@ class AsynchronousRounds:
         """Return the arrays, by the names that checkpoints give them, that count what has been merged."""
         return {"merged": self._merged, "totals": self._totals, "staleness": self._staleness}
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Return the learned values, the metrics and what has been merged, see `checkpoints.Training`."""
         content, progress = self.rounds.state()
-        return State({**content, **self._counts()}, progress)
+        return TrainingState({**content, **self._counts()}, progress)
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: SavedState) -> None:
         """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""
         self.rounds.restore(saved)
-        fill(self._counts(), saved.arrays, "")
+        load_arrays(self._counts(), saved.arrays, "")

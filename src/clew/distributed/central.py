@@ -64,7 +64,7 @@ class CentralLearner:
     """
 
     def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.learning, seed)
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
         self.job = job
 
     def snapshot(self) -> BehaviourSnapshot:

@@ -21,9 +21,8 @@ from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
-from clew.learning.loops import compiled_loop, new_loop
+from clew.learning.loops import new_loop
 from clew.learning.training import new_policy
-from clew.policies.episodes import episode_spec
 
 __all__ = ["LocalLearner", "TableChanges", "TableMerger", "TableSnapshot"]
 
@@ -86,7 +85,7 @@ class LocalLearner:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        _, self.learner = new_policy(job.world or job.env, job.learning, 0, counted=needs_update_counts(job))
+        _, self.learner = new_policy(job.env, job.world, job.learning, 0, counted=needs_update_counts(job))
 
     def perform(self, snapshot: TableSnapshot, task: Task) -> TaskResult:
         """Learn from the episodes of a task, starting from the snapshot; the update of the result is `TableChanges`."""
@@ -97,13 +96,8 @@ class LocalLearner:
             counts[:] = base_counts if base_counts.size else 0
         learner.visits[:] = snapshot.visits
         refresh_derived(learner, slice(None))
-        world, n = self.job.world, task.num_episodes
-        if world is None:
-            loop = new_loop(self.job.env, learner, n, task.key)
-        else:
-            spec = episode_spec(world, self.job.starts(task.simulation), learner.settings.exploring_starts)
-            loop = compiled_loop(world.mdp.fast_model, spec, learner, n, task.key)
-        stats = loop.learn(n)
+        job, n = self.job, task.num_episodes
+        stats = new_loop(job.env, job.world, learner, n, task.key, job.starts(task.simulation)).learn(n)
         totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
         return TaskResult(totals, self._changes(learner, snapshot), started_at, time.perf_counter() - clock)
 
@@ -135,7 +129,7 @@ class TableMerger:
     """
 
     def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.learning, seed)
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
 
     def snapshot(self) -> TableSnapshot:
         """Return a copy of the tables and of their counts; merging goes on while workers read it."""

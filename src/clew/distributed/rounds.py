@@ -24,7 +24,8 @@ import numpy.typing as npt
 from clew.distributed.settings import NEVER, Sharing
 from clew.distributed.tasks import Aggregator, Pool, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
-from clew.learning.checkpoints import Checkpoints, Saved, State, Training, as_columns, as_rows, rebuilt, restored
+from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
+from clew.learning.saved_arrays import load_learner, load_read_only, metrics_from_arrays, metrics_to_arrays
 from clew.learning.training import NUM_ROUNDS, RoundMetrics
 from clew.tracing.trace import DRIVER, Trace
 
@@ -99,7 +100,7 @@ class InFlightRound:
 class Rounds:
     """Synchronous rounds of a training: results are merged in the order of rounds and simulations.
 
-    It can be saved and restored, see `checkpoints.Training`.
+    It can be saved and load_learner, see `checkpoints.Training`.
 
     Args:
         aggregator: has the learned values and merges results.
@@ -152,7 +153,7 @@ class Rounds:
             Metrics of each round once it has been merged; first those of the rounds of a checkpoint.
         """
         yield from self.metrics
-        with self.checkpoints.kept(self):
+        with self.checkpoints.saved_on_stop(self):
             self.start_clock()
             for in_flight in self._in_flight:
                 self.submit(in_flight, pool)
@@ -242,28 +243,28 @@ class Rounds:
             training: is saved.
         """
         wall, clock = time.time(), time.perf_counter()
-        if size := self.checkpoints.note(num_episodes, training):
+        if size := self.checkpoints.save_if_due(num_episodes, training):
             self.trace.add("checkpoint", DRIVER, wall, time.perf_counter() - clock, number, num_bytes=size)
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """Return the learned values, the rounds in flight and the metrics, see `checkpoints.Training`."""
         content = {
             "learner": self.aggregator.learner,
             "under_way": [[in_flight.snapshot, in_flight.stream, in_flight.totals] for in_flight in self._in_flight],
-            "metrics": as_columns(self.metrics),
+            "metrics": metrics_to_arrays(self.metrics),
         }
         num_merged = [in_flight.num_merged for in_flight in self._in_flight]
         seconds = time.perf_counter() - self.started_at
-        return State(content, {"num_merged": num_merged, "seconds": seconds, "work": self.seconds_worked})
+        return TrainingState(content, {"num_merged": num_merged, "seconds": seconds, "work": self.seconds_worked})
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: SavedState) -> None:
         """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""
-        self.aggregator.learner = restored(self.aggregator.learner, saved.arrays, "learner")
-        self.metrics = as_rows(RoundMetrics, saved.arrays, "metrics")
+        self.aggregator.learner = load_learner(self.aggregator.learner, saved.arrays, "learner")
+        self.metrics = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
         for i, num_merged in enumerate(saved.progress["num_merged"]):
             in_flight = self._begin_next()
             parts = [in_flight.snapshot, in_flight.stream, in_flight.totals]
-            snapshot, stream, totals = rebuilt(parts, saved.arrays, f"under_way.{i}")
+            snapshot, stream, totals = load_read_only(parts, saved.arrays, f"under_way.{i}")
             in_flight.snapshot, in_flight.stream, in_flight.totals = snapshot, stream.copy(), totals.copy()
             in_flight.num_merged = num_merged
         self._seconds_before, self.seconds_worked = saved.progress["seconds"], saved.progress["work"]

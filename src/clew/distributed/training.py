@@ -18,7 +18,7 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
 from clew.learning.checks import check_run
 from clew.learning.settings import Learning, LearningSettings, as_learning
-from clew.learning.training import Callback, Watch, check_values, report_rounds, train
+from clew.learning.training import Callback, Watch, check_values, report, train
 from clew.policies.policy import Policy
 from clew.tracing.trace import Trace
 
@@ -182,14 +182,15 @@ def train_parallel(
     deciding = {
         name: getattr(sharing, name) for name in ("sharing", "rounds_ahead", "partition_starts", "asynchronous")
     }
-    checkpoints.resume(identity(env, learning, **rounds.plan._asdict(), **deciding), training)
+    checkpoints.resume(identity(env, job.world, learning, **rounds.plan._asdict(), **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
     rounds.compile(worker, has_actors)
-    in_process = InProcessPool(worker, trace, checkpoints.check)
+    in_process = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
     with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
-        report_rounds(training.play(pool), policy, watch, callback)
+        for metrics in training.play(pool):
+            report(metrics, policy, watch, callback)
     check_values(policy)
     if sharing.num_actors:
         _log_advice(learning, rounds.seconds_worked, is_bound_by_learner)

@@ -2,11 +2,12 @@
 
 algorithms    ALGORITHMS: the table of algorithms, a row each
 settings      Learning: the settings of a learner, and their checks
-learner       Learner: an algorithm at work, with its memory
-loops         the loop of episodes, compiled where the world has a model
+learner       Learner: an algorithm at work, with its values and memory
+loops         the loops that play episodes and learn from them: compiled, or step by step
 training      train_policy, update_policy
 trainer       Trainer: learning step by step, in a world that may change
-checkpoints   saving a training, and going on from there to the same bits
-checks        checks of the settings that all trainers share
-progress      a progress bar for notebooks; the only importer of tqdm
+checkpoints   saving a training, and continuing it to the same bits
+saved_arrays  the state of a training as arrays by name
+checks        checks of the settings of a training
+progress      show_progress: a progress bar for notebooks; the only importer of tqdm
 """

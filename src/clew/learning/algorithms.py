@@ -1,7 +1,14 @@
-"""The table of algorithms, a row each: its update rule, source, settings, and how its memory is allocated.
+"""The table of algorithms, a row each: its update, source, settings, and how its memory is allocated.
 
-The update rule itself is a kernel in `clew.kernels.learning`: `updates` has those of one step, `n_step`, `traces`,
-`episodic`, `dyna` and `sweeping` the others. A new algorithm is a kernel, a row here, and a test.
+The update rule is a kernel in `clew.kernels.learning`: `updates` has those of one step; `n_step`, `traces`, `episodic`,
+`dyna` and `sweeping` have the others. A new algorithm is a kernel, a row here, and a test.
+
+    >>> import clew
+    >>> row = clew.ALGORITHMS["sarsa"]
+    >>> row.update, row.source, row.on_policy
+    ("Sarsa target: r + gamma q[s', a']", 'S&B eq. 6.7', True)
+    >>> [name for name, row in clew.ALGORITHMS.items() if row.learns_model]
+    ['dyna-q', 'dyna-q+', 'prioritized-sweeping', 'propagation', 'r-max']
 
 S&B is Sutton & Barto (2018), Reinforcement learning: an introduction, second edition.
 """
@@ -18,8 +25,8 @@ from clew.kernels.learning import dyna, episodic, n_step, queues, sweeping, trac
 
 __all__ = ["ALGORITHMS", "MAX_OUTCOMES", "Algorithm", "LearnerSpec"]
 
-UNLIMITED = 2**31 - 1  # planning updates: as many as there are to do
-MAX_OUTCOMES = 2**31 - 1  # of a learned model: it numbers them by int32
+UNLIMITED = 2**31 - 1  # planning updates after a step: until the queue is empty
+MAX_OUTCOMES = 2**31 - 1  # of a learned model, which numbers them by int32
 
 
 @dataclass(frozen=True)
@@ -27,21 +34,22 @@ class Algorithm:
     """A row of the table.
 
     Attributes:
-        name: what the command line calls it.
-        rule: the update, in a line.
-        source: where it is defined.
-        settings: those it heeds besides gamma and what belongs to the behaviour.
-        make: allocates what the kernel works on.
-        on_policy: it learns what its behaviour is worth, exploring included; the others what it is worth to be greedy.
-        behaviour: how it acts unless told otherwise.
-        outlook: "optimistic", "pessimistic" or "" (zero): what actions are worth at first unless told otherwise.
-        interleaves: it keeps nothing of the episode that goes on, so several may.
-        num_bytes: what `make` takes, beside the table that it is given.
-        learns_model: it keeps a model of the world, or what it saw, beside its values.
+        name: value of the setting `algorithm`.
+        update: the update of an action value, in one line.
+        source: where the algorithm is defined.
+        settings: fields of `Learning` that it uses, besides gamma and those of the exploration strategy.
+        make: function that allocates the named tuple on which its kernels work.
+        on_policy: True if it learns the values of the behaviour policy, exploration included; False if it learns those
+            of the greedy policy.
+        behaviour: default exploration strategy, a row of `BEHAVIOURS`.
+        initial_values: default initial values: "optimistic", "pessimistic" or "" (zero).
+        interleaves: True if it keeps no memory of the current episode, so that episodes can be interleaved.
+        num_bytes: function that returns the bytes that `make` allocates, without the table that it gets.
+        learns_model: True if it also learns a model of the world, or keeps past transitions.
     """
 
     name: str
-    rule: str
+    update: str
     source: str
     settings: tuple[str, ...]
     make: Callable[["LearnerSpec"], Any]
@@ -54,19 +62,19 @@ class Algorithm:
 
 
 class LearnerSpec(NamedTuple):
-    """What a learner is made from.
+    """Everything that `Algorithm.make` and `Algorithm.num_bytes` need to know.
 
     Attributes:
-        table: (num_states, num_actions) float32, the action values, filled with what they are at first.
-        q: the same values in the form in which kernels work on them.
+        table: (num_states, num_actions) float32, initial action values.
+        q: the same values in the form of kernels, see `clew.kernels.wide.as_values`.
         settings: `clew.learning.settings.Learning`.
         num_states: number of states.
         num_actions: number of actions.
         max_steps: step limit of an episode.
-        num_outcomes: how many different outcomes all pairs of a state and an action may have together.
-        behaviour: how actions are tried.
-        visits: (num_states, num_actions) int32, or empty.
-        counted: how often each value was moved is to be counted.
+        num_outcomes: number of outcomes for which a learned model has memory, over all pairs of state and action.
+        behaviour: exploration strategy as kernels dispatch on it.
+        visits: (num_states, num_actions) int32, tries of each action; empty if the strategy doesn't use them.
+        counted: True if the updates of each value are counted.
     """
 
     table: npt.NDArray[np.float32]
@@ -82,62 +90,55 @@ class LearnerSpec(NamedTuple):
 
     @property
     def gamma(self) -> np.float32:
-        """The discount, as kernels take it."""
+        """Discount per step, as float32."""
         return np.float32(self.settings.gamma)
 
     @property
     def num_pairs(self) -> int:
-        """States times actions."""
+        """Number of pairs of a state and an action."""
         return self.num_states * self.num_actions
 
-    def planning(self, default: int) -> int:
-        """Planning updates after each step."""
+    def num_planning(self, default: int) -> int:
+        """Return the number of planning updates after each step: the setting, or this default if it is None."""
         return default if self.settings.num_planning is None else self.settings.num_planning
 
 
-# How to make each learner ---------------------------------------------------------------------------------------------
+# Memory ---------------------------------------------------------------------------------------------------------------
 
 
-def _double_q_learning(spec: LearnerSpec) -> updates.DoubleQLearning:
+def _make_double_q_learning(spec: LearnerSpec) -> updates.DoubleQLearning:
+    """Allocate double Q-learning: two copies of the table, each with counts of its updates if they are counted."""
     q1, q2 = spec.table.copy(), spec.table.copy()
     counted = spec.table.shape if spec.counted else (0, 0)
     q1_counts, q2_counts = (np.zeros(counted, np.int32) for _ in range(2))
     return updates.DoubleQLearning(spec.q, q1, q2, q1_counts, q2_counts, spec.gamma)
 
 
-def _bytes_of_double_q_learning(spec: LearnerSpec) -> int:
-    each = 16 if spec.counted else 8
-    return each * spec.num_pairs
-
-
-def _episode(spec: LearnerSpec) -> episodic.Episode:
+def _make_episode(spec: LearnerSpec) -> episodic.Episode:
+    """Allocate memory for the transitions of one episode, as long as the step limit allows."""
     states, actions, next_states = (np.empty(spec.max_steps, np.int32) for _ in range(3))
     rewards = np.empty(spec.max_steps, np.float32)
     return episodic.Episode(states, actions, rewards, next_states, np.zeros(1, np.int64))
 
 
 def _bytes_of_episode(spec: LearnerSpec) -> int:
+    """Return the bytes of the transitions of one episode."""
     return 16 * spec.max_steps
 
 
-def _first_visit(spec: LearnerSpec) -> episodic.MonteCarlo:
-    return episodic.MonteCarlo(spec.q, spec.gamma, _episode(spec), np.zeros(spec.num_pairs, np.int32))
+def _make_first_visit(spec: LearnerSpec) -> episodic.MonteCarlo:
+    """Allocate first-visit Monte Carlo: one episode, and the time of the first visit to each pair."""
+    return episodic.MonteCarlo(spec.q, spec.gamma, _make_episode(spec), np.zeros(spec.num_pairs, np.int32))
 
 
-def _bytes_of_first_visit(spec: LearnerSpec) -> int:
-    return _bytes_of_episode(spec) + 4 * spec.num_pairs
-
-
-def _window(spec: LearnerSpec) -> n_step.Window:
-    n = min(spec.settings.n, spec.max_steps)  # no episode has more steps to look at
+def _make_window(spec: LearnerSpec) -> n_step.Window:
+    """Allocate memory for the last n transitions, or those of a whole episode if it has fewer."""
+    n = min(spec.settings.n, spec.max_steps)
     return n_step.Window(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(4, np.int64))
 
 
-def _bytes_of_window(spec: LearnerSpec) -> int:
-    return 12 * int(min(spec.settings.n, spec.max_steps))
-
-
-def _traces(spec: LearnerSpec) -> traces.Traces:
+def _make_traces(spec: LearnerSpec) -> traces.Traces:
+    """Allocate an eligibility trace for every pair of state and action, all 0."""
     return traces.Traces(
         eligibility=np.zeros(spec.num_pairs, np.float32),
         pairs=np.empty(spec.num_pairs, np.int64),
@@ -148,10 +149,12 @@ def _traces(spec: LearnerSpec) -> traces.Traces:
 
 
 def _bytes_of_traces(spec: LearnerSpec) -> int:
+    """Return the bytes of the eligibility traces."""
     return 12 * spec.num_pairs
 
 
-def _dyna_q(spec: LearnerSpec, kappa: float = 0.0) -> dyna.DynaQ:
+def _make_dyna_q(spec: LearnerSpec, kappa: float = 0.0) -> dyna.DynaQ:
+    """Allocate Dyna-Q: memory for the last transition of every pair; kappa above 0 makes it Dyna-Q+."""
     n = spec.num_pairs
     memory = dyna.Memory(
         next_states=np.zeros(n, np.int32),
@@ -160,23 +163,27 @@ def _dyna_q(spec: LearnerSpec, kappa: float = 0.0) -> dyna.DynaQ:
         pairs=np.empty(n, np.int64),
         counters=np.zeros(2, np.int64),
     )
-    return dyna.DynaQ(spec.q, spec.gamma, memory, spec.planning(10), np.float32(kappa))
+    return dyna.DynaQ(spec.q, spec.gamma, memory, spec.num_planning(10), np.float32(kappa))
 
 
-def _bytes_of_memory(spec: LearnerSpec) -> int:
-    return 24 * spec.num_pairs
+def _empty_outcomes(num_outcomes: int) -> npt.NDArray[np.int32]:
+    """Return a (num_outcomes, 4) int32 array of -1, aligned to 64 bytes: four actions of a state are one cache line."""
+    memory = np.full(4 * num_outcomes + 16, -1, np.int32)
+    first = -memory.ctypes.data % 64 // memory.itemsize
+    return memory[first : first + 4 * num_outcomes].reshape(num_outcomes, 4)
 
 
-def _unseen(num_outcomes: int) -> npt.NDArray[np.int32]:
-    """(num_outcomes, 4) of -1, from a multiple of 64 bytes on: the four moves of a cell are one line of the cache."""
-    room = np.full(4 * num_outcomes + 16, -1, np.int32)
-    first = -room.ctypes.data % 64 // room.itemsize
-    return room[first : first + 4 * num_outcomes].reshape(num_outcomes, 4)
+def _make_sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
+    """Allocate an empty learned model, and the planning that works on it.
 
-
-def _sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after: int) -> sweeping.Sweeping:
+    Args:
+        spec: see `LearnerSpec`; it gives the size of the model, and the threshold.
+        queue: empty queue of the states whose predecessors are to be backed up.
+        num_planning: number of states taken from the queue after each step.
+        known_after: tries after which the model of a pair is used.
+    """
     further = spec.num_outcomes - spec.num_pairs
-    outcomes = _unseen(spec.num_outcomes)
+    outcomes = _empty_outcomes(spec.num_outcomes)
     model = sweeping.LearnedModel(
         outcomes,
         rewards=outcomes.view(np.float32),
@@ -191,30 +198,37 @@ def _sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after: int
 
 
 def _bytes_of_model(spec: LearnerSpec) -> int:
+    """Return the bytes of a learned model, with its lists of outcomes and a queue.
+
+    Raises:
+        SettingError: if the model has more outcomes than it can number.
+    """
     if spec.num_outcomes > MAX_OUTCOMES:
         raise SettingError(
-            f"a learned model of {spec.num_outcomes:,} outcomes has more than {MAX_OUTCOMES:,}; "
-            f"take an algorithm that learns none, such as q-learning, or a smaller world"
+            f"a learned model must have at most {MAX_OUTCOMES:,} outcomes, and this world has {spec.num_outcomes:,}; "
+            "use an algorithm without a model, such as q-learning, or a smaller world"
         )
     num_further = spec.num_outcomes - spec.num_pairs
     lists = 4 * spec.num_outcomes + 4 * num_further if num_further else 0
-    return 16 * spec.num_outcomes + lists + 16 * spec.num_states  # with the lists, and the longest queue
+    return 16 * spec.num_outcomes + lists + 16 * spec.num_states  # 4 of leading_to, 12 of the heap
 
 
-def _line(spec: LearnerSpec) -> queues.FifoQueue:
+def _make_fifo_queue(spec: LearnerSpec) -> queues.FifoQueue:
+    """Allocate an empty first-in, first-out queue of states."""
     n = spec.num_states
     return queues.FifoQueue(np.empty(n, np.int32), np.zeros(n, np.bool_), np.zeros(2, np.int64))
 
 
-def _prioritized_sweeping(spec: LearnerSpec) -> sweeping.Sweeping:
+def _make_prioritized_sweeping(spec: LearnerSpec) -> sweeping.Sweeping:
+    """Allocate prioritized sweeping: a learned model, and a heap of states by the change of their value."""
     n = spec.num_states
     heap = queues.MaxHeap(
         np.empty(n, np.int32), np.full(n, -1, np.int32), np.zeros(n, np.float32), np.zeros(1, np.int64)
     )
-    return _sweeping(spec, heap, spec.planning(10), 1)
+    return _make_sweeping(spec, heap, spec.num_planning(10), 1)
 
 
-# The tables -----------------------------------------------------------------------------------------------------------
+# The table ------------------------------------------------------------------------------------------------------------
 
 _STEP = ("alpha",)
 ALGORITHMS: dict[str, Algorithm] = {
@@ -222,25 +236,25 @@ ALGORITHMS: dict[str, Algorithm] = {
     for row in (
         Algorithm(
             "monte-carlo",
-            "q[s, a] moves to the return that followed its first visit in the episode",
+            "Monte Carlo target: the return after the first visit to (s, a) in the episode",
             "S&B 5.4",
             _STEP,
-            _first_visit,
+            _make_first_visit,
             on_policy=True,
-            num_bytes=_bytes_of_first_visit,
+            num_bytes=lambda spec: _bytes_of_episode(spec) + 4 * spec.num_pairs,
         ),
         Algorithm(
             "every-visit-monte-carlo",
-            "q[s, a] moves to the return that followed, at every visit",
+            "Monte Carlo target: the return after each visit to (s, a)",
             "S&B 5.4",
             _STEP,
-            lambda spec: episodic.MonteCarlo(spec.q, spec.gamma, _episode(spec), np.zeros(0, np.int32)),
+            lambda spec: episodic.MonteCarlo(spec.q, spec.gamma, _make_episode(spec), np.zeros(0, np.int32)),
             on_policy=True,
             num_bytes=_bytes_of_episode,
         ),
         Algorithm(
             "sarsa",
-            "target r + gamma q[s', a']",
+            "Sarsa target: r + gamma q[s', a']",
             "S&B eq. 6.7",
             _STEP,
             lambda spec: updates.Sarsa(spec.q, spec.gamma),
@@ -249,7 +263,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "expected-sarsa",
-            "target r + gamma sum_b pi(b | s') q[s', b]",
+            "Expected Sarsa target: r + gamma sum_b pi(b | s') q[s', b]",
             "S&B eq. 6.9",
             _STEP,
             lambda spec: updates.ExpectedSarsa(spec.q, spec.gamma, spec.behaviour, spec.visits),
@@ -258,7 +272,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "q-learning",
-            "target r + gamma max_b q[s', b]",
+            "Q-learning target: r + gamma max_b q[s', b]",
             "S&B eq. 6.8",
             _STEP,
             lambda spec: updates.QLearning(spec.q, spec.gamma),
@@ -266,92 +280,92 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "double-q-learning",
-            "of two tables, one picks the best next action, the other says what it is worth",
+            "two tables: r + gamma q2[s', argmax_b q1[s', b]]; a coin picks the one that is updated",
             "S&B eq. 6.10",
             _STEP,
-            _double_q_learning,
+            _make_double_q_learning,
             interleaves=True,
-            num_bytes=_bytes_of_double_q_learning,
+            num_bytes=lambda spec: (16 if spec.counted else 8) * spec.num_pairs,
         ),
         Algorithm(
             "n-step-sarsa",
-            "target r_1 + ... + gamma^n q[s_n, a_n]",
+            "n-step Sarsa target: r_1 + gamma r_2 + ... + gamma^n q[s_n, a_n]",
             "S&B eq. 7.5",
             ("alpha", "n"),
-            lambda spec: n_step.NStepSarsa(spec.q, spec.gamma, _window(spec)),
+            lambda spec: n_step.NStepSarsa(spec.q, spec.gamma, _make_window(spec)),
             on_policy=True,
-            num_bytes=_bytes_of_window,
+            num_bytes=lambda spec: 12 * int(min(spec.settings.n, spec.max_steps)),
         ),
         Algorithm(
             "tree-backup",
-            "n steps of experience, each weighed by the greedy policy",
+            "n-step tree backup with the greedy policy as target policy",
             "S&B eq. 7.16",
             ("alpha", "n"),
-            lambda spec: n_step.TreeBackup(spec.q, spec.gamma, _window(spec)),
-            num_bytes=_bytes_of_window,
+            lambda spec: n_step.TreeBackup(spec.q, spec.gamma, _make_window(spec)),
+            num_bytes=lambda spec: 12 * int(min(spec.settings.n, spec.max_steps)),
         ),
         Algorithm(
             "sarsa-lambda",
-            "the error of Sarsa moves all that led to it, by their traces",
+            "Sarsa error times eligibility trace, for all pairs; replacing or accumulating traces",
             "S&B 12.7",
             ("alpha", "lambda_", "accumulating"),
-            lambda spec: traces.SarsaLambda(spec.q, spec.gamma, _traces(spec)),
+            lambda spec: traces.SarsaLambda(spec.q, spec.gamma, _make_traces(spec)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
             "true-online-sarsa-lambda",
-            "Sarsa(lambda) with dutch traces: at every step where lambda-returns of what was seen so far would lead",
+            "Sarsa(lambda) with dutch traces, which equals the online lambda-return algorithm",
             "S&B 12.7; van Seijen et al. (2016)",
             ("alpha", "lambda_"),
-            lambda spec: traces.TrueOnlineSarsaLambda(spec.q, spec.gamma, _traces(spec), np.zeros(1, np.float32)),
+            lambda spec: traces.TrueOnlineSarsaLambda(spec.q, spec.gamma, _make_traces(spec), np.zeros(1, np.float32)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
             "watkins-q",
-            "the error of Q-learning moves all that led to it, up to the last step that explored",
+            "Q-learning error times eligibility trace, for all pairs; exploratory actions cut the traces",
             "S&B 12.10",
             ("alpha", "lambda_", "accumulating"),
-            lambda spec: traces.WatkinsQ(spec.q, spec.gamma, _traces(spec)),
+            lambda spec: traces.WatkinsQ(spec.q, spec.gamma, _make_traces(spec)),
             num_bytes=_bytes_of_traces,
         ),
         Algorithm(
             "dyna-q",
-            "Q-learning, and again from remembered steps",
+            "Q-learning target, also for remembered transitions drawn at random",
             "S&B 8.2",
             ("alpha", "num_planning"),
-            _dyna_q,
+            _make_dyna_q,
             interleaves=True,
-            num_bytes=_bytes_of_memory,
+            num_bytes=lambda spec: 24 * spec.num_pairs,
             learns_model=True,
         ),
         Algorithm(
             "dyna-q+",
-            "Dyna-Q that pays kappa sqrt(tau) more for what was not tried for tau steps",
+            "Dyna-Q with an exploration bonus of kappa * sqrt(steps since last tried) in planning",
             "S&B 8.3",
             ("alpha", "num_planning", "kappa"),
-            lambda spec: _dyna_q(spec, spec.settings.kappa),
+            lambda spec: _make_dyna_q(spec, spec.settings.kappa),
             interleaves=True,
-            num_bytes=_bytes_of_memory,
+            num_bytes=lambda spec: 24 * spec.num_pairs,
             learns_model=True,
         ),
         Algorithm(
             "prioritized-sweeping",
-            "a learned model, backed up where values changed most",
+            "expected backups of a learned model, largest change of value first",
             "S&B 8.4",
             ("num_planning", "threshold"),
-            _prioritized_sweeping,
+            _make_prioritized_sweeping,
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
         ),
         Algorithm(
             "propagation",
-            "a learned model; what is new is passed backwards, first come, first served",
+            "expected backups of a learned model, in first-in, first-out order",
             "Peng & Williams (1993)",
             ("num_planning", "threshold"),
-            lambda spec: _sweeping(spec, _line(spec), spec.planning(UNLIMITED), 1),
+            lambda spec: _make_sweeping(spec, _make_fifo_queue(spec), spec.num_planning(UNLIMITED), 1),
             behaviour="least-tried",
             initial_values="pessimistic",
             interleaves=True,
@@ -360,10 +374,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "r-max",
-            "a learned model in which all that is unknown is worth the most that can be",
+            "expected backups of a learned model; unknown actions keep the initial value r_max / (1 - gamma)",
             "Brafman & Tennenholtz (2002)",
             ("num_planning", "threshold", "known_after"),
-            lambda spec: _sweeping(spec, _line(spec), spec.planning(UNLIMITED), spec.settings.known_after),
+            lambda spec: _make_sweeping(
+                spec, _make_fifo_queue(spec), spec.num_planning(UNLIMITED), spec.settings.known_after
+            ),
             behaviour="greedy",
             initial_values="optimistic",
             interleaves=True,
@@ -372,10 +388,10 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "backward-replay",
-            "Q-learning over an episode from its last step to its first",
+            "Q-learning target for all transitions of an episode, last one first, at its end",
             "Lin (1992)",
             _STEP,
-            lambda spec: episodic.BackwardReplay(spec.q, spec.gamma, _episode(spec)),
+            lambda spec: episodic.BackwardReplay(spec.q, spec.gamma, _make_episode(spec)),
             num_bytes=_bytes_of_episode,
         ),
     )

@@ -1,13 +1,13 @@
-"""Checkpoints: what a training has come to, kept so that it can go on from there to the same bits.
+"""Checkpoints: the state of a training, saved so that it can be continued to the same bits.
 
-A checkpoint is a folder, `checkpoint-N`, that appears whole or not at all:
+A checkpoint is a folder, `checkpoint-N`, that is written as a whole or not at all:
 
-    arrays.npz        all arrays of the learner, of rounds under way, and the metrics so far
-    checkpoint.json   the settings that decide the result, and how far it had come
-    SHA256SUMS        hashes of both, as `sha256sum --check` reads them
+    arrays.npz        all arrays: of the learner, of the rounds in flight, and the metrics so far
+    checkpoint.json   the settings that decide the result, and the progress
+    SHA256SUMS        hashes of both files, as `sha256sum --check` reads them
 
-Streams of draws are keyed by what they belong to, so there are none to keep but those that were being drawn from.
-Loading runs nothing that it reads: arrays are plain, and JSON is JSON.
+A stream of random numbers is keyed by its round and simulation, so only those in use are saved. Loading a checkpoint
+runs no code from it: arrays are plain, without pickles, and the rest is JSON.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -27,153 +27,60 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import as_compiled
+from clew.environments import ModelEnvironment
 from clew.errors import RunError, SettingError, StoppedError
 from clew.files import new_folder, sync, write_file
-from clew.kernels import read_only
-from clew.learning.learner import Learner, with_more_outcomes
+from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
 from clew.policies.policy import table_shape
 
 __all__ = [
     "Checkpoints",
-    "Saved",
-    "State",
-    "arrays_of",
-    "as_columns",
-    "as_rows",
-    "fill",
+    "SavedState",
+    "Training",
+    "TrainingState",
     "identity",
-    "rebuilt",
-    "restored",
 ]
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
-ARRAYS, FIGURES, SUMS = "arrays.npz", "checkpoint.json", "SHA256SUMS"
-
-Arrays = Mapping[str, npt.NDArray[Any]]
+FORMAT = 3
+ARRAYS, HEADER, SUMS = "arrays.npz", "checkpoint.json", "SHA256SUMS"
 
 
-class State(NamedTuple):
-    """What a training has come to."""
+class TrainingState(NamedTuple):
+    """State of a training, to be saved."""
 
-    content: Any  # arrays in named tuples, dictionaries and lists
-    progress: dict[str, Any]  # what JSON can say
+    content: Any  # arrays, in named tuples, dictionaries, lists and learners
+    progress: dict[str, Any]  # the rest, as JSON
 
 
-class Saved(NamedTuple):
-    """The same, as it comes back."""
+class SavedState(NamedTuple):
+    """State of a training, as read from a checkpoint."""
 
-    arrays: Arrays  # by their names: the ways to them, joined by dots
+    arrays: Arrays  # by name: the path to the array in the content, joined by dots
     progress: dict[str, Any]
 
 
 class Training(Protocol):
-    """What can be kept."""
+    """A training that can be saved and continued."""
 
-    def state(self) -> State:
-        """What it has come to; its arrays are not copied."""
+    def state(self) -> TrainingState:
+        """Return the current state; its arrays are not copied."""
 
-    def restore(self, saved: Saved) -> None:
-        """Go on from there."""
-
-
-# Arrays ---------------------------------------------------------------------------------------------------------------
+    def restore(self, saved: SavedState) -> None:
+        """Continue from a saved state."""
 
 
-def _parts(content: Any) -> dict[str, Any]:
-    """What named tuples, dictionaries and lists hold, by name."""
-    if isinstance(content, Learner):
-        return {name: getattr(content, name) for name in ("q", "rule", "visits", "counts")}
-    if isinstance(content, dict):
-        return content
-    if isinstance(content, tuple | list):
-        names = getattr(content, "_fields", None) or map(str, range(len(content)))
-        return dict(zip(names, content, strict=True))
-    return {}
+def identity(env: Any, world: ModelEnvironment | None, learning: Learning, **plan: Any) -> dict[str, Any]:
+    """Return everything that decides the result of a training, as JSON; checkpoints of another one are refused.
 
-
-def _walk(content: Any, name: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    if isinstance(content, np.ndarray) and content.size:
-        yield name, content
-    for part, inner in _parts(content).items():
-        yield from _walk(inner, f"{name}.{part}" if name else part)
-
-
-def arrays_of(content: Any, name: str = "") -> dict[str, npt.NDArray[Any]]:
-    """All arrays in nested named tuples, dictionaries, lists and learners, by the ways to them.
-
-    Those that are views of the same memory are one: the first of them stands for all.
+    Args:
+        env: environment, or model.
+        world: its compiled form, from `as_compiled(env)`; None if it has none, and then only its size is compared.
+        learning: settings of the learner.
+        plan: further settings, such as `num_episodes` and `seed`.
     """
-    found: dict[tuple[int, int], tuple[str, npt.NDArray[Any]]] = {}
-    for way, array in _walk(content, name):
-        found.setdefault((array.ctypes.data, array.nbytes), (way, array))
-    return dict(found.values())
-
-
-def fill(content: Any, arrays: Arrays, name: str) -> None:
-    """Write what was kept over the arrays of the same names; views of them follow.
-
-    Raises:
-        RunError: if they don't fit.
-    """
-    for way, array in arrays_of(content, name).items():
-        array[...] = _fitting(arrays, way, array)
-
-
-def rebuilt(content: Any, arrays: Arrays, name: str) -> Any:
-    """Named tuples and lists of the same form, which hold what was kept; it can only be read.
-
-    Raises:
-        RunError: if it doesn't fit.
-    """
-    if isinstance(content, np.ndarray):
-        return read_only(_fitting(arrays, name, content)) if content.size else content
-    parts = [rebuilt(inner, arrays, f"{name}.{part}") for part, inner in _parts(content).items()]
-    return type(content)(*parts) if hasattr(content, "_fields") else type(content)(parts)
-
-
-def restored(learner: Learner, arrays: Arrays, name: str) -> Learner:
-    """A learner with what was kept in its arrays: itself, or if its model had grown, one with as much room.
-
-    Raises:
-        RunError: if it doesn't fit.
-    """
-    pairs = f"{name}.rule.model.pairs"
-    if learner.grows and pairs in arrays:
-        learner = with_more_outcomes(learner, max(0, arrays[pairs].size - learner.rule.model.pairs.size))
-    fill(learner, arrays, name)
-    return learner
-
-
-def _fitting(arrays: Arrays, name: str, wanted: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array = arrays.get(name)
-    if array is None or array.shape != wanted.shape or array.dtype != wanted.dtype:
-        found = "not there" if array is None else f"{array.dtype} of {array.shape}"
-        raise RunError(
-            f"the checkpoint doesn't fit this training: {name} is {found}, not {wanted.dtype} of {wanted.shape}"
-        )
-    return array
-
-
-def as_columns(rows: list[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Rows, dataclasses of numbers, as arrays: one a field."""
-    return {
-        each.name: np.array([getattr(row, each.name) for row in rows]) for each in (fields(rows[0]) if rows else ())
-    }
-
-
-def as_rows(kind: Any, arrays: Arrays, name: str) -> list[Any]:
-    """The inverse of `as_columns`, for rows of that kind."""
-    columns = [arrays[f"{name}.{each.name}"].tolist() for each in fields(kind) if f"{name}.{each.name}" in arrays]
-    return [kind(*row) for row in zip(*columns, strict=True)]
-
-
-def identity(env: Any, learning: Learning, **plan: Any) -> dict[str, Any]:
-    """All that decides the result of a training, as JSON says it: a checkpoint belongs to it, and to no other."""
-    world = as_compiled(env)
     digest = hashlib.sha256()
     for part in (*table_shape(env), *((*world.mdp.model, world.mdp.starts, world.max_episode_steps) if world else ())):
         array = np.ascontiguousarray(part)
@@ -190,22 +97,20 @@ def identity(env: Any, learning: Learning, **plan: Any) -> dict[str, Any]:
 
 
 class Checkpoints:
-    """Keeps checkpoints of a training in a folder, the last few of them.
-
-    A training that is given a folder with checkpoints goes on from the newest that is whole.
-
-    Attributes:
-        seconds: wall time of the training up to the checkpoint that it goes on from.
-        is_training: True from when a training is ready until it has ended: it asks whether to stop.
+    """Saves the last checkpoints of a training in a folder, continues from the newest, and stops the training.
 
     Args:
-        folder: where they are kept; made if it isn't there. None keeps nothing.
-        every: how often: seconds such as "30s", or a number of episodes. It's asked whenever the work of a simulation
-            has been taken in.
-        keep: how many are kept; when the newest is damaged, the one before serves.
+        folder: folder of the checkpoints; created if it is missing. None saves nothing.
+        every: interval between checkpoints: a number of episodes, or seconds such as "30s". A checkpoint may be later,
+            because it waits until the state of the training is complete.
+        keep: number of checkpoints that are not deleted. If the newest is damaged, the one before it is used.
+
+    Attributes:
+        seconds: wall time of the training up to the checkpoint from which it continues.
+        is_training: True while a training runs that can be stopped.
 
     Raises:
-        SettingError: if `every` can't be read.
+        SettingError: if `every` is neither a positive number of episodes nor seconds.
     """
 
     def __init__(self, folder: str | Path | None, every: int | str = "30s", keep: int = 3) -> None:
@@ -214,34 +119,35 @@ class Checkpoints:
         self.keep = keep
         self.seconds = 0.0
         self.is_training = False
-        self._stop_asked = False
+        self._is_stopped = False
         self._settings: dict[str, Any] = {}
         self._num_episodes = 0  # since the last one
         self._last = self._begun = time.perf_counter()
 
     def stop(self) -> None:
-        """Ask training to end where nothing is lost: it then keeps a checkpoint, and raises `StoppedError`."""
-        self._stop_asked = True
+        """Stop the training as soon as its state is complete: it saves a checkpoint, and raises `StoppedError`."""
+        self._is_stopped = True
 
-    def check(self) -> None:
-        """Raise `StoppedError`, if that was asked; called where a training can be interrupted."""
-        if self._stop_asked:
-            raise StoppedError("stopped" if self.folder is None else f"stopped; a checkpoint is kept in {self.folder}")
+    def raise_if_stopped(self) -> None:
+        """Raise `StoppedError` if `stop` was called; a training calls this where it can be interrupted."""
+        if self._is_stopped:
+            raise StoppedError("stopped" if self.folder is None else f"stopped; a checkpoint is saved in {self.folder}")
 
     @property
-    def until_due(self) -> int:
-        """Episodes until the next one, if they are counted."""
+    def episodes_until_due(self) -> int:
+        """Episodes until the next checkpoint; practically infinite if the interval is in seconds."""
         return max(1, self.every_episodes - self._num_episodes)
 
     def resume(self, settings: dict[str, Any], training: Training) -> None:
-        """Make ready, before the work begins; go on from the newest checkpoint, if there is one.
+        """Prepare the folder before the training begins, and restore the newest checkpoint if there is one.
 
         Args:
-            settings: all that decides the result.
-            training: which goes on.
+            settings: everything that decides the result, from `identity`.
+            training: training; its state is replaced.
 
         Raises:
-            RunError: if the folder can't be written, or holds none that is whole, or they are of another training.
+            RunError: if the folder can't be written, all its checkpoints are damaged, or they belong to another
+                training.
         """
         if self.folder is None:
             return
@@ -252,36 +158,40 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self.folder, prefix=".", suffix=".part"):
                 pass
-            for left in self.folder.glob(".checkpoint-*.part"):  # whoever wrote it was killed
-                shutil.rmtree(left)
+            for partial in self.folder.glob(".checkpoint-*.part"):  # of a process that was killed
+                shutil.rmtree(partial)
         except OSError as error:
             raise RunError(f"{self.folder}: can't be written: {error.strerror}") from None
         for folder in reversed(self.folders):
             try:
-                found = _read(folder)
+                header = _read_header(folder)
             except DamagedError as error:
-                logger.warning("%s; going on from the checkpoint before it", error)
+                logger.warning("%s; continuing from the checkpoint before it", error)
                 continue
-            self._check_settings(folder, found["settings"])
+            self._check_settings(folder, header["settings"])
             try:
                 with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-                    training.restore(Saved(arrays, found["progress"]))
-                self.seconds = float(found["seconds"])
+                    training.restore(SavedState(arrays, header["progress"]))
+                self.seconds = float(header["seconds"])
             except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
                 raise RunError(f"{folder}: not written by Clew: {error}") from None
             return
         if self.folders:
-            raise RunError(f"{self.folder}: no checkpoint there is whole; remove it to begin anew")
+            raise RunError(f"{self.folder}: all checkpoints are damaged; remove the folder to start again")
 
-    def note(self, num_episodes: int, training: Training) -> int:
-        """Take note that so many episodes more were learned, and that all arrays are whole.
+    def save_if_due(self, num_episodes: int, training: Training) -> int:
+        """Save a checkpoint if the interval has passed. The state of the training must be complete.
+
+        Args:
+            num_episodes: number of episodes that were learned since the last call.
+            training: training, whose state is saved.
 
         Returns:
-            Bytes of the checkpoint that was kept, if it was time for one; else 0.
+            Bytes of the arrays that were saved; 0 if no checkpoint was due.
 
         Raises:
-            RunError: if it can't be written.
-            StoppedError: if that was asked.
+            RunError: if the checkpoint can't be written.
+            StoppedError: if `stop` was called.
         """
         self._num_episodes += num_episodes
         size = 0
@@ -289,16 +199,16 @@ class Checkpoints:
             self._num_episodes >= self.every_episodes or time.perf_counter() - self._last >= self.every_seconds
         ):
             size = self._save(training.state())
-        self.check()
+        self.raise_if_stopped()
         return size
 
     @contextmanager
-    def kept(self, training: Training) -> Iterator[None]:
-        """Keep what the training within has come to when it's asked to stop.
+    def saved_on_stop(self, training: Training) -> Iterator[None]:
+        """Return a context for the training, which saves a checkpoint if it is stopped.
 
         Raises:
-            RunError: if it can't be written.
-            StoppedError: if it was asked.
+            RunError: if the checkpoint can't be written.
+            StoppedError: if the training was stopped.
         """
         try:
             yield
@@ -311,89 +221,113 @@ class Checkpoints:
 
     @property
     def folders(self) -> list[Path]:
-        """All checkpoints, the oldest first."""
+        """Folders of all checkpoints, the oldest first."""
         assert self.folder is not None
         found = [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
         return sorted(found, key=_number_of)
 
-    def _save(self, state: State) -> int:
+    def _save(self, state: TrainingState) -> int:
+        """Write a new checkpoint, delete those beyond `keep`, and return the bytes of its arrays.
+
+        Raises:
+            RunError: if it can't be written; earlier checkpoints are kept then.
+        """
         assert self.folder is not None
         before = self.folders
         folder = self.folder / f"checkpoint-{_number_of(before[-1]) + 1 if before else 0}"
         seconds = self.seconds + time.perf_counter() - self._begun
-        figures = {"format": FORMAT, "settings": self._settings, "progress": state.progress, "seconds": seconds}
+        header = {"format": FORMAT, "settings": self._settings, "progress": state.progress, "seconds": seconds}
         try:
-            size = _write(folder, figures, arrays_of(state.content))
+            size = _write(folder, header, arrays_of(state.content))
             for old in before[: len(before) + 1 - self.keep]:
                 shutil.rmtree(old)
         except OSError as error:
-            last = f"the checkpoint before it, {before[-1].name}, is whole" if before else "there is none before it"
+            last = f"the checkpoint before it, {before[-1].name}, is complete" if before else "there is none before it"
             raise RunError(f"{folder}: can't be written: {error.strerror}; {last}") from None
         self._num_episodes, self._last = 0, time.perf_counter()
         return size
 
     def _check_settings(self, folder: Path, settings: dict[str, Any]) -> None:
-        both = settings.keys() & self._settings.keys()  # what one of them hasn't got says less
+        """Check that a checkpoint belongs to this training.
+
+        Raises:
+            RunError: names a setting that differs.
+        """
+        both = settings.keys() & self._settings.keys()  # first, for a missing setting says less than another value
         for name in (*sorted(both), *sorted(settings.keys() ^ self._settings.keys())):
             there, here = settings.get(name), self._settings.get(name)
             if there != here:
-                differs = "the world is not the same" if name == "world" else f"{name} was {there}, and is {here} here"
-                raise RunError(f"{folder}: is of another training: {differs}")
+                differs = "the world is another" if name == "world" else f"{name} was {there}, and is {here} now"
+                raise RunError(f"{folder}: belongs to another training: {differs}")
 
 
 class DamagedError(Exception):
-    """A checkpoint that isn't as it was written."""
+    """Error of a checkpoint whose files are incomplete or have changed."""
 
 
 def _read_every(every: int | str) -> tuple[float, int]:
-    """(seconds, episodes) between checkpoints; one of them is as good as never."""
+    """Return the interval between checkpoints as (seconds, episodes); the one that isn't given is infinite.
+
+    Raises:
+        SettingError: if it is neither seconds such as "30s" nor a positive number of episodes.
+    """
     never = 2**62
     if isinstance(every, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", every):
         return float(every[:-1]), never
     if isinstance(every, int) and every >= 1:
         return float("inf"), every
     raise SettingError(
-        f"a checkpoint is kept every so many episodes, such as 500, or seconds, such as 30s; not {every!r}"
+        f"the checkpoint interval must be a number of episodes, such as 500, or seconds, such as 30s; not {every!r}"
     )
 
 
 def _number_of(folder: Path) -> int:
+    """Return N of the folder `checkpoint-N`."""
     return int(folder.name.rpartition("-")[2])
 
 
-def _write(folder: Path, figures: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> int:
-    """Write a checkpoint, whole or not at all; gives the bytes of its arrays."""
+def _write(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> int:
+    """Write a checkpoint as a whole or not at all, and return the bytes of its arrays.
+
+    Raises:
+        OSError: if it can't be written.
+    """
     with new_folder(folder) as place:
-        np.savez(place / ARRAYS, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
+        np.savez(place / ARRAYS, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
         sync(place / ARRAYS)
-        write_file(place / FIGURES, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())
-        sums = [f"{_hash(place / name)}  {name}\n" for name in (ARRAYS, FIGURES)]
+        write_file(place / HEADER, (json.dumps(header, indent=2, allow_nan=False) + "\n").encode())
+        sums = [f"{_hash(place / name)}  {name}\n" for name in (ARRAYS, HEADER)]
         write_file(place / SUMS, "".join(sums).encode())
         return (place / ARRAYS).stat().st_size
 
 
 def _hash(path: Path) -> str:
+    """Return the SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """The figures of a checkpoint whose files are all as they were written.
+def _read_header(folder: Path) -> dict[str, Any]:
+    """Return the content of `checkpoint.json`, after checking the hashes of all files.
 
     Raises:
-        DamagedError: names the file that is not.
+        DamagedError: names the file that is missing, unreadable or changed.
+        RunError: if the checkpoint was written by another version in another format.
     """
     try:
         sums = (folder / SUMS).read_text().splitlines()
-        for name in (ARRAYS, FIGURES):
+        for name in (ARRAYS, HEADER):
             if f"{_hash(folder / name)}  {name}" not in sums:
                 raise DamagedError(f"{folder / name}: damaged: its SHA-256 is not the one in {SUMS}")
-        figures = json.loads((folder / FIGURES).read_bytes())
+        header = json.loads((folder / HEADER).read_bytes())
         np.load(folder / ARRAYS, allow_pickle=False).close()
     except OSError as error:
         raise DamagedError(f"{error.filename or folder}: can't be read: {error.strerror}") from None
     except (ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise DamagedError(f"{folder}: damaged: {error}") from None
-    if not isinstance(figures, dict) or figures.get("format") != FORMAT:
-        raise RunError(f"{folder}: is of another format than {FORMAT}, the one that this version writes")
-    return figures
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise RunError(
+            f"{folder}: was written by another version of Clew, in another format than {FORMAT}; remove the folder to "
+            "start again"
+        )
+    return header

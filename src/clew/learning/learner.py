@@ -1,4 +1,4 @@
-"""A learner: an algorithm at work, made from the settings of `clew.learning.settings`."""
+"""Learner: an algorithm at work, with its action values and the memory of its update rule."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,11 +17,29 @@ from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
 from clew.settings import check_memory
 
-__all__ = ["Learner", "initial_value", "make_learner", "make_room", "make_room_for_world", "with_more_outcomes"]
+__all__ = [
+    "Learner",
+    "grow_model",
+    "initial_value",
+    "make_learner",
+    "reserve_for_world",
+    "reserve_outcomes",
+]
 
 
 def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
-    """What a schedule says for some episodes, of all that there will be."""
+    """Return the value of a setting in some episodes.
+
+    Args:
+        kind: "constant", "linear" or "exponential".
+        first: value in the first episode.
+        last: value in the last episode, if it changes.
+        episodes: (size,) numbers of episodes, from 0.
+        total: number of episodes of the whole training; later ones have the last value.
+
+    Returns:
+        (size,) float64.
+    """
     if kind == "constant":
         return np.full(episodes.size, first)
     share = np.minimum(episodes / max(total - 1, 1), 1.0)
@@ -30,16 +48,18 @@ def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int
 
 @dataclass(frozen=True)
 class Learner:
-    """An algorithm at work: what its kernels are given.
+    """An algorithm at work, as its kernels take it.
 
     Attributes:
-        q: (num_states, num_actions) float32, the action values.
-        rule: the named tuple on which kernels dispatch; holds all that is learned.
-        visits: (num_states, num_actions) int32, how often each action was tried; empty if nobody asks.
-        counts: (num_states, num_actions) int32, how often each value was moved; empty likewise.
-        settings: all of them.
-        grows: the world doesn't say how many outcomes it has, so a learned model may come to need more room.
-        now: step size and exploration, where schedules are held; None leaves them to the schedules.
+        q: (num_states, num_actions) float32, action values.
+        rule: named tuple by whose type kernels choose the update rule; it holds all that is learned, q included.
+        visits: (num_states, num_actions) int32, tries of each action; empty if the exploration strategy doesn't use
+            them.
+        counts: (num_states, num_actions) int32, updates of each value; empty if they aren't counted.
+        settings: settings of the learner.
+        model_grows: True if a learned model may need more memory, because the number of the world's outcomes is
+            unknown.
+        fixed_rates: (step size, exploration) of all episodes; None if they follow the schedules.
     """
 
     q: npt.NDArray[np.float32]
@@ -47,53 +67,52 @@ class Learner:
     visits: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]
     settings: Learning
-    grows: bool
-    now: tuple[float, float] | None = None
+    model_grows: bool
+    fixed_rates: tuple[float, float] | None = None
 
     @property
     def behaviour(self) -> Any:
-        """The behaviour, as kernels dispatch on it."""
-        return BEHAVIOURS[self.settings.behaviour_name].kind
+        """Exploration strategy, as kernels dispatch on it."""
+        return BEHAVIOURS[self.settings.behaviour_name].strategy
 
     @property
     def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
-        """The tables that are learned, each with the number of moves of its values; q is their mean.
+        """The learned tables, each with the counts of its updates; q is their mean.
 
-        A rule that learns more tables than q names each, and its counts: `q1` and `q1_counts`.
+        An update rule with tables of its own has a pair of fields for each, such as `first` and `first_counts`.
         """
         rule = self.rule
         names = [name for name in rule._fields if f"{name}_counts" in rule._fields]
         return [(getattr(rule, name), getattr(rule, f"{name}_counts")) for name in names] or [(self.q, self.counts)]
 
-    def with_fixed_rates(self, alpha: float, explores: float) -> "Learner":
-        """The same learner, its schedules held at a step size and an exploration."""
-        return replace(self, now=(alpha, explores))
+    def with_fixed_rates(self, alpha: float, exploration: float) -> "Learner":
+        """Return a learner with the same arrays that has one step size and exploration in all episodes."""
+        return replace(self, fixed_rates=(alpha, exploration))
 
     def rates(self, first: int, size: int, total: int) -> Rates | AverageRates | CountedRates | ConstantRates:
-        """Step size and exploration of the episodes from `first` on, of `total`."""
-        settings = self.settings
+        """Return the step sizes and explorations of `size` episodes, from number `first` on, of `total` in all."""
+        settings, is_fixed = self.settings, self.fixed_rates is not None
+        first_alpha, first_exploration = self.fixed_rates or (settings.alpha, settings.exploration)
         averages = settings.alpha_schedule == "visits"
-        first_alpha, begin = self.now or (settings.alpha, settings.exploration)
-        held = self.now is not None
-        if not averages and (held or settings.alpha_schedule == settings.exploration_schedule == "constant"):
-            alpha = np.float32(first_alpha)
-            return CountedRates(alpha, begin, self.counts) if self.counts.size else ConstantRates(alpha, begin)
+        if not averages and (is_fixed or settings.alpha_schedule == settings.exploration_schedule == "constant"):
+            rates = np.float32(first_alpha), first_exploration
+            return CountedRates(*rates, self.counts) if self.counts.size else ConstantRates(*rates)
         episodes = np.arange(first, first + size)
-        kind = "constant" if held else settings.exploration_schedule
-        explore = _schedule(kind, begin, settings.exploration_last, episodes, total)
+        kind = "constant" if is_fixed else settings.exploration_schedule
+        exploration = _schedule(kind, first_exploration, settings.exploration_last, episodes, total)
         if averages:
-            return AverageRates(np.zeros(size, np.float32), explore, self.counts)
+            return AverageRates(np.zeros(size, np.float32), exploration, self.counts)
         alpha = _schedule(settings.alpha_schedule, settings.alpha, settings.alpha_last, episodes, total)
-        return Rates(alpha.astype(np.float32), explore)
+        return Rates(alpha.astype(np.float32), exploration)
 
     def rates_at(self, episode: int, total: int) -> tuple[float, float]:
-        """Step size and exploration of one episode."""
+        """Return (step size, exploration) of one episode, of `total` in all."""
         rates = self.rates(episode, 1, total)
         return float(np.ravel(rates.alpha)[0]), float(np.ravel(rates.exploration)[0])
 
     def step_size(self, alpha: float) -> ConstantStepSize | SampleAverageStepSize | CountedStepSize:
-        """A step size as rules ask for it."""
-        rate = np.float32(alpha)  # made here: a kernel that is called from Python gives its numbers back as float64
+        """Return a step size in the form that update rules take; its type says whether updates are counted."""
+        rate = np.float32(alpha)  # Numba returns float32 scalars to Python as float64
         if self.settings.alpha_schedule == "visits":
             return SampleAverageStepSize(rate, self.counts)
         return CountedStepSize(rate, self.counts) if self.counts.size else ConstantStepSize(rate)
@@ -107,27 +126,27 @@ def make_learner(
     num_outcomes: int | None = None,
     counted: bool = False,
 ) -> Learner:
-    """Allocate what an algorithm works on.
+    """Allocate a learner for a table of initial values.
 
     Args:
-        q: (num_states, num_actions) float32, action values, filled with what they are at first; learned in place.
-        settings: all of them.
+        q: (num_states, num_actions) float32, C-contiguous, initial action values; the learner changes them in place.
+        settings: settings of the learner.
         max_steps: step limit of an episode.
-        num_outcomes: how many different outcomes all pairs of a state and an action may have together, if known.
-        counted: count how often each value is moved, for merging what several learners made of one table.
+        num_outcomes: number of outcomes that all pairs of state and action have together; None if it is unknown.
+        counted: count the updates of each value, which merging tables of several learners needs.
 
     Raises:
-        SettingError: if the table is not as kernels learn it, or the memory would not do.
+        SettingError: if the table can't be learned in place, or the memory of the machine doesn't suffice.
     """
     if q.ndim != 2 or q.dtype != np.float32 or not q.flags.c_contiguous or not q.flags.writeable:
         raise SettingError(
-            "values are learned in place: they must be a C-contiguous float32 array, "
-            f"(num_states, num_actions), that can be written; not {q.dtype} of {q.shape}"
+            "action values are changed in place: expected a writeable, C-contiguous float32 array "
+            f"(num_states, num_actions), got {q.dtype} of {q.shape}"
         )
     row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
-    acting = BEHAVIOURS[settings.behaviour_name]
+    exploring = BEHAVIOURS[settings.behaviour_name]
     none = np.zeros((0, 0), np.int32)
-    given = LearnerSpec(
+    spec = LearnerSpec(
         table=q,
         q=q,
         settings=settings,
@@ -135,52 +154,64 @@ def make_learner(
         num_actions=num_actions,
         max_steps=max_steps,
         num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
-        behaviour=acting.kind,
+        behaviour=exploring.strategy,
         visits=none,
         counted=counted or settings.alpha_schedule == "visits",
     )
-    _check_size(row, given, acting.counts + given.counted)
-    visits = np.zeros(q.shape, np.int32) if acting.counts else none
-    counts = np.zeros(q.shape, np.int32) if given.counted else none
-    rule = row.make(given._replace(q=as_values(q), visits=visits))
+    _check_size(row, spec, exploring.uses_visits + spec.counted)
+    visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
+    counts = np.zeros(q.shape, np.int32) if spec.counted else none
+    rule = row.make(spec._replace(q=as_values(q), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
-def _check_size(row: Algorithm, given: LearnerSpec, num_counted: int) -> None:
-    """Refuse a learner that the machine can't hold, before any of its memory is taken."""
-    each = 4 + 4 * num_counted  # the table, and what is counted
-    if given.num_actions >= MIN_WIDE_ACTIONS:
-        each += 8  # the maxima of blocks, and what it takes to find them
-    what = f"{row.name} with {given.num_states:,} states, {given.num_actions:,} actions and {given.max_steps:,} steps"
-    check_memory(each * given.num_pairs + row.num_bytes(given), f"{what} an episode")
+def _check_size(row: Algorithm, spec: LearnerSpec, num_counted: int) -> None:
+    """Check that the machine has the memory for a learner, before it is allocated.
 
-
-def make_room(learner: Learner, num_steps: int) -> Learner:
-    """The same learner, with room for the outcomes of so many steps more in a world that doesn't say how many it has.
+    Args:
+        row: algorithm.
+        spec: sizes and settings.
+        num_counted: number of int32 counts for each pair of state and action.
 
     Raises:
-        SettingError: if the memory would not do.
+        SettingError: if it has not.
     """
-    if not learner.grows or (missing := _missing_room(learner, num_steps)) <= 0:
+    bytes_per_pair = 4 + 4 * num_counted  # the table, and the counts
+    if spec.num_actions >= MIN_WIDE_ACTIONS:
+        bytes_per_pair += 8  # the maxima of blocks, and the arrays from which they are computed
+    what = f"{row.name} with {spec.num_states:,} states, {spec.num_actions:,} actions and {spec.max_steps:,} steps"
+    check_memory(bytes_per_pair * spec.num_pairs + row.num_bytes(spec), f"{what} an episode")
+
+
+# Learned models that grow ---------------------------------------------------------------------------------------------
+
+
+def reserve_outcomes(learner: Learner, num_new: int) -> Learner:
+    """Return the learner with memory for a number of new outcomes, if its learned model may have to grow.
+
+    Raises:
+        SettingError: if the memory of the machine doesn't suffice.
+    """
+    if not learner.model_grows or (missing := _num_missing(learner, num_new)) <= 0:
         return learner
-    num_outcomes = learner.rule.model.outcomes.shape[0]  # twice as many at least, so that it is seldom copied
-    return with_more_outcomes(learner, max(missing, min(num_outcomes, MAX_OUTCOMES - num_outcomes)))
+    num_outcomes = learner.rule.model.outcomes.shape[0]  # doubled at least, so that the model is seldom copied
+    return grow_model(learner, max(missing, min(num_outcomes, MAX_OUTCOMES - num_outcomes)))
 
 
-def make_room_for_world(learner: Learner, mdp: FiniteMDP) -> Learner:
-    """The same learner, with room for all outcomes of another world beside those that it knows.
+def reserve_for_world(learner: Learner, mdp: FiniteMDP) -> Learner:
+    """Return the learner with memory for all outcomes of another world, besides those that its model has.
 
     Raises:
-        SettingError: if the memory would not do.
+        SettingError: if the memory of the machine doesn't suffice.
     """
-    missing = _missing_room(learner, mdp.num_outcomes)
-    return with_more_outcomes(learner, missing) if missing > 0 else learner
+    missing = _num_missing(learner, mdp.num_outcomes)
+    return grow_model(learner, missing) if missing > 0 else learner
 
 
-def _missing_room(learner: Learner, num_new: int) -> int:
-    """How many of so many new outcomes its model has no room for; 0 or less if for all, or if it learns no model.
+def _num_missing(learner: Learner, num_new: int) -> int:
+    """Return how many of a number of new outcomes the learned model has no memory for; 0 or less if there is enough.
 
-    The first outcome of a pair has a place of its own; those of pairs that were tried before all need room behind.
+    The first outcome of a pair has a row of its own; every further one takes a row behind those.
     """
     if not isinstance(learner.rule, sweeping.Sweeping):
         return 0
@@ -188,62 +219,74 @@ def _missing_room(learner: Learner, num_new: int) -> int:
     return int(model.num_further[0]) + num_new - model.pairs.size
 
 
-def with_more_outcomes(learner: Learner, more: int) -> Learner:
-    """The same learner, with room for so many outcomes more in the model that it learns.
+def grow_model(learner: Learner, num_more: int) -> Learner:
+    """Return the learner with a copy of its learned model that has memory for `num_more` further outcomes.
 
     Raises:
-        SettingError: if the memory would not do.
+        SettingError: if the model can't number that many, or the memory of the machine doesn't suffice.
     """
     model = learner.rule.model
     num_outcomes = model.outcomes.shape[0]
-    if num_outcomes + more > MAX_OUTCOMES:
-        raise SettingError(f"the learned model would have more than {MAX_OUTCOMES:,} outcomes")
-    check_memory(24 * (2 * num_outcomes + more), "the learned model, while it grows,")
-    outcomes = np.concatenate([model.outcomes, np.full((more, model.outcomes.shape[1]), -1, np.int32)])
+    if num_outcomes + num_more > MAX_OUTCOMES:
+        raise SettingError(
+            f"the learned model must have at most {MAX_OUTCOMES:,} outcomes; use an algorithm without one"
+        )
+    check_memory(24 * (2 * num_outcomes + num_more), "the learned model, while it grows,")
+    outcomes = np.concatenate([model.outcomes, np.full((num_more, model.outcomes.shape[1]), -1, np.int32)])
     next_outcome = np.full(outcomes.shape[0], -1, np.int32)
     next_outcome[: model.next_outcome.size] = model.next_outcome
     grown = model._replace(
         outcomes=outcomes,
         next_outcome=next_outcome,
         rewards=outcomes.view(np.float32),
-        pairs=np.concatenate([model.pairs, np.zeros(more, np.int32)]),
+        pairs=np.concatenate([model.pairs, np.zeros(num_more, np.int32)]),
     )
     return replace(learner, rule=learner.rule._replace(model=grown))
 
 
-def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
-    """What every action is worth at first.
+# Initial values -------------------------------------------------------------------------------------------------------
 
-    The most and the least that a world can pay for ever, r / (1 - gamma), come out as the number that a float32 update
-    with that reward leaves exactly as it is.
+
+def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
+    """Return the initial value of every action.
+
+    An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a
+    step, 0 included. It is exactly the float32 number that an update with this reward leaves unchanged.
+
+    Args:
+        settings: settings of the learner.
+        mdp: model of the world; None if it has none.
+
+    Returns:
+        Initial value, in reward units.
 
     Raises:
-        SettingError: if that is not finite, or not known.
+        SettingError: if the bound is not finite, or the rewards are unknown.
     """
     if settings.initial_value is not None:
         return np.float32(settings.initial_value)
-    initial_values = "optimistic" if settings.optimistic else "pessimistic" if settings.pessimistic else ""
-    initial_values = initial_values or ALGORITHMS[settings.algorithm].initial_values
-    if not initial_values:
+    kind = "optimistic" if settings.optimistic else "pessimistic" if settings.pessimistic else ""
+    kind = kind or ALGORITHMS[settings.algorithm].initial_values
+    if not kind:
         return np.float32(0.0)
     if mdp is None:
         raise SettingError(
-            f"the rewards of this environment aren't known; give initial_value for a start {initial_values}"
+            f"a {kind} initial value needs a world with known rewards, and this environment has no model; "
+            "give initial_value"
         )
     low, high = mdp.reward_range
-    reward = np.float32(high if initial_values == "optimistic" else low)
+    reward = np.float32(high if kind == "optimistic" else low)
     if reward == 0.0:
         return np.float32(0.0)
     gamma = np.float32(settings.gamma)
     with np.errstate(divide="ignore", over="ignore"):
         value = reward / (np.float32(1.0) - gamma)
-        # What follows a greater number is not less, so the numbers only rise, or only fall, until one stays: there
-        # are finitely many.
+        # The update is monotone in the value, so repeated updates only rise or only fall, until one changes nothing.
         while (step := reward + gamma * value) != value:
             value = step
     if not np.isfinite(value):
         raise SettingError(
-            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {initial_values} value is not finite in float32; "
-            f"give initial_value, or a smaller gamma"
+            f"the {kind} initial value r / (1 - gamma) is not finite in float32, with gamma {settings.gamma:g} and "
+            f"reward {reward:g}; give initial_value, or a smaller gamma"
         )
     return value

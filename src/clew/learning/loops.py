@@ -1,163 +1,203 @@
-"""The loops that a learner goes through: compiled where the world can be, else step by step; with the same rules."""
+"""Loops that play episodes and learn from them.
 
-from collections.abc import Callable
+A world with a model is played in a compiled loop, `learn_episodes` or `learn_interleaved` in `clew.kernels.learning`.
+Any other environment is played step by step in Python by `learn_stepwise`. Both call the same update rules and
+exploration strategies, and learn the same bits.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import as_compiled
+from clew.environments import ModelEnvironment
 from clew.errors import SettingError
-from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
 from clew.kernels.learning.interleaving import EpisodeSlots, learn_interleaved, new_episode_slots
 from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
-from clew.learning.learner import Learner, make_room
-from clew.policies.episodes import episode_spec, episode_steps
+from clew.learning.learner import Learner, reserve_outcomes
+from clew.policies.episodes import NO_ACTION, BehaviourPolicy, Transition, episode_spec
 
-__all__ = ["Key", "Loop", "LoopState", "compiled_loop", "learning_loop", "new_loop", "new_state", "one_at_a_time"]
+__all__ = [
+    "Key",
+    "Loop",
+    "LoopState",
+    "compiled_loop",
+    "learn_stepwise",
+    "new_loop",
+    "new_loop_state",
+    "sequential_loop",
+    "stepwise_loop",
+]
 
-Key = tuple[int, int, int]  # seed, round, simulation
+Key = tuple[int, int, int]  # (seed, round, simulation)
 
 
 class LoopState(NamedTuple):
-    """Where a loop stands that plays one episode after the other; changed in place."""
+    """Position of a loop that plays one episode after the other; changed in place."""
 
-    stream: Stream  # of all draws
-    num_ended: npt.NDArray[np.int64]  # (1,), how many episodes
+    stream: Stream  # (2,) uint64, of all random numbers
+    num_ended: npt.NDArray[np.int64]  # (1,), number of completed episodes
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The loop that a learner goes through.
+    """A loop that plays episodes and learns from them.
 
     Attributes:
-        learn: learns from so many episodes more, and says what they came to.
-        state: where it stands, beside what the learner has learned; `EpisodeSlots` if episodes are interleaved, None if
-            it can't be said.
+        learn: function of a number of episodes; plays that many more, learns from them and returns their statistics.
+            How the episodes are divided among calls changes no bit.
+        state: what a checkpoint must save besides the learner; None if the environment has a state that can't be saved.
     """
 
     learn: Callable[[int], EpisodeStats]
     state: LoopState | EpisodeSlots | None
 
 
-def learning_loop(
-    env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
+def new_loop(
+    env: Any,
+    world: ModelEnvironment | None,
+    learner: Learner,
+    num_episodes: int,
+    key: Key,
+    starts: npt.NDArray[np.int32] | None = None,
 ) -> Loop:
-    """The loop that a learner goes through.
-
-    However many it is asked for at a time, `num_episodes` together come to the same bits. It's compiled here, if this
-    is the first time, so that what follows is timed without it.
+    """Return the loop by which a learner learns an environment: compiled if there is a model, else step by step.
 
     Args:
         env: environment, or model.
-        learner: is changed in place.
-        num_episodes: how many episodes there will be, for schedules.
-        key: (seed, round, simulation), by which all draws are keyed.
-        starts: (n,) states in which episodes begin, where it isn't for the world to say; of compiled worlds.
+        world: its compiled form, from `as_compiled(env)`; None if it has none.
+        learner: changed in place.
+        num_episodes: number of episodes of the whole training, for schedules.
+        key: (seed, round, simulation), which keys the stream of random numbers.
+        starts: (num_starts,) int32, start states of a compiled world, by default its own.
     """
-    loop = new_loop(env, learner, num_episodes, key, starts)
-    loop.learn(0)
-    return loop
-
-
-def new_loop(
-    env: Any, learner: Learner, num_episodes: int, key: Key, starts: npt.NDArray[np.int32] | None = None
-) -> Loop:
-    """The same, compiled when it is first called."""
-    world = as_compiled(env)
     if world is None:
-        return _stepwise(env, learner, num_episodes, key)
+        return stepwise_loop(env, learner, num_episodes, key)
     spec = episode_spec(world, starts, learner.settings.exploring_starts)
     return compiled_loop(world.mdp.fast_model, spec, learner, num_episodes, key)
 
 
 def compiled_loop(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
-    """The same in a world that kernels can play, or in a section of one."""
+    """Return the compiled loop for a model, or a section of one: sequential, or interleaved if that is set.
+
+    Args:
+        model: model in the form of kernels, `FiniteMDP.fast_model`.
+        spec: start states and step limit.
+        learner: changed in place.
+        num_episodes: number of episodes of the whole training, for schedules.
+        key: (seed, round, simulation), which keys the stream of random numbers.
+    """
     if learner.settings.num_interleaved == 1:
-        return one_at_a_time(model, spec, learner, num_episodes, new_state(key))
-    return _interleaved(model, spec, learner, num_episodes, key)
+        return sequential_loop(model, spec, learner, num_episodes, new_loop_state(key))
+    return _interleaved_loop(model, spec, learner, num_episodes, key)
 
 
-def new_state(key: Key) -> LoopState:
-    """Where a loop stands before its first episode."""
+def new_loop_state(key: Key) -> LoopState:
+    """Return the state of a loop before its first episode."""
     return LoopState(new_stream(*key), np.zeros(1, np.int64))
 
 
-def one_at_a_time(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, state: LoopState) -> Loop:
-    """A compiled loop that goes on from where another stood, and plays one episode after the other."""
+def sequential_loop(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, state: LoopState) -> Loop:
+    """Return a compiled loop that plays one episode after the other, from a given state on; see `compiled_loop`."""
 
-    def learn_some(n: int) -> EpisodeStats:
+    def learn_sequentially(n: int) -> EpisodeStats:
         stats = new_episode_stats(n)
         rates = learner.rates(int(state.num_ended[0]), n, num_episodes)
         learn_episodes(model, spec, learner.rule, learner.behaviour, learner.visits, rates, state.stream, stats)
         state.num_ended[0] += n
         return stats
 
-    return Loop(learn_some, state)
+    return Loop(learn_sequentially, state)
 
 
-def _interleaved(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
+def _interleaved_loop(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: int, key: Key) -> Loop:
+    """Return a compiled loop that interleaves `num_interleaved` episodes on one table; see `compiled_loop`."""
     k = min(learner.settings.num_interleaved, num_episodes)
     slots = new_episode_slots([new_stream(*key, slot) for slot in range(k)], num_episodes)
 
-    def learn_some(n: int) -> EpisodeStats:
+    def learn_interleaved_episodes(n: int) -> EpisodeStats:
         stats = new_episode_stats(n)
         rates = learner.rates(int(slots.counters[1]), n + k, num_episodes)
         learn_interleaved(model, spec, learner.rule, learner.behaviour, learner.visits, rates, slots, stats)
         return stats
 
-    return Loop(learn_some, slots)
+    return Loop(learn_interleaved_episodes, slots)
 
 
-def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
+# Step by step ---------------------------------------------------------------------------------------------------------
+
+
+def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
+    """Return the loop for an environment without a model, which is played step by step.
+
+    Args:
+        env: environment with Discrete spaces; the key seeds its first reset.
+        learner: changed in place.
+        num_episodes: number of episodes of the whole training, for schedules.
+        key: (seed, round, simulation), which keys the stream of random numbers.
+
+    Raises:
+        SettingError: if episodes are to be interleaved.
+    """
     if learner.settings.num_interleaved > 1:
-        raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
-    stream = new_stream(*key)
-    env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
-    learned = 0
+        raise SettingError("an environment without a model plays one episode at a time; num_interleaved must be 1")
+    env_seed = int(next_bits(new_stream(*key, 0))) >> 33
+    transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
 
     def learn_some(n: int) -> EpisodeStats:
-        nonlocal env_seed, learned, learner
         stats = new_episode_stats(n)
-        for i in range(n):
-            rate, exploration = learner.rates_at(learned + i, num_episodes)
-            alpha = learner.step_size(rate)
-            learner, *sums = _play_stepwise(env, learner, alpha, exploration, stream, env_seed)
-            stats.steps[i], stats.episode_return[i], stats.terminated[i] = sums
-            env_seed = None
-        learned += n
+        for episode in range(n):
+            steps, episode_return, is_over, terminated = 0, 0.0, False, False
+            while not is_over:
+                step = next(transitions)
+                steps, episode_return, terminated = steps + 1, episode_return + step.reward, step.terminated
+                is_over = terminated or step.truncated
+            stats.steps[episode], stats.episode_return[episode] = steps, episode_return
+            stats.terminated[episode] = terminated
         return stats
 
     return Loop(learn_some, None)
 
 
-def _play_stepwise(
-    env: Any, learner: Learner, alpha: Any, exploration: float, stream: Stream, env_seed: int | None
-) -> tuple[Learner, int, float, bool]:
-    """Learn from an episode of an environment that only steps: (learner, steps, sum of rewards, terminated)."""
-    visits = learner.visits
-    steps, episode_return, terminated = 0, 0.0, False
-    acting = UniformRandom() if learner.settings.exploring_starts else learner.behaviour
-    next_action = -1  # chosen already, if the rule asks for it before it learns
+def learn_stepwise(
+    env: Any,
+    learner: Learner,
+    num_episodes: int,
+    state: LoopState,
+    *,
+    seed: int | None = None,
+    max_steps: int | None = None,
+) -> Iterator[Transition]:
+    """Play episode after episode of an environment, learn from every step, and yield its transition; without end.
 
-    def pick(state: int) -> int:
-        return int(choose(acting, learner.rule.q, visits, state, exploration, stream))
+    Args:
+        env: environment with Discrete spaces.
+        learner: changed in place. If its model grows, only this loop knows the grown one.
+        num_episodes: number of episodes of the whole training, for schedules.
+        state: stream and number of completed episodes; changed in place.
+        seed: seed for the environment's first reset; None continues its stream of random numbers.
+        max_steps: step limit of an episode, see `episode_steps`.
 
-    def act(state: int) -> int:
-        return pick(state) if next_action < 0 else next_action
-
-    begin_episode(learner.rule)
-    for t in episode_steps(env, act, seed=env_seed):
-        steps, episode_return, terminated = steps + 1, episode_return + t.reward, t.terminated
-        count_visit(learner.behaviour, visits, t.state, t.action)
-        acting = behaviour_after(learner.behaviour, t.action)
-        is_asked = next_action_order(learner.rule) == BEFORE_UPDATE and not t.terminated
-        next_action = pick(t.next_state) if is_asked else -1
-        learner = make_room(learner, 1)
-        step = Step(t.state, t.action, np.float32(t.reward), t.next_state, next_action, t.terminated)
-        learn(learner.rule, step, alpha, exploration, stream)
-    end_episode(learner.rule, alpha, exploration, stream)
-    return learner, steps, episode_return, terminated
+    Yields:
+        Each transition, after the learner has learned from it, and at the end of an episode has finished it.
+    """
+    chooses_before = next_action_order(learner.rule) == BEFORE_UPDATE
+    policy = BehaviourPolicy(learner.behaviour, learner.rule.q, learner.visits, 0.0, state.stream)
+    while True:
+        alpha, exploration = learner.rates_at(int(state.num_ended[0]), num_episodes)
+        rate, policy.exploration = learner.step_size(alpha), exploration
+        begin_episode(learner.rule)
+        for t in policy.play(env, exploring_starts=learner.settings.exploring_starts, seed=seed, max_steps=max_steps):
+            a_next = policy.choose_next(t.next_state) if chooses_before and not t.terminated else NO_ACTION
+            learner = reserve_outcomes(learner, 1)
+            step = Step(t.state, t.action, np.float32(t.reward), t.next_state, a_next, t.terminated)
+            learn(learner.rule, step, rate, exploration, state.stream)
+            if t.terminated or t.truncated:
+                end_episode(learner.rule, rate, exploration, state.stream)
+                state.num_ended[0] += 1
+            yield t
+        seed = None

@@ -1,4 +1,4 @@
-"""A bar that shows how far learning has come, in notebooks and on terminals. The only importer of tqdm."""
+"""A progress bar for notebooks and terminals. The only importer of tqdm."""
 
 from typing import Any
 
@@ -9,17 +9,22 @@ __all__ = ["show_progress"]
 
 
 def show_progress(what: str = "learning") -> Callback:
-    """A bar for whatever takes a `callback`: a widget in a notebook, characters on standard error elsewhere.
+    """Return a callback that shows a progress bar: a widget in a notebook, text on standard error elsewhere.
 
-        clew.train_policy(env, 1_000_000, callback=clew.show_progress())
+    The bar counts rounds, shows the steps per episode of the last round, and is closed after the last round.
 
-    It counts rounds, says how many steps an episode takes, and ends with the last of them.
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> policy = clew.train_policy(env, 1000, callback=clew.show_progress())
 
     Args:
-        what: stands before the bar.
+        what: text before the bar.
+
+    Returns:
+        Function of a `RoundMetrics`, for the argument `callback` of `train_policy` or `train_policy_parallel`.
 
     Raises:
-        ExtraError: if tqdm isn't installed.
+        ExtraError: if tqdm is not installed.
     """
     try:
         from tqdm.auto import tqdm
@@ -27,9 +32,9 @@ def show_progress(what: str = "learning") -> Callback:
         if (error.name or "").partition(".")[0] != "tqdm":
             raise
         raise ExtraError(
-            "bars need tqdm, which isn't installed: pip install '.[notebook]' in the checkout of Clew"
+            "show_progress needs tqdm, which isn't installed: pip install '.[notebook]' in the checkout of Clew"
         ) from None
-    bars: list[Any] = []  # one, from the first round on: before it nobody knows how many there will be
+    bars: list[Any] = []  # at most one; made in the first round, which knows the number of rounds
 
     def show_round(row: RoundMetrics) -> None:
         if row.round == 0:

@@ -1,7 +1,6 @@
-"""The settings of a learner, and their checks. `clew.learning.learner` makes a learner from them.
+"""The settings of a learner, and their checks.
 
-The algorithm is a row of `clew.learning.algorithms`; the exploration strategy is a row of `clew.policies.behaviours`.
-They are chosen independently.
+The algorithm is a row of `clew.ALGORITHMS`, the exploration strategy a row of `clew.BEHAVIOURS`; any two go together.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count
 
 __all__ = ["Learning", "LearningSettings", "as_learning"]
 
-MAX_AT_ONCE = 65_536  # steps in a window, or episodes that take turns: each is kept, and walked through
+MAX_AT_ONCE = 65_536  # n, and interleaved episodes: each takes memory, and time at every step
 SCHEDULES = ("constant", "linear", "exponential")
 
 
@@ -54,69 +53,84 @@ class LearningSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """All settings of learning, in one flat record.
+    """All settings of a learner, in one flat record. They are checked when it is made.
 
-    Each algorithm uses only some; docs/algorithms.md lists which. A default of None is filled in when the learner is
-    made, by the algorithm.
+    Each algorithm uses only some of them; docs/algorithms.md lists which. A setting that has no effect is refused.
+
+        >>> import clew
+        >>> learning = clew.Learning(algorithm="sarsa-lambda", alpha=0.2)
+        >>> learning.lambda_, learning.accumulating, learning.behaviour_name
+        (0.9, False, 'epsilon-greedy')
 
     Attributes:
-        algorithm: name of the learning rule, a row of `ALGORITHMS`; by default "q-learning".
-        behaviour: name of the way to try actions, a row of `BEHAVIOURS`; by default None, the one of the algorithm.
+        algorithm: algorithm, a row of `ALGORITHMS`; by default "q-learning".
+        behaviour: exploration strategy, a row of `BEHAVIOURS`; by default None, which depends on the algorithm.
         alpha: step size, in (0, 1]; by default 0.1.
         alpha_schedule: how the step size changes over the episodes: "constant", "linear", "exponential", or "visits",
             which is one over the number of updates of the value; by default "constant".
         alpha_last: step size in the last episode, in (0, 1], for a linear or exponential schedule; by default 0.01.
         gamma: discount per step, in [0, 1]; by default 0.9.
-        epsilon: probability of exploring, in [0, 1], for epsilon-greedy and first-action; by default 0.1.
-        temperature: how even softmax is, above 0, in units of value; by default 0.1.
-        confidence: width of the interval of ucb, at least 0, in units of value; by default 1.0.
-        exploration_schedule: how epsilon, temperature or confidence, whichever the behaviour has, changes over the
-            episodes: "constant", "linear" or "exponential"; by default "constant".
-        exploration_last: that setting in the last episode, at least 0, for a linear or exponential schedule; by default
-            0.01.
-        exploring_starts: True begins each episode with any action, each as likely as the others; by default False.
-        initial_value: value of every action at first, any finite number; by default None, which is 0, or what the
-            algorithm wants. It can't be given together with `optimistic` or `pessimistic`.
-        optimistic: True begins with the most that an action can be worth, r_max / (1 - gamma); by default False.
-        pessimistic: True begins with the least that an action can be worth, r_min / (1 - gamma); by default False.
-        n: steps that n-step rules look ahead, from 1 to 65,536; by default 4.
-        lambda_: how long traces last, in [0, 1]; by default 0.9.
-        accumulating: True adds traces up, False begins them anew at each visit; by default False.
-        num_planning: planning updates after each step, from 0 to 1,000,000; by default None, what the algorithm
-            wants.
-        kappa: what dyna-q+ adds to the reward for each root of a step since an action was last tried, at least 0; by
-            default 0.0001.
-        threshold: changes of a value up to this are not propagated, at least 0; by default 0.0.
-        known_after: tries before r-max believes what it saw, from 1 to 1,000,000,000; by default 1.
-        num_interleaved: episodes that take turns on one table, from 1 to 65,536; by default 1. It changes the result.
+        epsilon: probability of a random action, in [0, 1], for epsilon-greedy and first-action; by default 0.1.
+        temperature: temperature of softmax, above 0, in reward units; by default 0.1.
+        confidence: width of the confidence interval of ucb, at least 0, in reward units; by default 1.0.
+        exploration_schedule: how epsilon, temperature or confidence, whichever the exploration strategy has, changes
+            over the episodes: "constant", "linear" or "exponential"; by default "constant".
+        exploration_last: value of that setting in the last episode, at least 0, for a linear or exponential schedule;
+            by default 0.01.
+        exploring_starts: True begins each episode with a random action; by default False.
+        initial_value: initial value of every action, a finite number in reward units; by default None, which is 0 or
+            depends on the algorithm. Exclusive with `optimistic` and `pessimistic`.
+        optimistic: True makes the upper bound r_max / (1 - gamma) the initial value; by default False.
+        pessimistic: True makes the lower bound r_min / (1 - gamma) the initial value; by default False.
+        n: number of steps of n-step algorithms, from 1 to 65,536; by default 4.
+        lambda_: decay of eligibility traces, in [0, 1]; by default 0.9.
+        accumulating: True makes eligibility traces accumulating, False replacing; by default False.
+        num_planning: planning updates after each step, from 0 to 1,000,000; by default None, which depends on the
+            algorithm.
+        kappa: exploration bonus of dyna-q+, kappa * sqrt(steps since the action was last tried), at least 0; by default
+            0.0001.
+        threshold: changes of a value up to this size are not propagated, at least 0, in reward units; by default 0.0.
+        known_after: number of tries after which r-max uses its model of an action, from 1 to 1,000,000,000; by default
+            1.
+        num_interleaved: number of episodes that are interleaved on one table, from 1 to 65,536; by default 1. It
+            changes the result.
 
     Raises:
-        SettingError: if a setting is out of range, or was given, and neither the algorithm nor the behaviour heeds it.
+        SettingError: if a setting is out of range, has no effect with the algorithm and the exploration strategy, or
+            contradicts another.
     """
 
-    algorithm: str = setting("q-learning", "the learning rule; `clew algorithms` lists them")
-    behaviour: str | None = setting(None, "how actions are tried [default: as the algorithm wants it]")
+    algorithm: str = setting("q-learning", "algorithm; `clew algorithms` lists them")
+    behaviour: str | None = setting(None, "exploration strategy [default: depends on the algorithm]")
     alpha: float = setting(0.1, "step size")
-    alpha_schedule: str = setting("constant", "constant, linear, exponential, or visits (one over the updates)")
-    alpha_last: float = setting(0.01, "step size of the last episode, for a linear or exponential schedule")
+    alpha_schedule: str = setting(
+        "constant", "step size over the episodes: constant, linear, exponential, or visits (1 / number of updates)"
+    )
+    alpha_last: float = setting(0.01, "step size in the last episode, for a linear or exponential schedule")
     gamma: float = setting(0.9, "discount per step")
-    epsilon: float = setting(0.1, "probability of exploring, for epsilon-greedy")
-    temperature: float = setting(0.1, "how even softmax is, in units of value")
-    confidence: float = setting(1.0, "width of the interval of ucb, in units of value")
-    exploration_schedule: str = setting("constant", "constant, linear or exponential: for the setting of the behaviour")
-    exploration_last: float = setting(0.01, "exploration in the last episode, for a linear or exponential schedule")
-    exploring_starts: bool = setting(False, "begin each episode with any action")
-    initial_value: float | None = setting(None, "value of every action at first [default: 0, or as the rule wants]")
-    optimistic: bool = setting(False, "at first every action is worth the most that can be: r_max / (1 - gamma)")
-    pessimistic: bool = setting(False, "at first every action is worth the least that can be: r_min / (1 - gamma)")
-    n: int = setting(4, "steps that n-step rules look ahead")
-    lambda_: float = setting(0.9, "how long traces last, in [0, 1]")
-    accumulating: bool = setting(False, "traces add up, in place of beginning anew")
-    num_planning: int | None = setting(None, "planning updates after each step [default: as the rule wants it]")
-    kappa: float = setting(0.0001, "dyna-q+: what a step pays more for each root of a step since it was last tried")
-    threshold: float = setting(0.0, "changes of a value up to this are not propagated")
-    known_after: int = setting(1, "tries before r-max believes what it saw")
-    num_interleaved: int = setting(1, "episodes that take turns on one table; part of what decides the result")
+    epsilon: float = setting(0.1, "probability of a random action, for epsilon-greedy and first-action")
+    temperature: float = setting(0.1, "temperature of softmax, in reward units")
+    confidence: float = setting(1.0, "width of the confidence interval of ucb, in reward units")
+    exploration_schedule: str = setting(
+        "constant", "epsilon, temperature or confidence over the episodes: constant, linear or exponential"
+    )
+    exploration_last: float = setting(
+        0.01, "epsilon, temperature or confidence in the last episode, for a linear or exponential schedule"
+    )
+    exploring_starts: bool = setting(False, "begin each episode with a random action")
+    initial_value: float | None = setting(
+        None, "initial value of every action [default: 0, or depends on the algorithm]"
+    )
+    optimistic: bool = setting(False, "optimistic initial values: the upper bound r_max / (1 - gamma)")
+    pessimistic: bool = setting(False, "pessimistic initial values: the lower bound r_min / (1 - gamma)")
+    n: int = setting(4, "number of steps of n-step algorithms")
+    lambda_: float = setting(0.9, "decay of eligibility traces, in [0, 1]")
+    accumulating: bool = setting(False, "accumulating eligibility traces instead of replacing ones")
+    num_planning: int | None = setting(None, "planning updates after each step [default: depends on the algorithm]")
+    kappa: float = setting(0.0001, "exploration bonus of dyna-q+: kappa * sqrt(steps since last tried)")
+    threshold: float = setting(0.0, "changes of a value up to this size are not propagated")
+    known_after: int = setting(1, "number of tries after which r-max uses its model of an action")
+    num_interleaved: int = setting(1, "number of episodes interleaved on one table; part of what decides the result")
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -124,21 +138,21 @@ class Learning:
 
     @property
     def behaviour_name(self) -> str:
-        """Name of the behaviour: the one that was chosen, or else the one that the algorithm wants."""
+        """Name of the exploration strategy: `behaviour`, or the default of the algorithm."""
         return self.behaviour or ALGORITHMS[self.algorithm].behaviour
 
     @property
     def exploration(self) -> float:
-        """How much the behaviour explores at first; 0 if it has no setting for it."""
+        """Initial epsilon, temperature or confidence, whichever the strategy has; 0 if it has none."""
         name = BEHAVIOURS[self.behaviour_name].setting
         return 0.0 if name is None else float(getattr(self, name))
 
 
 def as_learning(settings: Mapping[str, Any]) -> Learning:
-    """The settings of a learner, from keyword arguments.
+    """Return the settings of a learner, given as keyword arguments.
 
     Raises:
-        SettingError: if one is unknown, or out of range.
+        SettingError: if a name is unknown, or a setting is refused by `Learning`.
     """
     known = [each.name for each in fields(Learning)]
     for name in settings:
@@ -151,10 +165,10 @@ def as_learning(settings: Mapping[str, Any]) -> Learning:
 
 
 def check_learning(learning: Learning) -> None:
-    """Check every setting.
+    """Check every setting by itself, and then those that depend on each other; called by `Learning`.
 
     Raises:
-        SettingError: names the one that is out of range.
+        SettingError: names the setting that is out of range, unused or contradicted.
     """
     check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
@@ -181,13 +195,13 @@ def check_learning(learning: Learning) -> None:
     for name in ("n", "num_interleaved"):
         check_count(name, getattr(learning, name), 1, MAX_AT_ONCE)
     if learning.num_planning is not None:
-        check_count("num_planning", learning.num_planning, 0, 1_000_000)  # Ctrl-C waits for a step to end
+        check_count("num_planning", learning.num_planning, 0, 1_000_000)  # a Ctrl-C takes effect between steps
     _check_used(learning)
     _check_together(learning)
 
 
 def _asked_by(name: str) -> list[str]:
-    """The algorithms and behaviours that ask for a setting; none where it is everybody's."""
+    """Return the algorithms and exploration strategies that use a setting; empty if all of them do."""
     if name.startswith("exploration_"):
         return [acting for acting, row in BEHAVIOURS.items() if row.setting is not None]
     first = "alpha" if name.startswith("alpha_") else name
@@ -196,7 +210,11 @@ def _asked_by(name: str) -> list[str]:
 
 
 def _check_used(learning: Learning) -> None:
-    """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
+    """Refuse settings that differ from their default but have no effect.
+
+    Raises:
+        SettingError: names the setting, and the algorithms, strategies or schedules that use it.
+    """
     given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
     for name in given:
         able = _asked_by(name)
@@ -214,7 +232,12 @@ def _check_used(learning: Learning) -> None:
 
 
 def _check_together(learning: Learning) -> None:
-    """Settings that are each in range, and can't be together."""
+    """Check settings that are in range by themselves against each other.
+
+    Raises:
+        SettingError: if initial values are set in two ways, the algorithm can't be interleaved, or an exponential
+            schedule begins or ends at 0.
+    """
     if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
         raise SettingError("choose one of initial_value, optimistic and pessimistic: each says what actions are worth")
     row = ALGORITHMS[learning.algorithm]

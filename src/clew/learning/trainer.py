@@ -1,5 +1,6 @@
-"""Learning that can be watched: a step, an episode or a million at a time, in a world that may change meanwhile."""
+"""Trainer: learning step by step or in batches of episodes, in a world that may change in between."""
 
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
@@ -7,11 +8,9 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.learners import begin_episode, end_episode
-from clew.kernels.learning.rollouts import EpisodeStats, choose_first_action, take_step
-from clew.kernels.sampling import draw_start
-from clew.learning.learner import make_room_for_world
-from clew.learning.loops import Loop, new_state, one_at_a_time
+from clew.kernels.learning.rollouts import EpisodeStats
+from clew.learning.learner import reserve_for_world
+from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import Transition, episode_spec
@@ -22,32 +21,38 @@ __all__ = ["Trainer"]
 
 
 class Trainer:
-    """Learns when it is asked to, and as much as it is asked for.
+    """Trains a policy in steps and episodes of any number, in a world that may change in between.
 
-    Steps and whole episodes may be mixed: what was learned after n episodes is the same, bit for bit, as what
-    `train_policy(env, n, seed=seed, **settings)` gives, as long as the world isn't changed and no schedule asks how
-    many episodes there will be.
+    After n episodes, however they were divided into steps and calls, the policy is the same, bit for bit, as that of
+    `train_policy(env, n, seed=seed, **settings)`, unless the world changes or a schedule depends on the number of
+    episodes.
 
-        trainer = clew.Trainer(env, seed=3, alpha=0.5)
-        trainer.learn(500)
-        trainer.change_world(clew.Environment(clew.Maze.load("changed.txt")))
-        trainer.learn(500)
-        clew.evaluate_policy(trainer.env, trainer.policy)
+        >>> import clew
+        >>> trainer = clew.Trainer(clew.Environment(clew.Maze.open(5, 5)), seed=3, alpha=0.5)
+        >>> stats = trainer.learn(500)
+        >>> clew.evaluate_policy(trainer.env, trainer.policy).mean_steps
+        8.0
+        >>> trainer.change_world(clew.Environment(clew.Maze.open(5, 5, goal=(0, 4))))
+        >>> trainer.step().state
+        0
+        >>> stats = trainer.learn(2000)
+        >>> trainer.num_ended, clew.evaluate_policy(trainer.env, trainer.policy).mean_steps
+        (2500, 4.0)
 
     Args:
         env: environment with a model, or a model.
-        num_episodes: how many episodes there will be, for schedules; more may be learned.
-        seed: decides every draw.
-        counted: count how often the values of each state are moved.
-        settings: those of `Learning`, but for `num_interleaved`: one episode is played at a time.
+        num_episodes: number of episodes on which schedules are based; more may be learned.
+        seed: seed of all random numbers; a non-negative integer.
+        counted: count the updates of the values of each state, see `updates`.
+        settings: any of `clew.Learning`, except that `num_interleaved` must be 1.
 
     Attributes:
-        env: the world that is learned, as a `ModelEnvironment`.
-        policy: what was learned so far; its table changes as learning goes on.
-        episode: the transitions of the episode that `step` is in.
+        env: current world, as a `ModelEnvironment`.
+        policy: trained policy; its action values change in place.
+        episode: transitions of the current or last episode that was played with `step`.
 
     Raises:
-        SettingError: if a setting is out of range, or the world has no model.
+        SettingError: if a setting is unknown or out of range, or the world has no model.
     """
 
     def __init__(
@@ -64,108 +69,109 @@ class Trainer:
         learning = as_learning(settings)
         if learning.num_interleaved > 1:
             raise SettingError("a Trainer plays one episode at a time; num_interleaved must be 1")
-        self.env = _with_model(env)
-        self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
-        self._total, self._state = num_episodes, new_state((seed, 0, 0))
-        self._loop = self._new_loop()
-        self._next: tuple[int, int] = (-1, -1)  # state and action of the episode that is under way
+        self.env = _compiled(env)
+        self.policy, self._learner = new_policy(self.env, self.env, learning, seed, counted=counted)
+        self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
         self.episode: list[Transition] = []
+        self._loop, self._transitions = self._new_loop(), self._new_transitions()
 
     @property
     def num_ended(self) -> int:
-        """How many episodes have ended."""
+        """Number of completed episodes."""
         return int(self._state.num_ended[0])
 
     @property
     def is_under_way(self) -> bool:
-        """Tell if `step` is in the middle of an episode."""
-        return self._next[1] >= 0
+        """True if `step` has begun an episode that has not ended."""
+        return bool(self.episode) and not (self.episode[-1].terminated or self.episode[-1].truncated)
 
     @property
     def updates(self) -> npt.NDArray[np.int64]:
-        """(num_states,) int64: how often the values of each state were moved; zeros unless `counted`."""
+        """(num_states,) int64, updates of the values of each state; zeros unless `counted`."""
         counts = [counts.sum(axis=1, dtype=np.int64) for _, counts in self._learner.tables if counts.size]
         return np.asarray(sum(counts, np.zeros(self.policy.q.shape[0], np.int64)))
 
     def learn(self, num_episodes: int = 1) -> EpisodeStats:
-        """Learn from so many whole episodes; one that is under way is ended first, and counts as the first.
-
-        Returns:
-            Steps, sum of rewards, and whether it reached an end, of each episode: (num_episodes,) arrays.
-        """
-        check_count("num_episodes", num_episodes, 0)
-        ended = self._finish_episode() if num_episodes and self.is_under_way else None
-        stats = self._loop.learn(num_episodes - (ended is not None))
-        return stats if ended is None else joined([ended, stats])
-
-    def step(self) -> Transition:
-        """Take one step, and learn from it; the first of an episode, if none is under way.
-
-        Returns:
-            The transition that was learned from; if it is terminated or truncated, the episode has ended.
-        """
-        learner, spec = self._learner, episode_spec(self.env, None, self._learner.settings.exploring_starts)
-        stream = self._state.stream
-        alpha, exploration = learner.rates_at(self.num_ended, self._total)
-        rate = learner.step_size(alpha)
-        if not self.is_under_way:
-            self.episode = []
-            begin_episode(learner.rule)
-            s = int(draw_start(spec.starts, stream))
-            a = int(choose_first_action(learner.rule, learner.behaviour, learner.visits, spec, s, exploration, stream))
-            self._next = s, a
-        is_last = len(self.episode) + 1 == spec.max_steps
-        s_next, a_next, reward, terminated = take_step(
-            self.env.mdp.fast_model,
-            learner.rule,
-            learner.behaviour,
-            learner.visits,
-            self._next,
-            is_last,
-            (rate, exploration),
-            stream,
-        )
-        taken = Transition(*self._next, float(reward), int(s_next), bool(terminated), is_last and not terminated)
-        self.episode.append(taken)
-        self._next = int(s_next), int(a_next)
-        if terminated or is_last:
-            end_episode(learner.rule, rate, exploration, stream)
-            self._state.num_ended[0] += 1
-            self._next = -1, -1
-        return taken
-
-    def change_world(self, env: Any) -> None:
-        """Go on in another world with what was learned; an episode that is under way is ended in the old one.
+        """Learn from whole episodes. If `step` has begun one, it is completed first, and is the first of them.
 
         Args:
-            env: environment with a model, or a model, of as many states and actions.
+            num_episodes: number of episodes.
+
+        Returns:
+            Statistics of the episodes, (num_episodes,) arrays: steps, episode_return (undiscounted), terminated.
 
         Raises:
-            SettingError: if it has no model, doesn't fit the table, or the memory would not do.
+            SettingError: if the number is negative.
         """
-        world = _with_model(env)
-        if table_shape(world) != self.policy.q.shape:
-            raise SettingError(f"a table of {self.policy.q.shape} values doesn't fit a world of {table_shape(world)}")
-        if self.is_under_way:
-            self._finish_episode()
-        self._learner = make_room_for_world(self._learner, world.mdp)
-        self.env, self.policy.world = world, maze_world(world)
-        self._loop = self._new_loop()
+        check_count("num_episodes", num_episodes, 0)
+        completed = self._complete_episode() if num_episodes and self.is_under_way else None
+        stats = self._loop.learn(num_episodes - (completed is not None))
+        return stats if completed is None else joined([completed, stats])
 
-    def _finish_episode(self) -> EpisodeStats:
-        """End the episode that is under way; what it came to."""
+    def step(self) -> Transition:
+        """Play one step and learn from it; the first step of a new episode, unless one is under way.
+
+        Returns:
+            Transition of the step; terminated or truncated if it has ended the episode.
+        """
+        if not self.is_under_way:
+            self.episode = []
+        try:
+            self.episode.append(next(self._transitions))
+        except BaseException:  # such as a Ctrl-C: the episode is given up
+            self.episode, self._transitions = [], self._new_transitions()
+            raise
+        return self.episode[-1]
+
+    def change_world(self, env: Any) -> None:
+        """Continue with the learned values in another world. An episode that is under way is completed in the old one.
+
+        Args:
+            env: environment with a model, or a model, with the same numbers of states and actions.
+
+        Raises:
+            SettingError: if it has no model, doesn't fit the table, or the memory of the machine doesn't suffice.
+        """
+        world = _compiled(env)
+        if table_shape(world) != self.policy.q.shape:
+            raise SettingError(
+                f"expected a world with a table of {self.policy.q.shape} (num_states, num_actions), got one of "
+                f"{table_shape(world)}"
+            )
+        if self.is_under_way:
+            self._complete_episode()
+        self._learner = reserve_for_world(self._learner, world.mdp)
+        self.env, self.policy.world = world, maze_world(world)
+        self._loop, self._transitions = self._new_loop(), self._new_transitions()
+
+    def _complete_episode(self) -> EpisodeStats:
+        """Play the current episode to its end, and return its statistics."""
         while self.is_under_way:
             self.step()
-        rewards, last = sum(each.reward for each in self.episode), self.episode[-1]
-        return EpisodeStats(np.array([len(self.episode)]), np.array([rewards]), np.array([last.terminated]))
+        rewards = sum(each.reward for each in self.episode)
+        return EpisodeStats(np.array([len(self.episode)]), np.array([rewards]), np.array([self.episode[-1].terminated]))
 
     def _new_loop(self) -> Loop:
+        """Return the compiled loop for the current world, which continues the stream of random numbers."""
         spec = episode_spec(self.env, None, self._learner.settings.exploring_starts)
-        return one_at_a_time(self.env.mdp.fast_model, spec, self._learner, self._total, self._state)
+        return sequential_loop(self.env.mdp.fast_model, spec, self._learner, self._num_episodes, self._state)
+
+    def _new_transitions(self) -> Iterator[Transition]:
+        """Return the stepwise loop for the current world, which draws what the compiled loop draws."""
+        limit = self.env.max_episode_steps
+        world = ModelEnvironment(self.env.mdp, max_episode_steps=limit)
+        world.reset(seed=0)  # only the first reset without a seed would replace the stream
+        world.stream = self._state.stream
+        return learn_stepwise(world, self._learner, self._num_episodes, self._state, max_steps=limit)
 
 
-def _with_model(env: Any) -> ModelEnvironment:
+def _compiled(env: Any) -> ModelEnvironment:
+    """Return the compiled form of an environment or a model.
+
+    Raises:
+        SettingError: if it has none.
+    """
     world = as_compiled(env)
     if world is None:
-        raise SettingError("a Trainer needs a world with a model; train_policy learns from others, step by step")
+        raise SettingError("a Trainer needs a world with a model; use train_policy, which learns others step by step")
     return world

@@ -1,22 +1,23 @@
-"""Learning from experience: the serial trainer, and learning from what was recorded."""
+"""The serial training: `train_policy` and its rounds; and learning from recorded transitions, `update_policy`."""
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import STEPS_PER_STATE, as_compiled
+from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
-from clew.learning.checkpoints import Checkpoints, Saved, State, as_columns, as_rows, fill, identity, restored
+from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
 from clew.learning.checks import check_run
-from clew.learning.learner import Learner, initial_value, make_learner, make_room
-from clew.learning.loops import Loop, learning_loop
+from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
+from clew.learning.loops import Loop, new_loop
+from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning
 from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
@@ -28,32 +29,37 @@ __all__ = [
     "Watch",
     "learn_from",
     "new_policy",
-    "report_rounds",
-    "split_rounds",
+    "report",
     "train",
     "train_policy",
     "update_policy",
 ]
 
-SECONDS_AT_A_TIME = 0.1  # that a kernel runs, where one may want to stop
-NUM_ROUNDS = 100  # a run reports, and actors get fresh values, this often unless told otherwise
+SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
+NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new values
 
 
 @dataclass(frozen=True)
 class RoundMetrics:
-    """What the episodes of one round came to, while they were learned from.
+    """Training statistics of one round.
+
+        >>> import clew
+        >>> rows = []
+        >>> policy = clew.train_policy(clew.Environment(clew.Maze.open(5, 5)), 1000, seed=1, callback=rows.append)
+        >>> len(rows), rows[-1].num_episodes, rows[-1].success_rate
+        (100, 10, 1.0)
 
     Attributes:
         round: number of the round, from 0.
-        num_rounds: how many there will be.
-        num_episodes: episodes in this round.
-        num_steps: steps in this round.
+        num_rounds: number of rounds of the training.
+        num_episodes: number of episodes in this round.
+        num_steps: number of steps in this round.
         mean_steps: steps per episode.
-        success_rate: share of episodes that reached an end and not the step limit.
+        success_rate: share of episodes that the world terminated, and no step limit truncated.
         mean_return: undiscounted sum of rewards per episode.
         seconds: wall time of the round.
-        staleness: how many of the rounds before were not yet in the values that it began with.
-        num_bytes: what travelled for it: values into the object store, and what was seen or learned back from actors.
+        staleness: number of earlier rounds that had not been merged into the values with which the round began.
+        num_bytes: bytes sent for the round: values to the object store, and transitions or changes back from actors.
     """
 
     round: int
@@ -79,7 +85,17 @@ class RoundMetrics:
         staleness: int = 0,
         num_bytes: int = 0,
     ) -> "RoundMetrics":
-        """The metrics of a round from its total steps, successes and rewards; `begun` is the clock when it began."""
+        """Make the metrics of a round that ends now.
+
+        Args:
+            number: number of the round, from 0.
+            num_rounds: number of rounds of the training.
+            num_episodes: number of episodes in this round.
+            stats: (steps, successes, sum of rewards) of the round.
+            begun: `time.perf_counter()` when the round began.
+            staleness: see the attribute.
+            num_bytes: see the attribute.
+        """
         steps, successes, rewards = (float(total) for total in stats)
         return cls(
             round=number,
@@ -99,20 +115,253 @@ Callback = Callable[[RoundMetrics], None]
 Watch = Callable[[npt.NDArray[np.float32]], None]
 
 
-def split_rounds(num_episodes: int, episodes_per_round: int) -> Iterator[int]:
-    """Split episodes into rounds: full ones, and a last one with the rest."""
-    while num_episodes > 0:
-        yield min(num_episodes, episodes_per_round)
-        num_episodes -= episodes_per_round
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+def train_policy(
+    env: Any,
+    num_episodes: int = 10_000,
+    *,
+    seed: int = 0,
+    callback: Callback | None = None,
+    watch: Watch | None = None,
+    trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
+    **settings: Unpack[LearningSettings],
+) -> Policy:
+    """Train a policy in one stream of episodes, learning after every step; by default with Q-learning.
+
+    A `clew.Environment`, a `FiniteMDP`, and Gymnasium's environments with a table of transitions (FrozenLake, Taxi,
+    CliffWalking) are played in one compiled loop. Any other environment with Discrete spaces, see `clew.as_discrete`,
+    is played step by step with the same update rules.
+
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> policy = clew.train_policy(env, 2000, algorithm="sarsa", alpha=0.5, seed=1)
+        >>> clew.evaluate_policy(env, policy).mean_steps
+        8.0
+
+    Args:
+        env: environment with Discrete spaces, or a model.
+        num_episodes: number of episodes to learn from.
+        seed: seed of all random numbers, and so of every bit of the result; a non-negative integer.
+        callback: function that is called with the `RoundMetrics` of each round. There are at most a hundred rounds;
+            those that were restored from a checkpoint are reported first.
+        watch: function that is called before `callback` with the current action values, (num_states, num_actions)
+            float32: read-only; copy it to keep it.
+        trace: records when each round was learned.
+        checkpoints: where checkpoints are saved. If there are any, training continues from the newest one.
+        settings: any of `clew.Learning`, such as `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`;
+            `help(clew.Learning)` describes all of them.
+
+    Returns:
+        Trained policy.
+
+    Raises:
+        SettingError: if a setting is unknown or out of range, a space is not Discrete, or the values grew too large.
+        RunError: if checkpoints can't be written, or are damaged, or belong to another training.
+        StoppedError: if `checkpoints.stop()` was called.
+    """
+    check_run(num_episodes, seed)
+    learning = as_learning(settings)
+    return train(
+        env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
+    )
+
+
+def train(
+    env: Any,
+    num_episodes: int,
+    learning: Learning,
+    *,
+    seed: int = 0,
+    callback: Callback | None = None,
+    watch: Watch | None = None,
+    trace: Trace | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Policy:
+    """Train a policy in one stream of episodes, with settings that are known to be in range.
+
+    Args and errors are those of `train_policy`, except that `learning` has all settings of the learner.
+    """
+    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
+    world = as_compiled(env)
+    policy, learner = new_policy(env, world, learning, seed)
+    loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
+    if checkpoints.folder is not None and loop.state is None:
+        raise SettingError(
+            "an environment without a model has a state that can't be saved; use num_simulations of 2 or more, which "
+            "seed it for every task"
+        )
+    loop.learn(0)  # compiles, so that the first round is timed without the compiler
+    rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
+    plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
+    checkpoints.resume(identity(env, world, learning, **plan), rounds)
+    for metrics in rounds.metrics:
+        report(metrics, policy, watch, callback)
+    with checkpoints.saved_on_stop(rounds):
+        while rounds.begin():
+            while n := rounds.next_chunk():
+                rounds.add(loop.learn(n))
+                checkpoints.save_if_due(n, rounds)
+            report(rounds.complete(), policy, watch, callback)
+    check_values(policy)
+    return policy
+
+
+def new_policy(
+    env: Any, world: ModelEnvironment | None, settings: Learning, seed: int, *, counted: bool = False
+) -> tuple[Policy, Learner]:
+    """Return a policy with initial values, and the learner that will change them.
+
+    Args:
+        env: environment with Discrete spaces, or a model.
+        world: its compiled form, from `as_compiled(env)`; None if it has none.
+        settings: settings of the learner.
+        seed: seed of the policy's own random numbers.
+        counted: count the updates of each value, which merging tables of several learners needs.
+
+    Raises:
+        SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
+    """
+    policy = Policy(env, seed=seed)
+    policy.q[:] = initial_value(settings, None if world is None else world.mdp)
+    max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
+    num_outcomes = None if world is None else world.mdp.num_outcomes
+    learner = make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    return policy, learner
+
+
+class SerialRounds:
+    """The rounds of a serial training: their division into chunks, and their metrics; a checkpoint saves them.
+
+    Args:
+        learner: learner.
+        loop: loop in which it learns.
+        num_episodes: number of episodes of the training.
+        trace: records when each round was learned; None records nothing.
+        checkpoints: saves the training while it goes on, and stops it.
+
+    Attributes:
+        metrics: statistics of the completed rounds.
+    """
+
+    def __init__(
+        self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
+    ) -> None:
+        self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
+        self.metrics: list[RoundMetrics] = []
+        size = math.ceil(num_episodes / NUM_ROUNDS)
+        self._sizes = [min(size, num_episodes - first) for first in range(0, num_episodes, size)]
+        self._chunks: list[EpisodeStats] = []  # of the episodes of the current round
+        self._chunk_size = 1  # episodes that are learned between two looks at the clock
+        self._seconds = 0.0  # that the current round had taken before it was restored
+        # By time.perf_counter: when the current chunk, the current round, and its part since the restoring began.
+        self._chunk_begun = self._round_begun = self._clock = 0.0
+        self._begun_at = 0.0  # when that part began, in seconds since 1970
+
+    def begin(self) -> bool:
+        """Begin the next round, or continue a restored one; return False if all rounds are complete.
+
+        Raises:
+            StoppedError: if `checkpoints.stop()` was called.
+        """
+        if len(self.metrics) == len(self._sizes):
+            return False
+        self._begun_at, self._clock = time.time(), time.perf_counter()
+        self._round_begun, self._seconds = self._clock - self._seconds, 0.0
+        self.checkpoints.raise_if_stopped()
+        return True
+
+    def next_chunk(self) -> int:
+        """Return how many episodes to learn now: all that remain in the round, or fewer if there are checkpoints."""
+        self._chunk_begun = time.perf_counter()
+        remaining = self._sizes[len(self.metrics)] - sum(chunk.steps.size for chunk in self._chunks)
+        if self.checkpoints.folder is None:
+            return remaining
+        return min(remaining, self._chunk_size, self.checkpoints.episodes_until_due)
+
+    def add(self, stats: EpisodeStats) -> None:
+        """Add the statistics of a chunk; the next one is to take SECONDS_PER_CHUNK, but has at most 8 times as many."""
+        self._chunks.append(stats)
+        factor = min(8.0, SECONDS_PER_CHUNK / (time.perf_counter() - self._chunk_begun))
+        self._chunk_size = max(1, int(stats.steps.size * factor))
+
+    def complete(self) -> RoundMetrics:
+        """Complete the round, and return its metrics."""
+        number = len(self.metrics)
+        if self.trace is not None:
+            seconds = time.perf_counter() - self._clock
+            self.trace.add("work", DRIVER, self._begun_at, seconds, number, version=number, simulation=0)
+        stats, self._chunks = joined(self._chunks), []
+        totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
+        self.metrics.append(
+            RoundMetrics.from_totals(number, len(self._sizes), stats.steps.size, totals, self._round_begun)
+        )
+        return self.metrics[-1]
+
+    def state(self) -> TrainingState:
+        """Return what a checkpoint saves, see `checkpoints.Training`."""
+        content = {
+            "learner": self.learner,
+            "loop": self.loop.state,
+            "episodes": joined(self._chunks) if self._chunks else [],
+            "metrics": metrics_to_arrays(self.metrics),
+        }
+        return TrainingState(content, {"seconds": time.perf_counter() - self._round_begun})
+
+    def restore(self, saved: SavedState) -> None:
+        """Continue from a checkpoint, see `checkpoints.Training`."""
+        load_learner(self.learner, saved.arrays, "learner")
+        load_arrays(self.loop.state, saved.arrays, "loop")
+        self.metrics = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
+        if "episodes.steps" in saved.arrays:
+            self._chunks = [EpisodeStats(*(saved.arrays[f"episodes.{name}"] for name in EpisodeStats._fields))]
+        self._seconds = saved.progress["seconds"]
+
+
+def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
+    """Report a completed round: call `watch` with the action values, then `callback` with the metrics."""
+    if watch is not None:
+        watch(policy.q)
+    if callback is not None:
+        callback(metrics)
+
+
+def joined(chunks: list[EpisodeStats]) -> EpisodeStats:
+    """Return the statistics of several chunks of episodes as one, in order."""
+    return EpisodeStats(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
+
+
+def check_values(policy: Policy) -> None:
+    """Check that all action values are finite.
+
+    Raises:
+        SettingError: if rewards, or their discounted sums, were too large for float32.
+    """
+    if not np.isfinite(policy.q).all():
+        raise SettingError(
+            "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
+        )
+
+
+# Recorded transitions -------------------------------------------------------------------------------------------------
 
 
 def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1, gamma: float = 0.9) -> None:
-    """Learn from what was seen, transition by transition, in order, by the rule of Q-learning.
+    """Apply the Q-learning update for every transition of a trajectory, in order.
+
+        >>> import clew
+        >>> policy = clew.Policy(clew.Environment(clew.Maze.open(1, 3)))
+        >>> steps = [clew.Transition(1, 3, 1.0, 2, True, False), clew.Transition(0, 3, 0.0, 1, False, True)]
+        >>> clew.update_policy(policy, clew.Trajectory.from_transitions(steps), alpha=0.5, gamma=1.0)
+        >>> policy.q.tolist()
+        [[0.0, 0.0, 0.0, 0.25], [0.0, 0.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0]]
 
     Args:
-        policy: its values are changed in place.
-        trajectory: of one or more episodes. Where it was terminated the next state counts 0; where it was truncated
-            it counts with its value, for a step limit is not an end.
+        policy: policy; its action values are changed in place.
+        trajectory: transitions of one or more episodes. After a terminated transition the value of the next state is 0;
+            after a truncated one it is the current value, because a step limit doesn't end the world.
         alpha: step size, in (0, 1].
         gamma: discount per step, in [0, 1].
 
@@ -131,182 +380,19 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
 
 
 def learn_from(learner: Learner, trajectory: Trajectory, alpha: float, exploration: float, stream: Stream) -> Learner:
-    """Learn from what was seen, in order; returns the learner, whose memory may have grown.
+    """Learn from recorded transitions, in order.
 
     Args:
-        learner: is changed in place.
-        trajectory: of one or more episodes that fit it.
-        alpha: step size, where it isn't one over the number of updates.
-        exploration: how much the behaviour explored.
-        stream: for rules that draw; changed in place.
+        learner: learner, changed in place.
+        trajectory: transitions of one or more episodes, with states and actions of the learner's table.
+        alpha: step size, unless the schedule is "visits".
+        exploration: epsilon, temperature or confidence of the recorded strategy.
+        stream: (2,) uint64, for update rules that draw; changed in place.
+
+    Returns:
+        The learner; another one if its learned model had to grow.
     """
-    learner = make_room(learner, len(trajectory))
+    learner = reserve_outcomes(learner, len(trajectory))
     step_size = learner.step_size(alpha)
     replay(learner.rule, learner.behaviour, learner.visits, trajectory.columns, step_size, exploration, stream)
     return learner
-
-
-def new_policy(env: Any, settings: Learning, seed: int, *, counted: bool = False) -> tuple[Policy, Learner]:
-    """A policy that knows nothing yet, and the learner that will fill it; `counted` as in `make_learner`."""
-    compiled = as_compiled(env)
-    policy = Policy(env, seed=seed)
-    policy.q[:] = initial_value(settings, None if compiled is None else compiled.mdp)
-    max_steps = STEPS_PER_STATE * policy.q.shape[0] if compiled is None else compiled.max_episode_steps
-    num_outcomes = None if compiled is None else compiled.mdp.num_outcomes
-    learner = make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
-    return policy, learner
-
-
-def train_policy(
-    env: Any,
-    num_episodes: int = 10_000,
-    *,
-    seed: int = 0,
-    callback: Callback | None = None,
-    watch: Watch | None = None,
-    trace: Trace | None = None,
-    checkpoints: Checkpoints | None = None,
-    **settings: Unpack[LearningSettings],
-) -> Policy:
-    """Learn after every step, in one stream of episodes; by Q-learning unless told otherwise.
-
-    A `clew.Environment`, a `FiniteMDP`, and those of Gymnasium's environments that keep a table of transitions
-    (FrozenLake, Taxi, CliffWalking) are learned in one compiled loop. Any other environment with Discrete spaces, see
-    `as_discrete`, is learned step by step through the same rules.
-
-    Args:
-        env: environment with Discrete spaces, or a model.
-        num_episodes: how many episodes to learn from.
-        seed: decides every draw, and so every bit of the result.
-        callback: is called after each of a hundred rounds at most, with what the episodes since came to; first for
-            those that a checkpoint has.
-        watch: is called before it with the table of action values as it is then; only to look at, and to copy.
-        trace: notes when each round was learned.
-        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
-        settings: any of `clew.Learning`, such as `algorithm`, `behaviour`, `alpha`, `gamma`, `epsilon`;
-            `help(clew.Learning)` describes all of them.
-
-    Returns:
-        Policy with what was learned.
-
-    Raises:
-        SettingError: if a setting is out of range, or a space is not Discrete.
-        RunError: if checkpoints can't be written, or are damaged, or of another training.
-        StoppedError: if `checkpoints` was asked to stop.
-    """
-    hooks: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
-    return train(env, num_episodes, as_learning(settings), seed=seed, **hooks)
-
-
-def train(
-    env: Any,
-    num_episodes: int,
-    learning: Learning,
-    *,
-    seed: int = 0,
-    callback: Callback | None = None,
-    watch: Watch | None = None,
-    trace: Trace | None = None,
-    checkpoints: Checkpoints | None = None,
-) -> Policy:
-    """Train a policy in one stream of episodes, see `train_policy`; the settings of the learner come in one record."""
-    check_run(num_episodes, seed)
-    checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
-    policy, learner = new_policy(env, learning, seed)
-    loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))
-    if checkpoints.folder is not None and loop.state is None:
-        raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
-    rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
-    checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
-    report_rounds(rounds.play(), policy, watch, callback)
-    check_values(policy)
-    return policy
-
-
-class SerialRounds:
-    """The rounds of the serial trainer, see `checkpoints.Training`; `rows` are the metrics of those that have ended."""
-
-    def __init__(
-        self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
-    ) -> None:
-        self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
-        self.sizes = list(split_rounds(num_episodes, math.ceil(num_episodes / NUM_ROUNDS)))
-        self.rows: list[RoundMetrics] = []
-        self._parts: list[EpisodeStats] = []  # what the episodes of this round came to so far
-        self._begun = 0.0
-        self._seconds = 0.0  # of this round, before a checkpoint
-        self._pace = 1  # episodes that are learned at a time, where one might want to stop
-
-    def play(self) -> Iterator[RoundMetrics]:
-        """Learn, and say of each round what it came to; first of those that a checkpoint has."""
-        yield from self.rows
-        with self.checkpoints.kept(self):
-            for size in self.sizes[len(self.rows) :]:
-                self._begun, self._seconds = time.perf_counter() - self._seconds, 0.0
-                at, clock, number = time.time(), time.perf_counter(), len(self.rows)
-                stats = self._learn(size)
-                if self.trace is not None:
-                    seconds = time.perf_counter() - clock
-                    self.trace.add("work", DRIVER, at, seconds, number, version=number, simulation=0)
-                sums = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
-                self.rows.append(RoundMetrics.from_totals(number, len(self.sizes), size, sums, self._begun))
-                yield self.rows[-1]
-
-    def _learn(self, size: int) -> EpisodeStats:
-        """Learn from the episodes of a round that are left; if they are kept, a tenth of a second at a time."""
-        self.checkpoints.check()
-        if self.checkpoints.folder is None:
-            return self.loop.learn(size)
-        left = size - sum(part.steps.size for part in self._parts)
-        while left:
-            begun = time.perf_counter()
-            n = min(left, self._pace, self.checkpoints.until_due)
-            self._parts.append(self.loop.learn(n))
-            self._pace = max(1, int(n * min(8.0, SECONDS_AT_A_TIME / (time.perf_counter() - begun))))
-            self.checkpoints.note(n, self)
-            left -= n
-        stats, self._parts = joined(self._parts), []
-        return stats
-
-    def state(self) -> State:
-        """See `checkpoints.Training`."""
-        parts = joined(self._parts) if self._parts else []
-        content = {"learner": self.learner, "loop": self.loop.state, "ended": parts, "metrics": as_columns(self.rows)}
-        return State(content, {"seconds": time.perf_counter() - self._begun})
-
-    def restore(self, saved: Saved) -> None:
-        """See `checkpoints.Training`."""
-        restored(self.learner, saved.arrays, "learner")
-        fill(self.loop.state, saved.arrays, "loop")
-        self.rows = as_rows(RoundMetrics, saved.arrays, "metrics")
-        if "ended.steps" in saved.arrays:
-            self._parts = [EpisodeStats(*(saved.arrays[f"ended.{name}"] for name in EpisodeStats._fields))]
-        self._seconds = saved.progress["seconds"]
-
-
-def report_rounds(
-    rounds: Iterable[RoundMetrics], policy: Policy, watch: Watch | None, callback: Callback | None
-) -> None:
-    """Play the rounds; after each the table is shown, then it's said what the round came to."""
-    for metrics in rounds:
-        if watch is not None:
-            watch(policy.q)
-        if callback is not None:
-            callback(metrics)
-
-
-def joined(parts: list[EpisodeStats]) -> EpisodeStats:
-    """What episodes came to, in one piece."""
-    return EpisodeStats(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def check_values(policy: Policy) -> None:
-    """Refuse values that are no numbers any more.
-
-    Raises:
-        SettingError: if rewards, or what they add up to, were beyond what float32 holds.
-    """
-    if not np.isfinite(policy.q).all():
-        raise SettingError(
-            "the values grew beyond what float32 holds; take smaller rewards, a smaller gamma, or a smaller kappa"
-        )

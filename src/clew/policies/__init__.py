@@ -1,6 +1,6 @@
-"""Policies, and the episodes that they play.
+"""Policies, exploration strategies, and the playing of episodes.
 
-policy       Policy: action values, and the actions chosen by them
+policy       Policy: action values, and actions chosen by them
 behaviours   BEHAVIOURS: the table of exploration strategies, a row each
-episodes     Simulation, Trajectory: playing episodes and recording them
+episodes     Simulation, Trajectory, Transition: episodes played and recorded
 """

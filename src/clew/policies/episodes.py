@@ -1,4 +1,4 @@
-"""Playing episodes, and what is written down of them."""
+"""Episodes: playing them with a policy, and recording their transitions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -21,14 +21,28 @@ from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.policy import Policy, table_shape
 from clew.settings import check_choice, check_count, check_number
 
-__all__ = ["Simulation", "Trajectory", "Transition", "episode_steps"]
+__all__ = ["BehaviourPolicy", "Simulation", "Trajectory", "Transition", "episode_steps"]
 
-# Of the columns of a trajectory.
-DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)
+DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)  # columns of a trajectory
+NO_ACTION = -1
 
 
 class Transition(NamedTuple):
-    """One step: what was seen, done, paid and seen next, and whether that ended the episode."""
+    """One step of an episode.
+
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(1, 2))
+        >>> clew.Simulation(env).rollout(clew.Policy(env, q=[[0, 0, 0, 1], [0, 0, 0, 0]]), explore=False)[0]
+        Transition(state=0, action=3, reward=1.0, next_state=1, terminated=True, truncated=False)
+
+    Attributes:
+        state: state in which the action was taken.
+        action: action.
+        reward: reward of the transition.
+        next_state: state that followed.
+        terminated: True if the world ended the episode; the value of next_state is then 0.
+        truncated: True if a step limit cut the episode off; next_state keeps its value.
+    """
 
     state: int
     action: int
@@ -40,12 +54,28 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Transitions of one or more episodes in order, a column each, (num_steps,).
+    """Transitions of one or more episodes, in order: a column for each field of `Transition`.
 
-    An episode ends with the row that is terminated (the world ended it) or truncated (the step limit did).
+    The last transition of an episode is terminated or truncated. `trajectory[i]` is a `Transition`, and a loop over a
+    trajectory yields all of them.
+
+        >>> import clew
+        >>> steps = [clew.Transition(0, 3, -0.5, 1, False, False), clew.Transition(1, 3, 1.0, 2, True, False)]
+        >>> trajectory = clew.Trajectory.from_transitions(steps)
+        >>> len(trajectory), trajectory.num_episodes, trajectory.reward.tolist()
+        (2, 1, [-0.5, 1.0])
+
+    Attributes:
+        state: (num_steps,) int32, states in which the actions were taken.
+        action: (num_steps,) int32.
+        reward: (num_steps,) float32.
+        next_state: (num_steps,) int32, states that followed.
+        terminated: (num_steps,) bool, True where the world ended an episode.
+        truncated: (num_steps,) bool, True where a step limit cut an episode off.
+        world: environment in which it was played, for notebooks; None if unknown, and in a pickled copy.
 
     Raises:
-        SettingError: names the column that is not of the length of the others, or can't be of its type.
+        SettingError: if the columns have different lengths, or one can't be converted to its type without loss.
     """
 
     state: npt.NDArray[np.int32]
@@ -55,7 +85,7 @@ class Trajectory:
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
 
-    world: ClassVar[Any] = None  # that it was played in, for notebooks; no column, and it stays in this process
+    world: ClassVar[Any] = None  # set on an instance by `Simulation`; not a column
 
     def __post_init__(self) -> None:
         for column, dtype in zip(fields(self), DTYPES, strict=True):
@@ -75,33 +105,37 @@ class Trajectory:
         return {column.name: getattr(self, column.name) for column in fields(self)}
 
     def _repr_svg_(self) -> str | None:
-        """What a notebook shows of it: its way, and its visits; None, and so words, if it was in no one maze."""
+        """Return an SVG of the path and the visits in the maze, for notebooks; None if there is no maze."""
         return svg_of(self)
 
     @property
     def columns(self) -> TransitionBatch:
-        """The columns as kernels take them: read-only, wherever they came from."""
+        """The columns as read-only arrays, in the form that kernels take."""
         return TransitionBatch(*(read_only(getattr(self, column.name)) for column in fields(self)))
 
     @property
     def num_episodes(self) -> int:
-        """How many episodes end in it."""
+        """Number of episodes that end in the trajectory."""
         return int(np.count_nonzero(self.terminated | self.truncated))
 
     @property
     def num_successes(self) -> int:
-        """How many episodes the world ended, and not the step limit."""
+        """Number of episodes that the world ended, not a step limit."""
         return int(np.count_nonzero(self.terminated))
 
     @classmethod
     def from_transitions(cls, transitions: list[Transition]) -> "Trajectory":
-        """Turn rows into columns."""
+        """Make a trajectory of a list of transitions, which may be empty."""
         columns = zip(*transitions, strict=True) if transitions else [()] * 6
         return cls(*(np.array(column, dtype) for column, dtype in zip(columns, DTYPES, strict=True)))
 
 
 def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
-    """A column of a trajectory, of its type, in one piece; copied only if it isn't."""
+    """Return a contiguous array of the column's type; copied only if it has to be.
+
+    Raises:
+        SettingError: if it is not one-dimensional, does not hold numbers, or integers or booleans would change.
+    """
     array = np.asarray(given)
     if array.ndim != 1 or array.dtype.kind not in "fiub":
         raise SettingError(f"the trajectory's {name} column must be numbers in one dimension, not {array.shape}")
@@ -112,80 +146,155 @@ def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     return column
 
 
+# Step by step ---------------------------------------------------------------------------------------------------------
+
+
 def _as_state(observation: Any, num_states: int, source: str) -> int:
-    """A state from what an environment gave, checked: kernels don't ask again."""
+    """Return an observation as a state; kernels index by it without a check.
+
+    Args:
+        observation: what the environment returned.
+        num_states: number of states.
+        source: method that returned it, "reset" or "step", for the error.
+
+    Raises:
+        SettingError: if it is not an integer in [0, num_states).
+    """
     try:
         state = index(observation.item() if isinstance(observation, np.ndarray) else observation)
     except (TypeError, ValueError):
-        raise SettingError(f"the environment's {source} gave state {observation!r}, which is no whole number") from None
+        raise SettingError(f"the environment's {source} gave state {observation!r}, expected an integer") from None
     if not 0 <= state < num_states:
         raise SettingError(f"the environment's {source} gave state {state}, outside its space of {num_states}")
     return state
 
 
 def episode_steps(
-    env: Any, choose: Callable[[int], int], *, seed: int | None = None, render: bool = False
+    env: Any,
+    choose_action: Callable[[int], int],
+    *,
+    seed: int | None = None,
+    render: bool = False,
+    max_steps: int | None = None,
 ) -> Iterator[Transition]:
-    """Play one episode of any Gymnasium environment with Discrete spaces, step by step.
+    """Play one episode of a Gymnasium environment with Discrete spaces, step by step.
 
     Args:
-        env: environment; its own step limit holds, and one of 100 steps a state, so that the episode ends.
-        choose: gives the action for a state; it's asked when the step before has been seen.
-        seed: seed for the environment's reset; None goes on with its draws.
-        render: call `env.render()` before the first and after every step.
+        env: environment; its own step limit applies as well.
+        choose_action: function that returns the action for a state; called after the previous transition was yielded.
+        seed: seed for the environment's reset; None continues its stream of random numbers.
+        render: call `env.render()` at the start and after every step.
+        max_steps: step limit, so that every episode ends. None is 100 steps per state.
 
     Yields:
-        Every transition, as soon as it is known.
+        Each transition, as soon as it was played.
 
     Raises:
-        SettingError: if the environment gives a state or a reward that can't be one.
+        SettingError: if the environment returns an invalid state, or a reward that is not finite in float32.
     """
     num_states, _ = table_shape(env)
+    max_steps = STEPS_PER_STATE * num_states if max_steps is None else max_steps
     observation, _ = env.reset(seed=seed)
-    state, steps, over = _as_state(observation, num_states, "reset"), 0, False
+    state, steps, is_over = _as_state(observation, num_states, "reset"), 0, False
     if render:
         env.render()
-    while not over:
-        action = choose(state)
+    while not is_over:
+        action = choose_action(state)
         observation, reward, terminated, truncated, _ = env.step(action)
         next_state = _as_state(observation, num_states, "step")
         if not np.isfinite(reward) or abs(reward) > np.finfo(np.float32).max:
-            raise SettingError(f"the environment's step gave reward {reward}, which is no number that float32 holds")
+            raise SettingError(f"the environment's step gave reward {reward}, expected a finite float32 number")
         steps += 1
-        truncated = (truncated or steps >= STEPS_PER_STATE * num_states) and not terminated
+        truncated = (truncated or steps >= max_steps) and not terminated
         yield Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated))
-        state, over = next_state, terminated or truncated
+        state, is_over = next_state, terminated or truncated
         if render:
             env.render()
 
 
+class BehaviourPolicy:
+    """Plays an environment step by step with an exploration strategy, and draws what the compiled loops draw.
+
+    Args:
+        strategy: exploration strategy as kernels dispatch on it, `Behaviour.strategy`.
+        q: action values in the form of kernels; read whenever an action is chosen.
+        visits: (num_states, num_actions) int32, tries of each action, counted in place; empty if the strategy doesn't
+            use them.
+        exploration: parameter of the strategy, such as epsilon; may be set between episodes.
+        stream: (2,) uint64, changed in place.
+    """
+
+    def __init__(
+        self, strategy: Any, q: Any, visits: npt.NDArray[np.int32], exploration: float, stream: Stream
+    ) -> None:
+        self.strategy, self.q, self.visits, self.exploration, self.stream = strategy, q, visits, exploration, stream
+        self._current: Any = strategy  # the strategy after the previous action
+        self._chosen = NO_ACTION
+
+    def play(
+        self, env: Any, *, exploring_starts: bool = False, seed: int | None = None, max_steps: int | None = None
+    ) -> Iterator[Transition]:
+        """Play one episode; `exploring_starts` makes its first action random, the others are as in `episode_steps`."""
+        self._current, self._chosen = UniformRandom() if exploring_starts else self.strategy, NO_ACTION
+        for step in episode_steps(env, self._get_action, seed=seed, max_steps=max_steps):
+            count_visit(self.strategy, self.visits, step.state, step.action)
+            self._current = behaviour_after(self.strategy, step.action)
+            yield step
+
+    def choose_next(self, state: int) -> int:
+        """Choose the next action of the episode now, before the values change, and return it."""
+        self._chosen = self._get_action(state)
+        return self._chosen
+
+    def _get_action(self, state: int) -> int:
+        """Return the action that `choose_next` has chosen, else choose one."""
+        action, self._chosen = self._chosen, NO_ACTION
+        if action != NO_ACTION:
+            return action
+        return int(choose(self._current, self.q, self.visits, state, self.exploration, self.stream))
+
+
+# Simulations ----------------------------------------------------------------------------------------------------------
+
+
 class Simulation:
-    """Plays episodes of one environment.
+    """Plays episodes of one environment, and records them.
+
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> policy = clew.train_policy(env, 1000, seed=1)
+        >>> trajectory = clew.Simulation(env).rollout(policy, explore=False)
+        >>> len(trajectory), trajectory.num_successes
+        (8, 1)
 
     Args:
         env: environment with Discrete spaces, or a model.
 
     Attributes:
-        env: that environment; of a model the `ModelEnvironment` that plays it.
+        env: the environment; a `ModelEnvironment` if a model was given.
+
+    Raises:
+        SettingError: if a space is not Discrete.
     """
 
     def __init__(self, env: Any) -> None:
-        table_shape(env)
+        self._shape = table_shape(env)
         self.env = ModelEnvironment(env) if isinstance(env, FiniteMDP) else env
+        self._compiled = as_compiled(self.env)
 
     def rollout(
         self, policy: Policy, *, render: bool = False, explore: bool = True, epsilon: float = 0.1
     ) -> Trajectory:
-        """Play one episode, step by step, in the environment itself.
+        """Play one episode with a policy, step by step in the environment itself.
 
         Args:
-            policy: chooses the actions, with its own draws.
-            render: draw every step.
-            explore: False for the greedy policy.
-            epsilon: probability of exploring.
+            policy: policy, which draws from its own stream.
+            render: call `env.render()` at the start and after every step.
+            explore: False plays the greedy policy.
+            epsilon: probability of a random action when exploring.
 
         Returns:
-            Trajectory of one episode; it always ends, by the goal or by a step limit.
+            Trajectory of one episode, terminated by the world or truncated by a step limit.
         """
         steps = episode_steps(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
@@ -202,59 +311,58 @@ class Simulation:
         starts: npt.NDArray[np.int32] | None = None,
         stream: Stream,
     ) -> Trajectory:
-        """Play many episodes with fixed values, compiled where the world allows it.
+        """Play many episodes with fixed action values; compiled if the environment has a model.
 
         Args:
-            q: (num_states, num_actions), action values; only read, as float32.
-            num_episodes: how many episodes.
-            behaviour: name of a row of `clew.policies.behaviours.BEHAVIOURS`.
-            exploration: how much it explores, if it asks; for epsilon-greedy, 0 plays the greedy policy.
-            visits: (num_states, num_actions) int32, how often each action was tried before, for behaviours that ask;
-                None begins at 0.
-            exploring_starts: begin each episode with any action.
-            starts: (n,) int32, states of a compiled world to begin in, in place of its own start states.
-            stream: every draw, those of the world included; changed in place.
+            q: (num_states, num_actions), action values; not changed, and read as float32.
+            num_episodes: number of episodes.
+            behaviour: exploration strategy, a row of `clew.BEHAVIOURS`.
+            exploration: its parameter, such as epsilon; ignored if it has none. Epsilon 0 plays the greedy policy.
+            visits: (num_states, num_actions), previous tries of each action, for strategies that count them; copied.
+                None is zeros.
+            exploring_starts: True makes the first action of every episode random.
+            starts: (num_starts,) int32, start states of a compiled world, by default its own.
+            stream: (2,) uint64, stream of all random numbers, those of the world included; changed in place.
+
+        Returns:
+            Trajectory of all episodes.
 
         Raises:
             SettingError: if a setting is out of range, or an array doesn't fit the environment.
         """
         check_count("num_episodes", num_episodes, 0)
-        shape = table_shape(self.env)
-        acting, counts, exploration = _checked_behaviour(behaviour, exploration, visits, shape)
-        table = read_only(_checked_table(q, shape))
-        compiled = as_compiled(self.env)
-        if compiled is not None:
-            spec = episode_spec(compiled, starts, exploring_starts)
-            parts = as_values(table), acting, counts, exploration
-            return self._played(_record(compiled.mdp, spec, parts, int(num_episodes), stream))
+        strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
+        table = read_only(_checked_table(q, self._shape))
+        if self._compiled is not None:
+            spec = episode_spec(self._compiled, starts, exploring_starts)
+            parts = as_values(table), strategy, counts, exploration
+            return self._played(_record(self._compiled.mdp, spec, parts, int(num_episodes), stream))
+        policy = BehaviourPolicy(strategy, table, counts, exploration, stream)
         transitions: list[Transition] = []
         seed: int | None = int(next_bits(stream)) >> 33
-
-        def pick(state: int) -> int:
-            return int(choose(now, table, counts, state, exploration, stream))
-
         for _ in range(num_episodes):
-            now = UniformRandom() if exploring_starts else acting
-            for step in episode_steps(self.env, pick, seed=seed):
-                transitions.append(step)
-                count_visit(acting, counts, step.state, step.action)
-                now = behaviour_after(acting, step.action)
+            transitions += policy.play(self.env, exploring_starts=exploring_starts, seed=seed)
             seed = None
         return self._played(Trajectory.from_transitions(transitions))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:
+        """Set the trajectory's world, so that a notebook can draw it; returns the trajectory."""
         object.__setattr__(trajectory, "world", self.env)
         return trajectory
 
 
 def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> EpisodeSpec:
-    """How episodes begin in a compiled world, and when they are cut off; by default in its own start states."""
-    begins = world.mdp.starts if starts is None else starts
-    return EpisodeSpec(begins, world.max_episode_steps, bool(exploring_starts))
+    """Return the start states and the step limit of a compiled world's episodes; starts None are the world's own."""
+    start_states = world.mdp.starts if starts is None else starts
+    return EpisodeSpec(start_states, world.max_episode_steps, bool(exploring_starts))
 
 
 def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Action values as kernels read them: row by row, as float32; copied only if they aren't."""
+    """Return action values as a C-contiguous float32 array; copied only if they are in another form.
+
+    Raises:
+        SettingError: if they are of another shape, or not numbers.
+    """
     values = np.asarray(q)
     if values.shape != shape:
         raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
@@ -263,34 +371,48 @@ def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.f
     return np.ascontiguousarray(values, np.float32)
 
 
-def _checked_behaviour(
+def _checked_strategy(
     name: str, exploration: float, visits: npt.ArrayLike | None, shape: tuple[int, int]
 ) -> tuple[Any, npt.NDArray[np.int32], float]:
-    """The behaviour as kernels dispatch on it, its counts, copied, and how much it explores."""
+    """Return (strategy as kernels dispatch on it, copied visits or an empty array, exploration or 0.0).
+
+    Raises:
+        SettingError: if there is no such strategy, its exploration is out of range, or the visits don't fit.
+    """
     check_choice("behaviour", name, BEHAVIOURS)
     row = BEHAVIOURS[name]
-    counts = np.zeros(shape if row.counts else (0, 0), np.int32)
-    if row.counts and visits is not None:
-        tried = np.asarray(visits)
-        if tried.shape != shape or tried.dtype.kind not in "iu":
-            raise SettingError(f"visits must be whole numbers of the shape {shape}, not {tried.dtype} of {tried.shape}")
-        counts[:] = tried
+    counts = np.zeros(shape if row.uses_visits else (0, 0), np.int32)
+    if row.uses_visits and visits is not None:
+        tries = np.asarray(visits)
+        if tries.shape != shape or tries.dtype.kind not in "iu":
+            raise SettingError(f"visits must be integers of the shape {shape}, not {tries.dtype} of {tries.shape}")
+        counts[:] = tries
     if row.setting is None:
-        return row.kind, counts, 0.0
+        return row.strategy, counts, 0.0
     check_number(f"exploration, the {row.setting} of {name},", exploration, row.bounds)
-    return row.kind, counts, float(exploration)
+    return row.strategy, counts, float(exploration)
 
 
 def _record(
     mdp: FiniteMDP, spec: EpisodeSpec, acting: tuple[Any, Any, Any, float], num_episodes: int, stream: Stream
 ) -> Trajectory:
-    """Play episodes compiled, in stretches, each twice as long as the one before."""
-    parts: list[list[npt.NDArray[Any]]] = []
+    """Play episodes of a model in the compiled loop, and return their trajectory.
+
+    The number of steps isn't known before, so transitions are recorded in pieces, each twice as long as the previous.
+
+    Args:
+        mdp: model.
+        spec: start states and step limit.
+        acting: (action values, strategy, visits, exploration), in the form of kernels.
+        num_episodes: number of episodes.
+        stream: (2,) uint64, changed in place.
+    """
+    pieces: list[list[npt.NDArray[Any]]] = []
     place = np.zeros(4, np.int64)
-    room = 1024
-    while not parts or place[0] < num_episodes:
-        columns = TransitionBatch(*(np.empty(room, dtype) for dtype in DTYPES))
+    size = 1024
+    while not pieces or place[0] < num_episodes:
+        columns = TransitionBatch(*(np.empty(size, dtype) for dtype in DTYPES))
         n = record_episodes(mdp.fast_model, spec, *acting, num_episodes, stream, place, columns)
-        parts.append([column[:n] for column in columns])
-        room *= 2
-    return Trajectory(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        pieces.append([column[:n] for column in columns])
+        size *= 2
+    return Trajectory(*(np.concatenate(column) for column in zip(*pieces, strict=True)))

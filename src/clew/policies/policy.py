@@ -1,4 +1,4 @@
-"""A policy: action values, and the behaviour that turns them into actions."""
+"""Policy: action values, and epsilon-greedy actions chosen by them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FiniteEnvironment", "Policy", "maze_world", "table_shape"]
 
 
 class FiniteEnvironment(Protocol):
-    """What a policy needs to know of an environment: how many states and actions there are."""
+    """An environment with a finite number of states and actions."""
 
     @property
     def observation_space(self) -> Any:
@@ -32,17 +32,17 @@ class FiniteEnvironment(Protocol):
 
 
 def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
-    """(num_states, num_actions) of an environment, or of a model.
+    """Return (num_states, num_actions) of an environment or a model.
 
     Raises:
-        SettingError: if it is no environment, or if a space is not Discrete from 0; says what to give in its place.
+        SettingError: if env is not an environment, or a space is not Discrete from 0; the message says what to pass.
     """
     if isinstance(env, FiniteMDP):
         return env.num_states, env.num_actions
     if not hasattr(env, "observation_space") or not hasattr(env, "action_space"):
-        given = "None" if env is None else f"an object of type {type(env).__name__}"
+        given = "None" if env is None else f"a {type(env).__name__}"
         raise SettingError(
-            f"{given} is no environment; give clew.Environment(maze), a FiniteMDP, or an environment of Gymnasium's"
+            f"expected an environment, got {given}; use clew.Environment(maze), a FiniteMDP, or a Gymnasium environment"
         )
     sizes = []
     for name in ("observation_space", "action_space"):
@@ -50,31 +50,46 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
         start = getattr(space, "start", 0)
         if not hasattr(space, "n") or np.ndim(space.n) != 0 or getattr(space, "shape", ()) != () or start != 0:
             may_be_finite = any(hasattr(space, part) for part in ("n", "nvec", "spaces"))
-            advice = "; give clew.as_discrete(env), which numbers what a finite space holds" if may_be_finite else ""
-            raise SettingError(f"a table needs Discrete spaces from 0; the environment's {name} is {space}{advice}")
+            advice = (
+                "; use clew.as_discrete(env), which numbers the elements of a finite space" if may_be_finite else ""
+            )
+            raise SettingError(f"expected Discrete spaces that start at 0; the environment's {name} is {space}{advice}")
         sizes.append(int(space.n))
     return sizes[0], sizes[1]
 
 
 def maze_world(env: Any) -> Any:
-    """The environment, if it has a maze to be shown in; None otherwise."""
+    """Return the environment if it has a maze to draw, else None."""
     return env if hasattr(getattr(env, "unwrapped", None), "maze") else None
 
 
 class Policy:
-    """Action values and epsilon-greedy behaviour; ties are broken uniformly at random.
+    """Action values, and epsilon-greedy actions chosen by them; ties are broken uniformly at random.
 
-    Attributes:
-        q: (num_states, num_actions) float32, action values; zeros at first.
-        world: the environment, if it has a maze, in which a notebook shows the policy; None after it was sent.
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(1, 3))
+        >>> policy = clew.Policy(env, q=[[0, 0, 0, 0.9], [0, 0, 0, 1], [0, 0, 0, 0]])
+        >>> policy
+        Policy(3 states x 4 actions)
+        >>> policy.get_action(1, explore=False)
+        3
+        >>> policy.greedy_actions()[0].tolist()
+        [False, False, False, True]
 
     Args:
         env: environment with Discrete spaces, or a model.
-        seed: decides the draws of `get_action`.
-        q: values to begin with; copied.
+        seed: seed of the draws of `get_action`; a non-negative integer.
+        q: (num_states, num_actions) initial action values; copied. None is zeros.
+
+    Attributes:
+        q: (num_states, num_actions) float32, action values in reward units.
+        stream: (2,) uint64, stream of random numbers for `get_action`.
+        world: the environment in which a notebook draws the policy; None if it has no maze, and in a copy that was
+            pickled.
 
     Raises:
-        SettingError: if the spaces are not Discrete, or q doesn't fit them.
+        SettingError: if a space is not Discrete, q has another shape or a value that is NaN or too large for float32,
+            or the seed is negative.
     """
 
     def __init__(self, env: FiniteEnvironment | FiniteMDP, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
@@ -88,19 +103,22 @@ class Policy:
             with np.errstate(over="ignore"):
                 self.q[:] = values
             if np.isnan(self.q).any():
-                raise SettingError("q holds values that are not numbers (NaN)")
+                raise SettingError("q must hold numbers; it has values that are NaN")
             if (np.isinf(self.q) & np.isfinite(values)).any():
-                raise SettingError("q holds values that are too large for float32")
+                raise SettingError("q must fit float32; it has values that are too large for float32")
         self.stream = new_stream(seed)
         self.world = maze_world(env)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
-        """Choose an action.
+        """Choose an action by the epsilon-greedy policy.
 
         Args:
             state: state, in [0, num_states).
-            explore: False for the greedy policy.
-            epsilon: probability of any action in place of a best one, when exploring.
+            explore: False chooses a greedy action.
+            epsilon: probability of a random action when exploring, in [0, 1].
+
+        Returns:
+            Action, in [0, num_actions).
 
         Raises:
             SettingError: if the state or epsilon is out of range.
@@ -111,21 +129,21 @@ class Policy:
         return int(epsilon_greedy(read_only(self.q), int(state), epsilon if explore else 0.0, self.stream))
 
     def greedy_actions(self) -> npt.NDArray[np.bool_]:
-        """(num_states, num_actions) bool: the actions that the greedy policy may take."""
+        """Return a (num_states, num_actions) mask of the greedy actions; in a state several may tie."""
         best: npt.NDArray[np.bool_] = self.q == self.q.max(axis=1, keepdims=True)
         return best
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"q": self.q, "stream": self.stream}  # without the world: whoever gets a policy has one
+        return {"q": self.q, "stream": self.stream}  # without the world, which the receiver has already
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.world = None
-        # What comes through Ray can't be written; a policy can.
+        # Arrays that come through Ray are read-only.
         self.q, self.stream = state["q"].copy(), state["stream"].copy()
 
     def __repr__(self) -> str:
         return f"Policy({self.q.shape[0]} states x {self.q.shape[1]} actions)"
 
     def _repr_svg_(self) -> str | None:
-        """What a notebook shows of it: values and arrows in its maze; None, and so words, without one."""
+        """Return an SVG of values and arrows in the maze, for notebooks; None if there is no maze."""
         return svg_of(self)

@@ -27,11 +27,11 @@ def random_visits(shape, seed=0):
 
 
 def pick(behaviour, q, visits, s, exploration, stream):
-    return int(choose(BEHAVIOURS[behaviour].kind, read_only(q), visits, s, exploration, stream))
+    return int(choose(BEHAVIOURS[behaviour].strategy, read_only(q), visits, s, exploration, stream))
 
 
 def worth(behaviour, q, visits, s, exploration):
-    return expected_value(BEHAVIOURS[behaviour].kind, read_only(q), visits, s, exploration)
+    return expected_value(BEHAVIOURS[behaviour].strategy, read_only(q), visits, s, exploration)
 
 
 def test_every_behaviour_is_tested():

@@ -15,7 +15,7 @@ from clew.kernels.learning.learners import Step as KernelStep
 from clew.kernels.learning.rollouts import TransitionBatch, replay
 from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, next_outcome_of_pair, num_tries
 from clew.kernels.sampling import new_stream
-from clew.learning.learner import make_learner, make_room
+from clew.learning.learner import make_learner, reserve_outcomes
 from clew.policies.episodes import DTYPES
 from loops import ALPHA_ALONE, GAMMA, NONE, build, new_learner, play, record, rows_of, same_bits
 from oracles import sparse_world
@@ -139,9 +139,9 @@ def test_a_model_that_grows_learns_the_same():
     for num_outcomes in (32, 400):
         q = np.zeros(world.shape, np.float32)
         learner = make_learner(q, Learning(algorithm="propagation"), max_steps=9, num_outcomes=num_outcomes)
-        learner = replace(learner, grows=True)
+        learner = replace(learner, model_grows=True)
         for i in range(columns.state.size):
-            learner = make_room(learner, 1)
+            learner = reserve_outcomes(learner, 1)
             see(learner.rule, [column[i].item() for column in columns][:5])
         tables.append(q)
         model = learner.rule.model
@@ -158,30 +158,30 @@ def test_a_model_that_grows_learns_the_same():
 
 def test_room_for_more_steps_is_made_only_where_it_is_missing():
     learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="propagation"), max_steps=9)
-    assert make_room(learner, 1024) is learner
-    assert make_room(learner, 1025).rule.model.pairs.size >= 1025
+    assert reserve_outcomes(learner, 1024) is learner
+    assert reserve_outcomes(learner, 1025).rule.model.pairs.size >= 1025
     other = make_learner(np.zeros((2, 2), np.float32), Learning(), max_steps=9)
-    assert make_room(other, 10**6) is other
+    assert reserve_outcomes(other, 10**6) is other
 
 
 def test_a_world_that_says_how_many_outcomes_it_has_needs_no_more_room():
     learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="r-max"), max_steps=9, num_outcomes=4)
     assert learner.rule.model.outcomes.shape[0] == 4
-    assert make_room(learner, 10**9) is learner
+    assert reserve_outcomes(learner, 10**9) is learner
 
 
 def test_a_model_grows_no_further_than_the_memory():
     learner = make_learner(np.zeros((2, 2), np.float32), Learning(algorithm="propagation"), max_steps=9)
     with pytest.raises(SettingError, match="outcomes"):
-        make_room(learner, 2**31)
+        reserve_outcomes(learner, 2**31)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with pytest.raises(SettingError, match=r"the learned model.* GB of memory|outcomes"):
-        make_room(learner, memory // 24)
+        reserve_outcomes(learner, memory // 24)
 
 
 @pytest.mark.parametrize("algorithm", ["prioritized-sweeping", "propagation", "r-max"])
 def test_outcomes_that_int32_cannot_number_are_refused(algorithm):
-    with pytest.raises(SettingError, match="2,147,483,648 outcomes has more"):
+    with pytest.raises(SettingError, match="at most 2,147,483,647 outcomes, and this world has 2,147,483,648"):
         make_learner(np.zeros((1, 1), np.float32), Learning(algorithm=algorithm), max_steps=9, num_outcomes=2**31)
 
 

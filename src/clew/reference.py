@@ -1,0 +1,181 @@
+"""Q-learning and Sarsa in plain Python: the place to begin reading.
+
+An agent has a table q[state, action] of action values. It chooses actions by the epsilon-greedy policy, and after every
+step it moves one value towards a target. The two agents differ in the target, and so in the values that they learn:
+
+    QLearning   off-policy: the values of the greedy policy            Sutton & Barto (2018), section 6.5
+    Sarsa       on-policy: the values of the policy that is followed   Sutton & Barto (2018), section 6.4
+
+`train` is the loop in which an agent acts in a world and learns. A world has the methods `reset` and `step` of a
+Gymnasium environment, and integers for states and actions. Random numbers come from `rng`, which is given too: a
+`random.Random(seed)`, or a `numpy.random.default_rng(seed)`.
+
+Four cells in a row, for example. Episodes begin in cell 0, and end in cell 3 with a reward of 1:
+
+    >>> import random
+    >>> import numpy as np
+    >>> from clew.reference import QLearning, train
+    >>> class Corridor:
+    ...     def reset(self):
+    ...         self.cell = 0
+    ...         return self.cell, {}
+    ...
+    ...     def step(self, action):  # 0 is left, 1 is right
+    ...         self.cell = self.cell + 1 if action == 1 else max(self.cell - 1, 0)
+    ...         is_goal = self.cell == 3
+    ...         return self.cell, float(is_goal), is_goal, False, {}
+    >>> agent = QLearning(q=np.zeros((4, 2), np.float32), rng=random.Random(1), alpha=0.5, gamma=0.9, epsilon=0.1)
+    >>> steps = train(agent, Corridor(), num_episodes=200)
+    >>> steps[-1], agent.q.argmax(axis=1).tolist()
+    (3, [1, 1, 1, 0])
+    >>> print(agent.q.round(2))
+    [[0.73 0.81]
+     [0.73 0.9 ]
+     [0.81 1.  ]
+     [0.   0.  ]]
+
+`clew.train_policy` runs the same algorithms compiled. tests/test_reference.py gives both the same random numbers, and
+checks that they learn the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["QLearning", "Random", "Sarsa", "World", "epsilon_greedy", "train"]
+
+Values = npt.NDArray[np.float32]
+
+
+class Random(Protocol):
+    """Source of random numbers."""
+
+    def random(self) -> float:
+        """Return a number from the uniform distribution over [0, 1)."""
+
+    def choice(self, options: Sequence[int], /) -> int:
+        """Return one of the options, each with the same probability."""
+
+
+class World(Protocol):
+    """World of numbered states and actions."""
+
+    def reset(self) -> tuple[int, Any]:
+        """Begin an episode; return (state, info)."""
+
+    def step(self, action: int, /) -> tuple[int, float, bool, bool, Any]:
+        """Take an action; return (next state, reward, terminated, truncated, info)."""
+
+
+def epsilon_greedy(values: Values, epsilon: float, rng: Random) -> int:
+    """Choose a random action with probability epsilon, else a greedy action; ties are broken at random.
+
+    Args:
+        values: (num_actions,), action values of one state.
+        epsilon: probability of a random action, in [0, 1].
+        rng: source of random numbers.
+    """
+    if rng.random() < epsilon:
+        return rng.choice(range(len(values)))
+    return rng.choice(np.flatnonzero(values == values.max()).tolist())
+
+
+@dataclass
+class QLearning:
+    """Agent that learns the values of the greedy policy, whatever policy it follows.
+
+    Attributes:
+        q: (num_states, num_actions) float32, action values, such as zeros; changed in place.
+        rng: source of random numbers.
+        alpha: step size, in (0, 1].
+        gamma: discount per step, in [0, 1].
+        epsilon: probability of a random action, in [0, 1].
+    """
+
+    q: Values
+    rng: Random
+    alpha: float = 0.1
+    gamma: float = 0.9
+    epsilon: float = 0.1
+
+    def choose(self, s: int) -> int:
+        """Choose an action in state s."""
+        return epsilon_greedy(self.q[s], self.epsilon, self.rng)
+
+    def learn(self, s: int, a: int, reward: float, s_next: int, terminated: bool, truncated: bool) -> int | None:
+        """Learn from a transition; then choose the next action, or return None at the end of the episode.
+
+            q[s, a] += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a])
+
+        Where the world has terminated the episode, the value of s_next is 0. Where a step limit has truncated it, the
+        value counts: the world would have gone on.
+        """
+        target = np.float32(reward)
+        if not terminated:
+            target += self.gamma * self.q[s_next].max()
+        self.q[s, a] += self.alpha * (target - self.q[s, a])
+        return None if terminated or truncated else self.choose(s_next)
+
+
+@dataclass
+class Sarsa:
+    """Agent that learns the values of the epsilon-greedy policy that it follows, exploration included.
+
+    Attributes:
+        q: (num_states, num_actions) float32, action values, such as zeros; changed in place.
+        rng: source of random numbers.
+        alpha: step size, in (0, 1].
+        gamma: discount per step, in [0, 1].
+        epsilon: probability of a random action, in [0, 1].
+    """
+
+    q: Values
+    rng: Random
+    alpha: float = 0.1
+    gamma: float = 0.9
+    epsilon: float = 0.1
+
+    def choose(self, s: int) -> int:
+        """Choose an action in state s."""
+        return epsilon_greedy(self.q[s], self.epsilon, self.rng)
+
+    def learn(self, s: int, a: int, reward: float, s_next: int, terminated: bool, truncated: bool) -> int | None:
+        """Choose the next action, and learn from the transition to it; return None at the end of the episode.
+
+            q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a])
+
+        The value of s_next is 0 where the world has terminated the episode, as in `QLearning.learn`.
+        """
+        target, a_next = np.float32(reward), None
+        if not terminated:
+            a_next = self.choose(s_next)
+            target += self.gamma * self.q[s_next, a_next]
+        self.q[s, a] += self.alpha * (target - self.q[s, a])
+        return None if truncated else a_next
+
+
+def train(agent: QLearning | Sarsa, world: World, num_episodes: int) -> list[int]:
+    """Let an agent act in a world, and learn from every step.
+
+    Args:
+        agent: agent, whose action values are changed.
+        world: world with the states and actions of the agent's table.
+        num_episodes: number of episodes.
+
+    Returns:
+        Number of steps of each episode.
+    """
+    steps = []
+    for _ in range(num_episodes):
+        s, _ = world.reset()
+        a: int | None = agent.choose(s)
+        steps.append(0)
+        while a is not None:
+            s_next, reward, terminated, truncated, _ = world.step(a)
+            a = agent.learn(s, a, reward, s_next, terminated, truncated)
+            s = s_next
+            steps[-1] += 1
+    return steps
