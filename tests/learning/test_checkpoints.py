@@ -16,7 +16,7 @@ from clew.cli.interruption import stopped_by_ctrl_c
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.errors import RunError, SettingError, StoppedError
-from clew.kernels.wide import refresh
+from clew.kernels.wide import recompute_maxima
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.learner import make_learner
 from clew.learning.saved_arrays import arrays_of, load_arrays
@@ -193,7 +193,7 @@ def test_the_maxima_of_wide_rows_come_back():
 
     there, here = make(), make()
     there.q[:] = np.random.default_rng(1).integers(0, 9, there.q.shape)
-    refresh(there.rule.q)
+    recompute_maxima(there.rule.q)
     load_arrays(here, arrays_of(there, "learner"), "learner")
     assert (here.q == there.q).all()
     assert (here.rule.q.row_best == there.q.max(axis=1)).all()
