@@ -1,4 +1,4 @@
-"""A learner that may go on in another world, and be looked at in between: what `train_policy` does, in slices."""
+"""A learner that is trained a few episodes at a time, in the same world or in another."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from clew.learning.settings import Learning
 
 
 class IncrementalLearner:
-    """One algorithm at work.
+    """Learner of an algorithm.
 
     Attributes:
-        q: (num_states, num_actions) float32, what it has learned so far.
+        q: (num_states, num_actions) float32, current action values.
     """
 
     def __init__(self, mdp, num_episodes, *, max_steps=10_000, seed=0, key=(), **settings):
@@ -24,7 +24,7 @@ class IncrementalLearner:
         self.done = 0
 
     def learn(self, mdp, num_episodes=None):
-        """Play so many episodes, or all of them, and learn; returns what they came to."""
+        """Learn from a number of episodes, by default all; return their statistics."""
         n = self.num_episodes if num_episodes is None else num_episodes
         stats = new_episode_stats(n)
         spec = EpisodeSpec(mdp.starts, self.max_steps, self.settings.exploring_starts)

@@ -1,4 +1,4 @@
-"""Every row of the table at work: what it learns, compiled and step by step, and that only the seed decides it."""
+"""Every algorithm of the table: what it learns, compiled and step by step, and that only the seed decides it."""
 
 import gymnasium
 import numpy as np

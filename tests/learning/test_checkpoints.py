@@ -1,4 +1,4 @@
-"""What is kept, where, and that training goes on from it to the same bits."""
+"""Checkpoints: what is saved, and that training continues from them to the same bits."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ WORLDS = {
 
 
 class StopAfter(Checkpoints):
-    """Asks to stop when the state has been whole so many times; keeps nothing before."""
+    """Asks to stop when the state has been complete n times; saves nothing before."""
 
     def __init__(self, folder, num_notes, every=NEVER):
         super().__init__(folder, every)

@@ -1,4 +1,4 @@
-"""The settings of a learner: what they may be, what a schedule says, and what actions are worth at first."""
+"""The settings of a learner: their checks, schedules, initial values, and memory."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_the_last_gamma_below_1_is_the_one_that_the_error_names():
 
 TOGETHER = {
     "two values at first": ({"optimistic": True, "pessimistic": True}, "one of initial_value, optimistic and pess"),
-    "a value and an outlook": ({"initial_value": 1.0, "optimistic": True}, "one of initial_value"),
+    "a value and optimism": ({"initial_value": 1.0, "optimistic": True}, "one of initial_value"),
     "interleaved traces": ({"algorithm": "sarsa-lambda", "num_interleaved": 2}, "sarsa-lambda keeps the episode"),
     "never 0": ({"exploration_schedule": "exponential", "exploration_last": 0.0}, "an exponential schedule never"),
     "from 0": ({"exploration_schedule": "exponential", "epsilon": 0.0}, "an exponential schedule never reaches 0"),
