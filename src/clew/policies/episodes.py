@@ -260,6 +260,8 @@ class BehaviourPolicy:
 class Simulation:
     """Plays episodes of one environment, and records them.
 
+    The model of the environment, if it has one, is read when the simulation is made.
+
         >>> import clew
         >>> env = clew.Environment(clew.Maze.open(5, 5))
         >>> policy = clew.train_policy(env, 1000, seed=1)
@@ -321,7 +323,7 @@ class Simulation:
             visits: (num_states, num_actions), previous tries of each action, for strategies that count them; copied.
                 None is zeros.
             exploring_starts: True makes the first action of every episode random.
-            starts: (num_starts,) int32, start states of a compiled world, by default its own.
+            starts: (num_starts,) int32, start states, by default those of the environment. Used only if it has a model.
             stream: (2,) uint64, stream of all random numbers, those of the world included; changed in place.
 
         Returns:
