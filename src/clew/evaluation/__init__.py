@@ -1,4 +1,4 @@
-"""What a policy is worth, and how it compares with the optimum.
+"""Values of a policy, and its comparison with the optimum.
 
 exact    policy_values, policy_steps: values and steps of a given policy, solved from the model
 grades   evaluate_policy, evaluate_values: played episodes and exact grades, compared with the optimum

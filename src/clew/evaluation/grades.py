@@ -81,7 +81,7 @@ class Evaluation:
         mean_return: sum of rewards per episode, undiscounted.
         mean_return_interval: 95% confidence interval of mean_return.
         optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
-        optimal_return: expected undiscounted return of the optimal policy; None likewise.
+        optimal_return: expected undiscounted return of the optimal policy; None in the same cases.
         excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
             in reward, or a step pays.
         optimal_states: see `Grade`; None without a model, as all that follow.
