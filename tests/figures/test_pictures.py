@@ -139,7 +139,7 @@ def test_the_path_ends_wherever_it_gets_stuck():
         (np.full((4, 4), np.nan), {}, "not finite"),
         (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path leads out of the maze of 2 x 2 cells"),
         (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal leads out of the maze"),
-        (np.zeros((4, 4)), {"show": "steps"}, "there is no show 'steps'; choose from values, visits"),
+        (np.zeros((4, 4)), {"show": "steps"}, "show must be one of values, visits, not 'steps'"),
         (None, {"show": "visits"}, "nothing doesn't say how often"),
         ("q", {}, "drawn are a Policy, a Solution, a Trajectory, or an array of numbers, not str"),
     ],

@@ -215,7 +215,7 @@ def test_the_last_three_are_left(tmp_path):
 
 @pytest.mark.parametrize("every", ["30", "s", "-1s", "soon", 0, -5, "1e3s"])
 def test_how_often_must_be_said_clearly(tmp_path, every):
-    with pytest.raises(SettingError, match="every so many episodes, such as 500, or seconds, such as 30s; not"):
+    with pytest.raises(SettingError, match="must be a number of episodes, such as 500, or seconds, such as 30s; not"):
         Checkpoints(tmp_path, every)
 
 
@@ -345,7 +345,7 @@ def test_the_trace_of_what_goes_on_has_only_what_was_done_since(tmp_path):
 
 
 def test_a_world_that_draws_by_itself_is_kept_only_where_it_gets_seeds(tmp_path):
-    with pytest.raises(SettingError, match="what this environment draws can't be kept; take several simulations"):
+    with pytest.raises(SettingError, match="num_simulations must be 2 or more to save checkpoints"):
         train("foreign", Checkpoints(tmp_path), num_simulations=1)
     case = {"world": "foreign", "num_episodes": 60}
     assert train_with_stops(tmp_path, [4], **case) == train(**case)

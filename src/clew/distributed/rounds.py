@@ -360,7 +360,9 @@ def check_parts(job: Job) -> None:
     if job.num_parts > 1 and (world is None or world.mdp.starts.size < job.num_parts):
         known = "unknown" if world is None else f"{world.mdp.starts.size}"
         raise SettingError(
-            f"the start states can't be parted among {job.num_parts} simulations: their number is {known}"
+            f"must be False: the start states can't be parted among {job.num_parts} simulations: their number is "
+            f"{known}",
+            setting="partition_starts",
         )
 
 

@@ -182,12 +182,14 @@ def plot_runs(
     """
     check_ending(out)
     if len(what) > 1:
-        raise SettingError("a plot shows one thing; take --regret or --steps-to-optimal, not both")
+        raise SettingError("can't be combined with another kind of plot", setting=what[0])
     if what[0] == "steps_to_optimal":
         tolerance = TOLERANCE if tolerance is None else tolerance
         return plot_steps_to_optimal(runs, figure=figure, optimum=optimum, tolerance=tolerance)
     if tolerance is not None:
-        raise SettingError("tolerance has no effect here; it's for --steps-to-optimal")
+        raise SettingError(
+            "has no effect here; it is for steps to the optimum", setting="tolerance", take={"steps_to_optimal": True}
+        )
     return (plot_regret if what[0] == "regret" else plot_learning)(runs, figure=figure, optimum=optimum)
 
 
@@ -279,7 +281,7 @@ def _optimum(group: Group, figure: str, given: float | None) -> float | None:
 def _needed_optimum(group: Group, figure: str, given: float | None) -> float:
     best = _optimum(group, figure, given)
     if best is None:
-        raise SettingError(f"optimum must be given: that of {figure} isn't known here")
+        raise SettingError(f"must be given: that of {figure} is unknown here", setting="optimum")
     return best
 
 

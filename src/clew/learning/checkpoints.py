@@ -353,7 +353,8 @@ def _read_every(every: int | str) -> tuple[float, int]:
     if isinstance(every, int) and every >= 1:
         return float("inf"), every
     raise SettingError(
-        f"a checkpoint is kept every so many episodes, such as 500, or seconds, such as 30s; not {every!r}"
+        f"must be a number of episodes, such as 500, or seconds, such as 30s; not {every!r}",
+        setting="every",
     )
 
 

@@ -35,7 +35,8 @@ def check_streams(
     if num_actors is not None:
         check_count("num_actors", num_actors, 0)
     if isinstance(sync_every, str):
-        check_choice("sync_every", sync_every, (NEVER, "a number of episodes"))
+        if sync_every != NEVER:
+            raise SettingError(f"must be a number of episodes, or {NEVER!r}, not {sync_every!r}", setting="sync_every")
     elif sync_every is not None:
         check_count("sync_every", sync_every, 1)
     check_count("rounds_ahead", rounds_ahead, 0, MAX_AHEAD)
@@ -50,9 +51,12 @@ def check_sharing(sharing: str, learning: Learning) -> None:
     check_choice("sharing", sharing, SHARING)
     if sharing == "local" and ALGORITHMS[learning.algorithm].learns_model:
         raise SettingError(
-            f"{learning.algorithm} learns a model of the world, and those can't be merged; take sharing central"
+            f"must be 'central' with {learning.algorithm}, which learns a model of the world: models can't be merged",
+            setting="sharing",
         )
     if sharing == "central" and learning.num_interleaved > 1:
         raise SettingError(
-            "episodes can be interleaved only where they are learned; take sharing local, or num_simulations 1"
+            "must be 1 where simulations send their episodes to one learner",
+            setting="num_interleaved",
+            take={"sharing": "local", "num_simulations": 1},
         )

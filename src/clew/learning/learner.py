@@ -228,7 +228,8 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
         return np.float32(0.0)
     if mdp is None:
         raise SettingError(
-            f"the rewards of this environment aren't known; give initial_value for a start {initial_values}"
+            f"must be given: the rewards of this environment, and so the {initial_values} value, are unknown",
+            setting="initial_value",
         )
     low, high = mdp.reward_range
     reward = np.float32(high if initial_values == "optimistic" else low)
@@ -243,7 +244,9 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
             value = step
     if not np.isfinite(value):
         raise SettingError(
-            f"with gamma {settings.gamma:g} and a reward of {reward:g} the {initial_values} value is not finite in float32; "
-            f"give initial_value, or a smaller gamma"
+            f"must be smaller: with {settings.gamma:g} and a reward of {reward:g} the {initial_values} initial value "
+            f"is not finite in float32",
+            setting="gamma",
+            take={"initial_value": 0.0},
         )
     return value

@@ -114,7 +114,10 @@ def _interleaved(model: Any, spec: EpisodeSpec, learner: Learner, num_episodes: 
 
 def _stepwise(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
     if learner.settings.num_interleaved > 1:
-        raise SettingError("an environment that only steps plays one episode at a time; num_interleaved must be 1")
+        raise SettingError(
+            "must be 1 with an environment without a model, which plays one episode at a time",
+            setting="num_interleaved",
+        )
     stream = new_stream(*key)
     env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
     learned = 0

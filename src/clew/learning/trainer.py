@@ -63,7 +63,7 @@ class Trainer:
         check_count("seed", seed, 0)
         learning = as_learning(settings)
         if learning.num_interleaved > 1:
-            raise SettingError("a Trainer plays one episode at a time; num_interleaved must be 1")
+            raise SettingError("must be 1: a Trainer plays one episode at a time", setting="num_interleaved")
         self.env = _with_model(env)
         self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
         self._total, self._state = num_episodes, new_state((seed, 0, 0))

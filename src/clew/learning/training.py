@@ -199,7 +199,11 @@ def train_policy(
     policy, learner = new_policy(env, learning, seed)
     loop = learning_loop(env, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
-        raise SettingError("what this environment draws can't be kept; take several simulations: they begin with seeds")
+        raise SettingError(
+            "must be 2 or more to save checkpoints: the random state of this environment can't be saved, "
+            "but several simulations are seeded in each round",
+            setting="num_simulations",
+        )
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     checkpoints.resume(identity(env, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
     report_rounds(rounds.play(), policy, watch, callback)

@@ -67,8 +67,9 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
         if endless.size:
             if wanted <= smallest:
                 raise SettingError(
-                    f"gamma must be below 1 here: from state {grouping.states[endless[0]]} one can go on for ever and "
-                    "gain by it, or lose nothing that can be told from rounding, so it has no finite value"
+                    f"must be below 1 here: from state {grouping.states[endless[0]]} one can go on for ever and gain "
+                    "by it, or lose nothing that can be told from rounding, so it has no finite value",
+                    setting="gamma",
                 )
             margin = max(1e-4 * wanted, smallest)
             v, choice = _first_values(grouping, rounding, margin)

@@ -277,7 +277,7 @@ def _checked_behaviour(
         counts[:] = tried
     if row.setting is None:
         return row.kind, counts, 0.0
-    check_number(f"exploration, the {row.setting} of {name},", exploration, row.bounds)
+    check_number("exploration", exploration, row.bounds, used_by=name)
     return row.kind, counts, float(exploration)
 
 

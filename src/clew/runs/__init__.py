@@ -1,9 +1,9 @@
 """One run: its configuration, its training and grading, its folder.
 
-    configuration   TrainingConfig: all settings of a run, flat
-    flags           settings as options of the command line
-    run             train_run, open_run: one configuration trained, graded and saved
-    storage         the files of a run folder
+configuration   TrainingConfig: all settings of a run, flat
+flags           settings as options of the command line
+run             train_run, open_run: one configuration trained, graded and saved
+storage         the files of a run folder
 """
 
 from importlib import import_module

@@ -91,7 +91,7 @@ def own_rows(num_rows: int, num_blocks: int) -> npt.NDArray[np.int64]:
         SettingError: if there are not that many rows.
     """
     if not 1 <= num_blocks <= num_rows:
-        raise SettingError(f"num_blocks must be from 1 to {num_rows}, the number of rows, not {num_blocks}")
+        raise SettingError(f"must be from 1 to {num_rows}, the number of rows, not {num_blocks}", setting="num_blocks")
     each, left = divmod(num_rows, num_blocks)
     return np.concatenate([[0], np.cumsum([each + (i < left) for i in range(num_blocks)])])
 

@@ -154,7 +154,7 @@ class BlockWorld:
         check_number("tolerance", tolerance, POSITIVE)
         by_distance = shortest_is_best(self.mdp, gamma)
         if gamma == 1.0 and not by_distance:
-            raise SettingError("gamma must be below 1 here: in blocks, uncertain moves need a discount")
+            raise SettingError("must be below 1 here: in blocks, stochastic moves need a discount", setting="gamma")
         begun = time.perf_counter()
         lowest, highest = self.mdp.reward_range
         problem = Problem(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))

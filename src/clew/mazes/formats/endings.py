@@ -124,7 +124,7 @@ def check_effect(name: str, option: str, reading: Reading) -> None:
     for field, default in Reading()._asdict().items():
         if field != option and getattr(reading, field) != default:
             endings = [ending for ending, each in FORMATS.items() if each.option == field]
-            raise SettingError(f"{field} has no effect on {name!r}; it is for {', '.join(endings)} files")
+            raise SettingError(f"has no effect on {name!r}; it is for {', '.join(endings)} files", setting=field)
 
 
 def read_layout(path: Path, reading: Reading) -> Layout:
