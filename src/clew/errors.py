@@ -1,36 +1,132 @@
-"""What can go wrong, as a family of exceptions: every one says what was wrong, where, and what to do."""
+"""Exceptions: each message says what was expected, what was given, and what to do."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = [
+    "ClewError",
+    "ClusterError",
+    "ExtraError",
+    "MazeError",
+    "ModelError",
+    "RunError",
+    "SettingError",
+    "StoppedError",
+]
 
 
 class ClewError(Exception):
-    """The parent of every error that Clew raises on purpose.
+    """Base class of all errors that Clew raises on purpose.
 
-    The text of the error begins with one line that stands alone; a drawing of the place may follow it.
+    The first line of the message stands alone; a drawing of the place that is wrong may follow it.
+
+    >>> import clew
+    >>> try:
+    ...     clew.Maze.from_text("S?G")
+    ... except clew.ClewError as error:
+    ...     print(error)
+    line 1, column 2: unknown character '?'; expected one of . # S G !
+        S?G
+         ^
     """
 
 
 class MazeError(ClewError, ValueError):
-    """A maze, or a file of one, that can't be right."""
+    """A maze, or a file with a maze, that isn't valid.
+
+    >>> import clew
+    >>> clew.generate_maze("wilson", 8, 8, goal=(8, 8))
+    Traceback (most recent call last):
+        ...
+    clew.errors.MazeError: the goal (8, 8) is outside the maze; rows are 0..7, columns 0..7
+    """
 
 
 class ModelError(ClewError, ValueError):
-    """Arrays that don't describe a finite Markov decision process."""
+    """Arrays that don't describe a finite Markov decision process.
+
+    >>> import clew
+    >>> clew.FiniteMDP.from_function(2, 1, lambda state, action: [(0.5, 1, 0.0, True)])
+    Traceback (most recent call last):
+        ...
+    clew.errors.ModelError: state 0, action 0: probabilities sum to 0.5, not 1
+    """
 
 
 class SettingError(ClewError, ValueError):
-    """A setting outside its range, or settings that contradict each other."""
+    """A setting out of its range, or settings that contradict each other.
+
+    Args:
+        problem: what is wrong. With a `setting` it is the rest of a sentence that begins with the name of the setting,
+            such as "must be above 0, not -1".
+        setting: name of the wrong setting: a field of `clew.TrainingConfig`, or an argument of the function called.
+        take: other settings that would help, by name; each is an alternative.
+
+    Attributes:
+        problem: as given.
+        setting: as given; None if the error is not about one setting.
+        take: as given; empty if there is no such advice.
+
+    >>> import clew
+    >>> clew.TrainingConfig(gamma=1.5)
+    Traceback (most recent call last):
+        ...
+    clew.errors.SettingError: gamma must be a finite number in [0, 1], not 1.5
+    """
+
+    def __init__(self, problem: str, *, setting: str | None = None, take: Mapping[str, Any] | None = None) -> None:
+        super().__init__(problem)
+        self.problem, self.setting, self.take = problem, setting, dict(take or {})
+
+    def __str__(self) -> str:
+        return self.describe(str, lambda name, value: f"{name}={value!r}")
+
+    def describe(self, name_setting: Callable[[str], str], assign: Callable[[str, Any], str]) -> str:
+        """Return the message with settings called as the reader knows them, such as options of the command line.
+
+        Args:
+            name_setting: returns the reader's name of a setting.
+            assign: returns how the reader writes a setting with its value.
+        """
+        subject = "" if self.setting is None else f"{name_setting(self.setting)} "
+        advice = ", or ".join(assign(name, value) for name, value in self.take.items())
+        return f"{subject}{self.problem}{'; take ' if advice else ''}{advice}"
 
 
 class RunError(ClewError):
-    """A run folder that can't be read or written."""
+    """A run folder that can't be read or written.
+
+    >>> import clew
+    >>> clew.runs.open_run("runs/none")
+    Traceback (most recent call last):
+        ...
+    clew.errors.RunError: runs/none: there is no such run folder; `clew train --out runs/none` makes one
+    """
 
 
 class ClusterError(ClewError, RuntimeError):
-    """A Ray cluster that can't do what was asked of it."""
+    """A Ray cluster that can't be reached, or that lacks the processors or the memory for the actors.
+
+    >>> import clew
+    >>> try:
+    ...     raise clew.ClusterError("an actor can't be started: the cluster has no free processor")
+    ... except clew.ClewError as error:
+    ...     print(error)
+    an actor can't be started: the cluster has no free processor
+    """
 
 
 class StoppedError(ClewError):
-    """Training that was asked to end before its last episode, and has kept what it learned."""
+    """Training that was stopped before its last episode, after saving a checkpoint of what was learned."""
 
 
 class ExtraError(ClewError, ImportError):
-    """A package that isn't installed; says which extra of Clew brings it."""
+    """A package that isn't installed; the message names the extra of Clew that installs it.
+
+    >>> import clew
+    >>> try:
+    ...     raise clew.ExtraError("plots need Matplotlib, which isn't installed: pip install 'clew[plots]'")
+    ... except ImportError as error:
+    ...     print(error)
+    plots need Matplotlib, which isn't installed: pip install 'clew[plots]'
+    """

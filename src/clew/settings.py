@@ -66,7 +66,7 @@ def make_plain(settings: Any) -> None:
                 break
         else:
             wanted = " or ".join(KINDS[kind] for kind in kinds)
-            raise SettingError(f"{each.name} must be {wanted}, not {value!r}")
+            raise SettingError(f"must be {wanted}, not {value!r}", setting=each.name)
 
 
 def _kinds_of(wanted: Any) -> tuple[Any, ...]:
@@ -97,7 +97,8 @@ def _as_a(value: Any, kind: Any) -> Any:
 def check_choice(name: str, chosen: Any, known: Any) -> None:
     """Check that a name is one of those there are."""
     if not isinstance(chosen, str) or chosen not in known:
-        raise SettingError(f"there is no {name} {chosen!r}; {choose_from(chosen, known)}")
+        near = "".join(f"; did you mean {each!r}?" for each in nearest(chosen, known))
+        raise SettingError(f"must be one of {', '.join(known)}, not {chosen!r}{near}", setting=name)
 
 
 def nearest(typed: Any, known: Iterable[str], most: int = 1) -> list[str]:
@@ -143,18 +144,32 @@ NOT_NEGATIVE = Bounds(least=0.0)
 POSITIVE = Bounds(above=0.0)
 
 
-def check_number(name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False) -> None:
-    """Check that a number is finite and in its bounds; `single`: also as float32, the form in which kernels take it."""
-    wanted = f"a finite number {bounds}".rstrip()
+def check_number(
+    name: str, number: Any, bounds: Bounds = ANY_NUMBER, *, single: bool = False, used_by: str = ""
+) -> None:
+    """Check that a number is finite and within bounds.
+
+    Args:
+        name: of the setting.
+        number: its value.
+        bounds: the numbers that are allowed.
+        single: check it as float32 too, the type in which kernels take it.
+        used_by: name of the exploration strategy that the bounds belong to, for the message.
+
+    Raises:
+        SettingError: if the number is out of range, or not a number.
+    """
+    wanted = " ".join(filter(None, ("a finite number", str(bounds), f"for {used_by}" if used_by else "")))
     if isinstance(number, np.generic):
         number = number.item()  # the greatest float is infinite among NumPy's float32
     if not _is_a(number, float) or not bounds.hold(number):
-        raise SettingError(f"{name} must be {wanted}, not {number!r}")
+        raise SettingError(f"must be {wanted}, not {number!r}", setting=name)
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
     if single and not bounds.hold(stored):
         raise SettingError(
-            f"{name} must be {wanted}, also as float32, in which values are learned; {number!r} becomes {stored:g}"
+            f"must be {wanted}, also as float32, in which values are learned; {number!r} becomes {stored:g}",
+            setting=name,
         )
 
 
@@ -162,7 +177,7 @@ def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
     """Check that a number is whole and in its bounds."""
     if not _is_a(count, int) or not least <= int(count) <= most:
         bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
-        raise SettingError(f"{name} must be a whole number {bounds}, not {count!r}")
+        raise SettingError(f"must be a whole number {bounds}, not {count!r}", setting=name)
 
 
 def check_memory(num_bytes: int, what: str) -> None:

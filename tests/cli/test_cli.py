@@ -8,7 +8,8 @@ import pytest
 
 import clew as package
 from clew.cli import main as cli
-from clew.cli.options import in_flags
+from clew.cli.options import describe_error
+from clew.errors import MazeError, SettingError
 from clew.mazes import Maze, generate_maze
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
@@ -210,7 +211,7 @@ def bad_files(tmp_path, monkeypatch):
 
 
 BAD = {
-    "bench": "say what to measure: --calibrate",
+    "bench": "--calibrate must be given",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",
     "train nowhere": "no maze is called 'nowhere'",
@@ -227,7 +228,7 @@ BAD = {
     "train good.gif": "good.gif: unknown file extension '.gif'",
     "train good.txt --cell-size 2": "--cell-size has no effect on 'good.txt'; it is for .png files",
     "info good.png --cell-size 0": "--cell-size must be a whole number from 1 to 1,024, not 0",
-    "solve book --unknown-walls shut": "there is no --unknown-walls 'shut'; choose from wall, open",
+    "solve book --unknown-walls shut": "--unknown-walls must be one of wall, open, not 'shut'",
     "info binary.png": "binary.png: not a PNG picture",
     "info letters.maze": "letters.maze: walls between cells take 2 * rows + 1 lines",
     "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",
@@ -242,7 +243,7 @@ BAD = {
     "train good.map --scenario other.scen:0": "is for a map of 9 x 9 cells",
     "train book --goal 7,7": "the goal (7, 7) is outside the maze",
     "train good.map --start 1,2 --goal 0,0": "the start (1, 2) is in a blocked cell",
-    "train book --start five": "expected row,column, such as 3,4",
+    "train book --start five": "--start must be row,column, such as 3,4, not 'five'",
     "train book --start 4,4": "the start (4, 4) is on a goal",
     "train --alpha 0": "--alpha must be a finite number in (0, 1], not 0.0",
     "train --gamma 1.5": "--gamma must be a finite number in [0, 1], not 1.5",
@@ -255,32 +256,32 @@ BAD = {
     "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
     "train --actors -1": "--actors must be a whole number of at least 0, not -1",
     "train --seed -1": "--seed must be a whole number of at least 0, not -1",
-    "train --episodes many": "--episodes must be a whole number",
+    "train --episodes many": "--episodes must be a whole number, not 'many'",
     "train --episodes 1e6": "--episodes must be a whole number",
-    "train --gamma much": "--gamma must be a number",
-    "train --algorithm sarsa-lamda": "no algorithm 'sarsa-lamda'; did you mean 'sarsa-lambda'? Choose from",
+    "train --gamma much": "--gamma must be a number, not 'much'",
+    "train --algorithm sarsa-lamda": "-replay, not 'sarsa-lamda'; did you mean 'sarsa-lambda'?",
     "train --moves foo": "--moves must be one of four, eight, movingai, movingai-float32, knight, robot, not 'foo'",
     "train cliffs": "no maze is called 'cliffs': did you mean 'cliff'? Give 'book', a size such as '10x12'",
     "train clifs": "a world that `clew worlds` lists, or gym:ID",
     "train wilsn:5x5": "unknown kind of maze 'wilsn'; did you mean 'wilson'? Choose from backtracker,",
-    "algorithms sarssa": "there is no algorithm or behaviour 'sarssa'; did you mean 'sarsa'? Choose from",
+    "algorithms sarssa": "name must be one of monte-carlo, ",
     "generate 5x5": "a recipe must begin with a kind of maze, such as wilson:5x5",
     "generate wilson:8000x8000 -o maze": "maze: unknown file extension ''",
     "plot runs -o a.png": "runs: holds run folders, and isn't one; give one of them, or runs/*",
     "render runs -o a.svg": "runs: holds run folders, and isn't one",
-    "render run -o a.svg --show visit": "there is no --show 'visit'; did you mean 'visits'? Choose from values, visits",
+    "render run -o a.svg --show visit": "--show must be one of values, visits, not 'visit'; did you mean 'visits'?",
     "train --resume begun.partial": "begun.partial: is what is kept of a run that was begun; give begun",
     "solve gym:Blackjack-v1": "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it",
-    "solve good.map": "the maze has no start: give --start ROW,COLUMN, or begin at random (--random-start)",
-    "solve good.map --start 0,0": "the maze has no goal: give --goal ROW,COLUMN, or draw it at random (--random-goal)",
-    "info closed.maze": "to the goal (0, 1); unknown walls count as walls here: take --unknown-walls open",
+    "solve good.map": "the maze has no start; take --start 0,0, or --random-start",
+    "solve good.map --start 0,0": "the maze has no goal; take --goal 0,0, or --random-goal",
+    "info closed.maze": "--unknown-walls must be 'open' for this maze; else closed.maze: ",
     "info cliff": "'cliff' is a world with rules of its own, not only a maze; see clew worlds cliff",
     "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
     "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
     "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
-    "train --alpha-last 0.3": "--alpha-last has no effect with the --alpha-schedule 'constant'",
-    "train --num-interleaved 2": "a central learner can't interleave episodes",
-    "train --alpha-schedule num_episodes": "there is no --alpha-schedule 'num_episodes'; choose from constant, ",
+    "train --alpha-last 0.3": "--alpha-last has no effect with a schedule of 'constant'; take --alpha-schedule linear",
+    "train --num-interleaved 2": "; take --sharing local, or --simulations 1",
+    "train --alpha-schedule num_episodes": "--alpha-schedule must be one of constant, linear, exponential, visits, not ",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
@@ -303,7 +304,7 @@ BAD = {
     "solve book --horizon 0": "--horizon must be a whole number of at least 1, not 0",
     "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
     "solve book --blocks 9": "--blocks must be from 1 to 5, the number of rows, not 9",
-    "solve book --blocks 2 --horizon 9": "leave out --method and --horizon",
+    "solve book --blocks 2 --horizon 9": "--horizon has no effect in blocks; leave it out",
     "evaluate": "Missing argument 'RUN'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",
@@ -325,10 +326,12 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
 
 
 def test_an_error_calls_settings_by_their_options_but_what_was_typed_as_it_was():
-    assert in_flags("lambda_ must be 1, not max_episode_steps, or n") == "--lambda must be 1, not --max-steps, or n"
-    assert in_flags("start must be a place") == "--start must be a place"
-    for message in ("the start is a wall", "alpha.txt: must be a map", "maps/goal_reward.txt: no", "no 'step_reward'"):
-        assert in_flags(message) == message
+    error = SettingError("must be 1", setting="lambda_", take={"max_episode_steps": 3, "n": 2, "random_start": True})
+    assert str(error) == "lambda_ must be 1; take max_episode_steps=3, or n=2, or random_start=True"
+    options = {"--lambda", "--max-steps", "--random-start"}
+    assert describe_error(error, options) == "--lambda must be 1; take --max-steps 3, or n=2, or --random-start"
+    assert describe_error(SettingError("the start is a wall"), {"--start"}) == "the start is a wall"
+    assert describe_error(MazeError("alpha must be a map"), {"--alpha"}) == "alpha must be a map"
 
 
 def test_the_installed_command_answers_and_keeps_its_output_for_json():

@@ -61,7 +61,7 @@ def test_every_setting_reaches_the_update(sharing):
 def test_the_default_is_central_and_models_cannot_be_merged():
     env = Environment()
     assert table(env) == table(env, sharing="central") != table(env, sharing="local")
-    with pytest.raises(SettingError, match="dyna-q learns a model of the world"):
+    with pytest.raises(SettingError, match="sharing must be 'central' with dyna-q, which learns a model of the world"):
         table(env, sharing="local", algorithm="dyna-q")
 
 
@@ -213,11 +213,11 @@ def test_it_reaches_the_optimum():
     ("settings", "message"),
     [
         ({"rounds_ahead": -1}, "rounds_ahead must be a whole number from 0 to 1,000, not -1"),
-        ({"sharing": "fair"}, "there is no sharing 'fair'; choose from central, local"),
-        ({"num_interleaved": 2}, "a central learner can't interleave episodes; take sharing local"),
+        ({"sharing": "fair"}, "sharing must be one of central, local, not 'fair'"),
+        ({"num_interleaved": 2}, "take sharing='local', or num_simulations=1"),
         ({"num_simulations": 0}, "num_simulations must be a whole number of at least 1, not 0"),
         ({"num_actors": -1}, "num_actors must be a whole number of at least 0, not -1"),
-        ({"sync_every": "daily"}, "there is no sync_every 'daily'; choose from never, a number of episodes"),
+        ({"sync_every": "daily"}, "sync_every must be a number of episodes, or 'never', not 'daily'"),
         ({"sync_every": 0}, "sync_every must be a whole number of at least 1, not 0"),
         ({"num_episodes": 0}, "num_episodes must be a whole number from 1 to .*, not 0"),
     ],

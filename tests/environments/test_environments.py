@@ -317,7 +317,7 @@ def test_an_environment_pickled_in_mid_episode_goes_on_as_before(settings: dict[
     ("settings", "error", "said"),
     [
         ({"maze": "book"}, SettingError, "maze must be a Maze, not str"),
-        ({"render_mode": "svg"}, SettingError, "there is no render_mode 'svg'; choose from ansi, human, rgb_array"),
+        ({"render_mode": "svg"}, SettingError, "render_mode must be one of ansi, human, rgb_array, not 'svg'"),
         ({"max_episode_steps": 0}, SettingError, "max_episode_steps must be a whole number from 1 to .*, not 0"),
         ({"max_episode_steps": -3}, SettingError, "max_episode_steps must be a whole number from 1 to .*, not -3"),
         ({"max_episode_steps": 2.5}, SettingError, "max_episode_steps .*2.5"),

@@ -415,11 +415,11 @@ def test_without_autoreset_a_copy_whose_episode_is_over_takes_no_step() -> None:
         ({"num_envs": 2**20, "maze": Maze.open(50, 50), "observation": "planes"}, "1,048,576 copies would take"),
         (
             {"autoreset_mode": "sometimes"},
-            "there is no autoreset_mode 'sometimes'; choose from NextStep, SameStep",
+            "autoreset_mode must be one of NextStep, SameStep",
         ),
-        ({"observation": "pixels"}, "there is no observation 'pixels'"),
+        ({"observation": "pixels"}, "observation must be one of .*, not 'pixels'"),
         ({"slip": 2.0}, "slip must be"),
-        ({"render_mode": "svg"}, "there is no render_mode 'svg'"),
+        ({"render_mode": "svg"}, "render_mode must be one of .*, not 'svg'"),
     ],
 )
 def test_a_setting_that_can_not_be_is_refused(settings: dict[str, Any], said: str) -> None:

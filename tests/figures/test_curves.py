@@ -294,7 +294,7 @@ def test_what_cant_be_plotted_is_refused(plot):
     with pytest.raises(SettingError, match="same sizes: metrics has 20 episodes in 2 rounds, metrics 30 episodes in 3"):
         plot(short, optimum=8)
     plot({"long": short[:1], "short": short[1:]}, optimum=8)  # of other lines they may differ
-    with pytest.raises(SettingError, match="no figure 'reward'; choose from mean_steps, mean_return, success_rate"):
+    with pytest.raises(SettingError, match="figure must be one of mean_steps, mean_return, success_rate, not 'reward'"):
         plot(metrics([30.0]), figure="reward", optimum=8)
     with pytest.raises(SettingError, match="optimum must be a finite number"):
         plot(metrics([30.0]), optimum=math.inf)
@@ -409,8 +409,11 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
         ("-o plot.png", "Missing argument 'RUN'"),
         ("none -o plot.png", "there is no such run folder"),
         ("q0 -o none/plot.png", "can't be written: No such file or directory"),
-        ("q0 -o plot.png --figure reward", "there is no figure 'reward'"),
-        ("q0 -o plot.png --regret --steps-to-optimal", "not both"),
+        (
+            "q0 -o plot.png --figure reward",
+            "--figure must be one of mean_steps, mean_return, success_rate, not 'reward'",
+        ),
+        ("q0 -o plot.png --regret --steps-to-optimal", "--regret can't be combined with another kind of plot"),
         ("q0 -o plot.png --tolerance 0.5", "--tolerance has no effect here"),
         ("q0 -o plot.png --steps-to-optimal --tolerance -1", "--tolerance must be a finite number above 0"),
         ("q0 -o plot.png --optimum nan", "--optimum must be a finite number"),

@@ -127,7 +127,7 @@ def test_an_episode_in_film_follows_the_seeker(run, tmp_path):
     ("settings", "out", "options", "error", "message"),
     [
         ({}, "a.jpg", {}, SettingError, r"drawn as \.svg, \.png, \.txt, \.gif, not as 'a\.jpg'"),
-        ({}, "a.svg", {"show": "steps"}, SettingError, "there is no show 'steps'; choose from values, visits"),
+        ({}, "a.svg", {"show": "steps"}, SettingError, "show must be one of values, visits, not 'steps'"),
         ({}, "a.svg", {"episode": True}, SettingError, r"an episode is drawn as a \.gif"),
         ({}, "a.gif", {"show": "visits"}, SettingError, r"a \.gif of learning shows values"),
         ({}, "no/a.svg", {}, RunError, "can't be written: No such file"),

@@ -48,8 +48,8 @@ def test_they_can_be_written_elsewhere_and_show_other_rounds(clew, folder, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--rounds", "5"), "expected A:B"),
-        (("--rounds", "7:5"), "expected A:B"),
+        (("--rounds", "5"), "--rounds must be A:B"),
+        (("--rounds", "7:5"), "--rounds must be A:B"),
         (("--rounds", "20:30"), "there are no rounds 20:30 in this run; it has 0:20"),
     ],
 )
@@ -78,9 +78,9 @@ def test_a_place_that_cannot_be_written(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--chaos", "kill=0.1"), "chaos kills actors, and here are none"),
-        (("--chaos", "kill=1.5", "--actors", "2"), "expected kill=P with a probability"),
-        (("--chaos", "0.1", "--actors", "2"), "expected kill=P with a probability"),
+        (("--chaos", "kill=0.1"), "--chaos needs Ray actors"),
+        (("--chaos", "kill=1.5", "--actors", "2"), "--chaos must be kill=P with a probability"),
+        (("--chaos", "0.1", "--actors", "2"), "--chaos must be kill=P with a probability"),
     ],
 )
 def test_chaos_needs_a_probability_and_somebody_to_kill(clew, arguments, message):

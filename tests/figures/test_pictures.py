@@ -140,7 +140,7 @@ def test_the_path_ends_wherever_it_gets_stuck():
         (np.full((4, 4), np.nan), {}, "expected finite action values"),
         (np.zeros((4, 4)), {"path": [(0, 0), (0, 2)]}, "path has a place outside the maze of 2 x 2 cells"),
         (np.zeros((4, 4)), {"optimal": [(-1, 0)]}, "optimal has a place outside the maze"),
-        (np.zeros((4, 4)), {"show": "steps"}, "there is no show 'steps'; choose from values, visits"),
+        (np.zeros((4, 4)), {"show": "steps"}, "show must be one of values, visits, not 'steps'"),
         (None, {"show": "visits"}, "expected a Trajectory or an array of counts to show visits of, got nothing"),
         ("q", {}, "expected a Policy, a Solution, a Trajectory or an array of numbers, got str"),
     ],

@@ -352,9 +352,7 @@ def test_the_trace_of_what_goes_on_has_only_what_was_done_since(tmp_path):
 
 
 def test_a_world_that_draws_by_itself_is_kept_only_where_it_gets_seeds(tmp_path):
-    with pytest.raises(
-        SettingError, match="an environment without a model has a state that can't be saved; use num_simulations"
-    ):
+    with pytest.raises(SettingError, match="num_simulations must be 2 or more to save checkpoints"):
         train("foreign", Checkpoints(tmp_path), num_simulations=1)
     case = {"world": "foreign", "num_episodes": 60}
     assert train_with_stops(tmp_path, [4], **case) == train(**case)

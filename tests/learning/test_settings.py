@@ -71,18 +71,21 @@ def test_the_last_gamma_below_1_is_the_one_that_the_error_names():
 
 
 TOGETHER = {
-    "two values at first": ({"optimistic": True, "pessimistic": True}, "one of initial_value, optimistic and pess"),
-    "a value and optimism": ({"initial_value": 1.0, "optimistic": True}, "one of initial_value"),
-    "interleaved traces": ({"algorithm": "sarsa-lambda", "num_interleaved": 2}, "sarsa-lambda keeps the episode"),
+    "two values at first": ({"optimistic": True, "pessimistic": True}, "optimistic can't be combined with another"),
+    "a value and optimism": ({"initial_value": 1.0, "optimistic": True}, "optimistic can't be combined with another"),
+    "interleaved traces": (
+        {"algorithm": "sarsa-lambda", "num_interleaved": 2},
+        "num_interleaved must be 1 with sarsa-lambda",
+    ),
     "never 0": ({"exploration_schedule": "exponential", "exploration_last": 0.0}, "an exponential schedule never"),
     "from 0": ({"exploration_schedule": "exponential", "epsilon": 0.0}, "an exponential schedule never reaches 0"),
     "frozen": (
         {"behaviour": "softmax", "exploration_schedule": "linear", "exploration_last": 0.0},
-        "the temperature of softmax at last, must be a finite number above 0, not 0.0",
+        "exploration_last must be a finite number above 0 for softmax, not 0.0",
     ),
     "more than always": (
         {"exploration_schedule": "linear", "exploration_last": 1.5},
-        r"the epsilon of epsilon-greedy at last, must be a finite number in \[0, 1\], not 1.5",
+        r"exploration_last must be a finite number in \[0, 1\] for epsilon-greedy, not 1.5",
     ),
 }
 
@@ -105,10 +108,14 @@ IDLE = [
     ("exploration_schedule", {"behaviour": "greedy", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),
     ("exploration_schedule", {"algorithm": "r-max", "exploration_schedule": "linear"}, "greedy; it is for epsilon-gr"),
     ("exploration_schedule", {"behaviour": "random", "exploration_schedule": "linear"}, "random; it is for epsilon-gr"),
-    ("alpha", {"alpha_schedule": "visits", "alpha": 0.3}, "the alpha_schedule 'visits'"),
-    ("alpha_last", {"alpha_last": 0.3}, "the alpha_schedule 'constant'"),
-    ("alpha_last", {"alpha_schedule": "visits", "alpha_last": 0.3}, "the alpha_schedule 'visits'"),
-    ("exploration_last", {"exploration_last": 0.3}, "the exploration_schedule 'constant'"),
+    ("alpha", {"alpha_schedule": "visits", "alpha": 0.3}, "a schedule of 'visits'; take alpha_schedule='linear'$"),
+    ("alpha_last", {"alpha_last": 0.3}, "a schedule of 'constant'; take alpha_schedule='linear'$"),
+    (
+        "alpha_last",
+        {"alpha_schedule": "visits", "alpha_last": 0.3},
+        "a schedule of 'visits'; take alpha_schedule='linear'$",
+    ),
+    ("exploration_last", {"exploration_last": 0.3}, "a schedule of 'constant'; take exploration_sch"),
 ]
 
 
@@ -133,7 +140,7 @@ def test_every_algorithm_takes_its_own_settings_and_the_defaults_of_all(name):
 
 
 def test_an_unknown_setting_is_refused_with_those_there_are():
-    with pytest.raises(SettingError, match="there is no setting 'lr'; there are algorithm, behaviour, alpha"):
+    with pytest.raises(SettingError, match="lr is not a setting; choose from algorithm, behaviour, alpha"):
         as_learning({"lr": 0.1})
 
 
@@ -314,14 +321,12 @@ def test_the_range_of_rewards_has_what_can_happen_and_0():
 
 @pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (0.9, 3e38)])
 def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
-    with pytest.raises(
-        SettingError, match=r"the optimistic initial value .* is not finite in float32, .*; give initial_value"
-    ):
+    with pytest.raises(SettingError, match="the optimistic initial value is not finite in float32; take initial_value"):
         initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
 
 
 def test_a_world_that_does_not_say_what_it_pays_needs_a_value():
-    with pytest.raises(SettingError, match=r"a pessimistic initial value needs .*; give initial_value"):
+    with pytest.raises(SettingError, match=r"initial_value must be given: .* and so the pessimistic value"):
         initial_value(Learning(algorithm="propagation"), None)
     assert initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
     assert initial_value(Learning(), None) == 0.0

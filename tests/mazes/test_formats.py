@@ -381,7 +381,7 @@ def test_a_picture_is_written_as_it_is_asked_for(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: find_maze("a.maze", unknown_walls="shut"), "there is no unknown_walls 'shut'; choose from wall, open"),
+        (lambda: find_maze("a.maze", unknown_walls="shut"), "unknown_walls must be one of wall, open, not 'shut'"),
         (lambda: find_maze("a.png", cell_size=0), "cell_size must be a whole number from 1 to 1,024, not 0"),
         (lambda: Maze.load("a.png", cell_size=2.5), "cell_size must be a whole number from 1 to 1,024, not 2.5"),
         (lambda: Maze.load("a.txt", cell_size=2), "cell_size has no effect on 'a.txt'; it is for .png files"),

@@ -142,7 +142,7 @@ def test_slip_leads_to_the_next_moves_in_the_circle():
     k = rows.offsets[4 * 8 + names.index("up")]
     assert list(rows.next_states[k : k + 3]) == [1, 2, 0]
     np.testing.assert_allclose(rows.probabilities[k : k + 3], [0.5, 0.25, 0.25])
-    with pytest.raises(SettingError, match="slip needs moves to the left and the right"):
+    with pytest.raises(SettingError, match="slip needs a move to the left and the right"):
         clew.Environment(moves="robot", slip=0.1)
 
 
@@ -173,7 +173,7 @@ def test_a_table_of_ones_own():
     ):
         with pytest.raises(SettingError, match=f"moves must be one of {names}{said}"):
             clew.Environment(moves=wrong)
-    with pytest.raises(SettingError, match="random goals are for the moves 'four', not 'eight'"):
+    with pytest.raises(SettingError, match="random_goal must be False with the moves 'eight'"):
         clew.Environment(moves="eight", random_goal=True)
 
 

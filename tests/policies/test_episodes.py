@@ -323,13 +323,13 @@ def test_the_greedy_behaviour_never_explores():
         ({"q": np.full((12, 4), "1")}, "q must hold numbers"),
         ({"num_episodes": -1}, "num_episodes"),
         ({"num_episodes": 1.5}, "num_episodes"),
-        ({"behaviour": "timid"}, "there is no behaviour 'timid'"),
+        ({"behaviour": "timid"}, "behaviour must be one of .*, not 'timid'"),
         ({"behaviour": "ucb", "visits": np.zeros((11, 4), np.int32)}, "visits"),
         ({"behaviour": "ucb", "visits": np.zeros((12, 4))}, "visits"),
-        ({"exploration": 1.1}, r"the epsilon of epsilon-greedy, must be .* in \[0, 1\]"),
+        ({"exploration": 1.1}, r"exploration must be .* in \[0, 1\] for epsilon-greedy"),
         ({"exploration": float("nan")}, "exploration"),
-        ({"behaviour": "softmax", "exploration": 0.0}, "the temperature of softmax, must be a finite number above 0"),
-        ({"behaviour": "ucb", "exploration": -1.0}, "the confidence of ucb, must be a finite number of at least 0"),
+        ({"behaviour": "softmax", "exploration": 0.0}, "exploration must be a finite number above 0 for softmax"),
+        ({"behaviour": "ucb", "exploration": -1.0}, "exploration must be a finite number of at least 0 for ucb"),
     ],
 )
 def test_rollouts_name_the_setting_that_is_out_of_range(settings, message):

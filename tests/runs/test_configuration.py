@@ -98,7 +98,7 @@ def test_a_config_that_was_saved_with_a_whole_number_for_a_value_is_opened():
 
 
 def test_a_config_refuses_a_name_it_does_not_know():
-    with pytest.raises(SettingError, match="there is no setting 'lr'"):
+    with pytest.raises(SettingError, match="lr is not a setting; choose from "):
         TrainingConfig.from_dict({"alpha": 0.1, "lr": 0.1})
 
 
@@ -149,7 +149,7 @@ WRONG = [["q"], "x", b"x", None, True, 1.5, {}, (1, 2, 3), 1j, object(), np.arra
 def test_no_setting_of_any_type_is_refused_but_by_its_name(name, value):
     config, error = configured({"num_simulations": 1, **where_it_counts(name), name: value})
     if config is None:
-        assert re.match(rf"{name}(, .*,)? must be |there is no {name} ", error)
+        assert re.match(rf"{name} must be ", error)
     else:
         assert type(getattr(config, name)) in (str, int, float, bool, type(None))
         assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -203,7 +203,7 @@ CALLS = {
 @pytest.mark.parametrize("wrong", [["q"], "x", {}, True, 1j], ids=repr)
 @pytest.mark.parametrize("name", CALLS)
 def test_a_function_refuses_what_is_of_another_type_by_its_name(name, wrong):
-    with pytest.raises(SettingError, match=rf"^{name}.* must be |^there is no {name} "):
+    with pytest.raises(SettingError, match=rf"^{name} must be "):
         CALLS[name](wrong)
 
 

@@ -11,6 +11,7 @@ from clew.cli.terminal import fits, print_figures, print_table
 from clew.cli.waiting import working
 from clew.environments import Environment
 from clew.environments.gallery import GALLERY
+from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.policies.behaviours import BEHAVIOURS
 from clew.runs.configuration import TrainingConfig
@@ -32,7 +33,7 @@ def algorithms(
 ) -> None:
     """List the learning rules and behaviours, or show one."""
     if name is not None:
-        check_choice("algorithm or behaviour", name, [*ALGORITHMS, *BEHAVIOURS])
+        check_choice("name", name, [*ALGORITHMS, *BEHAVIOURS])
     rows = {
         each: {
             "update": row.update,
@@ -106,7 +107,7 @@ def bench(
     The cluster is the one at RAY_ADDRESS; without it a Ray is started on this machine.
     """
     if not calibrate:
-        raise typer.BadParameter("say what to measure: --calibrate")
+        raise SettingError("must be given: there is nothing else to measure", setting="calibrate")
     from clew.distributed.calibration import calibrate as measure
 
     parameters = measure()

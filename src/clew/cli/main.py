@@ -29,8 +29,10 @@ from clew.cli.options import (
     OutFolder,
     RunFolder,
     Watched,
-    in_flags,
-    in_words,
+    describe_error,
+    describe_usage,
+    parse_number,
+    parse_whole,
     resolve_run,
     with_settings,
 )
@@ -45,7 +47,7 @@ from clew.cli.terminal import (
 )
 from clew.cli.waiting import WaitingLine, messages, name_compiled, working
 from clew.environments import Environment, as_compiled, model_of
-from clew.errors import ClewError, ModelError, SettingError, StoppedError
+from clew.errors import ClewError, ModelError, StoppedError
 from clew.mazes.formats import check_extension
 from clew.mazes.generators import GENERATORS, KEYS, make_maze
 from clew.planning import PLANNERS
@@ -133,7 +135,9 @@ def train(
 @app.command()
 def evaluate(
     run: RunFolder,
-    episodes: Annotated[int | None, typer.Option(help=f"greedy episodes [default: {GRADED_BY}]")] = None,
+    episodes: Annotated[
+        Any, typer.Option(parser=parse_whole, metavar="N", help=f"greedy episodes [default: {GRADED_BY}]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Grade a run again, against the exact optimum."""
@@ -163,15 +167,26 @@ def evaluate(
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
 def solve(
     settings: dict[str, Any],
-    tolerance: Annotated[float, typer.Option(help="greatest error of a value")] = 1e-6,
+    tolerance: Annotated[Any, typer.Option(parser=parse_number, metavar="X", help="greatest error of a value")] = 1e-6,
     method: Annotated[
         str | None, typer.Option(metavar="NAME", help=f"{', '.join(PLANNERS)} [default: the fastest for this world]")
     ] = None,
-    horizon: Annotated[int | None, typer.Option(help="cut episodes off after so many steps [default: never]")] = None,
-    blocks: Annotated[
-        int | None, typer.Option(help="cut the maze into so many blocks of rows, each planned by itself")
+    horizon: Annotated[
+        Any,
+        typer.Option(parser=parse_whole, metavar="N", help="cut episodes off after so many steps [default: never]"),
     ] = None,
-    actors: Annotated[int, typer.Option(help="Ray actors that hold the blocks; 0 holds all in this process")] = 0,
+    blocks: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_whole, metavar="N", help="cut the maze into so many blocks of rows, each planned by itself"
+        ),
+    ] = None,
+    actors: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_whole, metavar="N", help="Ray actors that hold the blocks; 0 holds all in this process"
+        ),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
@@ -246,9 +261,10 @@ def main() -> None:
         fail("standard output is closed, so there is nowhere to print; >/dev/null throws away what is printed", 2)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # arrows on a terminal that knows only ASCII
+    cli = command()
     try:
         with messages():
-            code = command()(standalone_mode=False)
+            code = cli(standalone_mode=False)
             sys.stdout.flush()
         if code == 130:  # Typer has answered a Ctrl-C without a word
             raise KeyboardInterrupt
@@ -256,9 +272,10 @@ def main() -> None:
     except StoppedError as error:
         fail(str(error), 130)
     except ClewError as error:
-        fail(in_flags(str(error), is_of_setting=isinstance(error, SettingError)), 2)
+        called = next((cli.commands[word] for word in sys.argv if word in cli.commands), cli)
+        fail(describe_error(error, {option for each in called.params for option in each.opts}), 2)
     except TyperException as error:
-        fail(in_words(error.format_message()), 2)
+        fail(describe_usage(error), 2)
     except MemoryError:
         fail("not enough memory; take a smaller maze, or fewer episodes", 2)
     except (KeyboardInterrupt, typer.Abort):

@@ -2,21 +2,23 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from clew.distributed.settings import NEVER
-from clew.errors import SettingError
+from clew.errors import ClewError, SettingError
 from clew.figures.curves import ENDINGS, FIGURES, TOLERANCE
 from clew.learning.settings import Learning
 from clew.mazes import Maze
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma
-from clew.runs.flags import flag
+from clew.runs.flags import as_flags, flag
 from clew.runs.run import open_begun
+from clew.settings import KINDS
 
 __all__ = [
     "LEARNING",
@@ -37,8 +39,8 @@ __all__ = [
     "SomeRounds",
     "SomeRuns",
     "Watched",
-    "in_flags",
-    "in_words",
+    "describe_error",
+    "describe_usage",
     "resolve_run",
     "with_settings",
 ]
@@ -55,11 +57,27 @@ PANELS = {
 }
 
 
+def parse_whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be {KINDS[int]}, not {text!r}") from None
+
+
+def parse_number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be {KINDS[float]}, not {text!r}") from None
+
+
 def parse_place(text: str) -> tuple[int, int]:
     """Read `row,column`."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", text)
     if match is None:
-        raise typer.BadParameter(f"expected row,column, such as 3,4, not {text!r}")
+        raise typer.BadParameter(f"must be row,column, such as 3,4, not {text!r}")
     return int(match[1]), int(match[2])
 
 
@@ -68,7 +86,7 @@ def parse_sync(text: str) -> int | str:
     if text.strip() == NEVER:
         return NEVER
     if not re.fullmatch(r"\s*\d{1,18}\s*", text):
-        raise typer.BadParameter(f"expected a number of episodes, or {NEVER}, not {text!r}")
+        raise typer.BadParameter(f"must be a number of episodes, or {NEVER}, not {text!r}")
     return int(text)
 
 
@@ -76,7 +94,7 @@ def parse_chaos(text: str) -> float:
     """Read `kill=P`, where P is a probability."""
     match = re.fullmatch(r"\s*kill=(\d*\.?\d+)\s*", text)
     if match is None or float(match[1]) > 1.0:
-        raise typer.BadParameter(f"expected kill=P with a probability, such as kill=0.1, not {text!r}")
+        raise typer.BadParameter(f"must be kill=P with a probability, such as kill=0.1, not {text!r}")
     return float(match[1])
 
 
@@ -84,7 +102,7 @@ def parse_rounds(text: str) -> tuple[int, int]:
     """Read `A:B`."""
     match = re.fullmatch(r"\s*(\d{1,9}):(\d{1,9})\s*", text)
     if match is None or int(match[1]) >= int(match[2]):
-        raise typer.BadParameter(f"expected A:B, the rounds from A to before B, such as 10:16, not {text!r}")
+        raise typer.BadParameter(f"must be A:B, the rounds from A to before B, such as 10:16, not {text!r}")
     return int(match[1]), int(match[2])
 
 
@@ -125,8 +143,12 @@ PlotFile = Annotated[
 ]
 PlottedFigure = Annotated[str, typer.Option(metavar="NAME", help=f"what to plot: {', '.join(FIGURES)}")]
 NearOptimum = Annotated[
-    float | None,
-    typer.Option(help=f"how far from the optimum is near, as a share of it [default: {TOLERANCE}]"),
+    Any,
+    typer.Option(
+        parser=parse_number,
+        metavar="X",
+        help=f"how far from the optimum is near, as a share of it [default: {TOLERANCE}]",
+    ),
 ]
 
 
@@ -159,11 +181,14 @@ CheckpointEvery = Annotated[
     ),
 ]
 
-# Options whose text Typer can't read by itself: how it is read, and how that is called.
-PARSED: dict[str, tuple[Callable[[str], Any], str]] = {
-    "start": (parse_place, "ROW,COLUMN"),
-    "goal": (parse_place, "ROW,COLUMN"),
-    "sync_every": (parse_sync, "EPISODES"),
+# How the text of an option is read, and what stands for it in the help, by the type of the setting.
+PARSED: dict[Any, tuple[Callable[[str], Any], str]] = {
+    int: (parse_whole, "N"),
+    int | None: (parse_whole, "N"),
+    float: (parse_number, "X"),
+    float | None: (parse_number, "X"),
+    tuple[int, int] | None: (parse_place, "ROW,COLUMN"),
+    int | str | None: (parse_sync, "EPISODES"),
 }
 # Settings whose default depends on the world.
 BY_WORLD = {"gamma": f"that of the card in clew worlds, or {Learning.gamma}"}
@@ -201,31 +226,30 @@ def with_settings(*names: str, maze: str | None = None) -> Callable[[Callable[..
     return decorate
 
 
-def in_flags(message: str, *, is_of_setting: bool = True) -> str:
-    """An error as a user of the command line reads it: a setting is called by its option.
-
-    A name of one word, such as `alpha` or `start`, may be a word of the sentence: it is the setting if it comes first.
-    What stands in quotes or in a path is what somebody typed, and is left alone.
+def describe_error(error: ClewError, options: Container[str]) -> str:
+    """Return the message of an error, with settings called by their options.
 
     Args:
-        message: of the error.
-        is_of_setting: it's about one; else it may begin with a word that is only called so, such as a recipe's seed.
+        error: what was raised.
+        options: of the command; other settings keep their names.
     """
-    names = ["num_blocks", *(each.name for each in fields(TrainingConfig) if each.name != "maze")]
-    longest_first = "|".join(sorted((name for name in names if "_" in name), key=len, reverse=True))
-    first = "|".join([*names, "tolerance", "horizon", "optimum"])  # those are of `clew solve` and `clew plot`
-    anywhere = rf"(?<![\w'/.-])(?:{longest_first})(?![\w'/.])"
-    pattern = rf"^(?:{first})(?= (?:must|has)\b|,)|{anywhere}" if is_of_setting else anywhere
-    message = re.sub(r"^(the maze has no (start|goal): give) it one, \(row, column\)", r"\1 --\2 ROW,COLUMN", message)
-    message = re.sub("^there is no show ", "there is no --show ", message)
-    return re.sub(pattern, lambda match: flag(match[0]), message)
+    if not isinstance(error, SettingError):
+        return str(error)
+
+    def name_setting(name: str) -> str:
+        return flag(name) if flag(name) in options else name
+
+    def assign(name: str, value: Any) -> str:
+        return as_flags({name: value}) if flag(name) in options else f"{name}={value!r}"
+
+    return error.describe(name_setting, assign)
 
 
-def in_words(message: str) -> str:
-    """An error of Typer's in words of ours: what an option must be."""
-    said = r"^Invalid value for '(--[\w-]+)': Input should be a valid (integer|number), .*"
-    kinds = {"integer": "a whole number", "number": "a number"}
-    return re.sub(said, lambda match: f"{match[1]} must be {kinds[match[2]]}", message)
+def describe_usage(error: TyperException) -> str:
+    """Return the message of a mistyped command line; a parser of an option gives the rest of a sentence."""
+    if type(error) is typer.BadParameter and error.param is not None:
+        return f"{error.param.opts[0]} {error.message}"
+    return error.format_message()
 
 
 def _parameter(setting: Any, maze: str | None, panel: str | None) -> inspect.Parameter:
@@ -234,19 +258,11 @@ def _parameter(setting: Any, maze: str | None, panel: str | None) -> inspect.Par
         meaning = maze or meaning
         annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
     else:
-        if setting.name in PARSED:
-            parser, metavar = PARSED[setting.name]
-            option = typer.Option(
-                flag(setting.name), help=meaning, parser=parser, metavar=metavar, rich_help_panel=panel
-            )
-            annotation = Annotated[Any, option]
-        else:
-            option = typer.Option(flag(setting.name), help=meaning, rich_help_panel=panel)
-            annotation = Annotated[setting.type, option]
-    if setting.name in BY_WORLD:
-        help_of_it = f"{meaning} [default: {BY_WORLD[setting.name]}]"
-        option = typer.Option(flag(setting.name), help=help_of_it, rich_help_panel=panel)
-        annotation = Annotated[setting.type | None, option]
+        if setting.name in BY_WORLD:
+            meaning = f"{meaning} [default: {BY_WORLD[setting.name]}]"
+        parser, metavar = PARSED.get(setting.type, (None, None))
+        option = typer.Option(flag(setting.name), help=meaning, parser=parser, metavar=metavar, rich_help_panel=panel)
+        annotation = Annotated[setting.type if parser is None else Any, option]
     default = None if setting.name in BY_WORLD else setting.default
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

@@ -1,7 +1,7 @@
 """Commands that show results: play, render, graph, plot, serve."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from clew.cli.options import (
     Shown,
     SomeRounds,
     SomeRuns,
+    parse_number,
 )
 from clew.cli.waiting import working
 from clew.environments import Environment
@@ -73,7 +74,9 @@ def plot(
     steps_to_optimal: Annotated[
         bool, typer.Option("--steps-to-optimal", help="show how long it took to come near the optimum, and stay there")
     ] = False,
-    optimum: Annotated[float | None, typer.Option(help="the best there is [default: that of the world]")] = None,
+    optimum: Annotated[
+        Any, typer.Option(parser=parse_number, metavar="X", help="the best there is [default: that of the world]")
+    ] = None,
     tolerance: NearOptimum = None,
 ) -> None:
     """Plot how runs learned, with 95% intervals over seeds.

@@ -264,6 +264,6 @@ def _check(load: Load, cluster: Cluster) -> None:
     """Check that all numbers are at least 1, and that the fan-in of a tree is at least 2 (0: no tree)."""
     for name, value in {**load._asdict(), **cluster._asdict()}.items():
         if name != "fan_in" and value < 1:
-            raise SettingError(f"{name} must be at least 1, not {value}")
+            raise SettingError(f"must be at least 1, not {value}", setting=name)
     if cluster.fan_in < 0 or cluster.fan_in == 1:
-        raise SettingError(f"fan_in must be 2 or more, or 0 for no tree, not {cluster.fan_in}")
+        raise SettingError(f"must be 2 or more, or 0 for no tree, not {cluster.fan_in}", setting="fan_in")

@@ -50,7 +50,9 @@ class Sharing:
             check_count("num_actors", self.num_actors, 0)
         check_choice("sharing", self.sharing, SHARING)
         if isinstance(self.sync_every, str):
-            check_choice("sync_every", self.sync_every, (NEVER, "a number of episodes"))
+            if self.sync_every != NEVER:
+                problem = f"must be a number of episodes, or {NEVER!r}, not {self.sync_every!r}"
+                raise SettingError(problem, setting="sync_every")
         elif self.sync_every is not None:
             check_count("sync_every", self.sync_every, 1)
         check_count("rounds_ahead", self.rounds_ahead, 0, MAX_ROUNDS_AHEAD)
@@ -69,10 +71,13 @@ class Sharing:
             return
         if self.sharing == "local" and ALGORITHMS[learning.algorithm].learns_model:
             raise SettingError(
-                f"{learning.algorithm} learns a model of the world, and models can't be merged; take sharing central"
+                f"must be 'central' with {learning.algorithm}, which learns a model of the world: models can't be "
+                "merged",
+                setting="sharing",
             )
         if self.sharing == "central" and learning.num_interleaved > 1:
             raise SettingError(
-                "a central learner can't interleave episodes; take sharing local, num_simulations 1 or "
-                "num_interleaved 1"
+                "must be 1 where simulations send their episodes to one learner",
+                setting="num_interleaved",
+                take={"sharing": "local", "num_simulations": 1},
             )

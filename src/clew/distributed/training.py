@@ -236,8 +236,9 @@ def check_partition(job: Job) -> None:
     if job.sharing.partition_starts and (world is None or world.mdp.starts.size < num_simulations):
         known = "unknown" if world is None else f"{world.mdp.starts.size}"
         raise SettingError(
-            f"partition_starts needs a start state for each of {num_simulations} simulations, and the number of start "
-            f"states is {known}; take random_start, or leave out partition_starts"
+            f"needs a start state for each of {num_simulations} simulations, and their number is {known}",
+            setting="partition_starts",
+            take={"random_start": True, "partition_starts": False},
         )
 
 

@@ -112,12 +112,12 @@ class Environment(ModelEnvironment):
         if maze is None:
             maze = Maze.open(5, 5)
         if not isinstance(maze, Maze):
-            raise SettingError(f"maze must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load")
+            raise SettingError(f"must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load", setting="maze")
         if render_mode is not None:
             check_choice("render_mode", render_mode, RENDER_MODES)
         for name, flag in (("random_start", random_start), ("random_goal", random_goal)):
             if not isinstance(flag, bool | np.bool_):
-                raise SettingError(f"{name} must be True or False, not {flag!r}")
+                raise SettingError(f"must be True or False, not {flag!r}", setting=name)
         rewards = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
         check_world(slip, max_episode_steps, **rewards._asdict())
         self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
@@ -126,7 +126,10 @@ class Environment(ModelEnvironment):
         if self.moves == FOUR:
             mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **rewards._asdict())
         elif random_goal:
-            raise SettingError(f"random goals are for the moves 'four', not {self.moves.name!r}; give the maze a goal")
+            raise SettingError(
+                f"must be False with the moves {self.moves.name!r}: random goals need the moves 'four'",
+                setting="random_goal",
+            )
         else:
             mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
         limit = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
@@ -239,9 +242,9 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
             many states.
     """
     if not random_start and maze.start is None:
-        raise SettingError("the maze has no start: give it one, (row, column), or begin at random (random_start)")
+        raise SettingError("the maze has no start", take={"start": (0, 0), "random_start": True})
     if not random_goal and not maze.goals:
-        raise SettingError("the maze has no goal: give it one, (row, column), or draw it at random (random_goal)")
+        raise SettingError("the maze has no goal", take={"goal": (0, 0), "random_goal": True})
     fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
     safe = ~(maze.blocked | maze.hazards)
     if not random_goal:
@@ -251,7 +254,11 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
             raise SettingError("there is no cell to start in: no free cell has a way to a goal")
         return cells.astype(np.int32)
     if maze.cells.size**2 > np.iinfo(np.int32).max:
-        raise SettingError(f"a random goal makes {maze.cells.size:,} squared states, more than 2**31 - 1")
+        raise SettingError(
+            f"must be False for a maze of {maze.cells.size:,} cells: it makes {maze.cells.size:,} squared states, more "
+            "than 2**31 - 1",
+            setting="random_goal",
+        )
     regions = np.where(safe, maze.regions(), -1).reshape(-1)
     pairs: list[npt.NDArray[Any]] = []
     for region in np.flatnonzero(np.bincount(regions[regions >= 0]) > 1):

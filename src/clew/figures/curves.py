@@ -238,12 +238,14 @@ def plot_runs(
     """
     check_ending(out)
     if len(what) > 1:
-        raise SettingError("expected one kind of plot, got several; use --regret or --steps-to-optimal, not both")
+        raise SettingError("can't be combined with another kind of plot", setting=what[0])
     if what[0] == "steps_to_optimal":
         tolerance = TOLERANCE if tolerance is None else tolerance
         return plot_steps_to_optimal(runs, figure=figure, optimum=optimum, tolerance=tolerance)
     if tolerance is not None:
-        raise SettingError("tolerance has no effect here; it belongs to --steps-to-optimal")
+        raise SettingError(
+            "has no effect here; it is for steps to the optimum", setting="tolerance", take={"steps_to_optimal": True}
+        )
     return (plot_regret if what[0] == "regret" else plot_learning)(runs, figure=figure, optimum=optimum)
 
 
@@ -338,7 +340,7 @@ def _require_optimum(group: Group, figure: str, given: float | None) -> float:
     """Return the optimum that was given or that of the environment of a group, or raise SettingError if unknown."""
     best = _optimum(group, figure, given)
     if best is None:
-        raise SettingError(f"optimum must be given: that of {figure} is unknown here")
+        raise SettingError(f"must be given: that of {figure} is unknown here", setting="optimum")
     return best
 
 

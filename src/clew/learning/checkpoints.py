@@ -277,7 +277,8 @@ def _read_every(every: int | str) -> tuple[float, int]:
     if isinstance(every, int) and every >= 1:
         return float("inf"), every
     raise SettingError(
-        f"the checkpoint interval must be a number of episodes, such as 500, or seconds, such as 30s; not {every!r}"
+        f"must be a number of episodes, such as 500, or seconds, such as 30s; not {every!r}",
+        setting="every",
     )
 
 

@@ -271,8 +271,8 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
         return np.float32(0.0)
     if mdp is None:
         raise SettingError(
-            f"a {kind} initial value needs a world with known rewards, and this environment has no model; "
-            "give initial_value"
+            f"must be given: the rewards of this environment, and so the {initial_values} value, are unknown",
+            setting="initial_value",
         )
     low, high = mdp.reward_range
     reward = np.float32(high if kind == "optimistic" else low)
@@ -286,7 +286,9 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
             value = step
     if not np.isfinite(value):
         raise SettingError(
-            f"the {kind} initial value r / (1 - gamma) is not finite in float32, with gamma {settings.gamma:g} and "
-            f"reward {reward:g}; give initial_value, or a smaller gamma"
+            f"must be smaller: with {settings.gamma:g} and a reward of {reward:g} the {initial_values} initial value "
+            f"is not finite in float32",
+            setting="gamma",
+            take={"initial_value": 0.0},
         )
     return value

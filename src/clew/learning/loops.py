@@ -144,9 +144,13 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Lo
         SettingError: if episodes are to be interleaved.
     """
     if learner.settings.num_interleaved > 1:
-        raise SettingError("an environment without a model plays one episode at a time; num_interleaved must be 1")
-    env_seed = int(next_bits(new_stream(*key, 0))) >> 33
-    transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
+        raise SettingError(
+            "must be 1 with an environment without a model, which plays one episode at a time",
+            setting="num_interleaved",
+        )
+    stream = new_stream(*key)
+    env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
+    learned = 0
 
     def learn_some(n: int) -> EpisodeStats:
         stats = new_episode_stats(n)

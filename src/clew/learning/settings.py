@@ -157,7 +157,7 @@ def as_learning(settings: Mapping[str, Any]) -> Learning:
     known = [each.name for each in fields(Learning)]
     for name in settings:
         if name not in known:
-            raise SettingError(f"there is no setting {name!r}; there are {', '.join(known)}")
+            raise SettingError(f"is not a setting; choose from {', '.join(known)}", setting=name)
     return Learning(**settings)
 
 
@@ -180,8 +180,9 @@ def check_learning(learning: Learning) -> None:
     check_number("gamma", learning.gamma, SHARE, single=True)
     if learning.gamma < 1.0 and np.float32(learning.gamma) == 1.0:
         raise SettingError(
-            f"gamma {learning.gamma!r} becomes 1 as float32, in which values are learned; "
-            f"take 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}"
+            f"must be 1, or at most {float(np.nextafter(np.float32(1), np.float32(0)))!r}; "
+            f"{learning.gamma!r} becomes 1 as float32, in which values are learned",
+            setting="gamma",
         )
     for acting in BEHAVIOURS.values():
         if acting.setting is not None:
@@ -220,7 +221,7 @@ def _check_used(learning: Learning) -> None:
         able = _asked_by(name)
         if able and learning.algorithm not in able and learning.behaviour_name not in able:
             idle = learning.behaviour_name if able[0] in BEHAVIOURS else learning.algorithm
-            raise SettingError(f"{name} has no effect with {idle}; it is for {', '.join(able)}")
+            raise SettingError(f"has no effect with {idle}; it is for {', '.join(able)}", setting=name)
     for name, schedule, idle_with in (
         ("alpha", learning.alpha_schedule, ("visits",)),
         ("alpha_last", learning.alpha_schedule, ("constant", "visits")),
@@ -228,7 +229,7 @@ def _check_used(learning: Learning) -> None:
     ):
         if name in given and schedule in idle_with:
             which = name.removesuffix("_last") + "_schedule"
-            raise SettingError(f"{name} has no effect with the {which} {schedule!r}; leave it out, or take another")
+            raise SettingError(f"has no effect with a schedule of {schedule!r}", setting=name, take={which: "linear"})
 
 
 def _check_together(learning: Learning) -> None:
@@ -239,18 +240,23 @@ def _check_together(learning: Learning) -> None:
             schedule begins or ends at 0.
     """
     if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
-        raise SettingError("choose one of initial_value, optimistic and pessimistic: each says what actions are worth")
+        name = "optimistic" if learning.optimistic else "pessimistic"
+        raise SettingError("can't be combined with another setting of the initial values", setting=name)
     row = ALGORITHMS[learning.algorithm]
     if learning.num_interleaved > 1 and not row.interleaves:
         able = ", ".join(name for name, other in ALGORITHMS.items() if other.interleaves)
         raise SettingError(
-            f"{row.name} keeps the episode in mind, so episodes can't be interleaved; num_interleaved is for {able}"
+            f"must be 1 with {row.name}, which stores the current episode; more is for {able}",
+            setting="num_interleaved",
         )
     last = learning.exploration_last
+    acting = BEHAVIOURS[learning.behaviour_name]
     if learning.exploration_schedule == "exponential" and (last == 0.0 or learning.exploration == 0.0):
-        raise SettingError("an exponential schedule never reaches 0; take an exploration_last above it, or linear")
-    if learning.exploration_schedule != "constant":
-        acting = BEHAVIOURS[learning.behaviour_name]
-        check_number(
-            f"exploration_last, the {acting.setting} of {learning.behaviour_name} at last,", last, acting.bounds
+        name = "exploration_last" if last == 0.0 or acting.setting is None else acting.setting
+        raise SettingError(
+            "must be above 0: an exponential schedule never reaches 0",
+            setting=name,
+            take={"exploration_schedule": "linear"},
         )
+    if learning.exploration_schedule != "constant":
+        check_number("exploration_last", last, acting.bounds, used_by=learning.behaviour_name)

@@ -10,7 +10,7 @@ from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning.learner import reserve_for_world
-from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
+from clew.learning.loops import Loop, learn_stepwise, sequential_loop
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import Transition, episode_spec
@@ -68,10 +68,12 @@ class Trainer:
         check_count("seed", seed, 0)
         learning = as_learning(settings)
         if learning.num_interleaved > 1:
-            raise SettingError("a Trainer plays one episode at a time; num_interleaved must be 1")
-        self.env = _compiled(env)
-        self.policy, self._learner = new_policy(self.env, self.env, learning, seed, counted=counted)
-        self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
+            raise SettingError("must be 1: a Trainer plays one episode at a time", setting="num_interleaved")
+        self.env = _with_model(env)
+        self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
+        self._total, self._state = num_episodes, new_state((seed, 0, 0))
+        self._loop = self._new_loop()
+        self._next: tuple[int, int] = (-1, -1)  # state and action of the episode that is under way
         self.episode: list[Transition] = []
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
 

@@ -190,8 +190,9 @@ def train(
     loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError(
-            "an environment without a model has a state that can't be saved; use num_simulations of 2 or more, which "
-            "seed it for every task"
+            "must be 2 or more to save checkpoints: the random state of an environment without a model can't be saved, "
+            "but several simulations are seeded for every task",
+            setting="num_simulations",
         )
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)

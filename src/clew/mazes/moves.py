@@ -130,7 +130,10 @@ class Moves:
         """
         angles = [math.atan2(move.columns, -move.rows) for move in self.moves[0] if move.rows or move.columns]
         if self.num_headings > 1 or self.num_actions < 3 or len(set(angles)) != self.num_actions:
-            raise SettingError(f"slip needs moves to the left and the right of each; the moves {self.name!r} have none")
+            raise SettingError(
+                f"must be 0 with the moves {self.name!r}: slip needs a move to the left and the right of each",
+                setting="slip",
+            )
         order = sorted(range(self.num_actions), key=angles.__getitem__)
         places = [order.index(a) for a in range(self.num_actions)]
         return [(order[(i + 1) % self.num_actions], order[i - 1]) for i in places]
@@ -180,8 +183,8 @@ def find_moves(moves: str | Moves) -> Moves:
     if isinstance(moves, Moves):
         return moves
     if not isinstance(moves, str) or moves not in MOVES:
-        table = "" if isinstance(moves, str) else ", or a table"  # the command line takes names only
-        raise SettingError(f"moves must be one of {', '.join(MOVES)}{table}, not {moves!r}")
+        table = "" if isinstance(moves, str) else ", or a table"  # a command line, which has words alone, takes none
+        raise SettingError(f"must be one of {', '.join(MOVES)}{table}, not {moves!r}", setting="moves")
     return MOVES[moves]
 
 

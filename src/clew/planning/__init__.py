@@ -158,7 +158,8 @@ def solve(
         check_count("horizon", horizon, 1)
         if method is not None:
             raise SettingError(
-                f"a horizon is planned for by backward induction, not by {method}; leave out one of them"
+                f"can't be {method!r} with a horizon, which takes backward induction; leave out one of them",
+                setting="method",
             )
         return backward_induction(mdp, int(horizon), gamma)
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
@@ -166,7 +167,9 @@ def solve(
     if method is None:
         method = _default_method(mdp, gamma)
     if gamma == 1.0 and method != "breadth-first":
-        raise SettingError(f"gamma must be below 1 here: {method} needs a discount; without one, name no method")
+        raise SettingError(
+            f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
+        )
     return PLANNERS[method].plan(mdp, gamma, tolerance)
 
 

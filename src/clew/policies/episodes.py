@@ -391,7 +391,7 @@ def _checked_strategy(
         counts[:] = tries
     if row.setting is None:
         return row.strategy, counts, 0.0
-    check_number(f"exploration, the {row.setting} of {name},", exploration, row.bounds)
+    check_number("exploration", exploration, row.bounds, used_by=name)
     return row.strategy, counts, float(exploration)
 
 

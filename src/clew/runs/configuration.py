@@ -128,9 +128,7 @@ class TrainingConfig(Learning):
                 self._find_maze("open")
             except ClewError:
                 raise error from None
-            what, *drawing = str(error).split("\n", 1)
-            hint = "unknown walls count as walls here: take unknown_walls open to go through"
-            raise MazeError("\n".join([f"{what}; {hint}", *drawing])) from None
+            raise SettingError(f"must be 'open' for this maze; else {error}", setting="unknown_walls") from None
 
     def _find_maze(self, unknown_walls: str) -> Maze:
         return find_maze(
@@ -168,7 +166,7 @@ class TrainingConfig(Learning):
         defaults = {each.name: each.default for each in fields(self)}
         for name in MAZE_SETTINGS:
             if getattr(self, name) != defaults[name]:
-                raise SettingError(f"{name} has no effect on {self.maze!r}, which has rules of its own")
+                raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own", setting=name)
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
         if self.maze.startswith(GYMNASIUM):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
@@ -192,7 +190,7 @@ class TrainingConfig(Learning):
         known = [each.name for each in fields(cls)]
         for name in settings:
             if name not in known:
-                raise SettingError(f"there is no setting {name!r}")
+                raise SettingError(f"is not a setting; choose from {', '.join(known)}", setting=name)
         return cls(**settings)
 
 

@@ -13,6 +13,7 @@ SHORT = {
     "max_episode_steps": "max-steps",
     "lambda_": "lambda",
     "num_blocks": "blocks",  # of clew solve
+    "every": "checkpoint-every",  # of clew train
 }
 
 
@@ -25,10 +26,7 @@ def as_flags(settings: dict[str, Any]) -> str:
     """Settings as `clew train` takes them on the command line."""
     words = []
     for name, value in settings.items():
-        option = "--" + SHORT.get(name, name).replace("_", "-")
-        words += (
-            [option]
-            if value is True
-            else [option, shlex.quote(",".join(map(str, value)) if isinstance(value, tuple) else str(value))]
-        )
+        words.append(flag(name))
+        if value is not True:
+            words.append(shlex.quote(",".join(map(str, value)) if isinstance(value, tuple) else str(value)))
     return " ".join(words)

@@ -131,7 +131,11 @@ def train_run(
         ClewError: if the maze, a setting or the cluster can't be right.
     """
     if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
-        raise SettingError("chaos kills actors, and here are none; take num_actors 2 and num_simulations 4, say")
+        raise SettingError(
+            "needs Ray actors, which play two simulations or more",
+            setting="chaos",
+            take={"num_actors": 2} if config.num_actors == 0 else {"num_simulations": 4},
+        )
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     env = config.make_environment(maze)
     trace = Trace() if trace is None else trace
@@ -274,8 +278,9 @@ def solve_in_blocks(
     Raises:
         SettingError: if it can't be done in blocks.
     """
-    if ways != (None, None):
-        raise SettingError("in blocks there is one way to plan, without a horizon; leave out --method and --horizon")
+    for name, given in zip(("method", "horizon"), ways, strict=True):
+        if given is not None:
+            raise SettingError("has no effect in blocks; leave it out", setting=name)
     num_blocks, num_actors = shares
     with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
         clock = Clock()

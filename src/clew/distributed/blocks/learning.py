@@ -52,8 +52,9 @@ def check_blockwise(learning: Learning) -> None:
     """
     if learning.algorithm not in BLOCKWISE:
         raise SettingError(
-            f"{learning.algorithm} can't learn in blocks, where episodes are truncated at borders; take one of "
-            f"{', '.join(BLOCKWISE)}"
+            f"must be one of {', '.join(BLOCKWISE)} in blocks, where an episode ends at a border; not "
+            f"{learning.algorithm!r}",
+            setting="algorithm",
         )
 
 

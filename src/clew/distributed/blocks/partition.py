@@ -94,7 +94,7 @@ def split_rows(num_rows: int, num_blocks: int) -> npt.NDArray[np.int64]:
         SettingError: if there are more blocks than rows.
     """
     if not 1 <= num_blocks <= num_rows:
-        raise SettingError(f"num_blocks must be from 1 to {num_rows}, the number of rows, not {num_blocks}")
+        raise SettingError(f"must be from 1 to {num_rows}, the number of rows, not {num_blocks}", setting="num_blocks")
     return np.cumsum([0, *map(len, np.array_split(np.arange(num_rows), num_blocks))])
 
 

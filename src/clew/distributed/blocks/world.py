@@ -168,10 +168,7 @@ class BlockWorld:
         check_number("tolerance", tolerance, POSITIVE)
         by_distance = shortest_path_is_optimal(self.mdp, gamma)
         if gamma == 1.0 and not by_distance:
-            raise SettingError(
-                "gamma must be below 1 here: blocks are planned without a discount only if moves are deterministic and "
-                "a shortest path is optimal"
-            )
+            raise SettingError("must be below 1 here: in blocks, stochastic moves need a discount", setting="gamma")
         begun = time.perf_counter()
         lowest, highest = self.mdp.reward_range
         spec = PlanningSpec(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))
