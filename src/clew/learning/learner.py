@@ -271,7 +271,7 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
         return np.float32(0.0)
     if mdp is None:
         raise SettingError(
-            f"must be given: the rewards of this environment, and so the {initial_values} value, are unknown",
+            f"must be given: the rewards of this environment, and so the {kind} value, are unknown",
             setting="initial_value",
         )
     low, high = mdp.reward_range
@@ -286,8 +286,8 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
             value = step
     if not np.isfinite(value):
         raise SettingError(
-            f"must be smaller: with {settings.gamma:g} and a reward of {reward:g} the {initial_values} initial value "
-            f"is not finite in float32",
+            f"must be smaller: with {settings.gamma:g} and a reward of {reward:g} the {kind} initial value is not "
+            "finite in float32",
             setting="gamma",
             take={"initial_value": 0.0},
         )

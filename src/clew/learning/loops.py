@@ -148,9 +148,8 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Lo
             "must be 1 with an environment without a model, which plays one episode at a time",
             setting="num_interleaved",
         )
-    stream = new_stream(*key)
-    env_seed: int | None = int(next_bits(new_stream(*key, 0))) >> 33
-    learned = 0
+    env_seed = int(next_bits(new_stream(*key, 0))) >> 33
+    transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
 
     def learn_some(n: int) -> EpisodeStats:
         stats = new_episode_stats(n)

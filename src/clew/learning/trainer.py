@@ -69,11 +69,9 @@ class Trainer:
         learning = as_learning(settings)
         if learning.num_interleaved > 1:
             raise SettingError("must be 1: a Trainer plays one episode at a time", setting="num_interleaved")
-        self.env = _with_model(env)
-        self.policy, self._learner = new_policy(self.env, learning, seed, counted=counted)
-        self._total, self._state = num_episodes, new_state((seed, 0, 0))
-        self._loop = self._new_loop()
-        self._next: tuple[int, int] = (-1, -1)  # state and action of the episode that is under way
+        self.env = _compiled(env)
+        self.policy, self._learner = new_policy(self.env, self.env, learning, seed, counted=counted)
+        self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
         self.episode: list[Transition] = []
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
 

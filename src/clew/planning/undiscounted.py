@@ -72,8 +72,8 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
         if nonterminating.size:
             if requested <= min_margin:
                 raise SettingError(
-                    f"must be below 1 here: from state {grouping.states[endless[0]]} one can go on for ever and gain "
-                    "by it, or lose nothing that can be told from rounding, so it has no finite value",
+                    f"must be below 1 here: from state {quotient.states[nonterminating[0]]} an episode can go on "
+                    "forever and gain, or lose too little to distinguish from rounding, so the value is not finite",
                     setting="gamma",
                 )
             margin = max(1e-4 * requested, min_margin)
