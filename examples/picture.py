@@ -1,4 +1,4 @@
-"""Train in a maze and draw the learned policy: `python examples/picture.py docs/picture.svg`."""
+"""Train in a labyrinth and draw what was learned: `python examples/picture.py docs/picture.svg`."""
 
 import sys
 
@@ -37,4 +37,4 @@ policy = clew.train_policy(clew.Environment(maze, random_start=True), num_episod
 result = clew.evaluate_policy(clew.Environment(maze), policy)
 print(f"{result.mean_steps:g} steps from S to G; the optimum is {result.optimal_steps:g}")
 
-clew.draw(maze, policy, title="A labyrinth and its greedy path").save(sys.argv[1])
+clew.draw(maze, policy, title="A labyrinth, and the thread through it").save(sys.argv[1])

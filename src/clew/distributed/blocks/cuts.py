@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_UP, Grid
-from clew.models.mdp import GRID_PARAMETERS, FiniteMDP, grid_model
+from clew.models.mdp import GRID_SETTINGS, FiniteMDP, grid_model
 
 __all__ = ["NOTHING", "Halo", "Part", "Place", "Row", "cut", "own_rows", "tiny"]
 
@@ -109,7 +109,7 @@ def cut(mdp: FiniteMDP, num_blocks: int) -> list[Part]:
         raise SettingError("a grid with a random goal isn't cut into blocks: a step from one can lead to any other")
     cells = grid.cells.reshape(-1, grid.columns)
     bounds = own_rows(len(cells), num_blocks)
-    settings = {name: getattr(grid, name) for name in GRID_PARAMETERS}
+    settings = {name: getattr(grid, name) for name in GRID_SETTINGS}
     parts = []
     for begin, end in pairwise(bounds.tolist()):
         above, below = begin > 0, end < len(cells)
