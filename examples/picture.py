@@ -1,4 +1,4 @@
-"""Train in a maze and draw the learned policy: `python examples/picture.py docs/picture.svg`."""
+"""Train in a labyrinth and draw what was learned: `python examples/picture.py docs/picture.svg`."""
 
 import sys
 

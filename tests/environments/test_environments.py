@@ -348,7 +348,11 @@ def test_an_environment_pickled_in_mid_episode_goes_on_as_before(settings: dict[
         ({"maze": Maze.open(2, 2, start=None)}, SettingError, "the maze has no start"),
         ({"maze": Maze.from_text("S.\n")}, SettingError, "the maze has no goal"),
         ({"maze": Maze.from_text(".#G\n"), "random_start": True}, SettingError, "there is no cell to start in"),
-        ({"maze": Maze.from_text("S#.\n"), "random_goal": True}, SettingError, "there is nothing to seek"),
+        (
+            {"maze": Maze.from_text("S#.\n"), "random_goal": True},
+            SettingError,
+            "there is no start state: no two free cells",
+        ),
         ({"maze": Maze.open(216, 216), "random_goal": True}, SettingError, "46,656 squared states, more than"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_robot_turns_and_a_knight_jumps():
     assert state == 0
     knight = clew.Environment(Maze.open(3, 3, goal=(2, 1)), moves="knight", step_reward=-1.0, goal_reward=0.0)
     assert -clew.solve(knight, gamma=1.0).value == 1.0
-    with pytest.raises(SettingError, match="the moves 'knight' find no way"):
+    with pytest.raises(SettingError, match="the moves 'knight' have no path"):
         clew.Environment(Maze.open(3, 3, goal=(1, 1)), moves="knight")
     anywhere = clew.Environment(Maze.open(3, 3), moves="knight", random_start=True)
     assert sorted(anywhere.mdp.starts) == [0, 1, 2, 3, 5, 6, 7]  # there is no move from the middle
@@ -153,7 +153,7 @@ def test_a_table_of_ones_own():
     assert -clew.solve(env, gamma=1.0).value == 3.5
     middle = Maze.open(3, 3, goal=(1, 1))
     assert clew.Environment(middle, moves=king_of_the_road, random_start=True).mdp.starts.tolist() == [0, 1, 3]
-    with pytest.raises(SettingError, match="the moves 'two' find no way from the start to a goal"):
+    with pytest.raises(SettingError, match="the moves 'two' have no path from the start to a goal"):
         clew.Environment(Maze.open(3, 3, start=(2, 2), goal=(1, 1)), moves=king_of_the_road)
     for number in (0.5, True, "1", None):
         with pytest.raises(SettingError, match="rows, columns and turns must be whole numbers"):
@@ -211,7 +211,7 @@ def test_headings_that_no_turn_leads_to_are_searched():
         ),
     )
     assert (odd.includes_single_steps, MOVES["robot"].includes_single_steps) == (False, True)
-    with pytest.raises(SettingError, match="the moves 'odd' find no way from the start to a goal"):
+    with pytest.raises(SettingError, match="the moves 'odd' have no path from the start to a goal"):
         clew.Environment(clew.Maze.open(3, 3), moves=odd)
 
 

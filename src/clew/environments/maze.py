@@ -251,7 +251,7 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
         candidates = safe & ((maze.distances() > 0) if single_steps else (maze.cells & GOAL == 0))
         cells: npt.NDArray[Any] = np.flatnonzero(candidates) if random_start else np.array(fixed)
         if cells.size == 0:
-            raise SettingError("there is no cell to start in: no free cell has a way to a goal")
+            raise SettingError("there is no cell to start in: no free cell has a path to a goal")
         return cells.astype(np.int32)
     if maze.cells.size**2 > np.iinfo(np.int32).max:
         raise SettingError(
@@ -269,5 +269,5 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
         pairs.append(named[members[:, None] != starts[None, :]])
     states: npt.NDArray[Any] = np.concatenate(pairs) if pairs else np.empty(0, np.int32)
     if states.size == 0:
-        raise SettingError("there is nothing to seek: no two free cells have a way between them")
+        raise SettingError("there is no start state: no two free cells have a path between them")
     return states.astype(np.int32, copy=False)

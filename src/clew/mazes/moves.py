@@ -246,7 +246,7 @@ def model_of_moves(
     if not moves.includes_single_steps:
         starts = starts[states_with_path(outcomes, live)[starts]]
         if starts.size == 0:
-            raise SettingError(f"the moves {moves.name!r} find no way from the start to a goal")
+            raise SettingError(f"the moves {moves.name!r} have no path from the start to a goal")
     rows = [  # by state, then action, then outcome
         np.stack([each[live] for each in column])[actions_made].transpose(2, 0, 1).reshape(-1)
         for column in zip(*outcomes, strict=True)

@@ -27,10 +27,10 @@ from clew.models.checks import MAX_STATES, check_sparse, check_starts, check_wal
 from clew.models.files import read_arrays, write_arrays
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 
-__all__ = ["GRID_PARAMETERS", "FiniteMDP", "grid_model"]
+__all__ = ["GRID_SETTINGS", "FiniteMDP", "grid_model"]
 
-# Names of the settings of `FiniteMDP.grid`, which are fields of `Grid` too.
-GRID_PARAMETERS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
+# Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
+GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class FiniteMDP:
         model = self.model._asdict()
         if isinstance(self.model, Grid):
             cells = self.model.cells.reshape(-1, self.model.columns)
-            model = {"cells": cells} | {name: model[name] for name in GRID_PARAMETERS}
+            model = {"cells": cells} | {name: model[name] for name in GRID_SETTINGS}
         return {**model, "starts": self.starts}
 
     @classmethod
