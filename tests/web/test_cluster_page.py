@@ -43,7 +43,7 @@ def fill(page, settings):
 
 
 def start(page):
-    page.get_by_role("button", name="Start").click()
+    page.get_by_test_id("cluster-go").filter(has_text="Start").click()
 
 
 def says(page, test_id, words):
@@ -105,12 +105,12 @@ def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(v
     start(other)
     says(other, "cluster-message", "a run over Ray is in progress, started on another page")
 
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("cluster-go").filter(has_text="Stop").click()
     says(page, "cluster-status", "Stopped after")
     gone(server[0])
     lanes.get_by_text("actors in all").wait_for(timeout=PATIENCE)  # the execution graph of all that was done
     assert int(figure(page, "rounds done").split()[0].replace(",", "")) < 5000
-    page.get_by_role("button", name="Start").wait_for()
+    page.get_by_test_id("cluster-go").filter(has_text="Start").wait_for()
 
 
 def test_a_run_ends_by_itself_and_says_if_one_process_is_enough(finished_page):

@@ -7,9 +7,10 @@ cell. Values are sent as shades of colour, so that only Python decides which val
 import functools
 import json
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
@@ -46,10 +47,7 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     best = functools.reduce(np.maximum, columns)
     is_learned = is_open & (functools.reduce(np.minimum, columns) < best)  # all actions are equal before learning
     numbers, known = (best, is_learned) if show == "values" else (trainer.updates, is_open & (trainer.updates > 0))
-    shown = numbers[known].astype(np.float64)
-    scale = ValueScale.of(shown)
-    shades = np.full(best.size, UNKNOWN_SHADE, np.uint8)
-    shades[known] = 1.5 + 254 * scale.normalise(shown)
+    shades, scale = shade(numbers, known)
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
         arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]
@@ -72,3 +70,12 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     }
     head = json.dumps(header).encode()
     return Frame(struct.pack("<I", len(head)) + head + b"".join(each.tobytes() for each in arrays.values()), scale)
+
+
+def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint8], ValueScale]:
+    """Return the shade of each cell, `UNKNOWN_SHADE` where it is not known, and the scale of the known numbers."""
+    shown = numbers[known].astype(np.float64)
+    scale = ValueScale.of(shown)
+    shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
+    shades[known] = 1.5 + 254 * scale.shares(shown)
+    return shades, scale

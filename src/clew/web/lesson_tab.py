@@ -158,16 +158,19 @@ class LessonTab:
             ui.label(SYNC_LABEL).classes("lesson-label")
             # The browser's own slider: Quasar's takes the keyboard on another element than the labelled one.
             self.dial = ui.element("input").classes("lesson-dial").on("input", self.set_sync, js_handler=EMIT_VALUE)
-            self.dial.props(f'type=range min=0 max={len(SYNC_EVERY) - 1} step=1 data-testid="dial"')
-            self.dial.props(f'aria-label="{SYNC_LABEL}"')
+            self.dial.props(
+                f'type=range min=0 max={len(SYNC_EVERY) - 1} step=1 data-testid="dial" aria-label="{SYNC_LABEL}"'
+            )
             with ui.element("div").classes("lesson-stops").props('aria-hidden="true"'):
                 for sync_every in SYNC_EVERY:
                     ui.label(str(sync_every))
             ui.label(TIES_LABEL).classes("lesson-label")
             names = {"random": "at random", "first action": "first action"}
             self.ties = ui.toggle(names, value=CHAPTER.ties, on_change=self.set_ties)
-            self.ties.props('dense no-caps unelevated spread toggle-text-color=lesson role="group" data-testid="ties"')
-            self.ties.props(f'aria-label="{TIES_LABEL}"').classes("w-full")
+            self.ties.props(
+                'dense no-caps unelevated spread toggle-text-color=lesson role="group" data-testid="ties" '
+                f'aria-label="{TIES_LABEL}"'
+            ).classes("w-full")
             with ui.element("div").classes("lesson-seeds"):
                 self.first = ui.number("first seed", value=0, min=0, step=1, format="%d")
                 self.num_runs = ui.number("runs", value=NUM_RUNS, min=2, max=staleness.MAX_RUNS, step=1, format="%d")

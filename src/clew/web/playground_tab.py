@@ -94,15 +94,13 @@ class PlaygroundTab:
         with ui.row().classes("clew-tools").props('role="toolbar" aria-label="tools"'):
             self.buttons = {}
             for tool, (icon, tooltip) in TOOLS.items():
-                button = ui.button(icon=icon, on_click=partial(self.select_tool, tool)).props(
-                    f'flat dense aria-label="{tooltip}" aria-pressed="{str(tool == "look").lower()}"'
+                props = f'flat dense aria-label="{tooltip}" aria-pressed="{str(tool == "look").lower()}"'
+                self.buttons[tool] = (
+                    ui.button(icon=icon, on_click=partial(self.select_tool, tool)).props(props).tooltip(tooltip)
                 )
-                button.tooltip(tooltip)
-                self.buttons[tool] = button
-            undo = ui.button(icon="undo", on_click=lambda: self.do(self.playground.undo)).props(
+            ui.button(icon="undo", on_click=lambda: self.do(self.playground.undo)).props(
                 'flat dense aria-label="undo the last edit"'
-            )
-            undo.tooltip("undo the last edit")
+            ).tooltip("undo the last edit")
             ui.space()
             ui.toggle({"values": "values", "updates": "updates"}, value="values", on_change=self.set_quantity).props(
                 'dense no-caps unelevated aria-label="what the colours show"'
@@ -192,10 +190,8 @@ class PlaygroundTab:
                 CHOICES[name], label=label, value=shown, on_change=lambda event: self.configure(name, event.value)
             ).props(props)
         elif isinstance(value, bool):
-            element = ui.checkbox(label, value=value, on_change=lambda event: self.configure(name, event.value)).props(
-                f'data-setting="{name}"'
-            )
-            element.tooltip(help_text)
+            element = ui.checkbox(label, value=value, on_change=lambda event: self.configure(name, event.value))
+            element.props(f'data-setting="{name}"').tooltip(help_text)
         else:
             element = ui.number(label, value=value).props(props)  # no format, which would round the visitor's number
             element.on("change", lambda: self.configure(name, element.value))

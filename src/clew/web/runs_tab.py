@@ -12,6 +12,7 @@ from clew.web.listing import (
     CURVES,
     MAX_LISTED,
     ListedRun,
+    RunCurve,
     RunDetails,
     comparison_table,
     list_runs,
@@ -203,38 +204,14 @@ class RunsTab:
         """Return the ECharts options for the curves of the metric of runs, with a dashed line for each optimum."""
         curves = [run_curve(each, self.metric) for each in runs]
         is_log = self.metric == "mean_steps" and all(number > 0 for curve in curves for _, number in curve.points)
-        labelled: set[str] = set()  # an optimum that runs share is labelled once
-        series = []
-        for each, curve in zip(runs, curves, strict=True):
-            colour, dash = COLOURS[self.style_of[each.folder]], DASHES[self.style_of[each.folder]]
-            label = "" if curve.optimum is None else f"optimum {curve.optimum:.4g}"
-            lines = [] if curve.optimum is None else [{"yAxis": curve.optimum}]
-            series.append(
-                {
-                    "type": "line",
-                    "name": each.name,
-                    "showSymbol": len(curve.points) == 1,
-                    "color": colour,
-                    "lineStyle": {"width": 2, "color": colour, "type": dash or "solid"},
-                    "data": [[point[0], float(f"{point[1]:.5g}")] for point in curve.points],
-                    "markLine": {
-                        "silent": True,
-                        "symbol": "none",
-                        "label": {
-                            "show": label not in labelled,
-                            "formatter": label,
-                            "position": "insideStartTop",
-                            "color": GREY,
-                        },
-                        "lineStyle": {"color": colour, "type": [4, 4], "width": 1.5},
-                        "data": lines,
-                    },
-                }
-            )
-            labelled.add(label)
+        optima = [curve.optimum for curve in curves]
+        series = [
+            line_options(each.name, curve, self.style_of[each.folder], has_label=optima.index(curve.optimum) == i)
+            for i, (each, curve) in enumerate(zip(runs, curves, strict=True))
+        ]
         # ECharts fits its axis to the curves only; make room for an optimum below them.
-        optima = [curve.optimum for curve in curves if curve.optimum is not None and (curve.optimum > 0 or not is_log)]
-        numbers = [number for curve in curves for _, number in curve.points] + optima
+        drawn_optima = [optimum for optimum in optima if optimum is not None and (optimum > 0 or not is_log)]
+        numbers = [number for curve in curves for _, number in curve.points] + drawn_optima
         bounds = {"min": axis_minimum(min(numbers), is_log), "max": None} if numbers else {}
         return {
             "animation": False,
@@ -246,6 +223,33 @@ class RunsTab:
             "aria": {"enabled": True},
             "series": series,
         }  # fmt: skip
+
+
+def line_options(name: str, curve: RunCurve, style: int, *, has_label: bool) -> dict[str, Any]:
+    """Return the ECharts options of the curve of a run, with a dashed line for its optimum if that is known.
+
+    Args:
+        name: name of the run.
+        curve: its points and its optimum.
+        style: index into `COLOURS` and `DASHES`.
+        has_label: False leaves out the label of the optimum, which another run has too.
+    """
+    label = "" if curve.optimum is None else f"optimum {curve.optimum:.4g}"
+    return {
+        "type": "line",
+        "name": name,
+        "showSymbol": len(curve.points) == 1,
+        "color": COLOURS[style],
+        "lineStyle": {"width": 2, "color": COLOURS[style], "type": DASHES[style] or "solid"},
+        "data": [[point[0], float(f"{point[1]:.5g}")] for point in curve.points],
+        "markLine": {
+            "silent": True,
+            "symbol": "none",
+            "label": {"show": has_label, "formatter": label, "position": "insideStartTop", "color": GREY},
+            "lineStyle": {"color": COLOURS[style], "type": [4, 4], "width": 1.5},
+            "data": [] if curve.optimum is None else [{"yAxis": curve.optimum}],
+        },
+    }
 
 
 def axis_minimum(lowest: float, is_log: bool) -> float:

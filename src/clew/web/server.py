@@ -104,6 +104,21 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
     logger.info("http://%s:%d/%s   (Ctrl-C stops the server)", printed_host, port, f"?token={token}" if token else "")
 
     app.on_shutdown(stop_current_run)
+    _add_routes(config, maze, runs)
+    ui.run(
+        host=host,
+        port=port,
+        show=show,
+        reload=False,
+        title="Clew",
+        dark=None,
+        favicon="🧶",
+        show_welcome_message=False,
+    )
+
+
+def _add_routes(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
+    """Register the two addresses of the server: the page, and the frames of each visitor's maze."""
 
     @app.get("/frames/{visitor}")
     def frames(visitor: str, show: str = "values", maze: int = 0, version: int = -1, arrows: bool = True) -> Response:
@@ -121,18 +136,6 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
     @ui.page("/", title="Clew")
     def page() -> None:
         _build_page(config, maze, runs)
-
-    ui.run(
-        host=host,
-        port=port,
-        show=show,
-        reload=False,
-        title="Clew",
-        dark=None,
-        favicon="🧶",
-        language="en-US",
-        show_welcome_message=False,
-    )
 
 
 def find_port(host: str, port: int) -> int:

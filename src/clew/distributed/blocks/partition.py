@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid
-from clew.models.mdp import GRID_PARAMETERS, FiniteMDP, grid_model
+from clew.models.mdp import GRID_SETTINGS, FiniteMDP, grid_model
 
 __all__ = ["UNCHANGED", "BlockSpec", "HaloValues", "LocalGrid", "RowValues", "cut_grid", "smallest_block", "split_rows"]
 
@@ -114,7 +114,7 @@ def cut_grid(mdp: FiniteMDP, num_blocks: int) -> list[BlockSpec]:
         raise SettingError("a grid with a random goal can't be cut into blocks; use an environment with one goal")
     cells = grid.cells.reshape(-1, grid.columns)
     bounds = split_rows(len(cells), num_blocks)
-    settings = {name: getattr(grid, name) for name in GRID_PARAMETERS}
+    settings = {name: getattr(grid, name) for name in GRID_SETTINGS}
     specs = []
     for begin, end in pairwise(bounds.tolist()):
         above, below = begin > 0, end < len(cells)
