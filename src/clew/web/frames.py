@@ -77,5 +77,5 @@ def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.
     shown = numbers[known].astype(np.float64)
     scale = ValueScale.of(shown)
     shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
-    shades[known] = 1.5 + 254 * scale.shares(shown)
+    shades[known] = 1.5 + 254 * scale.normalise(shown)
     return shades, scale

@@ -153,10 +153,10 @@ def test_least_tried_comes_round_to_every_action():
 def test_persistent_keeps_on_while_nothing_is_better():
     q = np.array([[2.0, 2.0, 1.0, 2.0]], np.float32)
     for last, allowed in ((1, {1}), (3, {3}), (2, {0, 1, 3})):
-        acting = behaviour_after(BEHAVIOURS["persistent"].kind, last)
+        acting = behaviour_after(BEHAVIOURS["persistent"].strategy, last)
         assert {int(choose(acting, read_only(q), NONE, 0, 0.0, new_stream(seed))) for seed in range(30)} == allowed
     assert {pick("persistent", q, NONE, 0, 0.0, new_stream(seed)) for seed in range(30)} == {0, 1, 3}
 
 
 def test_other_behaviours_do_not_ask_for_the_last_action():
-    assert behaviour_after(BEHAVIOURS["least-tried"].kind, 2) == BEHAVIOURS["least-tried"].kind
+    assert behaviour_after(BEHAVIOURS["least-tried"].strategy, 2) == BEHAVIOURS["least-tried"].strategy

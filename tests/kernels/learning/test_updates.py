@@ -144,5 +144,5 @@ def test_faded_traces_are_forgotten_and_none_is_left_for_the_next_episode():
 def test_behaviours_that_do_not_count_leave_no_counts():
     for name, row in BEHAVIOURS.items():
         learner = new_learner(three_steps(True), behaviour=name)
-        assert (learner.visits.size > 0) == row.counts
+        assert (learner.visits.size > 0) == row.uses_visits
         assert learner.counts.shape == NONE.shape
