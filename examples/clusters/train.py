@@ -1,4 +1,4 @@
-"""What every example in this folder runs: learn a maze on the Ray at RAY_ADDRESS, and in one process; the same table.
+"""Train in a maze on the Ray at RAY_ADDRESS and in one process, and compare the tables; all examples here run this.
 
 python examples/clusters/train.py --actors 2
 """
@@ -10,9 +10,9 @@ from clew.runs.storage import table_sha256
 
 
 def main() -> None:
-    """Train both ways, and say what came of it."""
-    parser = argparse.ArgumentParser(description="Learn a maze on a Ray cluster.")
-    parser.add_argument("--rows", type=int, default=60, help="of an open maze, and its columns")
+    """Train on actors and in one process, print the hashes of both tables, and fail if they differ."""
+    parser = argparse.ArgumentParser(description="Train in a maze on a Ray cluster.")
+    parser.add_argument("--rows", type=int, default=60, help="number of rows, and of columns, of an open maze")
     parser.add_argument("--episodes", type=int, default=20_000)
     parser.add_argument("--simulations", type=int, default=8)
     parser.add_argument("--actors", type=int, default=2)
