@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from clew.distributed.actors import SECONDS_PER_CALL, SimulationActor
 from clew.distributed.cluster import connected
 from clew.distributed.local import LocalLearner, TableChanges, TableMerger, TableSnapshot
-from clew.distributed.scaling import Curve, Parameters
+from clew.distributed.scaling import Parameters
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task, TaskResult
 from clew.environments import Environment
@@ -73,8 +73,8 @@ def calibrate(sides: tuple[int, ...] = SIDES, num_steps: int = 2_000_000, repeti
         seconds_a_call=SECONDS_PER_CALL,
         step=tuple((size.num_states, size.step) for size in sizes),
         rows_a_step=largest.rows_a_step,
-        prepare=_curve(sizes, "prepare"),
-        publish=_curve(sizes, "publish"),
+        prepare=tuple((size.num_values, size.prepare) for size in sizes),
+        publish=tuple((size.num_values, size.publish) for size in sizes),
         answer=tuple(sorted((size.num_sent, size.answer) for size in sizes)),
         merge=tuple(sorted((size.num_sent, size.merge) for size in sizes)),
         link_call=link_call,
@@ -96,11 +96,6 @@ class _Size(NamedTuple):
     publish: float
     answer: float
     merge: float
-
-
-def _curve(sizes: list[_Size], name: str) -> Curve:
-    """Return a measurement as a function of the number of values of the table."""
-    return tuple((size.num_values, getattr(size, name)) for size in sizes)
 
 
 def min_seconds(work: Callable[[], Any], repetitions: int) -> float:

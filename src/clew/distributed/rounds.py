@@ -220,10 +220,17 @@ class Rounds:
             totals: (3,) its steps, terminated episodes and rewards.
             staleness: number of earlier rounds that were not in its snapshot.
         """
-        num_rounds, size, num_bytes = self.plan.num_rounds, self.plan.size(number), self.trace.finish(number)
-        counts = {"staleness": staleness, "num_bytes": num_bytes}
-        self.metrics.append(RoundMetrics.from_totals(number, num_rounds, size, totals, self.started_at, **counts))
-        return self.metrics[-1]
+        metrics = RoundMetrics.from_totals(
+            number,
+            self.plan.num_rounds,
+            self.plan.size(number),
+            totals,
+            self.started_at,
+            staleness=staleness,
+            num_bytes=self.trace.finish(number),
+        )
+        self.metrics.append(metrics)
+        return metrics
 
     def apply_result(self, result: TaskResult, in_flight: InFlightRound, task: Task) -> None:
         """Merge the update of a task of a round into the learned values, unless a fused runner has applied it."""
