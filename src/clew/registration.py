@@ -5,7 +5,6 @@ If Gymnasium has been imported, the environment is registered at once; otherwise
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -31,7 +30,7 @@ def _register() -> None:
         gymnasium.register(ENV_ID, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT)
 
 
-class _WhenImported(MetaPathFinder):
+class _WhenImported:
     """Steps aside at the first import of Gymnasium, and registers when that has run."""
 
     def find_spec(

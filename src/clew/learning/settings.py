@@ -8,11 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
-import numpy as np
-
 from clew.errors import SettingError
-from clew.learning.algorithms import ALGORITHMS
-from clew.policies.behaviours import BEHAVIOURS
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
 __all__ = ["Learning", "LearningSettings", "as_learning"]
@@ -125,11 +121,15 @@ class Learning:
     @property
     def behaviour_name(self) -> str:
         """Name of the behaviour: the one that was chosen, or else the one that the algorithm wants."""
+        from clew.learning.algorithms import ALGORITHMS
+
         return self.behaviour or ALGORITHMS[self.algorithm].behaviour
 
     @property
     def exploration(self) -> float:
         """How much the behaviour explores at first; 0 if it has no setting for it."""
+        from clew.policies.behaviours import BEHAVIOURS
+
         name = BEHAVIOURS[self.behaviour_name].setting
         return 0.0 if name is None else float(getattr(self, name))
 
@@ -156,6 +156,11 @@ def check_learning(learning: Learning) -> None:
     Raises:
         SettingError: names the one that is out of range.
     """
+    import numpy as np
+
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
         check_choice("behaviour", learning.behaviour, BEHAVIOURS)
@@ -189,6 +194,9 @@ def check_learning(learning: Learning) -> None:
 
 def _asked_by(name: str) -> list[str]:
     """The algorithms and behaviours that ask for a setting; none where it is everybody's."""
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     if name.startswith("exploration_"):
         return [acting for acting, row in BEHAVIOURS.items() if row.setting is not None]
     first = "alpha" if name.startswith("alpha_") else name
@@ -198,6 +206,8 @@ def _asked_by(name: str) -> list[str]:
 
 def _check_used(learning: Learning) -> None:
     """Refuse a setting that was given, by a value other than its default, and that nobody asks for."""
+    from clew.policies.behaviours import BEHAVIOURS
+
     given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
     for name in given:
         able = _asked_by(name)
@@ -216,6 +226,9 @@ def _check_used(learning: Learning) -> None:
 
 def _check_together(learning: Learning) -> None:
     """Settings that are each in range, and can't be together."""
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
         name = "optimistic" if learning.optimistic else "pessimistic"
         raise SettingError("can't be combined with another setting of the initial values", setting=name)
