@@ -21,13 +21,13 @@ class ClewError(Exception):
     The first line of the message stands alone; a drawing of the place that is wrong may follow it.
 
     >>> import clew
-    >>> try:
-    ...     clew.Maze.from_text("S?G")
-    ... except clew.ClewError as error:
-    ...     print(error)
-    line 1, column 2: unknown character '?'; expected one of . # S G !
-        S?G
-         ^
+    >>> for settings in {"gamma": 1.5}, {"maze": "cliff", "slip": 0.1}:
+    ...     try:
+    ...         clew.TrainingConfig(**settings).make_environment()
+    ...     except clew.ClewError as error:
+    ...         print(type(error).__name__, "-", error)
+    SettingError - gamma must be a finite number in [0, 1], not 1.5
+    SettingError - slip has no effect on 'cliff', which has rules of its own
     """
 
 
@@ -35,10 +35,10 @@ class MazeError(ClewError, ValueError):
     """A maze, or a file with a maze, that isn't valid.
 
     >>> import clew
-    >>> clew.generate_maze("wilson", 8, 8, goal=(8, 8))
+    >>> clew.TrainingConfig(maze="cliff").make_maze()
     Traceback (most recent call last):
         ...
-    clew.errors.MazeError: the goal (8, 8) is outside the maze; rows are 0..7, columns 0..7
+    clew.errors.MazeError: 'cliff' is a world with rules of its own, not only a maze; see clew worlds cliff
     """
 
 
@@ -49,7 +49,7 @@ class ModelError(ClewError, ValueError):
     >>> clew.FiniteMDP.from_function(2, 1, lambda state, action: [(0.5, 1, 0.0, True)])
     Traceback (most recent call last):
         ...
-    clew.errors.ModelError: state 0, action 0: probabilities sum to 0.5, not 1
+    clew.errors.ModelError: state 0, action 0: probabilities sum to 0.5, not 1; divide them by their sum, in float64
     """
 
 

@@ -5,7 +5,6 @@ The environment is registered at once if Gymnasium has been imported already, el
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -32,7 +31,7 @@ def _register() -> None:
         gymnasium.register(ENV_ID, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT)
 
 
-class _WhenImported(MetaPathFinder):
+class _WhenImported:
     """Import hook that finds nothing itself, but registers the environment after Gymnasium has been imported."""
 
     def find_spec(

@@ -1,20 +1,21 @@
-"""Settings: fields that say what they mean, and checks of what users set."""
+"""Declaring settings as fields of dataclasses, and checking the values that users give.
+
+NumPy is imported by the checks only, so that settings can be listed without it.
+"""
 
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import field, fields
-from difflib import get_close_matches
 from math import inf
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
-
 from clew.errors import SettingError
 
 __all__ = [
+    "KINDS",
     "NOT_NEGATIVE",
     "POSITIVE",
     "SHARE",
@@ -32,11 +33,11 @@ __all__ = [
 
 
 def setting(default: Any, meaning: str) -> Any:
-    """A field that says what it means, for the help of the command line and the form of the page."""
+    """Return a dataclass field with a default and a help text, for the command line and the form of the page."""
     return field(default=default, metadata={"help": meaning})
 
 
-# The types of settings, as errors call them. True is no number, and 1 isn't True.
+# Names of the types of settings in error messages.
 KINDS: dict[Any, str] = {
     bool: "True or False",
     int: "a whole number",
@@ -48,34 +49,34 @@ KINDS: dict[Any, str] = {
 
 
 def make_plain(settings: Any) -> None:
-    """Check the type of every setting, and turn numbers of NumPy into Python's own: a run is saved as JSON.
+    """Check the type of every setting and convert numbers of NumPy to Python's, so that a run can be saved as JSON.
 
     Args:
         settings: frozen dataclass; its fields are replaced.
 
     Raises:
-        SettingError: names the one that is of another type, and says which is wanted.
+        SettingError: if a setting has another type than its field; the message names both.
     """
     for each in fields(settings):
-        value, kinds = getattr(settings, each.name), _kinds_of(each.type)
-        if isinstance(value, np.generic | np.ndarray):
+        value, kinds = getattr(settings, each.name), _types_of(each.type)
+        if hasattr(value, "tolist"):  # a number or an array of NumPy
             value = value.tolist()
         for kind in kinds:
             if _is_a(value, kind):
-                object.__setattr__(settings, each.name, _as_a(value, kind))
+                object.__setattr__(settings, each.name, _convert(value, kind))
                 break
         else:
-            wanted = " or ".join(KINDS[kind] for kind in kinds)
-            raise SettingError(f"must be {wanted}, not {value!r}", setting=each.name)
+            expected = " or ".join(KINDS[kind] for kind in kinds)
+            raise SettingError(f"must be {expected}, not {value!r}", setting=each.name)
 
 
-def _kinds_of(wanted: Any) -> tuple[Any, ...]:
-    """The types that a field may have, such as int and None."""
-    return get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+def _types_of(annotation: Any) -> tuple[Any, ...]:
+    """Return the types that an annotation such as `int | None` allows."""
+    return get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    """Tell if a value is of a type; NumPy's numbers are numbers, and whole ones will do where any will."""
+    """Return whether a value has a type. NumPy's numbers count as int or float, an int as float, a bool as neither."""
     if kind in (int, float):
         return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
     if kind == tuple[int, int]:
@@ -84,25 +85,32 @@ def _is_a(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-def _as_a(value: Any, kind: Any) -> Any:
-    """The same value as Python has it."""
+def _convert(value: Any, kind: Any) -> Any:
+    """Convert a value to one of Python's types; a whole number that is too large for a float becomes inf."""
     if kind == tuple[int, int]:
         return int(value[0]), int(value[1])
     try:
         return None if value is None else kind(value)
-    except OverflowError:  # a whole number beyond all floats, which is refused as infinite
+    except OverflowError:
         return inf
 
 
-def check_choice(name: str, chosen: Any, known: Any) -> None:
-    """Check that a name is one of those there are."""
+def check_choice(name: str, chosen: Any, known: Iterable[str]) -> None:
+    """Check that the value of a setting is one of the known names.
+
+    Raises:
+        SettingError: if it is another; the message lists the known names and suggests the nearest one.
+    """
+    known = list(known)
     if not isinstance(chosen, str) or chosen not in known:
-        near = "".join(f"; did you mean {each!r}?" for each in nearest(chosen, known))
-        raise SettingError(f"must be one of {', '.join(known)}, not {chosen!r}{near}", setting=name)
+        suggestion = "".join(f"; did you mean {each!r}?" for each in nearest(chosen, known))
+        raise SettingError(f"must be one of {', '.join(known)}, not {chosen!r}{suggestion}", setting=name)
 
 
 def nearest(typed: Any, known: Iterable[str], most: int = 1) -> list[str]:
-    """Those of the known names that somebody may have meant; capitals don't matter, and what is no text means none."""
+    """Return up to `most` known names that resemble a typed one, whatever the case; none if it is not text."""
+    from difflib import get_close_matches
+
     if not isinstance(typed, str):
         return []
     names = {name.lower(): name for name in sorted(known)}
@@ -110,25 +118,25 @@ def nearest(typed: Any, known: Iterable[str], most: int = 1) -> list[str]:
 
 
 def did_you_mean(typed: Any, known: Iterable[str]) -> str:
-    """A question for the middle of an error, with a blank after it; nothing if no name is near."""
+    """Return "did you mean 'NAME'? " with the known name nearest to a typed one, or "" if none is near."""
     return "".join(f"did you mean {name!r}? " for name in nearest(typed, known))
 
 
 def choose_from(typed: Any, known: Iterable[str]) -> str:
-    """The end of an error about a name that isn't known: the one that may be meant, and all."""
+    """Return the end of a message about an unknown name: the nearest known name, and a list of all known names."""
     names, question = list(known), did_you_mean(typed, known)
     return f"{question}{'Choose' if question else 'choose'} from {', '.join(names)}"
 
 
 class Bounds(NamedTuple):
-    """Which finite numbers a setting may be: from `least` to `most`, and above `above`."""
+    """An interval of finite numbers: from `least` to `most`, both included, and greater than `above`."""
 
     least: float = -inf
     most: float = inf
     above: float = -inf
 
     def hold(self, number: Any) -> bool:
-        """Tell if a number is one of them."""
+        """Return whether a number is finite and within the bounds."""
         return bool(self.least <= number <= self.most and self.above < number and abs(number) <= sys.float_info.max)
 
     def __str__(self) -> str:
@@ -157,31 +165,41 @@ def check_number(
         used_by: name of the exploration strategy that the bounds belong to, for the message.
 
     Raises:
-        SettingError: if the number is out of range, or not a number.
+        SettingError: if the number is out of bounds, or not a number.
     """
-    wanted = " ".join(filter(None, ("a finite number", str(bounds), f"for {used_by}" if used_by else "")))
+    import numpy as np
+
+    expected = " ".join(filter(None, ("a finite number", str(bounds), f"for {used_by}" if used_by else "")))
     if isinstance(number, np.generic):
-        number = number.item()  # the greatest float is infinite among NumPy's float32
+        number = number.item()  # the largest float would be infinite among NumPy's float32
     if not _is_a(number, float) or not bounds.hold(number):
-        raise SettingError(f"must be {wanted}, not {number!r}", setting=name)
+        raise SettingError(f"must be {expected}, not {number!r}", setting=name)
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
     if single and not bounds.hold(stored):
         raise SettingError(
-            f"must be {wanted}, also as float32, in which values are learned; {number!r} becomes {stored:g}",
+            f"must be {expected}, also as float32, in which values are learned; {number!r} becomes {stored:g}",
             setting=name,
         )
 
 
 def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
-    """Check that a number is whole and in its bounds."""
+    """Check that the value of a setting is a whole number from `least` to `most`.
+
+    Raises:
+        SettingError: if it is out of these bounds, or not a whole number.
+    """
     if not _is_a(count, int) or not least <= int(count) <= most:
         bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
         raise SettingError(f"must be a whole number {bounds}, not {count!r}", setting=name)
 
 
 def check_memory(num_bytes: int, what: str) -> None:
-    """Refuse an array that the machine can't hold, before the memory is taken.
+    """Check that the machine can hold an array, before it is allocated.
+
+    Args:
+        num_bytes: size of the array.
+        what: the array, as subject of the message.
 
     Raises:
         SettingError: if it would take more than four fifths of the machine's memory.

@@ -1,16 +1,21 @@
+import inspect
 import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import clew as package
 from clew.cli import main as cli
-from clew.cli.options import describe_error
+from clew.cli import options
 from clew.errors import MazeError, SettingError
+from clew.figures.curves import ENDINGS, FIGURES
 from clew.mazes import Maze, generate_maze
+from clew.mazes.generators import GENERATORS, KEYS
+from clew.planning import PLANNERS
 
 WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+---+\n"
 
@@ -116,10 +121,10 @@ def test_solve_gives_the_optimum(figures, tmp_path):
 
 
 def test_solve_in_blocks_gives_the_same_optimum(figures):
-    for options in (("--gamma", 0.5), ("--slip", 0.2)):
-        whole, blocks = figures("solve", "book", *options), figures("solve", "book", "--blocks", 3, *options)
+    for settings in (("--gamma", 0.5), ("--slip", 0.2)):
+        whole, blocks = figures("solve", "book", *settings), figures("solve", "book", "--blocks", 3, *settings)
         assert blocks["value"] == pytest.approx(whole["value"], abs=whole["bound"] + blocks["bound"])
-        assert (blocks["method"] == "breadth-first") == (options[0] == "--gamma")
+        assert (blocks["method"] == "breadth-first") == (settings[0] == "--gamma")
         assert blocks["num_blocks"] == 3
         assert blocks["num_bytes"] > 0
         assert blocks["peak_bytes_of_driver"] > 20e6
@@ -158,7 +163,7 @@ def test_generate_prints_a_maze_or_keeps_it(clew, tmp_path):
     assert clew(*line) == (0, maze.to_text(), "")
     path = tmp_path / "maze.txt"
     code, out, _ = clew(*line, "-o", path)
-    assert (code, out) == (0, f"Kept in {path}. Look at it: clew info {path}\n")
+    assert (code, out) == (0, f"Saved to {path}. Look at it: clew info {path}\n")
     assert Maze.load(path) == maze
 
 
@@ -270,7 +275,7 @@ BAD = {
     "plot runs -o a.png": "runs: holds run folders, and isn't one; give one of them, or runs/*",
     "render runs -o a.svg": "runs: holds run folders, and isn't one",
     "render run -o a.svg --show visit": "--show must be one of values, visits, not 'visit'; did you mean 'visits'?",
-    "train --resume begun.partial": "begun.partial: is what is kept of a run that was begun; give begun",
+    "train --resume begun.partial": "begun.partial: holds the checkpoints of a run that was stopped; give begun",
     "solve gym:Blackjack-v1": "gym:Blackjack-v1 has no model to plan with; clew train gym:Blackjack-v1 learns it",
     "solve good.map": "the maze has no start; take --start 0,0, or --random-start",
     "solve good.map --start 0,0": "the maze has no goal; take --goal 0,0, or --random-goal",
@@ -279,9 +284,9 @@ BAD = {
     "train --goal-reward nan": "--goal-reward must be a finite number, not nan",
     "train --lambda 3": "--lambda must be a finite number in [0, 1], not 3.0",
     "train --n 5": "--n has no effect with q-learning; it is for n-step-sarsa, tree-backup",
-    "train --alpha-last 0.3": "--alpha-last has no effect with a schedule of 'constant'; take --alpha-schedule linear",
+    "train --alpha-last 0.3": "has no effect with a schedule of 'constant'; take --alpha-schedule linear",
     "train --num-interleaved 2": "; take --sharing local, or --simulations 1",
-    "train --alpha-schedule num_episodes": "--alpha-schedule must be one of constant, linear, exponential, visits, not ",
+    "train --alpha-schedule num_episodes": "--alpha-schedule must be one of constant, linear, exponential, vis",
     "train --speed 3": "No such option: --speed",
     "train --out run": "run: already exists",
     "train --out good.txt/run": "can't be written",
@@ -289,7 +294,7 @@ BAD = {
     "train --out new --checkpoint-every soon": "such as 500, or seconds, such as 30s; not 'soon'",
     "train --out new --checkpoint-every 0": "such as 30s; not 0",
     "train --out new --simulations 2 --actors 2000 --goal 7,7": "the goal (7, 7) is outside the maze",
-    "train --checkpoint-every 30s": "checkpoints are kept beside the folder of the run; give --out DIR",
+    "train --checkpoint-every 30s": "checkpoints are saved beside the run folder; give --out DIR",
     "train --resume begun --alpha 0.1": "a run goes on as it was begun; leave out --alpha",
     "train book --resume begun": "a run goes on as it was begun; leave out maze",
     "train --resume begun --out new": "a run goes on as it was begun; leave out --out",
@@ -328,10 +333,10 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(clew, bad_files, line):
 def test_an_error_calls_settings_by_their_options_but_what_was_typed_as_it_was():
     error = SettingError("must be 1", setting="lambda_", take={"max_episode_steps": 3, "n": 2, "random_start": True})
     assert str(error) == "lambda_ must be 1; take max_episode_steps=3, or n=2, or random_start=True"
-    options = {"--lambda", "--max-steps", "--random-start"}
-    assert describe_error(error, options) == "--lambda must be 1; take --max-steps 3, or n=2, or --random-start"
-    assert describe_error(SettingError("the start is a wall"), {"--start"}) == "the start is a wall"
-    assert describe_error(MazeError("alpha must be a map"), {"--alpha"}) == "alpha must be a map"
+    given = {"--lambda", "--max-steps", "--random-start"}
+    assert cli.describe_error(error, given) == "--lambda must be 1; take --max-steps 3, or n=2, or --random-start"
+    assert cli.describe_error(SettingError("the start is a wall"), {"--start"}) == "the start is a wall"
+    assert cli.describe_error(MazeError("alpha must be a map"), {"--alpha"}) == "alpha must be a map"
 
 
 def test_the_installed_command_answers_and_keeps_its_output_for_json():
@@ -354,7 +359,7 @@ def test_a_first_run_says_that_it_compiles(tmp_path):
         )
         for _ in range(2)
     )
-    assert first.stderr.strip() == "compiling the planner for this machine; kept for next time"
+    assert first.stderr.strip() == "compiling the planner for this machine; saved for next time"
     assert second.stderr == ""
     took, took_then = json.loads(first.stdout), json.loads(second.stdout)
     assert took["steps"] == took_then["steps"] == 13
@@ -399,34 +404,45 @@ def test_an_algorithm_or_a_behaviour_is_shown_alone(clew):
     assert (alone["algorithms"], list(alone["behaviours"])) == ({}, ["ucb"])
 
 
-COMMANDS = [each.name or each.callback.__name__ for each in cli.app.registered_commands]
-
-
 def test_help_fits_eighty_columns_and_cuts_nothing(clew, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     code, out, err = clew("-h")
     assert (code, err, clew("--help")[1], clew()[1].rstrip()) == (0, "", out, out.rstrip())
     assert max(map(len, out.splitlines())) <= 80
-    panel = out.partition(" Commands ")[2].splitlines()[1:-1]
-    summaries = [line.strip("│ ").split(maxsplit=1) for line in panel if line.startswith("│")]
-    assert [name for name, _ in summaries] == COMMANDS  # so that each has a line, and only one
-    assert all(summary.endswith(".") and not summary.endswith("..") for _, summary in summaries)
+    rows = [line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].splitlines()]
+    assert rows == [[name, summary] for name, (_, summary) in cli.COMMANDS.items()]  # each in one line
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_summary_of_a_command_begins_its_help(clew, name):
+    module, summary = cli.COMMANDS[name]
+    command = getattr(import_module(f"clew.cli.{module}"), name)
+    assert inspect.getdoc(command).partition("\n\n")[0] == summary
+    assert summary in " ".join(clew(name, "--help")[1].split())
 
 
 def test_the_options_of_train_stand_in_groups_with_their_defaults(clew, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     out = clew("train", "-h")[1]
     assert "Example: clew train wilson:20x30" in out
-    titles = re.findall(r"╭─ ([A-Z][a-z ]+) ─", out)
-    assert titles == ["Arguments", "Options", "World", "Learning", "Simulations and actors", "Output"]
-    groups = dict(zip(titles, out.split("╭─ ")[1:], strict=True))
-    for group, option in (("World", "--slip "), ("Learning", "--gamma"), ("Output", "--watch"), ("Options", "-h ")):
+    titles = re.findall(r"^([A-Z][a-z ]+):$", out, re.MULTILINE)
+    assert titles == ["Arguments", "World", "Learning", "Simulations and actors", "Output", "Options"]
+    groups = dict(zip(titles, re.split(r"^[A-Z][a-z ]+:$", out, flags=re.MULTILINE)[1:], strict=True))
+    for group, option in (("World", "--slip "), ("Learning", "--gamma"), ("Output", "--watch"), ("Options", "-h, ")):
         assert option in groups[group]
     assert "--chaos" in groups["Simulations and actors"]
     assert re.findall(r"--[a-z-]+", groups["Options"]) == ["--help"]
     for default in ("100 per free cell", "that of the card in clew worlds, or 0.9", "4"):
         assert f"[default: {default}]" in out
     assert "[default: 10 from a single start" in clew("evaluate", "-h")[1]
+
+
+def test_names_in_the_help_are_those_of_the_tables():
+    assert ", ".join(GENERATORS) == options.MAZE_KINDS
+    assert ", ".join(KEYS) == options.MAZE_KEYS
+    assert ", ".join(PLANNERS) == options.PLANNER_NAMES
+    assert ", ".join(ENDINGS) == options.PLOT_ENDINGS
+    assert ", ".join(FIGURES) == options.FIGURE_NAMES
 
 
 def test_it_is_said_how_many_episodes_a_run_was_graded_by(clew):

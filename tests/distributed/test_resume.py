@@ -15,8 +15,8 @@ import ray
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.runs.configuration import TrainingConfig
-from clew.runs.run import kept_run, open_begun, open_run, train_run
-from clew.runs.storage import is_there, partial_of, table_sha256
+from clew.runs.run import save_checkpoints, open_partial_run, open_run, train_run
+from clew.runs.storage import is_occupied, partial_folder, table_sha256
 
 DEADLINE = 120  # seconds
 WORLD = {"maze": "20x20", "random_start": True, "slip": 0.2, "max_episode_steps": 400, "seed": 5}
@@ -48,10 +48,12 @@ def drive(folder, config, environment, ready):
     if environment:
         ray.init(logging_level=logging.ERROR)
     ready.set()
-    maze = None
-    if partial_of(folder).exists():
-        config, maze = open_begun(folder)
-    with kept_run(folder, config, "0.02s", maze is not None) as checkpoints:
+    resume = partial_folder(folder).exists()
+    if resume:
+        config, maze = open_partial_run(folder)
+    else:
+        maze = config.make_maze()
+    with save_checkpoints(folder, config, maze, "0.02s", resume) as checkpoints:
         train_run(config, checkpoints=checkpoints, maze=maze).save(folder)
 
 
@@ -81,7 +83,7 @@ def drive_with_kills(folder, config, moments, environment=None):
     tables, kills, rng = [open_run(folder / "unharmed")[2].q], 0, np.random.default_rng(moments)
     while kills < moments:
         run = folder / f"run-{len(tables)}"
-        while not is_there(run):
+        while not is_occupied(run):
             process = start(run)
             process.join(rng.uniform(0.0, seconds) if kills < moments else DEADLINE)
             if process.is_alive():

@@ -24,7 +24,7 @@ from clew.learning.settings import Learning
 from clew.learning.training import new_policy, train_policy
 from clew.mazes import Maze
 from clew.runs.configuration import TrainingConfig
-from clew.runs.run import kept_run, open_begun, train_run
+from clew.runs.run import save_checkpoints, open_partial_run, train_run
 from clew.tracing.trace import Trace
 from worlds import only_steps
 
@@ -404,7 +404,8 @@ def press_ctrl_c_at(round):
 
 
 def keep(folder, config, maze=None, callback=None):
-    with kept_run(folder, config, "30s", maze is not None) as checkpoints, stopped_by_ctrl_c(checkpoints):
+    resume, maze = maze is not None, maze or config.make_maze()
+    with save_checkpoints(folder, config, maze, "30s", resume) as checkpoints, stopped_by_ctrl_c(checkpoints):
         run = train_run(config, callback, checkpoints=checkpoints, maze=maze)
         run.save(folder)
     return run
@@ -421,7 +422,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(ctrl_c, tmp_path):
     with pytest.raises(RunError, match=r"a run was begun there; go on with `clew train --resume .*run`, or remove it"):
         keep(tmp_path / "run", CONFIG)
 
-    config, maze = open_begun(tmp_path / "run")
+    config, maze = open_partial_run(tmp_path / "run")
     run, whole = keep(tmp_path / "run", config, maze), train_run(CONFIG)
     assert config == CONFIG
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -434,11 +435,11 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(ctrl_c, tmp_path):
 
 def test_what_is_stopped_before_it_learned_leaves_nothing(ctrl_c, tmp_path):
     def press():
-        with kept_run(tmp_path / "run", CONFIG, "30s") as checkpoints, stopped_by_ctrl_c(checkpoints):
+        with save_checkpoints(tmp_path / "run", CONFIG, None, "30s") as checkpoints, stopped_by_ctrl_c(checkpoints):
             os.kill(os.getpid(), signal.SIGINT)
             signal.pause()
 
-    with pytest.raises(StoppedError, match="nothing was kept"):
+    with pytest.raises(StoppedError, match="nothing was saved"):
         press()
     assert not list(tmp_path.iterdir())
 
@@ -452,12 +453,12 @@ def test_a_job_in_the_background_hears_no_ctrl_c(ctrl_c, tmp_path):
 def test_a_run_that_has_ended_is_not_begun_again(tmp_path):
     keep(tmp_path / "run", CONFIG)
     with pytest.raises(RunError, match=r"this run has ended$"):
-        open_begun(tmp_path / "run")
+        open_partial_run(tmp_path / "run")
     (tmp_path / "run.partial").mkdir()
     with pytest.raises(RunError, match=r"has ended; what is left in .*run.partial can be removed"):
-        open_begun(tmp_path / "run")
+        open_partial_run(tmp_path / "run")
     with pytest.raises(RunError, match=r"no run was begun there; `clew train --out .*none` begins one"):
-        open_begun(tmp_path / "none")
+        open_partial_run(tmp_path / "none")
 
 
 TWICE = """

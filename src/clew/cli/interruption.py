@@ -1,6 +1,6 @@
-"""Ctrl-C: where a run is kept, the first ends it where it can go on later, and a second one ends the process at once.
+"""Ctrl-C. If checkpoints are saved, the first saves one and ends the run, and a second one ends the process at once.
 
-Where nothing is kept there is nothing to wait for: the first ends the process as soon as may be.
+If nothing is saved, the first ends the process as soon as possible.
 """
 
 import logging
@@ -10,73 +10,76 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from clew.learning.checkpoints import Checkpoints
+if TYPE_CHECKING:
+    from clew.learning.checkpoints import Checkpoints
 
 __all__ = ["stopped_by_ctrl_c"]
 
 logger = logging.getLogger(__name__)
 
-GRACE = 0.3  # seconds in which Python may answer by itself, which also stops a Ray in good order
+GRACE = 0.3  # seconds in which Python may handle the signal itself, which also stops a Ray in good order
 
 
 @contextmanager
 def stopped_by_ctrl_c(
-    checkpoints: Checkpoints | None, before_the_end: Callable[[], None] | None = None
+    checkpoints: "Checkpoints | None", before_the_end: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """Let Ctrl-C end what goes on within: with checkpoints where it can go on, without them at once.
+    """Let Ctrl-C end the work in a `with` block, even while a kernel runs.
 
-    Python answers a signal between two of its own steps, so not before a kernel has ended. But it writes the number of
-    each signal into a pipe as soon as it comes. A thread reads it there, and so Ctrl-C is heard at any time.
+    Python handles a signal between two of its own instructions, so not before a kernel has returned. But it writes the
+    number of each signal into a pipe at once, which a thread reads here.
 
     Args:
-        checkpoints: of the training; None if nothing is kept. If Ctrl-C isn't meant for this process, all stays as it
-            was.
-        before_the_end: is called, in a thread of its own, before Ctrl-C ends the process at once.
+        checkpoints: of the training; None if none are saved. Nothing is changed where Ctrl-C is ignored, as in a job of
+            a shell that runs in the background.
+        before_the_end: is called, in another thread, before Ctrl-C ends the process at once.
     """
-    is_for_us = signal.getsignal(signal.SIGINT) != signal.SIG_IGN  # which is a shell's job with `&`
-    if sys.platform == "win32" or not is_for_us or threading.current_thread() is not threading.main_thread():
+    is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if sys.platform == "win32" or is_ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = None if checkpoints is None or checkpoints.folder is None else checkpoints
+    saving = None if checkpoints is None or checkpoints.folder is None else checkpoints
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    answered = threading.Event()  # by Python, between two of its steps
+    handled = threading.Event()  # by Python, between two of its instructions
 
-    def answer(number: int, frame: object) -> None:
-        answered.set()
-        _answer(kept)
+    def handle(number: int, frame: object) -> None:
+        handled.set()
+        _handle(saving)
 
-    before = signal.signal(signal.SIGINT, answer)
+    handler_before = signal.signal(signal.SIGINT, handle)
     pipe_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    listen = _Listener(reader, answered, before_the_end, is_kept=kept is not None)
+    listen = _Listener(reader, handled, before_the_end, is_saving=saving is not None)
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
         yield
     finally:
-        answered.set()
+        handled.set()
         signal.set_wakeup_fd(pipe_before)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler_before)
         os.close(writer)  # the listener reads the end of the pipe
         listener.join()
         os.close(reader)
 
 
-def _answer(kept: Checkpoints | None) -> None:
-    if kept is not None:
-        kept.stop()
-    if kept is None or not kept.is_training:
-        raise KeyboardInterrupt  # should it be lost, in a callback of C, training stops as soon as it begins
+def _handle(checkpoints: "Checkpoints | None") -> None:
+    """Stop a training that saves checkpoints after its current piece of work; interrupt all other work."""
+    if checkpoints is not None:
+        checkpoints.stop()
+    if checkpoints is None or not checkpoints.is_training:
+        raise KeyboardInterrupt  # if a C callback swallows it, training still stops as soon as it begins
 
 
 class _Listener:
-    """Hears Ctrl-C in a thread of its own."""
+    """Reads signal numbers from a pipe, in a thread, and ends the process where Python can't."""
 
     def __init__(
-        self, reader: int, answered: threading.Event, before_the_end: Callable[[], None] | None, *, is_kept: bool
+        self, reader: int, handled: threading.Event, before_the_end: Callable[[], None] | None, *, is_saving: bool
     ) -> None:
-        self.reader, self.answered, self.before_the_end, self.is_kept = reader, answered, before_the_end, is_kept
+        self.reader, self.handled, self.before_the_end, self.is_saving = reader, handled, before_the_end, is_saving
 
     def __call__(self) -> None:
         presses = 0
@@ -84,15 +87,16 @@ class _Listener:
             if number[0] != signal.SIGINT:
                 continue
             presses += 1
-            if presses == 1 and self.is_kept:
+            if presses == 1 and self.is_saving:
                 logger.info("finishing this piece of work so that nothing is lost; press Ctrl-C again to quit now")
-            elif presses == 1 and not self.answered.wait(GRACE):
+            elif presses == 1 and not self.handled.wait(GRACE):
                 self._end("stopped")
             elif presses == 2:
-                self._end("ended at once" if self.is_kept else "stopped")
+                self._end("ended at once" if self.is_saving else "stopped")
 
     def _end(self, words: str) -> None:
+        """Print an error and end the process, whatever the other threads are doing."""
         if self.before_the_end is not None:
             self.before_the_end()
         os.write(2, f"clew: {words}\n".encode())
-        os._exit(130)  # processes of Ray end when this one has
+        os._exit(130)  # the processes of Ray end when this one has

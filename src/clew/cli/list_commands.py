@@ -1,37 +1,32 @@
 """Commands that list and describe: algorithms, worlds, info, bench."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from clew.cli.options import AsJson, with_settings
-from clew.cli.terminal import fits, print_figures, print_table
-from clew.cli.waiting import working
-from clew.environments import Environment
-from clew.environments.gallery import GALLERY
+from clew.cli.options import AsJson, make_config, with_settings
 from clew.errors import SettingError
-from clew.learning.algorithms import ALGORITHMS
-from clew.policies.behaviours import BEHAVIOURS
-from clew.runs.configuration import TrainingConfig
 from clew.runs.flags import flag
-from clew.runs.storage import for_json
 from clew.settings import check_choice
 
-__all__ = ["TELLING"]
+__all__ = ["algorithms", "bench", "info", "worlds"]
 
-A_MAZE = (
+MAZE = (
     "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, .lay, "
     ".png)"
 )
 
 
 def algorithms(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="show this one alone")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="show only this one")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the learning rules and behaviours, or show one."""
+    """List the algorithms and exploration strategies, or show one."""
+    from clew.cli.terminal import print_json, print_table
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     if name is not None:
         check_choice("name", name, [*ALGORITHMS, *BEHAVIOURS])
     rows = {
@@ -45,32 +40,32 @@ def algorithms(
         for each, row in ALGORITHMS.items()
         if name in (None, each)
     }
-    acting = {
+    strategies = {
         each: {"description": row.description, "setting": row.setting}
         for each, row in BEHAVIOURS.items()
         if name in (None, each)
     }
     if as_json:
-        print(json.dumps({"algorithms": rows, "behaviours": acting}))
+        print_json({"algorithms": rows, "behaviours": strategies})
     elif name is None:
         print_table(
             "clew train --algorithm NAME", {each: f"{row['update']} ({row['source']})" for each, row in rows.items()}
         )
-        print_table("clew train --behaviour NAME", {each: str(row["description"]) for each, row in acting.items()})
+        print_table("clew train --behaviour NAME", {each: str(row["description"]) for each, row in strategies.items()})
     else:
         kind = "algorithm" if rows else "behaviour"
-        print_table(f"clew train --{kind} {name}", in_lines((rows or acting)[name]))
+        print_table(f"clew train --{kind} {name}", format_row((rows or strategies)[name]))
 
 
-def in_lines(row: dict[str, Any]) -> dict[str, str]:
-    """What there is to know of an algorithm or a behaviour, as people read it."""
+def format_row(row: dict[str, Any]) -> dict[str, str]:
+    """Return the fields of an algorithm or an exploration strategy as text, with settings as options."""
     lines = {}
     for field, value in row.items():
         if isinstance(value, bool):
             value = "yes" if value else "no"
         if field in ("settings", "setting"):
             names = [value] if isinstance(value, str) else list(value or ())
-            field, value = "settings", " ".join(flag(each) for each in names) or "none of its own"
+            field, value = "settings", " ".join(flag(each) for each in names) or "none"
         lines[field.replace("_", " ")] = str(value)
     return lines
 
@@ -79,18 +74,22 @@ def worlds(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="show the card of this one")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the worlds that come with Clew, or show one's card."""
+    """List the worlds that come with Clew, or show the card of one."""
+    from clew.cli.terminal import print_json, print_table
+    from clew.environments import Environment
+    from clew.environments.gallery import GALLERY
+
     if name is None:
         summaries = {name: card.summary for name, card in GALLERY.items()}
         if as_json:
-            print(json.dumps(summaries))
+            print_json(summaries)
         else:
             print_table("clew train NAME, clew solve NAME", summaries)
         return
     check_choice("world", name, GALLERY)
     card = {field: value for field, value in GALLERY[name]._asdict().items() if field != "make"}
     if as_json:
-        print(json.dumps(card))
+        print_json(card)
     else:
         print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
         if isinstance(world := GALLERY[name].make(), Environment):
@@ -98,8 +97,10 @@ def worlds(
 
 
 def bench(
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure what a round over Ray is made of")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="keep the parameters as JSON")] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure the parts of a round over Ray")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=Path, metavar="FILE", help="save the parameters as JSON")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine or cluster, for docs/scaling.md.
@@ -108,25 +109,30 @@ def bench(
     """
     if not calibrate:
         raise SettingError("must be given: there is nothing else to measure", setting="calibrate")
+    from clew.cli.terminal import print_figures, print_json
     from clew.distributed.calibration import calibrate as measure
+    from clew.runs.storage import finite_or_none
 
     parameters = measure()
     if out is not None:
         parameters.write(out)
-    figures = for_json(vars(parameters))
+    figures = finite_or_none(vars(parameters))
     if as_json:
-        print(json.dumps(figures))
+        print_json(figures)
         return
-    lasting = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
-    print_figures("A round over Ray: seconds each, at the largest size measured", lasting)
-    print(f"Kept in {out}." if out else "Nothing was kept; add --out FILE to keep all sizes.")
+    largest = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
+    print_figures("A round over Ray: seconds of each part, at the largest size measured", largest)
+    print(f"Saved to {out}." if out else "Not saved; add --out FILE to save the figures of all sizes.")
 
 
-@with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=A_MAZE)
-def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
-    """Describe a maze: its size, its places, its shortest way."""
+@with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=MAZE)
+def info(*, as_json: AsJson = False, **settings: Any) -> None:
+    """Describe a maze: its size, start, goals and shortest path."""
+    from clew.cli.terminal import fits, print_figures, print_json
+    from clew.cli.waiting import working
+
     with working("reading"):
-        maze = TrainingConfig(**settings).make_maze()
+        maze = make_config(settings).make_maze()
         shortest = int(maze.distances()[maze.start]) if maze.start and maze.goals else None
     goals, start = maze.goals, maze.start
     regions = maze.regions()
@@ -143,12 +149,9 @@ def info(settings: dict[str, Any], as_json: AsJson = False) -> None:
         "shortest": shortest,
     }
     if as_json:
-        print(json.dumps(figures))
+        print_json(figures)
         return
     print_figures(settings["maze"], figures)
     drawing = maze.to_text()
     if fits(drawing):
         print(drawing, end="")
-
-
-TELLING = (algorithms, worlds, info, bench)

@@ -1,8 +1,8 @@
-"""Watching on the terminal: learning round by round, and a seeker that walks. It is drawn by `clew.rendering.scenes`.
+"""Drawing on the terminal: values while they are learned, and an episode step by step.
 
-Frames are drawn on the alternate screen, which leaves what was on the terminal as it was. Each frame asks how large the
-terminal is, so a change of size is followed. Where a terminal can't be drawn on (output into a file, TERM=dumb), lines
-of plain text are written instead, and no escape codes.
+`clew.rendering.scenes` draws the scenes. Frames are shown on the alternate screen, so that the terminal is as it was
+when they end, and each asks for the size of the terminal, so that a change of size is followed. If the terminal can't
+be drawn on (output to a file, TERM=dumb), lines of plain text are written, without escape codes.
 """
 
 import logging
@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from rich.live import Live
 from rich.segment import Segment
 
 from clew.cli.palette import style_of
+from clew.cli.waiting import NUM_RECENT, can_draw, seconds_left
 from clew.environments import Environment, as_compiled
 from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
@@ -34,34 +35,28 @@ from clew.rendering.screen import Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import show
 from clew.runs.configuration import TrainingConfig
 
-__all__ = ["RECENT", "LearningView", "can_draw", "play_episode", "seconds_left"]
+__all__ = ["LearningView", "play_episode"]
 
-FRAMES_A_SECOND = 15
-REST = 40  # times as long as a frame took nothing is drawn: so drawing takes a fortieth of the time at most
-NUM_LINES = 10  # of a run, where a terminal can't be drawn on
-CHEAP = 100_000  # states; the optimum of a larger world isn't computed only to be told
-RECENT = 20  # rounds by which the time that is left is estimated
+MAX_FRAME_RATE = 15  # frames per second
+REST = 40  # no frame is drawn for this many times the time that the last one took: drawing takes 1/40 of all time
+NUM_LINES = 10  # lines of a run on a terminal that can't be drawn on
+MAX_STATES = 100_000  # the optimum of a larger world takes too long only to be shown
 
 
 # The screen -----------------------------------------------------------------------------------------------------------
 
 
-def can_draw(console: Console) -> bool:
-    """Tell if the terminal can be drawn on."""
-    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
-
-
 def screen_of(console: Console, rows_taken: int = 0) -> Screen:
-    """The room that the terminal has now, and what it can show."""
+    """Return the current size of the terminal, without some rows, and the colours and characters that it can show."""
     colours = {"standard": 16, "windows": 16, "256": 256, "truecolor": 1 << 24}
     num_colours = 0 if console.no_color else colours.get(console.color_system or "", 0)
-    return Screen(console.size.width, console.size.height - rows_taken, num_colours, speaks_unicode(console))
+    return Screen(console.size.width, console.size.height - rows_taken, num_colours, has_unicode(console))
 
 
-def speaks_unicode(console: Console) -> bool:
-    """Tell if the terminal shows more than ASCII.
+def has_unicode(console: Console) -> bool:
+    """Return whether the terminal can show more than ASCII.
 
-    In the locale C Python writes UTF-8, and sets LC_CTYPE for its children; the terminal need not know of it.
+    In the locale C, Python writes UTF-8 and sets LC_CTYPE for its children, whatever the terminal can show.
     """
     names = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
     if not names[0] and names[1] == "C.UTF-8":
@@ -71,25 +66,25 @@ def speaks_unicode(console: Console) -> bool:
 
 
 class Frame(NamedTuple):
-    """A scene, and lines below it, for Rich to print."""
+    """A scene and the lines of text below it, which Rich can print."""
 
     lines: list[list[StyledSpan]]
-    words: list[str]
+    text: list[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Give the pieces that Rich writes."""
+        """Yield the segments that Rich writes."""
         exact = console.color_system != "256"
-        for line in self.lines:
-            yield from (Segment(span.text, style_of(span.foreground, span.background, exact)) for span in line)
+        for spans in self.lines:
+            yield from (Segment(span.text, style_of(span.foreground, span.background, exact)) for span in spans)
             yield Segment.line()
-        for words in self.words:
-            yield Segment(words[: options.max_width])
+        for line in self.text:
+            yield Segment(line[: options.max_width])
             yield Segment.line()
 
 
-def wrapped(parts: list[str], console: Console) -> list[str]:
-    """Parts of a sentence in lines that fit."""
-    dot = " · " if speaks_unicode(console) else " | "
+def wrap(parts: list[str], console: Console) -> list[str]:
+    """Join parts of a status by dots, in lines that are as wide as the terminal."""
+    dot = " · " if has_unicode(console) else " | "
     lines: list[str] = []
     for part in (part for part in parts if part):
         if lines and len(lines[-1]) + len(dot) + len(part) <= console.width:
@@ -100,84 +95,104 @@ def wrapped(parts: list[str], console: Console) -> list[str]:
 
 
 def make_frame(look: Scene | None, parts: list[str], console: Console, *, follow: bool = False) -> Frame:
-    """What there is to see, and what there is to say, as it fits on the terminal now."""
-    words = wrapped(parts, console)
+    """Return a frame that fits on the terminal.
+
+    Args:
+        look: what is drawn; None for text alone.
+        parts: of the status below it.
+        console: the terminal.
+        follow: draw the part of a large maze around the seeker, instead of all of it at a smaller scale.
+    """
+    text = wrap(parts, console)
     if look is None:
-        return Frame([], words)
-    # Lines are left for what must be said of the drawing, for what is logged, and one between.
-    scene: StyledText = draw_for_screen(look, screen_of(console, len(words) + 3), follow=follow)
-    return Frame([*scene.lines, []], wrapped([*parts, *scene.notes], console))
+        return Frame([], text)
+    # Three lines are kept free: for notes about the drawing, for log messages, and one between.
+    scene: StyledText = draw_for_screen(look, screen_of(console, len(text) + 3), follow=follow)
+    return Frame([*scene.lines, []], wrap([*parts, *scene.notes], console))
 
 
-class Holder(logging.Handler):
-    """Keeps what is logged while the screen is drawn on, for those who would have shown it."""
+class RecordBuffer(logging.Handler):
+    """Stores log records while the alternate screen is shown, for the handlers that would have printed them.
 
-    def __init__(self, handlers: list[logging.Handler], tell: Callable[[str], None]) -> None:
+    Args:
+        handlers: those of the logger.
+        show: is called with the message of each record.
+    """
+
+    def __init__(self, handlers: list[logging.Handler], show: Callable[[str], None]) -> None:
         super().__init__()
-        self.handlers, self.tell = handlers, tell
-        self.kept: list[tuple[logging.Handler, logging.LogRecord]] = []
+        self.handlers, self.show = handlers, show
+        self.stored: list[tuple[logging.Handler, logging.LogRecord]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it, and tell."""
-        showing = [handler for handler in self.handlers if handler.filter(record)]
-        self.kept += [(handler, record) for handler in showing]
-        if showing:
-            self.tell(record.getMessage())
+        """Store a record, and show its message."""
+        printing = [handler for handler in self.handlers if handler.filter(record)]
+        self.stored += [(handler, record) for handler in printing]
+        if printing:
+            self.show(record.getMessage())
 
 
 class AlternateScreen:
-    """The alternate screen, from the first frame until it's left.
+    """The alternate screen of a terminal, from the first frame until it is left.
 
     Args:
-        console: where.
+        console: the terminal.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._frame = Frame([], [])
         self._live: Live | None = None
-        self._holder: Holder | None = None
+        self._buffer: RecordBuffer | None = None
 
     def draw(self, frame: Frame) -> None:
-        """Show a frame in place of the last one."""
+        """Show a frame instead of the last one."""
         self._frame = frame
         if self._live is None:
             logger = logging.getLogger("clew")
-            self._holder = Holder(logger.handlers, self._tell)
-            logger.handlers = [self._holder]
-            # Rich's own thread would draw while kernels run, and its own streams would swallow what others print.
+            self._buffer = RecordBuffer(logger.handlers, self._show_message)
+            logger.handlers = [self._buffer]
+            # Rich's own thread would draw while kernels run, and its own streams would swallow what is printed.
             still = {"auto_refresh": False, "redirect_stdout": False, "redirect_stderr": False}
             self._live = Live(console=self.console, screen=True, **still)  # type: ignore[arg-type]  # a dict of its flags
             self._live.start()
         self._live.update(frame, refresh=True)
 
     def leave(self) -> None:
-        """Leave the terminal as it was; what was logged meanwhile is said now."""
-        if self._live is None or self._holder is None:
+        """Restore the terminal, and print what was logged meanwhile."""
+        if self._live is None or self._buffer is None:
             return
         live, self._live = self._live, None
         live.stop()
-        logging.getLogger("clew").handlers = self._holder.handlers
-        for handler, record in self._holder.kept:
+        logging.getLogger("clew").handlers = self._buffer.handlers
+        for handler, record in self._buffer.stored:
             handler.emit(record)
 
     def leave_at_once(self) -> None:
-        """The same, for a process that ends now: from any thread, whatever the others are doing."""
+        """Restore the terminal of a process that ends now; may be called in any thread, whatever the others do."""
         if self._live is not None:
             codes = f"{Control.alt_screen(False).segment.text}{Control.show_cursor(True).segment.text}"
             os.write(self.console.file.fileno(), codes.encode())
 
-    def _tell(self, message: str) -> None:
-        """Say what is logged below the last frame."""
+    def _show_message(self, message: str) -> None:
+        """Show a log message below the last frame."""
         if self._live is not None:
-            self._live.update(self._frame._replace(words=[*self._frame.words, message]), refresh=True)
+            self._live.update(self._frame._replace(text=[*self._frame.text, message]), refresh=True)
 
 
-# What is seen ---------------------------------------------------------------------------------------------------------
+# Values ---------------------------------------------------------------------------------------------------------------
 
 
 def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
-    """What was learned in a maze: values and arrows of the goal of this episode, values alone where a state is more."""
+    """Return what is drawn of action values: the maze with a value per cell, and its greedy actions as arrows.
+
+    With a random goal the values are those of the goal of this episode. If a cell has several states (a robot with its
+    headings), its value is that of the best one, and there are no arrows.
+
+    Args:
+        env: environment of the maze.
+        q: (num_states, num_actions), action values.
+    """
     maze, n = env.maze, env.maze.cells.size
     if env.random_goal:
         goal = env.goal
@@ -187,7 +202,7 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
     best = q.max(axis=1)
     greedy = q == best[:, None]
     values = np.where(greedy.all(axis=1), np.nan, best)
-    if values.size > n:  # headings: a cell is worth what it is in the best of them
+    if values.size > n:  # headings
         values = np.fmax.reduce(values.reshape(-1, n), axis=0)
     values[(maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0] = np.nan
     has_arrows = greedy.shape[0] == n and env.moves.actions in (MOVES["four"].actions, MOVES["eight"].actions)
@@ -195,11 +210,9 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
 
 
 def optimal_steps(env: Any, gamma: float) -> float | None:
-    """Steps of an optimal policy, if they can be found in no time."""
+    """Return the mean steps of an optimal policy; None for a large, a stochastic or an unknown world."""
     world = as_compiled(env)
-    if (
-        world is None or world.mdp.num_states > CHEAP or not world.mdp.is_deterministic
-    ):  # what is uncertain takes longer
+    if world is None or world.mdp.num_states > MAX_STATES or not world.mdp.is_deterministic:
         return None
     try:
         return solve(env, gamma=gamma).steps
@@ -207,18 +220,14 @@ def optimal_steps(env: Any, gamma: float) -> float | None:
         return None
 
 
-def seconds_left(ends: Sequence[tuple[int, float]], num_rounds: int) -> float | None:
-    """How long a training will still take, by its last rounds and when each ended; unknown from one of them."""
-    (first, begun), (last, ended) = ends[0], ends[-1]
-    return (ended - begun) / (last - first) * (num_rounds - last - 1) if last > first else None
-
-
 class LearningView:
-    """Shows what is learned, as it is learned, on standard error; `watch`, and what `with` gives, are for `train_run`.
+    """Draws values on standard error while they are learned, in a `with` block.
+
+    Its methods `watch` and `show_round` are the arguments `watch` and `callback` of `train_run`.
 
     Args:
         config: of the training.
-        maze: what it is about, if it was read before.
+        maze: its maze, if it was made before.
     """
 
     def __init__(self, config: TrainingConfig, maze: Maze | None) -> None:
@@ -229,15 +238,15 @@ class LearningView:
         self._optimum: float | None = None
         self._q: npt.NDArray[np.float32] | None = None
         self._num_episodes = 0
-        self._due = 0.0  # when there is to be drawn again
-        self._ends: deque[tuple[int, float]] = deque(maxlen=RECENT)  # rounds, and when they ended
+        self._due = 0.0  # the clock before which no frame is drawn
+        self._ends: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT)  # rounds, and the clock when they ended
 
     def __enter__(self) -> Callback:
         if can_draw(self.console):
             self._prepare()
             try:
                 self.screen.draw(make_frame(self._look(), ["the first round is being played"], self.console))
-            except BaseException:  # also Ctrl-C: what isn't entered yet isn't left by itself
+            except BaseException:  # also Ctrl-C; __exit__ isn't called, since the block was not entered
                 self.leave()
                 raise
         return self.show_round
@@ -246,19 +255,19 @@ class LearningView:
         self.leave()
 
     def leave(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self.screen.leave()
 
     def leave_at_once(self) -> None:
-        """The same, from any thread, for a process that ends now."""
+        """Restore the terminal of a process that ends now; may be called in any thread."""
         self.screen.leave_at_once()
 
     def watch(self, q: npt.NDArray[np.float32]) -> None:
-        """Take the table as it is now."""
+        """Store a reference to the table of action values."""
         self._q = q
 
     def show_round(self, row: RoundMetrics) -> None:
-        """Draw, or say, what a round came to, if it's time to."""
+        """Draw the values after a round, or write a line, if it is time to."""
         begun = time.perf_counter()
         self._num_episodes += row.num_episodes
         self._ends.append((row.round, begun))
@@ -273,19 +282,22 @@ class LearningView:
             self._prepare()
             self.screen.draw(make_frame(self._look(), self._status(row), self.console))
             now = time.perf_counter()
-            self._due = now + max(1 / FRAMES_A_SECOND, REST * (now - begun))
+            self._due = now + max(1 / MAX_FRAME_RATE, REST * (now - begun))
 
     def _prepare(self) -> None:
+        """Make the environment and find its optimum, on the first call."""
         if self._env is None:
             self._env = self._config.make_environment(self._maze)
             self._optimum = optimal_steps(self._env, self._config.gamma)
 
     def _look(self) -> Scene | None:
+        """Return what is drawn; None if the world is not a maze, or has a random goal."""
         if not isinstance(self._env, Environment) or self._env.random_goal:
             return None
         return Scene(self._env.maze) if self._q is None else look_at(self._env, self._q)
 
     def _status(self, row: RoundMetrics) -> list[str]:
+        """Return the parts of the status after a round."""
         best = "" if self._optimum is None else f", {self._optimum:,.4g} at best"
         left = seconds_left(self._ends, row.num_rounds)
         is_many = isinstance(self._env, Environment) and self._env.random_goal and can_draw(self.console)
@@ -295,20 +307,23 @@ class LearningView:
             f"{row.mean_steps:,.1f} steps per episode{best}",
             f"{row.success_rate:.0%} succeed",
             *([f"{left:,.0f} s left"] if left is not None else []),
-            *(["each of the random goals has values of its own: none is drawn"] if is_many else []),
+            *(["values aren't drawn: they differ from one random goal to another"] if is_many else []),
         ]
 
 
-# A seeker that walks --------------------------------------------------------------------------------------------------
+# An episode ----------------------------------------------------------------------------------------------------------
 
 
 def play_episode(env: Any, policy: Any, delay: float) -> list[Transition]:
-    """Play a greedy episode on standard output, step by step, and leave its last frame there.
+    """Play a greedy episode and draw it on standard output, step by step; its last frame remains there.
 
     Args:
-        env: the world, after a reset.
-        policy: acts in it.
-        delay: seconds between steps, on a terminal.
+        env: environment, after a reset.
+        policy: the policy.
+        delay: seconds between two steps, on a terminal.
+
+    Returns:
+        The transitions of the episode.
     """
     console = Console()
     steps: list[Transition] = []
@@ -328,12 +343,23 @@ def play_episode(env: Any, policy: Any, delay: float) -> list[Transition]:
 def drawing(
     env: Any, policy: Any, steps: list[Transition], console: Console, delay: float
 ) -> Iterator[Callable[[], None]]:
-    """Give a function that shows where an episode is."""
+    """Give a function that shows the current state of an episode, in a `with` block.
+
+    Args:
+        env: environment.
+        policy: whose values are drawn.
+        steps: transitions of the episode so far; the caller appends to them.
+        console: the terminal.
+        delay: seconds that the function waits.
+
+    Yields:
+        A function without arguments.
+    """
     if not isinstance(env, Environment):
-        yield lambda: say_step(steps)
+        yield lambda: print_step(steps)
         return
     if not can_draw(console):
-        yield lambda: show(env.frame() + say(steps) + "\n")
+        yield lambda: show(env.frame() + format_step(steps) + "\n")
         return
     look: Scene | None = None
     screen = AlternateScreen(console)
@@ -341,13 +367,16 @@ def drawing(
     def frame() -> Frame:
         nonlocal look
         look = (look or look_at(env, policy.q))._replace(seeker=env.position, heading=env.heading)
-        return make_frame(look, [say(steps)], console, follow=True)
+        return make_frame(look, [format_step(steps)], console, follow=True)
 
     def draw() -> None:
-        size, until = console.size, time.perf_counter() + delay  # before it's drawn: no change is missed
+        size, until = (
+            console.size,
+            time.perf_counter() + delay,
+        )  # read before drawing, so that no change of size is missed
         screen.draw(frame())
         while (left := until - time.perf_counter()) > 0:
-            time.sleep(min(left, 1 / FRAMES_A_SECOND))
+            time.sleep(min(left, 1 / MAX_FRAME_RATE))
             if console.size != size:
                 size = console.size
                 screen.draw(frame())
@@ -359,12 +388,12 @@ def drawing(
     console.print(frame(), end="")
 
 
-def say(steps: list[Transition]) -> str:
-    """How far an episode is."""
+def format_step(steps: list[Transition]) -> str:
+    """Return "step N"."""
     return f"step {len(steps)}"
 
 
-def say_step(steps: list[Transition]) -> None:
-    """Say what a step came to, in a world that can't be drawn."""
-    what = f": state {steps[-1].next_state}, reward {steps[-1].reward:g}" if steps else ""
-    sys.stdout.write(say(steps) + what + "\n")
+def print_step(steps: list[Transition]) -> None:
+    """Print the number, the state and the reward of the last step, in a world that can't be drawn."""
+    result = f": state {steps[-1].next_state}, reward {steps[-1].reward:g}" if steps else ""
+    print(format_step(steps) + result)

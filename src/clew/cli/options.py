@@ -1,294 +1,286 @@
-"""The options of the command line, made from the fields of `TrainingConfig`: a setting is named and explained once."""
+"""Options of the command line, made from the fields of `TrainingConfig`, so that a setting is described once."""
 
 import inspect
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 
-from clew.distributed.settings import NEVER
-from clew.errors import ClewError, SettingError
-from clew.figures.curves import ENDINGS, FIGURES, TOLERANCE
+from clew.errors import SettingError
 from clew.learning.settings import Learning
-from clew.mazes import Maze
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma
-from clew.runs.flags import as_flags, flag
-from clew.runs.run import open_begun
+from clew.runs.flags import flag
 from clew.settings import KINDS
+
+if TYPE_CHECKING:
+    from clew.mazes import Maze
 
 __all__ = [
     "LEARNING",
+    "MAZE_KEYS",
+    "MAZE_KINDS",
+    "PLANNER_NAMES",
     "RUN",
     "AsJson",
-    "BegunRun",
     "Chaos",
     "CheckpointEvery",
     "GraphFolder",
-    "NearOptimum",
     "OfEpisode",
     "OutFolder",
     "PictureFile",
     "PlotFile",
     "PlottedFigure",
+    "Resumed",
+    "Rounds",
     "RunFolder",
+    "RunFolders",
     "Shown",
-    "SomeRounds",
-    "SomeRuns",
+    "Tolerance",
     "Watched",
-    "describe_error",
-    "describe_usage",
+    "make_config",
+    "number",
     "resolve_run",
+    "whole_number",
     "with_settings",
 ]
 
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
-# Where the help of `clew train` has them.
-WORLD, LEARNED, SHARED, KEPT = "World", "Learning", "Simulations and actors", "Output"
+
+# Names in help texts. The tables that define them import the kernels; a test compares them.
+MAZE_KINDS = "backtracker, wilson, prim, kruskal, eller, division, rooms, random"
+MAZE_KEYS = "seed, braid, room, density"
+PLANNER_NAMES = (
+    "breadth-first, value-iteration, gauss-seidel, directional-sweeps, policy-iteration, modified-policy-iteration, "
+    "prioritized-sweeping"
+)
+PLOT_ENDINGS = ".png, .svg, .pdf"
+FIGURE_NAMES = "mean_steps, mean_return, success_rate"
+
+# The groups in which `clew train --help` lists options.
+WORLD, LEARNED, SHARED, OUTPUT = "World", "Learning", "Simulations and actors", "Output"
 SHARED_BY = ("num_simulations", "num_actors", "sharing", "sync_every", "rounds_ahead", "partition_starts")
-PANELS = {
+GROUPS = {
     **dict.fromkeys((*MAZE_SETTINGS, "max_episode_steps"), WORLD),
     **dict.fromkeys(("num_episodes", "seed", *LEARNING), LEARNED),
     **dict.fromkeys((*SHARED_BY, "asynchronous"), SHARED),
 }
 
 
-def parse_whole(text: str) -> int:
-    """Read a whole number."""
+# Reading the text of an option. A message of these functions is the rest of a sentence that begins with the option.
+
+
+def whole_number(text: str) -> int:
+    """Return a text as int."""
     try:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"must be {KINDS[int]}, not {text!r}") from None
 
 
-def parse_number(text: str) -> float:
-    """Read a number."""
+def number(text: str) -> float:
+    """Return a text as float."""
     try:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"must be {KINDS[float]}, not {text!r}") from None
 
 
-def parse_place(text: str) -> tuple[int, int]:
-    """Read `row,column`."""
+def number_or_word(text: str) -> int | str:
+    """Return a text as int if it is a whole number; else the text, such as "never" or "30s"."""
+    return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else text.strip()
+
+
+def place(text: str) -> tuple[int, int]:
+    """Return "ROW,COLUMN" as (row, column)."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*,\s*(\d{1,9})\s*", text)
     if match is None:
         raise typer.BadParameter(f"must be row,column, such as 3,4, not {text!r}")
     return int(match[1]), int(match[2])
 
 
-def parse_sync(text: str) -> int | str:
-    """Read a number of episodes, or `never`."""
-    if text.strip() == NEVER:
-        return NEVER
-    if not re.fullmatch(r"\s*\d{1,18}\s*", text):
-        raise typer.BadParameter(f"must be a number of episodes, or {NEVER}, not {text!r}")
-    return int(text)
-
-
-def parse_chaos(text: str) -> float:
-    """Read `kill=P`, where P is a probability."""
+def kill_probability(text: str) -> float:
+    """Return "kill=P" as the probability P."""
     match = re.fullmatch(r"\s*kill=(\d*\.?\d+)\s*", text)
     if match is None or float(match[1]) > 1.0:
         raise typer.BadParameter(f"must be kill=P with a probability, such as kill=0.1, not {text!r}")
     return float(match[1])
 
 
-def parse_rounds(text: str) -> tuple[int, int]:
-    """Read `A:B`."""
+def round_range(text: str) -> tuple[int, int]:
+    """Return "A:B" as (A, B), where A is less than B."""
     match = re.fullmatch(r"\s*(\d{1,9}):(\d{1,9})\s*", text)
     if match is None or int(match[1]) >= int(match[2]):
         raise typer.BadParameter(f"must be A:B, the rounds from A to before B, such as 10:16, not {text!r}")
     return int(match[1]), int(match[2])
 
 
+# How the text of a setting is read, and what stands for it in the help, by the type of the setting.
+READ_BY_TYPE: dict[Any, tuple[Callable[[str], Any], str]] = {
+    int: (whole_number, "N"),
+    int | None: (whole_number, "N"),
+    float: (number, "X"),
+    float | None: (number, "X"),
+    tuple[int, int] | None: (place, "ROW,COLUMN"),
+    int | str | None: (number_or_word, "N|never"),
+}
+METAVARS = {"scenario": "FILE.scen:ROW", "unknown_walls": "wall|open", "sharing": "central|local"}
+
+# Arguments and options ------------------------------------------------------------------------------------------------
+
+RunFolder = Annotated[Path, typer.Argument(parser=Path, metavar="RUN", help="run folder, made by clew train --out")]
+RunFolders = Annotated[
+    list[Path], typer.Argument(parser=Path, metavar="RUN", help="run folders, made by clew train --out")
+]
 AsJson = Annotated[
     bool,
-    typer.Option("--json", help="print one JSON object, and nothing else, on standard output", rich_help_panel=KEPT),
+    typer.Option("--json", help="print one JSON object, and nothing else, to standard output", rich_help_panel=OUTPUT),
 ]
-Watched = Annotated[
-    bool,
-    typer.Option("--watch", help="draw what is learned while it is learned, on standard error", rich_help_panel=KEPT),
-]
-Chaos = Annotated[
-    Any,
-    typer.Option(
-        help="kill an actor with this probability whenever it is given work",
-        parser=parse_chaos,
-        metavar="kill=P",
-        rich_help_panel=SHARED,
-    ),
-]
-GraphFolder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="write into this folder [default: that of the run]")
-]
-PictureFile = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="what to write: a .svg, .png or .txt, or a film, .gif")
-]
-Shown = Annotated[
-    str,
-    typer.Option("--show", metavar="values|visits", help="what shades say: values, or visits of greedy episodes"),
-]
-OfEpisode = Annotated[bool, typer.Option("--episode", help="film one greedy episode, in place of the learning")]
-SomeRounds = Annotated[
-    Any, typer.Option(help="show rounds A to before B in detail", parser=parse_rounds, metavar="A:B")
-]
-SomeRuns = Annotated[list[Path], typer.Argument(metavar="RUN", help="run folders, made by clew train --out")]
-PlotFile = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help=f"write this file: {', '.join(ENDINGS)}, by its ending")
-]
-PlottedFigure = Annotated[str, typer.Option(metavar="NAME", help=f"what to plot: {', '.join(FIGURES)}")]
-NearOptimum = Annotated[
-    Any,
-    typer.Option(
-        parser=parse_number,
-        metavar="X",
-        help=f"how far from the optimum is near, as a share of it [default: {TOLERANCE}]",
-    ),
-]
-
-
-def parse_every(text: str) -> int | str:
-    """Read a number of episodes, or seconds such as `30s`."""
-    return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else text.strip()
-
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, made by clew train --out")]
 OutFolder = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="keep the run in this new folder", rich_help_panel=KEPT),
+    typer.Option("--out", parser=Path, metavar="DIR", help="save the run to this new folder", rich_help_panel=OUTPUT),
 ]
-BegunRun = Annotated[
+Resumed = Annotated[
     Path | None,
     typer.Option(
         "--resume",
+        parser=Path,
         metavar="RUN",
-        help="go on with a run that was stopped; of the rest only --actors counts",
-        rich_help_panel=KEPT,
+        help="go on with a run that was stopped; of its settings only --actors may change",
+        rich_help_panel=OUTPUT,
     ),
 ]
 CheckpointEvery = Annotated[
     Any,
     typer.Option(
-        parser=parse_every,
+        parser=number_or_word,
         metavar="30s|500",
-        help="how often what was learned is kept beside DIR, in seconds or in episodes",
-        rich_help_panel=KEPT,
+        help="seconds or episodes between two checkpoints, saved beside DIR",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Watched = Annotated[
+    bool,
+    typer.Option("--watch", help="draw the values on standard error while they are learned", rich_help_panel=OUTPUT),
+]
+Chaos = Annotated[
+    Any,
+    typer.Option(
+        parser=kill_probability,
+        metavar="kill=P",
+        help="kill an actor with probability P whenever it is given work",
+        rich_help_panel=SHARED,
+    ),
+]
+GraphFolder = Annotated[
+    Path | None, typer.Option("--out", parser=Path, metavar="DIR", help="folder to write to [default: the run folder]")
+]
+Rounds = Annotated[Any, typer.Option(parser=round_range, metavar="A:B", help="show rounds A to before B in detail")]
+PictureFile = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", parser=Path, metavar="FILE", help="picture to write (.svg, .png or .txt), or film (.gif)"
+    ),
+]
+Shown = Annotated[
+    str,
+    typer.Option("--show", metavar="values|visits", help="what the shades show: values, or visits of greedy episodes"),
+]
+OfEpisode = Annotated[bool, typer.Option("--episode", help="film one greedy episode instead of the learning")]
+PlotFile = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", parser=Path, metavar="FILE", help=f"plot to write; the ending is one of {PLOT_ENDINGS}"
+    ),
+]
+PlottedFigure = Annotated[str, typer.Option(metavar="NAME", help=f"figure to plot: {FIGURE_NAMES}")]
+Tolerance = Annotated[
+    Any,
+    typer.Option(
+        parser=number,
+        metavar="X",
+        help="distance from the optimum that counts as optimal, as a share of it [default: 0.25]",
     ),
 ]
 
-# How the text of an option is read, and what stands for it in the help, by the type of the setting.
-PARSED: dict[Any, tuple[Callable[[str], Any], str]] = {
-    int: (parse_whole, "N"),
-    int | None: (parse_whole, "N"),
-    float: (parse_number, "X"),
-    float | None: (parse_number, "X"),
-    tuple[int, int] | None: (parse_place, "ROW,COLUMN"),
-    int | str | None: (parse_sync, "EPISODES"),
-}
-# Settings whose default depends on the world.
-BY_WORLD = {"gamma": f"that of the card in clew worlds, or {Learning.gamma}"}
 
-
-def with_settings(*names: str, maze: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of these settings; it gets them as one dictionary, `settings`.
-
-    Without --gamma that is the one which is usual in the world, so that what comes is as its card says it.
+def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command the options of settings, which it gets as keyword arguments.
 
     Args:
-        names: of the settings.
-        maze: what may be given as one, for the help; None if all that `TrainingConfig` takes may be.
+        names: of the settings, fields of `TrainingConfig`.
+        maze: help text of the argument MAZE, where a command doesn't take all that `TrainingConfig` does.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def call(**values: Any) -> None:
-            settings = {name: values.pop(name) for name in names}
-            if "gamma" in names and settings["gamma"] is None:
-                settings["gamma"] = usual_gamma(settings["maze"])
-            command(settings=settings, **values)
-
-        own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
+    def add_options(command: Any) -> Any:
+        own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
         known = {field.name: field for field in fields(TrainingConfig)}
-        panels = PANELS if "algorithm" in names else {name: PANELS[name] for name in MAZE_SETTINGS}
-        parameters = [_parameter(known[name], maze, panels.get(name)) for name in names]
-        ordered = [*parameters, *own]
-        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
-        )
-        call.__annotations__ = {p.name: p.annotation for p in ordered}
-        call.__name__, call.__doc__ = command.__name__, command.__doc__
-        return call
+        groups = GROUPS if "algorithm" in names else dict.fromkeys(MAZE_SETTINGS, WORLD)
+        parameters = [*(_parameter(known[name], maze, groups.get(name)) for name in names), *own]
+        command.__signature__ = inspect.Signature(parameters)  # which Typer reads
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
 
-    return decorate
+    return add_options
 
 
-def describe_error(error: ClewError, options: Container[str]) -> str:
-    """Return the message of an error, with settings called by their options.
-
-    Args:
-        error: what was raised.
-        options: of the command; other settings keep their names.
-    """
-    if not isinstance(error, SettingError):
-        return str(error)
-
-    def name_setting(name: str) -> str:
-        return flag(name) if flag(name) in options else name
-
-    def assign(name: str, value: Any) -> str:
-        return as_flags({name: value}) if flag(name) in options else f"{name}={value!r}"
-
-    return error.describe(name_setting, assign)
-
-
-def describe_usage(error: TyperException) -> str:
-    """Return the message of a mistyped command line; a parser of an option gives the rest of a sentence."""
-    if type(error) is typer.BadParameter and error.param is not None:
-        return f"{error.param.opts[0]} {error.message}"
-    return error.format_message()
-
-
-def _parameter(setting: Any, maze: str | None, panel: str | None) -> inspect.Parameter:
-    meaning = setting.metadata["help"]
+def _parameter(setting: Any, maze: str, group: str | None) -> inspect.Parameter:
+    """Return the parameter of a command for a setting."""
+    meaning, default = setting.metadata["help"], setting.default
     if setting.name == "maze":
-        meaning = maze or meaning
-        annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=meaning)]
+        annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=maze or meaning)]
     else:
-        if setting.name in BY_WORLD:
-            meaning = f"{meaning} [default: {BY_WORLD[setting.name]}]"
-        parser, metavar = PARSED.get(setting.type, (None, None))
-        option = typer.Option(flag(setting.name), help=meaning, parser=parser, metavar=metavar, rich_help_panel=panel)
-        annotation = Annotated[setting.type if parser is None else Any, option]
-    default = None if setting.name in BY_WORLD else setting.default
+        if setting.name == "gamma":  # depends on the world, see `make_config`
+            meaning, default = f"{meaning} [default: that of the card in clew worlds, or {default}]", None
+        read, metavar = READ_BY_TYPE.get(setting.type, (None, METAVARS.get(setting.name, "NAME")))
+        option = typer.Option(flag(setting.name), help=meaning, parser=read, metavar=metavar, rich_help_panel=group)
+        annotation = Annotated[setting.type if read is None else Any, option]
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def make_config(settings: dict[str, Any]) -> TrainingConfig:
+    """Return the configuration of settings from the command line; without --gamma it has the usual one of the world."""
+    if "gamma" in settings and settings["gamma"] is None:
+        settings["gamma"] = usual_gamma(settings["maze"])
+    return TrainingConfig(**settings)
 
 
 def resolve_run(
     context: typer.Context, settings: dict[str, Any], out: Path | None, resume: Path | None
-) -> tuple[TrainingConfig, Path | None, Maze | None]:
-    """What is to be trained, and where it's kept: a run that was begun, with its maze, or a new one.
+) -> "tuple[TrainingConfig, Path | None, Maze | None]":
+    """Return the configuration, the folder and the maze of the run to train: a new run, or one that was stopped.
+
+    Args:
+        context: of the command, which knows the options that were given.
+        settings: values of all options that are settings.
+        out: folder of a new run; None if it isn't saved.
+        resume: folder of a run that was stopped; None for a new run.
+
+    Returns:
+        The maze is None if it still has to be made, or if the world is not a maze.
 
     Raises:
-        ClewError: if a setting is wrong, or may not stand there, or there is no such run.
+        ClewError: if a setting is wrong or can't be given here, or there is no such run.
     """
-    flags = _given(context)
+    given = _given(context)
     if resume is None:
-        if out is None and "checkpoint_every" in flags:
-            raise SettingError("checkpoints are kept beside the folder of the run; give --out DIR")
-        return TrainingConfig(**settings), out, None
-    for name in flags:
+        if out is None and "checkpoint_every" in given:
+            raise SettingError("checkpoints are saved beside the run folder; give --out DIR")
+        return make_config(settings), out, None
+    for name in given:
         if name not in ("resume", "num_actors", "checkpoint_every", "watch", "as_json"):
-            raise SettingError(f"a run goes on as it was begun; leave out {flags[name]}")
-    config, maze = open_begun(resume)
-    return replace(config, num_actors=settings["num_actors"]) if "num_actors" in flags else config, resume, maze
+            raise SettingError(f"a run goes on as it was begun; leave out {given[name]}")
+    from clew.runs.run import open_partial_run
+
+    config, maze = open_partial_run(resume)
+    return replace(config, num_actors=settings["num_actors"]) if "num_actors" in given else config, resume, maze
 
 
 def _given(context: typer.Context) -> dict[str, str]:
-    """What stands on the command line: names of parameters, and their flags."""
+    """Return the parameters that stand on the command line, by name, with their flags."""
     named = {str(each.name): each.opts[0] for each in context.command.params}
     sources = {name: context.get_parameter_source(name) for name in named}
     return {name: flag for name, flag in named.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}

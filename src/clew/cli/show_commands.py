@@ -5,60 +5,62 @@ from typing import Annotated, Any
 
 import typer
 
-from clew.cli.live import play_episode
 from clew.cli.options import (
     GraphFolder,
-    NearOptimum,
     OfEpisode,
     PictureFile,
     PlotFile,
     PlottedFigure,
+    Rounds,
     RunFolder,
+    RunFolders,
     Shown,
-    SomeRounds,
-    SomeRuns,
-    parse_number,
+    Tolerance,
+    number,
+    whole_number,
 )
-from clew.cli.waiting import working
-from clew.environments import Environment
 from clew.errors import SettingError
-from clew.runs.run import open_run
+from clew.settings import Bounds, check_count, check_number
 
-__all__ = ["SHOWING"]
+__all__ = ["graph", "play", "plot", "render", "serve"]
 
 
 def play(
     run: RunFolder,
-    delay: Annotated[float, typer.Option(help="seconds between steps, on a terminal", min=0.0, max=60.0)] = 0.1,
+    delay: Annotated[
+        Any, typer.Option(parser=number, metavar="X", help="seconds between two steps, on a terminal")
+    ] = 0.1,
 ) -> None:
-    """Let the seeker walk: a greedy episode, step by step."""
+    """Play one greedy episode of a run, step by step."""
+    check_number("delay", delay, Bounds(0.0, 60.0))
+    from clew.cli.live import play_episode
+    from clew.environments import Environment
+    from clew.runs.run import open_run
+
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
     steps = play_episode(env, policy, delay)
-    how = ("reached the goal in", "gave up after") if isinstance(env, Environment) else ("ended after", "cut off after")
-    print(f"{how[0] if steps[-1].terminated else how[1]} {len(steps)} steps")
+    ending = "reached the goal in" if isinstance(env, Environment) else "ended after"
+    print(f"{ending if steps[-1].terminated else 'cut off after'} {len(steps)} steps")
 
 
 def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False) -> None:
-    """Draw a run: what it learned, and where that leads.
+    """Draw the values and the greedy path of a run.
 
-    As a .gif, how it learned that; with --episode, how one episode went.
+    A .gif is a film of the learning; with --episode, of one greedy episode.
     """
+    from clew.cli.waiting import working
     from clew.figures.films import render_run
 
     with working("drawing") as line:
         render_run(run, out, show=show, episode=episode, callback=line.show_round)
-    print(f"Kept in {out}.")
+    print(f"Saved to {out}.")
 
 
-def graph(
-    run: RunFolder,
-    out: GraphFolder = None,
-    rounds: SomeRounds = None,
-) -> None:
+def graph(run: RunFolder, out: GraphFolder = None, rounds: Rounds = None) -> None:
     """Draw what driver, object store and actors did in a run.
 
-    It is written as graph.svg, graph.html, and trace.json for Perfetto.
+    Writes graph.svg, graph.html, and trace.json for Perfetto.
     """
     from clew.figures.graph import write_graph
 
@@ -67,21 +69,21 @@ def graph(
 
 
 def plot(
-    runs: SomeRuns,
+    runs: RunFolders,
     out: PlotFile,
     figure: PlottedFigure = "mean_steps",
-    regret: Annotated[bool, typer.Option("--regret", help="sum up what was lost to the optimum")] = False,
+    regret: Annotated[bool, typer.Option("--regret", help="plot the sum of what was lost to the optimum")] = False,
     steps_to_optimal: Annotated[
-        bool, typer.Option("--steps-to-optimal", help="show how long it took to come near the optimum, and stay there")
+        bool, typer.Option("--steps-to-optimal", help="plot how long it took to reach the optimum, and stay there")
     ] = False,
     optimum: Annotated[
-        Any, typer.Option(parser=parse_number, metavar="X", help="the best there is [default: that of the world]")
+        Any, typer.Option(parser=number, metavar="X", help="optimal figure [default: that of the world]")
     ] = None,
-    tolerance: NearOptimum = None,
+    tolerance: Tolerance = None,
 ) -> None:
-    """Plot how runs learned, with 95% intervals over seeds.
+    """Plot learning curves of runs, with 95% intervals over seeds.
 
-    All that differ by their seeds alone are one line, or one row.
+    Runs that differ only by their seeds are one line, or one row.
     """
     from clew.figures.curves import plot_runs, save_plot
 
@@ -92,22 +94,27 @@ def plot(
 
 def serve(
     run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="begin with the world and settings of this run")
+        Path | None, typer.Argument(parser=Path, metavar="RUN", help="begin with the world and settings of this run")
     ] = None,
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="list the run folders in this one")] = Path(),
+    runs: Annotated[
+        Path, typer.Option(parser=Path, metavar="DIR", help="list the run folders in this folder")
+    ] = Path(),
     host: Annotated[
-        str, typer.Option(help="address to listen at; beyond this machine a token is asked for")
+        str, typer.Option(metavar="ADDRESS", help="address to listen at; other machines need a token")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="where to listen; 0 takes one that is free")] = 8080,
+    port: Annotated[
+        Any, typer.Option(parser=whole_number, metavar="N", help="port to listen at; 0 takes a free one")
+    ] = 8080,
     token: Annotated[
-        str | None, typer.Option(help="what visitors must know [default: made up, where it is needed]")
+        str | None, typer.Option(metavar="TEXT", help="token of visitors [default: a random one, if one is needed]")
     ] = None,
-    show: Annotated[bool, typer.Option(help="open a browser")] = False,
+    show: Annotated[bool, typer.Option("--show", help="open a browser")] = False,
 ) -> None:
-    """Show the page, where a maze is painted while it's learned.
+    """Serve the web page: paint mazes, and watch them be learned.
 
     It also lists runs, and shows what a cluster does.
     """
+    check_count("port", port, 0, 65535)
     try:
         from clew.web.server import serve as serve_page
     except ModuleNotFoundError as error:
@@ -117,6 +124,3 @@ def serve(
             "the page needs NiceGUI, which isn't installed: pip install '.[web]' in the checkout of Clew"
         ) from None
     serve_page(run, runs, host, port, token, show=show)
-
-
-SHOWING = (play, render, graph, plot, serve)

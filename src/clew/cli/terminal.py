@@ -1,12 +1,14 @@
-"""Results on the terminal: figures, tables, and drawings that fit."""
+"""Printing results on the terminal: figures, tables, and drawings that fit."""
 
-from typing import Any
+import json
+import os
+import sys
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from clew.runs.run import Run
+if TYPE_CHECKING:
+    from clew.runs.run import Run
 
 __all__ = [
     "PAGE",
@@ -14,33 +16,42 @@ __all__ = [
     "fits",
     "grade_of",
     "print_figures",
+    "print_json",
     "print_policy",
     "print_run",
     "print_table",
 ]
 
-PAGE = 66  # lines; a longer drawing isn't shown
+PAGE = 66  # lines; longer drawings aren't printed
+BOLD, DIM = 1, 2  # codes of ANSI styles
 
 
 def fits(drawing: str) -> bool:
-    """Tell if a drawing is worth showing: not wider than the terminal, nor longer than a page."""
+    """Return whether a drawing is at most as wide as the terminal, and at most a page long."""
     lines = drawing.splitlines()
-    return len(lines) <= PAGE and max(map(len, lines)) <= Console().width
+    return len(lines) <= PAGE and max(map(len, lines)) <= get_terminal_size().columns
+
+
+def styled(text: str, code: int) -> str:
+    """Return text with an ANSI style, BOLD or DIM, if standard output is a terminal that has styles."""
+    has_styles = sys.stdout.isatty() and sys.platform != "win32" and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{code}m{text}\x1b[0m" if has_styles and not os.environ.get("NO_COLOR") else text
 
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
-    """Print names and figures, a line each; where a figure would be broken, such as a hash, it gets one of its own."""
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(title, style="bold"))
-    width = max(map(len, figures))
+    """Print a title, then a name and a figure per line; a figure that doesn't fit beside its name gets its own line."""
+    print(styled(title, BOLD))
+    width, columns = max(map(len, figures)) + 2, get_terminal_size().columns
     for name, figure in figures.items():
-        text, label = spell(figure), f"{name.replace('_', ' '):<{width}}  "
-        is_broken = console.is_terminal and len(label) + len(text) > console.width >= len(text)
-        console.print(Text.assemble((label.rstrip() + "\n" if is_broken else label, "dim"), text))
+        text, label = format_figure(figure), name.replace("_", " ")
+        if sys.stdout.isatty() and width + len(text) > columns >= len(text):
+            print(styled(label, DIM), text, sep="\n")
+        else:
+            print(styled(f"{label:<{width}}", DIM) + text)
 
 
-def spell(figure: Any) -> str:
-    """A figure as people read it."""
+def format_figure(figure: Any) -> str:
+    """Return a figure as text: thousands separated, six digits of a float, "-" for None, intervals as "a to b"."""
     if figure is None:
         return "-"
     if isinstance(figure, int):
@@ -48,24 +59,32 @@ def spell(figure: Any) -> str:
     if isinstance(figure, float):
         return f"{figure:,.6g}" if abs(figure) < 1e6 else f"{figure:,.0f}"
     if isinstance(figure, tuple) and figure and isinstance(figure[0], float):
-        return " to ".join(map(spell, figure))
+        return " to ".join(map(format_figure, figure))
     if isinstance(figure, tuple) and figure and isinstance(figure[0], tuple):
         return "  ".join(map(str, figure))
     return str(figure)
 
 
+def print_json(content: Any) -> None:
+    """Print an object as one line of JSON."""
+    print(json.dumps(content))
+
+
 def print_table(title: str, rows: dict[str, str]) -> None:
-    """Print names with what they mean, a line each as far as the terminal is wide."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
+    """Print a title, then names with their meanings in two columns, as wide as the terminal."""
+    print(styled(title, BOLD))
+    indent = max(map(len, rows)) + 2
     for name, meaning in rows.items():
-        table.add_row(Text(name, style="bold", no_wrap=True), Text(meaning))
-    Console(highlight=False).print(table)
+        first, *others = wrap(meaning, max(get_terminal_size().columns - indent, 20)) or [""]
+        print(styled(f"{name:<{indent}}", BOLD) + first)
+        for line in others:
+            print(" " * indent + line)
 
 
-def print_run(run: Run) -> None:
-    """Print the final table of a training run, and the policy as arrows if it fits."""
+def print_run(run: "Run") -> None:
+    """Print the figures of a training run, and its policy as arrows if that fits on the terminal."""
     summary, config = run.summary, run.config
-    # One simulation is learned in this process, and more actors than simulations are not started.
+    # A single simulation is learned in this process, and there are at most as many actors as simulations.
     num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
     where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
     learner = config.algorithm if config.behaviour is None else f"{config.algorithm} ({config.behaviour})"
@@ -84,7 +103,7 @@ def print_run(run: Run) -> None:
 
 
 def drop_missing(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that there are; nothing is said of a compiler that had nothing to do."""
+    """Return figures without those that are None, and without the seconds of a compiler that did nothing."""
     return {
         name: figure
         for name, figure in figures.items()
@@ -111,7 +130,12 @@ def grade_of(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_policy(env: Any, greedy: Any) -> None:
-    """Print the policy as arrows, if it has one for each cell and they fit on the terminal."""
+    """Print a policy of a maze as arrows, if its moves are those of a grid and the drawing fits on the terminal.
+
+    Args:
+        env: environment; nothing is printed unless it is a maze.
+        greedy: (num_states, num_actions) bool, the greedy actions.
+    """
     from clew.environments import Environment
     from clew.mazes import MOVES
     from clew.rendering.text import draw_policy

@@ -28,7 +28,7 @@ __all__ = [
     "ENDINGS",
     "FIGURES",
     "FigureSpec",
-    "check_ending",
+    "check_file_ending",
     "plot_learning",
     "plot_regret",
     "plot_runs",
@@ -236,7 +236,7 @@ def plot_runs(
     Raises:
         ClewError: if an option is invalid or has no effect, or a run can't be read.
     """
-    check_ending(out)
+    check_file_ending(out)
     if len(what) > 1:
         raise SettingError("can't be combined with another kind of plot", setting=what[0])
     if what[0] == "steps_to_optimal":
@@ -259,14 +259,14 @@ def save_plot(plot: "Plot", path: str | Path) -> None:
         RunError: if the file can't be written.
     """
     path = Path(path)
-    check_ending(path)
+    check_file_ending(path)
     try:
         write_file(path, plot.data(path.suffix[1:].lower()))
     except OSError as error:
         raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
 
-def check_ending(path: Path) -> None:
+def check_file_ending(path: Path) -> None:
     """Raise SettingError if the ending of a file is not that of a format of plots."""
     if path.suffix.lower() not in ENDINGS:
         raise SettingError(f"{path}: a plot is saved as {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, by its ending")

@@ -7,11 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
-import numpy as np
-
 from clew.errors import SettingError
-from clew.learning.algorithms import ALGORITHMS
-from clew.policies.behaviours import BEHAVIOURS
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
 __all__ = ["Learning", "LearningSettings", "as_learning"]
@@ -139,11 +135,15 @@ class Learning:
     @property
     def behaviour_name(self) -> str:
         """Name of the exploration strategy: `behaviour`, or the default of the algorithm."""
+        from clew.learning.algorithms import ALGORITHMS
+
         return self.behaviour or ALGORITHMS[self.algorithm].behaviour
 
     @property
     def exploration(self) -> float:
         """Initial epsilon, temperature or confidence, whichever the strategy has; 0 if it has none."""
+        from clew.policies.behaviours import BEHAVIOURS
+
         name = BEHAVIOURS[self.behaviour_name].setting
         return 0.0 if name is None else float(getattr(self, name))
 
@@ -170,6 +170,11 @@ def check_learning(learning: Learning) -> None:
     Raises:
         SettingError: names the setting that is out of range, unused or contradicted.
     """
+    import numpy as np
+
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
         check_choice("behaviour", learning.behaviour, BEHAVIOURS)
@@ -203,6 +208,9 @@ def check_learning(learning: Learning) -> None:
 
 def _asked_by(name: str) -> list[str]:
     """Return the algorithms and exploration strategies that use a setting; empty if all of them do."""
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     if name.startswith("exploration_"):
         return [acting for acting, row in BEHAVIOURS.items() if row.setting is not None]
     first = "alpha" if name.startswith("alpha_") else name
@@ -216,6 +224,8 @@ def _check_used(learning: Learning) -> None:
     Raises:
         SettingError: names the setting, and the algorithms, strategies or schedules that use it.
     """
+    from clew.policies.behaviours import BEHAVIOURS
+
     given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
     for name in given:
         able = _asked_by(name)
@@ -239,6 +249,9 @@ def _check_together(learning: Learning) -> None:
         SettingError: if initial values are set in two ways, the algorithm can't be interleaved, or an exponential
             schedule begins or ends at 0.
     """
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.policies.behaviours import BEHAVIOURS
+
     if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
         name = "optimistic" if learning.optimistic else "pessimistic"
         raise SettingError("can't be combined with another setting of the initial values", setting=name)

@@ -1,6 +1,6 @@
-"""One run: its configuration, its training and grading, its folder.
+"""One training run: its configuration, its training and its grade, and the folder to which it is saved.
 
-configuration   TrainingConfig: all settings of a run, flat
+configuration   TrainingConfig: all settings of a run, in one flat record
 flags           settings as options of the command line
 run             train_run, open_run: one configuration trained, graded and saved
 storage         the files of a run folder
@@ -10,12 +10,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clew.runs.run import Clock, Run, grade, kept_run, open_begun, open_run, solve_in_blocks, train_run
+    from clew.runs.run import (
+        Run,
+        Stopwatch,
+        grade,
+        open_partial_run,
+        open_run,
+        save_checkpoints,
+        solve_in_blocks,
+        train_run,
+    )
 
-__all__ = ["Clock", "Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
+__all__ = [
+    "Run",
+    "Stopwatch",
+    "grade",
+    "open_partial_run",
+    "open_run",
+    "save_checkpoints",
+    "solve_in_blocks",
+    "train_run",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # loaded when asked for: the rest of this package needs none of it
+    if name in __all__:  # loaded when it is used: configuration and flags don't need it
         return getattr(import_module("clew.runs.run"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,24 +1,24 @@
-"""The configuration of a run: everything that decides it, flat."""
+"""The configuration of a run: all settings that decide its result, in one flat record.
+
+The environments, the mazes and the kernels are imported by the methods that need them, not here: the command line
+lists the settings without them.
+"""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clew.distributed.settings import Sharing
-from clew.environments import Environment, check_world, make_gymnasium
-from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, MazeError, SettingError
-from clew.learning.checks import check_run
 from clew.learning.settings import Learning
-from clew.mazes import Maze, find_maze
-from clew.mazes.formats import Place, check_file_options
-from clew.mazes.moves import find_moves
 from clew.settings import setting
+
+if TYPE_CHECKING:
+    from clew.distributed.settings import Sharing
+    from clew.mazes import Maze
 
 __all__ = ["MAZE_SETTINGS", "TrainingConfig", "usual_gamma"]
 
-ENDING_OF_UNKNOWN = ".maze"  # files that may leave open whether a wall stands
-GYMNASIUM = "gym:"  # and the ID of an environment of Gymnasium's
-MAZE_SETTINGS = (  # of a maze and the world in it; worlds with rules of their own take none of them
+GYMNASIUM = "gym:"  # prefix of the ID of an environment that is registered with Gymnasium
+MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of their own and take none of these
     "start",
     "goal",
     "scenario",
@@ -37,14 +37,47 @@ MAZE_SETTINGS = (  # of a maze and the world in it; worlds with rules of their o
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(Learning):
-    """Everything that decides a run, flat: the options of `clew train`, and `config.json` in a run folder.
+    """All settings of a training run: the options of `clew train`, and `config.json` in a run folder.
 
-    Places are (row, column), from the top left. What each setting does is said where it acts: the world's in
-    `clew.Environment`, the learner's in `Learning`, the simulations' in `train_policy_parallel`; `clew train --help`
-    lists all of them with their defaults.
+    The settings of the learner are inherited from `clew.Learning`, which describes them. `clew train --help` lists all
+    settings with their defaults.
+
+    Attributes:
+        maze: 'book' (an open 5x5 grid), a size such as '10x12', a recipe such as 'wilson:10x12:seed=3', a file (.txt,
+            .map, .maze, .lay, .png), a world that `clew worlds` lists, or 'gym:' and the ID of a Gymnasium environment.
+        start: start cell, (row, column) from the top left; None for that of the maze.
+        goal: goal cell, (row, column); None for those of the maze.
+        scenario: start and goal from a MovingAI problem, 'FILE.scen:ROW', with rows counted from 0.
+        unknown_walls: how unknown walls of a .maze file are read, 'wall' or 'open'.
+        cell_size: width and height of a cell in a .png file, in pixels.
+        random_start: draw the start state of each episode from all cells with a path to the goal.
+        random_goal: draw a goal for each episode; a state is then a (goal, cell) pair.
+        goal_reward: reward for reaching the goal.
+        step_reward: reward of every move.
+        outer_wall_reward: reward for running into the edge of the grid.
+        hazard_reward: reward for entering a hazard.
+        slip: probability that a move goes to a side instead, half of it to each.
+        moves: name of the set of moves, such as 'four' or 'eight'.
+        max_episode_steps: step limit of an episode; None for 100 steps per free cell.
+        num_episodes: episodes in total, over all simulations.
+        num_simulations: number of simulations, each a stream of episodes of its own; part of what decides the result.
+        num_actors: number of Ray actors that play the simulations, which decides only the speed; 0 for this process.
+        sharing: 'central' (one learner learns from all simulations) or 'local' (each learns, and values are merged).
+        sync_every: episodes that each simulation plays between two merges, or 'never'; None for 100 rounds.
+        rounds_ahead: number of rounds that simulations may play ahead of the last merged one.
+        partition_starts: give each simulation a part of the start states.
+        asynchronous: merge results as they arrive instead of round by round; such a run is not reproducible.
+        seed: seed of all random draws.
 
     Raises:
-        SettingError: if a setting is out of range.
+        SettingError: if a setting is out of range or of another type, or settings contradict each other.
+
+    >>> import clew
+    >>> config = clew.TrainingConfig(maze="4x6", algorithm="sarsa", num_episodes=500, seed=7)
+    >>> config.make_maze()
+    Maze(4x6, start=(0, 0), goals=((3, 5),))
+    >>> config == clew.TrainingConfig.from_dict(config.to_dict())
+    True
     """
 
     maze: str = setting(
@@ -52,35 +85,42 @@ class TrainingConfig(Learning):
         "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), a file (.txt, .map, .maze, "
         ".lay, .png), a name that clew worlds lists, or gym:ID",
     )
-    start: Place | None = setting(None, "where episodes begin, as row,column")
-    goal: Place | None = setting(None, "the goal, as row,column")
-    scenario: str | None = setting(None, "start and goal from a MovingAI problem: FILE.scen:ROW, rows from 0")
-    unknown_walls: str = setting("wall", "what stands where a .maze file doesn't know: wall or open")
-    cell_size: int = setting(1, "pixels to each side of a cell, of a .png file")
-    random_start: bool = setting(False, "begin anywhere")
-    random_goal: bool = setting(False, "draw a goal for each episode; the state then names it")
-    goal_reward: float = setting(1.0, "added when a move reaches the goal")
-    step_reward: float = setting(0.0, "paid by every move")
-    outer_wall_reward: float = setting(0.0, "added when a move runs into the edge of the grid")
-    hazard_reward: float = setting(-1.0, "added when a move enters a hazard")
-    slip: float = setting(0.0, "probability that a move goes astray to either side")
+    start: tuple[int, int] | None = setting(None, "start cell, from the top left [default: that of the maze]")
+    goal: tuple[int, int] | None = setting(None, "goal cell, from the top left [default: those of the maze]")
+    scenario: str | None = setting(None, "start and goal from a MovingAI problem, with rows counted from 0")
+    unknown_walls: str = setting("wall", "how unknown walls of a .maze file are read")
+    cell_size: int = setting(1, "width and height of a cell in a .png file, in pixels")
+    random_start: bool = setting(False, "draw the start of each episode from all cells with a path to the goal")
+    random_goal: bool = setting(False, "draw a goal for each episode; a state is then a pair of goal and cell")
+    goal_reward: float = setting(1.0, "reward for reaching the goal")
+    step_reward: float = setting(0.0, "reward of every move")
+    outer_wall_reward: float = setting(0.0, "reward for running into the edge of the grid")
+    hazard_reward: float = setting(-1.0, "reward for entering a hazard")
+    slip: float = setting(0.0, "probability that a move goes to a side instead, half of it to each")
     moves: str = setting(
-        "four", "how one moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (and turns)"
+        "four", "set of moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (with turns)"
     )
     max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 per free cell]")
-    num_episodes: int = setting(10_000, "how many episodes to learn from, in all")
-    num_simulations: int = setting(4, "simulations that share the episodes; part of what decides the result")
-    num_actors: int = setting(0, "Ray actors that play them; decides only the speed; 0 plays in this process")
-    sharing: str = setting("central", "who learns: central, one for all simulations, or local, each for itself")
-    sync_every: int | str | None = setting(
-        None, "episodes that a simulation plays before values are put together, or never [default: in 100 rounds]"
+    num_episodes: int = setting(10_000, "episodes in total, over all simulations")
+    num_simulations: int = setting(4, "simulations, each a stream of episodes of its own; changes the result")
+    num_actors: int = setting(0, "Ray actors that play the simulations; changes only the speed; 0 for this process")
+    sharing: str = setting(
+        "central", "central: one learner learns from all simulations; local: each learns, and values are merged"
     )
-    rounds_ahead: int = setting(0, "rounds that simulations may work ahead of what is put together")
-    partition_starts: bool = setting(False, "each simulation begins in a part of the start states of its own")
-    asynchronous: bool = setting(False, "nobody waits for the slowest simulation; not reproducible")
-    seed: int = setting(0, "random seed; it decides every draw")
+    sync_every: int | str | None = setting(
+        None, "episodes that each simulation plays between two merges, or never [default: for 100 rounds]"
+    )
+    rounds_ahead: int = setting(0, "rounds that simulations may play ahead of the last merged one")
+    partition_starts: bool = setting(False, "give each simulation a part of the start states")
+    asynchronous: bool = setting(False, "merge results as they arrive, without rounds; not reproducible")
+    seed: int = setting(0, "seed of all random draws")
 
     def __post_init__(self) -> None:
+        from clew.environments import check_world
+        from clew.learning.checks import check_run
+        from clew.mazes.formats import check_file_options
+        from clew.mazes.moves import find_moves
+
         super().__post_init__()
         check_file_options(self.unknown_walls, self.cell_size)
         check_run(self.num_episodes, self.seed)
@@ -101,20 +141,25 @@ class TrainingConfig(Learning):
         return Learning(**{each.name: getattr(self, each.name) for each in fields(Learning)})
 
     @property
-    def sharing_settings(self) -> Sharing:
+    def sharing_settings(self) -> "Sharing":
         """Settings of parallel training."""
+        from clew.distributed.settings import Sharing
+
         return Sharing(**{each.name: getattr(self, each.name) for each in fields(Sharing)})
 
     @property
     def is_maze(self) -> bool:
-        """False for a world of the gallery, or of Gymnasium's, which has rules of its own."""
+        """True for a maze; False for a world of the gallery or of Gymnasium, which has rules of its own."""
+        from clew.environments.gallery import GALLERY
+
         return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM)
 
-    def make_maze(self) -> Maze:
-        """The maze that the run is about.
+    def make_maze(self) -> "Maze":
+        """Return the maze of the run, read from its file or generated.
 
         Raises:
-            MazeError: if there is no such maze, or it can't be right.
+            MazeError: if there is no such maze, or it isn't valid.
+            SettingError: if unknown walls have to be read as open for a path to the goal.
         """
         if not self.is_maze:
             where = "" if self.maze.startswith(GYMNASIUM) else f"; see clew worlds {self.maze}"
@@ -122,7 +167,7 @@ class TrainingConfig(Learning):
         try:
             return self._find_maze(self.unknown_walls)
         except MazeError as error:
-            if self.unknown_walls == "open" or not self.maze.endswith(ENDING_OF_UNKNOWN):
+            if self.unknown_walls == "open" or not self.maze.endswith(".maze"):  # no other files have unknown walls
                 raise
             try:
                 self._find_maze("open")
@@ -130,7 +175,11 @@ class TrainingConfig(Learning):
                 raise error from None
             raise SettingError(f"must be 'open' for this maze; else {error}", setting="unknown_walls") from None
 
-    def _find_maze(self, unknown_walls: str) -> Maze:
+    def _find_maze(self, unknown_walls: str) -> "Maze":
+        """Return the maze of this name, with unknown walls read in a given way."""
+        from clew.environments.gallery import GALLERY
+        from clew.mazes import find_maze
+
         return find_maze(
             self.maze,
             start=self.start,
@@ -141,12 +190,17 @@ class TrainingConfig(Learning):
             worlds=GALLERY,
         )
 
-    def make_environment(self, maze: Maze | None = None) -> Any:
-        """The world that the run is about; in a maze that was read before, if one is given.
+    def make_environment(self, maze: "Maze | None" = None) -> Any:
+        """Return the environment of the run.
+
+        Args:
+            maze: the maze of the run, if it was made before; None makes it.
 
         Raises:
-            ClewError: if there is no such world, or settings of mazes are given to one that has rules of its own.
+            ClewError: if there is no such world, or if it has rules of its own and a setting of mazes is given.
         """
+        from clew.environments import Environment
+
         if not self.is_maze:
             return self._make_world()
         return Environment(
@@ -163,6 +217,10 @@ class TrainingConfig(Learning):
         )
 
     def _make_world(self) -> Any:
+        """Return an environment of the gallery or of Gymnasium, with the step limit of this run."""
+        from clew.environments import make_gymnasium
+        from clew.environments.gallery import make_world
+
         defaults = {each.name: each.default for each in fields(self)}
         for name in MAZE_SETTINGS:
             if getattr(self, name) != defaults[name]:
@@ -173,19 +231,19 @@ class TrainingConfig(Learning):
         env = make_world(self.maze)
         env.max_episode_steps = limit.get("max_episode_steps", env.max_episode_steps)
         if env.spec is not None:
-            env.spec.kwargs.update(limit)  # what is made again of it has the limit too
+            env.spec.kwargs.update(limit)  # an environment that is made again from the specification has the limit too
         return env
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON can say them."""
+        """Return the settings as a dictionary that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "TrainingConfig":
-        """The inverse of `to_dict`.
+        """Return the configuration that `to_dict` wrote.
 
         Raises:
-            SettingError: names the setting that is unknown or of another type.
+            SettingError: if a setting is unknown, out of range or of another type.
         """
         known = [each.name for each in fields(cls)]
         for name in settings:
@@ -195,5 +253,7 @@ class TrainingConfig(Learning):
 
 
 def usual_gamma(world: str) -> float:
-    """Return the usual discount of a world: that of its card in the gallery, or the default."""
+    """Return the usual discount of a world: that of its card in the gallery, or the default of `Learning`."""
+    from clew.environments.gallery import GALLERY
+
     return GALLERY[world].gamma if world in GALLERY else Learning.gamma

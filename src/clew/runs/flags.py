@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["SHORT", "as_flags", "flag"]
 
-# Options are the fields of TrainingConfig; these have a shorter name than their field.
+# An option is called like its setting; these have a shorter name.
 SHORT = {
     "num_episodes": "episodes",
     "num_simulations": "simulations",
@@ -18,12 +18,12 @@ SHORT = {
 
 
 def flag(name: str) -> str:
-    """The option of a setting."""
+    """Return the option of a setting, such as "--max-steps" of "max_episode_steps"."""
     return "--" + SHORT.get(name, name).replace("_", "-")
 
 
 def as_flags(settings: dict[str, Any]) -> str:
-    """Settings as `clew train` takes them on the command line."""
+    """Return settings as options with their values, quoted for a shell; a place becomes ROW,COLUMN."""
     words = []
     for name, value in settings.items():
         words.append(flag(name))

@@ -1,4 +1,4 @@
-"""A run: one configuration trained, graded, and kept. What the command line and the page both call."""
+"""One run: a configuration trained, graded and saved. The command line and the page both call it."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from clew.distributed import train_parallel
-from clew.distributed.blocks import BlockWorld
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation.grades import Evaluation, evaluate_policy
@@ -24,30 +23,39 @@ from clew.policies.policy import Policy
 from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import (
     SavedRun,
-    begin_run,
-    for_json,
-    is_there,
-    load_begun,
+    create_partial_folder,
+    finite_or_none,
+    is_occupied,
+    load_partial_folder,
     load_run,
-    partial_of,
+    partial_folder,
     save_run,
     table_sha256,
 )
 from clew.tracing.trace import Trace
 
-__all__ = ["Clock", "Run", "grade", "kept_run", "open_begun", "open_run", "solve_in_blocks", "train_run"]
+__all__ = [
+    "Run",
+    "Stopwatch",
+    "grade",
+    "open_partial_run",
+    "open_run",
+    "save_checkpoints",
+    "solve_in_blocks",
+    "train_run",
+]
 
-FETCHED_AT_ONCE = 1 << 18  # values that are fetched from blocks: the starts may be all states
+MAX_FETCHED = 1 << 18  # values fetched from blocks at once: the start states may be all states
 
 
-class Clock:
-    """Seconds since it was made, those of the compiler apart: it works the first time only."""
+class Stopwatch:
+    """Wall time since it was made, with the time of the compiler apart, which works in a first run only."""
 
     def __init__(self) -> None:
         self._begun, self._compiled = time.perf_counter(), seconds_compiled()
 
-    def figures(self) -> dict[str, float]:
-        """Both, by their names."""
+    def read(self) -> dict[str, float]:
+        """Return `seconds` and `compile_seconds` since it was made."""
         compiled = seconds_compiled() - self._compiled
         return {"seconds": time.perf_counter() - self._begun - compiled, "compile_seconds": compiled}
 
@@ -57,14 +65,14 @@ class Run:
     """A run that has ended.
 
     Attributes:
-        config: what it was told.
-        env: the world.
-        policy: what it learned.
-        evaluation: the grade.
+        config: its settings.
+        env: the environment.
+        policy: the policy that was learned.
+        evaluation: the grade of the policy.
         metrics: one entry per round.
         seconds: wall time of all rounds.
-        startup_seconds: wall time of all that comes before and after them: compiling, starting Ray and actors.
-        trace: what was done by whom.
+        startup_seconds: wall time before and after the rounds: compiling, starting Ray and actors.
+        trace: events of the driver, the object store and the actors.
     """
 
     config: TrainingConfig
@@ -78,7 +86,7 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The figures of the run, as JSON says them."""
+        """The grade and the speed of the run, as a dictionary that JSON can hold."""
         num_steps = sum(row.num_steps for row in self.metrics)
         figures = {
             "gamma": self.config.gamma,
@@ -91,13 +99,13 @@ class Run:
             "startup_seconds": self.startup_seconds,
             "table_sha256": table_sha256(self.policy.q),
         }
-        return for_json(figures)
+        return finite_or_none(figures)
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder, whole or not at all.
 
         Raises:
-            RunError: if the folder exists already, or can't be written.
+            RunError: if the folder is occupied, or can't be written.
         """
         metrics = [asdict(row) for row in self.metrics]
         maze = self.env.maze if self.config.is_maze else None
@@ -165,45 +173,52 @@ def train_run(
 
 
 @contextmanager
-def kept_run(
-    folder: str | Path, config: TrainingConfig, every: int | str, resume: bool = False
+def save_checkpoints(
+    folder: str | Path, config: TrainingConfig, maze: Maze | None, every: int | str, resume: bool = False
 ) -> Iterator[Checkpoints]:
-    """Keep checkpoints in RUN.partial while a run is trained and saved within.
+    """Save checkpoints to RUN.partial while a run is trained, and saved to RUN, in the `with` block.
 
-    That folder is removed when the run is there, or when nothing was learned that could be kept.
+    RUN.partial is removed when the run is saved, or if there is no checkpoint yet.
 
     Args:
-        folder: of the run when it has ended.
+        folder: where the run will be saved, RUN.
         config: its settings.
-        every: how often, see `Checkpoints`.
-        resume: go on with a run that was begun.
+        maze: the maze of the run; None if the world is not a maze.
+        every: episodes or seconds between two checkpoints, see `clew.learning.checkpoints.Checkpoints`.
+        resume: go on with a run that was stopped.
+
+    Yields:
+        The checkpoints, for `train_run`.
 
     Raises:
-        RunError: if there is such a run, or its folder can't be written.
-        StoppedError: if it was stopped, and can go on; says how.
+        RunError: if RUN exists, or can't be written.
+        StoppedError: if training was stopped; the message says how to go on.
     """
-    checkpoints = Checkpoints(partial_of(folder), every)
+    checkpoints = Checkpoints(partial_folder(folder), every)
     if not resume:
-        begin_run(folder, config.to_dict(), config.make_maze() if config.is_maze else None)
+        create_partial_folder(folder, config.to_dict(), maze)
     try:
         yield checkpoints
     except (StoppedError, KeyboardInterrupt):
         if checkpoints.folders or resume:
             raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
-        raise StoppedError("stopped; nothing had been learned yet, and nothing was kept") from None
+        raise StoppedError("stopped; nothing had been learned yet, so nothing was saved") from None
     finally:
-        if is_there(folder) or (not resume and not checkpoints.folders):
-            rmtree(partial_of(folder), ignore_errors=True)
+        if is_occupied(folder) or (not resume and not checkpoints.folders):
+            rmtree(partial_folder(folder), ignore_errors=True)
 
 
-def open_begun(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:
-    """The settings and the maze, if it is one, of a run that was begun, and hasn't ended.
+def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:
+    """Return the configuration and the maze of a run that was stopped before its end.
+
+    Args:
+        folder: where the run will be saved, RUN; RUN.partial is read.
 
     Raises:
-        RunError: if there is none, or it is damaged.
+        RunError: if there is no such run, or a file is damaged.
     """
-    settings, maze = load_begun(folder)
-    return _checked(partial_of(folder), settings, maze), maze
+    settings, maze = load_partial_folder(folder)
+    return _read_config(partial_folder(folder), settings, maze), maze
 
 
 def grade(
@@ -213,15 +228,16 @@ def grade(
     num_episodes: int | None = None,
     optimum: Solution | None = None,
 ) -> Evaluation:
-    """Grade a policy by greedy episodes.
+    """Grade the policy of a run by greedy episodes.
 
     Args:
         config: gives the discount and the seed.
-        env: the world.
-        policy: what to grade.
-        num_episodes: how many episodes, from starts that are drawn. None tries every start once if there are 2 to 1,000
-            of them; draws 1,000 if there are more or moves are uncertain; and else plays 10 from the only one.
-        optimum: what to grade against, if it has been computed before.
+        env: the environment.
+        policy: the policy.
+        num_episodes: number of episodes, from start states that are drawn. None plays one episode from each start state
+            if there are 2 to 1,000 of them and the dynamics are deterministic; 10 from a single start state if they are
+            deterministic; and else 1,000.
+        optimum: the optimal solution to compare with; None computes it.
     """
     world = as_compiled(env)
     if world is None:
@@ -235,13 +251,13 @@ def grade(
 
 
 def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
-    """Read a run folder, and build its world and its policy again.
+    """Return the configuration, the environment and the policy of a saved run.
 
     Raises:
-        RunError: names the file that is missing, damaged or of another kind.
+        RunError: if a file is missing, damaged or of another kind; the message names it.
     """
     saved = load_run(folder)
-    config = _checked(Path(folder), saved.config, saved.maze)
+    config = _read_config(Path(folder), saved.config, saved.maze)
     try:
         env = config.make_environment(saved.maze)
         return config, env, Policy(env, seed=config.seed, q=saved.q)
@@ -249,7 +265,8 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
         raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None
 
 
-def _checked(folder: Path, settings: dict[str, Any], maze: Maze | None) -> TrainingConfig:
+def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> TrainingConfig:
+    """Return the configuration in a run folder; raise RunError if it is damaged, or lacks its maze."""
     try:
         config = TrainingConfig.from_dict(settings)
     except SettingError as error:
@@ -260,36 +277,33 @@ def _checked(folder: Path, settings: dict[str, Any], maze: Maze | None) -> Train
 
 
 def solve_in_blocks(
-    env: Environment,
-    gamma: float,
-    tolerance: float,
-    ways: tuple[str | None, int | None],
-    shares: tuple[int, int],
+    env: Environment, *, gamma: float, tolerance: float, num_blocks: int, num_actors: int
 ) -> dict[str, Any]:
-    """The figures of an optimum that is planned in blocks.
+    """Compute the optimum of a maze that is cut into blocks of rows.
 
     Args:
-        env: a maze whose goals stay.
+        env: environment of a maze whose goals are fixed.
         gamma: discount per step.
-        tolerance: greatest error of a value.
-        ways: method and horizon, as `solve` takes them; blocks have no choice of either.
-        shares: number of blocks, and of the actors that hold them.
+        tolerance: maximum error of a value.
+        num_blocks: number of blocks.
+        num_actors: number of Ray actors that hold the blocks; 0 for this process.
+
+    Returns:
+        The figures of `BlockSolution`, the mean value of the start states, wall times, and peak memory in bytes.
 
     Raises:
-        SettingError: if it can't be done in blocks.
+        SettingError: if the world can't be cut into these blocks.
     """
-    for name, given in zip(("method", "horizon"), ways, strict=True):
-        if given is not None:
-            raise SettingError("has no effect in blocks; leave it out", setting=name)
-    num_blocks, num_actors = shares
+    from clew.distributed.blocks import BlockWorld
+
     with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
-        clock = Clock()
+        stopwatch = Stopwatch()
         solution = world.solve(gamma=gamma, tolerance=tolerance)
-        times = clock.figures()
+        times = stopwatch.read()
         starts = env.mdp.starts
-        pieces = np.array_split(starts, -(-starts.size // FETCHED_AT_ONCE))
+        pieces = np.array_split(starts, -(-starts.size // MAX_FETCHED))
         value = sum(float(world.values(piece).sum()) for piece in pieces) / starts.size
         figures = {"gamma": gamma, "value": value, "num_states": env.mdp.num_states}
         figures |= asdict(solution) | times | {"num_blocks": num_blocks}
         figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
-    return for_json(figures)
+    return finite_or_none(figures)

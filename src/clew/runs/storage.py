@@ -1,14 +1,14 @@
-"""Run folders: what a run was told, what it learned and how it went, as JSON, CSV and plain arrays, never a pickle.
+"""Run folders: the configuration, the values and the metrics of a run as JSON, CSV and plain arrays, never as a pickle.
 
     config.json    the settings, a `TrainingConfig`
-    maze.txt       the maze, in our own format, so that a run stands without the file it was made from
+    maze.txt       the maze in our own format, so that a run doesn't need the file that its maze was read from
     q.npy          the table of action values
-    metrics.csv    one row a round
-    trace.csv      one row for each thing that driver, object store and actors did, see `clew.tracing.trace`
+    metrics.csv    one row per round
+    trace.csv      one row per event of the driver, the object store and the actors, see `clew.tracing.trace`
     summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
 
-A folder appears whole or not at all. While a run is under way there is a folder beside it, RUN.partial, with the
-settings, the maze, and checkpoints.
+A run folder is written whole or not at all. While a run is trained, there is a folder beside it, RUN.partial, with the
+settings, the maze and the checkpoints.
 """
 
 import csv
@@ -32,33 +32,35 @@ from clew.tracing.trace import Event, from_csv, to_csv
 
 __all__ = [
     "SavedRun",
-    "begin_run",
     "check_new_folder",
-    "for_json",
-    "is_there",
-    "load_begun",
+    "create_partial_folder",
+    "finite_or_none",
+    "is_occupied",
+    "load_partial_folder",
     "load_run",
-    "partial_of",
+    "partial_folder",
     "save_run",
     "table_sha256",
 ]
 
+PARTIAL = ".partial"
+
 
 @dataclass(frozen=True, eq=False)
 class SavedRun:
-    """What a run folder holds.
+    """Content of a run folder.
 
     Attributes:
-        config: settings, as JSON says them.
-        maze: the maze.
+        config: settings, as a dictionary from JSON.
+        maze: the maze; None if the world is not a maze.
         q: (num_states, num_actions) float32, action values.
-        metrics: one dictionary a round.
-        summary: the grade and figures of the run.
-        trace: what was done by whom; None in runs from before there was one.
+        metrics: a dictionary per round.
+        summary: the grade and other figures of the run.
+        trace: events of the run; None in a folder that has no trace.csv.
     """
 
     config: dict[str, Any]
-    maze: Maze | None  # None for a world that is no maze
+    maze: Maze | None
     q: npt.NDArray[np.float32]
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -66,40 +68,40 @@ class SavedRun:
 
 
 def table_sha256(q: npt.NDArray[np.float32]) -> str:
-    """SHA-256 of the table's bytes, float32, little-endian, in C order."""
+    """Return the SHA-256 of the bytes of a table: float32, little-endian, in C order."""
     return hashlib.sha256(np.ascontiguousarray(q, dtype="<f4").tobytes()).hexdigest()
 
 
-def for_json(figures: dict[str, Any]) -> dict[str, Any]:
-    """The same figures with None for those that are infinite or unknown, which JSON can't say."""
+def finite_or_none(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with None instead of infinity and NaN, which JSON doesn't have."""
     return {
         name: None if isinstance(figure, float) and not math.isfinite(figure) else figure
         for name, figure in figures.items()
     }
 
 
-def is_there(folder: str | Path) -> bool:
-    """Tell if there is anything but an empty folder."""
+def is_occupied(folder: str | Path) -> bool:
+    """Return whether a path is a file, or a folder with something in it."""
     folder = Path(folder)
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def check_new_folder(folder: str | Path) -> None:
-    """Make sure that a run can be saved here, before any work is done for it.
+    """Check that a run can be saved to a folder, before any work is done for it.
 
     Raises:
-        RunError: if something is there already, or the place can't be written.
+        RunError: if the folder is occupied, or can't be written.
     """
     folder = Path(folder).absolute()
     try:
-        if folder.is_symlink() or is_there(folder):
+        if folder.is_symlink() or is_occupied(folder):
             raise RunError(f"{folder}: already exists; give a new folder")
         above = next(parent for parent in folder.parents if parent.exists())
         if not above.is_dir():
             raise RunError(f"{folder}: can't be written: {above} is not a folder")
         if not os.access(above, os.W_OK):
             raise RunError(f"{folder}: can't be written: no permission in {above}")
-        neighbour_of(folder).exists()  # raises if the name is too long
+        neighbour_of(folder).exists()  # raises an error if the name is too long
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
 
@@ -108,7 +110,7 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     """Write a run folder, whole or not at all.
 
     Raises:
-        RunError: if the folder exists already, or can't be written.
+        RunError: if the folder is occupied, or can't be written.
     """
     folder = Path(folder).absolute()
     check_new_folder(folder)
@@ -129,6 +131,11 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
         contents["maze.txt"] = run.maze.to_text().encode()
     if run.trace is not None:
         contents["trace.csv"] = to_csv(run.trace).encode()
+    _write_folder(folder, contents)
+
+
+def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write files into a new folder, all or none."""
     try:
         with new_folder(folder) as place:
             for name, data in contents.items():
@@ -137,49 +144,50 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
 
 
-PARTIAL = ".partial"
-
-
-def partial_of(folder: str | Path) -> Path:
-    """The folder of a run that is under way."""
+def partial_folder(folder: str | Path) -> Path:
+    """Return the folder beside a run folder in which settings, maze and checkpoints are while the run is trained."""
     folder = Path(folder).absolute()
     return folder.with_name(f"{folder.name}{PARTIAL}")
 
 
-def begin_run(folder: str | Path, config: dict[str, Any], maze: Maze | None) -> Path:
-    """Make the folder of a run that is under way, and give it.
+def create_partial_folder(folder: str | Path, config: dict[str, Any], maze: Maze | None) -> None:
+    """Create RUN.partial with the settings and the maze of a run that is about to be trained.
+
+    Args:
+        folder: where the run will be saved, RUN.
+        config: settings, as a dictionary that JSON can hold.
+        maze: the maze; None if the world is not a maze.
 
     Raises:
-        RunError: if there is such a run, or such a folder, or it can't be written.
+        RunError: if RUN or RUN.partial exists, or can't be written.
     """
     folder = Path(folder).absolute()
     check_new_folder(folder)
-    partial = partial_of(folder)
+    partial = partial_folder(folder)
     if partial.exists():
         raise RunError(f"{partial}: a run was begun there; go on with `clew train --resume {folder}`, or remove it")
-    try:
-        with new_folder(partial) as place:
-            write_file(place / "config.json", _to_json(config))
-            if maze is not None:
-                write_file(place / "maze.txt", maze.to_text().encode())
-    except OSError as error:
-        raise RunError(f"{partial}: can't be written: {error.strerror}") from None
-    return partial
+    contents = {"config.json": _to_json(config)}
+    if maze is not None:
+        contents["maze.txt"] = maze.to_text().encode()
+    _write_folder(partial, contents)
 
 
-def load_begun(folder: str | Path) -> tuple[dict[str, Any], Maze | None]:
-    """The settings and the maze of a run that was begun, and hasn't ended.
+def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | None]:
+    """Return the settings and the maze of a run that was stopped before its end.
+
+    Args:
+        folder: where the run will be saved, RUN; RUN.partial is read.
 
     Raises:
-        RunError: if there is none, or it is damaged.
+        RunError: if there is no such run, it has ended, or a file is damaged.
     """
-    partial, path = partial_of(folder), Path(folder)
+    partial, path = partial_folder(folder), Path(folder)
     if path.name.endswith(PARTIAL) and path.is_dir():
         run = path.with_name(path.name.removesuffix(PARTIAL))
-        raise RunError(f"{folder}: is what is kept of a run that was begun; give {run}")
-    if is_there(folder):
-        left = f"; what is left in {partial} can be removed" if partial.exists() else ""
-        raise RunError(f"{folder}: this run has ended{left}")
+        raise RunError(f"{folder}: holds the checkpoints of a run that was stopped; give {run}")
+    if is_occupied(folder):
+        rest = f"; {partial} can be removed" if partial.exists() else ""
+        raise RunError(f"{folder}: this run has ended{rest}")
     if not partial.is_dir():
         raise RunError(f"{partial}: no run was begun there; `clew train --out {folder}` begins one")
     return _read_json(partial / "config.json"), _read_maze(partial / "maze.txt")
@@ -189,7 +197,7 @@ def load_run(folder: str | Path) -> SavedRun:
     """Read a run folder.
 
     Raises:
-        RunError: names the file that is missing, damaged or of another kind.
+        RunError: if a file is missing, damaged or of another kind; the message names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -200,14 +208,7 @@ def load_run(folder: str | Path) -> SavedRun:
         )
     config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
     maze = _read_maze(folder / "maze.txt")
-    try:
-        q = np.load(io.BytesIO(_read(folder / "q.npy")), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise RunError(f"{folder / 'q.npy'}: not a NumPy array: {str(error).splitlines()[0]}") from None
-    if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
-        raise RunError(f"{folder / 'q.npy'}: not a table of float32 action values")
-    if table_sha256(q) != summary.get("table_sha256"):
-        raise RunError(f"{folder / 'q.npy'}: damaged: its SHA-256 is not the one in summary.json")
+    q = _read_table(folder / "q.npy", summary.get("table_sha256"))
     try:
         text = _read(folder / "metrics.csv").decode()
     except UnicodeDecodeError as error:
@@ -216,7 +217,21 @@ def load_run(folder: str | Path) -> SavedRun:
     return SavedRun(config, maze, q, list(csv.DictReader(io.StringIO(text))), summary, trace)
 
 
+def _read_table(path: Path, sha256: Any) -> npt.NDArray[np.float32]:
+    """Return the action values in a .npy file, whose SHA-256 must be as given."""
+    try:
+        q = np.load(io.BytesIO(_read(path)), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise RunError(f"{path}: not a NumPy array: {str(error).splitlines()[0]}") from None
+    if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
+        raise RunError(f"{path}: not a table of float32 action values")
+    if table_sha256(q) != sha256:
+        raise RunError(f"{path}: damaged: its SHA-256 is not the one in summary.json")
+    return q
+
+
 def _read_trace(path: Path) -> list[Event] | None:
+    """Return the events in trace.csv; None if there is no such file."""
     if not path.exists():
         return None
     try:
@@ -226,10 +241,12 @@ def _read_trace(path: Path) -> list[Event] | None:
 
 
 def _to_json(content: dict[str, Any]) -> bytes:
+    """Return a dictionary as indented JSON, in UTF-8."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
 def _read(path: Path) -> bytes:
+    """Return the bytes of a file; raise RunError if it can't be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -237,6 +254,7 @@ def _read(path: Path) -> bytes:
 
 
 def _read_maze(path: Path) -> Maze | None:
+    """Return the maze in maze.txt; None if there is no such file."""
     if not path.exists():
         return None
     try:
@@ -246,6 +264,7 @@ def _read_maze(path: Path) -> Maze | None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; raise RunError if it is damaged, or holds something else."""
     try:
         content = json.loads(_read(path))
     except (ValueError, RecursionError) as error:

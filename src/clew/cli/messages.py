@@ -1,0 +1,63 @@
+"""Log messages of the library on standard error, above the waiting line if there is one."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["error_console", "messages", "name_compiled"]
+
+
+@cache
+def error_console() -> "Console":
+    """Return the console of standard error, which the waiting line and the messages share."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+class _MessageHandler(logging.Handler):
+    """Prints log records; the compilation of kernels is reported once, not for each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compiled = "what this needs"
+        self.has_compiled = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is printed, and reword it if it is the first about a compilation."""
+        if record.name == "clew.kernels":
+            if self.has_compiled:
+                return False
+            self.has_compiled = True
+            record.msg, record.args = f"compiling {self.compiled} for this machine; saved for next time", ()
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        error_console().print(self.format(record), markup=False)
+
+
+_HANDLER = _MessageHandler()
+
+
+def name_compiled(what: str) -> None:
+    """Name what the command computes, for the message that it has to be compiled."""
+    _HANDLER.compiled = what
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Print what the library logs, from level INFO, in a `with` block."""
+    logger = logging.getLogger("clew")
+    _HANDLER.compiled, _HANDLER.has_compiled = "what this needs", False
+    logger.addHandler(_HANDLER)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(_HANDLER)

@@ -1,0 +1,231 @@
+"""Commands that compute: train, evaluate, solve, generate."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clew.cli.options import (
+    LEARNING,
+    MAZE_KEYS,
+    MAZE_KINDS,
+    PLANNER_NAMES,
+    RUN,
+    AsJson,
+    Chaos,
+    CheckpointEvery,
+    OutFolder,
+    Resumed,
+    RunFolder,
+    Watched,
+    make_config,
+    number,
+    resolve_run,
+    whole_number,
+    with_settings,
+)
+from clew.errors import ModelError, SettingError
+from clew.runs.configuration import MAZE_SETTINGS
+
+__all__ = ["evaluate", "generate", "solve", "train"]
+
+NUM_GRADED = "10 from a single start state or one from each of up to 1000, if deterministic; else 1000"
+
+
+@with_settings(*RUN, *LEARNING)
+def train(
+    *,
+    context: typer.Context,
+    out: OutFolder = None,
+    resume: Resumed = None,
+    checkpoint_every: CheckpointEvery = "30s",
+    chaos: Chaos = None,
+    watch: Watched = False,
+    as_json: AsJson = False,
+    **settings: Any,
+) -> None:
+    """Train an agent, and grade its policy against the optimum.
+
+    Example: clew train wilson:20x30 --slip 0.1 --out runs/first
+    """
+    from clew.cli.interruption import stopped_by_ctrl_c
+    from clew.cli.messages import name_compiled
+    from clew.cli.terminal import print_json, print_run
+    from clew.cli.waiting import WaitingLine, working
+    from clew.runs.run import save_checkpoints, train_run
+
+    config, out, maze = resolve_run(context, settings, out, resume)
+    name_compiled(config.algorithm)
+    if config.is_maze and maze is None:
+        with working("making the maze"):
+            maze = config.make_maze()
+    with ExitStack() as stack:
+        checkpoints, look = None, None
+        shown: Any = WaitingLine("learning", config.num_episodes)
+        if watch:
+            from clew.cli.live import LearningView
+
+            shown = LearningView(config, maze)
+            look = shown.watch
+        if out is not None:
+            checkpoints = stack.enter_context(save_checkpoints(out, config, maze, checkpoint_every, resume is not None))
+        stack.enter_context(stopped_by_ctrl_c(checkpoints, shown.leave_at_once))
+        stack.enter_context(shown)
+        run = train_run(config, shown.show_round, watch=look, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
+        shown.leave()
+        if out is not None:
+            run.save(out)
+    if as_json:
+        print_json(run.summary)
+        return
+    print_run(run)
+    print("docs/glossary.md defines these figures. Returns are not discounted.")
+    if chaos is not None:
+        killed, lost = run.trace.count("kill"), run.trace.count("lost")
+        same = "results were merged in another order" if config.asynchronous else "the table is the same as without"
+        print(f"Actors killed on purpose: {killed}, lost: {lost}; {same}.")
+    print(f"Saved to {out}. Watch it: clew play {out}" if out else "Not saved; add --out DIR to save the run.")
+
+
+def evaluate(
+    run: RunFolder,
+    episodes: Annotated[
+        Any, typer.Option(parser=whole_number, metavar="N", help=f"greedy episodes [default: {NUM_GRADED}]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade a saved run again, against the exact optimum."""
+    from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json
+    from clew.cli.waiting import working
+    from clew.environments import as_compiled
+    from clew.planning import solve as solve_world
+    from clew.runs.run import Stopwatch, grade, open_run
+    from clew.runs.storage import finite_or_none, table_sha256
+
+    config, env, policy = open_run(run)
+    with working("grading"):
+        optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
+        stopwatch = Stopwatch()
+        evaluation = grade(config, env, policy, episodes, optimum)
+        times = stopwatch.read()
+    figures = finite_or_none(
+        {
+            "gamma": config.gamma,
+            **vars(evaluation),
+            "num_states": policy.q.shape[0],
+            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
+            **times,
+            "table_sha256": table_sha256(policy.q),
+        }
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        print_figures(f"{run}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **drop_missing(figures)})
+
+
+@with_settings("maze", *MAZE_SETTINGS, "gamma")
+def solve(
+    *,
+    tolerance: Annotated[Any, typer.Option(parser=number, metavar="X", help="maximum error of a value")] = 1e-6,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"planner: {PLANNER_NAMES} [default: the fastest for the world]")
+    ] = None,
+    horizon: Annotated[
+        Any, typer.Option(parser=whole_number, metavar="N", help="step limit to plan for [default: none]")
+    ] = None,
+    blocks: Annotated[
+        Any, typer.Option(parser=whole_number, metavar="N", help="cut the maze into N blocks of rows, planned apart")
+    ] = None,
+    actors: Annotated[
+        Any, typer.Option(parser=whole_number, metavar="N", help="Ray actors that hold the blocks; 0 for this process")
+    ] = 0,
+    as_json: AsJson = False,
+    **settings: Any,
+) -> None:
+    """Compute the exact optimum of a world, without learning."""
+    from clew.cli.messages import name_compiled
+    from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy
+    from clew.cli.waiting import working
+    from clew.environments import Environment, as_compiled, model_of
+    from clew.planning import solve as solve_world
+    from clew.runs.run import Stopwatch, solve_in_blocks
+    from clew.runs.storage import finite_or_none
+
+    config = make_config(settings)
+    name_compiled(method or "the planner")
+    if blocks is not None or actors:
+        for name, given in (("method", method), ("horizon", horizon)):
+            if given is not None:
+                raise SettingError("has no effect in blocks; leave it out", setting=name)
+        with working("planning"):
+            figures = solve_in_blocks(
+                config.make_environment(),
+                gamma=config.gamma,
+                tolerance=tolerance,
+                num_blocks=blocks or actors,
+                num_actors=actors,
+            )
+        if as_json:
+            print_json(figures)
+        else:
+            print_figures(f"Optimum of {config.maze}, in blocks", drop_missing(figures))
+        return
+    with working("planning"):
+        env = config.make_environment()
+        stopwatch = Stopwatch()
+        if as_compiled(env) is None and not hasattr(env.unwrapped, "P"):
+            raise ModelError(
+                f"{config.maze} has no model to plan with; clew train {config.maze} learns it by its steps"
+            )
+        solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
+        figures = {
+            "gamma": config.gamma,
+            "steps": solution.steps,
+            "value": solution.value,
+            "num_states": model_of(env).num_states,
+            "method": solution.method,
+            "bound": solution.bound,
+            **stopwatch.read(),
+        }
+    figures = finite_or_none(figures)
+    if as_json:
+        print_json(figures)
+        return
+    print_figures(f"Optimum of {config.maze}", drop_missing(figures))
+    if isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown, and takes memory
+        policy = solution.policy if horizon is None else solution.policy[0]  # of the first step
+        print_policy(env, policy[:, None] == range(env.mdp.num_actions))
+
+
+@with_settings("start", "goal")
+def generate(
+    *,
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND:RxC[:key=value]...",
+            help=f"such as wilson:20x30:seed=3; kinds are {MAZE_KINDS}, keys {MAZE_KEYS}",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", parser=Path, metavar="FILE", help="save the maze; the ending gives the format"),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Generate a maze, and print it or save it to a file."""
+    from clew.cli.waiting import working
+    from clew.mazes.formats import check_extension
+    from clew.mazes.generators import make_maze
+
+    if out is not None:
+        check_extension(out)  # before the work, not after it
+    with working("carving"):
+        maze = make_maze(recipe, **settings)
+    if out is None:
+        print(maze.to_text(), end="")
+    else:
+        maze.save(out)
+        print(f"Saved to {out}. Look at it: clew info {out}")
