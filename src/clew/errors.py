@@ -3,17 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = [
-    "ClewError",
-    "ClusterError",
-    "ExtraError",
-    "MazeError",
-    "ModelError",
-    "RunError",
-    "SettingError",
-    "StoppedError",
-]
-
 
 class ClewError(Exception):
     """Base class of all errors that Clew raises on purpose.

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["neighbour_of", "new_folder", "sync", "write_file"]
-
 
 def neighbour_of(path: Path) -> Path:
     """Return the temporary path beside a file or folder to which it is written first."""

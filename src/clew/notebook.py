@@ -7,8 +7,6 @@ with `svg_of`, which imports the drawing module, set by `draw_with`, at the firs
 from importlib import import_module
 from typing import Any
 
-__all__ = ["draw_with", "svg_of"]
-
 _drawing = ""  # name of the module that draws
 
 

@@ -45,8 +45,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["QLearning", "Random", "Sarsa", "World", "epsilon_greedy", "train"]
-
 Values = npt.NDArray[np.float32]
 
 

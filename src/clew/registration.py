@@ -9,8 +9,6 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
-__all__ = ["ENTRY_POINT", "ENV_ID", "VECTOR_ENTRY_POINT", "register_with_gymnasium"]
-
 ENV_ID = "clew/Maze-v0"
 ENTRY_POINT, VECTOR_ENTRY_POINT = "clew.environments:make_environment", "clew.environments:make_vector_environment"
 

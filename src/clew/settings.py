@@ -14,23 +14,6 @@ from typing import Any, NamedTuple, get_args
 
 from clew.errors import SettingError
 
-__all__ = [
-    "KINDS",
-    "NOT_NEGATIVE",
-    "POSITIVE",
-    "SHARE",
-    "Bounds",
-    "check_choice",
-    "check_count",
-    "check_memory",
-    "check_number",
-    "choose_from",
-    "did_you_mean",
-    "make_plain",
-    "nearest",
-    "setting",
-]
-
 
 def setting(default: Any, meaning: str) -> Any:
     """Return a dataclass field with a default and a help text, for the command line and the form of the page."""

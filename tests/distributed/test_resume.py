@@ -15,7 +15,7 @@ import ray
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.runs.configuration import TrainingConfig
-from clew.runs.run import save_checkpoints, open_partial_run, open_run, train_run
+from clew.runs.run import open_partial_run, open_run, save_checkpoints, train_run
 from clew.runs.storage import is_occupied, partial_folder, table_sha256
 
 DEADLINE = 120  # seconds

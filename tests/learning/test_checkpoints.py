@@ -24,7 +24,7 @@ from clew.learning.settings import Learning
 from clew.learning.training import new_policy, train_policy
 from clew.mazes import Maze
 from clew.runs.configuration import TrainingConfig
-from clew.runs.run import save_checkpoints, open_partial_run, train_run
+from clew.runs.run import open_partial_run, save_checkpoints, train_run
 from clew.tracing.trace import Trace
 from worlds import only_steps
 

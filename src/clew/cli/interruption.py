@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clew.learning.checkpoints import Checkpoints
 
-__all__ = ["stopped_by_ctrl_c"]
-
 logger = logging.getLogger(__name__)
 
 GRACE = 0.3  # seconds in which Python may handle the signal itself, which also stops a Ray in good order

@@ -10,8 +10,6 @@ from clew.errors import SettingError
 from clew.runs.flags import flag
 from clew.settings import check_choice
 
-__all__ = ["algorithms", "bench", "info", "worlds"]
-
 MAZE = (
     "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, .lay, "
     ".png)"

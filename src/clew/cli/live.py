@@ -35,8 +35,6 @@ from clew.rendering.screen import Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import show
 from clew.runs.configuration import TrainingConfig
 
-__all__ = ["LearningView", "play_episode"]
-
 MAX_FRAME_RATE = 15  # frames per second
 REST = 40  # no frame is drawn for this many times the time that the last one took: drawing takes 1/40 of all time
 NUM_LINES = 10  # lines of a run on a terminal that can't be drawn on

@@ -18,8 +18,6 @@ from typer.exceptions import TyperException
 
 from clew.errors import ClewError, SettingError, StoppedError
 
-__all__ = ["COMMANDS", "main"]
-
 # The module and the summary of each command; a command is imported when it is called.
 COMMANDS = {
     "train": ("run_commands", "Train an agent, and grade its policy against the optimum."),

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["error_console", "messages", "name_compiled"]
-
 
 @cache
 def error_console() -> "Console":

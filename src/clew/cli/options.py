@@ -18,35 +18,6 @@ from clew.settings import KINDS
 if TYPE_CHECKING:
     from clew.mazes import Maze
 
-__all__ = [
-    "LEARNING",
-    "MAZE_KEYS",
-    "MAZE_KINDS",
-    "PLANNER_NAMES",
-    "RUN",
-    "AsJson",
-    "Chaos",
-    "CheckpointEvery",
-    "GraphFolder",
-    "OfEpisode",
-    "OutFolder",
-    "PictureFile",
-    "PlotFile",
-    "PlottedFigure",
-    "Resumed",
-    "Rounds",
-    "RunFolder",
-    "RunFolders",
-    "Shown",
-    "Tolerance",
-    "Watched",
-    "make_config",
-    "number",
-    "resolve_run",
-    "whole_number",
-    "with_settings",
-]
-
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
 

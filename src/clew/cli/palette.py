@@ -8,8 +8,6 @@ from rich.style import Style
 
 from clew.rendering.colours import NUM_SHADES, ramp
 
-__all__ = ["style_of"]
-
 CUBE = (0, 95, 135, 175, 215, 255)
 PALETTE = np.array(  # the 256 colours of terminals without the first 16, which users change
     [(r, g, b) for r in CUBE for g in CUBE for b in CUBE] + [(grey, grey, grey) for grey in range(8, 239, 10)]

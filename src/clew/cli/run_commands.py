@@ -28,8 +28,6 @@ from clew.cli.options import (
 from clew.errors import ModelError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS
 
-__all__ = ["evaluate", "generate", "solve", "train"]
-
 NUM_GRADED = "10 from a single start state or one from each of up to 1000, if deterministic; else 1000"
 
 

@@ -22,8 +22,6 @@ from clew.cli.options import (
 from clew.errors import SettingError
 from clew.settings import Bounds, check_count, check_number
 
-__all__ = ["graph", "play", "plot", "render", "serve"]
-
 
 def play(
     run: RunFolder,

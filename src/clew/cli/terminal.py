@@ -10,18 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.runs.run import Run
 
-__all__ = [
-    "PAGE",
-    "drop_missing",
-    "fits",
-    "grade_of",
-    "print_figures",
-    "print_json",
-    "print_policy",
-    "print_run",
-    "print_table",
-]
-
 PAGE = 66  # lines; longer drawings aren't printed
 BOLD, DIM = 1, 2  # codes of ANSI styles
 

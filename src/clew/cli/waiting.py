@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from clew.learning.training import RoundMetrics
 
-__all__ = ["NUM_RECENT", "WaitingLine", "can_draw", "seconds_left", "working"]
-
 PATIENCE = 2.0  # seconds before the line appears
 FRAMES_PER_SECOND = 2
 ERASE = b"\r\x1b[2K\x1b[?25h"  # the line, and show the cursor

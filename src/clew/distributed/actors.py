@@ -23,8 +23,6 @@ from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRun
 from clew.errors import ClusterError
 from clew.tracing.trace import DRIVER, STORE
 
-__all__ = ["ActorPool", "SimulationActor", "actor_pool", "as_actor"]
-
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several

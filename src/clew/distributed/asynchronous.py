@@ -17,8 +17,6 @@ from clew.learning.checkpoints import SavedState, TrainingState
 from clew.learning.saved_arrays import load_arrays
 from clew.learning.training import RoundMetrics
 
-__all__ = ["AsynchronousRounds"]
-
 
 class AsynchronousRounds:
     """Rounds that each simulation runs at its own pace.

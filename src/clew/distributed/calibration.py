@@ -26,8 +26,6 @@ from clew.kernels.sampling import new_stream
 from clew.learning.settings import as_learning
 from clew.mazes import Maze
 
-__all__ = ["EPISODE", "SIDES", "WANDERING", "calibrate", "make_world", "measure_link"]
-
 SIDES = (50, 200, 1000)  # of the mazes that are measured, in cells
 EPISODE = 10_000  # step limit of an episode
 WANDERING = {"epsilon": 1.0}  # random walks: rounds are alike, whatever has been learned before

@@ -20,8 +20,6 @@ from clew.kernels.wide import as_values
 from clew.learning.training import learn_from, new_policy
 from clew.policies.episodes import Simulation, Trajectory, episode_spec
 
-__all__ = ["BehaviourSnapshot", "CentralLearner", "RolloutWorker"]
-
 
 class BehaviourSnapshot(NamedTuple):
     """Values that simulations choose their actions by during a round; read-only."""

@@ -18,8 +18,6 @@ from ray.exceptions import AuthenticationError
 
 from clew.errors import ClusterError
 
-__all__ = ["connected", "count_cpus"]
-
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5  # seconds

@@ -24,8 +24,6 @@ from clew.learning.learner import Learner
 from clew.learning.loops import new_loop
 from clew.learning.training import new_policy
 
-__all__ = ["LocalLearner", "TableChanges", "TableMerger", "TableSnapshot"]
-
 Table = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]
 

@@ -29,8 +29,6 @@ from clew.learning.saved_arrays import load_learner, load_read_only, metrics_fro
 from clew.learning.training import NUM_ROUNDS, RoundMetrics
 from clew.tracing.trace import DRIVER, Trace
 
-__all__ = ["Plan", "Rounds"]
-
 
 class Plan(NamedTuple):
     """Division of the episodes of a training into rounds and tasks."""

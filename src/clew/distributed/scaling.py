@@ -28,18 +28,6 @@ from typing import NamedTuple
 
 from clew.errors import RunError, SettingError
 
-__all__ = [
-    "Cluster",
-    "Curve",
-    "Load",
-    "Parameters",
-    "Round",
-    "count_changed_rows",
-    "find_limit",
-    "interpolate",
-    "seconds_of_round",
-]
-
 BYTES_A_VALUE = 4  # of the table, float32
 BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its updates
 

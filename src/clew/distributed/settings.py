@@ -7,8 +7,6 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.settings import Learning
 from clew.settings import check_choice, check_count, make_plain
 
-__all__ = ["NEVER", "SHARING", "Sharing"]
-
 NEVER = "never"  # of `sync_every`: one round
 MAX_ROUNDS_AHEAD = 1000  # every round in flight keeps a snapshot of the values
 SHARING = ("central", "local")

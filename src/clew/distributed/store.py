@@ -9,8 +9,6 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 
 from clew.errors import ClewError, ClusterError
 
-__all__ = ["StoreUsage", "as_clew_error", "num_bytes"]
-
 logger = logging.getLogger(__name__)
 
 

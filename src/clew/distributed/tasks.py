@@ -23,8 +23,6 @@ from clew.learning.settings import Learning
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 
-__all__ = ["Aggregator", "InProcessPool", "Job", "Pool", "Task", "TaskResult", "TaskRunner", "Worker"]
-
 
 @dataclass(frozen=True)
 class Job:

@@ -22,8 +22,6 @@ from clew.learning.training import Callback, Watch, check_values, report, train
 from clew.policies.policy import Policy
 from clew.tracing.trace import Trace
 
-__all__ = ["WORKERS", "train_parallel", "train_policy_parallel"]
-
 logger = logging.getLogger(__name__)
 
 # By the setting `sharing`: what runs tasks, in any process, and what applies their results, in this one.

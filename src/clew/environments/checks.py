@@ -8,8 +8,6 @@ import numpy as np
 from clew.mazes import Moves
 from clew.settings import SHARE, check_count, check_number
 
-__all__ = ["STEPS_PER_STATE", "WorldSettings", "as_integer", "check_world"]
-
 STEPS_PER_STATE = 100  # default step limit of an episode, per state
 
 

@@ -14,8 +14,6 @@ from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
 from clew.models.rows import class_path, has_replaced_methods, unwrap_transparent
 
-__all__ = ["World", "as_compiled", "model_of"]
-
 World = gymnasium.Env[Any, Any] | FiniteMDP | Maze  # types for which `model_of` may find a model
 
 # Gymnasium's environments whose step draws an outcome of their table P and does nothing else. For other classes with a

@@ -14,8 +14,6 @@ from clew.models.mdp import FiniteMDP
 from clew.models.rows import Outcome
 from clew.settings import check_choice
 
-__all__ = ["GALLERY", "Card", "make_world"]
-
 
 class Card(NamedTuple):
     """Description of a world of the gallery."""

@@ -9,8 +9,6 @@ from clew.environments.indexing import as_discrete
 from clew.errors import SettingError
 from clew.settings import nearest
 
-__all__ = ["make_gymnasium"]
-
 
 def make_gymnasium(env_id: str, **settings: Any) -> Any:
     """Make a Gymnasium environment with integer states and actions, for tabular learning.

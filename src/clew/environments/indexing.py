@@ -14,8 +14,6 @@ from clew.environments.checks import as_integer
 from clew.errors import SettingError
 from clew.models.checks import MAX_STATES
 
-__all__ = ["Indexed", "SpaceIndex", "as_discrete"]
-
 
 class SpaceIndex:
     """A one-to-one map between the elements of a finite space and the integers from 0 to n - 1.

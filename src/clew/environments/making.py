@@ -12,8 +12,6 @@ from clew.environments.observations import MazeObservation
 from clew.environments.vector import MazeVectorEnv
 from clew.mazes import Maze, find_maze
 
-__all__ = ["make_environment", "make_vector_environment"]
-
 
 def make_environment(
     maze: Maze | str | Path | None = None, *, observation: str = "index", **settings: Unpack[WorldSettings]

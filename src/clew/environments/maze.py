@@ -21,8 +21,6 @@ from clew.rendering.pixels import paint_scene
 from clew.rendering.text import draw_scene, show
 from clew.settings import check_choice, check_memory
 
-__all__ = ["ACTION_ERROR", "Action", "Environment"]
-
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
 

@@ -14,8 +14,6 @@ from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_count
 
-__all__ = ["ModelEnvironment", "action_error"]
-
 MAX_LISTED_ACTIONS = 12  # an error lists the names of at most this many actions
 
 

@@ -25,8 +25,6 @@ from clew.kernels.dynamics import GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT
 from clew.kernels.learning.stepping import find_places
 from clew.settings import check_choice
 
-__all__ = ["OBSERVATIONS", "PLANES", "MazeObservation", "PlaceDecoder", "StateEncoder", "make_encoder"]
-
 # Walls are between cells, so there is a plane for each side of a cell; a blocked cell has walls on all four.
 PLANES = ("wall_down", "wall_left", "wall_up", "wall_right", "hazard", "goal", "seeker")
 _BITS = (WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT, HAZARD, GOAL)

@@ -29,8 +29,6 @@ from clew.mazes import Maze
 from clew.registration import ENTRY_POINT, ENV_ID, VECTOR_ENTRY_POINT
 from clew.settings import check_choice, check_count, check_memory
 
-__all__ = ["MazeVectorEnv"]
-
 Bools = npt.NDArray[np.bool_]
 BYTES_PER_COPY = 2048  # mostly the Python objects of its NumPy generator
 

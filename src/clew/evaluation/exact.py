@@ -23,8 +23,6 @@ from clew.models.mdp import FiniteMDP
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_memory, check_number
 
-__all__ = ["PolicyValues", "Walk", "greedy_actions", "model_of", "policy_steps", "policy_values", "walk_through"]
-
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
 # both take about the same time.
 SMALL_COMPONENT = 64

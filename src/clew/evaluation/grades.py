@@ -25,8 +25,6 @@ from clew.policies.policy import Policy, table_shape
 from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
 from clew.settings import SHARE, check_count, check_memory, check_number
 
-__all__ = ["Evaluation", "Grade", "evaluate_policy", "evaluate_values"]
-
 Interval = tuple[float, float]
 
 

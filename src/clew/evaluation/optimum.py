@@ -22,8 +22,6 @@ from clew.models.mdp import FiniteMDP
 from clew.planning import Solution
 from clew.planning.search import values_by_distance
 
-__all__ = ["TOLERANCE", "OptimalEpisode", "optimal_episode", "steps_count"]
-
 TOLERANCE = 1e-6  # of a value; as in `solve`
 MAX_OUTCOMES = 200_000_000  # looked at by backward induction: about a second
 

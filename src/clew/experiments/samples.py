@@ -18,8 +18,6 @@ from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run
 from clew.runs.storage import load_run
 
-__all__ = ["Group", "Metrics", "Runs", "as_groups", "optimum_of", "read_metrics"]
-
 Metrics = Sequence[RoundMetrics]
 Source = Metrics | Run | str | Path
 Runs = Source | Sequence[Source] | Mapping[str, Sequence[Source]]

@@ -24,20 +24,6 @@ from clew.settings import POSITIVE, check_choice, check_number
 if TYPE_CHECKING:
     from clew.rendering.plots import Line, Plot
 
-__all__ = [
-    "ENDINGS",
-    "FIGURES",
-    "FigureSpec",
-    "check_file_ending",
-    "plot_learning",
-    "plot_regret",
-    "plot_runs",
-    "plot_steps_to_optimal",
-    "regret",
-    "save_plot",
-    "time_to_optimal",
-]
-
 ENDINGS = (".png", ".svg", ".pdf")
 TOLERANCE = 0.25  # share of the optimum; exploring in a tenth of all steps takes about a tenth more, and there is noise
 

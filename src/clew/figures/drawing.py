@@ -21,8 +21,6 @@ from clew.rendering.paths import follow_policy, places_of
 from clew.rendering.picture import Picture
 from clew.settings import check_choice
 
-__all__ = ["SHOWN", "draw", "notebook_svg", "picture_of"]
-
 SHOWN = ("values", "visits")
 MOVES_WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions
 Numbers = npt.NDArray[np.float64]

@@ -26,8 +26,6 @@ from clew.runs.storage import table_sha256
 from clew.settings import check_choice, check_memory
 from clew.tracing.axes import format_count
 
-__all__ = ["render_run"]
-
 GIF = ".gif"
 MAX_TABLES = 60  # frames of a film of learning
 MAX_STEPS = 200  # frames of a film of an episode

@@ -11,8 +11,6 @@ from clew.tracing.page import timeline_html
 from clew.tracing.timeline import timeline_svg
 from clew.tracing.trace import to_chrome
 
-__all__ = ["run_title", "write_graph"]
-
 MAX_TITLE_LENGTH = 100
 
 

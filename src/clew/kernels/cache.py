@@ -22,8 +22,6 @@ from typing import Any, cast
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-__all__ = ["KernelCache", "cache_folder"]
-
 KERNELS = Path(__file__).parent
 
 

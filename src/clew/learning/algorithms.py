@@ -23,8 +23,6 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.kernels.learning import dyna, episodic, n_step, queues, sweeping, traces, updates
 
-__all__ = ["ALGORITHMS", "MAX_OUTCOMES", "Algorithm", "LearnerSpec"]
-
 UNLIMITED = 2**31 - 1  # planning updates after a step: until the queue is empty
 MAX_OUTCOMES = 2**31 - 1  # of a learned model, which numbers them by int32
 

@@ -34,14 +34,6 @@ from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
 from clew.policies.policy import table_shape
 
-__all__ = [
-    "Checkpoints",
-    "SavedState",
-    "Training",
-    "TrainingState",
-    "identity",
-]
-
 logger = logging.getLogger(__name__)
 
 FORMAT = 3

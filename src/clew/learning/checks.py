@@ -2,8 +2,6 @@
 
 from clew.settings import check_count
 
-__all__ = ["MAX_EPISODES", "check_run"]
-
 MAX_EPISODES = 10**12
 
 

@@ -17,15 +17,6 @@ from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
 from clew.settings import check_memory
 
-__all__ = [
-    "Learner",
-    "grow_model",
-    "initial_value",
-    "make_learner",
-    "reserve_for_world",
-    "reserve_outcomes",
-]
-
 
 def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
     """Return the value of a setting in some episodes.

@@ -21,18 +21,6 @@ from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning.learner import Learner, reserve_outcomes
 from clew.policies.episodes import NO_ACTION, BehaviourPolicy, Transition, episode_spec
 
-__all__ = [
-    "Key",
-    "Loop",
-    "LoopState",
-    "compiled_loop",
-    "learn_stepwise",
-    "new_loop",
-    "new_loop_state",
-    "sequential_loop",
-    "stepwise_loop",
-]
-
 Key = tuple[int, int, int]  # (seed, round, simulation)
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from clew.errors import ExtraError
 from clew.learning.training import Callback, RoundMetrics
 
-__all__ = ["show_progress"]
-
 
 def show_progress(what: str = "learning") -> Callback:
     """Return a callback that shows a progress bar: a widget in a notebook, text on standard error elsewhere.

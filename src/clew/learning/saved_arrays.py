@@ -14,16 +14,6 @@ from clew.errors import RunError
 from clew.kernels import read_only
 from clew.learning.learner import Learner, grow_model
 
-__all__ = [
-    "Arrays",
-    "arrays_of",
-    "load_arrays",
-    "load_learner",
-    "load_read_only",
-    "metrics_from_arrays",
-    "metrics_to_arrays",
-]
-
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 

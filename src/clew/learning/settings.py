@@ -10,8 +10,6 @@ from typing import Any, TypedDict
 from clew.errors import SettingError
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
-__all__ = ["Learning", "LearningSettings", "as_learning"]
-
 MAX_AT_ONCE = 65_536  # n, and interleaved episodes: each takes memory, and time at every step
 SCHEDULES = ("constant", "linear", "exponential")
 

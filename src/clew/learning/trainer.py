@@ -17,8 +17,6 @@ from clew.policies.episodes import Transition, episode_spec
 from clew.policies.policy import maze_world, table_shape
 from clew.settings import check_count
 
-__all__ = ["Trainer"]
-
 
 class Trainer:
     """Trains a policy in steps and episodes of any number, in a world that may change in between.

@@ -23,18 +23,6 @@ from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 
-__all__ = [
-    "Callback",
-    "RoundMetrics",
-    "Watch",
-    "learn_from",
-    "new_policy",
-    "report",
-    "train",
-    "train_policy",
-    "update_policy",
-]
-
 SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
 NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new values
 

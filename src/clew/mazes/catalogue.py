@@ -10,8 +10,6 @@ from clew.mazes.generators import GENERATORS, is_recipe, make_maze
 from clew.mazes.maze import Maze
 from clew.settings import did_you_mean
 
-__all__ = ["find_maze", "parse_scenario"]
-
 SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 

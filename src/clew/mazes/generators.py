@@ -21,8 +21,6 @@ from clew.mazes.formats import Place, add_implied_walls, check_size
 from clew.mazes.maze import Maze, check_place
 from clew.settings import SHARE, check_count, check_number, choose_from
 
-__all__ = ["GENERATORS", "KEYS", "Recipe", "eller_rows", "generate_maze", "is_recipe", "make_maze", "parse_recipe"]
-
 MAX_WILSON_STEPS = 2**31  # estimated steps of its random walks: about ten seconds, which can't be interrupted
 
 

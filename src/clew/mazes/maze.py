@@ -21,8 +21,6 @@ from clew.models.mdp import grid_model
 from clew.notebook import svg_of
 from clew.settings import check_choice
 
-__all__ = ["Maze", "check_place"]
-
 CELL_KINDS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # kind of a cell -> its bit
 
 

@@ -19,8 +19,6 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, W
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_memory
 
-__all__ = ["FOUR", "MOVES", "Move", "Moves", "Rewards", "find_moves", "model_of_moves"]
-
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 

@@ -8,8 +8,6 @@ import numpy.typing as npt
 
 from clew.errors import ModelError
 
-__all__ = ["SparseRows", "rows_of_arrays"]
-
 
 class SparseRows(NamedTuple):
     """The arguments of `FiniteMDP.sparse` except `starts`, in its order."""

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from clew.errors import ModelError
 from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
 
-__all__ = ["MAX_STATES", "check_sparse", "check_starts", "check_walls", "read_only_copy", "require"]
-
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
 

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from clew.errors import ModelError
 from clew.files import write_file
 
-__all__ = ["read_arrays", "write_arrays"]
-
 # Name, dtype (little-endian) and number of dimensions of the arrays of each form of model.
 SHARED_ARRAYS = {"starts": ("<i4", 1)}
 SPARSE_ARRAYS = {

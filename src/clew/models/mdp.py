@@ -27,8 +27,6 @@ from clew.models.checks import MAX_STATES, check_sparse, check_starts, check_wal
 from clew.models.files import read_arrays, write_arrays
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 
-__all__ = ["GRID_SETTINGS", "FiniteMDP", "grid_model"]
-
 # Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
 GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
 

@@ -14,15 +14,6 @@ from clew.models.arrays import SparseRows
 from clew.models.checks import MAX_STATES
 from clew.settings import check_count
 
-__all__ = [
-    "Outcome",
-    "class_path",
-    "has_replaced_methods",
-    "rows_of_environment",
-    "rows_of_function",
-    "unwrap_transparent",
-]
-
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
 
 # Gymnasium's wrappers that leave steps unchanged, except for truncation by a step limit.

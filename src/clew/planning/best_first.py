@@ -9,8 +9,6 @@ from clew.models.mdp import FiniteMDP
 from clew.planning.orders import predecessors
 from clew.planning.solution import Solution
 
-__all__ = ["best_first", "is_deterministic_with_costs"]
-
 
 def is_deterministic_with_costs(mdp: FiniteMDP) -> bool:
     """Return whether a world is sparse and deterministic, and every transition terminates or has a negative reward."""

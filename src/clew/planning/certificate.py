@@ -7,8 +7,6 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.backups import bellman_residual
 from clew.models.mdp import FiniteMDP
 
-__all__ = ["error_bound", "rounding_bound"]
-
 
 def error_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> float:
     """Return a proved bound on the error of state values, however they were computed.

@@ -8,8 +8,6 @@ from clew.kernels.planning.sweeps import mark_nonterminating, steps_sweep
 from clew.models.mdp import FiniteMDP
 from clew.planning.orders import breadth_first_order, policy_equations
 
-__all__ = ["expected_steps"]
-
 MAX_SWEEPS = 20_000
 MAX_EQUATIONS = 2_000
 

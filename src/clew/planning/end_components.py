@@ -33,8 +33,6 @@ from clew.kernels.planning.undiscounted import (
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_memory
 
-__all__ = ["Quotient", "collapse_end_components"]
-
 Bools = npt.NDArray[np.bool_]
 Pairs = npt.NDArray[np.int64]
 

@@ -11,8 +11,6 @@ from clew.models.mdp import FiniteMDP
 from clew.planning.rounding import Rounding
 from clew.settings import check_memory
 
-__all__ = ["HorizonSolution", "backward_induction"]
-
 
 @dataclass(frozen=True, eq=False)
 class HorizonSolution:

@@ -15,8 +15,6 @@ from clew.planning.certificate import error_bound, rounding_bound
 from clew.planning.orders import OrderedModel
 from clew.planning.solution import Solution
 
-__all__ = ["Iteration"]
-
 
 @dataclass(frozen=True, eq=False)
 class Iteration:

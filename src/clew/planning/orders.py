@@ -22,15 +22,6 @@ from clew.models.mdp import FiniteMDP
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-__all__ = [
-    "OrderedModel",
-    "breadth_first_order",
-    "order_by_distance",
-    "original_order",
-    "policy_equations",
-    "predecessors",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class OrderedModel:

@@ -9,8 +9,6 @@ from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order, policy_equations
 from clew.planning.solution import Solution
 
-__all__ = ["improve_and_evaluate", "modified_policy_iteration", "policy_iteration"]
-
 MAX_EQUATIONS = 1_000  # in one system; solving n takes n**3 / 3 multiplications
 EVALUATION_SWEEPS = 5  # measured: see docs/decisions/0006-planning.md
 

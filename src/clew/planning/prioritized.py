@@ -8,8 +8,6 @@ from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order, predecessors
 from clew.planning.solution import Solution
 
-__all__ = ["prioritized_sweeping"]
-
 
 def prioritized_sweeping(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     """Solve a world by prioritized sweeping: back up the state with the largest Bellman error first.

@@ -5,8 +5,6 @@ import numpy as np
 from clew.kernels.dynamics import HAZARD, Grid, Sparse
 from clew.models.mdp import FiniteMDP
 
-__all__ = ["Rounding"]
-
 EPSILON = float(np.finfo(np.float64).eps)
 
 

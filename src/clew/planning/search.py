@@ -11,8 +11,6 @@ from clew.kernels.planning.search import measure_distances
 from clew.models.mdp import FiniteMDP
 from clew.planning.solution import ShortestPaths, Solution
 
-__all__ = ["breadth_first", "shortest_path_is_optimal", "values_by_distance"]
-
 
 def shortest_path_is_optimal(mdp: FiniteMDP, gamma: float) -> bool:
     """Return whether a world is a deterministic grid in which a shorter path never has a smaller return.

@@ -12,8 +12,6 @@ from clew.kernels.planning.search import mark_nearer
 from clew.models.mdp import FiniteMDP
 from clew.planning.duration import expected_steps
 
-__all__ = ["ShortestPaths", "Solution"]
-
 CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large world
 
 

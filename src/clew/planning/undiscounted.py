@@ -44,8 +44,6 @@ from clew.planning.end_components import Pairs, Quotient, collapse_end_component
 from clew.planning.rounding import Rounding
 from clew.planning.solution import Solution
 
-__all__ = ["total_reward"]
-
 Values = npt.NDArray[np.float64]
 MAX_EQUATIONS = 1000  # components whose linear equations are solved if sweeps take long
 

@@ -10,8 +10,6 @@ from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order, original_order
 from clew.planning.solution import Solution
 
-__all__ = ["directional_sweeps", "gauss_seidel", "value_iteration"]
-
 
 def value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     """Solve a world by value iteration with synchronous sweeps: all states at once, from one array into another.

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 from clew.kernels.learning import behaviours
 from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds
 
-__all__ = ["BEHAVIOURS", "Behaviour"]
-
 
 class Behaviour(NamedTuple):
     """A row of the table: an exploration strategy.

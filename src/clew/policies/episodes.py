@@ -21,8 +21,6 @@ from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.policy import Policy, table_shape
 from clew.settings import check_choice, check_count, check_number
 
-__all__ = ["BehaviourPolicy", "Simulation", "Trajectory", "Transition", "episode_steps"]
-
 DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)  # columns of a trajectory
 NO_ACTION = -1
 

@@ -16,8 +16,6 @@ from clew.models.mdp import FiniteMDP
 from clew.notebook import svg_of
 from clew.settings import SHARE, check_memory, check_number
 
-__all__ = ["FiniteEnvironment", "Policy", "maze_world", "table_shape"]
-
 
 class FiniteEnvironment(Protocol):
     """An environment with a finite number of states and actions."""

@@ -7,8 +7,6 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.picture import Picture
 
-__all__ = ["block_sums", "colour_cells", "shade_cells"]
-
 RAMP = ramp()
 
 

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLOURS", "NUM_SHADES", "SERIES", "ValueScale", "hexadecimal", "ramp", "rgb"]
-
 MAX_SORTED = 100_000  # numbers; of more, a sample estimates the quantile
 NUM_SHADES = 32  # of a picture; the eye can't distinguish more
 PALE, DEEP = (0.945, -0.012, 0.012), (0.58, -0.085, -0.03)  # in OKLab: lightness, green to red, blue to yellow

@@ -11,8 +11,6 @@ from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_gif
 from clew.rendering.pixels import card_size, paint
 
-__all__ = ["film_gif"]
-
 MAX_SIDE = 512  # pixels of the maze
 
 

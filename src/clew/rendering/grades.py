@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from clew.rendering.colours import COLOURS, hexadecimal, ramp
 
-__all__ = ["Figure", "figures_html", "format_figure", "format_interval"]
-
 
 class Figure(NamedTuple):
     """A row of the table.

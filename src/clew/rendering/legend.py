@@ -11,16 +11,6 @@ from clew.rendering.colours import ValueScale
 from clew.rendering.picture import Picture
 from clew.tracing.axes import format_count
 
-__all__ = [
-    "MIN_PIXELS_FOR_ARROWS",
-    "MIN_PIXELS_FOR_WALLS",
-    "Resolution",
-    "format_scale",
-    "notes",
-    "path_labels",
-    "thin_walls",
-]
-
 MAX_PIXELS_PER_CELL = 40
 MIN_PIXELS_FOR_WALLS = 4  # per cell; with fewer, walls between cells would hide the cells
 MIN_PIXELS_FOR_ARROWS = 20

@@ -15,8 +15,6 @@ from clew.rendering.pixels import paint
 from clew.rendering.svg import picture_svg
 from clew.rendering.text import picture_text
 
-__all__ = ["ENDINGS", "Drawing"]
-
 ENDINGS = (".svg", ".png", ".txt")
 
 

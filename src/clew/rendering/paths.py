@@ -10,8 +10,6 @@ from clew.mazes import Maze, Moves
 from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Move, find_unblocked
 
-__all__ = ["corners", "follow_policy", "has_jumps", "places_of", "without_repeats"]
-
 # From (rows, columns) of a move to the bit of the wall that stops it.
 WALL_BITS = {move[:2]: 1 << action for action, move in enumerate(FOUR.moves[0])} | {(0, 0): 0}
 

@@ -11,8 +11,6 @@ from clew.mazes import Maze
 from clew.mazes.formats import Place
 from clew.rendering.colours import ValueScale
 
-__all__ = ["Picture"]
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Label", "Pixels", "encode_gif", "encode_png", "text_width", "write_labels"]
-
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3), red, green and blue
 NUM_COLOURS = 256  # of a GIF
 

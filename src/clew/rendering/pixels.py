@@ -26,8 +26,6 @@ from clew.rendering.picture import Picture
 from clew.rendering.pillow import Label, Pixels, text_width, write_labels
 from clew.rendering.strokes import Coverage, Points, blend, cover_line, round_corners, split_dashes
 
-__all__ = ["card_size", "paint", "paint_scene"]
-
 INK, PAPER, PATH, OPTIMUM = (rgb(COLOURS[name]) for name in ("ink", "paper", "path", "optimum"))
 MAX_SIDE = 1024  # pixels of the maze
 MAX_SIDE_WITH_WALLS = 2048  # if walls between cells wouldn't be visible otherwise

@@ -18,8 +18,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from clew.rendering.colours import COLOURS, SERIES
 
-__all__ = ["Dots", "Labels", "Line", "Plot", "plot_dots", "plot_lines"]
-
 SIZE = (9.6, 5.4)  # inches, 16:9 as a slide
 DPI = 100
 PIXEL_RATIO = 2  # pixels of a PNG per pixel at which it is shown

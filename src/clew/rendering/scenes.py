@@ -24,8 +24,6 @@ from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp
 from clew.rendering.screen import DEFAULT, Canvas, Colours, Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import ARROWS
 
-__all__ = ["draw_for_screen"]
-
 Cells = npt.NDArray[np.uint8]  # as `Maze.cells`
 MIN_COLOURS_FOR_VALUES = 256
 ASCII_ARROWS = "v<^>/\\/\\"  # a diagonal move has a line without a head

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from clew.mazes import Maze
 from clew.mazes.formats import Place
 
-__all__ = ["DEFAULT", "Canvas", "Colours", "Scene", "Screen", "StyledSpan", "StyledText"]
-
 Colours = npt.NDArray[np.int32]  # 0xRRGGBB, or DEFAULT
 DEFAULT = -1  # the terminal's own colour
 

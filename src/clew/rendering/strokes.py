@@ -6,8 +6,6 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Coverage", "Points", "blend", "cover_line", "round_corners", "split_dashes"]
-
 Coverage = npt.NDArray[np.float32]  # (height, width), share of each pixel that is covered, from 0 to 1
 Points = npt.NDArray[np.float64]  # (n, 2), down and across, in pixels from the top left corner
 

@@ -23,8 +23,6 @@ from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
 from clew.tracing.axes import estimate_width
 
-__all__ = ["picture_svg"]
-
 SIDE, LARGE_SIDE = 720, 1024  # pixels of the maze
 MAX_SIDE_WITH_ARROWS = 48  # cells
 MAX_SIDE_WITH_VECTORS = 200  # cells; those of larger mazes are an embedded PNG

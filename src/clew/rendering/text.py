@@ -14,8 +14,6 @@ from clew.rendering.colours import NUM_SHADES
 from clew.rendering.legend import Resolution, format_scale, notes, path_labels
 from clew.rendering.picture import Picture
 
-__all__ = ["ARROWS", "draw_policy", "draw_scene", "picture_text", "show"]
-
 ARROWS = "↓←↑→↙↖↗↘"  # by action, of four moves and of eight
 
 

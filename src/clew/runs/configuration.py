@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
     from clew.mazes import Maze
 
-__all__ = ["MAZE_SETTINGS", "TrainingConfig", "usual_gamma"]
-
 GYMNASIUM = "gym:"  # prefix of the ID of an environment that is registered with Gymnasium
 MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of their own and take none of these
     "start",

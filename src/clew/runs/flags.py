@@ -3,8 +3,6 @@
 import shlex
 from typing import Any
 
-__all__ = ["SHORT", "as_flags", "flag"]
-
 # An option is called like its setting; these have a shorter name.
 SHORT = {
     "num_episodes": "episodes",

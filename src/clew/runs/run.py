@@ -34,17 +34,6 @@ from clew.runs.storage import (
 )
 from clew.tracing.trace import Trace
 
-__all__ = [
-    "Run",
-    "Stopwatch",
-    "grade",
-    "open_partial_run",
-    "open_run",
-    "save_checkpoints",
-    "solve_in_blocks",
-    "train_run",
-]
-
 MAX_FETCHED = 1 << 18  # values fetched from blocks at once: the start states may be all states
 
 

@@ -30,19 +30,6 @@ from clew.files import neighbour_of, new_folder, write_file
 from clew.mazes import Maze
 from clew.tracing.trace import Event, from_csv, to_csv
 
-__all__ = [
-    "SavedRun",
-    "check_new_folder",
-    "create_partial_folder",
-    "finite_or_none",
-    "is_occupied",
-    "load_partial_folder",
-    "load_run",
-    "partial_folder",
-    "save_run",
-    "table_sha256",
-]
-
 PARTIAL = ".partial"
 
 

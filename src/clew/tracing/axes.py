@@ -4,8 +4,6 @@ import math
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["TimeScale", "bar", "draw_axis", "estimate_width", "format_count", "format_seconds", "text"]
-
 FONT_SIZE = 12
 STEPS = (1, 2, 5, 10)  # of ticks, times a power of ten
 

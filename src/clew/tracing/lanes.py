@@ -7,8 +7,6 @@ from itertools import pairwise
 from clew.tracing.axes import TimeScale, bar, draw_axis, estimate_width, format_count, format_seconds, text
 from clew.tracing.trace import DRIVER, STORE, Event
 
-__all__ = ["draw_lanes", "lane_names", "lanes_height"]
-
 LANE, BAR = 54, 28  # pixels high
 BAND = 22
 MIN_BAR_WIDTH = 3.0  # pixels; shorter events are thin marks without a label, and are merged with their neighbours

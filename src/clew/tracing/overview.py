@@ -8,8 +8,6 @@ import numpy.typing as npt
 from clew.tracing.axes import TimeScale, bar, draw_axis, text
 from clew.tracing.trace import DRIVER, Event
 
-__all__ = ["draw_overview", "overview_height"]
-
 NUM_BINS = 240  # of a chart
 MAX_STRIPES = 250  # for rounds
 CHART = 34  # pixels high

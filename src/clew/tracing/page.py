@@ -6,8 +6,6 @@ from xml.sax.saxutils import escape
 from clew.tracing.timeline import DARK, timeline_svg
 from clew.tracing.trace import Event
 
-__all__ = ["timeline_html"]
-
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -13,8 +13,6 @@ from clew.tracing.lanes import MAX_LANES, draw_lanes, lane_names, lanes_height
 from clew.tracing.overview import draw_overview, overview_height
 from clew.tracing.trace import Event
 
-__all__ = ["DARK", "STYLE", "recent_svg", "timeline_svg"]
-
 WIDTH = 1200
 LEFT, RIGHT = 136, WIDTH - 28
 NUM_DETAILED_ROUNDS = 4  # of a long run

@@ -22,8 +22,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["DRIVER", "KINDS", "STORE", "Event", "Trace", "from_csv", "to_chrome", "to_csv"]
-
 KINDS = ("publish", "put", "work", "merge", "start", "kill", "lost", "abandoned", "reissue", "checkpoint")
 ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # however long the run is
 DRIVER, STORE = "driver", "store"

@@ -7,8 +7,6 @@ from nicegui.element import Element
 
 from clew.rendering.colours import COLOURS, hexadecimal, ramp
 
-__all__ = ["DARK", "LIGHT", "MazeCanvas"]
-
 LIGHT = {**COLOURS, "arrow": COLOURS["ink"], "focus": "#1d4ed8"}
 DARK = {
     **LIGHT,

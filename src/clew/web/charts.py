@@ -8,8 +8,6 @@ from nicegui import ui
 from clew.rendering.colours import COLOURS
 from clew.web.curve import Curve
 
-__all__ = ["Curves"]
-
 SHORT = """x => {
     for (const [unit, name] of [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']])
         if (x >= unit) return +(x / unit).toPrecision(3) + name;

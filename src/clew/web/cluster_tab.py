@@ -14,8 +14,6 @@ from clew.tracing.timeline import DARK as DARK_GRAPH
 from clew.tracing.timeline import STYLE as GRAPH
 from clew.web.live import LiveRun, start_run
 
-__all__ = ["ClusterTab"]
-
 STYLE = Path(__file__).with_name("cluster.css")
 REFRESH_SECONDS = 1.0
 INITIAL_SETTINGS: dict[str, Any] = {  # a few seconds of work, in pieces long enough to be visible

@@ -3,8 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["POINTS_PER_EFOLD", "Curve"]
-
 POINTS_PER_EFOLD = 30  # points while the number of episodes grows by a factor of e
 
 

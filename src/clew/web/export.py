@@ -14,8 +14,6 @@ from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.runs.flags import as_flags
 from clew.web.playground import Playground
 
-__all__ = ["command_line", "html_report", "python_code", "zip_archive"]
-
 MAX_CELLS_IN_CODE = 2500  # a larger maze is a file beside the code
 SET_BY_MAZE = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # the exported maze has these applied
 

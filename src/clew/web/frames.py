@@ -17,8 +17,6 @@ from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.web.playground import Playground, greedy_path
 
-__all__ = ["UNKNOWN_SHADE", "Frame", "pack_frame"]
-
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
 UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale, to 255, deep
 

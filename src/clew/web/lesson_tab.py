@@ -24,8 +24,6 @@ from clew.web.staleness import (
     format_steps,
 )
 
-__all__ = ["LessonTab"]
-
 STYLE = Path(__file__).with_name("lesson.css")
 NUM_RUNS = 5
 WORKER = ThreadPoolExecutor(1, "lesson")  # shared by all visitors, so that each run is made once and then cached

@@ -18,11 +18,6 @@ from clew.runs.run import open_run
 from clew.runs.storage import SavedRun, load_run
 from clew.tracing.page import timeline_html
 
-__all__ = [
-    "CURVES", "MAX_LISTED", "ListedRun", "RunCurve", "RunDetails", "changed_settings", "comparison_table", "list_runs",
-    "load_details", "run_curve",
-]  # fmt: skip
-
 MAX_LISTED = 200
 MAX_POINTS = 400  # of a curve
 MAX_SIDE = 512  # rows or columns of a maze that the page draws

@@ -16,8 +16,6 @@ from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Event, Trace
 
-__all__ = ["MAX_ACTORS", "MAX_CHAOS", "LiveFigures", "LiveRun", "start_run", "stop_current_run"]
-
 MAX_ACTORS = 16  # each is a process
 MAX_CHAOS = 0.5  # with more, actors are killed before they finish any work
 SHOWN_SECONDS = 6.0  # of the timeline while the run is in progress

@@ -36,8 +36,6 @@ from clew.rendering.paths import follow_policy
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.web.curve import Curve
 
-__all__ = ["FIRST_SPEED", "MAX_SIDE", "SPEEDS", "MazeVersion", "Playground", "PlaygroundWorld", "greedy_path"]
-
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 

@@ -26,8 +26,6 @@ from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground
 
-__all__ = ["PlaygroundTab"]
-
 Result = TypeVar("Result")
 
 TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip

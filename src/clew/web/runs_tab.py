@@ -20,8 +20,6 @@ from clew.web.listing import (
     run_curve,
 )
 
-__all__ = ["RunsTab"]
-
 STYLE = Path(__file__).with_name("runs.css")
 MAX_SELECTED = 8  # more curves in one chart can't be distinguished
 # Distinguishable for the colour-blind, with a contrast of 3 or better on light and dark pages; dashes differ as well.

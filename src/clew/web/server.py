@@ -24,8 +24,6 @@ from clew.web.playground import Playground
 from clew.web.playground_tab import PlaygroundTab
 from clew.web.runs_tab import RunsTab
 
-__all__ = ["COOKIE", "MAX_VISITORS", "TokenGate", "serve"]
-
 logger = logging.getLogger(__name__)
 
 MAX_VISITORS = 8  # each has a learning thread

@@ -18,13 +18,6 @@ from clew.evaluation.grades import Interval, mean_interval
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 
-__all__ = [
-    "CHAPTER", "NUM_EPISODES", "NUM_SIMULATIONS", "RECOMMENDED", "SETTINGS", "SYNC_EVERY", "TIES", "RoundSteps",
-    "Setting", "StepsSummary", "chapter_environment", "format_advice", "format_command", "format_ratio",
-    "format_result", "format_steps", "format_sync", "learning_curve", "measure_run", "optimal_steps", "seed_range",
-    "summarise",
-]  # fmt: skip
-
 MAZE, NUM_EPISODES, NUM_SIMULATIONS = "book", 4000, 4  # as in the chapter
 SYNC_EVERY: tuple[int | str, ...] = (1, 5, 25, 100, 400, "never")  # episodes of a simulation between synchronisations
 TIES = {"random": "epsilon-greedy", "first action": "first-action"}  # tie-breaking, and the behaviour that does it

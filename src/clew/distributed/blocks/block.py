@@ -13,8 +13,6 @@ from clew.distributed.blocks.learning import BlockLearner, BlockLearnerSpec, Tra
 from clew.distributed.blocks.partition import BlockSpec, HaloValues, LocalGrid
 from clew.distributed.blocks.planning import DiscountedPlanner, DistancePlanner, PlanningSpec
 
-__all__ = ["Block", "GradeCounts", "peak_memory"]
-
 GRADED_AT_ONCE = 1 << 18  # states; bounds the memory of intermediate arrays
 
 

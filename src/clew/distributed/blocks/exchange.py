@@ -6,8 +6,6 @@ import numpy as np
 
 from clew.distributed.blocks.partition import HaloValues, RowValues
 
-__all__ = ["BorderValues", "Exchange"]
-
 BorderValues = tuple[RowValues, RowValues]  # of the first and of the last row of a block
 FIRST, LAST = 0, 1
 

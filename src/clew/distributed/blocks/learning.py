@@ -21,8 +21,6 @@ from clew.learning.learner import make_learner
 from clew.learning.loops import compiled_loop
 from clew.learning.settings import Learning
 
-__all__ = ["BLOCKWISE", "BlockLearner", "BlockLearnerSpec", "TrainingSlice", "check_blockwise"]
-
 # Off-policy one-step algorithms, which keep no trace or window of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")
 

@@ -26,8 +26,6 @@ from clew.planning.orders import order_by_distance
 from clew.planning.policy_iteration import improve_and_evaluate
 from clew.planning.search import values_by_distance
 
-__all__ = ["BlockOptimum", "DiscountedPlanner", "DistancePlanner", "PlanningSpec", "combine_errors"]
-
 
 class PlanningSpec(NamedTuple):
     """Planning problem of all blocks."""

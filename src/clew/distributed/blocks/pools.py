@@ -17,8 +17,6 @@ from clew.distributed.blocks.block import Block
 from clew.distributed.blocks.partition import BlockSpec
 from clew.errors import ClusterError
 
-__all__ = ["BlockPool", "open_pool"]
-
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3  # of a call, each on another actor

@@ -31,8 +31,6 @@ from clew.planning.certificate import rounding_bound
 from clew.planning.search import shortest_path_is_optimal
 from clew.settings import POSITIVE, SHARE, check_count, check_number
 
-__all__ = ["BlockGrade", "BlockSolution", "BlockTraining", "BlockWorld"]
-
 # Exchanges of border values after the last episode, at most: in stochastic worlds values may change in the last bit
 # without end.
 MAX_SETTLING = 10_000

@@ -21,18 +21,6 @@ from clew.kernels.dynamics import (
     WALL_UP,
 )
 
-__all__ = [
-    "MAX_CELLS",
-    "Layout",
-    "Place",
-    "add_implied_walls",
-    "cell_letters",
-    "check_size",
-    "check_supported",
-    "has_thin_walls",
-    "remove_walls_around",
-]
-
 MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values per cell then takes 1 GiB
 BAND_SIZE = 2**22  # bytes of a text that are processed at once: temporary arrays stay small beside a large maze
 

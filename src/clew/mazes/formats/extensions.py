@@ -14,19 +14,6 @@ from clew.mazes.formats.pacman import parse_lay, write_lay
 from clew.mazes.formats.pictures import draw_png, parse_png
 from clew.settings import check_choice, check_count
 
-__all__ = [
-    "FORMATS",
-    "FileOptions",
-    "Format",
-    "check_extension",
-    "check_file_options",
-    "check_options_apply",
-    "find_format",
-    "list_extensions",
-    "read_layout",
-    "write_layout",
-]
-
 MAX_CELL_SIZE = 1024  # pixels
 
 

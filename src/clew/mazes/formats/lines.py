@@ -15,19 +15,6 @@ import numpy.typing as npt
 from clew.errors import MazeError
 from clew.mazes.formats.cells import BAND_SIZE, Place
 
-__all__ = [
-    "NEWLINE",
-    "check_ascii",
-    "draw_excerpt",
-    "error_at",
-    "find_start_offset",
-    "normalise_lines",
-    "offset_to_place",
-    "read_bytes",
-    "read_text",
-    "view_as_grid",
-]
-
 CHUNK = 2**16  # bytes
 NEWLINE = 10
 BLANKS = b" \t\n\r\x0b\x0c"

@@ -12,8 +12,6 @@ from clew.mazes.formats.cells import Layout, add_implied_walls, cell_letters, ch
 from clew.mazes.formats.lines import check_ascii
 from clew.mazes.formats.plain import letter_table, parse_plain
 
-__all__ = ["parse_array", "parse_lists", "write_lists"]
-
 ALPHABET = b"F?HGS"
 LEGEND = "a cell is one of S F H G"
 

@@ -9,8 +9,6 @@ from clew.mazes.formats.lines import read_text
 from clew.mazes.formats.plain import letter_table
 from clew.mazes.formats.walled import WalledSyntax, parse_walled, text_canvas
 
-__all__ = ["UNKNOWN_WALLS", "parse_maze", "write_maze"]
-
 UNKNOWN_WALLS = ("wall", "open")
 LEGEND = "a cell is S, G or a blank, between two blanks"
 SYNTAX = WalledSyntax(posts=b"+o", cells=letter_table(b" ??GS"), legend=LEGEND, has_unknown=True)

@@ -17,8 +17,6 @@ from clew.mazes.formats.lines import check_ascii, error_at, normalise_lines, rea
 from clew.mazes.formats.plain import check_letters, letter_table
 from clew.mazes.formats.walled import text_canvas
 
-__all__ = ["Scenario", "parse_map", "read_scenario", "read_scenarios", "scenario_places", "write_map"]
-
 CELL_TABLE = letter_table(b".@???", free=b"GS", blocked=b"OTW")
 LEGEND = "a cell is one of . G S @ O T W"
 MAX_HEADER_LENGTH = 100  # characters of a header line that are read

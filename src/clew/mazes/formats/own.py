@@ -15,8 +15,6 @@ from clew.mazes.formats.lines import read_text
 from clew.mazes.formats.plain import letter_table, parse_plain
 from clew.mazes.formats.walled import WalledSyntax, parse_walled, text_canvas
 
-__all__ = ["parse_text", "write_text"]
-
 ALPHABET = b".#!GS"
 LEGEND = "a cell is one of . # S G !"
 WALLED = WalledSyntax(

@@ -15,8 +15,6 @@ from clew.mazes.formats.lines import NEWLINE, find_start_offset, read_text
 from clew.mazes.formats.plain import check_letters, letter_table
 from clew.mazes.formats.walled import text_canvas
 
-__all__ = ["parse_lay", "write_lay"]
-
 CHUNK_SIZE = 2**20  # bytes of a text that are placed at once
 ALPHABET = b" %?.P"
 CELL_TABLE = letter_table(ALPHABET, free=b"oG1234")

@@ -28,8 +28,6 @@ from clew.mazes.formats.cells import Layout, Place, add_implied_walls, cell_lett
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "draw_png", "parse_png"]
-
 MAX_PIXELS = 2**26  # a decoded pixel takes four bytes
 TILE = 1024  # pixels per side of a tile that is classified at once; a pixel then takes a hundred bytes
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

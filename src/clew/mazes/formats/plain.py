@@ -7,8 +7,6 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
 from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check_size
 from clew.mazes.formats.lines import NEWLINE, error_at, find_start_offset, offset_to_place, view_as_grid
 
-__all__ = ["UNKNOWN", "check_letters", "letter_table", "parse_plain"]
-
 UNKNOWN = 255  # no cell has all bits
 
 

@@ -21,8 +21,6 @@ from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check
 from clew.mazes.formats.lines import draw_excerpt, error_at, find_start_offset, offset_to_place, view_as_grid
 from clew.mazes.formats.plain import UNKNOWN
 
-__all__ = ["WalledSyntax", "draw_text", "parse_walled", "text_canvas"]
-
 BLANK, DASH, BAR, DOT, HASH = b" -|.#"
 
 
