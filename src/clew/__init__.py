@@ -1,13 +1,12 @@
-"""Clew trains agents by reinforcement learning in mazes and other finite worlds: compiled, exact, reproducible, over
-Ray.
+"""Tabular reinforcement learning in mazes and other finite worlds: compiled, exact, reproducible, over Ray.
 
-    import clew
+>>> import clew
+>>> env = clew.Environment(clew.Maze.open(10, 12))
+>>> policy = clew.train_policy(env, num_episodes=5_000, seed=7)
+>>> clew.evaluate_policy(env, policy).mean_steps
+20.0
 
-    env = clew.Environment(clew.Maze.open(10, 12))
-    policy = clew.train_policy(env, num_episodes=20_000, seed=7)
-    print(clew.evaluate_policy(env, policy))
-
-Importing the package does no work: a module is loaded when one of its names is used.
+A module is imported when one of its names is used, so that `import clew` is fast.
 """
 
 from importlib import import_module
@@ -116,7 +115,7 @@ _HOMES = {
     "clew.learning.training": ("RoundMetrics", "train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-# Modules with public names beyond these: `clew.environments.gallery.make_world` works after a plain `import clew`.
+# Modules with public names beyond these: `clew.gallery.make_world` works after a plain `import clew`.
 _MODULES = {
     "book": "clew.book",
     "distributed": "clew.distributed",

@@ -106,7 +106,15 @@ class ClusterError(ClewError, RuntimeError):
 
 
 class StoppedError(ClewError):
-    """Training that was stopped before its last episode, after saving a checkpoint of what was learned."""
+    """Training that was stopped before its last episode, after saving a checkpoint of what was learned.
+
+    >>> from clew.errors import StoppedError
+    >>> try:
+    ...     raise StoppedError("stopped; go on with `clew train --resume runs/first`")
+    ... except StoppedError as error:
+    ...     print(error)
+    stopped; go on with `clew train --resume runs/first`
+    """
 
 
 class ExtraError(ClewError, ImportError):

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import clew as package
+from clew import mazes
 from clew.cli import main as cli
 from clew.cli import options
 from clew.errors import MazeError, SettingError
 from clew.figures.curves import ENDINGS, FIGURES
-from clew.mazes import Maze, generate_maze
+from clew.mazes import Maze, find_maze, generate_maze
 from clew.mazes.generators import GENERATORS, KEYS
 from clew.planning import PLANNERS
 
@@ -76,6 +77,24 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
         "moves": "eight", "unknown_walls": "wall", "cell_size": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", ["", "--watch", "--out"])
+@pytest.mark.parametrize("world", ["wilson:6x6", "3x4", "maze.txt", "maze.png"])
+def test_training_makes_its_maze_once(clew, tmp_path, monkeypatch, world, flags):
+    monkeypatch.chdir(tmp_path)
+    maze = Maze.open(4, 4)
+    for name in ("maze.txt", "maze.png"):
+        maze.save(name)
+    made = []
+
+    def count(name, **settings):
+        made.append(name)
+        return find_maze(name, **settings)
+
+    monkeypatch.setattr(mazes, "find_maze", count)
+    assert clew("train", world, "--episodes", 20, *flags.split(), *(["run"] if flags == "--out" else []))[0] == 0
+    assert made == [world]
 
 
 @pytest.mark.parametrize(

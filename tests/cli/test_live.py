@@ -182,7 +182,7 @@ def test_json_is_alone_on_standard_output(clew: Callable[..., tuple[int, str, st
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("book --random-goal", "each of the random goals has values of its own: none is drawn"),
+        ("book --random-goal", "values aren't drawn: they differ from one random goal to another"),
         ("gym:FrozenLake-v1 --episodes 1000", "steps per episode"),
         ("5x5 --moves robot", "deep = 1"),
         ("book --simulations 1", "8 at best"),

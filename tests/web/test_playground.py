@@ -303,7 +303,7 @@ def test_the_code_tells_of_mazes_that_were_painted_and_the_zip_holds_them(playgr
 
 def test_a_maze_of_the_gallery_brings_its_rewards(playground):
     do(playground, lambda: playground.configure(maze="hazards", gamma=1.0))
-    assert playground.maze == clew.environments.gallery.make_world("hazards").maze
+    assert playground.maze == clew.gallery.make_world("hazards").maze
     assert (playground.config.slip, playground.config.hazard_reward) == (0.2, -10.0)
     assert playground.world.optimum.value == pytest.approx(
         clew.environments.gallery.GALLERY["hazards"].optimum, abs=1e-6

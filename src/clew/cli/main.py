@@ -60,12 +60,13 @@ typer.core.build_runtime_param = Reader  # type: ignore[attr-defined, assignment
 class Command(TyperCommand):
     """A command whose help lists its options in groups, and which prints what the library logs."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Parse the command line, and return the context in which the command is run."""
+        context = super().make_context(*arguments, **settings)
         from clew.cli.messages import messages
 
-        with messages():
-            return super().invoke(ctx)
+        context.with_resource(messages())
+        return context
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then each group of options."""

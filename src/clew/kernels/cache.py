@@ -120,6 +120,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     _impl_class = _KernelCacheImpl
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return one compiled signature; None if it is not saved.
+
+        Numba's own method first fills the tables of the compiler, and imports SciPy if it is there: 0.2 to 0.4 s, which
+        machine code doesn't need. The compiler fills them itself when it is called.
+        """
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
     def save_overload(self, sig: Any, data: Any) -> None:
         """Save the machine code of one signature, while holding the lock of the folder."""
         with contextlib.ExitStack() as held:
