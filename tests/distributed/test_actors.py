@@ -33,7 +33,7 @@ def env():
 
 
 @BOTH
-@pytest.mark.parametrize("num_actors", [1, 2, 4, None])
+@pytest.mark.parametrize("num_actors", [2, None, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 4))])
 def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing):
     settings = {"sync_every": 7, "seed": 2, "sharing": sharing, "rounds_ahead": int(num_actors == 2)}
     here = train_policy_parallel(env, 600, 5, num_actors=0, **settings)
@@ -42,7 +42,10 @@ def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors, sharing)
     assert there.q.any()
 
 
-@pytest.mark.parametrize("algorithm", ["q-learning", "double-q-learning", "sarsa"])
+@pytest.mark.parametrize(
+    "algorithm",
+    ["q-learning", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("double-q-learning", "sarsa"))],
+)
 def test_tables_without_counts_give_the_same_bits_too(ray_up, algorithm):
     env = Environment(Maze.open(6, 7), random_start=True)
     settings = {"algorithm": algorithm, "alpha": 1.0, "sharing": "local", "sync_every": 7, "behaviour": "ucb"}
@@ -71,8 +74,8 @@ def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray
     [
         {"algorithm": "sarsa-lambda", "behaviour": "softmax", "exploration_schedule": "linear"},
         {"algorithm": "double-q-learning", "behaviour": "ucb", "alpha_schedule": "visits"},
-        {"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"},
-        {"algorithm": "propagation", "exploring_starts": True},
+        pytest.param({"algorithm": "sarsa", "behaviour": "ucb", "sharing": "central"}, marks=pytest.mark.nightly),
+        pytest.param({"algorithm": "propagation", "exploring_starts": True}, marks=pytest.mark.nightly),
         {"algorithm": "q-learning", "num_interleaved": 3, "partition_starts": True, "sharing": "local"},
     ],
     ids=lambda settings: settings["algorithm"],
@@ -128,6 +131,7 @@ def test_more_actors_than_simulations_are_not_started(ray_up, env):
     train_policy_parallel(env, 40, 2, num_actors=64)
 
 
+@pytest.mark.nightly
 def test_processors_are_free_again_afterwards(ray_up, env):
     for _ in range(3):
         train_policy_parallel(env, 40, 4, num_actors=4)

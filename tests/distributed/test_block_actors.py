@@ -33,7 +33,7 @@ def work(env, num_actors, happens=lambda world: None):
         return v.tobytes(), q.tobytes(), figures
 
 
-@pytest.mark.parametrize("num_actors", [1, 2, 4, 9])
+@pytest.mark.parametrize("num_actors", [2, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 4, 9))])
 def test_the_same_bits_on_any_number_of_actors(ray_up, env, num_actors):
     assert work(env, num_actors) == work(env, 0)
 

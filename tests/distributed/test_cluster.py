@@ -33,6 +33,7 @@ def test_a_local_ray_is_started_wide_enough_and_stopped_without_a_word(tmp_path)
     assert done.stderr == ""
 
 
+@pytest.mark.nightly
 def test_a_home_that_cannot_be_written_does_no_harm():
     done = run(TRAIN, "1", HOME="/proc/nobody")
     assert done.stdout.split() == ["True", "False", "False"]

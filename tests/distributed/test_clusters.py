@@ -184,6 +184,7 @@ def train(environment, *options):
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_a_job_on_a_ray_that_asks_for_a_token(environment):
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with ray_head(environment, 2) as address:
@@ -199,6 +200,7 @@ def test_a_job_on_a_ray_that_asks_for_a_token(environment):
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_a_node_that_leaves_and_another_that_joins_change_no_bit(environment):
     """In a process of its own, for the Ray of other tests is another."""
     code = f"""
@@ -253,6 +255,7 @@ def can_be_alone():
 
 
 @pytest.mark.ray
+@pytest.mark.nightly
 def test_the_script_for_slurm_runs_with_stand_ins_for_its_commands(environment, tmp_path):
     """Slurm's commands are acted by what they would do on a job of one node; Ray's are the real ones."""
     if not can_be_alone():

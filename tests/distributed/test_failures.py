@@ -21,8 +21,8 @@ pytestmark = pytest.mark.ray
 
 SETTINGS = [
     {"sharing": "local"},
-    {"sharing": "central"},
-    {"sharing": "local", "algorithm": "sarsa-lambda", "rounds_ahead": 1},
+    pytest.param({"sharing": "central"}, marks=pytest.mark.nightly),
+    pytest.param({"sharing": "local", "algorithm": "sarsa-lambda", "rounds_ahead": 1}, marks=pytest.mark.nightly),
     {"sharing": "central", "algorithm": "propagation", "num_episodes": 3_000, "sync_every": 25},
 ]
 
@@ -125,7 +125,7 @@ def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
     assert 1 <= [event.what for event in trace.events].count("lost") <= 2
 
 
-@pytest.mark.parametrize("sharing", ["central", "local"])
+@pytest.mark.parametrize("sharing", [pytest.param("central", marks=pytest.mark.nightly), "local"])
 def test_chaos_changes_no_bit(ray_up, env, sharing):
     here = train_policy_parallel(env, 4000, num_actors=0, sharing=sharing)
     trace = Trace()

@@ -7,7 +7,7 @@ import clew
 from clew.distributed import train_policy_parallel
 from clew.runs.storage import table_sha256
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.nightly]
 
 
 def test_a_link_that_is_cut_and_restored_changes_no_bit():

@@ -14,7 +14,7 @@ from clew.learning.training import train_policy
 from clew.mazes import Maze
 from worlds import gymnasium_world
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.nightly]
 
 SEEDS, EPISODES, GAMMA = 24, 6000, 0.95
 WORLDS = {

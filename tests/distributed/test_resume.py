@@ -122,7 +122,7 @@ def wait_until_free():
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("name", ["local", "central, ahead"])
+@pytest.mark.parametrize("name", ["local", pytest.param("central, ahead", marks=pytest.mark.nightly)])
 def test_a_driver_of_actors_that_is_killed_goes_on_to_the_same_bits(ray_up, tmp_path, moments, name):
     config = TrainingConfig(**WORLD, **CONFIGS[name], num_actors=2)
     tables = drive_with_kills(tmp_path, config, moments, address())

@@ -23,6 +23,7 @@ WORLDS = {
     "cliff": {"step_reward": -1.0, "goal_reward": 0.0, "hazard_reward": -99.0},
     "maze-32-32-4": {"scenario": f"{MAPS / 'maze-32-32-4-random-1.scen'}:1"},
 }
+FEW = ("q-learning", "sarsa-lambda", "propagation")  # on the real maze; the others at night
 OPTIMAL_STEPS = {"book": 8.0, "cliff": 13.0, "maze-32-32-4": 92.0}
 
 # These rules learn what it is worth to go on exploring, which makes the edge of the cliff a bad place: with epsilon 0.1
@@ -103,7 +104,10 @@ def test_every_algorithm_finds_the_way_along_the_cliff(algorithm, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.skipif(not MAPS.is_dir(), reason=f"there are no real maps: {MAPS} does not exist")
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm",
+    [name if name in FEW else pytest.param(name, marks=pytest.mark.nightly) for name in ALGORITHMS],
+)
 def test_every_algorithm_finds_the_way_through_a_real_maze(algorithm):
     check("maze-32-32-4", algorithm, MAPS / "maze-32-32-4.map")
 
