@@ -70,16 +70,17 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then each group of options."""
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         for parameter in self.get_params(ctx):
             row: Any = parameter.get_help_record(ctx)
             if parameter.param_type_name == "argument":
-                groups.setdefault("Arguments", []).append((parameter.metavar or "", row[1]))
+                groups["Arguments"].append((parameter.metavar or "", row[1]))
             elif row is not None:
                 groups.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(row)
         for group, rows in groups.items():
-            with formatter.section(group):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(group):
+                    formatter.write_dl(rows)
 
 
 class CommandGroup(TyperGroup):

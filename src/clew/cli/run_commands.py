@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,10 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.errors import ModelError, SettingError
-from clew.runs.configuration import MAZE_SETTINGS
+from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
+
+if TYPE_CHECKING:
+    from clew.runs.run import Run
 
 NUM_GRADED = "10 from a single start state or one from each of up to 1000, if deterministic; else 1000"
 
@@ -76,12 +79,17 @@ def train(
             run.save(out)
     if as_json:
         print_json(run.summary)
-        return
-    print_run(run)
+    else:
+        print_run(run)
+        print_remarks(run, out, chaos)
+
+
+def print_remarks(run: "Run", out: Path | None, chaos: float | None) -> None:
+    """Print where the figures are defined, how many actors were killed on purpose, and where the run is saved."""
     print("docs/glossary.md defines these figures. Returns are not discounted.")
     if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
-        same = "results were merged in another order" if config.asynchronous else "the table is the same as without"
+        same = "results were merged in another order" if run.config.asynchronous else "the table is the same as without"
         print(f"Actors killed on purpose: {killed}, lost: {lost}; {same}.")
     print(f"Saved to {out}. Watch it: clew play {out}" if out else "Not saved; add --out DIR to save the run.")
 
@@ -146,55 +154,58 @@ def solve(
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy
     from clew.cli.waiting import working
-    from clew.environments import Environment, as_compiled, model_of
-    from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch, solve_in_blocks
-    from clew.runs.storage import finite_or_none
+    from clew.environments import Environment
+    from clew.runs.run import solve_in_blocks
 
-    config = make_config(settings)
+    config, in_blocks = make_config(settings), blocks is not None or actors
     name_compiled(method or "the planner")
-    if blocks is not None or actors:
-        for name, given in (("method", method), ("horizon", horizon)):
-            if given is not None:
-                raise SettingError("has no effect in blocks; leave it out", setting=name)
-        with working("planning"):
-            figures = solve_in_blocks(
-                config.make_environment(),
-                gamma=config.gamma,
-                tolerance=tolerance,
-                num_blocks=blocks or actors,
-                num_actors=actors,
-            )
-        if as_json:
-            print_json(figures)
-        else:
-            print_figures(f"Optimum of {config.maze}, in blocks", drop_missing(figures))
-        return
+    for name, given in (("method", method), ("horizon", horizon)):
+        if in_blocks and given is not None:
+            raise SettingError("has no effect in blocks; leave it out", setting=name)
     with working("planning"):
         env = config.make_environment()
-        stopwatch = Stopwatch()
-        if as_compiled(env) is None and not hasattr(env.unwrapped, "P"):
-            raise ModelError(
-                f"{config.maze} has no model to plan with; clew train {config.maze} learns it by its steps"
+        if in_blocks:
+            figures = solve_in_blocks(
+                env, gamma=config.gamma, tolerance=tolerance, num_blocks=blocks or actors, num_actors=actors
             )
-        solution = solve_world(env, gamma=config.gamma, tolerance=tolerance, method=method, horizon=horizon)
-        figures = {
-            "gamma": config.gamma,
-            "steps": solution.steps,
-            "value": solution.value,
-            "num_states": model_of(env).num_states,
-            "method": solution.method,
-            "bound": solution.bound,
-            **stopwatch.read(),
-        }
-    figures = finite_or_none(figures)
+        else:
+            solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)
     if as_json:
         print_json(figures)
         return
-    print_figures(f"Optimum of {config.maze}", drop_missing(figures))
-    if isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown, and takes memory
+    print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
+    if not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown
         policy = solution.policy if horizon is None else solution.policy[0]  # of the first step
         print_policy(env, policy[:, None] == range(env.mdp.num_actions))
+
+
+def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the optimal solution of an environment, and its figures for printing.
+
+    Args:
+        config: of the environment.
+        env: environment.
+        settings: tolerance, method and horizon, as `clew.solve` takes them.
+    """
+    from clew.environments import as_compiled, model_of
+    from clew.planning import solve as solve_world
+    from clew.runs.run import Stopwatch
+    from clew.runs.storage import finite_or_none
+
+    stopwatch = Stopwatch()
+    if as_compiled(env) is None and not hasattr(env.unwrapped, "P"):
+        raise ModelError(f"{config.maze} has no model to plan with; clew train {config.maze} learns it by its steps")
+    solution = solve_world(env, gamma=config.gamma, **settings)
+    figures = {
+        "gamma": config.gamma,
+        "steps": solution.steps,
+        "value": solution.value,
+        "num_states": model_of(env).num_states,
+        "method": solution.method,
+        "bound": solution.bound,
+        **stopwatch.read(),
+    }
+    return solution, finite_or_none(figures)
 
 
 @with_settings("start", "goal")

@@ -48,12 +48,12 @@ class TrainingConfig(Learning):
         scenario: start and goal from a MovingAI problem, 'FILE.scen:ROW', with rows counted from 0.
         unknown_walls: how unknown walls of a .maze file are read, 'wall' or 'open'.
         cell_size: width and height of a cell in a .png file, in pixels.
-        random_start: draw the start state of each episode from all cells with a path to the goal.
+        random_start: draw the start state of each episode from all free cells with a path to the goal.
         random_goal: draw a goal for each episode; a state is then a (goal, cell) pair.
-        goal_reward: reward for reaching the goal.
+        goal_reward: added to the reward of a move that reaches the goal.
         step_reward: reward of every move.
-        outer_wall_reward: reward for running into the edge of the grid.
-        hazard_reward: reward for entering a hazard.
+        outer_wall_reward: added to the reward of a move into the edge of the grid.
+        hazard_reward: added to the reward of a move that enters a hazard.
         slip: probability that a move goes to a side instead, half of it to each.
         moves: name of the set of moves, such as 'four' or 'eight'.
         max_episode_steps: step limit of an episode; None for 100 steps per free cell.
@@ -61,8 +61,8 @@ class TrainingConfig(Learning):
         num_simulations: number of simulations, each a stream of episodes of its own; part of what decides the result.
         num_actors: number of Ray actors that play the simulations, which decides only the speed; 0 for this process.
         sharing: 'central' (one learner learns from all simulations) or 'local' (each learns, and values are merged).
-        sync_every: episodes that each simulation plays between two merges, or 'never'; None for 100 rounds.
-        rounds_ahead: number of rounds that simulations may play ahead of the last merged one.
+        sync_every: episodes that each simulation plays before values are synchronised, or 'never'; None for 100 rounds.
+        rounds_ahead: number of rounds that simulations may play ahead of the merged values.
         partition_starts: give each simulation a part of the start states.
         asynchronous: merge results as they arrive instead of round by round; such a run is not reproducible.
         seed: seed of all random draws.
@@ -88,12 +88,12 @@ class TrainingConfig(Learning):
     scenario: str | None = setting(None, "start and goal from a MovingAI problem, with rows counted from 0")
     unknown_walls: str = setting("wall", "how unknown walls of a .maze file are read")
     cell_size: int = setting(1, "width and height of a cell in a .png file, in pixels")
-    random_start: bool = setting(False, "draw the start of each episode from all cells with a path to the goal")
+    random_start: bool = setting(False, "draw the start of each episode from all free cells with a path to the goal")
     random_goal: bool = setting(False, "draw a goal for each episode; a state is then a pair of goal and cell")
-    goal_reward: float = setting(1.0, "reward for reaching the goal")
+    goal_reward: float = setting(1.0, "added to the reward of a move that reaches the goal")
     step_reward: float = setting(0.0, "reward of every move")
-    outer_wall_reward: float = setting(0.0, "reward for running into the edge of the grid")
-    hazard_reward: float = setting(-1.0, "reward for entering a hazard")
+    outer_wall_reward: float = setting(0.0, "added to the reward of a move into the edge of the grid")
+    hazard_reward: float = setting(-1.0, "added to the reward of a move that enters a hazard")
     slip: float = setting(0.0, "probability that a move goes to a side instead, half of it to each")
     moves: str = setting(
         "four", "set of moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (with turns)"
@@ -106,9 +106,9 @@ class TrainingConfig(Learning):
         "central", "central: one learner learns from all simulations; local: each learns, and values are merged"
     )
     sync_every: int | str | None = setting(
-        None, "episodes that each simulation plays between two merges, or never [default: for 100 rounds]"
+        None, "episodes that each simulation plays before values are synchronised, or never [default: for 100 rounds]"
     )
-    rounds_ahead: int = setting(0, "rounds that simulations may play ahead of the last merged one")
+    rounds_ahead: int = setting(0, "rounds that simulations may play ahead of the merged values")
     partition_starts: bool = setting(False, "give each simulation a part of the start states")
     asynchronous: bool = setting(False, "merge results as they arrive, without rounds; not reproducible")
     seed: int = setting(0, "seed of all random draws")
