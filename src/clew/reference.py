@@ -100,7 +100,7 @@ class QLearning:
     epsilon: float = 0.1
 
     def choose(self, s: int) -> int:
-        """Choose an action in state s."""
+        """Choose an action in state s, epsilon-greedily."""
         return epsilon_greedy(self.q[s], self.epsilon, self.rng)
 
     def learn(self, s: int, a: int, reward: float, s_next: int, terminated: bool, truncated: bool) -> int | None:

@@ -124,7 +124,7 @@ def test_learning_is_drawn_on_the_whole_screen_which_is_left_as_it_was(
     assert "→" in last
     assert b"\x1b[38;2;253;252;249;48;2;12;74;78mG" in shell.output
     assert shell.after.startswith("book: q-learning, 10,000 episodes")
-    assert "table SHA-256" in shell.after
+    assert "table sha256" in shell.after
 
 
 def test_without_colour_there_are_arrows_and_no_colour(terminal: Callable[..., Terminal]) -> None:

@@ -77,7 +77,7 @@ def take_code(page):
         part.get_by_text("Export").click()
     part.get_by_role("button", name="Show code").click()
     page.wait_for_function("() => /: [0-9a-f]{64}$/.test(document.querySelector('[data-testid=hash]').textContent)")
-    _, _, digest = part.get_by_test_id("hash").inner_text().partition("table SHA-256: ")
+    _, _, digest = part.get_by_test_id("hash").inner_text().partition("table sha256: ")
     return part.get_by_test_id("code").locator("pre").inner_text(), digest
 
 

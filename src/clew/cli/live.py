@@ -265,7 +265,10 @@ class LearningView:
         self._q = q
 
     def show_round(self, row: RoundMetrics) -> None:
-        """Draw the values after a round, or write a line, if it is time to."""
+        """Draw the values after a round, if the next frame is due.
+
+        If the terminal can't be drawn on, write a line after the first round and after each tenth of the rounds.
+        """
         begun = time.perf_counter()
         self._num_episodes += row.num_episodes
         self._ends.append((row.round, begun))

@@ -201,7 +201,7 @@ def _seconds_to_call(p: Parameters, workers: int, cluster: Cluster) -> float:
 
 
 def _seconds_to_answer(p: Parameters, sent: float, num_simulations: int, hosts: int, cluster: Cluster) -> float:
-    """Return the seconds of the changes on the busiest link: that of a host that merges, or of a host that sends."""
+    """Return the seconds of `sent` changes per simulation on the busiest link: of a host that merges, or that sends."""
     if hosts == 1:
         return 0.0
     tables = max(num_simulations * (1 - 1 / hosts) / min(cluster.num_blocks, hosts), num_simulations / hosts)

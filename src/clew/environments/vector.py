@@ -165,7 +165,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         return self._observe(), results.reward, results.terminated, results.truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
-        """Draw all copies in the way of `render_mode`; returns a frame for each, or None without a mode."""
+        """Draw all copies as `render_mode` says; return a frame for each (None if "human"), or None without a mode."""
         if self.render_mode is None:
             self.world.render()  # warns that there is no render mode
             return None

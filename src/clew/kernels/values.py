@@ -160,7 +160,7 @@ def max_value_of_four(q: FourActionTable, s: int) -> np.float32:
 
 @best_action.register(FourActionTable)
 def best_action_of_four(q: FourActionTable, s: int, bits32: np.uint64) -> int:
-    """Return a best action of state s with the lowest latency, for a loop that waits for it."""
+    """Return a best action of state s, ties broken by `bits32`, with the lowest latency, for a loop that waits."""
     return pick_from_mask(argmax_mask_of_four(q.flat, 4 * s), bits32)
 
 

@@ -244,8 +244,8 @@ def _check_together(learning: Learning) -> None:
     """Check settings that are in range by themselves against each other.
 
     Raises:
-        SettingError: if initial values are set in two ways, the algorithm can't be interleaved, or an exponential
-            schedule begins or ends at 0.
+        SettingError: if initial values are set in two ways, the algorithm can't be interleaved, an exponential schedule
+            begins or ends at 0, or the strategy doesn't allow `exploration_last`.
     """
     from clew.learning.algorithms import ALGORITHMS
     from clew.policies.behaviours import BEHAVIOURS

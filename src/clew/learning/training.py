@@ -263,7 +263,7 @@ class SerialRounds:
         return True
 
     def next_chunk(self) -> int:
-        """Return how many episodes to learn now: all that remain in the round, or fewer if there are checkpoints."""
+        """Return how many episodes to learn now: the rest of the round, or at most a chunk if there are checkpoints."""
         self._chunk_begun = time.perf_counter()
         remaining = self._sizes[len(self.metrics)] - sum(chunk.steps.size for chunk in self._chunks)
         if self.checkpoints.folder is None:

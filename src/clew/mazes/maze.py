@@ -347,7 +347,7 @@ class Maze:
         return grid_model(self.cells)
 
     def _check_enterable(self, name: str, place: Place) -> Place:
-        """Check that a place is inside the grid and not blocked; `name` is used in the error."""
+        """Return a place; raise MazeError, which calls it `name`, if it is outside the grid or blocked."""
         row, column = check_place(name, place, self.rows, self.columns)
         if self.cells[row, column] & BLOCKED:
             raise self._error_at(f"the {name} ({row}, {column}) is in a blocked cell", (row, column))

@@ -25,7 +25,10 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
     model, num_actions, policy = iteration.ordered.model, iteration.ordered.num_actions, iteration.policy
 
     def improve_and_evaluate_exactly(i: int) -> float:
-        """Improve the policy and evaluate it; return the largest increase of a value, or 0 if it is only rounding."""
+        """Improve the policy and evaluate it; return the largest increase of a value: 0 ends the iteration.
+
+        It is 0 if no action changed or the increase is only rounding, and infinite for i = 0, the first iteration.
+        """
         if i == 0:
             iteration.gauss_seidel_sweep()  # a first policy
         elif improve_policy(model, iteration.v, num_actions, gamma, policy) == 0:

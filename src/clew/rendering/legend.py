@@ -29,7 +29,10 @@ class Resolution(NamedTuple):
 
     @classmethod
     def of(cls, maze: Maze, max_side: int) -> "Resolution":
-        """Return the highest resolution at which the longer side of a maze takes at most `max_side` pixels."""
+        """Return the highest resolution at which the longer side of a maze takes at most `max_side` pixels.
+
+        It has at most MAX_PIXELS_PER_CELL.
+        """
         side = max(maze.rows, maze.columns)
         return cls(max(1, min(MAX_PIXELS_PER_CELL, max_side // side)), max(1, -(-side // max_side)))
 

@@ -194,8 +194,7 @@ def run_curve(run: ListedRun, metric: str) -> RunCurve:
     points = [(episodes[group][-1], math.fsum(numbers[group]) / len(numbers[group])) for group in groups]
     optima: dict[str, float | None] = {
         "mean_steps": run.summary.get("optimal_steps"),
-        # The optimal return is discounted and the mean return is not, so they can be compared only for gamma 1.
-        "mean_return": run.summary.get("optimal_return") if run.config.gamma == 1.0 else None,
+        "mean_return": run.summary.get("optimal_return"),
     }
     return RunCurve(points, optima.get(metric))
 
@@ -221,7 +220,7 @@ def run_figures(run: ListedRun) -> dict[str, str]:
         "optimal states": format_figure("optimal_states", ".1%"),
         "optimal starts": format_figure("optimal_starts", ".1%"),
         "suboptimality": format_figure("suboptimality", ".3g"),
-        "table SHA-256": f"{str(summary.get('table_sha256', UNKNOWN))[:10]}…",
+        "table sha256": f"{str(summary.get('table_sha256', UNKNOWN))[:10]}…",
     }
 
 

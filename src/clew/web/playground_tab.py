@@ -322,7 +322,7 @@ class PlaygroundTab:
         if exported := await self.do(export_code):
             self.code.set_content(exported[0])
             self.code.set_visibility(True)
-            self.hash.set_text(f"table SHA-256: {exported[1]}")
+            self.hash.set_text(f"table sha256: {exported[1]}")
 
     async def download(self) -> None:
         """Finish the current episode, then let the browser download everything as one ZIP file."""

@@ -72,7 +72,6 @@ class RunsTab:
                 'dense no-caps unelevated aria-label="what curves show"'
             )
             self.chart = ui.echart(self._chart_options([])).classes("clew-runs-chart").props('role="img"')
-            self.no_optimum = ui.label("").classes("clew-note")
             self.table = (
                 ui.html("", sanitize=False)
                 .classes("clew-runs-table")
@@ -190,12 +189,6 @@ class RunsTab:
         self.chart.options.update(options)
         self.chart.props(f'aria-label="{CURVES[self.metric]}, over episodes, of {len(runs)} runs"')
         self.chart.update()
-        is_unknown = any(run_curve(each, self.metric).optimum is None for each in runs)
-        reason = (
-            "No optimum for runs with a discount: their optimal return is discounted, and the returns here are not."
-        )
-        self.no_optimum.set_text(reason if is_unknown and self.metric == "mean_return" else "")
-        self.no_optimum.set_visibility(bool(self.no_optimum.text))
         self.table.set_content(comparison_table(runs, [line_swatch(self.style_of[each.folder]) for each in runs]))
 
     def _chart_options(self, runs: list[ListedRun]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def merge_changes(table: Table, base: Table, rows: Rows, values: Table) -> None:
 
 @kernel
 def merge_updates(table: Table, base: Table, rows: Rows, values: Table, num_updates: Counts, alpha: float) -> None:
-    """Merge the rows that a learner updated with a constant step size.
+    """Merge the values that a learner updated with a constant step size; values without updates stay as they are.
 
         table[s, a] = values + (1 - alpha)^num_updates * (table[s, a] - base[s, a])
 

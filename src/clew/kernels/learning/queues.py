@@ -91,7 +91,7 @@ def num_in_line(queue: FifoQueue) -> int:
 
 @kernel
 def put_at(queue: MaxHeap, i: int, s: int) -> None:
-    """Write state s to position i of the heap."""
+    """Write state s to position i of the heap, and note that this is its position."""
     queue.states[i] = s
     queue.positions[s] = i
 

@@ -96,7 +96,7 @@ def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[
 
 @step_parameters.register(AverageRates)
 def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Return (sample-average step size, exploration of the episode)."""
+    """Return (sample-average step size, exploration of the episode); `alpha` is not used."""
     return SampleAverageStepSize(alpha, rates.counts), exploration
 
 

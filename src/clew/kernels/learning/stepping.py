@@ -18,7 +18,7 @@ from clew.kernels.sampling import draw_start, sample
 
 
 class CopyStates(NamedTuple):
-    """State of each copy: (num_copies,) arrays, changed in place."""
+    """State of each copy: arrays of num_copies rows, changed in place."""
 
     state: npt.NDArray[np.int64]
     steps: npt.NDArray[np.int64]  # number of steps of the current episode

@@ -50,12 +50,12 @@ def read_bytes(path: Path, max_bytes: int, *, is_text: bool) -> bytearray:
 
 
 def read_text(data: bytes | bytearray, legend: str, blanks: bytes = BLANKS) -> bytearray:
-    """Normalise the lines of a text and check that it is ASCII and not empty.
+    """Normalise line ends, remove blank lines at the end, and check that a text is ASCII and not empty.
 
     Args:
-        data: contents of the file; a bytearray is changed in place.
+        data: contents of the file; a bytearray may be changed in place.
         legend: the allowed characters, for the error message.
-        blanks: characters of the lines at the end that are removed as blank.
+        blanks: lines at the end that consist only of these characters are removed.
 
     Returns:
         Normalised text, see the module.
