@@ -26,6 +26,7 @@ MAX_SELECTED = 8  # more curves in one chart can't be distinguished
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b06ba0", "#7a8791", "#a5812a", "#8a6fc0", "#c0605e")
 DASHES: tuple[list[int], ...] = ([], [9, 4], [2, 3], [9, 3, 2, 3], [16, 4], [5, 2], [2, 6], [12, 3, 2, 3, 2, 3])
 GREY = "#7a8791"
+NO_OPTIMUM = "No optimum for runs with a discount: their optimal return is discounted, and the returns here are not."
 AXIS: dict[str, Any] = {
     "axisLabel": {"color": GREY},
     "nameTextStyle": {"color": GREY},
@@ -44,8 +45,7 @@ class RunsTab:
         ui.add_css(STYLE)
         self.folder = folder
         self.listed: list[ListedRun] = []
-        self.selected: list[Path] = []
-        self.style_of: dict[Path, int] = {}  # index into COLOURS and DASHES, kept while the run is selected
+        self.style_of: dict[Path, int] = {}  # of each selected run, in order of selection: index into COLOURS, DASHES
         self.metric = "mean_steps"
         with ui.element("div").classes("clew-runs") as whole:
             with ui.element("section").classes("clew-runs-list").props('aria-label="run folders"'):
@@ -72,7 +72,7 @@ class RunsTab:
                 'dense no-caps unelevated aria-label="what curves show"'
             )
             self.chart = ui.echart(self._chart_options([])).classes("clew-runs-chart").props('role="img"')
-            self.no_optimum = ui.label("").classes("clew-note")
+            self.no_optimum = ui.label(NO_OPTIMUM).classes("clew-note")
             self.table = (
                 ui.html("", sanitize=False)
                 .classes("clew-runs-table")
@@ -94,8 +94,7 @@ class RunsTab:
         self.refresh_button.enable()
         self.listed, total = result or ([], 0)
         readable = {each.folder for each in self.listed if not each.problem}
-        for folder in [folder for folder in self.selected if folder not in readable]:
-            self._deselect(folder)
+        self.style_of = {folder: style for folder, style in self.style_of.items() if folder in readable}
         runs = f"{total:,} run{'' if total == 1 else 's'}"
         newest = f"the newest {MAX_LISTED} of " if total > MAX_LISTED else ""
         self.count.set_text(f"{newest}{runs} in {self.folder.resolve().name or self.folder}")
@@ -121,7 +120,7 @@ class RunsTab:
                 ui.label(listed.name)
                 ui.label(listed.problem).classes("clew-runs-problem")
                 return
-            box = ui.checkbox(listed.name, value=listed.folder in self.selected)
+            box = ui.checkbox(listed.name, value=listed.folder in self.style_of)
             box.on_value_change(partial(self.select, listed.folder, box))
             ui.label(listed.description).classes("clew-note")
         self.swatches[listed.folder] = ui.html("", sanitize=False)
@@ -133,21 +132,14 @@ class RunsTab:
         """Add a run to the chart and the table, or remove it, when its checkbox is clicked."""
         self.message.set_text("")
         if not event.value:
-            self._deselect(folder)
-        elif folder not in self.selected:
-            if len(self.selected) == MAX_SELECTED:
+            self.style_of.pop(folder, None)
+        elif folder not in self.style_of:
+            if len(self.style_of) == MAX_SELECTED:
                 self.message.set_text(f"At most {MAX_SELECTED} runs can be selected; deselect another one first.")
                 box.set_value(False)
                 return
-            self.selected.append(folder)
             self.style_of[folder] = min(set(range(MAX_SELECTED)) - set(self.style_of.values()))
         self.show()
-
-    def _deselect(self, folder: Path) -> None:
-        """Remove a run from the selected ones, if it is among them."""
-        if folder in self.selected:
-            self.selected.remove(folder)
-            del self.style_of[folder]
 
     def set_metric(self, event: events.ValueChangeEventArguments[Any]) -> None:
         """Show the curves of another metric."""
@@ -161,41 +153,33 @@ class RunsTab:
         self.details.set_visibility(True)
         with self.details:
             ui.label(f"Reading {listed.name} …").classes("clew-note")
+        details = None
         try:
             details = await run.io_bound(load_details, listed)
         except (ClewError, OSError, MemoryError) as error:
             self.message.set_text(str(error) or "There is not enough memory to open it.")
-            details = None
         self.details.clear()
-        if details is None:
-            self.details.set_visibility(False)
-            return
-        with self.details:
-            show_details(listed, details)
-        self.details.run_method("scrollIntoView", {"block": "start"})
+        self.details.set_visibility(details is not None)
+        if details is not None:
+            with self.details:
+                show_details(listed, details)
+            self.details.run_method("scrollIntoView", {"block": "start"})
 
     # Updates ----------------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
         """Update the chart and the table to the selected runs and the metric."""
-        runs = [each for folder in self.selected for each in self.listed if each.folder == folder]
+        runs = [each for folder in self.style_of for each in self.listed if each.folder == folder]
         for folder, swatch in self.swatches.items():
             swatch.set_content(line_swatch(self.style_of[folder]) if folder in self.style_of else "")
         self.hint.set_visibility(not runs)
         self.curves.set_visibility(bool(runs))
         if not runs:
             return
-        options = self._chart_options(runs)
-        self.chart.options.clear()
-        self.chart.options.update(options)
+        self.chart.props["options"] = self._chart_options(runs)
         self.chart.props(f'aria-label="{CURVES[self.metric]}, over episodes, of {len(runs)} runs"')
-        self.chart.update()
         is_unknown = any(run_curve(each, self.metric).optimum is None for each in runs)
-        reason = (
-            "No optimum for runs with a discount: their optimal return is discounted, and the returns here are not."
-        )
-        self.no_optimum.set_text(reason if is_unknown and self.metric == "mean_return" else "")
-        self.no_optimum.set_visibility(bool(self.no_optimum.text))
+        self.no_optimum.set_visibility(is_unknown and self.metric == "mean_return")
         self.table.set_content(comparison_table(runs, [line_swatch(self.style_of[each.folder]) for each in runs]))
 
     def _chart_options(self, runs: list[ListedRun]) -> dict[str, Any]:
