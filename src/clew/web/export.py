@@ -136,8 +136,7 @@ def html_report(playground: Playground) -> str:
         "suboptimality bound": f"{grade.suboptimality_bound:.2g}",
     }
     rows = "".join(f"<tr><th>{name}</th><td>{figure}</td></tr>" for name, figure in figures.items())
-    maze = playground.maze
-    title = f"{config.algorithm} in a maze of {maze.rows} x {maze.columns} cells"
+    title = f"{config.algorithm} in a maze of {playground.maze.rows} x {playground.maze.columns} cells"
     picture = draw(playground.world.env, trainer.policy).svg()
     code = html.escape(python_code(playground))
     return REPORT.format(title=html.escape(title), picture=picture, rows=rows, code=code)
