@@ -20,8 +20,7 @@ SET_BY_MAZE = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # the
 
 def non_default_settings(config: TrainingConfig, names: tuple[str, ...]) -> dict[str, Any]:
     """Return those of the named settings whose value differs from the default."""
-    defaults = {each.name: each.default for each in fields(config)}
-    return {name: getattr(config, name) for name in names if getattr(config, name) != defaults[name]}
+    return {name: getattr(config, name) for name in names if getattr(config, name) != getattr(TrainingConfig, name)}
 
 
 def world_settings(config: TrainingConfig) -> dict[str, Any]:

@@ -300,9 +300,11 @@ class LessonTab:
         minimum = self.optimum * NUM_EPISODES
         for series, ties in zip(self.over_settings.options["series"], TIES, strict=True):
             summaries = [self.summaries.get(Setting(sync_every, ties)) for sync_every in SYNC_EVERY]
-            series["data"] = [None if summary is None else round(summary.total) for summary in summaries]
-            series["markLine"] = optimum_line(minimum, f"optimum: {minimum:,.0f}")
-            series["markPoint"] = {"data": []}
+            series.update(
+                data=[None if summary is None else round(summary.total) for summary in summaries],
+                markLine=optimum_line(minimum, f"optimum: {minimum:,.0f}"),
+                markPoint={"data": []},
+            )
             if ties == self.chosen.ties and (summary := self.summaries.get(self.chosen)):
                 series["markPoint"] = ring_marker(str(self.chosen.sync_every), round(summary.total))
                 self.total.set_text(f"selected: {summary.total:,.0f}")
