@@ -96,7 +96,7 @@ def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(v
             name => parseInt(document.querySelector(`[data-figure="${name}"]`).textContent) > 0)""",
         timeout=PATIENCE,
     )
-    lanes.get_by_text("lost work is given to another").wait_for(timeout=PATIENCE)
+    lanes.get_by_text("lost work reissued").wait_for(timeout=PATIENCE)
     assert lanes.locator("path.cross").count() > 0
     assert any("raylet" in name for name in descendants(server[0]))
     assert float(figure(page, "data sent").split()[0]) > 0.0
@@ -108,7 +108,7 @@ def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(v
     page.get_by_test_id("cluster-go").filter(has_text="Stop").click()
     says(page, "cluster-status", "Stopped after")
     gone(server[0])
-    lanes.get_by_text("actors in all").wait_for(timeout=PATIENCE)  # the execution graph of all that was done
+    lanes.get_by_text(" rounds in ").wait_for(timeout=PATIENCE)  # the execution graph of all that was done
     assert int(figure(page, "rounds done").split()[0].replace(",", "")) < 5000
     page.get_by_test_id("cluster-go").filter(has_text="Start").wait_for()
 
@@ -154,7 +154,7 @@ def test_every_input_is_explained(idle_page):
     assert inputs.count() == 9
     for name in ("maze", "episodes", "simulations", "actors", "sync every", "rounds ahead", "chaos"):
         assert page.get_by_label(name, exact=True).count() == 1
-    page.get_by_text("decides only the speed").wait_for()
+    page.get_by_text("changes only the speed").wait_for()
 
 
 def test_a_narrow_page_is_not_wider_than_its_window(finished_page):

@@ -6,7 +6,7 @@
     canvas           the NiceGUI element that draws the maze, with canvas.js
     frames           encode a playground as the bytes that canvas.js draws
     curve            learning curve of a playground, thinned to a few hundred points
-    charts           learning curves as ECharts
+    charts           learning curves as ECharts, and lists of figures
     export           Python code, command and files that reproduce what was learned on the page
     staleness        runs that measure what stale values and tie-breaking cost; independent of the browser
     lesson_tab       the tab "Stale values", which shows these runs

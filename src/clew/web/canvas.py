@@ -27,29 +27,23 @@ class MazeCanvas(Element, component="canvas.js"):
 
     def __init__(self, source: str, on_paint: Callable[[list[Any]], Any], on_hover: Callable[[Any], Any]) -> None:
         super().__init__()
-        self._props["source"] = source
-        self._props["label"] = (
+        label = (
             "The maze. Arrow keys move a cursor; the space bar paints with the selected tool. "
             "Colours show the learned values, a red line the greedy path."
         )
-        self._props["ramp"] = [hexadecimal(colour) for colour in ramp(255)]
-        self.set_quantity("values")
-        self.set_tool("look")
-        self.set_dark(False)
+        shades = [hexadecimal(colour) for colour in ramp(255)]
+        self.props.update(source=source, label=label, ramp=shades, colours=LIGHT, show="values", tool="look")
         self.on("paint", lambda event: on_paint(event.args))
         self.on("hover", lambda event: on_hover(event.args), throttle=0.1)
 
     def set_quantity(self, quantity: str) -> None:
         """Set what the colours show: "values" or "updates"."""
-        self._props["show"] = quantity
-        self.update()
+        self.props["show"] = quantity
 
     def set_tool(self, tool: str) -> None:
         """Set the tool of the pointer: "look", which paints nothing, or a kind that `Maze.painted` takes."""
-        self._props["tool"] = tool
-        self.update()
+        self.props["tool"] = tool
 
     def set_dark(self, is_dark: bool) -> None:
         """Choose the colours for a dark page or a light one."""
-        self._props["colours"] = DARK if is_dark else LIGHT
-        self.update()
+        self.props["colours"] = DARK if is_dark else LIGHT

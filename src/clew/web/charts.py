@@ -1,4 +1,4 @@
-"""Learning curves on the page, drawn by ECharts."""
+"""Learning curves, drawn by ECharts, and lists of figures."""
 
 import math
 from typing import Any
@@ -73,4 +73,15 @@ class Curves:
             series = chart.options["series"][0]
             series["data"] = [[point[0], float(f"{point[column]:.5g}")] for point in points]
             series["markLine"]["data"] = [{"yAxis": optimum}] if math.isfinite(optimum) else []
-            chart.update()
+
+
+def show_figures(element: ui.element, figures: dict[str, str]) -> None:
+    """Replace the contents of an element `dl` by figures, given by name."""
+    element.clear()
+    with element:
+        for name, figure in figures.items():
+            with ui.element("div"):
+                with ui.element("dt"):
+                    ui.label(name)
+                with ui.element("dd").props(f'data-figure="{name}"'):
+                    ui.label(figure)

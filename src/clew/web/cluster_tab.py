@@ -12,6 +12,7 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.runs.configuration import TrainingConfig
 from clew.tracing.timeline import DARK as DARK_GRAPH
 from clew.tracing.timeline import STYLE as GRAPH
+from clew.web.charts import show_figures
 from clew.web.live import LiveRun, start_run
 
 STYLE = Path(__file__).with_name("cluster.css")
@@ -25,6 +26,7 @@ INITIAL_SETTINGS: dict[str, Any] = {  # a few seconds of work, in pieces long en
     "sharing": "local",
     "sync_every": None,
     "rounds_ahead": 0,
+    "chaos": 0.0,
 }
 CHOICES = {"algorithm": list(ALGORITHMS), "sharing": list(SHARING)}
 INTEGER_SETTINGS = ("num_episodes", "num_simulations", "num_actors", "sync_every", "rounds_ahead")
@@ -39,7 +41,6 @@ class ClusterTab:
         # Nested, so that the styles of the SVG apply to nothing else on the page.
         ui.add_css(f".clew-timeline {{ {GRAPH} }} .body--dark .clew-timeline {{ {DARK_GRAPH} }}")
         self.live: LiveRun | None = None
-        self.inputs: dict[str, Any] = {}
         with ui.element("div").classes("clew-cluster"):
             with ui.element("section").classes("clew-panel").props('aria-label="settings of the run"'):
                 self._add_form()
@@ -51,9 +52,8 @@ class ClusterTab:
     def _add_form(self) -> None:
         """Add the settings, the button and the place for errors."""
         help_of = {each.name: each.metadata["help"] for each in fields(TrainingConfig) if "help" in each.metadata}
-        for name, value in INITIAL_SETTINGS.items():
-            self.inputs[name] = self._add_input(name, value, help_of[name])
-        self.inputs["chaos"] = self._add_input("chaos", 0.0, CHAOS_HELP)
+        help_of["chaos"] = CHAOS_HELP
+        self.inputs = {name: self._add_input(name, value, help_of[name]) for name, value in INITIAL_SETTINGS.items()}
         with ui.row().classes("clew-controls"):
             self.start_button = ui.button("Start", icon="play_arrow", on_click=self.start_or_stop).props(
                 'no-caps unelevated data-testid="cluster-go"'
@@ -73,7 +73,6 @@ class ClusterTab:
         return element.props(props).classes("w-full")
 
     def _add_progress(self) -> None:
-        """Add the elements that show the progress of a run."""
         self.status = (
             ui.label("No run yet. Start one to see when the driver, the object store and each actor work or wait.")
             .classes("clew-cluster-status")
@@ -99,7 +98,7 @@ class ClusterTab:
         """
         if self.live is not None and self.start_button.text == "Stop":
             self.live.stop()
-            self._show_status()
+            self._show_status(self.live)
             return
         self.message.set_text("")
         try:
@@ -109,7 +108,6 @@ class ClusterTab:
         except ClewError as error:
             self.message.set_text(str(error))
             return
-        self.timeline.set_content("")
         self.timeline.set_visibility(False)
         self.verdict.set_visibility(False)
         self.bar.set_visibility(True)
@@ -121,7 +119,7 @@ class ClusterTab:
         """Return the value of a form element, converted to the type of the setting; the default if it is empty."""
         value = self.inputs[name].value
         if value in (None, ""):
-            return next((each.default for each in fields(TrainingConfig) if each.name == name), None)
+            return getattr(TrainingConfig, name, None)
         return int(value) if name in INTEGER_SETTINGS and float(value).is_integer() else value
 
     def stop(self) -> None:
@@ -134,8 +132,7 @@ class ClusterTab:
     async def refresh(self) -> None:
         """Show the progress of the run, or its result once it has ended."""
         live = self.live
-        if live is None:
-            return
+        assert live is not None  # the timer is active only after a run was started
         is_running = live.is_running  # read first, so that the last refresh shows everything
         timeline = await run.io_bound(live.timeline)
         if not is_running:
@@ -143,16 +140,14 @@ class ClusterTab:
             self.message.set_text(live.error)
             self.verdict.set_text(live.verdict())
             self.verdict.set_visibility(bool(self.verdict.text))
-        self._show_status()
+        self._show_status(live)
         self._show_figures(live)
         if timeline:
             self.timeline.set_content(without_style(timeline))
             self.timeline.set_visibility(True)
 
-    def _show_status(self) -> None:
+    def _show_status(self, live: LiveRun) -> None:
         """Update the status line, the progress bar and the button."""
-        live = self.live
-        assert live is not None
         is_running, figures = live.is_running, live.figures()
         self.start_button.set_text("Stop" if is_running else "Start")
         self.start_button.props(f"icon={'stop' if is_running else 'play_arrow'}")
@@ -179,7 +174,7 @@ class ClusterTab:
     def _show_figures(self, live: LiveRun) -> None:
         """Show counts and speed of the run up to now."""
         now = live.figures()
-        shown = {
+        figures = {
             "rounds done": f"{now.num_rounds_done:,} of {now.num_rounds:,}" if now.num_rounds else "-",
             "steps/s": f"{now.steps_per_second:,.3g}" if now.steps_per_second < 1e3 else f"{now.steps_per_second:,.0f}",
             "staleness": f"{now.staleness}",
@@ -187,14 +182,7 @@ class ClusterTab:
             "actors lost": f"{now.num_lost}" + (f" ({now.num_killed} killed)" if now.num_killed else ""),
             "work reissued": f"{now.num_reissued}",
         }
-        self.figures.clear()
-        with self.figures:
-            for name, figure in shown.items():
-                with ui.element("div"):
-                    with ui.element("dt"):
-                        ui.label(name)
-                    with ui.element("dd").props(f'data-figure="{name}"'):
-                        ui.label(figure)
+        show_figures(self.figures, figures)
 
 
 def without_style(svg: str) -> str:

@@ -20,8 +20,7 @@ SET_BY_MAZE = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # the
 
 def non_default_settings(config: TrainingConfig, names: tuple[str, ...]) -> dict[str, Any]:
     """Return those of the named settings whose value differs from the default."""
-    defaults = {each.name: each.default for each in fields(config)}
-    return {name: getattr(config, name) for name in names if getattr(config, name) != defaults[name]}
+    return {name: getattr(config, name) for name in names if getattr(config, name) != getattr(TrainingConfig, name)}
 
 
 def world_settings(config: TrainingConfig) -> dict[str, Any]:
@@ -136,8 +135,7 @@ def html_report(playground: Playground) -> str:
         "suboptimality bound": f"{grade.suboptimality_bound:.2g}",
     }
     rows = "".join(f"<tr><th>{name}</th><td>{figure}</td></tr>" for name, figure in figures.items())
-    maze = playground.maze
-    title = f"{config.algorithm} in a maze of {maze.rows} x {maze.columns} cells"
+    title = f"{config.algorithm} in a maze of {playground.maze.rows} x {playground.maze.columns} cells"
     picture = draw(playground.world.env, trainer.policy).svg()
     code = html.escape(python_code(playground))
     return REPORT.format(title=html.escape(title), picture=picture, rows=rows, code=code)

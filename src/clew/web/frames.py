@@ -48,9 +48,8 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     shades, scale = shade(numbers, known)
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
-        arrows = np.packbits(q == best[:, None], axis=1, bitorder="little")[:, 0]
-        arrows[~is_learned] = 0
-        arrays["arrows"] = arrows
+        is_greedy = (q == best[:, None]) & is_learned[:, None]
+        arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
     if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
     header = {

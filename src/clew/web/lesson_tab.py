@@ -36,18 +36,22 @@ TIES_LABEL = "Break ties between equal action values"
 EMIT_VALUE = "event => emit(event.target.value)"
 NO_END_LABELS = {"showMinLabel": False, "showMaxLabel": False}  # the ends of the axis are not round numbers
 
-STALE_CODE = "# once, before the loop\npolicy_ref = ray.put(policy)"
-TIES_CODE = "return np.argmax(self.state_action_table[state])"
-STALE_TEXT = (
-    "A simulation acts on a copy of the action values. What is learned reaches the simulation only when the values are "
-    "synchronised, that is, copied again. The chapter copies them once, before its loop, when all values are still 0. "
-    "So each of the 4,000 episodes is played like the first one, by a policy that has learned nothing."
-)
-TIES_TEXT = (
-    "Where the values of several actions are equal, the policy must break the tie. The chapter's line always takes the "
-    "first of them, which is down. When nothing has been learned, the agent moves down to the wall and stays there "
-    "until exploration, one step in ten, moves it sideways. The goal is in the bottom row, so the agent still reaches "
-    "it; if the goal were in the top row, the first episode would hardly ever end."
+MISTAKES = (  # heading, text, and the lines of the chapter's code
+    (
+        "Values that are never synchronised",
+        "A simulation acts on a copy of the action values. What is learned reaches the simulation only when the values "
+        "are synchronised, that is, copied again. The chapter copies them once, before its loop, when all values are "
+        "still 0. So each of the 4,000 episodes is played like the first one, by a policy that has learned nothing.",
+        "# once, before the loop\npolicy_ref = ray.put(policy)",
+    ),
+    (
+        "Ties that go to the first action",
+        "Where the values of several actions are equal, the policy must break the tie. The chapter's line always takes "
+        "the first of them, which is down. When nothing has been learned, the agent moves down to the wall and stays "
+        "there until exploration, one step in ten, moves it sideways. The goal is in the bottom row, so the agent "
+        "still reaches it; if the goal were in the top row, the first episode would hardly ever end.",
+        "return np.argmax(self.state_action_table[state])",
+    ),
 )
 
 
@@ -142,10 +146,15 @@ class LessonTab:
             self.note = ui.label("").classes("clew-note").props('data-testid="lesson-note"')
             with ui.element("div").classes("lesson-columns"):
                 self._add_controls()
-                self._add_chart(OVER_EPISODES, "over-episodes", over_episodes())
-                self._add_chart(OVER_SETTINGS, "over-settings", over_settings(), self.choose_point)
+                self.over_episodes, self.first_and_last = self._add_chart(
+                    OVER_EPISODES, "over-episodes", over_episodes()
+                )
+                self.over_settings, self.total = self._add_chart(
+                    OVER_SETTINGS, "over-settings", over_settings(), self.choose_point
+                )
             self._add_explanation()
-            self._add_table()
+            with ui.expansion("All figures").classes("clew-part lesson-figures"):
+                self.table = ui.html("", sanitize=False).props('data-testid="lesson-table"')
         self.root.on("vnodeMounted", self.measure, args=[])  # when the tab is first shown
 
     # Elements ---------------------------------------------------------------------------------------------------------
@@ -164,7 +173,9 @@ class LessonTab:
                     ui.label(str(sync_every))
             ui.label(TIES_LABEL).classes("lesson-label")
             names = {"random": "at random", "first action": "first action"}
-            self.ties = ui.toggle(names, value=CHAPTER.ties, on_change=self.set_ties)
+            self.ties = ui.toggle(
+                names, value=CHAPTER.ties, on_change=lambda event: self.choose(self.chosen.sync_every, event.value)
+            )
             self.ties.props(
                 'dense no-caps unelevated spread toggle-text-color=lesson role="group" data-testid="ties" '
                 f'aria-label="{TIES_LABEL}"'
@@ -182,52 +193,35 @@ class LessonTab:
 
     def _add_chart(
         self, title: str, name: str, options: dict[str, Any], on_point: Callable[[Any], Any] | None = None
-    ) -> None:
-        """Add a chart with its caption; the one with clickable points is the chart over the settings."""
+    ) -> tuple[ui.echart, ui.label]:
+        """Add a chart with its caption; return the chart, and the label under its title."""
         with ui.element("figure").classes("lesson-card lesson-figure"):
             with ui.element("figcaption").classes("lesson-label"):
                 ui.label(title)
                 figure = ui.label("").classes("lesson-figure-now").props(f'data-testid="{name}-now"')
             chart = ui.echart(options, on_point_click=on_point, renderer="svg").classes("lesson-chart")
-            chart.props(f'role="img" aria-label="{title}" data-testid="{name}"')
-        if on_point:
-            self.over_settings, self.total = chart, figure
-        else:
-            self.over_episodes, self.first_and_last = chart, figure
+        return chart.props(f'role="img" aria-label="{title}" data-testid="{name}"'), figure
 
     def _add_explanation(self) -> None:
         """Add three sections of text: stale values, ties, advice."""
         with ui.element("div").classes("lesson-words"):
-            with ui.element("section"):
-                self._add_heading("Values that are never synchronised")
-                ui.label(STALE_TEXT)
-                ui.label(STALE_CODE).classes("lesson-code")
-            with ui.element("section"):
-                self._add_heading("Ties that go to the first action")
-                ui.label(TIES_TEXT)
-                ui.label(TIES_CODE).classes("lesson-code")
+            for heading, text, code in MISTAKES:
+                with ui.element("section"):
+                    self._add_heading(heading)
+                    ui.label(text)
+                    ui.label(code).classes("lesson-code")
             with ui.element("section"):
                 self._add_heading("What to do instead")
                 self.advice = ui.label("").props('data-testid="lesson-advice"')
 
     def _add_heading(self, text: str) -> None:
-        """Add the heading of a section."""
         ui.label(text).props('role="heading" aria-level="3"').classes("lesson-heading")
-
-    def _add_table(self) -> None:
-        """Add the table of all settings, which opens when clicked."""
-        with ui.expansion("All figures").classes("clew-part lesson-figures"):
-            self.table = ui.html("", sanitize=False).props('data-testid="lesson-table"')
 
     # Event handlers ---------------------------------------------------------------------------------------------------
 
     def set_sync(self, event: events.GenericEventArguments) -> None:
         """Choose the synchronisation interval at the slider's position."""
         self.choose(SYNC_EVERY[min(max(int(event.args), 0), len(SYNC_EVERY) - 1)], self.chosen.ties)
-
-    def set_ties(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        """Choose the tie-breaking of the toggle."""
-        self.choose(self.chosen.sync_every, event.value)
 
     def choose_point(self, event: events.EChartPointClickEventArguments) -> None:
         """Choose the setting of a clicked point of the chart over the settings."""
@@ -245,8 +239,8 @@ class LessonTab:
             self.seeds = staleness.seed_range(self.first.value, self.num_runs.value)
         except ClewError as error:
             self.message.set_text(str(error))
-            return
-        await self.measure()
+        else:
+            await self.measure()
 
     async def measure(self) -> None:
         """Make the runs of all settings, the chosen and the recommended one first; show each setting once it is done.
@@ -281,42 +275,41 @@ class LessonTab:
         self.dial.props.update(
             {"value": SYNC_EVERY.index(sync_every), "aria-valuetext": staleness.format_sync(sync_every)}
         )
-        self.dial.update()
         self.command.set_text(staleness.format_command(self.chosen, self.seeds[0]))
         self._show_text()
-        if not self.optimum:
-            return
-        self._show_episodes()
-        self._show_settings()
+        if self.optimum:
+            self._show_episodes()
+            self._show_settings()
 
     def _show_episodes(self) -> None:
         """Draw the learning curves of the recommended and the chosen setting."""
         recommended, chosen = self.over_episodes.options["series"]
-        recommended["data"], chosen["data"] = self.curves.get(RECOMMENDED, []), self.curves.get(self.chosen, [])
-        chosen["lineStyle"] = {"width": 4, "color": COLOUR_OF[self.chosen.ties]}
-        chosen["itemStyle"] = {"color": COLOUR_OF[self.chosen.ties]}
-        recommended["markLine"] = optimum_line(self.optimum, f"optimum: {self.optimum:g}")
-        if chosen["data"]:
-            first, last = (format_steps(chosen["data"][end][1]) for end in (0, -1))
+        optimum = optimum_line(self.optimum, f"optimum: {self.optimum:g}")
+        recommended.update(data=self.curves.get(RECOMMENDED, []), markLine=optimum)
+        colour = COLOUR_OF[self.chosen.ties]
+        curve = self.curves.get(self.chosen, [])
+        chosen.update(data=curve, lineStyle={"width": 4, "color": colour}, itemStyle={"color": colour})
+        if curve:
+            first, last = (format_steps(curve[end][1]) for end in (0, -1))
             self.first_and_last.set_text(f"first: {first}, last: {last}")
             label = f"{OVER_EPISODES}: first {first}, last {last} with the selected setting; optimum {self.optimum:g}"
             self.over_episodes.props["aria-label"] = label
-        self.over_episodes.update()
 
     def _show_settings(self) -> None:
         """Draw the total steps of all settings, and mark the chosen one."""
         minimum = self.optimum * NUM_EPISODES
         for series, ties in zip(self.over_settings.options["series"], TIES, strict=True):
             summaries = [self.summaries.get(Setting(sync_every, ties)) for sync_every in SYNC_EVERY]
-            series["data"] = [None if summary is None else round(summary.total) for summary in summaries]
-            series["markLine"] = optimum_line(minimum, f"optimum: {minimum:,.0f}")
-            series["markPoint"] = {"data": []}
+            series.update(
+                data=[None if summary is None else round(summary.total) for summary in summaries],
+                markLine=optimum_line(minimum, f"optimum: {minimum:,.0f}"),
+                markPoint={"data": []},
+            )
             if ties == self.chosen.ties and (summary := self.summaries.get(self.chosen)):
                 series["markPoint"] = ring_marker(str(self.chosen.sync_every), round(summary.total))
                 self.total.set_text(f"selected: {summary.total:,.0f}")
                 label = f"{OVER_SETTINGS}: {summary.total:,.0f} selected; the table below has the others"
                 self.over_settings.props["aria-label"] = label
-        self.over_settings.update()
 
     def _show_text(self) -> None:
         """Update the sentence, the note, the table and the advice."""
@@ -351,9 +344,11 @@ def html_table(summaries: dict[Setting, StepsSummary], chosen: Setting) -> str:
         cells = []
         for ties in TIES:
             summary = summaries.get(Setting(sync_every, ties))
-            text = "-"
-            if summary is not None:
-                text = "{} <small>({} to {})</small>".format(*map(format_steps, (summary.mean, *summary.interval)))
+            text = (
+                "-"
+                if summary is None
+                else "{} <small>({} to {})</small>".format(*map(format_steps, (summary.mean, *summary.interval)))
+            )
             cells.append(f"<td{' class=lesson-here' if chosen == (sync_every, ties) else ''}>{text}</td>")
         rows.append(f'<tr><th scope="row">{sync_every}</th>{"".join(cells)}</tr>')
     heads = "".join(f'<th scope="col">ties: {html.escape(ties)}</th>' for ties in TIES)

@@ -3,8 +3,9 @@
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class ListedRun:
 
     Attributes:
         folder: path of the run folder.
-        problem: why it can't be read; empty if it can, and the other attributes are None if not.
+        problem: why it can't be read, and the attributes below have their defaults; empty if it can.
         config: settings of the run.
         summary: contents of its `summary.json`.
         metrics: lists with an entry per round: "episodes", how many had ended up to its end, and each of `CURVES`.
@@ -41,9 +42,9 @@ class ListedRun:
 
     folder: Path
     problem: str = ""
-    config: TrainingConfig | None = None
-    summary: dict[str, Any] | None = None
-    metrics: dict[str, list[float]] | None = None
+    config: TrainingConfig = TrainingConfig()
+    summary: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -53,7 +54,7 @@ class ListedRun:
     @property
     def description(self) -> str:
         """One line about the settings of the run, or the problem."""
-        return self.problem if self.config is None else run_title(self.config)
+        return self.problem or run_title(self.config)
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,13 @@ def list_runs(folder: Path) -> tuple[list[ListedRun], int]:
     Raises:
         OSError: if the folder can't be read.
     """
-    found = []
-    for path in folder.resolve().iterdir():
-        if path.is_dir() and (path.suffix == PARTIAL or any((path / name).exists() for name in CONTENTS)):
-            found.append((path.stat().st_mtime, path.name, path))
-    found.sort(key=lambda each: (-each[0], each[1]))
-    return [_read(path, _stamp(path)) for _, _, path in found[:MAX_LISTED]], len(found)
+    found = [
+        path
+        for path in folder.resolve().iterdir()
+        if path.is_dir() and (path.suffix == PARTIAL or any((path / name).exists() for name in CONTENTS))
+    ]
+    found.sort(key=lambda path: (-path.stat().st_mtime, path.name))
+    return [_read(path, _stamp(path)) for path in found[:MAX_LISTED]], len(found)
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
@@ -116,8 +118,7 @@ def _stamp(folder: Path) -> tuple[int, ...]:
 def _read(folder: Path, stamp: tuple[int, ...]) -> ListedRun:
     """Read a run folder, and cache the result for all visitors until its stamp changes."""
     if folder.suffix == PARTIAL:
-        run = folder.with_suffix("")
-        return ListedRun(folder, f"this run has not finished; continue it with `clew train --resume {run.name}`")
+        return ListedRun(folder, f"this run has not finished; continue it with `clew train --resume {folder.stem}`")
     try:
         saved = load_run(folder)
         return ListedRun(folder, "", TrainingConfig.from_dict(saved.config), saved.summary, _columns(saved))
@@ -129,10 +130,7 @@ def _read(folder: Path, stamp: tuple[int, ...]) -> ListedRun:
 
 def _columns(saved: SavedRun) -> dict[str, list[float]]:
     """Return the metrics of a saved run by column, see `ListedRun`."""
-    episodes, total = [], 0
-    for row in saved.metrics:
-        total += int(row["num_episodes"])
-        episodes.append(float(total))
+    episodes = [float(total) for total in accumulate(int(row["num_episodes"]) for row in saved.metrics)]
     return {"episodes": episodes, **{name: [float(row[name]) for row in saved.metrics] for name in CURVES}}
 
 
@@ -185,9 +183,6 @@ def run_curve(run: ListedRun, metric: str) -> RunCurve:
     Returns:
         The curve; if thinned, each point is the mean of a group of successive rounds, at the end of the last.
     """
-    assert run.config is not None
-    assert run.summary is not None
-    assert run.metrics is not None
     episodes, numbers = run.metrics["episodes"], run.metrics[metric]
     size = max(1, math.ceil(len(numbers) / MAX_POINTS))
     groups = [slice(i, i + size) for i in range(0, len(numbers), size)]
@@ -202,8 +197,6 @@ def run_curve(run: ListedRun, metric: str) -> RunCurve:
 def run_figures(run: ListedRun) -> dict[str, str]:
     """Return the main settings and figures of a run, formatted, by name."""
     config, summary = run.config, run.summary
-    assert config is not None
-    assert summary is not None
 
     def format_figure(name: str, spec: str) -> str:
         number = summary.get(name)

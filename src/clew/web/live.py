@@ -14,7 +14,7 @@ from clew.learning.training import RoundMetrics
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
-from clew.tracing.trace import Event, Trace
+from clew.tracing.trace import Trace
 
 MAX_ACTORS = 16  # each is a process
 MAX_CHAOS = 0.5  # with more, actors are killed before they finish any work
@@ -53,6 +53,7 @@ class LiveRun:
         error: message of the error that ended the run; empty if there was none.
         stop_requested: True once `stop` was called.
         stopped: True if the run ended because `stop` was called.
+        thread: thread that trains, once it is started.
     """
 
     def __init__(self, config: TrainingConfig, chaos: float) -> None:
@@ -63,25 +64,17 @@ class LiveRun:
         self.stopped = self.stop_requested = False
         self._rows: list[RoundMetrics] = []
         self._checkpoints = Checkpoints(None)  # saves nothing; its method stop ends the training
-        self._thread = threading.Thread(target=self._train, name="clew-cluster", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        self.thread = threading.Thread(target=self._train, name="clew-cluster", daemon=True)
 
     def stop(self) -> None:
         """Request the end of the run and of Ray; the run ends when it next merges work."""
         self.stop_requested = True
         self._checkpoints.stop()
 
-    def join(self, seconds: float) -> None:
-        """Wait until the run has ended, at most for a number of seconds."""
-        self._thread.join(seconds)
-
     @property
     def is_running(self) -> bool:
         """True until the run has ended and Ray has stopped."""
-        return self._thread.is_alive()
+        return self.thread.is_alive()
 
     def _train(self) -> None:
         """Train and grade the run; note its result, or why there is none."""
@@ -131,17 +124,13 @@ class LiveRun:
         """Return a text that compares the time of the actors with that of one process; empty if either is unknown."""
         if self.run is None or self.trace.num_dropped:
             return ""
-        alone, together = work_seconds(self.trace.events), self.run.seconds
+        alone = sum(each.seconds for each in self.trace.events if each.what in ("work", "merge"))
+        together = self.run.seconds
         text = (
             f"The work takes one process {alone:.3g} s. The actors took {together:.3g} s, "
             f"and {self.run.startup_seconds:.3g} s to start."
         )
         return f"One process is enough. {text}" if alone <= together else text
-
-
-def work_seconds(events: list[Event]) -> float:
-    """Return the total seconds of learning and merging by driver and actors, without work that was lost."""
-    return sum(each.seconds for each in events if each.what in ("work", "merge"))
 
 
 def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
@@ -169,7 +158,7 @@ def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
                 "when it has ended."
             )
         current = LiveRun(config, chaos)
-        current.start()
+        current.thread.start()
         return current
 
 
@@ -177,4 +166,4 @@ def stop_current_run() -> None:
     """Stop the run that is in progress, if any, and wait for its end. Called before the server ends."""
     if current is not None and current.is_running:
         current.stop()
-        current.join(MAX_STOP_SECONDS)
+        current.thread.join(MAX_STOP_SECONDS)

@@ -23,7 +23,6 @@ from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, SettingError
 from clew.evaluation.exact import policy_values
 from clew.evaluation.grades import evaluate_values
-from clew.kernels.learning.rollouts import EpisodeStats
 from clew.kernels.sampling import new_stream
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.trainer import Trainer
@@ -79,13 +78,15 @@ class PlaygroundWorld(NamedTuple):
     optimal_return: float  # expected undiscounted return of the optimal policy; infinite if it wasn't computed
 
     @classmethod
-    def create(cls, number: int, env: Environment, trainer: Trainer, optimum: Solution) -> "PlaygroundWorld":
-        """Return the world with its optimal path and, up to `MAX_EVALUATED_CELLS` cells, its optimal return."""
-        everywhere = np.ones(env.maze.cells.size, np.bool_)
-        optimal_return = math.inf
-        if env.maze.cells.size <= MAX_EVALUATED_CELLS:
-            optimal_return = policy_values(env, optimum.q, gamma=1.0).value
-        return cls(number, env, trainer, optimum, greedy_path(env, optimum.q, everywhere), optimal_return)
+    def create(cls, number: int, env: Environment, trainer: Trainer, gamma: float) -> "PlaygroundWorld":
+        """Return the world with its optimum; the optimal return is computed up to `MAX_EVALUATED_CELLS` cells."""
+        optimum = solve(env, gamma=gamma)
+        num_cells = env.maze.cells.size
+        path = greedy_path(env, optimum.q, np.ones(num_cells, np.bool_))
+        optimal_return = (
+            policy_values(env, optimum.q, gamma=1.0).value if num_cells <= MAX_EVALUATED_CELLS else math.inf
+        )
+        return cls(number, env, trainer, optimum, path, optimal_return)
 
 
 class Playground:
@@ -168,7 +169,7 @@ class Playground:
 
     def episode(self) -> None:
         """Learn from one episode, or from the rest of the current one."""
-        self._record(self.trainer.learn(1))
+        self._learn_episodes(1)
 
     def replay(self) -> None:
         """Play one episode of the greedy policy and show it step by step, without learning."""
@@ -268,23 +269,24 @@ class Playground:
         env = config.make_environment(maze)
         if env.mdp.num_states != maze.cells.size:
             raise SettingError(f"the page draws one state per cell; with moves={config.moves!r} a cell has several")
-        counted = not ALGORITHMS[config.algorithm].learns_model
         trainer = Trainer(
-            env, num_episodes=config.num_episodes, seed=config.seed, counted=counted, **asdict(config.learning)
+            env,
+            num_episodes=config.num_episodes,
+            seed=config.seed,
+            counted=not ALGORITHMS[config.algorithm].learns_model,
+            **asdict(config.learning),
         )
-        optimum = solve(env, gamma=config.gamma)
-        self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, optimum)
+        self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, config.gamma)
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
-        self._replay_cells, self._num_current_steps = [], 0  # the latter: steps of the current episode
+        self._replay_cells = []
         self._grade()
 
     def _change_maze(self, maze: Maze) -> None:
         """Continue learning in another version of the maze, after the current episode has ended in the old one."""
         env = self.config.make_environment(maze)
-        optimum = solve(env, gamma=self.config.gamma)
-        world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, optimum)
+        world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, self.config.gamma)
         self.finish_episode()
         self.trainer.change_world(env)
         self.world = world
@@ -295,23 +297,22 @@ class Playground:
 
     # Learning ---------------------------------------------------------------------------------------------------------
 
-    def _record(self, stats: EpisodeStats) -> None:
-        """Add the statistics of episodes that have just ended to the curve and the counts."""
+    def _learn_episodes(self, num_episodes: int) -> None:
+        """Learn from episodes, the first of which may be under way; add them to the curve and the number of steps."""
+        num_counted = len(self.trainer.episode) if self.trainer.is_under_way else 0  # steps, by `_learn_step`
+        stats = self.trainer.learn(num_episodes)
         self.curve.add(stats.steps, stats.episode_return)
-        self.num_steps += int(stats.steps.sum()) - self._num_current_steps
-        self._num_current_steps = 0
+        self.num_steps += int(stats.steps.sum()) - num_counted
         self.version += 1
 
     def _learn_step(self) -> None:
         """Take one step, learn from it, and record the episode if it has ended."""
         transition = self.trainer.step()
         self.num_steps += 1
-        self._num_current_steps += 1
         self.version += 1
         if transition.terminated or transition.truncated:
             episode = self.trainer.episode
             self.curve.add(np.array([len(episode)]), np.array([sum(each.reward for each in episode)]))
-            self._num_current_steps = 0
 
     def _grade(self) -> None:
         """Compare the greedy policy with the optimum, and note how long that took."""
@@ -325,8 +326,9 @@ class Playground:
         """Run the thread's loop: handle requests, and learn between them while `running`."""
         next_step = 0.0
         while True:
+            wait = 0.0 if self.speed is None else max(0.0, next_step - time.perf_counter())
             try:
-                task = self._tasks.get(timeout=self._seconds_to_wait(next_step))
+                task = self._tasks.get(timeout=wait if self.running else None)
             except queue.Empty:
                 next_step = time.perf_counter() + (0.0 if self.speed is None else 1.0 / self.speed)
                 self._learn()
@@ -334,12 +336,6 @@ class Playground:
                 if task is None:
                     return
                 task()
-
-    def _seconds_to_wait(self, next_step: float) -> float | None:
-        """Return the seconds to wait for a request before the next step is due; None, without limit, if paused."""
-        if not self.running:
-            return None
-        return 0.0 if self.speed is None else max(0.0, next_step - time.perf_counter())
 
     def _learn(self) -> None:
         """Learn one step, or a batch of episodes at maximum speed; then grade the policy if a grading is due."""
@@ -350,7 +346,7 @@ class Playground:
                 self._learn_step()
             else:
                 began = time.perf_counter()
-                self._record(self.trainer.learn(self._batch_size))
+                self._learn_episodes(self._batch_size)
                 seconds = time.perf_counter() - began
                 self._batch_size = max(1, int(self._batch_size * min(2.0, BATCH_SECONDS / max(seconds, 1e-6))))
             if time.perf_counter() - self._graded_at > max(0.2, self._grading_seconds / GRADING_SHARE):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from nicegui import events, ui
 
@@ -23,10 +23,8 @@ from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import MazeCanvas
-from clew.web.charts import Curves
-from clew.web.playground import FIRST_SPEED, SPEEDS, Playground
-
-Result = TypeVar("Result")
+from clew.web.charts import Curves, show_figures
+from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result
 
 TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "look": ("visibility", "inspect values"),
@@ -36,9 +34,11 @@ TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "start": ("place", "move the start"),
     "goal": ("flag", "add a goal"),
 }
-LARGE = ("rooms:128x128", "wilson:512x512")
 MAZES = [name for name in GALLERY if isinstance(world := make_world(name), Environment) and not world.random_goal]
-WORLDS = ["book", *MAZES, "10x12", "30x40", *(f"{kind}:20x30:seed=1" for kind in GENERATORS), *LARGE]
+WORLDS = [
+    "book", *MAZES, "10x12", "30x40", *(f"{kind}:20x30:seed=1" for kind in GENERATORS), "rooms:128x128",
+    "wilson:512x512",
+]  # fmt: skip
 MAIN_SETTINGS = ("algorithm", "behaviour", "alpha", "gamma", "epsilon", "slip", "seed")
 MORE_SETTINGS = (
     "step_reward", "goal_reward", "hazard_reward", "outer_wall_reward", "random_start", "moves", "max_episode_steps",
@@ -74,6 +74,7 @@ class PlaygroundTab:
             with ui.element("section").classes("clew-stage").props('aria-label="the maze"'):
                 self._add_tools()
                 self.canvas = MazeCanvas(source, self.paint, self.hover)
+                self.select_tool("look")
                 self.cell_values = ui.label(HOVER_HINT).classes("clew-hover")
                 self._add_legend()
             with ui.element("section").classes("clew-panel").props('aria-label="learning"'):
@@ -92,18 +93,15 @@ class PlaygroundTab:
         with ui.row().classes("clew-tools").props('role="toolbar" aria-label="tools"'):
             self.buttons = {}
             for tool, (icon, tooltip) in TOOLS.items():
-                props = f'flat dense aria-label="{tooltip}" aria-pressed="{str(tool == "look").lower()}"'
-                self.buttons[tool] = (
-                    ui.button(icon=icon, on_click=partial(self.select_tool, tool)).props(props).tooltip(tooltip)
-                )
+                button = ui.button(icon=icon, on_click=partial(self.select_tool, tool))
+                self.buttons[tool] = button.props(f'flat dense aria-label="{tooltip}"').tooltip(tooltip)
             ui.button(icon="undo", on_click=lambda: self.do(self.playground.undo)).props(
                 'flat dense aria-label="undo the last edit"'
             ).tooltip("undo the last edit")
             ui.space()
-            ui.toggle({"values": "values", "updates": "updates"}, value="values", on_change=self.set_quantity).props(
-                'dense no-caps unelevated aria-label="what the colours show"'
-            )
-        self.select_tool("look", first=True)
+            ui.toggle(
+                ["values", "updates"], value="values", on_change=lambda event: self.canvas.set_quantity(event.value)
+            ).props('dense no-caps unelevated aria-label="what the colours show"')
 
     def _add_legend(self) -> None:
         """Add the legend under the maze: the colour scale, and the two kinds of lines."""
@@ -124,18 +122,13 @@ class PlaygroundTab:
             self.start_button = ui.button("Start", icon="play_arrow", on_click=self.start_or_pause).props(
                 'no-caps unelevated data-testid="go"'
             )
-            ui.button("Step", on_click=lambda: self.do(playground.step)).props("no-caps outline").tooltip(
-                "learn from one step"
-            )
-            ui.button("Episode", on_click=lambda: self.do(playground.episode)).props("no-caps outline").tooltip(
-                "learn from one episode"
-            )
-            ui.button("Reset", on_click=lambda: self.do(playground.reset)).props("no-caps outline").tooltip(
-                "discard the learned values, keep the maze"
-            )
-            ui.button("Replay", on_click=lambda: self.do(playground.replay)).props("no-caps outline").tooltip(
-                "play one episode of the greedy policy, without learning"
-            )
+            for name, task, tooltip in (
+                ("Step", playground.step, "learn from one step"),
+                ("Episode", playground.episode, "learn from one episode"),
+                ("Reset", playground.reset, "discard the learned values, keep the maze"),
+                ("Replay", playground.replay, "play one episode of the greedy policy, without learning"),
+            ):
+                ui.button(name, on_click=partial(self.do, task)).props("no-caps outline").tooltip(tooltip)
         ui.toggle(list(SPEEDS), value=FIRST_SPEED, on_change=self.set_speed).props(
             'dense no-caps unelevated spread aria-label="steps per second"'
         ).classes("clew-speed").tooltip("steps per second")
@@ -159,7 +152,9 @@ class PlaygroundTab:
                 auto_upload=True,
                 max_file_size=MAX_UPLOADED,
                 on_upload=self.upload,
-                on_rejected=lambda: self.show_message(f"The file is larger than the limit of {MAX_UPLOADED:,} bytes."),
+                on_rejected=lambda: self.message.set_text(
+                    f"The file is larger than the limit of {MAX_UPLOADED:,} bytes."
+                ),
             ).classes("hidden")
             ui.button(
                 f"or upload a file: {list_extensions()}", on_click=lambda: self.uploader.run_method("pickFiles")
@@ -196,7 +191,6 @@ class PlaygroundTab:
         self.form[name] = element.classes("w-full")
 
     def _add_export(self) -> None:
-        """Add the panel that exports code and files."""
         with ui.expansion("Export", icon="download", value=False).classes("clew-part").props('data-testid="export"'):
             ui.label("Python code that reproduces the learned table, bit for bit.").classes("clew-note")
             with ui.row():
@@ -219,15 +213,11 @@ class PlaygroundTab:
         try:
             result = await asyncio.wrap_future(self.playground.submit(task))
         except (ClewError, MemoryError) as error:
-            self.show_message(str(error) or "There is not enough memory for that.")
+            self.message.set_text(str(error) or "There is not enough memory for that.")
             return None
-        self.show_message("")
+        self.message.set_text("")
         self.refresh()
         return result
-
-    def show_message(self, text: str) -> None:
-        """Show a message, which screen readers read out; an empty one hides it."""
-        self.message.set_text(text)
 
     async def start_or_pause(self) -> None:
         """Start learning, or pause it."""
@@ -237,27 +227,21 @@ class PlaygroundTab:
         """Set the speed of learning to the chosen one of `SPEEDS`."""
         self.playground.submit(lambda: setattr(self.playground, "speed", SPEEDS[event.value]))
 
-    def set_quantity(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        """Colour the cells by the chosen quantity: values or numbers of updates."""
-        self.canvas.set_quantity(event.value)
-
-    def select_tool(self, tool: str, *, first: bool = False) -> None:
-        """Select a tool of `TOOLS`; `first` is True before the canvas exists."""
+    def select_tool(self, tool: str) -> None:
+        """Select a tool of `TOOLS`."""
         for name, button in self.buttons.items():
             button.props(f'aria-pressed="{str(name == tool).lower()}"')
             button.classes(add="clew-on" if name == tool else "", remove="" if name == tool else "clew-on")
-        if not first:
-            self.canvas.set_tool(tool)
+        self.canvas.set_tool(tool)
         self.tool = tool
 
     async def paint(self, places: list[Any]) -> None:
         """Paint the places, [row, column] each, with the selected tool; only the last of them for the start."""
         if self.tool == "look":
-            self.show_message("Select a tool to paint with.")
+            self.message.set_text("Select a tool to paint with.")
             return
-        kind = self.tool
-        cells = [(int(row), int(column)) for row, column in places]
-        await self.do(lambda: self.playground.paint(cells[-1:] if kind == "start" else cells, kind))
+        cells = [(int(row), int(column)) for row, column in (places[-1:] if self.tool == "start" else places)]
+        await self.do(partial(self.playground.paint, cells, self.tool))
 
     def hover(self, place: Any) -> None:
         """Show the action values of the cell at a place, [row, column]; a hint if None or outside the maze."""
@@ -301,10 +285,9 @@ class PlaygroundTab:
 
     async def configure(self, name: str, value: Any) -> None:
         """Set a setting to the value of its form element, converted to the setting's type, and restart learning."""
-        default = next(each.default for each in fields(TrainingConfig) if each.name == name)
         if value in (ALGORITHM_DEFAULT, ""):
             value = None
-        is_int = type(default) is int or name in ("num_planning", "max_episode_steps")
+        is_int = type(getattr(TrainingConfig, name)) is int or name in ("num_planning", "max_episode_steps")
         if is_int and value is not None and float(value).is_integer():
             value = int(value)
         if value != getattr(self.playground.config, name):
@@ -340,7 +323,7 @@ class PlaygroundTab:
         """Update figures, curves and the legend if the playground has changed since the last call."""
         playground = self.playground
         if playground.error:
-            self.show_message(playground.error)
+            self.message.set_text(playground.error)
         if playground.version == self.shown_version:
             return
         self.shown_version = playground.version
@@ -365,14 +348,7 @@ class PlaygroundTab:
             "optimal states": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
             "suboptimality": "0" if is_optimal else f"{grade.suboptimality:.3g}",
         }
-        self.figures.clear()
-        with self.figures:
-            for name, figure in figures.items():
-                with ui.element("div"):
-                    with ui.element("dt"):
-                        ui.label(name)
-                    with ui.element("dd"):
-                        ui.label(figure)
+        show_figures(self.figures, figures)
 
 
 def format_number(number: float) -> str:

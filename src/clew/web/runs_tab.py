@@ -44,8 +44,7 @@ class RunsTab:
         ui.add_css(STYLE)
         self.folder = folder
         self.listed: list[ListedRun] = []
-        self.selected: list[Path] = []
-        self.style_of: dict[Path, int] = {}  # index into COLOURS and DASHES, kept while the run is selected
+        self.style_of: dict[Path, int] = {}  # of each selected run, in order of selection: index into COLOURS, DASHES
         self.metric = "mean_steps"
         with ui.element("div").classes("clew-runs") as whole:
             with ui.element("section").classes("clew-runs-list").props('aria-label="run folders"'):
@@ -93,8 +92,7 @@ class RunsTab:
         self.refresh_button.enable()
         self.listed, total = result or ([], 0)
         readable = {each.folder for each in self.listed if not each.problem}
-        for folder in [folder for folder in self.selected if folder not in readable]:
-            self._deselect(folder)
+        self.style_of = {folder: style for folder, style in self.style_of.items() if folder in readable}
         runs = f"{total:,} run{'' if total == 1 else 's'}"
         newest = f"the newest {MAX_LISTED} of " if total > MAX_LISTED else ""
         self.count.set_text(f"{newest}{runs} in {self.folder.resolve().name or self.folder}")
@@ -120,7 +118,7 @@ class RunsTab:
                 ui.label(listed.name)
                 ui.label(listed.problem).classes("clew-runs-problem")
                 return
-            box = ui.checkbox(listed.name, value=listed.folder in self.selected)
+            box = ui.checkbox(listed.name, value=listed.folder in self.style_of)
             box.on_value_change(partial(self.select, listed.folder, box))
             ui.label(listed.description).classes("clew-note")
         self.swatches[listed.folder] = ui.html("", sanitize=False)
@@ -132,21 +130,14 @@ class RunsTab:
         """Add a run to the chart and the table, or remove it, when its checkbox is clicked."""
         self.message.set_text("")
         if not event.value:
-            self._deselect(folder)
-        elif folder not in self.selected:
-            if len(self.selected) == MAX_SELECTED:
+            self.style_of.pop(folder, None)
+        elif folder not in self.style_of:
+            if len(self.style_of) == MAX_SELECTED:
                 self.message.set_text(f"At most {MAX_SELECTED} runs can be selected; deselect another one first.")
                 box.set_value(False)
                 return
-            self.selected.append(folder)
             self.style_of[folder] = min(set(range(MAX_SELECTED)) - set(self.style_of.values()))
         self.show()
-
-    def _deselect(self, folder: Path) -> None:
-        """Remove a run from the selected ones, if it is among them."""
-        if folder in self.selected:
-            self.selected.remove(folder)
-            del self.style_of[folder]
 
     def set_metric(self, event: events.ValueChangeEventArguments[Any]) -> None:
         """Show the curves of another metric."""
@@ -160,35 +151,31 @@ class RunsTab:
         self.details.set_visibility(True)
         with self.details:
             ui.label(f"Reading {listed.name} …").classes("clew-note")
+        details = None
         try:
             details = await run.io_bound(load_details, listed)
         except (ClewError, OSError, MemoryError) as error:
             self.message.set_text(str(error) or "There is not enough memory to open it.")
-            details = None
         self.details.clear()
-        if details is None:
-            self.details.set_visibility(False)
-            return
-        with self.details:
-            show_details(listed, details)
-        self.details.run_method("scrollIntoView", {"block": "start"})
+        self.details.set_visibility(details is not None)
+        if details is not None:
+            with self.details:
+                show_details(listed, details)
+            self.details.run_method("scrollIntoView", {"block": "start"})
 
     # Updates ----------------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
         """Update the chart and the table to the selected runs and the metric."""
-        runs = [each for folder in self.selected for each in self.listed if each.folder == folder]
+        runs = [each for folder in self.style_of for each in self.listed if each.folder == folder]
         for folder, swatch in self.swatches.items():
             swatch.set_content(line_swatch(self.style_of[folder]) if folder in self.style_of else "")
         self.hint.set_visibility(not runs)
         self.curves.set_visibility(bool(runs))
         if not runs:
             return
-        options = self._chart_options(runs)
-        self.chart.options.clear()
-        self.chart.options.update(options)
+        self.chart.props["options"] = self._chart_options(runs)
         self.chart.props(f'aria-label="{CURVES[self.metric]}, over episodes, of {len(runs)} runs"')
-        self.chart.update()
         self.table.set_content(comparison_table(runs, [line_swatch(self.style_of[each.folder]) for each in runs]))
 
     def _chart_options(self, runs: list[ListedRun]) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
         reload=False,
         title="Clew",
         dark=None,
+        language="en-US",
         favicon="🧶",
         show_welcome_message=False,
     )
