@@ -156,7 +156,7 @@ def test_other_moves_are_drawn_with_arrows_or_without(run, tmp_path, moves, endi
 def test_the_command_line_says_where_it_is_kept_or_why_not(run, tmp_path, clew):
     folder = run()
     code, out, _ = clew("render", folder, "-o", tmp_path / "a.png", "--show", "visits")
-    assert (code, out) == (0, f"Kept in {tmp_path / 'a.png'}.\n")
+    assert (code, out) == (0, f"Saved to {tmp_path / 'a.png'}.\n")
     code, _, error = clew("render", folder, "--out", tmp_path / "a.bmp")
     assert code == 2
     assert error == "clew: a run is drawn as .svg, .png, .txt, .gif, not as 'a.bmp'\n"
