@@ -131,17 +131,15 @@ def _group_by_settings(runs: Sequence[_Loaded]) -> dict[str, list[_Loaded]]:
     groups: dict[str, list[_Loaded]] = {}
     settings: list[dict[str, Any]] = []
     for run in runs:
-        config = {} if run.config is None else run.config.to_dict()
-        config = {name: value for name, value in config.items() if name not in IGNORED_SETTINGS}
+        saved = {} if run.config is None else run.config.to_dict()
+        config = {name: value for name, value in saved.items() if name not in IGNORED_SETTINGS}
         key = repr(config)
         if key not in groups:
             settings.append(config)
         groups.setdefault(key, []).append(run)
-    names = {name: None for config in settings for name in config}  # a dict keeps their order
+    names = dict.fromkeys(name for config in settings for name in config)  # a dict keeps their order
     differ = [name for name in names if any(config.get(name) != settings[0].get(name) for config in settings)]
-    if "algorithm" in differ:
-        differ.remove("algorithm")
-        differ.insert(0, "algorithm")
+    differ.sort(key=lambda name: name != "algorithm")  # it comes first
     titles = [", ".join(_format_setting(name, config.get(name)) for name in differ) for config in settings]
     return dict(zip(titles, groups.values(), strict=True))
 
@@ -246,10 +244,8 @@ def optimum_of(config: TrainingConfig, make_env: Callable[[], Any], figure: str)
     if world is None:
         return None
     try:
-        if figure == "mean_steps":
-            best = solve(world.mdp, gamma=config.gamma).steps
-        else:
-            best = solve(world.mdp, gamma=1.0).value
+        solution = solve(world.mdp, gamma=config.gamma if figure == "mean_steps" else 1.0)
     except SettingError:  # without a discount, returns may be unbounded
         return None
+    best = solution.steps if figure == "mean_steps" else solution.value
     return best if math.isfinite(best) else None

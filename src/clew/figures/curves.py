@@ -95,9 +95,11 @@ def plot_learning(
         "mean over 3 seeds; band: 95% interval at each point (Student's t)"
     """
     groups = _checked_groups(runs, figure, optimum)
-    lines = [_line(each, each.episodes, each.column(figure), _optimum(each, figure, optimum)) for each in groups]
-    is_rate = figure == "success_rate"
-    return _draw_lines(lines, _title(groups, title), _note(groups), FIGURES[figure].label, percent=is_rate)
+    lines = [
+        _line(each, each.episodes, each.column(figure), each.find_optimum(figure) if optimum is None else optimum)
+        for each in groups
+    ]
+    return _draw_lines(groups, lines, title, FIGURES[figure].label, percent=figure == "success_rate")
 
 
 def plot_regret(
@@ -140,8 +142,7 @@ def plot_regret(
         best = _require_optimum(group, figure, optimum)
         sums = np.array([regret(run, best, figure) for run in group.runs])
         lines.append(_line(group, np.append(0, group.episodes), np.insert(sums, 0, 0.0, axis=1), None))
-    label = f"regret, in {FIGURES[figure].unit}"
-    return _draw_lines(lines, _title(groups, title), _note(groups), label, log=False)
+    return _draw_lines(groups, lines, title, f"regret, in {FIGURES[figure].unit}", log=False)
 
 
 def plot_steps_to_optimal(
@@ -190,8 +191,8 @@ def plot_steps_to_optimal(
     groups = _checked_groups(runs, figure, optimum)
     for group in groups:
         best = _require_optimum(group, figure, optimum)
-        times = [time_to_optimal(run, best, figure, tolerance) for run in group.runs]
-        rows.append((group.name, np.array([(math.inf, math.inf) if each is None else each for each in times]).T))
+        times = [time_to_optimal(run, best, figure, tolerance) or (math.inf, math.inf) for run in group.runs]
+        rows.append((group.name, np.array(times).T))
     plots = _plots()
     note = f"until {FIGURES[figure].label} stays within {100 * tolerance:g}% of the optimum"
     note += "; dots: seeds, mark: median" * any(len(group.runs) > 1 for group in groups)
@@ -317,14 +318,9 @@ def _checked_groups(runs: Runs, figure: str, optimum: float | None) -> list[Grou
     return as_groups(runs)
 
 
-def _optimum(group: Group, figure: str, given: float | None) -> float | None:
-    """Return the optimum that was given, or else that of the environment of a group; None if it is unknown."""
-    return group.find_optimum(figure) if given is None else given
-
-
 def _require_optimum(group: Group, figure: str, given: float | None) -> float:
     """Return the optimum that was given or that of the environment of a group, or raise SettingError if unknown."""
-    best = _optimum(group, figure, given)
+    best = group.find_optimum(figure) if given is None else given
     if best is None:
         raise SettingError(f"must be given: that of {figure} is unknown here", setting="optimum")
     return best
@@ -348,10 +344,11 @@ def _line(
     return line
 
 
-def _draw_lines(lines: "list[Line]", title: str, note: str, y: str, **options: bool) -> "Plot":
-    """Plot lines over episodes, with a title, a note, and a label of the vertical axis; options of `plot_lines`."""
+def _draw_lines(groups: Sequence[Group], lines: "list[Line]", title: str | None, y: str, **options: bool) -> "Plot":
+    """Plot a line for each group over episodes, with a label of the vertical axis; options of `plot_lines`."""
     plots = _plots()
-    plot: Plot = plots.plot_lines(lines, plots.Labels(title, note, ("training episodes",), y), **options)
+    labels = plots.Labels(_title(groups, title), _note(groups), ("training episodes",), y)
+    plot: Plot = plots.plot_lines(lines, labels, **options)
     return plot
 
 

@@ -77,32 +77,6 @@ def draw(
         → → G
         >>> drawing.save("maze.svg")  # doctest: +SKIP
     """
-    return Drawing(picture_of(world, what, show=show, path=path, optimal=optimal, title=title))
-
-
-def picture_of(
-    world: Maze | Environment,
-    what: Policy | Solution | Trajectory | npt.ArrayLike | None = None,
-    *,
-    show: str | None = None,
-    path: Sequence[Place] | bool = True,
-    optimal: Solution | Sequence[Place] | None = None,
-    title: str | None = None,
-) -> Picture:
-    """Return the contents of a drawing of a maze, with values, a policy, an episode and paths in it.
-
-    Args:
-        world: maze, or environment of a maze.
-        what: policy, solution, trajectory, or array of action values, of counts, or of numbers of cells; None for the
-            maze only.
-        show: "values" or "visits"; None shows visits for trajectories, values otherwise.
-        path: True for the path of the greedy policy or of the episode, False for none, or places.
-        optimal: solution whose path is drawn as the optimal one, or places; None for none.
-        title: text above the maze.
-
-    Raises:
-        SettingError: if the world is not a maze, its goals are random, or `what`, `path` or `optimal` doesn't fit it.
-    """
     maze, moves = _maze_and_moves(world)
     if show is None:
         show = "visits" if isinstance(what, Trajectory) else "values"
@@ -128,7 +102,7 @@ def picture_of(
     if not isinstance(path, bool):
         places, name = _as_places(path), "path"
     has_arrows = greedy is not None and moves is not None and moves.actions in MOVES_WITH_ARROWS
-    return Picture(
+    picture = Picture(
         maze,
         values,
         "value" if show == "values" else show,
@@ -140,6 +114,7 @@ def picture_of(
         else _as_places(optimal or ()),
         title=title,
     )
+    return Drawing(picture)
 
 
 def notebook_svg(shown: Maze | Policy | Trajectory) -> str | None:
@@ -229,9 +204,8 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
 
 def _check_shape(shape: tuple[int, ...], maze: Maze, moves: Moves | None) -> None:
     """Raise SettingError if a shape is not (num_states, num_actions) of a maze and its moves."""
-    num_actions = _moves_for(moves, shape[1] if len(shape) == 2 else 4).num_actions
-    if shape != (_num_states(maze, moves), num_actions):
-        expected = _num_states(maze, moves), num_actions
+    expected = _num_states(maze, moves), _moves_for(moves, shape[1] if len(shape) == 2 else 4).num_actions
+    if shape != expected:
         raise SettingError(f"expected values of shape {expected}, (num_states, num_actions), got {shape}")
 
 
@@ -316,8 +290,7 @@ def _episode_path(maze: Maze, trajectory: Trajectory) -> tuple[Place, ...]:
 
 def _are_deterministic(*worlds: Any) -> bool:
     """Return whether moves are deterministic in all environments and solutions among some objects."""
-    models = [each.mdp for each in worlds if isinstance(each, Environment | Solution)]
-    return all(model.is_deterministic for model in models)
+    return all(each.mdp.is_deterministic for each in worlds if isinstance(each, Environment | Solution))
 
 
 def _first_greedy(greedy: Mask) -> Callable[[int], int | None]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from clew.environments import Environment
 from clew.errors import RunError, SettingError
-from clew.figures.drawing import SHOWN, picture_of
+from clew.figures.drawing import SHOWN, draw
 from clew.files import write_file
 from clew.kernels.sampling import new_stream
 from clew.learning.training import Callback, RoundMetrics
@@ -98,16 +98,14 @@ def _check_world(folder: str | Path, config: TrainingConfig, env: Any) -> None:
 
 def _final_picture(config: TrainingConfig, env: Environment, policy: Policy, show: str) -> Picture:
     """Return the picture of the learned policy, with an optimal path; of its values or its visits."""
-    best = solve(env, gamma=config.gamma)
     title = f"{config.maze}: {config.algorithm}, {format_count(config.num_episodes, 'episode')}"
-    picture = picture_of(env, policy, optimal=best, title=title)
+    picture = draw(env, policy, optimal=solve(env, gamma=config.gamma), title=title).picture
     if show == "values":
         return picture
     simulation = Simulation(_with_short_episodes(config, env))
     trajectory = simulation.rollouts(policy.q, NUM_EPISODES, exploration=0.0, stream=new_stream(config.seed, 1))
-    counted = picture_of(env, trajectory)
-    label = f"visits in {NUM_EPISODES} greedy episodes"
-    return replace(picture, values=counted.values, label=label, greedy=None)
+    visits = draw(env, trajectory).picture.values
+    return replace(picture, values=visits, label=f"visits in {NUM_EPISODES} greedy episodes", greedy=None)
 
 
 def _with_short_episodes(config: TrainingConfig, env: Environment) -> Environment:
@@ -180,7 +178,7 @@ class Film:
     def add(self, q: npt.NDArray[np.float32], num_episodes: int) -> None:
         """Add a picture of a table, with the number of episodes in its title."""
         title = f"episode {num_episodes:,} of {self._total:,}"
-        self.frames.append(picture_of(self._env, q, optimal=self._optimum, title=title))
+        self.frames.append(draw(self._env, q, optimal=self._optimum, title=title).picture)
 
 
 def _episode_frames(config: TrainingConfig, env: Environment, policy: Policy, show: str) -> list[Picture]:
@@ -188,7 +186,7 @@ def _episode_frames(config: TrainingConfig, env: Environment, policy: Policy, sh
     world = _with_short_episodes(config, env)
     world.reset(seed=config.seed)
     trajectory = Simulation(world).rollout(policy, explore=False)
-    base = picture_of(env, policy, path=False)
+    base = draw(env, policy, path=False).picture
     last = len(trajectory)
     cells = np.append(trajectory.state[:1], trajectory.next_state) % env.maze.cells.size
     steps = np.unique(np.linspace(0, last, min(last + 1, MAX_STEPS)).round().astype(int)).tolist()

@@ -56,12 +56,10 @@ def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple
 
 def run_title(config: TrainingConfig) -> str:
     """Return a line with maze, algorithm, and numbers of episodes, simulations and actors; at most 100 characters."""
-    simulations = format_count(config.num_simulations, "simulation")
-    parts = [
-        f"{Path(config.maze).name}: {config.algorithm}",
-        f"{format_count(config.num_episodes, 'episode')} in {simulations}",
-    ]
+    title = (
+        f"{Path(config.maze).name}: {config.algorithm}, {format_count(config.num_episodes, 'episode')} in "
+        f"{format_count(config.num_simulations, 'simulation')}"
+    )
     if config.num_simulations > 1 and config.num_actors:
-        parts.append(format_count(config.num_actors, "actor"))
-    title = ", ".join(parts)
+        title += f", {format_count(config.num_actors, 'actor')}"
     return title if len(title) <= MAX_TITLE_LENGTH else f"{title[: MAX_TITLE_LENGTH - 3]}..."

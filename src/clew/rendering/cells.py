@@ -7,8 +7,6 @@ from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.picture import Picture
 
-RAMP = ramp()
-
 
 def block_sums(array: npt.NDArray[np.generic], height: int, width: int) -> npt.NDArray[np.float64]:
     """Return the sums over blocks of an array; blocks at the bottom and right edges may be smaller.
@@ -22,10 +20,7 @@ def block_sums(array: npt.NDArray[np.generic], height: int, width: int) -> npt.N
         (ceil(rows / height), ceil(columns / width)) float64.
     """
     tops, lefts = np.arange(0, array.shape[0], height), np.arange(0, array.shape[1], width)
-    sums: npt.NDArray[np.float64] = np.add.reduceat(
-        np.add.reduceat(array, tops, axis=0, dtype=np.float64), lefts, axis=1
-    )
-    return sums
+    return np.add.reduceat(np.add.reduceat(array, tops, axis=0, dtype=np.float64), lefts, axis=1)
 
 
 def shade_cells(picture: Picture, block: int = 1) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -71,7 +66,7 @@ def colour_cells(picture: Picture, block: int = 1) -> npt.NDArray[np.uint8]:
     cells = picture.maze.cells
     shades, counts = shade_cells(picture, block)
     num_cells = block_sums(np.ones(cells.shape, np.uint8), block, block)
-    mixed = RAMP[shades] * counts[..., None]
+    mixed = ramp()[shades] * counts[..., None]
     rest = num_cells - counts
     for bit, name in ((BLOCKED, "ink"), (HAZARD, "hazard"), (GOAL, "goal")):
         number = block_sums((cells & bit) > 0, block, block)

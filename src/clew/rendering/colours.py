@@ -60,9 +60,10 @@ def ramp(num_shades: int = NUM_SHADES) -> npt.NDArray[np.uint8]:
         ),
         axis=1,
     )
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055)
-    colours: npt.NDArray[np.uint8] = np.rint(255 * np.clip(encoded, 0.0, 1.0)).astype(np.uint8)
-    return colours
+    encoded: npt.NDArray[np.float64] = np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055
+    )
+    return np.rint(255 * np.clip(encoded, 0.0, 1.0)).astype(np.uint8)
 
 
 def hexadecimal(colour: npt.NDArray[np.uint8]) -> str:

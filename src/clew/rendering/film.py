@@ -29,9 +29,8 @@ def film_gif(pictures: Sequence[Picture], seconds: float) -> bytes:
     if not pictures:
         raise SettingError("a film needs at least one picture, got none")
     parts = [each.values[~np.isnan(each.values)] for each in pictures if each.values is not None]
-    shown = np.concatenate(parts) if parts else np.empty(0)
-    if shown.size:
-        scale = ValueScale.of(shown)
+    if any(part.size for part in parts):
+        scale = ValueScale.of(np.concatenate(parts))
         pictures = [replace(each, scale=scale) for each in pictures]
     height, width = np.max([card_size(each, MAX_SIDE) for each in pictures], axis=0).tolist()
     return encode_gif([paint(each, MAX_SIDE, (height, width)) for each in pictures], seconds)

@@ -39,13 +39,12 @@ def format_interval(interval: tuple[float, float] | None) -> str:
 
 def figures_html(title: str, figures: Sequence[Figure]) -> str:
     """Return an HTML table of figures with a caption, readable on light and dark pages."""
-    deep, mark = hexadecimal(ramp()[-1]), COLOURS["optimum"]
     rows = []
     for each in figures:
         bar = ""
         if each.share is not None:
             width = round(120 * min(max(each.share, 0.0), 1.0))
-            colour = mark if each.is_mark else deep
+            colour = COLOURS["optimum"] if each.is_mark else hexadecimal(ramp()[-1])
             bar = f'<div style="width:{width}px;height:10px;background:{colour};border-radius:2px"></div>'
         rows.append(
             f'<tr><th style="text-align:left;font-weight:normal">{escape(each.name)}</th>'

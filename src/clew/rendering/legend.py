@@ -107,6 +107,6 @@ def thin_walls(maze: Maze) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]
     """
     cells = maze.cells
     free = (cells & BLOCKED) == 0
-    below: npt.NDArray[np.bool_] = (cells[:-1] & WALL_DOWN > 0) & free[:-1] & free[1:]
-    beside: npt.NDArray[np.bool_] = (cells[:, :-1] & WALL_RIGHT > 0) & free[:, :-1] & free[:, 1:]
+    below = (cells[:-1] & WALL_DOWN > 0) & free[:-1] & free[1:]
+    beside = (cells[:, :-1] & WALL_RIGHT > 0) & free[:, :-1] & free[:, 1:]
     return below, beside

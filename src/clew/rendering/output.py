@@ -1,6 +1,5 @@
 """Drawings: pictures that are shown and saved as SVG, pixels or text."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +57,13 @@ class Drawing:
             OSError: if the file can't be written.
         """
         path = Path(path)
-        encoders: tuple[Callable[[], bytes], ...] = (
-            lambda: self.svg().encode(),
-            lambda: encode_png(self.pixels()),
-            lambda: self.text().encode(),
-        )
-        encode = dict(zip(ENDINGS, encoders, strict=True)).get(path.suffix.lower())
+        encode = {
+            ".svg": lambda: self.svg().encode(),
+            ".png": lambda: encode_png(self.pixels()),
+            ".txt": lambda: self.text().encode(),
+        }.get(path.suffix.lower())
         if encode is None:
             raise SettingError(f"a drawing is saved as {', '.join(ENDINGS)}, not as {path.name!r}")
         write_file(path, encode())
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    _repr_svg_ = svg

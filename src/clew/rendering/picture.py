@@ -58,9 +58,8 @@ class Picture:
                 f"{self.greedy.shape}"
             )
         for name in ("path", "optimal"):
-            places = tuple(getattr(self, name))
-            object.__setattr__(self, name, places)
-            if places and not _are_inside(places, self.maze):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if not _are_inside(getattr(self, name), self.maze):
                 raise SettingError(
                     f"{name} has a place outside the maze of {self.maze.rows} x {self.maze.columns} cells"
                 )
@@ -85,6 +84,4 @@ class Picture:
 
 def _are_inside(places: tuple[Place, ...], maze: Maze) -> bool:
     """Return whether all places, (row, column) each, are inside the maze."""
-    rows_columns = np.asarray(places)
-    inside = (rows_columns >= 0) & (rows_columns < maze.cells.shape)
-    return bool(inside.all())
+    return all(0 <= row < maze.rows and 0 <= column < maze.columns for row, column in places)

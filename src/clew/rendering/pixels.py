@@ -24,7 +24,7 @@ from clew.rendering.legend import (
 from clew.rendering.paths import corners, has_jumps, without_repeats
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import Label, Pixels, text_width, write_labels
-from clew.rendering.strokes import Coverage, Points, blend, cover_line, round_corners, split_dashes
+from clew.rendering.strokes import Coverage, Points, blend, cover_line, draw_lines, round_corners, split_dashes
 
 INK, PAPER, PATH, OPTIMUM = (rgb(COLOURS[name]) for name in ("ink", "paper", "path", "optimum"))
 MAX_SIDE = 1024  # pixels of the maze
@@ -67,8 +67,7 @@ def paint(picture: Picture, max_side: int = MAX_SIDE, min_size: tuple[int, int] 
     thick = 2 * _half_wall(resolution.pixels)
     card[top - thick : bottom + thick, left - thick : left + inside.shape[1] + thick] = INK
     card[top:bottom, left : left + inside.shape[1]] = inside
-    place = picture.maze.start if picture.seeker is None else picture.seeker
-    _draw_ends(card, picture.maze, place, resolution.scale, (top, left))
+    _draw_ends(card, picture.maze, picture.seeker or picture.maze.start, resolution.scale, (top, left))
     labels = [Label(MARGIN, 42, picture.title, TITLE_SIZE, COLOURS["ink"])] if picture.title else []
     for i, row in enumerate(_legend_rows(picture, resolution)):
         labels += _draw_legend(card, row, bottom + 20 + 24 * i)
@@ -121,9 +120,7 @@ def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, hea
     _draw_ends(image, maze, seeker, size, (0, 0))
     if seeker is not None and heading is not None:
         ahead = np.array(seeker) + 0.5 + 0.17 * np.array(FOUR.moves[0][heading][:2])
-        coverage = np.zeros(image.shape[:2], np.float32)
-        cover_line(coverage, ahead[None, :] * size, 0.11 * size)
-        blend(image, coverage, PAPER)
+        draw_lines(image, [ahead[None, :] * size], 0.11 * size, PAPER)
     return image
 
 
@@ -225,15 +222,10 @@ def _draw_paths(image: Pixels, picture: Picture, resolution: Resolution) -> None
             line if has_jumps(places) else round_corners(line)
             for line, (places, *_) in zip(middles, paths, strict=True)
         ]
-    halo = np.zeros(image.shape[:2], np.float32)
-    for line in lines:
-        cover_line(halo, line, 0.15 * thick)
-    blend(image, halo, PAPER)
+    draw_lines(image, lines, 0.15 * thick, PAPER)
     for line, (_, colour, radius, is_dashed) in zip(lines, paths, strict=True):
-        coverage = np.zeros(image.shape[:2], np.float32)
-        for piece in split_dashes(line, 0.3 * thick, 0.55 * thick) if is_dashed else [line]:
-            cover_line(coverage, piece, radius * thick)
-        blend(image, coverage, colour)
+        pieces = split_dashes(line, 0.3 * thick, 0.55 * thick) if is_dashed else [line]
+        draw_lines(image, pieces, radius * thick, colour)
 
 
 def _cover_cells(coverage: Coverage, places: tuple[Place, ...], resolution: Resolution, is_dashed: bool) -> None:
@@ -244,9 +236,8 @@ def _cover_cells(coverage: Coverage, places: tuple[Place, ...], resolution: Reso
         rows, columns = rows[is_on], columns[is_on]
     height, width = coverage.shape
     side = max(2, resolution.pixels)
-    for down in range(side):
-        for right in range(side):
-            coverage[np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)] = 1.0
+    for down, right in np.ndindex(side, side):
+        coverage[np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)] = 1.0
 
 
 def _draw_ends(image: Pixels, maze: Maze, seeker: Place | None, scale: float, corner: tuple[int, int]) -> None:
@@ -266,17 +257,12 @@ def _draw_ends(image: Pixels, maze: Maze, seeker: Place | None, scale: float, co
         middle = np.array([[row + 0.5, column + 0.5]]) * scale + corner
         box, middle = _window(image, middle, thick)
         for radius, shade in ((0.36, PAPER), (0.29, colour)):
-            coverage = np.zeros(box.shape[:2], np.float32)
-            cover_line(coverage, middle, radius * thick)
-            blend(box, coverage, shade)
-        coverage = np.zeros(box.shape[:2], np.float32)
+            draw_lines(box, [middle], radius * thick, shade)
         if colour is not PATH:
-            cover_line(coverage, middle, 0.12 * thick)
-            blend(box, coverage, PAPER)
+            draw_lines(box, [middle], 0.12 * thick, PAPER)
         elif thick >= MIN_PIXELS_FOR_ARROWS:
-            for ends in START_LINES:
-                cover_line(coverage, middle + np.array(ends) * thick * 0.9, 0.02 * thick)
-            blend(box, coverage, rgb(COLOURS["path light"]))
+            lines = [middle + np.array(ends) * thick * 0.9 for ends in START_LINES]
+            draw_lines(box, lines, 0.02 * thick, rgb(COLOURS["path light"]))
 
 
 def _window(image: Pixels, middle: Points, radius: float) -> tuple[Pixels, Points]:
@@ -321,14 +307,13 @@ def _draw_legend(card: Pixels, row: list[tuple[str, str, int]], y: int) -> list[
     x = (card.shape[1] - sum(mark + text_width(text, FONT_SIZE) + 12 for _, text, mark in row) + 12) / 2
     for kind, text, mark in row:
         if kind == "shades":
-            bar = np.arange(80) * NUM_SHADES // 80
-            card[y : y + 11, round(x) : round(x) + 80] = ramp()[bar]
+            card[y : y + 11, round(x) : round(x) + 80] = ramp()[np.arange(80) * NUM_SHADES // 80]
         elif kind:
             line = np.array([[y + 6.0, x + 2.0], [y + 6.0, x + 30.0]])
-            coverage = np.zeros(card.shape[:2], np.float32)
-            for piece in split_dashes(line, 5.0, 5.0) if kind == "optimal" else [line]:
-                cover_line(coverage, piece, 1.2 if kind == "optimal" else 1.8)
-            blend(card, coverage, OPTIMUM if kind == "optimal" else PATH)
+            if kind == "optimal":
+                draw_lines(card, split_dashes(line, 5.0, 5.0), 1.2, OPTIMUM)
+            else:
+                draw_lines(card, [line], 1.8, PATH)
         labels.append(Label(x + mark, y + 10.0, text, FONT_SIZE, COLOURS["faint"]))
         x += mark + text_width(text, FONT_SIZE) + 12
     return labels

@@ -109,7 +109,7 @@ def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, 
     """
     names = [line.name for line in lines]
     figure, (axes,) = _new_plot(1, height=SIZE[1] + 0.26 * max(0, _legend_rows(names) - 2))
-    for line, (colour, style) in zip(lines, _line_styles(), strict=False):
+    for line, colour, style in zip(lines, cycle(SERIES), cycle(STYLES), strict=False):
         dot = {"marker": "o", "markersize": 7, "clip_on": False} if line.x.size == 1 else {}  # one point has no line
         look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 2.2, "zorder": 3, **dot}
         axes.plot(line.x, line.mean, label=line.name or None, **look)
@@ -122,8 +122,7 @@ def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, 
     _scale(axes, lines, percent, log)
     _draw_optimum(axes, lines, percent)
     axes.set_xlabel(labels.x[0], fontsize=LABEL)
-    is_log = axes.get_yscale() == "log"
-    axes.set_ylabel(f"{labels.y}, log scale" if is_log else labels.y, fontsize=LABEL)
+    axes.set_ylabel(labels.y + (", log scale" if axes.get_yscale() == "log" else ""), fontsize=LABEL)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(_format_number))
     axes.grid(axis="y", color=COLOURS["card edge"], linewidth=0.8)
@@ -131,25 +130,19 @@ def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, 
     return figure
 
 
-def _line_styles() -> Any:
-    """Yield a colour and a line style for each line, without end; the first 30 pairs differ."""
-    return zip(cycle(SERIES), cycle(STYLES), strict=False)
-
-
 def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
     """Set range, ticks and kind (linear or log) of the vertical axis.
 
     A log scale spans means and optima only, so a wide band of a few points is cut off; a linear one spans bands too.
     """
-    means = np.concatenate([line.mean for line in lines])
-    ends = [each for line in lines for each in (line.low, line.high) if each is not None]
-    optima = [line.optimum for line in lines if line.optimum is not None]
-    low, high = min([float(means.min()), *optima]), max([float(means.max()), *optima])
     if percent:
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[2, 2.5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
         return
+    optima = [line.optimum for line in lines if line.optimum is not None]
+    shown = np.concatenate([*(line.mean for line in lines), optima])
+    low, high = float(shown.min()), float(shown.max())
     if log and low > 0.0 and high > MIN_LOG_RATIO * low:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(low / 1.25, high * 1.35)
@@ -158,9 +151,9 @@ def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
         axes.yaxis.set_minor_locator(NullLocator() if few else LogLocator(subs=(2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
-        if ends:
-            all_ends = np.concatenate(ends)
-            low, high = min(low, float(all_ends.min())), max(high, float(all_ends.max()))
+        ends = [each for line in lines for each in (line.low, line.high) if each is not None]
+        shown = np.concatenate([shown, *ends])
+        low, high = float(shown.min()), float(shown.max())
         room = 0.05 * (high - low) or 0.5
         axes.set_ylim(low - room if low != 0.0 else low, high + room if high != 0.0 else high)
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
@@ -204,17 +197,17 @@ def plot_dots(rows: Sequence[Dots], labels: Labels) -> Plot:
     """
     figure, all_axes = _new_plot(len(labels.x), height=max(3.6, 2.1 + 0.85 * len(rows)), share_y=True)
     for unit, axes in enumerate(all_axes):
-        for place, (row, (colour, _)) in enumerate(zip(rows, _line_styles(), strict=False)):
+        for place, (row, colour) in enumerate(zip(rows, cycle(SERIES), strict=False)):
             _draw_row(axes, place, row.values[unit], colour)
         _scale_dots(axes, np.concatenate([row.values[unit] for row in rows]))
         axes.set_xlabel(labels.x[unit] + (", log scale" if axes.get_xscale() == "log" else ""), fontsize=LABEL)
         axes.grid(axis="x", color=COLOURS["card edge"], linewidth=0.8)
+        axes.tick_params(axis="y", length=0)
     for place, row in enumerate(rows):
         never = int(np.isinf(row.values[0]).sum())
         if never:
-            text = "never" if row.values.shape[1] == 1 else f"{never} of {row.values.shape[1]}\nnever"
             all_axes[-1].annotate(
-                text,
+                "never" if row.values.shape[1] == 1 else f"{never} of {row.values.shape[1]}\nnever",
                 (1.0, place),
                 xycoords=("axes fraction", "data"),
                 xytext=(7, 0),
@@ -225,8 +218,6 @@ def plot_dots(rows: Sequence[Dots], labels: Labels) -> Plot:
             )
     all_axes[0].set_yticks(range(len(rows)), [row.name for row in rows], fontsize=LABEL)
     all_axes[0].set_ylim(len(rows) - 0.4, -0.6)
-    for axes in all_axes:
-        axes.tick_params(axis="y", length=0)
     _add_texts(figure, labels, [])
     return figure
 

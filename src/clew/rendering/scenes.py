@@ -81,13 +81,12 @@ def _spans(canvas: Canvas, screen: Screen) -> list[list[StyledSpan]]:
     """
     if screen.num_colours == 0:
         return [[StyledSpan("".join(line).rstrip(), DEFAULT, DEFAULT)] for line in canvas.glyphs.tolist()]
-    glyphs = canvas.glyphs.tolist()
     # The foreground of a blank is invisible, so it takes that of the character before it, which makes fewer spans.
     before = np.maximum.accumulate(np.where(canvas.glyphs == " ", 0, np.arange(canvas.glyphs.shape[1])), axis=1)
     foregrounds = np.take_along_axis(canvas.foregrounds, before, axis=1)
     changes = (np.diff(foregrounds, axis=1) != 0) | (np.diff(canvas.backgrounds, axis=1) != 0)
     lines = []
-    for row, line in enumerate(glyphs):
+    for row, line in enumerate(canvas.glyphs.tolist()):
         edges = [0, *(np.flatnonzero(changes[row]) + 1).tolist(), len(line)]
         colours = list(zip(foregrounds[row].tolist(), canvas.backgrounds[row].tolist(), strict=True))
         lines.append([StyledSpan("".join(line[a:b]), *colours[a]) for a, b in pairwise(edges)])
@@ -152,9 +151,7 @@ def _cell_canvas(scene: Scene, screen: Screen) -> Canvas:
 
 def _wall_glyph(screen: Screen) -> str:
     """Return the character for a blocked cell; a blank where its background has the colour of walls."""
-    if screen.num_colours:
-        return " "
-    return "█" if screen.unicode else "#"
+    return " " if screen.num_colours else "█" if screen.unicode else "#"
 
 
 def _seeker_glyph(scene: Scene, screen: Screen) -> str:
@@ -179,9 +176,8 @@ def _draw_tiles(cells: Cells, each: Canvas, screen: Screen, size: tuple[int, int
     width, height = size
     if width == 1:
         return each
-    canvas = Canvas(*(part.repeat(width, axis=1).repeat(height, axis=0) for part in each))
-    walls = np.where((cells & BLOCKED) > 0, _wall_glyph(screen), " ")
-    canvas.glyphs[:] = walls.repeat(width, axis=1).repeat(height, axis=0)
+    walls = each._replace(glyphs=np.where((cells & BLOCKED) > 0, _wall_glyph(screen), " "))
+    canvas = Canvas(*(part.repeat(width, axis=1).repeat(height, axis=0) for part in walls))
     canvas.glyphs[height // 2 :: height, (width - 1) // 2 :: width] = each.glyphs
     return canvas
 
@@ -337,15 +333,14 @@ def _draw_means(scene: Scene, screen: Screen) -> tuple[Canvas, list[str]]:
     cells = scene.maze.cells
     rows, columns = cells.shape
     k = max(-(-rows // (2 * screen.rows)), -(-columns // screen.columns))
-    halves = screen.unicode and screen.num_colours >= MIN_COLOURS_FOR_VALUES
+    has_shades = screen.num_colours >= MIN_COLOURS_FOR_VALUES
+    halves = screen.unicode and has_shades
     height = k if halves else 2 * k
     walls = block_sums(cells & BLOCKED > 0, height, k) / block_sums(np.ones_like(cells), height, k)
     values = np.full(cells.shape, np.nan) if scene.values is None else scene.values.reshape(cells.shape)
     known = block_sums(~np.isnan(values), height, k)
     means = np.where(known > 0, block_sums(np.nan_to_num(values), height, k) / np.maximum(known, 1), np.nan)
-    colours = np.full(means.shape, PAPER, np.int32)
-    if screen.num_colours >= MIN_COLOURS_FOR_VALUES:
-        colours = _shade(means)
+    colours = _shade(means) if has_shades else np.full(means.shape, PAPER, np.int32)
     free = block_sums(cells & BLOCKED == 0, height, k)
     colours[block_sums(cells & HAZARD > 0, height, k) > 0.5 * free] = HAZARD_TILE
     size = f"{height} x {k} cells" if height > 1 else "a cell"

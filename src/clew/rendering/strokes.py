@@ -19,23 +19,18 @@ def cover_line(coverage: Coverage, points: Points, radius: float) -> None:
         radius: half the width of the line, in pixels.
     """
     ends = points[1:] if len(points) > 1 else points
-    for begin, end in zip(points, ends, strict=False):
-        _cover_segment(coverage, begin.tolist(), end.tolist(), radius)
-
-
-def _cover_segment(coverage: Coverage, begin: list[float], end: list[float], radius: float) -> None:
-    """Cover all pixels within a distance of a straight segment between two points (down, across), in place."""
-    box = []
-    for a, b, side in zip(begin, end, coverage.shape, strict=True):
-        first, last = math.floor(min(a, b) - radius - 1), math.ceil(max(a, b) + radius + 1)
-        box.append(slice(max(0, first), max(0, min(side, last))))
-    y = np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None] + 0.5 - begin[0]
-    x = np.arange(box[1].start, box[1].stop, dtype=np.float32)[None, :] + 0.5 - begin[1]
-    down, across = end[0] - begin[0], end[1] - begin[1]
-    share = np.clip((y * down + x * across) / max(down * down + across * across, 1e-12), 0.0, 1.0)
-    distance = np.hypot(y - share * down, x - share * across)
-    part = coverage[box[0], box[1]]
-    np.maximum(part, np.clip(radius + 0.5 - distance, 0.0, 1.0), out=part)
+    for begin, end in zip(points.tolist(), ends.tolist(), strict=False):
+        rows, columns = (
+            slice(max(0, math.floor(min(a, b) - radius - 1)), max(0, min(side, math.ceil(max(a, b) + radius + 1))))
+            for a, b, side in zip(begin, end, coverage.shape, strict=True)
+        )
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5 - begin[0]
+        x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + 0.5 - begin[1]
+        down, across = end[0] - begin[0], end[1] - begin[1]
+        share = np.clip((y * down + x * across) / max(down * down + across * across, 1e-12), 0.0, 1.0)
+        distance = np.hypot(y - share * down, x - share * across)
+        part = coverage[rows, columns]
+        np.maximum(part, np.clip(radius + 0.5 - distance, 0.0, 1.0), out=part)
 
 
 def blend(pixels: npt.NDArray[np.uint8], coverage: Coverage, colour: npt.NDArray[np.uint8]) -> None:
@@ -50,6 +45,23 @@ def blend(pixels: npt.NDArray[np.uint8], coverage: Coverage, colour: npt.NDArray
     share = coverage[rows, columns, None]
     under = pixels[..., rows, columns, :]
     pixels[..., rows, columns, :] = np.rint(under + (colour - under.astype(np.float32)) * share).astype(np.uint8)
+
+
+def draw_lines(
+    pixels: npt.NDArray[np.uint8], lines: Iterable[Points], radius: float, colour: npt.NDArray[np.uint8]
+) -> None:
+    """Draw lines of one width and colour, in place.
+
+    Args:
+        pixels: (height, width, 3) uint8.
+        lines: (n, 2) points of each; a single point is a dot.
+        radius: half their width, in pixels.
+        colour: (3,) uint8.
+    """
+    coverage = np.zeros(pixels.shape[:2], np.float32)
+    for line in lines:
+        cover_line(coverage, line, radius)
+    blend(pixels, coverage, colour)
 
 
 def round_corners(points: Points) -> Points:
@@ -83,9 +95,8 @@ def split_dashes(points: Points, dash: float, gap: float) -> list[Points]:
         The line of each dash, with the corners that it contains.
     """
     lengths = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))))
-    begins = np.arange(0.0, lengths[-1], dash + gap)
     pieces = []
-    for begin in begins.tolist():
+    for begin in np.arange(0.0, lengths[-1], dash + gap).tolist():
         end = min(begin + dash, lengths[-1])
         at = np.concatenate(
             ([begin], lengths[np.searchsorted(lengths, begin, "right") : np.searchsorted(lengths, end)], [end])

@@ -65,7 +65,6 @@ def picture_svg(picture: Picture) -> str:
     top = 64 if title else 24
     bottom = top + down
     height = bottom + 24 + legend_height
-    place = f"translate({(width - across) / 2:g} {top}) scale({scale:g})"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="clew-title clew-desc" '
         f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui, sans-serif">',
@@ -73,7 +72,8 @@ def picture_svg(picture: Picture) -> str:
         f'<desc id="clew-desc">{_describe(picture)}</desc>',
         f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="14" fill="{CARD}" stroke="{CARD_EDGE}"/>',
         f'<text x="24" y="42" font-size="19" font-weight="600" fill="{INK}">{escape(title)}</text>' if title else "",
-        f'<g transform="{place}" fill="none" stroke-linecap="round" stroke-linejoin="round">',
+        f'<g transform="translate({(width - across) / 2:g} {top}) scale({scale:g})" fill="none" '
+        f'stroke-linecap="round" stroke-linejoin="round">',
         *(_embed_cells(picture, resolution.cells) if is_large else _draw_cells(picture)),
         *_draw_walls(maze, scale, is_large),
         *_draw_arrows(picture),
@@ -163,13 +163,11 @@ def _draw_walls(maze: Maze, scale: float, is_large: bool) -> Iterator[str]:
 
 def _draw_arrows(picture: Picture) -> Iterator[str]:
     """Yield an SVG element with an arrow for each greedy action, if the maze is small enough for arrows."""
-    maze = picture.maze
-    if picture.greedy is None or not _is_small(maze):
+    if picture.greedy is None or not picture.greedy.any() or not _is_small(picture.maze):
         return
-    places = [(*divmod(cell, maze.columns), action) for cell, action in np.argwhere(picture.greedy).tolist()]
+    places = [(*divmod(cell, picture.maze.columns), action) for cell, action in np.argwhere(picture.greedy).tolist()]
     arrows = "".join(f"M{column}.5 {row}.5{ARROWS[action]}" for row, column, action in places)
-    if arrows:
-        yield f'<path class="arrows" stroke="{INK}" stroke-opacity=".72" stroke-width=".05" d="{arrows}"/>'
+    yield f'<path class="arrows" stroke="{INK}" stroke-opacity=".72" stroke-width=".05" d="{arrows}"/>'
 
 
 def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
@@ -180,17 +178,18 @@ def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
         scale: pixels per cell.
     """
     thick = max(1.0, 18 / scale)
-    paths = ("path", picture.path), ("optimum", picture.optimal)
-    lines = [(name, _path_data(path, scale)) for name, path in paths if len(path) > 1]
-    for _, line in lines:
-        yield f'<path stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85" d="{line}"/>'
-    styles = {
-        "path": f'stroke="{PATH}" stroke-width="{0.15 * thick:g}"',
-        "optimum": f'stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
-        f'stroke-dasharray="{0.3 * thick:g} {0.55 * thick:g}"',
-    }
-    for name, line in lines:
-        yield f'<path class="{name}" {styles[name]} d="{line}"/>'
+    paths = (
+        (f'class="path" stroke="{PATH}" stroke-width="{0.15 * thick:g}"', picture.path),
+        (
+            f'class="optimum" stroke="{OPTIMUM}" stroke-width="{0.09 * thick:g}" '
+            f'stroke-dasharray="{0.3 * thick:g} {0.55 * thick:g}"',
+            picture.optimal,
+        ),
+    )
+    lines = [(style, _path_data(path, scale)) for style, path in paths if len(path) > 1]
+    halo = f'stroke="{PAPER}" stroke-width="{0.3 * thick:g}" stroke-opacity=".85"'
+    yield from (f'<path {halo} d="{line}"/>' for _, line in lines)
+    yield from (f'<path {style} d="{line}"/>' for style, line in lines)
 
 
 def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
@@ -266,7 +265,7 @@ def _draw_legend(picture: Picture, resolution: Resolution, *, has_walls: bool) -
     if picture.value_scale is not None:
         before, after = format_scale(picture.value_scale, picture.label)
         last = NUM_SHADES - 1
-        stops = "".join(f'<stop offset="{i / last:.3f}" stop-color="{SHADES[i]}"/>' for i in range(NUM_SHADES))
+        stops = "".join(f'<stop offset="{i / last:.3f}" stop-color="{shade}"/>' for i, shade in enumerate(SHADES))
         parts += [
             f'<linearGradient id="clew-shades">{stops}</linearGradient>',
             f'<rect x="-40" y="{y}" width="80" height="10" rx="3" fill="url(#clew-shades)"/>',

@@ -37,8 +37,7 @@ def picture_text(picture: Picture, width: int = 160) -> str:
         if picture.greedy is None:
             drawing = draw_text(maze.cells, cell_letters(maze.cells, picture.seeker or maze.start))
         else:  # draw_policy draws a dot where all actions are greedy; here also where none is
-            greedy = picture.greedy | ~picture.greedy.any(axis=1, keepdims=True)
-            drawing = draw_policy(maze, greedy)
+            drawing = draw_policy(maze, picture.greedy | ~picture.greedy.any(axis=1, keepdims=True))
         return "\n".join([*parts, drawing])
     resolution = Resolution(1, -(-maze.columns // width))
     parts.append("\n".join("".join(row).rstrip() for row in _characters(picture, resolution.cells).tolist()))

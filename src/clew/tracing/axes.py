@@ -104,8 +104,8 @@ def draw_axis(scale: TimeScale, top: float, bottom: float) -> list[str]:
     ticks = scale.ticks()
     step = ticks[1] - ticks[0] if len(ticks) > 1 else (scale.end - scale.begin) / 10
     lines = "".join(f"M{scale.x(each):.1f} {top:g}V{bottom:g}" for each in ticks)
-    times = [
+    times = (
         text(scale.x(each), bottom + 16, format_seconds(each, step, ticks[-1]), "faint", anchor="middle")
         for each in ticks
-    ]
+    )
     return [f'<path class="grid" d="{lines}"/>', *times]

@@ -14,7 +14,6 @@ MAX_SEPARATE_MARKS = 4  # within MIN_BAR_WIDTH pixels; more of them are merged i
 MAX_LANES = 18
 MAX_ARROWS = 120
 MAX_TOOLTIPS = 400  # events of a lane, for its thin marks to have tooltips
-CSS_CLASSES = {"publish": "values", "put": "values"}  # other kinds have their own name as their class
 
 
 def lane_names(events: Sequence[Event], scale: TimeScale) -> list[str]:
@@ -28,13 +27,12 @@ def lane_names(events: Sequence[Event], scale: TimeScale) -> list[str]:
         Values of `Event.who`. Without actors there is the driver alone.
     """
     last = {each.who: each.begun for each in events if each.what == "lost"}
-    first: dict[str, float] = {}
-    for each in events:
-        if each.who.startswith("actor"):
-            first[each.who] = min(each.begun, first.get(each.who, each.begun))
-    there = [who for who, begun in first.items() if scale.overlaps(begun, last.get(who, scale.end))]
-    there.sort(key=lambda who: int(who.split()[1]))
-    return [DRIVER, *[STORE for _ in there[:1]], *there][:MAX_LANES]
+    actors = {
+        each.who
+        for each in events
+        if each.who.startswith("actor") and scale.overlaps(each.begun, last.get(each.who, scale.end))
+    }
+    return [DRIVER, *([STORE] if actors else []), *sorted(actors, key=lambda who: int(who.split()[1]))][:MAX_LANES]
 
 
 def lanes_height(events: Sequence[Event], scale: TimeScale) -> float:
@@ -99,9 +97,8 @@ def draw_bands(seen: Sequence[Event], scale: TimeScale, top: float, num_rows: in
         if right - left < MIN_BAR_WIDTH:
             continue
         y = top + number % num_rows * BAND
-        stale = some[0].staleness
         name = f"band {'odd' if number % 2 else 'even'}"
-        labels = (f"round {number}: staleness {stale}", f"round {number}", f"{number}")
+        labels = (f"round {number}: staleness {some[0].staleness}", f"round {number}", f"{number}")
         yield bar(left, y, right - left, BAND - 3, name, f"round {number}\n{format_staleness(some[0])}", radius=3)
         fitting = next((label for label in labels if estimate_width(label) < right - left - 4), "")
         if fitting:
@@ -171,10 +168,9 @@ def draw_marks(short: Sequence[Event], scale: TimeScale, y: float) -> Iterator[s
     marks: dict[str, list[str]] = {}
     groups: list[list[Event]] = []
     for each in short:
-        if groups and scale.x(each.begun) < scale.x(groups[-1][0].begun) + MIN_BAR_WIDTH:
-            groups[-1].append(each)
-        else:
-            groups.append([each])
+        if not groups or scale.x(each.begun) >= scale.x(groups[-1][0].begun) + MIN_BAR_WIDTH:
+            groups.append([])
+        groups[-1].append(each)
     for group in groups:
         if len(group) > MAX_SEPARATE_MARKS:
             times: Counter[str] = Counter()
@@ -193,7 +189,7 @@ def css_class(event: Event) -> str:
     """Return the CSS class of the bar of an event, which sets its colour by kind, staleness, and even or odd round."""
     if event.what == "work":
         return f"work s{min(event.staleness, 2)} {'odd' if event.round % 2 else 'even'}"
-    return CSS_CLASSES.get(event.what, event.what)
+    return "values" if event.what in ("publish", "put") else event.what
 
 
 def draw_label(event: Event, x: float, y: float, width: float) -> Iterator[str]:
@@ -313,8 +309,7 @@ def arrow(name: str, x: float, top: float, x_end: float, top_end: float) -> str:
 
 def ordinal(number: int) -> str:
     """Return a number as an English ordinal: 1st, 2nd, 3rd, 4th."""
-    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
+    return f"{number}" + ("th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
 
 
 def format_staleness(event: Event) -> str:
@@ -326,18 +321,14 @@ def format_staleness(event: Event) -> str:
 
 def tooltip(event: Event) -> str:
     """Return a description of an event, in lines: kind, process, round, simulations, values, time and bytes."""
-    what = f"{event.what}: {event.who}"
-    lines = [what if not event.attempt else f"{what}, {ordinal(event.attempt + 1)} attempt"]
-    if event.round >= 0:
-        lines.append(f"round {event.round}")
-    if event.num_simulations:
-        last = event.simulation + event.num_simulations - 1
-        lines.append(
-            f"simulation {last}" if event.num_simulations == 1 else f"simulations {event.simulation} to {last}"
-        )
-    if event.version >= 0:
-        lines.append(format_staleness(event))
-    lines.append(f"took {format_seconds(event.seconds)}" if event.seconds else f"at {event.begun:.4f} s")
-    if event.num_bytes:
-        lines.append(f"{event.num_bytes:,} bytes")
-    return "\n".join(lines)
+    last = event.simulation + event.num_simulations - 1
+    simulations = f"simulation {last}" if event.num_simulations == 1 else f"simulations {event.simulation} to {last}"
+    lines = [
+        f"{event.what}: {event.who}" + (f", {ordinal(event.attempt + 1)} attempt" if event.attempt else ""),
+        f"round {event.round}" if event.round >= 0 else "",
+        simulations if event.num_simulations else "",
+        format_staleness(event),
+        f"took {format_seconds(event.seconds)}" if event.seconds else f"at {event.begun:.4f} s",
+        f"{event.num_bytes:,} bytes" if event.num_bytes else "",
+    ]
+    return "\n".join(line for line in lines if line)

@@ -72,8 +72,7 @@ def mean_active(edges: npt.NDArray[np.float64], events: Sequence[Event]) -> npt.
     begun = np.sort([each.begun for each in events])
     ended = np.sort([each.ended for each in events])
     done = total_elapsed(edges, begun) - total_elapsed(edges, ended)
-    means: npt.NDArray[np.float64] = np.diff(done) / np.diff(edges)
-    return np.maximum(means, 0.0)
+    return np.maximum(np.diff(done) / np.diff(edges), 0.0)
 
 
 def total_elapsed(times: npt.NDArray[np.float64], begun: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -138,10 +137,9 @@ def draw_chart(heights: npt.NDArray[np.float64], highest: float, scale: TimeScal
         f"H{scale.left + i * width:.1f}V{y + CHART - CHART * min(1.0, height / highest):.1f}"
         for i, height in enumerate(heights.tolist())
     )
-    unit = "share of time" if who == "driver" else f"number, up to {highest:g}"
     return [
         text(24, y + 15, f"{who} busy"),
-        text(24, y + 30, unit, "faint", size=11),
+        text(24, y + 30, "share of time" if who == "driver" else f"number, up to {highest:g}", "faint", size=11),
         f'<path class="chart" d="M{scale.left:g} {y + CHART:g}{line}H{scale.right:g}V{y + CHART:g}z"/>',
     ]
 
@@ -150,10 +148,9 @@ def draw_loss_labels(lost: Sequence[Event], scale: TimeScale, y: float) -> list[
     """Return SVG labels of lost actors with their base line at `y`, except those that would overlap an earlier one."""
     parts, free = [], 0.0
     for each in sorted(lost, key=lambda event: event.begun):
-        x = scale.x(each.begun)
         label = f"{each.who} lost" + (f" in round {each.round}" if each.round >= 0 else "")
         half = 3.3 * len(label)
-        x = max(scale.left + half, min(x, scale.right - half))
+        x = max(scale.left + half, min(scale.x(each.begun), scale.right - half))
         if x - half > free:
             parts.append(text(x, y, label, "alert", anchor="middle"))
             free = x + half + 8

@@ -4,7 +4,9 @@ Above is an overview of the whole run, below some of its rounds in detail: value
 to the actors, and their results return to the driver, which merges them.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from xml.sax.saxutils import escape
 
 from clew.errors import SettingError
@@ -167,16 +169,10 @@ def choose_rounds(
             raise SettingError(
                 f"there are no rounds {rounds[0]}:{rounds[1]} in this run; it has {numbers[0]}:{numbers[-1] + 1}"
             )
-    sizes = dict.fromkeys(chosen, 0)
-    for each in events:
-        if each.round in sizes:
-            sizes[each.round] += 1
-    total = sizes[chosen[0]]
-    for i, number in enumerate(chosen[1:], start=1):
-        total += sizes[number]
-        if total > MAX_DETAILED_EVENTS:
-            return chosen[0], chosen[i - 1], ", the first ones that fit"
-    return chosen[0], chosen[-1], why
+    sizes = Counter(each.round for each in events)
+    totals = accumulate(sizes[number] for number in chosen)
+    num_fitting = max(1, sum(total <= MAX_DETAILED_EVENTS for total in totals))
+    return chosen[0], chosen[num_fitting - 1], why if num_fitting == len(chosen) else ", the first ones that fit"
 
 
 def summarise(events: Sequence[Event], numbers: Sequence[int], whole: TimeScale) -> str:
@@ -190,42 +186,46 @@ def summarise(events: Sequence[Event], numbers: Sequence[int], whole: TimeScale)
     actors = {each.who for each in events if each.who.startswith("actor")}
     stale = sorted({each.staleness for each in events if each.what == "work"}) or [0]
     num_bytes = sum(each.num_bytes for each in events if each.what in ("put", "work"))
-    seconds = whole.end - whole.begin
     num_rounds = numbers[-1] - numbers[0] + 1
     lost = sum(each.what == "lost" for each in events)
     workers = format_count(len(actors), "actor") if actors else "one process, no actors"
-    facts = [f"{format_count(num_rounds, 'round')} in {format_seconds(seconds)}"]
-    facts.append(f"{workers}, {lost} lost" if lost else workers)
-    if lost:
-        facts.append(f"{format_count(sum(each.what == 'reissue' for each in events), 'task')} reissued")
-    facts.append(f"staleness {stale[0]}" if len(stale) == 1 else f"staleness {stale[0]} to {stale[-1]}")
-    if num_rounds > len(numbers):
-        facts.append(f"{len(numbers):,} of the rounds are in the trace")
-    elif num_bytes:
-        facts.append(f"{num_bytes / 1e6:,.3g} MB sent")
-    return " · ".join(facts)
+    sent = f"{num_bytes / 1e6:,.3g} MB sent" if num_bytes else ""
+    facts = [
+        f"{format_count(num_rounds, 'round')} in {format_seconds(whole.end - whole.begin)}",
+        f"{workers}, {lost} lost" if lost else workers,
+        f"{format_count(sum(each.what == 'reissue' for each in events), 'task')} reissued" if lost else "",
+        f"staleness {stale[0]}" if len(stale) == 1 else f"staleness {stale[0]} to {stale[-1]}",
+        sent if num_rounds == len(numbers) else f"{len(numbers):,} of the rounds are in the trace",
+    ]
+    return " · ".join(fact for fact in facts if fact)
 
 
 def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
     """Return SVG elements of the legend of some events, from `top` downwards, and its height in pixels."""
     kinds = {each.what for each in events}
     stale = {min(each.staleness, 2) for each in events if each.what == "work"}
-    entries = [(["values"], "values published and put into the store")] if "publish" in kinds else []
-    ages = ("fresh values (staleness 0)", "values 1 round old (staleness 1)", "older values (staleness 2+)")
-    entries += [([f"work s{i} even", f"work s{i} odd"], f"work with {ages[i]}") for i in sorted(stale)]
-    entries += [(["merge"], "results merged by the driver")] if "merge" in kinds else []
-    entries += [(["checkpoint"], "checkpoint")] if "checkpoint" in kinds else []
-    if "lost" in kinds:
-        entries += [(["cross"], "actor lost"), (["abandoned"], "work lost with it")]
-        entries += [
-            ([f"work s{max(stale, default=0)} odd", "reissued"], "hatched: work reissued (2nd attempt or later)")
-        ]
-    entries += [(["start"], "actor starting")] if "start" in kinds else []
-    if any(each.who.startswith("actor") for each in events):
-        entries += [(["arrow send"], "values sent to actors"), (["arrow return"], "results returned")]
-        entries += [(["arrow reissue"], "lost work reissued")] if "lost" in kinds else []
+    has_actors = any(each.who.startswith("actor") for each in events)
+    entries = [
+        ("publish" in kinds, ["values"], "values published and put into the store"),
+        (0 in stale, ["work s0 even", "work s0 odd"], "work with fresh values (staleness 0)"),
+        (1 in stale, ["work s1 even", "work s1 odd"], "work with values 1 round old (staleness 1)"),
+        (2 in stale, ["work s2 even", "work s2 odd"], "work with older values (staleness 2+)"),
+        ("merge" in kinds, ["merge"], "results merged by the driver"),
+        ("checkpoint" in kinds, ["checkpoint"], "checkpoint"),
+        ("lost" in kinds, ["cross"], "actor lost"),
+        ("lost" in kinds, ["abandoned"], "work lost with it"),
+        (
+            "lost" in kinds,
+            [f"work s{max(stale, default=0)} odd", "reissued"],
+            "hatched: work reissued (2nd attempt or later)",
+        ),
+        ("start" in kinds, ["start"], "actor starting"),
+        (has_actors, ["arrow send"], "values sent to actors"),
+        (has_actors, ["arrow return"], "results returned"),
+        (has_actors and "lost" in kinds, ["arrow reissue"], "lost work reissued"),
+    ]
     parts, x, y = [], 24.0, top
-    for samples, label in entries:
+    for _, samples, label in (entry for entry in entries if entry[0]):
         width = 44 + estimate_width(label) + 18
         if x + width > WIDTH - 16:
             x, y = 24.0, y + 22

@@ -152,8 +152,7 @@ class Trace:
         """Return whether an event is to be kept, after dropping rounds if the trace is full."""
         if len(self.events) == MAX_EVENTS:
             self._thin()
-        is_kept = event.round % self._stride == 0 or event.what in ALWAYS_KEPT
-        return is_kept and len(self.events) < MAX_EVENTS
+        return len(self.events) < MAX_EVENTS and (event.round % self._stride == 0 or event.what in ALWAYS_KEPT)
 
     def _thin(self) -> None:
         """Drop every second of the rounds kept so far, except those with a loss, until half of the room is free."""
@@ -214,11 +213,10 @@ def from_csv(text: str) -> list[Event]:
 
 def is_valid(event: Event) -> bool:
     """Return whether an event has a known kind and process, and all its numbers are in range."""
-    times = event.begun, event.seconds
     return (
         event.what in KINDS
         and WHO_PATTERN.fullmatch(event.who) is not None
-        and all(math.isfinite(each) and abs(each) < 1e9 for each in times)
+        and all(math.isfinite(each) and abs(each) < 1e9 for each in (event.begun, event.seconds))
         and event.seconds >= 0.0
         and all(-1 <= each < 2**31 for each in (event.round, event.version, event.simulation))
         and all(0 <= each < 2**60 for each in (event.num_simulations, event.num_bytes, event.attempt))
@@ -237,11 +235,16 @@ def to_chrome(events: Sequence[Event]) -> str:
     rows: list[dict[str, object]] = [
         {"name": "thread_name", "ph": "M", "pid": 1, "tid": lane, "args": {"name": who}} for who, lane in lanes.items()
     ]
-    for each in events:
-        name = each.what if each.round < 0 else f"{each.what} {each.round}"
-        row: dict[str, object] = {"name": name, "cat": each.what, "pid": 1, "tid": lanes[each.who]}
-        row["ts"] = round(each.begun * 1e6, 3)
-        row |= {"ph": "X", "dur": round(each.seconds * 1e6, 3)} if each.seconds else {"ph": "i", "s": "t"}
-        row["args"] = {**dict(zip(Event._fields[4:], each[4:], strict=True)), "staleness": each.staleness}
-        rows.append(row)
+    rows += [
+        {
+            "name": each.what if each.round < 0 else f"{each.what} {each.round}",
+            "cat": each.what,
+            "pid": 1,
+            "tid": lanes[each.who],
+            "ts": round(each.begun * 1e6, 3),
+            **({"ph": "X", "dur": round(each.seconds * 1e6, 3)} if each.seconds else {"ph": "i", "s": "t"}),
+            "args": {**dict(zip(Event._fields[4:], each[4:], strict=True)), "staleness": each.staleness},
+        }
+        for each in events
+    ]
     return json.dumps({"displayTimeUnit": "ms", "traceEvents": rows}, separators=(",", ":")) + "\n"
