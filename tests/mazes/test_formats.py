@@ -25,26 +25,22 @@ from clew.mazes.formats import (
     add_implied_walls,
     cells,
     draw_excerpt,
-    draw_png,
     has_thin_walls,
     lines,
     pacman,
-    parse_lay,
-    parse_map,
-    parse_maze,
-    parse_png,
     parse_text,
     pictures,
     plain,
     read_scenario,
     read_scenarios,
     walled,
-    write_lay,
     write_lists,
-    write_map,
-    write_maze,
     write_text,
 )
+from clew.mazes.formats.micromouse import parse_maze, write_maze
+from clew.mazes.formats.movingai import parse_map, write_map
+from clew.mazes.formats.pacman import parse_lay, write_lay
+from clew.mazes.formats.pictures import draw_png, parse_png
 from random_mazes import random_mazes
 
 UNSEEN = """\

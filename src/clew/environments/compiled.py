@@ -1,6 +1,6 @@
 """Environments whose dynamics are known as arrays, so that compiled kernels can simulate them."""
 
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 from weakref import WeakKeyDictionary
 
 import gymnasium
@@ -98,15 +98,8 @@ def _follows_table(env: Any) -> bool:
 # Cache of models of tables --------------------------------------------------------------------------------------------
 
 
-class _CachedModel(NamedTuple):
-    """A model of an environment with a table, and copies of what it was made from, to detect changes."""
-
-    table: dict[Any, Any]
-    other_inputs: tuple[Any, ...]
-    mdp: FiniteMDP
-
-
-_CACHE: "WeakKeyDictionary[gymnasium.Env[Any, Any], _CachedModel]" = WeakKeyDictionary()
+# Models of environments with a table, after copies of what they were made from, which detect changes.
+_CACHE: "WeakKeyDictionary[gymnasium.Env[Any, Any], tuple[tuple[Any, ...], FiniteMDP]]" = WeakKeyDictionary()
 
 
 def _model_of_table(env: Any) -> FiniteMDP | None:
@@ -116,12 +109,19 @@ def _model_of_table(env: Any) -> FiniteMDP | None:
     with the one that the model was made from; where rows are the same objects, that takes less than a millisecond.
     """
     try:
-        cached, other_inputs = _CACHE.get(env), _other_inputs(env)
-        if cached is None or cached.table != env.P or cached.other_inputs != other_inputs:
-            _CACHE[env] = cached = _CachedModel(_copy_table(env.P), other_inputs, FiniteMDP.from_gymnasium(env))
+        other_inputs = (
+            np.asarray(env.initial_state_distrib).tobytes(),
+            env.observation_space.n,
+            env.action_space.n,
+            getattr(env, "fickle_passenger", False),
+        )
+        inputs, mdp = _CACHE.get(env, (None, None))
+        if inputs != (env.P, *other_inputs):
+            mdp = FiniteMDP.from_gymnasium(env)
+            _CACHE[env] = (_copy_table(env.P), *other_inputs), mdp
     except (ModelError, AttributeError, TypeError, ValueError):
         return None  # hidden state or an invalid table: the environment can still be stepped
-    return cached.mdp
+    return mdp
 
 
 def _copy_table(table: Any) -> dict[Any, Any]:
@@ -131,9 +131,3 @@ def _copy_table(table: Any) -> dict[Any, Any]:
     equal to their copy, so that their model is made again each time.
     """
     return {s: {a: [tuple(row) for row in rows] for a, rows in actions.items()} for s, actions in table.items()}
-
-
-def _other_inputs(env: Any) -> tuple[Any, ...]:
-    """Return what else the model of an environment depends on: start distribution, sizes, Taxi's fickle passenger."""
-    sizes = env.observation_space.n, env.action_space.n
-    return np.asarray(env.initial_state_distrib).tobytes(), sizes, getattr(env, "fickle_passenger", False)

@@ -4,7 +4,8 @@
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import product
 from typing import NamedTuple
 
 from clew.environments import Environment, ModelEnvironment
@@ -83,7 +84,9 @@ PRICE, ITEM_COST, ORDER_COST, HOLDING_COST, SHORTAGE_COST = 8.0, 3.0, 12.0, 0.5,
 
 def warehouse() -> ModelEnvironment:
     """Make the warehouse: a shelf that is restocked each evening, with random demand during the day."""
-    demand = poisson(MEAN_DEMAND, SHELF)
+    # Poisson probabilities of 0 to SHELF; the last includes those of all larger numbers.
+    demand = [math.exp(-MEAN_DEMAND) * MEAN_DEMAND**k / math.factorial(k) for k in range(SHELF)]
+    demand.append(1.0 - math.fsum(demand))
 
     def day(stock: int, order: int) -> list[Outcome]:
         filled = min(stock + order, SHELF)
@@ -97,12 +100,6 @@ def warehouse() -> ModelEnvironment:
 
     mdp = FiniteMDP.from_function(SHELF + 1, SHELF + 1, day)
     return ModelEnvironment(mdp, max_episode_steps=100, actions=tuple(f"order {n}" for n in range(SHELF + 1)))
-
-
-def poisson(mean: float, largest: int) -> Sequence[float]:
-    """Return Poisson probabilities of 0 to `largest`; the last includes those of all larger numbers."""
-    probabilities = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(largest)]
-    return [*probabilities, 1.0 - math.fsum(probabilities)]
 
 
 STORE, MAX_WEAR = 6, 4  # capacity in finished parts; wear at which the machine stops
@@ -121,18 +118,16 @@ def assembly() -> ModelEnvironment:
         p_made = PART_PROBABILITY[a] if runs else 0.0
         p_worn = WEAR_PROBABILITY[a] if runs else 0.0
         cost = (REPLACE_COST if wear == MAX_WEAR else REPAIR_COST) if a == REPAIR else 0.0
+        chances = [((1, p), (0, 1.0 - p)) for p in (p_made, p_worn, BUYER_PROBABILITY)]
         outcomes = []
-        for made, probability_made in ((1, p_made), (0, 1.0 - p_made)):
-            for worn, probability_worn in ((1, p_worn), (0, 1.0 - p_worn)):
-                for wanted, probability_wanted in ((1, BUYER_PROBABILITY), (0, 1.0 - BUYER_PROBABILITY)):
-                    available = parts + made
-                    sold = min(wanted, available)
-                    left = available - sold
-                    reward = PART_PRICE * sold - LOST_BUYER_COST * (wanted - sold) - STORE_COST * left - cost
-                    next_wear = 0 if a == REPAIR else wear + worn
-                    probability = probability_made * probability_worn * probability_wanted
-                    if probability > 0.0:
-                        outcomes.append((probability, next_wear * (STORE + 1) + left, reward, False))
+        for (made, probability_made), (worn, probability_worn), (wanted, probability_wanted) in product(*chances):
+            sold = min(wanted, parts + made)
+            left = parts + made - sold
+            reward = PART_PRICE * sold - LOST_BUYER_COST * (wanted - sold) - STORE_COST * left - cost
+            next_wear = 0 if a == REPAIR else wear + worn
+            probability = probability_made * probability_worn * probability_wanted
+            if probability > 0.0:
+                outcomes.append((probability, next_wear * (STORE + 1) + left, reward, False))
         return outcomes
 
     mdp = FiniteMDP.from_function((MAX_WEAR + 1) * (STORE + 1), 4, hour)

@@ -38,7 +38,9 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
         raise SettingError(f"expected the ID of an environment, such as 'FrozenLake-v1', got {env_id!r}")
     name = env_id.rpartition(":")[2]
     if ":" not in env_id and name not in gymnasium.registry:
-        raise SettingError(f"Gymnasium has no environment {env_id!r}{_suggest_ids(name)}")
+        similar = ", ".join(nearest(name, gymnasium.registry, most=5))
+        suggestion = f"similar IDs are {similar}" if similar else "gymnasium.pprint_registry() lists all"
+        raise SettingError(f"Gymnasium has no environment {env_id!r}; {suggestion}")
     try:
         env = gymnasium.make(env_id, **settings)
     except Exception as error:  # a constructor may raise anything
@@ -51,9 +53,3 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
     except SettingError:
         env.close()
         raise
-
-
-def _suggest_ids(env_id: str) -> str:
-    """Return the end of an error: IDs similar to an unknown one, or how to list all."""
-    similar = nearest(env_id, gymnasium.registry, most=5)
-    return f"; similar IDs are {', '.join(similar)}" if similar else "; gymnasium.pprint_registry() lists all"

@@ -57,16 +57,13 @@ class SpaceIndex:
             SettingError: if the element isn't in the space.
         """
         try:
-            digits = list(_digits(self.space, element))
+            number = 0
+            for digit, radix in zip(_digits(self.space, element), self._radices, strict=True):
+                if not 0 <= digit < radix:
+                    raise ValueError("out of range")
+                number = number * radix + digit
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
-            digits = []
-        if len(digits) != len(self._radices):
-            raise SettingError(f"{_short_repr(element)} is not in the {self.name} {_short_repr(self.space)}")
-        number = 0
-        for digit, radix in zip(digits, self._radices, strict=True):
-            if not 0 <= digit < radix:
-                raise SettingError(f"{_short_repr(element)} is not in the {self.name} {_short_repr(self.space)}")
-            number = number * radix + digit
+            raise SettingError(f"{_short_repr(element)} is not in the {self.name} {_short_repr(self.space)}") from None
         return number
 
     def decode(self, number: int) -> Any:
@@ -86,7 +83,6 @@ class SpaceIndex:
 
 
 def _short_repr(value: Any) -> str:
-    """Return the repr of a value, cut off after 200 characters."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
@@ -110,7 +106,6 @@ def _radices(space: Space[Any], name: str) -> Iterator[int]:
 
 
 def _subspaces(space: Any) -> list[Space[Any]]:
-    """Return the spaces in a `Tuple` or `Dict`, in order."""
     return list(space.spaces.values() if isinstance(space, Dict) else space.spaces)
 
 

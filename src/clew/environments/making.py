@@ -64,5 +64,4 @@ def make_vector_environment(
 
 
 def _resolve_maze(maze: Maze | str | Path | None) -> Maze | None:
-    """Return the maze of a name or file; a `Maze` or None is returned as it is."""
     return find_maze(str(maze)) if isinstance(maze, str | Path) else maze

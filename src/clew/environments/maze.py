@@ -130,8 +130,11 @@ class Environment(ModelEnvironment):
             )
         else:
             mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
-        limit = max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum())
-        super().__init__(mdp, max_episode_steps=limit, actions=self.moves.actions)
+        super().__init__(
+            mdp,
+            max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
+            actions=self.moves.actions,
+        )
         # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
 

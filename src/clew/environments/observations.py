@@ -6,16 +6,16 @@
     planes    (num_planes, rows, columns) float32, one plane of 0 and 1 for each of `PLANES`; a robot has a plane of
               the seeker for each heading
 
-A kind of observation is a class with a space and a method that encodes many states at once. `MazeObservation` (one
-environment) and `MazeVectorEnv` (many) both use it.
+A kind of observation is a class with the space of one observation and a method that encodes many states at once.
+`MazeObservation` (one environment) and `MazeVectorEnv` (many) both use it.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.utils import RecordConstructorArgs
 
 from clew.environments.maze import Environment
@@ -31,17 +31,6 @@ _BITS = (WALL_DOWN, WALL_LEFT, WALL_UP, WALL_RIGHT, HAZARD, GOAL)
 _GOAL, _SEEKER = PLANES.index("goal"), PLANES.index("seeker")
 
 States = npt.NDArray[np.int64]
-
-
-class StateEncoder(Protocol):
-    """A kind of observation of one maze."""
-
-    @property
-    def space(self) -> Space[Any]:
-        """Space of the observation of one state."""
-
-    def encode(self, states: States, observations: npt.NDArray[Any]) -> None:
-        """Fill observations, (n, *space.shape), with those of the states, (n,)."""
 
 
 class PlaceDecoder(NamedTuple):
@@ -129,7 +118,8 @@ class PlanesEncoder:
             observations[copies, _GOAL, goal_row, goal_column] = 1.0
 
 
-OBSERVATIONS: dict[str, type[IndexEncoder] | type[PositionEncoder] | type[PlanesEncoder]] = {
+StateEncoder = IndexEncoder | PositionEncoder | PlanesEncoder
+OBSERVATIONS: dict[str, type[StateEncoder]] = {
     "index": IndexEncoder,
     "position": PositionEncoder,
     "planes": PlanesEncoder,
@@ -143,8 +133,7 @@ def make_encoder(env: Environment, observation: str) -> StateEncoder:
         SettingError: if there is no kind of that name.
     """
     check_choice("observation", observation, OBSERVATIONS)
-    encoder: StateEncoder = OBSERVATIONS[observation](env)
-    return encoder
+    return OBSERVATIONS[observation](env)
 
 
 class MazeObservation(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):

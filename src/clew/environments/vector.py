@@ -102,7 +102,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.spec = _make_spec(
-            settings, num_envs, maze=maze, observation=observation, autoreset_mode=self._mode.value, copy=copy
+            settings, maze=maze, observation=observation, autoreset_mode=self._mode.value, copy=copy, num_envs=num_envs
         )
         self._copies = new_copy_states(self.num_envs)
         self._final_states = np.zeros(self.num_envs, np.int64)
@@ -208,19 +208,16 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
 
     def _check_seeds(self, seed: Any) -> list[int | None]:
         """Check the seed or seeds of `reset`, and return a seed or None for each copy."""
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, list | tuple | np.ndarray):
-            if len(seed) != self.num_envs:
-                raise SettingError(f"seed must have one for each of the {self.num_envs} copies, not {len(seed)}")
-            seeds = [None if each is None else as_integer(each) for each in seed]
-        else:
-            first = as_integer(seed)
-            seeds = [first + i if first >= 0 else first for i in range(self.num_envs)]
+        first = as_integer(seed)
+        if first >= 0:
+            return [first + i for i in range(self.num_envs)]
+        given = seed if isinstance(seed, list | tuple | np.ndarray) else [seed] * self.num_envs
+        if len(given) != self.num_envs:
+            raise SettingError(f"seed must have one for each of the {self.num_envs} copies, not {len(given)}")
+        seeds = [None if each is None else as_integer(each) for each in given]
         for i, each in enumerate(seeds):
             if each is not None and each < 0:
-                given = seed[i] if isinstance(seed, list | tuple | np.ndarray) else seed
-                raise SettingError(f"copy {i}: seed must be a whole number, and not negative, not {given!r}")
+                raise SettingError(f"copy {i}: seed must be a whole number, and not negative, not {given[i]!r}")
         return seeds
 
     def _check_reset_mask(self, options: dict[str, Any] | None) -> Bools:
@@ -247,7 +244,10 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         if isinstance(actions, np.ndarray) and actions.dtype.kind in "iu" and actions.ndim == 1:
             numbers = np.ascontiguousarray(actions, np.int64)
         else:
-            actions = _to_list(actions)  # once: it may be an iterator
+            try:
+                actions = list(actions)  # once: it may be an iterator
+            except TypeError:
+                raise SettingError(f"actions must be an array of integers, not {actions!r}") from None
             integers = [as_integer(action) for action in actions]
             numbers = np.array([a if a < num_actions else -1 for a in integers], np.int64)
         if numbers.size != self.num_envs:
@@ -264,7 +264,6 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         return np.empty((n, *(space.shape or ())), space.dtype)
 
     def _observe(self) -> npt.NDArray[Any]:
-        """Return the observations of all copies."""
         observations = self._new_observations(self.num_envs) if self._observations is None else self._observations
         self._encoder.encode(self._copies.state, observations)
         return observations
@@ -291,16 +290,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         return {"final_obs": final, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended}
 
 
-def _make_spec(settings: Any, num_envs: int, **arguments: Any) -> EnvSpec:
+def _make_spec(settings: Any, **arguments: Any) -> EnvSpec:
     """Return the specification with which `gymnasium.make_vec` makes the same vector environment."""
-    kwargs = {**settings, **arguments, "num_envs": num_envs}
-    kwargs["vectorization_mode"] = gymnasium.VectorizeMode.VECTOR_ENTRY_POINT.value
+    kwargs = {**settings, **arguments, "vectorization_mode": gymnasium.VectorizeMode.VECTOR_ENTRY_POINT.value}
     return EnvSpec(ENV_ID, ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs=kwargs)
-
-
-def _to_list(actions: Any) -> list[Any]:
-    """Return an iterable of actions as a list, whose elements keep their type."""
-    try:
-        return list(actions)
-    except TypeError:
-        raise SettingError(f"actions must be an array of integers, not {actions!r}") from None

@@ -113,18 +113,18 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks: steps and return beside those of the optimum, and shares as bars."""
-        mean_steps, mean_return = format_interval(self.mean_steps_interval), format_interval(self.mean_return_interval)
         longest = max(self.mean_steps, self.optimal_steps or 0.0, 1.0)
-        steps = [Figure("mean steps", format_figure(self.mean_steps), self.mean_steps / longest, _interval(mean_steps))]
-        returns = [Figure("mean return", format_figure(self.mean_return), note=_interval(mean_return))]
+        share, note = self.mean_steps / longest, _format_note(self.mean_steps_interval)
+        steps = [Figure("mean steps", format_figure(self.mean_steps), share, note)]
+        returns = [Figure("mean return", format_figure(self.mean_return), note=_format_note(self.mean_return_interval))]
         if self.optimal_steps is not None:
             share = self.optimal_steps / longest
             steps.append(Figure("optimal steps", format_figure(self.optimal_steps), share, is_mark=True))
             returns.append(Figure("optimal return", format_figure(self.optimal_return), is_mark=True))
         if self.excess_steps is not None:
             steps.append(Figure("excess steps", format_figure(self.excess_steps)))
-        success = _interval(format_interval(self.success_rate_interval))
-        steps.append(Figure("success rate", format_figure(self.success_rate), self.success_rate, success))
+        note = _format_note(self.success_rate_interval)
+        steps.append(Figure("success rate", format_figure(self.success_rate), self.success_rate, note))
         figures = returns + steps if self.excess_steps is None else steps + returns
         if self.optimal_starts is not None:
             note = "every greedy action is optimal"
@@ -135,8 +135,9 @@ class Evaluation:
         return figures_html(episodes, figures)
 
 
-def _interval(interval: str) -> str:
-    return f"95% interval {interval}" if interval else ""
+def _format_note(interval: Interval | None) -> str:
+    text = format_interval(interval)
+    return f"95% interval {text}" if text else ""
 
 
 def evaluate_policy(
@@ -241,10 +242,8 @@ def _check_gamma(gamma: float, optimum: Solution | None) -> None:
 
 def _is_same(mdp: FiniteMDP, other: FiniteMDP) -> bool:
     """Return whether two models have equal arrays, such as a copy that was sent to another process."""
-    if mdp is other:
-        return True
     models: tuple[Any, Any] = mdp.model, other.model
-    return type(models[0]) is type(models[1]) and all(map(np.array_equal, *models))
+    return mdp is other or (type(models[0]) is type(models[1]) and all(map(np.array_equal, *models)))
 
 
 def _grade(
@@ -296,7 +295,6 @@ def _evaluate_model(
     else:
         played = graded = _checked_starts(env, starts)
     stats = new_episode_stats(played.size)
-    stream = new_stream(seed, 1)
     play_episodes(
         env.mdp.model,
         as_values(read_only(policy.q)),
@@ -304,12 +302,11 @@ def _evaluate_model(
         env.max_episode_steps,
         gamma,
         0.0,
-        stream,
+        new_stream(seed, 1),
         stats,
         np.empty(played.size),
     )
-    if optimum is None:
-        optimum = solve(env.mdp, gamma=gamma)
+    optimum = optimum or solve(env.mdp, gamma=gamma)
     figures = _figures(stats)
     best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
     if best is not None:

@@ -21,6 +21,7 @@ from clew.kernels.planning.horizon import backward_induction_step, policy_backup
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution
 from clew.planning.search import values_by_distance
+from clew.planning.solution import ShortestPaths
 
 TOLERANCE = 1e-6  # of a value; as in `solve`
 MAX_OUTCOMES = 200_000_000  # looked at by backward induction: about a second
@@ -49,56 +50,58 @@ def optimal_episode(optimum: Solution, starts: npt.NDArray[np.int32], max_steps:
     Returns:
         Figures of each start, or None if they would take more than `MAX_OUTCOMES` outcomes.
     """
-    if optimum.shortest_paths is not None and (episode := _by_distance(optimum, starts, max_steps)) is not None:
-        return episode
+    if optimum.shortest_paths is not None:
+        episode = _by_distance(optimum.shortest_paths, optimum.gamma, starts, max_steps)
+        if episode is not None:
+            return episode
+    unlimited = _unlimited(optimum, starts, max_steps)
     gamma, v = optimum.gamma, optimum.v
     is_far = gamma < 1.0 and gamma**max_steps * float(np.abs(v).max()) <= TOLERANCE
     if is_far or (gamma == 1.0 and optimum.mdp.reward_range[0] == 0.0):  # the limit can only lose, and so little
-        episode = _unlimited(optimum, starts, max_steps) or _truncated(optimum, starts, max_steps)
+        episode = unlimited or _truncated(optimum, starts, max_steps)
         if episode is not None and (is_far or np.allclose(episode.returns, v[starts], rtol=0.0, atol=TOLERANCE)):
             return episode
-    return _backward_induction(optimum, starts, max_steps)
+    return _backward_induction(optimum, starts, max_steps, unlimited)
 
 
-def _by_distance(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+def _by_distance(
+    paths: ShortestPaths, gamma: float, starts: npt.NDArray[np.int32], max_steps: int
+) -> OptimalEpisode | None:
     """Return the figures of shortest paths; None if the limit may change what is optimal, or there is no path.
 
     Moves are deterministic and every move pays the same, so an episode either ends within the limit, at best by a
     shortest path, or is truncated and pays for all its steps.
     """
-    paths, grid, gamma = optimum.shortest_paths, optimum.mdp.model, optimum.gamma
-    assert paths is not None
-    assert isinstance(grid, Grid)
     distances = paths.distances[starts]
-    lost = grid.step_reward * (max_steps if gamma == 1.0 else (1.0 - gamma**max_steps) / (1.0 - gamma))
+    lost = paths.grid.step_reward * (max_steps if gamma == 1.0 else (1.0 - gamma**max_steps) / (1.0 - gamma))
     longest = int(distances.max())
     if distances.min() <= 0 or longest > max_steps or (paths.value_by_distance[distances] < lost).any():
         return None
-    returns, _ = values_by_distance(grid, 1.0, longest)
+    returns, _ = values_by_distance(paths.grid, 1.0, longest)
     return OptimalEpisode(distances.astype(np.float64), returns[distances])
 
 
-def _backward_induction(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int) -> OptimalEpisode | None:
+def _backward_induction(
+    optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int, unlimited: OptimalEpisode | None
+) -> OptimalEpisode | None:
     """Plan for the limit, from no step to go to one more at a time; None if that takes too long.
 
         v_0 = 0, v_k = T v_(k - 1)
 
     T brings values no further from its fixed point v*. So once v_k is within the tolerance of v* everywhere, the values
-    under the limit are too, and the unlimited policy is optimal for the limit if its episodes end within it.
+    under the limit are too, and the unlimited policy is optimal for the limit if its episodes end within it, so that
+    `unlimited` has its figures.
     """
-    mdp, gamma, v_optimal = optimum.mdp, optimum.gamma, optimum.v
+    mdp, gamma = optimum.mdp, optimum.gamma
     v, v_after, steps, steps_after, returns, returns_after = np.zeros((6, mdp.num_states))
     policy = np.empty(mdp.num_states, np.min_scalar_type(mdp.num_actions - 1))
-    has_converged = False
     for k in range(1, max_steps + 1):
         if k * mdp.num_outcomes > MAX_OUTCOMES:
             return None
         backward_induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy, mdp.num_actions)
         policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
-        if not has_converged and np.allclose(v, v_optimal, rtol=0.0, atol=TOLERANCE):
-            has_converged = True
-            if (episode := _unlimited(optimum, starts, max_steps)) is not None:
-                return episode
+        if unlimited is not None and np.allclose(v, optimum.v, rtol=0.0, atol=TOLERANCE):
+            return unlimited
         v, v_after, steps, steps_after, returns, returns_after = v_after, v, steps_after, steps, returns_after, returns
     return OptimalEpisode(steps_after[starts], returns_after[starts])
 
@@ -110,15 +113,13 @@ def _unlimited(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int)
     longer than the limit.
     """
     steps = optimum.steps_from
-    finite = steps[np.isfinite(steps)]
-    if not np.isfinite(steps[starts]).all():
-        return None
-    longest, largest = max(1.0, float(finite.max())), max(1.0, *map(abs, optimum.mdp.reward_range))
+    longest, largest = float(steps[np.isfinite(steps)].max(initial=1.0)), max(1.0, *map(abs, optimum.mdp.reward_range))
     if optimum.mdp.is_deterministic:
-        lost = 0.0 if steps[starts].max() <= max_steps else np.inf
+        is_kept = steps[starts].max() <= max_steps
     else:
         lost = 2.0 ** -(max_steps // (2.0 * longest)) * longest * largest
-    returns = _undiscounted(optimum) if lost <= TOLERANCE else None
+        is_kept = lost <= TOLERANCE and np.isfinite(steps[starts]).all()
+    returns = _undiscounted(optimum) if is_kept else None
     if returns is None or not np.isfinite(returns[starts]).all():
         return None
     return OptimalEpisode(steps[starts], returns[starts])
@@ -128,10 +129,8 @@ def _undiscounted(optimum: Solution) -> Values | None:
     """Return the undiscounted values of the optimal policy; None if they are not found to within the tolerance."""
     if optimum.gamma == 1.0:
         return optimum.v
-    mdp = optimum.mdp
-    taken = np.zeros((mdp.num_states, mdp.num_actions), np.bool_)
-    taken[np.arange(mdp.num_states), optimum.policy] = True
-    values, bound = walk_through(mdp, taken).values(1.0, TOLERANCE)
+    taken = optimum.policy[:, None] == np.arange(optimum.mdp.num_actions)
+    values, bound = walk_through(optimum.mdp, taken).values(1.0, TOLERANCE)
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=1.0))
     return values if bound <= TOLERANCE * largest else None
 

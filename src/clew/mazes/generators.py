@@ -52,15 +52,6 @@ class Generator(NamedTuple):
     carve: Callable[[MazeDraft], None]
 
 
-class Recipe(NamedTuple):
-    """The parts of a recipe."""
-
-    kind: str
-    rows: int
-    columns: int
-    options: dict[str, float]  # values by key, `seed` included
-
-
 _check_share = partial(check_number, bounds=SHARE)
 KEYS = {
     "seed": Key(0, partial(check_count, least=0), "seed of all random draws"),
@@ -73,8 +64,7 @@ KEYS = {
 
 
 def _backtracker(maze: MazeDraft) -> None:
-    first = carving.draw_below(maze.cells.size, maze.stream)
-    carving.carve_backtracker(maze.cells, maze.columns, first, maze.stream)
+    carving.carve_backtracker(maze.cells, maze.columns, carving.draw_below(maze.cells.size, maze.stream), maze.stream)
 
 
 def _wilson(maze: MazeDraft) -> None:
@@ -92,10 +82,6 @@ def _wilson(maze: MazeDraft) -> None:
 
 def _prim(maze: MazeDraft) -> None:
     carving.carve_prim(maze.cells, maze.columns, np.empty(maze.cells.size, np.int32), maze.stream)
-
-
-def _kruskal(maze: MazeDraft) -> None:
-    _join(maze, between=0)
 
 
 def _eller(maze: MazeDraft) -> None:
@@ -118,8 +104,7 @@ def _rooms(maze: MazeDraft) -> None:
 
 def _random(maze: MazeDraft) -> None:
     scattering.scatter(maze.cells, maze.options["density"], maze.start, maze.goal, maze.stream)
-    queue = np.empty(maze.cells.size, np.int32)
-    scattering.clear_path(maze.cells, maze.columns, maze.start, maze.goal, queue)
+    scattering.clear_path(maze.cells, maze.columns, maze.start, maze.goal, np.empty(maze.cells.size, np.int32))
     add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
@@ -129,7 +114,7 @@ def _open(maze: MazeDraft) -> None:
     add_implied_walls(maze.cells.reshape(maze.rows, maze.columns))
 
 
-def _join(maze: MazeDraft, between: int) -> None:
+def _join(maze: MazeDraft, between: int = 0) -> None:
     """Open walls between unconnected regions in random order, until all cells are connected.
 
     Args:
@@ -147,7 +132,7 @@ GENERATORS = {
     "backtracker": Generator("recursive backtracker: long winding corridors, few dead ends", ("braid",), _backtracker),
     "wilson": Generator("loop-erased random walks: every perfect maze is equally likely", ("braid",), _wilson),
     "prim": Generator("Prim's: grows from one cell, with many short dead ends", ("braid",), _prim),
-    "kruskal": Generator("Kruskal's: walls opened in random order, with many short dead ends", ("braid",), _kruskal),
+    "kruskal": Generator("Kruskal's: walls opened in random order, with many short dead ends", ("braid",), _join),
     "eller": Generator("Eller's: row by row, for mazes of any height", ("braid",), _eller),
     "division": Generator("recursive division: long straight walls with one gap each", ("braid",), _division),
     "rooms": Generator("rectangular rooms with doors, and corridors between them", ("room", "braid"), _rooms),
@@ -251,7 +236,6 @@ def _carve_rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.
 
 
 def _find_generator(kind: str) -> Generator:
-    """Return a generator by its name; a MazeError lists the names."""
     if not isinstance(kind, str) or kind not in GENERATORS:
         raise MazeError(f"unknown kind of maze {kind!r}; {choose_from(kind, GENERATORS)}")
     return GENERATORS[kind]
@@ -281,8 +265,11 @@ def is_recipe(text: str) -> bool:
     return kind in GENERATORS or (colon == ":" and re.match(r"[0-9]+x[0-9]+(?:$|:)", rest) is not None)
 
 
-def parse_recipe(text: str) -> Recipe:
+def parse_recipe(text: str) -> tuple[str, int, int, dict[str, float]]:
     """Parse a recipe, `KIND:ROWSxCOLUMNS[:key=value]...`.
+
+    Returns:
+        (kind, rows, columns, values by key, `seed` included).
 
     Raises:
         MazeError: if the kind is unknown or the recipe is not of that form. Keys and values are not checked here, but
@@ -304,7 +291,7 @@ def parse_recipe(text: str) -> Recipe:
         if key in options:
             raise MazeError(f"{key} is given twice")
         options[key] = _read_number(key, value)
-    return Recipe(kind, int(match[1]), int(match[2]), options)
+    return kind, int(match[1]), int(match[2]), options
 
 
 def _read_number(key: str, text: str) -> float:

@@ -78,11 +78,11 @@ class Maze:
             if cells.size == 1 and cells[self.start] & GOAL:
                 raise MazeError("a maze of one cell has no room for a start and a goal")
             if cells[self.start] & (GOAL | HAZARD):
-                thing = "a goal" if cells[self.start] & GOAL else "a hazard"
-                raise self._error_at(f"the start {self.start} is on {thing}", self.start)
+                kind = "goal" if cells[self.start] & GOAL else "hazard"
+                raise self._error_at(f"the start {self.start} is on a {kind}", self.start)
             if (cells & GOAL).any() and self.distances()[self.start] < 0:
-                message = f"there is no path from the start {self.start} to {self._describe_goals()}"
-                raise self._error_at(message, self.start, self.start)
+                goals = f"the goal {self.goals[0]}" if len(self.goals) == 1 else f"any of the {len(self.goals)} goals"
+                raise self._error_at(f"there is no path from the start {self.start} to {goals}", self.start, self.start)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
@@ -353,19 +353,12 @@ class Maze:
             raise self._error_at(f"the {name} ({row}, {column}) is in a blocked cell", (row, column))
         return row, column
 
-    def _describe_goals(self) -> str:
-        goals = self.goals
-        return f"the goal {goals[0]}" if len(goals) == 1 else f"any of the {len(goals)} goals"
-
     def _error_at(self, message: str, place: Place, start: Place | None = None) -> MazeError:
         """Return an error with a drawing of the cells around a place, and of the start if given."""
         walled = formats.has_thin_walls(self.cells)
         row, column = place
-        top, left = (
-            max(0, row - 4),
-            max(0, column - 32),
-        )  # larger than the excerpt, which then has no false edge
-        cells = self.cells[top : row + 5, left : column + 33]
+        top, left = max(0, row - 4), max(0, column - 32)
+        cells = self.cells[top : row + 5, left : column + 33]  # larger than the excerpt, which then has no false edge
         drawn = formats.cell_letters(cells, None if start is None else (start[0] - top, start[1] - left))
         row, column = row - top, column - left
         if walled:

@@ -233,14 +233,14 @@ def model_of_moves(
     num_states, num_outcomes = moves.num_headings * cells.size, len(probability)
     num_rows = num_states * moves.num_actions * num_outcomes
     check_memory(3 * BYTES_PER_ROW * num_rows, f"a model of the moves {moves.name!r}")
-    outcomes = []  # of each action
-    for action in range(moves.num_actions):
-        by_heading = [move_outcomes(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
-        outcomes.append(MoveOutcomes(*map(np.concatenate, zip(*by_heading, strict=True))))
+    by_action = (
+        [move_outcomes(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
+        for action in range(moves.num_actions)
+    )
+    outcomes = [MoveOutcomes(*map(np.concatenate, zip(*by_heading, strict=True))) for by_heading in by_action]
     live = np.tile((cells.reshape(-1) & (GOAL | BLOCKED)) == 0, moves.num_headings)
-    starts = start_cells
-    if random_start:
-        starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in range(moves.num_headings)])
+    headings = range(moves.num_headings if random_start else 1)
+    starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in headings])
     if not moves.includes_single_steps:
         starts = starts[states_with_path(outcomes, live)[starts]]
         if starts.size == 0:

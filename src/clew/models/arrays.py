@@ -122,7 +122,6 @@ def _entries_of_matrices(matrices: Sequence[Any]) -> _Entries:
 
 
 def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.bool_]:
-    """Check and return the mask of terminal states, (num_states,) bool."""
     flags = np.asarray(terminal)
     if flags.shape != (num_states,) or flags.dtype != np.bool_:
         raise ModelError(
@@ -132,7 +131,6 @@ def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.
 
 
 def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
-    """Return the reward of each entry, (num_entries,) float64."""
     try:
         table = np.asarray(R, np.float64)
     except (TypeError, ValueError) as error:

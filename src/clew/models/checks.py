@@ -72,13 +72,12 @@ def check_walls(grid: npt.NDArray[np.uint8]) -> None:
     Raises:
         ModelError: names the first rule that is broken.
     """
-    edges = (
+    for cells, wall, name in (
         (grid[-1], WALL_DOWN, "bottom"),
         (grid[:, 0], WALL_LEFT, "left"),
         (grid[0], WALL_UP, "top"),
         (grid[:, -1], WALL_RIGHT, "right"),
-    )
-    for cells, wall, name in edges:
+    ):
         require(bool((cells & wall).all()), f"the {name} edge of the grid must be wall")
     vertical = ((grid[:-1] & WALL_DOWN) > 0) == ((grid[1:] & WALL_UP) > 0)
     horizontal = ((grid[:, :-1] & WALL_RIGHT) > 0) == ((grid[:, 1:] & WALL_LEFT) > 0)
@@ -97,8 +96,10 @@ def check_sparse(model: Sparse) -> int:
     """
     require(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
     rows = model.probabilities.size
-    same = all(column.shape == (rows,) for column in model[1:5])
-    require(same, "probabilities, next_states, rewards and terminated must be one-dimensional and of equal length")
+    require(
+        all(column.shape == (rows,) for column in model[1:5]),
+        "probabilities, next_states, rewards and terminated must be one-dimensional and of equal length",
+    )
     pairs = model.offsets.size - 1
     require(
         model.offsets.ndim == 1 and pairs >= 1 and pairs % model.num_actions == 0,
@@ -106,9 +107,11 @@ def check_sparse(model: Sparse) -> int:
     )
     lengths = np.diff(model.offsets)
     # Differences of int64 overflow, so bounds are checked as well as order.
-    inside = bool(((model.offsets >= 0) & (model.offsets <= rows)).all())
-    in_order = inside and model.offsets[0] == 0 and model.offsets[-1] == rows and bool((lengths >= 0).all())
-    require(in_order, f"offsets must rise from 0 to the number of rows, {rows}")
+    in_order = ((model.offsets >= 0) & (model.offsets <= rows)).all() and (lengths >= 0).all()
+    require(
+        bool(in_order and model.offsets[0] == 0 and model.offsets[-1] == rows),
+        f"offsets must rise from 0 to the number of rows, {rows}",
+    )
     num_states = pairs // model.num_actions
     require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
     _check_rows(model, num_states)

@@ -143,8 +143,9 @@ class FiniteMDP:
             cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0)
         )
         if is_terminal.any():
-            first = states[is_terminal][0]
-            raise ModelError(f"start state {first} is on a goal or in a blocked cell, where nothing happens")
+            raise ModelError(
+                f"start state {states[is_terminal][0]} is on a goal or in a blocked cell, where nothing happens"
+            )
         return cls(model, num_states, 4, states)
 
     @classmethod
@@ -198,9 +199,10 @@ class FiniteMDP:
             return float(model.rewards.min(initial=0.0)), float(model.rewards.max(initial=0.0))
         hazard = model.hazard_reward if np.bitwise_or.reduce(model.cells) & HAZARD else 0.0
         extras = model.goal_reward, model.outer_wall_reward, hazard
-        lowest = model.step_reward + sum(min(0.0, extra) for extra in extras)
-        highest = model.step_reward + sum(max(0.0, extra) for extra in extras)
-        return min(0.0, lowest), max(0.0, highest)
+        return (
+            min(0.0, model.step_reward + sum(min(0.0, extra) for extra in extras)),
+            max(0.0, model.step_reward + sum(max(0.0, extra) for extra in extras)),
+        )
 
     @cached_property
     def max_outcomes(self) -> int:

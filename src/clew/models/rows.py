@@ -2,9 +2,10 @@
 
 from array import array
 from collections.abc import Callable, Iterable
+from itertools import chain
 from numbers import Real
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,34 +27,28 @@ TRANSPARENT_WRAPPERS = {
 MAX_START_REPEATS = 100  # a start state may be listed this many times, to be more likely than others
 
 
-class _RowBuilder(NamedTuple):
-    """Rows of a sparse model in growing arrays, which take eight bytes per number at most."""
+def _rows_of_outcomes(pairs: Iterable[Iterable[Outcome]], num_actions: int) -> SparseRows:
+    """Return the outcomes of all pairs of a state and an action, in the order of the model, as rows.
 
-    offsets: "array[int]"
-    probabilities: "array[float]"
-    next_states: "array[int]"
-    rewards: "array[float]"
-    terminated: "array[int]"
-
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Append the outcomes of the next pair of state and action, in the order of the model."""
-        for probability, s_next, reward, terminated in outcomes:
-            self.probabilities.append(probability)
-            self.next_states.append(s_next)
-            self.rewards.append(reward)
-            self.terminated.append(terminated)
-        self.offsets.append(len(self.probabilities))
-
-    def rows(self, num_actions: int) -> SparseRows:
-        """Return all rows as arrays."""
-        offsets, probabilities, next_states, rewards = (np.array(column) for column in self[:4])
-        return SparseRows(
-            offsets, probabilities, next_states, rewards, np.array(self.terminated, np.bool_), num_actions
-        )
-
-
-def _new_builder() -> _RowBuilder:
-    return _RowBuilder(array("q", [0]), array("d"), array("q"), array("d"), array("b"))
+    They are collected in growing arrays, which take eight bytes per number at most.
+    """
+    offsets, next_states, terminated = array("q", [0]), array("q"), array("b")
+    probabilities, rewards = array("d"), array("d")
+    for outcomes in pairs:
+        for probability, s_next, reward, ends in outcomes:
+            probabilities.append(probability)
+            next_states.append(s_next)
+            rewards.append(reward)
+            terminated.append(ends)
+        offsets.append(len(probabilities))
+    return SparseRows(
+        np.array(offsets),
+        np.array(probabilities),
+        np.array(next_states),
+        np.array(rewards),
+        np.array(terminated, np.bool_),
+        num_actions,
+    )
 
 
 def _check_outcome(outcome: Any, s: int, a: int, num_states: int) -> Outcome:
@@ -94,16 +89,17 @@ def rows_of_function(num_states: int, num_actions: int, f: Callable[[int, int], 
     check_count("num_states", num_states, 1, MAX_STATES)
     check_count("num_actions", num_actions, 1, MAX_STATES)
     num_states, num_actions = int(num_states), int(num_actions)
-    builder = _new_builder()
-    for s in range(num_states):
-        for a in range(num_actions):
-            try:
-                outcomes = f(s, a)
-            except Exception as error:
-                error.add_note(f"raised by f({s}, {a}), called by FiniteMDP.from_function")
-                raise
-            builder.add([_check_outcome(outcome, s, a, num_states) for outcome in _check_list(outcomes, s, a)])
-    return builder.rows(num_actions)
+
+    def checked_outcomes(s: int, a: int) -> list[Outcome]:
+        try:
+            outcomes = f(s, a)
+        except Exception as error:
+            error.add_note(f"raised by f({s}, {a}), called by FiniteMDP.from_function")
+            raise
+        return [_check_outcome(outcome, s, a, num_states) for outcome in _check_list(outcomes, s, a)]
+
+    pairs = (checked_outcomes(s, a) for s in range(num_states) for a in range(num_actions))
+    return _rows_of_outcomes(pairs, num_actions)
 
 
 def _check_list(outcomes: Any, s: int, a: int) -> list[Any]:
@@ -173,8 +169,7 @@ def rows_of_environment(env: Any) -> tuple[SparseRows, npt.NDArray[np.int64]]:
         )
     num_states, num_actions = _space_size(inner, "observation_space"), _space_size(inner, "action_space")
     starts = _start_states(inner, num_states)
-    builder = _reachable_rows(inner.P, starts, num_states, num_actions)
-    return builder.rows(num_actions), starts
+    return _reachable_rows(inner.P, starts, num_states, num_actions), starts
 
 
 def _space_size(env: Any, name: str) -> int:
@@ -216,7 +211,7 @@ def _start_states(env: Any, num_states: int) -> npt.NDArray[np.int64]:
     )
 
 
-def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, num_actions: int) -> _RowBuilder:
+def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, num_actions: int) -> SparseRows:
     """Return the rows of all states that can be reached from the starts without ending the episode.
 
     Other states have no rows.
@@ -230,11 +225,8 @@ def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, 
                 [_check_outcome(o, s, a, num_states) for o in _table_outcomes(table, s, a)] for a in range(num_actions)
             ]
             waiting += [t for rows in outcomes[s] for p, t, _, ends in rows if p > 0.0 and not ends]
-    builder = _new_builder()
-    for s in range(num_states):
-        for rows in outcomes.get(s, [[]] * num_actions):
-            builder.add(rows)
-    return builder
+    pairs = chain.from_iterable(outcomes.get(s, [[]] * num_actions) for s in range(num_states))
+    return _rows_of_outcomes(pairs, num_actions)
 
 
 def _table_outcomes(table: Any, s: int, a: int) -> list[Any]:

@@ -164,8 +164,7 @@ def solve(
         return backward_induction(mdp, int(horizon), gamma)
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         return best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
-    if method is None:
-        method = _default_method(mdp, gamma)
+    method = method or _default_method(mdp, gamma)
     if gamma == 1.0 and method != "breadth-first":
         raise SettingError(
             f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"

@@ -13,9 +13,7 @@ from clew.planning.solution import Solution
 def is_deterministic_with_costs(mdp: FiniteMDP) -> bool:
     """Return whether a world is sparse and deterministic, and every transition terminates or has a negative reward."""
     model = mdp.model
-    if not isinstance(model, Sparse) or not mdp.is_deterministic:
-        return False
-    return bool((model.terminated | (model.rewards < 0.0)).all())
+    return isinstance(model, Sparse) and mdp.is_deterministic and bool((model.terminated | (model.rewards < 0.0)).all())
 
 
 def best_first(mdp: FiniteMDP) -> Solution:

@@ -182,12 +182,10 @@ def _breadth_first_order(model: Sparse, num_states: int) -> tuple[npt.NDArray[np
         ((num_states,) the state that has each new number, the renumbered model).
     """
     num_actions = model.num_actions
-    ends = np.flatnonzero(_any_outcome(model, model.terminated)) // num_actions
-    chosen = np.full(num_states, UNKNOWN)
-    chosen[ends] = STAY
-    every = np.ones(num_states * num_actions, np.bool_)
+    can_end = _any_outcome(model, model.terminated).reshape(num_states, num_actions).any(axis=1)
+    chosen = np.where(can_end, STAY, UNKNOWN)
     predecessors = Predecessors.from_rows(model, np.flatnonzero(~model.terminated), num_states)
-    queue = predecessors.backward_search(every, chosen, num_actions)
+    queue = predecessors.backward_search(np.ones(num_states * num_actions, np.bool_), chosen, num_actions)
     states = np.concatenate([queue, np.flatnonzero(chosen == UNKNOWN)])
 
     position = np.empty(num_states, np.int32)
@@ -196,9 +194,13 @@ def _breadth_first_order(model: Sparse, num_states: int) -> tuple[npt.NDArray[np
     counts = np.diff(model.offsets)[pairs]
     offsets = np.concatenate([[0], np.cumsum(counts)])
     rows = np.repeat(model.offsets[pairs] - offsets[:-1], counts) + np.arange(offsets[-1])
-    next_states = position[model.next_states[rows]]
     return states, Sparse(
-        offsets, model.probabilities[rows], next_states, model.rewards[rows], model.terminated[rows], num_actions
+        offsets,
+        model.probabilities[rows],
+        position[model.next_states[rows]],
+        model.rewards[rows],
+        model.terminated[rows],
+        num_actions,
     )
 
 

@@ -92,8 +92,14 @@ class Iteration:
         """Replace each value by its largest backup, in place and in order; return the largest change of a value."""
         return gauss_seidel_sweep(self.ordered.model, self.v, self.policy, self.ordered.num_actions, self.gamma)
 
-    def to_solution(self, method: str) -> Solution:
-        """Sweep until the policy ends where it can, prove the error bound, and return the solution."""
+    def solve(self, method: str, sweep: Callable[[int], float]) -> Solution:
+        """Sweep until converged and until the policy ends where it can, prove the error bound, and return the solution.
+
+        Args:
+            method: name of the planner.
+            sweep: see `sweep_until_converged`.
+        """
+        self.sweep_until_converged(sweep)
         self._sweep_until_proper()
         v = self.ordered.to_original(self.v)
         return Solution(self.mdp, self.gamma, method, error_bound(self.mdp, v, self.gamma), values=v)

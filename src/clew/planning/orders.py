@@ -66,7 +66,6 @@ def breadth_first_order(mdp: FiniteMDP) -> OrderedModel:
     """
     if isinstance(mdp.model, Grid):
         return _order_grid(mdp, mdp.model)
-    assert isinstance(mdp.model, Sparse)
     return _order_sparse(mdp, mdp.model)
 
 
@@ -90,8 +89,9 @@ def order_by_distance(mdp: FiniteMDP, distances: npt.NDArray[np.int32], live: np
         np.empty(4 * num_live, np.int32), np.empty(4 * num_live, np.uint8), grid.rewards, 0, grid.slip
     )
     write_lattice(grid, -1, order[:num_live], position, 0, lattice)
-    next_states, kinds = read_only(lattice.next_states), read_only(lattice.kinds)
-    lattice = lattice._replace(next_states=next_states, kinds=kinds, num_live=num_live)
+    lattice = lattice._replace(
+        next_states=read_only(lattice.next_states), kinds=read_only(lattice.kinds), num_live=num_live
+    )
     return OrderedModel(lattice, order, num_live, n, mdp.num_actions)
 
 
@@ -150,8 +150,11 @@ def _order_grid(mdp: FiniteMDP, grid: Grid) -> OrderedModel:
         live.append(orders[layer, :num_live])
         not_live.append(orders[layer, num_live:])
         first += num_live
-    next_states, kinds = read_only(lattice.next_states[: 4 * first]), read_only(lattice.kinds[: 4 * first])
-    lattice = lattice._replace(next_states=next_states, kinds=kinds, num_live=first)
+    lattice = lattice._replace(
+        next_states=read_only(lattice.next_states[: 4 * first]),
+        kinds=read_only(lattice.kinds[: 4 * first]),
+        num_live=first,
+    )
     order = orders[0] if len(goals) == 1 else np.concatenate(live + not_live)
     return OrderedModel(lattice, order, first, mdp.num_states, mdp.num_actions)
 

@@ -47,8 +47,7 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
         gain = float((iteration.v - before).max())
         return gain if gain > iteration.rounding_error() / (1.0 - gamma) else 0.0
 
-    iteration.sweep_until_converged(improve_and_evaluate_exactly)
-    return iteration.to_solution("policy-iteration")
+    return iteration.solve("policy-iteration", improve_and_evaluate_exactly)
 
 
 def modified_policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
@@ -60,8 +59,7 @@ def modified_policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) ->
         Puterman & Shin (1978), Modified policy iteration algorithms; Puterman (1994), section 6.5.
     """
     iteration = Iteration(mdp, breadth_first_order(mdp), gamma, tolerance)
-    iteration.sweep_until_converged(lambda _: improve_and_evaluate(iteration))
-    return iteration.to_solution("modified-policy-iteration")
+    return iteration.solve("modified-policy-iteration", lambda _: improve_and_evaluate(iteration))
 
 
 def improve_and_evaluate(iteration: Iteration) -> float:

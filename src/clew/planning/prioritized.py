@@ -24,9 +24,9 @@ def prioritized_sweeping(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solu
     heap = Heap(np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n))
     fill_heap(ordered.model, iteration.v, ordered.num_actions, gamma, heap)
     # As many backups per call as a sweep has, so that Ctrl-C takes effect between calls.
-    iteration.sweep_until_converged(
+    return iteration.solve(
+        "prioritized-sweeping",
         lambda _: prioritized_backups(
             ordered.model, iteration.v, ordered.num_actions, gamma, offsets, states, heap, iteration.target, n
-        )
+        ),
     )
-    return iteration.to_solution("prioritized-sweeping")

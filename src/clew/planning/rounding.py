@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clew.kernels.dynamics import HAZARD, Grid, Sparse
+from clew.kernels.dynamics import HAZARD, Grid
 from clew.models.mdp import FiniteMDP
 
 EPSILON = float(np.finfo(np.float64).eps)
@@ -27,7 +27,6 @@ class Rounding:
             num_outcomes, excess = 3, EPSILON
         else:
             model = mdp.model
-            assert isinstance(model, Sparse)
             counts = np.diff(model.offsets)
             self.max_reward = float(np.abs(model.rewards).max(initial=0.0))
             num_outcomes = int(counts.max(initial=0))

@@ -24,9 +24,9 @@ def shortest_path_is_optimal(mdp: FiniteMDP, gamma: float) -> bool:
     the outer wall are excluded.
     """
     grid = mdp.model
-    if not isinstance(grid, Grid):
+    if not isinstance(grid, Grid) or grid.slip > 0.0 or grid.outer_wall_reward > 0.0:
         return False
-    if grid.slip > 0.0 or grid.outer_wall_reward > 0.0 or np.bitwise_or.reduce(grid.cells) & HAZARD:
+    if np.bitwise_or.reduce(grid.cells) & HAZARD:
         return False
     if gamma == 1.0:
         return grid.step_reward < 0.0 or (grid.step_reward == 0.0 and grid.goal_reward >= 0.0)
@@ -64,7 +64,7 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         num_wrong = measure_distances(grid, goal, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
     values, bound = values_by_distance(grid, gamma, int(distances.max(initial=0)))
-    return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(distances, values))
+    return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(grid, distances, values))
 
 
 def values_by_distance(grid: Grid, gamma: float, max_distance: int) -> tuple[npt.NDArray[np.float64], float]:
@@ -85,8 +85,7 @@ def values_by_distance(grid: Grid, gamma: float, max_distance: int) -> tuple[npt
     """
     unit = float(np.finfo(float).eps)  # twice the need, for the rounding of the bound itself
     values = [0.0, grid.step_reward + grid.goal_reward][: max_distance + 1]
-    error = unit * abs(values[-1])
-    bound = error
+    bound = error = unit * abs(values[-1])
     for _ in range(2, max_distance + 1):
         discounted = gamma * values[-1]
         values.append(grid.step_reward + discounted)

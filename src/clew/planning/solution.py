@@ -17,15 +17,37 @@ CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large
 
 @dataclass(frozen=True, eq=False)
 class ShortestPaths:
-    """Distances that determine all values, in four bytes per state.
+    """Distances that determine all values of a grid, in four bytes per state.
 
     Attributes:
+        grid: the grid.
         distances: (num_states,) int32, steps to the goal; 0 on it, -1 where no path leads to it and in blocked cells.
         value_by_distance: (max_distance + 2,) float64, the value of a state by its distance; the last entry is for -1.
     """
 
+    grid: Grid
     distances: npt.NDArray[np.int32]
     value_by_distance: npt.NDArray[np.float64]
+
+    @property
+    def steps_by_distance(self) -> npt.NDArray[np.float64]:
+        """Number of steps to the goal by distance, (max_distance + 2,) float64; the last entry is infinite, for -1."""
+        return np.append(np.arange(self.value_by_distance.size - 1.0), np.inf)
+
+    def by_state(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the entry of a table, (max_distance + 2,), for the distance of each state; 0 in blocked cells."""
+        entries = table[self.distances]
+        entries[np.tile((self.grid.cells & BLOCKED) > 0, self.distances.size // self.grid.num_cells)] = 0.0
+        return entries
+
+    def mean(self, table: npt.NDArray[np.float64], states: npt.NDArray[np.int32]) -> float:
+        """Return the mean of `by_state` over some states, with little memory however many they are."""
+        total = 0.0
+        for i in range(0, states.size, CHUNK):
+            piece = states[i : i + CHUNK]
+            blocked = (self.grid.cells[piece % self.grid.num_cells] & BLOCKED) > 0
+            total += float(np.where(blocked, 0.0, table[self.distances[piece]]).sum())
+        return total / states.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +90,22 @@ class Solution:
         """Expected number of steps of the policy, mean over the start states; infinite if it may never end."""
         if self.shortest_paths is None:
             return float(self.steps_from[self.mdp.starts].mean())
-        return self._mean_by_distance(np.append(np.arange(self.shortest_paths.value_by_distance.size - 1.0), np.inf))
+        return self.shortest_paths.mean(self.shortest_paths.steps_by_distance, self.mdp.starts)
 
     @cached_property
     def value(self) -> float:
         """Expected discounted return of the policy, mean over the start states."""
         if self.shortest_paths is None:
             return float(self.v[self.mdp.starts].mean())
-        return self._mean_by_distance(self.shortest_paths.value_by_distance)
+        return self.shortest_paths.mean(self.shortest_paths.value_by_distance, self.mdp.starts)
 
     @cached_property
     def v(self) -> npt.NDArray[np.float64]:
         """Optimal state values, (num_states,) float64; 0 in states without outcomes."""
-        if self.shortest_paths is None:
-            assert self.values is not None
-            return self.values
-        v = self.shortest_paths.value_by_distance[self.shortest_paths.distances]
-        v[self._is_blocked()] = 0.0
-        return v
+        if self.shortest_paths is not None:
+            return self.shortest_paths.by_state(self.shortest_paths.value_by_distance)
+        assert self.values is not None
+        return self.values
 
     @cached_property
     def q(self) -> npt.NDArray[np.float64]:
@@ -111,9 +131,7 @@ class Solution:
         """
         if self.shortest_paths is None:
             return expected_steps(self.mdp, self.policy)
-        steps = np.where(self.shortest_paths.distances < 0, np.inf, self.shortest_paths.distances)
-        steps[self._is_blocked()] = 0.0
-        return steps
+        return self.shortest_paths.by_state(self.shortest_paths.steps_by_distance)
 
     @cached_property
     def optimal_actions(self) -> npt.NDArray[np.bool_]:
@@ -127,8 +145,7 @@ class Solution:
             near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
             return near
         optimal = np.empty((self.mdp.num_states, self.mdp.num_actions), np.bool_)
-        grid = self.mdp.model
-        assert isinstance(grid, Grid)
+        grid = self.shortest_paths.grid
         for layer, distances in enumerate(self.shortest_paths.distances.reshape(-1, grid.num_cells)):
             mark_nearer(grid, distances, optimal[layer * grid.num_cells : (layer + 1) * grid.num_cells])
         # If the goal can't be reached, the rewards of steps decide; on goals and in blocked cells all actions tie.
@@ -139,24 +156,3 @@ class Solution:
             q = self.q[unreachable]
             optimal[unreachable] = q >= q.max(axis=1, keepdims=True)
         return optimal
-
-    def _is_blocked(self) -> npt.NDArray[np.bool_]:
-        """Return (num_states,) bool, True in blocked cells of the grid."""
-        grid = self.mdp.model
-        assert isinstance(grid, Grid)
-        return np.tile((grid.cells & BLOCKED) > 0, self.mdp.num_states // grid.num_cells)
-
-    def _mean_by_distance(self, table: npt.NDArray[np.float64]) -> float:
-        """Return the mean over the start states of the entries of a table for their distances; 0 for blocked starts.
-
-        The last entry of the table, which the distance -1 selects, is for states from which the goal can't be reached.
-        """
-        assert self.shortest_paths is not None
-        starts, grid = self.mdp.starts, self.mdp.model
-        assert isinstance(grid, Grid)
-        total = 0.0
-        for i in range(0, starts.size, CHUNK):
-            piece = starts[i : i + CHUNK]
-            blocked = (grid.cells[piece % grid.num_cells] & BLOCKED) > 0
-            total += float(np.where(blocked, 0.0, table[self.shortest_paths.distances[piece]]).sum())
-        return total / starts.size

@@ -94,7 +94,6 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
 
 
 def _max_abs(v: Values) -> float:
-    """Return the largest absolute value."""
     return float(np.abs(v).max())
 
 
@@ -142,9 +141,8 @@ def _lower_bound(quotient: Quotient, rounding: Rounding, upper: Values, choice: 
     _evaluate(quotient, rounding, lower, choice, -margin, margin / 4.0)
     _improve(quotient, rounding, lower, choice, margin, -1.0)
     _evaluate(quotient, rounding, lower, choice, -margin, margin / 4.0)
-    rounding_error = rounding.of_backup(_max_abs(lower))
     proved = (
-        margins(quotient.model, quotient.components, lower, choice)[1] > rounding_error
+        margins(quotient.model, quotient.components, lower, choice)[1] > rounding.of_backup(_max_abs(lower))
         and not quotient.nonterminating_states(choice).size
     )
     return lower if proved else np.full_like(lower, -np.inf)

@@ -27,8 +27,7 @@ def value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         iteration.v[:] = out
         return residual
 
-    iteration.sweep_until_converged(sweep)
-    return iteration.to_solution("value-iteration")
+    return iteration.solve("value-iteration", sweep)
 
 
 def gauss_seidel(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
@@ -38,8 +37,7 @@ def gauss_seidel(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         Sutton & Barto (2018), section 4.4; Puterman (1994), section 6.3.3.
     """
     iteration = Iteration(mdp, breadth_first_order(mdp), gamma, tolerance)
-    iteration.sweep_until_converged(lambda _: iteration.gauss_seidel_sweep())
-    return iteration.to_solution("gauss-seidel")
+    return iteration.solve("gauss-seidel", lambda _: iteration.gauss_seidel_sweep())
 
 
 def directional_sweeps(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
@@ -55,5 +53,6 @@ def directional_sweeps(mdp: FiniteMDP, gamma: float, tolerance: float) -> Soluti
     if not isinstance(grid, Grid):
         raise SettingError("directional-sweeps goes through a grid row by row; take gauss-seidel for other worlds")
     iteration = Iteration(mdp, original_order(mdp), gamma, tolerance)
-    iteration.sweep_until_converged(lambda i: directional_sweep(grid, iteration.v, gamma, i % 2 == 1, i // 2 % 2 == 1))
-    return iteration.to_solution("directional-sweeps")
+    return iteration.solve(
+        "directional-sweeps", lambda i: directional_sweep(grid, iteration.v, gamma, i % 2 == 1, i // 2 % 2 == 1)
+    )

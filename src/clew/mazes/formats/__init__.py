@@ -37,18 +37,8 @@ from clew.mazes.formats.extensions import (
 )
 from clew.mazes.formats.lines import draw_excerpt
 from clew.mazes.formats.lists import parse_array, parse_lists, write_lists
-from clew.mazes.formats.micromouse import parse_maze, write_maze
-from clew.mazes.formats.movingai import (
-    Scenario,
-    parse_map,
-    read_scenario,
-    read_scenarios,
-    scenario_places,
-    write_map,
-)
+from clew.mazes.formats.movingai import Scenario, read_scenario, read_scenarios, scenario_places
 from clew.mazes.formats.own import parse_text, write_text
-from clew.mazes.formats.pacman import parse_lay, write_lay
-from clew.mazes.formats.pictures import draw_png, parse_png
 from clew.mazes.formats.walled import draw_text
 
 __all__ = [
@@ -63,26 +53,18 @@ __all__ = [
     "check_options_apply",
     "check_size",
     "draw_excerpt",
-    "draw_png",
     "draw_text",
     "has_thin_walls",
     "list_extensions",
     "parse_array",
-    "parse_lay",
     "parse_lists",
-    "parse_map",
-    "parse_maze",
-    "parse_png",
     "parse_text",
     "read_layout",
     "read_scenario",
     "read_scenarios",
     "remove_walls_around",
     "scenario_places",
-    "write_lay",
     "write_layout",
     "write_lists",
-    "write_map",
-    "write_maze",
     "write_text",
 ]

@@ -70,16 +70,12 @@ def remove_walls_around(cells: npt.NDArray[np.uint8], row: int, column: int) -> 
 
     Walls of the edge and of blocked neighbours are removed too; `add_implied_walls` restores them.
     """
-    rows, columns = cells.shape
     cells[row, column] &= ~np.uint8(WALL_DOWN | WALL_LEFT | WALL_UP | WALL_RIGHT)
-    if row + 1 < rows:
-        cells[row + 1, column] &= ~np.uint8(WALL_UP)
-    if column > 0:
-        cells[row, column - 1] &= ~np.uint8(WALL_RIGHT)
-    if row > 0:
-        cells[row - 1, column] &= ~np.uint8(WALL_DOWN)
-    if column + 1 < columns:
-        cells[row, column + 1] &= ~np.uint8(WALL_LEFT)
+    # Slices of the four neighbours, which are empty beyond the edge.
+    cells[row + 1 : row + 2, column] &= ~np.uint8(WALL_UP)
+    cells[row, max(column - 1, 0) : column] &= ~np.uint8(WALL_RIGHT)
+    cells[max(row - 1, 0) : row, column] &= ~np.uint8(WALL_DOWN)
+    cells[row, column + 1 : column + 2] &= ~np.uint8(WALL_LEFT)
 
 
 def has_thin_walls(cells: npt.NDArray[np.uint8]) -> bool:

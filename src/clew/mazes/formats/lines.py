@@ -183,7 +183,6 @@ def error_at(message: str, text: bytearray, offset: int) -> MazeError:
     drawn = []
     for _ in range(7):
         end = text.find(b"\n", top)
-        end = len(text) if end < 0 else end
         drawn.append(text[min(top + left, end) : min(top + column + 30, end)].decode("utf-8", "replace"))
         top = end + 1
         if top >= len(text):
@@ -203,5 +202,4 @@ def draw_excerpt(lines: list[str], row: int, column: int) -> str:
 
 def offset_to_place(offset: int, width: int) -> Place:
     """Return (row, column) of an offset in a text whose lines all have `width` characters and an LF."""
-    row, column = divmod(offset, width + 1)
-    return row, column
+    return divmod(offset, width + 1)

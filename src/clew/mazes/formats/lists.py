@@ -43,8 +43,7 @@ def write_lists(layout: Layout) -> list[str]:
     """
     cells, start = layout
     check_supported(cells, "a FrozenLake list", blocked=False, hazards=True)
-    drawn = cell_letters(cells, start, ALPHABET)
-    return [row.tobytes().decode("ascii") for row in drawn]
+    return [row.tobytes().decode("ascii") for row in cell_letters(cells, start, ALPHABET)]
 
 
 def parse_array(blocked: Any) -> npt.NDArray[np.uint8]:

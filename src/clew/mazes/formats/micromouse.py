@@ -24,8 +24,7 @@ def parse_maze(data: bytes | bytearray, unknown_walls: str = "wall") -> Layout:
     Raises:
         MazeError: names line and column (from 1) of what is invalid, and draws the place.
     """
-    text = read_text(data, LEGEND)
-    return parse_walled(text, SYNTAX._replace(unknown_is_wall=unknown_walls == "wall"))
+    return parse_walled(read_text(data, LEGEND), SYNTAX._replace(unknown_is_wall=unknown_walls == "wall"))
 
 
 def write_maze(layout: Layout) -> bytes:

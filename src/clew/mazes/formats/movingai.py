@@ -66,8 +66,8 @@ def _read_header(text: bytearray) -> tuple[int, int, int]:
             raise error_at("expected a header line: type, height, width or map", text, begin)
         if words[0] != "type":
             if not words[1].isascii() or not words[1].isdigit() or len(words[1]) > 9:
-                message = f"{words[0]} must be a whole number, not {words[1]!r}"
-                raise error_at(message, text, begin + len(words[0]) + 1)
+                column = len(words[0]) + 1
+                raise error_at(f"{words[0]} must be a whole number, not {words[1]!r}", text, begin + column)
             sizes[words[0]] = int(words[1])
         begin = end + 1
     else:
@@ -151,8 +151,7 @@ def _parse_scenario(row: str, index: int) -> Scenario:
         raise MazeError(f"scenario {index}: expected nine columns, found {len(words)}: {row[:100]!r}")
     numbers = words[-7:-1]  # counted from the right: the name of the map may contain blanks
     if not all(word.isascii() and word.isdigit() and len(word) <= 9 for word in [words[0], *numbers]):
-        given = " ".join(numbers)[:100]
-        raise MazeError(f"scenario {index}: sizes and places must be whole numbers: {given!r}")
+        raise MazeError(f"scenario {index}: sizes and places must be whole numbers: {' '.join(numbers)[:100]!r}")
     try:
         length = float(words[-1])
     except ValueError:

@@ -5,7 +5,6 @@ free cells, since a maze has neither. Blanks at the end of a line may be missing
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +30,11 @@ def parse_lay(data: bytes | bytearray) -> Layout:
     check_letters(text, 0, CELL_TABLE, LEGEND)
     num_rows = text.count(b"\n")
     check_size(num_rows, 1)
-    width = max(int(chunk.columns.max()) for chunk in _chunks(text))  # the LF stands in the column after the last
+    width = max(int(columns.max()) for _, _, columns in _chunks(text))  # the LF stands in the column after the last
     check_size(num_rows, width)
     padded = np.full((num_rows, width + 1), ord(" "), np.uint8)
-    for chunk in _chunks(text):
-        padded[chunk.rows, chunk.columns] = chunk.letters
+    for letters, rows, columns in _chunks(text):
+        padded[rows, columns] = letters
     padded[padded == NEWLINE] = ord(" ")
     cells = add_implied_walls(CELL_TABLE[padded[:, :-1]])
     first = find_start_offset(text, b"P")
@@ -44,23 +43,19 @@ def parse_lay(data: bytes | bytearray) -> Layout:
     return Layout(cells, (text.count(b"\n", 0, first), first - text.rfind(b"\n", 0, first) - 1))
 
 
-class Chunk(NamedTuple):
-    """Consecutive bytes of a text, with their rows and columns."""
+def _chunks(text: bytearray) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield a text in chunks: rows and columns of all its bytes at once would take too much memory.
 
-    letters: npt.NDArray[np.uint8]  # (n,) including LFs
-    rows: npt.NDArray[np.int64]  # (n,)
-    columns: npt.NDArray[np.int64]  # (n,)
-
-
-def _chunks(text: bytearray) -> Iterator[Chunk]:
-    """Yield a text in chunks: rows and columns of all its bytes at once would take too much memory."""
+    Yields:
+        (bytes, LFs included; the row of each; the column of each), all of one length.
+    """
     row = begin = 0  # number and offset of the line in which the chunk begins
     for offset in range(0, len(text), CHUNK_SIZE):
         letters = np.frombuffer(text, np.uint8, min(CHUNK_SIZE, len(text) - offset), offset)
         is_end = letters == NEWLINE
         line = np.cumsum(is_end) - is_end  # the LF belongs to the line that it ends
         begins = np.concatenate([[begin], offset + np.flatnonzero(is_end) + 1])
-        yield Chunk(letters, row + line, offset + np.arange(len(letters)) - begins[line])
+        yield letters, row + line, offset + np.arange(len(letters)) - begins[line]
         row, begin = row + len(begins) - 1, int(begins[-1])
 
 

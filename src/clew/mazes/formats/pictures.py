@@ -64,8 +64,7 @@ def parse_png(data: bytes | bytearray, cell_size: int = 1) -> Layout:
         raise MazeError("the picture can't be read: it is damaged") from None
     except Exception as error:  # for damaged files Pillow raises exceptions of many types
         raise MazeError(f"the picture can't be read: {error}") from None
-    start = _find_start(colours)
-    return Layout(add_implied_walls(BITS[colours]), start)
+    return Layout(add_implied_walls(BITS[colours]), _find_start(colours))
 
 
 def draw_png(layout: Layout, cell_size: int = 1) -> bytes:
@@ -126,15 +125,13 @@ def _read_colours(picture: "Image", cell_size: int) -> npt.NDArray[np.uint8]:
         for left in range(0, columns, TILE):
             bottom, right = min(top + TILE, rows), min(left + TILE, columns)
             pixels = _composite_on_white(picture.crop((left, top, right, bottom)))
-            classified = _classify(pixels)
+            colours[top:bottom, left:right] = classified = _classify(pixels)
             unclear = _find_first(classified == UNCLEAR)
             if unclear is not None:
-                colour = tuple(pixels[unclear].tolist())
                 raise MazeError(
-                    f"row {top + unclear[0]}, column {left + unclear[1]}: the colour {colour} is neither dark or "
-                    f"light grey, nor red, green or blue"
+                    f"row {top + unclear[0]}, column {left + unclear[1]}: the colour {tuple(pixels[unclear].tolist())} "
+                    f"is neither dark or light grey, nor red, green or blue"
                 )
-            colours[top:bottom, left:right] = classified
     return colours
 
 

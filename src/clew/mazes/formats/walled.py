@@ -34,18 +34,6 @@ class WalledSyntax(NamedTuple):
     unknown_is_wall: bool = True
 
 
-class InvalidCharacters(NamedTuple):
-    """A mask of the invalid characters of one kind in a band of lines.
-
-    mask[i, j] belongs to line `line + 2 * i` of the band and column `column + 4 * j`.
-    """
-
-    mask: npt.NDArray[np.bool_]
-    line: int
-    column: int
-    kind: str  # "post", "floor" (a wall below a cell), "side" (a wall beside one) or "cell"
-
-
 def parse_walled(text: bytearray, syntax: WalledSyntax) -> Layout:
     """Parse a maze with walls between its cells.
 
@@ -109,7 +97,7 @@ def _check_characters(text: bytearray, canvas: npt.NDArray[np.uint8], syntax: Wa
 
 def _find_invalid(
     band: npt.NDArray[np.uint8], is_first: bool, is_last: bool, syntax: WalledSyntax
-) -> Iterator[InvalidCharacters]:
+) -> Iterator[tuple[npt.NDArray[np.bool_], int, int, str]]:
     """Find the invalid characters in a band of lines, whose first line is one of posts.
 
     Args:
@@ -119,10 +107,12 @@ def _find_invalid(
         syntax: the characters of the format.
 
     Yields:
-        One mask for each kind of character.
+        (mask, line, column, kind) for each kind of character: "post", "floor" (a wall below a cell), "side" (a wall
+        beside one) and "cell". mask[i, j] is True if the character of that kind in line `line + 2 * i` of the band and
+        column `column + 4 * j` is invalid.
     """
     joints, rows = band[::2], band[1::2]
-    yield InvalidCharacters(~np.isin(joints[:, ::4], list(syntax.posts)), 0, 0, "post")
+    yield ~np.isin(joints[:, ::4], list(syntax.posts)), 0, 0, "post"
     left, middle, right = (joints[:, i::4] for i in (1, 2, 3))
     is_wall = (left == DASH) & (middle == DASH) & (right == DASH)
     is_gap = (left == BLANK) & ((middle == BLANK) | (syntax.has_unknown & (middle == DOT))) & (right == BLANK)
@@ -130,21 +120,21 @@ def _find_invalid(
         is_gap[0] = False
     if is_last:
         is_gap[-1] = False
-    yield InvalidCharacters(~is_wall & ~is_gap, 0, 1, "floor")
+    yield ~is_wall & ~is_gap, 0, 1, "floor"
     sides = rows[:, ::4]
     is_gap = (sides == BLANK) | (syntax.has_unknown & (sides == DOT))
     is_gap[:, [0, -1]] = False
-    yield InvalidCharacters((sides != BAR) & ~is_gap, 1, 0, "side")
+    yield (sides != BAR) & ~is_gap, 1, 0, "side"
     left, middle, right = (rows[:, i::4] for i in (1, 2, 3))
     beside = np.where(middle == HASH, np.uint8(HASH), np.uint8(BLANK))
-    yield InvalidCharacters((syntax.cells[middle] == UNKNOWN) | (left != beside) | (right != beside), 1, 2, "cell")
+    yield (syntax.cells[middle] == UNKNOWN) | (left != beside) | (right != beside), 1, 2, "cell"
 
 
 def _format_expected(kind: str, is_edge: bool, line: npt.NDArray[np.uint8], column: int, syntax: WalledSyntax) -> str:
     """Return an error message: what was expected at a column of a line, and what was found.
 
     Args:
-        kind: see `InvalidCharacters`.
+        kind: see `_find_invalid`.
         is_edge: True if the place is on the edge of the maze, where only a wall is allowed.
         line: (width,) uint8.
         column: column of the first invalid character.
