@@ -455,7 +455,7 @@ def test_a_run_that_has_ended_is_not_begun_again(tmp_path):
     with pytest.raises(RunError, match=r"this run has ended$"):
         open_partial_run(tmp_path / "run")
     (tmp_path / "run.partial").mkdir()
-    with pytest.raises(RunError, match=r"has ended; what is left in .*run.partial can be removed"):
+    with pytest.raises(RunError, match=r"has ended; .*run.partial can be removed"):
         open_partial_run(tmp_path / "run")
     with pytest.raises(RunError, match=r"no run was begun there; `clew train --out .*none` begins one"):
         open_partial_run(tmp_path / "none")
