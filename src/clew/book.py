@@ -227,7 +227,7 @@ class Simulation:
             episodes.episode_steps(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
         )
         self.truncated = steps[-1].truncated
-        return [[step.state, step.action, step.reward, step.next_state] for step in steps]
+        return [list(step[:4]) for step in steps]
 
 
 def update_policy(
@@ -245,8 +245,9 @@ def update_policy(
         episodes.Transition(s, a, reward, s_next, bool(policy._is_terminal[s_next]), False)
         for s, a, reward, s_next in experiences
     ]
-    trajectory = episodes.Trajectory.from_transitions(steps)
-    training.update_policy(policy._policy, trajectory, alpha=weight, gamma=discount_factor)
+    training.update_policy(
+        policy._policy, episodes.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor
+    )
 
 
 def train_policy(

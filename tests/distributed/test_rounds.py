@@ -197,9 +197,7 @@ def test_parted_starts_are_those_of_their_simulation():
 
 
 def test_starts_that_cannot_be_parted_are_refused():
-    with pytest.raises(
-        SettingError, match="a start state for each of 4 simulations, and the number of start states is 1"
-    ):
+    with pytest.raises(SettingError, match="a start state for each of 4 simulations, and their number is 1"):
         train_policy_parallel(Environment(), 100, num_actors=0, partition_starts=True)
 
 

@@ -351,7 +351,7 @@ def test_a_row_knows_how_much_memory_it_takes(name, schedule):
     learner = make_learner(q, settings, max_steps=700, num_outcomes=2000)
     memory = {array.__array_interface__["data"][0]: array.nbytes for array in arrays_of(learner.rule) if array is not q}
     memory.pop(q.__array_interface__["data"][0], None)
-    spec = LearnerSpec(q, q, settings, 300, 5, 700, 2000, learner.behaviour, learner.visits, schedule == "visits")
+    spec = LearnerSpec(q, q, settings, 700, 2000, learner.behaviour, learner.visits, schedule == "visits")
     taken = sum(memory.values())
     assert taken - 64 <= ALGORITHMS[name].num_bytes(spec) <= taken + 8 * 300
 

@@ -7,9 +7,10 @@ process.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,17 +139,11 @@ def actor_pool(
     """
     sharing = job.sharing
     num_needed = min(sharing.num_simulations, sharing.num_actors or 0)
-    with connected(num_needed):
-        pool = ActorPool(job, make_worker, in_process, chaos)
-        try:
-            if sharing.num_actors is None:
-                pool.start_later(min(sharing.num_simulations, count_cpus()))
-            else:
-                pool.start(num_needed)
-                pool.wait_until_running()
-            yield pool
-        finally:
-            pool.close()
+    with connected(num_needed), closing(ActorPool(job, make_worker, in_process, chaos)) as pool:
+        if sharing.num_actors is not None:
+            pool.start(num_needed)
+            pool.wait_until_running()
+        yield pool
 
 
 class ActorPool:
@@ -161,16 +156,14 @@ class ActorPool:
         self._make_actor: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
         self._num_started = self._num_failed = 0
         self._always_uses_actors = False  # also for rounds that are too short to be sent
-        self._seconds_per_task: float | None = None  # mean of the last tasks that were run
+        self._seconds_per_task = math.inf  # mean of the last tasks that were run
         self._rng = np.random.default_rng(0)  # of chaos
-        num_snapshots = job.sharing.num_simulations if job.sharing.asynchronous else 1 + job.sharing.rounds_ahead
-        self._store = StoreUsage(num_snapshots)
+        sharing = job.sharing
+        self._store = StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
         self.handles: list[ActorHandle] = []
-        self._num_deferred, self._deferred_at = 0, 0.0
-
-    def start_later(self, num_actors: int) -> None:
-        """Start actors once training has taken 0.3 s in this process; a shorter training ends without them."""
-        self._num_deferred, self._deferred_at = num_actors, time.monotonic()
+        # Actors to start once training has taken 0.3 s in this process; a shorter training ends without them.
+        self._num_deferred = min(sharing.num_simulations, count_cpus()) if sharing.num_actors is None else 0
+        self._deferred_at = time.monotonic()
 
     def start(self, num_actors: int) -> None:
         """Start some actors, without waiting until they run."""
@@ -212,12 +205,10 @@ class ActorPool:
             self._num_deferred = 0
         self._update_running()
         num_running = len(self._running())
-        seconds = None if self._seconds_per_task is None else self._seconds_per_task * len(tasks)
-        is_short = seconds is not None and seconds < SECONDS_PER_CALL
-        if not num_running or (is_short and not self._always_uses_actors):
+        num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls
+        if not num_running or (num_worth < 1 and not self._always_uses_actors):
             return self._run_here(round, snapshot, tasks, fused_runner)
-        num_batches = num_running if seconds is None else int(seconds / SECONDS_PER_CALL)
-        num_batches = max(1, min(num_batches, num_running, len(tasks)))
+        num_batches = max(1, int(min(num_worth, num_running, len(tasks))))
         snapshot_ref = self._store_snapshot(round, snapshot)
         shares = np.array_split(np.arange(len(tasks)), num_batches)
         batches = [TaskBatch(round, snapshot, snapshot_ref, [tasks[i] for i in share]) for share in shares]

@@ -63,12 +63,11 @@ class AsynchronousRounds:
             num_ahead = number - len(self.rounds.metrics)
             if i in busy or number >= self.plan.num_rounds or num_ahead > self.rounds.rounds_ahead:
                 continue
-            tasks = self.rounds.tasks(number)[i : i + 1]
-            if not tasks:  # the last round may have fewer episodes than there are simulations
+            if tasks := self.rounds.tasks(number)[i : i + 1]:
+                self._in_flight.append(self.rounds.begin(number, num_ahead, tasks, i))
+                self.rounds.submit(self._in_flight[-1], pool)
+            else:  # the last round may have fewer episodes than there are simulations
                 self._merged[i] += 1
-                continue
-            self._in_flight.append(self.rounds.begin(number, num_ahead, tasks, i))
-            self.rounds.submit(self._in_flight[-1], pool)
 
     def _merge(self, done: InFlightRound) -> None:
         """Merge the result of a task, and add it to the totals of its round."""

@@ -139,8 +139,6 @@ def _measure_size(side: int, num_episodes: int, repetitions: int) -> _Size:
 
 
 class _Receiver:
-    """Actor that receives messages."""
-
     def take(self, content: Any) -> None:
         """Do nothing; Ray has transferred the content before this is called."""
 

@@ -71,11 +71,9 @@ def needs_update_counts(job: Job) -> bool:
     It doesn't if every update replaces the value by its target (alpha is 1) and targets don't depend on chance or on
     the behaviour policy, see `clew.kernels.learning.merging`.
     """
-    learning = job.learning
-    if ALGORITHMS[learning.algorithm].on_policy:
-        return True
+    replaces = job.learning.alpha_schedule == "constant" and job.learning.alpha == 1.0
     is_deterministic = job.world is not None and job.world.mdp.is_deterministic
-    return not (is_deterministic and learning.alpha_schedule == "constant" and learning.alpha == 1.0)
+    return ALGORITHMS[job.learning.algorithm].on_policy or not (replaces and is_deterministic)
 
 
 class LocalLearner:

@@ -167,11 +167,9 @@ class Rounds:
 
     @property
     def _next_number(self) -> int:
-        """Number of the round that begins next."""
         return len(self.metrics) + len(self._in_flight)
 
     def _begin_next(self) -> InFlightRound:
-        """Begin the next round, with the tasks of all simulations."""
         number = self._next_number
         in_flight = self.begin(number, min(number, self.rounds_ahead), self.tasks(number))
         self._in_flight.append(in_flight)
@@ -206,9 +204,8 @@ class Rounds:
             in_flight.totals += result.totals
             in_flight.num_merged += 1
             self.save_if_due(in_flight.number, task.num_episodes, self)
-        metrics = self.finish(in_flight.number, in_flight.totals, in_flight.staleness)
         self._in_flight.popleft()
-        return metrics
+        return self.finish(in_flight.number, in_flight.totals, in_flight.staleness)
 
     def finish(self, number: int, totals: npt.NDArray[np.float64], staleness: int) -> RoundMetrics:
         """Append and return the metrics of a round that has been merged.
@@ -253,14 +250,18 @@ class Rounds:
 
     def state(self) -> TrainingState:
         """Return the learned values, the rounds in flight and the metrics, see `checkpoints.Training`."""
-        content = {
-            "learner": self.aggregator.learner,
-            "under_way": [[in_flight.snapshot, in_flight.stream, in_flight.totals] for in_flight in self._in_flight],
-            "metrics": metrics_to_arrays(self.metrics),
-        }
-        num_merged = [in_flight.num_merged for in_flight in self._in_flight]
-        seconds = time.perf_counter() - self.started_at
-        return TrainingState(content, {"num_merged": num_merged, "seconds": seconds, "work": self.seconds_worked})
+        return TrainingState(
+            content={
+                "learner": self.aggregator.learner,
+                "under_way": [[each.snapshot, each.stream, each.totals] for each in self._in_flight],
+                "metrics": metrics_to_arrays(self.metrics),
+            },
+            progress={
+                "num_merged": [each.num_merged for each in self._in_flight],
+                "seconds": time.perf_counter() - self.started_at,
+                "work": self.seconds_worked,
+            },
+        )
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""

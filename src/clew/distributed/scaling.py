@@ -131,8 +131,7 @@ class Round(NamedTuple):
 
 def interpolate(curve: Curve, n: float) -> float:
     """Return the seconds per item for n items: linear in the logarithms of both, and constant beyond the ends."""
-    sizes = [size for size, _ in curve]
-    i = bisect_right(sizes, n)
+    i = bisect_right(curve, n, key=lambda point: point[0])
     if i == 0 or i == len(curve):
         return curve[min(i, len(curve) - 1)][1]
     (n0, seconds0), (n1, seconds1) = curve[i - 1], curve[i]
@@ -229,10 +228,7 @@ def _seconds_to_merge(p: Parameters, load: Load, hosts: int, cluster: Cluster) -
 
 def _levels(n: int, fan_in: int) -> int:
     """Return the number of levels of a tree with n leaves."""
-    levels = 0
-    while n > 1:
-        n, levels = math.ceil(n / fan_in), levels + 1
-    return levels
+    return 0 if n <= 1 else 1 + _levels(math.ceil(n / fan_in), fan_in)
 
 
 def find_limit(round_of: Callable[[int], Round], max_actors: int = 1024) -> int | None:

@@ -49,8 +49,9 @@ class Sharing:
         check_choice("sharing", self.sharing, SHARING)
         if isinstance(self.sync_every, str):
             if self.sync_every != NEVER:
-                problem = f"must be a number of episodes, or {NEVER!r}, not {self.sync_every!r}"
-                raise SettingError(problem, setting="sync_every")
+                raise SettingError(
+                    f"must be a number of episodes, or {NEVER!r}, not {self.sync_every!r}", setting="sync_every"
+                )
         elif self.sync_every is not None:
             check_count("sync_every", self.sync_every, 1)
         check_count("rounds_ahead", self.rounds_ahead, 0, MAX_ROUNDS_AHEAD)

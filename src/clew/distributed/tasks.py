@@ -55,8 +55,7 @@ class Job:
         """
         if not self.sharing.partition_starts or self.world is None:
             return None
-        parts: list[npt.NDArray[np.int32]] = np.array_split(self.world.mdp.starts, self.sharing.num_simulations)
-        return parts[simulation]
+        return np.array_split(self.world.mdp.starts, self.sharing.num_simulations)[simulation]
 
 
 class Task(NamedTuple):

@@ -16,8 +16,7 @@ from clew.distributed.tasks import InProcessPool, Job, Pool
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
-from clew.learning.checks import check_run
-from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, Watch, check_values, report, train
 from clew.policies.policy import Policy
 from clew.tracing.trace import Trace
@@ -168,8 +167,9 @@ def train_parallel(
     trace = Trace() if trace is None else trace
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     if sharing.num_simulations == 1:
-        hooks: dict[str, Any] = {"callback": callback, "watch": watch, "trace": trace, "checkpoints": checkpoints}
-        return train(env, num_episodes, learning, seed=seed, **hooks)
+        return train(
+            env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
+        )
     job = Job(env, learning, sharing)
     check_partition(job)
     make_worker, make_aggregator = WORKERS[sharing.sharing]
@@ -232,7 +232,7 @@ def check_partition(job: Job) -> None:
     """
     num_simulations, world = job.sharing.num_simulations, job.world
     if job.sharing.partition_starts and (world is None or world.mdp.starts.size < num_simulations):
-        known = "unknown" if world is None else f"{world.mdp.starts.size}"
+        known = "unknown" if world is None else world.mdp.starts.size
         raise SettingError(
             f"needs a start state for each of {num_simulations} simulations, and their number is {known}",
             setting="partition_starts",

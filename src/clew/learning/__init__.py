@@ -1,13 +1,12 @@
 """Learning from experience.
 
 algorithms    ALGORITHMS: the table of algorithms, a row each
-settings      Learning: the settings of a learner, and their checks
+settings      Learning: the settings of a learner; the checks of these and of a training
 learner       Learner: an algorithm at work, with its values and memory
 loops         the loops that play episodes and learn from them: compiled, or step by step
 training      train_policy, update_policy
 trainer       Trainer: learning step by step, in a world that may change
 checkpoints   saving a training, and continuing it to the same bits
 saved_arrays  the state of a training as arrays by name
-checks        checks of the settings of a training
 progress      show_progress: a progress bar for notebooks; the only importer of tqdm
 """

@@ -66,8 +66,6 @@ class LearnerSpec(NamedTuple):
         table: (num_states, num_actions) float32, initial action values.
         q: the same values in the form of kernels, see `clew.kernels.wide.as_values`.
         settings: `clew.learning.settings.Learning`.
-        num_states: number of states.
-        num_actions: number of actions.
         max_steps: step limit of an episode.
         num_outcomes: number of outcomes for which a learned model has memory, over all pairs of state and action.
         behaviour: exploration strategy as kernels dispatch on it.
@@ -78,8 +76,6 @@ class LearnerSpec(NamedTuple):
     table: npt.NDArray[np.float32]
     q: Any
     settings: Any
-    num_states: int
-    num_actions: int
     max_steps: int
     num_outcomes: int
     behaviour: Any
@@ -91,11 +87,6 @@ class LearnerSpec(NamedTuple):
         """Discount per step, as float32."""
         return np.float32(self.settings.gamma)
 
-    @property
-    def num_pairs(self) -> int:
-        """Number of pairs of a state and an action."""
-        return self.num_states * self.num_actions
-
     def num_planning(self, default: int) -> int:
         """Return the number of planning updates after each step: the setting, or this default if it is None."""
         return default if self.settings.num_planning is None else self.settings.num_planning
@@ -106,27 +97,25 @@ class LearnerSpec(NamedTuple):
 
 def _make_double_q_learning(spec: LearnerSpec) -> updates.DoubleQLearning:
     """Allocate double Q-learning: two copies of the table, each with counts of its updates if they are counted."""
-    q1, q2 = spec.table.copy(), spec.table.copy()
     counted = spec.table.shape if spec.counted else (0, 0)
-    q1_counts, q2_counts = (np.zeros(counted, np.int32) for _ in range(2))
-    return updates.DoubleQLearning(spec.q, q1, q2, q1_counts, q2_counts, spec.gamma)
+    counts = np.zeros(counted, np.int32), np.zeros(counted, np.int32)
+    return updates.DoubleQLearning(spec.q, spec.table.copy(), spec.table.copy(), *counts, spec.gamma)
 
 
 def _make_episode(spec: LearnerSpec) -> episodic.Episode:
     """Allocate memory for the transitions of one episode, as long as the step limit allows."""
-    states, actions, next_states = (np.empty(spec.max_steps, np.int32) for _ in range(3))
-    rewards = np.empty(spec.max_steps, np.float32)
-    return episodic.Episode(states, actions, rewards, next_states, np.zeros(1, np.int64))
+    n = spec.max_steps
+    return episodic.Episode(
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.empty(n, np.float32),
+        np.empty(n, np.int32),
+        np.zeros(1, np.int64),
+    )
 
 
 def _bytes_of_episode(spec: LearnerSpec) -> int:
-    """Return the bytes of the transitions of one episode."""
     return 16 * spec.max_steps
-
-
-def _make_first_visit(spec: LearnerSpec) -> episodic.MonteCarlo:
-    """Allocate first-visit Monte Carlo: one episode, and the time of the first visit to each pair."""
-    return episodic.MonteCarlo(spec.q, spec.gamma, _make_episode(spec), np.zeros(spec.num_pairs, np.int32))
 
 
 def _make_window(spec: LearnerSpec) -> n_step.Window:
@@ -138,8 +127,8 @@ def _make_window(spec: LearnerSpec) -> n_step.Window:
 def _make_traces(spec: LearnerSpec) -> traces.Traces:
     """Allocate an eligibility trace for every pair of state and action, all 0."""
     return traces.Traces(
-        eligibility=np.zeros(spec.num_pairs, np.float32),
-        pairs=np.empty(spec.num_pairs, np.int64),
+        eligibility=np.zeros(spec.table.size, np.float32),
+        pairs=np.empty(spec.table.size, np.int64),
         count=np.zeros(1, np.int64),
         decay=np.float32(spec.settings.gamma * spec.settings.lambda_),
         retained=np.float32(spec.settings.accumulating),
@@ -147,13 +136,12 @@ def _make_traces(spec: LearnerSpec) -> traces.Traces:
 
 
 def _bytes_of_traces(spec: LearnerSpec) -> int:
-    """Return the bytes of the eligibility traces."""
-    return 12 * spec.num_pairs
+    return 12 * spec.table.size
 
 
 def _make_dyna_q(spec: LearnerSpec, kappa: float = 0.0) -> dyna.DynaQ:
     """Allocate Dyna-Q: memory for the last transition of every pair; kappa above 0 makes it Dyna-Q+."""
-    n = spec.num_pairs
+    n = spec.table.size
     memory = dyna.Memory(
         next_states=np.zeros(n, np.int32),
         rewards=np.zeros(n, np.float32),
@@ -180,18 +168,18 @@ def _make_sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after
         num_planning: number of states taken from the queue after each step.
         known_after: tries after which the model of a pair is used.
     """
-    further = spec.num_outcomes - spec.num_pairs
+    further = spec.num_outcomes - spec.table.size
     outcomes = _empty_outcomes(spec.num_outcomes)
     model = sweeping.LearnedModel(
         outcomes,
         rewards=outcomes.view(np.float32),
         pairs=np.zeros(further, np.int32),
         next_outcome=np.full(spec.num_outcomes if further else 0, -1, np.int32),
-        first_predecessor=np.full(spec.num_states + 1, -1, np.int32),
+        first_predecessor=np.full(len(spec.table) + 1, -1, np.int32),
         num_further=np.zeros(1, np.int64),
     )
     threshold = np.float32(spec.settings.threshold)
-    values = np.full(spec.num_states if threshold > 0.0 else 0, spec.table[0, 0], np.float32)
+    values = np.full(len(spec.table) if threshold > 0.0 else 0, spec.table[0, 0], np.float32)
     return sweeping.Sweeping(spec.q, spec.gamma, model, queue, num_planning, threshold, values, known_after)
 
 
@@ -206,20 +194,19 @@ def _bytes_of_model(spec: LearnerSpec) -> int:
             f"a learned model must have at most {MAX_OUTCOMES:,} outcomes, and this world has {spec.num_outcomes:,}; "
             "use an algorithm without a model, such as q-learning, or a smaller world"
         )
-    num_further = spec.num_outcomes - spec.num_pairs
+    num_further = spec.num_outcomes - spec.table.size
     lists = 4 * spec.num_outcomes + 4 * num_further if num_further else 0
-    return 16 * spec.num_outcomes + lists + 16 * spec.num_states  # 4 of leading_to, 12 of the heap
+    return 16 * spec.num_outcomes + lists + 16 * len(spec.table)  # 4 of leading_to, 12 of the heap
 
 
 def _make_fifo_queue(spec: LearnerSpec) -> queues.FifoQueue:
-    """Allocate an empty first-in, first-out queue of states."""
-    n = spec.num_states
+    n = len(spec.table)
     return queues.FifoQueue(np.empty(n, np.int32), np.zeros(n, np.bool_), np.zeros(2, np.int64))
 
 
 def _make_prioritized_sweeping(spec: LearnerSpec) -> sweeping.Sweeping:
     """Allocate prioritized sweeping: a learned model, and a heap of states by the change of their value."""
-    n = spec.num_states
+    n = len(spec.table)
     heap = queues.MaxHeap(
         np.empty(n, np.int32), np.full(n, -1, np.int32), np.zeros(n, np.float32), np.zeros(1, np.int64)
     )
@@ -237,9 +224,11 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Monte Carlo target: the return after the first visit to (s, a) in the episode",
             "S&B 5.4",
             _STEP,
-            _make_first_visit,
+            lambda spec: episodic.MonteCarlo(
+                spec.q, spec.gamma, _make_episode(spec), np.zeros(spec.table.size, np.int32)
+            ),
             on_policy=True,
-            num_bytes=lambda spec: _bytes_of_episode(spec) + 4 * spec.num_pairs,
+            num_bytes=lambda spec: _bytes_of_episode(spec) + 4 * spec.table.size,
         ),
         Algorithm(
             "every-visit-monte-carlo",
@@ -283,7 +272,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _STEP,
             _make_double_q_learning,
             interleaves=True,
-            num_bytes=lambda spec: (16 if spec.counted else 8) * spec.num_pairs,
+            num_bytes=lambda spec: (16 if spec.counted else 8) * spec.table.size,
         ),
         Algorithm(
             "n-step-sarsa",
@@ -335,7 +324,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "num_planning"),
             _make_dyna_q,
             interleaves=True,
-            num_bytes=lambda spec: 24 * spec.num_pairs,
+            num_bytes=lambda spec: 24 * spec.table.size,
             learns_model=True,
         ),
         Algorithm(
@@ -345,7 +334,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "num_planning", "kappa"),
             lambda spec: _make_dyna_q(spec, spec.settings.kappa),
             interleaves=True,
-            num_bytes=lambda spec: 24 * spec.num_pairs,
+            num_bytes=lambda spec: 24 * spec.table.size,
             learns_model=True,
         ),
         Algorithm(

@@ -186,11 +186,8 @@ class Checkpoints:
             StoppedError: if `stop` was called.
         """
         self._num_episodes += num_episodes
-        size = 0
-        if self.folder is not None and (
-            self._num_episodes >= self.every_episodes or time.perf_counter() - self._last >= self.every_seconds
-        ):
-            size = self._save(training.state())
+        is_due = self._num_episodes >= self.every_episodes or time.perf_counter() - self._last >= self.every_seconds
+        size = self._save(training.state()) if is_due and self.folder is not None else 0
         self.raise_if_stopped()
         return size
 
@@ -227,8 +224,12 @@ class Checkpoints:
         assert self.folder is not None
         before = self.folders
         folder = self.folder / f"checkpoint-{_number_of(before[-1]) + 1 if before else 0}"
-        seconds = self.seconds + time.perf_counter() - self._begun
-        header = {"format": FORMAT, "settings": self._settings, "progress": state.progress, "seconds": seconds}
+        header = {
+            "format": FORMAT,
+            "settings": self._settings,
+            "progress": state.progress,
+            "seconds": self.seconds + time.perf_counter() - self._begun,
+        }
         try:
             size = _write(folder, header, arrays_of(state.content))
             for old in before[: len(before) + 1 - self.keep]:
@@ -263,9 +264,8 @@ def _read_every(every: int | str) -> tuple[float, int]:
     Raises:
         SettingError: if it is neither seconds such as "30s" nor a positive number of episodes.
     """
-    never = 2**62
     if isinstance(every, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", every):
-        return float(every[:-1]), never
+        return float(every[:-1]), 2**62
     if isinstance(every, int) and every >= 1:
         return float("inf"), every
     raise SettingError(
@@ -275,8 +275,7 @@ def _read_every(every: int | str) -> tuple[float, int]:
 
 
 def _number_of(folder: Path) -> int:
-    """Return N of the folder `checkpoint-N`."""
-    return int(folder.name.rpartition("-")[2])
+    return int(folder.name.removeprefix("checkpoint-"))
 
 
 def _write(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> int:
@@ -295,7 +294,6 @@ def _write(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[A
 
 
 def _hash(path: Path) -> str:
-    """Return the SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

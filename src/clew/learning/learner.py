@@ -134,15 +134,12 @@ def make_learner(
             "action values are changed in place: expected a writeable, C-contiguous float32 array "
             f"(num_states, num_actions), got {q.dtype} of {q.shape}"
         )
-    row, num_states, num_actions = ALGORITHMS[settings.algorithm], *q.shape
-    exploring = BEHAVIOURS[settings.behaviour_name]
+    row, exploring = ALGORITHMS[settings.algorithm], BEHAVIOURS[settings.behaviour_name]
     none = np.zeros((0, 0), np.int32)
     spec = LearnerSpec(
         table=q,
         q=q,
         settings=settings,
-        num_states=num_states,
-        num_actions=num_actions,
         max_steps=max_steps,
         num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
         behaviour=exploring.strategy,
@@ -167,11 +164,11 @@ def _check_size(row: Algorithm, spec: LearnerSpec, num_counted: int) -> None:
     Raises:
         SettingError: if it has not.
     """
-    bytes_per_pair = 4 + 4 * num_counted  # the table, and the counts
-    if spec.num_actions >= MIN_WIDE_ACTIONS:
-        bytes_per_pair += 8  # the maxima of blocks, and the arrays from which they are computed
-    what = f"{row.name} with {spec.num_states:,} states, {spec.num_actions:,} actions and {spec.max_steps:,} steps"
-    check_memory(bytes_per_pair * spec.num_pairs + row.num_bytes(spec), f"{what} an episode")
+    num_states, num_actions = spec.table.shape
+    # The table and the counts; of wide rows also the maxima of blocks, and the arrays from which they are computed.
+    bytes_per_pair = 4 + 4 * num_counted + (8 if num_actions >= MIN_WIDE_ACTIONS else 0)
+    what = f"{row.name} with {num_states:,} states, {num_actions:,} actions and {spec.max_steps:,} steps an episode"
+    check_memory(bytes_per_pair * spec.table.size + row.num_bytes(spec), what)
 
 
 # Learned models that grow ---------------------------------------------------------------------------------------------
@@ -224,11 +221,11 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
         )
     check_memory(24 * (2 * num_outcomes + num_more), "the learned model, while it grows,")
     outcomes = np.concatenate([model.outcomes, np.full((num_more, model.outcomes.shape[1]), -1, np.int32)])
-    next_outcome = np.full(outcomes.shape[0], -1, np.int32)
-    next_outcome[: model.next_outcome.size] = model.next_outcome
     grown = model._replace(
         outcomes=outcomes,
-        next_outcome=next_outcome,
+        next_outcome=np.concatenate(
+            [model.next_outcome, np.full(len(outcomes) - model.next_outcome.size, -1, np.int32)]
+        ),
         rewards=outcomes.view(np.float32),
         pairs=np.concatenate([model.pairs, np.zeros(num_more, np.int32)]),
     )

@@ -1,4 +1,4 @@
-"""The settings of a learner, and their checks.
+"""The settings of a learner, and the checks of these and of a training.
 
 The algorithm is a row of `clew.ALGORITHMS`, the exploration strategy a row of `clew.BEHAVIOURS`; any two go together.
 """
@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from clew.errors import SettingError
 from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
 
+MAX_EPISODES = 10**12
 MAX_AT_ONCE = 65_536  # n, and interleaved episodes: each takes memory, and time at every step
 SCHEDULES = ("constant", "linear", "exponential")
 
@@ -162,6 +163,16 @@ def as_learning(settings: Mapping[str, Any]) -> Learning:
 # Checking -------------------------------------------------------------------------------------------------------------
 
 
+def check_run(num_episodes: int, seed: int) -> None:
+    """Check the number of episodes and the seed of a training.
+
+    Raises:
+        SettingError: names the setting that is out of range.
+    """
+    check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
+    check_count("seed", seed, 0)
+
+
 def check_learning(learning: Learning) -> None:
     """Check every setting by itself, and then those that depend on each other; called by `Learning`.
 
@@ -251,8 +262,10 @@ def _check_together(learning: Learning) -> None:
     from clew.policies.behaviours import BEHAVIOURS
 
     if (learning.initial_value is not None) + learning.optimistic + learning.pessimistic > 1:
-        name = "optimistic" if learning.optimistic else "pessimistic"
-        raise SettingError("can't be combined with another setting of the initial values", setting=name)
+        raise SettingError(
+            "can't be combined with another setting of the initial values",
+            setting="optimistic" if learning.optimistic else "pessimistic",
+        )
     row = ALGORITHMS[learning.algorithm]
     if learning.num_interleaved > 1 and not row.interleaves:
         able = ", ".join(name for name, other in ALGORITHMS.items() if other.interleaves)

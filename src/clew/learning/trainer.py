@@ -143,7 +143,6 @@ class Trainer:
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
 
     def _complete_episode(self) -> EpisodeStats:
-        """Play the current episode to its end, and return its statistics."""
         while self.is_under_way:
             self.step()
         rewards = sum(each.reward for each in self.episode)

@@ -90,8 +90,10 @@ class Trajectory:
             array = _as_column(getattr(self, column.name), dtype, column.name)
             object.__setattr__(self, column.name, array)
             if array.size != self.state.size:
-                lengths = f"{column.name} has {array.size} entries, state has {self.state.size}"
-                raise SettingError(f"the columns of a trajectory must be of one length: {lengths}")
+                raise SettingError(
+                    f"the columns of a trajectory must be of one length: {column.name} has {array.size} entries, "
+                    f"state has {self.state.size}"
+                )
 
     def __len__(self) -> int:
         return int(self.state.size)
@@ -335,14 +337,13 @@ class Simulation:
         table = read_only(_checked_table(q, self._shape))
         if self._compiled is not None:
             spec = episode_spec(self._compiled, starts, exploring_starts)
-            parts = as_values(table), strategy, counts, exploration
-            return self._played(_record(self._compiled.mdp, spec, parts, int(num_episodes), stream))
+            acting = as_values(table), strategy, counts, exploration
+            return self._played(_record(self._compiled.mdp, spec, acting, int(num_episodes), stream))
         policy = BehaviourPolicy(strategy, table, counts, exploration, stream)
         transitions: list[Transition] = []
-        seed: int | None = int(next_bits(stream)) >> 33
-        for _ in range(num_episodes):
-            transitions += policy.play(self.env, exploring_starts=exploring_starts, seed=seed)
-            seed = None
+        seed = int(next_bits(stream)) >> 33  # of the first reset
+        for i in range(num_episodes):
+            transitions += policy.play(self.env, exploring_starts=exploring_starts, seed=None if i else seed)
         return self._played(Trajectory.from_transitions(transitions))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:

@@ -20,13 +20,8 @@ from clew.settings import SHARE, check_memory, check_number
 class FiniteEnvironment(Protocol):
     """An environment with a finite number of states and actions."""
 
-    @property
-    def observation_space(self) -> Any:
-        """Space of states, with an attribute `n`."""
-
-    @property
-    def action_space(self) -> Any:
-        """Space of actions, with an attribute `n`."""
+    observation_space: Any  # with an attribute `n`, the number of states
+    action_space: Any  # with an attribute `n`, the number of actions
 
 
 def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
@@ -47,9 +42,10 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
         space: Any = getattr(env, name)
         start = getattr(space, "start", 0)
         if not hasattr(space, "n") or np.ndim(space.n) != 0 or getattr(space, "shape", ()) != () or start != 0:
-            may_be_finite = any(hasattr(space, part) for part in ("n", "nvec", "spaces"))
             advice = (
-                "; use clew.as_discrete(env), which numbers the elements of a finite space" if may_be_finite else ""
+                "; use clew.as_discrete(env), which numbers the elements of a finite space"
+                if any(hasattr(space, part) for part in ("n", "nvec", "spaces"))
+                else ""
             )
             raise SettingError(f"expected Discrete spaces that start at 0; the environment's {name} is {space}{advice}")
         sizes.append(int(space.n))
@@ -128,8 +124,7 @@ class Policy:
 
     def greedy_actions(self) -> npt.NDArray[np.bool_]:
         """Return a (num_states, num_actions) mask of the greedy actions; in a state several may tie."""
-        best: npt.NDArray[np.bool_] = self.q == self.q.max(axis=1, keepdims=True)
-        return best
+        return np.asarray(self.q == self.q.max(axis=1, keepdims=True))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"q": self.q, "stream": self.stream}  # without the world, which the receiver has already

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from clew.errors import ClewError, MazeError, SettingError
-from clew.learning.settings import Learning
+from clew.learning.settings import Learning, check_run
 from clew.settings import setting
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ class TrainingConfig(Learning):
 
     def __post_init__(self) -> None:
         from clew.environments import check_world
-        from clew.learning.checks import check_run
         from clew.mazes.formats import check_file_options
         from clew.mazes.moves import find_moves
 

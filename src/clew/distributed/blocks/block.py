@@ -110,8 +110,7 @@ class Block:
 
     def values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the planned values of some states, counted from the first state of the block itself."""
-        v: npt.NDArray[np.float64] = self.planner.values()
-        return v[states]
+        return np.asarray(self.planner.values()[states])
 
     def action_values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the learned action values of some states, counted from the first state of the block itself."""
@@ -130,5 +129,4 @@ def peak_memory() -> int:
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -40,6 +40,9 @@ class LocalGrid:
         columns: number of columns.
         first: first state of the block itself, after the halo row above.
         last: end of the states of the block itself (exclusive), before the halo row below.
+        own_states: states of the block itself.
+        halo_states: states that belong to the neighbours.
+        border_rows: states of the first and of the last row of the block itself, which are halo rows of the neighbours.
     """
 
     def __init__(self, spec: BlockSpec) -> None:
@@ -51,6 +54,12 @@ class LocalGrid:
         self.columns: int = self.grid.columns
         self.first = self.columns if spec.has_row_above else 0
         self.last = self.grid.num_cells - (self.columns if spec.has_row_below else 0)
+        self.own_states = slice(self.first, self.last)
+        self.halo_states = np.concatenate([np.arange(self.first), np.arange(self.last, self.grid.num_cells)])
+        self.border_rows = (
+            slice(self.first, self.first + self.columns),
+            slice(self.last - self.columns, self.last),
+        )
 
     @cached_property
     def mdp(self) -> FiniteMDP:
@@ -61,25 +70,9 @@ class LocalGrid:
         starts.setflags(write=False)
         return FiniteMDP(self.grid, self.grid.num_cells, 4, starts)
 
-    @property
-    def own_states(self) -> slice:
-        """States of the block itself."""
-        return slice(self.first, self.last)
-
-    @property
-    def halo_states(self) -> npt.NDArray[np.int64]:
-        """States that belong to the neighbours."""
-        return np.concatenate([np.arange(self.first), np.arange(self.last, self.grid.num_cells)])
-
-    @property
-    def border_rows(self) -> tuple[slice, slice]:
-        """States of the first and of the last row of the block itself, which are halo rows of the neighbours."""
-        return slice(self.first, self.first + self.columns), slice(self.last - self.columns, self.last)
-
     def changed_rows(self, halo: HaloValues) -> list[tuple[int, RowValues]]:
         """Return (first state, values) of each halo row that has new values."""
-        firsts = (0, self.last)
-        return [(first, row) for first, row in zip(firsts, halo, strict=True) if row is not None]
+        return [(first, row) for first, row in zip((0, self.last), halo, strict=True) if row is not None]
 
 
 def split_rows(num_rows: int, num_blocks: int) -> npt.NDArray[np.int64]:
@@ -111,13 +104,12 @@ def cut_grid(mdp: FiniteMDP, num_blocks: int) -> list[BlockSpec]:
     if grid.moving_goal:
         raise SettingError("a grid with a random goal can't be cut into blocks; use an environment with one goal")
     cells = grid.cells.reshape(-1, grid.columns)
-    bounds = split_rows(len(cells), num_blocks)
+    bounds = split_rows(len(cells), num_blocks).tolist()
     settings = {name: getattr(grid, name) for name in GRID_SETTINGS}
-    specs = []
-    for begin, end in pairwise(bounds.tolist()):
-        above, below = begin > 0, end < len(cells)
-        specs.append(BlockSpec(cells[begin - above : end + below], above, below, settings))
-    return specs
+    return [
+        BlockSpec(cells[max(begin - 1, 0) : end + 1], begin > 0, end < len(cells), settings)
+        for begin, end in pairwise(bounds)
+    ]
 
 
 def smallest_block(spec: BlockSpec) -> BlockSpec:

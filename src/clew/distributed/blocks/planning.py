@@ -82,8 +82,7 @@ class DistancePlanner:
             AssertionError: if a distance is not one more than the smallest of its neighbours.
         """
         self._set_halo(halo)
-        local = self.local
-        num_wrong = count_wrong_between(local.grid, -1, self.distances, local.first, local.last)
+        num_wrong = count_wrong_between(self.local.grid, -1, self.distances, self.local.first, self.local.last)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
         return self._value_by_distance()[1]
 
@@ -117,9 +116,8 @@ class DistancePlanner:
 
     def _propagate(self, states: npt.NDArray[np.int64]) -> None:
         """Shorten the distances of the block that follow from some states, which are in the order of distance."""
-        local = self.local
         seeds = read_only(states.astype(np.int32))
-        lower_distances(local.grid, local.first, local.last, self.distances, seeds, self.queue)
+        lower_distances(self.local.grid, self.local.first, self.local.last, self.distances, seeds, self.queue)
 
     def _value_by_distance(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return (values by distance, bound on their rounding error); the last value is for the distance -1."""
@@ -151,7 +149,6 @@ class DiscountedPlanner:
         self.position[ordered.order] = np.arange(local.grid.num_cells, dtype=np.int32)
         # Ends the iteration in any case; as in `Iteration.repeat`, without new values of the halo.
         self.policies_left = self.max_policies = self.iteration.max_sweeps(self.iteration.target)
-        self.is_done = False
         self.iteration.v[: ordered.num_live] = spec.initial_value
         self.iteration.v[self.position[local.halo_states]] = spec.initial_value
         self.update(UNCHANGED)
@@ -196,7 +193,6 @@ class DiscountedPlanner:
         return BlockOptimum(self.values(), optimal_actions, ~optimal_actions.all(axis=1))
 
     def _set_halo(self, halo: HaloValues) -> None:
-        """Set the values of the halo."""
         for first, row in self.local.changed_rows(halo):
             self.iteration.v[self.position[first : first + row.size]] = row
 

@@ -7,9 +7,9 @@ computes its blocks again, to the same bits.
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -34,15 +34,6 @@ RESETS = ("plan_distances", "begin_learning")  # the state doesn't depend on cal
 BlockArguments = Mapping[int, tuple[Any, ...]]  # arguments of a call, by the number of the block
 
 
-class BlockPool(Protocol):
-    """Holds all blocks: a `BlockHolder` in this process, or an `ActorBlocks`."""
-
-    num_lost: int  # number of actors that have been lost
-
-    def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
-        """Call a method of some blocks; return the results by the number of the block, ascending."""
-
-
 class BlockHolder:
     """Holds some blocks in one process: all of them in this process, or its share in an actor.
 
@@ -50,7 +41,7 @@ class BlockHolder:
         specs: of the blocks, by their numbers.
     """
 
-    num_lost = 0
+    num_lost = 0  # number of actors that have been lost
 
     def __init__(self, specs: dict[int, BlockSpec]) -> None:
         self.blocks = {i: Block(spec) for i, spec in specs.items()}
@@ -59,7 +50,7 @@ class BlockHolder:
         """Return, to show that the actor answers; Ray runs this in a thread of its own."""
 
     def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
-        """Call a method of some blocks, one after the other, see `BlockPool`."""
+        """Call a method of some blocks, one after the other; return the results by number of the block, ascending."""
         return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
 
 
@@ -83,11 +74,10 @@ class BlockActorHandle:
 
     def record(self, name: str, arguments: BlockArguments) -> None:
         """Record a call, if it changes the state of blocks; a reset removes the calls that no longer matter."""
-        if name not in STATE_CHANGES:
-            return
         if name in RESETS:
             self.calls = [call for call in self.calls if STATE_CHANGES[call[0]] != STATE_CHANGES[name]]
-        self.calls.append((name, arguments))
+        if name in STATE_CHANGES:
+            self.calls.append((name, arguments))
 
 
 class ActorBlocks:
@@ -104,18 +94,13 @@ class ActorBlocks:
         self.ray = ray
         self.num_lost = 0
         self._start = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder).remote
-        self.handles = []
-        for k, share in enumerate(np.array_split(np.arange(len(specs)), num_actors)):
-            held = {int(i): specs[i] for i in share}
-            self.handles.append(BlockActorHandle(f"actor {k}", held, self._start(held)))
+        shares = [{int(i): specs[i] for i in share} for share in np.array_split(np.arange(len(specs)), num_actors)]
+        self.handles = [BlockActorHandle(f"actor {k}", held, self._start(held)) for k, held in enumerate(shares)]
 
     def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
-        """Call a method of some blocks, on all actors at the same time, see `BlockPool`."""
-        calls = []
-        for handle in self.handles:
-            own = {i: arguments[i] for i in handle.specs if i in arguments}
-            if own:
-                calls.append((handle, own, handle.actor.call.remote(name, own)))
+        """Call a method of some blocks, on all actors at once; return the results by number of the block, ascending."""
+        shares = [(handle, {i: arguments[i] for i in handle.specs if i in arguments}) for handle in self.handles]
+        calls = [(handle, own, handle.actor.call.remote(name, own)) for handle, own in shares if own]
         results: dict[int, Any] = {}
         for handle, own, reference in calls:
             results |= self._get(handle, name, own, reference)
@@ -180,6 +165,9 @@ class ActorBlocks:
         return handle.actor.call.remote(name, arguments)
 
 
+BlockPool = BlockHolder | ActorBlocks  # holds all blocks
+
+
 def _blocks(handle: BlockActorHandle) -> str:
     """Return the numbers of the blocks of an actor as text, such as "blocks 2, 3"."""
     return f"block{'s' if len(handle.specs) > 1 else ''} {', '.join(map(str, handle.specs))}"
@@ -202,9 +190,5 @@ def open_pool(specs: list[BlockSpec], num_actors: int) -> Iterator[BlockPool]:
     from clew.distributed.cluster import connected
 
     num_actors = min(num_actors, len(specs))
-    with connected(num_actors):
-        pool = ActorBlocks(specs, num_actors)
-        try:
-            yield pool
-        finally:
-            pool.close()
+    with connected(num_actors), closing(ActorBlocks(specs, num_actors)) as pool:
+        yield pool

@@ -23,9 +23,8 @@ from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.checks import check_run
 from clew.learning.learner import initial_value
-from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, RoundMetrics
 from clew.planning.certificate import rounding_bound
 from clew.planning.search import shortest_path_is_optimal
@@ -183,11 +182,14 @@ class BlockWorld:
             num_rounds += more
         last = exchange.updates()
         errors = self._call("certify", {i: (last.get(i, UNCHANGED),) for i in range(self.num_blocks)})
-        method = "breadth-first" if by_distance else "modified-policy-iteration"
-        bound = combine_errors(spec, list(errors.values()))
-        seconds = time.perf_counter() - begun
-        num_bytes += exchange.num_bytes
-        self._solution = BlockSolution(gamma, method, bound, num_rounds + bool(last), num_bytes, seconds)
+        self._solution = BlockSolution(
+            gamma=gamma,
+            method="breadth-first" if by_distance else "modified-policy-iteration",
+            bound=combine_errors(spec, list(errors.values())),
+            num_rounds=num_rounds + bool(last),
+            num_bytes=num_bytes + exchange.num_bytes,
+            seconds=time.perf_counter() - begun,
+        )
         return self._solution
 
     def train(
@@ -243,8 +245,9 @@ class BlockWorld:
             if callback is not None:
                 callback(RoundMetrics.from_totals(number, num_rounds, int(share.sum()), totals, started_at))
         num_settling = self._settle(exchange, learning)
-        seconds = time.perf_counter() - begun
-        self._training = BlockTraining(num_steps, num_rounds, num_settling, exchange.num_bytes, seconds)
+        self._training = BlockTraining(
+            num_steps, num_rounds, num_settling, exchange.num_bytes, seconds=time.perf_counter() - begun
+        )
         return self._training
 
     def grade(self) -> BlockGrade:
@@ -276,7 +279,7 @@ class BlockWorld:
             SettingError: if a state is out of range, or `solve` hasn't been called.
         """
         self._require_solution()
-        return np.asarray(self._fetch("values", states, (), np.float64))
+        return self._fetch("values", states, (), np.float64)
 
     def action_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Fetch the learned action values of some states from their blocks.
@@ -291,7 +294,7 @@ class BlockWorld:
             SettingError: if a state is out of range, or `train` hasn't been called.
         """
         self._require_training()
-        return np.asarray(self._fetch("action_values", states, (4,), np.float32))
+        return self._fetch("action_values", states, (4,), np.float32)
 
     def memory(self) -> dict[str, int]:
         """Return the peak memory, in bytes, of the driver and of each actor, by name ("driver", "actor 0", ...)."""
@@ -322,13 +325,11 @@ class BlockWorld:
         return exchange, num_rounds
 
     def _require_solution(self) -> BlockSolution:
-        """Return the solution; raise SettingError if `solve` hasn't been called."""
         if self._solution is None:
             raise SettingError("planned values are needed, and there are none yet: call solve() first")
         return self._solution
 
     def _require_training(self) -> None:
-        """Raise SettingError if `train` hasn't been called."""
         if self._training is None:
             raise SettingError("learned values are needed, and there are none yet: call train() first")
 
