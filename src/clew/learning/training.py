@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -14,11 +14,10 @@ from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.checks import check_run
 from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
-from clew.learning.settings import Learning, LearningSettings, as_learning
+from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
@@ -151,9 +150,15 @@ def train_policy(
         StoppedError: if `checkpoints.stop()` was called.
     """
     check_run(num_episodes, seed)
-    learning = as_learning(settings)
     return train(
-        env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
+        env,
+        num_episodes,
+        as_learning(settings),
+        seed=seed,
+        callback=callback,
+        watch=watch,
+        trace=trace,
+        checkpoints=checkpoints,
     )
 
 
@@ -184,16 +189,9 @@ def train(
         )
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
-    plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
-    checkpoints.resume(identity(env, world, learning, **plan), rounds)
-    for metrics in rounds.metrics:
+    checkpoints.resume(identity(env, world, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
+    for metrics in rounds.play():
         report(metrics, policy, watch, callback)
-    with checkpoints.saved_on_stop(rounds):
-        while rounds.begin():
-            while n := rounds.next_chunk():
-                rounds.add(loop.learn(n))
-                checkpoints.save_if_due(n, rounds)
-            report(rounds.complete(), policy, watch, callback)
     check_values(policy)
     return policy
 
@@ -217,8 +215,7 @@ def new_policy(
     policy.q[:] = initial_value(settings, None if world is None else world.mdp)
     max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
     num_outcomes = None if world is None else world.mdp.num_outcomes
-    learner = make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
-    return policy, learner
+    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
 
 
 class SerialRounds:
@@ -245,43 +242,32 @@ class SerialRounds:
         self._chunks: list[EpisodeStats] = []  # of the episodes of the current round
         self._chunk_size = 1  # episodes that are learned between two looks at the clock
         self._seconds = 0.0  # that the current round had taken before it was restored
-        # By time.perf_counter: when the current chunk, the current round, and its part since the restoring began.
-        self._chunk_begun = self._round_begun = self._clock = 0.0
-        self._begun_at = 0.0  # when that part began, in seconds since 1970
+        self._round_begun = 0.0  # by time.perf_counter
 
-    def begin(self) -> bool:
-        """Begin the next round, or continue a restored one; return False if all rounds are complete.
+    def play(self) -> Iterator[RoundMetrics]:
+        """Learn from all episodes.
+
+        Yields:
+            Metrics of each completed round; first those of the rounds of a checkpoint.
 
         Raises:
             StoppedError: if `checkpoints.stop()` was called.
         """
-        if len(self.metrics) == len(self._sizes):
-            return False
-        self._begun_at, self._clock = time.time(), time.perf_counter()
-        self._round_begun, self._seconds = self._clock - self._seconds, 0.0
+        yield from self.metrics
+        with self.checkpoints.saved_on_stop(self):
+            while len(self.metrics) < len(self._sizes):
+                yield self._learn_round()
+
+    def _learn_round(self) -> RoundMetrics:
+        """Learn from the episodes of the next round, or from the rest of a restored one, and return its metrics."""
+        number, begun_at, clock = len(self.metrics), time.time(), time.perf_counter()
+        self._round_begun, self._seconds = clock - self._seconds, 0.0
         self.checkpoints.raise_if_stopped()
-        return True
-
-    def next_chunk(self) -> int:
-        """Return how many episodes to learn now: the rest of the round, or at most a chunk if there are checkpoints."""
-        self._chunk_begun = time.perf_counter()
-        remaining = self._sizes[len(self.metrics)] - sum(chunk.steps.size for chunk in self._chunks)
-        if self.checkpoints.folder is None:
-            return remaining
-        return min(remaining, self._chunk_size, self.checkpoints.episodes_until_due)
-
-    def add(self, stats: EpisodeStats) -> None:
-        """Add the statistics of a chunk; the next one is to take SECONDS_PER_CHUNK, but has at most 8 times as many."""
-        self._chunks.append(stats)
-        factor = min(8.0, SECONDS_PER_CHUNK / (time.perf_counter() - self._chunk_begun))
-        self._chunk_size = max(1, int(stats.steps.size * factor))
-
-    def complete(self) -> RoundMetrics:
-        """Complete the round, and return its metrics."""
-        number = len(self.metrics)
+        while remaining := self._sizes[number] - sum(chunk.steps.size for chunk in self._chunks):
+            self._learn_chunk(remaining)
         if self.trace is not None:
-            seconds = time.perf_counter() - self._clock
-            self.trace.add("work", DRIVER, self._begun_at, seconds, number, version=number, simulation=0)
+            seconds = time.perf_counter() - clock
+            self.trace.add("work", DRIVER, begun_at, seconds, number, version=number, simulation=0)
         stats, self._chunks = joined(self._chunks), []
         totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
         self.metrics.append(
@@ -289,15 +275,26 @@ class SerialRounds:
         )
         return self.metrics[-1]
 
+    def _learn_chunk(self, n: int) -> None:
+        """Learn from the n episodes that remain in the round; from fewer at once, in about 0.1 s, if they are saved."""
+        if self.checkpoints.folder is not None:
+            n = min(n, self._chunk_size, self.checkpoints.episodes_until_due)
+        begun = time.perf_counter()
+        self._chunks.append(self.loop.learn(n))
+        self._chunk_size = max(1, int(n * min(8.0, SECONDS_PER_CHUNK / (time.perf_counter() - begun))))
+        self.checkpoints.save_if_due(n, self)
+
     def state(self) -> TrainingState:
         """Return what a checkpoint saves, see `checkpoints.Training`."""
-        content = {
-            "learner": self.learner,
-            "loop": self.loop.state,
-            "episodes": joined(self._chunks) if self._chunks else [],
-            "metrics": metrics_to_arrays(self.metrics),
-        }
-        return TrainingState(content, {"seconds": time.perf_counter() - self._round_begun})
+        return TrainingState(
+            content={
+                "learner": self.learner,
+                "loop": self.loop.state,
+                "episodes": joined(self._chunks) if self._chunks else [],
+                "metrics": metrics_to_arrays(self.metrics),
+            },
+            progress={"seconds": time.perf_counter() - self._round_begun},
+        )
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a checkpoint, see `checkpoints.Training`."""
