@@ -111,7 +111,7 @@ def check_options_apply(name: str, option: str, options: FileOptions) -> None:
     for field, default in FileOptions()._asdict().items():
         if field != option and getattr(options, field) != default:
             endings = [ending for ending, each in FORMATS.items() if each.option == field]
-            raise SettingError(f"{field} has no effect on {name!r}; it is for {', '.join(endings)} files")
+            raise SettingError(f"has no effect on {name!r}; it is for {', '.join(endings)} files", setting=field)
 
 
 def read_layout(path: Path, options: FileOptions) -> Layout:
