@@ -1,7 +1,8 @@
 """The settings of a learner, and their checks. `clew.learning.learner` makes a learner from them.
 
 The algorithm is a row of `clew.learning.algorithms`; the exploration strategy is a row of `clew.policies.behaviours`.
-They are chosen independently.
+They are chosen independently. Both tables load the kernels, so they are imported by the functions that need them: the
+settings can be listed without.
 """
 
 from collections.abc import Mapping
