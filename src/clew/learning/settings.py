@@ -1,6 +1,7 @@
 """The settings of a learner, and the checks of these and of a training.
 
 The algorithm is a row of `clew.ALGORITHMS`, the exploration strategy a row of `clew.BEHAVIOURS`; any two go together.
+Both tables load the kernels, so the functions that need them import them: settings are listed without.
 """
 
 from collections.abc import Mapping

@@ -112,20 +112,23 @@ def train_run(
     chaos: float = 0.0,
     trace: Trace | None = None,
 ) -> Run:
-    """Train as configured, then grade what was learned.
+    """Train with a configuration, and grade the learned policy.
 
     Args:
-        config: all the settings.
-        callback: is called after each round; first for those that a checkpoint has.
-        watch: is called before it with the table as it is then; only to look at, and to copy.
-        checkpoints: where to keep what was learned so far; training goes on from the newest that is there.
-        maze: what the run is about, if it was read before.
-        chaos: probability with which an actor is killed when it's given work, on purpose; no part of the
-            configuration, for it decides nothing of the result.
-        trace: notes what was done by whom; one that is given can be read while it is noted.
+        config: settings of the run.
+        callback: called with the metrics of each round; first with those of the rounds of a checkpoint.
+        watch: called before it with the action values, (num_states, num_actions) float32; read-only, copy them to keep
+            them.
+        checkpoints: saves the training while it goes on; it continues from the newest checkpoint, if there is one.
+        maze: maze of the run, if it has been made already.
+        chaos: probability that an actor is killed when it is given work; it changes no bit of the result.
+        trace: records the events of the run; it can be read meanwhile.
+
+    Returns:
+        The run: policy, grade, metrics and trace.
 
     Raises:
-        ClewError: if the maze, a setting or the cluster can't be right.
+        ClewError: if the maze, a setting or the cluster is invalid.
     """
     if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
         raise SettingError(
