@@ -35,7 +35,7 @@ def long_sections(data: Path | None) -> list[Section]:
         Section(
             "Learning from samples",
             "Seconds on the clock until a learner knows what is asked for, of learning alone, medians of five seeds. A "
-            "state is right if every action that the greedy policy may take there is optimal. With certain moves, "
+            "state is right if every action that the greedy policy may take there is optimal. In deterministic worlds, "
             "what learns a model (propagation, R-max) comes close to learning the map, then solving it, which "
             "Q-learning does not.",
             lambda: learning.measure(data),

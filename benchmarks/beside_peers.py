@@ -89,11 +89,11 @@ def measure_solvers(python: str = sys.executable, data: Path | None = None) -> l
     """Exact solving; with a folder of maps also of a large one, which takes the others minutes."""
     maze = random_maze()
     rows = []
-    for name, slip in (("moves certain", 0.0), ("slip 0.1", 0.1)):
+    for name, slip in (("deterministic", 0.0), ("slip 0.1", 0.1)):
         rows += solve_beside(f"100x100, {name}", clew.Environment(maze, slip=slip), python, 3)
     if data is not None:
         large = clew.Maze.load(data / MAP, start=None, goal=MAP_GOAL)
-        for name, slip in (("moves certain", 0.0), ("slip 0.1", 0.1)):
+        for name, slip in (("deterministic", 0.0), ("slip 0.1", 0.1)):
             env = clew.Environment(large, random_start=True, slip=slip)
             rows += solve_beside(f"{MAP.stem}, {name}", env, python, 1)
     return rows

@@ -28,7 +28,7 @@ def timed(what: str, work: Callable[[], Any]) -> Any:
 
 
 def measure(side: int, slip: float, gamma: float) -> None:
-    """Plan in blocks and in one process; where moves are certain, learn too."""
+    """Plan in blocks and in one process; learn too if moves are deterministic."""
     env = clew.Environment(make_maze(side, 0.2), step_reward=-1.0, goal_reward=0.0, slip=slip)
     states = np.random.default_rng(0).integers(side * side, size=200_000)
     with BlockWorld(env, BLOCKS, num_actors=BLOCKS) as world:

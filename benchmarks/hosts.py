@@ -226,7 +226,7 @@ def compare(algorithm: str, sharing: str, num_episodes: int, seconds_cut: float)
     longest = max(seconds for _, seconds in there["rounds"])
     print(
         f"{algorithm}, {sharing}: {time.monotonic() - begun:.1f} s, the longest round {longest:.1f} s, "
-        f"tasks {there['tasks']}, {there['again']} of them anew, table {there['sha256'][:16]}"
+        f"tasks {there['tasks']}, {there['again']} of them again, table {there['sha256'][:16]}"
     )
     print("".join(f"    {line}\n" for line in there["messages"].splitlines()[:5]), end="", flush=True)
     return bool(here["sha256"] == there["sha256"])

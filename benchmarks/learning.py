@@ -6,8 +6,9 @@ A state counts as right if *every* action that the greedy policy may take there 
 on the clock, kernels compiled, one process; medians of five seeds, with the least and the most. What is learned is
 looked at after every few episodes, and steps and times are rounded up to that.
 
-The learners that do best here learn a model of the world. With certain moves that is close to learning the map, then
-solving it. Plain Q-learning, which learns no model, stands beside them with the best settings that were found for it.
+The learners that do best here learn a model of the world. In deterministic worlds that is close to learning the map,
+then solving it. Plain Q-learning, which learns no model, stands beside them with the best settings that were found for
+it.
 """
 
 import sys

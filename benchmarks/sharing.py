@@ -100,7 +100,7 @@ def measure_speed() -> None:
 
 
 def measure_time(data: Path) -> None:
-    """Seconds to 99% of the states right on maze512-8-0, plain Q-learning, one actor and two; medians of three."""
+    """Seconds to 99% optimal states on maze512-8-0, plain Q-learning, one actor and two; medians of three."""
     maze = clew.Maze.load(data / "maps" / "maze512-8-0.map", goal=(402, 56))
     env = clew.Environment(maze, random_start=True, max_episode_steps=1000)
     settings = {"behaviour": "random", "alpha": 1.0, "gamma": 0.999}
@@ -118,9 +118,9 @@ def measure_time(data: Path) -> None:
                     if share >= 0.99:
                         break
             figures.append(spent)
-            print(f"  {actors} actors: {share:.4f} of the states right in {spent:.2f} s, {steps / 1e6:.0f} M steps")
+            print(f"  {actors} actors: optimal_states {share:.4f} in {spent:.2f} s, {steps / 1e6:.0f} M steps")
     ratio = statistics.median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
-    print(f"plain Q-learning, maze512-8-0 to 99% of the states right: two actors {ratio:.2f} times as fast as one")
+    print(f"plain Q-learning, maze512-8-0 to 99% optimal states: two actors {ratio:.2f} times as fast as one")
 
 
 def measure_model(size: int = 2048) -> None:

@@ -5,7 +5,7 @@ with `svg_of`, which imports the drawing module, set by `draw_with`, at the firs
 """
 
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 _drawing = ""  # name of the module that draws
 
@@ -18,5 +18,4 @@ def draw_with(module: str) -> None:
 
 def svg_of(shown: Any) -> str | None:
     """Return the SVG of a maze, a policy or a trajectory; None if it can't be drawn, and its repr is shown."""
-    svg: str | None = import_module(_drawing).notebook_svg(shown)
-    return svg
+    return cast("str | None", import_module(_drawing).notebook_svg(shown))

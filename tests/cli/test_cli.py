@@ -380,7 +380,7 @@ def test_a_first_run_says_that_it_compiles(tmp_path):
         )
         for _ in range(2)
     )
-    assert first.stderr.strip() == "compiling the planner for this machine; saved for next time"
+    assert first.stderr.strip() == "compiling the planner for this kind of world; saved for next time"
     assert second.stderr == ""
     took, took_then = json.loads(first.stdout), json.loads(second.stdout)
     assert took["steps"] == took_then["steps"] == 13

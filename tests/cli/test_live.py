@@ -119,7 +119,7 @@ def test_learning_is_drawn_on_the_whole_screen_which_is_left_as_it_was(
         assert [len(line) for line in frame] == [columns] * rows
     assert "the first round is being played" in "".join(shell.frames[0])
     last = "".join(shell.frames[-1])
-    assert re.search(r"round \d+ of 100 · [\d,]+ episodes · [\d.]+ steps per episode, 8 at best", last)
+    assert re.search(r"round \d+ of 100 · [\d,]+ episodes · [\d.]+ steps per episode, optimum 8", last)
     assert re.search(r"pale <?= 0\.\d+, deep = 1", last)
     assert "→" in last
     assert b"\x1b[38;2;253;252;249;48;2;12;74;78mG" in shell.output
@@ -168,7 +168,7 @@ def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal], run
         assert len(said) == 11
         assert said[0].startswith("round 1 of 100, 100 episodes, ")
         assert said[-1].startswith("round 100 of 100, 10,000 episodes, ")
-        assert ", 8 at best, 100% succeed, 0 s left" in said[-1]
+        assert ", optimum 8, 100% succeed, 0 s left" in said[-1]
 
 
 def test_json_is_alone_on_standard_output(clew: Callable[..., tuple[int, str, str]]) -> None:
@@ -185,7 +185,7 @@ def test_json_is_alone_on_standard_output(clew: Callable[..., tuple[int, str, st
         ("book --random-goal", "values aren't drawn: they differ from one random goal to another"),
         ("gym:FrozenLake-v1 --episodes 1000", "steps per episode"),
         ("5x5 --moves robot", "deep = 1"),
-        ("book --simulations 1", "8 at best"),
+        ("book --simulations 1", "optimum 8"),
     ],
 )
 def test_every_world_can_be_watched(terminal: Callable[..., Terminal], line: str, said: str) -> None:

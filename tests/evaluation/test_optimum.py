@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from clew import Environment, FiniteMDP, Maze, Policy, evaluate_policy, solve, train_policy
+from clew import Environment, FiniteMDP, Maze, ModelEnvironment, Policy, evaluate_policy, solve, train_policy
 from clew.evaluation import optimum as optima
 from clew.evaluation.optimum import optimal_episode, steps_count
 from oracles import random_sparse_world
@@ -95,11 +95,32 @@ def test_what_would_take_too_long_is_not_computed(monkeypatch, clew, tmp_path):
     assert ["optimal", "return", "not", "computed"] in [line.split() for line in out.splitlines()]
 
 
-def test_fewer_steps_are_better_only_where_all_ends_are_alike_and_no_step_pays():
-    assert steps_count(Environment().mdp)
-    assert steps_count(Environment(step_reward=-1.0, hazard_reward=-5.0).mdp)
-    assert not steps_count(Environment(step_reward=0.1).mdp)
-    assert not steps_count(Environment(goal_reward=-1.0).mdp)
-    assert not steps_count(FiniteMDP.from_gymnasium(gymnasium.make("FrozenLake-v1")))
-    assert steps_count(FiniteMDP.from_gymnasium(gymnasium.make("CliffWalking-v1")))
-    assert steps_count(FiniteMDP.from_gymnasium(gymnasium.make("Taxi-v4")))
+def test_fewer_steps_are_better_only_where_all_ends_are_alike_and_better_than_going_on():
+    assert steps_count(Environment().mdp, 0.9)
+    assert steps_count(Environment(step_reward=-1.0, hazard_reward=-5.0).mdp, 1.0)
+    assert steps_count(Environment(step_reward=-1.0, goal_reward=-1.0).mdp, 0.9)
+    assert steps_count(Environment(step_reward=-1.0, goal_reward=0.0).mdp, 0.9)
+    assert not steps_count(Environment().mdp, 0.0)
+    assert not steps_count(Environment(step_reward=0.1).mdp, 0.9)
+    assert not steps_count(Environment(goal_reward=-1.0).mdp, 1.0)
+    assert not steps_count(Environment(goal_reward=0.0).mdp, 0.9)
+    assert not steps_count(FiniteMDP.from_gymnasium(gymnasium.make("FrozenLake-v1")), 1.0)
+    assert steps_count(FiniteMDP.from_gymnasium(gymnasium.make("CliffWalking-v1")), 1.0)
+    assert steps_count(FiniteMDP.from_gymnasium(gymnasium.make("Taxi-v4")), 1.0)
+
+
+def test_an_end_that_is_worse_than_going_on_has_no_excess_steps():
+    """A way that costs 10 and ends, or nothing for ever: the policy that ends is the worse one, in fewer steps."""
+    mdp = FiniteMDP.from_function(
+        2, 2, lambda s, a: [(1.0, 1, -10.0, True)] if (s, a) == (0, 1) else [(1.0, 0, 0.0, False)] if s == 0 else []
+    )
+    env = ModelEnvironment(mdp, max_episode_steps=50)
+    for gamma in (0.0, 0.9, 1.0):
+        evaluation = evaluate_policy(env, Policy(env, q=[[0.0, 1.0], [0.0, 0.0]]), 10, gamma=gamma)
+        assert (evaluation.optimal_steps, evaluation.optimal_return, evaluation.excess_steps) == (50.0, 0.0, None)
+
+
+def test_a_limit_of_many_steps_is_not_computed_step_by_step():
+    """Each step costs a call of a kernel, however small the world is: 2**62 of them are not begun."""
+    env = Environment(Maze.open(4, 4), max_episode_steps=2**62)
+    assert optimal_episode(solve(env, gamma=0.0), env.mdp.starts, 10**5) is None

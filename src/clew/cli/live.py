@@ -199,9 +199,7 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
         q = q[first : first + n]
     best = q.max(axis=1)
     greedy = q == best[:, None]
-    values = np.where(greedy.all(axis=1), np.nan, best)
-    if values.size > n:  # headings
-        values = np.fmax.reduce(values.reshape(-1, n), axis=0)
+    values = np.fmax.reduce(np.where(greedy.all(axis=1), np.nan, best).reshape(-1, n), axis=0)  # of all headings
     values[(maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0] = np.nan
     has_arrows = greedy.shape[0] == n and env.moves.actions in (MOVES["four"].actions, MOVES["eight"].actions)
     return Scene(maze, values, greedy if has_arrows else None)
@@ -299,7 +297,7 @@ class LearningView:
 
     def _status(self, row: RoundMetrics) -> list[str]:
         """Return the parts of the status after a round."""
-        best = "" if self._optimum is None else f", {self._optimum:,.4g} at best"
+        best = "" if self._optimum is None else f", optimum {self._optimum:,.4g}"
         left = seconds_left(self._ends, row.num_rounds)
         is_many = isinstance(self._env, Environment) and self._env.random_goal and can_draw(self.console)
         return [

@@ -32,7 +32,7 @@ class _MessageHandler(logging.Handler):
             if self.has_compiled:
                 return False
             self.has_compiled = True
-            record.msg, record.args = f"compiling {self.compiled} for this machine; saved for next time", ()
+            record.msg, record.args = f"compiling {self.compiled} for this kind of world; saved for next time", ()
         return True
 
     def emit(self, record: logging.LogRecord) -> None:

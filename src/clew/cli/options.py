@@ -33,11 +33,19 @@ FIGURE_NAMES = "mean_steps, mean_return, success_rate"
 
 # The groups in which `clew train --help` lists options.
 WORLD, LEARNED, SHARED, OUTPUT = "World", "Learning", "Simulations and actors", "Output"
-SHARED_BY = ("num_simulations", "num_actors", "sharing", "sync_every", "rounds_ahead", "partition_starts")
+SHARED_BY = (
+    "num_simulations",
+    "num_actors",
+    "sharing",
+    "sync_every",
+    "rounds_ahead",
+    "partition_starts",
+    "asynchronous",
+)
 GROUPS = {
     **dict.fromkeys((*MAZE_SETTINGS, "max_episode_steps"), WORLD),
     **dict.fromkeys(("num_episodes", "seed", *LEARNING), LEARNED),
-    **dict.fromkeys((*SHARED_BY, "asynchronous"), SHARED),
+    **dict.fromkeys(SHARED_BY, SHARED),
 }
 
 
@@ -254,4 +262,4 @@ def _given(context: typer.Context) -> dict[str, str]:
     """Return the parameters that stand on the command line, by name, with their flags."""
     named = {str(each.name): each.opts[0] for each in context.command.params}
     sources = {name: context.get_parameter_source(name) for name in named}
-    return {name: flag for name, flag in named.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}
+    return {name: option for name, option in named.items() if getattr(sources[name], "name", "") == "COMMANDLINE"}

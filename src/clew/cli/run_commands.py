@@ -166,7 +166,11 @@ def solve(
         env = config.make_environment()
         if in_blocks:
             figures = solve_in_blocks(
-                env, gamma=config.gamma, tolerance=tolerance, num_blocks=blocks or actors, num_actors=actors
+                env,
+                gamma=config.gamma,
+                tolerance=tolerance,
+                num_blocks=actors if blocks is None else blocks,
+                num_actors=actors,
             )
         else:
             solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)

@@ -327,8 +327,8 @@ class ActorPool:
     def _check_health(self) -> None:
         """Send a health check to actors that have been busy for some seconds; replace those that don't answer it."""
         now = time.monotonic()
-        is_due = [each for each in self.handles if each.batches and now - each.checked_at > SECONDS_BEFORE_HEALTH_CHECK]
-        for handle in is_due:
+        due = [each for each in self.handles if each.batches and now - each.checked_at > SECONDS_BEFORE_HEALTH_CHECK]
+        for handle in due:
             if handle.health_check is None:
                 handle.health_check, handle.checked_at = handle.actor.ready.remote(), now
             elif ray.wait([handle.health_check], timeout=0)[0]:

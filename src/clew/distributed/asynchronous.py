@@ -21,7 +21,7 @@ from clew.learning.training import RoundMetrics
 class AsynchronousRounds:
     """Rounds that each simulation runs at its own pace.
 
-    It can be saved and load_learner, see `checkpoints.Training`; tasks in flight are not saved, and run again.
+    It can be saved and restored, see `checkpoints.Training`; tasks in flight are not saved, and run again.
 
     Args:
         rounds: rounds that have not begun. Their aggregator, plan, metrics, trace and checkpoints are used.

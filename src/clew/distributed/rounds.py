@@ -98,7 +98,7 @@ class InFlightRound:
 class Rounds:
     """Synchronous rounds of a training: results are merged in the order of rounds and simulations.
 
-    It can be saved and load_learner, see `checkpoints.Training`.
+    It can be saved and restored, see `checkpoints.Training`.
 
     Args:
         aggregator: has the learned values and merges results.

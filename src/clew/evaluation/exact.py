@@ -43,7 +43,7 @@ class PolicyValues:
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> clew.policy_values(env, clew.solve(env).q).value.__round__(6)
+    >>> round(clew.policy_values(env, clew.solve(env).q).value, 6)
     0.729
     """
 

@@ -81,7 +81,7 @@ class Evaluation:
         optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
         optimal_return: expected undiscounted return of the optimal policy; None in the same cases.
         excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
-            in reward, or a step pays.
+            in reward, a step pays, or never ending is as good as an end.
         optimal_states: see `Grade`; None without a model, as all that follow.
         optimal_starts: see `Grade`; of the given starts, or of all starts of the environment.
         suboptimality: see `Grade`; of the same starts.
@@ -311,7 +311,7 @@ def _evaluate_model(
     best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
     if best is not None:
         figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
-        if steps_count(env.mdp):
+        if steps_count(env.mdp, gamma):
             figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
     return Evaluation(
         **figures,
@@ -381,13 +381,13 @@ def student(freedom: int) -> float:
     if freedom <= 3:
         return (12.70620474, 4.30265273, 3.18244631)[freedom - 1]
     x, n = NORMAL, float(freedom)
-    spec = (
+    terms = (
         (x**3 + x) / 4,
         (5 * x**5 + 16 * x**3 + 3 * x) / 96,
         (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
         (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
-    return x + sum(term / n**power for power, term in enumerate(spec, 1))
+    return x + sum(term / n**power for power, term in enumerate(terms, 1))
 
 
 def rate_interval(successes: int, n: int) -> Interval:

@@ -24,7 +24,8 @@ from clew.planning.search import values_by_distance
 from clew.planning.solution import ShortestPaths
 
 TOLERANCE = 1e-6  # of a value; as in `solve`
-MAX_OUTCOMES = 200_000_000  # looked at by backward induction: about a second
+MAX_OUTCOMES = 200_000_000  # of backward induction or of `_truncated`: about a second each
+OUTCOMES_PER_STEP = 2000  # that take as long as calling the kernels for a step of a small world
 
 Values = npt.NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def _by_distance(
 def _backward_induction(
     optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int, unlimited: OptimalEpisode | None
 ) -> OptimalEpisode | None:
-    """Plan for the limit, from no step to go to one more at a time; None if that takes too long.
+    """Compute the optimum for 1, 2, ..., `max_steps` remaining steps by backward induction; None if it takes too long.
 
         v_0 = 0, v_k = T v_(k - 1)
 
@@ -96,7 +97,7 @@ def _backward_induction(
     v, v_after, steps, steps_after, returns, returns_after = np.zeros((6, mdp.num_states))
     policy = np.empty(mdp.num_states, np.min_scalar_type(mdp.num_actions - 1))
     for k in range(1, max_steps + 1):
-        if k * mdp.num_outcomes > MAX_OUTCOMES:
+        if k * (mdp.num_outcomes + OUTCOMES_PER_STEP) > MAX_OUTCOMES:
             return None
         backward_induction_step(mdp.model, v_after, steps_after, gamma, v, steps, policy, mdp.num_actions)
         policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
@@ -145,7 +146,7 @@ def _truncated(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int)
     largest = max(1.0, *map(abs, mdp.reward_range))
     steps, steps_after, returns, returns_after = np.zeros((4, mdp.num_states))
     for k in range(1, max_steps + 1):
-        if k * mdp.num_states * mdp.max_outcomes > MAX_OUTCOMES:
+        if k * (mdp.num_states * mdp.max_outcomes + OUTCOMES_PER_STEP) > MAX_OUTCOMES:
             return None
         share = policy_backup(mdp.model, policy, returns_after, steps_after, returns, steps)
         steps, steps_after, returns, returns_after = steps_after, steps, returns_after, returns
@@ -154,16 +155,21 @@ def _truncated(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int)
     return OptimalEpisode(steps_after[starts], returns_after[starts])
 
 
-def steps_count(mdp: FiniteMDP) -> bool:
-    """Return whether fewer steps are better: every end pays the same, and no other step pays a positive reward.
+def steps_count(mdp: FiniteMDP, gamma: float) -> bool:
+    """Return whether fewer steps are better.
 
-    Otherwise an episode can be short because it failed, and steps of a policy and of the optimum can't be compared.
+    They are if every end pays the same, no other step pays a positive reward, and an end is better than never
+    ending. Otherwise an episode can be short because it failed, and the steps of a policy and of the optimum can't be
+    compared.
     """
     model = mdp.model
     if isinstance(model, Grid):
         kinds = [0, HITS_OUTER_WALL] + ([ENTERS_HAZARD] if np.bitwise_or.reduce(model.cells) & HAZARD else [])
-        return bool(model.rewards[kinds].max() <= 0.0 <= model.goal_reward)
-    possible = model.probabilities > 0.0
-    ends = model.rewards[possible & model.terminated]
-    others = model.rewards[possible & ~model.terminated]
-    return bool(ends.size and ends.min() == ends.max() and others.max(initial=-np.inf) <= 0.0)
+        ends, others = np.array([model.goal_reward]), model.rewards[kinds]
+    else:
+        possible = model.probabilities > 0.0
+        ends, others = (model.rewards[possible & (model.terminated == is_end)] for is_end in (True, False))
+    if gamma == 0.0 or not ends.size or ends.min() < ends.max():
+        return False
+    end, step = float(ends[0]), float(others.max(initial=-np.inf))
+    return step <= min(0.0, (1.0 - gamma) * end) and (step < 0.0 or end > 0.0)

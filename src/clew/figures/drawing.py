@@ -196,8 +196,7 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
         if not np.isfinite(highest).all() or not np.isfinite(q.min()):
             raise SettingError("expected finite action values, got infinite ones or NaN")
         greedy, v = q == highest[:, None], highest.astype(np.float64)
-    is_over = np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(v) // maze.cells.size)
-    greedy[is_over] = True
+    greedy[np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(v) // maze.cells.size)] = True
     shown = np.where(greedy.all(axis=1), np.nan, v).reshape(-1, maze.cells.size)
     return np.fmax.reduce(shown, axis=0), greedy
 

@@ -74,13 +74,13 @@ def kernel(function: Function) -> Function:
 
     Used as a decorator. With NUMBA_DISABLE_JIT=1 the function stays plain Python.
     """
-    # Numba reads this setting in njit; restore it, so that other users of Numba in the process keep theirs.
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(FOLDER)
+    compiled: Function = numba.njit(**JIT_OPTIONS)(function)
+    if FOLDER is None or numba.config.DISABLE_JIT:
+        return compiled
+    # Numba's own locators read this setting, for kernels outside the package; others who use Numba keep theirs.
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER)
     try:
-        compiled: Function = numba.njit(**JIT_OPTIONS)(function)
-        if FOLDER is not None and not numba.config.DISABLE_JIT:
-            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
+        compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
     finally:
         numba.config.CACHE_DIR = before
     return compiled

@@ -6,10 +6,6 @@ kernels share one folder whose name is a hash of all kernel sources: after any e
 sources find the same machine code wherever they are checked out.
 """
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 import contextlib
 import hashlib
 import os
@@ -21,6 +17,11 @@ from typing import Any, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 KERNELS = Path(__file__).parent
 
@@ -105,8 +106,10 @@ class _SourceHashLocator(_CacheLocator):  # type: ignore[misc]  # Numba is untyp
 
 
 class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    # Kernels outside the package, such as those of tests, are found by Numba's own locators.
-    """Numba's cache implementation, with our locator tried first."""
+    """Numba's cache implementation, with our locator tried first.
+
+    Kernels outside the package, such as those of tests, are found by Numba's own locators.
+    """
 
     _locator_classes = (_SourceHashLocator, *CompileResultCacheImpl._locator_classes)
 
@@ -126,8 +129,12 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         Numba's own method first fills the tables of the compiler, and imports SciPy if it is there: 0.2 to 0.4 s, which
         machine code doesn't need. The compiler fills them itself when it is called.
         """
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+        try:
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
+        except Exception:  # of a damaged file, whose pickle can raise anything
+            self.flush()  # so that the kernel is compiled and saved again
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Save the machine code of one signature, while holding the lock of the folder."""

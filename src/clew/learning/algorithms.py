@@ -196,7 +196,7 @@ def _bytes_of_model(spec: LearnerSpec) -> int:
         )
     num_further = spec.num_outcomes - spec.table.size
     lists = 4 * spec.num_outcomes + 4 * num_further if num_further else 0
-    return 16 * spec.num_outcomes + lists + 16 * len(spec.table)  # 4 of leading_to, 12 of the heap
+    return 16 * spec.num_outcomes + lists + 16 * len(spec.table)  # 4 of first_predecessor, 12 of the heap
 
 
 def _make_fifo_queue(spec: LearnerSpec) -> queues.FifoQueue:

@@ -70,7 +70,7 @@ class Learner:
     def tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
         """The learned tables, each with the counts of its updates; q is their mean.
 
-        An update rule with tables of its own has a pair of fields for each, such as `first` and `first_counts`.
+        An update rule with tables of its own has a pair of fields for each, such as `q1` and `q1_counts`.
         """
         rule = self.rule
         names = [name for name in rule._fields if f"{name}_counts" in rule._fields]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError
+from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
@@ -309,7 +310,7 @@ class SerialRounds:
 def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
     """Report a completed round: call `watch` with the action values, then `callback` with the metrics."""
     if watch is not None:
-        watch(policy.q)
+        watch(read_only(policy.q))
     if callback is not None:
         callback(metrics)
 

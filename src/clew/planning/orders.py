@@ -64,9 +64,7 @@ def breadth_first_order(mdp: FiniteMDP) -> OrderedModel:
 
     A grid becomes a `RenumberedGrid` with 20 bytes per state; a sparse model is copied.
     """
-    if isinstance(mdp.model, Grid):
-        return _order_grid(mdp, mdp.model)
-    return _order_sparse(mdp, mdp.model)
+    return _order_grid(mdp, mdp.model) if isinstance(mdp.model, Grid) else _order_sparse(mdp, mdp.model)
 
 
 def order_by_distance(mdp: FiniteMDP, distances: npt.NDArray[np.int32], live: npt.NDArray[np.bool_]) -> OrderedModel:

@@ -26,12 +26,10 @@ def shortest_path_is_optimal(mdp: FiniteMDP, gamma: float) -> bool:
     grid = mdp.model
     if not isinstance(grid, Grid) or grid.slip > 0.0 or grid.outer_wall_reward > 0.0:
         return False
-    if np.bitwise_or.reduce(grid.cells) & HAZARD:
+    if np.bitwise_or.reduce(grid.cells) & HAZARD or gamma == 0.0:  # with gamma 0 only the next reward counts: paths tie
         return False
     if gamma == 1.0:
         return grid.step_reward < 0.0 or (grid.step_reward == 0.0 and grid.goal_reward >= 0.0)
-    if gamma == 0.0:
-        return False  # only the next reward counts, so most paths tie
     return grid.goal_reward - gamma * grid.step_reward / (1.0 - gamma) > 0.0
 
 
@@ -60,8 +58,7 @@ def breadth_first(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
         )
     distances = np.empty(mdp.num_states, np.int32)
     for layer, cells in enumerate(distances.reshape(-1, grid.num_cells)):
-        goal = layer if grid.moving_goal else -1
-        num_wrong = measure_distances(grid, goal, cells)
+        num_wrong = measure_distances(grid, layer if grid.moving_goal else -1, cells)
         assert num_wrong == 0, f"{num_wrong} distances are wrong"
     values, bound = values_by_distance(grid, gamma, int(distances.max(initial=0)))
     return Solution(mdp, gamma, "breadth-first", bound, shortest_paths=ShortestPaths(grid, distances, values))

@@ -25,7 +25,6 @@ from clew.runs.storage import (
     SavedRun,
     create_partial_folder,
     finite_or_none,
-    is_occupied,
     load_partial_folder,
     load_run,
     partial_folder,
@@ -195,8 +194,10 @@ def save_checkpoints(
         if checkpoints.folders or resume:
             raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
         raise StoppedError("stopped; nothing had been learned yet, so nothing was saved") from None
+    else:
+        rmtree(partial_folder(folder), ignore_errors=True)  # the run is saved
     finally:
-        if is_occupied(folder) or (not resume and not checkpoints.folders):
+        if not resume and not checkpoints.folders:
             rmtree(partial_folder(folder), ignore_errors=True)
 
 
@@ -233,7 +234,9 @@ def grade(
     """
     world = as_compiled(env)
     if world is None:
-        return evaluate_policy(env, policy, num_episodes or 1000, gamma=config.gamma, seed=config.seed)
+        return evaluate_policy(
+            env, policy, 1000 if num_episodes is None else num_episodes, gamma=config.gamma, seed=config.seed
+        )
     starts, is_deterministic = world.mdp.starts, world.mdp.is_deterministic
     if num_episodes is None and 1 < starts.size <= 1000 and is_deterministic:
         return evaluate_policy(env, policy, gamma=config.gamma, seed=config.seed, starts=starts, optimum=optimum)

@@ -172,7 +172,7 @@ def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | None
     if path.name.endswith(PARTIAL) and path.is_dir():
         run = path.with_name(path.name.removesuffix(PARTIAL))
         raise RunError(f"{folder}: holds the checkpoints of a run that was stopped; give {run}")
-    if is_occupied(folder):
+    if (path / "config.json").exists():
         rest = f"; {partial} can be removed" if partial.exists() else ""
         raise RunError(f"{folder}: this run has ended{rest}")
     if not partial.is_dir():
