@@ -628,7 +628,7 @@ def test_a_damaged_file_is_a_maze_or_an_error_of_ours_and_takes_little_memory(tm
     finally:
         tracemalloc.stop()
     assert ends["refused"] > 0.3 * num_files
-    assert ends["read"] > 0.02 * num_files
+    assert ends["read"] >= 0.01 * num_files
 
 
 def test_damaged_scenarios_are_read_or_an_error_of_ours(tmp_path) -> None:

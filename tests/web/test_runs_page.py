@@ -54,14 +54,19 @@ def listed_on(page):
     return page
 
 
+SERIES = 'getElement(Number(document.querySelector(".clew-runs-chart").id.slice(1))).chart.getOption().series'
+
+
 def series(page):
     """What ECharts has drawn."""
-    return page.evaluate(
-        """() => {
-            const id = document.querySelector(".clew-runs-chart").id.slice(1);
-            return getElement(Number(id)).chart.getOption().series;
-        }"""
-    )
+    return page.evaluate(SERIES)
+
+
+def show(page, figure):
+    """Choose the figure that the curves show, and wait until they are drawn."""
+    before = page.evaluate(f"JSON.stringify({SERIES})")
+    page.get_by_role("button", name=figure).click()
+    page.wait_for_function(f"before => JSON.stringify({SERIES}) != before", arg=before)
 
 
 def choose(page, *names):
@@ -108,13 +113,13 @@ def test_two_runs_are_laid_over_each_other_and_compared(page, folder):
 
 def test_returns_have_the_optimum_under_the_step_limit(page, folder):
     choose(page, "short", "other")
-    page.get_by_role("button", name="mean return").click()
+    show(page, "mean return")
     for name, each in zip(("short", "other"), series(page), strict=True):
         summary = json.loads((folder / name / "summary.json").read_text())
         assert each["markLine"]["data"][0]["yAxis"] == summary["optimal_return"]
-    page.get_by_role("button", name="success rate").click()
+    show(page, "success rate")
     assert all(0.0 <= point[1] <= 1.0 for each in series(page) for point in each["data"])
-    page.get_by_role("button", name="mean steps").click()
+    show(page, "mean steps")
 
 
 def test_a_run_is_opened(visit, folder):

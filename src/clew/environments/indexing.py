@@ -183,7 +183,8 @@ def as_discrete(env: Any) -> Any:
         SettingError: if `env` is not a Gymnasium environment, or a space is infinite or has more than 2**31 - 1
             elements.
 
-    >>> import clew, gymnasium
+    >>> import clew
+    >>> import gymnasium
     >>> env = clew.as_discrete(gymnasium.make("Blackjack-v1"))
     >>> env.observation_space
     Discrete(704)

@@ -59,10 +59,11 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
     Raises:
         SettingError: if a setting is out of range, or the machine hasn't enough memory for the copies.
 
-    >>> import clew, numpy
+    >>> import clew
+    >>> import numpy as np
     >>> envs = clew.MazeVectorEnv(3, clew.Maze.open(5, 5), step_reward=-1.0)
     >>> states, infos = envs.reset(seed=0)
-    >>> states, rewards, terminations, truncations, infos = envs.step(numpy.array([0, 3, 1]))  # down, right, left
+    >>> states, rewards, terminations, truncations, infos = envs.step(np.array([0, 3, 1]))  # down, right, left
     >>> states
     array([5, 1, 0])
     >>> rewards

@@ -14,6 +14,8 @@ def show_progress(what: str = "learning") -> Callback:
         >>> import clew
         >>> env = clew.Environment(clew.Maze.open(5, 5))
         >>> policy = clew.train_policy(env, 1000, callback=clew.show_progress())
+        >>> policy.q.shape
+        (25, 4)
 
     Args:
         what: text before the bar.
