@@ -17,8 +17,6 @@ from clew.mazes.formats import Place
 from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
-from clew.rendering.pixels import paint_scene
-from clew.rendering.text import draw_scene, show
 from clew.settings import check_choice, check_memory
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
@@ -148,6 +146,9 @@ class Environment(ModelEnvironment):
 
     def render_state(self, state: int | None) -> str | npt.NDArray[np.uint8] | None:
         """Draw the maze in a given state, as `render` does; None draws it without the seeker."""
+        from clew.rendering.pixels import paint_scene  # imported late, because training draws nothing
+        from clew.rendering.text import draw_scene, show
+
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
@@ -161,6 +162,8 @@ class Environment(ModelEnvironment):
 
     def frame(self) -> str:
         """Return the maze with the seeker as text, independent of the render mode; a heading is drawn as an arrow."""
+        from clew.rendering.text import draw_scene
+
         return draw_scene(self.maze, *self._places_of(self._state))
 
     def _places_of(self, state: int | None) -> tuple[Place | None, Place | None, int | None]:

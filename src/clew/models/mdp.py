@@ -71,10 +71,11 @@ class FiniteMDP:
     starts: npt.NDArray[np.int32]
 
     def __repr__(self) -> str:
-        if isinstance(self.model, Sparse):
-            dynamics = f"{self.model.probabilities.size:,} outcomes"
-        else:
-            dynamics = f"a grid of {self.model.num_cells // self.model.columns} x {self.model.columns}"
+        dynamics = (
+            f"{self.model.probabilities.size:,} outcomes"
+            if isinstance(self.model, Sparse)
+            else f"a grid of {self.model.num_cells // self.model.columns} x {self.model.columns}"
+        )
         return f"FiniteMDP({self.num_states:,} states, {self.num_actions} actions, {dynamics})"
 
     @cached_property

@@ -1,8 +1,8 @@
 """Time axes in SVG: the scale, its ticks, texts and bars."""
 
 import math
+from html import escape
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 FONT_SIZE = 12
 STEPS = (1, 2, 5, 10)  # of ticks, times a power of ten
@@ -79,7 +79,7 @@ def text(x: float, y: float, words: str, name: str = "ink", *, size: float = FON
     """
     anchored = "" if anchor == "start" else f' text-anchor="{anchor}"'
     larger = "" if size == FONT_SIZE else f' font-size="{size:g}"'
-    return f'<text class={quoteattr(name)} x="{x:.1f}" y="{y:.1f}"{anchored}{larger}>{escape(words)}</text>'
+    return f'<text class="{escape(name)}" x="{x:.1f}" y="{y:.1f}"{anchored}{larger}>{escape(words, quote=False)}</text>'
 
 
 def bar(x: float, y: float, width: float, height: float, name: str, tooltip: str = "", radius: float = 0) -> str:
@@ -95,8 +95,8 @@ def bar(x: float, y: float, width: float, height: float, name: str, tooltip: str
         radius: of its corners, in pixels.
     """
     corners = f' rx="{radius:g}"' if radius else ""
-    shape = f'<rect class={quoteattr(name)} x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{corners}'
-    return f"{shape}><title>{escape(tooltip)}</title></rect>" if tooltip else f"{shape}/>"
+    shape = f'<rect class="{escape(name)}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{corners}'
+    return f"{shape}><title>{escape(tooltip, quote=False)}</title></rect>" if tooltip else f"{shape}/>"
 
 
 def draw_axis(scale: TimeScale, top: float, bottom: float) -> list[str]:
