@@ -63,10 +63,11 @@ def as_groups(runs: Runs) -> list[Group]:
         SettingError: if there are no runs, a run is given twice, or the rounds of a group differ in size.
         RunError: if a run folder can't be read.
     """
-    if isinstance(runs, Mapping):
-        named = {str(name): [_load(each) for each in _as_list(some)] for name, some in runs.items()}
-    else:
-        named = _group_by_settings([_load(each) for each in _as_list(runs)])
+    named = (
+        {str(name): [_load(each) for each in _as_list(some)] for name, some in runs.items()}
+        if isinstance(runs, Mapping)
+        else _group_by_settings([_load(each) for each in _as_list(runs)])
+    )
     if not named or not all(named.values()):
         raise SettingError("there are no runs to plot")
     return [_make_group(name, some) for name, some in named.items()]
