@@ -34,10 +34,9 @@ def long_sections(data: Path | None) -> list[Section]:
     return [
         Section(
             "Learning from samples",
-            "Seconds on the clock until a learner knows what is asked for, of learning alone, medians of five seeds. A "
-            "state is right if every action that the greedy policy may take there is optimal. In deterministic worlds, "
-            "what learns a model (propagation, R-max) comes close to learning the map, then solving it, which "
-            "Q-learning does not.",
+            "Wall time of learning, in seconds, until the given share of states is optimal; medians of five seeds. A "
+            "state is optimal if every greedy action there is optimal. In deterministic worlds, algorithms that learn "
+            "a model (propagation, R-max) nearly learn the map and then solve it; plain Q-learning learns no model.",
             lambda: learning.measure(data),
         ),
         Section(
