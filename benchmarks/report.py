@@ -97,6 +97,7 @@ def write_page(results: dict[str, Any], picture: str) -> str:
         f"![How many times as fast as each contender Clew is]({picture})",
     ]
     if results["targets"]:
+        lines += ["", "Targets compare the best repetitions, which other work on the machine disturbed least."]
         lines += ["", "| target | at least | measured | |", "| --- | ---: | ---: | --- |"]
         for target in results["targets"]:
             name, verdict = f"{target['task']}, times {target['contender']}", "met" if target["met"] else "missed"

@@ -134,7 +134,7 @@ def clew(
 def main() -> None:
     """Run the command line; exit code 2 for a mistake of the user, 130 for Ctrl-C."""
     # Imported modules have many objects that stay; searching them for garbage, and once more at exit, takes 0.2 s.
-    gc.set_threshold(100_000)
+    gc.set_threshold(200_000)
     atexit.register(gc.freeze)
     if sys.stderr is None:  # was closed by the caller
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
