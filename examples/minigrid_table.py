@@ -97,7 +97,7 @@ def learn(name: str, num_episodes: int = 3000, seed: int = 0) -> tuple[Any, clew
 if __name__ == "__main__":
     env, policy = learn(*sys.argv[1:2] or ["MiniGrid-DoorKey-5x5-v0"])
     grade = clew.evaluate_policy(env, policy, 10)
-    print(f"{env.observation_space.n:,} states; goal reached in {grade.success_rate:.0%} of 10 episodes,", end=" ")
+    print(f"{env.observation_space.n:,} states; goal reached in {grade.terminated_rate:.0%} of 10 episodes,", end=" ")
     print(f"{grade.mean_steps:.1f} steps")
     state, _ = env.reset()
     print(f"first state: {state}, which is {env.observation_index.decode(state).tolist()}")

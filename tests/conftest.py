@@ -24,6 +24,7 @@ if numba.config.DISABLE_JIT:
 
 
 def pytest_addoption(parser):
+    parser.addoption("--soak-minutes", type=float, default=20, help="how long test_soak goes on")
     parser.addoption("--moments", type=int, default=3, help="how often each training is killed, in test_resume")
 
 
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         group = "ray" if item.get_closest_marker("ray") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def soak_minutes(request):
+    return request.config.getoption("--soak-minutes")
 
 
 @pytest.fixture
@@ -64,7 +70,12 @@ def ray_up():
 
 @pytest.fixture
 def clew(monkeypatch, capsys):
-    """Run a command line in this process; gives (exit code, standard output, standard error)."""
+    """Run a command line in this process; gives (exit code, standard output, standard error).
+
+    No command goes on in a child process: the child would run the tests that follow, and its parent wait for it.
+    """
+    for module in ("run_commands", "supervision"):
+        monkeypatch.setattr(f"clew.cli.{module}.continue_in_child", lambda advice: None)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["clew", *map(str, arguments)])

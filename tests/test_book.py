@@ -217,3 +217,198 @@ def test_random_goals_are_part_of_the_observation():
         goals.add(env.goal)
         assert observation == 9 * (3 * env.goal[0] + env.goal[1]) + 0
     assert len(goals) == 8
+
+
+# What readers change --------------------------------------------------------------------------------------------------
+
+
+class Ten(book.Environment):
+    def get_reward(self):
+        return 10 if self.is_done() else -1
+
+
+class SecondGoal(book.Environment):
+    def is_done(self):
+        return self.seeker in ((4, 4), (2, 2))
+
+
+class GoalThere(book.Environment):
+    goal = (2, 2)
+
+
+class GoalSet(book.Environment):
+    def __init__(self):
+        super().__init__()
+        self.goal = (2, 2)
+
+
+class ColumnsFirst(book.Environment):
+    def get_observation(self):
+        return 5 * self.seeker[1] + self.seeker[0]
+
+
+class FarStart(book.Environment):
+    def reset(self):
+        self.seeker = (0, 4)
+        return self.get_observation()
+
+
+class DownThenRight(book.Policy):
+    def get_action(self, state, explore=True, epsilon=0.1):
+        return 0 if state < 20 else 3
+
+
+TRAINERS = {
+    "serial": lambda env: book.train_policy(env, 3000),
+    "parallel": lambda env: book.train_policy_parallel(env, 750),
+}
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize(
+    ("env_class", "mean_steps", "greatest"),
+    [
+        (Ten, 8.0, 10.0),
+        (SecondGoal, 4.0, 1.0),
+        (GoalThere, 4.0, 1.0),
+        (GoalSet, 4.0, 1.0),
+        (ColumnsFirst, 8.0, 1.0),
+        (FarStart, 4.0, 1.0),
+    ],
+)
+def test_every_override_is_called_by_both_trainers(env_class, mean_steps, greatest, trainer, ray_up):
+    env = env_class()
+    policy = TRAINERS[trainer](env)
+    assert book.evaluate_policy(env, policy) == mean_steps
+    assert policy.state_action_table.max() == pytest.approx(greatest, rel=1e-3)
+
+
+def test_step_calls_what_is_overridden():
+    assert Ten().step(0)[1] == -1
+    env = SecondGoal()
+    env.seeker = (2, 1)
+    assert env.step(3)[:3] == (12, 1.0, True)
+    assert ColumnsFirst().step(0)[0] == 1
+    assert GoalSet().info == {"seeker": (0, 0), "goal": (2, 2)}
+
+
+def test_a_method_set_on_the_object_is_an_override():
+    env = book.Environment()
+    env.is_done = lambda: env.seeker in ((4, 4), (2, 2))
+    assert book.evaluate_policy(env, book.train_policy(env, 3000)) == 4.0
+
+
+def test_the_rewards_of_the_world_stay_where_only_the_end_is_overridden():
+    env = SecondGoal(step_reward=-0.5, outer_wall_reward=-3.0, goal_reward=5.0)
+    assert env.step(1)[1] == -3.5
+    env.seeker = (2, 1)
+    assert env.step(3)[1] == 4.5
+
+
+def test_an_environment_that_overrides_nothing_runs_compiled():
+    class Renamed(book.Environment):
+        def render(self, *args, **kwargs):
+            pass
+
+    table = book.train_policy(Renamed()).state_action_table
+    assert np.array_equal(table, book.train_policy(book.Environment()).state_action_table)
+    assert book._fast_world(Renamed()).mdp.num_states == 25
+
+
+def test_the_goal_can_be_set_unless_it_is_random():
+    env = book.Environment()
+    env.goal = (0, 2)
+    assert book.evaluate_policy(env, book.train_policy(env)) == 2.0
+    with pytest.raises(clew.SettingError, match="random_goal must be False"):
+        book.Environment(random_goal=True).goal = (1, 1)
+    with pytest.raises(clew.SettingError, match="moves must be 'four'"):
+        book.Environment(moves="robot")
+
+
+def test_a_policy_that_overrides_get_action_is_asked_for_each_action():
+    env = book.Environment()
+    assert book.evaluate_policy(env, DownThenRight(env)) == 8.0
+    with pytest.raises(clew.SettingError, match="num_episodes"):
+        book.evaluate_policy(env, DownThenRight(env), 0)
+
+
+class TypedEnvironment:
+    """The chapter's class, as a reader types it: nothing of Clew in it."""
+
+    def __init__(self):
+        self.seeker, self.goal = (0, 0), (4, 4)
+        self.info = {"seeker": self.seeker, "goal": self.goal}
+        self.action_space, self.observation_space = book.Discrete(4), book.Discrete(25)
+
+    def reset(self):
+        self.seeker = (0, 0)
+        return self.get_observation()
+
+    def get_observation(self):
+        return 5 * self.seeker[0] + self.seeker[1]
+
+    def get_reward(self):
+        return 1 if self.is_done() else 0
+
+    def is_done(self):
+        return self.seeker == self.goal
+
+    def step(self, action):
+        row, column = self.seeker
+        down, right = ((1, 0), (0, -1), (-1, 0), (0, 1))[action]
+        self.seeker = (min(max(row + down, 0), 4), min(max(column + right, 0), 4))
+        return self.get_observation(), self.get_reward(), self.is_done(), self.info
+
+
+class TypedPolicy:
+    def __init__(self, env):
+        self.state_action_table = [[0] * env.action_space.n for _ in range(env.observation_space.n)]
+        self.action_space = env.action_space
+        self.rng = np.random.default_rng(1)
+
+    def get_action(self, state, explore=True, epsilon=0.1):
+        if explore and self.rng.random() < epsilon:
+            return self.action_space.sample()
+        row = self.state_action_table[state]
+        return int(self.rng.choice(np.flatnonzero(np.array(row) == max(row))))
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("env_class", [TypedEnvironment, clew.Environment])
+def test_environments_of_other_classes_are_learned(env_class, trainer, ray_up):
+    env = env_class()
+    policy = TRAINERS[trainer](env)
+    assert book.evaluate_policy(env, policy) == 8.0
+    assert len(book.Simulation(env).rollout(policy, explore=False)) == 8
+
+
+def test_a_typed_policy_is_updated_and_evaluated():
+    env = book.Environment()
+    policy, simulation = TypedPolicy(env), book.Simulation(TypedEnvironment())
+    book.update_policy(policy, [[19, 0, 1, 24]])
+    assert policy.state_action_table[19] == [0.1, 0, 0, 0]
+    for _ in range(2000):
+        book.update_policy(policy, simulation.rollout(policy))
+    assert book.evaluate_policy(env, policy) == 8.0
+
+
+def test_a_policy_knows_that_the_goal_has_moved():
+    env = book.Environment()
+    policy = book.Policy(env)
+    policy.state_action_table[24] = 5.0
+    book.update_policy(policy, [[23, 3, 0.0, 24]])
+    assert policy.state_action_table[23, 3] == 0.0
+    env.goal = (2, 2)
+    book.update_policy(policy, [[23, 3, 0.0, 24]])
+    assert policy.state_action_table[23, 3] == pytest.approx(0.1 * 0.9 * 5.0)
+
+
+@pytest.mark.parametrize("env_class", [book.Environment, Ten])
+def test_the_step_limit_holds_step_by_step_too(env_class):
+    env = env_class(max_episode_steps=3)
+    simulation = book.Simulation(env)
+    assert len(simulation.rollout(book.Policy(env))) == 3
+    assert simulation.truncated
+    assert book.evaluate_policy(env, book.Policy(env)) == 3.0

@@ -79,7 +79,7 @@ def test_without_exploration_the_first_action_never_gets_anywhere_in_the_trap(be
     q = np.zeros((env.mdp.num_states, 4), np.float32)
     seen = Simulation(env).rollouts(q, 20, behaviour=behaviour, exploration=0.0, stream=new_stream(1))
     limit = as_compiled(env).max_episode_steps
-    assert seen.num_successes == reached
+    assert seen.num_terminated == reached
     assert (len(seen) == 20 * limit) == (behaviour == "first-action")
     if behaviour == "first-action":
         assert set(seen.action.tolist()) == {0}

@@ -26,7 +26,7 @@ def test_a_module_is_there_after_importing_the_package(name):
 
 def test_importing_the_package_loads_none_of_its_rooms():
     loaded = told_by_a_new_python("import clew, sys; print(*(m for m in sys.modules if m.startswith('clew.')))")
-    assert loaded.split() == ["clew.notebook", "clew.registration"]
+    assert loaded.split() == ["clew.notebook", "clew.registration", "clew.version"]
 
 
 def test_names_that_pages_write_are_there_after_importing_the_package():

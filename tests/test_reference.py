@@ -149,4 +149,4 @@ def test_neither_numba_nor_kernels_are_loaded():
         "import sys, clew.reference; print(*(m for m in sys.modules if m.startswith(('numba', 'clew.', 'gymnasium'))))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded) == {"clew.notebook", "clew.reference", "clew.registration"}
+    assert set(loaded) == {"clew.notebook", "clew.reference", "clew.registration", "clew.version"}

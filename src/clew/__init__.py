@@ -14,11 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from clew.notebook import draw_with
 from clew.registration import register_with_gymnasium
+from clew.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from clew.distributed import train_policy_parallel
     from clew.environments import Action, Environment, MazeVectorEnv, ModelEnvironment, as_discrete, make_gymnasium
-    from clew.errors import ClewError, ClusterError, ExtraError, MazeError, ModelError, RunError, SettingError
+    from clew.errors import (
+        ClewError,
+        ClusterError,
+        ExtraError,
+        MazeError,
+        ModelError,
+        NoPathError,
+        PrecisionError,
+        PrecisionWarning,
+        RunError,
+        SettingError,
+    )
     from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
     from clew.evaluation.grades import Evaluation, Grade, evaluate_policy, evaluate_values
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
@@ -35,8 +47,6 @@ if TYPE_CHECKING:
     from clew.policies.episodes import Simulation, Trajectory, Transition
     from clew.policies.policy import Policy
     from clew.runs.configuration import TrainingConfig
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ALGORITHMS",
@@ -57,8 +67,11 @@ __all__ = [
     "ModelEnvironment",
     "ModelError",
     "Moves",
+    "NoPathError",
     "Policy",
     "PolicyValues",
+    "PrecisionError",
+    "PrecisionWarning",
     "RoundMetrics",
     "RunError",
     "SettingError",
@@ -102,7 +115,18 @@ _HOMES = {
         "as_discrete",
         "make_gymnasium",
     ),
-    "clew.errors": ("ClewError", "ClusterError", "ExtraError", "MazeError", "ModelError", "RunError", "SettingError"),
+    "clew.errors": (
+        "ClewError",
+        "ClusterError",
+        "ExtraError",
+        "MazeError",
+        "ModelError",
+        "NoPathError",
+        "PrecisionError",
+        "PrecisionWarning",
+        "RunError",
+        "SettingError",
+    ),
     "clew.evaluation.grades": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),

@@ -3,6 +3,9 @@
 Every call that the chapter makes works here. The chapter's mistakes are corrected; `tests/test_book.py` tests them by
 number, and docs/book.md lists them. New code should use the names of `clew` itself.
 
+The functions also take subclasses, the chapter's own classes as they are typed from the book, and environments of
+Gymnasium. Methods that a reader overrides are called at each step; an `Environment` that overrides none runs compiled.
+
 >>> from clew import book
 >>> env = book.Environment()
 >>> policy = book.train_policy(env)
@@ -23,12 +26,14 @@ import numpy.typing as npt
 from clew import distributed, environments
 from clew.errors import SettingError
 from clew.evaluation import grades
+from clew.kernels.dynamics import GOAL, Grid
 from clew.kernels.sampling import new_stream, sample
 from clew.learning import training
 from clew.mazes.formats import Place
 from clew.policies import episodes
 from clew.policies import policy as policies
 from clew.rendering.text import show
+from clew.settings import MAX_EPISODES, SHARE, Bounds, as_list, as_states, check_count, check_number, shown
 
 __all__ = [
     "Discrete",
@@ -41,6 +46,8 @@ __all__ = [
     "train_policy_parallel",
     "update_policy",
 ]
+
+STEP_SIZES = Bounds(above=0.0, most=1.0)
 
 
 class Discrete:
@@ -62,6 +69,10 @@ class Discrete:
 class Environment:
     """The chapter's 5 x 5 maze, or another world for the exercises.
 
+    A subclass may override `reset`, `step`, `get_observation`, `get_reward`, `is_done` and `goal`; `step` calls the
+    other methods, as the chapter's does. A subclass that overrides `is_done` alone is paid the goal's reward wherever
+    an episode ends.
+
     Args:
         args: positional arguments of `clew.Environment`, such as a maze; none makes the chapter's maze.
         kwargs: keyword arguments of `clew.Environment`.
@@ -71,19 +82,42 @@ class Environment:
         action_space: space of the actions: 0 down, 1 left, 2 up, 3 right.
         observation_space: space of the states.
         seeker: position of the agent, (row, column).
+
+    Raises:
+        SettingError: if the moves aren't "four", or an argument isn't one that `clew.Environment` takes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.world = environments.Environment(*args, **kwargs)
+        self._make_world(environments.Environment(*args, **kwargs))
         self.action_space = Discrete(self.world.mdp.num_actions)
         self.observation_space = Discrete(self.world.mdp.num_states)
         self.world.reset(seed=0)
-        self.reset()
+        self.seeker = self.world.reset()[1]["position"]
+
+    def _make_world(self, world: environments.Environment) -> None:
+        model = world.mdp.model
+        if not isinstance(model, Grid):
+            raise SettingError("must be 'four' in clew.book; clew.Environment has the others", setting="moves")
+        self.world = world
+        assert world.spec is not None  # every environment of Clew has one
+        self._settings = world.spec.kwargs
+        # The moves alone: where an episode ends is for `is_done` to say.
+        self._moves = model._replace(cells=model.cells & ~np.uint8(GOAL), moving_goal=False)
 
     @property
     def goal(self) -> Place:
-        """Position of the goal, (row, column)."""
+        """Position of the goal, (row, column). It can be set, unless it is random."""
         return self.world.goal
+
+    @goal.setter
+    def goal(self, place: Place) -> None:
+        if self.world.random_goal:
+            raise SettingError("must be False for a goal that is set", setting="random_goal")
+        if tuple(place) != self.goal:
+            stream = self.world.stream
+            maze = self.world.maze.with_ends(self.world.maze.start, (int(place[0]), int(place[1])))
+            self._make_world(environments.Environment(**{**self._settings, "maze": maze}))
+            self.world.stream = stream
 
     @property
     def info(self) -> dict[str, Place]:
@@ -91,39 +125,43 @@ class Environment:
         return {"seeker": self.seeker, "goal": self.goal}
 
     def reset(self) -> int:
-        """Move the seeker to a start state, and return that state."""
-        observation, info = self.world.reset()
-        self.seeker = info["position"]
-        return observation
+        """Move the seeker to a start state, and return the observation."""
+        self.seeker = self.world.reset()[1]["position"]
+        return self.get_observation()
 
     def get_observation(self) -> int:
         """Return the current state: 5 * row + column in the chapter's maze."""
-        return self.world.encode(tuple(self.seeker), self.goal)
+        return self.world.encode(self.seeker, self.goal)
 
     def get_reward(self) -> float:
-        """Return 1 if the seeker is on a goal, else 0."""
-        return 1 if self.is_done() else 0
+        """Return the reward of the goal, 1 in the chapter's maze, if the episode is over, else 0."""
+        return self._settings["goal_reward"] if self.is_done() else 0
 
     def is_done(self) -> bool:
         """Return whether the seeker is on a goal."""
-        return bool(self.world.is_terminal(np.array([self.get_observation()]))[0])
+        goals = self.world.maze.goals
+        return tuple(self.seeker) in (goals if len(goals) > 1 and not self.world.random_goal else [tuple(self.goal)])
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
         """Take one action.
 
         Returns:
-            The next state, the reward, whether the seeker is on a goal, and `info`. On a goal nothing moves.
+            The observation, the reward, whether the episode is over, and `info`. On a goal nothing moves.
 
         Raises:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
         """
         if not 0 <= environments.as_integer(action) <= 3:
-            raise SettingError(f"{environments.ACTION_ERROR}, not {action!r}")
-        if self.is_done():
-            return self.get_observation(), self.get_reward(), True, self.info
-        s_next, reward, done = sample(self.world.mdp.model, self.get_observation(), int(action), self.world.stream)
-        self.seeker = divmod(int(s_next) % self.world.maze.cells.size, self.world.maze.columns)
-        return int(s_next), float(reward), bool(done), self.info
+            raise SettingError(f"{environments.ACTION_ERROR}, not {shown(action)}")
+        reward = 0.0  # of the move itself: of each step, of a hazard, of the outer wall
+        if _overrides(self, ("is_done",)) or not self.is_done():
+            columns = self.world.maze.columns
+            cell = self.seeker[0] * columns + self.seeker[1]
+            cell, paid, _ = sample(self._moves, cell, int(action), self.world.stream)
+            reward = float(paid)
+            self.seeker = divmod(int(cell), columns)
+        reward = self.get_reward() if _overrides(self, ("get_reward",)) else reward + self.get_reward()
+        return self.get_observation(), reward, self.is_done(), self.info
 
     def render(self, *args: Any, **kwargs: Any) -> None:
         """Clear the terminal or the notebook's output, and draw the maze with S for the seeker and G for the goal.
@@ -144,21 +182,46 @@ class _GymnasiumAdapter:
     def __init__(self, env: Any) -> None:
         self.env = env
         self.action_space, self.observation_space = env.action_space, env.observation_space
+        self._max_steps = env.world.max_episode_steps if isinstance(env, Environment) else None
+        self._num_steps = 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
+        self._num_steps = 0
         return self.env.reset(), {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         observation, reward, done, info = self.env.step(action)
-        return observation, reward, done, False, info
+        self._num_steps += 1
+        return observation, reward, done, self._num_steps == self._max_steps, info
 
     def render(self) -> None:
         self.env.render()
 
 
-def _playable_world(env: Environment) -> Any:
-    """Return the compiled world of an `Environment`, or an adapter that calls the methods of a subclass."""
-    return env.world if type(env) is Environment else _GymnasiumAdapter(env)
+def _check_has(policy: Any, name: str) -> None:
+    """Raise SettingError if an object isn't a policy: if it lacks an attribute of the chapter's `Policy`."""
+    if not hasattr(policy, name):
+        raise SettingError(f"must be a Policy, with {name}, not {shown(policy)}", setting="policy")
+
+
+def _overrides(thing: Any, names: tuple[str, ...]) -> bool:
+    """Return whether a subclass, or the object itself, has methods of its own instead of the module's."""
+    own: Any = Environment if isinstance(thing, Environment) else Policy
+    return any(name in vars(thing) or getattr(type(thing), name) is not getattr(own, name) for name in names)
+
+
+def _played_world(env: Any) -> Any:
+    """Return an environment that calls the methods of another, whatever they are."""
+    return env if hasattr(env, "unwrapped") else _GymnasiumAdapter(env)
+
+
+def _fast_world(env: Any) -> Any:
+    """Return the compiled world of an `Environment` that overrides nothing, else one that calls its methods."""
+    if not isinstance(env, Environment):
+        return _played_world(env)
+    names = ("reset", "step", "get_observation", "get_reward", "is_done", "goal")
+    is_changed = _overrides(env, names) or policies.table_shape(env) != policies.table_shape(env.world)
+    return _played_world(env) if is_changed else env.world
 
 
 class Policy:
@@ -171,13 +234,20 @@ class Policy:
         action_space: space of the actions.
     """
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Any) -> None:
+        self._policy, self._env = policies.Policy(env), env
         self.action_space = env.action_space
-        self._policy = policies.Policy(env)
-        # Terminal states, which the chapter's experiences don't mark; unknown if a subclass has states of its own.
-        states = np.arange(env.observation_space.n)
-        is_known = states.size == env.world.mdp.num_states
-        self._is_terminal = env.world.is_terminal(states) if is_known else np.zeros(states.size, np.bool_)
+
+    @property
+    def _is_terminal(self) -> npt.NDArray[np.bool_]:
+        """Terminal states, (num_states,), which the chapter's experiences don't mark.
+
+        Where a reader's own methods decide they are unknown; their values are 0 as long as nothing is learned in them.
+        """
+        world, states = _fast_world(self._env), np.arange(self._env.observation_space.n)
+        if isinstance(world, environments.Environment):
+            return world.is_terminal(states)
+        return np.zeros(states.size, np.bool_)
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:
@@ -205,6 +275,7 @@ class Simulation:
     """
 
     def __init__(self, env: Environment) -> None:
+        policies.table_shape(env)  # raises SettingError if it isn't an environment
         self.env = env
         self.truncated = False
 
@@ -222,10 +293,12 @@ class Simulation:
         Returns:
             A list of [state, action, reward, next_state], one for each step.
         """
-        world = _GymnasiumAdapter(self.env)
-        steps = list(
-            episodes.episode_steps(world, lambda state: policy.get_action(state, explore, epsilon), render=render)
-        )
+        _check_has(policy, "get_action")
+        table = getattr(policy, "_policy", policy)
+        if isinstance(table, policies.Policy):
+            policies.check_policy(table, policies.table_shape(self.env))
+        world, choose = _played_world(self.env), policy.get_action
+        steps = list(episodes.episode_steps(world, lambda state: choose(state, explore, epsilon), render=render))
         self.truncated = steps[-1].truncated
         return [list(step[:4]) for step in steps]
 
@@ -241,9 +314,25 @@ def update_policy(
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
     """
+    _check_has(policy, "state_action_table")
+    check_number("weight", weight, STEP_SIZES)
+    check_number("discount_factor", discount_factor, SHARE)
+    experiences = as_list("experiences", experiences, "[state, action, reward, next_state]")
+    for each in experiences:
+        if not isinstance(each, list | tuple) or len(each) != 4:
+            raise SettingError(
+                f"must be a list of [state, action, reward, next_state], not of {shown(each)}", setting="experiences"
+            )
+    if not isinstance(policy, Policy):  # the chapter's own class, whose table is a list of lists
+        table = policy.state_action_table
+        for s, a, reward, s_next in experiences:
+            table[s][a] += weight * (reward + discount_factor * max(table[s_next]) - table[s][a])
+        return
+    is_terminal = policy._is_terminal
+    ends = is_terminal[as_states("experiences", [each[3] for each in experiences], is_terminal.size)]
     steps = [
-        episodes.Transition(s, a, reward, s_next, bool(policy._is_terminal[s_next]), False)
-        for s, a, reward, s_next in experiences
+        episodes.Transition(s, a, reward, s_next, bool(end), False)
+        for (s, a, reward, s_next), end in zip(experiences, ends, strict=True)
     ]
     training.update_policy(
         policy._policy, episodes.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor
@@ -261,14 +350,26 @@ def train_policy(
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
     """
+    check_number("weight", weight, STEP_SIZES)
+    check_number("discount_factor", discount_factor, SHARE)
     policy = Policy(env)
-    policy._policy = training.train_policy(_playable_world(env), num_episodes, alpha=weight, gamma=discount_factor)
+    policy._policy = training.train_policy(_fast_world(env), num_episodes, alpha=weight, gamma=discount_factor)
     return policy
 
 
 def evaluate_policy(env: Environment, policy: Policy, num_episodes: int = 10) -> float:
-    """Play greedy episodes; print the mean number of steps per episode, and return it."""
-    mean_steps = grades.evaluate_policy(_playable_world(env), policy._policy, num_episodes).mean_steps
+    """Play greedy episodes; print the mean number of steps per episode, and return it.
+
+    A policy that overrides `get_action` is asked for each action.
+    """
+    _check_has(policy, "get_action")
+    policies.table_shape(env)  # raises SettingError if it isn't an environment
+    if isinstance(policy, Policy) and not _overrides(policy, ("get_action",)):
+        mean_steps = grades.evaluate_policy(_fast_world(env), policy._policy, num_episodes).mean_steps
+    else:
+        check_count("num_episodes", num_episodes, 1)
+        simulation = Simulation(env)
+        mean_steps = float(np.mean([len(simulation.rollout(policy, explore=False)) for _ in range(num_episodes)]))
     sys.stdout.write(f"{mean_steps} steps on average for a total of {num_episodes} episodes.\n")
     return mean_steps
 
@@ -289,9 +390,13 @@ def train_policy_parallel(
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
     """
+    check_number("weight", weight, STEP_SIZES)
+    check_number("discount_factor", discount_factor, SHARE)
+    check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
+    check_count("num_simulations", num_simulations, 1)
     policy = Policy(env)
     policy._policy = distributed.train_policy_parallel(
-        _playable_world(env), num_episodes * num_simulations, num_simulations, alpha=weight, gamma=discount_factor
+        _fast_world(env), num_episodes * num_simulations, num_simulations, alpha=weight, gamma=discount_factor
     )
     return policy
 
@@ -313,7 +418,8 @@ class _ActorSimulation:
 
     def rollout(self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1) -> Any:
         """Play one episode; see `Simulation.rollout`."""
-        policy._policy.stream = self._stream
+        if isinstance(policy, Policy):
+            policy._policy.stream = self._stream
         return self.simulation.rollout(policy, render, explore, epsilon)
 
 

@@ -20,6 +20,28 @@ class ClewError(Exception):
     """
 
 
+class PrecisionWarning(UserWarning):
+    """A figure that is less precise than was asked for, or values that float32 can't learn as precisely as they need.
+
+    >>> import clew
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     solution = clew.solve(clew.Maze.open(2, 2), tolerance=1e-300)
+    >>> caught[0].category.__name__, solution.bound > 1e-300
+    ('PrecisionWarning', True)
+    """
+
+
+class PrecisionError(ClewError, ArithmeticError):
+    """An exact grade that can't be given, because values of the policy or the optimum couldn't be computed exactly.
+
+    >>> import clew
+    >>> issubclass(clew.PrecisionError, clew.ClewError)
+    True
+    """
+
+
 class MazeError(ClewError, ValueError):
     """A maze, or a file with a maze, that isn't valid.
 
@@ -29,6 +51,33 @@ class MazeError(ClewError, ValueError):
         ...
     clew.errors.MazeError: 'cliff' is a world with rules of its own, not only a maze; see clew worlds cliff
     """
+
+
+class NoPathError(MazeError):
+    """A maze in which no goal can be reached from the start.
+
+    Args:
+        message: what is wrong.
+        cells: (rows, columns) uint8, cells of the maze.
+        start: (row, column) of its start.
+
+    Attributes:
+        cells, start: as given.
+
+    >>> import clew
+    >>> try:
+    ...     clew.Maze.from_text("S#G")
+    ... except clew.errors.NoPathError as error:
+    ...     print(error.start)
+    (0, 0)
+    """
+
+    def __init__(self, message: str, cells: Any, start: tuple[int, int]) -> None:
+        super().__init__(message)
+        self.cells, self.start = cells, start
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NoPathError, (str(self), self.cells, self.start)
 
 
 class ModelError(ClewError, ValueError):

@@ -1,10 +1,12 @@
-"""Files and folders that are written as a whole or not at all."""
+"""Files and folders that are written as a whole or not at all, and files that are read."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def neighbour_of(path: Path) -> Path:
@@ -12,12 +14,33 @@ def neighbour_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+# How files of a kind begin; what begins otherwise is a text, or data if it holds a zero byte.
+KINDS = {
+    "a PNG picture": (b"\x89PNG",),
+    "a GIF film": (b"GIF8",),
+    "a PGM picture": (b"P2\n", b"P2 ", b"P5\n", b"P5 "),
+    "an archive": (b"PK\x03\x04", b"PK\x05\x06"),
+    "a PDF": (b"%PDF",),
+    "an SVG picture": (b"<svg", b"<?xml"),
+    "an HTML page": (b"<!doctype html", b"<!DOCTYPE html"),
+    "JSON": (b"{", b"["),
+}
+
+
+def kind_of(data: bytes) -> str:
+    """Return what kind of file has this content, in words, by its first bytes."""
+    kinds = (kind for kind, starts in KINDS.items() if data.startswith(starts))
+    return next(kinds, "data" if b"\0" in data[:1024] else "a text")
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file as a whole or not at all: to a temporary file, flushed to the disk, which then replaces it.
 
     Raises:
-        OSError: if it can't be written; an existing file of that name is unchanged then.
+        OSError: if it can't be written, or there is something else than a file of the same kind; that is unchanged.
     """
+    check_name(path)
+    check_target(path, data)
     neighbour = neighbour_of(path)
     try:
         with neighbour.open("wb") as file:
@@ -27,6 +50,40 @@ def write_file(path: Path, data: bytes) -> None:
         neighbour.replace(path)
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+def check_name(path: Path) -> None:
+    """Check that a file can have a name; raise OSError if it holds a zero byte."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name holds a zero byte", str(path))
+
+
+def check_target(path: Path, data: bytes) -> None:
+    """Check that writing a file would replace nothing but a file of the same kind.
+
+    Raises:
+        OSError: if it would.
+    """
+    if path.is_symlink():
+        raise OSError(errno.EEXIST, "there is a symbolic link of that name; give another one")
+    if path.exists():
+        with open_file(path) as file:
+            there = file.read(1024)
+        if there and kind_of(there) != kind_of(data):
+            raise OSError(
+                errno.EEXIST, f"there is {kind_of(there)} of that name, not {kind_of(data)}; give another one"
+            )
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read; a folder, a pipe or a device is an OSError, since it may have no end.
+
+    Raises:
+        OSError: if it can't be opened.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a folder" if path.is_dir() else "it is not a regular file", str(path))
+    return path.open("rb")
 
 
 @contextmanager
@@ -42,6 +99,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: if it can't be written; the temporary folder is removed then, as after any error in the block.
     """
+    check_name(folder)
     neighbour = neighbour_of(folder)
     try:
         neighbour.mkdir(parents=True)

@@ -5,10 +5,11 @@ NumPy is imported by the checks only, so that settings can be listed without it.
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from math import inf
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, get_args
 
@@ -20,6 +21,9 @@ def setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
 
 
+MAX_EPISODES = 10**12
+MAX_SHOWN = 100  # characters of a given value in a message
+
 # Names of the types of settings in error messages.
 KINDS: dict[Any, str] = {
     bool: "True or False",
@@ -29,6 +33,18 @@ KINDS: dict[Any, str] = {
     tuple[int, int]: "a place, (row, column)",
     NoneType: "None",
 }
+
+
+def shown(value: Any) -> str:
+    """Return a given value as it is called in a message: as Python writes it if that is short, else by its type."""
+    try:
+        text = repr(value)
+    except Exception:  # of a class of the user; an integer of over 4300 digits has no text either
+        text = ""
+    if text and len(text) <= MAX_SHOWN and text.isprintable():
+        return text
+    kind = type(value).__name__
+    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
 
 
 def make_plain(settings: Any) -> None:
@@ -50,7 +66,7 @@ def make_plain(settings: Any) -> None:
                 break
         else:
             expected = " or ".join(KINDS[kind] for kind in kinds)
-            raise SettingError(f"must be {expected}, not {value!r}", setting=each.name)
+            raise SettingError(f"must be {expected}, not {shown(value)}", setting=each.name)
 
 
 def _types_of(annotation: Any) -> tuple[Any, ...]:
@@ -87,7 +103,7 @@ def check_choice(name: str, chosen: Any, known: Iterable[str]) -> None:
     known = list(known)
     if not isinstance(chosen, str) or chosen not in known:
         suggestion = "".join(f"; did you mean {each!r}?" for each in nearest(chosen, known))
-        raise SettingError(f"must be one of {', '.join(known)}, not {chosen!r}{suggestion}", setting=name)
+        raise SettingError(f"must be one of {', '.join(known)}, not {shown(chosen)}{suggestion}", setting=name)
 
 
 def nearest(typed: Any, known: Iterable[str], most: int = 1) -> list[str]:
@@ -156,7 +172,7 @@ def check_number(
     if isinstance(number, np.generic):
         number = number.item()  # the largest float would be infinite among NumPy's float32
     if not _is_a(number, float) or not bounds.hold(number):
-        raise SettingError(f"must be {expected}, not {number!r}", setting=name)
+        raise SettingError(f"must be {expected}, not {shown(number)}", setting=name)
     with np.errstate(over="ignore", under="ignore"):
         stored = float(np.float32(number))
     if single and not bounds.hold(stored):
@@ -174,7 +190,124 @@ def check_count(name: str, count: Any, least: int, most: float = inf) -> None:
     """
     if not _is_a(count, int) or not least <= int(count) <= most:
         bounds = f"of at least {least}" if most == inf else f"from {least} to {most:,}"
-        raise SettingError(f"must be a whole number {bounds}, not {count!r}", setting=name)
+        raise SettingError(f"must be a whole number {bounds}, not {shown(count)}", setting=name)
+
+
+def check_flag(name: str, flag: Any) -> None:
+    """Check that the value of a setting is True or False.
+
+    Raises:
+        SettingError: if it is anything else, such as 1 or "no".
+    """
+    import numpy as np
+
+    if not isinstance(flag, bool | np.bool_):
+        raise SettingError(f"must be True or False, not {shown(flag)}", setting=name)
+
+
+def check_type(name: str, value: Any, expected: type | UnionType, what: str) -> None:
+    """Check that the value of a setting is an object of a type.
+
+    Args:
+        name: of the setting.
+        value: its value.
+        expected: the type, or a union of types.
+        what: what it must be, such as "a Trajectory", perhaps with advice after a semicolon.
+
+    Raises:
+        SettingError: if it is of another type.
+    """
+    if not isinstance(value, expected):
+        what, semicolon, advice = what.partition(";")
+        raise SettingError(f"must be {what}, not {shown(value)}{semicolon}{advice}", setting=name)
+
+
+def check_callable(name: str, f: Any, of: str) -> None:
+    """Check that the value of a setting is a function.
+
+    Args:
+        name: of the setting.
+        f: its value.
+        of: what the function is called with, such as "the RoundMetrics of a round".
+
+    Raises:
+        SettingError: if it can't be called.
+    """
+    if not callable(f):
+        raise SettingError(f"must be a function of {of}, not {shown(f)}", setting=name)
+
+
+def as_path(name: str, path: Any) -> Path:
+    """Return the path of a file or folder.
+
+    Raises:
+        SettingError: if it is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise SettingError(f"must be a path, such as 'folder/name', not {shown(path)}", setting=name)
+    return Path(os.fsdecode(path))
+
+
+def as_list(name: str, values: Any, of: str) -> list[Any]:
+    """Return the elements of a list, a tuple, an array or another iterable.
+
+    Args:
+        name: of the setting.
+        values: its value.
+        of: what the elements are, such as "(row, column)".
+
+    Raises:
+        SettingError: if it can't be iterated, or is text or a mapping.
+    """
+    try:
+        if isinstance(values, str | bytes | Mapping):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        raise SettingError(f"must be a list of {of}, not {shown(values)}", setting=name) from None
+
+
+def as_numbers(name: str, values: Any) -> Any:
+    """Return values as an array of real numbers.
+
+    Args:
+        name: of the setting.
+        values: an array, or nested lists.
+
+    Raises:
+        SettingError: if rows have different lengths, or the array holds text, dates, complex numbers or other objects.
+    """
+    import numpy as np
+
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        raise SettingError("must be an array of numbers, whose rows have equal lengths", setting=name) from None
+    if array.dtype.kind not in "biuf":
+        raise SettingError(f"must be an array of real numbers, not of type {array.dtype}", setting=name)
+    return array
+
+
+def as_states(name: str, states: Any, num_states: int) -> Any:
+    """Return states as an array of int64, of the shape that was given.
+
+    Args:
+        name: of the setting.
+        states: an integer, or an array or nested lists of integers.
+        num_states: number of states of the world.
+
+    Raises:
+        SettingError: if one is not an integer from 0 to num_states - 1.
+    """
+    array = as_numbers(name, states)
+    if array.size == 0:
+        return array.astype("int64")
+    if array.dtype.kind not in "iu":
+        raise SettingError(f"must be states, which are whole numbers, not of type {array.dtype}", setting=name)
+    if array.min() < 0 or array.max() >= num_states:
+        wrong = array[(array < 0) | (array >= num_states)].reshape(-1)[0]
+        raise SettingError(f"must be states in 0..{num_states - 1}, not {wrong}", setting=name)
+    return array.astype("int64", copy=False)
 
 
 def check_memory(num_bytes: int, what: str) -> None:
@@ -190,6 +323,5 @@ def check_memory(num_bytes: int, what: str) -> None:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if num_bytes > 0.8 * memory:
-            raise SettingError(
-                f"{what} would take {num_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory"
-            )
+            size = f"{num_bytes / 1e9:.1f}" if num_bytes < 2**70 else "over 10**12"
+            raise SettingError(f"{what} would take {size} GB, and this machine has {memory / 1e9:.1f} GB of memory")

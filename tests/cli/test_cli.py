@@ -176,6 +176,21 @@ def test_info_describes_a_maze(figures, tmp_path):
     assert result["shortest"] == 4
 
 
+def test_info_shows_a_maze_without_a_path_and_says_so(clew, figures, tmp_path):
+    path = tmp_path / "maze.txt"
+    path.write_text("S.#\n.#G\n")
+    code, out, err = clew("info", path)
+    assert (code, err) == (0, "")
+    assert "shortest    -\n" in out
+    assert out.endswith("has path    no\nThere is no path from the start (0, 0) to a goal.\nS.#\n.#G\n")
+    result = figures("info", path)
+    assert (result["shortest"], result["has_path"], result["goals"]) == (None, False, [[1, 2]])
+    assert clew("info", path, "--goal", "1,0")[1].endswith("shortest    1\nhas path    yes\nS.#\nG#.\n")
+    assert figures("info", path, "--goal", "1,0")["has_path"] is True
+    path.write_text(".#G\n")
+    assert figures("info", path)["has_path"] is None  # there is no start
+
+
 def test_generate_prints_a_maze_or_keeps_it(clew, tmp_path):
     maze = generate_maze("wilson", 3, 4, seed=3, start=(1, 1), braid=0.5)
     line = "generate", "wilson:3x4:seed=3:braid=0.5", "--start", "1,1"
@@ -255,7 +270,7 @@ BAD = {
     "train good.txt --cell-size 2": "--cell-size has no effect on 'good.txt'; ",
     "info good.png --cell-size 0": "--cell-size must be a whole number from 1 to 1,024, not 0",
     "solve book --unknown-walls shut": "--unknown-walls must be one of wall, open, not 'shut'",
-    "info binary.png": "binary.png: not a PNG picture",
+    "info binary.png": "binary.png: neither a PNG nor a PGM picture",
     "info letters.maze": "letters.maze: walls between cells take 2 * rows + 1 lines",
     "train ragged.txt": "ragged.txt: line 2, column 3: this line has 2 characters",
     "solve empty.txt": "empty.txt: the maze is empty",
@@ -279,7 +294,7 @@ BAD = {
     "train --episodes 99999999999999999999999": "--episodes must be a whole number from 1 to 1,000,",
     "train --max-steps 99999999999999999999": "--max-steps must be a whole number from 1 to 9,223,",
     "solve book --goal-reward 1e308": "--goal-reward must be a finite number, also as float32",
-    "train --simulations 0": "--simulations must be a whole number of at least 1, not 0",
+    "train --simulations 0": "--simulations must be a whole number from 1 to 100,000, not 0",
     "train --actors -1": "--actors must be a whole number of at least 0, not -1",
     "train --seed -1": "--seed must be a whole number of at least 0, not -1",
     "train --episodes many": "--episodes must be a whole number, not 'many'",

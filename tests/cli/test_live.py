@@ -168,7 +168,7 @@ def test_a_dumb_terminal_gets_plain_lines(terminal: Callable[..., Terminal], run
         assert len(said) == 11
         assert said[0].startswith("round 1 of 100, 100 episodes, ")
         assert said[-1].startswith("round 100 of 100, 10,000 episodes, ")
-        assert ", optimum 8, 100% succeed, 0 s left" in said[-1]
+        assert ", optimum 8, 100% terminated, 0 s left" in said[-1]
 
 
 def test_json_is_alone_on_standard_output(clew: Callable[..., tuple[int, str, str]]) -> None:
@@ -196,7 +196,7 @@ def test_every_world_can_be_watched(terminal: Callable[..., Terminal], line: str
 
 
 def test_an_error_leaves_the_screen_as_it_was(terminal: Callable[..., Terminal]) -> None:
-    shell = terminal((80, 24), "train", "3x3", "--step-reward", "3e38", "--gamma", "1", "--watch")
+    shell = terminal((80, 24), "train", "3x3", "--step-reward", "3e38", "--gamma", "0.99", "--watch")
     assert shell.finish() == 2
     assert left_as_it_was(shell.output)
     assert shell.after.startswith("clew: the action values became too large for float32")

@@ -11,10 +11,10 @@ from clew.cli.main import COMMANDS
 HEAVY = {"gymnasium", "matplotlib", "nicegui", "numba", "numpy", "pandas", "PIL", "pydantic", "ray", "rich", "scipy"}
 RUN = """
 import json, sys
-from clew.__main__ import main
+from clew.__main__ import program
 sys.argv = ["clew", *sys.argv[1:]]
 try:
-    main()
+    program()
 finally:
     sys.stderr.write("\\n" + json.dumps([name for name in sys.modules if "." not in name]))
 """

@@ -213,7 +213,7 @@ def test_it_reaches_the_optimum():
         ({"rounds_ahead": -1}, "rounds_ahead must be a whole number from 0 to 1,000, not -1"),
         ({"sharing": "fair"}, "sharing must be one of central, local, not 'fair'"),
         ({"num_interleaved": 2}, "take sharing='local', or num_simulations=1"),
-        ({"num_simulations": 0}, "num_simulations must be a whole number of at least 1, not 0"),
+        ({"num_simulations": 0}, "num_simulations must be a whole number from 1 to 100,000, not 0"),
         ({"num_actors": -1}, "num_actors must be a whole number of at least 0, not -1"),
         ({"sync_every": "daily"}, "sync_every must be a number of episodes, or 'never', not 'daily'"),
         ({"sync_every": 0}, "sync_every must be a whole number of at least 1, not 0"),

@@ -267,10 +267,17 @@ def test_the_step_limit_truncates_and_does_not_terminate() -> None:
         assert [env.step(UP)[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
 
 
-def test_the_goal_on_the_very_last_step_terminates_and_does_not_truncate() -> None:
-    env = Environment(Maze.open(1, 4), max_episode_steps=3)
-    env.reset(seed=0)
-    assert [env.step(RIGHT)[1:4] for _ in range(3)] == [(0.0, False, False), (0.0, False, False), (1.0, True, False)]
+def test_the_goal_on_the_very_last_step_terminates_and_truncates_as_in_a_time_limit() -> None:
+    limited = Environment(Maze.open(1, 4), max_episode_steps=3)
+    for env in (
+        limited,
+        ModelEnvironment(limited.mdp, max_episode_steps=3),
+        TimeLimit(Environment(Maze.open(1, 4)), 3),
+    ):
+        for _ in range(2):  # steps are counted per episode
+            env.reset(seed=0)
+            steps = [env.step(RIGHT)[1:4] for _ in range(3)]
+            assert steps == [(0.0, False, False), (0.0, False, False), (1.0, True, True)]
 
 
 def test_the_step_limit_is_a_hundred_steps_a_free_cell_unless_told() -> None:
@@ -483,6 +490,7 @@ def test_of_several_step_limits_the_least_holds(limited: Any, limit: int) -> Non
     assert compiled is not None
     assert compiled.max_episode_steps == limit
     assert (compiled.mdp, compiled.actions) == (limited.unwrapped.mdp, limited.unwrapped.actions)
+    assert compiled.has_goal == isinstance(limited.unwrapped, Environment)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_a_table_finds_the_fewest_steps(name, num_states):
     env, policy = EXAMPLE["learn"](name, 3000)
     assert env.observation_space.n == num_states
     grade = evaluate_policy(env, policy, 5)
-    assert grade.success_rate == 1.0
+    assert grade.terminated_rate == 1.0
     assert grade.mean_steps == fewest_steps(make(name))
 
 

@@ -7,6 +7,7 @@ from clew import (
     FiniteMDP,
     Maze,
     Policy,
+    PrecisionWarning,
     SettingError,
     policy_steps,
     policy_values,
@@ -20,10 +21,10 @@ DOWN, LEFT, UP, RIGHT = range(4)
 
 
 def table(num_states, *actions):
-    """Values by which each state takes one action, or, where a list is given, one of several."""
+    """Values by which each state takes one action, or, where a list is given, one of several; no probabilities."""
     q = np.zeros((num_states, 4))
     for s, best in enumerate(actions * num_states if len(actions) == 1 else actions):
-        q[s, best] = 1.0
+        q[s, best] = 2.0
     return q
 
 
@@ -141,13 +142,15 @@ def test_a_walk_at_random_through_a_large_room_is_within_its_bound(gamma, tolera
 def test_the_bound_holds_when_sweeps_run_out(monkeypatch):
     env = Environment(Maze.open(20, 20), step_reward=-1.0)
     q = np.zeros((400, 4))
-    expected, steps = policy_values(env, q, gamma=0.999, tolerance=1e-9).v, policy_steps(env, q)
+    expected, steps = policy_values(env, q, gamma=0.999, tolerance=1e-8).v, policy_steps(env, q)
     monkeypatch.setattr(exact, "MAX_ROWS", 20 * 1600)
-    cut_short = policy_values(env, q, gamma=0.999, tolerance=1e-9)
+    with pytest.warns(PrecisionWarning, match=r"proved to within .* only, not to within the tolerance of 1e-08"):
+        cut_short = policy_values(env, q, gamma=0.999, tolerance=1e-8)
     assert 1.0 < abs(cut_short.v - expected).max() <= cut_short.bound
     assert np.isfinite(steps).all()
     assert np.flatnonzero(~np.isnan(policy_steps(env, q))).tolist() == [399]
-    undiscounted = policy_values(env, q, gamma=1.0)
+    with pytest.warns(PrecisionWarning, match="proved to within inf only"):
+        undiscounted = policy_values(env, q, gamma=1.0)
     assert (np.isnan(undiscounted.value), undiscounted.bound) == (True, np.inf)
 
 
@@ -166,7 +169,7 @@ def test_the_optimal_policy_is_worth_the_optimum(settings):
     optimum = solve(env)
     values = policy_values(env, optimum.q)
     assert abs(values.v - optimum.v).max() <= values.bound + optimum.bound / 0.1 + 1e-15
-    assert policy_steps(env, np.eye(4)[optimum.policy]) == pytest.approx(optimum.steps_from)
+    assert policy_steps(env, Policy(env, q=np.eye(4)[optimum.policy])) == pytest.approx(optimum.steps_from)
 
 
 # What may come in -----------------------------------------------------------------------------------------------------
@@ -178,6 +181,20 @@ def test_a_policy_a_table_a_maze_a_model_and_an_environment_are_all_understood()
     expected = policy_values(env, policy).v.tolist()
     for world in (env, env.mdp, env.mdp.to_sparse(), env.maze):
         assert policy_values(world, policy.q.tolist()).v.tolist() == expected
+
+
+@pytest.mark.parametrize("evaluate", [policy_values, policy_steps])
+def test_a_table_of_probabilities_is_refused_unless_it_is_a_policy(evaluate):
+    """Read as action values, this one would always go right, and not only three times out of four."""
+    table = np.tile([0.25, 0.0, 0.0, 0.75], (5, 1))
+    for probabilities in (table, table.astype(np.float32), table.tolist()):
+        with pytest.raises(SettingError, match="policy must be action values, and each row of this table sums to 1"):
+            evaluate(corridor(), probabilities)
+    for values in (Policy(corridor(), q=table), 2.0 * table, table - 1.0, np.vstack([table[:4], np.zeros(4)])):
+        result = evaluate(corridor(), values)
+        assert (result[0] if evaluate is policy_steps else result.v[0]) == pytest.approx(
+            4.0 if evaluate is policy_steps else 0.9**3
+        )
 
 
 def test_greedy_actions_are_all_that_tie():

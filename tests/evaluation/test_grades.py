@@ -1,5 +1,5 @@
 import pickle
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,10 @@ from clew import (
     FiniteMDP,
     Grade,
     Maze,
+    ModelEnvironment,
     Policy,
+    PrecisionError,
+    PrecisionWarning,
     SettingError,
     Simulation,
     book,
@@ -54,7 +57,8 @@ def test_episodes_that_never_end_have_as_many_steps_as_the_limit():
     mdp = FiniteMDP.from_arrays([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [1.0]])
     grade = evaluate_policy(mdp, Policy(mdp))
     assert (grade.mean_steps, grade.optimal_steps, grade.excess_steps) == (200.0, 200.0, None)
-    assert (grade.optimal_return, grade.success_rate, grade.suboptimality) == (199.5, 0.0, 0.0)
+    assert (grade.optimal_return, grade.terminated_rate, grade.suboptimality) == (199.5, 0.0, 0.0)
+    assert (grade.success_rate, grade.success_rate_interval) == (None, None)  # no goal is declared
 
 
 # Graded exactly -------------------------------------------------------------------------------------------------------
@@ -145,16 +149,28 @@ def winding_maze(size=81):
     return Maze.open(size, size, obstacles=walls)
 
 
-@pytest.mark.parametrize("gamma", [0.9, 0.999, 1.0])
-def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_for_it(gamma):
-    env = Environment(Maze.open(60, 60), random_start=True, step_reward=-1.0)
+@pytest.mark.parametrize(("size", "gamma"), [(60, 0.9), (60, 0.999), (25, 1.0)])
+def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_for_it(size, gamma):
+    env = Environment(Maze.open(size, size), random_start=True, step_reward=-1.0)
     optimum = solve(env, gamma=gamma)
     optimal = optimum.optimal_actions[env.mdp.starts]
     assert optimal[:, 0].mean() > 0.9  # down is right nearly everywhere, and by the first of the ties it would be taken
-    grade = evaluate_values(env, np.zeros((3600, 4)), gamma=gamma, optimum=optimum)
+    grade = evaluate_values(env, np.zeros((size**2, 4)), gamma=gamma, optimum=optimum)
     assert (grade.optimal_states, grade.optimal_starts) == (0.0, 0.0)
-    down_alone = evaluate_values(env, np.eye(4)[[0] * 3600], gamma=gamma, optimum=optimum)
+    down_alone = evaluate_values(env, np.eye(4)[[0] * size**2], gamma=gamma, optimum=optimum)
     assert down_alone.optimal_states == optimal[:, 0].mean()
+
+
+def test_where_the_values_take_too_long_there_is_no_grade():
+    """A walk at random through 3,600 states without a discount: sweeps end before it is evaluated."""
+    env = Environment(Maze.open(60, 60), step_reward=-1.0, max_episode_steps=100)
+    optimum = solve(env, gamma=1.0)
+    with pytest.raises(PrecisionError, match="can't be graded exactly: with gamma 1 its values in 3,600 states"):
+        evaluate_values(env, np.zeros((3600, 4)), gamma=1.0, optimum=optimum)
+    with pytest.warns(PrecisionWarning, match="can't be graded exactly: with gamma 1 its values in 3,600 states"):
+        evaluation = evaluate_policy(env, Policy(env), 3, gamma=1.0, optimum=optimum)
+    assert [getattr(evaluation, each.name) for each in fields(Grade)] == [None] * 5
+    assert (evaluation.mean_steps, evaluation.optimal_steps, evaluation.success_rate) == (100.0, 100.0, 0.0)
 
 
 def test_one_of_two_ties_that_is_wrong_makes_a_state_wrong():
@@ -355,10 +371,10 @@ def test_the_optimal_policy_of_a_slippery_world_has_a_gap_of_chance_alone():
 def test_without_a_model_there_is_no_optimum():
     env = only_steps(gymnasium.make("FrozenLake-v1", is_slippery=False))
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=4)
-    assert (grade.num_episodes, grade.mean_steps, grade.success_rate, grade.mean_return) == (4, 100.0, 0.0, 0.0)
+    assert (grade.num_episodes, grade.mean_steps, grade.terminated_rate, grade.mean_return) == (4, 100.0, 0.0, 0.0)
     assert (grade.mean_steps_interval, grade.mean_return_interval) == ((100.0, 100.0), (0.0, 0.0))
-    assert grade.success_rate_interval == pytest.approx((0.0, 0.489891), abs=1e-6)
-    assert list(asdict(grade).values())[7:] == [None] * 8
+    assert grade.terminated_rate_interval == pytest.approx((0.0, 0.489891), abs=1e-6)
+    assert list(asdict(grade).values())[7:] == [None] * 10  # of a wrapper that may change rewards no goal is known
 
 
 def test_episodes_of_any_environment_are_told_apart_for_the_intervals():
@@ -381,12 +397,87 @@ def test_a_wrapped_environment_is_played_in_itself():
     """The wrapper's limit of 3 holds; the model's optimum doesn't."""
     env = only_steps(TimeLimit(corridor(step_reward=-1.0), 3))
     grade = evaluate_policy(env, going(env, RIGHT), num_episodes=2)
-    assert (grade.mean_steps, grade.success_rate, grade.mean_return, grade.excess_steps) == (3.0, 0.0, -3.0, None)
+    assert (grade.mean_steps, grade.terminated_rate, grade.mean_return, grade.excess_steps) == (3.0, 0.0, -3.0, None)
 
 
 def test_made_by_gymnasium_it_has_its_optimum():
     env = gymnasium.make("clew/Maze-v0", maze=Maze.open(1, 5))
     assert evaluate_policy(env, going(env, RIGHT)).excess_steps == 0.0
+
+
+# Success --------------------------------------------------------------------------------------------------------------
+
+
+def stepped(env):
+    """An environment without a model, but with all else that another one has."""
+    outside = only_steps(env)
+    outside.has_goal = True
+    return outside
+
+
+@pytest.mark.parametrize(
+    ("wrap", "success_rate"),
+    [
+        (lambda env: env, 0.5),
+        (lambda env: TimeLimit(env, 50), 0.5),
+        (stepped, 0.5),
+        (lambda env: TimeLimit(stepped(env), 50), 0.5),
+        (only_steps, None),  # it may end an episode elsewhere
+        (lambda env: ModelEnvironment(env.mdp, max_episode_steps=50, has_goal=True), 0.5),
+        (lambda env: ModelEnvironment(env.mdp, max_episode_steps=50), None),
+    ],
+    ids=["maze", "limited", "declared", "declared, limited", "wrapped", "model with a goal", "model"],
+)
+def test_an_episode_succeeds_where_a_goal_is_declared(wrap, success_rate):
+    """On 1 x 3 a start on the left never arrives, and one beside the goal does."""
+    env = wrap(Environment(Maze.open(1, 3), random_start=True, max_episode_steps=100))
+    grade = evaluate_policy(env, going(env, LEFT, RIGHT, UP), num_episodes=400)
+    assert grade.terminated_rate == pytest.approx(0.5, abs=0.1)
+    assert grade.terminated_rate_interval == rate_interval(round(400 * grade.terminated_rate), 400)
+    if success_rate is None:
+        assert (grade.success_rate, grade.success_rate_interval) == (None, None)
+    else:
+        assert (grade.success_rate, grade.success_rate_interval) == (
+            grade.terminated_rate,
+            grade.terminated_rate_interval,
+        )
+
+
+def test_an_end_below_the_reward_threshold_is_no_success():
+    """Right, then down into a hole: every episode ends there with 0, below the threshold of 0.7."""
+    env = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    assert env.spec.reward_threshold == 0.7
+    holes = evaluate_policy(env, going(env, *[1 if s == 1 else 2 for s in range(16)]), num_episodes=5)
+    assert (holes.mean_return, holes.terminated_rate, holes.success_rate) == (0.0, 1.0, 0.0)
+    goal = evaluate_policy(env, Policy(env, q=solve(gymnasium.make("FrozenLake-v1", is_slippery=False)).q))
+    assert (goal.mean_return, goal.terminated_rate, goal.success_rate) == (1.0, 1.0, 1.0)
+
+
+def test_where_all_ends_pay_the_same_reaching_one_is_success():
+    """Taxi's threshold of 8 is meant for the mean return: an optimal policy has 7.9, and delivers every passenger."""
+    env = gymnasium.make("Taxi-v4")
+    grade = evaluate_policy(env, Policy(env, q=solve(env, gamma=0.99).q), 200, gamma=0.99)
+    assert grade.success_rate == grade.terminated_rate == 1.0
+    behind = evaluate_policy(gymnasium.wrappers.TransformReward(env, lambda reward: reward - 1.0), Policy(env), 2)
+    assert behind.success_rate is None
+
+
+def test_who_survives_up_to_the_limit_may_have_reached_the_threshold():
+    class Survive(gymnasium.Env):
+        observation_space, action_space = gymnasium.spaces.Discrete(1), gymnasium.spaces.Discrete(2)
+        spec = gymnasium.envs.registration.EnvSpec("Survive-v0", reward_threshold=45.0)
+
+        def reset(self, *, seed=None, options=None):
+            self.num_steps = 0
+            return 0, {}
+
+        def step(self, action):
+            self.num_steps += 1
+            return 0, 1.0, action == 1, self.num_steps == 50, {}
+
+    env = Survive()
+    assert evaluate_policy(env, Policy(env, q=[[1, 0]]), 3).success_rate == 1.0
+    assert evaluate_policy(env, Policy(env, q=[[0, 1]]), 3).success_rate == 0.0
 
 
 # Settings -------------------------------------------------------------------------------------------------------------
@@ -395,7 +486,7 @@ def test_made_by_gymnasium_it_has_its_optimum():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_episodes": 0}, "num_episodes must be a whole number of at least 1, not 0"),
+        ({"num_episodes": 0}, "num_episodes must be a whole number from 1 to 1,000,000,000,000, not 0"),
         ({"gamma": 1.1}, "gamma"),
         ({"gamma": 1.1, "optimum": solve(Maze.open(1, 5))}, "gamma"),
         ({"seed": -1}, "seed"),

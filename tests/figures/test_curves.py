@@ -88,7 +88,7 @@ def test_a_single_seed_has_no_band():
 def test_each_figure_has_its_own_column_and_words():
     run = metrics([30.0, 12.0], returns=[-3.5, -1.25], rate=0.75)
     assert the_line(clew.plot_learning(run, figure="mean_return"))[1].tolist() == [-3.5, -1.25]
-    rate = clew.plot_learning(run, figure="success_rate", optimum=1)
+    rate = clew.plot_learning(run, figure="terminated_rate", optimum=1)
     assert the_line(rate)[1].tolist() == [0.75, 0.75]
     rate.draw_without_rendering()
     labels = [label.get_text() for label in rate.axes[0].get_yticklabels()]
@@ -156,7 +156,7 @@ def test_regret_is_the_sum_over_episodes_of_what_was_lost():
     run = metrics([30.0, 12.0, 8.0], returns=[-5.0, 0.0, 2.0], sizes=[10, 10, 4], rate=0.5)
     assert regret(run, 8).tolist() == [220, 260, 260]  # 10 * 22, and 10 * 4, and nothing
     assert regret(run, 2, "mean_return").tolist() == [70, 90, 90]
-    assert regret(run, 1, "success_rate").tolist() == [5, 10, 12]
+    assert regret(run, 1, "terminated_rate").tolist() == [5, 10, 12]
     x, y = the_line(clew.plot_regret(run, optimum=8))
     assert (x.tolist(), y.tolist()) == ([0, 10, 20, 24], [0, 220, 260, 260])
 
@@ -233,7 +233,7 @@ def test_folders_and_runs_are_told_apart_by_what_differs_and_bring_their_optimum
     ]
     assert [group.find_optimum("mean_steps") for group in groups] == [8, 8]
     assert groups[0].find_optimum("mean_return") == 1  # without a discount
-    assert groups[0].find_optimum("success_rate") is None
+    assert groups[0].find_optimum("terminated_rate") is None
     plot = clew.plot_learning([folders / "q0", folders / "q1", folders / "s0"])
     assert the_optimum(plot) == [8]
     assert the_line(plot)[1][0] == (groups[0].runs[0][0].mean_steps + groups[0].runs[1][0].mean_steps) / 2
@@ -272,7 +272,7 @@ def test_damaged_metrics_are_refused_by_name(folders, tmp_path, damage):
     import shutil
 
     shutil.copytree(folders / "q0", tmp_path / "run")
-    head = "round,num_rounds,num_episodes,num_steps,mean_steps,success_rate,mean_return,seconds"
+    head = "round,num_rounds,num_episodes,num_steps,mean_steps,terminated_rate,mean_return,seconds"
     (tmp_path / "run" / "metrics.csv").write_text(damage.format(head=head))
     with pytest.raises(RunError, match=r"metrics\.csv: damaged"):
         clew.plot_learning(tmp_path / "run")
@@ -294,7 +294,9 @@ def test_what_cant_be_plotted_is_refused(plot):
     with pytest.raises(SettingError, match="same sizes: metrics has 20 episodes in 2 rounds, metrics 30 episodes in 3"):
         plot(short, optimum=8)
     plot({"long": short[:1], "short": short[1:]}, optimum=8)  # of other lines they may differ
-    with pytest.raises(SettingError, match="figure must be one of mean_steps, mean_return, success_rate, not 'reward'"):
+    with pytest.raises(
+        SettingError, match="figure must be one of mean_steps, mean_return, terminated_rate, not 'reward'"
+    ):
         plot(metrics([30.0]), figure="reward", optimum=8)
     with pytest.raises(SettingError, match="optimum must be a finite number"):
         plot(metrics([30.0]), optimum=math.inf)
@@ -411,13 +413,16 @@ def test_clew_plot_writes_what_is_asked_for(clew, folders, tmp_path, monkeypatch
         ("q0 -o none/plot.png", "can't be written: No such file or directory"),
         (
             "q0 -o plot.png --figure reward",
-            "--figure must be one of mean_steps, mean_return, success_rate, not 'reward'",
+            "--figure must be one of mean_steps, mean_return, terminated_rate, not 'reward'",
         ),
         ("q0 -o plot.png --regret --steps-to-optimal", "--regret can't be combined with another kind of plot"),
         ("q0 -o plot.png --tolerance 0.5", "--tolerance has no effect here"),
         ("q0 -o plot.png --steps-to-optimal --tolerance -1", "--tolerance must be a finite number above 0"),
         ("q0 -o plot.png --optimum nan", "--optimum must be a finite number"),
-        ("q0 -o plot.png --regret --figure success_rate", "--optimum must be given: that of success_rate is unknown"),
+        (
+            "q0 -o plot.png --regret --figure terminated_rate",
+            "--optimum must be given: that of terminated_rate is unknown",
+        ),
         ("q0 q0 -o plot.png", "repeats q0: the same settings and the same seed"),
     ],
 )

@@ -1,5 +1,6 @@
 """`dispatch`: which implementation runs, called from Python and from a compiled loop."""
 
+import errno
 import threading
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from clew.kernels import cache, cache_folder, dispatch, kernel
+from clew.kernels import cache, cache_folder, dispatch, kernel, sampling
 
 pytestmark = pytest.mark.kernels
 
@@ -102,19 +103,35 @@ def test_types_may_share_an_implementation():
     assert [corners(shape) for shape in (Square(1.0), Point(1.0), Circle(1.0))] == [4, 4, -1]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled, and nothing saved")
-def test_only_one_process_at_a_time_saves_machine_code():
+# Machine code on disk -------------------------------------------------------------------------------------------------
+
+compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled, and nothing saved")
+HALF = np.uint64(2**31)  # of 32 random bits
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """An empty folder for machine code."""
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    monkeypatch.setattr(cache, "_replaced", [])
+    monkeypatch.setattr(cache, "_unsaved", [])
+    return tmp_path
+
+
+def fresh_below():
+    """A kernel of the package, `below(bits32, n)`, that isn't compiled or loaded yet."""
+    return kernel(sampling.below.py_func)
+
+
+@compiled_only
+def test_only_one_process_at_a_time_saves_machine_code(folder):
     """A process that saves a kernel waits while another one saves."""
     fcntl = pytest.importorskip("fcntl")
-
-    @kernel
-    def twice(x):
-        return 2 * x
-
-    twice(3)
-    (compiled,) = twice.overloads.values()
-    saving = threading.Thread(target=twice._cache.save_overload, args=(compiled.signature, compiled))
-    with (cache.FOLDER / "lock").open("w") as lock:
+    below = fresh_below()
+    assert below(HALF, 10) == 5
+    (compiled,) = below.overloads.values()
+    saving = threading.Thread(target=below._cache.save_overload, args=(compiled.signature, compiled))
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         saving.start()
         saving.join(timeout=0.5)
@@ -123,17 +140,55 @@ def test_only_one_process_at_a_time_saves_machine_code():
     assert not saving.is_alive()
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled, and nothing saved")
-def test_a_damaged_file_of_machine_code_is_compiled_and_saved_again():
-    def thrice(x):
-        return 3 * x
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4] ^= 1
+    path.write_bytes(data)
 
-    for suffix, size in (("nbi", 0), ("nbi", 50), ("nbc", 0), ("nbc", 100)):
-        assert kernel(thrice)(3) == 9
-        for path in cache.FOLDER.glob(f"**/*thrice*.{suffix}"):
-            with path.open("r+b") as damaged:
-                damaged.truncate(size)
-        assert kernel(thrice)(4) == 12
-        again = kernel(thrice)
-        assert again(5) == 15
-        assert again.stats.cache_hits
+
+def cut_to(size):
+    return lambda path: path.write_bytes(path.read_bytes()[:size])
+
+
+@compiled_only
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize(
+    "damage", [cut_to(0), cut_to(50), cut_to(100), flip_a_bit], ids=["empty", "50 bytes", "100 bytes", "flipped"]
+)
+def test_a_damaged_file_of_machine_code_is_compiled_and_saved_again(folder, suffix, damage):
+    """The index, .nbi, and the machine code, .nbc, each have a hash, so that no damaged file is loaded."""
+    assert fresh_below()(HALF, 10) == 5
+    (path,) = folder.glob(f"**/*below*.{suffix}")
+    damage(path)
+    for num_hits in (0, 1):
+        below = fresh_below()
+        assert below(HALF, 20) == 10
+        assert sum(below.stats.cache_hits.values()) == num_hits
+
+
+@compiled_only
+def test_machine_code_of_a_kernel_from_outside_is_not_kept(folder):
+    """Nothing would tell that it is out of date after an edit."""
+
+    @kernel
+    def twice(x):
+        return 2 * x
+
+    assert twice(3) == 6
+    assert total_area(Square(1.0), Circle(1.0), 1) == 31.0
+    assert not list(folder.glob("**/*.nb?"))
+    assert fresh_below()(HALF, 10) == 5
+    assert {path.suffix for path in folder.glob("**/*.nb?")} == {".nbi", ".nbc"}
+
+
+@compiled_only
+def test_a_full_disk_is_said_once(folder, monkeypatch, caplog):
+    def save(cache, signature, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.FunctionCache, "save_overload", save)
+    assert [fresh_below()(HALF, 10), fresh_below()(HALF, 20)] == [5, 10]
+    (record,) = (each for each in caplog.records if each.name == "clew.kernels.cache")
+    assert record.levelname == "WARNING"
+    assert f"machine code can't be saved in {folder}, and is compiled again next time" in record.getMessage()
+    assert "No space left on device" in record.getMessage()

@@ -59,7 +59,7 @@ def test_every_algorithm_finds_the_shortest_way(algorithm, seed):
     mdp = small_maze(random_start=True)
     policy = train_policy(mdp, 4000, algorithm=algorithm, seed=seed, **used_settings(algorithm, SETTINGS))
     grade = evaluate_policy(mdp, policy, starts=mdp.starts)
-    assert (grade.excess_steps, grade.success_rate) == (0.0, 1.0)
+    assert (grade.excess_steps, grade.terminated_rate) == (0.0, 1.0)
 
 
 BY_EXPERIENCE = ("q-learning", "double-q-learning", "expected-sarsa", "sarsa", "tree-backup", "backward-replay")

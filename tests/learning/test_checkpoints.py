@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from clew.cli.interruption import stopped_by_ctrl_c
+from clew.cli.interruption import stopped_by_signals
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.errors import RunError, SettingError, StoppedError
@@ -289,7 +289,7 @@ FORGED = {
     "another type": ({"learner.q": np.zeros((30, 4))}, r"got float64"),
     "another format": (
         {"change": lambda figures: figures.update(format=2)},
-        "another version of Clew, in another format than 3",
+        "another version of Clew, in another format than 4",
     ),
     "no progress": ({"change": lambda figures: figures.pop("progress")}, "not written by Clew: 'progress'"),
 }
@@ -405,7 +405,7 @@ def press_ctrl_c_at(round):
 
 def keep(folder, config, maze=None, callback=None):
     resume, maze = maze is not None, maze or config.make_maze()
-    with save_checkpoints(folder, config, maze, "30s", resume) as checkpoints, stopped_by_ctrl_c(checkpoints):
+    with save_checkpoints(folder, config, maze, "30s", resume) as checkpoints, stopped_by_signals(checkpoints):
         run = train_run(config, callback, checkpoints=checkpoints, maze=maze)
         run.save(folder)
     return run
@@ -435,7 +435,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(ctrl_c, tmp_path):
 
 def test_what_is_stopped_before_it_learned_leaves_nothing(ctrl_c, tmp_path):
     def press():
-        with save_checkpoints(tmp_path / "run", CONFIG, None, "30s") as checkpoints, stopped_by_ctrl_c(checkpoints):
+        with save_checkpoints(tmp_path / "run", CONFIG, None, "30s") as checkpoints, stopped_by_signals(checkpoints):
             os.kill(os.getpid(), signal.SIGINT)
             signal.pause()
 
@@ -464,8 +464,8 @@ def test_a_run_that_has_ended_is_not_begun_again(tmp_path):
 TWICE = """
 import os, signal, sys
 from clew.learning.checkpoints import Checkpoints
-from clew.cli.interruption import stopped_by_ctrl_c
-with stopped_by_ctrl_c(checkpoints := Checkpoints(sys.argv[1])):
+from clew.cli.interruption import stopped_by_signals
+with stopped_by_signals(checkpoints := Checkpoints(sys.argv[1])):
     checkpoints.is_training = True
     for _ in range(2):
         os.kill(os.getpid(), signal.SIGINT)

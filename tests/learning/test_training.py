@@ -6,6 +6,7 @@ from gymnasium.wrappers import TimeLimit
 
 from clew import (
     Environment,
+    FiniteMDP,
     Learning,
     Maze,
     Policy,
@@ -73,14 +74,22 @@ def test_every_start_is_within_its_optimum(maze, world, learning, seed):
 def test_cliff_walking_which_has_no_step_limit_is_learned(seed):
     env = gymnasium.make("CliffWalking-v1")
     grade = evaluate_policy(env, train_policy(env, 500, alpha=0.5, seed=seed))
-    assert (grade.mean_steps, grade.mean_return, grade.success_rate) == (13.0, -13.0, 1.0)
+    assert (grade.mean_steps, grade.mean_return, grade.terminated_rate) == (13.0, -13.0, 1.0)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_frozen_lake_without_slip_is_learned_through_its_steps(seed):
     env = only_steps(gymnasium.make("FrozenLake-v1", is_slippery=False))
     grade = evaluate_policy(env, train_policy(env, 2000, alpha=0.5, seed=seed))
-    assert (grade.mean_steps, grade.mean_return, grade.success_rate) == (6.0, 1.0, 1.0)
+    assert (grade.mean_steps, grade.mean_return, grade.terminated_rate) == (6.0, 1.0, 1.0)
+
+
+def test_a_world_in_which_nothing_happens_is_learned_in_a_step_an_episode():
+    rows = []
+    world = FiniteMDP.sparse([0, 0, 0], [], [], [], [], num_actions=1, starts=[0])
+    policy = train_policy(world, 100, callback=rows.append)
+    assert policy.q.tolist() == [[0.0], [0.0]]
+    assert {(row.num_steps, row.terminated_rate, row.mean_return) for row in rows} == {(1, 1.0, 0.0)}
 
 
 def test_spaces_that_are_not_discrete_are_refused():
@@ -170,11 +179,11 @@ def test_the_callbacks_rows_sum_to_the_totals(num_episodes, num_rounds):
     assert sum(row.num_steps for row in rows) == counted.steps
     for row, other in zip(rows, counted_rows, strict=True):
         assert row.num_steps == pytest.approx(row.mean_steps * row.num_episodes)
-        assert row.mean_return == row.success_rate  # the goal pays 1, and nothing else pays
+        assert row.mean_return == row.terminated_rate  # the goal pays 1, and nothing else pays
         assert row.seconds > 0.0
         names = [name for name in vars(row) if name != "seconds"]
         assert [getattr(row, name) for name in names] == [getattr(other, name) for name in names]
-    assert sum(row.success_rate * row.num_episodes for row in rows) == pytest.approx(counted.ends)
+    assert sum(row.terminated_rate * row.num_episodes for row in rows) == pytest.approx(counted.ends)
 
 
 def test_the_callback_never_changes_the_result():

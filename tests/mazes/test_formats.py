@@ -27,7 +27,6 @@ from clew.mazes.formats import (
     draw_excerpt,
     has_thin_walls,
     lines,
-    pacman,
     parse_text,
     pictures,
     plain,
@@ -40,7 +39,7 @@ from clew.mazes.formats import (
 from clew.mazes.formats.micromouse import parse_maze, write_maze
 from clew.mazes.formats.movingai import parse_map, write_map
 from clew.mazes.formats.pacman import parse_lay, write_lay
-from clew.mazes.formats.pictures import draw_png, parse_png
+from clew.mazes.formats.pictures import draw_pgm, draw_png, parse_picture
 from random_mazes import random_mazes
 
 UNSEEN = """\
@@ -118,7 +117,17 @@ def test_a_pacman_layout_says_start_goals_and_blocked_cells(maze) -> None:
 def test_a_picture_says_all_but_thin_walls(maze, cell_size: int) -> None:
     data = draw_png(layout_of(maze), cell_size)
     assert Image.open(io.BytesIO(data)).size == (maze.columns * cell_size, maze.rows * cell_size)
-    assert Maze(*parse_png(data, cell_size)) == maze
+    assert Maze(*parse_picture(data, cell_size)) == maze
+
+
+@given(random_mazes(thin_walls=False, hazards=False), st.integers(1, 3))
+def test_a_grey_picture_says_which_cells_are_blocked(maze, cell_size: int) -> None:
+    data = draw_pgm(layout_of(maze), cell_size)
+    image = Image.open(io.BytesIO(data))
+    assert (image.format, image.mode, image.size) == ("PPM", "L", (maze.columns * cell_size, maze.rows * cell_size))
+    layout = parse_picture(data, cell_size)
+    assert layout.start is None
+    assert Maze(layout.cells) == Maze.from_array(maze.blocked)
 
 
 @given(random_mazes(thin_walls=False, blocked=False))
@@ -137,13 +146,13 @@ def test_an_array_says_which_cells_are_blocked(maze) -> None:
     assert Maze.from_array(maze.blocked, None, None).goals == ()
 
 
-@pytest.mark.parametrize("ending", [".txt", ".map", ".maze", ".lay", ".png"])
+@pytest.mark.parametrize("ending", [".txt", ".map", ".maze", ".lay", ".png", ".pgm"])
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 def test_the_ending_of_the_name_decides_the_format(tmp_path, ending: str, newline: bytes) -> None:
     path = tmp_path / f"maze{ending}"
     maze = Maze.open(3, 4)
     maze.save(path)
-    if ending != ".png":
+    if ending not in (".png", ".pgm"):
         path.write_bytes(path.read_bytes().replace(b"\n", newline).removesuffix(newline))
     assert Maze.load(path, start=(0, 0), goal=(2, 3)) == maze
     assert find_maze(str(path), start=(0, 0), goal=(2, 3)) == maze
@@ -159,6 +168,7 @@ def test_a_format_writes_just_the_mazes_that_it_can_say(maze) -> None:
         (write_maze, blocked or hazards, "a .maze file can't represent blocked cells or hazards"),
         (write_lay, thin or hazards, "a .lay file can't represent thin walls or hazards"),
         (draw_png, thin, "a .png file can't represent thin walls"),
+        (draw_pgm, thin or hazards, "a .pgm file can't represent thin walls or hazards"),
         (write_lists, thin or blocked, "a FrozenLake list can't represent thin walls or blocked cells"),
     ]
     for write, is_refused, said in writers:
@@ -254,19 +264,19 @@ READ = "..##\nSG!.\n"
 
 
 def test_colours_need_not_be_pure() -> None:
-    assert Maze(*parse_png(picture_of(COLOURED))).to_text() == READ
+    assert Maze(*parse_picture(picture_of(COLOURED))).to_text() == READ
 
 
 @pytest.mark.parametrize("cell_size", [2, 3, 4, 7])
 def test_the_middle_pixel_of_a_cell_decides(cell_size: int) -> None:
     pixels = np.full((2 * cell_size, 4 * cell_size, 3), (255, 255, 0), np.uint8)
     pixels[cell_size // 2 :: cell_size, cell_size // 2 :: cell_size] = COLOURED
-    assert Maze(*parse_png(picture_of(pixels), cell_size)).to_text() == READ
+    assert Maze(*parse_picture(picture_of(pixels), cell_size)).to_text() == READ
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "RGBA"])
 def test_pictures_of_every_kind_with_colours_are_read(mode: str) -> None:
-    assert Maze(*parse_png(picture_of(COLOURED, mode))).to_text() == READ
+    assert Maze(*parse_picture(picture_of(COLOURED, mode))).to_text() == READ
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -276,29 +286,29 @@ def test_grey_pictures_of_every_kind_are_read(mode: str, cell_size: int) -> None
     grey = np.where(blocked, 0, 255).astype(np.uint8).repeat(cell_size, 0).repeat(cell_size, 1)
     image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     assert image.mode == mode
-    assert (Maze(*parse_png(picture_of(image), cell_size)).blocked == blocked).all()
+    assert (Maze(*parse_picture(picture_of(image), cell_size)).blocked == blocked).all()
 
 
 def test_a_colour_stands_out_by_64_and_grey_is_light_from_128_on() -> None:
     row = [[164, 100, 100], [163, 100, 100], [100, 100, 164], [127, 127, 129], [128, 128, 128]]
     pixels = np.array([row], np.uint8)
-    assert Maze(*parse_png(picture_of(pixels))).to_text() == "S#!#.\n"
-    assert first_line(lambda: parse_png(picture_of(np.array([[[163, 164, 100]]], np.uint8)))).startswith(
+    assert Maze(*parse_picture(picture_of(pixels))).to_text() == "S#!#.\n"
+    assert first_line(lambda: parse_picture(picture_of(np.array([[[163, 164, 100]]], np.uint8)))).startswith(
         "row 0, column 0"
     )
     sixteen_bits = Image.fromarray(np.array([[0x00FF, 0x7FFF, 0x8000, 0xFF00]], np.uint16))
-    assert Maze(*parse_png(picture_of(sixteen_bits))).to_text() == "##..\n"
+    assert Maze(*parse_picture(picture_of(sixteen_bits))).to_text() == "##..\n"
 
 
 def test_what_is_transparent_lies_on_white() -> None:
     black = np.zeros((1, 4, 4), np.uint8)
     black[0, :, 3] = [255, 0, 100, 140]
-    assert Maze(*parse_png(picture_of(black))).to_text() == "#..#\n"
+    assert Maze(*parse_picture(picture_of(black))).to_text() == "#..#\n"
     grey = Image.fromarray(np.array([[0, 1, 2]], np.uint16))
-    assert Maze(*parse_png(picture_of(grey, transparency=1))).to_text() == "#.#\n"
+    assert Maze(*parse_picture(picture_of(grey, transparency=1))).to_text() == "#.#\n"
     named = Image.fromarray(np.array([[0, 1]], np.uint8))
     named.putpalette([0, 0, 0, 0, 0, 0])
-    assert Maze(*parse_png(picture_of(named, transparency=1))).to_text() == "#.\n"
+    assert Maze(*parse_picture(picture_of(named, transparency=1))).to_text() == "#.\n"
 
 
 @pytest.mark.parametrize(
@@ -312,12 +322,12 @@ def test_what_is_transparent_lies_on_white() -> None:
 def test_a_cell_of_no_clear_colour_is_refused_by_row_and_column(place, colour, said: str) -> None:
     pixels = COLOURED.copy()
     pixels[place] = colour
-    assert first_line(lambda: parse_png(picture_of(pixels))).startswith(said)
+    assert first_line(lambda: parse_picture(picture_of(pixels))).startswith(said)
 
 
 def test_a_picture_that_can_not_be_cut_into_cells_is_refused() -> None:
     said = "a picture of 4 x 2 pixels can't be cut into cells of 4 x 4 pixels"
-    assert first_line(lambda: parse_png(picture_of(COLOURED), 4)) == said
+    assert first_line(lambda: parse_picture(picture_of(COLOURED), 4)) == said
 
 
 def header(width: int, height: int) -> bytes:
@@ -345,14 +355,14 @@ def header(width: int, height: int) -> bytes:
         (header(0, 5), 1, "a maze of 5 rows and 0 columns has no cell"),
         (header(3, 5), 1, "the picture can't be read: "),
         (picture_of(COLOURED)[:-30], 1, "the picture can't be read: "),
-        (b"GIF89a" + bytes(30), 1, "not a PNG picture"),
-        (b"", 1, "not a PNG picture"),
+        (b"GIF89a" + bytes(30), 1, "neither a PNG nor a PGM picture"),
+        (b"", 1, "neither a PNG nor a PGM picture"),
     ],
 )
 def test_a_picture_too_large_or_damaged_is_refused(data: bytes, cell_size: int, said: str) -> None:
     tracemalloc.start()
     try:
-        assert first_line(lambda: parse_png(data, cell_size)).startswith(said)
+        assert first_line(lambda: parse_picture(data, cell_size)).startswith(said)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -380,13 +390,16 @@ def test_a_picture_is_written_as_it_is_asked_for(tmp_path) -> None:
         (lambda: find_maze("a.maze", unknown_walls="shut"), "unknown_walls must be one of wall, open, not 'shut'"),
         (lambda: find_maze("a.png", cell_size=0), "cell_size must be a whole number from 1 to 1,024, not 0"),
         (lambda: Maze.load("a.png", cell_size=2.5), "cell_size must be a whole number from 1 to 1,024, not 2.5"),
-        (lambda: Maze.load("a.txt", cell_size=2), "cell_size has no effect on 'a.txt'; it is for .png files"),
+        (lambda: Maze.load("a.txt", cell_size=2), "cell_size has no effect on 'a.txt'; it is for .png, .pgm files"),
         (
             lambda: Maze.open(2, 2).save("a.map", cell_size=2),
-            "cell_size has no effect on 'a.map'; it is for .png files",
+            "cell_size has no effect on 'a.map'; it is for .png, .pgm files",
         ),
-        (lambda: find_maze("3x4", unknown_walls="open"), "unknown_walls has no effect on '3x4'; it is for .maze files"),
-        (lambda: find_maze("book", cell_size=3), "cell_size has no effect on 'book'; it is for .png files"),
+        (
+            lambda: find_maze("3x4", unknown_walls="open"),
+            "unknown_walls has no effect on '3x4'; it is for .txt, .maze, .png, .pgm files",
+        ),
+        (lambda: find_maze("book", cell_size=3), "cell_size has no effect on 'book'; it is for .png, .pgm files"),
     ],
 )
 def test_options_are_refused_out_of_range_or_without_effect(call, said: str) -> None:
@@ -486,7 +499,7 @@ def small_pieces(monkeypatch):
     for module in (cells, lines, walled, plain):
         monkeypatch.setattr(module, "BAND_SIZE", 40)
     monkeypatch.setattr(lines, "CHUNK", 5)
-    monkeypatch.setattr(pacman, "CHUNK_SIZE", 7)
+    monkeypatch.setattr(plain, "CHUNK_SIZE", 7)
     monkeypatch.setattr(pictures, "TILE", 4)
 
 
@@ -516,7 +529,7 @@ def test_all_pieces_are_read(tmp_path) -> None:
         rows, columns = (int(number) for number in rng.integers(1, 14, 2))
         maze = Maze.from_array(rng.random((rows, columns)) < 0.3)
         thin = Maze(add_implied_walls(np.zeros((rows, columns), np.uint8)))
-        for ending in (".txt", ".map", ".lay", ".png", ".maze"):
+        for ending in (".txt", ".map", ".lay", ".png", ".pgm", ".maze"):
             written = thin if ending == ".maze" else maze
             written.save(tmp_path / f"maze{ending}")
             assert Maze.load(tmp_path / f"maze{ending}") == written
@@ -544,7 +557,7 @@ def test_a_mistake_is_found_in_every_piece(row: int, column: int) -> None:
     assert first_line(lambda: parse_maze(b"\n".join(canvas))).startswith(said)
     pixels = np.full((12, 13, 3), 255, np.uint8)
     pixels[row, column] = (255, 255, 0)
-    assert first_line(lambda: parse_png(picture_of(pixels))).startswith(f"row {row}, column {column}: the colour")
+    assert first_line(lambda: parse_picture(picture_of(pixels))).startswith(f"row {row}, column {column}: the colour")
 
 
 @pytest.mark.parametrize("is_walled", [True, False])
@@ -569,11 +582,27 @@ def test_an_error_draws_the_part_of_a_large_maze_as_if_all_were_drawn(place, is_
 
 LARGE = Maze.open(40, 50, obstacles=[(row, row) for row in range(1, 30)])
 VALID = {
-    ".txt": [b"S..#\n.#.!\n...G\n", UNSEEN.replace("o", "+").replace(".", " ").encode(), write_text(layout_of(LARGE))],
+    ".txt": [
+        b"S..#\n.#.!\n...G\n",
+        UNSEEN.replace("o", "+").replace(".", " ").encode(),
+        write_text(layout_of(LARGE)),
+        UNSEEN.encode(),
+        b"type octile\nheight 2\nwidth 3\nmap\n.G@\nTSW\n",
+        b"%%%%%\n%P .%\n%oG%\n%%%%%",
+        b"SFFF\nFHFH\nFFFH\nHFFG\n",
+        b"0 1 0\r\n0 0 0\r\n",
+        b"#####\n#S  #\n# #E#\n#####\n",
+        b"#####\n#S..#\n#.#E#\n#####\n",
+    ],
     ".map": [b"type octile\nheight 2\nwidth 3\nmap\n.G@\nTSW\n", write_map(layout_of(LARGE))],
     ".maze": [UNSEEN.encode(), UNSEEN.replace("\n", "\r\n").encode()],
     ".lay": [b"%%%%%\n%P .%\n%oG%\n%%%%%", write_lay(layout_of(LARGE))],
     ".png": [picture_of(COLOURED), picture_of(COLOURED, "P"), draw_png(layout_of(LARGE), 2), header(4, 4)],
+    ".pgm": [
+        b"P2\n# by hand\n4 2\n255\n0 205 254 254\n0 0 254 254\n",
+        b"P5\n4 2\n65535\n" + bytes(range(0, 256, 16)),
+        draw_pgm(layout_of(LARGE), 2),
+    ],
 }
 HUGE = [b"0", b"-1", b"8192", b"67108864", b"999999999", b"9" * 40, b"1e9", b"\xd9\xa3"]
 
@@ -618,7 +647,8 @@ def test_a_damaged_file_is_a_maze_or_an_error_of_ours_and_takes_little_memory(tm
     try:
         for i in range(num_files):
             path.write_bytes(damage(VALID[ending][i % len(VALID[ending])], rng))
-            option = {".maze": {"unknown_walls": "open"}, ".png": {"cell_size": 2}}.get(ending, {}) if i % 2 else {}
+            options = {".maze": {"unknown_walls": "open"}, ".png": {"cell_size": 2}, ".pgm": {"cell_size": 2}}
+            option = options.get(ending, {}) if i % 2 else {}
             maze, error = outcome(lambda option=option: Maze.load(path, **option))
             if maze is None:
                 assert error.startswith(f"{path}: ")
@@ -678,6 +708,16 @@ def unfinished_rgba(path: Path) -> None:
     )
 
 
+def unfinished_numbers(path: Path) -> None:
+    """Write a picture in decimal numbers, which end early."""
+    path.write_bytes(b"P2 8192 8192 65535\n" + b"65535 " * 2**22)
+
+
+def unfinished_grey(path: Path) -> None:
+    """Write a picture of two bytes per pixel, which ends early."""
+    path.write_bytes(b"P5 8192 8192 65535\n" + bytes(2**26))
+
+
 def zeros(path: Path) -> None:
     """Write a sparse file of zeros, larger than every limit."""
     with path.open("wb") as file:
@@ -685,7 +725,7 @@ def zeros(path: Path) -> None:
 
 
 def lines_of_nothing(path: Path) -> None:
-    path.write_bytes(b"\n" * (2**27) + b"%")
+    path.write_bytes(b"\n" * (2**27) + b".")
 
 
 def ragged(path: Path) -> None:
@@ -701,6 +741,9 @@ def ragged(path: Path) -> None:
     [
         pytest.param(white_bomb, ".png", "row 8191, column 8191: a second red cell", marks=pytest.mark.nightly),
         (unfinished_rgba, ".png", "the picture can't be read: "),
+        (unfinished_numbers, ".pgm", "the picture can't be read: "),
+        (unfinished_grey, ".pgm", "the picture can't be read: "),
+        (zeros, ".pgm", "the file is too large: the limit for .pgm is 335,544,320 bytes"),
         (zeros, ".png", "the file is too large: the limit for .png is 134,217,728 bytes"),
         (zeros, ".txt", "the file is too large: the limit for .txt is 603,979,776 bytes"),
         (zeros, ".maze", "the file is too large: the limit for .maze is 603,979,776 bytes"),

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import oracles_mazes
-from clew.errors import MazeError, SettingError
+from clew.errors import MazeError, NoPathError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
 from clew.mazes.formats import add_implied_walls
@@ -306,7 +306,7 @@ def test_load_puts_start_and_goal_in_place_of_the_files_own(tmp_path) -> None:
 
 def test_save_replaces_an_older_file_and_leaves_nothing_beside_it(tmp_path) -> None:
     path = tmp_path / "maze.txt"
-    path.write_text("old")
+    path.write_text("S..\n..G\n")
     Maze.open(2, 2).save(path)
     assert path.read_bytes() == b"S.\n.G\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -628,9 +628,9 @@ def test_a_bad_map_is_refused_by_its_line(tmp_path, data: bytes, said: str) -> N
         (
             "maze.svg",
             b"S.G\n",
-            "unknown file extension '.svg'; use a .txt, .map, .maze, .lay or .png file",
+            "unknown file extension '.svg'; use a .txt, .map, .maze, .lay, .png or .pgm file",
         ),
-        ("maze", b"S.G\n", "unknown file extension ''; use a .txt, .map, .maze, .lay or .png file"),
+        ("maze", b"S.G\n", "unknown file extension ''; use a .txt, .map, .maze, .lay, .png or .pgm file"),
         ("maze.txt", None, "can't be read: No such file or directory"),
         ("maze.map", None, "can't be read: No such file or directory"),
         ("maze.txt", b"S.G\n.\xff.\n", "not a text file (byte 5 is not UTF-8)"),
@@ -649,12 +649,25 @@ def test_load_names_the_file_that_it_refuses(tmp_path, name: str, data: bytes | 
 def test_a_folder_is_no_maze_file(tmp_path) -> None:
     path = tmp_path / "maze.txt"
     path.mkdir()
-    assert complaint(lambda: Maze.load(path)) == f"{path}: can't be read: Is a directory"
+    assert complaint(lambda: Maze.load(path)) == f"{path}: can't be read: it is a folder"
 
 
 def test_a_name_that_no_file_can_have_is_refused_like_any_other() -> None:
     assert complaint(lambda: find_maze("a\0.txt")) == "a\0.txt: can't be read: its name holds a zero byte"
     assert complaint(lambda: find_maze("a\0")).startswith("no maze is called 'a\\x00'")
+
+
+def test_the_error_about_a_missing_path_has_the_maze_and_can_be_sent(tmp_path) -> None:
+    path = tmp_path / "maze.txt"
+    path.write_text("S.#G\n")
+    for call in (lambda: Maze.from_text("S.#G\n"), lambda: Maze.load(path), lambda: find_maze(str(path))):
+        with pytest.raises(NoPathError) as caught:
+            call()
+        for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+            assert error.start == (0, 0)
+            assert Maze(error.cells) == Maze.from_text("..#G\n")
+            assert str(error) == str(caught.value)
+    assert str(caught.value).startswith(f"{path}: there is no path from the start (0, 0) to the goal (0, 3)")
 
 
 # Names ----------------------------------------------------------------------------------------------------------------

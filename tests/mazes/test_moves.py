@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tests.random_mazes import random_mazes
 
 import clew
-from clew.errors import SettingError
+from clew.errors import PrecisionWarning, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES, Maze, Move, Moves
 from clew.mazes.moves import FOUR, Rewards, model_of_moves
+from clew.planning.best_first import best_first
 
 EIGHT = MOVES["eight"]
 LENGTHS = {"step_reward": -1.0, "goal_reward": 0.0, "moves": "eight"}
@@ -82,8 +83,16 @@ def test_lengths_are_those_of_a_slow_search(maze, name):
         assert name == "knight"
         assert not any((*place, 0) in wanted for place in starts)
         return
-    solution = clew.solve(mdp, gamma=1.0)
+    solution = best_first(mdp)
     assert solution.method == "best-first"
+    if all((*place, 0) in wanted for place in starts) or name == "knight":  # its starts have a path
+        assert clew.solve(mdp, gamma=1.0).v.tobytes() == solution.v.tobytes()
+    else:
+        lost = next(cell for place, cell in zip(starts, cells, strict=True) if (*place, 0) not in wanted)
+        with pytest.raises(
+            SettingError, match=f"gamma must be below 1 here: from start state {lost} every policy may go on"
+        ):
+            clew.solve(mdp, gamma=1.0)
     for heading in range(MOVES[name].num_headings):
         for (row, column), cell in zip(starts, cells, strict=True):
             length = -solution.v[heading * maze.cells.size + cell]
@@ -99,7 +108,9 @@ def test_best_first_agrees_with_sweeps_and_says_where_no_way_is():
     assert exact.value == pytest.approx(3.0 - 3.0 - math.sqrt(2.0), abs=exact.bound)
     assert exact.v[5] == -math.inf
     assert exact.v[15] == 0.0
-    near = clew.solve(env, gamma=1.0 - 1e-9, tolerance=1e-8)
+    with pytest.warns(PrecisionWarning, match="to within the tolerance of 1e-08"):  # where no way is, values are 1e9
+        near = clew.solve(env, gamma=1.0 - 1e-9, tolerance=1e-8)
+    assert near.v[5] < -1e8
     here = np.isfinite(exact.v)
     np.testing.assert_allclose(near.v[here], exact.v[here], atol=1e-6)
 
@@ -107,7 +118,9 @@ def test_best_first_agrees_with_sweeps_and_says_where_no_way_is():
 @pytest.mark.kernels
 def test_where_nothing_ends_all_is_lost_and_small_costs_are_told_apart():
     for_ever = clew.FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1 - s, -1.0, False)])
-    assert clew.solve(for_ever, gamma=1.0).v.tolist() == [-math.inf, -math.inf]
+    assert best_first(for_ever).v.tolist() == [-math.inf, -math.inf]
+    with pytest.raises(SettingError, match="from start state 0 every policy may go on forever and lose without bound"):
+        clew.solve(for_ever, gamma=1.0)
     costs = [1e-9, 1e3, 1e-9]
     line = clew.FiniteMDP.from_function(4, 1, lambda s, a: [(1.0, s + 1, -costs[s], s == 2)] if s < 3 else [])
     solution = clew.solve(line, gamma=1.0)

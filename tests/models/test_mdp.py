@@ -3,21 +3,22 @@ import pickle
 import numpy as np
 import pytest
 
-from clew import FiniteMDP, Maze, ModelError
+from clew import FiniteMDP, Maze, ModelError, solve
 from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 TWO_BY_THREE = Maze.open(2, 3).cells
 
-# Two states, two actions; the outcomes of (0, 0) are rows 0 and 1, of (0, 1) row 2, of (1, 0) none, of (1, 1) row 3.
+# Three states, two actions; the outcomes of (0, 0) are rows 0 and 1, of (0, 1) row 2, of (2, 0) row 3, of (2, 1) row 4.
+# State 1 is terminal: its actions have none.
 ROWS = {
-    "offsets": [0, 2, 3, 3, 4],
-    "probabilities": [0.25, 0.75, 1.0, 1.0],
-    "next_states": [0, 1, 1, 0],
-    "rewards": [0.0, 1.0, -2.0, 0.5],
-    "terminated": [False, True, False, True],
+    "offsets": [0, 2, 3, 3, 3, 4, 5],
+    "probabilities": [0.25, 0.75, 1.0, 1.0, 1.0],
+    "next_states": [0, 1, 2, 1, 0],
+    "rewards": [0.0, 1.0, -2.0, 0.0, 0.5],
+    "terminated": [False, True, False, False, True],
     "num_actions": 2,
-    "starts": [0, 1],
+    "starts": [0, 2],
 }
 
 
@@ -39,7 +40,7 @@ def arrays(mdp):
 
 def test_a_model_is_shown_by_its_sizes():
     grid = FiniteMDP.grid(TWO_BY_THREE, [0])
-    assert repr(sparse()) == "FiniteMDP(2 states, 2 actions, 4 outcomes)"
+    assert repr(sparse()) == "FiniteMDP(3 states, 2 actions, 5 outcomes)"
     assert repr(grid) == "FiniteMDP(6 states, 4 actions, a grid of 2 x 3)"
     assert repr(FiniteMDP.grid(Maze.open(20, 30).cells, [1], moving_goal=True)).startswith("FiniteMDP(360,000 states,")
 
@@ -58,15 +59,15 @@ def test_a_moving_goal_makes_a_state_of_every_goal_and_cell():
 
 def test_a_sparse_world_has_as_many_states_as_its_offsets_say():
     mdp = sparse()
-    assert (mdp.num_states, mdp.num_actions, mdp.starts.tolist()) == (2, 2, [0, 1])
+    assert (mdp.num_states, mdp.num_actions, mdp.starts.tolist()) == (3, 2, [0, 2])
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"num_actions": 1.9}, "num_actions must be a whole number, not 1.9"),
-        ({"probabilities": ["a", "b", "c", "d"]}, "probabilities must be an array of numbers"),
-        ({"offsets": [0, 2, 3, np.nan, 4]}, "offsets must be whole numbers that fit into int64"),
+        ({"probabilities": ["a", "b", "c", "d", "e"]}, "probabilities must be an array of numbers"),
+        ({"offsets": [0, 2, 3, np.nan, 3, 4, 5]}, "offsets must be whole numbers that fit into int64"),
         ({"next_states": [[0, 1], [1]]}, "next_states must be an array of numbers"),
     ],
     ids=["half an action", "words", "NaN", "ragged"],
@@ -128,13 +129,13 @@ def test_cells_that_cannot_be_right_are_refused(cells, message):
 @pytest.mark.parametrize("name", ["goal_reward", "step_reward", "outer_wall_reward", "hazard_reward"])
 @pytest.mark.parametrize("reward", [np.inf, -np.inf, np.nan])
 def test_rewards_of_a_grid_must_be_finite(name, reward):
-    with pytest.raises(ModelError, match="rewards must be finite"):
+    with pytest.raises(ModelError, match=f"{name} must be a finite number"):
         FiniteMDP.grid(TWO_BY_THREE, 0, **{name: reward})
 
 
 @pytest.mark.parametrize("slip", [-0.1, 1.1, np.nan])
 def test_slip_must_be_a_probability(slip):
-    with pytest.raises(ModelError, match=r"slip must be a probability in \[0, 1\]"):
+    with pytest.raises(ModelError, match=r"slip must be a finite number in \[0, 1\]"):
         FiniteMDP.grid(TWO_BY_THREE, 0, slip=slip)
 
 
@@ -158,24 +159,24 @@ def test_starts_that_cannot_be_right_are_refused(starts, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"probabilities": [0.25, 0.7, 1.0, 1.0]}, r"state 0, action 0: probabilities sum to 0\.95, not 1"),
-        ({"probabilities": [0.25, 0.75, 1.0, 0.0]}, r"state 1, action 1: probabilities sum to 0, not 1"),
-        ({"probabilities": [-0.25, 1.25, 1.0, 1.0]}, "state 0, action 0: probability must not be negative"),
-        ({"probabilities": [0.25, 0.75, np.nan, 1.0]}, "state 0, action 1: probability must not be negative"),
-        ({"next_states": [0, 1, 2, 0]}, r"state 0, action 1: next state is outside 0\.\.1"),
-        ({"next_states": [0, 1, 1, -1]}, r"state 1, action 1: next state is outside 0\.\.1"),
-        ({"next_states": np.array([0, 1, 1, 2**32])}, r"state 1, action 1: next state is outside 0\.\.1"),
-        ({"rewards": [0.0, np.inf, 0.0, 0.0]}, "state 0, action 0: reward must be finite"),
-        ({"rewards": [0.0, 0.0, 0.0, np.nan]}, "state 1, action 1: reward must be finite"),
-        ({"rewards": [0.0, 0.0, 0.0]}, "equal length"),
-        ({"terminated": [[False, True, False, True]]}, "one-dimensional"),
+        ({"probabilities": [0.25, 0.7, 1.0, 1.0, 1.0]}, r"state 0, action 0: probabilities sum to 0\.95, not 1"),
+        ({"probabilities": [0.25, 0.75, 1.0, 1.0, 0.0]}, r"state 2, action 1: probabilities sum to 0, not 1"),
+        ({"probabilities": [-0.25, 1.25, 1.0, 1.0, 1.0]}, "state 0, action 0: probability must not be negative"),
+        ({"probabilities": [0.25, 0.75, np.nan, 1.0, 1.0]}, "state 0, action 1: probability must not be negative"),
+        ({"next_states": [0, 1, 3, 0, 0]}, r"state 0, action 1: next state is outside 0\.\.2"),
+        ({"next_states": [0, 1, 1, 0, -1]}, r"state 2, action 1: next state is outside 0\.\.2"),
+        ({"next_states": np.array([0, 1, 1, 2**32, 0])}, r"state 2, action 0: next state is outside 0\.\.2"),
+        ({"rewards": [0.0, np.inf, 0.0, 0.0, 0.0]}, "state 0, action 0: reward must be finite"),
+        ({"rewards": [0.0, 0.0, 0.0, 0.0, np.nan]}, "state 2, action 1: reward must be finite"),
+        ({"rewards": [0.0, 0.0, 0.0, 0.0]}, "equal length"),
+        ({"terminated": [[False, True, False, False, True]]}, "one-dimensional"),
         ({"num_actions": 0}, "num_actions must be at least 1, not 0"),
-        ({"num_actions": 3}, "5 don't fit 3 actions"),
+        ({"num_actions": 4}, "7 don't fit 4 actions"),
         ({"offsets": [0]}, "offsets must have"),
-        ({"offsets": [1, 2, 3, 3, 4]}, "rise from 0 to the number of rows, 4"),
-        ({"offsets": [0, 2, 3, 3, 5]}, "rise from 0 to the number of rows, 4"),
-        ({"offsets": [0, 3, 2, 3, 4]}, "rise from 0 to the number of rows, 4"),
-        ({"starts": [2]}, "start state 2 is outside"),
+        ({"offsets": [1, 2, 3, 3, 3, 4, 5]}, "rise from 0 to the number of rows, 5"),
+        ({"offsets": [0, 2, 3, 3, 3, 4, 6]}, "rise from 0 to the number of rows, 5"),
+        ({"offsets": [0, 3, 2, 3, 3, 4, 5]}, "rise from 0 to the number of rows, 5"),
+        ({"starts": [3]}, "start state 3 is outside"),
     ],
 )
 def test_rows_that_cannot_be_right_are_refused(change, message):
@@ -184,7 +185,33 @@ def test_rows_that_cannot_be_right_are_refused(change, message):
 
 
 def test_sums_of_probabilities_may_be_off_by_rounding():
-    assert sparse(probabilities=[0.25 + 1e-12, 0.75, 1.0, 1.0]).num_states == 2
+    assert sparse(probabilities=[0.25 + 1e-12, 0.75, 1.0, 1.0, 1.0]).num_states == 3
+
+
+@pytest.mark.parametrize(
+    ("lengths", "where"),
+    [
+        ([2, 1, 1, 1, 1, 0], "state 2, action 1"),
+        ([2, 1, 1, 1, 0, 1], "state 2, action 0"),
+        ([2, 0, 0, 0, 0, 2], "state 0, action 1"),
+        ([1, 1, 1, 0, 0, 0], "state 1, action 1"),
+    ],
+)
+def test_an_action_without_outcomes_is_refused_where_another_action_has_some(lengths, where):
+    """It used to be read as an end with value 0, which may be better than all that the other actions can give."""
+    n = sum(lengths)
+    change = {"offsets": np.cumsum([0, *lengths]), "probabilities": np.repeat(1.0 / np.array(lengths).clip(1), lengths)}
+    change |= {name: np.zeros(n, np.int64) for name in ("next_states", "rewards", "terminated")}
+    with pytest.raises(ModelError, match=f"^{where}: no outcomes, though other actions of the state have some"):
+        sparse(**change)
+
+
+@pytest.mark.parametrize("num_actions", [1, 3])
+def test_a_state_without_outcomes_is_terminal(num_actions):
+    """Its value is 0, whatever the state before it has."""
+    rows = [[[(1.0, 1, -2.0, False)]] * num_actions, [[]] * num_actions, [[]] * num_actions]
+    solution = solve(sparse_world(rows).mdp)
+    assert solution.v.tolist() == [-2.0, 0.0, 0.0]
 
 
 # Immutability ---------------------------------------------------------------------------------------------------------

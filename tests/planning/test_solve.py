@@ -1,10 +1,11 @@
 import math
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from clew import Environment, FiniteMDP, Maze, SettingError, solve
+from clew import Environment, FiniteMDP, Maze, PrecisionWarning, SettingError, solve
 from oracles import (
     expected_steps,
     grid_world,
@@ -148,12 +149,16 @@ def test_the_bound_holds(name, gamma, tolerance):
     assert solution.bound <= tolerance
 
 
-@pytest.mark.parametrize(("gamma", "tolerance"), [(0.9, 1e-6), (0.999, 1e-6), (0.9999, 1e-12)])
-def test_the_bound_holds_where_rounding_counts(gamma, tolerance):
+@pytest.mark.parametrize(
+    ("gamma", "tolerance", "is_warned"), [(0.9, 1e-6, False), (0.999, 1e-6, False), (0.9999, 1e-12, True)]
+)
+def test_the_bound_holds_where_rounding_counts(gamma, tolerance, is_warned):
     """A reward of 0.1 forever: 0.1 / (1 - gamma), computed exactly."""
-    solution = solve(sparse_world([[[(1.0, 0, 0.1, False)]]]).mdp, gamma=gamma, tolerance=tolerance)
+    with pytest.warns(PrecisionWarning, match="the tolerance of 1e-12") if is_warned else nullcontext():
+        solution = solve(sparse_world([[[(1.0, 0, 0.1, False)]]]).mdp, gamma=gamma, tolerance=tolerance)
     error = abs(Fraction(float(solution.v[0])) - Fraction(0.1) / (1 - Fraction(gamma)))
     assert error <= solution.bound
+    assert (solution.bound > tolerance) == is_warned
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -81,7 +81,7 @@ def test_a_trajectory_has_a_column_for_each_part_of_a_transition():
 
 def test_a_trajectory_counts_steps_episodes_and_successes():
     trajectory = Trajectory.from_transitions(TWO_EPISODES)
-    assert (len(trajectory), trajectory.num_episodes, trajectory.num_successes) == (3, 2, 1)
+    assert (len(trajectory), trajectory.num_episodes, trajectory.num_terminated) == (3, 2, 1)
 
 
 def test_a_row_comes_back_as_the_transition_it_was():
@@ -93,7 +93,7 @@ def test_a_row_comes_back_as_the_transition_it_was():
 
 def test_a_trajectory_may_be_empty():
     trajectory = Trajectory.from_transitions([])
-    assert (len(trajectory), trajectory.num_episodes, trajectory.num_successes) == (0, 0, 0)
+    assert (len(trajectory), trajectory.num_episodes, trajectory.num_terminated) == (0, 0, 0)
     assert trajectory.reward.dtype == np.float32
 
 
@@ -320,7 +320,7 @@ def test_the_greedy_behaviour_never_explores():
     [
         ({"q": np.zeros((12, 3), np.float32)}, "q must have the shape"),
         ({"q": np.zeros(48, np.float32)}, "q must have the shape"),
-        ({"q": np.full((12, 4), "1")}, "q must hold numbers"),
+        ({"q": np.full((12, 4), "1")}, "q must be an array of real numbers"),
         ({"num_episodes": -1}, "num_episodes"),
         ({"num_episodes": 1.5}, "num_episodes"),
         ({"behaviour": "timid"}, "behaviour must be one of .*, not 'timid'"),

@@ -103,7 +103,7 @@ DAMAGES = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json: can't be read"),
     "half a config": (lambda f: (f / "config.json").write_text('{"maze": "bo'), "config.json: damaged"),
     "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
-    "an unknown setting": (change_setting("speed", 3), "speed is not a setting; choose from "),
+    "an unknown setting": (change_setting("speed", 3), "speed is not a setting; did you mean "),
     "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be a finite number in \(0, 1\], not 7.0"),
     "a setting of another type": (
         change_setting("num_episodes", "many"),

@@ -15,11 +15,13 @@ import clew
 import clew.environments.gallery
 from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED
+from clew.mazes.formats.pictures import picture_size
 from clew.rendering.colours import ValueScale
 from clew.runs.storage import table_sha256
 from clew.web.curve import POINTS_PER_EFOLD, Curve
 from clew.web.export import command_line, html_report, python_code, zip_archive
 from clew.web.frames import UNKNOWN_SHADE, pack_frame
+from clew.web.live import start_run
 from clew.web.playground import MAX_UNDO, MazeVersion, Playground, greedy_path
 
 
@@ -315,3 +317,53 @@ def test_large_mazes_are_files_beside_the_code(playground):
     assert 'maze = clew.Maze.load("maze-0.txt")' in python_code(playground)
     with pytest.raises(SettingError, match="is not a maze"):
         do(playground, lambda: playground.configure(maze="assembly"))
+
+
+# Names, limits, and what a visitor sees -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "secret.txt", "./maze.png", "gym:evil:X-v0", "..", "10x12/.."])
+def test_e2_a_visitor_reads_no_file_of_the_server(playground, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.txt").write_text("S#secret\n")
+    with pytest.raises(MazeError, match=r"no maze is called .*a size such as '10x12'") as error:
+        do(playground, lambda: playground.configure(maze=name))
+    assert "S#secret" not in str(error.value)
+    with pytest.raises(MazeError, match="no maze is called"):
+        start_run(clew.TrainingConfig(maze=name, num_actors=2), 0.0)
+
+
+@pytest.mark.parametrize("name", ["random:4000x4000", "4000x4000", "wilson:513x2"])
+def test_e4_limits_are_checked_before_a_maze_is_made(playground, name, monkeypatch):
+    monkeypatch.setattr(clew.TrainingConfig, "make_maze", lambda config: pytest.fail("was made"))
+    with pytest.raises(SettingError, match="the page draws up to 512 x 512 cells, not"):
+        do(playground, lambda: playground.configure(maze=name))
+
+
+def test_a7_a_step_and_an_episode_are_graded(playground):
+    for _ in range(200):
+        do(playground, playground.episode)
+    grade = playground.grade
+    assert grade == clew.evaluate_values(playground.world.env, playground.trainer.policy.q)
+    do(playground, playground.step)
+    assert playground.grade == clew.evaluate_values(playground.world.env, playground.trainer.policy.q)
+    assert grade.optimal_starts == 1.0
+
+
+def test_a7_a_world_brings_its_own_rules_and_discount_and_takes_them_along(playground):
+    do(playground, lambda: playground.configure(maze="hazards"))
+    assert (playground.config.gamma, playground.config.slip) == (1.0, 0.2)
+    assert playground.world.optimum.steps == pytest.approx(20.85, abs=0.01)
+    do(playground, lambda: playground.configure(maze="book"))
+    fresh = clew.TrainingConfig()
+    for name in ("gamma", "slip", "step_reward", "goal_reward", "hazard_reward"):
+        assert getattr(playground.config, name) == getattr(fresh, name)
+    assert playground.config.alpha == 0.5  # of the learner
+
+
+def test_f_the_size_of_a_picture_is_known_without_decoding_it(tmp_path):
+    clew.Maze.open(3, 5).save(tmp_path / "maze.png", cell_size=2)
+    clew.Maze.open(3, 5).save(tmp_path / "maze.pgm")
+    assert picture_size((tmp_path / "maze.png").read_bytes()) == (6, 10)
+    assert picture_size((tmp_path / "maze.pgm").read_bytes()) == (3, 5)
+    assert picture_size(b"S.G") is None

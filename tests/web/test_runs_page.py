@@ -117,7 +117,7 @@ def test_returns_have_the_optimum_under_the_step_limit(page, folder):
     for name, each in zip(("short", "other"), series(page), strict=True):
         summary = json.loads((folder / name / "summary.json").read_text())
         assert each["markLine"]["data"][0]["yAxis"] == summary["optimal_return"]
-    show(page, "success rate")
+    show(page, "terminated rate")
     assert all(0.0 <= point[1] <= 1.0 for each in series(page) for point in each["data"])
     show(page, "mean steps")
 

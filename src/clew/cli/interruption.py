@@ -1,6 +1,8 @@
-"""Ctrl-C. If checkpoints are saved, the first saves one and ends the run, and a second one ends the process at once.
+"""Signals that end a command: Ctrl-C (SIGINT), SIGTERM of a scheduler, and SIGHUP of a terminal that is closed.
 
-If nothing is saved, the first ends the process as soon as possible.
+If checkpoints are saved, the first signal saves one and ends the run, and a second one ends the process at once. If
+nothing is saved, the first ends the process as soon as possible. The exit code is 128 plus the number of the signal.
+A signal that is ignored when the command starts, such as SIGHUP after `nohup`, stays ignored.
 """
 
 import logging
@@ -9,92 +11,143 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any
+
+from clew.cli.output import Aside
 
 if TYPE_CHECKING:
     from clew.learning.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
 
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE = 0.3  # seconds in which Python may handle the signal itself, which also stops a Ray in good order
+
+parent: int | None = None  # descriptor at which the parent, see `supervision`, reads the exit code
+_received: list[int] = []  # signals of this process, in order
+
+
+def exit_code() -> int:
+    """Return the exit code of a command that was stopped: 130 after Ctrl-C."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def note_end(code: int) -> None:
+    """Report to the parent that the command ends in good order, with this exit code; without a parent, do nothing."""
+    global parent
+    if parent is not None:
+        os.write(parent, bytes([code & 255]))
+        os.close(parent)
+        parent = None
 
 
 @contextmanager
-def stopped_by_ctrl_c(
+def stopped_by_signals(
     checkpoints: "Checkpoints | None", before_the_end: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """Let Ctrl-C end the work in a `with` block, even while a kernel runs.
+    """Let a signal end the work in a `with` block, even while a kernel runs, and lead what it prints to standard error.
 
     Python handles a signal between two of its own instructions, so not before a kernel has returned. But it writes the
     number of each signal into a pipe at once, which a thread reads here.
 
     Args:
-        checkpoints: of the training; None if none are saved. Nothing is changed where Ctrl-C is ignored, as in a job of
-            a shell that runs in the background.
-        before_the_end: is called, in another thread, before Ctrl-C ends the process at once.
+        checkpoints: of the training; None if none are saved.
+        before_the_end: is called, in another thread, before a signal ends the process at once.
     """
-    is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    if sys.platform == "win32" or is_ignored or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    with redirect_stdout(Aside()):  # results are printed after the work; Ray's threads print during it
+        numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        if sys.platform == "win32" or not numbers or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        with _handled(numbers, checkpoints, before_the_end):
+            yield
+
+
+@contextmanager
+def _handled(
+    numbers: list[int], checkpoints: "Checkpoints | None", before_the_end: Callable[[], None] | None
+) -> Iterator[None]:
     saving = None if checkpoints is None or checkpoints.folder is None else checkpoints
+    _received.clear()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     handled = threading.Event()  # by Python, between two of its instructions
 
     def handle(number: int, frame: object) -> None:
         handled.set()
-        _handle(saving)
+        if saving is not None:
+            saving.stop()
+        if saving is None or not saving.is_training:
+            raise KeyboardInterrupt  # if a C callback swallows it, training still stops as soon as it begins
 
-    handler_before = signal.signal(signal.SIGINT, handle)
+    before: dict[int, Any] = {number: signal.signal(number, handle) for number in numbers}
     pipe_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    listen = _Listener(reader, handled, before_the_end, is_saving=saving is not None)
+    listen = _Listener(reader, numbers, handled, before_the_end, saving)
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
         yield
+    except SystemExit:  # of the handler of SIGTERM that Ray has while it starts
+        if not _received:
+            raise
+        raise KeyboardInterrupt from None
     finally:
         handled.set()
         signal.set_wakeup_fd(pipe_before)
-        signal.signal(signal.SIGINT, handler_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         os.close(writer)  # the listener reads the end of the pipe
         listener.join()
         os.close(reader)
-
-
-def _handle(checkpoints: "Checkpoints | None") -> None:
-    """Stop a training that saves checkpoints after its current piece of work; interrupt all other work."""
-    if checkpoints is not None:
-        checkpoints.stop()
-    if checkpoints is None or not checkpoints.is_training:
-        raise KeyboardInterrupt  # if a C callback swallows it, training still stops as soon as it begins
 
 
 class _Listener:
     """Reads signal numbers from a pipe, in a thread, and ends the process where Python can't."""
 
     def __init__(
-        self, reader: int, handled: threading.Event, before_the_end: Callable[[], None] | None, *, is_saving: bool
+        self,
+        reader: int,
+        numbers: list[int],
+        handled: threading.Event,
+        before_the_end: Callable[[], None] | None,
+        saving: "Checkpoints | None",
     ) -> None:
-        self.reader, self.handled, self.before_the_end, self.is_saving = reader, handled, before_the_end, is_saving
+        self.reader, self.numbers, self.handled = reader, numbers, handled
+        self.before_the_end, self.saving = before_the_end, saving
+        # Known beforehand: a terminal that is closed isn't one any more.
+        streams = sys.stdout, sys.stderr, sys.__stdout__
+        self.terminals = [each.fileno() for each in streams if each is not None and each.isatty()]
 
     def __call__(self) -> None:
-        presses = 0
-        while number := os.read(self.reader, 1):
-            if number[0] != signal.SIGINT:
+        while read := os.read(self.reader, 1):
+            if read[0] not in self.numbers:
                 continue
-            presses += 1
-            if presses == 1 and self.is_saving:
-                logger.info("finishing this piece of work so that nothing is lost; press Ctrl-C again to quit now")
-            elif presses == 1 and not self.handled.wait(GRACE):
+            _received.append(read[0])
+            if read[0] == getattr(signal, "SIGHUP", None):
+                self._leave_terminal()
+            if len(_received) == 1 and self.saving is not None:
+                self.saving.stop()  # also if Python's handler was Ray's, and its exception got lost
+                with suppress(Exception):  # of a standard error that is gone
+                    logger.info("finishing this piece of work so that nothing is lost; press Ctrl-C again to quit now")
+            elif len(_received) == 1 and not self.handled.wait(GRACE):
                 self._end("stopped")
-            elif presses == 2:
-                self._end("ended at once" if self.is_saving else "stopped")
+            elif len(_received) == 2:
+                self._end("ended at once" if self.saving is not None else "stopped")
 
     def _end(self, words: str) -> None:
         """Print an error and end the process, whatever the other threads are doing."""
-        if self.before_the_end is not None:
-            self.before_the_end()
-        os.write(2, f"clew: {words}\n".encode())
-        os._exit(130)  # the processes of Ray end when this one has
+        try:
+            if self.before_the_end is not None:
+                self.before_the_end()
+            os.write(2, f"clew: {words}\n".encode())
+        finally:
+            note_end(exit_code())
+            os._exit(exit_code())  # the processes of Ray end when this one has
+
+    def _leave_terminal(self) -> None:
+        """Lead output to nowhere if it went to the terminal that was closed, where writing is an error."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in self.terminals:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from clew.cli.options import AsJson, make_config, with_settings
-from clew.errors import SettingError
+from clew.errors import NoPathError, SettingError
 from clew.runs.flags import flag
 from clew.settings import check_choice
 
 MAZE = (
     "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, .lay, "
-    ".png)"
+    ".png, .pgm)"
 )
 
 
@@ -107,11 +107,15 @@ def bench(
     """
     if not calibrate:
         raise SettingError("must be given: there is nothing else to measure", setting="calibrate")
+    from clew.cli.supervision import continue_in_child
     from clew.cli.terminal import print_figures, print_json
+    from clew.cli.waiting import working
     from clew.distributed.calibration import calibrate as measure
     from clew.runs.storage import finite_or_none
 
-    parameters = measure()
+    continue_in_child("start it again")
+    with working("measuring"):
+        parameters = measure()
     if out is not None:
         parameters.write(out)
     figures = finite_or_none(vars(parameters))
@@ -128,11 +132,18 @@ def info(*, as_json: AsJson = False, **settings: Any) -> None:
     """Describe a maze: its size, start, goals and shortest path."""
     from clew.cli.terminal import fits, print_figures, print_json
     from clew.cli.waiting import working
+    from clew.mazes import Maze
+    from clew.mazes.formats import cell_letters, draw_text
 
     with working("reading"):
-        maze = make_config(settings).make_maze()
-        shortest = int(maze.distances()[maze.start]) if maze.start and maze.goals else None
-    goals, start = maze.goals, maze.start
+        try:
+            maze = make_config(settings).make_maze()
+            start, drawing = maze.start, maze.to_text()
+        except NoPathError as error:
+            maze, start = Maze(error.cells), error.start
+            drawing = draw_text(maze.cells, cell_letters(maze.cells, start))
+        distance = int(maze.distances()[start]) if start and maze.goals else None
+    goals, has_path = maze.goals, distance != -1
     regions = maze.regions()
     figures = {
         "rows": maze.rows,
@@ -144,12 +155,14 @@ def info(*, as_json: AsJson = False, **settings: Any) -> None:
         "start": start,
         "goals": goals[:10],
         "num_goals": len(goals),
-        "shortest": shortest,
+        "shortest": distance if has_path else None,
+        "has_path": has_path if start and goals else None,
     }
     if as_json:
         print_json(figures)
         return
     print_figures(settings["maze"], figures)
-    drawing = maze.to_text()
+    if not has_path:
+        print(f"There is no path from the start {start} to a goal.")
     if fits(drawing):
         print(drawing, end="")

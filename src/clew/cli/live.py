@@ -304,7 +304,7 @@ class LearningView:
             f"round {row.round + 1:,} of {row.num_rounds:,}",
             f"{self._num_episodes:,} episodes",
             f"{row.mean_steps:,.1f} steps per episode{best}",
-            f"{row.success_rate:.0%} succeed",
+            f"{row.terminated_rate:.0%} terminated",
             *([f"{left:,.0f} s left"] if left is not None else []),
             *(["values aren't drawn: they differ from one random goal to another"] if is_many else []),
         ]

@@ -6,10 +6,10 @@ mistake of the user is one clear line and exit code 2.
 
 import atexit
 import gc
-import io
 import os
 import sys
 from collections.abc import Container
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -18,6 +18,10 @@ import typer.core
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from clew.cli import supervision
+from clew.cli.interruption import exit_code, note_end
+from clew.cli.output import results_apart
+from clew.cli.supervision import EndedError
 from clew.errors import ClewError, SettingError, StoppedError
 
 # The module and the summary of each command; a command is imported when it is called.
@@ -69,6 +73,13 @@ class Command(TyperCommand):
 
         context.with_resource(messages())
         return context
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. No command reads what is typed, so the end of a file is never a user who stops it."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise OSError(f"a file ends too early: {error}") from error
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then each group of options."""
@@ -131,6 +142,12 @@ def clew(
         print(context.get_help())
 
 
+def program() -> None:
+    """Run the command line as a process of its own, see `clew.cli.supervision`."""
+    supervision.is_program = True
+    main()
+
+
 def main() -> None:
     """Run the command line; exit code 2 for a mistake of the user, 130 for Ctrl-C."""
     # Imported modules have many objects that stay; searching them for garbage, and once more at exit, takes 0.2 s.
@@ -140,16 +157,31 @@ def main() -> None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if sys.stdout is None:
         fail("standard output is closed, so nothing can be printed; >/dev/null discards the output", 2)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # arrows on a terminal that has only ASCII
+    with results_apart():
+        try:
+            _run()
+        except SystemExit as end:
+            with suppress(OSError):
+                sys.stdout.flush()
+            note_end(end.code if isinstance(end.code, int) else 0)
+            raise
+        except BaseException:  # a bug, whose traceback Python prints
+            note_end(1)
+            raise
+
+
+def _run() -> NoReturn:
+    """Run the command that the arguments name, and exit."""
     try:
         code = app(prog_name="clew", standalone_mode=False)
         sys.stdout.flush()
         if code == 130:  # Typer has caught a Ctrl-C, and printed nothing
             raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
+    except EndedError as error:
+        fail(str(error), 1)
     except StoppedError as error:
-        fail(str(error), 130)
+        fail(str(error), exit_code())
     except ClewError as error:
         fail(describe_error(error, options_of(sys.argv)), 2)
     except TyperException as error:
@@ -157,7 +189,7 @@ def main() -> None:
     except MemoryError:
         fail("not enough memory; take a smaller maze, or fewer episodes", 2)
     except (KeyboardInterrupt, typer.Abort):
-        fail("stopped", 130)
+        fail("stopped", exit_code())
     except BrokenPipeError:
         # The reader of our output is gone, and there must be nothing left to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -169,7 +201,8 @@ def main() -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error to standard error, and exit; the first line stands alone, a drawing may follow."""
-    sys.stderr.write(f"clew: {message.strip()}\n")
+    with suppress(OSError):  # standard error may be full, or its reader gone
+        sys.stderr.write(f"clew: {message.strip()}\n")
     sys.exit(code)
 
 

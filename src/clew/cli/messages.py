@@ -1,10 +1,13 @@
 """Log messages of the library on standard error, above the waiting line if there is one."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from clew.errors import PrecisionWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +59,17 @@ def messages() -> Iterator[None]:
     logger.addHandler(_HANDLER)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        with warnings.catch_warnings():
+            show_others = warnings.showwarning
+
+            def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+                if issubclass(category, PrecisionWarning):
+                    logger.warning("warning: %s", message)
+                else:
+                    show_others(message, category, *where, **more)
+
+            warnings.showwarning = show
+            warnings.simplefilter("always", PrecisionWarning)
+            yield
     finally:
         logger.removeHandler(_HANDLER)

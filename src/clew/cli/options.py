@@ -29,7 +29,7 @@ PLANNER_NAMES = (
     "prioritized-sweeping"
 )
 PLOT_ENDINGS = ".png, .svg, .pdf"
-FIGURE_NAMES = "mean_steps, mean_return, success_rate"
+FIGURE_NAMES = "mean_steps, mean_return, terminated_rate"
 
 # The groups in which `clew train --help` lists options.
 WORLD, LEARNED, SHARED, OUTPUT = "World", "Learning", "Simulations and actors", "Output"
@@ -129,6 +129,14 @@ Resumed = Annotated[
         parser=Path,
         metavar="RUN",
         help="go on with a run that was stopped; of its settings only --actors may change",
+        rich_help_panel=OUTPUT,
+    ),
+]
+OtherVersions = Annotated[
+    bool,
+    typer.Option(
+        "--other-versions",
+        help="resume a run of another version of Clew, NumPy or Numba too; its table may then be another",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -248,9 +256,11 @@ def resolve_run(
     if resume is None:
         if out is None and "checkpoint_every" in given:
             raise SettingError("checkpoints are saved beside the run folder; give --out DIR")
+        if "other_versions" in given:
+            raise SettingError("--other-versions is for --resume RUN")
         return make_config(settings), out, None
     for name in given:
-        if name not in ("resume", "num_actors", "checkpoint_every", "watch", "as_json"):
+        if name not in ("resume", "other_versions", "num_actors", "checkpoint_every", "watch", "as_json"):
             raise SettingError(f"a run goes on as it was begun; leave out {given[name]}")
     from clew.runs.run import open_partial_run
 

@@ -15,6 +15,7 @@ from clew.cli.options import (
     AsJson,
     Chaos,
     CheckpointEvery,
+    OtherVersions,
     OutFolder,
     Resumed,
     RunFolder,
@@ -25,6 +26,7 @@ from clew.cli.options import (
     whole_number,
     with_settings,
 )
+from clew.cli.supervision import continue_in_child
 from clew.errors import ModelError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
@@ -40,6 +42,7 @@ def train(
     context: typer.Context,
     out: OutFolder = None,
     resume: Resumed = None,
+    other_versions: OtherVersions = False,
     checkpoint_every: CheckpointEvery = "30s",
     chaos: Chaos = None,
     watch: Watched = False,
@@ -50,13 +53,16 @@ def train(
 
     Example: clew train wilson:20x30 --slip 0.1 --out runs/first
     """
-    from clew.cli.interruption import stopped_by_ctrl_c
+    from clew.cli.interruption import stopped_by_signals
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import print_json, print_run
     from clew.cli.waiting import WaitingLine, working
     from clew.runs.run import save_checkpoints, train_run
 
     config, out, maze = resolve_run(context, settings, out, resume)
+    if config.num_actors and config.num_simulations > 1:
+        advice = f"go on with `clew train --resume {out}`" if out else "nothing was saved; --out DIR keeps checkpoints"
+        continue_in_child(advice)
     name_compiled(config.algorithm)
     if config.is_maze and maze is None:
         with working("making the maze"):
@@ -70,8 +76,9 @@ def train(
             shown = LearningView(config, maze)
             look = shown.watch
         if out is not None:
-            checkpoints = stack.enter_context(save_checkpoints(out, config, maze, checkpoint_every, resume is not None))
-        stack.enter_context(stopped_by_ctrl_c(checkpoints, shown.leave_at_once))
+            saving = save_checkpoints(out, config, maze, checkpoint_every, resume is not None, other_versions)
+            checkpoints = stack.enter_context(saving)
+        stack.enter_context(stopped_by_signals(checkpoints, shown.leave_at_once))
         stack.enter_context(shown)
         run = train_run(config, shown.show_round, watch=look, checkpoints=checkpoints, maze=maze, chaos=chaos or 0.0)
         shown.leave()
@@ -158,6 +165,8 @@ def solve(
     from clew.runs.run import solve_in_blocks
 
     config, in_blocks = make_config(settings), blocks is not None or actors
+    if in_blocks and actors:
+        continue_in_child("start it again")
     name_compiled(method or "the planner")
     for name, given in (("method", method), ("horizon", horizon)):
         if in_blocks and given is not None:

@@ -106,6 +106,10 @@ def serve(
     token: Annotated[
         str | None, typer.Option(metavar="TEXT", help="token of visitors [default: a random one, if one is needed]")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="answer for this name too, such as that of a proxy"),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a browser")] = False,
 ) -> None:
     """Serve the web page: paint mazes, and watch them be learned.
@@ -121,4 +125,4 @@ def serve(
         raise SettingError(
             "the page needs NiceGUI, which isn't installed: pip install '.[web]' in the checkout of Clew"
         ) from None
-    serve_page(run, runs, host, port, token, show=show)
+    serve_page(run, runs, host, port, token, show=show, allowed_hosts=allow_host or ())

@@ -39,9 +39,11 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
 
 
 def format_figure(figure: Any) -> str:
-    """Return a figure as text: thousands separated, six digits of a float, "-" for None, intervals as "a to b"."""
+    """Return a figure as text: thousands separated, six digits of a float, yes or no, "-" for None, "a to b"."""
     if figure is None:
         return "-"
+    if isinstance(figure, bool):
+        return "yes" if figure else "no"
     if isinstance(figure, int):
         return f"{figure:,}"
     if isinstance(figure, float):
@@ -111,10 +113,12 @@ def grade_of(figures: dict[str, Any]) -> dict[str, Any]:
     }
     returns = {"mean_return": figures["mean_return"], "optimal_return": optimal["optimal_return"]}
     steps = {"mean_steps": figures["mean_steps"], "optimal_steps": optimal["optimal_steps"]}
-    steps |= {"excess_steps": figures["excess_steps"], "success_rate": figures["success_rate"]}
+    steps |= {"excess_steps": figures["excess_steps"]}
+    rate = "terminated_rate" if figures["success_rate"] is None else "success_rate"
+    rates = {rate: figures[rate]}
     if figures["excess_steps"] is not None:
-        return drop_missing(steps | returns)
-    return drop_missing(returns | (steps if figures["success_rate"] > 0.0 else {}))
+        return drop_missing(steps | rates | returns)
+    return drop_missing(returns | (steps | rates if figures["terminated_rate"] > 0.0 else {}))
 
 
 def print_policy(env: Any, greedy: Any) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from clew.cli.interruption import stopped_by_ctrl_c
+from clew.cli.interruption import stopped_by_signals
 from clew.cli.messages import error_console
 
 if TYPE_CHECKING:
@@ -154,5 +154,5 @@ def _format_seconds(seconds: float) -> str:
 @contextmanager
 def working(what: str) -> Iterator[WaitingLine]:
     """Show a progress line during a `with` block, in which Ctrl-C ends the process as soon as possible."""
-    with WaitingLine(what) as line, stopped_by_ctrl_c(None, line.leave_at_once):
+    with WaitingLine(what) as line, stopped_by_signals(None, line.leave_at_once):
         yield line

@@ -18,7 +18,7 @@ import numpy as np
 import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
-from clew.distributed.cluster import connected, count_cpus
+from clew.distributed.cluster import check_alive, connected, count_cpus
 from clew.distributed.store import StoreUsage, as_clew_error, num_bytes
 from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRunner, Worker
 from clew.errors import ClusterError
@@ -188,6 +188,7 @@ class ActorPool:
                     f"ask for fewer actors, or free some processors"
                 )
             self.in_process.check_stopped()
+            check_alive()
             ray.wait(starting, num_returns=1, timeout=1.0)
             self._update_running()
 

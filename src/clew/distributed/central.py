@@ -49,7 +49,7 @@ class RolloutWorker:
         )
         # Summed in the order of the steps, as `learn_while_acting` does, so that metrics too have the same bits.
         rewards = np.cumsum(trajectory.reward, dtype=np.float64)[-1] if len(trajectory) else 0.0
-        totals = len(trajectory), trajectory.num_successes, rewards
+        totals = len(trajectory), trajectory.num_terminated, rewards
         return TaskResult(totals, trajectory, started_at, time.perf_counter() - clock)
 
 

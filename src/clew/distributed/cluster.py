@@ -9,16 +9,22 @@ import gc
 import logging
 import os
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 
+from clew.distributed.store import as_clew_error
 from clew.errors import ClusterError
 
 logger = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+_num_users = 0  # of a Ray that was started here; the last one stops it
 
 CONNECT_TIMEOUT = 5  # seconds
 # A Ray that expects another token doesn't answer, as if there were none.
@@ -29,26 +35,49 @@ TOKEN_HINT = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH
 def connected(num_actors: int) -> Iterator[None]:
     """Connect to a running Ray (in this process, or at RAY_ADDRESS), or start a local one and stop it at the end.
 
+    Threads may do so at the same time: they share a local Ray, which the last of them stops.
+
     Args:
         num_actors: number of processors that are needed; a local Ray is started with at least this number, even if the
             machine has fewer.
 
     Raises:
-        ClusterError: if the running Ray has fewer processors, or doesn't answer.
+        ClusterError: if the running Ray has fewer processors or doesn't answer, or loses a process in the block.
     """
-    is_ours = not ray.is_initialized()
+    global _num_users
+    is_ours = False  # a Ray that was started here
     try:
-        if is_ours:
-            _start(num_actors)
+        with _lock:  # other threads wait for the Ray that this one starts
+            is_ours = _num_users > 0 or not ray.is_initialized()
+            _num_users += is_ours
+            if not ray.is_initialized():
+                with _handler_kept():
+                    _start(num_actors)
+        check_alive()
         if num_actors > count_cpus():
             raise ClusterError(
                 f"{num_actors} actors of one processor each can't be placed: the running Ray has {count_cpus()} "
                 f"processors; ask for fewer actors, or start Ray with more processors"
             )
         yield
+    except RayError as error:
+        raise as_clew_error(error) from error
     finally:
-        if is_ours:
-            _stop()  # also a Ray that was interrupted while it started
+        with _lock:
+            _num_users -= is_ours
+            if is_ours and _num_users == 0:
+                _stop()  # also a Ray that was interrupted while it started
+
+
+@contextmanager
+def _handler_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM that the program has, in a `with` block in which Ray installs one of its own."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if handler not in (None, signal.SIG_DFL) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _start(num_actors: int) -> None:
@@ -120,6 +149,16 @@ def _set_token() -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         # Ray then turns authentication on by itself, with a warning that requires nothing of the user.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+
+
+def check_alive() -> None:
+    """Check that the cluster has a node that is alive; a local Ray may die while it starts.
+
+    Raises:
+        ClusterError: if it has none.
+    """
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise ClusterError("no node of Ray is alive: it has died while it started; try again")
 
 
 def count_cpus() -> int:

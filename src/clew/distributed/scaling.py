@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.errors import RunError, SettingError
+from clew.files import write_file
 
 BYTES_A_VALUE = 4  # of the table, float32
 BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its updates
@@ -69,8 +70,15 @@ class Parameters:
     link_byte: float
 
     def write(self, path: Path) -> None:
-        """Write the parameters to a file as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Write the parameters to a file as JSON.
+
+        Raises:
+            RunError: if it can't be written.
+        """
+        try:
+            write_file(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        except OSError as error:
+            raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
     @classmethod
     def read(cls, path: Path) -> "Parameters":

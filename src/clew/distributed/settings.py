@@ -9,6 +9,7 @@ from clew.settings import check_choice, check_count, make_plain
 
 NEVER = "never"  # of `sync_every`: one round
 MAX_ROUNDS_AHEAD = 1000  # every round in flight keeps a snapshot of the values
+MAX_SIMULATIONS = 100_000  # each is a task of every round
 SHARING = ("central", "local")
 
 
@@ -17,7 +18,8 @@ class Sharing:
     """Settings of parallel training; all but `num_actors` are part of what decides the result.
 
     Attributes:
-        num_simulations: number of simulations, each a stream of episodes with random draws of its own; at least 1.
+        num_simulations: number of simulations, each a stream of episodes with random draws of its own; from 1 to
+            100,000.
         num_actors: number of Ray actors that run the simulations, at least 0; decides only the speed. 0 runs them in
             this process. None starts one actor for each simulation, if the cluster has the processors and the work
             takes long enough.
@@ -43,7 +45,7 @@ class Sharing:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        check_count("num_simulations", self.num_simulations, 1)
+        check_count("num_simulations", self.num_simulations, 1, MAX_SIMULATIONS)
         if self.num_actors is not None:
             check_count("num_actors", self.num_actors, 0)
         check_choice("sharing", self.sharing, SHARING)

@@ -16,9 +16,11 @@ from clew.distributed.tasks import InProcessPool, Job, Pool
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
+from clew.learning.learner import warn_if_coarse
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, Watch, check_values, report, train
+from clew.learning.training import Callback, Watch, check_reporting, check_values, report, train
 from clew.policies.policy import Policy
+from clew.settings import SHARE, check_number
 from clew.tracing.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -105,6 +107,7 @@ def train_policy_parallel(
     >>> clew.evaluate_policy(env, policy).mean_steps
     8.0
     """
+    check_reporting(callback, watch, trace, checkpoints)
     streams = Sharing(
         num_simulations=num_simulations,
         num_actors=num_actors,
@@ -162,6 +165,7 @@ def train_parallel(
         ClewError: see `train_policy_parallel`.
     """
     check_run(num_episodes, seed)
+    check_number("chaos", chaos, SHARE)
     sharing.check(learning)
     log_unused_actors(sharing)
     trace = Trace() if trace is None else trace
@@ -175,6 +179,7 @@ def train_parallel(
     make_worker, make_aggregator = WORKERS[sharing.sharing]
     aggregator, worker = make_aggregator(job, seed), make_worker(job)
     policy: Policy = aggregator.policy
+    warn_if_coarse(learning, job.world)
     rounds = Rounds(aggregator, Plan.of(num_episodes, sharing, seed), sharing.rounds_ahead, trace, checkpoints)
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {

@@ -3,7 +3,7 @@
 Only this package and `clew.registration` import Gymnasium.
 """
 
-from clew.environments.checks import STEPS_PER_STATE, WorldSettings, as_integer, check_world
+from clew.environments.checks import STEPS_PER_STATE, WorldSettings, as_integer, check_world, parts_of
 from clew.environments.compiled import World, as_compiled, model_of
 from clew.environments.gymnasium_make import make_gymnasium
 from clew.environments.indexing import Indexed, SpaceIndex, as_discrete
@@ -35,4 +35,5 @@ __all__ = [
     "make_gymnasium",
     "make_vector_environment",
     "model_of",
+    "parts_of",
 ]

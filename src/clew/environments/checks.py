@@ -5,10 +5,15 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from clew.errors import SettingError
 from clew.mazes import Moves
-from clew.settings import SHARE, check_count, check_number
+from clew.settings import SHARE, check_count, check_number, shown
 
 STEPS_PER_STATE = 100  # default step limit of an episode, per state
+PARTS = {  # of what the methods of a Gymnasium environment return
+    "reset": ("observation", "info"),
+    "step": ("observation", "reward", "terminated", "truncated", "info"),
+}
 
 
 class WorldSettings(TypedDict, total=False):
@@ -50,3 +55,23 @@ def as_integer(number: Any) -> int:
         return -1 if isinstance(number, bool | np.bool_) else index(number)
     except TypeError:
         return -1
+
+
+def parts_of(returned: Any, source: str) -> tuple[Any, ...]:
+    """Return what a method of an environment returned, after checking that it has the parts of Gymnasium's interface.
+
+    Args:
+        returned: what it returned.
+        source: the method, "reset" or "step".
+
+    Raises:
+        SettingError: if it isn't a tuple of as many parts; environments of the older Gym return fewer.
+    """
+    names = PARTS[source]
+    if not isinstance(returned, tuple) or len(returned) != len(names):
+        given = f"{len(returned)} values" if isinstance(returned, tuple) else shown(returned)
+        raise SettingError(
+            f"the environment's {source} returned {given}; it must return ({', '.join(names)}), as in Gymnasium; an "
+            "environment of the older Gym needs a wrapper"
+        )
+    return returned

@@ -44,7 +44,7 @@ def as_compiled(env: Any) -> ModelEnvironment | None:
     if _follows_model(inner):
         if limit is None or limit >= inner.max_episode_steps:
             return inner
-        return ModelEnvironment(inner.mdp, max_episode_steps=limit, actions=inner.actions)
+        return ModelEnvironment(inner.mdp, max_episode_steps=limit, actions=inner.actions, has_goal=inner.has_goal)
     mdp = _model_of_table(inner) if _follows_table(inner) else None
     return None if mdp is None else ModelEnvironment(mdp, max_episode_steps=limit)
 

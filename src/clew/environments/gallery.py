@@ -57,7 +57,8 @@ def cliff() -> ModelEnvironment:
             return [(1.0, 36, -100.0, False)]
         return [(1.0, row * columns + column, -1.0, (row, column) == (3, columns - 1))]
 
-    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, step, starts=[36]), actions=FOUR.actions)
+    mdp = FiniteMDP.from_function(rows * columns, 4, step, starts=[36])
+    return ModelEnvironment(mdp, actions=FOUR.actions, has_goal=True)
 
 
 def windy() -> ModelEnvironment:
@@ -72,7 +73,8 @@ def windy() -> ModelEnvironment:
         column = min(max(column + move.columns, 0), columns - 1)
         return [(1.0, row * columns + column, -1.0, (row, column) == goal)]
 
-    return ModelEnvironment(FiniteMDP.from_function(rows * columns, 4, step, starts=[30]), actions=FOUR.actions)
+    mdp = FiniteMDP.from_function(rows * columns, 4, step, starts=[30])
+    return ModelEnvironment(mdp, actions=FOUR.actions, has_goal=True)
 
 
 # Worlds that aren't grids ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import gymnasium
 from clew.environments.compiled import as_compiled
 from clew.environments.indexing import as_discrete
 from clew.errors import SettingError
-from clew.settings import nearest
+from clew.settings import nearest, shown
 
 
 def make_gymnasium(env_id: str, **settings: Any) -> Any:
@@ -35,7 +35,7 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
     1.0
     """
     if not isinstance(env_id, str):
-        raise SettingError(f"expected the ID of an environment, such as 'FrozenLake-v1', got {env_id!r}")
+        raise SettingError(f"expected the ID of an environment, such as 'FrozenLake-v1', got {shown(env_id)}")
     name = env_id.rpartition(":")[2]
     if ":" not in env_id and name not in gymnasium.registry:
         similar = ", ".join(nearest(name, gymnasium.registry, most=5))

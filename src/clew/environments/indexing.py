@@ -10,9 +10,10 @@ import numpy.typing as npt
 from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.utils import RecordConstructorArgs
 
-from clew.environments.checks import as_integer
+from clew.environments.checks import as_integer, parts_of
 from clew.errors import SettingError
 from clew.models.checks import MAX_STATES
+from clew.settings import shown
 
 
 class SpaceIndex:
@@ -74,7 +75,7 @@ class SpaceIndex:
         """
         remaining = as_integer(number)
         if not 0 <= remaining < self.n:
-            raise SettingError(f"elements of the {self.name} are numbered 0..{self.n - 1}, not {number!r}")
+            raise SettingError(f"elements of the {self.name} are numbered 0..{self.n - 1}, not {shown(number)}")
         digits = []
         for radix in reversed(self._radices):
             remaining, digit = divmod(remaining, radix)
@@ -160,12 +161,13 @@ class Indexed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Begin an episode; see `gymnasium.Env.reset`."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = parts_of(self.env.reset(seed=seed, options=options), "reset")
         return self.observation_index.encode(observation), info
 
     def step(self, action: int) -> tuple[int, Any, bool, bool, dict[str, Any]]:
         """Take an action, given as an integer; see `gymnasium.Env.step`."""
-        observation, reward, terminated, truncated, info = self.env.step(self.action_index.decode(action))
+        returned = self.env.step(self.action_index.decode(action))
+        observation, reward, terminated, truncated, info = parts_of(returned, "step")
         return self.observation_index.encode(observation), reward, terminated, truncated, info
 
 

@@ -8,9 +8,10 @@ from gymnasium.vector import AutoresetMode
 
 from clew.environments.checks import WorldSettings
 from clew.environments.maze import Environment
-from clew.environments.observations import MazeObservation
+from clew.environments.observations import OBSERVATIONS, MazeObservation
 from clew.environments.vector import MazeVectorEnv
 from clew.mazes import Maze, find_maze
+from clew.settings import check_choice
 
 
 def make_environment(
@@ -27,6 +28,7 @@ def make_environment(
         MazeError: if there is no maze of that name.
         SettingError: if a setting is out of range.
     """
+    check_choice("observation", observation, OBSERVATIONS)
     env = Environment(_resolve_maze(maze), **settings)
     return env if observation == "index" else MazeObservation(env, observation)
 

@@ -14,10 +14,11 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place
+from clew.mazes.maze import check_place
 from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
-from clew.settings import check_choice, check_memory
+from clew.settings import as_states, check_choice, check_count, check_flag, check_memory
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
@@ -111,11 +112,11 @@ class Environment(ModelEnvironment):
             raise SettingError(f"must be a Maze, not {type(maze).__name__}; see Maze.open, Maze.load", setting="maze")
         if render_mode is not None:
             check_choice("render_mode", render_mode, RENDER_MODES)
-        for name, flag in (("random_start", random_start), ("random_goal", random_goal)):
-            if not isinstance(flag, bool | np.bool_):
-                raise SettingError(f"must be True or False, not {flag!r}", setting=name)
-        rewards = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
-        check_world(slip, max_episode_steps, **rewards._asdict())
+        check_flag("random_start", random_start)
+        check_flag("random_goal", random_goal)
+        given = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
+        check_world(slip, max_episode_steps, **given._asdict())
+        rewards = Rewards(*map(float, given))
         self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
         self.moves = find_moves(moves)
         starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
@@ -132,6 +133,7 @@ class Environment(ModelEnvironment):
             mdp,
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
             actions=self.moves.actions,
+            has_goal=True,
         )
         # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
@@ -145,10 +147,16 @@ class Environment(ModelEnvironment):
         return self.render_state(self._state)
 
     def render_state(self, state: int | None) -> str | npt.NDArray[np.uint8] | None:
-        """Draw the maze in a given state, as `render` does; None draws it without the seeker."""
+        """Draw the maze in a given state, as `render` does; None draws it without the seeker.
+
+        Raises:
+            SettingError: if there is no such state.
+        """
         from clew.rendering.pixels import paint_scene  # imported late, because training draws nothing
         from clew.rendering.text import draw_scene, show
 
+        if state is not None:
+            check_count("state", state, 0, self.mdp.num_states - 1)
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode; make the environment with one")
             return None
@@ -205,15 +213,22 @@ class Environment(ModelEnvironment):
         """Return the state of given places; for a robot, with the heading down.
 
         Args:
-            position: (row, column) of the seeker; not checked.
+            position: (row, column) of the seeker.
             goal: (row, column) of the goal; ignored if the goal isn't random.
+
+        Raises:
+            MazeError: if a place is outside the maze.
         """
-        cell, goal_cell = (int(row) * self.maze.columns + int(column) for row, column in (position, goal))
-        return goal_cell * self.maze.cells.size + cell if self.random_goal else cell
+        row, column = check_place("position", position, self.maze.rows, self.maze.columns)
+        cell = row * self.maze.columns + column
+        if not self.random_goal:
+            return cell
+        row, column = check_place("goal", goal, self.maze.rows, self.maze.columns)
+        return (row * self.maze.columns + column) * self.maze.cells.size + cell
 
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell."""
-        goals, cells = np.divmod(states, self.maze.cells.size)
+        goals, cells = np.divmod(as_states("states", states, self.mdp.num_states), self.maze.cells.size)
         bits = self.maze.cells.reshape(-1)[cells]
         blocked: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
         return blocked | (cells == goals if self.random_goal else (bits & GOAL) > 0)

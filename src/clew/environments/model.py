@@ -1,10 +1,13 @@
 """Gymnasium environments that simulate a finite MDP."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Discrete
 
 from clew.environments.checks import STEPS_PER_STATE, as_integer
@@ -12,7 +15,7 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.models.mdp import FiniteMDP
-from clew.settings import check_count
+from clew.settings import as_list, as_states, check_count, check_flag, check_type, shown
 
 MAX_LISTED_ACTIONS = 12  # an error lists the names of at most this many actions
 
@@ -25,6 +28,28 @@ def action_error(actions: tuple[str, ...]) -> str:
     return f"action must be {', '.join(others)} or {last}" if others else f"action must be {last}"
 
 
+def check_options(options: Any, known: tuple[str, ...] = ()) -> None:
+    """Check the options of `reset`.
+
+    Raises:
+        SettingError: if they aren't a mapping or None, or one isn't known.
+    """
+    if options is not None and not isinstance(options, Mapping):
+        raise SettingError(f"must be None or a dict, not {shown(options)}", setting="options")
+    unknown = [name for name in options or {} if name not in known]
+    if unknown:
+        raise SettingError(
+            f"must be {f'among {known}' if known else 'empty'}; {unknown[0]!r} has no effect", setting="options"
+        )
+
+
+def with_step_limit(spec: EnvSpec | None, max_episode_steps: int) -> EnvSpec | None:
+    """Return a specification with a step limit, if it has none."""
+    if spec is None or spec.max_episode_steps is not None:
+        return spec
+    return replace(spec, max_episode_steps=max_episode_steps)
+
+
 class ModelEnvironment(gymnasium.Env[Any, Any]):
     """A Gymnasium environment that simulates a `FiniteMDP`; observations are its states.
 
@@ -35,11 +60,13 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         mdp: the model.
         max_episode_steps: step limit; by default 100 times the number of states.
         actions: name of each action; by default its number.
+        has_goal: True declares that an episode succeeds whenever it terminates.
 
     Attributes:
         mdp: the model.
         max_episode_steps: step limit.
         actions: name of each action.
+        has_goal: as given.
         stream: (2,) uint64, random stream of the environment; `reset` seeds it from Gymnasium's `np_random`.
 
     Raises:
@@ -58,19 +85,29 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # as Gymnasium declares it
 
     def __init__(
-        self, mdp: FiniteMDP, *, max_episode_steps: int | None = None, actions: tuple[str, ...] | None = None
+        self,
+        mdp: FiniteMDP,
+        *,
+        max_episode_steps: int | None = None,
+        actions: tuple[str, ...] | None = None,
+        has_goal: bool = False,
     ) -> None:
         if not isinstance(mdp, FiniteMDP):
             raise SettingError(f"mdp must be a FiniteMDP, not {type(mdp).__name__}; a maze is for clew.Environment")
         if max_episode_steps is not None:
             check_count("max_episode_steps", max_episode_steps, 1, 2**63 - 1)
-        self.mdp = mdp
+        check_flag("has_goal", has_goal)
+        self.mdp, self.has_goal = mdp, has_goal
         self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * mdp.num_states
-        self.actions = actions or tuple(str(action) for action in range(mdp.num_actions))
+        names = map(str, range(mdp.num_actions)) if actions is None else as_list("actions", actions, "names")
+        self.actions = tuple(names)
+        for name in self.actions:
+            check_type("actions", name, str, "a tuple of names")
         if len(self.actions) != mdp.num_actions:
             raise SettingError(f"{mdp.num_actions} actions need as many names, not {len(self.actions)}")
         self.observation_space = Discrete(mdp.num_states)
         self.action_space = Discrete(mdp.num_actions)
+        self.spec = None
         self.stream = new_stream(0)
         self._seeded = False
         self._state: int | None = None
@@ -82,11 +119,18 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
 
         Args:
             seed: seed of all random draws from here on; None continues the current random stream.
-            options: not used.
+            options: None or empty; there are none.
 
         Returns:
             (state, info). In a maze, info has the `position` and the `goal`, each (row, column); otherwise it is empty.
+
+        Raises:
+            SettingError: if the seed is not a whole number, or is negative, or there are options.
         """
+        check_options(options)
+        if seed is not None:
+            check_count("seed", seed, 0)
+            seed = int(seed)
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self.stream = new_stream(int(self.np_random.integers(2**63)))
@@ -114,20 +158,30 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             raise SettingError("the episode is over; begin another by reset()")
         a = as_integer(action)
         if not 0 <= a < self.mdp.num_actions:
-            raise SettingError(f"{action_error(self.actions)}, not {action!r}")
+            raise SettingError(f"{action_error(self.actions)}, not {shown(action)}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state, self._steps = int(s_next), self._steps + 1
-        truncated = self._steps >= self.max_episode_steps and not terminated
+        truncated = self._steps >= self.max_episode_steps  # also if terminated: Gymnasium's `TimeLimit` reports both
         self._is_over = bool(terminated or truncated)
         if self.render_mode == "human":
             self.render()
         return self._state, float(reward), bool(terminated), truncated, self._info()
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Specification with which `gymnasium.make` makes the environment again; its step limit is that of this one."""
+        return with_step_limit(self._spec, self.max_episode_steps)
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
+
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return whether each of the given states is terminal, which means that no action has an outcome there."""
         offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
         count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[states] == 0
+        checked = as_states("states", states, self.mdp.num_states)
+        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[checked] == 0
         return terminal
 
     def __setstate__(self, state: dict[str, Any]) -> None:

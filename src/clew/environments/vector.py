@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from clew.environments.checks import WorldSettings, as_integer
 from clew.environments.maze import Environment
-from clew.environments.model import action_error
+from clew.environments.model import action_error, check_options, with_step_limit
 from clew.environments.observations import PlaceDecoder, make_encoder
 from clew.errors import SettingError
 from clew.kernels import read_only
@@ -27,7 +27,7 @@ from clew.kernels.learning.stepping import (
 from clew.kernels.sampling import new_stream
 from clew.mazes import Maze
 from clew.registration import ENTRY_POINT, ENV_ID, VECTOR_ENTRY_POINT
-from clew.settings import check_choice, check_count, check_memory
+from clew.settings import check_choice, check_count, check_flag, check_memory, shown
 
 Bools = npt.NDArray[np.bool_]
 BYTES_PER_COPY = 2048  # mostly the Python objects of its NumPy generator
@@ -87,6 +87,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         **settings: Unpack[WorldSettings],
     ) -> None:
         check_count("num_envs", num_envs, 1, 2**31 - 1)
+        check_flag("copy", copy)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
         self.world = Environment(maze, **settings)
@@ -218,16 +219,26 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         seeds = [None if each is None else as_integer(each) for each in given]
         for i, each in enumerate(seeds):
             if each is not None and each < 0:
-                raise SettingError(f"copy {i}: seed must be a whole number, and not negative, not {given[i]!r}")
+                raise SettingError(f"copy {i}: seed must be a whole number, and not negative, not {shown(given[i])}")
         return seeds
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Specification with which `gymnasium.make_vec` makes the same copies; its step limit is theirs."""
+        return with_step_limit(self._spec, self.world.max_episode_steps)
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
 
     def _check_reset_mask(self, options: dict[str, Any] | None) -> Bools:
         """Check and return the mask of the copies that begin, (num_envs,) bool; all of them without `reset_mask`."""
+        check_options(options, ("reset_mask",))
         if options is None or "reset_mask" not in options:
             return np.ones(self.num_envs, np.bool_)
         mask = options["reset_mask"]
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
-            raise SettingError(f"reset_mask must be a NumPy array of {self.num_envs} bools, not {mask!r}")
+            raise SettingError(f"reset_mask must be a NumPy array of {self.num_envs} bools, not {shown(mask)}")
         if not mask.any():
             raise SettingError("reset_mask must choose at least one copy")
         if not self._has_begun:
@@ -248,7 +259,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
             try:
                 actions = list(actions)  # once: it may be an iterator
             except TypeError:
-                raise SettingError(f"actions must be an array of integers, not {actions!r}") from None
+                raise SettingError(f"actions must be an array of integers, not {shown(actions)}") from None
             integers = [as_integer(action) for action in actions]
             numbers = np.array([a if a < num_actions else -1 for a in integers], np.int64)
         if numbers.size != self.num_envs:
@@ -256,7 +267,7 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         checked = read_only(numbers)
         refused = find_invalid_action(checked, self._copies.is_over, num_actions)
         if refused >= 0:
-            raise SettingError(f"copy {refused}: {action_error(self.world.actions)}, not {actions[refused]!r}")
+            raise SettingError(f"copy {refused}: {action_error(self.world.actions)}, not {shown(actions[refused])}")
         return checked
 
     def _new_observations(self, n: int) -> npt.NDArray[Any]:

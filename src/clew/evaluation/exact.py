@@ -20,8 +20,9 @@ from clew.kernels.dynamics import Grid
 from clew.kernels.planning.chain_values import chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import warn_if_inexact
 from clew.policies.policy import Policy
-from clew.settings import POSITIVE, SHARE, check_memory, check_number
+from clew.settings import POSITIVE, SHARE, as_numbers, check_memory, check_number
 
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
 # both take about the same time.
@@ -132,7 +133,11 @@ def policy_values(
             reached.
 
     Raises:
-        SettingError: if a setting is out of range, or the policy doesn't fit the world.
+        SettingError: if a setting is out of range, the policy doesn't fit the world, or a table looks like
+            probabilities of actions.
+
+    Warns:
+        PrecisionWarning: if `bound` is larger than the tolerance.
 
     Source:
         Sutton & Barto (2018), section 4.1; Puterman (1994), theorem 6.1.1, for the bound.
@@ -146,7 +151,8 @@ def policy_values(
     check_number("gamma", gamma, SHARE)
     check_number("tolerance", tolerance, POSITIVE)
     mdp = model_of(world)
-    v, bound = walk_through(mdp, greedy_actions(mdp, policy), epsilon).values(gamma, tolerance)
+    v, bound = walk_through(mdp, _actions_of(mdp, policy), epsilon).values(gamma, tolerance)
+    warn_if_inexact(bound, tolerance)
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma)
 
 
@@ -171,7 +177,20 @@ def policy_steps(world: World, policy: Policy | npt.ArrayLike, *, epsilon: float
     [[4.0, 3.0, 2.0], [3.0, 2.0, 1.0], [2.0, 1.0, 0.0]]
     """
     mdp = model_of(world)
-    return walk_through(mdp, greedy_actions(mdp, policy), epsilon).steps()
+    return walk_through(mdp, _actions_of(mdp, policy), epsilon).steps()
+
+
+def _actions_of(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Return the greedy actions of a policy or of a table, which mustn't be one of probabilities."""
+    if not isinstance(policy, Policy):
+        table = as_numbers("policy", policy)
+        if table.ndim == 2 and table.shape[1] > 1 and (table >= 0.0).all() and np.allclose(table.sum(axis=1), 1.0):
+            raise SettingError(
+                "must be action values, and each row of this table sums to 1, like probabilities of actions; if they "
+                "are action values, give clew.Policy(world, q=table)",
+                setting="policy",
+            )
+    return greedy_actions(mdp, policy)
 
 
 def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -180,7 +199,7 @@ def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArra
     Raises:
         SettingError: if the table doesn't fit the model, or holds NaN.
     """
-    q = np.asarray(policy.q if isinstance(policy, Policy) else policy)
+    q = policy.q if isinstance(policy, Policy) else as_numbers("q", policy)
     shape = mdp.num_states, mdp.num_actions
     if q.shape != shape:
         raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}")

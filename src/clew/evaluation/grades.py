@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,20 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, World, as_compiled, model_of
-from clew.errors import SettingError
+from clew.errors import PrecisionError, PrecisionWarning, SettingError
 from clew.evaluation.exact import greedy_actions, walk_through
 from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
 from clew.kernels import read_only
+from clew.kernels.dynamics import Sparse
 from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
 from clew.kernels.planning.grading import propagate_suboptimal
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
-from clew.planning import Solution, solve
+from clew.models.rows import unwrap_transparent
+from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.policy import Policy, table_shape
+from clew.policies.policy import Policy, check_policy, table_shape
 from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
-from clew.settings import SHARE, check_count, check_memory, check_number
+from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
 Interval = tuple[float, float]
 
@@ -68,16 +71,20 @@ class Evaluation:
     the same step limit; see `clew.evaluation.optimum`. docs/glossary.md has the formulas.
 
     Intervals are (low, high), and contain the true mean with 95% confidence, taking episodes for independent draws:
-    Student's t for means, None if a single episode was played; Wilson's score interval for the success rate.
+    Student's t for means, None if a single episode was played; Wilson's score interval for rates.
 
     Attributes:
         num_episodes: number of episodes played.
         mean_steps: steps per episode; a truncated episode counts with all its steps.
         mean_steps_interval: 95% confidence interval of mean_steps.
-        success_rate: share of episodes that were terminated, not truncated by the step limit.
-        success_rate_interval: 95% confidence interval of success_rate.
+        terminated_rate: share of episodes that were terminated, well or badly, and not truncated by the step limit.
+        terminated_rate_interval: 95% confidence interval of terminated_rate.
         mean_return: sum of rewards per episode, undiscounted.
         mean_return_interval: 95% confidence interval of mean_return.
+        success_rate: share of episodes that reached a declared goal: that terminated, in a world with `has_goal`, such
+            as a maze; that had a return of at least the `reward_threshold` of a Gymnasium environment, or, where all
+            ends pay the same, terminated. None if none is declared.
+        success_rate_interval: 95% confidence interval of success_rate.
         optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
         optimal_return: expected undiscounted return of the optimal policy; None in the same cases.
         excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
@@ -98,10 +105,12 @@ class Evaluation:
     num_episodes: int
     mean_steps: float
     mean_steps_interval: Interval | None
-    success_rate: float
-    success_rate_interval: Interval
+    terminated_rate: float
+    terminated_rate_interval: Interval
     mean_return: float
     mean_return_interval: Interval | None
+    success_rate: float | None = None
+    success_rate_interval: Interval | None = None
     optimal_steps: float | None = None
     optimal_return: float | None = None
     excess_steps: float | None = None
@@ -123,8 +132,10 @@ class Evaluation:
             returns.append(Figure("optimal return", format_figure(self.optimal_return), is_mark=True))
         if self.excess_steps is not None:
             steps.append(Figure("excess steps", format_figure(self.excess_steps)))
-        note = _format_note(self.success_rate_interval)
-        steps.append(Figure("success rate", format_figure(self.success_rate), self.success_rate, note))
+        name, rate, interval = "success rate", self.success_rate, self.success_rate_interval
+        if rate is None:
+            name, rate, interval = "terminated rate", self.terminated_rate, self.terminated_rate_interval
+        steps.append(Figure(name, format_figure(rate), rate, _format_note(interval)))
         figures = returns + steps if self.excess_steps is None else steps + returns
         if self.optimal_starts is not None:
             note = "every greedy action is optimal"
@@ -165,7 +176,8 @@ def evaluate_policy(
         optimum: result of `solve(env, gamma=gamma)`, if it has been computed before.
 
     Returns:
-        Statistics of the episodes, and the grade. Episodes always end: by the step limit at the latest.
+        Statistics of the episodes, and the grade. Episodes always end: by the step limit at the latest. If the values
+        of the policy couldn't be computed exactly enough, a `PrecisionWarning` says so, and the grade is None.
 
     Raises:
         SettingError: if a setting is out of range, or the policy doesn't fit the environment.
@@ -176,25 +188,19 @@ def evaluate_policy(
     >>> clew.evaluate_policy(env, policy).excess_steps
     0.0
     """
-    check_count("num_episodes", num_episodes, 1)
+    check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
     check_memory(40 * num_episodes, "the list of episodes")
     _check_gamma(gamma, optimum)
     check_count("seed", seed, 0)
-    if not isinstance(policy, Policy):
-        kind = f"{type(policy).__module__}.{type(policy).__qualname__}".removeprefix("builtins.")
-        raise SettingError(
-            f"expected a clew.Policy, got a {kind}; clew.Policy(env, q=table) makes one of a table of action values"
-        )
-    if policy.q.shape != table_shape(env):
-        raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {table_shape(env)}")
-    compiled = as_compiled(env)
+    check_policy(policy, table_shape(env))
+    compiled, threshold = as_compiled(env), _success_threshold(env)
     if compiled is None:
         if starts is not None:
             raise SettingError(
                 "starts can be given only if the model is known; this environment draws its own; leave them out"
             )
-        return _evaluate_samples(env, policy, num_episodes, seed)
-    return _evaluate_model(compiled, policy, num_episodes, gamma, seed, starts, optimum)
+        return _evaluate_samples(env, policy, num_episodes, seed, threshold)
+    return _evaluate_model(compiled, policy, num_episodes, gamma, seed, starts, optimum, threshold)
 
 
 def evaluate_values(
@@ -217,6 +223,7 @@ def evaluate_values(
 
     Raises:
         SettingError: if a setting is out of range, or the table doesn't fit the world.
+        PrecisionError: if the values of the policy couldn't be computed exactly enough.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
@@ -226,7 +233,7 @@ def evaluate_values(
     _check_gamma(gamma, optimum)
     mdp = model_of(world)
     chosen = mdp.starts if starts is None else _checked_states(mdp, starts)
-    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or solve(mdp, gamma=gamma))
+    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or find_optimum(mdp, gamma))
 
 
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
@@ -255,6 +262,10 @@ def _grade(
 ) -> Grade:
     if not _is_same(mdp, optimum.mdp):
         raise SettingError("the optimum belongs to another world; give solve(world, gamma=gamma) of this one")
+    if np.isneginf(optimum.v[starts]).any():
+        raise SettingError(
+            "must be below 1 here: from a start that is graded no policy has a finite value", setting="gamma"
+        )
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
     matters = ~optimal.all(axis=1)
@@ -263,6 +274,7 @@ def _grade(
     wrong: npt.NDArray[np.bool_] = np.any(greedy & ~optimal, axis=1)
     walk = walk_through(mdp, greedy)
     v, bound = walk.values(gamma, TOLERANCE)
+    _check_precision(v, bound, optimum, gamma)
     with np.errstate(invalid="ignore"):  # two infinite values have no difference
         gaps = optimum.v - v
     some = bool(matters.any())
@@ -277,6 +289,20 @@ def _grade(
     )
 
 
+def _check_precision(v: npt.NDArray[np.float64], bound: float, optimum: Solution, gamma: float) -> None:
+    """Check that values of the policy are as precise as those of the optimum, or to within 1e-6 of the largest value.
+
+    Raises:
+        PrecisionError: if they are not, so that a grade made of them would be wrong.
+    """
+    largest = float(np.abs(optimum.v[np.isfinite(optimum.v)]).max(initial=1.0))
+    if np.isnan(v).any() or not bound <= max(TOLERANCE * largest, optimum.bound):
+        raise PrecisionError(
+            f"this policy can't be graded exactly: with gamma {gamma:g} its values in {v.size:,} states take too long "
+            f"to compute, and are proved to within {bound:.3g} only; a smaller gamma takes less"
+        )
+
+
 # Played ---------------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +314,7 @@ def _evaluate_model(
     seed: int,
     starts: npt.ArrayLike | None,
     optimum: Solution | None,
+    threshold: float | None,
 ) -> Evaluation:
     if starts is None:
         draws = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
@@ -306,26 +333,25 @@ def _evaluate_model(
         stats,
         np.empty(played.size),
     )
-    optimum = optimum or solve(env.mdp, gamma=gamma)
-    figures = _figures(stats)
+    optimum = optimum or find_optimum(env.mdp, gamma)
+    figures = _figures(stats, threshold)
     best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
     if best is not None:
         figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
         if steps_count(env.mdp, gamma):
             figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
-    return Evaluation(
-        **figures,
-        **asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum)),
-    )
+    try:
+        figures |= asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum))
+    except PrecisionError as error:
+        warnings.warn(str(error), PrecisionWarning, stacklevel=3)
+    return Evaluation(**figures)
 
 
 def _checked_states(mdp: FiniteMDP, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    states = np.asarray(starts)
-    if states.ndim != 1 or states.size == 0 or not np.issubdtype(states.dtype, np.integer):
-        raise SettingError("starts must be a non-empty list of states")
-    if states.min() < 0 or states.max() >= mdp.num_states:
-        raise SettingError(f"starts must be states in 0..{mdp.num_states - 1}")
-    return states.astype(np.int32)
+    states: npt.NDArray[np.int32] = as_states("starts", starts, mdp.num_states).astype(np.int32)
+    if states.ndim != 1 or states.size == 0:
+        raise SettingError("must be a non-empty list of states", setting="starts")
+    return states
 
 
 def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray[np.int32]:
@@ -339,25 +365,60 @@ def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray
     return states
 
 
-def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int) -> Evaluation:
+def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int, threshold: float | None) -> Evaluation:
     trajectory = Simulation(env).rollouts(policy.q, num_episodes, exploration=0.0, stream=new_stream(seed, 1))
     lasts = np.flatnonzero(trajectory.terminated | trajectory.truncated)
     firsts = np.concatenate(([0], lasts[:-1] + 1))
     episode_return = np.add.reduceat(trajectory.reward.astype(np.float64), firsts)
-    return Evaluation(**_figures(EpisodeStats(lasts - firsts + 1, episode_return, trajectory.terminated[lasts])))
+    stats = EpisodeStats(lasts - firsts + 1, episode_return, trajectory.terminated[lasts])
+    return Evaluation(**_figures(stats, threshold))
 
 
-def _figures(stats: EpisodeStats) -> dict[str, Any]:
-    """Return the statistics of the episodes, with 95% confidence intervals."""
-    return {
+def _success_threshold(env: Any) -> float | None:
+    """Return the return from which an episode that terminates succeeds: -inf if each does; None if no goal is declared.
+
+    Wrappers that Clew doesn't know may terminate elsewhere, or change rewards, so they have to declare `has_goal`
+    themselves. A `reward_threshold` is meant for the mean return. Where all ends pay the same, as in Taxi, reaching one
+    is what it asks for, however long it takes; where they differ, as in FrozenLake, the threshold distinguishes them.
+    """
+    inner = unwrap_transparent(env)[0]
+    if getattr(inner, "has_goal", False):
+        return -math.inf
+    threshold = getattr(getattr(inner, "spec", None), "reward_threshold", None)
+    if threshold is None or getattr(inner, "unwrapped", inner) is not inner:
+        return None
+    world = as_compiled(env)
+    model = None if world is None else world.mdp.model
+    if isinstance(model, Sparse) and np.unique(model.rewards[model.terminated]).size == 1:
+        return -math.inf
+    return float(threshold)
+
+
+def _figures(stats: EpisodeStats, threshold: float | None) -> dict[str, Any]:
+    """Return the statistics of the episodes, with 95% confidence intervals.
+
+    Args:
+        stats: of the episodes.
+        threshold: return from which an episode succeeds, or -inf if every one does that terminates; None if no goal is
+            declared.
+    """
+    figures = _rate("terminated_rate", stats.terminated)
+    if threshold is not None:
+        figures |= _rate(
+            "success_rate", stats.terminated if threshold == -np.inf else stats.episode_return >= threshold
+        )
+    return figures | {
         "num_episodes": stats.steps.size,
         "mean_steps": float(stats.steps.mean()),
         "mean_steps_interval": mean_interval(stats.steps),
-        "success_rate": float(stats.terminated.mean()),
-        "success_rate_interval": rate_interval(int(stats.terminated.sum()), stats.terminated.size),
         "mean_return": float(stats.episode_return.mean()),
         "mean_return_interval": mean_interval(stats.episode_return),
     }
+
+
+def _rate(name: str, flags: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the share of episodes that have a flag, and its interval, by name."""
+    return {name: float(flags.mean()), f"{name}_interval": rate_interval(int(flags.sum()), flags.size)}
 
 
 NORMAL = 1.959963984540054  # 97.5% quantile of the normal distribution

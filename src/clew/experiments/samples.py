@@ -233,13 +233,13 @@ def optimum_of(config: TrainingConfig, make_env: Callable[[], Any], figure: str)
     Args:
         config: settings of the run.
         make_env: returns its environment.
-        figure: "mean_steps", "mean_return" or "success_rate".
+        figure: "mean_steps", "mean_return" or "terminated_rate".
 
     Returns:
-        None if it is infinite or unknown: for success_rate, with exploring starts (which have another mean), and in
+        None if it is infinite or unknown: for terminated_rate, with exploring starts (which have another mean), and in
         environments without a model.
     """
-    if config.exploring_starts or figure == "success_rate":
+    if config.exploring_starts or figure == "terminated_rate":
         return None
     world = as_compiled(make_env())
     if world is None:

@@ -1,6 +1,6 @@
 """Plots of learning over several seeds: learning curves, regret, and time until the optimum is reached.
 
-    plot_learning            steps, return or success rate of the training episodes: mean and 95% interval over seeds
+    plot_learning            steps, return or terminated rate of the training episodes: mean and 95% interval over seeds
     plot_regret              accumulated difference from the optimum
     plot_steps_to_optimal    environment steps and episodes until a figure stays near the optimum
 
@@ -19,7 +19,7 @@ from clew.errors import ExtraError, RunError, SettingError
 from clew.evaluation.grades import mean_interval
 from clew.experiments.samples import Group, Metrics, Runs, as_groups
 from clew.files import write_file
-from clew.settings import POSITIVE, check_choice, check_number
+from clew.settings import POSITIVE, as_path, check_choice, check_number, check_type
 
 if TYPE_CHECKING:
     from clew.rendering.plots import Line, Plot
@@ -49,7 +49,7 @@ class FigureSpec(NamedTuple):
 FIGURES = {
     "mean_steps": FigureSpec("mean steps per episode", "steps", lower_is_better=True),
     "mean_return": FigureSpec("mean return per episode", "reward", lower_is_better=False),
-    "success_rate": FigureSpec("success rate", "episodes", lower_is_better=False),
+    "terminated_rate": FigureSpec("terminated rate", "episodes", lower_is_better=False),
 }
 
 
@@ -68,7 +68,7 @@ def plot_learning(
         runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders. For several
             algorithms, a dictionary from names to such lists; or one list of `Run`s and run folders, which are grouped
             by their settings and named after what differs.
-        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        figure: "mean_steps", "mean_return" or "terminated_rate", as in `RoundMetrics`.
         optimum: best possible value of the figure, drawn as a line; of mean_return, without a discount. None takes it
             from the environment of `Run`s and run folders, and draws none if it is unknown.
         title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
@@ -94,12 +94,12 @@ def plot_learning(
         >>> plot.get_supxlabel()
         "mean over 3 seeds; band: 95% interval at each point (Student's t)"
     """
-    groups = _checked_groups(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum, title)
     lines = [
         _line(each, each.episodes, each.column(figure), each.find_optimum(figure) if optimum is None else optimum)
         for each in groups
     ]
-    return _draw_lines(groups, lines, title, FIGURES[figure].label, percent=figure == "success_rate")
+    return _draw_lines(groups, lines, title, FIGURES[figure].label, percent=figure == "terminated_rate")
 
 
 def plot_regret(
@@ -113,7 +113,7 @@ def plot_regret(
     Args:
         runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders; for several
             algorithms, a dictionary from names to such lists, see `plot_learning`.
-        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        figure: "mean_steps", "mean_return" or "terminated_rate", as in `RoundMetrics`.
         optimum: best possible value of the figure; of mean_return, without a discount. None takes it from the
             environment of `Run`s and run folders.
         title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
@@ -137,7 +137,7 @@ def plot_regret(
         (664, 664)
     """
     lines = []
-    groups = _checked_groups(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum, title)
     for group in groups:
         best = _require_optimum(group, figure, optimum)
         sums = np.array([regret(run, best, figure) for run in group.runs])
@@ -162,7 +162,7 @@ def plot_steps_to_optimal(
     Args:
         runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders; for several
             algorithms, a dictionary from names to such lists, see `plot_learning`.
-        figure: "mean_steps", "mean_return" or "success_rate", as in `RoundMetrics`.
+        figure: "mean_steps", "mean_return" or "terminated_rate", as in `RoundMetrics`.
         optimum: best possible value of the figure; of mean_return, without a discount. None takes it from the
             environment of `Run`s and run folders.
         tolerance: largest difference that is near the optimum, as a share of it; above 0.
@@ -188,7 +188,7 @@ def plot_steps_to_optimal(
         ['environment steps', 'episodes']
     """
     rows = []
-    groups = _checked_groups(runs, figure, optimum)
+    groups = _checked_groups(runs, figure, optimum, title)
     for group in groups:
         best = _require_optimum(group, figure, optimum)
         times = [time_to_optimal(run, best, figure, tolerance) or (math.inf, math.inf) for run in group.runs]
@@ -245,7 +245,7 @@ def save_plot(plot: "Plot", path: str | Path) -> None:
         SettingError: if the file has another ending.
         RunError: if the file can't be written.
     """
-    path = Path(path)
+    path = as_path("path", path)
     check_file_ending(path)
     try:
         write_file(path, plot.data(path.suffix[1:].lower()))
@@ -271,7 +271,7 @@ def regret(run: Metrics, optimum: float, figure: str = "mean_steps") -> npt.NDAr
     Args:
         run: metrics of one seed.
         optimum: best possible value of the figure.
-        figure: "mean_steps", "mean_return" or "success_rate".
+        figure: "mean_steps", "mean_return" or "terminated_rate".
 
     Returns:
         (num_rounds,) float64, in steps, in reward, or in episodes.
@@ -290,7 +290,7 @@ def time_to_optimal(
     Args:
         run: metrics of one seed.
         optimum: best possible value of the figure.
-        figure: "mean_steps", "mean_return" or "success_rate".
+        figure: "mean_steps", "mean_return" or "terminated_rate".
         tolerance: share of the optimum, above 0.
 
     Returns:
@@ -310,8 +310,10 @@ def time_to_optimal(
     return sum(row.num_steps for row in rounds), sum(row.num_episodes for row in rounds)
 
 
-def _checked_groups(runs: Runs, figure: str, optimum: float | None) -> list[Group]:
-    """Return runs grouped by their settings, after checking figure and optimum."""
+def _checked_groups(runs: Runs, figure: str, optimum: float | None, title: str | None) -> list[Group]:
+    """Return runs grouped by their settings, after checking figure, optimum and title."""
+    if title is not None:
+        check_type("title", title, str, "text")
     check_choice("figure", figure, FIGURES)
     if optimum is not None:
         check_number("optimum", optimum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from clew.policies.policy import Policy
 from clew.rendering.output import Drawing
 from clew.rendering.paths import follow_policy, places_of
 from clew.rendering.picture import Picture
-from clew.settings import check_choice
+from clew.settings import as_list, as_numbers, check_choice, check_type, shown
 
 SHOWN = ("values", "visits")
 MOVES_WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions
@@ -78,6 +79,8 @@ def draw(
         >>> drawing.save("maze.svg")  # doctest: +SKIP
     """
     maze, moves = _maze_and_moves(world)
+    if title is not None:
+        check_type("title", title, str, "text")
     if show is None:
         show = "visits" if isinstance(what, Trajectory) else "values"
     check_choice("show", show, SHOWN)
@@ -91,7 +94,7 @@ def draw(
         values, places, name = _visits(maze, moves, what), _episode_path(maze, what), "path of the episode"
     elif show == "visits":
         values = _counted_visits(maze, moves, what)
-    elif isinstance(what, np.ndarray | list | tuple) and np.ndim(what) == 1:
+    elif isinstance(what, np.ndarray | list | tuple) and as_numbers("what", what).ndim == 1:
         values = _cell_numbers(maze, what)
     elif what is not None:
         values, greedy = _values_and_greedy(maze, moves, what)
@@ -100,7 +103,7 @@ def draw(
         if maze.start is not None and path is True and _are_deterministic(world, what):
             places = follow_policy(maze, moves, _first_greedy(greedy))
     if not isinstance(path, bool):
-        places, name = _as_places(path), "path"
+        places, name = _as_places("path", path), "path"
     has_arrows = greedy is not None and moves is not None and moves.actions in MOVES_WITH_ARROWS
     picture = Picture(
         maze,
@@ -111,7 +114,7 @@ def draw(
         path_name=name,
         optimal=_optimal_path(maze, moves, optimal, greedy)
         if isinstance(optimal, Solution)
-        else _as_places(optimal or ()),
+        else _as_places("optimal", () if optimal is None else optimal),
         title=title,
     )
     return Drawing(picture)
@@ -130,9 +133,16 @@ def notebook_svg(shown: Maze | Policy | Trajectory) -> str | None:
     return draw(world, shown).svg()
 
 
-def _as_places(places: Sequence[Place]) -> tuple[Place, ...]:
-    """Return places as (row, column) of Python integers."""
-    return tuple((int(row), int(column)) for row, column in places)
+def _as_places(name: str, places: Any) -> tuple[Place, ...]:
+    """Return places as (row, column) of Python integers.
+
+    Raises:
+        SettingError: if they aren't a list of such places.
+    """
+    try:
+        return tuple((index(row), index(column)) for row, column in as_list(name, places, "(row, column)"))
+    except (TypeError, ValueError):
+        raise SettingError(f"must be a list of (row, column), not {shown(places)}", setting=name) from None
 
 
 def _maze_and_moves(world: Maze | Environment) -> tuple[Maze, Moves | None]:
@@ -210,11 +220,12 @@ def _check_shape(shape: tuple[int, ...], maze: Maze, moves: Moves | None) -> Non
 
 def _as_numbers(what: Any) -> npt.NDArray[Any]:
     """Return an object as an array of numbers, or raise SettingError if it is not one."""
-    numbers = np.asarray(what)
-    if numbers.dtype.kind not in "fiub":
+    try:
+        numbers: npt.NDArray[Any] = as_numbers("what", what)
+    except SettingError:
         raise SettingError(
             f"expected a Policy, a Solution, a Trajectory or an array of numbers, got {type(what).__name__}"
-        )
+        ) from None
     return numbers
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clew.errors import RunError, SettingError
-from clew.files import write_file
+from clew.files import check_target, write_file
 from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import load_run
 from clew.tracing.axes import format_count
@@ -45,12 +45,15 @@ def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple
         "trace.json": to_chrome(saved.trace),
     }
     out = Path(folder if out is None else out)
+    path = out
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            write_file(out / name, content.encode())
+        for write in (check_target, write_file):  # all files are checked before the first is written
+            for name, content in contents.items():
+                path = out / name
+                write(path, content.encode())
     except OSError as error:
-        raise RunError(f"{out}: can't be written: {error.strerror}") from None
+        raise RunError(f"{path}: can't be written: {error.strerror}") from None
     return [out / name for name in contents]
 
 

@@ -33,6 +33,7 @@ caller allocates; the kernel fills arrays in place and returns numbers.
     mazes.scattering              randomly blocked cells, and dead ends opened
 """
 
+import contextlib
 import functools
 import logging
 import time
@@ -44,7 +45,7 @@ import numpy.typing as npt
 from numba.core import event
 from numba.extending import overload
 
-from clew.kernels.cache import FOLDER, KernelCache, cache_folder
+from clew.kernels.cache import FOLDER, KernelCache, cache_folder, is_ours, note_implementation
 
 __all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only", "seconds_compiled"]
 
@@ -70,19 +71,15 @@ JIT_OPTIONS: dict[str, Any] = {
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function when it is first called, with `JIT_OPTIONS`; keep the machine code on disk (see `cache`).
+    """Compile a function when it is first called, with `JIT_OPTIONS`.
 
-    Used as a decorator. With NUMBA_DISABLE_JIT=1 the function stays plain Python.
+    The machine code of kernels of this package is kept on disk, see `cache`. Used as a decorator. With
+    NUMBA_DISABLE_JIT=1 the function stays plain Python.
     """
     compiled: Function = numba.njit(**JIT_OPTIONS)(function)
-    if FOLDER is None or numba.config.DISABLE_JIT:
-        return compiled
-    # Numba's own locators read this setting, for kernels outside the package; others who use Numba keep theirs.
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER)
-    try:
-        compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
-    finally:
-        numba.config.CACHE_DIR = before
+    if FOLDER is not None and is_ours(function) and not numba.config.DISABLE_JIT:
+        with contextlib.suppress(RuntimeError):  # if the folder can't be written, nothing is kept
+            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
     return compiled
 
 
@@ -119,6 +116,7 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
     def register(*kinds: type) -> Callable[[Function], Function]:
         def add(function: Function) -> Function:
             implementation = function if hasattr(function, "py_func") else kernel(function)
+            note_implementation(default.__name__, function, kinds)
             implementations.update(dict.fromkeys(kinds, implementation))
             return function
 

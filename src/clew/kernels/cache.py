@@ -8,7 +8,9 @@ sources find the same machine code wherever they are checked out.
 
 import contextlib
 import hashlib
+import logging
 import os
+import pickle
 import stat
 import tempfile
 from collections.abc import Callable
@@ -16,23 +18,35 @@ from pathlib import Path
 from typing import Any, cast
 
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
 
+logger = logging.getLogger(__name__)
+
 KERNELS = Path(__file__).parent
+
+
+def sources_sha256() -> str:
+    """Return a hash of all kernel sources."""
+    digest = hashlib.sha256()
+    for source in sorted(KERNELS.rglob("*.py")):
+        digest.update(source.relative_to(KERNELS).as_posix().encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+SOURCES_SHA256 = sources_sha256()
+NUMBA_VERSION = str(numba.__version__)
 
 
 def _fingerprint() -> str:
     """Return a hash of what determines the machine code: kernel sources, Numba's version, bounds checks."""
-    digest = hashlib.sha256(f"{numba.__version__} {numba.config.BOUNDSCHECK}".encode())
-    for source in sorted(KERNELS.rglob("*.py")):
-        digest.update(source.relative_to(KERNELS).as_posix().encode())
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+    determined_by = f"{NUMBA_VERSION} {numba.config.BOUNDSCHECK} {SOURCES_SHA256}"
+    return hashlib.sha256(determined_by.encode()).hexdigest()[:16]
 
 
 def _is_private(folder: Path) -> bool:
@@ -106,16 +120,60 @@ class _SourceHashLocator(_CacheLocator):  # type: ignore[misc]  # Numba is untyp
 
 
 class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    """Numba's cache implementation, with our locator tried first.
+    """Numba's cache implementation, with our locator only: kernels outside the package aren't kept."""
 
-    Kernels outside the package, such as those of tests, are found by Numba's own locators.
+    _locator_classes = (_SourceHashLocator,)
+
+
+class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's index and files of machine code, each preceded by a hash, so that a damaged one is noticed.
+
+    An index that can't be read is empty: its kernels are compiled and saved again.
     """
 
-    _locator_classes = (_SourceHashLocator, *CompileResultCacheImpl._locator_classes)
+    def _dump(self, content: Any) -> bytes:
+        data: bytes = super()._dump(content)
+        return hashlib.sha256(data).digest() + data
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with Path(self._index_path).open("rb") as file:
+                version, data = pickle.load(file), file.read()
+            stamp, names = _load_checked(data) if version == self._version else (None, {})
+        except Exception:  # a damaged pickle can raise anything
+            return {}
+        return names if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        return _load_checked(Path(self._data_path(name)).read_bytes())
+
+
+def _load_checked(data: bytes) -> Any:
+    """Return the content of a pickle that is preceded by its hash.
+
+    Raises:
+        ValueError: if the hash is another.
+    """
+    size = hashlib.sha256().digest_size
+    if hashlib.sha256(data[size:]).digest() != data[:size]:
+        raise ValueError("damaged")
+    return pickle.loads(data[size:])
+
+
+def is_ours(kind: Any) -> bool:
+    """Return whether a class, or the type of an argument in Numba's terms, depends on no code outside the package."""
+    if hasattr(kind, "dispatcher"):  # a function that is an argument
+        kind = kind.dispatcher.py_func
+    module = getattr(getattr(kind, "instance_class", kind), "__module__", "")
+    parts = getattr(kind, "types", ())
+    return module.startswith(("clew.", "numba.")) and all(map(is_ours, parts))
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Machine code of one kernel on disk.
+
+    Machine code that depends on code outside the package, such as a user's update rule, isn't kept: nothing would tell
+    that it is out of date after an edit.
 
     One process at a time saves, under a lock: Numba looks for a free file name and then writes, so two processes could
     take the same name, and one would overwrite the machine code of the other.
@@ -123,24 +181,57 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     _impl_class = _KernelCacheImpl
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _CheckedFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return one compiled signature; None if it is not saved.
 
         Numba's own method first fills the tables of the compiler, and imports SciPy if it is there: 0.2 to 0.4 s, which
         machine code doesn't need. The compiler fills them itself when it is called.
         """
+        if not _is_kept(sig):
+            return None
         try:
-            with self._guard_against_spurious_io_errors():
-                return self._load_overload(sig, target_context)
-        except Exception:  # of a damaged file, whose pickle can raise anything
-            self.flush()  # so that the kernel is compiled and saved again
+            return self._load_overload(sig, target_context)
+        except Exception:  # of a damaged file: the kernel is compiled, and saved in its place
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Save the machine code of one signature, while holding the lock of the folder."""
-        with contextlib.ExitStack() as held:
-            with contextlib.suppress(OSError):  # if the folder is gone or can't be locked, Numba copes
-                lock = held.enter_context((cast(Path, FOLDER) / "lock").open("w"))
-                if fcntl is not None:
-                    fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
-            super().save_overload(sig, data)
+        """Save the machine code of one signature, while holding the lock of the folder; without room, say so once."""
+        if not _is_kept(sig):
+            return
+        try:
+            with contextlib.ExitStack() as held:
+                with contextlib.suppress(OSError):  # if the folder is gone or can't be locked, Numba copes
+                    lock = held.enter_context((cast(Path, FOLDER) / "lock").open("w"))
+                    if fcntl is not None:
+                        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+                super().save_overload(sig, data)
+        except OSError as error:
+            if not _unsaved:
+                logger.warning("machine code can't be saved in %s, and is compiled again next time: %s", FOLDER, error)
+            _unsaved.append(self._name)
+
+
+_unsaved: list[str] = []  # kernels whose machine code couldn't be saved
+_replaced: list[str] = []  # functions of the package that have an implementation from outside for a type of ours
+
+
+def note_implementation(name: str, function: Callable[..., Any], kinds: tuple[type, ...]) -> None:
+    """Note an implementation that is registered with a function that dispatches.
+
+    If one from outside replaces one of ours, no signature tells that machine code depends on it: none is kept any more.
+    """
+    if not is_ours(function) and any(map(is_ours, kinds)):
+        _replaced.append(name)
+
+
+def _is_kept(signature: Any) -> bool:
+    """Return whether machine code of a signature is kept on disk."""
+    return not _replaced and all(map(is_ours, getattr(signature, "args", signature)))

@@ -3,7 +3,7 @@
 A checkpoint is a folder, `checkpoint-N`, that is written as a whole or not at all:
 
     arrays.npz        all arrays: of the learner, of the rounds in flight, and the metrics so far
-    checkpoint.json   the settings that decide the result, and the progress
+    checkpoint.json   the settings that decide the result, the versions of what computed it, and the progress
     SHA256SUMS        hashes of both files, as `sha256sum --check` reads them
 
 A stream of random numbers is keyed by its round and simulation, so only those in use are saved. Loading a checkpoint
@@ -13,6 +13,7 @@ runs no code from it: arrays are plain, without pickles, and the rest is JSON.
 import hashlib
 import json
 import logging
+import platform
 import re
 import shutil
 import time
@@ -28,15 +29,18 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import ModelEnvironment
-from clew.errors import RunError, SettingError, StoppedError
+from clew.errors import ClewError, RunError, SettingError, StoppedError
 from clew.files import new_folder, sync, write_file
+from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
 from clew.policies.policy import table_shape
+from clew.settings import as_path, check_count, check_flag, shown
+from clew.version import __version__
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 ARRAYS, HEADER, SUMS = "arrays.npz", "checkpoint.json", "SHA256SUMS"
 
 
@@ -85,6 +89,17 @@ def identity(env: Any, world: ModelEnvironment | None, learning: Learning, **pla
     }
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of what computes a result: Clew, its kernels (a hash), NumPy, Numba and Python."""
+    return {
+        "clew": __version__,
+        "kernels": SOURCES_SHA256,
+        "numpy": np.__version__,
+        "numba": NUMBA_VERSION,
+        "python": platform.python_version(),
+    }
+
+
 # Folders --------------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +111,8 @@ class Checkpoints:
         every: interval between checkpoints: a number of episodes, or seconds such as "30s". A checkpoint may be later,
             because it waits until the state of the training is complete.
         keep: number of checkpoints that are not deleted. If the newest is damaged, the one before it is used.
+        other_versions: True continues checkpoints of other versions of Clew, NumPy and Numba too, from which other bits
+            may follow.
 
     Attributes:
         seconds: wall time of the training up to the checkpoint from which it continues.
@@ -105,10 +122,14 @@ class Checkpoints:
         SettingError: if `every` is neither a positive number of episodes nor seconds.
     """
 
-    def __init__(self, folder: str | Path | None, every: int | str = "30s", keep: int = 3) -> None:
-        self.folder = None if folder is None else Path(folder).absolute()
+    def __init__(
+        self, folder: str | Path | None, every: int | str = "30s", keep: int = 3, *, other_versions: bool = False
+    ) -> None:
+        self.folder = None if folder is None else as_path("folder", folder).absolute()
+        check_count("keep", keep, 1)
+        check_flag("other_versions", other_versions)
         self.every_seconds, self.every_episodes = _read_every(every)
-        self.keep = keep
+        self.keep, self.other_versions = keep, other_versions
         self.seconds = 0.0
         self.is_training = False
         self._is_stopped = False
@@ -161,11 +182,14 @@ class Checkpoints:
                 logger.warning("%s; continuing from the checkpoint before it", error)
                 continue
             self._check_settings(folder, header["settings"])
+            self._check_versions(folder, header["versions"])
             try:
                 with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
                     training.restore(SavedState(arrays, header["progress"]))
                 self.seconds = float(header["seconds"])
-            except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            except ClewError:
+                raise
+            except Exception as error:  # the hashes are right, so the content was forged
                 raise RunError(f"{folder}: not written by Clew: {error}") from None
             return
         if self.folders:
@@ -227,6 +251,7 @@ class Checkpoints:
         header = {
             "format": FORMAT,
             "settings": self._settings,
+            "versions": versions(),
             "progress": state.progress,
             "seconds": self.seconds + time.perf_counter() - self._begun,
         }
@@ -253,6 +278,21 @@ class Checkpoints:
                 differs = "the world is another" if name == "world" else f"{name} was {there}, and is {here} now"
                 raise RunError(f"{folder}: belongs to another training: {differs}")
 
+    def _check_versions(self, folder: Path, there: dict[str, str]) -> None:
+        """Check that a checkpoint was written by what computes now; the version of Python changes no bit.
+
+        Raises:
+            RunError: names what differs.
+        """
+        here = versions()
+        for name in ("clew", "kernels", "numpy", "numba"):
+            if not self.other_versions and there.get(name) != here[name]:
+                raise RunError(
+                    f"{folder}: was computed with {name} {there.get(name)!s:.12}, which is {here[name]:.12} now, so "
+                    "other bits may follow; go on with the same versions, or take --other-versions, in Python "
+                    "Checkpoints(..., other_versions=True)"
+                )
+
 
 class DamagedError(Exception):
     """Error of a checkpoint whose files are incomplete or have changed."""
@@ -266,10 +306,10 @@ def _read_every(every: int | str) -> tuple[float, int]:
     """
     if isinstance(every, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?s", every):
         return float(every[:-1]), 2**62
-    if isinstance(every, int) and every >= 1:
+    if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
         return float("inf"), every
     raise SettingError(
-        f"must be a number of episodes, such as 500, or seconds, such as 30s; not {every!r}",
+        f"must be a number of episodes, such as 500, or seconds, such as 30s; not {shown(every)}",
         setting="every",
     )
 

@@ -1,12 +1,14 @@
 """Learner: an algorithm at work, with its action values and the memory of its update rule."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import SettingError
+from clew.environments import ModelEnvironment
+from clew.errors import PrecisionWarning, SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
 from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
@@ -280,3 +282,44 @@ def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
             take={"initial_value": 0.0},
         )
     return value
+
+
+# Precision ------------------------------------------------------------------------------------------------------------
+
+
+def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
+    """Warn if float32, in which values are learned, is too coarse for the rewards of a world.
+
+    An update that changes a value V by less than half the distance to the next float32 number, ulp(V) / 2, changes
+    nothing. So errors below ulp(V) / (2 * alpha) stay, and if the smallest reward is one of them, it isn't learned.
+
+    Args:
+        settings: settings of the learner.
+        world: compiled world, whose rewards are known; None if it has none.
+    """
+    if world is None:
+        return
+    rewards = np.unique(world.mdp.step_rewards)
+    with np.errstate(over="ignore", under="ignore"):
+        stored = rewards.astype(np.float32).astype(np.float64)
+    is_whole = (rewards == np.rint(rewards)) & (np.abs(rewards) < 2.0**53)  # as written, not as rounded
+    changed = ((stored == 0.0) != (rewards == 0.0)) | (is_whole & (stored != rewards))
+    if changed.any():
+        i = int(changed.argmax())
+        _warn(f"a reward of {rewards[i]:.17g} becomes {stored[i]:.17g} in float32, in which values are learned")
+    smallest = np.abs(stored[stored != 0.0]).min(initial=np.inf)
+    largest = max(abs(float(initial_value(settings, world.mdp))), float(np.abs(stored).max(initial=0.0)))
+    alpha = 1.0 if settings.alpha_schedule == "visits" else settings.alpha
+    if settings.alpha_schedule in ("linear", "exponential"):
+        alpha = min(alpha, settings.alpha_last)
+    lost = float(np.spacing(np.float32(largest))) / (2.0 * alpha)
+    if smallest < lost:
+        _warn(
+            f"rewards of {smallest:g} are lost beside values of {largest:g}: they are learned in float32, and with a "
+            f"step size of {alpha:g} errors below {lost:.2g} stay; scale the rewards so that they differ less, or take "
+            "a larger step size"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, PrecisionWarning, stacklevel=5)

@@ -4,6 +4,7 @@ from typing import Any
 
 from clew.errors import ExtraError
 from clew.learning.training import Callback, RoundMetrics
+from clew.settings import check_type
 
 
 def show_progress(what: str = "learning") -> Callback:
@@ -26,6 +27,7 @@ def show_progress(what: str = "learning") -> Callback:
     Raises:
         ExtraError: if tqdm is not installed.
     """
+    check_type("what", what, str, "text")
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError as error:

@@ -9,9 +9,19 @@ from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from clew.errors import SettingError
-from clew.settings import NOT_NEGATIVE, SHARE, Bounds, check_choice, check_count, check_number, make_plain, setting
+from clew.settings import (
+    MAX_EPISODES,
+    NOT_NEGATIVE,
+    SHARE,
+    Bounds,
+    check_choice,
+    check_count,
+    check_number,
+    choose_from,
+    make_plain,
+    setting,
+)
 
-MAX_EPISODES = 10**12
 MAX_AT_ONCE = 65_536  # n, and interleaved episodes: each takes memory, and time at every step
 SCHEDULES = ("constant", "linear", "exponential")
 
@@ -157,7 +167,7 @@ def as_learning(settings: Mapping[str, Any]) -> Learning:
     known = [each.name for each in fields(Learning)]
     for name in settings:
         if name not in known:
-            raise SettingError(f"is not a setting; choose from {', '.join(known)}", setting=name)
+            raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=name)
     return Learning(**settings)
 
 

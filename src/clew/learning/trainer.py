@@ -9,13 +9,15 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats
-from clew.learning.learner import reserve_for_world
+from clew.learning.learner import reserve_for_world, warn_if_coarse
 from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import Transition, episode_spec
 from clew.policies.policy import maze_world, table_shape
-from clew.settings import check_count
+from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
+
+BYTES_PER_EPISODE = 17  # of statistics: steps, return, terminated
 
 
 class Trainer:
@@ -62,13 +64,15 @@ class Trainer:
         counted: bool = False,
         **settings: Unpack[LearningSettings],
     ) -> None:
-        check_count("num_episodes", num_episodes, 1)
+        check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
+        check_flag("counted", counted)
         check_count("seed", seed, 0)
         learning = as_learning(settings)
         if learning.num_interleaved > 1:
             raise SettingError("must be 1: a Trainer plays one episode at a time", setting="num_interleaved")
         self.env = _compiled(env)
         self.policy, self._learner = new_policy(self.env, self.env, learning, seed, counted=counted)
+        warn_if_coarse(learning, self.env)
         self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
         self.episode: list[Transition] = []
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
@@ -101,7 +105,8 @@ class Trainer:
         Raises:
             SettingError: if the number is negative.
         """
-        check_count("num_episodes", num_episodes, 0)
+        check_count("num_episodes", num_episodes, 0, MAX_EPISODES)
+        check_memory(BYTES_PER_EPISODE * num_episodes, "num_episodes: the statistics of the episodes")
         completed = self._complete_episode() if num_episodes and self.is_under_way else None
         stats = self._loop.learn(num_episodes - (completed is not None))
         return stats if completed is None else joined([completed, stats])
@@ -170,5 +175,6 @@ def _compiled(env: Any) -> ModelEnvironment:
     """
     world = as_compiled(env)
     if world is None:
+        table_shape(env)  # raises SettingError if it isn't an environment
         raise SettingError("a Trainer needs a world with a model; use train_policy, which learns others step by step")
     return world

@@ -15,12 +15,13 @@ from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
+from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes, warn_if_coarse
 from clew.learning.loops import Loop, new_loop
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
+from clew.settings import check_callable, check_type
 from clew.tracing.trace import DRIVER, Trace
 
 SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
@@ -34,7 +35,7 @@ class RoundMetrics:
         >>> import clew
         >>> rows = []
         >>> policy = clew.train_policy(clew.Environment(clew.Maze.open(5, 5)), 1000, seed=1, callback=rows.append)
-        >>> len(rows), rows[-1].num_episodes, rows[-1].success_rate
+        >>> len(rows), rows[-1].num_episodes, rows[-1].terminated_rate
         (100, 10, 1.0)
 
     Attributes:
@@ -43,7 +44,7 @@ class RoundMetrics:
         num_episodes: number of episodes in this round.
         num_steps: number of steps in this round.
         mean_steps: steps per episode.
-        success_rate: share of episodes that the world terminated, and no step limit truncated.
+        terminated_rate: share of episodes that the world terminated, and no step limit truncated.
         mean_return: undiscounted sum of rewards per episode.
         seconds: wall time of the round.
         staleness: number of earlier rounds that had not been merged into the values with which the round began.
@@ -55,7 +56,7 @@ class RoundMetrics:
     num_episodes: int
     num_steps: int
     mean_steps: float
-    success_rate: float
+    terminated_rate: float
     mean_return: float
     seconds: float
     staleness: int = 0
@@ -79,19 +80,19 @@ class RoundMetrics:
             number: number of the round, from 0.
             num_rounds: number of rounds of the training.
             num_episodes: number of episodes in this round.
-            stats: (steps, successes, sum of rewards) of the round.
+            stats: (steps, terminated episodes, sum of rewards) of the round.
             begun: `time.perf_counter()` when the round began.
             staleness: see the attribute.
             num_bytes: see the attribute.
         """
-        steps, successes, rewards = (float(total) for total in stats)
+        steps, num_terminated, rewards = (float(total) for total in stats)
         return cls(
             round=number,
             num_rounds=num_rounds,
             num_episodes=num_episodes,
             num_steps=int(steps),
             mean_steps=steps / num_episodes,
-            success_rate=successes / num_episodes,
+            terminated_rate=num_terminated / num_episodes,
             mean_return=rewards / num_episodes,
             seconds=time.perf_counter() - begun,
             staleness=staleness,
@@ -151,6 +152,7 @@ def train_policy(
         StoppedError: if `checkpoints.stop()` was called.
     """
     check_run(num_episodes, seed)
+    check_reporting(callback, watch, trace, checkpoints)
     return train(
         env,
         num_episodes,
@@ -161,6 +163,24 @@ def train_policy(
         trace=trace,
         checkpoints=checkpoints,
     )
+
+
+def check_reporting(callback: Any, watch: Any, trace: Any, checkpoints: Any) -> None:
+    """Check what a training reports to, and where it is saved; each may be None.
+
+    Raises:
+        SettingError: names the argument that is of another type.
+    """
+    if callback is not None:
+        check_callable("callback", callback, "the RoundMetrics of a round")
+    if watch is not None:
+        check_callable("watch", watch, "the action values")
+    if trace is not None:
+        check_type("trace", trace, Trace, "a Trace; take trace=clew.tracing.trace.Trace()")
+    if checkpoints is not None:
+        check_type(
+            "checkpoints", checkpoints, Checkpoints, "Checkpoints; take clew.learning.checkpoints.Checkpoints(folder)"
+        )
 
 
 def train(
@@ -181,6 +201,7 @@ def train(
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     world = as_compiled(env)
     policy, learner = new_policy(env, world, learning, seed)
+    warn_if_coarse(learning, world)
     loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError(
@@ -355,6 +376,8 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
     Raises:
         SettingError: if a setting is out of range, or the trajectory doesn't fit the policy.
     """
+    check_type("policy", policy, Policy, "a Policy; clew.Policy(env, q=table) makes one of a table of action values")
+    check_type("trajectory", trajectory, Trajectory, "a Trajectory; see Trajectory.from_transitions")
     learner = make_learner(policy.q, Learning(alpha=alpha, gamma=gamma), max_steps=1)
     num_states, num_actions = policy.q.shape
     for name, limit in (("state", num_states), ("next_state", num_states), ("action", num_actions)):

@@ -6,11 +6,23 @@ from pathlib import Path
 
 from clew.errors import MazeError
 from clew.mazes.formats import FileOptions, Place, check_options_apply, list_extensions
-from clew.mazes.generators import GENERATORS, is_recipe, make_maze
+from clew.mazes.generators import GENERATORS, is_recipe, make_maze, parse_recipe
 from clew.mazes.maze import Maze
-from clew.settings import did_you_mean
+from clew.settings import check_type, did_you_mean
 
 SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
+
+
+def size_of(name: str) -> tuple[int, int] | None:
+    """Return (rows, columns) of `book`, a size or a recipe, without making the maze; None for any other name.
+
+    Raises:
+        MazeError: if a recipe is not of the right form.
+    """
+    size = SIZE.fullmatch("5x5" if name == "book" else name)
+    if size is not None:
+        return int(size[1]), int(size[2])
+    return parse_recipe(name)[1:3] if is_recipe(name) else None
 
 
 def find_maze(
@@ -31,19 +43,21 @@ def find_maze(
         start: (row, column) of the start, instead of the maze's own.
         goal: (row, column) of the goal, instead of the maze's own.
         scenario: `FILE.scen:ROW`, start and goal of a problem of MovingAI's benchmark; only with a file.
-        unknown_walls: `wall` or `open`: how unknown walls of a `.maze` file are read.
-        cell_size: pixels per side of a cell, of a `.png` file.
+        unknown_walls: `wall` or `open`: how unknown walls of a micromouse file, or unexplored cells of a picture of an
+            occupancy map, are read.
+        cell_size: pixels per side of a cell, of a `.png` or `.pgm` file.
         worlds: names of worlds that the caller accepts besides mazes; used in the error if there is no such maze.
 
     Raises:
         MazeError: if there is no such maze, or it is invalid.
         SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this maze.
     """
+    check_type("name", name, str, "a name or a path as text")
     size = SIZE.fullmatch("5x5" if name == "book" else name)
     if size or is_recipe(name):
         if scenario is not None:
             raise MazeError(f"a scenario must be given with the map file that it is for, not with {name!r}")
-        check_options_apply(name, "", FileOptions(unknown_walls, cell_size))
+        check_options_apply(name, (), FileOptions(unknown_walls, cell_size))
         if size is None:
             return make_maze(name, start=start, goal=goal)
         return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)

@@ -19,7 +19,7 @@ from clew.kernels.mazes import carving, joining, scattering
 from clew.kernels.sampling import Stream, new_stream
 from clew.mazes.formats import Place, add_implied_walls, check_size
 from clew.mazes.maze import Maze, check_place
-from clew.settings import SHARE, check_count, check_number, choose_from
+from clew.settings import SHARE, check_count, check_number, choose_from, shown
 
 MAX_WILSON_STEPS = 2**31  # estimated steps of its random walks: about ten seconds, which can't be interrupted
 
@@ -237,7 +237,7 @@ def _carve_rows(columns: int, stream: Stream, rows: int | None) -> Iterator[npt.
 
 def _find_generator(kind: str) -> Generator:
     if not isinstance(kind, str) or kind not in GENERATORS:
-        raise MazeError(f"unknown kind of maze {kind!r}; {choose_from(kind, GENERATORS)}")
+        raise MazeError(f"unknown kind of maze {shown(kind)}; {choose_from(kind, GENERATORS)}")
     return GENERATORS[kind]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import MazeError, ModelError
-from clew.files import write_file
+from clew.errors import MazeError, ModelError, NoPathError
+from clew.files import kind_of, write_file
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
 from clew.kernels.planning.search import label_regions, measure_distances
 from clew.mazes import formats
@@ -19,7 +19,7 @@ from clew.mazes.formats import Place
 from clew.models.checks import read_only_copy
 from clew.models.mdp import grid_model
 from clew.notebook import svg_of
-from clew.settings import check_choice
+from clew.settings import as_list, as_path, check_choice, shown
 
 CELL_KINDS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # kind of a cell -> its bit
 
@@ -82,7 +82,10 @@ class Maze:
                 raise self._error_at(f"the start {self.start} is on a {kind}", self.start)
             if (cells & GOAL).any() and self.distances()[self.start] < 0:
                 goals = f"the goal {self.goals[0]}" if len(self.goals) == 1 else f"any of the {len(self.goals)} goals"
-                raise self._error_at(f"there is no path from the start {self.start} to {goals}", self.start, self.start)
+                drawn = self._error_at(
+                    f"there is no path from the start {self.start} to {goals}", self.start, self.start
+                )
+                raise NoPathError(str(drawn), cells, self.start)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
@@ -126,10 +129,10 @@ class Maze:
         formats.check_size(rows, columns)
         rows, columns = int(rows), int(columns)
         cells = np.zeros((rows, columns), np.uint8)
-        for place in obstacles:
+        for place in as_list("obstacles", obstacles, "(row, column)"):
             cells[check_place("obstacle", place, rows, columns)] = BLOCKED
         maze = cls(formats.add_implied_walls(cells))
-        for place in hazards:
+        for place in as_list("hazards", hazards, "(row, column)"):
             cells[maze._check_enterable("hazard", place)] |= HAZARD
         return cls(cells).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
 
@@ -140,6 +143,8 @@ class Maze:
         Raises:
             MazeError: names line and column (from 1) of what is invalid, and draws the place.
         """
+        if not isinstance(text, str | bytes):
+            raise MazeError(f"a maze must be given as text, not as {type(text).__name__}")
         return cls(*formats.parse_text(text))
 
     @classmethod
@@ -183,21 +188,22 @@ class Maze:
         unknown_walls: str = "wall",
         cell_size: int = 1,
     ) -> "Maze":
-        """Read a maze from a file, in the format of its extension: `.txt`, `.map`, `.maze`, `.lay` or `.png`.
+        """Read a maze from a file, in the format of its extension: `.txt`, `.map`, `.maze`, `.lay`, `.png` or `.pgm`.
 
         Args:
             path: the file; see `clew.mazes.formats` for the formats.
             start: (row, column) of the start, instead of the file's own.
             goal: (row, column) of the goal, instead of the file's own.
             scenario: (path of a `.scen` file, row from 0), which gives start and goal.
-            unknown_walls: `wall` or `open`: how unknown walls of a `.maze` file are read.
-            cell_size: pixels per side of a cell, of a `.png` file.
+            unknown_walls: `wall` or `open`: how unknown walls of a micromouse file, or unexplored cells of a picture of
+                an occupancy map, are read.
+            cell_size: pixels per side of a cell, of a `.png` or `.pgm` file.
 
         Raises:
             MazeError: if the file can't be read or is invalid, or the maze is; names the file and draws the place.
             SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this file.
         """
-        path = Path(path)
+        path = as_path("path", path)
         try:
             layout = formats.read_layout(path, formats.FileOptions(unknown_walls, cell_size))
             if scenario is not None:
@@ -207,6 +213,8 @@ class Maze:
             return cls(layout.cells).with_ends(layout.start if start is None else start, goal)
         except OSError as error:
             raise MazeError(f"{error.filename or path}: can't be read: {error.strerror}") from None
+        except NoPathError as error:
+            raise NoPathError(f"{path}: {error}", error.cells, error.start) from None
         except MazeError as error:
             raise MazeError(f"{path}: {error}") from None
 
@@ -217,15 +225,18 @@ class Maze:
 
         Args:
             path: the file.
-            cell_size: pixels per side of a cell, of a `.png` file.
+            cell_size: pixels per side of a cell, of a `.png` or `.pgm` file.
 
         Raises:
             MazeError: if the format can't represent this maze, or the file can't be written.
             SettingError: if `cell_size` is out of range, or has no effect on this file.
         """
-        path = Path(path)
+        path = as_path("path", path)
         try:
-            write_file(path, formats.write_layout(path, formats.Layout(self.cells, self.start), cell_size))
+            data = formats.write_layout(path, formats.Layout(self.cells, self.start), cell_size)
+            if path.is_file() and kind_of(data) == "a text":
+                _check_is_maze(path)
+            write_file(path, data)
         except OSError as error:
             raise MazeError(f"{path}: can't be written: {error.strerror}") from None
         except MazeError as error:
@@ -280,7 +291,8 @@ class Maze:
         """
         check_choice("kind", kind, CELL_KINDS)
         cells, start = self.cells.copy(), self.start
-        for place in list(places)[-1:] if kind == "start" else places:
+        places = as_list("places", places, "(row, column)")
+        for place in places[-1:] if kind == "start" else places:
             row, column = check_place("place", place, self.rows, self.columns)
             was_blocked = bool(cells[row, column] & BLOCKED)
             cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
@@ -382,10 +394,19 @@ def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
     try:
         row, column = map(index, place)
     except (TypeError, ValueError):
-        raise MazeError(f"the {name} must be (row, column), not {place!r}") from None
+        raise MazeError(f"the {name} must be (row, column), not {shown(place)}") from None
     if not (0 <= row < rows and 0 <= column < columns):
         raise MazeError(
             f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{rows - 1} and columns "
             f"0..{columns - 1}"
         )
     return row, column
+
+
+def _check_is_maze(path: Path) -> None:
+    """Check that a text that would be replaced is empty or a maze; raise MazeError if it isn't."""
+    try:
+        if path.stat().st_size:
+            formats.read_layout(path, formats.FileOptions())
+    except MazeError:
+        raise MazeError("can't be written: there is a text of that name that isn't a maze; give another name") from None

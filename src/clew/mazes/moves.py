@@ -8,8 +8,8 @@ is `heading * num_cells + cell`; a set without headings has one heading, so that
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
-from typing import NamedTuple
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.models.mdp import FiniteMDP
-from clew.settings import check_memory
+from clew.settings import NOT_NEGATIVE, as_list, check_memory, check_type, shown
 
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -68,19 +68,25 @@ class Moves:
     moves: tuple[tuple[Move, ...], ...]
 
     def __post_init__(self) -> None:
-        if not self.actions or any(len(row) != len(self.actions) for row in self.moves) or not self.moves:
-            raise SettingError(
-                f"moves {self.name!r}: each heading needs a move for each of {len(self.actions)} actions"
-            )
-        for move in (move for row in self.moves for move in row):
-            whole = move.rows, move.columns, move.turn
-            if not all(isinstance(number, Integral) and not isinstance(number, bool) for number in whole):
-                raise SettingError(f"moves {self.name!r}: rows, columns and turns must be whole numbers, not {move}")
-            if not (math.isfinite(move.cost) and move.cost >= 0.0):
-                raise SettingError(f"moves {self.name!r}: a cost must be a number not below 0, not {move.cost}")
-        # As Python numbers: NumPy's would overflow.
-        plain = (tuple(Move(int(r), int(c), float(cost), int(turn)) for r, c, cost, turn in row) for row in self.moves)
-        object.__setattr__(self, "moves", tuple(plain))
+        check_type("name", self.name, str, "the name of the set")
+        actions = as_list("actions", self.actions, "names")
+        for action in actions:
+            check_type("actions", action, str, "a tuple of names")
+        rows = [as_list("moves", row, "Move, one for each action") for row in as_list("moves", self.moves, "headings")]
+        if not actions or any(len(row) != len(actions) for row in rows) or not rows:
+            raise SettingError(f"moves {self.name!r}: each heading needs a move for each of {len(actions)} actions")
+        object.__setattr__(self, "actions", tuple(actions))
+        object.__setattr__(self, "moves", tuple(tuple(self._checked(move) for move in row) for row in rows))
+
+    def _checked(self, move: Any) -> Move:
+        """Return a move as Python numbers, since NumPy's would overflow; raise SettingError if it is invalid."""
+        check_type("moves", move, Move, "a tuple of Move for each heading; Moves.of makes them of (rows, columns)")
+        rows, columns, cost, turn = move
+        if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in (rows, columns, turn)):
+            raise SettingError(f"moves {self.name!r}: rows, columns and turns must be whole numbers, not {move}")
+        if not (isinstance(cost, Real) and NOT_NEGATIVE.hold(cost)):
+            raise SettingError(f"moves {self.name!r}: a cost must be a number not below 0, not {shown(cost)}")
+        return Move(int(rows), int(columns), float(cost), int(turn))
 
     @classmethod
     def of(cls, name: str, moves: Mapping[str, Move | tuple[int, int] | tuple[int, int, float]]) -> "Moves":
@@ -93,7 +99,14 @@ class Moves:
         Raises:
             SettingError: if an offset is not an integer, or a cost is negative or not finite.
         """
-        return cls(name, tuple(moves), (tuple(Move(*move) for move in moves.values()),))
+        check_type("moves", moves, Mapping, "a dict from the name of each action to (rows, columns)")
+        offsets = [tuple(as_list("moves", move, "(rows, columns) or (rows, columns, cost)")) for move in moves.values()]
+        for offset in offsets:
+            if not 2 <= len(offset) <= 4:
+                raise SettingError(
+                    f"must be (rows, columns) or (rows, columns, cost) by action, not {shown(offset)}", setting="moves"
+                )
+        return cls(name, tuple(moves), (tuple(Move(*offset) for offset in offsets),))
 
     @property
     def num_actions(self) -> int:
@@ -182,7 +195,7 @@ def find_moves(moves: str | Moves) -> Moves:
         return moves
     if not isinstance(moves, str) or moves not in MOVES:
         table = "" if isinstance(moves, str) else ", or a table"  # a command line, which has words alone, takes none
-        raise SettingError(f"must be one of {', '.join(MOVES)}{table}, not {moves!r}", setting="moves")
+        raise SettingError(f"must be one of {', '.join(MOVES)}{table}, not {shown(moves)}", setting="moves")
     return MOVES[moves]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
+from clew.models.checks import without_rounding
 
 
 class SparseRows(NamedTuple):
@@ -74,13 +75,14 @@ def _entries_of_dense(P: npt.ArrayLike) -> _Entries:  # noqa: N803
     """Return the nonzero entries of an array (num_states, num_actions, num_states)."""
     try:
         table = np.asarray(P, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"P must be an array, or a list of sparse matrices, one for each action: {error}") from None
     if table.ndim != 3 or table.size == 0 or table.shape[0] != table.shape[2]:
         raise ModelError(
             f"P must have shape (num_states, num_actions, num_states), not {table.shape}; "
             "for shape (num_actions, num_states, num_states) use P.transpose(1, 0, 2)"
         )
+    table = without_rounding(table)
     states, actions, next_states = np.nonzero(table)
     return _Entries(states, actions, next_states, table[states, actions, next_states], *table.shape[:2])
 
@@ -103,6 +105,7 @@ def _entries_of_matrices(matrices: Sequence[Any]) -> _Entries:
                 f"not {tuple(shape)}"
             )
         states = np.repeat(np.arange(num_states), lengths)
+        data = without_rounding(data)
         kept = data != 0.0
         columns.append((states[kept], np.full(int(kept.sum()), action), indices[kept], data[kept]))
     states, actions, next_states, probabilities = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -122,7 +125,10 @@ def _entries_of_matrices(matrices: Sequence[Any]) -> _Entries:
 
 
 def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.bool_]:
-    flags = np.asarray(terminal)
+    try:
+        flags = np.asarray(terminal)
+    except ValueError as error:
+        raise ModelError(f"terminal must be {num_states} bools, one for each state: {error}") from None
     if flags.shape != (num_states,) or flags.dtype != np.bool_:
         raise ModelError(
             f"terminal must be {num_states} bools, one for each state, not {flags.dtype} of shape {flags.shape}"
@@ -133,7 +139,7 @@ def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.
 def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
     try:
         table = np.asarray(R, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"R must be an array of numbers: {error}") from None
     num_states, num_actions = entries.num_states, entries.num_actions
     shapes = [(num_states,), (num_states, num_actions), (num_states, num_actions, num_states)]

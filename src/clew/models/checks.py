@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError
+from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
+from clew.settings import as_numbers, shown
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
@@ -39,6 +40,12 @@ def read_only_copy(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[A
     return copy
 
 
+def without_rounding(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return probabilities with 0 for those just below it, such as -2e-16 from `1 - row.sum()`; others stay."""
+    below = (probabilities < 0.0) & (probabilities > -1e-12)
+    return np.where(below, 0.0, probabilities) if below.any() else probabilities
+
+
 def require(holds: bool, message: str) -> None:
     """Raise a ModelError with a message if a condition doesn't hold."""
     if not holds:
@@ -51,7 +58,10 @@ def check_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32
     Raises:
         ModelError: if there are none, or one is not an integer from 0 to num_states - 1.
     """
-    states = np.atleast_1d(np.asarray(starts))
+    try:
+        states = np.atleast_1d(as_numbers("starts", starts))
+    except SettingError as error:
+        raise ModelError(str(error)) from None
     require(states.size > 0 and states.ndim == 1, "starts must name at least one state")
     require(bool(np.issubdtype(states.dtype, np.integer)), f"starts must be integers, not {states.dtype}")
     wrong = states[(states < 0) | (states >= num_states)]
@@ -94,7 +104,7 @@ def check_sparse(model: Sparse) -> int:
     Raises:
         ModelError: names the array, or the state and action, that is invalid.
     """
-    require(model.num_actions >= 1, f"num_actions must be at least 1, not {model.num_actions}")
+    require(model.num_actions >= 1, f"num_actions must be at least 1, not {shown(model.num_actions)}")
     rows = model.probabilities.size
     require(
         all(column.shape == (rows,) for column in model[1:5]),
@@ -103,7 +113,8 @@ def check_sparse(model: Sparse) -> int:
     pairs = model.offsets.size - 1
     require(
         model.offsets.ndim == 1 and pairs >= 1 and pairs % model.num_actions == 0,
-        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} don't fit {model.num_actions} actions",
+        f"offsets must have num_states * num_actions + 1 entries; {pairs + 1} don't fit {shown(model.num_actions)} "
+        "actions",
     )
     lengths = np.diff(model.offsets)
     # Differences of int64 overflow, so bounds are checked as well as order.
@@ -138,6 +149,14 @@ def _check_rows(model: Sparse, num_states: int) -> None:
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
     lengths = np.diff(model.offsets)
+    has_outcomes = lengths.reshape(-1, model.num_actions) > 0
+    partial = np.flatnonzero(has_outcomes.any(axis=1) != has_outcomes.all(axis=1))
+    if partial.size:
+        state = int(partial[0])
+        raise ModelError(
+            f"state {state}, action {int(has_outcomes[state].argmin())}: no outcomes, though other actions of the "
+            "state have some; give it outcomes, or none to all actions if the state is terminal"
+        )
     sums = np.zeros(lengths.size)
     with np.errstate(over="ignore"):  # an infinite sum is refused below
         np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
-from clew.files import write_file
+from clew.files import open_file, write_file
 
 # Name, dtype (little-endian) and number of dimensions of the arrays of each form of model.
 SHARED_ARRAYS = {"starts": ("<i4", 1)}
@@ -92,7 +92,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
         ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _read_archive(path, file)
     except OSError as error:
         raise ModelError(f"{path}: can't be read: {error.strerror or error}") from None

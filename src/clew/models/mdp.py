@@ -12,20 +12,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ClewError, ModelError
+from clew.errors import ClewError, ModelError, SettingError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows, rows_of_arrays
-from clew.models.checks import MAX_STATES, check_sparse, check_starts, check_walls, read_only_copy, require
+from clew.models.checks import (
+    MAX_STATES,
+    check_sparse,
+    check_starts,
+    check_walls,
+    read_only_copy,
+    require,
+    without_rounding,
+)
 from clew.models.files import read_arrays, write_arrays
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
+from clew.settings import SHARE, as_path, check_flag, check_number, shown
 
 # Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
 GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
@@ -176,13 +185,13 @@ class FiniteMDP:
         Raises:
             ModelError: names the array, or the state and action, that is invalid.
         """
-        try:
-            num_actions = index(num_actions)
-        except TypeError:
-            raise ModelError(f"num_actions must be a whole number, not {num_actions!r}") from None
+        if not isinstance(num_actions, Integral) or isinstance(num_actions, bool):
+            raise ModelError(f"num_actions must be a whole number, not {shown(num_actions)}")
+        num_actions = int(num_actions)
+        given = read_only_copy(probabilities, np.float64, "probabilities")
         model = Sparse(
             read_only_copy(offsets, np.int64, "offsets"),
-            read_only_copy(probabilities, np.float64, "probabilities"),
+            read_only_copy(without_rounding(given), np.float64, "probabilities"),
             read_only_copy(next_states, np.int64, "next_states"),
             read_only_copy(rewards, np.float64, "rewards"),
             read_only_copy(terminated, np.bool_, "terminated"),
@@ -204,6 +213,15 @@ class FiniteMDP:
             min(0.0, model.step_reward + sum(min(0.0, extra) for extra in extras)),
             max(0.0, model.step_reward + sum(max(0.0, extra) for extra in extras)),
         )
+
+    @property
+    def step_rewards(self) -> npt.NDArray[np.float64]:
+        """Rewards that a step can have: of each outcome; of a grid, those of each kind of move."""
+        model = self.model
+        if isinstance(model, Sparse):
+            return model.rewards
+        hazards = [dynamics.ENTERS_HAZARD] if np.bitwise_or.reduce(model.cells) & HAZARD else []
+        return model.rewards[[0, dynamics.REACHES_GOAL, dynamics.HITS_OUTER_WALL, *hazards]]
 
     @cached_property
     def max_outcomes(self) -> int:
@@ -314,7 +332,7 @@ class FiniteMDP:
         Raises:
             ModelError: if the file can't be written.
         """
-        write_arrays(Path(path), self._arguments())
+        write_arrays(as_path("path", path), self._arguments())
 
     @classmethod
     def load(cls, path: str | Path) -> FiniteMDP:
@@ -323,7 +341,7 @@ class FiniteMDP:
         Raises:
             ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
         """
-        arrays = read_arrays(Path(path))
+        arrays = read_arrays(as_path("path", path))
         try:
             return _from_arguments(arrays)
         except ClewError as error:
@@ -359,9 +377,21 @@ def grid_model(
         grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of shape (rows, columns), not {grid.shape}"
     )
     check_walls(grid)
-    rewards = (goal_reward, step_reward, outer_wall_reward, hazard_reward)
-    require(bool(np.isfinite(rewards).all()), f"rewards must be finite numbers, not {rewards}")
-    require(0.0 <= slip <= 1.0, f"slip must be a probability in [0, 1], not {slip}")
+    rewards = {
+        "goal_reward": goal_reward,
+        "step_reward": step_reward,
+        "outer_wall_reward": outer_wall_reward,
+        "hazard_reward": hazard_reward,
+    }
+    try:
+        check_flag("moving_goal", moving_goal)
+        check_number("slip", slip, SHARE)
+        for name, reward in rewards.items():
+            check_number(name, reward)
+    except SettingError as error:
+        raise ModelError(str(error)) from None
+    table = _reward_table(*map(float, rewards.values()))
+    require(bool(np.isfinite(table).all()), f"the sums of rewards must be finite, not {table}")
     num_states = grid.size**2 if moving_goal else grid.size
     require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
     return Grid(
@@ -375,7 +405,7 @@ def grid_model(
         outer_wall_reward=float(outer_wall_reward),
         hazard_reward=float(hazard_reward),
         moves=read_only_copy([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
-        rewards=read_only_copy(_reward_table(*rewards), np.float64, "rewards"),
+        rewards=read_only_copy(table, np.float64, "rewards"),
     )
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from clew.errors import ModelError
 from clew.models.arrays import SparseRows
 from clew.models.checks import MAX_STATES
-from clew.settings import check_count
+from clew.settings import check_callable, check_count, shown
 
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
 
@@ -67,7 +67,7 @@ def _check_outcome(outcome: Any, s: int, a: int, num_states: int) -> Outcome:
     if not is_valid:
         raise ModelError(
             f"state {s}, action {a}: an outcome must be (probability, next state, reward, terminated), "
-            f"with True or False for terminated, not {outcome!r}"
+            f"with True or False for terminated, not {shown(outcome)}"
         )
     if not 0 <= numbers[1] < num_states:
         raise ModelError(f"state {s}, action {a}: next state {numbers[1]} is outside 0..{num_states - 1}")
@@ -88,6 +88,7 @@ def rows_of_function(num_states: int, num_actions: int, f: Callable[[int, int], 
     """
     check_count("num_states", num_states, 1, MAX_STATES)
     check_count("num_actions", num_actions, 1, MAX_STATES)
+    check_callable("f", f, "a state and an action")
     num_states, num_actions = int(num_states), int(num_actions)
 
     def checked_outcomes(s: int, a: int) -> list[Outcome]:
@@ -105,7 +106,7 @@ def rows_of_function(num_states: int, num_actions: int, f: Callable[[int, int], 
 def _check_list(outcomes: Any, s: int, a: int) -> list[Any]:
     """Return the outcomes of a state and action as a list; anything that isn't iterable, or is text, is an error."""
     if not isinstance(outcomes, Iterable) or isinstance(outcomes, str):
-        raise ModelError(f"state {s}, action {a}: expected a list of outcomes, got {outcomes!r}")
+        raise ModelError(f"state {s}, action {a}: expected a list of outcomes, got {shown(outcomes)}")
     return list(outcomes)
 
 

@@ -26,10 +26,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, overload
 
+import numpy as np
+
 from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.mdp import FiniteMDP
 from clew.planning.best_first import best_first, is_deterministic_with_costs
+from clew.planning.certificate import warn_if_inexact
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
@@ -135,8 +138,11 @@ def solve(
 
     Raises:
         SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; with
-            gamma 1 also if continuing forever has no cost, so that a state has no finite value.
+            gamma 1 also if continuing forever has no cost, or a start can't end, so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
+
+    Warns:
+        PrecisionWarning: if the bound of the solution is larger than the tolerance.
 
     Examples:
         >>> import clew
@@ -162,14 +168,34 @@ def solve(
                 setting="method",
             )
         return backward_induction(mdp, int(horizon), gamma)
+    solution = find_optimum(mdp, gamma, tolerance, method)
+    warn_if_inexact(solution.bound, tolerance)
+    return solution
+
+
+def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: str | None = None) -> Solution:
+    """Solve a model as `solve` does, without a warning if the tolerance isn't reached.
+
+    Raises:
+        SettingError: see `solve`.
+    """
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
-        return best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
-    method = method or _default_method(mdp, gamma)
-    if gamma == 1.0 and method != "breadth-first":
+        solution = best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
+    else:
+        method = method or _default_method(mdp, gamma)
+        if gamma == 1.0 and method != "breadth-first":
+            raise SettingError(
+                f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
+            )
+        solution = PLANNERS[method].plan(mdp, gamma, tolerance)
+    if solution.value == -np.inf:
+        start = mdp.starts[np.isneginf(solution.v[mdp.starts])][0]
         raise SettingError(
-            f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
+            f"must be below 1 here: from start state {start} every policy may go on forever and lose without bound, so "
+            "the value is not finite",
+            setting="gamma",
         )
-    return PLANNERS[method].plan(mdp, gamma, tolerance)
+    return solution
 
 
 def _default_method(mdp: FiniteMDP, gamma: float) -> str:

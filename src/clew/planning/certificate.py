@@ -1,8 +1,11 @@
 """The certificate at the end of planning: a bound on the error of values, proved by one pass over all states."""
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 
+from clew.errors import PrecisionWarning
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.backups import bellman_residual
 from clew.models.mdp import FiniteMDP
@@ -35,6 +38,16 @@ def error_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> flo
         return np.inf
     residual = bellman_residual(mdp.model, v, mdp.num_actions, gamma)
     return float((residual + rounding_bound(mdp, float(np.abs(v).max()))) / (1.0 - contraction))
+
+
+def warn_if_inexact(bound: float, tolerance: float) -> None:
+    """Warn the caller of a public function if the error bound of its result is larger than the tolerance."""
+    if not bound <= tolerance:
+        warnings.warn(
+            f"values are proved to within {bound:.3g} only, not to within the tolerance of {tolerance:g}",
+            PrecisionWarning,
+            stacklevel=3,
+        )
 
 
 def rounding_bound(mdp: FiniteMDP, max_value: float) -> float:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from numbers import Real
 from operator import index
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
+from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled, parts_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
@@ -18,11 +19,23 @@ from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
 from clew.notebook import svg_of
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.policy import Policy, table_shape
-from clew.settings import check_choice, check_count, check_number
+from clew.policies.policy import Policy, check_policy, table_shape
+from clew.settings import (
+    MAX_EPISODES,
+    Bounds,
+    as_list,
+    as_numbers,
+    as_states,
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    shown,
+)
 
 DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)  # columns of a trajectory
 NO_ACTION = -1
+REWARDS = Bounds(float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 
 
 class Transition(NamedTuple):
@@ -119,15 +132,23 @@ class Trajectory:
         return int(np.count_nonzero(self.terminated | self.truncated))
 
     @property
-    def num_successes(self) -> int:
+    def num_terminated(self) -> int:
         """Number of episodes that the world ended, not a step limit."""
         return int(np.count_nonzero(self.terminated))
 
     @classmethod
     def from_transitions(cls, transitions: list[Transition]) -> "Trajectory":
-        """Make a trajectory of a list of transitions, which may be empty."""
-        columns = zip(*transitions, strict=True) if transitions else [()] * 6
-        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, DTYPES, strict=True)))
+        """Make a trajectory of a list of transitions, which may be empty.
+
+        Raises:
+            SettingError: if it holds something else than transitions, or one whose numbers don't fit their columns.
+        """
+        rows = as_list("transitions", transitions, "Transition")
+        for row in rows:
+            if not isinstance(row, tuple) or len(row) != len(DTYPES):
+                raise SettingError(f"must be a list of Transition, not of {shown(row)}", setting="transitions")
+        columns = zip(*rows, strict=True) if rows else [np.empty(0, dtype) for dtype in DTYPES]
+        return cls(*columns)
 
 
 def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
@@ -136,8 +157,8 @@ def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     Raises:
         SettingError: if it is not one-dimensional, does not hold numbers, or integers or booleans would change.
     """
-    array = np.asarray(given)
-    if array.ndim != 1 or array.dtype.kind not in "fiub":
+    array = as_numbers(f"the trajectory's {name} column", given)
+    if array.ndim != 1:
         raise SettingError(f"the trajectory's {name} column must be numbers in one dimension, not {array.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
         column = np.ascontiguousarray(array, dtype)
@@ -163,10 +184,22 @@ def _as_state(observation: Any, num_states: int, source: str) -> int:
     try:
         state = index(observation.item() if isinstance(observation, np.ndarray) else observation)
     except (TypeError, ValueError):
-        raise SettingError(f"the environment's {source} gave state {observation!r}, expected an integer") from None
+        raise SettingError(f"the environment's {source} gave state {shown(observation)}, expected an integer") from None
     if not 0 <= state < num_states:
-        raise SettingError(f"the environment's {source} gave state {state}, outside its space of {num_states}")
+        raise SettingError(f"the environment's {source} gave state {shown(state)}, outside its space of {num_states}")
     return state
+
+
+def _as_reward(reward: Any) -> float:
+    """Return a reward as a Python number.
+
+    Raises:
+        SettingError: if it is not a number, or not finite in float32.
+    """
+    number = reward.item() if isinstance(reward, np.generic | np.ndarray) and reward.ndim == 0 else reward
+    if not isinstance(number, Real) or not REWARDS.hold(number):
+        raise SettingError(f"the environment's step gave reward {shown(reward)}, expected a finite float32 number")
+    return float(number)
 
 
 def episode_steps(
@@ -190,23 +223,27 @@ def episode_steps(
         Each transition, as soon as it was played.
 
     Raises:
-        SettingError: if the environment returns an invalid state, or a reward that is not finite in float32.
+        SettingError: if the environment's reset or step returns anything else than Gymnasium's interface asks for, a
+            state outside its space, or a reward that is not finite in float32.
     """
+    check_flag("render", render)
     num_states, _ = table_shape(env)
     max_steps = STEPS_PER_STATE * num_states if max_steps is None else max_steps
-    observation, _ = env.reset(seed=seed)
+    observation, _ = parts_of(env.reset(seed=seed), "reset")
     state, steps, is_over = _as_state(observation, num_states, "reset"), 0, False
     if render:
         env.render()
     while not is_over:
         action = choose_action(state)
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = parts_of(env.step(action), "step")
         next_state = _as_state(observation, num_states, "step")
-        if not np.isfinite(reward) or abs(reward) > np.finfo(np.float32).max:
-            raise SettingError(f"the environment's step gave reward {reward}, expected a finite float32 number")
+        reward = _as_reward(reward)
+        for name, flag in (("terminated", terminated), ("truncated", truncated)):
+            if not isinstance(flag, bool | np.bool_):
+                raise SettingError(f"the environment's step gave {name} {shown(flag)}, expected True or False")
         steps += 1
         truncated = (truncated or steps >= max_steps) and not terminated
-        yield Transition(state, action, float(reward), next_state, bool(terminated), bool(truncated))
+        yield Transition(state, action, reward, next_state, bool(terminated), bool(truncated))
         state, is_over = next_state, terminated or truncated
         if render:
             env.render()
@@ -266,7 +303,7 @@ class Simulation:
         >>> env = clew.Environment(clew.Maze.open(5, 5))
         >>> policy = clew.train_policy(env, 1000, seed=1)
         >>> trajectory = clew.Simulation(env).rollout(policy, explore=False)
-        >>> len(trajectory), trajectory.num_successes
+        >>> len(trajectory), trajectory.num_terminated
         (8, 1)
 
     Args:
@@ -297,7 +334,11 @@ class Simulation:
 
         Returns:
             Trajectory of one episode, terminated by the world or truncated by a step limit.
+
+        Raises:
+            SettingError: if the policy doesn't fit the environment, or epsilon is out of range.
         """
+        check_policy(policy, self._shape)
         steps = episode_steps(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
 
@@ -332,9 +373,15 @@ class Simulation:
         Raises:
             SettingError: if a setting is out of range, or an array doesn't fit the environment.
         """
-        check_count("num_episodes", num_episodes, 0)
+        check_count("num_episodes", num_episodes, 0, MAX_EPISODES)
+        check_flag("exploring_starts", exploring_starts)
+        _check_stream(stream)
         strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
         table = read_only(_checked_table(q, self._shape))
+        if starts is not None:
+            starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
+            if starts.ndim != 1 or starts.size == 0:
+                raise SettingError("must be a non-empty list of states", setting="starts")
         if self._compiled is not None:
             spec = episode_spec(self._compiled, starts, exploring_starts)
             acting = as_values(table), strategy, counts, exploration
@@ -362,14 +409,27 @@ def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.f
     """Return action values as a C-contiguous float32 array; copied only if they are in another form.
 
     Raises:
-        SettingError: if they are of another shape, or not numbers.
+        SettingError: if they are of another shape, not numbers, or NaN.
     """
-    values = np.asarray(q)
+    values = as_numbers("q", q)
     if values.shape != shape:
         raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
-    if values.dtype.kind not in "fiub":
-        raise SettingError(f"q must hold numbers, not {values.dtype}")
+    if np.isnan(values.min()):  # NaN if there is any, and without a mask of all values
+        raise SettingError("q must hold numbers; it has values that are NaN")
     return np.ascontiguousarray(values, np.float32)
+
+
+def _check_stream(stream: Any) -> None:
+    """Check that an object is a stream of random numbers, which kernels change in place.
+
+    Raises:
+        SettingError: if it isn't.
+    """
+    is_array = isinstance(stream, np.ndarray) and stream.dtype == np.uint64 and stream.shape == (2,)
+    if not is_array or not stream.flags.writeable or not stream.flags.c_contiguous:
+        raise SettingError(
+            f"must be a writable array of two uint64, such as policy.stream, not {shown(stream)}", setting="stream"
+        )
 
 
 def _checked_strategy(
@@ -383,11 +443,13 @@ def _checked_strategy(
     check_choice("behaviour", name, BEHAVIOURS)
     row = BEHAVIOURS[name]
     counts = np.zeros(shape if row.uses_visits else (0, 0), np.int32)
-    if row.uses_visits and visits is not None:
-        tries = np.asarray(visits)
-        if tries.shape != shape or tries.dtype.kind not in "iu":
+    if visits is not None:
+        tries = as_numbers("visits", visits)
+        shapes = (shape,) if row.uses_visits else (shape, (0, 0))  # arrays of learners that count none are empty
+        if tries.shape not in shapes or tries.dtype.kind not in "iu":
             raise SettingError(f"visits must be integers of the shape {shape}, not {tries.dtype} of {tries.shape}")
-        counts[:] = tries
+        if row.uses_visits:
+            counts[:] = tries
     if row.setting is None:
         return row.strategy, counts, 0.0
     check_number("exploration", exploration, row.bounds, used_by=name)

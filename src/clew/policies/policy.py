@@ -14,7 +14,7 @@ from clew.kernels.learning.behaviours import epsilon_greedy
 from clew.kernels.sampling import new_stream
 from clew.models.mdp import FiniteMDP
 from clew.notebook import svg_of
-from clew.settings import SHARE, check_memory, check_number
+from clew.settings import SHARE, as_numbers, check_count, check_flag, check_memory, check_number, shown
 
 
 class FiniteEnvironment(Protocol):
@@ -57,6 +57,21 @@ def maze_world(env: Any) -> Any:
     return env if hasattr(getattr(env, "unwrapped", None), "maze") else None
 
 
+def check_policy(policy: Any, shape: tuple[int, int]) -> None:
+    """Check that an object is a policy for a table of (num_states, num_actions).
+
+    Raises:
+        SettingError: if it is something else, or its table has another shape.
+    """
+    if not isinstance(policy, Policy):
+        kind = f"{type(policy).__module__}.{type(policy).__qualname__}".removeprefix("builtins.")
+        raise SettingError(
+            f"expected a clew.Policy, got a {kind}; clew.Policy(env, q=table) makes one of a table of action values"
+        )
+    if policy.q.shape != shape:
+        raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {shape}")
+
+
 class Policy:
     """Action values, and epsilon-greedy actions chosen by them; ties are broken uniformly at random.
 
@@ -88,10 +103,11 @@ class Policy:
 
     def __init__(self, env: FiniteEnvironment | FiniteMDP, *, seed: int = 0, q: npt.ArrayLike | None = None) -> None:
         shape = table_shape(env)
+        check_count("seed", seed, 0)
         check_memory(4 * shape[0] * shape[1], "the table")
         self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
         if q is not None:
-            values = np.asarray(q)
+            values = as_numbers("q", q)
             if values.shape != shape:
                 raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
             with np.errstate(over="ignore"):
@@ -117,8 +133,9 @@ class Policy:
         Raises:
             SettingError: if the state or epsilon is out of range.
         """
-        if not isinstance(state, Integral) or not 0 <= state < self.q.shape[0]:
-            raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {state}")
+        if not isinstance(state, Integral) or isinstance(state, bool) or not 0 <= state < self.q.shape[0]:
+            raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {shown(state)}")
+        check_flag("explore", explore)
         check_number("epsilon", epsilon, SHARE)
         return int(epsilon_greedy(read_only(self.q), int(state), epsilon if explore else 0.0, self.stream))
 

@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import SettingError
+from clew.errors import RunError, SettingError
 from clew.files import write_file
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
 from clew.rendering.pixels import paint
 from clew.rendering.svg import picture_svg
 from clew.rendering.text import picture_text
+from clew.settings import as_path, check_count
 
 ENDINGS = (".svg", ".png", ".txt")
+MAX_SIDE = 65_536  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +42,21 @@ class Drawing:
 
         Returns:
             (height, width, 3) uint8, red, green and blue.
+
+        Raises:
+            SettingError: if max_side is not a whole number from 1 to 65,536.
         """
-        return paint(self.picture, max_side)
+        check_count("max_side", max_side, 1, MAX_SIDE)
+        return paint(self.picture, int(max_side))
 
     def text(self, width: int = 160) -> str:
-        """Return the drawing as text, the maze at most `width` characters wide."""
-        return picture_text(self.picture, width)
+        """Return the drawing as text, the maze at most `width` characters wide.
+
+        Raises:
+            SettingError: if the width is not a whole number of at least 1.
+        """
+        check_count("width", width, 1)
+        return picture_text(self.picture, int(width))
 
     def save(self, path: str | Path) -> None:
         """Write the drawing to a file, in the format of its ending: `.svg`, `.png` or `.txt`.
@@ -54,9 +65,9 @@ class Drawing:
 
         Raises:
             SettingError: if the file has another ending.
-            OSError: if the file can't be written.
+            RunError: if the file can't be written.
         """
-        path = Path(path)
+        path = as_path("path", path)
         encode = {
             ".svg": lambda: self.svg().encode(),
             ".png": lambda: encode_png(self.pixels()),
@@ -64,6 +75,10 @@ class Drawing:
         }.get(path.suffix.lower())
         if encode is None:
             raise SettingError(f"a drawing is saved as {', '.join(ENDINGS)}, not as {path.name!r}")
-        write_file(path, encode())
+        data = encode()
+        try:
+            write_file(path, data)
+        except OSError as error:
+            raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
     _repr_svg_ = svg

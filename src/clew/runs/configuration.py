@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.errors import ClewError, MazeError, SettingError
 from clew.learning.settings import Learning, check_run
-from clew.settings import setting
+from clew.settings import check_type, choose_from, setting
 
 if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
@@ -42,12 +42,13 @@ class TrainingConfig(Learning):
 
     Attributes:
         maze: 'book' (an open 5x5 grid), a size such as '10x12', a recipe such as 'wilson:10x12:seed=3', a file (.txt,
-            .map, .maze, .lay, .png), a world that `clew worlds` lists, or 'gym:' and the ID of a Gymnasium environment.
+            .map, .maze, .lay, .png, .pgm), a world that `clew worlds` lists, or 'gym:' and the ID of a Gymnasium
+            environment.
         start: start cell, (row, column) from the top left; None for that of the maze.
         goal: goal cell, (row, column); None for those of the maze.
         scenario: start and goal from a MovingAI problem, 'FILE.scen:ROW', with rows counted from 0.
-        unknown_walls: how unknown walls of a .maze file are read, 'wall' or 'open'.
-        cell_size: width and height of a cell in a .png file, in pixels.
+        unknown_walls: how unknown walls of a micromouse file, or unexplored cells of a map, are read: 'wall' or 'open'.
+        cell_size: width and height of a cell in a picture, in pixels.
         random_start: draw the start state of each episode from all free cells with a path to the goal.
         random_goal: draw a goal for each episode; a state is then a (goal, cell) pair.
         goal_reward: added to the reward of a move that reaches the goal.
@@ -81,13 +82,15 @@ class TrainingConfig(Learning):
     maze: str = setting(
         "book",
         "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), a file (.txt, .map, .maze, "
-        ".lay, .png), a name that clew worlds lists, or gym:ID",
+        ".lay, .png, .pgm), a name that clew worlds lists, or gym:ID",
     )
     start: tuple[int, int] | None = setting(None, "start cell, from the top left [default: that of the maze]")
     goal: tuple[int, int] | None = setting(None, "goal cell, from the top left [default: those of the maze]")
     scenario: str | None = setting(None, "start and goal from a MovingAI problem, with rows counted from 0")
-    unknown_walls: str = setting("wall", "how unknown walls of a .maze file are read")
-    cell_size: int = setting(1, "width and height of a cell in a .png file, in pixels")
+    unknown_walls: str = setting(
+        "wall", "how unknown walls of a micromouse file, or unexplored cells of a map, are read"
+    )
+    cell_size: int = setting(1, "width and height of a cell in a picture, in pixels")
     random_start: bool = setting(False, "draw the start of each episode from all free cells with a path to the goal")
     random_goal: bool = setting(False, "draw a goal for each episode; a state is then a pair of goal and cell")
     goal_reward: float = setting(1.0, "added to the reward of a move that reaches the goal")
@@ -164,7 +167,7 @@ class TrainingConfig(Learning):
         try:
             return self._find_maze(self.unknown_walls)
         except MazeError as error:
-            if self.unknown_walls == "open" or not self.maze.endswith(".maze"):  # no other files have unknown walls
+            if self.unknown_walls == "open":
                 raise
             try:
                 self._find_maze("open")
@@ -242,10 +245,11 @@ class TrainingConfig(Learning):
         Raises:
             SettingError: if a setting is unknown, out of range or of another type.
         """
+        check_type("settings", settings, dict, "a dict, as to_dict returns it")
         known = [each.name for each in fields(cls)]
         for name in settings:
             if name not in known:
-                raise SettingError(f"is not a setting; choose from {', '.join(known)}", setting=name)
+                raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=str(name))
         return cls(**settings)
 
 

@@ -1,5 +1,7 @@
 """One run: a configuration trained, graded and saved. The command line and the page both call it."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +17,10 @@ from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation.grades import Evaluation, evaluate_policy
 from clew.kernels import seconds_compiled
-from clew.learning.checkpoints import Checkpoints
-from clew.learning.training import Callback, RoundMetrics, Watch
+from clew.learning.checkpoints import Checkpoints, versions
+from clew.learning.training import Callback, RoundMetrics, Watch, check_reporting
 from clew.mazes import Maze
-from clew.planning import Solution
+from clew.planning import Solution, find_optimum
 from clew.policies.policy import Policy
 from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import (
@@ -31,8 +33,10 @@ from clew.runs.storage import (
     save_run,
     table_sha256,
 )
+from clew.settings import SHARE, as_path, check_count, check_flag, check_number, check_type
 from clew.tracing.trace import Trace
 
+TRUSTED = "CLEW_IMPORT"  # environment variable: the module that a run which is loaded may import
 MAX_FETCHED = 1 << 18  # values fetched from blocks at once: the start states may be all states
 
 
@@ -86,6 +90,7 @@ class Run:
             "seconds": self.seconds,
             "startup_seconds": self.startup_seconds,
             "table_sha256": table_sha256(self.policy.q),
+            "versions": versions(),
         }
         return finite_or_none(figures)
 
@@ -98,7 +103,7 @@ class Run:
         metrics = [asdict(row) for row in self.metrics]
         maze = self.env.maze if self.config.is_maze else None
         saved = SavedRun(self.config.to_dict(), maze, self.policy.q, metrics, self.summary, self.trace.events)
-        save_run(folder, saved)
+        save_run(as_path("folder", folder), saved)
 
 
 def train_run(
@@ -129,6 +134,9 @@ def train_run(
     Raises:
         ClewError: if the maze, a setting or the cluster is invalid.
     """
+    check_type("config", config, TrainingConfig, "a TrainingConfig")
+    check_reporting(callback, watch, trace, checkpoints)
+    check_number("chaos", chaos, SHARE)
     if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
         raise SettingError(
             "needs Ray actors, which play two simulations or more",
@@ -145,6 +153,9 @@ def train_run(
         if callback is not None:
             callback(row)
 
+    world = as_compiled(env)
+    # Without a discount the optimum may not exist, which is better said before the work than after it.
+    optimum = find_optimum(world.mdp, 1.0) if world is not None and config.gamma == 1.0 else None
     begun = time.perf_counter()
     policy = train_parallel(
         env,
@@ -160,12 +171,18 @@ def train_run(
     )
     wall = checkpoints.seconds + time.perf_counter() - begun
     seconds = sum(row.seconds for row in metrics)
-    return Run(config, env, policy, grade(config, env, policy), metrics, seconds, wall - seconds, trace)
+    evaluation = grade(config, env, policy, optimum=optimum)
+    return Run(config, env, policy, evaluation, metrics, seconds, wall - seconds, trace)
 
 
 @contextmanager
 def save_checkpoints(
-    folder: str | Path, config: TrainingConfig, maze: Maze | None, every: int | str, resume: bool = False
+    folder: str | Path,
+    config: TrainingConfig,
+    maze: Maze | None,
+    every: int | str,
+    resume: bool = False,
+    other_versions: bool = False,
 ) -> Iterator[Checkpoints]:
     """Save checkpoints to RUN.partial while a run is trained, and saved to RUN, in the `with` block.
 
@@ -177,6 +194,7 @@ def save_checkpoints(
         maze: the maze of the run; None if the world is not a maze.
         every: episodes or seconds between two checkpoints, see `clew.learning.checkpoints.Checkpoints`.
         resume: go on with a run that was stopped.
+        other_versions: go on even if it was begun with another version of Clew, NumPy or Numba.
 
     Yields:
         The checkpoints, for `train_run`.
@@ -185,7 +203,11 @@ def save_checkpoints(
         RunError: if RUN exists, or can't be written.
         StoppedError: if training was stopped; the message says how to go on.
     """
-    checkpoints = Checkpoints(partial_folder(folder), every)
+    check_type("config", config, TrainingConfig, "a TrainingConfig")
+    check_type("maze", maze, Maze | None, "a Maze or None")
+    check_flag("resume", resume)
+    folder = as_path("folder", folder)
+    checkpoints = Checkpoints(partial_folder(folder), every, other_versions=other_versions)
     if not resume:
         create_partial_folder(folder, config.to_dict(), maze)
     try:
@@ -210,7 +232,7 @@ def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:
     Raises:
         RunError: if there is no such run, or a file is damaged.
     """
-    settings, maze = load_partial_folder(folder)
+    settings, maze = load_partial_folder(as_path("folder", folder))
     return _read_config(partial_folder(folder), settings, maze), maze
 
 
@@ -232,6 +254,7 @@ def grade(
             deterministic; and else 1,000.
         optimum: the optimal solution to compare with; None computes it.
     """
+    check_type("config", config, TrainingConfig, "a TrainingConfig")
     world = as_compiled(env)
     if world is None:
         return evaluate_policy(
@@ -251,7 +274,7 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
     Raises:
         RunError: if a file is missing, damaged or of another kind; the message names it.
     """
-    saved = load_run(folder)
+    saved = load_run(as_path("folder", folder))
     config = _read_config(Path(folder), saved.config, saved.maze)
     try:
         env = config.make_environment(saved.maze)
@@ -266,6 +289,12 @@ def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> T
         config = TrainingConfig.from_dict(settings)
     except SettingError as error:
         raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None
+    module, colon, _ = config.maze.removeprefix("gym:").partition(":")
+    if config.maze.startswith("gym:") and colon and module not in (*sys.modules, os.environ.get(TRUSTED)):
+        raise RunError(
+            f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run runs no code "
+            f"unasked; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
+        )
     if config.is_maze and maze is None:
         raise RunError(f"{folder / 'maze.txt'}: can't be read: No such file or directory")
     return config
@@ -290,6 +319,9 @@ def solve_in_blocks(
         SettingError: if the world can't be cut into these blocks.
     """
     from clew.distributed.blocks import BlockWorld
+
+    check_type("env", env, Environment, "a clew.Environment")
+    check_count("num_blocks", num_blocks, 1, 2**31 - 1)
 
     with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
         stopwatch = Stopwatch()

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ClewError, RunError
-from clew.files import neighbour_of, new_folder, write_file
+from clew.files import neighbour_of, new_folder, open_file, write_file
 from clew.mazes import Maze
 from clew.tracing.trace import Event, from_csv, to_csv
 
@@ -208,8 +208,10 @@ def _read_table(path: Path, sha256: Any) -> npt.NDArray[np.float32]:
     """Return the action values in a .npy file, whose SHA-256 must be as given."""
     try:
         q = np.load(io.BytesIO(_read(path)), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise RunError(f"{path}: not a NumPy array: {str(error).splitlines()[0]}") from None
+    except RunError:
+        raise
+    except Exception as error:  # a damaged header raises whatever Python's parser does
+        raise RunError(f"{path}: not a NumPy array: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
         raise RunError(f"{path}: not a table of float32 action values")
     if table_sha256(q) != sha256:
@@ -235,7 +237,8 @@ def _to_json(content: dict[str, Any]) -> bytes:
 def _read(path: Path) -> bytes:
     """Return the bytes of a file; raise RunError if it can't be read."""
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except OSError as error:
         raise RunError(f"{path}: can't be read: {error.strerror}") from None
 

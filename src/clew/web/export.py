@@ -12,7 +12,7 @@ from clew.mazes import Maze
 from clew.rendering.pillow import encode_png
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.runs.flags import as_flags
-from clew.web.playground import Playground
+from clew.web.playground import Playground, describe_grade
 
 MAX_CELLS_IN_CODE = 2500  # a larger maze is a file beside the code
 SET_BY_MAZE = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # the exported maze has these applied
@@ -129,11 +129,10 @@ def html_report(playground: Playground) -> str:
         "episodes": f"{trainer.num_ended:,}",
         "steps": f"{playground.num_steps:,}",
         "optimal steps": f"{playground.world.optimum.steps:.4g}",
-        "optimal starts": f"{grade.optimal_starts:.1%}",
-        "optimal states": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
-        "suboptimality": f"{grade.suboptimality:.4g}",
-        "suboptimality bound": f"{grade.suboptimality_bound:.2g}",
+        **describe_grade(grade),
     }
+    if grade is not None:
+        figures["suboptimality bound"] = f"{grade.suboptimality_bound:.2g}"
     rows = "".join(f"<tr><th>{name}</th><td>{figure}</td></tr>" for name, figure in figures.items())
     title = f"{config.algorithm} in a maze of {playground.maze.rows} x {playground.maze.columns} cells"
     picture = draw(playground.world.env, trainer.policy).svg()

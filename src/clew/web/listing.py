@@ -24,7 +24,7 @@ MAX_POINTS = 400  # of a curve
 MAX_SIDE = 512  # rows or columns of a maze that the page draws
 CONTENTS = ("config.json", "summary.json", "metrics.csv", "q.npy")  # a folder with any of them is a run folder
 PARTIAL = ".partial"
-CURVES = {"mean_steps": "mean steps", "mean_return": "mean return", "success_rate": "success rate"}
+CURVES = {"mean_steps": "mean steps", "mean_return": "mean return", "terminated_rate": "terminated rate"}
 UNKNOWN = "-"
 
 

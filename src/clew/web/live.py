@@ -15,6 +15,7 @@ from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Trace
+from clew.web.playground import check_name
 
 MAX_ACTORS = 16  # each is a process
 MAX_CHAOS = 0.5  # with more, actors are killed before they finish any work
@@ -141,10 +142,11 @@ def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
         chaos: probability that an actor is killed when it is given work, from 0 to `MAX_CHAOS`.
 
     Raises:
-        SettingError: if a setting is out of this page's range.
+        ClewError: if a setting is out of this page's range, or the maze is a file.
         ClusterError: if another run is in progress.
     """
     global current
+    check_name(config.maze)
     if not 1 <= config.num_actors <= MAX_ACTORS:
         raise SettingError(f"num_actors must be from 1 to {MAX_ACTORS} on this page, not {config.num_actors}")
     if config.num_simulations < 2:

@@ -1,12 +1,14 @@
 """The tab "Playground": maze editor, controls, figures, learning curves, settings and export."""
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakMethod
 
 from nicegui import events, ui
 
@@ -17,6 +19,7 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.settings import SCHEDULES
 from clew.mazes import Maze
 from clew.mazes.formats import list_extensions
+from clew.mazes.formats.pictures import picture_size
 from clew.mazes.generators import GENERATORS
 from clew.policies.behaviours import BEHAVIOURS
 from clew.runs.configuration import TrainingConfig
@@ -24,7 +27,9 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves, show_figures
-from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result
+from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, check_drawable, describe_grade
+
+logger = logging.getLogger(__name__)
 
 TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "look": ("visibility", "inspect values"),
@@ -70,6 +75,9 @@ class PlaygroundTab:
     def __init__(self, playground: Playground, source: str) -> None:
         self.playground = playground
         self.shown_version = -1  # of the playground, in figures and curves
+        self.shown_scale: Any = None  # in the legend
+        self.shown_error = ""  # that stopped learning
+        self.hovered: Any = None  # place of the mouse, [row, column]
         with ui.element("div").classes("clew-columns"):
             with ui.element("section").classes("clew-stage").props('aria-label="the maze"'):
                 self._add_tools()
@@ -147,14 +155,14 @@ class PlaygroundTab:
                 ui.select(WORLDS, label="or choose one", on_change=self.open_listed).props("dense outlined").classes(
                     "min-w-[12rem]"
                 )
-            # Hidden, because the upload element's own button has no text for screen readers.
+            # FastAPI keeps the upload element until the server ends, so it mustn't hold this tab with its world.
+            upload, reject = WeakMethod(self.upload), WeakMethod(self.reject)
+            # Hidden, because its own button has no text for screen readers.
             self.uploader = ui.upload(
                 auto_upload=True,
                 max_file_size=MAX_UPLOADED,
-                on_upload=self.upload,
-                on_rejected=lambda: self.message.set_text(
-                    f"The file is larger than the limit of {MAX_UPLOADED:,} bytes."
-                ),
+                on_upload=lambda event: method(event) if (method := upload()) else None,
+                on_rejected=lambda: method() if (method := reject()) else None,
             ).classes("hidden")
             ui.button(
                 f"or upload a file: {list_extensions()}", on_click=lambda: self.uploader.run_method("pickFiles")
@@ -215,6 +223,10 @@ class PlaygroundTab:
         except (ClewError, MemoryError) as error:
             self.message.set_text(str(error) or "There is not enough memory for that.")
             return None
+        except Exception:  # a bug: log it, and say so
+            logger.exception("a request on the page failed")
+            self.message.set_text("That failed unexpectedly; the server has logged why.")
+            return None
         self.message.set_text("")
         self.refresh()
         return result
@@ -245,7 +257,7 @@ class PlaygroundTab:
 
     def hover(self, place: Any) -> None:
         """Show the action values of the cell at a place, [row, column]; a hint if None or outside the maze."""
-        playground = self.playground
+        playground, self.hovered = self.playground, place
         if not place or not (0 <= place[0] < playground.maze.rows and 0 <= place[1] < playground.maze.columns):
             self.cell_values.set_text(HOVER_HINT)
             return
@@ -272,6 +284,8 @@ class PlaygroundTab:
         data, name = await event.file.read(), Path(event.file.name).name
 
         def read() -> Maze:
+            if size := picture_size(data):
+                check_drawable(*size)  # before it is decoded
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
                 path.write_bytes(data)
@@ -282,6 +296,10 @@ class PlaygroundTab:
 
         await self.do(lambda: self.playground.open(read()))
         self.uploader.reset()
+
+    def reject(self) -> None:
+        """Say that a file is too large."""
+        self.message.set_text(f"The file is larger than the limit of {MAX_UPLOADED:,} bytes.")
 
     async def configure(self, name: str, value: Any) -> None:
         """Set a setting to the value of its form element, converted to the setting's type, and restart learning."""
@@ -322,31 +340,32 @@ class PlaygroundTab:
     def refresh(self) -> None:
         """Update figures, curves and the legend if the playground has changed since the last call."""
         playground = self.playground
-        if playground.error:
+        if playground.error != self.shown_error:  # once, so that it doesn't replace later messages
+            self.shown_error = playground.error
             self.message.set_text(playground.error)
+        if playground.scale != self.shown_scale:  # of the last frame, which is drawn after the version has changed
+            self.shown_scale = scale = playground.scale
+            self.low.set_text(f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}")
+            self.high.set_text(f"{scale.high:.2g}{', log scale' if scale.is_log else ''}")
+        if self.hovered or playground.version != self.shown_version:
+            self.hover(self.hovered)
         if playground.version == self.shown_version:
             return
         self.shown_version = playground.version
         self.start_button.set_text("Pause" if playground.running else "Start")
         self.start_button.props(f"icon={'pause' if playground.running else 'play_arrow'}")
         self._show_figures()
-        scale = playground.scale
-        self.low.set_text(f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}")
-        self.high.set_text(f"{scale.high:.2g}{', log scale' if scale.is_log else ''}")
         self.curves.show(playground.curve, playground.world.optimum.steps, playground.world.optimal_return)
 
     def _show_figures(self) -> None:
         """Show the counts of learning, and the last grade of the greedy policy."""
-        playground, grade = self.playground, self.playground.grade
-        is_optimal = abs(grade.suboptimality) <= grade.suboptimality_bound
+        playground = self.playground
         figures = {
             "episodes": f"{playground.trainer.num_ended:,}",
             "steps": f"{playground.num_steps:,}",
             "mean steps": format_number(points[-1][1]) if (points := playground.curve.points) else "-",
             "optimal steps": format_number(playground.world.optimum.steps),
-            "optimal starts": f"{grade.optimal_starts:.0%}",
-            "optimal states": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
-            "suboptimality": "0" if is_optimal else f"{grade.suboptimality:.3g}",
+            **describe_grade(playground.grade),
         }
         show_figures(self.figures, figures)
 

@@ -1,13 +1,15 @@
 """The web server of `clew serve`: start it, check the token, build the page for each visitor."""
 
+import gc
 import logging
+import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
-from http.cookies import SimpleCookie
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from nicegui import app, ui
 from starlette.responses import PlainTextResponse, Response
@@ -29,51 +31,137 @@ logger = logging.getLogger(__name__)
 MAX_VISITORS = 8  # each has a learning thread
 COOKIE = "clew-token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HEALTH = "/healthz"  # for probes; takes no visitor's place
 STYLE = Path(__file__).with_name("page.css")
+SECURITY_HEADERS = [  # Vue compiles its templates in the browser, hence unsafe-eval
+    (
+        b"content-security-policy",
+        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
+        b"form-action 'self'; frame-ancestors 'self'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+]
+CONNECT_SECONDS = 60.0  # that a browser has to connect after it has loaded the page
 
 visitors: dict[str, Playground] = {}
 
 
-class TokenGate:
-    """ASGI middleware that refuses HTTP requests and websockets without the token.
+class Gate:
+    """ASGI middleware that refuses requests for another host, from a page elsewhere, or without the token.
 
-    The token is accepted as the query parameter `token`, which also sets a cookie, or as that cookie.
+    A page elsewhere can reach the server through the visitor's browser, by a name of its own that leads to this
+    machine. So the host of a request must be one that was asked for, and its origin, if it has one, too. The token is
+    accepted as the query parameter `token`, which also sets a cookie, or as that cookie. `/healthz` answers without.
 
     Args:
         app: ASGI application to protect.
-        token: expected token.
+        hosts: names and addresses that requests may be for; "*" stands for every IP address, which no other page can
+            have as its name.
+        token: expected token; None if none is needed.
+        proxies: names of proxies, whose pages are ours.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], token: str) -> None:
-        self.app, self.token = app, token
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], hosts: Sequence[str], token: str | None, proxies: Sequence[str] = ()
+    ) -> None:
+        self.app, self.hosts, self.token, self.proxies = app, hosts, token, [name.lower() for name in proxies]
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Pass a request on to the application, or answer 401; close a websocket with code 1008."""
+        """Pass a request on to the application, or refuse it; a websocket is closed with code 1008."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         query_token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        candidates = (query_token, cookie.value if cookie else "")
-        if not any(secrets.compare_digest(each.encode(), self.token.encode()) for each in candidates):
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
-                return
-            text = "This page requires a token. Open the complete address that clew serve printed.\n"
-            await PlainTextResponse(text, 401)(scope, receive, send)
+        refusal = self._refusal(headers, scope["path"], query_token)
+        if refusal is not None and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if refusal is not None or scope["path"] == HEALTH:
+            status, text = refusal or (200, "ok")
+            await PlainTextResponse(f"{text}\n", status)(scope, receive, send)
             return
 
-        async def send_with_cookie(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start" and query_token:
-                set_cookie = f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-                message["headers"] = [*message["headers"], (b"set-cookie", set_cookie.encode())]
+        async def send_with_headers(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+                if query_token and self.token is not None:
+                    set_cookie = f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+                    message["headers"].append((b"set-cookie", set_cookie.encode()))
             await send(message)
 
-        await self.app(scope, receive, send_with_cookie)
+        await self.app(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: dict[str, str], path: str, query_token: str) -> tuple[int, str] | None:
+        """Return status and text with which a request is refused; None if it isn't."""
+        origin = headers.get("origin")
+        if not self._is_known(headers.get("host", "")):
+            return 403, "This server doesn't answer for that host. Use its address, or clew serve --allow-host NAME."
+        if origin is not None and not self._is_own(origin, headers["host"]):
+            return 403, "A page elsewhere can't use this server."
+        tokens = [query_token, *_cookies(headers.get("cookie", ""))]
+        if self.token is None or path == HEALTH:
+            return None
+        if any(secrets.compare_digest(each.encode(), self.token.encode()) for each in tokens):
+            return None
+        return 401, "This page requires a token. Open the complete address that clew serve printed."
+
+    def _is_known(self, host: str) -> bool:
+        """Return whether the host of a request, with its port, is one that was asked for."""
+        name = _name_of(f"//{host}")
+        return name in self.hosts or ("*" in self.hosts and _is_address(name))
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Return whether a page of an origin is one of ours: of the host of the request, or of a proxy."""
+        return origin.partition("//")[2].lower() == host.lower() or _name_of(origin) in self.proxies
 
 
-def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None, *, show: bool) -> None:
+def _name_of(address: str) -> str:
+    """Return the host in an address, in small letters and without its port; empty if it has none that is valid."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _cookies(header: str) -> list[str]:
+    """Return the values of our cookie; those of others may hold any characters."""
+    pairs = (each.strip().partition("=") for each in header.split(";"))
+    return [value for name, _, value in pairs if name == COOKIE]
+
+
+def _is_address(name: str) -> bool:
+    """Return whether a host is an IP address."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def known_hosts(host: str, allowed: Sequence[str]) -> list[str]:
+    """Return the hosts that requests may be for.
+
+    Args:
+        host: address at which the server listens.
+        allowed: further names, such as that of a proxy.
+    """
+    names = [*LOOPBACK, *allowed]
+    if host not in LOOPBACK:
+        names += [host, socket.gethostname(), socket.getfqdn(), "*"]
+    return [name.lower() for name in names]
+
+
+def serve(
+    run: Path | None,
+    runs: Path,
+    host: str,
+    port: int,
+    token: str | None,
+    *,
+    show: bool,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
@@ -83,6 +171,7 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
         port: port to listen on; 0 chooses a free one.
         token: token that visitors must give; None generates one if the host requires it.
         show: open the page in a browser.
+        allowed_hosts: names that requests may be for besides the address, such as that of a proxy.
 
     Raises:
         RunError: if the run can't be read.
@@ -93,14 +182,16 @@ def serve(run: Path | None, runs: Path, host: str, port: int, token: str | None,
         config, env, _ = open_run(run)
         maze = env.maze if config.is_maze else None  # the run's own copy: the maze file may have changed or gone
     Playground(config, maze).close()  # raises here, before anything is served, if the page can't show the world
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", token):
+        raise SettingError("must be letters, digits, - and _ only", setting="token")
     if token is None and host not in LOOPBACK:
         token = secrets.token_urlsafe(16)
-    if token is not None:
-        app.add_middleware(TokenGate, token=token)
+    app.add_middleware(Gate, hosts=known_hosts(host, allowed_hosts), token=token, proxies=allowed_hosts)
     printed_host = "127.0.0.1" if host == "0.0.0.0" else host
     port = find_port(host, port)
     logger.info("http://%s:%d/%s   (Ctrl-C stops the server)", printed_host, port, f"?token={token}" if token else "")
 
+    gc.set_threshold(2_000, 10, 10)  # the pages of visitors who have left are garbage in cycles
     app.on_shutdown(stop_current_run)
     _add_routes(config, maze, runs)
     ui.run(
@@ -133,8 +224,15 @@ def _add_routes(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
         return Response(frame.data, media_type="application/octet-stream", headers=headers)
 
     @ui.page("/", title="Clew")
-    def page() -> None:
-        _build_page(config, maze, runs)
+    async def page() -> None:
+        ui.add_css(STYLE)
+        try:
+            # A visitor is who runs the page: a request alone takes no place.
+            await ui.context.client.connected(timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            return
+        if not ui.context.client.is_deleted:
+            _build_page(config, maze, runs)
 
 
 def find_port(host: str, port: int) -> int:
@@ -154,7 +252,6 @@ def find_port(host: str, port: int) -> int:
 
 def _build_page(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
     """Build the page with its four tabs for a new visitor, or a notice if there are `MAX_VISITORS` already."""
-    ui.add_css(STYLE)
     if len(visitors) >= MAX_VISITORS:
         ui.label(f"This page has {MAX_VISITORS} visitors, its maximum. Reload it when one has left.").classes(
             "clew-full"

@@ -44,7 +44,7 @@ class Lonely:
             return self.state, 0.0, False, False, -1
         self.state, reward, terminated = oracles.sample(self.rows, self.state, a, self.stream)
         self.steps += 1
-        truncated = self.steps == MAX_STEPS and not terminated
+        truncated = self.steps == MAX_STEPS
         self.is_over, final = terminated or truncated, -1
         if self.is_over and same_step:
             final = self.state

@@ -107,10 +107,11 @@ def step_copies(
             continue
         s_next, reward, terminated = sample(model, copies.state[i], actions[i], stream)
         steps = copies.steps[i] + 1
-        ended = terminated or steps >= max_steps
+        truncated = steps >= max_steps
+        ended = terminated or truncated
         results.reward[i] = np.float64(reward)
         results.terminated[i] = terminated
-        results.truncated[i] = ended and not terminated
+        results.truncated[i] = truncated  # also if terminated: Gymnasium's `TimeLimit` reports both
         if ended:
             num_ended += 1
             if same_step:

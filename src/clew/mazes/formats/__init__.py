@@ -4,10 +4,12 @@ A format is a module with a function that parses bytes to a `Layout` and one tha
 in `extensions` finds it by the extension of a file:
 
     own         .txt    Clew's own text, which can represent every maze
+    detection   .txt    any other text: its content decides on the form
     movingai    .map    maps of MovingAI's benchmark, and its problems, .scen
     micromouse  .maze   walls between cells, some of which may be unknown
     pacman      .lay    layouts of the Pac-Man projects
     pictures    .png    one colour per cell
+                .pgm    shades of grey, as map servers of robots write them
     lists               FrozenLake's lists of strings, and NumPy arrays of blocked cells
 
 Shared by the formats: `cells` (layouts, sizes, walls), `lines` (lines of text), `plain` (one character per cell) and

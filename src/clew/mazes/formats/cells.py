@@ -20,6 +20,7 @@ from clew.kernels.dynamics import (
     WALL_RIGHT,
     WALL_UP,
 )
+from clew.settings import shown
 
 MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values per cell then takes 1 GiB
 BAND_SIZE = 2**22  # bytes of a text that are processed at once: temporary arrays stay small beside a large maze
@@ -42,11 +43,13 @@ def check_size(rows: int, columns: int) -> None:
     """
     for name, number in (("rows", rows), ("columns", columns)):
         if not isinstance(number, Integral):
-            raise MazeError(f"{name} must be a whole number, not {number!r}")
+            raise MazeError(f"{name} must be a whole number, not {shown(number)}")
     if rows < 1 or columns < 1:
-        raise MazeError(f"a maze of {rows} rows and {columns} columns has no cells; both must be at least 1")
+        size = f"{shown(rows)} rows and {shown(columns)} columns"
+        raise MazeError(f"a maze of {size} has no cells; both must be at least 1")
     if int(rows) * int(columns) > MAX_CELLS:  # as Python integers: NumPy's would overflow
-        raise MazeError(f"a maze of {rows} x {columns} cells is too large: the limit is {MAX_CELLS:,} cells")
+        size = f"{shown(rows)} x {shown(columns)} cells"
+        raise MazeError(f"a maze of {size} is too large: the limit is {MAX_CELLS:,} cells")
 
 
 def add_implied_walls(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,22 +6,23 @@ from typing import NamedTuple
 
 from clew.errors import MazeError, SettingError
 from clew.mazes.formats.cells import MAX_CELLS, Layout
+from clew.mazes.formats.detection import parse_any_text
 from clew.mazes.formats.lines import read_bytes
 from clew.mazes.formats.micromouse import UNKNOWN_WALLS, parse_maze, write_maze
 from clew.mazes.formats.movingai import parse_map, write_map
-from clew.mazes.formats.own import parse_text, write_text
+from clew.mazes.formats.own import write_text
 from clew.mazes.formats.pacman import parse_lay, write_lay
-from clew.mazes.formats.pictures import draw_png, parse_png
+from clew.mazes.formats.pictures import draw_pgm, draw_png, parse_picture
 from clew.settings import check_choice, check_count
 
 MAX_CELL_SIZE = 1024  # pixels
 
 
 class FileOptions(NamedTuple):
-    """Options of reading and writing maze files; each applies to one format only."""
+    """Options of reading and writing maze files; each applies to some formats only."""
 
-    unknown_walls: str = "wall"  # of .maze files: `wall` or `open`
-    cell_size: int = 1  # of .png files: pixels per side of a cell
+    unknown_walls: str = "wall"  # of .maze files and pictures of maps: `wall` or `open`
+    cell_size: int = 1  # of pictures: pixels per side of a cell
 
 
 class Format(NamedTuple):
@@ -31,33 +32,45 @@ class Format(NamedTuple):
     write: Callable[[Layout, FileOptions], bytes]
     bytes_per_cell: int  # a file of more than this times MAX_CELLS bytes is refused and not read
     is_text: bool = True
-    option: str = ""  # the field of `FileOptions` that applies to this format
+    options: tuple[str, ...] = ()  # the fields of `FileOptions` that apply to this format
 
 
 # In the largest maze, text with walls between cells takes 8 bytes per cell plus line ends, and text of one character
 # per cell at most 2 if the maze is about square. A picture has few colours and compresses to less.
 FORMATS = {
-    ".txt": Format(lambda data, _: parse_text(data), lambda layout, _: write_text(layout), 9),
+    ".txt": Format(
+        lambda data, options: parse_any_text(data, options.unknown_walls),
+        lambda layout, _: write_text(layout),
+        9,
+        options=("unknown_walls",),
+    ),
     ".map": Format(lambda data, _: parse_map(data), lambda layout, _: write_map(layout), 3),
     ".maze": Format(
         lambda data, options: parse_maze(data, options.unknown_walls),
         lambda layout, _: write_maze(layout),
         9,
-        option="unknown_walls",
+        options=("unknown_walls",),
     ),
     ".lay": Format(lambda data, _: parse_lay(data), lambda layout, _: write_lay(layout), 3),
     ".png": Format(
-        lambda data, options: parse_png(data, options.cell_size),
+        lambda data, options: parse_picture(data, options.cell_size, options.unknown_walls),
         lambda layout, options: draw_png(layout, options.cell_size),
         2,
         is_text=False,
-        option="cell_size",
+        options=("cell_size", "unknown_walls"),
+    ),
+    ".pgm": Format(
+        lambda data, options: parse_picture(data, options.cell_size, options.unknown_walls),
+        lambda layout, options: draw_pgm(layout, options.cell_size),
+        5,
+        is_text=False,
+        options=("cell_size", "unknown_walls"),
     ),
 }
 
 
 def list_extensions() -> str:
-    """Return the known file extensions as part of a sentence: ".txt, .map, .maze, .lay or .png"."""
+    """Return the known file extensions as part of a sentence: ".txt, .map, .maze, .lay, .png or .pgm"."""
     *others, last = FORMATS
     return f"{', '.join(others)} or {last}"
 
@@ -96,12 +109,12 @@ def check_file_options(unknown_walls: str, cell_size: int) -> None:
     check_count("cell_size", cell_size, 1, MAX_CELL_SIZE)
 
 
-def check_options_apply(name: str, option: str, options: FileOptions) -> None:
+def check_options_apply(name: str, applying: tuple[str, ...], options: FileOptions) -> None:
     """Check that options are in range, and that none is set which has no effect on a maze.
 
     Args:
         name: name of the maze or its file, for the error.
-        option: the field of `options` that has an effect on it, or "" for none.
+        applying: the fields of `options` that have an effect on it.
         options: the options.
 
     Raises:
@@ -109,8 +122,8 @@ def check_options_apply(name: str, option: str, options: FileOptions) -> None:
     """
     check_file_options(*options)
     for field, default in FileOptions()._asdict().items():
-        if field != option and getattr(options, field) != default:
-            endings = [ending for ending, each in FORMATS.items() if each.option == field]
+        if field not in applying and getattr(options, field) != default:
+            endings = [ending for ending, each in FORMATS.items() if field in each.options]
             raise SettingError(f"has no effect on {name!r}; it is for {', '.join(endings)} files", setting=field)
 
 
@@ -123,7 +136,7 @@ def read_layout(path: Path, options: FileOptions) -> Layout:
         OSError: if the file can't be read.
     """
     known = find_format(path)
-    check_options_apply(path.name, known.option, options)
+    check_options_apply(path.name, known.options, options)
     return known.parse(read_bytes(path, known.bytes_per_cell * MAX_CELLS, is_text=known.is_text), options)
 
 
@@ -135,5 +148,5 @@ def write_layout(path: Path, layout: Layout, cell_size: int = 1) -> bytes:
         SettingError: if `cell_size` is out of range, or is set and has no effect on this format.
     """
     known, options = find_format(path), FileOptions(cell_size=cell_size)
-    check_options_apply(path.name, known.option, options)
+    check_options_apply(path.name, known.options, options)
     return known.write(layout, options)

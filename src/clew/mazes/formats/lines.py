@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import MazeError
+from clew.files import open_file
 from clew.mazes.formats.cells import BAND_SIZE, Place
 
 CHUNK = 2**16  # bytes
@@ -38,7 +39,7 @@ def read_bytes(path: Path, max_bytes: int, *, is_text: bool) -> bytearray:
     num_bytes = 0
     if "\0" in str(path):  # for which `open` would raise a ValueError
         raise MazeError("can't be read: its name holds a zero byte")
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(CHUNK):
             num_bytes += len(chunk)
             if num_bytes > max_bytes:

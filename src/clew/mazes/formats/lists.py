@@ -11,6 +11,7 @@ from clew.kernels.dynamics import BLOCKED
 from clew.mazes.formats.cells import Layout, add_implied_walls, cell_letters, check_size, check_supported
 from clew.mazes.formats.lines import check_ascii
 from clew.mazes.formats.plain import letter_table, parse_plain
+from clew.settings import shown
 
 ALPHABET = b"F?HGS"
 LEGEND = "a cell is one of S F H G"
@@ -25,7 +26,7 @@ def parse_lists(rows: Sequence[str] | npt.NDArray[Any]) -> Layout:
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "SU":  # FrozenLake's own `desc`
         rows = ["".join(row) for row in rows.astype(str).tolist()]
     if isinstance(rows, str) or not isinstance(rows, list | tuple) or not all(isinstance(row, str) for row in rows):
-        raise MazeError(f'expected a list of strings, one per row, such as ["SF", "HG"], got {str(rows)[:60]}')
+        raise MazeError(f'expected a list of strings, one per row, such as ["SF", "HG"], got {shown(rows)}')
     if any("\n" in row for row in rows):
         raise MazeError("a string contains a newline; give each row as a string of its own")
     if not rows:

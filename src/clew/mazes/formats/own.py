@@ -10,11 +10,13 @@ and with walls between cells, if the first character is a `+`; see `clew.mazes.f
 the letters above between two blanks (a blank is a free cell), or `###` if it is blocked.
 """
 
-from clew.mazes.formats.cells import Layout, cell_letters, has_thin_walls
+from clew.errors import MazeError
+from clew.mazes.formats.cells import MAX_CELLS, Layout, cell_letters, has_thin_walls
 from clew.mazes.formats.lines import read_text
 from clew.mazes.formats.plain import letter_table, parse_plain
 from clew.mazes.formats.walled import WalledSyntax, parse_walled, text_canvas
 
+MAX_BYTES = 9 * MAX_CELLS  # with walls between cells, 8 a cell and line ends
 ALPHABET = b".#!GS"
 LEGEND = "a cell is one of . # S G !"
 WALLED = WalledSyntax(
@@ -31,6 +33,8 @@ def parse_text(data: str | bytes | bytearray) -> Layout:
     Raises:
         MazeError: names line and column (from 1) of what is invalid, and draws the place.
     """
+    if len(data) > MAX_BYTES:  # before it is copied
+        raise MazeError(f"a text of {len(data):,} characters is too long: the limit is {MAX_BYTES:,}")
     text = read_text(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data, LEGEND)
     if text.startswith(b"+"):
         return parse_walled(text, WALLED)

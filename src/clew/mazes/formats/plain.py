@@ -1,5 +1,7 @@
 """Text of one character per cell: shared by Clew's own format, MovingAI's, Pac-Man's and FrozenLake's."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,6 +10,7 @@ from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check
 from clew.mazes.formats.lines import NEWLINE, error_at, find_start_offset, offset_to_place, view_as_grid
 
 UNKNOWN = 255  # no cell has all bits
+CHUNK_SIZE = 2**20  # bytes of a text that are placed at once
 
 
 def letter_table(alphabet: bytes, *, free: bytes = b"", blocked: bytes = b"") -> npt.NDArray[np.uint8]:
@@ -69,3 +72,45 @@ def parse_plain(text: bytearray, table: npt.NDArray[np.uint8], start: bytes, leg
     check_letters(text, 0, table, legend)
     first = find_start_offset(text, start)
     return Layout(add_implied_walls(table[grid]), None if first is None else offset_to_place(first, width))
+
+
+def parse_ragged(text: bytearray, table: npt.NDArray[np.uint8], start: bytes) -> Layout:
+    """Parse lines of one character per cell, in which blanks at the end of a line may be missing.
+
+    Args:
+        text: normalised text, not empty, whose characters have been checked.
+        table: (256,) uint8, see `letter_table`.
+        start: letter of the start.
+
+    Raises:
+        MazeError: if the maze is too large, or has a second start.
+    """
+    num_rows = text.count(b"\n")
+    check_size(num_rows, 1)
+    width = max(int(columns.max()) for _, _, columns in _chunks(text))  # the LF stands in the column after the last
+    check_size(num_rows, width)
+    padded = np.full((num_rows, width + 1), ord(" "), np.uint8)
+    for letters, rows, columns in _chunks(text):
+        padded[rows, columns] = letters
+    padded[padded == NEWLINE] = ord(" ")
+    cells = add_implied_walls(table[padded[:, :-1]])
+    first = find_start_offset(text, start)
+    if first is None:
+        return Layout(cells, None)
+    return Layout(cells, (text.count(b"\n", 0, first), first - text.rfind(b"\n", 0, first) - 1))
+
+
+def _chunks(text: bytearray) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield a text in chunks: rows and columns of all its bytes at once would take too much memory.
+
+    Yields:
+        (bytes, LFs included; the row of each; the column of each), all of one length.
+    """
+    row = begin = 0  # number and offset of the line in which the chunk begins
+    for offset in range(0, len(text), CHUNK_SIZE):
+        letters = np.frombuffer(text, np.uint8, min(CHUNK_SIZE, len(text) - offset), offset)
+        is_end = letters == NEWLINE
+        line = np.cumsum(is_end) - is_end  # the LF belongs to the line that it ends
+        begins = np.concatenate([[begin], offset + np.flatnonzero(is_end) + 1])
+        yield letters, row + line, offset + np.arange(len(letters)) - begins[line]
+        row, begin = row + len(begins) - 1, int(begins[-1])

@@ -1,0 +1,75 @@
+"""Standard output belongs to the results of a command; whatever else is printed goes to standard error."""
+
+import codecs
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# For an encoding without these characters, such as that of a redirected output on Windows.
+ASCII = dict(zip("↓←↑→↙↖↗↘·●─│≤▀▄█", "v<^>/\\/\\.S-|<###", strict=True))
+
+
+def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that an encoding lacks, as `codecs.register_error` wants it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(ASCII.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
+class Aside(io.TextIOBase):
+    """Standard output while a command works: what is printed then goes to standard error.
+
+    Ray's messages about its processes take up to fifty lines; of these only the first sentence is printed.
+    """
+
+    def write(self, text: str) -> int:
+        """Write a text to standard error."""
+        plain = COLOUR.sub("", text)
+        if plain.startswith("(raylet)"):
+            text = plain.split(". ")[0].split("\n")[0] + "."
+        sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush standard error."""
+        sys.stderr.flush()
+
+
+codecs.register_error("clew-ascii", _spell_in_ascii)
+
+
+@contextmanager
+def results_apart() -> Iterator[None]:
+    """Keep a private copy of standard output for results in a `with` block, and point descriptor 1 to standard error.
+
+    So the processes of Ray, and code in C, can't write between the results.
+    """
+    stdout = sys.stdout
+    try:
+        is_descriptor = stdout.fileno() == 1
+    except (OSError, ValueError):
+        is_descriptor = False  # a test or a notebook has put something else in its place
+    if not is_descriptor:
+        yield
+        return
+    stdout.flush()
+    kept = os.dup(1)
+    # Line by line on a terminal, as Python does.
+    results = open(  # noqa: SIM115  # closed below
+        kept, "w", encoding=stdout.encoding, errors="clew-ascii", buffering=1 if stdout.isatty() else -1
+    )
+    with suppress(OSError):  # standard error may be closed; then descriptor 1 stays
+        os.dup2(2, 1)
+    original = sys.__stdout__
+    sys.stdout = sys.__stdout__ = results  # type: ignore[misc]  # the second tells the size of the terminal
+    try:
+        yield
+    finally:
+        sys.stdout, sys.__stdout__ = stdout, original  # type: ignore[misc]
+        os.dup2(kept, 1)
+        with suppress(OSError):  # what couldn't be written has been reported
+            results.close()

@@ -1,0 +1,104 @@
+"""Commands that use Ray run in a child process, since a Ray that dies takes with it the process that started it.
+
+The parent does nothing but wait: it passes signals on to the child, ends with its exit code, and says how to go on if
+the child was ended from outside. Processes of Ray that the child leaves behind are ended. If the parent dies, the child
+ends at once.
+"""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from clew.cli import interruption
+from clew.cli.interruption import SIGNALS
+
+
+class EndedError(Exception):
+    """The child process was ended by Ray, or by the system; the message is for the user."""
+
+
+SET_CHILD_SUBREAPER = 36  # of prctl(2): processes whose parent has died become children of this one
+
+is_program = False  # True if this process is the program `clew`, and not another that calls its main function
+
+
+def continue_in_child(advice: str) -> None:
+    """Return in a child process; the parent waits for it here, and never returns.
+
+    Args:
+        advice: how to go on, for the message if the child is ended from outside.
+
+    Raises:
+        EndedError: in the parent, if the child was ended from outside.
+        SystemExit: in the parent, otherwise.
+    """
+    if not is_program or sys.platform != "linux" or interruption.parent is not None or threading.active_count() > 1:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    end_reader, end_writer = os.pipe()
+    life_reader, life_writer = os.pipe()
+    import ctypes
+
+    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    others = _children()
+    child = os.fork()
+    if child == 0:
+        os.close(end_reader)
+        os.close(life_writer)
+        interruption.parent = end_writer
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # may write to the terminal from its own process group
+        os.setpgid(0, 0)  # a Ctrl-C of the terminal goes to the parent alone, which passes it on
+        threading.Thread(target=_end_with_parent, args=(life_reader,), daemon=True).start()
+        return
+    os.close(end_writer)
+    os.close(life_reader)
+    os.set_blocking(end_reader, False)  # another process may have inherited its other end
+    passed_on: list[int] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        passed_on.append(number)
+        with suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, pass_on)
+    _, status = os.waitpid(child, 0)
+    told = b""
+    with suppress(BlockingIOError):
+        told = os.read(end_reader, 1)
+    _end_orphans(others)
+    if told:
+        sys.exit(told[0])
+    code = os.waitstatus_to_exitcode(status)
+    if -code in passed_on:  # before the child had a handler, or after its work
+        sys.exit(128 - code)
+    by = "Ray has died" if code >= 0 else f"the process was ended by signal {-code}"
+    raise EndedError(f"{by} in the middle of the work; {advice}")
+
+
+def _children() -> set[int]:
+    """Return the child processes of this one; none where the system doesn't list them."""
+    with suppress(OSError):
+        folders = Path("/proc/self/task").iterdir()
+        return {int(pid) for folder in folders for pid in (folder / "children").read_text().split()}
+    return set()
+
+
+def _end_orphans(others: set[int]) -> None:
+    """End the processes that the child has left behind, and those that they leave behind, but no others."""
+    while orphans := _children() - others:
+        for pid in orphans:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _end_with_parent(life_reader: int) -> None:
+    """Wait until the parent has died, and then end this process at once."""
+    os.read(life_reader, 1)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,120 @@
+"""Signals that end a command: what is learned is kept, the exit code says which signal it was, nothing is left."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+DEADLINE = 120
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+RUN = ("20x20", "--slip", "0.2", "--random-start", "--sync-every", "100", "--seed", "5")
+
+
+def start(folder: Path, *words: str, ignored: int | None = None, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "clew", "train", *words, "--checkpoint-every", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        start_new_session=True,
+        env={**os.environ, **environment},
+        preexec_fn=None if ignored is None else lambda: signal.signal(ignored, signal.SIG_IGN),
+    )
+
+
+def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not list(folder.glob("run.partial/checkpoint-*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+
+
+def hash_of(folder: Path) -> str:
+    return json.loads((folder / "run" / "summary.json").read_text())["table_sha256"]
+
+
+def start_long_run(folder: Path, ignored: int | None = None) -> subprocess.Popen:
+    process = start(folder, *RUN, "--episodes", "100000000", "--out", "run", ignored=ignored)
+    wait_for_checkpoint(process, folder)
+    return process
+
+
+@pytest.mark.parametrize("name", EXIT_CODES)
+def test_c2_a_signal_saves_a_checkpoint_and_gives_its_exit_code(name, tmp_path):
+    process = start_long_run(tmp_path)
+    process.send_signal(getattr(signal, name))
+    printed, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == EXIT_CODES[name]
+    assert printed == ""
+    assert said.endswith("clew: stopped; go on with `clew train --resume run`\n")
+
+
+def test_c2_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    process = start_long_run(tmp_path, ignored=signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    before = max(tmp_path.glob("run.partial/checkpoint-*"), key=lambda path: path.stat().st_mtime)
+    deadline = time.monotonic() + DEADLINE
+    while before.exists():  # it goes on, and replaces the checkpoint
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == 143
+
+
+def test_c2_a_terminal_that_is_closed_stops_the_run(tmp_path):
+    master, slave = pty.openpty()
+
+    def begin() -> None:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    words = [sys.executable, "-m", "clew", "train", *RUN, "--episodes", "100000000", "--out", "run"]
+    process = subprocess.Popen(
+        [*words, "--checkpoint-every", "1"], stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, preexec_fn=begin
+    )
+    os.close(slave)
+    wait_for_checkpoint(process, tmp_path)
+    os.close(master)
+    assert process.wait(DEADLINE) == 129
+    assert list(tmp_path.glob("run.partial/checkpoint-*"))
+
+
+def test_c2_a_second_signal_ends_at_once(tmp_path):
+    process = start_long_run(tmp_path)
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)  # the same signal twice is one, if the first is not yet handled
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode in (143, -signal.SIGTERM)  # by itself, or by the second one after it had ended its work
+
+
+@pytest.mark.parametrize("name", EXIT_CODES)
+def test_c2_a_run_that_a_signal_stopped_is_resumed_to_the_same_bits(name, tmp_path, moments):
+    words = *RUN, "--episodes", "20000"
+    whole = start(tmp_path, *words, "--out", "run")
+    whole.communicate(timeout=DEADLINE)
+    assert whole.returncode == 0
+    wanted = hash_of(tmp_path)
+    for moment in range(moments):
+        folder = tmp_path / str(moment)
+        folder.mkdir()
+        process = start(folder, *words, "--out", "run")
+        wait_for_checkpoint(process, folder)
+        process.send_signal(getattr(signal, name))
+        process.communicate(timeout=DEADLINE)
+        assert process.returncode in (EXIT_CODES[name], 0)
+        if process.returncode:
+            resumed = start(folder, "--resume", "run")
+            resumed.communicate(timeout=DEADLINE)
+            assert resumed.returncode == 0
+        assert hash_of(folder) == wanted

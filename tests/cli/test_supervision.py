@@ -1,0 +1,71 @@
+"""The parent of a command that uses Ray: it ends as its child does, and touches no other process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only there a command has a child")
+CHILD = """
+import os, signal, subprocess, sys, time
+from clew.cli import interruption, main, supervision
+other = subprocess.Popen(["sleep", "60"])
+def run():
+    supervision.continue_in_child("start it again")
+    {work}
+main._run = run
+try:
+    main.program()
+finally:
+    if interruption.parent is None:
+        print("other", other.poll(), flush=True)
+        other.kill()
+"""
+
+
+def run(work: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", CHILD.format(work=work)], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "said"),
+    [
+        ("sys.exit(0)", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("raise ValueError('a bug')", 1, "ValueError: a bug"),
+        ("os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)", 143, ""),
+        ("os.kill(os.getppid(), signal.SIGHUP); time.sleep(30)", 129, ""),
+    ],
+)
+def test_the_parent_ends_as_its_child_does(work, code, said):
+    done = run(work)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Ray has died" not in done.stderr
+    assert done.stdout.endswith("other None\n")  # a child from before is left alone
+
+
+def test_a_child_that_is_ended_from_outside_is_said():
+    for work, reason in (("os._exit(1)", "Ray has died"), ("os.kill(os.getpid(), 9)", "ended by signal 9")):
+        assert f"{reason} in the middle of the work; start it again" in run(work).stderr
+
+
+def test_what_a_child_leaves_behind_is_ended():
+    done = run("print(subprocess.Popen(['sleep', '61']).pid, flush=True); os._exit(1)")
+    pid = int(done.stdout.split()[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_child_ends_with_its_parent():
+    words = [sys.executable, "-c", CHILD.format(work="print(os.getpid(), flush=True); time.sleep(60)")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+        deadline, status = time.monotonic() + 20, Path(f"/proc/{pid}/stat")
+        while status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            assert time.monotonic() < deadline

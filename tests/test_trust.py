@@ -1,0 +1,442 @@
+"""Faults that gave a wrong figure without a word, or lost work: one test each, by the letter and number of the fault.
+
+Faults of `clew.book` are in test_book.py, those of the page in tests/web, and those of signals in tests/cli.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import TimeAwareObservation
+from PIL import Image
+
+import clew
+from clew.errors import RunError
+from clew.evaluation import exact
+from clew.learning.checkpoints import Checkpoints
+from clew.mazes.formats.pictures import parse_picture
+from clew.runs.run import open_run, train_run
+
+
+def run_clew(*words: str, **options) -> subprocess.CompletedProcess:
+    """Run the command line in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "clew", *words], capture_output=True, timeout=300, **options)
+
+
+# A. Wrong without a word ----------------------------------------------------------------------------------------------
+
+
+def ring(n: int) -> clew.FiniteMDP:
+    """A world that never ends: a ring of n states, in which one action stays and the other goes on."""
+
+    def step(s, a):
+        return [(0.9, (s + a) % n, 0.0, False), (0.1, s, float(s == 0), False)]
+
+    return clew.FiniteMDP.from_function(n, 2, step, starts=[0])
+
+
+def test_a2_values_that_are_not_proved_to_the_tolerance_are_said(monkeypatch):
+    monkeypatch.setattr(exact, "MAX_ROWS", 1000)
+    mdp = ring(100)
+    q = np.tile([0.0, 1.0], (100, 1)) * np.arange(2, 102)[:, None]
+    with pytest.warns(clew.PrecisionWarning, match="proved to within .* not to within the tolerance of 1e-06"):
+        values = clew.policy_values(mdp, q, gamma=0.999)
+    assert values.bound > 1e-6
+    optimum = clew.solve(mdp, gamma=0.999)
+    with pytest.raises(clew.PrecisionError, match=r"can.t be graded exactly: with gamma 0\.999"):
+        clew.evaluate_values(mdp, q, gamma=0.999, optimum=optimum)
+    with pytest.warns(clew.PrecisionWarning, match="can't be graded exactly"):
+        evaluation = clew.evaluate_policy(mdp, clew.Policy(mdp, q=q), 2, gamma=0.999, optimum=optimum)
+    assert evaluation.suboptimality is None
+    assert evaluation.mean_steps == 10_000
+
+
+def test_a2_a_solution_that_rounding_keeps_from_the_tolerance_is_said():
+    with pytest.warns(clew.PrecisionWarning, match="not to within the tolerance of 1e-12"):
+        clew.solve(clew.Environment(clew.Maze.open(4, 4), goal_reward=1e6), tolerance=1e-12)
+
+
+def test_a2_exact_values_are_given_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mdp = ring(20)
+        assert clew.policy_values(mdp, clew.solve(mdp).q).bound < 1e-6
+
+
+def test_a3_an_action_without_outcomes_is_refused():
+    def step(s, a):
+        return [] if s == 2 or (s, a) == (1, 1) else [(1.0, s + 1, -1.0, s == 1)]
+
+    with pytest.raises(clew.ModelError, match="state 1, action 1: no outcomes, though other actions"):
+        clew.FiniteMDP.from_function(3, 2, step)
+
+
+def test_a4_a_table_of_probabilities_is_not_read_as_action_values():
+    env = clew.Environment(clew.Maze.open(1, 2))
+    table = np.full((2, 4), [0.7, 0.3, 0.0, 0.0])
+    for evaluate in (clew.policy_values, clew.policy_steps):
+        with pytest.raises(clew.SettingError, match="each row of this table sums to 1, like probabilities"):
+            evaluate(env, table)
+        evaluate(env, clew.Policy(env, q=table))
+    assert clew.evaluate_values(env, q=table).optimal_starts == 0.0
+
+
+def test_a5_a_world_that_never_ends_and_only_costs_is_refused_without_a_discount():
+    def step(s, a):
+        return [(1.0, (s + a) % 3, -1.0, False)]
+
+    for f in (step, lambda s, a: [(0.5, 0, -1.0, False), (0.5, 1, -2.0, False)]):
+        mdp = clew.FiniteMDP.from_function(3, 2, f)
+        with pytest.raises(clew.SettingError, match=r"gamma must be below 1 here: from start state 0 .* lose without"):
+            clew.solve(mdp, gamma=1.0)
+        assert np.isfinite(clew.solve(mdp, gamma=0.9).v).all()
+
+
+def last_steps(envs, num_envs, limit):
+    envs.reset(seed=0)
+    for _ in range(limit):
+        result = envs.step(np.full(num_envs, 3))
+    return result[2].tolist(), result[3].tolist()
+
+
+def test_a6_the_last_permitted_step_may_be_terminated_and_truncated():
+    maze, limit = clew.Maze.open(1, 4), 3
+    kwargs = {"maze": maze, "max_episode_steps": limit}
+    ours = clew.MazeVectorEnv(2, maze, max_episode_steps=limit)
+    sync = gymnasium.make_vec("clew/Maze-v0", 2, "sync", **kwargs)
+    assert last_steps(ours, 2, limit) == last_steps(sync, 2, limit) == ([True, True], [True, True])
+    env = clew.Environment(maze, max_episode_steps=limit)
+    assert env.spec.max_episode_steps == ours.spec.max_episode_steps == limit
+    made = gymnasium.make(env.spec)  # in a TimeLimit
+    for each in (env, made):
+        each.reset(seed=0)
+        assert [each.step(3)[2:4] for _ in range(limit)] == [(False, False), (False, False), (True, True)]
+    assert TimeAwareObservation(clew.Environment(maze)).reset(seed=0)[0] is not None
+    assert gymnasium.make("clew/Maze-v0", maze=maze).spec.max_episode_steps == 400
+    assert gymnasium.make_vec(ours.spec).spec.max_episode_steps == limit
+
+
+def test_a8_success_needs_a_declared_goal():
+    lake = clew.make_gymnasium("FrozenLake-v1")
+    grade = clew.evaluate_policy(lake, clew.Policy(lake), 1000)  # walks at random, and into holes
+    assert grade.terminated_rate > 0.95
+    assert grade.success_rate == grade.mean_return < 0.05
+    maze = clew.Environment(clew.Maze.open(3, 3))
+    assert clew.evaluate_policy(maze, clew.train_policy(maze, 500)).success_rate == 1.0
+    mdp = clew.FiniteMDP.from_function(2, 1, lambda s, a: [] if s else [(1.0, 1, -100.0, True)])
+    grade = clew.evaluate_policy(mdp, clew.Policy(mdp))
+    assert (grade.success_rate, grade.terminated_rate) == (None, 1.0)
+    declared = clew.ModelEnvironment(mdp, has_goal=True)
+    assert clew.evaluate_policy(declared, clew.Policy(mdp)).success_rate == 1.0
+    cliff = clew.gallery.make_world("cliff")
+    best = clew.Policy(cliff, q=clew.solve(cliff, gamma=1.0).q)
+    assert clew.evaluate_policy(cliff, best, gamma=1.0).success_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("goal_reward", "settings"),
+    [(1e6, {"gamma": 1.0, "alpha": 0.01, "initial_value": 1.00005e6}), (1e8 + 1, {"gamma": 1.0, "alpha": 1.0})],
+)
+def test_a9_rewards_that_float32_loses_are_said_before_learning(goal_reward, settings):
+    env = clew.Environment(clew.Maze.open(6, 6), goal_reward=goal_reward, step_reward=-1.0)
+    with pytest.warns(clew.PrecisionWarning, match="rewards of 1 are lost beside values of .* scale the rewards"):
+        clew.train_policy(env, 10, **settings)
+    with pytest.warns(clew.PrecisionWarning, match="scale the rewards"):
+        clew.train_policy_parallel(env, 10, num_actors=0, **settings)
+    with pytest.warns(clew.PrecisionWarning, match="scale the rewards"):
+        clew.Trainer(env, **settings)
+
+
+def test_a9_a_whole_reward_that_is_no_float32_is_said():
+    env = clew.Environment(clew.Maze.open(2, 2), goal_reward=2.0**24 + 1)
+    with pytest.warns(clew.PrecisionWarning, match="a reward of 16777217 becomes 16777216 in float32"):
+        clew.train_policy(env, 1)
+
+
+def test_a9_ordinary_rewards_are_learned_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clew.train_policy(clew.Environment(clew.Maze.open(3, 3), step_reward=-0.1, goal_reward=100.0), 10)
+
+
+def test_a10_runs_and_checkpoints_keep_versions_and_others_are_refused(tmp_path, monkeypatch):
+    env, folder = clew.Environment(), tmp_path / "checkpoints"
+    clew.train_policy(env, 50, checkpoints=Checkpoints(folder, every=10))
+    header = json.loads((Checkpoints(folder).folders[-1] / "checkpoint.json").read_text())
+    assert header["versions"].keys() == {"clew", "kernels", "numpy", "numba", "python"}
+    monkeypatch.setattr("clew.learning.checkpoints.SOURCES_SHA256", "another")
+    with pytest.raises(RunError, match=r"was computed with kernels .* which is another now, so other bits may follow"):
+        clew.train_policy(env, 50, checkpoints=Checkpoints(folder, every=10))
+    clew.train_policy(env, 50, checkpoints=Checkpoints(folder, every=10, other_versions=True))
+
+
+def test_a10_a_run_folder_has_the_versions(tmp_path):
+    assert run_clew("train", "book", "--episodes", "10", "--out", str(tmp_path / "run")).returncode == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["versions"]["numpy"] == np.__version__
+    refused = run_clew("train", "book", "--other-versions")
+    assert refused.returncode == 2
+    assert b"--other-versions is for --resume" in refused.stderr
+
+
+def test_a11_arrows_have_letters_where_the_output_is_not_utf8():
+    result = run_clew("solve", "book", env={**os.environ, "PYTHONIOENCODING": "cp1252"})
+    assert result.returncode == 0
+    drawing = result.stdout.decode("cp1252").splitlines()[-5:]
+    assert "?" not in "".join(drawing)
+    assert set("".join(drawing)) <= set("v<^>G. ")
+
+
+def test_a12_unexplored_cells_of_a_map_are_not_free(tmp_path):
+    shades = np.array([[254, 205, 254], [254, 0, 254], [254, 254, 254]], np.uint8)
+    for name, image in (
+        ("map.png", Image.fromarray(shades)),
+        ("rgb.png", Image.fromarray(shades).convert("RGB")),
+        ("map.pgm", Image.fromarray(shades)),
+    ):
+        path = tmp_path / name
+        image.save(path)
+        assert clew.Maze.load(path).to_text() == ".#.\n.#.\n...\n"
+        assert clew.Maze.load(path, unknown_walls="open").to_text() == "...\n.#.\n...\n"
+    grey = io.BytesIO()
+    Image.fromarray(np.array([[205, 254, 30]], np.uint8)).save(grey, "PNG")  # no such map: 205 is light grey
+    assert not parse_picture(grey.getvalue()).cells[0, 0] & 64
+    with pytest.raises(clew.SettingError, match="unknown_walls has no effect on this picture"):
+        parse_picture(grey.getvalue(), unknown_walls="open")
+
+
+# F. Files -------------------------------------------------------------------------------------------------------------
+
+MICROMOUSE = "o---o---o\n| S     |\no   o . o\n|     G |\no---o---o\n"
+FORMS = {
+    "micromouse": MICROMOUSE,
+    "frozen lake": "SFFF\nFHFH\nFFFH\nHFFG\n",
+    "digits with blanks": "0 1 0\n0 0 0\n",
+    "digits": "010\n000\n",
+    "digits with commas": "0,1,0\n0,0,0\n",
+    "blank floor": "#####\n#S  #\n# #E#\n#####\n",
+    "movingai": "type octile\nheight 2\nwidth 3\nmap\n.@.\n...\n",
+    "pacman": "%%%%\n%P.%\n%%%%\n",
+    "own": "S#.\n..G\n",
+    "own with walls": "+---+---+\n| S   G |\n+---+---+\n",
+}
+READ = {
+    "micromouse": "+---+---+\n| S     |\n+   +---+\n|     G |\n+---+---+\n",
+    "frozen lake": "S...\n.!.!\n...!\n!..G\n",
+    "digits with blanks": ".#.\n...\n",
+    "digits": ".#.\n...\n",
+    "digits with commas": ".#.\n...\n",
+    "blank floor": "#####\n#S..#\n#.#G#\n#####\n",
+    "movingai": ".#.\n...\n",
+    "pacman": "####\n#SG#\n####\n",
+    "own": "S#.\n..G\n",
+    "own with walls": "S G\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_f_a_text_file_is_read_in_the_form_that_it_has(form, tmp_path):
+    path = tmp_path / "maze.txt"
+    path.write_text(FORMS[form])
+    expected = READ[form] if form != "own with walls" else "SG\n"
+    assert clew.Maze.load(path).to_text() == expected
+    path.write_bytes(FORMS[form].replace("\n", "\r\n").encode())
+    assert clew.Maze.load(path).to_text() == expected
+
+
+def test_f_unknown_walls_of_a_text_file(tmp_path):
+    path = tmp_path / "maze.txt"
+    path.write_text(MICROMOUSE)
+    assert clew.Maze.load(path, unknown_walls="open").to_text() == "S.\n.G\n"
+    path.write_text("S.G\n")
+    with pytest.raises(clew.SettingError, match="no effect on this file, which has no unknown walls"):
+        clew.Maze.load(path, unknown_walls="open")
+
+
+def test_f_a_probability_just_below_zero_is_rounding():
+    P = np.array([[[-2e-16, 1.0]], [[0.0, 1.0]]])
+    assert clew.solve(clew.FiniteMDP.from_arrays(P, np.array([1.0, 0.0])), gamma=0.5).v[0] == pytest.approx(1.0)
+    mdp = clew.FiniteMDP.from_function(1, 1, lambda s, a: [(1.0, 0, 1.0, True), (-2e-16, 0, 5.0, True)])
+    assert mdp.model.probabilities.min() == 0.0
+    with pytest.raises(clew.ModelError, match="probability must not be negative"):
+        clew.FiniteMDP.from_function(1, 1, lambda s, a: [(1.1, 0, 1.0, True), (-0.1, 0, 5.0, True)])
+
+
+def test_f_pgm_is_read_and_written(tmp_path):
+    maze = clew.Maze.from_text("S#.\n..G\n")
+    maze.save(tmp_path / "maze.pgm", cell_size=3)
+    assert clew.Maze.load(tmp_path / "maze.pgm", cell_size=3).to_text() == ".#.\n...\n"
+    (tmp_path / "ascii.pgm").write_text("P2\n2 1\n255\n0 254\n")
+    assert clew.Maze.load(tmp_path / "ascii.pgm").to_text() == "#.\n"
+
+
+# B, G -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "q", [[[1, 2], [3]], [["a", "b"]], [[1j, 2]], np.array([["2020-01-01"]], "M8[D]"), [[None, 1]]]
+)
+def test_g_a_table_that_is_none_is_refused(q):
+    mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 1.0, True)])
+    for call in (
+        lambda: clew.Policy(mdp, q=q),
+        lambda: clew.policy_values(mdp, q),
+        lambda: clew.policy_steps(mdp, q),
+        lambda: clew.evaluate_values(mdp, q),
+    ):
+        with pytest.raises(clew.SettingError, match="must be an array of"):
+            call()
+
+
+def test_g_options_of_reset_are_not_ignored():
+    env = clew.Environment()
+    for options in ({"start": 3}, 3):
+        with pytest.raises(clew.SettingError, match="options must be"):
+            env.reset(options=options)
+        with pytest.raises(clew.SettingError, match="options must be"):
+            clew.MazeVectorEnv(2).reset(options=options)
+    assert env.reset(seed=0, options={})[0] == 0
+
+
+def test_c4_settings_that_would_run_for_ever_are_refused():
+    with pytest.raises(clew.SettingError, match="num_simulations must be a whole number from 1 to 100,000"):
+        clew.train_policy_parallel(clew.Environment(), num_simulations=1_000_000_000)
+    with pytest.raises(clew.SettingError, match="chaos must be a finite number"):
+        clew.train_policy_parallel(clew.Environment(), num_actors=2, chaos=float("nan"))
+
+
+def test_b_what_is_printed_during_the_work_goes_to_standard_error():
+    script = (
+        "import os, sys, clew\n"
+        "real = clew.TrainingConfig.make_maze\n"
+        "def make_maze(config):\n"
+        "    print('said by Ray'); os.write(1, b'said by a child\\n'); return real(config)\n"
+        "clew.TrainingConfig.make_maze = make_maze\n"
+        "sys.argv = ['clew', 'train', 'book', '--episodes', '10', '--json']\n"
+        "from clew.cli.main import main; main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300)
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["success_rate"] == 1.0
+    assert b"said by Ray" in result.stderr
+    assert b"said by a child" in result.stderr
+
+
+def test_d_machine_code_of_code_from_outside_is_not_kept(tmp_path):
+    rule = tmp_path / "my_kernels.py"
+    rule.write_text(
+        "from typing import NamedTuple\n"
+        "from clew.kernels import kernel\n"
+        "from clew.kernels.learning.behaviours import choose\n"
+        "class Always(NamedTuple):\n"
+        "    action: int\n"
+        "@choose.register(Always)\n"
+        "@kernel\n"
+        "def always(behaviour, q, visits, s, exploration, stream):\n"
+        "    return behaviour.action + SHIFT\n"
+        "SHIFT = 0\n"
+    )
+    script = (
+        "import sys, numpy as np; sys.path.insert(0, sys.argv[1])\n"
+        "import my_kernels\n"
+        "from clew.kernels.learning.behaviours import choose\n"
+        "from clew.kernels.sampling import new_stream\n"
+        "q = np.zeros((2, 4), np.float32)\n"
+        "print(choose(my_kernels.Always(1), q, np.zeros((0, 0), np.int32), 0, 0.0, new_stream(0)))\n"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def run(path: Path) -> bytes:
+        result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, env=environment, timeout=300)
+        assert result.returncode == 0, result.stderr.decode()
+        return result.stdout
+
+    assert run(tmp_path) == b"1\n"
+    rule.write_text(rule.read_text().replace("SHIFT = 0", "SHIFT = 2"))
+    assert run(tmp_path) == b"3\n"
+    rule.unlink()
+    after = run_clew("train", "book", "--episodes", "10", env=environment)
+    assert after.returncode == 0, after.stderr.decode()
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    train_run(clew.TrainingConfig(maze="3x3", num_episodes=20, num_simulations=1)).save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': '<f4', 'fortran_order': False, 'shape': (9, 4), ", b"{'", b"", b"\xff\xfe", b"(" * 50]
+)
+def test_f_a_damaged_header_of_the_table_is_one_clear_line(run_folder, header):
+    data = (run_folder / "q.npy").read_bytes()
+    (run_folder / "q.npy").write_bytes(data[:8] + len(header).to_bytes(2, "little") + header + data[128:])
+    with pytest.raises(RunError, match=r"q\.npy: (not a NumPy array|not a table|damaged)"):
+        open_run(run_folder)
+
+
+def test_f_a_pipe_in_a_run_folder_is_refused_and_not_waited_for(run_folder):
+    for name in ("q.npy", "config.json", "maze.txt"):
+        kept = (run_folder / name).read_bytes()
+        (run_folder / name).unlink()
+        os.mkfifo(run_folder / name)
+        with pytest.raises(RunError, match=r"can't be read: it is not a regular file"):
+            open_run(run_folder)
+        (run_folder / name).unlink()
+        (run_folder / name).write_bytes(kept)
+    open_run(run_folder)
+
+
+def test_f_a_run_folder_imports_no_module_unasked(run_folder, tmp_path, monkeypatch):
+    (tmp_path / "evilmod.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = json.loads((run_folder / "config.json").read_text()) | {"maze": "gym:evilmod:X-v0"}
+    (run_folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match=r"would import the module evilmod.* set CLEW_IMPORT=evilmod"):
+        open_run(run_folder)
+    monkeypatch.setenv("CLEW_IMPORT", "evilmod")
+    with pytest.raises(SystemExit, match="imported"):
+        open_run(run_folder)
+
+
+def test_f_a_text_that_is_too_long_is_refused_before_it_is_copied():
+    class Long(str):
+        def __len__(self):
+            return 2**31
+
+        def encode(self, *words):
+            pytest.fail("was copied")
+
+    with pytest.raises(clew.MazeError, match=r"a text of 2,147,483,648 characters is too long"):
+        clew.Maze.from_text(Long("S.G"))
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_c3_two_threads_share_a_ray_that_the_last_one_stops():
+    import ray
+
+    assert not ray.is_initialized()
+    env, tables = clew.Environment(clew.Maze.open(10, 10)), {}
+
+    def train(seed):
+        tables[seed] = clew.train_policy_parallel(env, 4000, 2, num_actors=1, sharing="local", seed=seed).q
+
+    threads = [threading.Thread(target=train, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not ray.is_initialized()
+    for seed, table in tables.items():
+        alone = clew.train_policy_parallel(env, 4000, 2, num_actors=0, sharing="local", seed=seed)
+        assert np.array_equal(table, alone.q)
+    assert len(tables) == 2
