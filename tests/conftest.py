@@ -54,6 +54,15 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def signals_heard(ctrl_c):
+    """SIGTERM and SIGHUP too, which a job of `nohup` doesn't hear."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def ray_up():
     """A real Ray on this machine, four processors wide at least, for all tests that share one."""

@@ -9,17 +9,30 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("signals_heard", "nothing_left")
 DEADLINE = 120
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 RUN = ("20x20", "--slip", "0.2", "--random-start", "--sync-every", "100", "--seed", "5")
 
 
+started: list[subprocess.Popen] = []
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """End what a test has started, also if it fails."""
+    yield
+    while started:
+        started.pop().kill()
+
+
 def start(folder: Path, *words: str, ignored: int | None = None, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "clew", "train", *words, "--checkpoint-every", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -29,6 +42,8 @@ def start(folder: Path, *words: str, ignored: int | None = None, **environment: 
         env={**os.environ, **environment},
         preexec_fn=None if ignored is None else lambda: signal.signal(ignored, signal.SIG_IGN),
     )
+    started.append(process)
+    return process
 
 
 def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
@@ -82,6 +97,7 @@ def test_c2_a_terminal_that_is_closed_stops_the_run(tmp_path):
     process = subprocess.Popen(
         [*words, "--checkpoint-every", "1"], stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, preexec_fn=begin
     )
+    started.append(process)
     os.close(slave)
     wait_for_checkpoint(process, tmp_path)
     os.close(master)

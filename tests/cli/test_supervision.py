@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only there a command has a child")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="only there a command has a child"),
+    pytest.mark.usefixtures("signals_heard"),
+]
 CHILD = """
 import os, signal, subprocess, sys, time
 from clew.cli import interruption, main, supervision

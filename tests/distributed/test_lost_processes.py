@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("signals_heard")
 DEADLINE = 200
 RUN = ("wilson:60x60:seed=1", "--sharing", "local", "--actors", "2", "--json", "--checkpoint-every", "1s")
 PATTERNS = {"actor": "SimulationActor", "raylet": "raylet/raylet", "gcs": "gcs_server"}
