@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
+import numba
 import numpy as np
 import pytest
 
@@ -22,6 +23,9 @@ from clew.learning.settings import LearningSettings
 from clew.runs import train_run
 from clew.runs.storage import create_partial_folder
 from clew.tracing.trace import Trace
+
+if numba.config.DISABLE_JIT:  # its worlds are trained when the module is imported, and the checks are not kernels
+    pytest.skip("arguments are checked outside of the kernels", allow_module_level=True)
 
 # Sound worlds, which no call changes ----------------------------------------------------------------------------------
 
