@@ -114,6 +114,7 @@ def test_c2_a_second_signal_ends_at_once(tmp_path):
     assert process.returncode in (143, -signal.SIGTERM)  # by itself, or by the second one after it had ended its work
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", EXIT_CODES)
 def test_c2_a_run_that_a_signal_stopped_is_resumed_to_the_same_bits(name, tmp_path, moments):
     words = *RUN, "--episodes", "20000"
