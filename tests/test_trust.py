@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -20,7 +21,7 @@ from PIL import Image
 
 import clew
 from clew.errors import RunError
-from clew.evaluation import exact
+from clew.evaluation import exact, grades
 from clew.learning.checkpoints import Checkpoints
 from clew.mazes.formats.pictures import parse_picture
 from clew.runs.run import open_run, train_run
@@ -57,6 +58,18 @@ def test_a2_values_that_are_not_proved_to_the_tolerance_are_said(monkeypatch):
         evaluation = clew.evaluate_policy(mdp, clew.Policy(mdp, q=q), 2, gamma=0.999, optimum=optimum)
     assert evaluation.suboptimality is None
     assert evaluation.mean_steps == 10_000
+
+
+def test_a2_no_grade_is_made_of_an_optimum_that_is_not_proved(monkeypatch):
+    mdp = ring(20)
+    optimum = clew.solve(mdp)
+    monkeypatch.setattr(grades, "find_optimum", lambda mdp, gamma: replace(optimum, bound=9e-5))
+    with pytest.raises(clew.PrecisionError, match="the optimal values are proved to within 9e-05 only"):
+        clew.evaluate_values(mdp, optimum.q)
+    with pytest.warns(clew.PrecisionWarning, match="the optimal values are proved to within 9e-05 only"):
+        evaluation = clew.evaluate_policy(mdp, clew.Policy(mdp, q=optimum.q), 2)
+    assert (evaluation.suboptimality, evaluation.optimal_return) == (None, None)
+    assert clew.evaluate_values(mdp, optimum.q, optimum=optimum).optimal_states == 1.0
 
 
 def test_a2_a_solution_that_rounding_keeps_from_the_tolerance_is_said():

@@ -78,7 +78,7 @@ def as_clew_error(error: RayError) -> ClewError:
     if isinstance(error, RayTaskError):
         cause = error.cause
         return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")
-    first_line = str(error).strip().splitlines()[0]
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, RayActorError):
         return ClusterError(f"an actor can't be started: {first_line}")
     if isinstance(error, ObjectStoreFullError | OutOfDiskError):

@@ -233,7 +233,7 @@ def evaluate_values(
     _check_gamma(gamma, optimum)
     mdp = model_of(world)
     chosen = mdp.starts if starts is None else _checked_states(mdp, starts)
-    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or find_optimum(mdp, gamma))
+    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or _exact_optimum(mdp, gamma))
 
 
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
@@ -289,14 +289,33 @@ def _grade(
     )
 
 
+def _exact_optimum(mdp: FiniteMDP, gamma: float) -> Solution:
+    """Return the optimal solution, proved to within 1e-6 of its largest value.
+
+    Raises:
+        PrecisionError: if it couldn't be computed that exactly.
+    """
+    optimum = find_optimum(mdp, gamma)
+    if not optimum.bound <= TOLERANCE * _largest(optimum.v):
+        raise PrecisionError(
+            f"this policy can't be graded exactly: with gamma {gamma:g} the optimal values are proved to within "
+            f"{optimum.bound:.3g} only; a smaller gamma takes less"
+        )
+    return optimum
+
+
+def _largest(v: npt.NDArray[np.float64]) -> float:
+    """Return the largest finite value, without its sign, and at least 1."""
+    return float(np.abs(v[np.isfinite(v)]).max(initial=1.0))
+
+
 def _check_precision(v: npt.NDArray[np.float64], bound: float, optimum: Solution, gamma: float) -> None:
     """Check that values of the policy are as precise as those of the optimum, or to within 1e-6 of the largest value.
 
     Raises:
         PrecisionError: if they are not, so that a grade made of them would be wrong.
     """
-    largest = float(np.abs(optimum.v[np.isfinite(optimum.v)]).max(initial=1.0))
-    if np.isnan(v).any() or not bound <= max(TOLERANCE * largest, optimum.bound):
+    if np.isnan(v).any() or not bound <= max(TOLERANCE * _largest(optimum.v), optimum.bound):
         raise PrecisionError(
             f"this policy can't be graded exactly: with gamma {gamma:g} its values in {v.size:,} states take too long "
             f"to compute, and are proved to within {bound:.3g} only; a smaller gamma takes less"
@@ -333,14 +352,14 @@ def _evaluate_model(
         stats,
         np.empty(played.size),
     )
-    optimum = optimum or find_optimum(env.mdp, gamma)
     figures = _figures(stats, threshold)
-    best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
-    if best is not None:
-        figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
-        if steps_count(env.mdp, gamma):
-            figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
     try:
+        optimum = optimum or _exact_optimum(env.mdp, gamma)
+        best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
+        if best is not None:
+            figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
+            if steps_count(env.mdp, gamma):
+                figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
         figures |= asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum))
     except PrecisionError as error:
         warnings.warn(str(error), PrecisionWarning, stacklevel=3)
