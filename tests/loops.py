@@ -24,7 +24,7 @@ from clew.kernels.wide import as_values
 from clew.learning.learner import make_learner
 from clew.learning.settings import Learning
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.episodes import DTYPES
+from clew.policies.trajectory import DTYPES
 from oracles import grid_world, random_layout, random_sparse_world
 
 # Quarters, so that sums of rewards are exact in float32 too.

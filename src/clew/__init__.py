@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         SettingError,
     )
     from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
-    from clew.evaluation.grades import Evaluation, Grade, evaluate_policy, evaluate_values
+    from clew.evaluation.grades import evaluate_policy, evaluate_values
+    from clew.evaluation.results import Evaluation, Grade
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
     from clew.learning.algorithms import ALGORITHMS
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from clew.models.mdp import FiniteMDP
     from clew.planning import HorizonSolution, Solution, solve
     from clew.policies.behaviours import BEHAVIOURS
-    from clew.policies.episodes import Simulation, Trajectory, Transition
+    from clew.policies.episodes import Simulation
     from clew.policies.policy import Policy
+    from clew.policies.trajectory import Trajectory, Transition
     from clew.runs.configuration import TrainingConfig
 
 __all__ = [
@@ -127,14 +129,16 @@ _HOMES = {
         "RunError",
         "SettingError",
     ),
-    "clew.evaluation.grades": ("Evaluation", "Grade", "evaluate_policy", "evaluate_values"),
+    "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
+    "clew.evaluation.results": ("Evaluation", "Grade"),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
     "clew.models.mdp": ("FiniteMDP",),
     "clew.policies.policy": ("Policy",),
     "clew.evaluation.exact": ("PolicyValues", "policy_steps", "policy_values"),
     "clew.learning.progress": ("show_progress",),
-    "clew.policies.episodes": ("Simulation", "Trajectory", "Transition"),
+    "clew.policies.episodes": ("Simulation",),
+    "clew.policies.trajectory": ("Trajectory", "Transition"),
     "clew.learning.trainer": ("Trainer",),
     "clew.learning.training": ("RoundMetrics", "train_policy", "update_policy"),
 }

@@ -30,7 +30,7 @@ from clew.kernels.dynamics import GOAL, Grid
 from clew.kernels.sampling import new_stream, sample
 from clew.learning import training
 from clew.mazes.formats import Place
-from clew.policies import episodes
+from clew.policies import episodes, trajectory
 from clew.policies import policy as policies
 from clew.rendering.text import show
 from clew.settings import MAX_EPISODES, SHARE, Bounds, as_list, as_states, check_count, check_number, shown
@@ -331,11 +331,11 @@ def update_policy(
     is_terminal = policy._is_terminal
     ends = is_terminal[as_states("experiences", [each[3] for each in experiences], is_terminal.size)]
     steps = [
-        episodes.Transition(s, a, reward, s_next, bool(end), False)
+        trajectory.Transition(s, a, reward, s_next, bool(end), False)
         for (s, a, reward, s_next), end in zip(experiences, ends, strict=True)
     ]
     training.update_policy(
-        policy._policy, episodes.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor
+        policy._policy, trajectory.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor
     )
 
 

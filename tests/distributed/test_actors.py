@@ -13,7 +13,7 @@ from clew.errors import ClusterError
 from clew.evaluation.grades import evaluate_policy
 from clew.learning.settings import Learning
 from clew.mazes import Maze
-from clew.policies.episodes import Trajectory
+from clew.policies.trajectory import Trajectory
 from clew.tracing.trace import Trace
 from worlds import only_steps
 

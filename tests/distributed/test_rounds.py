@@ -14,7 +14,7 @@ from clew.learning.settings import Learning
 from clew.learning.training import train_policy
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
-from clew.policies.episodes import Trajectory
+from clew.policies.trajectory import Trajectory
 
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
 

@@ -26,7 +26,7 @@ from clew import (
     solve,
     train_policy,
 )
-from clew.evaluation.grades import mean_interval, rate_interval, student
+from clew.evaluation.intervals import mean_interval, rate_interval, student
 from clew.kernels.sampling import new_stream
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 from worlds import only_steps

@@ -29,7 +29,8 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.learning.training import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
 from clew.planning import solve
-from clew.policies.episodes import Transition, episode_steps
+from clew.policies.episodes import episode_steps
+from clew.policies.trajectory import Transition
 from clew.rendering.scenes import draw_for_screen
 from clew.rendering.screen import Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import show

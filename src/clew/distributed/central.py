@@ -18,7 +18,8 @@ from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
 from clew.learning.training import learn_from, new_policy
-from clew.policies.episodes import Simulation, Trajectory, episode_spec
+from clew.policies.episodes import Simulation, episode_spec
+from clew.policies.trajectory import Trajectory
 
 
 class BehaviourSnapshot(NamedTuple):

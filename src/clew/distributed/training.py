@@ -17,8 +17,9 @@ from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
 from clew.learning.learner import warn_if_coarse
+from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, Watch, check_reporting, check_values, report, train
+from clew.learning.training import Callback, Watch, check_values, report, train
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
 from clew.tracing.trace import Trace

@@ -13,8 +13,7 @@ from clew.environments.model import ModelEnvironment, action_error
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
-from clew.mazes.formats import Place
-from clew.mazes.maze import check_place
+from clew.mazes.formats import Place, check_place
 from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID

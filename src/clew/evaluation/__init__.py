@@ -2,4 +2,5 @@
 
 exact    policy_values, policy_steps: values and steps of a given policy, solved from the model
 grades   evaluate_policy, evaluate_values: played episodes and exact grades, compared with the optimum
+results  Evaluation, Grade: what these return
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import PrecisionError, PrecisionWarning, SettingError
 from clew.evaluation.exact import greedy_actions, walk_through
+from clew.evaluation.intervals import mean_interval, rate_with_interval
 from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
+from clew.evaluation.results import Evaluation, Grade
 from clew.kernels import read_only
 from clew.kernels.dynamics import Sparse
 from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
@@ -25,130 +27,7 @@ from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy, check_policy, table_shape
-from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
-
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Grade:
-    """Exact comparison of a greedy policy with the optimum; no episodes are played.
-
-    A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be.
-    Only states in which the choice matters are counted: some action isn't optimal, and the optimal policy ends from
-    there with probability 1 (or it ends from no state at all).
-
-    Attributes:
-        optimal_states: share of these states that are optimal; None if the choice matters in no state.
-        optimal_starts: share of the starts from which every state that the policy can reach is optimal, and from which
-            the policy ends with probability 1 if the optimal policy does.
-        suboptimality: V*(s) - V_pi(s), mean over the starts; values are discounted, without a step limit. Infinite if,
-            with gamma 1, the policy may never end and lose without bound.
-        max_suboptimality: maximum of V*(s) - V_pi(s) over the states in which the choice matters; None if in none.
-        suboptimality_bound: proved bound on the error of both, where they are finite.
-
-    >>> import clew
-    >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> policy = clew.train_policy(env, num_episodes=500, seed=1)
-    >>> grade = clew.evaluate_values(env, policy.q)
-    >>> grade.optimal_starts, round(grade.suboptimality, 6)
-    (1.0, 0.0)
-    """
-
-    optimal_states: float | None
-    optimal_starts: float
-    suboptimality: float
-    max_suboptimality: float | None
-    suboptimality_bound: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Statistics of greedy episodes of a policy, the same figures of the optimum, and the policy's exact grade.
-
-    `optimal_steps` and `optimal_return` are those of an optimal policy in the same episodes: from the same starts, with
-    the same step limit; see `clew.evaluation.optimum`. docs/glossary.md has the formulas.
-
-    Intervals are (low, high), and contain the true mean with 95% confidence, taking episodes for independent draws:
-    Student's t for means, None if a single episode was played; Wilson's score interval for rates.
-
-    Attributes:
-        num_episodes: number of episodes played.
-        mean_steps: steps per episode; a truncated episode counts with all its steps.
-        mean_steps_interval: 95% confidence interval of mean_steps.
-        terminated_rate: share of episodes that were terminated, well or badly, and not truncated by the step limit.
-        terminated_rate_interval: 95% confidence interval of terminated_rate.
-        mean_return: sum of rewards per episode, undiscounted.
-        mean_return_interval: 95% confidence interval of mean_return.
-        success_rate: share of episodes that reached a declared goal: that terminated, in a world with `has_goal`, such
-            as a maze; that had a return of at least the `reward_threshold` of a Gymnasium environment, or, where all
-            ends pay the same, terminated. None if none is declared.
-        success_rate_interval: 95% confidence interval of success_rate.
-        optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
-        optimal_return: expected undiscounted return of the optimal policy; None in the same cases.
-        excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
-            in reward, a step pays, or never ending is as good as an end.
-        optimal_states: see `Grade`; None without a model, as all that follow.
-        optimal_starts: see `Grade`; of the given starts, or of all starts of the environment.
-        suboptimality: see `Grade`; of the same starts.
-        max_suboptimality: see `Grade`.
-        suboptimality_bound: see `Grade`.
-
-    >>> import clew
-    >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> evaluation = clew.evaluate_policy(env, clew.train_policy(env, num_episodes=500, seed=1))
-    >>> evaluation.mean_steps, evaluation.optimal_steps, evaluation.excess_steps
-    (4.0, 4.0, 0.0)
-    """
-
-    num_episodes: int
-    mean_steps: float
-    mean_steps_interval: Interval | None
-    terminated_rate: float
-    terminated_rate_interval: Interval
-    mean_return: float
-    mean_return_interval: Interval | None
-    success_rate: float | None = None
-    success_rate_interval: Interval | None = None
-    optimal_steps: float | None = None
-    optimal_return: float | None = None
-    excess_steps: float | None = None
-    optimal_states: float | None = None
-    optimal_starts: float | None = None
-    suboptimality: float | None = None
-    max_suboptimality: float | None = None
-    suboptimality_bound: float | None = None
-
-    def _repr_html_(self) -> str:
-        """Return a table for notebooks: steps and return beside those of the optimum, and shares as bars."""
-        longest = max(self.mean_steps, self.optimal_steps or 0.0, 1.0)
-        share, note = self.mean_steps / longest, _format_note(self.mean_steps_interval)
-        steps = [Figure("mean steps", format_figure(self.mean_steps), share, note)]
-        returns = [Figure("mean return", format_figure(self.mean_return), note=_format_note(self.mean_return_interval))]
-        if self.optimal_steps is not None:
-            share = self.optimal_steps / longest
-            steps.append(Figure("optimal steps", format_figure(self.optimal_steps), share, is_mark=True))
-            returns.append(Figure("optimal return", format_figure(self.optimal_return), is_mark=True))
-        if self.excess_steps is not None:
-            steps.append(Figure("excess steps", format_figure(self.excess_steps)))
-        name, rate, interval = "success rate", self.success_rate, self.success_rate_interval
-        if rate is None:
-            name, rate, interval = "terminated rate", self.terminated_rate, self.terminated_rate_interval
-        steps.append(Figure(name, format_figure(rate), rate, _format_note(interval)))
-        figures = returns + steps if self.excess_steps is None else steps + returns
-        if self.optimal_starts is not None:
-            note = "every greedy action is optimal"
-            figures.append(Figure("optimal states", format_figure(self.optimal_states), self.optimal_states, note))
-            figures.append(Figure("optimal starts", format_figure(self.optimal_starts), self.optimal_starts))
-            figures.append(Figure("suboptimality", format_figure(self.suboptimality)))
-        episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
-        return figures_html(episodes, figures)
-
-
-def _format_note(interval: Interval | None) -> str:
-    text = format_interval(interval)
-    return f"95% interval {text}" if text else ""
 
 
 def evaluate_policy(
@@ -421,9 +300,9 @@ def _figures(stats: EpisodeStats, threshold: float | None) -> dict[str, Any]:
         threshold: return from which an episode succeeds, or -inf if every one does that terminates; None if no goal is
             declared.
     """
-    figures = _rate("terminated_rate", stats.terminated)
+    figures = rate_with_interval("terminated_rate", stats.terminated)
     if threshold is not None:
-        figures |= _rate(
+        figures |= rate_with_interval(
             "success_rate", stats.terminated if threshold == -np.inf else stats.episode_return >= threshold
         )
     return figures | {
@@ -433,51 +312,3 @@ def _figures(stats: EpisodeStats, threshold: float | None) -> dict[str, Any]:
         "mean_return": float(stats.episode_return.mean()),
         "mean_return_interval": mean_interval(stats.episode_return),
     }
-
-
-def _rate(name: str, flags: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the share of episodes that have a flag, and its interval, by name."""
-    return {name: float(flags.mean()), f"{name}_interval": rate_interval(int(flags.sum()), flags.size)}
-
-
-NORMAL = 1.959963984540054  # 97.5% quantile of the normal distribution
-
-
-def mean_interval(sample: npt.NDArray[Any]) -> Interval | None:
-    """Return the 95% confidence interval of a mean by Student's t; None for a sample of one."""
-    n = sample.size
-    if n < 2:
-        return None
-    mean, margin = float(sample.mean()), student(n - 1) * float(sample.std(ddof=1)) / math.sqrt(n)
-    return mean - margin, mean + margin
-
-
-def student(freedom: int) -> float:
-    """Return the 97.5% quantile of Student's t with `freedom` degrees of freedom, to 0.1%.
-
-    Source:
-        Abramowitz & Stegun (1964), 26.7.5: an expansion in 1 / freedom, good from 4 on.
-    """
-    if freedom <= 3:
-        return (12.70620474, 4.30265273, 3.18244631)[freedom - 1]
-    x, n = NORMAL, float(freedom)
-    terms = (
-        (x**3 + x) / 4,
-        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
-        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
-        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
-    )
-    return x + sum(term / n**power for power, term in enumerate(terms, 1))
-
-
-def rate_interval(successes: int, n: int) -> Interval:
-    """Return the 95% confidence interval of a rate by Wilson's score, which also holds near 0 and 1.
-
-    Source:
-        Wilson (1927), Probable inference, the law of succession, and statistical inference.
-    """
-    rate, z2 = successes / n, NORMAL**2
-    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    margin = NORMAL / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
-    # Without a success, or without a failure, one end is exact; rounding must not move it.
-    return 0.0 if successes == 0 else centre - margin, 1.0 if successes == n else centre + margin

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ExtraError, RunError, SettingError
-from clew.evaluation.grades import mean_interval
+from clew.evaluation.intervals import mean_interval
 from clew.experiments.samples import Group, Metrics, Runs, as_groups
 from clew.files import write_file
 from clew.settings import POSITIVE, as_path, check_choice, check_number, check_type

@@ -15,8 +15,8 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES, Maze, Moves
 from clew.mazes.formats import Place
 from clew.planning import Solution
-from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
+from clew.policies.trajectory import Trajectory
 from clew.rendering.output import Drawing
 from clew.rendering.paths import follow_policy, places_of
 from clew.rendering.picture import Picture

@@ -8,5 +8,6 @@ training      train_policy, update_policy
 trainer       Trainer: learning step by step, in a world that may change
 checkpoints   saving a training, and continuing it to the same bits
 saved_arrays  the state of a training as arrays by name
+reporting     checks of the functions and objects that a training reports to
 progress      show_progress: a progress bar for notebooks; the only importer of tqdm
 """

@@ -19,7 +19,8 @@ from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, e
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.learning.learner import Learner, reserve_outcomes
-from clew.policies.episodes import NO_ACTION, BehaviourPolicy, Transition, episode_spec
+from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
+from clew.policies.trajectory import Transition
 
 Key = tuple[int, int, int]  # (seed, round, simulation)
 

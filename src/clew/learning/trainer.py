@@ -13,8 +13,9 @@ from clew.learning.learner import reserve_for_world, warn_if_coarse
 from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
-from clew.policies.episodes import Transition, episode_spec
+from clew.policies.episodes import episode_spec
 from clew.policies.policy import maze_world, table_shape
+from clew.policies.trajectory import Transition
 from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
 
 BYTES_PER_EPISODE = 17  # of statistics: steps, return, terminated

@@ -17,11 +17,12 @@ from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
 from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes, warn_if_coarse
 from clew.learning.loops import Loop, new_loop
+from clew.learning.reporting import check_reporting
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.policies.episodes import Trajectory
 from clew.policies.policy import Policy
-from clew.settings import check_callable, check_type
+from clew.policies.trajectory import Trajectory
+from clew.settings import check_type
 from clew.tracing.trace import DRIVER, Trace
 
 SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
@@ -163,24 +164,6 @@ def train_policy(
         trace=trace,
         checkpoints=checkpoints,
     )
-
-
-def check_reporting(callback: Any, watch: Any, trace: Any, checkpoints: Any) -> None:
-    """Check what a training reports to, and where it is saved; each may be None.
-
-    Raises:
-        SettingError: names the argument that is of another type.
-    """
-    if callback is not None:
-        check_callable("callback", callback, "the RoundMetrics of a round")
-    if watch is not None:
-        check_callable("watch", watch, "the action values")
-    if trace is not None:
-        check_type("trace", trace, Trace, "a Trace; take trace=clew.tracing.trace.Trace()")
-    if checkpoints is not None:
-        check_type(
-            "checkpoints", checkpoints, Checkpoints, "Checkpoints; take clew.learning.checkpoints.Checkpoints(folder)"
-        )
 
 
 def train(

@@ -17,8 +17,8 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.mazes import carving, joining, scattering
 from clew.kernels.sampling import Stream, new_stream
-from clew.mazes.formats import Place, add_implied_walls, check_size
-from clew.mazes.maze import Maze, check_place
+from clew.mazes.formats import Place, add_implied_walls, check_place, check_size
+from clew.mazes.maze import Maze
 from clew.settings import SHARE, check_count, check_number, choose_from, shown
 
 MAX_WILSON_STEPS = 2**31  # estimated steps of its random walks: about ten seconds, which can't be interrupted

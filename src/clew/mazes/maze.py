@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from clew.mazes.formats import Place
 from clew.models.checks import read_only_copy
 from clew.models.mdp import grid_model
 from clew.notebook import svg_of
-from clew.settings import as_list, as_path, check_choice, shown
+from clew.settings import as_list, as_path, check_choice
 
 CELL_KINDS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # kind of a cell -> its bit
 
@@ -130,7 +129,7 @@ class Maze:
         rows, columns = int(rows), int(columns)
         cells = np.zeros((rows, columns), np.uint8)
         for place in as_list("obstacles", obstacles, "(row, column)"):
-            cells[check_place("obstacle", place, rows, columns)] = BLOCKED
+            cells[formats.check_place("obstacle", place, rows, columns)] = BLOCKED
         maze = cls(formats.add_implied_walls(cells))
         for place in as_list("hazards", hazards, "(row, column)"):
             cells[maze._check_enterable("hazard", place)] |= HAZARD
@@ -293,7 +292,7 @@ class Maze:
         cells, start = self.cells.copy(), self.start
         places = as_list("places", places, "(row, column)")
         for place in places[-1:] if kind == "start" else places:
-            row, column = check_place("place", place, self.rows, self.columns)
+            row, column = formats.check_place("place", place, self.rows, self.columns)
             was_blocked = bool(cells[row, column] & BLOCKED)
             cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
             cells[row, column] |= CELL_KINDS[kind]
@@ -360,7 +359,7 @@ class Maze:
 
     def _check_enterable(self, name: str, place: Place) -> Place:
         """Return a place; raise MazeError, which calls it `name`, if it is outside the grid or blocked."""
-        row, column = check_place(name, place, self.rows, self.columns)
+        row, column = formats.check_place(name, place, self.rows, self.columns)
         if self.cells[row, column] & BLOCKED:
             raise self._error_at(f"the {name} ({row}, {column}) is in a blocked cell", (row, column))
         return row, column
@@ -377,30 +376,6 @@ class Maze:
             row, column = 2 * row + 1, 4 * column + 2
         lines = formats.draw_text(cells, drawn, walled=walled).splitlines()
         return MazeError(f"{message}\n{formats.draw_excerpt(lines, row, column)}")
-
-
-def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
-    """Check that a place is (row, column) inside a grid, and return it as Python integers.
-
-    Args:
-        name: name of the place in the error, such as "goal".
-        place: the place.
-        rows: number of rows of the grid.
-        columns: number of columns.
-
-    Raises:
-        MazeError: if it isn't two integers, or outside.
-    """
-    try:
-        row, column = map(index, place)
-    except (TypeError, ValueError):
-        raise MazeError(f"the {name} must be (row, column), not {shown(place)}") from None
-    if not (0 <= row < rows and 0 <= column < columns):
-        raise MazeError(
-            f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{rows - 1} and columns "
-            f"0..{columns - 1}"
-        )
-    return row, column
 
 
 def _check_is_maze(path: Path) -> None:

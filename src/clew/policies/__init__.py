@@ -2,5 +2,6 @@
 
 policy       Policy: action values, and actions chosen by them
 behaviours   BEHAVIOURS: the table of exploration strategies, a row each
-episodes     Simulation, Trajectory, Transition: episodes played and recorded
+episodes     Simulation: plays episodes
+trajectory   Trajectory, Transition: records of episodes
 """

@@ -15,10 +15,12 @@ import numpy as np
 from clew.distributed import train_parallel
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
-from clew.evaluation.grades import Evaluation, evaluate_policy
+from clew.evaluation.grades import evaluate_policy
+from clew.evaluation.results import Evaluation
 from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
-from clew.learning.training import Callback, RoundMetrics, Watch, check_reporting
+from clew.learning.reporting import check_reporting
+from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
 from clew.planning import Solution, find_optimum
 from clew.policies.policy import Policy

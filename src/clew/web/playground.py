@@ -23,7 +23,8 @@ from clew.environments import Environment
 from clew.environments.gallery import GALLERY, make_world
 from clew.errors import ClewError, MazeError, PrecisionError, SettingError
 from clew.evaluation.exact import policy_values
-from clew.evaluation.grades import Grade, evaluate_values
+from clew.evaluation.grades import evaluate_values
+from clew.evaluation.results import Grade
 from clew.kernels.sampling import new_stream
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.trainer import Trainer

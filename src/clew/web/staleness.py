@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.evaluation.grades import Interval, mean_interval
+from clew.evaluation.intervals import Interval, mean_interval
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 

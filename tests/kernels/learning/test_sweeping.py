@@ -16,7 +16,7 @@ from clew.kernels.learning.rollouts import TransitionBatch, replay
 from clew.kernels.learning.sweeping import COUNT, NEXT_STATE, next_outcome_of_pair, num_tries
 from clew.kernels.sampling import new_stream
 from clew.learning.learner import make_learner, reserve_outcomes
-from clew.policies.episodes import DTYPES
+from clew.policies.trajectory import DTYPES
 from loops import ALPHA_ALONE, GAMMA, NONE, build, new_learner, play, record, rows_of, same_bits
 from oracles import sparse_world
 

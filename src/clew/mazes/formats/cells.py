@@ -5,6 +5,7 @@ HAZARD, BLOCKED. A wall between two cells is marked in both of them. A wall betw
 """
 
 from numbers import Integral
+from operator import index
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,30 @@ def check_size(rows: int, columns: int) -> None:
     if int(rows) * int(columns) > MAX_CELLS:  # as Python integers: NumPy's would overflow
         size = f"{shown(rows)} x {shown(columns)} cells"
         raise MazeError(f"a maze of {size} is too large: the limit is {MAX_CELLS:,} cells")
+
+
+def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
+    """Check that a place is (row, column) inside a grid, and return it as Python integers.
+
+    Args:
+        name: name of the place in the error, such as "goal".
+        place: the place.
+        rows: number of rows of the grid.
+        columns: number of columns.
+
+    Raises:
+        MazeError: if it isn't two integers, or outside.
+    """
+    try:
+        row, column = map(index, place)
+    except (TypeError, ValueError):
+        raise MazeError(f"the {name} must be (row, column), not {shown(place)}") from None
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise MazeError(
+            f"the {name} ({row}, {column}) is outside the maze, whose rows are 0..{rows - 1} and columns "
+            f"0..{columns - 1}"
+        )
+    return row, column
 
 
 def add_implied_walls(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
