@@ -25,7 +25,7 @@ if numba.config.DISABLE_JIT:
 
 def pytest_addoption(parser):
     parser.addoption("--soak-minutes", type=float, default=20, help="how long test_soak goes on")
-    parser.addoption("--moments", type=int, default=3, help="how often each training is killed, in test_resume")
+    parser.addoption("--moments", type=int, default=3, help="how often each training is killed")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
@@ -44,6 +44,16 @@ def soak_minutes(request):
 @pytest.fixture
 def moments(request):
     return request.config.getoption("--moments")
+
+
+@pytest.fixture
+def delays(moments):
+    """A function that gives as many moments in some seconds as are asked for: the same ones every time."""
+
+    def moments_within(seconds: float, at_most: int | None = None) -> list[float]:
+        return np.random.default_rng(1).uniform(0, seconds, moments)[:at_most].tolist()
+
+    return moments_within
 
 
 @pytest.fixture

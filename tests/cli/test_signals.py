@@ -115,18 +115,20 @@ def test_c2_a_second_signal_ends_at_once(tmp_path):
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(0)  # each wait has its deadline
 @pytest.mark.parametrize("name", EXIT_CODES)
-def test_c2_a_run_that_a_signal_stopped_is_resumed_to_the_same_bits(name, tmp_path, moments):
+def test_c2_a_run_that_a_signal_stopped_is_resumed_to_the_same_bits(name, tmp_path, delays):
     words = *RUN, "--episodes", "20000"
     whole = start(tmp_path, *words, "--out", "run")
     whole.communicate(timeout=DEADLINE)
     assert whole.returncode == 0
     wanted = hash_of(tmp_path)
-    for moment in range(moments):
+    for moment, delay in enumerate(delays(2.0)):
         folder = tmp_path / str(moment)
         folder.mkdir()
         process = start(folder, *words, "--out", "run")
         wait_for_checkpoint(process, folder)
+        time.sleep(delay)
         process.send_signal(getattr(signal, name))
         process.communicate(timeout=DEADLINE)
         assert process.returncode in (EXIT_CODES[name], 0)

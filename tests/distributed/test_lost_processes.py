@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("signals_heard")
+pytestmark = [pytest.mark.usefixtures("signals_heard"), pytest.mark.timeout(0)]  # each wait has its deadline
 DEADLINE = 200
 RUN = ("wilson:60x60:seed=1", "--sharing", "local", "--actors", "2", "--json", "--checkpoint-every", "1s")
-PATTERNS = {"actor": "SimulationActor", "raylet": "raylet/raylet", "gcs": "gcs_server"}
+SOLVE = ("solve", "3000x3000", "--slip", "0.1", "--gamma", "0.999", "--blocks", "4", "--actors", "2")
+PATTERNS = {"actor": "Actor", "raylet": "raylet/raylet", "gcs": "gcs_server"}
+FEW = {"actor": None, "raylet": 3, "gcs": 3}  # moments at most
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -47,17 +50,28 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
     )
 
 
-def kill_one(process: subprocess.Popen, kind: str, folder: Path | None) -> set[int]:
-    """Kill a process of its Ray once both actors work, and a checkpoint is saved; give all processes that it had."""
+def wait_for_actors(process: subprocess.Popen, number: int) -> dict[int, str]:
+    """Wait until a process has some actors of Ray; return all processes that it has, none if it has ended."""
     deadline = time.monotonic() + DEADLINE
-    while True:
+    while process.poll() is None:
         assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
         found = descendants(process.pid)
-        actors = [pid for pid, words in found.items() if words.startswith("ray::") and PATTERNS["actor"] in words]
-        if len(actors) == 2 and (folder is None or list(folder.glob("run.partial/checkpoint-*"))):
-            os.kill(next(pid for pid, words in found.items() if PATTERNS[kind] in words), signal.SIGKILL)
-            return set(found)
+        if sum(words.startswith("ray::") and "Actor" in words for words in found.values()) >= number:
+            return found
+    return {}
+
+
+def kill_one(process: subprocess.Popen, kind: str, delay: float) -> set[int]:
+    """Kill a process of its Ray, `delay` seconds after its actors were there; return all processes that it had."""
+    found = wait_for_actors(process, 2)
+    time.sleep(delay)  # the moment is what is tested
+    found |= descendants(process.pid)
+    for pid, words in found.items():
+        if PATTERNS[kind] in words and words.startswith("ray::") == (kind == "actor"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            break
+    return set(found)
 
 
 def assert_gone(pids: set[int]) -> None:
@@ -77,19 +91,20 @@ def wanted(tmp_path_factory) -> str:
 @pytest.mark.ray
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", PATTERNS)
-def test_c1_a_process_of_ray_that_dies_loses_nothing(kind, tmp_path, moments, wanted):
-    for moment in range(moments):
+@pytest.mark.parametrize("watch", [(), ("--watch",)])
+def test_c1_a_process_of_ray_that_dies_loses_nothing(watch, kind, tmp_path, delays, wanted):
+    for moment, delay in enumerate(delays(6.0, at_most=FEW[kind])):
         folder = tmp_path / str(moment)
         folder.mkdir()
-        process = start(folder, "train", *RUN, "--episodes", "20000", "--out", "run")
-        pids = kill_one(process, kind, folder)
+        process = start(folder, "train", *RUN, *watch, "--episodes", "20000", "--out", "run")
+        pids = kill_one(process, kind, delay)
         printed, said = process.communicate(timeout=DEADLINE)
         assert_gone(pids)
         assert "Traceback" not in said
         if process.returncode == 0:
             assert json.loads(printed)["table_sha256"] == wanted
             continue
-        assert kind != "actor"
+        assert kind != "actor", said
         assert (process.returncode, printed) == (1, "")
         assert said.endswith("Ray has died in the middle of the work; go on with `clew train --resume run`\n")
         resumed = start(folder, "train", "--resume", "run", "--json")
@@ -98,42 +113,44 @@ def test_c1_a_process_of_ray_that_dies_loses_nothing(kind, tmp_path, moments, wa
 
 @pytest.mark.ray
 @pytest.mark.nightly
-@pytest.mark.parametrize("words", [("solve", "3000x3000", "--blocks", "4", "--slip", "0.1"), ("bench", "--calibrate")])
-@pytest.mark.parametrize("kind", ["actor", "raylet"])
-def test_b_standard_output_is_pure_whatever_dies(kind, words, tmp_path):
-    process = start(tmp_path, *words, "--json", *(("--actors", "2") if words[0] == "solve" else ()))
-    deadline, pids = time.monotonic() + DEADLINE, set()
-    while process.poll() is None and not pids:
-        assert time.monotonic() < deadline
-        found = descendants(process.pid)
-        if any(each.startswith("ray::") and "Actor" in each for each in found.values()):
-            name = "Actor" if kind == "actor" else PATTERNS[kind]
-            os.kill(next(pid for pid, each in found.items() if name in each), signal.SIGKILL)
-            pids = set(found)
-    printed, said = process.communicate(timeout=DEADLINE)
-    assert_gone(pids)
-    assert "Traceback" not in said
-    assert process.returncode in (0, 1, 2)
-    if process.returncode == 0:
-        assert isinstance(json.loads(printed), dict)
-    else:
-        assert printed == ""
-        assert said.splitlines()[-1].startswith("clew: ")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("solve", "3000x3000", "--blocks", "4", "--slip", "0.1", "--gamma", "0.999", "--actors", "2"),
+        ("bench", "--calibrate"),
+    ],
+)
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_b_standard_output_is_pure_whatever_dies(kind, words, tmp_path, delays):
+    undisturbed = json.loads(start(tmp_path, *words, "--json").communicate(timeout=DEADLINE)[0])
+    for delay in delays(5.0, at_most=FEW[kind]):
+        process = start(tmp_path, *words, "--json")
+        pids = kill_one(process, kind, delay)
+        printed, said = process.communicate(timeout=DEADLINE)
+        assert_gone(pids)
+        assert "Traceback" not in said
+        assert process.returncode in (0, 1, 2)
+        if process.returncode == 0:
+            assert json.loads(printed).get("value") == undisturbed.get("value")
+        else:
+            assert printed == ""
+            assert said.splitlines()[-1].startswith("clew: ")
 
 
 @pytest.mark.ray
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, moments, wanted):
+def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, delays, wanted):
     number = getattr(signal, name)
-    for moment in range(moments):
+    for moment, delay in enumerate(delays(5.0)):
         folder = tmp_path / str(moment)
         folder.mkdir()
         process = start(folder, "train", *RUN, "--episodes", "20000", "--out", "run")
         deadline = time.monotonic() + DEADLINE
-        while not list(folder.glob(f"run.partial/checkpoint-{min(moment, 2)}")):
+        while not list(folder.glob("run.partial/checkpoint-*")):
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
+        time.sleep(delay)
         pids = set(descendants(process.pid))
         process.send_signal(number)
         printed, said = process.communicate(timeout=DEADLINE)
