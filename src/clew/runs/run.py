@@ -36,7 +36,7 @@ from clew.runs.storage import (
 from clew.settings import SHARE, as_path, check_count, check_flag, check_number, check_type
 from clew.tracing.trace import Trace
 
-TRUSTED = "CLEW_IMPORT"  # environment variable: the module that a run which is loaded may import
+TRUSTED = "CLEW_IMPORT"  # environment variable: name of a module that loading a run may import
 
 
 class Stopwatch:
@@ -153,7 +153,7 @@ def train_run(
             callback(row)
 
     world = as_compiled(env)
-    # Without a discount the optimum may not exist, which is better said before the work than after it.
+    # Without a discount there may be no optimum; that is an error before the training, not after it.
     optimum = find_optimum(world.mdp, 1.0) if world is not None and config.gamma == 1.0 else None
     begun = time.perf_counter()
     policy = train_parallel(
@@ -291,8 +291,8 @@ def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> T
     module, colon, _ = config.maze.removeprefix("gym:").partition(":")
     if config.maze.startswith("gym:") and colon and module not in (*sys.modules, os.environ.get(TRUSTED)):
         raise RunError(
-            f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run runs no code "
-            f"unasked; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
+            f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run doesn't "
+            f"import modules by itself; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
         )
     if config.is_maze and maze is None:
         raise RunError(f"{folder / 'maze.txt'}: can't be read: No such file or directory")
