@@ -38,8 +38,8 @@ def check_options(options: Any, known: tuple[str, ...] = ()) -> None:
         raise SettingError(f"must be None or a dict, not {shown(options)}", setting="options")
     unknown = [name for name in options or {} if name not in known]
     if unknown:
-        expected = f"have no other names than {', '.join(known)}" if known else "be None or empty"
-        raise SettingError(f"must {expected}; {shown(unknown[0])} has no effect", setting="options")
+        expected = f"a dict of {', '.join(known)} alone" if known else "None or empty"
+        raise SettingError(f"must be {expected}; {shown(unknown[0])} has no effect", setting="options")
 
 
 def with_step_limit(spec: EnvSpec | None, max_episode_steps: int) -> EnvSpec | None:
