@@ -412,3 +412,11 @@ def test_the_step_limit_holds_step_by_step_too(env_class):
     assert len(simulation.rollout(book.Policy(env))) == 3
     assert simulation.truncated
     assert book.evaluate_policy(env, book.Policy(env)) == 3.0
+
+
+@pytest.mark.parametrize("place", ["abc", None, (9, 9), (1.5, 2)])
+def test_a_goal_that_is_not_a_place_of_the_maze_is_refused(place):
+    env = book.Environment()
+    with pytest.raises(clew.MazeError, match=r"the goal .*(must be \(row, column\)|is outside the maze)"):
+        env.goal = place
+    assert env.goal == (4, 4)

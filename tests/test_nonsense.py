@@ -42,7 +42,7 @@ P = np.array([[[0.0, 1.0]], [[0.0, 1.0]]])
 
 
 def nonsense() -> dict[str, Any]:
-    """Return the nonsense by name; made anew for each argument, since a call may change it."""
+    """Return the nonsense by name; made again for each argument, since a call may change it."""
     return {
         "None": None,
         "True": True,

@@ -43,7 +43,7 @@ def test_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, there: str) -> Non
             write_file(path, data + b"more")
             assert path.read_bytes() == data + b"more"
         else:
-            with pytest.raises(OSError, match=f"there is {there} of that name, not {kind}; give another one"):
+            with pytest.raises(OSError, match=f"there is {there} of that name, not {kind}; give another name"):
                 write_file(path, data)
             assert path.read_bytes() == KINDS[there]
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
@@ -85,7 +85,7 @@ def strange_targets(folder: Path) -> dict[str, str]:
     (folder / "null").symlink_to("/dev/null")
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
-    link = "there is a symbolic link of that name; give another one"
+    link = "there is a symbolic link of that name; give another name"
     return {
         "link": link,
         "dangling": link,
@@ -154,7 +154,7 @@ def test_no_command_replaces_notes_or_what_is_no_file(clew, run, tmp_path, line:
     path.symlink_to("/dev/null")
     code, out, err = clew(*words, path)
     assert (code, out) == (2, "")
-    assert err.endswith(f"{path}: can't be written: there is a symbolic link of that name; give another one\n")
+    assert err.endswith(f"{path}: can't be written: there is a symbolic link of that name; give another name\n")
     path.unlink()
     assert clew(*words, path)[0] == clew(*words, path)[0] == 0  # what it wrote itself is replaced
     assert [each.name for each in tmp_path.iterdir()] == [name]
@@ -177,7 +177,7 @@ def test_a_graph_is_written_to_all_its_files_or_to_none(clew, run, tmp_path) -> 
         folder = tmp_path / f"at {name}"
         folder.mkdir()
         (folder / name).write_bytes(NOTES)
-        said = f"there is a text of that name, not {said}; give another one"
+        said = f"there is a text of that name, not {said}; give another name"
         assert clew("graph", run, "--out", folder) == (2, "", f"clew: {folder / name}: can't be written: {said}\n")
         assert [each.name for each in folder.iterdir()] == [name]
         assert (folder / name).read_bytes() == NOTES

@@ -3,7 +3,7 @@
 Every call that the chapter makes works here. The chapter's mistakes are corrected; `tests/test_book.py` tests them by
 number, and docs/book.md lists them. New code should use the names of `clew` itself.
 
-The functions also take subclasses, the chapter's own classes as they are typed from the book, and environments of
+The functions also accept subclasses, the chapter's own classes as they are typed from the book, and environments of
 Gymnasium. Methods that a reader overrides are called at each step; an `Environment` that overrides none runs compiled.
 
 >>> from clew import book
@@ -29,7 +29,7 @@ from clew.evaluation import grades
 from clew.kernels.dynamics import GOAL, Grid
 from clew.kernels.sampling import new_stream, sample
 from clew.learning import training
-from clew.mazes.formats import Place
+from clew.mazes.formats import Place, check_place
 from clew.policies import episodes, trajectory
 from clew.policies import policy as policies
 from clew.rendering.text import show
@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 STEP_SIZES = Bounds(above=0.0, most=1.0)
+OVERRIDABLE = ("reset", "step", "get_observation", "get_reward", "is_done", "goal")  # of `Environment`, by a subclass
 
 
 class Discrete:
@@ -70,8 +71,8 @@ class Environment:
     """The chapter's 5 x 5 maze, or another world for the exercises.
 
     A subclass may override `reset`, `step`, `get_observation`, `get_reward`, `is_done` and `goal`; `step` calls the
-    other methods, as the chapter's does. A subclass that overrides `is_done` alone is paid the goal's reward wherever
-    an episode ends.
+    other methods, as the chapter's does. If a subclass overrides `is_done` alone, the goal's reward is paid wherever an
+    episode ends.
 
     Args:
         args: positional arguments of `clew.Environment`, such as a maze; none makes the chapter's maze.
@@ -84,7 +85,7 @@ class Environment:
         seeker: position of the agent, (row, column).
 
     Raises:
-        SettingError: if the moves aren't "four", or an argument isn't one that `clew.Environment` takes.
+        SettingError: if the moves aren't "four", or `clew.Environment` refuses an argument.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -101,21 +102,27 @@ class Environment:
         self.world = world
         assert world.spec is not None  # every environment of Clew has one
         self._settings = world.spec.kwargs
-        # The moves alone: where an episode ends is for `is_done` to say.
+        # Without goals: `is_done` decides where an episode ends.
         self._moves = model._replace(cells=model.cells & ~np.uint8(GOAL), moving_goal=False)
 
     @property
     def goal(self) -> Place:
-        """Position of the goal, (row, column). It can be set, unless it is random."""
+        """Position of the goal, (row, column). It can be set, unless it is random.
+
+        Raises:
+            SettingError: if it is set although it is random.
+            MazeError: if it is set to a place outside the maze, in a blocked cell, or without a path from the start.
+        """
         return self.world.goal
 
     @goal.setter
     def goal(self, place: Place) -> None:
         if self.world.random_goal:
             raise SettingError("must be False for a goal that is set", setting="random_goal")
-        if tuple(place) != self.goal:
-            stream = self.world.stream
-            maze = self.world.maze.with_ends(self.world.maze.start, (int(place[0]), int(place[1])))
+        maze, stream = self.world.maze, self.world.stream
+        place = check_place("goal", place, maze.rows, maze.columns)
+        if place != self.world.goal:
+            maze = maze.with_ends(maze.start, place)
             self._make_world(environments.Environment(**{**self._settings, "maze": maze}))
             self.world.stream = stream
 
@@ -140,13 +147,14 @@ class Environment:
     def is_done(self) -> bool:
         """Return whether the seeker is on a goal."""
         goals = self.world.maze.goals
-        return tuple(self.seeker) in (goals if len(goals) > 1 and not self.world.random_goal else [tuple(self.goal)])
+        has_one = len(goals) == 1 or self.world.random_goal
+        return tuple(self.seeker) == tuple(self.goal) if has_one else tuple(self.seeker) in goals
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
         """Take one action.
 
         Returns:
-            The observation, the reward, whether the episode is over, and `info`. On a goal nothing moves.
+            The observation, the reward, whether the episode is over, and `info`. On a goal the seeker stays.
 
         Raises:
             ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
@@ -154,13 +162,13 @@ class Environment:
         if not 0 <= environments.as_integer(action) <= 3:
             raise SettingError(f"{environments.ACTION_ERROR}, not {shown(action)}")
         reward = 0.0  # of the move itself: of each step, of a hazard, of the outer wall
-        if _overrides(self, ("is_done",)) or not self.is_done():
+        if _overrides(self, "is_done") or not self.is_done():
             columns = self.world.maze.columns
             cell = self.seeker[0] * columns + self.seeker[1]
             cell, paid, _ = sample(self._moves, cell, int(action), self.world.stream)
             reward = float(paid)
             self.seeker = divmod(int(cell), columns)
-        reward = self.get_reward() if _overrides(self, ("get_reward",)) else reward + self.get_reward()
+        reward = self.get_reward() if _overrides(self, "get_reward") else reward + self.get_reward()
         return self.get_observation(), reward, self.is_done(), self.info
 
     def render(self, *args: Any, **kwargs: Any) -> None:
@@ -204,24 +212,29 @@ def _check_has(policy: Any, name: str) -> None:
         raise SettingError(f"must be a Policy, with {name}, not {shown(policy)}", setting="policy")
 
 
-def _overrides(thing: Any, names: tuple[str, ...]) -> bool:
-    """Return whether a subclass, or the object itself, has methods of its own instead of the module's."""
-    own: Any = Environment if isinstance(thing, Environment) else Policy
-    return any(name in vars(thing) or getattr(type(thing), name) is not getattr(own, name) for name in names)
+def _check_rates(weight: Any, discount_factor: Any) -> None:
+    """Raise SettingError if the step size or the discount is out of range; names them as the chapter does."""
+    check_number("weight", weight, STEP_SIZES)
+    check_number("discount_factor", discount_factor, SHARE)
 
 
-def _played_world(env: Any) -> Any:
-    """Return an environment that calls the methods of another, whatever they are."""
+def _overrides(thing: Any, *names: str) -> bool:
+    """Return whether a subclass, or the object itself, has methods of its own instead of this module's."""
+    base: Any = Environment if isinstance(thing, Environment) else Policy
+    return any(name in vars(thing) or getattr(type(thing), name) is not getattr(base, name) for name in names)
+
+
+def _stepwise_world(env: Any) -> Any:
+    """Return a Gymnasium environment that calls the methods of a given one at each step."""
     return env if hasattr(env, "unwrapped") else _GymnasiumAdapter(env)
 
 
 def _fast_world(env: Any) -> Any:
     """Return the compiled world of an `Environment` that overrides nothing, else one that calls its methods."""
-    if not isinstance(env, Environment):
-        return _played_world(env)
-    names = ("reset", "step", "get_observation", "get_reward", "is_done", "goal")
-    is_changed = _overrides(env, names) or policies.table_shape(env) != policies.table_shape(env.world)
-    return _played_world(env) if is_changed else env.world
+    if not isinstance(env, Environment) or _overrides(env, *OVERRIDABLE):
+        return _stepwise_world(env)
+    has_own_spaces = policies.table_shape(env) != policies.table_shape(env.world)
+    return _stepwise_world(env) if has_own_spaces else env.world
 
 
 class Policy:
@@ -242,7 +255,7 @@ class Policy:
     def _is_terminal(self) -> npt.NDArray[np.bool_]:
         """Terminal states, (num_states,), which the chapter's experiences don't mark.
 
-        Where a reader's own methods decide they are unknown; their values are 0 as long as nothing is learned in them.
+        They are unknown where a reader's own methods decide; their values are 0 as long as nothing is learned in them.
         """
         world, states = _fast_world(self._env), np.arange(self._env.observation_space.n)
         if isinstance(world, environments.Environment):
@@ -297,7 +310,7 @@ class Simulation:
         table = getattr(policy, "_policy", policy)
         if isinstance(table, policies.Policy):
             policies.check_policy(table, policies.table_shape(self.env))
-        world, choose = _played_world(self.env), policy.get_action
+        world, choose = _stepwise_world(self.env), policy.get_action
         steps = list(episodes.episode_steps(world, lambda state: choose(state, explore, epsilon), render=render))
         self.truncated = steps[-1].truncated
         return [list(step[:4]) for step in steps]
@@ -315,8 +328,7 @@ def update_policy(
         discount_factor: discount per step, in [0, 1].
     """
     _check_has(policy, "state_action_table")
-    check_number("weight", weight, STEP_SIZES)
-    check_number("discount_factor", discount_factor, SHARE)
+    _check_rates(weight, discount_factor)
     experiences = as_list("experiences", experiences, "[state, action, reward, next_state]")
     for each in experiences:
         if not isinstance(each, list | tuple) or len(each) != 4:
@@ -350,8 +362,7 @@ def train_policy(
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
     """
-    check_number("weight", weight, STEP_SIZES)
-    check_number("discount_factor", discount_factor, SHARE)
+    _check_rates(weight, discount_factor)
     policy = Policy(env)
     policy._policy = training.train_policy(_fast_world(env), num_episodes, alpha=weight, gamma=discount_factor)
     return policy
@@ -364,7 +375,7 @@ def evaluate_policy(env: Environment, policy: Policy, num_episodes: int = 10) ->
     """
     _check_has(policy, "get_action")
     policies.table_shape(env)  # raises SettingError if it isn't an environment
-    if isinstance(policy, Policy) and not _overrides(policy, ("get_action",)):
+    if isinstance(policy, Policy) and not _overrides(policy, "get_action"):
         mean_steps = grades.evaluate_policy(_fast_world(env), policy._policy, num_episodes).mean_steps
     else:
         check_count("num_episodes", num_episodes, 1)
@@ -390,8 +401,7 @@ def train_policy_parallel(
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
     """
-    check_number("weight", weight, STEP_SIZES)
-    check_number("discount_factor", discount_factor, SHARE)
+    _check_rates(weight, discount_factor)
     check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
     check_count("num_simulations", num_simulations, 1)
     policy = Policy(env)

@@ -34,11 +34,15 @@ class PrecisionWarning(UserWarning):
 
 
 class PrecisionError(ClewError, ArithmeticError):
-    """An exact grade that can't be given, because values of the policy or the optimum couldn't be computed exactly.
+    """Values of a policy or of the optimum that aren't proved to be exact enough to grade the policy.
 
     >>> import clew
-    >>> issubclass(clew.PrecisionError, clew.ClewError)
-    True
+    >>> endless = clew.FiniteMDP.from_function(1, 2, lambda s, a: [(1.0, 0, float(a), False)])
+    >>> try:
+    ...     clew.evaluate_values(endless, [[0.0, 1.0]], gamma=1 - 1e-12)
+    ... except clew.PrecisionError as error:
+    ...     print(str(error).partition(":")[0])
+    this policy can't be graded exactly
     """
 
 

@@ -65,13 +65,13 @@ def check_target(path: Path, data: bytes) -> None:
         OSError: if it would.
     """
     if path.is_symlink():
-        raise OSError(errno.EEXIST, "there is a symbolic link of that name; give another one")
+        raise OSError(errno.EEXIST, "there is a symbolic link of that name; give another name")
     if path.exists():
         with open_file(path) as file:
             there = file.read(1024)
         if there and kind_of(there) != kind_of(data):
             raise OSError(
-                errno.EEXIST, f"there is {kind_of(there)} of that name, not {kind_of(data)}; give another one"
+                errno.EEXIST, f"there is {kind_of(there)} of that name, not {kind_of(data)}; give another name"
             )
 
 

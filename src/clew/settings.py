@@ -36,7 +36,7 @@ KINDS: dict[Any, str] = {
 
 
 def shown(value: Any) -> str:
-    """Return a given value as it is called in a message: as Python writes it if that is short, else by its type."""
+    """Return a given value for a message: as Python writes it if that is short and printable, else its type."""
     try:
         text = repr(value)
     except Exception:  # of a class of the user; an integer of over 4300 digits has no text either

@@ -15,6 +15,8 @@ import pytest
 from rich.console import Console
 
 from clew.cli.live import AlternateScreen, Frame
+from clew.cli.waiting import WaitingLine
+from clew.learning.training import RoundMetrics
 from clew.rendering.screen import StyledSpan
 
 fcntl = pytest.importorskip("fcntl", reason="needs pseudo-terminals")
@@ -102,6 +104,14 @@ def left_as_it_was(output: bytes) -> bool:
     """Tell if the alternate screen was entered once and left once, and then the cursor was there."""
     codes = re.findall(rb"\x1b\[\?\d+[hl]", output)
     return codes == [BEGIN, b"\x1b[?25l", SHOWN, END]
+
+
+def test_the_line_names_the_planning_before_learning() -> None:
+    line = WaitingLine("learning", 20, first="planning, then learning")
+    assert re.fullmatch(r"0:0\d so far", line.status)
+    line.show_round(RoundMetrics.from_totals(0, 2, 10, (100.0, 10.0, 5.0), 0.0))
+    assert re.fullmatch(r"round 2 of 2, 10 of 20 episodes, 0:0\d so far", line.status)
+    assert WaitingLine("learning", 20).status.startswith("round 1, 0 of 20 episodes")
 
 
 # Learning that is watched ---------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ main._run = run
 try:
     main.program()
 finally:
-    if interruption.parent is None:
+    if interruption.parent_pipe is None:
         print("other", other.poll(), flush=True)
         other.kill()
 """

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as at_most
 from hypothesis import strategies as st
 
-from clew import Environment, FiniteMDP, Maze, SettingError, evaluate_values, solve
+from clew import Environment, FiniteMDP, Maze, PrecisionWarning, SettingError, evaluate_values, solve
 from clew.distributed.blocks import BlockWorld
 from clew.distributed.blocks.exchange import Exchange
 from clew.planning.search import breadth_first
@@ -49,13 +49,17 @@ def test_a_way_that_crosses_borders_many_times_is_found_exactly(num_blocks):
 def test_certain_worlds_are_solved_to_the_same_bits(seed, num_blocks, gamma):
     mdp = grid_world(random_layout(seed, rows=7, columns=4, hazards=0.0, **STEPS)).mdp
     optimum = breadth_first(mdp, gamma, 1e-6)
-    if np.isneginf(optimum.v[mdp.starts]).any():
-        with pytest.raises(SettingError, match="every policy may go on forever and lose without bound"):
-            solve(mdp, gamma=gamma)
-    else:
-        assert solve(mdp, gamma=gamma).v.tobytes() == optimum.v.tobytes()
     with BlockWorld(mdp, num_blocks) as world:
+        if np.isneginf(optimum.v[mdp.starts]).any():
+            with pytest.raises(SettingError, match="every policy may go on forever and lose without bound") as whole:
+                solve(mdp, gamma=gamma)
+            with pytest.raises(SettingError) as in_blocks:
+                world.solve(gamma=gamma)
+            assert str(in_blocks.value) == str(whole.value)
+            return
+        assert solve(mdp, gamma=gamma).v.tobytes() == optimum.v.tobytes()
         solution = world.solve(gamma=gamma)
+        assert solution.value == pytest.approx(optimum.value, rel=1e-12)
         assert world.values(all_states(world)).tobytes() == optimum.v.tobytes()
     assert (solution.bound, solution.method) == (optimum.bound, "breadth-first")
 
@@ -76,7 +80,8 @@ def test_uncertain_worlds_are_solved_to_the_bound(seed, num_blocks, gamma, toler
 
 def test_a_tolerance_below_rounding_ends_and_says_what_was_reached():
     with BlockWorld(Environment(serpent(), slip=0.1), 3) as world:
-        solution = world.solve(gamma=0.9, tolerance=1e-300)
+        with pytest.warns(PrecisionWarning, match="not to within the tolerance of 1e-300"):
+            solution = world.solve(gamma=0.9, tolerance=1e-300)
         assert 0.0 < solution.bound < 1e-12
 
 

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from clew.distributed import cluster
+from clew.errors import ClusterError
+
 pytestmark = pytest.mark.ray
 
 TRAIN = """
@@ -45,3 +48,21 @@ def test_an_address_where_no_ray_answers_is_named():
     code += "except clew.ClusterError as error: print(error)"
     done = run(code, RAY_ADDRESS="127.0.0.1:1")
     assert "no connection to Ray" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Exception("The current node timed out during startup. This could"), "timed out during startup$"),
+        (KeyError(), "KeyError$"),
+    ],
+)
+def test_a_local_ray_that_does_not_start_is_one_clear_line(error, reason, monkeypatch):
+    def init(**settings):
+        raise error
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster.ray, "init", init)
+    monkeypatch.setattr(cluster, "_set_token", lambda: None)
+    with pytest.raises(ClusterError, match=f"^no connection to Ray: .*{reason}"):
+        cluster._start(2)

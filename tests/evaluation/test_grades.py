@@ -23,11 +23,13 @@ from clew import (
     evaluate_policy,
     evaluate_values,
     policy_steps,
+    policy_values,
     solve,
     train_policy,
 )
 from clew.evaluation.intervals import mean_interval, rate_interval, student
 from clew.kernels.sampling import new_stream
+from clew.rendering.grades import drop_rounding
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 from worlds import only_steps
 
@@ -165,9 +167,9 @@ def test_where_the_values_take_too_long_there_is_no_grade():
     """A walk at random through 3,600 states without a discount: sweeps end before it is evaluated."""
     env = Environment(Maze.open(60, 60), step_reward=-1.0, max_episode_steps=100)
     optimum = solve(env, gamma=1.0)
-    with pytest.raises(PrecisionError, match="can't be graded exactly: with gamma 1 its values in 3,600 states"):
+    with pytest.raises(PrecisionError, match=r"can't be graded exactly: with gamma 1\.0 its values in 3,600 states"):
         evaluate_values(env, np.zeros((3600, 4)), gamma=1.0, optimum=optimum)
-    with pytest.warns(PrecisionWarning, match="can't be graded exactly: with gamma 1 its values in 3,600 states"):
+    with pytest.warns(PrecisionWarning, match=r"can't be graded exactly: with gamma 1\.0 its values in 3,600 states"):
         evaluation = evaluate_policy(env, Policy(env), 3, gamma=1.0, optimum=optimum)
     assert [getattr(evaluation, each.name) for each in fields(Grade)] == [None] * 5
     assert (evaluation.mean_steps, evaluation.optimal_steps, evaluation.success_rate) == (100.0, 100.0, 0.0)
@@ -529,3 +531,23 @@ def test_the_optimum_of_another_world_is_refused():
         evaluate_values(here, q, gamma=0.9, optimum=solve(there, gamma=0.9))
     copy = pickle.loads(pickle.dumps(here.mdp))
     assert evaluate_values(here, q, gamma=0.9, optimum=solve(copy, gamma=0.9)).optimal_states == 0.0
+
+
+@pytest.mark.parametrize(
+    ("difference", "bound", "shown"),
+    [(-6.7e-16, 1e-15, 0.0), (2e-15, 1e-15, 2e-15), (np.inf, 1e-15, np.inf), (0.5, None, 0.5), (None, None, None)],
+)
+def test_a_difference_that_may_be_rounding_is_shown_as_zero(difference, bound, shown):
+    assert drop_rounding(difference, bound) == shown
+
+
+def test_a_policy_that_chooses_its_own_actions_is_not_graded_by_its_table():
+    class Down(Policy):
+        def get_action(self, state, explore=True, epsilon=0.1):
+            return 0
+
+    env = Environment(Maze.open(3, 3))
+    for grade in (evaluate_policy, policy_values, policy_steps):
+        with pytest.raises(SettingError, match="overrides get_action, which isn't called here"):
+            grade(env, Down(env))
+    assert Simulation(env).rollout(Down(env)).action[0] == 0

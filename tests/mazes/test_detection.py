@@ -263,7 +263,7 @@ def test_a_bad_grey_picture_is_refused(tmp_path, data: bytes, said: str) -> None
 
 
 def test_a_picture_is_never_half_a_map() -> None:
-    """A map is told by all of its cells, also if they are read in several pieces."""
+    """All cells decide whether a picture is a map, also if they are read in several pieces."""
     shades = np.full((1, 3000), 254, np.uint8)
     shades[0, 0] = 205
     for last, blocked in ((254, True), (255, False)):

@@ -462,6 +462,16 @@ def test_an_array_takes_a_start_and_a_goal() -> None:
 # Scenarios ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_scenario_of_length_zero_is_refused_and_the_other_rows_are_usable(tmp_path) -> None:
+    (tmp_path / "m.map").write_text("type octile\nheight 2\nwidth 3\nmap\n...\n...\n")
+    path = tmp_path / "m.scen"
+    path.write_text("version 1\n0\tm\t3\t2\t1\t1\t1\t1\t0\n0\tm\t3\t2\t0\t0\t2\t1\t2.41421356\n")
+    assert [each.length for each in read_scenarios(path)] == [0.0, 2.41421356]
+    with pytest.raises(MazeError, match=r"scenario 0 has its goal \(1, 1\) as its start.*give another row"):
+        Maze.load(tmp_path / "m.map", scenario=(path, 0))
+    assert Maze.load(tmp_path / "m.map", scenario=(path, 1)).start == (0, 0)
+
+
 def test_all_scenarios_of_a_file_are_read_at_once(tmp_path) -> None:
     path = tmp_path / "some.scen"
     path.write_bytes(b"version 1\r\n0\ta b.map\t5\t3\t3\t0\t4\t2\t3.41421356\r\n\r\n7 m 5 3 1 2 0 1 2\r\n")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
-from clew.cli.output import Aside
+from clew.cli.output import ToStandardError
 
 if TYPE_CHECKING:
     from clew.learning.checkpoints import Checkpoints
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE = 0.3  # seconds in which Python may handle the signal itself, which also stops a Ray in good order
 
-parent: int | None = None  # descriptor at which the parent, see `supervision`, reads the exit code
+parent_pipe: int | None = None  # descriptor; the parent process, see `supervision`, reads the exit code from it
 _received: list[int] = []  # signals of this process, in order
 
 
@@ -34,19 +34,19 @@ def exit_code() -> int:
 
 
 def note_end(code: int) -> None:
-    """Report to the parent that the command ends in good order, with this exit code; without a parent, do nothing."""
-    global parent
-    if parent is not None:
-        os.write(parent, bytes([code & 255]))
-        os.close(parent)
-        parent = None
+    """Send the exit code to the parent process: the command itself decided to end. Without a parent, do nothing."""
+    global parent_pipe
+    if parent_pipe is not None:
+        os.write(parent_pipe, bytes([code & 255]))
+        os.close(parent_pipe)
+        parent_pipe = None
 
 
 @contextmanager
 def stopped_by_signals(
     checkpoints: "Checkpoints | None", before_the_end: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """Let a signal end the work in a `with` block, even while a kernel runs, and lead what it prints to standard error.
+    """Let a signal end the work in a `with` block, even while a kernel runs; what it prints goes to standard error.
 
     Python handles a signal between two of its own instructions, so not before a kernel has returned. But it writes the
     number of each signal into a pipe at once, which a thread reads here.
@@ -55,7 +55,7 @@ def stopped_by_signals(
         checkpoints: of the training; None if none are saved.
         before_the_end: is called, in another thread, before a signal ends the process at once.
     """
-    with redirect_stdout(Aside()):  # results are printed after the work; Ray's threads print during it
+    with redirect_stdout(ToStandardError()):  # results are printed after the work; Ray's threads print during it
         numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         if sys.platform == "win32" or not numbers or threading.current_thread() is not threading.main_thread():
             yield
@@ -88,7 +88,7 @@ def _handled(
     listener.start()
     try:
         yield
-    except SystemExit:  # of the handler of SIGTERM that Ray has while it starts
+    except SystemExit:  # raised by Ray's handler of SIGTERM, which is installed while Ray starts
         if not _received:
             raise
         raise KeyboardInterrupt from None
@@ -115,7 +115,7 @@ class _Listener:
     ) -> None:
         self.reader, self.numbers, self.handled = reader, numbers, handled
         self.before_the_end, self.saving = before_the_end, saving
-        # Known beforehand: a terminal that is closed isn't one any more.
+        # Found now, because a terminal that has been closed can't be recognised any more.
         streams = sys.stdout, sys.stderr, sys.__stdout__
         self.terminals = [each.fileno() for each in streams if each is not None and each.isatty()]
 
@@ -127,8 +127,8 @@ class _Listener:
             if read[0] == getattr(signal, "SIGHUP", None):
                 self._leave_terminal()
             if len(_received) == 1 and self.saving is not None:
-                self.saving.stop()  # also if Python's handler was Ray's, and its exception got lost
-                with suppress(Exception):  # of a standard error that is gone
+                self.saving.stop()  # also if Ray's handler was installed, and its exception was swallowed
+                with suppress(Exception):  # standard error may be closed
                     logger.info("finishing this piece of work so that nothing is lost; press Ctrl-C again to quit now")
             elif len(_received) == 1 and not self.handled.wait(GRACE):
                 self._end("stopped")
@@ -146,8 +146,8 @@ class _Listener:
             os._exit(exit_code())  # the processes of Ray end when this one has
 
     def _leave_terminal(self) -> None:
-        """Lead output to nowhere if it went to the terminal that was closed, where writing is an error."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        """Redirect output from the terminal that was closed, where writing is an error, to the null device."""
+        null = os.open(os.devnull, os.O_WRONLY)
         for descriptor in self.terminals:
-            os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+            os.dup2(null, descriptor)
+        os.close(null)

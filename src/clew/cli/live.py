@@ -241,8 +241,9 @@ class LearningView:
     def __enter__(self) -> Callback:
         if can_draw(self.console):
             self._prepare()
+            first = "the first round is being played" if self._config.gamma < 1.0 else "planning, then the first round"
             try:
-                self.screen.draw(make_frame(self._look(), ["the first round is being played"], self.console))
+                self.screen.draw(make_frame(self._look(), [first], self.console))
             except BaseException:  # also Ctrl-C; __exit__ isn't called, since the block was not entered
                 self.leave()
                 raise

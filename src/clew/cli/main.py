@@ -20,7 +20,7 @@ from typer.exceptions import TyperException
 
 from clew.cli import supervision
 from clew.cli.interruption import exit_code, note_end
-from clew.cli.output import results_apart
+from clew.cli.output import private_stdout
 from clew.cli.supervision import EndedError
 from clew.errors import ClewError, SettingError, StoppedError
 
@@ -75,7 +75,7 @@ class Command(TyperCommand):
         return context
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. No command reads what is typed, so the end of a file is never a user who stops it."""
+        """Run the command; an EOFError, which Typer reads as an abort by the user, is that of a damaged file."""
         try:
             return super().invoke(ctx)
         except EOFError as error:
@@ -143,13 +143,13 @@ def clew(
 
 
 def program() -> None:
-    """Run the command line as a process of its own, see `clew.cli.supervision`."""
+    """Run the command line as the program `clew`, which may start a child process, see `clew.cli.supervision`."""
     supervision.is_program = True
     main()
 
 
 def main() -> None:
-    """Run the command line; exit code 2 for a mistake of the user, 130 for Ctrl-C."""
+    """Run the command line; exit code 2 for a mistake of the user, 128 plus the number of a signal (130 for Ctrl-C)."""
     # Imported modules have many objects that stay; searching them for garbage, and once more at exit, takes 0.2 s.
     gc.set_threshold(200_000)
     atexit.register(gc.freeze)
@@ -157,7 +157,7 @@ def main() -> None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if sys.stdout is None:
         fail("standard output is closed, so nothing can be printed; >/dev/null discards the output", 2)
-    with results_apart():
+    with private_stdout():
         try:
             _run()
         except SystemExit as end:

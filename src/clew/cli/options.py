@@ -136,7 +136,7 @@ OtherVersions = Annotated[
     bool,
     typer.Option(
         "--other-versions",
-        help="resume a run of another version of Clew, NumPy or Numba too; its table may then be another",
+        help="resume although the run began with another version of Clew, NumPy or Numba; its table may differ",
         rich_help_panel=OUTPUT,
     ),
 ]

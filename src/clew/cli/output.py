@@ -13,15 +13,15 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ASCII = dict(zip("↓←↑→↙↖↗↘·●─│≤▀▄█", "v<^>/\\/\\.S-|<###", strict=True))
 
 
-def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for characters that an encoding lacks, as `codecs.register_error` wants it."""
+def _replace_by_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII characters for those that an encoding lacks, and where to continue; see `codecs.register_error`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(ASCII.get(each, "?") for each in error.object[error.start : error.end]), error.end
 
 
-class Aside(io.TextIOBase):
-    """Standard output while a command works: what is printed then goes to standard error.
+class ToStandardError(io.TextIOBase):
+    """The text stream that is `sys.stdout` while a command works: it writes to standard error.
 
     Ray's messages about its processes take up to fifty lines; of these only the first sentence is printed.
     """
@@ -39,11 +39,11 @@ class Aside(io.TextIOBase):
         sys.stderr.flush()
 
 
-codecs.register_error("clew-ascii", _spell_in_ascii)
+codecs.register_error("clew-ascii", _replace_by_ascii)
 
 
 @contextmanager
-def results_apart() -> Iterator[None]:
+def private_stdout() -> Iterator[None]:
     """Keep a private copy of standard output for results in a `with` block, and point descriptor 1 to standard error.
 
     So the processes of Ray, and code in C, can't write between the results.

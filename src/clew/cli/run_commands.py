@@ -69,7 +69,9 @@ def train(
             maze = config.make_maze()
     with ExitStack() as stack:
         checkpoints, look = None, None
-        shown: Any = WaitingLine("learning", config.num_episodes)
+        # Without a discount, the optimum is computed before learning: it may not exist.
+        first = "learning" if config.gamma < 1.0 else "planning, then learning"
+        shown: Any = WaitingLine("learning", config.num_episodes, first=first)
         if watch:
             from clew.cli.live import LearningView
 
@@ -109,7 +111,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Grade a saved run again, against the exact optimum."""
-    from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json
+    from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json, with_exact_zeros
     from clew.cli.waiting import working
     from clew.environments import as_compiled
     from clew.planning import solve as solve_world
@@ -135,7 +137,8 @@ def evaluate(
     if as_json:
         print_json(figures)
     else:
-        print_figures(f"{run}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **drop_missing(figures)})
+        exact = drop_missing(with_exact_zeros(figures))
+        print_figures(f"{run}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **exact})
 
 
 @with_settings("maze", *MAZE_SETTINGS, "gamma")

@@ -108,7 +108,9 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="answer for this name too, such as that of a proxy"),
+        typer.Option(
+            "--allow-host", metavar="NAME", help="host name to accept too, such as that of a proxy; can be repeated"
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a browser")] = False,
 ) -> None:

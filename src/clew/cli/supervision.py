@@ -1,8 +1,8 @@
-"""Commands that use Ray run in a child process, since a Ray that dies takes with it the process that started it.
+"""Commands that use Ray run in a child process, because Ray ends the process that started it if one of its own dies.
 
-The parent does nothing but wait: it passes signals on to the child, ends with its exit code, and says how to go on if
-the child was ended from outside. Processes of Ray that the child leaves behind are ended. If the parent dies, the child
-ends at once.
+The parent only waits: it passes signals on to the child and ends with the child's exit code. If the child was ended
+from outside, it prints how to go on. It ends processes of Ray that the child leaves behind. If the parent dies, the
+child ends at once.
 """
 
 import os
@@ -22,7 +22,7 @@ class EndedError(Exception):
 
 SET_CHILD_SUBREAPER = 36  # of prctl(2): processes whose parent has died become children of this one
 
-is_program = False  # True if this process is the program `clew`, and not another that calls its main function
+is_program = False  # True in a process of the program `clew`; False in one that only calls its main function
 
 
 def continue_in_child(advice: str) -> None:
@@ -35,7 +35,8 @@ def continue_in_child(advice: str) -> None:
         EndedError: in the parent, if the child was ended from outside.
         SystemExit: in the parent, otherwise.
     """
-    if not is_program or sys.platform != "linux" or interruption.parent is not None or threading.active_count() > 1:
+    is_child = interruption.parent_pipe is not None
+    if not is_program or is_child or sys.platform != "linux" or threading.active_count() > 1:
         return
     sys.stdout.flush()
     sys.stderr.flush()
@@ -49,7 +50,7 @@ def continue_in_child(advice: str) -> None:
     if child == 0:
         os.close(end_reader)
         os.close(life_writer)
-        interruption.parent = end_writer
+        interruption.parent_pipe = end_writer
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # may write to the terminal from its own process group
         os.setpgid(0, 0)  # a Ctrl-C of the terminal goes to the parent alone, which passes it on
         threading.Thread(target=_end_with_parent, args=(life_reader,), daemon=True).start()
@@ -68,14 +69,14 @@ def continue_in_child(advice: str) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
     _, status = os.waitpid(child, 0)
-    told = b""
+    sent = b""  # the exit code, if the child itself decided to end
     with suppress(BlockingIOError):
-        told = os.read(end_reader, 1)
+        sent = os.read(end_reader, 1)
     _end_orphans(others)
-    if told:
-        sys.exit(told[0])
+    if sent:
+        sys.exit(sent[0])
     code = os.waitstatus_to_exitcode(status)
-    if -code in passed_on:  # before the child had a handler, or after its work
+    if -code in passed_on:  # the signal came before the child had a handler, or after its work
         sys.exit(128 - code)
     by = "Ray has died" if code >= 0 else f"the process was ended by signal {-code}"
     raise EndedError(f"{by} in the middle of the work; {advice}")

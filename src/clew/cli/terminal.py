@@ -74,6 +74,7 @@ def print_table(title: str, rows: dict[str, str]) -> None:
 def print_run(run: "Run") -> None:
     """Print the figures of a training run, and its policy as arrows if that fits on the terminal."""
     summary, config = run.summary, run.config
+    exact = with_exact_zeros(summary)
     # A single simulation is learned in this process, and there are at most as many actors as simulations.
     num_actors = min(config.num_actors, config.num_simulations) if config.num_simulations > 1 else 0
     where = f"on {num_actors} Ray actor{'s' if num_actors > 1 else ''}" if num_actors else "in one process"
@@ -84,7 +85,7 @@ def print_run(run: "Run") -> None:
         {
             "gamma": summary["gamma"],
             **grade_of(summary),
-            **drop_missing({name: summary[name] for name in ("suboptimality", "optimal_states", "optimal_starts")}),
+            **drop_missing({name: exact[name] for name in ("suboptimality", "optimal_states", "optimal_starts")}),
             "graded_by": f"{summary['num_episodes']:,} greedy episode{'' if summary['num_episodes'] == 1 else 's'}",
             **{name: summary[name] for name in ("steps_per_second", "seconds", "startup_seconds", "table_sha256")},
         },
@@ -99,6 +100,14 @@ def drop_missing(figures: dict[str, Any]) -> dict[str, Any]:
         for name, figure in figures.items()
         if figure is not None and (name, figure) != ("compile_seconds", 0.0)
     }
+
+
+def with_exact_zeros(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with 0 for a suboptimality that is at most the bound of its error."""
+    from clew.rendering.grades import drop_rounding
+
+    names, bound = ("suboptimality", "max_suboptimality"), figures["suboptimality_bound"]
+    return {**figures, **{name: drop_rounding(figures[name], bound) for name in names}}
 
 
 def grade_of(figures: dict[str, Any]) -> dict[str, Any]:

@@ -54,10 +54,11 @@ class WaitingLine:
     Args:
         what: name of the work, such as "learning".
         num_episodes: of a training; None for other work.
+        first: name of the work until the first round has ended, if it is another.
     """
 
-    def __init__(self, what: str, num_episodes: int | None = None) -> None:
-        self._what, self._num_episodes = what, num_episodes
+    def __init__(self, what: str, num_episodes: int | None = None, *, first: str | None = None) -> None:
+        self._what, self._num_episodes, self._first = what, num_episodes, what if first is None else first
         self._num_ended = 0  # episodes
         self._ends: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT)
         self._begun = time.perf_counter()
@@ -97,7 +98,8 @@ class WaitingLine:
         self._ends.append((row.round, time.perf_counter()))
         self._row = row
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], total=row.num_rounds, completed=row.round + 1)
+            task = self._progress.task_ids[0]
+            self._progress.update(task, description=self._what, total=row.num_rounds, completed=row.round + 1)
 
     def _appear(self) -> None:
         """Draw the line, if the work is not over and the terminal can be drawn on; called in a thread."""
@@ -114,7 +116,8 @@ class WaitingLine:
             redirect_stderr=False,
             get_time=time.perf_counter,
         )
-        progress.add_task(self._what, total=None, status=_Status(self))
+        what = self._first if self._row is None else self._what
+        progress.add_task(what, total=None, status=_Status(self))
         with self._lock:
             if not self._is_over and can_draw(console):
                 progress.start()
@@ -124,7 +127,7 @@ class WaitingLine:
     def status(self) -> str:
         """The rounds, the episodes and the time, as text."""
         waited = f"{_format_seconds(time.perf_counter() - self._begun)} so far"
-        if self._num_episodes is None:
+        if self._num_episodes is None or (self._row is None and self._first != self._what):
             return waited
         episodes = f"{self._num_ended:,} of {self._num_episodes:,} episodes"
         if self._row is None:

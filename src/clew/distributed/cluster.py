@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import RayError
 
 from clew.distributed.store import as_clew_error
 from clew.errors import ClusterError
@@ -81,7 +81,11 @@ def _handler_kept() -> Iterator[None]:
 
 
 def _start(num_actors: int) -> None:
-    """Connect to the Ray at RAY_ADDRESS, or start a local one if that is not set."""
+    """Connect to the Ray at RAY_ADDRESS, or start a local one if that is not set.
+
+    Raises:
+        ClusterError: if Ray doesn't start or doesn't answer; says why.
+    """
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _check_address(address)
@@ -99,8 +103,8 @@ def _start(num_actors: int) -> None:
                 log_to_driver=False,  # errors on an actor come back as exceptions
                 logging_level=logging.ERROR,
             )
-    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
+    except Exception as error:  # of any class: of a process that doesn't start in time, Ray raises Exception itself
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
         raise ClusterError(f"no connection to Ray: {reason}{TOKEN_HINT if address else ''}") from error
 
 

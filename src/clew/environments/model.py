@@ -38,9 +38,8 @@ def check_options(options: Any, known: tuple[str, ...] = ()) -> None:
         raise SettingError(f"must be None or a dict, not {shown(options)}", setting="options")
     unknown = [name for name in options or {} if name not in known]
     if unknown:
-        raise SettingError(
-            f"must be {f'among {known}' if known else 'empty'}; {unknown[0]!r} has no effect", setting="options"
-        )
+        expected = f"a dict of {', '.join(known)} alone" if known else "None or empty"
+        raise SettingError(f"must be {expected}; {shown(unknown[0])} has no effect", setting="options")
 
 
 def with_step_limit(spec: EnvSpec | None, max_episode_steps: int) -> EnvSpec | None:
@@ -119,7 +118,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
 
         Args:
             seed: seed of all random draws from here on; None continues the current random stream.
-            options: None or empty; there are none.
+            options: None or an empty dict.
 
         Returns:
             (state, info). In a maze, info has the `position` and the `goal`, each (row, column); otherwise it is empty.

@@ -21,7 +21,7 @@ from clew.kernels.planning.chain_values import chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
-from clew.policies.policy import Policy
+from clew.policies.policy import Policy, check_acts_by_table
 from clew.settings import POSITIVE, SHARE, as_numbers, check_memory, check_number
 
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
@@ -182,7 +182,9 @@ def policy_steps(world: World, policy: Policy | npt.ArrayLike, *, epsilon: float
 
 def _actions_of(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Return the greedy actions of a policy or of a table, which mustn't be one of probabilities."""
-    if not isinstance(policy, Policy):
+    if isinstance(policy, Policy):
+        check_acts_by_table(policy)
+    else:
         table = as_numbers("policy", policy)
         if table.ndim == 2 and table.shape[1] > 1 and (table >= 0.0).all() and np.allclose(table.sum(axis=1), 1.0):
             raise SettingError(

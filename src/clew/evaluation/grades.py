@@ -26,7 +26,7 @@ from clew.models.mdp import FiniteMDP
 from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.policy import Policy, check_policy, table_shape
+from clew.policies.policy import Policy, check_acts_by_table, check_policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
 
@@ -59,7 +59,8 @@ def evaluate_policy(
         of the policy couldn't be computed exactly enough, a `PrecisionWarning` says so, and the grade is None.
 
     Raises:
-        SettingError: if a setting is out of range, or the policy doesn't fit the environment.
+        SettingError: if a setting is out of range, or the policy doesn't fit the environment or has a `get_action` of
+            its own, since the table of action values is graded.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
@@ -72,6 +73,7 @@ def evaluate_policy(
     _check_gamma(gamma, optimum)
     check_count("seed", seed, 0)
     check_policy(policy, table_shape(env))
+    check_acts_by_table(policy)
     compiled, threshold = as_compiled(env), _success_threshold(env)
     if compiled is None:
         if starts is not None:
@@ -177,8 +179,8 @@ def _exact_optimum(mdp: FiniteMDP, gamma: float) -> Solution:
     optimum = find_optimum(mdp, gamma)
     if not optimum.bound <= TOLERANCE * _largest(optimum.v):
         raise PrecisionError(
-            f"this policy can't be graded exactly: with gamma {gamma:g} the optimal values are proved to within "
-            f"{optimum.bound:.3g} only; a smaller gamma takes less"
+            f"this policy can't be graded exactly: with gamma {gamma} the optimal values are proved to within "
+            f"{optimum.bound:.3g} only; a smaller gamma needs less work"
         )
     return optimum
 
@@ -196,8 +198,8 @@ def _check_precision(v: npt.NDArray[np.float64], bound: float, optimum: Solution
     """
     if np.isnan(v).any() or not bound <= max(TOLERANCE * _largest(optimum.v), optimum.bound):
         raise PrecisionError(
-            f"this policy can't be graded exactly: with gamma {gamma:g} its values in {v.size:,} states take too long "
-            f"to compute, and are proved to within {bound:.3g} only; a smaller gamma takes less"
+            f"this policy can't be graded exactly: with gamma {gamma} its values in {v.size:,} states take too long "
+            f"to compute, and are proved to within {bound:.3g} only; a smaller gamma needs less work"
         )
 
 

@@ -7,14 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 Interval = tuple[float, float]
+NORMAL = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
 def rate_with_interval(name: str, flags: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Return the share of episodes that have a flag, and its interval, by name."""
     return {name: float(flags.mean()), f"{name}_interval": rate_interval(int(flags.sum()), flags.size)}
-
-
-NORMAL = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
 def mean_interval(sample: npt.NDArray[Any]) -> Interval | None:

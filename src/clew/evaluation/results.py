@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clew.evaluation.intervals import Interval
-from clew.rendering.grades import Figure, figures_html, format_figure, format_interval
+from clew.rendering.grades import Figure, drop_rounding, figures_html, format_figure, format_interval
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Evaluation:
             note = "every greedy action is optimal"
             figures.append(Figure("optimal states", format_figure(self.optimal_states), self.optimal_states, note))
             figures.append(Figure("optimal starts", format_figure(self.optimal_starts), self.optimal_starts))
-            figures.append(Figure("suboptimality", format_figure(self.suboptimality)))
+            suboptimality = drop_rounding(self.suboptimality, self.suboptimality_bound)
+            figures.append(Figure("suboptimality", format_figure(suboptimality)))
         episodes = f"{self.num_episodes:,} greedy episode{'' if self.num_episodes == 1 else 's'}"
         return figures_html(episodes, figures)
 

@@ -111,15 +111,16 @@ class Checkpoints:
         every: interval between checkpoints: a number of episodes, or seconds such as "30s". A checkpoint may be later,
             because it waits until the state of the training is complete.
         keep: number of checkpoints that are not deleted. If the newest is damaged, the one before it is used.
-        other_versions: True continues checkpoints of other versions of Clew, NumPy and Numba too, from which other bits
-            may follow.
+        other_versions: True also continues checkpoints of other versions of Clew, NumPy and Numba; the result may then
+            differ from that of a training without interruption.
 
     Attributes:
         seconds: wall time of the training up to the checkpoint from which it continues.
         is_training: True while a training runs that can be stopped.
 
     Raises:
-        SettingError: if `every` is neither a positive number of episodes nor seconds.
+        SettingError: if `every` is neither a positive number of episodes nor seconds, or another argument is out of
+            range.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class Checkpoints:
                 self.seconds = float(header["seconds"])
             except ClewError:
                 raise
-            except Exception as error:  # the hashes are right, so the content was forged
+            except Exception as error:  # of any kind: the hashes are right, so the content was written on purpose
                 raise RunError(f"{folder}: not written by Clew: {error}") from None
             return
         if self.folders:
@@ -289,7 +290,7 @@ class Checkpoints:
             if not self.other_versions and there.get(name) != here[name]:
                 raise RunError(
                     f"{folder}: was computed with {name} {there.get(name)!s:.12}, which is {here[name]:.12} now, so "
-                    "other bits may follow; go on with the same versions, or take --other-versions, in Python "
+                    "the result may differ; go on with the same versions, or give --other-versions, in Python "
                     "Checkpoints(..., other_versions=True)"
                 )
 

@@ -16,7 +16,7 @@ from clew.kernels.planning.search import label_regions, measure_distances
 from clew.mazes import formats
 from clew.mazes.formats import Place
 from clew.models.checks import read_only_copy
-from clew.models.mdp import grid_model
+from clew.models.grids import grid_model
 from clew.notebook import svg_of
 from clew.settings import as_list, as_path, check_choice
 

@@ -19,25 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ClewError, ModelError, SettingError
+from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows, rows_of_arrays
-from clew.models.checks import (
-    MAX_STATES,
-    check_sparse,
-    check_starts,
-    check_walls,
-    read_only_copy,
-    require,
-    without_rounding,
-)
+from clew.models.checks import check_sparse, check_starts, read_only_copy, without_rounding
 from clew.models.files import read_arrays, write_arrays
+from clew.models.grids import GRID_SETTINGS, grid_model
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
-from clew.settings import SHARE, as_path, check_flag, check_number, shown
-
-# Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
-GRID_SETTINGS = ("moving_goal", "slip", "goal_reward", "step_reward", "outer_wall_reward", "hazard_reward")
+from clew.settings import as_path, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +281,7 @@ class FiniteMDP:
             num_states: number of states.
             num_actions: number of actions.
             f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
-                state and action. A state with empty lists for all actions is terminal.
+                state and action. A state with empty lists for all actions is terminal; for some of them is an error.
             starts: start states; by default all states that aren't terminal.
 
         Raises:
@@ -355,67 +345,6 @@ class FiniteMDP:
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
         return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
-
-
-def grid_model(
-    cells: npt.ArrayLike,
-    *,
-    moving_goal: bool = False,
-    slip: float = 0.0,
-    goal_reward: float = 1.0,
-    step_reward: float = 0.0,
-    outer_wall_reward: float = 0.0,
-    hazard_reward: float = 0.0,
-) -> Grid:
-    """Check the arguments of `FiniteMDP.grid`, except the start states, and return the model's arrays.
-
-    Raises:
-        ModelError: if the cells or a number is invalid.
-    """
-    grid = read_only_copy(cells, np.uint8, "cells")
-    require(
-        grid.ndim == 2 and grid.size > 0, f"cells must be a non-empty array of shape (rows, columns), not {grid.shape}"
-    )
-    check_walls(grid)
-    rewards = {
-        "goal_reward": goal_reward,
-        "step_reward": step_reward,
-        "outer_wall_reward": outer_wall_reward,
-        "hazard_reward": hazard_reward,
-    }
-    try:
-        check_flag("moving_goal", moving_goal)
-        check_number("slip", slip, SHARE)
-        for name, reward in rewards.items():
-            check_number(name, reward)
-    except SettingError as error:
-        raise ModelError(str(error)) from None
-    table = _reward_table(*map(float, rewards.values()))
-    require(bool(np.isfinite(table).all()), f"the sums of rewards must be finite, not {table}")
-    num_states = grid.size**2 if moving_goal else grid.size
-    require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
-    return Grid(
-        cells=grid.reshape(-1),
-        columns=grid.shape[1],
-        num_cells=grid.size,
-        moving_goal=bool(moving_goal),
-        slip=float(slip),
-        goal_reward=float(goal_reward),
-        step_reward=float(step_reward),
-        outer_wall_reward=float(outer_wall_reward),
-        hazard_reward=float(hazard_reward),
-        moves=read_only_copy([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
-        rewards=read_only_copy(table, np.float64, "rewards"),
-    )
-
-
-def _reward_table(goal: float, step: float, outer_wall: float, hazard: float) -> list[float]:
-    """Return the reward of a move for each of the eight combinations of goal, hazard and outer wall that it meets.
-
-    The index is a sum of the bits of `clew.kernels.dynamics` for what is met.
-    """
-    extras = [(dynamics.HITS_OUTER_WALL, outer_wall), (dynamics.REACHES_GOAL, goal), (dynamics.ENTERS_HAZARD, hazard)]
-    return [sum((extra for bit, extra in extras if kind & bit), float(step)) for kind in range(8)]
 
 
 def _from_arguments(arguments: dict[str, Any]) -> FiniteMDP:

@@ -32,7 +32,7 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.mdp import FiniteMDP
 from clew.planning.best_first import best_first, is_deterministic_with_costs
-from clew.planning.certificate import warn_if_inexact
+from clew.planning.certificate import check_finite, warn_if_inexact
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
@@ -188,13 +188,8 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
                 f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
             )
         solution = PLANNERS[method].plan(mdp, gamma, tolerance)
-    if solution.value == -np.inf:
-        start = mdp.starts[np.isneginf(solution.v[mdp.starts])][0]
-        raise SettingError(
-            f"must be below 1 here: from start state {start} every policy may go on forever and lose without bound, so "
-            "the value is not finite",
-            setting="gamma",
-        )
+    if solution.value == -np.inf:  # the values of all states are computed in this case only
+        check_finite(mdp.starts, solution.v[mdp.starts])
     return solution
 
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import PrecisionWarning
+from clew.errors import PrecisionWarning, SettingError
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.backups import bellman_residual
 from clew.models.mdp import FiniteMDP
@@ -47,6 +47,24 @@ def warn_if_inexact(bound: float, tolerance: float) -> None:
             f"values are proved to within {bound:.3g} only, not to within the tolerance of {tolerance:g}",
             PrecisionWarning,
             stacklevel=3,
+        )
+
+
+def check_finite(starts: npt.NDArray[np.integer], values: npt.NDArray[np.float64]) -> None:
+    """Check that values of start states are finite; without a discount they may not be.
+
+    Args:
+        starts: (n,) start states.
+        values: (n,) float64, their values.
+
+    Raises:
+        SettingError: names a start state whose value is -inf.
+    """
+    if np.isneginf(values).any():
+        raise SettingError(
+            f"must be below 1 here: from start state {starts[np.isneginf(values)][0]} every policy may go on forever "
+            "and lose without bound, so the value is not finite",
+            setting="gamma",
         )
 
 

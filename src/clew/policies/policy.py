@@ -72,6 +72,20 @@ def check_policy(policy: Any, shape: tuple[int, int]) -> None:
         raise SettingError(f"a policy of {policy.q.shape} values doesn't fit an environment of {shape}")
 
 
+def check_acts_by_table(policy: Policy) -> None:
+    """Check that a policy chooses actions by its table alone, before work that reads the table and calls no method.
+
+    Raises:
+        SettingError: if its class overrides `get_action` or `greedy_actions`.
+    """
+    for name in ("get_action", "greedy_actions"):
+        if getattr(type(policy), name) is not getattr(Policy, name):
+            raise SettingError(
+                f"{type(policy).__name__} overrides {name}, which isn't called here: its table q would be graded; play "
+                "it with clew.Simulation(env).rollout(policy), or give a clew.Policy with the values that it acts by"
+            )
+
+
 class Policy:
     """Action values, and epsilon-greedy actions chosen by them; ties are broken uniformly at random.
 

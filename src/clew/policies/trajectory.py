@@ -142,6 +142,3 @@ def _as_column(given: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     if dtype is not np.float32 and array.dtype != dtype and not np.array_equal(column, array):
         raise SettingError(f"the trajectory's {name} column holds numbers that don't fit {np.dtype(dtype).name}")
     return column
-
-
-# Step by step ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from clew.rendering.colours import COLOURS, hexadecimal, ramp
 
@@ -28,6 +28,26 @@ class Figure(NamedTuple):
 def format_figure(number: float | None) -> str:
     """Format a number to four significant digits, or as an integer from 10,000 on; None as a dash."""
     return "-" if number is None else f"{number:,.4g}" if abs(number) < 1e4 else f"{number:,.0f}"
+
+
+@overload
+def drop_rounding(difference: float, bound: float) -> float: ...
+
+
+@overload
+def drop_rounding(difference: float | None, bound: float | None) -> float | None: ...
+
+
+def drop_rounding(difference: float | None, bound: float | None) -> float | None:
+    """Return a difference from the optimum; 0 if it is at most the bound of its error, and may be rounding alone.
+
+    Args:
+        difference: such as a suboptimality, in reward units; None if it is unknown.
+        bound: proved bound of its error; None if it is unknown.
+    """
+    if difference is None or bound is None or abs(difference) > bound:
+        return difference
+    return 0.0
 
 
 def format_interval(interval: tuple[float, float] | None) -> str:

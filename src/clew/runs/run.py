@@ -10,8 +10,6 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-import numpy as np
-
 from clew.distributed import train_parallel
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
@@ -38,8 +36,7 @@ from clew.runs.storage import (
 from clew.settings import SHARE, as_path, check_count, check_flag, check_number, check_type
 from clew.tracing.trace import Trace
 
-TRUSTED = "CLEW_IMPORT"  # environment variable: the module that a run which is loaded may import
-MAX_FETCHED = 1 << 18  # values fetched from blocks at once: the start states may be all states
+TRUSTED = "CLEW_IMPORT"  # environment variable: name of a module that loading a run may import
 
 
 class Stopwatch:
@@ -156,7 +153,7 @@ def train_run(
             callback(row)
 
     world = as_compiled(env)
-    # Without a discount the optimum may not exist, which is better said before the work than after it.
+    # Without a discount there may be no optimum; that is an error before the training, not after it.
     optimum = find_optimum(world.mdp, 1.0) if world is not None and config.gamma == 1.0 else None
     begun = time.perf_counter()
     policy = train_parallel(
@@ -294,8 +291,8 @@ def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> T
     module, colon, _ = config.maze.removeprefix("gym:").partition(":")
     if config.maze.startswith("gym:") and colon and module not in (*sys.modules, os.environ.get(TRUSTED)):
         raise RunError(
-            f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run runs no code "
-            f"unasked; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
+            f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run doesn't "
+            f"import modules by itself; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
         )
     if config.is_maze and maze is None:
         raise RunError(f"{folder / 'maze.txt'}: can't be read: No such file or directory")
@@ -315,10 +312,10 @@ def solve_in_blocks(
         num_actors: number of Ray actors that hold the blocks; 0 for this process.
 
     Returns:
-        The figures of `BlockSolution`, the mean value of the start states, wall times, and peak memory in bytes.
+        The figures of `BlockSolution`, wall times, and peak memory in bytes.
 
     Raises:
-        SettingError: if the world can't be cut into these blocks.
+        SettingError: if the world can't be cut into these blocks, or a setting is out of range.
     """
     from clew.distributed.blocks import BlockWorld
 
@@ -329,10 +326,7 @@ def solve_in_blocks(
         stopwatch = Stopwatch()
         solution = world.solve(gamma=gamma, tolerance=tolerance)
         times = stopwatch.read()
-        starts = env.mdp.starts
-        pieces = np.array_split(starts, -(-starts.size // MAX_FETCHED))
-        value = sum(float(world.values(piece).sum()) for piece in pieces) / starts.size
-        figures = {"gamma": gamma, "value": value, "num_states": env.mdp.num_states}
+        figures = {"gamma": gamma, "value": solution.value, "num_states": env.mdp.num_states}
         figures |= asdict(solution) | times | {"num_blocks": num_blocks}
         figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
     return finite_or_none(figures)

@@ -2,6 +2,7 @@
 
     server           start the web server; token check, visitor limit, the page itself
     playground       one visitor's maze and learner; independent of the browser
+    worlds           the worlds that the page opens: names and limits; independent of the browser
     playground_tab   the tab "Playground": maze editor, controls, figures, settings; uses canvas and charts
     canvas           the NiceGUI element that draws the maze, with canvas.js
     frames           encode a playground as the bytes that canvas.js draws

@@ -14,14 +14,15 @@ from clew.errors import ClewError
 from clew.figures.drawing import draw
 from clew.figures.graph import run_title
 from clew.planning import solve
+from clew.rendering.grades import drop_rounding
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run
 from clew.runs.storage import SavedRun, load_run
 from clew.tracing.page import timeline_html
+from clew.web.worlds import MAX_SIDE
 
 MAX_LISTED = 200
 MAX_POINTS = 400  # of a curve
-MAX_SIDE = 512  # rows or columns of a maze that the page draws
 CONTENTS = ("config.json", "summary.json", "metrics.csv", "q.npy")  # a folder with any of them is a run folder
 PARTIAL = ".partial"
 CURVES = {"mean_steps": "mean steps", "mean_return": "mean return", "terminated_rate": "terminated rate"}
@@ -198,9 +199,15 @@ def run_figures(run: ListedRun) -> dict[str, str]:
     """Return the main settings and figures of a run, formatted, by name."""
     config, summary = run.config, run.summary
 
+    def number(name: str) -> float | None:
+        figure = summary.get(name)
+        return figure if isinstance(figure, int | float) else None
+
     def format_figure(name: str, spec: str) -> str:
-        number = summary.get(name)
-        return format(number, spec) if isinstance(number, int | float) else UNKNOWN
+        figure = number(name)
+        if name == "suboptimality":
+            figure = drop_rounding(figure, number("suboptimality_bound"))
+        return UNKNOWN if figure is None else format(figure, spec)
 
     return {
         "algorithm": config.algorithm,

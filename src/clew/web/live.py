@@ -15,7 +15,7 @@ from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg
 from clew.tracing.trace import Trace
-from clew.web.playground import check_name
+from clew.web.worlds import check_name
 
 MAX_ACTORS = 16  # each is a process
 MAX_CHAOS = 0.5  # with more, actors are killed before they finish any work

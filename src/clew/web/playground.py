@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import Environment
-from clew.environments.gallery import GALLERY, make_world
-from clew.errors import ClewError, MazeError, PrecisionError, SettingError
+from clew.errors import ClewError, PrecisionError, SettingError
 from clew.evaluation.exact import policy_values
 from clew.evaluation.grades import evaluate_values
 from clew.evaluation.results import Grade
@@ -29,21 +28,19 @@ from clew.kernels.sampling import new_stream
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.trainer import Trainer
 from clew.mazes import Maze
-from clew.mazes.catalogue import size_of
 from clew.mazes.formats import Place
-from clew.mazes.generators import GENERATORS
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.rendering.colours import ValueScale
+from clew.rendering.grades import drop_rounding
 from clew.rendering.paths import follow_policy
-from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
-from clew.settings import did_you_mean
+from clew.runs.configuration import TrainingConfig
 from clew.web.curve import Curve
+from clew.web.worlds import WORLD_DEFAULTS, check_drawable, find_world
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-MAX_SIDE = 512  # rows or columns; the browser can't draw larger mazes smoothly
 MAX_UNDO = 100  # mazes
 MAX_EVALUATED_CELLS = 20_000  # in larger mazes it takes too long to compute the optimal return
 SINGLE_SIMULATION: dict[str, Any] = {  # the playground has one learner, whatever the configuration shares
@@ -55,7 +52,6 @@ SINGLE_SIMULATION: dict[str, Any] = {  # the playground has one learner, whateve
     "asynchronous": False,
     "sharing": "central",
 }
-OF_A_WORLD: dict[str, Any] = {name: getattr(TrainingConfig, name) for name in (*MAZE_SETTINGS, "gamma")}  # defaults
 MIN_REPLAY_SPEED = 6.0  # steps per second; faster if the replay would take longer than
 MAX_REPLAY_SECONDS = 10.0
 MAX_SECONDS = 3600.0  # of learning until it pauses, in case the visitor has left
@@ -199,13 +195,13 @@ class Playground:
     def configure(self, **settings: Any) -> None:
         """Change settings of `TrainingConfig` and restart learning; the maze stays unless `maze` is among them.
 
-        A world that is opened by its name brings its own rules and discount, and those of the last one go.
+        A world that is opened by its name has its own rules and discount; those of the world before it are reset.
 
         Raises:
             ClewError: if a setting is invalid; nothing has changed then.
         """
         if "maze" in settings:
-            self._open(replace(self.config, **{**OF_A_WORLD, **settings}), None)
+            self._open(replace(self.config, **{**WORLD_DEFAULTS, **settings}), None)
         else:
             self._restart(replace(self.config, **settings), self.maze)
 
@@ -375,62 +371,12 @@ def describe_grade(grade: Grade | None) -> dict[str, str]:
     """Return the figures of a grade as text; "-" if there is none."""
     if grade is None:
         return dict.fromkeys(("optimal starts", "optimal states", "suboptimality"), "-")
-    is_optimal = abs(grade.suboptimality) <= grade.suboptimality_bound
+    suboptimality = drop_rounding(grade.suboptimality, grade.suboptimality_bound)
     return {
         "optimal starts": f"{grade.optimal_starts:.0%}",
         "optimal states": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
-        "suboptimality": "0" if is_optimal else f"{grade.suboptimality:.3g}",
+        "suboptimality": f"{suboptimality:.3g}",
     }
-
-
-def check_name(name: str) -> tuple[int, int] | None:
-    """Check the name of a world that a visitor has typed: a visitor mustn't read files of the server.
-
-    Returns:
-        (rows, columns) of `book`, a size or a recipe; None for a world of the gallery.
-
-    Raises:
-        ClewError: if the name is any other.
-    """
-    size = size_of(name)
-    if size is None and name not in GALLERY:
-        question = did_you_mean(name, ["book", *GENERATORS, *GALLERY])
-        raise MazeError(
-            f"no maze is called {name!r}: {question}{'Give' if question else 'give'} a size such as '10x12', a recipe "
-            "such as 'wilson:10x12', or a world of the list; a file of yours can be uploaded"
-        )
-    return size
-
-
-def check_drawable(rows: int, columns: int) -> None:
-    """Check that the page can draw a maze.
-
-    Raises:
-        SettingError: if it is too large.
-    """
-    if max(rows, columns) > MAX_SIDE:
-        raise SettingError(f"the page draws up to {MAX_SIDE} x {MAX_SIDE} cells, not {rows} x {columns}")
-
-
-def find_world(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
-    """Return the settings and the maze for the name `config.maze`.
-
-    A world of the gallery replaces settings of the world, such as rewards, and the discount, by its own.
-
-    Raises:
-        ClewError: if there is no such maze, or the world is not a maze.
-    """
-    size = check_name(config.maze)
-    if size is not None:
-        check_drawable(*size)  # before the maze is made
-        return config, config.make_maze()
-    world = make_world(config.maze)
-    if not isinstance(world, Environment):
-        raise SettingError(f"{config.maze!r} is not a maze; the playground shows mazes only")
-    assert world.spec is not None  # every Environment has one
-    own_settings = {name: value for name, value in world.spec.kwargs.items() if name in MAZE_SETTINGS}
-    own_settings["gamma"] = GALLERY[config.maze].gamma
-    return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **own_settings), world.maze
 
 
 def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:

@@ -27,7 +27,8 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import MazeCanvas
 from clew.web.charts import Curves, show_figures
-from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, check_drawable, describe_grade
+from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
+from clew.web.worlds import check_drawable
 
 logger = logging.getLogger(__name__)
 

@@ -227,7 +227,7 @@ def _add_routes(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
     async def page() -> None:
         ui.add_css(STYLE)
         try:
-            # A visitor is who runs the page: a request alone takes no place.
+            # A visitor is counted when the browser connects; an HTTP request alone takes no place.
             await ui.context.client.connected(timeout=CONNECT_SECONDS)
         except TimeoutError:
             return

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid
-from clew.models.mdp import GRID_SETTINGS, FiniteMDP, grid_model
+from clew.models.grids import GRID_SETTINGS, grid_model
+from clew.models.mdp import FiniteMDP
 
 RowValues = npt.NDArray[Any]  # (columns,), a value, or a distance, for each state of a row
 # Of the row above and of the row below; None for a row whose values are unchanged, or that doesn't exist.

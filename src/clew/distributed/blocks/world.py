@@ -8,7 +8,6 @@ round before. So the blocks decide the result, and actors decide only the speed.
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
@@ -20,80 +19,21 @@ from clew.distributed.blocks.learning import BlockLearnerSpec, TrainingSlice, ch
 from clew.distributed.blocks.partition import UNCHANGED, cut_grid, smallest_block, split_rows
 from clew.distributed.blocks.planning import PlanningSpec, combine_errors
 from clew.distributed.blocks.pools import BlockPool, open_pool
+from clew.distributed.blocks.results import BlockGrade, BlockSolution, BlockTraining
 from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import initial_value
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, RoundMetrics
-from clew.planning.certificate import rounding_bound
+from clew.planning.certificate import check_finite, rounding_bound, warn_if_inexact
 from clew.planning.search import shortest_path_is_optimal
 from clew.settings import POSITIVE, SHARE, check_count, check_number
 
 # Exchanges of border values after the last episode, at most: in stochastic worlds values may change in the last bit
 # without end.
 MAX_SETTLING = 10_000
-
-
-@dataclass(frozen=True)
-class BlockSolution:
-    """Result of planning in blocks.
-
-    Attributes:
-        gamma: discount per step.
-        method: planner of the blocks, "breadth-first" or "modified-policy-iteration".
-        bound: proved bound on the error of every value.
-        num_rounds: number of exchanges of border values.
-        num_bytes: bytes of all border values that were sent.
-        seconds: wall time.
-    """
-
-    gamma: float
-    method: str
-    bound: float
-    num_rounds: int
-    num_bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class BlockTraining:
-    """Statistics of learning in blocks.
-
-    Attributes:
-        num_steps: steps of all blocks together.
-        num_rounds: rounds of episodes; border values are exchanged before each.
-        num_settling: exchanges after the last round, in which learned models back up new values of the halo without
-            further steps.
-        num_bytes: bytes of all border values that were sent.
-        seconds: wall time.
-    """
-
-    num_steps: int
-    num_rounds: int
-    num_settling: int
-    num_bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class BlockGrade:
-    """Comparison of the learned action values with the plan, over the states in which the choice of action matters.
-
-    The choice matters in a state if some action is not optimal there; states without a path to a goal don't count.
-
-    Attributes:
-        optimal_states: share of these states in which every greedy action is optimal, see `clew.Grade`; None if there
-            are none.
-        num_states: number of these states.
-        mean_error: mean of |max_a q - v*|.
-        max_error: maximum of |max_a q - v*|.
-    """
-
-    optimal_states: float | None
-    num_states: int
-    mean_error: float
-    max_error: float
+MAX_FETCHED = 1 << 18  # values fetched from blocks at once: the start states may be all states
 
 
 class BlockWorld:
@@ -159,7 +99,11 @@ class BlockWorld:
             Bound and statistics; `values` fetches the values.
 
         Raises:
-            SettingError: if gamma or the tolerance is out of range.
+            SettingError: if gamma or the tolerance is out of range; with gamma 1 also if moves are stochastic, or a
+                start can't end, so that there is no finite value.
+
+        Warns:
+            PrecisionWarning: if `bound` is larger than the tolerance.
         """
         check_number("gamma", gamma, SHARE)
         check_number("tolerance", tolerance, POSITIVE)
@@ -184,12 +128,14 @@ class BlockWorld:
         errors = self._call("certify", {i: (last.get(i, UNCHANGED),) for i in range(self.num_blocks)})
         self._solution = BlockSolution(
             gamma=gamma,
+            value=self._start_value(),
             method="breadth-first" if by_distance else "modified-policy-iteration",
             bound=combine_errors(spec, list(errors.values())),
             num_rounds=num_rounds + bool(last),
             num_bytes=num_bytes + exchange.num_bytes,
             seconds=time.perf_counter() - begun,
         )
+        warn_if_inexact(self._solution.bound, tolerance)
         return self._solution
 
     def train(
@@ -323,6 +269,19 @@ class BlockWorld:
             unfinished = [i for i, (_, is_done) in results.items() if not is_done]
             num_rounds += 1
         return exchange, num_rounds
+
+    def _start_value(self) -> float:
+        """Return the mean planned value of the start states.
+
+        Raises:
+            SettingError: if one has no finite value.
+        """
+        starts, total = self.mdp.starts, 0.0
+        for piece in np.array_split(starts, -(-starts.size // MAX_FETCHED)):
+            v = self._fetch("values", piece, (), np.float64)
+            check_finite(piece, v)
+            total += float(v.sum())
+        return total / starts.size
 
     def _require_solution(self) -> BlockSolution:
         if self._solution is None:

@@ -4,7 +4,7 @@ A format is a module with a function that parses bytes to a `Layout` and one tha
 in `extensions` finds it by the extension of a file:
 
     own         .txt    Clew's own text, which can represent every maze
-    detection   .txt    any other text: its content decides on the form
+    detection   .txt    any other text, whose form is recognised by its content
     movingai    .map    maps of MovingAI's benchmark, and its problems, .scen
     micromouse  .maze   walls between cells, some of which may be unknown
     pacman      .lay    layouts of the Pac-Man projects

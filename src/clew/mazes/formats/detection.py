@@ -1,6 +1,6 @@
-"""Text files, `.txt`, in any form that people have them: their content decides on the form.
+"""Mazes in `.txt` files of any common form, which is recognised by the content.
 
-The first line that holds decides:
+The form is the first of these that applies:
 
     + or o- comes first         walls between cells, in Clew's own form or that of micromouse, with unknown walls
     `type`, `height`, `width`   a map of MovingAI's benchmark; the first line may also be `map`
@@ -9,7 +9,7 @@ The first line that holds decides:
     only digits                 1 is a blocked cell and 0 a free one; there is neither start nor goal. Blanks, tabs,
                                 commas or semicolons may stand between the digits: between all of them, or none
     # with blanks               # is a blocked cell and a blank a free one; S is the start, E and G are goals. If lines
-                                differ in length, blanks at their ends and blank lines around the maze don't count
+                                differ in length, blanks at their ends and blank lines around the maze are ignored
     # with E                    the same, but a dot is a free cell, and a blank isn't allowed
 
 Any other text is in Clew's own form.
@@ -29,7 +29,7 @@ from clew.mazes.formats.pacman import parse_lay
 from clew.mazes.formats.plain import check_letters, letter_table, parse_plain, parse_ragged
 from clew.mazes.formats.walled import parse_walled
 
-EITHER_WALLED = WALLED._replace(posts=b"+o", has_unknown=True)  # what both forms have means the same in both
+EITHER_WALLED = WALLED._replace(posts=b"+o", has_unknown=True)  # what the two forms share has one meaning
 BLANK_FLOOR = letter_table(b" #?GS")
 DOT_FLOOR = letter_table(b".#?GS")
 BLANK_FLOOR[ord("E")] = DOT_FLOOR[ord("E")] = GOAL
