@@ -15,7 +15,7 @@ import oracles_mazes
 from clew.errors import MazeError, NoPathError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
-from clew.mazes.formats import add_implied_walls
+from clew.mazes.formats import add_implied_walls, read_scenarios
 from random_mazes import places_of, random_cells, random_mazes
 
 PLAIN = "S..#\n.#.!\n...G\n"
@@ -396,7 +396,6 @@ def test_a_scenario_gives_the_column_before_the_row(map_file, gap: str) -> None:
         ("0 m 5 3 3 0 5 2 3.4", 0, "the goal (2, 5) is outside the maze, whose rows are 0..2 and columns 0..4"),
         ("0 m 5 3 2 0 4 2 3.4", 0, "the start (0, 2) is in a blocked cell"),
         ("0 m 5 3 0 0 4 2 0", 0, "there is no path from the start (0, 0) to the goal (2, 4)"),
-        ("0 m 5 3 4 2 4 2 0", 0, "the start (2, 4) is on a goal"),
     ],
 )
 def test_a_bad_scenario_is_named(map_file, row: str, index: int, said: str) -> None:
@@ -405,6 +404,16 @@ def test_a_bad_scenario_is_named(map_file, row: str, index: int, said: str) -> N
     line = first_line(complaint(lambda: Maze.load(map_file, scenario=(scenarios, index))))
     assert line.startswith(f"{map_file}: ")
     assert line.endswith(said)
+
+
+def test_f_a_scenario_that_starts_on_its_goal_is_read_and_named(map_file) -> None:
+    scenarios = map_file.with_suffix(".scen")
+    scenarios.write_text("version 1\n0 m 5 3 3 0 4 2 3.4\n0 m 5 3 4 2 4 2 0\n")
+    assert [(each.start == each.goal, each.length) for each in read_scenarios(scenarios)] == [(False, 3.4), (True, 0.0)]
+    assert Maze.load(map_file, scenario=(scenarios, 0)).start == (0, 3)
+    assert complaint(lambda: Maze.load(map_file, scenario=(scenarios, 1))) == (
+        f"{map_file}: scenario 1 starts on its goal, (2, 4): its length is 0, and there is nothing to solve"
+    )
 
 
 def test_a_scenario_and_a_start_contradict_each_other(map_file) -> None:

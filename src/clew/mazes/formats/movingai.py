@@ -132,7 +132,7 @@ def scenario_places(path: str | Path, index: int, shape: tuple[int, ...]) -> tup
         shape: (rows, columns) of the map.
 
     Raises:
-        MazeError: if there is no such problem, or it is for a map of another size.
+        MazeError: if there is no such problem, it is for a map of another size, or it starts on its goal.
         OSError: if the file can't be read.
     """
     scenario = read_scenario(path, index)
@@ -140,6 +140,10 @@ def scenario_places(path: str | Path, index: int, shape: tuple[int, ...]) -> tup
         raise MazeError(
             f"scenario {index} is for a map of {scenario.shape[0]} x {scenario.shape[1]} cells, "
             f"this one has {shape[0]} x {shape[1]}"
+        )
+    if scenario.start == scenario.goal:
+        raise MazeError(
+            f"scenario {index} starts on its goal, {scenario.start}: its length is 0, and there is nothing to solve"
         )
     return scenario.start, scenario.goal
 
