@@ -98,10 +98,18 @@ def test_c1_a_process_of_ray_that_dies_loses_nothing(kind, tmp_path, moments, wa
 
 @pytest.mark.ray
 @pytest.mark.nightly
-@pytest.mark.parametrize("words", [("solve", "3000x3000", "--blocks", "4", "--slip", "0.1"), ("bench", "--calibrate")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("solve", "3000x3000", "--blocks", "4", "--slip", "0.1", "--actors", "2"),
+        ("train", "wilson:60x60:seed=1", "--sharing", "local", "--episodes", "20000", "--watch", "--actors", "2"),
+        ("bench", "--calibrate"),
+    ],
+    ids=lambda words: words[0],
+)
 @pytest.mark.parametrize("kind", ["actor", "raylet"])
 def test_b_standard_output_is_pure_whatever_dies(kind, words, tmp_path):
-    process = start(tmp_path, *words, "--json", *(("--actors", "2") if words[0] == "solve" else ()))
+    process = start(tmp_path, *words, "--json")
     deadline, pids = time.monotonic() + DEADLINE, set()
     while process.poll() is None and not pids:
         assert time.monotonic() < deadline
@@ -166,3 +174,29 @@ def test_c2_a_signal_while_ray_starts_leaves_nothing(name, tmp_path):
         assert (process.returncode, printed) == (128 + number, ""), said
         assert "Traceback" not in said
         subprocess.run(["rm", "-rf", tmp_path / "run.partial"], check=True)
+
+
+STARTED = """
+import os, signal, time, ray
+from clew.distributed import cluster
+start = cluster._start
+def start_and_lose(num_actors):
+    start(num_actors)
+    (raylet,) = [int(pid) for pid in os.popen(f"pgrep -P {os.getpid()} raylet").read().split()]
+    os.kill(raylet, signal.SIGKILL)
+    while any(node["Alive"] for node in ray.nodes()):
+        time.sleep(0.05)
+cluster._start = start_and_lose
+try:
+    with cluster.connected(2):
+        pass
+except cluster.ClusterError as error:
+    print(error)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_c1_a_ray_that_dies_while_it_starts_is_not_a_ray_with_too_few_processors():
+    result = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=DEADLINE)
+    assert result.stdout == "no node of Ray is alive: it has died while it started; try again\n"
