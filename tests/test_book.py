@@ -277,14 +277,14 @@ TRAINERS = {
         (FarStart, 4.0, 1.0),
     ],
 )
-def test_every_override_is_called_by_both_trainers(env_class, mean_steps, greatest, trainer, ray_up):
+def test_a1_every_override_is_called_by_both_trainers(env_class, mean_steps, greatest, trainer, ray_up):
     env = env_class()
     policy = TRAINERS[trainer](env)
     assert book.evaluate_policy(env, policy) == mean_steps
     assert policy.state_action_table.max() == pytest.approx(greatest, rel=1e-3)
 
 
-def test_step_calls_what_is_overridden():
+def test_a1_step_calls_what_is_overridden():
     assert Ten().step(0)[1] == -1
     env = SecondGoal()
     env.seeker = (2, 1)
@@ -293,20 +293,20 @@ def test_step_calls_what_is_overridden():
     assert GoalSet().info == {"seeker": (0, 0), "goal": (2, 2)}
 
 
-def test_a_method_set_on_the_object_is_an_override():
+def test_a1_a_method_set_on_the_object_is_an_override():
     env = book.Environment()
     env.is_done = lambda: env.seeker in ((4, 4), (2, 2))
     assert book.evaluate_policy(env, book.train_policy(env, 3000)) == 4.0
 
 
-def test_the_rewards_of_the_world_stay_where_only_the_end_is_overridden():
+def test_a1_the_rewards_of_the_world_stay_where_only_the_end_is_overridden():
     env = SecondGoal(step_reward=-0.5, outer_wall_reward=-3.0, goal_reward=5.0)
     assert env.step(1)[1] == -3.5
     env.seeker = (2, 1)
     assert env.step(3)[1] == 4.5
 
 
-def test_an_environment_that_overrides_nothing_runs_compiled():
+def test_a1_an_environment_that_overrides_nothing_runs_compiled():
     class Renamed(book.Environment):
         def render(self, *args, **kwargs):
             pass
@@ -316,7 +316,7 @@ def test_an_environment_that_overrides_nothing_runs_compiled():
     assert book._fast_world(Renamed()).mdp.num_states == 25
 
 
-def test_the_goal_can_be_set_unless_it_is_random():
+def test_a1_the_goal_can_be_set_unless_it_is_random():
     env = book.Environment()
     env.goal = (0, 2)
     assert book.evaluate_policy(env, book.train_policy(env)) == 2.0
@@ -326,7 +326,7 @@ def test_the_goal_can_be_set_unless_it_is_random():
         book.Environment(moves="robot")
 
 
-def test_a_policy_that_overrides_get_action_is_asked_for_each_action():
+def test_a1_a_policy_that_overrides_get_action_is_asked_for_each_action():
     env = book.Environment()
     assert book.evaluate_policy(env, DownThenRight(env)) == 8.0
     with pytest.raises(clew.SettingError, match="num_episodes"):
@@ -377,14 +377,14 @@ class TypedPolicy:
 @pytest.mark.ray
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("env_class", [TypedEnvironment, clew.Environment])
-def test_environments_of_other_classes_are_learned(env_class, trainer, ray_up):
+def test_a1_environments_of_other_classes_are_learned(env_class, trainer, ray_up):
     env = env_class()
     policy = TRAINERS[trainer](env)
     assert book.evaluate_policy(env, policy) == 8.0
     assert len(book.Simulation(env).rollout(policy, explore=False)) == 8
 
 
-def test_a_typed_policy_is_updated_and_evaluated():
+def test_a1_a_typed_policy_is_updated_and_evaluated():
     env = book.Environment()
     policy, simulation = TypedPolicy(env), book.Simulation(TypedEnvironment())
     book.update_policy(policy, [[19, 0, 1, 24]])
@@ -394,7 +394,7 @@ def test_a_typed_policy_is_updated_and_evaluated():
     assert book.evaluate_policy(env, policy) == 8.0
 
 
-def test_a_policy_knows_that_the_goal_has_moved():
+def test_a1_a_policy_knows_that_the_goal_has_moved():
     env = book.Environment()
     policy = book.Policy(env)
     policy.state_action_table[24] = 5.0
@@ -406,7 +406,7 @@ def test_a_policy_knows_that_the_goal_has_moved():
 
 
 @pytest.mark.parametrize("env_class", [book.Environment, Ten])
-def test_the_step_limit_holds_step_by_step_too(env_class):
+def test_a1_the_step_limit_holds_step_by_step_too(env_class):
     env = env_class(max_episode_steps=3)
     simulation = book.Simulation(env)
     assert len(simulation.rollout(book.Policy(env))) == 3

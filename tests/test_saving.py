@@ -34,7 +34,7 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("there", KINDS)
-def test_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, there: str) -> None:
+def test_f_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, there: str) -> None:
     path = tmp_path / "file"
     for kind, data in KINDS.items():
         assert kind_of(data) == kind
@@ -95,7 +95,7 @@ def strange_targets(folder: Path) -> dict[str, str]:
     }
 
 
-def test_links_folders_and_pipes_are_not_replaced(tmp_path) -> None:
+def test_f_links_folders_and_pipes_are_not_replaced(tmp_path) -> None:
     for name, said in strange_targets(tmp_path).items():
         before = os.lstat(tmp_path / name)
         for write in (write_file, check_target):
@@ -108,7 +108,7 @@ def test_links_folders_and_pipes_are_not_replaced(tmp_path) -> None:
         write_file(Path("/dev/null"), PNG)
 
 
-def test_folders_pipes_and_devices_are_not_read(tmp_path) -> None:
+def test_f_folders_pipes_and_devices_are_not_read(tmp_path) -> None:
     strange_targets(tmp_path)
     for name, said in {"folder": "it is a folder", "pipe": "not a regular file", "null": "not a regular file"}.items():
         with pytest.raises(OSError, match=said):
@@ -139,7 +139,7 @@ def test_folders_pipes_and_devices_are_not_read(tmp_path) -> None:
         ("plot {run} -o", "notes.pdf"),
     ],
 )
-def test_no_command_replaces_notes_or_what_is_no_file(clew, run, tmp_path, line: str, name: str) -> None:
+def test_f_no_command_replaces_notes_or_what_is_no_file(clew, run, tmp_path, line: str, name: str) -> None:
     words = line.format(run=run).split()
     path = tmp_path / name
     path.write_bytes(NOTES)
@@ -160,7 +160,7 @@ def test_no_command_replaces_notes_or_what_is_no_file(clew, run, tmp_path, line:
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
-def test_a_maze_replaces_a_maze_of_any_form_but_no_other_text(clew, tmp_path) -> None:
+def test_f_a_maze_replaces_a_maze_of_any_form_but_no_other_text(clew, tmp_path) -> None:
     path = tmp_path / "maze.txt"
     for text in ("S.G\n", "o---o\n| S |\no---o\n", "%P.%\n", "SFHG\n", "0 1\n", "#S E#\n"):
         path.write_text(text)
@@ -172,7 +172,7 @@ def test_a_maze_replaces_a_maze_of_any_form_but_no_other_text(clew, tmp_path) ->
         assert path.read_text() == text
 
 
-def test_a_graph_is_written_to_all_its_files_or_to_none(clew, run, tmp_path) -> None:
+def test_f_a_graph_is_written_to_all_its_files_or_to_none(clew, run, tmp_path) -> None:
     for name, said in {"graph.svg": "an SVG picture", "graph.html": "an HTML page", "trace.json": "JSON"}.items():
         folder = tmp_path / f"at {name}"
         folder.mkdir()

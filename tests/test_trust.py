@@ -6,12 +6,12 @@ Faults of `clew.book` are in test_book.py, those of the page in tests/web, and t
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -24,7 +24,7 @@ from clew.errors import RunError
 from clew.evaluation import exact, grades
 from clew.learning.checkpoints import Checkpoints
 from clew.mazes.formats.pictures import parse_picture
-from clew.runs.run import open_run, train_run
+from clew.runs.run import open_partial_run, open_run, train_run
 
 
 def run_clew(*words: str, **options) -> subprocess.CompletedProcess:
@@ -331,53 +331,94 @@ def test_b_what_is_printed_during_the_work_goes_to_standard_error():
         "import os, sys, clew\n"
         "real = clew.TrainingConfig.make_maze\n"
         "def make_maze(config):\n"
-        "    print('said by Ray'); os.write(1, b'said by a child\\n'); return real(config)\n"
+        "    print('said by Ray'); os.write(1, b'said by a child\\n')\n"
+        "    print('\\x1b[33m(raylet)\\x1b[0m A worker died. It had\\n46 lines.')\n"
+        "    return real(config)\n"
         "clew.TrainingConfig.make_maze = make_maze\n"
-        "sys.argv = ['clew', 'train', 'book', '--episodes', '10', '--json']\n"
-        "from clew.cli.main import main; main()\n"
+        "sys.argv = ['clew', 'train', 'book', '--episodes', '10', *sys.argv[1:]]\n"
+        "from clew.cli.main import main\n"
+        "try: main()\n"
+        "finally: print('after', flush=True); os.write(1, b'restored\\n')\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300)
-    assert result.returncode == 0
-    assert json.loads(result.stdout)["success_rate"] == 1.0
-    assert b"said by Ray" in result.stderr
-    assert b"said by a child" in result.stderr
+    for words in (["--json"], []):
+        result = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, timeout=300)
+        assert result.returncode == 0
+        *printed, after, restored = result.stdout.decode().splitlines()
+        assert (after, restored) == ("after", "restored")
+        if words:
+            assert json.loads("".join(printed))["success_rate"] == 1.0
+        else:
+            assert printed[0] == "book: q-learning, 10 episodes in 4 simulations, in one process"
+            assert not any("said" in line or "raylet" in line for line in printed)
+        for said in ("said by Ray\n", "said by a child\n", "(raylet) A worker died.\n"):
+            assert said in result.stderr.decode()
+        assert b"\x1b" not in result.stderr
 
 
-def test_d_machine_code_of_code_from_outside_is_not_kept(tmp_path):
+def test_b_c2_as_a_library_clew_moves_no_descriptor_and_installs_no_handler():
+    def state():
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        files = [(each.st_dev, each.st_ino) for each in map(os.fstat, (1, 2))]
+        return sys.stdout, sys.stderr, files, [signal.getsignal(number) for number in numbers]
+
+    seen, before = [], state()
+    clew.train_policy_parallel(clew.Environment(), 20, 2, num_actors=0, callback=lambda row: seen.append(state()))
+    train_run(clew.TrainingConfig(num_episodes=20), callback=lambda row: seen.append(state()))
+    assert len(seen) > 2
+    assert all(each == before for each in [*seen, state()])
+
+
+MY_KERNELS = """
+from typing import NamedTuple
+from clew.kernels import kernel
+from clew.kernels.learning.behaviours import choose
+from clew.policies.behaviours import BEHAVIOURS, Behaviour
+class Always(NamedTuple):
+    action: int
+SHIFT = 0
+@choose.register(Always)
+@kernel
+def always(behaviour, q, visits, s, exploration, stream):
+    return behaviour.action + SHIFT
+BEHAVIOURS["always"] = Behaviour(Always(1), "one action")
+"""
+
+
+def test_d1_machine_code_of_code_from_outside_is_not_kept(tmp_path):
     rule = tmp_path / "my_kernels.py"
-    rule.write_text(
-        "from typing import NamedTuple\n"
-        "from clew.kernels import kernel\n"
-        "from clew.kernels.learning.behaviours import choose\n"
-        "class Always(NamedTuple):\n"
-        "    action: int\n"
-        "@choose.register(Always)\n"
-        "@kernel\n"
-        "def always(behaviour, q, visits, s, exploration, stream):\n"
-        "    return behaviour.action + SHIFT\n"
-        "SHIFT = 0\n"
-    )
+    rule.write_text(MY_KERNELS)
     script = (
-        "import sys, numpy as np; sys.path.insert(0, sys.argv[1])\n"
-        "import my_kernels\n"
-        "from clew.kernels.learning.behaviours import choose\n"
-        "from clew.kernels.sampling import new_stream\n"
-        "q = np.zeros((2, 4), np.float32)\n"
-        "print(choose(my_kernels.Always(1), q, np.zeros((0, 0), np.int32), 0, 0.0, new_stream(0)))\n"
+        "import sys, clew; sys.path.insert(0, sys.argv[1]); import my_kernels\n"
+        "env = clew.Environment(step_reward=-1.0, max_episode_steps=3)\n"
+        "print(*clew.train_policy(env, 1, behaviour='always').q.any(axis=0).nonzero()[0])\n"  # actions that were taken
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
-    def run(path: Path) -> bytes:
-        result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, env=environment, timeout=300)
+    def run() -> bytes:
+        words = [sys.executable, "-c", script, tmp_path]
+        result = subprocess.run(words, capture_output=True, env=environment, timeout=300)
         assert result.returncode == 0, result.stderr.decode()
         return result.stdout
 
-    assert run(tmp_path) == b"1\n"
-    rule.write_text(rule.read_text().replace("SHIFT = 0", "SHIFT = 2"))
-    assert run(tmp_path) == b"3\n"
+    assert run() == b"1\n"
+    rule.write_text(MY_KERNELS.replace("SHIFT = 0", "SHIFT = 2"))  # an edited rule is compiled anew
+    assert run() == b"3\n"
     rule.unlink()
     after = run_clew("train", "book", "--episodes", "10", env=environment)
     assert after.returncode == 0, after.stderr.decode()
+
+
+def test_d2_a_file_that_ends_too_early_is_not_a_user_who_stops():
+    script = (
+        "import sys, clew\n"
+        "def make_maze(config): raise EOFError('Ran out of input')\n"
+        "clew.TrainingConfig.make_maze = make_maze\n"
+        "sys.argv = ['clew', 'solve', 'book']\n"
+        "from clew.cli.main import main; main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.endswith(b"a file ends too early: Ran out of input\n")
 
 
 @pytest.fixture
@@ -387,7 +428,16 @@ def run_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [b"{'descr': '<f4', 'fortran_order': False, 'shape': (9, 4), ", b"{'", b"", b"\xff\xfe", b"(" * 50]
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (9, 4), ",
+        b"{'",
+        b"",
+        b"\xff\xfe",
+        b"(" * 50,
+        b"(" * 90 + b"-" * 8000 + b"1",  # a MemoryError without words
+    ],
+    ids=["cut", "two bytes", "empty", "no text", "parentheses", "too deep"],
 )
 def test_f_a_damaged_header_of_the_table_is_one_clear_line(run_folder, header):
     data = (run_folder / "q.npy").read_bytes()
@@ -408,16 +458,20 @@ def test_f_a_pipe_in_a_run_folder_is_refused_and_not_waited_for(run_folder):
     open_run(run_folder)
 
 
-def test_f_a_run_folder_imports_no_module_unasked(run_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("open_folder", [open_run, open_partial_run])
+def test_f_a_run_folder_imports_no_module_unasked(open_folder, run_folder, tmp_path, monkeypatch):
     (tmp_path / "evilmod.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = json.loads((run_folder / "config.json").read_text()) | {"maze": "gym:evilmod:X-v0"}
     (run_folder / "config.json").write_text(json.dumps(config))
+    if open_folder is open_partial_run:
+        (run_folder / "maze.txt").unlink()
+        run_folder.rename(run_folder.with_name("run.partial"))
     with pytest.raises(RunError, match=r"would import the module evilmod.* set CLEW_IMPORT=evilmod"):
-        open_run(run_folder)
+        open_folder(run_folder)
     monkeypatch.setenv("CLEW_IMPORT", "evilmod")
     with pytest.raises(SystemExit, match="imported"):
-        open_run(run_folder)
+        open_folder(run_folder)[0].make_environment()
 
 
 def test_f_a_text_that_is_too_long_is_refused_before_it_is_copied():

@@ -5,8 +5,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 def neighbour_of(path: Path) -> Path:
@@ -75,7 +75,7 @@ def check_target(path: Path, data: bytes) -> None:
             )
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file to read; a folder, a pipe or a device is an OSError, since it may have no end.
 
     Raises:

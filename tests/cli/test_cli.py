@@ -176,7 +176,7 @@ def test_info_describes_a_maze(figures, tmp_path):
     assert result["shortest"] == 4
 
 
-def test_info_shows_a_maze_without_a_path_and_says_so(clew, figures, tmp_path):
+def test_f_info_shows_a_maze_without_a_path_and_says_so(clew, figures, tmp_path):
     path = tmp_path / "maze.txt"
     path.write_text("S.#\n.#G\n")
     code, out, err = clew("info", path)

@@ -187,3 +187,29 @@ def test_c2_a_signal_while_ray_starts_leaves_nothing(name, tmp_path):
         assert (process.returncode, printed) == (128 + number, ""), said
         assert "Traceback" not in said
         subprocess.run(["rm", "-rf", tmp_path / "run.partial"], check=True)
+
+
+STARTED = """
+import os, signal, time, ray
+from clew.distributed import cluster
+start = cluster._start
+def start_and_lose(num_actors):
+    start(num_actors)
+    (raylet,) = [int(pid) for pid in os.popen(f"pgrep -P {os.getpid()} raylet").read().split()]
+    os.kill(raylet, signal.SIGKILL)
+    while any(node["Alive"] for node in ray.nodes()):
+        time.sleep(0.05)
+cluster._start = start_and_lose
+try:
+    with cluster.connected(2):
+        pass
+except cluster.ClusterError as error:
+    print(error)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_c1_a_ray_that_dies_while_it_starts_is_not_a_ray_with_too_few_processors():
+    result = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=DEADLINE)
+    assert result.stdout == "no node of Ray is alive: it has died while it started; try again\n"

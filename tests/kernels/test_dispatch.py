@@ -155,7 +155,7 @@ def cut_to(size):
 @pytest.mark.parametrize(
     "damage", [cut_to(0), cut_to(50), cut_to(100), flip_a_bit], ids=["empty", "50 bytes", "100 bytes", "flipped"]
 )
-def test_a_damaged_file_of_machine_code_is_compiled_and_saved_again(folder, suffix, damage):
+def test_d2_a_damaged_file_of_machine_code_is_compiled_and_saved_again(folder, suffix, damage):
     """The index, .nbi, and the machine code, .nbc, each have a hash, so that no damaged file is loaded."""
     assert fresh_below()(HALF, 10) == 5
     (path,) = folder.glob(f"**/*below*.{suffix}")
@@ -164,6 +164,19 @@ def test_a_damaged_file_of_machine_code_is_compiled_and_saved_again(folder, suff
         below = fresh_below()
         assert below(HALF, 20) == 10
         assert sum(below.stats.cache_hits.values()) == num_hits
+
+
+@compiled_only
+def test_d2_no_flipped_bit_of_an_index_is_overlooked(folder):
+    """Some are in places where the pickle can still be read."""
+    assert fresh_below()(HALF, 10) == 5
+    (path,) = folder.glob("**/*below*.nbi")
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 216):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        below = fresh_below()
+        assert below(HALF, 20) == 10
+        assert not below.stats.cache_hits
 
 
 @compiled_only
@@ -182,7 +195,7 @@ def test_machine_code_of_a_kernel_from_outside_is_not_kept(folder):
 
 
 @compiled_only
-def test_a_full_disk_is_said_once(folder, monkeypatch, caplog):
+def test_d3_a_full_disk_is_said_once(folder, monkeypatch, caplog):
     def save(cache, signature, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+import zipfile
 
 import gymnasium
 import numpy as np
@@ -304,6 +306,77 @@ def test_what_clew_did_not_write_is_refused_and_never_run(tmp_path, monkeypatch,
     with pytest.raises(RunError, match=message):
         train("noisy", Checkpoints(tmp_path / "run"))
     assert not (tmp_path / "planted").exists()
+
+
+def patched(marker, at, value):
+    """Return a function that overwrites bytes of arrays.npz after each marker of the zip format, with right sums."""
+
+    def forge(folder):
+        data = bytearray((folder / "arrays.npz").read_bytes())
+        for match in re.finditer(re.escape(marker), bytes(data)):
+            data[match.start() + at : match.start() + at + len(value)] = value
+        (folder / "arrays.npz").write_bytes(data)
+        rewrite(folder)
+
+    return forge
+
+
+def without(name):
+    return lambda folder: rewrite(folder, lambda figures: figures.pop(name))
+
+
+def with_header(header):
+    """Return a function that gives each array a header of another content, and rewrites the sums."""
+
+    def forge(folder):
+        with zipfile.ZipFile(folder / "arrays.npz") as archive:
+            names = archive.namelist()
+        with zipfile.ZipFile(folder / "arrays.npz", "w") as archive:
+            for name in names:
+                archive.writestr(name, b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        rewrite(folder)
+
+    return forge
+
+
+def replaced_by_a_pipe(name):
+    def replace(folder):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return replace
+
+
+CENTRAL, END = b"PK\x01\x02", b"PK\x05\x06"  # the central directory of a zip archive, and its end
+STRANGE = {
+    "a version of zip": (patched(CENTRAL, 6, b"\xff"), "all checkpoints are damaged"),  # NotImplementedError
+    "a compression": (patched(CENTRAL, 10, b"\x63"), "not written by Clew: That compression method is not supported"),
+    "encrypted": (patched(CENTRAL, 8, b"\x01"), "not written by Clew: .* is encrypted"),  # RuntimeError
+    "an offset": (patched(END, 16, b"\xff\xff\xff\x7f"), r"not written by Clew: .*Invalid argument"),  # OSError 22
+    "a header that is cut": (with_header(b"{'"), "not written by Clew: "),  # TokenError
+    "a header that is too deep": (with_header(b"(" * 90 + b"-" * 8000 + b"1"), "not written by Clew: MemoryError"),
+    "a header that is too long": (with_header(b" " * 20_000), "not written by Clew: Header info length"),
+    "no settings": (without("settings"), "not written by Clew: 'settings'"),
+    "no versions": (without("versions"), "not written by Clew: 'versions'"),
+    "versions of another type": (
+        lambda folder: rewrite(folder, lambda figures: figures.update(versions=7)),
+        "not written",
+    ),
+    "a pipe for arrays": (replaced_by_a_pipe("arrays.npz"), "all checkpoints are damaged"),
+    "a pipe for the header": (replaced_by_a_pipe("checkpoint.json"), "all checkpoints are damaged"),
+    "a pipe for the sums": (replaced_by_a_pipe("SHA256SUMS"), "all checkpoints are damaged"),
+}
+
+
+@pytest.mark.timeout(60)  # whoever opens a pipe waits for ever
+@pytest.mark.parametrize(("forge", "message"), STRANGE.values(), ids=STRANGE)
+def test_f_forged_sums_and_pipes_are_one_clear_line(tmp_path, forge, message):
+    with pytest.raises(StoppedError):
+        train("noisy", StopAfter(tmp_path, 4))
+    forge(tmp_path / "checkpoint-0")
+    with pytest.raises(RunError, match=message) as error:
+        train("noisy", Checkpoints(tmp_path))
+    assert len(str(error.value).splitlines()) == 1
 
 
 OTHERS = {

@@ -139,6 +139,13 @@ def test_e1_hosts_by_the_address_at_which_the_server_listens():
         assert gate._is_known(host) is is_known, host
 
 
+def test_e1_a_host_that_was_asked_for_is_answered(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with served(tmp_path / "runs", "--allow-host", "proxy.example") as (_, address):
+        assert answer(address, Host="proxy.example", Origin="https://proxy.example")[0] == 200
+        assert answer(address, Host="other.example")[0] == 403
+
+
 def test_e3_requests_without_a_browser_take_no_place(server, visit):
     for _ in range(50):
         assert answer(server[1])[0] == 200

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.errors import RunError, SettingError
-from clew.files import write_file
+from clew.files import open_file, write_file
 
 BYTES_A_VALUE = 4  # of the table, float32
 BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its updates
@@ -88,7 +88,8 @@ class Parameters:
             RunError: if the file can't be read, or isn't such a file.
         """
         try:
-            found = json.loads(path.read_text())
+            with open_file(path) as file:
+                found = json.load(file)
             for name in ("step", "prepare", "publish", "answer", "merge"):
                 found[name] = tuple((int(n), float(seconds)) for n, seconds in found[name])
             return cls(**found)

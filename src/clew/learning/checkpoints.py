@@ -17,7 +17,6 @@ import platform
 import re
 import shutil
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -30,7 +29,7 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment
 from clew.errors import ClewError, RunError, SettingError, StoppedError
-from clew.files import new_folder, sync, write_file
+from clew.files import new_folder, open_file, sync, write_file
 from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
@@ -182,16 +181,16 @@ class Checkpoints:
             except DamagedError as error:
                 logger.warning("%s; continuing from the checkpoint before it", error)
                 continue
-            self._check_settings(folder, header["settings"])
-            self._check_versions(folder, header["versions"])
             try:
-                with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+                self._check_settings(folder, header["settings"])
+                self._check_versions(folder, header["versions"])
+                with open_file(folder / ARRAYS) as file, np.load(file, allow_pickle=False) as arrays:
                     training.restore(SavedState(arrays, header["progress"]))
                 self.seconds = float(header["seconds"])
             except ClewError:
                 raise
-            except Exception as error:  # of any kind: the hashes are right, so the content was written on purpose
-                raise RunError(f"{folder}: not written by Clew: {error}") from None
+            except Exception as error:  # the hashes are right, so the content was forged
+                raise RunError(f"{folder}: not written by Clew: {_first_line(error)}") from None
             return
         if self.folders:
             raise RunError(f"{self.folder}: all checkpoints are damaged; remove the folder to start again")
@@ -334,8 +333,13 @@ def _write(folder: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[A
         return (place / ARRAYS).stat().st_size
 
 
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or what kind of error it is if it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -347,16 +351,20 @@ def _read_header(folder: Path) -> dict[str, Any]:
         RunError: if the checkpoint was written by another version in another format.
     """
     try:
-        sums = (folder / SUMS).read_text().splitlines()
+        with open_file(folder / SUMS) as file:
+            sums = file.read().decode().splitlines()
         for name in (ARRAYS, HEADER):
             if f"{_hash(folder / name)}  {name}" not in sums:
                 raise DamagedError(f"{folder / name}: damaged: its SHA-256 is not the one in {SUMS}")
         header = json.loads((folder / HEADER).read_bytes())
-        np.load(folder / ARRAYS, allow_pickle=False).close()
+        with open_file(folder / ARRAYS) as file:
+            np.load(file, allow_pickle=False).close()
+    except DamagedError:
+        raise
     except OSError as error:
         raise DamagedError(f"{error.filename or folder}: can't be read: {error.strerror}") from None
-    except (ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise DamagedError(f"{folder}: damaged: {error}") from None
+    except Exception as error:  # the hashes may be right although Clew didn't write the content
+        raise DamagedError(f"{folder}: damaged: {_first_line(error)}") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise RunError(
             f"{folder}: was written by another version of Clew, in another format than {FORMAT}; remove the folder to "
