@@ -13,7 +13,9 @@ import pytest
 
 pytestmark = [pytest.mark.usefixtures("signals_heard"), pytest.mark.timeout(0)]  # each wait has its deadline
 DEADLINE = 200
-RUN = ("wilson:60x60:seed=1", "--sharing", "local", "--actors", "2", "--json", "--checkpoint-every", "1s")
+RUN = ("wilson:60x60:seed=1", "--sharing", "local", "--episodes", "12000", "--json")
+WITH_ACTORS = (*RUN, "--actors", "2", "--checkpoint-every", "0.5s", "--out", "run")
+RESUME = ("train", "--resume", "run", "--actors", "0", "--json")
 SOLVE = ("solve", "3000x3000", "--slip", "0.1", "--gamma", "0.999", "--blocks", "4", "--actors", "2")
 PATTERNS = {"actor": "Actor", "raylet": "raylet/raylet", "gcs": "gcs_server"}
 FEW = {"actor": None, "raylet": 3, "gcs": 3}  # moments at most
@@ -84,7 +86,7 @@ def assert_gone(pids: set[int]) -> None:
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory) -> str:
     """The hash of the table that nothing disturbed."""
-    whole = start(tmp_path_factory.mktemp("whole"), "train", *RUN[:3], "--json", "--episodes", "20000")
+    whole = start(tmp_path_factory.mktemp("whole"), "train", *RUN)
     return json.loads(whole.communicate(timeout=DEADLINE)[0])["table_sha256"]
 
 
@@ -93,10 +95,10 @@ def wanted(tmp_path_factory) -> str:
 @pytest.mark.parametrize("kind", PATTERNS)
 @pytest.mark.parametrize("watch", [(), ("--watch",)])
 def test_c1_a_process_of_ray_that_dies_loses_nothing(watch, kind, tmp_path, delays, wanted):
-    for moment, delay in enumerate(delays(6.0, at_most=FEW[kind])):
+    for moment, delay in enumerate(delays(4.0, at_most=FEW[kind])):
         folder = tmp_path / str(moment)
         folder.mkdir()
-        process = start(folder, "train", *RUN, *watch, "--episodes", "20000", "--out", "run")
+        process = start(folder, "train", *WITH_ACTORS, *watch)
         pids = kill_one(process, kind, delay)
         printed, said = process.communicate(timeout=DEADLINE)
         assert_gone(pids)
@@ -107,11 +109,11 @@ def test_c1_a_process_of_ray_that_dies_loses_nothing(watch, kind, tmp_path, dela
         assert (kind != "actor", printed) == (True, ""), said
         if process.returncode == 2:  # nothing was learned yet
             assert said.endswith("it has died while it started; try again\n"), said
-            resumed = start(folder, "train", *RUN, "--episodes", "20000")
+            resumed = start(folder, "train", *RUN)
         else:
             assert process.returncode == 1, said
             assert said.endswith("Ray has died in the middle of the work; go on with `clew train --resume run`\n")
-            resumed = start(folder, "train", "--resume", "run", "--json")
+            resumed = start(folder, *RESUME)
         assert json.loads(resumed.communicate(timeout=DEADLINE)[0])["table_sha256"] == wanted
 
 
@@ -146,10 +148,10 @@ def test_b_standard_output_is_pure_whatever_dies(kind, words, tmp_path, delays):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, delays, wanted):
     number = getattr(signal, name)
-    for moment, delay in enumerate(delays(5.0)):
+    for moment, delay in enumerate(delays(3.0)):
         folder = tmp_path / str(moment)
         folder.mkdir()
-        process = start(folder, "train", *RUN, "--episodes", "20000", "--out", "run")
+        process = start(folder, "train", *WITH_ACTORS)
         deadline = time.monotonic() + DEADLINE
         while not list(folder.glob("run.partial/checkpoint-*")):
             assert time.monotonic() < deadline
@@ -165,7 +167,7 @@ def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, delays, 
             continue
         assert (process.returncode, printed) == (128 + number, "")
         assert said.endswith("clew: stopped; go on with `clew train --resume run`\n")
-        resumed = start(folder, "train", "--resume", "run", "--json")
+        resumed = start(folder, *RESUME)
         assert json.loads(resumed.communicate(timeout=DEADLINE)[0])["table_sha256"] == wanted
 
 
@@ -175,7 +177,7 @@ def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, delays, 
 def test_c2_a_signal_while_ray_starts_leaves_nothing(name, tmp_path):
     number = getattr(signal, name)
     for delay in (0.0, 0.5, 1.0, 2.0):
-        process = start(tmp_path, "train", *RUN, "--episodes", "20000", "--out", "run")
+        process = start(tmp_path, "train", *WITH_ACTORS)
         deadline = time.monotonic() + DEADLINE
         while not any("gcs_server" in words for words in descendants(process.pid).values()):
             assert time.monotonic() < deadline
