@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -153,8 +153,31 @@ def test_parameters_are_kept_as_json(tmp_path):
     ROUND.write(tmp_path / "round.json")
     assert Parameters.read(tmp_path / "round.json") == ROUND
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(RunError, match=r"other.json has no parameters of a round \('step'\)"):
+    with pytest.raises(RunError, match=r"other.json has no parameters of a round \(its names are others\)"):
         Parameters.read(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cores", '"two"'),
+        ("call", f'"{"x" * 9999}"'),
+        ("cores", "0"),
+        ("call", "1e999"),
+        ("call", "9" * 400),
+        ("call", "[" * 10**5),
+        ("step", "[]"),
+        ("step", "[[100, 1e-8], [100, 2e-8]]"),
+        ("merge", "[[1e999, 1.0]]"),
+        ("merge", "[[400, 0.0]]"),
+    ],
+)
+def test_damaged_parameters_are_refused(tmp_path, name, value):
+    path = tmp_path / "round.json"
+    path.write_text(json.dumps({**asdict(ROUND), name: "HERE"}).replace('"HERE"', value))
+    with pytest.raises(RunError, match=r"round.json has no parameters of a round \(") as caught:
+        Parameters.read(path)
+    assert len(str(caught.value)) < 1000
 
 
 def test_the_page_is_that_of_its_figures(tmp_path):

@@ -266,6 +266,8 @@ def test_metrics_come_back_from_a_folder_as_they_were(tmp_path):
         "{head}\n0,1,10,1,nan,1,1,1\n",
         "{head}\n0,1\n",
         "{head}\n0,1,0,1,1,1,1,1\n",
+        "{head}\n0,1,10,1,1e300,1,1,1\n",
+        "{head}\n0,1," + "9" * 400 + ",1,1,1,1,1\n",
     ],
 )
 def test_damaged_metrics_are_refused_by_name(folders, tmp_path, damage):

@@ -180,6 +180,20 @@ def test_d2_no_flipped_bit_of_an_index_is_overlooked(folder):
 
 
 @compiled_only
+def test_machine_code_under_another_name_is_not_loaded(folder):
+    """It would be called with arguments that it doesn't take."""
+    below = fresh_below()
+    assert below(HALF, 10) == below(HALF, np.uint8(10)) == 5
+    first, second = folder.glob("**/*below*.nbc")
+    first.rename(folder / "kept")
+    second.rename(first)
+    (folder / "kept").rename(second)
+    below = fresh_below()
+    assert below(HALF, 20) == below(HALF, np.uint8(20)) == 10
+    assert not below.stats.cache_hits
+
+
+@compiled_only
 def test_machine_code_of_a_kernel_from_outside_is_not_kept(folder):
     """Nothing would tell that it is out of date after an edit."""
 

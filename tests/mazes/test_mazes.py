@@ -15,7 +15,7 @@ import oracles_mazes
 from clew.errors import MazeError, NoPathError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
 from clew.mazes import Maze, find_maze
-from clew.mazes.formats import add_implied_walls, read_scenarios
+from clew.mazes.formats import add_implied_walls
 from random_mazes import places_of, random_cells, random_mazes
 
 PLAIN = "S..#\n.#.!\n...G\n"

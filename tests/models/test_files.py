@@ -134,7 +134,8 @@ FOREIGN = {
     "an array": (lambda: ROW, "not a model, or damaged"),
     "a pickle": (lambda: pickle.dumps(WORLDS["sparse"]()), "not a model, or damaged"),
     "an empty archive": (lambda: archive_of({}), "it contains nothing"),
-    "another archive": (lambda: archive_of({"q.npy": ROW}), "it contains q"),
+    "another archive": (lambda: archive_of({"q.npy": ROW}), "it contains 'q'"),
+    "a name that can't be printed": (lambda: archive_of({"q\x01": ROW}), r"it contains 'q\\x01'"),
     "one too many": (lambda: archive_of(members_of("sparse", more=ROW)), "not a model: it contains"),
     "one too few": (lambda: archive_of(members_of("sparse", rewards=None)), "not a model: it contains"),
     "compressed": (

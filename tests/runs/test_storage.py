@@ -83,6 +83,10 @@ def damage_table(folder):
     (folder / "q.npy").write_bytes(data)
 
 
+def reshape_table(folder):
+    np.save(folder / "q.npy", np.load(folder / "q.npy").reshape(-1, 2))
+
+
 def plant_pickle(folder):
     np.save(folder / "q.npy", np.array([[{"a": 1}]], dtype=object), allow_pickle=True)
 
@@ -97,6 +101,7 @@ def change_setting(name, value):
 
 DAMAGES = {
     "one bit of the table": (damage_table, "q.npy: damaged: its SHA-256"),
+    "another shape of the table": (reshape_table, r"q.npy: damaged: its shape \(\d+, 2\) is not the one in summary"),
     "a pickle for the table": (plant_pickle, "q.npy: not a NumPy array"),
     "a table cut short": (lambda f: (f / "q.npy").write_bytes((f / "q.npy").read_bytes()[:100]), "q.npy: not a NumPy"),
     "no table": (lambda f: (f / "q.npy").unlink(), "q.npy: can't be read: No such file"),
@@ -104,6 +109,16 @@ DAMAGES = {
     "half a config": (lambda f: (f / "config.json").write_text('{"maze": "bo'), "config.json: damaged"),
     "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
     "an unknown setting": (change_setting("speed", 3), "speed is not a setting; did you mean "),
+    "a setting of endless length": (change_setting("x" * 9999, 3), "config.json: damaged: a str is not a setting"),
+    "an unprintable setting": (change_setting("\ud800", 3), r"config.json: damaged: \\ud800 is not a setting"),
+    "a carriage return in the metrics": (
+        lambda f: (f / "metrics.csv").write_bytes(b"round,seconds\n1\r2,3\n"),
+        "metrics.csv: damaged: it is not a table of comma-separated values",
+    ),
+    "an endless field of the metrics": (
+        lambda f: (f / "metrics.csv").write_text("x" * 2**18),
+        "metrics.csv: damaged: it is not a table of comma-separated values",
+    ),
     "a setting out of range": (change_setting("alpha", 7.0), r"alpha must be a finite number in \(0, 1\], not 7.0"),
     "a setting of another type": (
         change_setting("num_episodes", "many"),

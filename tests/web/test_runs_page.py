@@ -215,3 +215,15 @@ def test_a_world_with_rules_of_its_own_has_no_picture(tmp_path):
     assert opened.picture == ""
     assert opened.notes == ["No picture: only mazes can be drawn, and this world is not a maze."]
     assert "<svg" in opened.graph
+
+
+def test_figures_that_are_no_numbers_are_unknown(tmp_path):
+    train_run(TrainingConfig(maze="3x3", num_episodes=20, num_simulations=1)).save(tmp_path / "run")
+    path = tmp_path / "run" / "summary.json"
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps({**summary, "optimal_steps": "four", "seconds": 10**400, "mean_steps": None}))
+    (run,), _ = list_runs(tmp_path)
+    assert run.problem == ""
+    assert run_curve(run, "mean_steps").optimum is None
+    assert [run.figure(name) for name in ("seconds", "mean_steps", "excess_steps")] == [None, None, 0.0]
+    assert comparison_table([run], [""]).count("<td>-</td>") == 2

@@ -40,7 +40,7 @@ class _MessageHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        error_console().print(self.format(record), markup=False)
+        error_console().print(self.format(record), markup=False, soft_wrap=True)  # whole paths, to be copied
 
 
 _HANDLER = _MessageHandler()

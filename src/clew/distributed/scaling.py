@@ -22,12 +22,13 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clew.errors import RunError, SettingError
 from clew.files import open_file, write_file
+from clew.settings import shown
 
 BYTES_A_VALUE = 4  # of the table, float32
 BYTES_A_CHANGE = 8  # of a value that is sent back, with the number of its updates
@@ -89,14 +90,39 @@ class Parameters:
         """
         try:
             with open_file(path) as file:
-                found = json.load(file)
-            for name in ("step", "prepare", "publish", "answer", "merge"):
-                found[name] = tuple((int(n), float(seconds)) for n, seconds in found[name])
-            return cls(**found)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                found = json.loads(file.read())
+            if not isinstance(found, dict) or found.keys() != {each.name for each in fields(cls)}:
+                raise ValueError("its names are others")
+            numbers = {each.name: _read_parameter(each, found[each.name]) for each in fields(cls)}
+            return cls(**numbers)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise RunError(
                 f"{path} has no parameters of a round ({error}); write them with `clew bench --calibrate --out {path}`"
             ) from None
+
+
+def _read_parameter(field: Field[Any], found: Any) -> Any:
+    """Return a parameter that was read from JSON, as the type of its field.
+
+    Raises:
+        ValueError, TypeError: if it is not a number, or out of range, or a curve doesn't ascend.
+    """
+    if field.type == Curve:
+        curve = tuple((int(_check_number(n)), float(_check_number(seconds))) for n, seconds in found)
+        sizes = [n for n, _ in curve]
+        if not curve or sizes != sorted({*sizes}) or not all(map(all, curve)):
+            raise ValueError(f"{field.name} must ascend, and be above 0")
+        return curve
+    number = int(_check_number(found)) if field.type is int else float(_check_number(found))
+    if number == 0 and field.name in ("cores", "seconds_a_call"):
+        raise ValueError(f"{field.name} must be above 0")
+    return number
+
+
+def _check_number(found: Any) -> Any:
+    if not isinstance(found, int | float) or not 0 <= found < 2**53:
+        raise ValueError(f"expected a number from 0 to 2**53, not {shown(found)}")
+    return found
 
 
 class Load(NamedTuple):

@@ -16,13 +16,14 @@ from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run
-from clew.runs.storage import load_run
+from clew.runs.storage import SavedRun, load_run
 
 Metrics = Sequence[RoundMetrics]
 Source = Metrics | Run | str | Path
 Runs = Source | Sequence[Source] | Mapping[str, Sequence[Source]]
 
 IGNORED_SETTINGS = ("seed", "num_actors")  # these do not separate groups; num_actors changes no result
+MAX_METRIC = 1e200  # sums and squares of the metrics of many rounds are finite numbers
 
 
 class Group(NamedTuple):
@@ -196,7 +197,15 @@ def read_metrics(folder: str | Path) -> tuple[TrainingConfig, list[RoundMetrics]
     Raises:
         RunError: if a file is missing or damaged; the message says which.
     """
-    saved = load_run(folder)
+    return parse_metrics(folder, load_run(folder))
+
+
+def parse_metrics(folder: str | Path, saved: SavedRun) -> tuple[TrainingConfig, list[RoundMetrics]]:
+    """Return the settings and the metrics of a saved run.
+
+    Raises:
+        RunError: if they are damaged; the message names their file in the folder.
+    """
     try:
         config = TrainingConfig.from_dict(saved.config)
     except SettingError as error:
@@ -215,11 +224,11 @@ def _parse_row(row: Mapping[str, str]) -> RoundMetrics:
 
     Raises:
         KeyError: if a column is missing.
-        ValueError: if a number is not valid or not finite, or the round has no episode.
+        ValueError: if a number is not valid, not finite or absurdly large, or the round has no episode.
     """
     present = [each for each in fields(RoundMetrics) if each.name in row or each.default is MISSING]
     numbers = {each.name: (int if each.type is int else float)(row[each.name]) for each in present}
-    if not all(map(math.isfinite, numbers.values())) or numbers["num_episodes"] < 1:
+    if not all(abs(number) < MAX_METRIC for number in numbers.values()) or numbers["num_episodes"] < 1:
         raise ValueError(row)
     return RoundMetrics(**numbers)  # type: ignore[arg-type]  # each was converted to its type
 

@@ -128,36 +128,48 @@ class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
     """Numba's index and files of machine code, each preceded by a hash, so that a damaged one is noticed.
 
-    An index that can't be read is empty: its kernels are compiled and saved again.
+    The hash is of the name of the file too: machine code of another kernel would be called with arguments that it
+    doesn't take. An index that can't be read is empty: its kernels are compiled and saved again.
     """
 
-    def _dump(self, content: Any) -> bytes:
-        data: bytes = super()._dump(content)
-        return hashlib.sha256(data).digest() + data
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_name, (self._source_stamp, overloads))
 
     def _load_index(self) -> dict[Any, str]:
         try:
-            with Path(self._index_path).open("rb") as file:
-                version, data = pickle.load(file), file.read()
-            stamp, names = _load_checked(data) if version == self._version else (None, {})
+            stamp, names = self._read(self._index_name)
         except Exception:  # a damaged pickle can raise anything
             return {}
         return names if stamp == self._source_stamp else {}
 
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(name, data)
+
     def _load_data(self, name: str) -> Any:
-        return _load_checked(Path(self._data_path(name)).read_bytes())
+        return self._read(name)
 
+    def _write(self, name: str, content: Any) -> None:
+        """Write the pickle of an object to a file, after its hash."""
+        data: bytes = self._dump(content)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(self._hash(name, data) + data)
 
-def _load_checked(data: bytes) -> Any:
-    """Return the content of a pickle that is preceded by its hash.
+    def _read(self, name: str) -> Any:
+        """Return the object in a file.
 
-    Raises:
-        ValueError: if the hash is another.
-    """
-    size = hashlib.sha256().digest_size
-    if hashlib.sha256(data[size:]).digest() != data[:size]:
-        raise ValueError("damaged")
-    return pickle.loads(data[size:])
+        Raises:
+            ValueError: if the file is damaged, or was written under another name.
+        """
+        content = Path(self._data_path(name)).read_bytes()
+        size = hashlib.sha256().digest_size
+        if self._hash(name, content[size:]) != content[:size]:
+            raise ValueError("damaged")
+        return pickle.loads(content[size:])
+
+    def _hash(self, name: str, data: bytes) -> bytes:
+        """Return a hash of a file's name, with its folder, and of its data."""
+        place = f"{Path(self._cache_path).name}/{name}\n"
+        return hashlib.sha256(place.encode() + data).digest()
 
 
 def is_ours(kind: Any) -> bool:

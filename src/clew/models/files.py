@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError
 from clew.files import open_file, write_file
+from clew.settings import shown
 
 # Name, dtype (little-endian) and number of dimensions of the arrays of each form of model.
 SHARED_ARRAYS = {"starts": ("<i4", 1)}
@@ -107,7 +108,8 @@ def _read_archive(path: Path, file: Any) -> dict[str, Any]:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             form = next((form for form in (SPARSE_ARRAYS, GRID_ARRAYS) if members.keys() == form.keys()), None)
             if form is None or len(members) != len(archive.infolist()):
-                raise ModelError(f"{path}: not a model: it contains {', '.join(members)[:200] or 'nothing'}")
+                names = ", ".join(map(shown, members))[:200]
+                raise ModelError(f"{path}: not a model: it contains {names or 'nothing'}")
             _check_sizes(path, file, archive)
             return {name: _parse_array(path, name, archive.read(members[name]), *form[name]) for name in form}
     except ModelError:

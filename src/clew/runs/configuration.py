@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.errors import ClewError, MazeError, SettingError
 from clew.learning.settings import Learning, check_run
-from clew.settings import check_type, choose_from, setting
+from clew.settings import check_type, choose_from, setting, shown
 
 if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
@@ -249,7 +249,8 @@ class TrainingConfig(Learning):
         known = [each.name for each in fields(cls)]
         for name in settings:
             if name not in known:
-                raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=str(name))
+                name = shown(name).strip("'")  # it may be long, or not printable
+                raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=name)
         return cls(**settings)
 
 

@@ -195,17 +195,13 @@ def load_run(folder: str | Path) -> SavedRun:
         )
     config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
     maze = _read_maze(folder / "maze.txt")
-    q = _read_table(folder / "q.npy", summary.get("table_sha256"))
-    try:
-        text = _read(folder / "metrics.csv").decode()
-    except UnicodeDecodeError as error:
-        raise RunError(f"{folder / 'metrics.csv'}: damaged: {error}") from None
-    trace = _read_trace(folder / "trace.csv")
-    return SavedRun(config, maze, q, list(csv.DictReader(io.StringIO(text))), summary, trace)
+    q = _read_table(folder / "q.npy", summary)
+    metrics, trace = _read_metrics(folder / "metrics.csv"), _read_trace(folder / "trace.csv")
+    return SavedRun(config, maze, q, metrics, summary, trace)
 
 
-def _read_table(path: Path, sha256: Any) -> npt.NDArray[np.float32]:
-    """Return the action values in a .npy file, whose SHA-256 must be as given."""
+def _read_table(path: Path, summary: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Return the action values in a .npy file, whose SHA-256 and shape must be those in the summary."""
     try:
         q = np.load(io.BytesIO(_read(path)), allow_pickle=False)
     except RunError:
@@ -214,9 +210,21 @@ def _read_table(path: Path, sha256: Any) -> npt.NDArray[np.float32]:
         raise RunError(f"{path}: not a NumPy array: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
         raise RunError(f"{path}: not a table of float32 action values")
-    if table_sha256(q) != sha256:
+    if table_sha256(q) != summary.get("table_sha256"):
         raise RunError(f"{path}: damaged: its SHA-256 is not the one in summary.json")
+    if q.shape != (summary.get("num_states", q.shape[0]), summary.get("num_actions", q.shape[1])):
+        raise RunError(f"{path}: damaged: its shape {q.shape} is not the one in summary.json")
     return q
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of metrics.csv, as text by column."""
+    try:
+        return list(csv.DictReader(io.StringIO(_read(path).decode())))
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+    except csv.Error:  # its message is about how the file was opened
+        raise RunError(f"{path}: damaged: it is not a table of comma-separated values") from None
 
 
 def _read_trace(path: Path) -> list[Event] | None:

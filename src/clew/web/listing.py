@@ -11,13 +11,15 @@ from typing import Any
 
 from clew.environments import Environment
 from clew.errors import ClewError
+from clew.experiments.samples import MAX_METRIC, parse_metrics
 from clew.figures.drawing import draw
 from clew.figures.graph import run_title
+from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.rendering.grades import drop_rounding
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run
-from clew.runs.storage import SavedRun, load_run
+from clew.runs.storage import load_run
 from clew.tracing.page import timeline_html
 from clew.web.worlds import MAX_SIDE
 
@@ -56,6 +58,11 @@ class ListedRun:
     def description(self) -> str:
         """One line about the settings of the run, or the problem."""
         return self.problem or run_title(self.config)
+
+    def figure(self, name: str) -> float | None:
+        """Return a figure of the summary; None if there is none, or it is not a number."""
+        figure = self.summary.get(name)
+        return float(figure) if isinstance(figure, int | float) and abs(figure) < MAX_METRIC else None
 
 
 @dataclass(frozen=True)
@@ -122,17 +129,16 @@ def _read(folder: Path, stamp: tuple[int, ...]) -> ListedRun:
         return ListedRun(folder, f"this run has not finished; continue it with `clew train --resume {folder.stem}`")
     try:
         saved = load_run(folder)
-        return ListedRun(folder, "", TrainingConfig.from_dict(saved.config), saved.summary, _columns(saved))
+        config, rows = parse_metrics(folder, saved)
+        return ListedRun(folder, "", config, saved.summary, _columns(rows))
     except (ClewError, OSError, MemoryError) as error:
         return ListedRun(folder, str(error).replace(f"{folder}/", "") or "there is not enough memory to read it")
-    except (KeyError, TypeError, ValueError):
-        return ListedRun(folder, "metrics.csv: damaged: a row does not hold the metrics of a round")
 
 
-def _columns(saved: SavedRun) -> dict[str, list[float]]:
+def _columns(rows: list[RoundMetrics]) -> dict[str, list[float]]:
     """Return the metrics of a saved run by column, see `ListedRun`."""
-    episodes = [float(total) for total in accumulate(int(row["num_episodes"]) for row in saved.metrics)]
-    return {"episodes": episodes, **{name: [float(row[name]) for row in saved.metrics] for name in CURVES}}
+    episodes = [float(total) for total in accumulate(row.num_episodes for row in rows)]
+    return {"episodes": episodes, **{name: [getattr(row, name) for row in rows] for name in CURVES}}
 
 
 def load_details(run: ListedRun) -> RunDetails:
@@ -189,8 +195,8 @@ def run_curve(run: ListedRun, metric: str) -> RunCurve:
     groups = [slice(i, i + size) for i in range(0, len(numbers), size)]
     points = [(episodes[group][-1], math.fsum(numbers[group]) / len(numbers[group])) for group in groups]
     optima: dict[str, float | None] = {
-        "mean_steps": run.summary.get("optimal_steps"),
-        "mean_return": run.summary.get("optimal_return"),
+        "mean_steps": run.figure("optimal_steps"),
+        "mean_return": run.figure("optimal_return"),
     }
     return RunCurve(points, optima.get(metric))
 
@@ -199,15 +205,11 @@ def run_figures(run: ListedRun) -> dict[str, str]:
     """Return the main settings and figures of a run, formatted, by name."""
     config, summary = run.config, run.summary
 
-    def number(name: str) -> float | None:
-        figure = summary.get(name)
-        return figure if isinstance(figure, int | float) else None
-
     def format_figure(name: str, spec: str) -> str:
-        figure = number(name)
+        number = run.figure(name)
         if name == "suboptimality":
-            figure = drop_rounding(figure, number("suboptimality_bound"))
-        return UNKNOWN if figure is None else format(figure, spec)
+            number = drop_rounding(number, run.figure("suboptimality_bound"))
+        return UNKNOWN if number is None else format(number, spec)
 
     return {
         "algorithm": config.algorithm,
