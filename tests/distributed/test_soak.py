@@ -48,6 +48,7 @@ def descriptors(pid: int) -> int:
 @pytest.mark.ray
 @pytest.mark.nightly
 @pytest.mark.timeout(0)
+@pytest.mark.usefixtures("signals_heard")  # the server is ended by one
 def test_an_hour_of_everything_leaves_everything_as_it_was(ray_up, tmp_path, soak_minutes):
     env = Environment(generate_maze("wilson", 40, 40, seed=1))
     (tmp_path / "runs").mkdir()
@@ -76,6 +77,7 @@ def test_an_hour_of_everything_leaves_everything_as_it_was(ray_up, tmp_path, soa
             store = ray_up.available_resources()["object_store_memory"]
             pids = os.getpid(), server.pid
             samples.append((*map(resident, pids), *map(descriptors, pids), store))
+    print(f"{len(samples)} samples, the first and the last: {samples[0]}, {samples[-1]}")
     quarter = len(samples) // 4
     assert quarter > 0
     early, late = (
