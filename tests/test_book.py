@@ -420,3 +420,99 @@ def test_a_goal_that_is_not_a_place_of_the_maze_is_refused(place):
     with pytest.raises(clew.MazeError, match=r"the goal .*(must be \(row, column\)|is outside the maze)"):
         env.goal = place
     assert env.goal == (4, 4)
+
+
+@pytest.mark.parametrize("place", [(10**9, 0), (-1, 0), (9, 9), (1.5, 2), "ab", 5, None])
+def test_a_seeker_that_is_not_in_the_maze_is_refused_before_it_is_used(env, place):
+    env.seeker = place
+    for use in (lambda: env.step(0), env.is_done, env.get_observation, env.render):
+        with pytest.raises(clew.SettingError, match=r"seeker must be \(row, column\) inside the maze of 5x5 cells"):
+            use()
+
+
+def test_a_seeker_may_be_any_pair_of_integers(env):
+    env.seeker = [np.int64(4), 3]
+    assert env.step(3)[:3] == (24, 1, True)
+
+
+@pytest.mark.parametrize(
+    "table", [7, "abc", None, [[1.0]], np.zeros((4, 25)), np.full((25, 4), np.nan), np.full((25, 4), 1e300)]
+)
+def test_a_table_that_is_set_must_fit(env, table):
+    policy = book.Policy(env)
+    with pytest.raises(clew.SettingError, match="state_action_table must"):
+        policy.state_action_table = table
+    policy.state_action_table = [[0, 0, 0, 1]] * 25
+    assert policy.get_action(3, explore=False) == 3
+
+
+class OwnTable(book.Policy):
+    make = staticmethod(lambda: [[0.0] * 4 for _ in range(25)])
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.own = self.make()
+
+    @property
+    def state_action_table(self):
+        return self.own
+
+
+class OwnArray(OwnTable):
+    make = staticmethod(lambda: np.zeros((25, 4)))
+
+
+class NewTable(book.Policy):
+    @property
+    def state_action_table(self):
+        return [[0.0, 0.0, 0.0, 1.0]] * 20 + [[1.0, 0.0, 0.0, 0.0]] * 5
+
+
+@pytest.mark.parametrize("policy_class", [OwnTable, OwnArray])
+def test_a_table_that_is_overridden_is_learned_and_evaluated(env, policy_class):
+    policy, simulation = policy_class(env), book.Simulation(env)
+    policy.own[7][2] = 1.0
+    assert {policy.get_action(7, explore=False) for _ in range(20)} == {2}
+    for _ in range(500):
+        book.update_policy(policy, simulation.rollout(policy))
+    assert max(policy.own[23]) == pytest.approx(1.0, abs=1e-3)
+    assert book.evaluate_policy(env, policy) == 8.0
+
+
+def test_a_table_that_keeps_nothing_is_refused_when_it_is_learned(env):
+    policy = NewTable(env)
+    assert policy.get_action(7, explore=False) == 3
+    assert book.evaluate_policy(env, policy) == 2500.0  # into the corner, and never to the goal
+    with pytest.raises(clew.SettingError, match="NewTable overrides state_action_table by a table that doesn't keep"):
+        book.update_policy(policy, [[23, 3, 1.0, 24]])
+
+
+class NoWorld(book.Environment):
+    def __init__(self):
+        pass
+
+
+class NoTable(book.Policy):
+    def __init__(self, env):
+        pass
+
+
+class NoEnvironment(book.Simulation):
+    def __init__(self, env):
+        pass
+
+
+def test_an_init_that_does_not_call_that_of_clew_is_named(env):
+    uses = [
+        (NoWorld, lambda: NoWorld().step(0)),
+        (NoWorld, lambda: NoWorld().reset()),
+        (NoWorld, lambda: book.train_policy(NoWorld(), 1)),
+        (NoTable, lambda: NoTable(env).state_action_table),
+        (NoTable, lambda: book.evaluate_policy(env, NoTable(env))),
+        (NoEnvironment, lambda: NoEnvironment(env).rollout(book.Policy(env))),
+    ]
+    for kind, use in uses:
+        with pytest.raises(clew.SettingError, match=rf"the __init__ of {kind.__name__} must call super\(\).__init__"):
+            use()
+    with pytest.raises(AttributeError, match="'Environment' object has no attribute 'wrold'"):
+        _ = env.wrold

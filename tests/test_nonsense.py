@@ -781,6 +781,81 @@ def test_wrapped_environments_of_the_older_gym_are_refused() -> None:
         clew.train_policy(clew.as_discrete(env), 2)
 
 
+# What readers of the chapter override ---------------------------------------------------------------------------------
+
+OVERRIDES: dict[str, list[tuple[Any, str]]] = {  # what a method of an environment returns, and the message
+    "step": [
+        (None, r"step returned None; it must return \(observation, reward, done, info\)"),
+        ((0, 1.0, True), r"step returned 3 values; it must return \(observation, reward, done, info\)"),
+        ((0, 1.0, True, False, {}), r"step returned 5 values; it must return \(observation, reward, done, info\)"),
+        (("0", 1.0, True, {}), "step gave state '0', expected an integer"),
+        ((6, 1.0, True, {}), "step gave state 6, outside its space of 6"),
+        ((0, None, True, {}), "step gave reward None, expected a finite"),
+        ((0, 1.0, "yes", {}), "step gave done 'yes', expected True or False"),
+    ],
+    "reset": [(None, "reset gave state None"), ((0, {}), "reset gave state .0, {}., expected an integer")],
+    "get_observation": [(None, "reset gave state None"), (-1, "reset gave state -1"), (0.5, "reset gave state 0.5")],
+    "get_reward": [(None, "step gave reward None"), ("1", "step gave reward '1'"), (1e300, "step gave reward 1e.300")],
+    "is_done": [(None, "step gave done None"), ([], "step gave done ")],
+}
+CHAPTER_WAYS: dict[str, Callable[[Any], Any]] = {
+    "train_policy": lambda env: book.train_policy(env, 1),
+    "evaluate_policy": lambda env: book.evaluate_policy(env, book.Policy(env), 1),
+    "rollout": lambda env: book.Simulation(env).rollout(book.Policy(env)),
+}
+
+
+@pytest.mark.parametrize("way", CHAPTER_WAYS)
+@pytest.mark.parametrize("method", OVERRIDES)
+def test_an_override_that_returns_nonsense_is_refused(method: str, way: str) -> None:
+    for returned, message in OVERRIDES[method]:
+        kind = type("Odd", (book.Environment,), {method: lambda *_, returned=returned: returned})
+        with pytest.raises(clew.SettingError, match=message):
+            CHAPTER_WAYS[way](kind(MAZE))
+
+
+@pytest.mark.parametrize("way", ["evaluate_policy", "rollout"])
+def test_a_choice_of_actions_that_is_nonsense_is_refused(way: str) -> None:
+    env = book.Environment(MAZE)
+    ways = {
+        "evaluate_policy": lambda policy: book.evaluate_policy(env, policy, 1),
+        "rollout": lambda policy: book.Simulation(env).rollout(policy),
+    }
+    for action in (None, "0", 4, -1, 0.5, [0]):
+        kind = type("Odd", (book.Policy,), {"get_action": lambda *_, action=action: action})
+        with pytest.raises(clew.SettingError, match=r"get_action gave .*, expected an action in 0\.\.3"):
+            ways[way](kind(env))
+    kind = type("Short", (book.Policy,), {"get_action": lambda self, state: 0})
+    with pytest.raises(clew.SettingError, match=r"Short.get_action must take \(self, state, explore=True, epsilon"):
+        ways[way](kind(env))
+
+
+class TypedPolicy:
+    """The chapter's class, with a list of lists."""
+
+    def __init__(self, table: Any) -> None:
+        self.state_action_table = table
+
+
+@pytest.mark.parametrize(
+    "experience",
+    [[30, 0, 0, 1], [0, 4, 0, 1], [0, 0, 0, -1], ["0", 0, 0, 1], [0, 0, None, 1], [0, 0, 1e300, 1], [0, 0, 0, 0.5]],
+)
+def test_experiences_of_nonsense_are_refused(experience: list[Any]) -> None:
+    for policy in (book.Policy(book.Environment(MAZE)), TypedPolicy([[0.0] * 4 for _ in range(6)])):
+        with pytest.raises(clew.SettingError, match=r"experiences must have states in 0\.\.5, actions in 0\.\.3"):
+            book.update_policy(policy, [experience])
+
+
+@pytest.mark.parametrize("table", [None, 7, "abc", [], [1, 2], [[None] * 4] * 6])
+def test_a_typed_table_of_nonsense_is_refused(table: Any) -> None:
+    with pytest.raises(clew.SettingError, match="state_action_table must be a list of numbers for each state"):
+        book.update_policy(TypedPolicy(table), [[0, 0, 0, 1]])
+
+
+# Errors that help -----------------------------------------------------------------------------------------------------
+
+
 def test_the_nearest_setting_is_suggested() -> None:
     for f in (clew.train_policy, clew.train_policy_parallel, clew.Trainer):
         with pytest.raises(clew.SettingError, match="alhpa is not a setting; did you mean 'alpha'"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 
 import gymnasium
@@ -23,6 +24,8 @@ import clew
 from clew.errors import RunError
 from clew.evaluation import exact, grades
 from clew.learning.checkpoints import Checkpoints
+from clew.learning.learner import warn_if_stalled
+from clew.learning.settings import as_learning
 from clew.mazes.formats.pictures import parse_picture
 from clew.runs.run import open_partial_run, open_run, train_run
 
@@ -507,3 +510,30 @@ def test_c3_two_threads_share_a_ray_that_the_last_one_stops():
         alone = clew.train_policy_parallel(env, 4000, 2, num_actors=0, sharing="local", seed=seed)
         assert np.array_equal(table, alone.q)
     assert len(tables) == 2
+
+
+def test_a9_values_that_have_become_too_large_for_float32_are_said_after_learning():
+    mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, a, 1.0 + a, False)])
+    world = clew.ModelEnvironment(mdp, max_episode_steps=1000)
+    for alpha in (0.01, 0.1):
+        settings = {"alpha": alpha, "gamma": 0.999999, "initial_value": 238_000.0}
+        q = clew.train_policy(world, 20, **settings).q
+        match = "rewards of 1 are lost beside values that have become as large as 238.*a larger step size"
+        with pytest.warns(clew.PrecisionWarning, match=match) if alpha == 0.01 else nullcontext():
+            warn_if_stalled(as_learning(settings), world, q)
+
+
+def test_a9_a_run_says_so_too():
+    config = clew.TrainingConfig(maze="1x3", num_episodes=2, num_simulations=1, alpha=1e-6, initial_value=9.0)
+    with pytest.warns(clew.PrecisionWarning, match="rewards of 1 are lost beside values that have become"):
+        train_run(config)
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.99, 0.999, 1.0])
+def test_a9_the_gallery_is_learned_without_a_word(gamma):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in clew.gallery.GALLERY:
+            world = clew.gallery.make_world(name)
+            q = clew.train_policy(world, 50, gamma=gamma).q
+            warn_if_stalled(as_learning({"gamma": gamma}), world, q)

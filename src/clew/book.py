@@ -16,15 +16,18 @@ Gymnasium. Methods that a reader overrides are called at each step; an `Environm
 [19, 0, 1.0, 24]
 """
 
+import inspect
 import secrets
 import sys
+from numbers import Real
+from operator import index
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clew import distributed, environments
-from clew.errors import SettingError
+from clew.errors import MazeError, SettingError
 from clew.evaluation import grades
 from clew.kernels.dynamics import GOAL, Grid
 from clew.kernels.sampling import new_stream, sample
@@ -33,7 +36,7 @@ from clew.mazes.formats import Place, check_place
 from clew.policies import episodes, trajectory
 from clew.policies import policy as policies
 from clew.rendering.text import show
-from clew.settings import MAX_EPISODES, SHARE, Bounds, as_list, as_states, check_count, check_number, shown
+from clew.settings import MAX_EPISODES, SHARE, Bounds, as_list, check_count, check_number, shown
 
 __all__ = [
     "Discrete",
@@ -95,6 +98,9 @@ class Environment:
         self.world.reset(seed=0)
         self.seeker = self.world.reset()[1]["position"]
 
+    def __getattr__(self, name: str) -> Any:
+        return _missing(self, name, "world", "action_space", "observation_space", "seeker", "_settings", "_moves")
+
     def _make_world(self, world: environments.Environment) -> None:
         model = world.mdp.model
         if not isinstance(model, Grid):
@@ -138,7 +144,22 @@ class Environment:
 
     def get_observation(self) -> int:
         """Return the current state: 5 * row + column in the chapter's maze."""
-        return self.world.encode(self.seeker, self.goal)
+        return self.world.encode(self._place("seeker"), self._place("goal"))
+
+    def _place(self, name: str) -> Place:
+        """Return the position "seeker" or "goal", which a reader may have set, as Python integers.
+
+        Raises:
+            SettingError: if it isn't (row, column) inside the maze.
+        """
+        place, maze = getattr(self, name), self.world.maze
+        try:
+            return check_place(name, place, maze.rows, maze.columns)
+        except MazeError:
+            raise SettingError(
+                f"must be (row, column) inside the maze of {maze.rows}x{maze.columns} cells, not {shown(place)}",
+                setting=name,
+            ) from None
 
     def get_reward(self) -> float:
         """Return the reward of the goal, 1 in the chapter's maze, if the episode is over, else 0."""
@@ -146,9 +167,9 @@ class Environment:
 
     def is_done(self) -> bool:
         """Return whether the seeker is on a goal."""
-        goals = self.world.maze.goals
+        goals, seeker = self.world.maze.goals, self._place("seeker")
         has_one = len(goals) == 1 or self.world.random_goal
-        return tuple(self.seeker) == tuple(self.goal) if has_one else tuple(self.seeker) in goals
+        return seeker == self._place("goal") if has_one else seeker in goals
 
     def step(self, action: int) -> tuple[int, float, bool, dict[str, Place]]:
         """Take one action.
@@ -157,14 +178,16 @@ class Environment:
             The observation, the reward, whether the episode is over, and `info`. On a goal the seeker stays.
 
         Raises:
-            ValueError: if the action is not 0 down, 1 left, 2 up or 3 right.
+            SettingError: if the action is not 0 down, 1 left, 2 up or 3 right, which is a ValueError, or if the seeker
+                was set to a place outside the maze.
         """
         if not 0 <= environments.as_integer(action) <= 3:
             raise SettingError(f"{environments.ACTION_ERROR}, not {shown(action)}")
         reward = 0.0  # of the move itself: of each step, of a hazard, of the outer wall
         if _overrides(self, "is_done") or not self.is_done():
             columns = self.world.maze.columns
-            cell = self.seeker[0] * columns + self.seeker[1]
+            row, column = self._place("seeker")  # compiled code reads its cell without a check
+            cell = row * columns + column
             cell, paid, _ = sample(self._moves, cell, int(action), self.world.stream)
             reward = float(paid)
             self.seeker = divmod(int(cell), columns)
@@ -177,8 +200,9 @@ class Environment:
         Arguments are accepted, as the chapter passes some, and ignored.
         """
         rows = [[" "] * self.world.maze.columns for _ in range(self.world.maze.rows)]
-        for place, letter in ((self.goal, "G"), (self.seeker, "S")):
-            rows[place[0]][place[1]] = letter
+        for name, letter in (("goal", "G"), ("seeker", "S")):
+            row, column = self._place(name)
+            rows[row][column] = letter
         for row, column in np.argwhere(self.world.maze.blocked):
             rows[row][column] = "#"
         show("".join("|" + "|".join(row) + "|\n" for row in rows))
@@ -190,7 +214,8 @@ class _GymnasiumAdapter:
     def __init__(self, env: Any) -> None:
         self.env = env
         self.action_space, self.observation_space = env.action_space, env.observation_space
-        self._max_steps = env.world.max_episode_steps if isinstance(env, Environment) else None
+        world = vars(env).get("world") if isinstance(env, Environment) else None
+        self._max_steps = None if world is None else world.max_episode_steps
         self._num_steps = 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
@@ -198,18 +223,75 @@ class _GymnasiumAdapter:
         return self.env.reset(), {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        observation, reward, done, info = self.env.step(action)
+        returned = self.env.step(action)
+        if not isinstance(returned, tuple | list) or len(returned) != 4:
+            given = f"{len(returned)} values" if isinstance(returned, tuple | list) else shown(returned)
+            raise SettingError(
+                f"the environment's step returned {given}; it must return (observation, reward, done, info), as in the "
+                "chapter"
+            )
+        observation, reward, done, info = returned
+        if not isinstance(done, bool | np.bool_):
+            raise SettingError(f"the environment's step gave done {shown(done)}, expected True or False")
         self._num_steps += 1
-        return observation, reward, done, self._num_steps == self._max_steps, info
+        return observation, reward, bool(done), self._num_steps == self._max_steps, info
 
     def render(self) -> None:
         self.env.render()
+
+
+def _missing(thing: Any, name: str, *made: str) -> Any:
+    """Raise the error of an attribute that an object lacks.
+
+    Args:
+        thing: object of a class of this module, or of a subclass.
+        name: name of the attribute.
+        made: names of the attributes that the `__init__` of this module sets.
+
+    Raises:
+        SettingError: if it is one of these, since the `__init__` of a subclass hasn't called that of this module.
+        AttributeError: otherwise.
+    """
+    if name not in made:
+        return object.__getattribute__(thing, name)  # raises Python's error, which names what a property lacks
+    raise SettingError(
+        f"the __init__ of {type(thing).__name__} must call super().__init__(), with its arguments, first"
+    )
 
 
 def _check_has(policy: Any, name: str) -> None:
     """Raise SettingError if an object isn't a policy: if it lacks an attribute of the chapter's `Policy`."""
     if not hasattr(policy, name):
         raise SettingError(f"must be a Policy, with {name}, not {shown(policy)}", setting="policy")
+
+
+def _check_chooses(policy: Any) -> None:
+    """Raise SettingError if an object has no `get_action`, or one that can't be called as the chapter calls it."""
+    _check_has(policy, "get_action")
+    try:
+        inspect.signature(policy.get_action).bind(0, True, 0.1)
+    except TypeError:
+        given = f"{type(policy).__name__}.get_action"
+        raise SettingError(f"{given} must take (self, state, explore=True, epsilon=0.1), as in the chapter") from None
+
+
+def _as_action(action: Any, num_actions: int) -> int:
+    """Return what a policy's `get_action` returned as an action.
+
+    Raises:
+        SettingError: if it isn't one.
+    """
+    if not _is_index(action, num_actions):
+        raise SettingError(f"the policy's get_action gave {shown(action)}, expected an action in 0..{num_actions - 1}")
+    return index(action)
+
+
+def _is_index(number: Any, size: int) -> bool:
+    """Return whether a number is an integer from 0 to size - 1."""
+    try:
+        return 0 <= index(number) < size
+    except TypeError:
+        return False
 
 
 def _check_rates(weight: Any, discount_factor: Any) -> None:
@@ -251,6 +333,9 @@ class Policy:
         self._policy, self._env = policies.Policy(env), env
         self.action_space = env.action_space
 
+    def __getattr__(self, name: str) -> Any:
+        return _missing(self, name, "action_space", "_policy", "_env")
+
     @property
     def _is_terminal(self) -> npt.NDArray[np.bool_]:
         """Terminal states, (num_states,), which the chapter's experiences don't mark.
@@ -264,16 +349,28 @@ class Policy:
 
     @property
     def state_action_table(self) -> npt.NDArray[np.float32]:
-        """Action values, (num_states, num_actions) float32; (25, 4) in the chapter's maze. Can be changed in place."""
+        """Action values, (num_states, num_actions) float32; (25, 4) in the chapter's maze. Can be changed in place.
+
+        Raises:
+            SettingError: if it is set to something else than a table of numbers of this shape.
+        """
         return self._policy.q
 
     @state_action_table.setter
     def state_action_table(self, table: npt.ArrayLike) -> None:
-        self._policy.q[:] = table
+        self._policy.q[:] = policies.as_table("state_action_table", table, self._policy.q.shape)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """Return a greedy action, ties broken at random; if exploring, a random action with probability epsilon."""
-        return self._policy.get_action(state, explore, epsilon)
+        return _with_table(self).get_action(state, explore, epsilon)
+
+
+def _with_table(policy: Policy) -> policies.Policy:
+    """Return the policy of Clew in a policy of the chapter; with the table of a subclass, if that has its own."""
+    if _overrides(policy, "state_action_table"):
+        q = policy._policy.q
+        q[:] = policies.as_table("state_action_table", policy.state_action_table, q.shape)
+    return policy._policy
 
 
 class Simulation:
@@ -292,6 +389,9 @@ class Simulation:
         self.env = env
         self.truncated = False
 
+    def __getattr__(self, name: str) -> Any:
+        return _missing(self, name, "env", "truncated")
+
     def rollout(
         self, policy: Policy, render: bool = False, explore: bool = True, epsilon: float = 0.1
     ) -> list[list[Any]]:
@@ -306,12 +406,16 @@ class Simulation:
         Returns:
             A list of [state, action, reward, next_state], one for each step.
         """
-        _check_has(policy, "get_action")
-        table = getattr(policy, "_policy", policy)
+        _check_chooses(policy)
+        shape, table = policies.table_shape(self.env), getattr(policy, "__dict__", {}).get("_policy")
         if isinstance(table, policies.Policy):
-            policies.check_policy(table, policies.table_shape(self.env))
+            policies.check_policy(table, shape)
         world, choose = _stepwise_world(self.env), policy.get_action
-        steps = list(episodes.episode_steps(world, lambda state: choose(state, explore, epsilon), render=render))
+        steps = list(
+            episodes.episode_steps(
+                world, lambda state: _as_action(choose(state, explore, epsilon), shape[1]), render=render
+            )
+        )
         self.truncated = steps[-1].truncated
         return [list(step[:4]) for step in steps]
 
@@ -329,26 +433,83 @@ def update_policy(
     """
     _check_has(policy, "state_action_table")
     _check_rates(weight, discount_factor)
-    experiences = as_list("experiences", experiences, "[state, action, reward, next_state]")
-    for each in experiences:
+    table = policy.state_action_table
+    experiences = _checked_experiences(experiences, _shape_of(table))
+    if not isinstance(policy, Policy):  # the chapter's own class, whose table is a list of lists
+        for s, a, reward, s_next in experiences:
+            table[s][a] += weight * (reward + discount_factor * max(table[s_next]) - table[s][a])
+        return
+    is_terminal, values = policy._is_terminal, _with_table(policy)
+    steps = [
+        trajectory.Transition(s, a, reward, s_next, bool(is_terminal[s_next]), False)
+        for s, a, reward, s_next in experiences
+    ]
+    training.update_policy(values, trajectory.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor)
+    if _overrides(policy, "state_action_table"):
+        _write_back(policy, table, {step.state for step in steps})
+
+
+def _shape_of(table: Any) -> tuple[int, int]:
+    """Return (num_states, num_actions) of a policy's table: an array, or a list of lists.
+
+    Raises:
+        SettingError: if it is something else, or its first row holds something else than numbers.
+    """
+    try:
+        shape = len(table), len(table[0])
+        if all(isinstance(value, Real) for value in table[0]):
+            return shape
+    except (TypeError, LookupError):
+        pass
+    raise SettingError(f"must be a list of numbers for each state, not {shown(table)}", setting="state_action_table")
+
+
+def _checked_experiences(experiences: Any, shape: tuple[int, int]) -> list[Any]:
+    """Return experiences as a list, after checking that they fit a table of (num_states, num_actions).
+
+    Raises:
+        SettingError: if they don't, or a reward isn't a finite number in float32.
+    """
+    checked = as_list("experiences", experiences, "[state, action, reward, next_state]")
+    for each in checked:
         if not isinstance(each, list | tuple) or len(each) != 4:
             raise SettingError(
                 f"must be a list of [state, action, reward, next_state], not of {shown(each)}", setting="experiences"
             )
-    if not isinstance(policy, Policy):  # the chapter's own class, whose table is a list of lists
-        table = policy.state_action_table
-        for s, a, reward, s_next in experiences:
-            table[s][a] += weight * (reward + discount_factor * max(table[s_next]) - table[s][a])
-        return
-    is_terminal = policy._is_terminal
-    ends = is_terminal[as_states("experiences", [each[3] for each in experiences], is_terminal.size)]
-    steps = [
-        trajectory.Transition(s, a, reward, s_next, bool(end), False)
-        for (s, a, reward, s_next), end in zip(experiences, ends, strict=True)
-    ]
-    training.update_policy(
-        policy._policy, trajectory.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor
-    )
+        s, a, reward, s_next = each
+        fits = _is_index(s, shape[0]) and _is_index(a, shape[1]) and _is_index(s_next, shape[0])
+        if not fits or not isinstance(reward, Real) or not episodes.REWARDS.hold(reward):
+            raise SettingError(
+                f"must have states in 0..{shape[0] - 1}, actions in 0..{shape[1] - 1} and finite rewards, as "
+                f"[state, action, reward, next_state], not {shown(each)}",
+                setting="experiences",
+            )
+    return checked
+
+
+def _write_back(policy: Policy, table: Any, states: set[int]) -> None:
+    """Write learned values into the table of a subclass.
+
+    Args:
+        policy: policy of the subclass.
+        table: its table, changed in place.
+        states: states whose values were learned.
+
+    Raises:
+        SettingError: if the table doesn't keep them, such as one that is computed whenever it is read.
+    """
+    learned = policy._policy.q
+    try:
+        for s in states:
+            table[s][:] = learned[s].tolist()
+        is_kept = np.array_equal(np.asarray(policy.state_action_table, np.float32), learned)
+    except (TypeError, ValueError):  # such as tuples, or a read-only array
+        is_kept = False
+    if not is_kept:
+        raise SettingError(
+            f"{type(policy).__name__} overrides state_action_table by a table that doesn't keep what is learned; "
+            "return one that can be changed in place, such as an array that __init__ makes"
+        )
 
 
 def train_policy(
@@ -373,10 +534,10 @@ def evaluate_policy(env: Environment, policy: Policy, num_episodes: int = 10) ->
 
     A policy that overrides `get_action` is asked for each action.
     """
-    _check_has(policy, "get_action")
+    _check_chooses(policy)
     policies.table_shape(env)  # raises SettingError if it isn't an environment
     if isinstance(policy, Policy) and not _overrides(policy, "get_action"):
-        mean_steps = grades.evaluate_policy(_fast_world(env), policy._policy, num_episodes).mean_steps
+        mean_steps = grades.evaluate_policy(_fast_world(env), _with_table(policy), num_episodes).mean_steps
     else:
         check_count("num_episodes", num_episodes, 1)
         simulation = Simulation(env)

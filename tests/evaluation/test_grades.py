@@ -331,6 +331,14 @@ def test_starts_are_played_an_episode_each():
     assert (grade.mean_return, grade.optimal_return) == (1.0, 1.0)
 
 
+def test_without_a_future_there_are_no_optimal_steps_to_compare_with():
+    env = Environment(Maze.open(5, 5))
+    grade = evaluate_policy(env, Policy(env), gamma=0.0)
+    assert (grade.optimal_steps, grade.excess_steps) == (None, None)
+    assert grade.optimal_return == 0.0
+    assert "optimal steps" not in grade._repr_html_()
+
+
 def test_one_bad_start_among_all_is_seen():
     env = corridor(random_start=True, max_episode_steps=50)
     policy = going(env, LEFT, RIGHT, RIGHT, RIGHT, RIGHT)

@@ -252,3 +252,15 @@ def test_a_tighter_tolerance_gives_a_tighter_bound():
 def test_a_model_without_starts_of_its_own_is_solved_from_those_it_has():
     mdp = FiniteMDP.grid(OPEN.cells, [9, 10])
     assert solve(mdp).steps == 1.5
+
+
+@pytest.mark.parametrize("reward", [1e308, -1e308])
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "value-iteration"}, {"method": "modified-policy-iteration"}, {"horizon": 50}]
+)
+def test_values_that_overflow_are_refused(reward, settings):
+    mdp = FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1 - s, reward, False)])
+    with pytest.raises(SettingError, match=r"the values of this world overflow: with rewards of up to 1e\+308"):
+        solve(mdp, gamma=0.9, **settings)
+    once = FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1, reward / 10, True)] if s == 0 else [])
+    assert solve(once, gamma=0.9, tolerance=1e300).value == reward / 10

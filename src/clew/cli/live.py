@@ -207,9 +207,9 @@ def look_at(env: Environment, q: npt.NDArray[np.floating]) -> Scene:
 
 
 def optimal_steps(env: Any, gamma: float) -> float | None:
-    """Return the mean steps of an optimal policy; None for a large, a stochastic or an unknown world."""
+    """Return the mean steps of an optimal policy; None with gamma 0, or for a large, stochastic or unknown world."""
     world = as_compiled(env)
-    if world is None or world.mdp.num_states > MAX_STATES or not world.mdp.is_deterministic:
+    if gamma == 0.0 or world is None or world.mdp.num_states > MAX_STATES or not world.mdp.is_deterministic:
         return None
     try:
         return solve(env, gamma=gamma).steps

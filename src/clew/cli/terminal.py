@@ -116,7 +116,8 @@ def grade_of(figures: dict[str, Any]) -> dict[str, Any]:
     Steps come first where fewer are better; else returns do. Where no episode ended, steps are those of the step limit,
     and are left out.
     """
-    unknown = None if figures["optimal_starts"] is None else "not computed"  # without a model there is no optimum
+    is_complete = figures["optimal_starts"] is None or figures["optimal_return"] is not None
+    unknown = None if is_complete else "not computed"  # without a model there is no optimum
     optimal = {
         name: unknown if figures[name] is None else figures[name] for name in ("optimal_steps", "optimal_return")
     }

@@ -238,7 +238,9 @@ def _evaluate_model(
         optimum = optimum or _exact_optimum(env.mdp, gamma)
         best = optimal_episode(optimum, played.astype(np.int32), env.max_episode_steps)
         if best is not None:
-            figures |= {"optimal_steps": float(best.steps.mean()), "optimal_return": float(best.returns.mean())}
+            figures["optimal_return"] = float(best.returns.mean())
+            if gamma > 0.0:  # else any action that pays most is optimal, however long the episode becomes
+                figures["optimal_steps"] = float(best.steps.mean())
             if steps_count(env.mdp, gamma):
                 figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
         figures |= asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum))

@@ -62,8 +62,9 @@ class Evaluation:
             as a maze; that had a return of at least the `reward_threshold` of a Gymnasium environment, or, where all
             ends pay the same, terminated. None if none is declared.
         success_rate_interval: 95% confidence interval of success_rate.
-        optimal_steps: expected steps of the optimal policy; None without a model, or if it would take too long.
-        optimal_return: expected undiscounted return of the optimal policy; None in the same cases.
+        optimal_steps: expected steps of the optimal policy; None without a model, if it would take too long, or with
+            gamma 0, where optimal policies may take any number of steps.
+        optimal_return: expected undiscounted return of the optimal policy; None in the first two cases.
         excess_steps: mean_steps - optimal_steps; None without either, or where fewer steps aren't better: ends differ
             in reward, a step pays, or never ending is as good as an end.
         optimal_states: see `Grade`; None without a model, as all that follow.
@@ -106,6 +107,7 @@ class Evaluation:
         if self.optimal_steps is not None:
             share = self.optimal_steps / longest
             steps.append(Figure("optimal steps", format_figure(self.optimal_steps), share, is_mark=True))
+        if self.optimal_return is not None:
             returns.append(Figure("optimal return", format_figure(self.optimal_return), is_mark=True))
         if self.excess_steps is not None:
             steps.append(Figure("excess steps", format_figure(self.excess_steps)))

@@ -299,7 +299,7 @@ def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
     """
     if world is None:
         return
-    rewards = np.unique(world.mdp.step_rewards)
+    rewards = np.unique(world.mdp.step_rewards)  # sorted
     with np.errstate(over="ignore", under="ignore"):
         stored = rewards.astype(np.float32).astype(np.float64)
     is_whole = (rewards == np.rint(rewards)) & (np.abs(rewards) < 2.0**53)  # as written, not as rounded
@@ -309,16 +309,53 @@ def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
         _warn(f"a reward of {rewards[i]:.17g} becomes {stored[i]:.17g} in float32, in which values are learned")
     smallest = np.abs(stored[stored != 0.0]).min(initial=np.inf)
     largest = max(abs(float(initial_value(settings, world.mdp))), float(np.abs(stored).max(initial=0.0)))
-    alpha = 1.0 if settings.alpha_schedule == "visits" else settings.alpha
-    if settings.alpha_schedule in ("linear", "exponential"):
-        alpha = min(alpha, settings.alpha_last)
-    lost = float(np.spacing(np.float32(largest))) / (2.0 * alpha)
+    alpha = _last_step_size(settings)
+    lost = _lost(largest, alpha)
     if smallest < lost:
         _warn(
             f"rewards of {smallest:g} are lost beside values of {largest:g}: they are learned in float32, and with a "
             f"step size of {alpha:g} errors below {lost:.2g} stay; scale the rewards so that they differ less, or take "
             "a larger step size"
         )
+
+
+def warn_if_stalled(settings: Learning, world: ModelEnvironment | None, q: npt.NDArray[np.float32]) -> None:
+    """Warn, after learning, if values have become so large that float32 loses updates by the rewards of a world.
+
+    With gamma near 1 values may be far larger than any reward. If errors below ulp(V) / (2 * alpha) stay in two values,
+    they may order two actions wrongly whose values differ by a reward, once they exceed half of it. The warning comes
+    at a quarter of the smallest reward, so before that. Rewards below a thousandth of the largest don't count: random
+    rewards may be near 0, and `warn_if_coarse` compares the smallest with the largest.
+
+    Args:
+        settings: settings of the learner.
+        world: compiled world, whose rewards are known; None if it has none.
+        q: (num_states, num_actions) float32, values that were learned.
+    """
+    if world is None:
+        return
+    rewards = np.abs(world.mdp.step_rewards)
+    smallest = float(rewards[(rewards > 0.0) & (rewards >= 1e-3 * rewards.max(initial=0.0))].min(initial=np.inf))
+    largest, alpha = max(float(q.max()), -float(q.min())), _last_step_size(settings)
+    lost = _lost(largest, alpha)
+    if 0.25 * smallest < lost:
+        _warn(
+            f"rewards of {smallest:g} are lost beside values that have become as large as {largest:g}, which may be "
+            f"wrong: they are learned in float32, and with a step size of {alpha:g} errors below {lost:.2g} stay; take "
+            "a larger step size, or a smaller gamma"
+        )
+
+
+def _last_step_size(settings: Learning) -> float:
+    """Return the smallest step size of a schedule; 1 if it is that of a sample average."""
+    if settings.alpha_schedule == "visits":
+        return 1.0
+    return settings.alpha if settings.alpha_schedule == "constant" else min(settings.alpha, settings.alpha_last)
+
+
+def _lost(largest: float, alpha: float) -> float:
+    """Return the largest error of a value that updates in float32 can't mend, ulp(V) / (2 * alpha)."""
+    return float(np.spacing(np.float32(largest))) / (2.0 * alpha)
 
 
 def _warn(message: str) -> None:

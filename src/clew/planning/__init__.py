@@ -32,7 +32,7 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.mdp import FiniteMDP
 from clew.planning.best_first import best_first, is_deterministic_with_costs
-from clew.planning.certificate import check_finite, warn_if_inexact
+from clew.planning.certificate import check_finite, check_overflow, warn_if_inexact
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
@@ -137,8 +137,9 @@ def solve(
         The solution; with a horizon a `HorizonSolution`, computed by backward induction.
 
     Raises:
-        SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world; with
-            gamma 1 also if continuing forever has no cost, or a start can't end, so that there is no finite value.
+        SettingError: if gamma, the tolerance or the horizon is out of range, or the method can't solve this world, or
+            values overflow double precision; with gamma 1 also if continuing forever has no cost, or a start can't end,
+            so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
 
     Warns:
@@ -188,7 +189,11 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
                 f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
             )
         solution = PLANNERS[method].plan(mdp, gamma, tolerance)
-    if solution.value == -np.inf:  # the values of all states are computed in this case only
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = solution.value
+    if gamma < 1.0 and solution.values is not None:
+        check_overflow(mdp, value, solution.values)
+    if value == -np.inf:  # the values of all states are computed in this case only
         check_finite(mdp.starts, solution.v[mdp.starts])
     return solution
 

@@ -68,6 +68,25 @@ def check_finite(starts: npt.NDArray[np.integer], values: npt.NDArray[np.float64
         )
 
 
+def check_overflow(mdp: FiniteMDP, value: float, values: npt.NDArray[np.float64]) -> None:
+    """Check that values, which must be finite, didn't become too large for double precision.
+
+    Args:
+        mdp: world, for the message.
+        value: mean over the start states.
+        values: (num_states,) float64, state values.
+
+    Raises:
+        SettingError: if one is infinite or NaN.
+    """
+    if not (np.isfinite(value) and np.isfinite(values).all()):
+        lowest, highest = mdp.reward_range
+        raise SettingError(
+            f"the values of this world overflow: with rewards of up to {max(-lowest, highest):g} their sums are too "
+            "large for double precision; scale the rewards down"
+        )
+
+
 def rounding_bound(mdp: FiniteMDP, max_value: float) -> float:
     """Return a bound on the rounding error of one backup of values that are at most `max_value` in absolute value.
 

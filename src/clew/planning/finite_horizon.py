@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from clew.kernels.planning.horizon import backward_induction_step
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import check_overflow
 from clew.planning.rounding import Rounding
 from clew.settings import check_memory
 
@@ -73,9 +74,12 @@ def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSol
         max_value = backward_induction_step(
             mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions
         )
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = float(v[mdp.starts].mean())
+    check_overflow(mdp, value, v)
     return HorizonSolution(
         steps=float(steps[mdp.starts].mean()),
-        value=float(v[mdp.starts].mean()),
+        value=value,
         v=v,
         policy=policy,
         steps_from=steps,

@@ -57,6 +57,29 @@ def maze_world(env: Any) -> Any:
     return env if hasattr(getattr(env, "unwrapped", None), "maze") else None
 
 
+def as_table(name: str, table: Any, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return action values as a float32 array.
+
+    Args:
+        name: of the setting.
+        table: an array, or nested lists.
+        shape: (num_states, num_actions), which it must have.
+
+    Raises:
+        SettingError: if the table has another shape, or a value that is not a number, or too large for float32.
+    """
+    given = as_numbers(name, table)
+    if given.shape != shape:
+        raise SettingError(f"{name} must have the shape {shape} of (num_states, num_actions), not {given.shape}")
+    with np.errstate(over="ignore"):
+        values: npt.NDArray[np.float32] = given.astype(np.float32, order="C")
+    if np.isnan(values).any():
+        raise SettingError(f"{name} must hold numbers; it has values that are NaN")
+    if (np.isinf(values) & np.isfinite(given)).any():
+        raise SettingError(f"{name} must fit float32; it has values that are too large for float32")
+    return values
+
+
 def check_policy(policy: Any, shape: tuple[int, int]) -> None:
     """Check that an object is a policy for a table of (num_states, num_actions).
 
@@ -119,17 +142,7 @@ class Policy:
         shape = table_shape(env)
         check_count("seed", seed, 0)
         check_memory(4 * shape[0] * shape[1], "the table")
-        self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
-        if q is not None:
-            values = as_numbers("q", q)
-            if values.shape != shape:
-                raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
-            with np.errstate(over="ignore"):
-                self.q[:] = values
-            if np.isnan(self.q).any():
-                raise SettingError("q must hold numbers; it has values that are NaN")
-            if (np.isinf(self.q) & np.isfinite(values)).any():
-                raise SettingError("q must fit float32; it has values that are too large for float32")
+        self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32) if q is None else as_table("q", q, shape)
         self.stream = new_stream(seed)
         self.world = maze_world(env)
 
