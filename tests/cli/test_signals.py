@@ -114,6 +114,27 @@ def test_c2_a_second_signal_ends_at_once(tmp_path):
     assert process.returncode in (143, -signal.SIGTERM)  # by itself, or by the second one after it had ended its work
 
 
+def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(tmp_path):
+    first = start_long_run(tmp_path)
+    others = [start(tmp_path, "--resume", "run") for _ in range(2)]
+    for other in others:
+        printed, said = other.communicate(timeout=DEADLINE)
+        assert other.returncode == 2
+        assert printed == ""
+        refusal = f"is being trained by process {first.pid}; wait until it ends, or stop it"
+        assert said == f"clew: {tmp_path}/run.partial: {refusal}\n"
+    assert first.poll() is None
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=DEADLINE)
+    second = start(tmp_path, "--resume", "run")
+    deadline = time.monotonic() + DEADLINE
+    while (tmp_path / "run.partial" / "lock").read_text() != str(second.pid):  # the kernel has unlocked it
+        assert time.monotonic() < deadline
+        assert second.poll() is None, second.communicate()[1]
+    second.kill()
+    second.communicate(timeout=DEADLINE)
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(0)  # each wait has its deadline
 @pytest.mark.parametrize("name", EXIT_CODES)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium
 import numpy as np
@@ -21,6 +22,7 @@ from clew.errors import RunError, SettingError, StoppedError
 from clew.kernels.wide import recompute_maxima
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.learner import make_learner
+from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import arrays_of, load_arrays
 from clew.learning.settings import Learning
 from clew.learning.training import new_policy, train_policy
@@ -461,6 +463,82 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
         with pytest.raises(RunError, match="can't be written"):
             train_policy(NOISY, 300, checkpoints=Checkpoints(folder), callback=rows.append)
     assert not rows
+
+
+# Several processes ----------------------------------------------------------------------------------------------------
+
+TRAINS = """
+import sys, time
+import clew
+from clew.learning.checkpoints import Checkpoints
+
+def wait(row):
+    print("training", flush=True)
+    time.sleep(600)
+
+env = clew.Environment(clew.Maze.open(5, 6), random_start=True)
+clew.train_policy(env, 300, checkpoints=Checkpoints(sys.argv[1], 1), callback=wait)
+"""
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
+    env = Environment(Maze.open(5, 6), random_start=True)
+    with subprocess.Popen([sys.executable, "-c", TRAINS, tmp_path], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == b"training\n"
+            before = sorted(tmp_path.iterdir())
+            for _ in range(2):  # a refusal leaves the lock as it is
+                with pytest.raises(RunError, match=f"is being trained by process {other.pid}; wait until it ends"):
+                    train_policy(env, 300, checkpoints=Checkpoints(tmp_path))
+            assert sorted(tmp_path.iterdir()) == before
+        finally:
+            other.kill()
+    assert (tmp_path / "lock").read_text() == str(other.pid)  # it can't remove the file, but holds it no more
+    policy = train_policy(env, 300, checkpoints=Checkpoints(tmp_path, 1))
+    assert policy.q.tobytes() == train_policy(env, 300).q.tobytes()
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"checkpoint"}
+
+
+def test_a_run_is_locked_until_it_is_saved(tmp_path):
+    with save_checkpoints(tmp_path / "run", CONFIG, CONFIG.make_maze(), "30s") as checkpoints:
+        run = train_run(CONFIG, checkpoints=checkpoints)
+        with ThreadPoolExecutor(1) as another:
+            refused = another.submit(keep, tmp_path / "run", CONFIG, CONFIG.make_maze()).exception()
+        assert f"run.partial: is being trained by process {os.getpid()};" in str(refused)
+        run.save(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_training_that_an_error_ended_before_it_began_locks_nothing(tmp_path):
+    left = Checkpoints(tmp_path)
+    left.lock.acquire()  # as `resume` does; then Ray can't be started
+    assert train("noisy", Checkpoints(tmp_path, 100)) == train("noisy")
+    with pytest.raises(RunError, match="belongs to another training"):
+        train("smaller", Checkpoints(tmp_path))
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_that_its_holder_removes_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    """Else two processes could hold a lock each: one of a file that is gone, one of the next."""
+    first, second = FolderLock(tmp_path), FolderLock(tmp_path)
+    lock = FolderLock._lock
+
+    def lock_late(self, file):
+        if self is second:
+            first._file.close()  # as unlocked and removed between opening and locking
+            (tmp_path / "lock").unlink(missing_ok=True)
+            monkeypatch.setattr(FolderLock, "_lock", lock)
+        lock(self, file)
+
+    first.acquire()
+    monkeypatch.setattr(FolderLock, "_lock", lock_late)
+    monkeypatch.setattr("threading.get_ident", lambda: 0)  # not the thread of the first
+    second.acquire()
+    assert (tmp_path / "lock").read_text() == str(os.getpid())
+    monkeypatch.undo()
+    with pytest.raises(RunError, match="is being trained"):
+        FolderLock(tmp_path).acquire()
+    second.release()
 
 
 # Runs and Ctrl-C ------------------------------------------------------------------------------------------------------

@@ -155,6 +155,7 @@ def test_every_input_is_explained(idle_page):
     for name in ("maze", "episodes", "simulations", "actors", "sync every", "rounds ahead", "chaos"):
         assert page.get_by_label(name, exact=True).count() == 1
     page.get_by_text("changes only the speed").wait_for()
+    page.get_by_text("or book; or another name that clew worlds lists").wait_for()  # neither files nor gym:ID
 
 
 def test_a_narrow_page_is_not_wider_than_its_window(finished_page):

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import struct
+import threading
+import warnings
 import zipfile
 
 import numpy as np
@@ -22,6 +24,7 @@ from clew.web.curve import POINTS_PER_EFOLD, Curve
 from clew.web.export import command_line, html_report, python_code, zip_archive
 from clew.web.frames import UNKNOWN_SHADE, pack_frame
 from clew.web.live import start_run
+from clew.web.notices import collected_warnings
 from clew.web.playground import MAX_UNDO, MazeVersion, Playground, greedy_path
 
 
@@ -169,6 +172,25 @@ def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, se
     assert (playground.config, playground.world.env, playground.trainer.num_ended) == (config, env, 1)
 
 
+def test_a_warning_goes_to_the_visitor_who_caused_it(playground):
+    assert playground.notice == ""
+    do(playground, lambda: playground.configure(goal_reward=16777217.0))
+    assert playground.notice == ("a reward of 16777217 becomes 16777216 in float32, in which values are learned")
+    do(playground, lambda: playground.paint([(1, 1)], "wall"))
+    do(playground, playground.reset)
+    assert "16777217" in playground.notice, "each time, not only the first"
+    other = Playground(clew.TrainingConfig(maze="6x7"))
+    assert other.notice == ""
+    other.close()
+    thread = threading.Thread(target=lambda: warnings.warn("elsewhere", clew.PrecisionWarning, stacklevel=1))
+    with collected_warnings() as messages, warnings.catch_warnings(record=True) as others:
+        thread.start()
+        thread.join()
+    assert (messages, len(others)) == ([], 1)
+    do(playground, lambda: playground.configure(goal_reward=1.0))
+    assert playground.notice == ""
+
+
 # What is drawn --------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +198,7 @@ def test_a_frame_shows_what_was_learned(playground):
     frame = read(pack_frame(playground, "values", 0).data)
     assert (frame["rows"], frame["columns"], frame["start"], frame["seeker"]) == (6, 7, 0, None)
     assert not frame["shades"].any(), "nothing was learned yet"
+    assert pack_frame(playground, "values", 0).scale is None
     assert not frame["arrows"].any()
     assert np.array_equal(frame["cells"], playground.maze.cells.reshape(-1))
     do(playground, lambda: playground.trainer.learn(3000))
@@ -338,6 +361,11 @@ def test_e4_limits_are_checked_before_a_maze_is_made(playground, name, monkeypat
     monkeypatch.setattr(clew.TrainingConfig, "make_maze", lambda config: pytest.fail("was made"))
     with pytest.raises(SettingError, match="the page draws up to 512 x 512 cells, not"):
         do(playground, lambda: playground.configure(maze=name))
+
+
+def test_a_name_has_a_limit_that_is_said_in_words(playground):
+    with pytest.raises(MazeError, match="the name of a maze has up to 200 characters, not 100,000"):
+        do(playground, lambda: playground.configure(maze="9" * 100_000))
 
 
 def test_a7_a_step_and_an_episode_are_graded(playground):

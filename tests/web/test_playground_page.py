@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import urllib.request
 import zipfile
 from urllib.error import HTTPError
@@ -146,6 +147,53 @@ def test_settings_are_changed_and_mistakes_are_said_in_words(visit):
     assert data(page, "episodes") == 1, "nothing has changed"
 
 
+def test_the_key_has_the_colours_of_the_canvas_once_something_is_known(visit):
+    page = visit()
+    key = page.get_by_test_id("key")
+    page.get_by_test_id("figures").get_by_text("episodes").wait_for()
+    assert not key.is_visible()
+    page.get_by_test_id("go").click()
+    wait_until(page, "d.pathLength === '9'")
+    page.get_by_test_id("go").click()
+    page.get_by_test_id("go").filter(has_text="Start").wait_for()
+    key.wait_for()
+    shown = key.locator(".clew-ramp").evaluate("element => getComputedStyle(element).backgroundImage")
+    first, *_, last = [tuple(map(int, colour)) for colour in re.findall(r"rgb\((\d+), (\d+), (\d+)\)", shown)]
+    floor = page.locator(".clew-floor").evaluate(
+        "each => [...each.getContext('2d').getImageData(0, 0, each.width, each.height).data]"
+    )
+    drawn = set(zip(floor[::4], floor[1::4], floor[2::4], strict=True))
+    assert {first, last} <= drawn, "of the lowest and the highest value"
+    page.get_by_role("button", name="Reset").click()
+    key.wait_for(state="hidden")
+
+
+def test_an_error_goes_when_the_next_request_begins(visit):
+    page = visit()
+    world = page.get_by_test_id("world")
+    world.get_by_text("World").click()
+    world.locator("input").first.fill("9" * 100_000)
+    world.get_by_role("button", name="Open").click()
+    page.get_by_role("alert").filter(has_text="up to 200 characters, not 100,000").wait_for()
+    world.locator("input").first.fill("random:20x20:density=1")  # refused, after some seconds
+    world.get_by_role("button", name="Open").click()
+    page.get_by_role("alert").filter(has_text="characters").wait_for(state="detached")
+
+
+def test_settings_that_are_rounded_are_said(visit):
+    page = visit()
+    settings = page.get_by_test_id("settings")
+    settings.get_by_label("seed", exact=True).fill("1e40")
+    settings.get_by_label("seed", exact=True).press("Enter")
+    page.get_by_role("alert").filter(
+        has_text="seed must be a whole number up to 9,007,199,254,740,991 on the page, not 1e+40"
+    ).wait_for()
+    settings.get_by_text("More settings").click()
+    settings.get_by_label("goal reward", exact=True).fill("16777217")
+    settings.get_by_label("goal reward", exact=True).press("Enter")
+    page.get_by_test_id("notice").filter(has_text="becomes 16777216 in float32").wait_for()
+
+
 def test_values_are_said_of_the_cell_under_the_pointer_and_updates_are_shown(visit):
     page = visit()
     page.get_by_test_id("go").click()
@@ -277,3 +325,7 @@ def test_axe_finds_nothing_grave(visit):
     assert grave(page) == {}
     set_scheme(page, "dark")
     assert grave(page) == {}
+    chart = page.locator(".clew-chart").last
+    name, optimum = (chart.locator("text", has_text=text) for text in ("episodes", "optimum"))
+    assert name.evaluate("text => getComputedStyle(text).fill") == "rgb(169, 182, 192)"  # --soft of the dark page
+    assert optimum.bounding_box()["y"] >= chart.bounding_box()["y"] + 6, "below the title, which reaches into the chart"

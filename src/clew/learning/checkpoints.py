@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -31,6 +30,7 @@ from clew.environments import ModelEnvironment
 from clew.errors import ClewError, RunError, SettingError, StoppedError
 from clew.files import new_folder, open_file, sync, write_file
 from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
+from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
 from clew.policies.policy import table_shape
@@ -115,6 +115,7 @@ class Checkpoints:
 
     Attributes:
         seconds: wall time of the training up to the checkpoint from which it continues.
+        lock: locks the folder while a training runs, so that no other process trains there; None without a folder.
         is_training: True while a training runs that can be stopped.
 
     Raises:
@@ -126,6 +127,7 @@ class Checkpoints:
         self, folder: str | Path | None, every: int | str = "30s", keep: int = 3, *, other_versions: bool = False
     ) -> None:
         self.folder = None if folder is None else as_path("folder", folder).absolute()
+        self.lock = None if self.folder is None else FolderLock(self.folder)
         check_count("keep", keep, 1)
         check_flag("other_versions", other_versions)
         self.every_seconds, self.every_episodes = _read_every(every)
@@ -152,29 +154,39 @@ class Checkpoints:
         return max(1, self.every_episodes - self._num_episodes)
 
     def resume(self, settings: dict[str, Any], training: Training) -> None:
-        """Prepare the folder before the training begins, and restore the newest checkpoint if there is one.
+        """Lock the folder before the training begins, and restore the newest checkpoint if there is one.
 
         Args:
             settings: everything that decides the result, from `identity`.
             training: training; its state is replaced.
 
         Raises:
-            RunError: if the folder can't be written, all its checkpoints are damaged, or they belong to another
-                training.
+            RunError: if another process trains in the folder, it can't be written, all its checkpoints are damaged, or
+                they belong to another training.
         """
-        if self.folder is None:
+        if self.folder is None or self.lock is None:
             return
         self.is_training = True
         self._settings = json.loads(json.dumps(settings))
         self._last = self._begun = time.perf_counter()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=self.folder, prefix=".", suffix=".part"):
-                pass
-            for partial in self.folder.glob(".checkpoint-*.part"):  # of a process that was killed
-                shutil.rmtree(partial)
         except OSError as error:
             raise RunError(f"{self.folder}: can't be written: {error.strerror}") from None
+        self.lock.acquire()
+        try:
+            self._restore(self.folder, training)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _restore(self, place: Path, training: Training) -> None:
+        """Remove what a process that was killed left behind, and restore the newest checkpoint if there is one."""
+        try:
+            for partial in place.glob(".checkpoint-*.part"):  # of a process that was killed
+                shutil.rmtree(partial)
+        except OSError as error:
+            raise RunError(f"{place}: can't be written: {error.strerror}") from None
         for folder in reversed(self.folders):
             try:
                 header = _read_header(folder)
@@ -193,7 +205,7 @@ class Checkpoints:
                 raise RunError(f"{folder}: not written by Clew: {_first_line(error)}") from None
             return
         if self.folders:
-            raise RunError(f"{self.folder}: all checkpoints are damaged; remove the folder to start again")
+            raise RunError(f"{place}: all checkpoints are damaged; remove the folder to start again")
 
     def save_if_due(self, num_episodes: int, training: Training) -> int:
         """Save a checkpoint if the interval has passed. The state of the training must be complete.
@@ -231,6 +243,8 @@ class Checkpoints:
             raise
         finally:
             self.is_training = False
+            if self.lock is not None:
+                self.lock.release()
 
     @property
     def folders(self) -> list[Path]:

@@ -187,7 +187,8 @@ def save_checkpoints(
 ) -> Iterator[Checkpoints]:
     """Save checkpoints to RUN.partial while a run is trained, and saved to RUN, in the `with` block.
 
-    RUN.partial is removed when the run is saved, or if there is no checkpoint yet.
+    Meanwhile no other process can train the run. RUN.partial is removed when the run is saved, or if there is no
+    checkpoint yet.
 
     Args:
         folder: where the run will be saved, RUN.
@@ -201,7 +202,7 @@ def save_checkpoints(
         The checkpoints, for `train_run`.
 
     Raises:
-        RunError: if RUN exists, or can't be written.
+        RunError: if RUN exists, can't be written, or is being trained by another process.
         StoppedError: if training was stopped; the message says how to go on.
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
@@ -211,17 +212,19 @@ def save_checkpoints(
     checkpoints = Checkpoints(partial_folder(folder), every, other_versions=other_versions)
     if not resume:
         create_partial_folder(folder, config.to_dict(), maze)
-    try:
-        yield checkpoints
-    except (StoppedError, KeyboardInterrupt):
-        if checkpoints.folders or resume:
-            raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
-        raise StoppedError("stopped; nothing had been learned yet, so nothing was saved") from None
-    else:
-        rmtree(partial_folder(folder), ignore_errors=True)  # the run is saved
-    finally:
-        if not resume and not checkpoints.folders:
-            rmtree(partial_folder(folder), ignore_errors=True)
+    assert checkpoints.lock is not None  # there is a folder
+    with checkpoints.lock.kept():
+        try:
+            yield checkpoints
+        except (StoppedError, KeyboardInterrupt):
+            if checkpoints.folders or resume:
+                raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
+            raise StoppedError("stopped; nothing had been learned yet, so nothing was saved") from None
+        else:
+            rmtree(partial_folder(folder), ignore_errors=True)  # the run is saved
+        finally:
+            if not resume and not checkpoints.folders:
+                rmtree(partial_folder(folder), ignore_errors=True)
 
 
 def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:

@@ -8,7 +8,7 @@
     summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
 
 A run folder is written whole or not at all. While a run is trained, there is a folder beside it, RUN.partial, with the
-settings, the maze and the checkpoints.
+settings, the maze, the checkpoints and the lock of the process that trains it.
 """
 
 import csv

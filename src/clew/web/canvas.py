@@ -7,6 +7,8 @@ from nicegui.element import Element
 
 from clew.rendering.colours import COLOURS, hexadecimal, ramp
 
+SHADES = [hexadecimal(colour) for colour in ramp(255)]  # of the canvas, from the lowest number to the highest
+KEY = f"linear-gradient(to right, {', '.join(map(hexadecimal, ramp(9)))})"  # the same in CSS, for the legend
 LIGHT = {**COLOURS, "arrow": COLOURS["ink"], "focus": "#1d4ed8"}
 DARK = {
     **LIGHT,
@@ -31,8 +33,7 @@ class MazeCanvas(Element, component="canvas.js"):
             "The maze. Arrow keys move a cursor; the space bar paints with the selected tool. "
             "Colours show the learned values, a red line the greedy path."
         )
-        shades = [hexadecimal(colour) for colour in ramp(255)]
-        self.props.update(source=source, label=label, ramp=shades, colours=LIGHT, show="values", tool="look")
+        self.props.update(source=source, label=label, ramp=SHADES, colours=LIGHT, show="values", tool="look")
         self.on("paint", lambda event: on_paint(event.args))
         self.on("hover", lambda event: on_hover(event.args), throttle=0.1)
 

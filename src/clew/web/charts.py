@@ -13,8 +13,10 @@ SHORT = """x => {
         if (x >= unit) return +(x / unit).toPrecision(3) + name;
     return x;
 }"""  # JavaScript that formats a number
+SOFT, OPTIMUM = "var(--soft)", "var(--optimum)"  # colours of page.css, which charts drawn as SVG can use
 AXIS: dict[str, Any] = {
-    "axisLabel": {"color": "#7a8791", ":formatter": SHORT, "hideOverlap": True},
+    "nameTextStyle": {"color": SOFT},
+    "axisLabel": {"color": SOFT, ":formatter": SHORT, "hideOverlap": True},
     "splitLine": {"lineStyle": {"color": "#88888833"}},
 }
 
@@ -29,7 +31,7 @@ class Curves:
         """Add a chart without data, with its title, and return it; `log` makes its y axis logarithmic."""
         options = {
             "animation": False,
-            "grid": {"left": 52, "right": 16, "top": 12, "bottom": 40},
+            "grid": {"left": 52, "right": 16, "top": 24, "bottom": 40},
             "xAxis": {
                 "type": "log",
                 "min": 1,
@@ -50,15 +52,16 @@ class Curves:
                     "markLine": {
                         "silent": True,
                         "symbol": "none",
-                        "label": {"formatter": "optimum", "position": "insideStartTop", "color": "#8a6fc0"},
-                        "lineStyle": {"color": "#8a6fc0", "type": "dashed", "width": 2},
+                        "label": {"formatter": "optimum", "position": "insideStartTop", "color": OPTIMUM},
+                        "lineStyle": {"color": OPTIMUM, "type": "dashed", "width": 2},
                         "data": [],
                     },
                 }
             ],
         }
         ui.label(name).classes("clew-title")
-        return ui.echart(options).classes("clew-chart").props(f'role="img" aria-label="{name}, over episodes"')
+        chart = ui.echart(options, renderer="svg").classes("clew-chart")
+        return chart.props(f'role="img" aria-label="{name}, over episodes"')
 
     def show(self, curve: Curve, optimal_steps: float, optimal_return: float) -> None:
         """Draw a learning curve.

@@ -14,6 +14,7 @@ from clew.tracing.timeline import DARK as DARK_GRAPH
 from clew.tracing.timeline import STYLE as GRAPH
 from clew.web.charts import show_figures
 from clew.web.live import LiveRun, start_run
+from clew.web.worlds import MAZE_HELP
 
 STYLE = Path(__file__).with_name("cluster.css")
 REFRESH_SECONDS = 1.0
@@ -52,7 +53,7 @@ class ClusterTab:
     def _add_form(self) -> None:
         """Add the settings, the button and the place for errors."""
         help_of = {each.name: each.metadata["help"] for each in fields(TrainingConfig) if "help" in each.metadata}
-        help_of["chaos"] = CHAOS_HELP
+        help_of |= {"chaos": CHAOS_HELP, "maze": f"{MAZE_HELP}; or another name that clew worlds lists"}
         self.inputs = {name: self._add_input(name, value, help_of[name]) for name, value in INITIAL_SETTINGS.items()}
         with ui.row().classes("clew-controls"):
             self.start_button = ui.button("Start", icon="play_arrow", on_click=self.start_or_stop).props(

@@ -22,10 +22,10 @@ UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale
 
 
 class Frame(NamedTuple):
-    """An encoded frame, and the scale from numbers to its shades."""
+    """An encoded frame, and the scale from numbers to its shades, None if no number is known."""
 
     data: bytes
-    scale: ValueScale
+    scale: ValueScale | None
 
 
 def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arrows: bool = True) -> Frame:
@@ -69,10 +69,10 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     return Frame(struct.pack("<I", len(head)) + head + b"".join(each.tobytes() for each in arrays.values()), scale)
 
 
-def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint8], ValueScale]:
+def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint8], ValueScale | None]:
     """Return the shade of each cell, `UNKNOWN_SHADE` where it is not known, and the scale of the known numbers."""
     shown = numbers[known].astype(np.float64)
     scale = ValueScale.of(shown)
     shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
     shades[known] = 1.5 + 254 * scale.normalise(shown)
-    return shades, scale
+    return shades, scale if shown.size else None

@@ -36,6 +36,7 @@ from clew.rendering.grades import drop_rounding
 from clew.rendering.paths import follow_policy
 from clew.runs.configuration import TrainingConfig
 from clew.web.curve import Curve
+from clew.web.notices import collected_warnings
 from clew.web.worlds import WORLD_DEFAULTS, check_drawable, find_world
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,8 @@ class Playground:
         running: True while it learns without being asked for each step.
         speed: steps per second while running; None is as fast as possible.
         version: changes whenever the drawing changes.
-        scale: scale of the numbers that were drawn last.
+        scale: scale of the numbers that were drawn last; None if nothing was learned yet.
+        notice: warnings about the precision of the current world and settings; empty if there is none.
         error: message of the error that stopped learning; empty if there was none.
 
     Raises:
@@ -123,7 +125,7 @@ class Playground:
         self.version = 0
         self.error = ""
         self._world_numbers = itertools.count(1)
-        self.scale = ValueScale(0.0, 0.0, False)
+        self.scale: ValueScale | None = None
         self._started_at = 0.0
         self._replay_cells: list[int] = []  # empty unless an episode is replayed
         self._replay_began = 0.0
@@ -273,14 +275,16 @@ class Playground:
         env = config.make_environment(maze)
         if env.mdp.num_states != maze.cells.size:
             raise SettingError(f"the page draws one state per cell; with moves={config.moves!r} a cell has several")
-        trainer = Trainer(
-            env,
-            num_episodes=config.num_episodes,
-            seed=config.seed,
-            counted=not ALGORITHMS[config.algorithm].learns_model,
-            **asdict(config.learning),
-        )
-        self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, config.gamma)
+        with collected_warnings() as messages:
+            trainer = Trainer(
+                env,
+                num_episodes=config.num_episodes,
+                seed=config.seed,
+                counted=not ALGORITHMS[config.algorithm].learns_model,
+                **asdict(config.learning),
+            )
+            self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, config.gamma)
+        self.notice = "\n".join(messages)
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
@@ -290,7 +294,9 @@ class Playground:
     def _change_maze(self, maze: Maze) -> None:
         """Continue learning in another version of the maze, after the current episode has ended in the old one."""
         env = self.config.make_environment(maze)
-        world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, self.config.gamma)
+        with collected_warnings() as messages:
+            world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, self.config.gamma)
+        self.notice = "\n".join(messages)
         self.finish_episode()
         self.trainer.change_world(env)
         self.world = world

@@ -22,13 +22,14 @@ from clew.mazes.formats import list_extensions
 from clew.mazes.formats.pictures import picture_size
 from clew.mazes.generators import GENERATORS
 from clew.policies.behaviours import BEHAVIOURS
+from clew.rendering.colours import ValueScale
 from clew.runs.configuration import TrainingConfig
 from clew.runs.storage import table_sha256
 from clew.web import export
-from clew.web.canvas import MazeCanvas
+from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
-from clew.web.worlds import check_drawable
+from clew.web.worlds import MAZE_HELP, check_drawable
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ CHOICES: dict[str, list[str]] = {
     "alpha_schedule": [*SCHEDULES, "visits"],
     "exploration_schedule": list(SCHEDULES),
 }
+MAX_EXACT = 2**53 - 1  # larger whole numbers are rounded by the browser
 MAX_UPLOADED = 4_000_000  # bytes
 REFRESH_SECONDS = 0.4  # between two updates of figures and curves
 HOVER_HINT = "Point at a cell to see its action values."
@@ -76,7 +78,7 @@ class PlaygroundTab:
     def __init__(self, playground: Playground, source: str) -> None:
         self.playground = playground
         self.shown_version = -1  # of the playground, in figures and curves
-        self.shown_scale: Any = None  # in the legend
+        self.shown_scale: ValueScale | None = None  # in the legend
         self.shown_error = ""  # that stopped learning
         self.hovered: Any = None  # place of the mouse, [row, column]
         with ui.element("div").classes("clew-columns"):
@@ -115,10 +117,11 @@ class PlaygroundTab:
     def _add_legend(self) -> None:
         """Add the legend under the maze: the colour scale, and the two kinds of lines."""
         with ui.row().classes("clew-legend"):
-            with ui.element("div"):
+            with ui.element("div").props('data-testid="key"') as self.key:
                 self.low = ui.label("").classes("mr-2")
-                ui.element("span").classes("clew-ramp").props('aria-hidden="true"')
+                ui.element("span").classes("clew-ramp").style(f"background: {KEY}").props('aria-hidden="true"')
                 self.high = ui.label("")
+            self.key.set_visibility(False)
             for line, meaning in (("clew-greedy-path", "greedy path"), ("clew-optimal-path", "optimal path")):
                 with ui.element("div"):
                     ui.element("span").classes(line).props('aria-hidden="true"')
@@ -142,13 +145,14 @@ class PlaygroundTab:
             'dense no-caps unelevated spread aria-label="steps per second"'
         ).classes("clew-speed").tooltip("steps per second")
         self.message = ui.label("").classes("clew-message").props('role="alert" data-testid="message"')
+        self.notice = ui.label("").classes("clew-notice").props('role="status" data-testid="notice"')
 
     def _add_world(self) -> None:
         """Add the panel that opens mazes: by name, from a list, from a file."""
         with ui.expansion("World", icon="grid_on", value=False).classes("clew-part").props('data-testid="world"'):
             self.maze = (
                 ui.input("maze", value=self.playground.config.maze, autocomplete=WORLDS)
-                .props('dense outlined hint="a size (10x12), a recipe (wilson:20x30:seed=3), or book"')
+                .props(f'dense outlined hint="{MAZE_HELP}"')
                 .classes("w-full")
             )
             with ui.row():
@@ -219,6 +223,7 @@ class PlaygroundTab:
         Returns:
             The function's result; None if it raised an error that was shown.
         """
+        self.message.set_text("")  # of the request before
         try:
             result = await asyncio.wrap_future(self.playground.submit(task))
         except (ClewError, MemoryError) as error:
@@ -228,7 +233,6 @@ class PlaygroundTab:
             logger.exception("a request on the page failed")
             self.message.set_text("That failed unexpectedly; the server has logged why.")
             return None
-        self.message.set_text("")
         self.refresh()
         return result
 
@@ -308,6 +312,9 @@ class PlaygroundTab:
             value = None
         is_int = type(getattr(TrainingConfig, name)) is int or name in ("num_planning", "max_episode_steps")
         if is_int and value is not None and float(value).is_integer():
+            if abs(value) > MAX_EXACT:
+                self.message.set_text(f"{name} must be a whole number up to {MAX_EXACT:,} on the page, not {value:g}")
+                return
             value = int(value)
         if value != getattr(self.playground.config, name):
             await self.do(lambda: self.playground.configure(**{name: value}))
@@ -345,18 +352,26 @@ class PlaygroundTab:
             self.shown_error = playground.error
             self.message.set_text(playground.error)
         if playground.scale != self.shown_scale:  # of the last frame, which is drawn after the version has changed
-            self.shown_scale = scale = playground.scale
-            self.low.set_text(f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}")
-            self.high.set_text(f"{scale.high:.2g}{', log scale' if scale.is_log else ''}")
+            self.shown_scale = playground.scale
+            self._show_scale(playground.scale)
         if self.hovered or playground.version != self.shown_version:
             self.hover(self.hovered)
         if playground.version == self.shown_version:
             return
         self.shown_version = playground.version
+        self.notice.set_text(playground.notice)
         self.start_button.set_text("Pause" if playground.running else "Start")
         self.start_button.props(f"icon={'pause' if playground.running else 'play_arrow'}")
         self._show_figures()
         self.curves.show(playground.curve, playground.world.optimum.steps, playground.world.optimal_return)
+
+    def _show_scale(self, scale: ValueScale | None) -> None:
+        """Show in the legend which numbers have the palest and the deepest colour; hide it if no number is known."""
+        self.key.set_visibility(scale is not None)
+        if scale is not None:
+            self.low.set_text(f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}")
+            self.low.set_visibility(scale.low < scale.high)  # a single number has the deepest colour
+            self.high.set_text(f"{scale.high:.2g}{', log scale' if scale.is_log else ''}")
 
     def _show_figures(self) -> None:
         """Show the counts of learning, and the last grade of the greedy policy."""

@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import events, run, ui
 
 from clew.errors import ClewError
+from clew.web.charts import SOFT
 from clew.web.listing import (
     CURVES,
     MAX_LISTED,
@@ -25,10 +26,9 @@ MAX_SELECTED = 8  # more curves in one chart can't be distinguished
 # Distinguishable for the colour-blind, with a contrast of 3 or better on light and dark pages; dashes differ as well.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b06ba0", "#7a8791", "#a5812a", "#8a6fc0", "#c0605e")
 DASHES: tuple[list[int], ...] = ([], [9, 4], [2, 3], [9, 3, 2, 3], [16, 4], [5, 2], [2, 6], [12, 3, 2, 3, 2, 3])
-GREY = "#7a8791"
 AXIS: dict[str, Any] = {
-    "axisLabel": {"color": GREY},
-    "nameTextStyle": {"color": GREY},
+    "axisLabel": {"color": SOFT},
+    "nameTextStyle": {"color": SOFT},
     "splitLine": {"lineStyle": {"color": "#88888833"}},
 }
 
@@ -70,7 +70,8 @@ class RunsTab:
             ui.toggle(CURVES, value=self.metric, on_change=self.set_metric).props(
                 'dense no-caps unelevated aria-label="what curves show"'
             )
-            self.chart = ui.echart(self._chart_options([])).classes("clew-runs-chart").props('role="img"')
+            chart = ui.echart(self._chart_options([]), renderer="svg")  # which can use the colours of page.css
+            self.chart = chart.classes("clew-runs-chart").props('role="img"')
             self.table = (
                 ui.html("", sanitize=False)
                 .classes("clew-runs-table")
@@ -223,7 +224,7 @@ def line_options(name: str, curve: RunCurve, style: int, *, has_label: bool) -> 
         "markLine": {
             "silent": True,
             "symbol": "none",
-            "label": {"show": has_label, "formatter": label, "position": "insideStartTop", "color": GREY},
+            "label": {"show": has_label, "formatter": label, "position": "insideStartTop", "color": SOFT},
             "lineStyle": {"color": COLOURS[style], "type": [4, 4], "width": 1.5},
             "data": [] if curve.optimum is None else [{"yAxis": curve.optimum}],
         },

@@ -12,6 +12,8 @@ from clew.mazes.generators import GENERATORS
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.settings import did_you_mean
 
+MAZE_HELP = "a size (10x12), a recipe (wilson:20x30:seed=3), or book"
+MAX_NAME = 200  # characters of the name of a world
 MAX_SIDE = 512  # rows or columns; the browser can't draw larger mazes smoothly
 # The settings that opening another world resets, with their defaults.
 WORLD_DEFAULTS: dict[str, Any] = {name: getattr(TrainingConfig, name) for name in (*MAZE_SETTINGS, "gamma")}
@@ -26,6 +28,8 @@ def check_name(name: str) -> tuple[int, int] | None:
     Raises:
         ClewError: if the name is any other.
     """
+    if len(name) > MAX_NAME:
+        raise MazeError(f"the name of a maze has up to {MAX_NAME} characters, not {len(name):,}")
     size = size_of(name)
     if size is None and name not in GALLERY:
         question = did_you_mean(name, ["book", *GENERATORS, *GALLERY])
