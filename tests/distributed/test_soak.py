@@ -77,7 +77,7 @@ def test_an_hour_of_everything_leaves_everything_as_it_was(ray_up, tmp_path, soa
             store = ray_up.available_resources()["object_store_memory"]
             pids = os.getpid(), server.pid
             samples.append((*map(resident, pids), *map(descriptors, pids), store))
-    print(f"{len(samples)} samples, the first and the last: {samples[0]}, {samples[-1]}")
+    sys.stdout.write(f"{len(samples)} samples, the first and the last: {samples[0]}, {samples[-1]}\n")
     quarter = len(samples) // 4
     assert quarter > 0
     early, late = (

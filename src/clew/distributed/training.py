@@ -16,7 +16,7 @@ from clew.distributed.tasks import InProcessPool, Job, Pool
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
-from clew.learning.learner import warn_if_coarse
+from clew.learning.learner import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, Watch, check_values, report, train
@@ -196,6 +196,7 @@ def train_parallel(
         for metrics in training.play(pool):
             report(metrics, policy, watch, callback)
     check_values(policy)
+    warn_if_stalled(learning, job.world, policy.q)
     if sharing.num_actors:
         _log_advice(learning, rounds.seconds_worked, is_bound_by_learner)
     return policy

@@ -17,7 +17,6 @@ from clew.evaluation.grades import evaluate_policy
 from clew.evaluation.results import Evaluation
 from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
-from clew.learning.learner import warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
@@ -170,7 +169,6 @@ def train_run(
         checkpoints=checkpoints,
     )
     wall = checkpoints.seconds + time.perf_counter() - begun
-    warn_if_stalled(config.learning, world, policy.q)
     seconds = sum(row.seconds for row in metrics)
     evaluation = grade(config, env, policy, optimum=optimum)
     return Run(config, env, policy, evaluation, metrics, seconds, wall - seconds, trace)
