@@ -37,6 +37,7 @@ from clew.web import listing
 
 pytestmark = [
     pytest.mark.nightly,
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(numba.config.DISABLE_JIT, reason="files are not read by kernels"),
 ]
 
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 FILES_A_MOMENT = 8  # of each kind that are damaged, for each of --moments
 MAX_CACHES = 20  # processes that are started with a damaged cache: one, and one for every third moment
-SECONDS, MEMORY = 20.0, 3 * 2**30  # for each file
+SECONDS, MEMORY = 20.0, 3 * 2**30  # of the processor, and bytes; for each file
 NEVER = 10**12  # episodes
 
 # Damage ---------------------------------------------------------------------------------------------------------------
@@ -368,20 +369,19 @@ def read_damaged(kind: Kind, tmp_path: Path, name: str, num_files: int, check: C
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(sound, folder)
         paths = damage_folder(folder, contents, rng) if i else []
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             end = check(folder)
         except Exception as error:
             error.add_note(f"damage {i} of {name}, in {', '.join(map(str, paths))}")
             raise
-        assert i == 0 or time.perf_counter() - begun < SECONDS, paths  # the first waits for the compiler
+        assert i == 0 or time.process_time() - begun < SECONDS, paths  # the first waits for the compiler
         assert i or end == "read", "the sound files are read"
         ends[end] += min(i, 1)
     logger.info("%s: %s", name, dict(ends))
     return ends
 
 
-@pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", KINDS)
 def test_damaged_files_are_read_or_refused_in_our_words(name, tmp_path, moments, little_memory):
     kind = KINDS[name]()
@@ -413,7 +413,6 @@ COMMANDS = {
 }
 
 
-@pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_says_in_one_line_that_a_file_is_damaged(name, clew, tmp_path, monkeypatch, moments, little_memory):
     kind, words = KINDS[COMMANDS[name][0]](), COMMANDS[name][1]
@@ -452,7 +451,7 @@ def test_a_damaged_cache_is_compiled_again_to_the_right_table(tmp_path, moments)
             [sys.executable, "-c", TRAIN],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "NUMBA_DISABLE_JIT": "0"},
         )
         assert result.returncode == 0, result.stderr
