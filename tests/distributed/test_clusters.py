@@ -151,9 +151,16 @@ def free_port():
 @contextmanager
 def ray_head(environment, num_cpus):
     """A Ray of its own, as `ray start --head` makes it; gives its address. It is stopped by its number."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [BIN / "ray", "start", "--head", "--block", "--include-dashboard=false", "--node-ip-address=127.0.0.1"]
-    command += [f"--port={address.rpartition(':')[2]}", f"--num-cpus={num_cpus}", "--object-store-memory=100000000"]
+    port = free_port()
+    with ray_node(environment, num_cpus, "--head", f"--port={port}", "--include-dashboard=false"):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def ray_node(environment, num_cpus, *place):
+    """A node of a Ray, as `ray start` makes it: a head, or one that joins."""
+    command = [BIN / "ray", "start", *place, "--block", "--node-ip-address=127.0.0.1"]
+    command += [f"--num-cpus={num_cpus}", "--object-store-memory=100000000"]
     to_us = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, start_new_session=True, **to_us) as head:
         rest = threading.Thread(target=head.stdout.read)  # so that its pipe doesn't fill
@@ -166,7 +173,7 @@ def ray_head(environment, num_cpus):
             else:
                 pytest.fail("".join(seen))
             rest.start()
-            yield address
+            yield
         finally:
             head.send_signal(signal.SIGTERM)  # it then stops what it started
             head.wait(timeout=60)

@@ -19,6 +19,7 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.cluster import check_alive, connected, count_cpus
+from clew.distributed.handshake import Handshakes, describe_process
 from clew.distributed.store import StoreUsage, as_clew_error, num_bytes
 from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRunner, Worker
 from clew.errors import ClusterError
@@ -40,15 +41,25 @@ def as_actor(simulation_class: Any) -> Any:
 
 
 class _SimulationActor:
-    """Actor that runs tasks of one job, by the worker that `make_worker` makes from it."""
+    """Actor that runs tasks of one job.
 
-    def __init__(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
-        self.worker = make_worker(job)
+    It is made without arguments, so that it answers the handshake before it reads a job, which another version of Clew
+    might not be able to read.
+    """
+
+    worker: Worker
 
     @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]  # Ray has no types
-    def ready(self) -> bool:
-        """Return True: the actor runs. It answers during a task too, because kernels release the interpreter lock."""
-        return True
+    def ready(self) -> dict[str, str]:
+        """Return the description of this process: the actor runs.
+
+        It answers during a task too, because kernels release the interpreter lock.
+        """
+        return describe_process()
+
+    def begin(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
+        """Begin a job, whose tasks are run by the worker that `make_worker` makes from it."""
+        self.worker = make_worker(job)
 
     def perform(self, snapshot: Any, tasks: list[Task]) -> list[TaskResult]:
         """Run tasks one after the other; Ray passes the snapshot as read-only arrays in its object store."""
@@ -99,7 +110,9 @@ class ActorHandle:
     Attributes:
         name: "actor" and its number, as the trace has it.
         actor: Ray's handle.
-        start_ref: reference that is ready once the actor runs.
+        hello_ref: reference to its description, see `handshake`.
+        start_ref: reference that is ready once the actor has begun the job.
+        is_replacement: whether it was started in the place of a lost one.
         requested_at: when it was requested, in seconds since 1970.
         is_running: whether the actor has been seen to run.
         idle_since: when its last task ended, in seconds since 1970, as far as is known.
@@ -110,7 +123,9 @@ class ActorHandle:
 
     name: str
     actor: Any
+    hello_ref: Any
     start_ref: Any
+    is_replacement: bool = False
     requested_at: float = field(default_factory=time.time)
     is_running: bool = False
     idle_since: float = 0.0
@@ -153,7 +168,8 @@ class ActorPool:
         self, job: Job, make_worker: Callable[[Job], Worker], in_process: InProcessPool, chaos: float = 0.0
     ) -> None:
         self.in_process, self.chaos, self.trace = in_process, chaos, in_process.trace
-        self._make_actor: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
+        self._job, self._make_worker = job, make_worker
+        self._handshakes = Handshakes()
         self._num_started = self._num_failed = 0
         self._always_uses_actors = False  # also for rounds that are too short to be sent
         self._seconds_per_task = math.inf  # mean of the last tasks that were run
@@ -165,18 +181,19 @@ class ActorPool:
         self._num_deferred = min(sharing.num_simulations, count_cpus()) if sharing.num_actors is None else 0
         self._deferred_at = time.monotonic()
 
-    def start(self, num_actors: int) -> None:
-        """Start some actors, without waiting until they run."""
+    def start(self, num_actors: int, is_replacement: bool = False) -> None:
+        """Start some actors, without waiting until they run; `is_replacement` for those in the place of lost ones."""
         for _ in range(num_actors):
-            actor = self._make_actor()
-            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, actor.ready.remote()))
+            actor = SimulationActor.remote()
+            hello, start = actor.ready.remote(), actor.begin.remote(self._job, self._make_worker)
+            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, hello, start, is_replacement))
             self._num_started += 1
 
     def wait_until_running(self) -> None:
         """Wait until all actors run, and send all tasks to actors from now on.
 
         Raises:
-            ClusterError: if they don't all run within a minute.
+            ClusterError: if they don't all run within a minute, or if one can't be used, see `handshake`.
         """
         self._always_uses_actors = True
         deadline = time.monotonic() + START_TIMEOUT
@@ -265,12 +282,29 @@ class ActorPool:
         for reference in ray.wait(list(starting), num_returns=len(starting), timeout=0)[0] if starting else []:
             handle = starting[reference]
             try:
+                host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
                 ray.get(reference)
+            except ClusterError as error:
+                self._refuse(handle, error)
+            except RayTaskError as error:
+                raise ClusterError(f"an actor can't be started: {error.cause!r}") from error
             except RayError as error:
                 self._replace(handle, error)
             else:
                 handle.is_running, self._num_failed = True, 0
-                self.trace.add("start", handle.name, handle.requested_at, time.time() - handle.requested_at, -1)
+                seconds = time.time() - handle.requested_at
+                self.trace.add("start", handle.name, handle.requested_at, seconds, -1, host=host)
+
+    def _refuse(self, handle: ActorHandle, error: ClusterError) -> None:
+        """Raise the error of an actor that can't be used; go on without it if it was to take the place of a lost one.
+
+        A node that joins a cluster in the middle of a run doesn't end that run.
+        """
+        if not handle.is_replacement:
+            raise error
+        logger.warning("%s; training continues without %s", error, handle.name)
+        self.handles.remove(handle)
+        ray.kill(handle.actor)
 
     def _send(self, batch: TaskBatch) -> None:
         """Send a batch to the actor with the fewest batches; run it in this process if no actor runs."""
@@ -367,7 +401,7 @@ class ActorPool:
             self._num_failed += 1
             if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(reason):
                 raise ClusterError(f"an actor can't be started: {lines[-1]}")
-        self.start(1)
+        self.start(1, is_replacement=True)
         for batch in batches:
             batch.attempt += 1
             self._trace_batch("reissue", DRIVER, time.time(), batch)

@@ -57,7 +57,8 @@ def calibrate(sides: tuple[int, ...] = SIDES, num_steps: int = 2_000_000, repeti
     with connected(1):
         sizes = [_measure_size(side, math.ceil(num_steps / EPISODE), repetitions) for side in sides]
         largest = sizes[-1]
-        actor = SimulationActor.remote(largest.job, LocalLearner)
+        actor = SimulationActor.remote()
+        ray.get(actor.begin.remote(largest.job, LocalLearner))
         snapshot = ray.put(largest.snapshot)
         ray.get(actor.perform.remote(snapshot, []))
         call = min_seconds(lambda: ray.get(actor.perform.remote(snapshot, [])), repetitions)

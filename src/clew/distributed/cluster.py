@@ -8,6 +8,7 @@ and Ray has nothing to warn about.
 import gc
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -29,6 +30,8 @@ _num_users = 0  # of a Ray that was started here; the last one stops it
 CONNECT_TIMEOUT = 5  # seconds
 # A Ray that expects another token doesn't answer, as if there were none.
 TOKEN_HINT = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+# Versions in Ray's message, of the cluster and of this process.
+VERSIONS = re.compile(r"Version mismatch.*?Ray: (\S+)\s+Python: (\S+).*?Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
 
 
 @contextmanager
@@ -100,8 +103,19 @@ def _start(num_actors: int) -> None:
                 logging_level=logging.ERROR,
             )
     except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
-        raise ClusterError(f"no connection to Ray: {reason}{TOKEN_HINT if address else ''}") from error
+        raise ClusterError(f"no connection to Ray: {_reason(error, address)}") from error
+
+
+def _reason(error: Exception, address: str | None) -> str:
+    """Return in one line why there is no connection to the Ray at an address, or to a local one.
+
+    Ray refuses a process with another version of Python or Ray by a text of several lines, with both versions of each.
+    """
+    if versions := VERSIONS.search(str(error)):
+        theirs, ours = versions.group(1, 2), versions.group(3, 4)
+        there, here = (f"Ray {ray} and Python {python}" for ray, python in (theirs, ours))
+        return f"it runs {there}, and this process {here}; install the same versions here"
+    return str(error).splitlines()[0].split(". ")[0] + (TOKEN_HINT if address else "")
 
 
 def _stop() -> None:
