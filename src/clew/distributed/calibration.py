@@ -15,11 +15,12 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clew.distributed.actors import SECONDS_PER_CALL, SimulationActor
+from clew.distributed.actors import SECONDS_PER_CALL
 from clew.distributed.cluster import connected
 from clew.distributed.local import LocalLearner, TableChanges, TableMerger, TableSnapshot
 from clew.distributed.scaling import Parameters
 from clew.distributed.settings import Sharing
+from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.tasks import Job, Task, TaskResult
 from clew.environments import Environment
 from clew.kernels.sampling import new_stream

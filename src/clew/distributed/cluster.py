@@ -178,3 +178,8 @@ def check_alive() -> None:
 def count_cpus() -> int:
     """Return the number of processors of the cluster, free or in use."""
     return int(ray.cluster_resources().get("CPU", 0))
+
+
+def count_nodes() -> int:
+    """Return the number of nodes of the cluster that are alive."""
+    return sum(node["Alive"] for node in ray.nodes())

@@ -143,7 +143,7 @@ def draw_bars(own: Sequence[Event], scale: TimeScale, y: float) -> Iterator[str]
     """
     short: list[Event] = []
     for each in sorted(own, key=lambda event: event.begun):
-        if each.what in ("lost", "kill", "reissue"):
+        if each.what in ("lost", "kill", "reissue", "copy"):
             continue
         x, width = scale.x(each.begun), scale.x(each.ended) - scale.x(each.begun)
         if width < MIN_BAR_WIDTH:
@@ -219,7 +219,7 @@ def draw_label(event: Event, x: float, y: float, width: float) -> Iterator[str]:
 def bar_labels(event: Event) -> list[str]:
     """Return the possible labels of the bar of an event, the longest first; none for kinds without labels."""
     if event.what != "work":
-        return {"start": ["starting"], "abandoned": ["work lost", "lost"]}.get(event.what, [])
+        return {"start": ["starting"], "abandoned": ["work lost", "lost"], "unused": ["too late"]}.get(event.what, [])
     short = f"{event.round} with v{event.version}" if event.version >= 0 else f"{event.round}"
     if event.attempt:
         attempt = ordinal(event.attempt + 1)

@@ -3,12 +3,14 @@
     publish     the driver copied the values that a round begins with
     put         these values were put into the object store
     work        simulations were played or learned, and their results were used
+    unused      the same, but another actor had the results first
     merge       the driver merged results
     start       an actor was started on a host; lasts until it was first seen running
     kill        an actor was killed on purpose
     lost        an actor died, or did not answer
     abandoned   work that was lost with its actor
     reissue     the driver gave that work to another actor
+    copy        the driver gave late work to a second actor too
     checkpoint  the driver wrote a checkpoint
 
 In a run folder the trace is `trace.csv`, with a row for each event. Traces of earlier versions have no column `host`.
@@ -22,8 +24,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-KINDS = ("publish", "put", "work", "merge", "start", "kill", "lost", "abandoned", "reissue", "checkpoint")
-ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # however long the run is
+ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # in a run of any length
+KINDS = {"publish", "put", "work", "unused", "merge", "copy", *ALWAYS_KEPT}
 DRIVER, STORE = "driver", "store"
 WHO_PATTERN = re.compile(r"driver|store|actor \d{1,9}")
 NOT_IN_HOST = re.compile(r"[^\w.:-]", re.ASCII)  # characters that no name of a host should have
@@ -46,7 +48,7 @@ class Event(NamedTuple):
         simulation: first of the simulations that it was about.
         num_simulations: number of these.
         num_bytes: bytes that were sent or written.
-        attempt: number of times that the same work had been lost before.
+        attempt: number of times that the same work had been given to an actor before.
         host: name of the host on which an actor was started; "" for other events.
     """
 
@@ -121,7 +123,7 @@ class Trace:
             simulation: first of the simulations that it was about; -1 for none.
             num_simulations: number of these.
             num_bytes: bytes that were sent or written.
-            attempt: number of times that the same work had been lost before.
+            attempt: number of times that the same work had been given to an actor before.
             host: name of the host on which an actor was started.
         """
         if version is None:
