@@ -2,8 +2,8 @@
 
 python -m benchmarks.hosts          trains over both, cuts the link for 20 s in mid-run, and compares the tables
 
-Needs Linux, root, and iproute2 (`ip`, `tc`). Processes see the same files and processors, but nothing of each other's
-network except through the link.
+Needs Linux, root, iproute2 (`ip`, `tc`) and `unshare`. Processes see the same files and processors, but nothing of each
+other's network except through the link; each host has a name.
 """
 
 import argparse
@@ -27,13 +27,15 @@ SECONDS_TO_START = 60
 ALGORITHMS = ("q-learning", "sarsa-lambda", "double-q-learning")
 
 TRAIN = """
-import json, sys
+import json, logging, sys
 from collections import Counter
 
 import clew
 from clew.tracing.trace import Trace
 from clew.runs.storage import table_sha256
 
+logging.basicConfig(format="%(message)s")
+logging.getLogger("clew").setLevel("INFO")
 request = json.loads(sys.argv[1])
 rows = []
 
@@ -47,7 +49,9 @@ settings = {"num_actors": request["num_actors"], "callback": note, "trace": trac
 policy = clew.train_policy_parallel(env, **settings)
 tasks = Counter(event.who for event in trace.events if event.what == "work")
 again = sum(event.what == "work" and event.attempt > 0 for event in trace.events)
-print(json.dumps({"sha256": table_sha256(policy.q), "rounds": rows, "tasks": tasks, "again": again}), flush=True)
+copies, hosts = trace.count("copy"), {event.who: event.host for event in trace.events if event.what == "start"}
+result = {"rounds": rows, "tasks": tasks, "again": again, "copies": copies, "hosts": hosts}
+print(json.dumps({"sha256": table_sha256(policy.q), **result}), flush=True)
 """
 
 
@@ -55,8 +59,8 @@ def why_not() -> str | None:
     """Why there can't be two hosts here, if so."""
     if sys.platform != "linux":
         return "network namespaces are Linux's"
-    if not (shutil.which("ip") and shutil.which("tc")):
-        return "there is no `ip` or `tc` (iproute2)"
+    if not all(map(shutil.which, ("ip", "tc", "unshare"))):
+        return "there is no `ip` or `tc` (iproute2) or `unshare` (util-linux)"
     if os.geteuid() != 0:
         return "network namespaces need root"
     name = f"clew{os.getpid()}try"
@@ -91,9 +95,10 @@ class Hosts:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
     def start(self, host: int, *command: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command on a host, in a process group of its own."""
+        """Start a command on a host, in a process group of its own; it sees the host's name as that of the machine."""
+        named = ["unshare", "--uts", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname; exec "$@"', self.names[host]]
         return subprocess.Popen(
-            ["ip", "netns", "exec", self.names[host], *command],
+            ["ip", "netns", "exec", self.names[host], *named, *command],
             env=self.environment,
             text=True,
             start_new_session=True,

@@ -93,7 +93,8 @@ def test_an_actor_does_what_this_process_would(ray_up, env, sharing):
     make_worker, make_aggregator = WORKERS[sharing]
     job = Job(env, Learning(), Sharing())
     snapshot, tasks = make_aggregator(job, 0).snapshot(), [Task(n, 0.1, 0.2, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
-    actor = SimulationActor.remote(job, make_worker)
+    actor = SimulationActor.remote()
+    actor.begin.remote(job, make_worker)
     there = ray_up.get(actor.perform.remote(ray_up.put(snapshot), tasks))
     worker = make_worker(job)
     here = [worker.perform(snapshot, task) for task in tasks]

@@ -151,9 +151,16 @@ def free_port():
 @contextmanager
 def ray_head(environment, num_cpus):
     """A Ray of its own, as `ray start --head` makes it; gives its address. It is stopped by its number."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [BIN / "ray", "start", "--head", "--block", "--include-dashboard=false", "--node-ip-address=127.0.0.1"]
-    command += [f"--port={address.rpartition(':')[2]}", f"--num-cpus={num_cpus}", "--object-store-memory=100000000"]
+    port = free_port()
+    with ray_node(environment, num_cpus, "--head", f"--port={port}", "--include-dashboard=false"):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def ray_node(environment, num_cpus, *place):
+    """A node of a Ray, as `ray start` makes it: a head, or one that joins."""
+    command = [BIN / "ray", "start", *place, "--block", "--node-ip-address=127.0.0.1"]
+    command += [f"--num-cpus={num_cpus}", "--object-store-memory=100000000"]
     to_us = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=environment, start_new_session=True, **to_us) as head:
         rest = threading.Thread(target=head.stdout.read)  # so that its pipe doesn't fill
@@ -166,7 +173,7 @@ def ray_head(environment, num_cpus):
             else:
                 pytest.fail("".join(seen))
             rest.start()
-            yield address
+            yield
         finally:
             head.send_signal(signal.SIGTERM)  # it then stops what it started
             head.wait(timeout=60)
@@ -239,6 +246,57 @@ cluster.shutdown()
     assert sha256 == learned_here(WANDERING)
     assert nodes == 3  # the head, the one that left, and the one that joined
     assert lost >= 1
+
+
+@pytest.mark.ray
+def test_a_node_at_a_tenth_of_its_speed_changes_no_bit(environment):
+    """Its actor is stopped for 90 ms of each 100 ms; the other one takes over what is late."""
+    code = f"""
+import json, os, signal, sys, threading, time
+sys.path.append({str(Path(__file__).parent)!r})
+import ray
+from ray.cluster_utils import Cluster
+import clew
+from clew.tracing.trace import Trace
+from clew.runs.storage import table_sha256
+from test_failures import processes
+
+cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
+node = cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+ended = threading.Event()
+
+def slow_down():
+    raylet, actors = node.all_processes["raylet"][0].process.pid, []
+    while not actors and not ended.wait(0.01):
+        actors = [pid for pid, (name, parent) in processes().items() if parent == raylet and "SimulationActor" in name]
+    while not ended.is_set():
+        os.kill(actors[0], signal.SIGSTOP)
+        time.sleep(0.09)
+        os.kill(actors[0], signal.SIGCONT)
+        time.sleep(0.01)
+
+slower = threading.Thread(target=slow_down)
+slower.start()
+env = clew.Environment(clew.Maze.open(60, 60), random_start=True)
+trace = Trace()
+try:
+    policy = clew.train_policy_parallel(env, num_actors=2, trace=trace, **{WANDERING!r})
+finally:
+    ended.set()
+    slower.join()
+counts = {{kind: trace.count(kind) for kind in ("copy", "unused", "lost")}}
+print(json.dumps([table_sha256(policy.q), counts]), file=sys.stderr)
+ray.shutdown()
+cluster.shutdown()
+"""
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    sha256, counts = json.loads(next(line for line in done.stderr.splitlines() if line.startswith('["')))
+    assert sha256 == learned_here(WANDERING)
+    assert counts["copy"] > 0
+    assert counts["lost"] == 0
 
 
 # `ray symmetric-run` ends with `ray stop`, which ends every Ray that it can see: it must see none but its own.

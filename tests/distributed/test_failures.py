@@ -31,19 +31,23 @@ def status_of(pid):
     """Name and parent of a process, if it is there."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text(), int(fields.rpartition(")")[2].split()[1])
     except OSError:
         return "", 0
-    return Path(f"/proc/{pid}/cmdline").read_text(), int(fields.rpartition(")")[2].split()[1])
+
+
+def processes():
+    """Name and parent of every process, by its number."""
+    return {pid: status_of(pid) for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]}
 
 
 def actor_processes(name="_SimulationActor"):
     """The processes of actors of the Ray that this process started: children of its raylet."""
-    found = []
-    for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
-        called, parent = status_of(pid)
-        if called.startswith(f"ray::{name}") and status_of(parent)[1] == os.getpid():
-            found.append(pid)
-    return found
+    return [
+        pid
+        for pid, (called, parent) in processes().items()
+        if called.startswith(f"ray::{name}") and status_of(parent)[1] == os.getpid()
+    ]
 
 
 def hang(pid, seconds=20.0):

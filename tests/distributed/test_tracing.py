@@ -77,7 +77,7 @@ def test_actors_that_are_killed(ray_up, env, rounds_ahead):
     assert [row.staleness for row in rows] == [min(number, rounds_ahead) for number in range(6)]
     kinds = Counter(event.what for event in events)
     assert kinds["kill"] >= kinds["lost"] >= 1
-    assert kinds["abandoned"] == kinds["reissue"] >= 1
+    assert kinds["abandoned"] >= kinds["reissue"] >= 1  # unless an idle actor had begun the same work already
     assert any(event.what == "work" and event.attempt > 0 for event in events)
 
     for who in {event.who for event in events if event.who.startswith("actor")}:

@@ -185,3 +185,16 @@ def test_a_live_trace_in_which_work_was_lost_before_any_has_ended_is_drawn():
     drawn = recent_svg(trace.events, 0.0, 6.0, title="the last seconds")
     assert "work lost with it" in drawn
     assert "hatched: work reissued" in drawn
+
+
+def test_late_work_that_was_run_twice_is_drawn_with_the_answer_that_came_too_late():
+    trace = Trace()
+    trace.add("publish", "driver", trace.began, 0.02, 0, version=0)
+    trace.add("copy", "driver", trace.began + 0.3, 0.0, 0, simulation=2, num_simulations=3, version=0, attempt=1)
+    trace.add("work", "actor 1", trace.began + 0.3, 0.1, 0, simulation=2, num_simulations=3, version=0, attempt=1)
+    trace.add("unused", "actor 0", trace.began + 0.02, 0.9, 0, simulation=2, num_simulations=3, version=0)
+    drawn = timeline_svg(trace.events)
+    assert "3 late tasks run twice" in drawn
+    assert "late work: another actor was first" in drawn
+    assert "<title>unused: actor 0" in drawn
+    assert "2nd attempt" in drawn

@@ -7,7 +7,9 @@ import pytest
 from clew.tracing import trace as traces
 from clew.tracing.trace import Event, Trace, from_csv, to_chrome, to_csv
 
-FIRST = "what,who,begun,seconds,round,version,simulation,num_simulations,num_bytes,attempt"
+FIRST = "what,who,begun,seconds,round,version,simulation,num_simulations,num_bytes,attempt,host"
+
+NOT_VALID = "line 2 has an unknown kind, process or host, or a number out of range"
 
 
 def noted(num_rounds, seconds=0.5, lost=()):
@@ -93,18 +95,37 @@ def test_csv_comes_back_as_it_was():
     ("row", "message"),
     [
         ("work,driver,1,2,3,4,5", "line 2 is not an event"),
-        ("work,driver,1,2,3,4,5,6,7,8,9", "line 2 is not an event"),
-        ("work,driver,1,two,3,4,5,6,7,8", "line 2 is not an event"),
-        ("work,driver,nan,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
-        ("work,driver,1,-2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
-        ("work,driver,1,2,-3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
-        ("sleep,driver,1,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
-        ("work,actor <b>,1,2,3,4,5,6,7,8", "line 2 has an unknown kind or process, or a number out of range"),
+        ("work,driver,1,2,3,4,5,6,7,8", "line 2 is not an event"),
+        ("work,driver,1,two,3,4,5,6,7,8,", "line 2 is not an event"),
+        ("work,driver,nan,2,3,4,5,6,7,8,", NOT_VALID),
+        ("work,driver,1,-2,3,4,5,6,7,8,", NOT_VALID),
+        ("work,driver,1,2,-3,4,5,6,7,8,", NOT_VALID),
+        ("sleep,driver,1,2,3,4,5,6,7,8,", NOT_VALID),
+        ("work,actor <b>,1,2,3,4,5,6,7,8,", NOT_VALID),
+        ("work,driver,1,2,3,4,5,6,7,8,<b>", NOT_VALID),
+        ("work,driver,1,2,3,4,5,6,7,8,9,10", NOT_VALID),
     ],
 )
 def test_damage_is_named(row, message):
     with pytest.raises(ValueError, match=message):
         from_csv(f"{FIRST}\n{row}\n")
+
+
+def test_a_trace_without_hosts_of_an_earlier_version_is_read():
+    events = noted(3).events
+    lines = [line.rpartition(",")[0] for line in to_csv(events).splitlines()]
+    assert lines[0] == FIRST.removesuffix(",host")
+    assert to_csv(from_csv("\n".join(lines))) == to_csv(events)
+
+
+def test_a_host_is_named_where_an_actor_starts():
+    trace = Trace()
+    trace.add("start", "actor 0", trace.began, 0.5, -1, host="node-1.example")
+    trace.add("start", "actor 1", trace.began, 0.5, -1, host="a, b")
+    (one, other) = from_csv(to_csv(trace.events))
+    assert (one.host, other.host) == ("node-1.example", "a__b")
+    rows = json.loads(to_chrome(trace.events))["traceEvents"]
+    assert [row["args"]["host"] for row in rows if row["name"] == "start"] == ["node-1.example", "a__b"]
 
 
 def test_a_file_of_another_kind_is_refused():

@@ -7,7 +7,9 @@
     tasks         jobs, tasks and results; running tasks in this process
     central       simulations play, one learner learns
     local         each simulation learns, and tables are merged
-    actors        SimulationActor, and running tasks on Ray actors
+    actors        ActorPool: distributes tasks among Ray actors, each of them a `simulation_actor`
+    calls         what was sent to each actor, and what is late; `speeds` has the durations
+    handshake     which actors would compute the same bits
     store         Ray's object store, and Ray's errors
     cluster       connecting to a running Ray, or starting and stopping one
     blocks        tables larger than one process: worlds cut into blocks, planned and learned by actors
@@ -26,5 +28,5 @@ __all__ = ["SimulationActor", "as_actor", "train_parallel", "train_policy_parall
 
 def __getattr__(name: str) -> Any:
     if name in ("SimulationActor", "as_actor"):
-        return getattr(import_module("clew.distributed.actors"), name)
+        return getattr(import_module("clew.distributed.simulation_actor"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,24 +1,32 @@
-"""Ray actors that run tasks, and the pool that distributes tasks among them.
+"""The pool that distributes tasks among Ray actors.
 
 Actors keep no state that could change a result, so any actor can run any task, and another can run it again if the
 first one dies. An actor is lost when Ray reports its death, or when it doesn't answer a health check in time. Then
 another is started, which joins the pool when the cluster has a processor for it. While no actor runs, tasks run in this
 process.
+
+Work is handed out on demand: the tasks of a round are sent in more batches than there are actors, and an actor that has
+run one is sent the next. When all are handed out, an idle actor also runs a batch that takes its actor twice as long as
+usual. The first answer is used, and the other is dropped, so a slow host costs little more than its absence.
 """
 
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
-from clew.distributed.cluster import check_alive, connected, count_cpus
+from clew.distributed.calls import MAX_WAIT, ActorHandle, BatchResults, Call, TaskBatch, find_late, needed_calls
+from clew.distributed.cluster import check_alive, connected, count_cpus, count_nodes
+from clew.distributed.handshake import Handshakes
+from clew.distributed.simulation_actor import SimulationActor
+from clew.distributed.speeds import Speeds
 from clew.distributed.store import StoreUsage, as_clew_error, num_bytes
 from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRunner, Worker
 from clew.errors import ClusterError
@@ -29,94 +37,12 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several
 SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are started; starting them takes as long
 SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
+MAX_BATCHES = 4  # of a round for each actor, if each is worth a call
+MAX_CALLS = 2  # of an actor at a time: the second one waits there, so that the actor doesn't wait for a message
+SLOW = 2.0  # times as long as the others; then a message names the host
 SECONDS_BEFORE_HEALTH_CHECK = 5.0  # of a call; it may take any time as long as its actor answers health checks
 HEALTH_CHECK_TIMEOUT = 30.0  # seconds
 MAX_FAILED_STARTS = 20  # in succession
-
-
-def as_actor(simulation_class: Any) -> Any:
-    """Return a class as a Ray actor class; each of its actors occupies one processor."""
-    return ray.remote(num_cpus=1)(simulation_class)
-
-
-class _SimulationActor:
-    """Actor that runs tasks of one job, by the worker that `make_worker` makes from it."""
-
-    def __init__(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
-        self.worker = make_worker(job)
-
-    @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]  # Ray has no types
-    def ready(self) -> bool:
-        """Return True: the actor runs. It answers during a task too, because kernels release the interpreter lock."""
-        return True
-
-    def perform(self, snapshot: Any, tasks: list[Task]) -> list[TaskResult]:
-        """Run tasks one after the other; Ray passes the snapshot as read-only arrays in its object store."""
-        return [self.worker.perform(snapshot, task) for task in tasks]
-
-
-SimulationActor = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(_SimulationActor)
-
-
-@dataclass(eq=False)
-class TaskBatch:
-    """Tasks of one round that are sent to an actor in one call.
-
-    Attributes:
-        round: number of the round.
-        snapshot: values with which the tasks begin.
-        snapshot_ref: reference to the snapshot in Ray's object store.
-        tasks: in the order of the simulations.
-        attempt: number of actors that were lost with these tasks.
-        sent_at: when it was sent, in seconds since 1970.
-        results: of the tasks; None until they have arrived.
-    """
-
-    round: int
-    snapshot: Any
-    snapshot_ref: Any
-    tasks: list[Task]
-    attempt: int = 0
-    sent_at: float = 0.0
-    results: list[TaskResult] | None = None
-
-
-@dataclass(eq=False)
-class BatchResults(Iterator[TaskResult]):
-    """Iterator over the results of some batches, in their order; it waits for each batch to arrive."""
-
-    batches: list[TaskBatch]
-    results: Iterator[TaskResult]
-
-    def __next__(self) -> TaskResult:
-        return next(self.results)
-
-
-@dataclass(eq=False)
-class ActorHandle:
-    """An actor, as the driver knows it.
-
-    Attributes:
-        name: "actor" and its number, as the trace has it.
-        actor: Ray's handle.
-        start_ref: reference that is ready once the actor runs.
-        requested_at: when it was requested, in seconds since 1970.
-        is_running: whether the actor has been seen to run.
-        idle_since: when its last task ended, in seconds since 1970, as far as is known.
-        batches: what it has to run, by the references of the results.
-        health_check: reference that is ready if the actor answers; None if no answer is due.
-        checked_at: when it was last sent a batch or a health check, or was seen to have answered; by time.monotonic.
-    """
-
-    name: str
-    actor: Any
-    start_ref: Any
-    requested_at: float = field(default_factory=time.time)
-    is_running: bool = False
-    idle_since: float = 0.0
-    batches: dict[Any, TaskBatch] = field(default_factory=dict)
-    health_check: Any = None
-    checked_at: float = 0.0
 
 
 @contextmanager
@@ -153,10 +79,13 @@ class ActorPool:
         self, job: Job, make_worker: Callable[[Job], Worker], in_process: InProcessPool, chaos: float = 0.0
     ) -> None:
         self.in_process, self.chaos, self.trace = in_process, chaos, in_process.trace
-        self._make_actor: Callable[[], Any] = lambda: SimulationActor.remote(job, make_worker)
-        self._num_started = self._num_failed = 0
+        self._job, self._make_worker = job, make_worker
+        self._handshakes, self._speeds = Handshakes(), Speeds()
+        self._slow_hosts: set[str] = set()  # those that a message has named
+        self._waiting: deque[TaskBatch] = deque()  # not yet sent, in the order in which results are merged
+        self._num_started = self._num_failed = self._num_calls = 0
         self._always_uses_actors = False  # also for rounds that are too short to be sent
-        self._seconds_per_task = math.inf  # mean of the last tasks that were run
+        self._seconds_per_task = math.inf  # of the last tasks that were run
         self._rng = np.random.default_rng(0)  # of chaos
         sharing = job.sharing
         self._store = StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
@@ -165,18 +94,19 @@ class ActorPool:
         self._num_deferred = min(sharing.num_simulations, count_cpus()) if sharing.num_actors is None else 0
         self._deferred_at = time.monotonic()
 
-    def start(self, num_actors: int) -> None:
-        """Start some actors, without waiting until they run."""
+    def start(self, num_actors: int, is_replacement: bool = False) -> None:
+        """Start some actors, without waiting until they run; `is_replacement` for those in the place of lost ones."""
         for _ in range(num_actors):
-            actor = self._make_actor()
-            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, actor.ready.remote()))
+            actor = SimulationActor.remote()
+            hello, start = actor.ready.remote(), actor.begin.remote(self._job, self._make_worker)
+            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, hello, start, is_replacement))
             self._num_started += 1
 
     def wait_until_running(self) -> None:
         """Wait until all actors run, and send all tasks to actors from now on.
 
         Raises:
-            ClusterError: if they don't all run within a minute.
+            ClusterError: if they don't all run within a minute, or if one can't be used, see `handshake`.
         """
         self._always_uses_actors = True
         deadline = time.monotonic() + START_TIMEOUT
@@ -200,21 +130,24 @@ class ActorPool:
     def submit(
         self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None = None
     ) -> Iterator[TaskResult]:
-        """Send tasks to the actors, in as many batches as are worth a call, or run them here; see `tasks.Pool`."""
+        """Send tasks to the actors, in as many batches as are worth a call, or run them here; see `tasks.Pool`.
+
+        An actor gets about four of them, one after the other, so that a fast one can run more than a slow one.
+        """
         if self._num_deferred and time.monotonic() - self._deferred_at > SECONDS_BEFORE_ACTORS:
             self.start(self._num_deferred)
             self._num_deferred = 0
         self._update_running()
-        num_running = len(self._running())
+        num_running = sum(handle.is_running for handle in self.handles)
         num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls
         if not num_running or (num_worth < 1 and not self._always_uses_actors):
             return self._run_here(round, snapshot, tasks, fused_runner)
-        num_batches = max(1, int(min(num_worth, num_running, len(tasks))))
+        num_batches = max(1, int(min(num_worth, MAX_BATCHES * num_running, len(tasks))))
         snapshot_ref = self._store_snapshot(round, snapshot)
         shares = np.array_split(np.arange(len(tasks)), num_batches)
         batches = [TaskBatch(round, snapshot, snapshot_ref, [tasks[i] for i in share]) for share in shares]
-        for batch in batches:
-            self._send(batch)
+        self._waiting.extend(batches)
+        self._hand_out()
         return BatchResults(batches, self._collect(batches))
 
     def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
@@ -250,14 +183,13 @@ class ActorPool:
         for batch in batches:
             while batch.results is None:
                 self._wait()
-            self._seconds_per_task = float(np.mean([result.seconds for result in batch.results]))
-            yield from batch.results
+            self._seconds_per_task = self._speeds.usual(batch.round)
+            for result in batch.results:
+                if self._waiting:
+                    self._wait(0.0)  # an actor that has become idle during the merge gets the next batch
+                yield result
             batch.results = []  # releases them in the object store
         self._store.clear_results()
-
-    def _running(self) -> list[ActorHandle]:
-        """Return the actors that run, those with the fewest batches first."""
-        return sorted((handle for handle in self.handles if handle.is_running), key=lambda each: len(each.batches))
 
     def _update_running(self) -> None:
         """Mark the actors that have started since the last call; replace those that failed to."""
@@ -265,53 +197,106 @@ class ActorPool:
         for reference in ray.wait(list(starting), num_returns=len(starting), timeout=0)[0] if starting else []:
             handle = starting[reference]
             try:
+                host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
                 ray.get(reference)
+            except ClusterError as error:
+                self._refuse(handle, error)
+            except RayTaskError as error:
+                raise ClusterError(f"an actor can't be started: {error.cause!r}") from error
             except RayError as error:
                 self._replace(handle, error)
             else:
-                handle.is_running, self._num_failed = True, 0
-                self.trace.add("start", handle.name, handle.requested_at, time.time() - handle.requested_at, -1)
+                handle.is_running, handle.host, self._num_failed = True, host, 0
+                seconds = time.time() - handle.requested_at
+                self.trace.add("start", handle.name, handle.requested_at, seconds, -1, host=host)
 
-    def _send(self, batch: TaskBatch) -> None:
-        """Send a batch to the actor with the fewest batches; run it in this process if no actor runs."""
-        running = self._running()
-        if not running:
-            batch.results = list(self._run_here(batch.round, batch.snapshot, batch.tasks, attempt=batch.attempt))
-            return
-        handle = running[0]
-        batch.sent_at = time.time()
-        handle.batches[handle.actor.perform.remote(batch.snapshot_ref, batch.tasks)] = batch
+    def _refuse(self, handle: ActorHandle, error: ClusterError) -> None:
+        """Raise the error of an actor that can't be used; go on without it if it was to take the place of a lost one.
+
+        A node that joins a cluster in the middle of a run doesn't end that run.
+        """
+        if not handle.is_replacement:
+            raise error
+        logger.warning("%s; training continues without %s", error, handle.name)
+        self.handles.remove(handle)
+        ray.kill(handle.actor)
+
+    def _hand_out(self) -> None:
+        """Send waiting batches to actors that have nothing to do, and then also late ones.
+
+        Each actor is sent a second batch in advance while more are waiting than there are actors; the last ones go to
+        those that are idle first.
+        """
+        running = [handle for handle in self.handles if handle.is_running]
+        while self._waiting and running:
+            handle = min(running, key=lambda each: (len(each.calls), each.is_late))
+            in_advance = len(self._waiting) >= len(running) and not handle.is_late
+            if len(handle.calls) >= (MAX_CALLS if in_advance else 1):
+                return
+            self._send(self._waiting.popleft(), handle)
+        for handle in running:
+            if not handle.calls and not self._waiting:
+                batch, _ = find_late(self.handles, self._speeds)
+                if batch is None:
+                    return
+                self._trace_batch("copy", DRIVER, time.time(), batch, batch.num_begun)
+                self._send(batch, handle)
+
+    def _send(self, batch: TaskBatch, handle: ActorHandle) -> None:
+        """Send a batch to an actor."""
+        self._num_calls += 1
+        reference = handle.actor.perform.remote(batch.snapshot_ref, batch.tasks, self._num_calls)
+        handle.calls.append(Call(batch, self._num_calls, batch.num_begun, reference))
+        batch.num_begun += 1
         handle.health_check, handle.checked_at = None, time.monotonic()
         if self._rng.random() < self.chaos:
             self.trace.add("kill", handle.name, time.time(), 0.0, batch.round)
             ray.kill(handle.actor)
 
-    def _wait(self) -> None:
-        """Wait up to a second for a batch to arrive; then check the health of busy actors, and who has started."""
+    def _wait(self, seconds: float = MAX_WAIT) -> None:
+        """Wait at most some seconds for a call to end; then hand out work, and check the health of busy actors."""
         self.in_process.check_stopped()
-        pending = {reference: handle for handle in self.handles for reference in handle.batches}
-        for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:
-            handle = pending[reference]
-            if reference not in handle.batches:  # the actor was replaced in this loop
-                continue
-            try:
-                self._receive(handle, handle.batches[reference], ray.get(reference))
-            except (RayTaskError, ObjectStoreFullError, OutOfDiskError) as error:
-                raise as_clew_error(error) from error
-            except RayError as error:
-                self._replace(handle, error)
-            else:
-                del handle.batches[reference]
+        calls = {call.reference: (handle, call) for handle in self.handles for call in handle.calls}
+        if self._waiting and not any(handle.is_running for handle in self.handles):
+            batch = self._waiting.popleft()
+            batch.results = list(self._run_here(batch.round, batch.snapshot, batch.tasks, attempt=batch.num_begun))
+        elif calls:
+            if any(handle.is_running and not handle.calls for handle in self.handles):
+                seconds = min(seconds, find_late(self.handles, self._speeds)[1])
+            ray.wait(list(calls), num_returns=1, timeout=seconds)
+            for reference in ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]:
+                handle, call = calls[reference]
+                if call in handle.calls and call.reference == reference:  # not answered or lost in this loop
+                    self._end_call(handle, call)
         self._check_health()
         self._update_running()
+        self._hand_out()
 
-    def _receive(self, handle: ActorHandle, batch: TaskBatch, results: list[TaskResult]) -> None:
+    def _end_call(self, handle: ActorHandle, call: Call) -> None:
+        """Receive the answer of a call, or replace its actor if that was lost."""
+        try:
+            answer = ray.get(call.reference)
+        except (RayTaskError, ObjectStoreFullError, OutOfDiskError) as error:
+            raise as_clew_error(error) from error
+        except RayError as error:
+            self._replace(handle, error)
+            return
+        handle.end(call)
+        if call.is_needed:
+            self._receive(handle, call, answer)
+        else:
+            self._note_unused(handle, call, *answer)
+
+    def _receive(self, handle: ActorHandle, call: Call, results: list[TaskResult]) -> None:
         """Store the results of a batch, and record in the trace when its tasks ran, by the clock of the driver."""
-        batch.results = results
+        batch = call.batch
+        batch.results, batch.snapshot, batch.snapshot_ref = results, None, None
+        for other_handle, other in needed_calls(self.handles).get(batch, []):
+            self._skip(other_handle, other)
         self._store.add_results(num_bytes([result.update for result in results]))
         # Clocks of machines differ: tasks can't have begun before they were sent, nor have ended after now.
         late = max(0.0, results[-1].started_at + results[-1].seconds - time.time())
-        shift = max(-late, batch.sent_at - results[0].started_at)
+        shift = max(-late, call.sent_at - results[0].started_at)
         for task, result in zip(batch.tasks, results, strict=True):
             handle.idle_since = result.started_at + shift + result.seconds
             self.trace.add(
@@ -322,13 +307,37 @@ class ActorPool:
                 batch.round,
                 simulation=task.simulation,
                 num_bytes=num_bytes(result.update),
-                attempt=batch.attempt,
+                attempt=call.attempt,
             )
+        self._note_speed(handle, batch.round, sum(result.seconds for result in results) / len(results))
+
+    def _skip(self, handle: ActorHandle, call: Call) -> None:
+        """Drop the results of a call, so that the object store releases them; its actor may stop.
+
+        What is waited for from now on is the end of the call, whose answer is small.
+        """
+        handle.actor.skip.remote(call.number)
+        call.reference, call.is_needed = handle.actor.finish.remote(call.number), False
+
+    def _note_unused(self, handle: ActorHandle, call: Call, num_tasks: int, seconds: float) -> None:
+        """Record what an actor did of a call whose results were not needed any more, see `SimulationActor.finish`."""
+        if num_tasks:
+            self._trace_batch("unused", handle.name, max(call.sent_at, handle.idle_since), call.batch, call.attempt)
+            self._note_speed(handle, call.batch.round, seconds / num_tasks)
+        handle.idle_since = time.time()
+
+    def _note_speed(self, handle: ActorHandle, round: int, seconds: float) -> None:
+        """Note the seconds per task of a call, and name the host of an actor that has become slow, once."""
+        self._speeds.add(handle.name, round, seconds)
+        times = self._speeds.slowness(handle.name)
+        if times >= SLOW and handle.host not in self._slow_hosts and count_nodes() > 1:
+            self._slow_hosts.add(handle.host)
+            logger.info("%s on host %s takes %.2g times as long as the others", handle.name, handle.host, times)
 
     def _check_health(self) -> None:
         """Send a health check to actors that have been busy for some seconds; replace those that don't answer it."""
         now = time.monotonic()
-        due = [each for each in self.handles if each.batches and now - each.checked_at > SECONDS_BEFORE_HEALTH_CHECK]
+        due = [each for each in self.handles if each.calls and now - each.checked_at > SECONDS_BEFORE_HEALTH_CHECK]
         for handle in due:
             if handle.health_check is None:
                 handle.health_check, handle.checked_at = handle.actor.ready.remote(), now
@@ -355,25 +364,27 @@ class ActorPool:
             return
         lines = str(reason).strip().splitlines()
         logger.warning("%s is lost, and its tasks are run again by another: %s", handle.name, lines[0])
-        now, batches = time.time(), list(handle.batches.values())
-        self.trace.add("lost", handle.name, now, 0.0, max((batch.round for batch in batches), default=-1))
-        for batch in batches:
-            self._trace_batch("abandoned", handle.name, max(batch.sent_at, handle.idle_since), batch)
-            handle.idle_since = now  # the batches after the first had not begun
+        now, calls = time.time(), handle.calls[:]
+        self.trace.add("lost", handle.name, now, 0.0, max((call.batch.round for call in calls), default=-1))
+        for call in calls:
+            begun = max(call.sent_at, handle.idle_since)
+            self._trace_batch("abandoned", handle.name, begun, call.batch, call.attempt)
+            handle.idle_since = now  # the calls after the first had not begun
         self.handles.remove(handle)
-        handle.batches.clear()
+        handle.calls.clear()
         ray.kill(handle.actor)
         if not handle.is_running:
             self._num_failed += 1
             if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(reason):
                 raise ClusterError(f"an actor can't be started: {lines[-1]}")
-        self.start(1)
-        for batch in batches:
-            batch.attempt += 1
-            self._trace_batch("reissue", DRIVER, time.time(), batch)
-            self._send(batch)
+        self.start(1, is_replacement=True)
+        others = needed_calls(self.handles)
+        for batch in reversed([call.batch for call in calls if call.is_needed and call.batch not in others]):
+            self._trace_batch("reissue", DRIVER, time.time(), batch, batch.num_begun)
+            self._waiting.appendleft(batch)
+        self._hand_out()
 
-    def _trace_batch(self, what: str, who: str, begun: float, batch: TaskBatch) -> None:
+    def _trace_batch(self, what: str, who: str, begun: float, batch: TaskBatch, attempt: int) -> None:
         """Record an event about all tasks of a batch, from `begun` (in seconds since 1970) to now."""
         self.trace.add(
             what,
@@ -383,5 +394,5 @@ class ActorPool:
             batch.round,
             simulation=batch.tasks[0].simulation,
             num_simulations=len(batch.tasks),
-            attempt=batch.attempt,
+            attempt=attempt,
         )

@@ -15,11 +15,12 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clew.distributed.actors import SECONDS_PER_CALL, SimulationActor
+from clew.distributed.actors import SECONDS_PER_CALL
 from clew.distributed.cluster import connected
 from clew.distributed.local import LocalLearner, TableChanges, TableMerger, TableSnapshot
 from clew.distributed.scaling import Parameters
 from clew.distributed.settings import Sharing
+from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.tasks import Job, Task, TaskResult
 from clew.environments import Environment
 from clew.kernels.sampling import new_stream
@@ -57,7 +58,8 @@ def calibrate(sides: tuple[int, ...] = SIDES, num_steps: int = 2_000_000, repeti
     with connected(1):
         sizes = [_measure_size(side, math.ceil(num_steps / EPISODE), repetitions) for side in sides]
         largest = sizes[-1]
-        actor = SimulationActor.remote(largest.job, LocalLearner)
+        actor = SimulationActor.remote()
+        ray.get(actor.begin.remote(largest.job, LocalLearner))
         snapshot = ray.put(largest.snapshot)
         ray.get(actor.perform.remote(snapshot, []))
         call = min_seconds(lambda: ray.get(actor.perform.remote(snapshot, [])), repetitions)

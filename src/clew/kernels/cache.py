@@ -11,14 +11,18 @@ import hashlib
 import logging
 import os
 import pickle
+import platform
 import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import llvmlite.binding
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+
+from clew.version import hash_sources
 
 try:
     import fcntl
@@ -29,18 +33,17 @@ logger = logging.getLogger(__name__)
 
 KERNELS = Path(__file__).parent
 
-
-def sources_sha256() -> str:
-    """Return a hash of all kernel sources."""
-    digest = hashlib.sha256()
-    for source in sorted(KERNELS.rglob("*.py")):
-        digest.update(source.relative_to(KERNELS).as_posix().encode())
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-SOURCES_SHA256 = sources_sha256()
+SOURCES_SHA256 = hash_sources(KERNELS.name)
 NUMBA_VERSION = str(numba.__version__)
+
+
+def processor() -> str:
+    """Return the processor for which kernels are compiled here, such as "x86_64 znver3".
+
+    "SVML" follows if Numba takes exponentials of vectors from Intel's library.
+    """
+    svml = " SVML" if numba.config.USING_SVML else ""
+    return f"{platform.machine()} {llvmlite.binding.get_host_cpu_name()}{svml}"
 
 
 def _fingerprint() -> str:

@@ -12,6 +12,7 @@ BAND = 22
 MIN_BAR_WIDTH = 3.0  # pixels; shorter events are thin marks without a label, and are merged with their neighbours
 MAX_SEPARATE_MARKS = 4  # within MIN_BAR_WIDTH pixels; more of them are merged into one
 MAX_LANES = 18
+MAX_ROLE = 18  # letters below the name of a lane
 MAX_ARROWS = 120
 MAX_TOOLTIPS = 400  # events of a lane, for its thin marks to have tooltips
 
@@ -122,7 +123,9 @@ def draw_lane(who: str, y: float, events: Sequence[Event], scale: TimeScale) -> 
     is_lost = scale.overlaps(lost, lost)
     yield bar(16, y + 3, scale.right - 8, LANE - 6, f"lane {who.split()[0]}", radius=6)
     yield text(24, y + LANE / 2 - 1, {STORE: "object store"}.get(who, who), "strong")
-    role, colour = ("lost", "alert") if is_lost else (roles.get(who, "works"), "faint")
+    host = next((each.host for each in own if each.host), "")
+    works = f"on {host}" if len({each.host for each in events if each.host}) > 1 else "works"
+    role, colour = ("lost", "alert") if is_lost else (roles.get(who, shorten(works, MAX_ROLE)), "faint")
     yield text(24, y + LANE / 2 + 14, role, colour, size=11)
     middle, left, right = y + LANE / 2, scale.x(started), scale.x(lost)
     yield f'<path class="alive" d="M{left:.1f} {middle:g}H{right:.1f}"/>'
@@ -140,7 +143,7 @@ def draw_bars(own: Sequence[Event], scale: TimeScale, y: float) -> Iterator[str]
     """
     short: list[Event] = []
     for each in sorted(own, key=lambda event: event.begun):
-        if each.what in ("lost", "kill", "reissue"):
+        if each.what in ("lost", "kill", "reissue", "copy"):
             continue
         x, width = scale.x(each.begun), scale.x(each.ended) - scale.x(each.begun)
         if width < MIN_BAR_WIDTH:
@@ -216,7 +219,7 @@ def draw_label(event: Event, x: float, y: float, width: float) -> Iterator[str]:
 def bar_labels(event: Event) -> list[str]:
     """Return the possible labels of the bar of an event, the longest first; none for kinds without labels."""
     if event.what != "work":
-        return {"start": ["starting"], "abandoned": ["work lost", "lost"]}.get(event.what, [])
+        return {"start": ["starting"], "abandoned": ["work lost", "lost"], "unused": ["too late"]}.get(event.what, [])
     short = f"{event.round} with v{event.version}" if event.version >= 0 else f"{event.round}"
     if event.attempt:
         attempt = ordinal(event.attempt + 1)
@@ -312,6 +315,11 @@ def ordinal(number: int) -> str:
     return f"{number}" + ("th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
 
 
+def shorten(name: str, length: int) -> str:
+    """Return a text, or its beginning and "..." if it is longer than `length` letters."""
+    return name if len(name) <= length else f"{name[: length - 3]}..."
+
+
 def format_staleness(event: Event) -> str:
     """Return the version and the staleness of the values that an event used, in two lines; "" if it used none."""
     if event.version < 0:
@@ -325,6 +333,7 @@ def tooltip(event: Event) -> str:
     simulations = f"simulation {last}" if event.num_simulations == 1 else f"simulations {event.simulation} to {last}"
     lines = [
         f"{event.what}: {event.who}" + (f", {ordinal(event.attempt + 1)} attempt" if event.attempt else ""),
+        f"on host {event.host}" if event.host else "",
         f"round {event.round}" if event.round >= 0 else "",
         simulations if event.num_simulations else "",
         format_staleness(event),

@@ -30,7 +30,7 @@ STYLE = """
 .s0.even{fill:#0072b2}.s0.odd{fill:#7cc4f0}.s1.even{fill:#e69f00}.s1.odd{fill:#f8d68c}.s2.even{fill:#cc79a7}.s2.odd{fill:#ecc9dc}
 .values{fill:#22303a}.merge{fill:#009e73}.checkpoint{fill:#d55e00}.start{fill:#fff;stroke:#7b868e;stroke-dasharray:3 2}
 .abandoned{fill:#fff;stroke:#b3001e;stroke-width:1.5;stroke-dasharray:4 3}.reissued{fill:url(#clew-reissued)}
-.hatch{stroke:#10181d;stroke-width:2.4;stroke-opacity:.75}.pointer-area{fill:#000;fill-opacity:0}
+.unused{fill:#cfcabd;stroke:#7b868e}.hatch{stroke:#10181d;stroke-width:2.4;stroke-opacity:.75}.pointer-area{fill:#000;fill-opacity:0}
 .arrow{fill:none;stroke-width:1.3}.arrow.send{stroke:#22303a}.tip.send{fill:#22303a}.arrow.return{stroke:#00794f}.tip.return{fill:#00794f}
 .arrow.reissue{stroke:#b3001e;stroke-width:2;stroke-dasharray:5 3}.tip.reissue{fill:#b3001e}
 .cross{stroke:#b3001e;stroke-width:4.5;stroke-linecap:round;fill:none}.loss{stroke:#b3001e;stroke-width:1.8;fill:none}
@@ -41,7 +41,7 @@ DARK = """
 .card{fill:#161b1f;stroke:#353d44}.ink,.strong{fill:#e8e6e0}.faint{fill:#a5b0b8}.alert{fill:#ff8a94;stroke:#161b1f}
 .grid{stroke:#e8e6e0}.lane{fill:#22282d}.driver{fill:#202c36}.store{fill:#2e2a1e}.alive{stroke:#8d979e}
 .band{stroke:#69747c}.band.even{fill:#333c44}.band.odd{fill:#1b2025}.values{fill:#e8e6e0}
-.start,.abandoned{fill:#161b1f}.abandoned,.cross,.loss,.arrow.reissue{stroke:#ff6b78}.tip.reissue{fill:#ff6b78}
+.unused{fill:#4a5259}.start,.abandoned{fill:#161b1f}.abandoned,.cross,.loss,.arrow.reissue{stroke:#ff6b78}.tip.reissue{fill:#ff6b78}
 .arrow.send{stroke:#cfd6db}.tip.send{fill:#cfd6db}.arrow.return{stroke:#3fd0a4}.tip.return{fill:#3fd0a4}
 .chart{fill:#8d9aa5}.detail{fill:#e8e6e0;stroke:#e8e6e0}.fan{fill:#e8e6e0}
 """.strip()
@@ -188,12 +188,14 @@ def summarise(events: Sequence[Event], numbers: Sequence[int], whole: TimeScale)
     num_bytes = sum(each.num_bytes for each in events if each.what in ("put", "work"))
     num_rounds = numbers[-1] - numbers[0] + 1
     lost = sum(each.what == "lost" for each in events)
+    num_late = sum(each.num_simulations for each in events if each.what == "copy")
     workers = format_count(len(actors), "actor") if actors else "one process, no actors"
     sent = f"{num_bytes / 1e6:,.3g} MB sent" if num_bytes else ""
     facts = [
         f"{format_count(num_rounds, 'round')} in {format_seconds(whole.end - whole.begin)}",
         f"{workers}, {lost} lost" if lost else workers,
         f"{format_count(sum(each.what == 'reissue' for each in events), 'task')} reissued" if lost else "",
+        f"{format_count(num_late, 'late task')} run twice" if num_late else "",
         f"staleness {stale[0]}" if len(stale) == 1 else f"staleness {stale[0]} to {stale[-1]}",
         sent if num_rounds == len(numbers) else f"{len(numbers):,} of the rounds are in the trace",
     ]
@@ -214,10 +216,11 @@ def draw_legend(events: Sequence[Event], top: float) -> tuple[list[str], float]:
         ("checkpoint" in kinds, ["checkpoint"], "checkpoint"),
         ("lost" in kinds, ["cross"], "actor lost"),
         ("lost" in kinds, ["abandoned"], "work lost with it"),
+        ("unused" in kinds, ["unused"], "late work: another actor was first"),
         (
-            "lost" in kinds,
+            bool(kinds & {"lost", "copy"}),
             [f"work s{max(stale, default=0)} odd", "reissued"],
-            "hatched: work reissued (2nd attempt or later)",
+            "hatched: work reissued or run a second time (2nd attempt or later)",
         ),
         ("start" in kinds, ["start"], "actor starting"),
         (has_actors, ["arrow send"], "values sent to actors"),

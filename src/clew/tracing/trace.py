@@ -3,15 +3,17 @@
     publish     the driver copied the values that a round begins with
     put         these values were put into the object store
     work        simulations were played or learned, and their results were used
+    unused      the same, but another actor had the results first
     merge       the driver merged results
-    start       an actor was started; lasts until it was first seen running
+    start       an actor was started on a host; lasts until it was first seen running
     kill        an actor was killed on purpose
     lost        an actor died, or did not answer
     abandoned   work that was lost with its actor
     reissue     the driver gave that work to another actor
+    copy        the driver gave late work to a second actor too
     checkpoint  the driver wrote a checkpoint
 
-In a run folder the trace is `trace.csv`, with a row for each event.
+In a run folder the trace is `trace.csv`, with a row for each event. Traces of earlier versions have no column `host`.
 """
 
 import json
@@ -20,13 +22,15 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-KINDS = ("publish", "put", "work", "merge", "start", "kill", "lost", "abandoned", "reissue", "checkpoint")
-ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # however long the run is
+ALWAYS_KEPT = {"start", "kill", "lost", "abandoned", "reissue", "checkpoint"}  # in a run of any length
+KINDS = {"publish", "put", "work", "unused", "merge", "copy", *ALWAYS_KEPT}
 DRIVER, STORE = "driver", "store"
 WHO_PATTERN = re.compile(r"driver|store|actor \d{1,9}")
+NOT_IN_HOST = re.compile(r"[^\w.:-]", re.ASCII)  # characters that no name of a host should have
 
+NUM_COUNTS = 6  # fields of an event that are whole numbers
 MAX_EVENTS = 100_000  # about 30 MB; a longer trace keeps every second round, then every fourth, and so on
 MAX_PAUSE = 1e-4  # seconds between events that are merged into one
 
@@ -44,7 +48,8 @@ class Event(NamedTuple):
         simulation: first of the simulations that it was about.
         num_simulations: number of these.
         num_bytes: bytes that were sent or written.
-        attempt: number of times that the same work had been lost before.
+        attempt: number of times that the same work had been given to an actor before.
+        host: name of the host on which an actor was started; "" for other events.
     """
 
     what: str
@@ -57,6 +62,7 @@ class Event(NamedTuple):
     num_simulations: int
     num_bytes: int
     attempt: int
+    host: str = ""
 
     @property
     def ended(self) -> float:
@@ -102,6 +108,7 @@ class Trace:
         num_simulations: int = 1,
         num_bytes: int = 0,
         attempt: int = 0,
+        host: str = "",
     ) -> None:
         """Add an event. If it continues the last one without a pause, the two are merged into one.
 
@@ -116,7 +123,8 @@ class Trace:
             simulation: first of the simulations that it was about; -1 for none.
             num_simulations: number of these.
             num_bytes: bytes that were sent or written.
-            attempt: number of times that the same work had been lost before.
+            attempt: number of times that the same work had been given to an actor before.
+            host: name of the host on which an actor was started.
         """
         if version is None:
             version = self._versions.get(round, -1)
@@ -126,7 +134,8 @@ class Trace:
             self._bytes[round] += num_bytes
         begun -= self.began
         num_simulations = num_simulations if simulation >= 0 else 0
-        event = Event(what, who, begun, seconds, round, version, simulation, num_simulations, num_bytes, attempt)
+        host = NOT_IN_HOST.sub("_", host)
+        event = Event(what, who, begun, seconds, round, version, simulation, num_simulations, num_bytes, attempt, host)
         if self.events and continues(event, self.events[-1]):
             last = self.events[-1]
             self.events[-1] = last._replace(
@@ -196,31 +205,41 @@ def from_csv(text: str) -> list[Event]:
         ValueError: if a line is damaged; the message says which.
     """
     header, *rows = text.splitlines() or [""]
-    if header != ",".join(Event._fields):
+    num_fields = header.count(",") + 1
+    if header not in (",".join(Event._fields), ",".join(Event._fields[:-1])):
         raise ValueError(f"the first line must be {','.join(Event._fields)}")
     events = []
     for number, row in enumerate(rows, start=2):
         try:
-            what, who, begun, seconds, *counts = row.split(",")
-            event = Event(what, who, float(begun), float(seconds), *map(int, counts))
+            what, who, begun, seconds, *others = row.split(",", num_fields - 1)
+            counts, host = others[:NUM_COUNTS], others[NUM_COUNTS:]  # a trace of an earlier version has no host
+            values = what, who, float(begun), float(seconds), *map(int, counts), *host
+            named: dict[str, Any] = dict(zip(Event._fields[:num_fields], values, strict=True))
+            event = Event(**named)
         except (TypeError, ValueError):
             raise ValueError(f"line {number} is not an event") from None
         if not is_valid(event):
-            raise ValueError(f"line {number} has an unknown kind or process, or a number out of range")
+            raise ValueError(f"line {number} has an unknown kind, process or host, or a number out of range")
         events.append(event)
     return events
 
 
 def is_valid(event: Event) -> bool:
-    """Return whether an event has a known kind and process, and all its numbers are in range."""
+    """Return whether an event has a known kind and process, a host's name, and all its numbers are in range."""
     return (
         event.what in KINDS
         and WHO_PATTERN.fullmatch(event.who) is not None
+        and NOT_IN_HOST.search(event.host) is None
         and all(math.isfinite(each) and abs(each) < 1e9 for each in (event.begun, event.seconds))
         and event.seconds >= 0.0
         and all(-1 <= each < 2**31 for each in (event.round, event.version, event.simulation))
         and all(0 <= each < 2**60 for each in (event.num_simulations, event.num_bytes, event.attempt))
     )
+
+
+def arguments(event: Event) -> dict[str, object]:
+    """Return the fields of an event that aren't its kind, process or time; the host only if there is one."""
+    return {name: value for name, value in zip(Event._fields[4:], event[4:], strict=True) if value != ""}
 
 
 def to_chrome(events: Sequence[Event]) -> str:
@@ -243,7 +262,7 @@ def to_chrome(events: Sequence[Event]) -> str:
             "tid": lanes[each.who],
             "ts": round(each.begun * 1e6, 3),
             **({"ph": "X", "dur": round(each.seconds * 1e6, 3)} if each.seconds else {"ph": "i", "s": "t"}),
-            "args": {**dict(zip(Event._fields[4:], each[4:], strict=True)), "staleness": each.staleness},
+            "args": {**arguments(each), "staleness": each.staleness},
         }
         for each in events
     ]

@@ -15,6 +15,7 @@ import numpy as np
 
 from clew.distributed.blocks.block import Block
 from clew.distributed.blocks.partition import BlockSpec
+from clew.distributed.handshake import Handshakes, describe_process
 from clew.errors import ClusterError
 
 logger = logging.getLogger(__name__)
@@ -35,19 +36,18 @@ BlockArguments = Mapping[int, tuple[Any, ...]]  # arguments of a call, by the nu
 
 
 class BlockHolder:
-    """Holds some blocks in one process: all of them in this process, or its share in an actor.
-
-    Args:
-        specs: of the blocks, by their numbers.
-    """
+    """Holds some blocks in one process: all of them in this process, or its share in an actor."""
 
     num_lost = 0  # number of actors that have been lost
+    blocks: dict[int, Block]
 
-    def __init__(self, specs: dict[int, BlockSpec]) -> None:
+    def ready(self) -> dict[str, str]:
+        """Return the description of this process: the actor runs; Ray runs this in a thread of its own."""
+        return describe_process()
+
+    def hold(self, specs: dict[int, BlockSpec]) -> None:
+        """Make the blocks to hold, from their specs by their numbers."""
         self.blocks = {i: Block(spec) for i, spec in specs.items()}
-
-    def ping(self) -> None:
-        """Return, to show that the actor answers; Ray runs this in a thread of its own."""
 
     def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
         """Call a method of some blocks, one after the other; return the results by number of the block, ascending."""
@@ -62,13 +62,16 @@ class BlockActorHandle:
         name: "actor" and its number.
         specs: of its blocks, by their numbers.
         actor: Ray's handle.
+        start_refs: references that are ready once it runs (its description, see `handshake`) and has made its blocks;
+            None afterwards.
         has_answered: whether it has answered since it was started; before, it may still be making its blocks.
         calls: calls that determine the state of its blocks, in order.
     """
 
     name: str
     specs: dict[int, BlockSpec]
-    actor: Any
+    actor: Any = None
+    start_refs: tuple[Any, Any] | None = None
     has_answered: bool = False
     calls: list[tuple[str, BlockArguments]] = field(default_factory=list)
 
@@ -93,9 +96,12 @@ class ActorBlocks:
 
         self.ray = ray
         self.num_lost = 0
-        self._start = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder).remote
+        self._make_actor = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(BlockHolder).remote
+        self._handshakes = Handshakes()
         shares = [{int(i): specs[i] for i in share} for share in np.array_split(np.arange(len(specs)), num_actors)]
-        self.handles = [BlockActorHandle(f"actor {k}", held, self._start(held)) for k, held in enumerate(shares)]
+        self.handles = [BlockActorHandle(f"actor {k}", held) for k, held in enumerate(shares)]
+        for handle in self.handles:
+            self._start(handle)
 
     def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
         """Call a method of some blocks, on all actors at once; return the results by number of the block, ascending."""
@@ -107,6 +113,15 @@ class ActorBlocks:
             handle.record(name, own)
         return results
 
+    def _start(self, handle: BlockActorHandle) -> None:
+        """Start an actor, and have it make its blocks."""
+        handle.actor, handle.has_answered = self._make_actor(), False
+        handle.start_refs = self._ask(handle), handle.actor.hold.remote(handle.specs)
+
+    def _ask(self, handle: BlockActorHandle) -> Any:
+        """Return a reference to the description of an actor, which it gives also while it works."""
+        return handle.actor.ready.options(concurrency_group="health").remote()
+
     def close(self) -> None:
         """Stop all actors."""
         for handle in self.handles:
@@ -116,12 +131,17 @@ class ActorBlocks:
         """Return the result of a call; if its actor is lost, restore the blocks on another, and call again there.
 
         Raises:
-            ClusterError: if three actors have been lost with this call.
+            ClusterError: if three actors have been lost with this call, or if one can't be used, see `handshake`.
         """
         from clew.distributed.store import as_clew_error
 
         for _ in range(MAX_ATTEMPTS):
             try:
+                if handle.start_refs is not None:
+                    hello, held = handle.start_refs
+                    self._handshakes.accept(self.ray.get(hello), has_joined=self.num_lost > 0)
+                    self.ray.get(held)
+                    handle.start_refs = None
                 reason = self._wait(handle, reference)
                 if not reason:
                     result: dict[int, Any] = self.ray.get(reference)
@@ -148,7 +168,7 @@ class ActorBlocks:
         from clew.distributed import actors
 
         while not self.ray.wait([reference], timeout=actors.SECONDS_BEFORE_HEALTH_CHECK)[0]:
-            answer = handle.actor.ping.options(concurrency_group="health").remote()
+            answer = self._ask(handle)
             timeout = actors.HEALTH_CHECK_TIMEOUT if handle.has_answered else None
             done, _ = self.ray.wait([reference, answer], timeout=timeout)
             if not done:
@@ -159,7 +179,7 @@ class ActorBlocks:
     def _restore(self, handle: BlockActorHandle, name: str, arguments: BlockArguments) -> Any:
         """Start another actor, repeat the recorded calls and the current one there; return the latter's reference."""
         self.num_lost += 1
-        handle.actor, handle.has_answered = self._start(handle.specs), False
+        self._start(handle)
         for call in handle.calls:
             handle.actor.call.remote(*call)
         return handle.actor.call.remote(name, arguments)
@@ -185,7 +205,9 @@ def open_pool(specs: list[BlockSpec], num_actors: int) -> Iterator[BlockPool]:
         ClusterError: if the cluster can't place the actors.
     """
     if num_actors == 0:
-        yield BlockHolder(dict(enumerate(specs)))
+        here = BlockHolder()
+        here.hold(dict(enumerate(specs)))
+        yield here
         return
     from clew.distributed.cluster import connected
 

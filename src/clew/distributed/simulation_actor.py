@@ -1,0 +1,75 @@
+"""Ray actor that runs tasks, in a process of its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from clew.distributed.handshake import describe_process
+from clew.distributed.tasks import Job, Task, TaskResult, Worker
+
+
+def as_actor(simulation_class: Any) -> Any:
+    """Return a class as a Ray actor class; each of its actors occupies one processor."""
+    return ray.remote(num_cpus=1)(simulation_class)
+
+
+class _SimulationActor:
+    """Actor that runs tasks of one job.
+
+    It is made without arguments, so that it answers the handshake before it reads a job, which another version of Clew
+    might not be able to read. Methods of the group "health" answer during a task too, because kernels release the
+    interpreter lock.
+    """
+
+    worker: Worker
+
+    def __init__(self) -> None:
+        self._unneeded: set[int] = set()  # numbers of calls that another actor has answered
+        self._last = (-1, 0, 0.0)  # number of the last call, and of its tasks, and their seconds
+
+    @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]  # Ray has no types
+    def ready(self) -> dict[str, str]:
+        """Return the description of this process, see `handshake`: the actor runs."""
+        return describe_process()
+
+    def begin(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
+        """Begin a job, whose tasks are run by the worker that `make_worker` makes from it."""
+        self.worker = make_worker(job)
+
+    def perform(self, snapshot: Any, tasks: list[Task], number: int = -1) -> list[TaskResult]:
+        """Run tasks one after the other.
+
+        Args:
+            snapshot: values with which the tasks begin; Ray passes it as read-only arrays in its object store.
+            tasks: to run.
+            number: of the call, for `skip`.
+
+        Returns:
+            Results of the tasks; of the first ones if the call was skipped meanwhile.
+        """
+        results: list[TaskResult] = []
+        for task in tasks:
+            if number in self._unneeded:
+                break
+            results.append(self.worker.perform(snapshot, task))
+        self._last = (number, len(results), sum(result.seconds for result in results))
+        return results
+
+    @ray.method(concurrency_group="health")  # type: ignore[untyped-decorator]
+    def skip(self, number: int) -> None:
+        """Begin no further task of a call: another actor has answered it."""
+        self._unneeded.add(number)
+
+    def finish(self, number: int) -> tuple[int, float]:
+        """Return what was done of a call that was skipped; it is called after that call, and so answered after it.
+
+        Returns:
+            (number of tasks that were run, their duration in seconds).
+        """
+        self._unneeded.discard(number)
+        last, num_tasks, seconds = self._last
+        return (num_tasks, seconds) if last == number else (0, 0.0)
+
+
+SimulationActor = ray.remote(num_cpus=1, concurrency_groups={"health": 1})(_SimulationActor)
