@@ -197,6 +197,37 @@ def test_a_job_on_a_ray_that_asks_for_a_token(environment):
             assert failed.returncode == 1
             assert re.search("ClusterError: no connection to Ray: .*; its token is needed here too", failed.stderr)
         assert environment["RAY_AUTH_TOKEN"] not in done.stderr + wrong.stderr
+        connect_without_the_token({**environment, "RAY_ADDRESS": address})
+
+
+CONNECT = """
+import time
+from clew.distributed.cluster import connected
+from clew.errors import ClusterError
+begun = time.monotonic()
+try:
+    with connected(1):
+        pass
+except ClusterError as error:
+    print(error, time.monotonic() - begun, sep="\\n")
+"""
+
+
+def connect_without_the_token(environment):
+    """Each refusal is one line within ten seconds, the start of Python and its imports aside."""
+    wrong = {**environment, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    off = {name: value for name, value in environment.items() if not name.startswith("RAY_AUTH")}
+    empty = {**off, "RAY_AUTH_MODE": "token"}
+    for given, reason in (
+        (wrong, "the Ray at .* refuses this token"),
+        (off, "the Ray at .* asks for a token, and RAY_AUTH_MODE=token isn't set"),
+        (empty, "Token authentication is enabled but no authentication token was found"),
+    ):
+        done = subprocess.run([sys.executable, "-c", CONNECT], env=given, capture_output=True, text=True, timeout=60)
+        message, seconds = done.stdout.splitlines()
+        assert re.fullmatch(f"no connection to Ray: {reason}; its token is needed here too: .*", message)
+        assert float(seconds) < 10
+        assert done.stderr == ""
 
 
 @pytest.mark.ray

@@ -11,9 +11,12 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import ray
 from ray.exceptions import AuthenticationError, RayError
@@ -27,8 +30,9 @@ _lock = threading.Lock()
 _num_users = 0  # of a Ray that was started here; the last one stops it
 
 CONNECT_TIMEOUT = 5  # seconds
-# A Ray that expects another token doesn't answer, as if there were none.
-TOKEN_HINT = "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+TOKEN_HINT = (
+    "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
+)
 
 
 @contextmanager
@@ -126,7 +130,7 @@ def _check_address(address: str) -> None:
     Addresses in other forms are left to Ray.
 
     Raises:
-        ClusterError: if nothing answers.
+        ClusterError: if nothing answers, or if it is a Ray with another token.
     """
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit() and "/" not in host:
@@ -137,6 +141,49 @@ def _check_address(address: str) -> None:
                 f"no connection to Ray: nothing answers at RAY_ADDRESS={address} ({error}); "
                 f"start a Ray there with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
             ) from None
+        _check_token(address)
+
+
+def _check_token(address: str) -> None:
+    """Check that the Ray at HOST:PORT accepts the token of this process, by one request.
+
+    `ray.init()` would repeat a request that is refused for its token, for 7 to 30 seconds and with a line of Ray's on
+    standard error each time, and would then report that it can't connect.
+
+    Raises:
+        ClusterError: if the token is refused.
+    """
+    raylet: Any = import_module("ray._raylet")
+    try:
+        loader, client = raylet.AuthenticationTokenLoader, raylet.GcsClient
+        has_mode = raylet.get_authentication_mode() == raylet.AuthenticationMode.TOKEN
+    except AttributeError:  # another version of Ray; `ray.init()` reports the token, though late
+        return
+    if has_mode and not loader.instance().has_token(ignore_auth_mode=True):
+        return  # `ray.init()` reports that at once; the request would abort the process
+    try:
+        with _standard_error_closed():
+            client(address=address)
+    except AuthenticationError:
+        here = "refuses this token" if has_mode else "asks for a token, and RAY_AUTH_MODE=token isn't set"
+        raise ClusterError(f"no connection to Ray: the Ray at {address} {here}{TOKEN_HINT}") from None
+    except Exception as error:  # of a Ray that is starting, for example; `ray.init()` tries again
+        logger.debug("the first request to the Ray at %s failed: %s", address, error)
+
+
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Discard what Ray's C++ code writes to standard error in a `with` block, which must be short."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _set_token() -> None:
