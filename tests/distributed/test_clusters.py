@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -11,17 +12,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import clew
 from clew.distributed import train_policy_parallel
 from clew.runs.storage import table_sha256
 
-CLUSTERS = Path(__file__).parents[2] / "examples" / "clusters"
+ROOT = Path(__file__).parents[2]
+CLUSTERS = ROOT / "examples" / "clusters"
 BIN = Path(sys.executable).parent
 SETTINGS = {"num_episodes": 20_000, "num_simulations": 8, "seed": 1}  # of examples/clusters/train.py
 
@@ -35,102 +40,6 @@ def learned_here(settings=SETTINGS):
     return table_sha256(train_policy_parallel(env, num_actors=0, **settings).q)
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
-
-
-def test_ray_itself_takes_the_configuration_of_ray_up():
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
-    validate_config(prepare_config(config))
-    for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
-        assert "RAY_AUTH_MODE=token" in commands[-1]
-        for command in commands:
-            assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
-
-
-def test_a_mistake_in_the_configuration_of_ray_up_would_be_found():
-    from jsonschema import ValidationError
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
-    with pytest.raises(ValidationError, match="setup_command"):
-        validate_config(prepare_config({**config, "setup_command": []}))
-
-
-# The fields of KubeRay 1.5.1's RayJob that we could use; it refuses others only with strict validation.
-FIELDS = {
-    "spec": {
-        "activeDeadlineSeconds": int,
-        "backoffLimit": int,
-        "entrypoint": str,
-        "rayClusterSpec": dict,
-        "shutdownAfterJobFinishes": bool,
-        "submissionMode": str,
-        "ttlSecondsAfterFinished": int,
-    },
-    "rayClusterSpec": {"authOptions": dict, "headGroupSpec": dict, "rayVersion": str, "workerGroupSpecs": list},
-    "headGroupSpec": {"rayStartParams": dict, "template": dict},
-    "workerGroupSpec": {
-        "groupName": str,
-        "maxReplicas": int,
-        "minReplicas": int,
-        "rayStartParams": dict,
-        "replicas": int,
-        "template": dict,
-    },
-}
-
-
-def check_fields(name, found):
-    assert {key: type(value) for key, value in found.items()} == FIELDS[name]
-
-
-def test_the_job_of_kuberay_has_the_fields_of_its_api():
-    job = yaml.safe_load((CLUSTERS / "kuberay.yaml").read_text())
-    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    spec = job["spec"]
-    cluster = spec["rayClusterSpec"]
-    check_fields("spec", spec)
-    check_fields("rayClusterSpec", cluster)
-    check_fields("headGroupSpec", cluster["headGroupSpec"])
-    assert spec["submissionMode"] in ("K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode")
-    assert cluster["authOptions"] == {"mode": "token"}
-    images = set()
-    for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
-        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
-        (container,) = group["template"]["spec"]["containers"]
-        assert container["resources"]["limits"] == container["resources"]["requests"]
-        images.add(container["image"])
-    for group in cluster["workerGroupSpecs"]:
-        check_fields("workerGroupSpec", group)
-        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
-    assert len(images) == 1
-
-
-def test_the_job_of_kuberay_asks_for_as_many_actors_as_it_has_processors():
-    spec = yaml.safe_load((CLUSTERS / "kuberay.yaml").read_text())["spec"]
-    cpus = sum(
-        group["replicas"] * int(group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"])
-        for group in spec["rayClusterSpec"]["workerGroupSpecs"]
-    )
-    assert spec["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
-    assert spec["entrypoint"].endswith(f"train.py --actors {cpus}")
-
-
-@pytest.mark.parametrize("name", ["slurm.sh", "job-submit.sh"])
-def test_scripts_are_bash(name):
-    assert subprocess.run(["bash", "-n", str(CLUSTERS / name)]).returncode == 0
-
-
-def test_no_token_is_written_into_an_example():
-    for path in CLUSTERS.iterdir():
-        assert not re.search(r"[0-9a-f]{32}", path.read_text()), path
-
-
-# A real Ray -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def environment(tmp_path):
     """An environment that knows no Ray, with a home, and a folder where a Ray keeps what it says of itself."""
@@ -142,6 +51,259 @@ def environment(tmp_path):
         yield {**kept, **rays, "HOME": str(tmp_path), "XDG_CACHE_HOME": cache, "PATH": path}
 
 
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def test_ray_itself_takes_the_configuration_of_ray_up():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
+    validate_config(prepare_config(config))
+    commands = ("setup_commands", "head_start_ray_commands", "worker_start_ray_commands")
+    for command in (command for name in commands for command in config[name]):
+        assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
+
+
+def test_the_setup_of_ray_up_puts_the_environment_and_the_token_before_whatever_a_shell_runs(tmp_path):
+    """The first lines of a ~/.bashrc are read by all its shells; many end where the shell isn't interactive."""
+    config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
+    (tmp_path / ".bashrc").write_text("case $- in *i*) ;; *) return ;; esac\n")
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    for _ in range(2):
+        subprocess.run(["bash", "-c", config["setup_commands"][-1]], env=environment, check=True)
+    assert (tmp_path / ".bashrc").read_text().count("clew-env") == 1
+    show = ["bash", "-c", '. ~/.bashrc; echo "$PATH $RAY_AUTH_MODE $RAY_JOB_STOP_WAIT_TIME_S"']
+    shown = subprocess.run(show, env=environment, capture_output=True, text=True, check=True).stdout
+    assert shown == f"{tmp_path}/clew-env/bin:{os.environ['PATH']} token 30\n"
+
+
+def test_a_mistake_in_the_configuration_of_ray_up_would_be_found():
+    from jsonschema import ValidationError
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
+    with pytest.raises(ValidationError, match="setup_command"):
+        validate_config(prepare_config({**config, "setup_command": []}))
+
+
+# The fields of KubeRay 1.5.1's RayJob, and of Kubernetes' pods and claims, that we use; others are refused only with
+# strict validation.
+FIELDS = {
+    "spec": {
+        "activeDeadlineSeconds": int,
+        "backoffLimit": int,
+        "entrypoint": str,
+        "rayClusterSpec": dict,
+        "shutdownAfterJobFinishes": bool,
+        "submissionMode": str,
+        "ttlSecondsAfterFinished": int,
+    },
+    "rayClusterSpec": {
+        "authOptions": dict,
+        "autoscalerOptions": dict,
+        "enableInTreeAutoscaling": bool,
+        "headGroupSpec": dict,
+        "rayVersion": str,
+        "workerGroupSpecs": list,
+    },
+    "autoscalerOptions": {"idleTimeoutSeconds": int, "resources": dict},
+    "headGroupSpec": {"rayStartParams": dict, "template": dict},
+    "workerGroupSpec": {
+        "groupName": str,
+        "maxReplicas": int,
+        "minReplicas": int,
+        "rayStartParams": dict,
+        "replicas": int,
+        "template": dict,
+    },
+    "pod of the head": {"containers": list, "securityContext": dict, "volumes": list},
+    "pod of a worker": {
+        "containers": list,
+        "terminationGracePeriodSeconds": int,
+        "tolerations": list,
+        "volumes": list,
+    },
+    "container of the head": {
+        "env": list,
+        "image": str,
+        "name": str,
+        "ports": list,
+        "resources": dict,
+        "volumeMounts": list,
+    },
+    "container of a worker": {"image": str, "name": str, "resources": dict, "volumeMounts": list},
+    "claim": {"accessModes": list, "resources": dict},
+}
+GIGABYTE = {"Gi": 2**30, "G": 10**9}
+
+
+def check_fields(name, found):
+    assert {key: type(value) for key, value in found.items()} == FIELDS[name]
+
+
+def kuberay():
+    """The claim, the specification of the job, and its groups: (name, group, pod, container)."""
+    claim, job = yaml.safe_load_all((CLUSTERS / "kuberay.yaml").read_text())
+    assert (claim["apiVersion"], claim["kind"]) == ("v1", "PersistentVolumeClaim")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = job["spec"]["rayClusterSpec"]
+    groups = [("the head", cluster["headGroupSpec"]), *(("a worker", group) for group in cluster["workerGroupSpecs"])]
+    pods = [(who, group, group["template"]["spec"]) for who, group in groups]
+    return claim, job["spec"], [(who, group, pod, pod["containers"][0]) for who, group, pod in pods]
+
+
+def num_bytes(quantity):
+    number, unit = re.fullmatch(r"([0-9]+)([A-Z]i?)", quantity).groups()
+    return int(number) * GIGABYTE[unit]
+
+
+def test_the_job_of_kuberay_has_the_fields_of_its_api():
+    claim, spec, groups = kuberay()
+    cluster = spec["rayClusterSpec"]
+    check_fields("claim", claim["spec"])
+    check_fields("spec", spec)
+    check_fields("rayClusterSpec", cluster)
+    check_fields("autoscalerOptions", cluster["autoscalerOptions"])
+    check_fields("headGroupSpec", cluster["headGroupSpec"])
+    assert spec["submissionMode"] in ("K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode")
+    assert cluster["authOptions"] == {"mode": "token"}
+    for who, group, pod, container in groups:
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+        assert list(group["template"]) == ["spec"]
+        assert len(pod["containers"]) == 1
+        check_fields(f"pod of {who}", pod)
+        check_fields(f"container of {who}", container)
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    for group in cluster["workerGroupSpecs"]:
+        check_fields("workerGroupSpec", group)
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+    assert len({container["image"] for *_, container in groups}) == 1
+
+
+def test_pods_of_kuberay_have_the_memory_that_the_object_store_needs():
+    *_, groups = kuberay()
+    for _, group, pod, container in groups:
+        assert container["resources"]["limits"] == container["resources"]["requests"]
+        (shared,) = [volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume]
+        assert {"mountPath": "/dev/shm", "name": "shared-memory"} in container["volumeMounts"]
+        assert shared["medium"] == "Memory"
+        size, memory = num_bytes(shared["sizeLimit"]), num_bytes(container["resources"]["limits"]["memory"])
+        assert int(group["rayStartParams"]["object-store-memory"]) < size < memory / 2
+
+
+def test_the_job_of_kuberay_has_a_processor_and_a_simulation_for_each_actor_and_saves_to_its_volume():
+    claim, spec, groups = kuberay()
+    bash, script, run, actors, *settings = shlex.split(spec["entrypoint"])
+    assert (bash, script) == ("bash", "/home/ray/clew/examples/clusters/train-or-resume.sh")
+    cpus = sum(
+        group["maxReplicas"] * int(container["resources"]["limits"]["cpu"]) for _, group, _, container in groups[1:]
+    )
+    (_, head, pod, container), *_ = groups
+    assert head["rayStartParams"]["num-cpus"] == "0"
+    assert int(actors) == cpus
+    assert int(settings[settings.index("--simulations") + 1]) >= cpus
+    assert "--sharing local" in spec["entrypoint"]
+    assert {"name": "runs", "mountPath": str(Path(run).parent)} in container["volumeMounts"]
+    assert {"name": "runs", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}} in pod["volumes"]
+
+
+def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
+    """The number of episodes aside, which is large."""
+    _, spec, _ = kuberay()
+    slurm = re.search(r"^    set -- (.*)$", (CLUSTERS / "slurm.sh").read_text(), re.MULTILINE).group(1)
+    for given in (shlex.split(spec["entrypoint"])[4:], shlex.split(slurm.replace("$actors", "16"))):
+        given[given.index("--episodes") + 1] = "32"
+        given[given.index("--random-start") - 1] = "20x20"
+        if "--checkpoint-every" not in given:
+            given += ["--checkpoint-every", "60s"]
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        done = subprocess.run([BIN / "clew", "train", *given, "--out", out], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+# The image ------------------------------------------------------------------------------------------------------------
+
+
+def dockerfile():
+    """Its instructions: (name, arguments)."""
+    lines = (CLUSTERS / "Dockerfile").read_text().splitlines()
+    return [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+
+
+def test_the_image_has_the_pinned_ray_and_a_python_that_clew_accepts():
+    (image,) = [what for name, what in dockerfile() if name == "FROM"]
+    version, minor = re.fullmatch(r"rayproject/ray:([0-9.]+)-py3([0-9]+)", image).groups()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    least, limit = re.fullmatch(r">=3\.([0-9]+),<3\.([0-9]+)", project["requires-python"]).groups()
+    assert int(least) <= int(minor) < int(limit)
+    assert f"ray=={version} " in (ROOT / "requirements.lock").read_text()
+    for name in ("Dockerfile", "ray-up.yaml"):
+        assert re.findall(r"ray\[default\]==([0-9.]+)", (CLUSTERS / name).read_text()) == [version]
+    assert f'rayVersion: "{version}"' in (CLUSTERS / "kuberay.yaml").read_text()
+
+
+def test_the_image_is_made_of_files_that_exist_and_that_docker_is_given():
+    kept = {line[1:] for line in (CLUSTERS / "Dockerfile.dockerignore").read_text().splitlines() if line[0] == "!"}
+    copied = [path for name, what in dockerfile() if name == "COPY" for path in what.split()[1:-1]]
+    assert set(copied) == kept
+    assert all((ROOT / path).exists() for path in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {project["readme"], *project["license-files"]} <= kept  # the build of the package asks for them
+
+
+def test_pins_of_the_image_are_all_pins_of_the_lock(tmp_path):
+    (step,) = [what for name, what in dockerfile() if name == "RUN" and "pins.txt" in what and "grep" in what]
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    subprocess.run(["bash", "-c", step], cwd=tmp_path, check=True)
+    pins = [Requirement(line) for line in (tmp_path / "pins.txt").read_text().splitlines() if line[0] not in " #"]
+    locked = re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert [(pin.name, str(pin.specifier)) for pin in pins] == [(name, f"=={version}") for name, version in locked]
+    assert {"ray", "numpy", "numba", "gymnasium"} <= {pin.name for pin in pins}
+
+
+# Scripts --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["slurm.sh", "job-submit.sh", "train-or-resume.sh"])
+def test_scripts_are_bash(name):
+    assert subprocess.run(["bash", "-n", str(CLUSTERS / name)]).returncode == 0
+
+
+def test_no_token_is_written_into_an_example():
+    for path in CLUSTERS.iterdir():
+        assert not re.search(r"[0-9a-f]{32}", path.read_text()), path
+
+
+RUN = ["60x60", "--random-start", "--gamma", "0.999", "--behaviour", "random", "--episodes", "4000", "--seed", "1"]
+RUN += ["--sharing", "local", "--simulations", "4", "--checkpoint-every", "1s"]
+
+
+def table_in(folder):
+    return json.loads((folder / "summary.json").read_text())["table_sha256"]
+
+
+def test_train_or_resume_begins_a_run_goes_on_with_it_and_leaves_it_when_it_has_ended(environment, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "runs" / "first"
+    subprocess.run([BIN / "clew", "train", *RUN, "--out", whole], env=environment, capture_output=True, check=True)
+    command = ["bash", str(CLUSTERS / "train-or-resume.sh"), str(run), "0", *RUN]
+    (tmp_path / "runs" / "first.partial").mkdir(parents=True)  # of a process that was killed at once
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 143
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert table_in(run) == table_in(whole)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (again.returncode, again.stdout) == (0, f"{run} has ended already\n")
+
+
+# A real Ray -----------------------------------------------------------------------------------------------------------
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -149,10 +311,10 @@ def free_port():
 
 
 @contextmanager
-def ray_head(environment, num_cpus):
+def ray_head(environment, num_cpus, *options):
     """A Ray of its own, as `ray start --head` makes it; gives its address. It is stopped by its number."""
     port = free_port()
-    with ray_node(environment, num_cpus, "--head", f"--port={port}", "--include-dashboard=false"):
+    with ray_node(environment, num_cpus, "--head", f"--port={port}", "--include-dashboard=false", *options):
         yield f"127.0.0.1:{port}"
 
 
@@ -204,6 +366,37 @@ def test_a_job_on_a_ray_that_asks_for_a_token(environment):
             assert failed.returncode == 1
             assert re.search("ClusterError: no connection to Ray: .*; its token is needed here too", failed.stderr)
         assert environment["RAY_AUTH_TOKEN"] not in done.stderr + wrong.stderr
+        connect_without_the_token({**environment, "RAY_ADDRESS": address})
+
+
+CONNECT = """
+import time
+from clew.distributed.cluster import connected
+from clew.errors import ClusterError
+begun = time.monotonic()
+try:
+    with connected(1):
+        pass
+except ClusterError as error:
+    print(error, time.monotonic() - begun, sep="\\n")
+"""
+
+
+def connect_without_the_token(environment):
+    """Each refusal is one line within ten seconds, the start of Python and its imports aside."""
+    wrong = {**environment, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    off = {name: value for name, value in environment.items() if not name.startswith("RAY_AUTH")}
+    empty = {**off, "RAY_AUTH_MODE": "token"}
+    for given, reason in (
+        (wrong, "the Ray at .* refuses this token"),
+        (off, "the Ray at .* asks for a token, and RAY_AUTH_MODE=token isn't set"),
+        (empty, "Token authentication is enabled but no authentication token was found"),
+    ):
+        done = subprocess.run([sys.executable, "-c", CONNECT], env=given, capture_output=True, text=True, timeout=60)
+        message, seconds = done.stdout.splitlines()
+        assert re.fullmatch(f"no connection to Ray: {reason}; its token is needed here too: .*", message)
+        assert float(seconds) < 10
+        assert done.stderr == ""
 
 
 @pytest.mark.ray
@@ -302,6 +495,7 @@ cluster.shutdown()
 # `ray symmetric-run` ends with `ray stop`, which ends every Ray that it can see: it must see none but its own.
 ALONE = ["unshare", "--pid", "--net", "--mount-proc", "--fork", "bash", "-c", 'ip link set lo up; exec "$@"', "alone"]
 SLURM = {
+    "SLURM_JOB_ID": "7",
     "SLURM_JOB_NODELIST": "node-1",
     "SLURM_JOB_NUM_NODES": "1",
     "SLURM_CPUS_PER_TASK": "3",
@@ -312,24 +506,134 @@ def can_be_alone():
     return shutil.which("unshare") and subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
 
 
-@pytest.mark.ray
-@pytest.mark.nightly
-def test_the_script_for_slurm_runs_with_stand_ins_for_its_commands(environment, tmp_path):
-    """Slurm's commands are acted by what they would do on a job of one node; Ray's are the real ones."""
+@pytest.fixture
+def slurm(environment, tmp_path):
+    """An environment with stand-ins for Slurm's commands, which do what the real ones would for a job of one node."""
     if not can_be_alone():
         pytest.skip("processes can't be had in namespaces of their own: needs Linux, root, unshare and ip")
     acted = tmp_path / "bin"
     acted.mkdir()
     for name, body in (
-        ("scontrol", 'test "$1 $2 $3" = "show hostnames node-1" && echo node-1'),
-        ("hostname", "echo 127.0.0.1"),
+        (
+            "scontrol",
+            f'case "$*" in "show hostnames node-1") echo node-1 ;; "requeue 7") touch {tmp_path}/requeued ;; esac',
+        ),
+        ("hostname", "echo 127.0.0.1 192.0.2.2"),
         ("srun", 'while [ "${1:0:2}" = -- ]; do shift; done; exec "$@"'),
     ):
         (acted / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
         (acted / name).chmod(0o755)
-    environment |= {**SLURM, "PATH": f"{acted}{os.pathsep}{environment['PATH']}"}
-    command = [*ALONE, "bash", str(CLUSTERS / "slurm.sh")]
-    root = CLUSTERS.parents[1]
-    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=180)
+    path = f"{acted}{os.pathsep}{environment['PATH']}"
+    return {**environment, **SLURM, "PATH": path, "RUN": str(tmp_path / "runs" / "first")}
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_the_script_for_slurm_is_stopped_in_time_queued_again_and_goes_on_to_the_same_table(slurm, tmp_path):
+    """Slurm's commands are stand-ins; Ray's are the real ones."""
+    run, whole = tmp_path / "runs" / "first", tmp_path / "whole"
+    subprocess.run([BIN / "clew", "train", *RUN, "--out", whole], env=slurm, capture_output=True, check=True)
+    command = [*ALONE, "bash", str(CLUSTERS / "slurm.sh"), *RUN]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=slurm, cwd=ROOT, **output) as process:
+        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.1)
+        script = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        os.kill(script, signal.SIGUSR1)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert "stopped before the end; queued again" in said
+    (tmp_path / "requeued").unlink()
+    done = subprocess.run(command, env=slurm, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"2 actors: table {learned_here()}" in done.stdout
+    assert table_in(run) == table_in(whole)
+    assert not (tmp_path / "requeued").exists()
+
+
+# An autoscaler of Ray's own whose nodes are processes of this machine.
+AUTOSCALER = {
+    "cluster_name": "local",
+    "max_workers": 2,
+    "provider": {
+        "type": "fake_multinode",
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    },
+    "available_node_types": {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    },
+    "head_node_type": "head",
+    "auth": {},
+    "upscaling_speed": 1.0,
+    "idle_timeout_minutes": 5,
+    "docker": {},
+    "file_mounts": {},
+    "cluster_synced_files": [],
+    "file_mounts_sync_continuously": False,
+    "rsync_exclude": [],
+    "rsync_filter": [],
+    "initialization_commands": [],
+    "setup_commands": [],
+    "head_setup_commands": [],
+    "worker_setup_commands": [],
+    "head_start_ray_commands": [],
+    "worker_start_ray_commands": [],
+}
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_waiting_for_processors_asks_an_autoscaler_for_them(environment, tmp_path):
+    if not can_be_alone():
+        pytest.skip("processes can't be had in namespaces of their own: needs Linux, root, unshare and ip")
+    (tmp_path / "autoscaler.json").write_text(json.dumps(AUTOSCALER))
+    start = f"ray start --head --num-cpus=0 --autoscaling-config={tmp_path}/autoscaler.json --include-dashboard=false"
+    wait = f"python {CLUSTERS}/wait_for_processors.py"
+    waits = f"{wait} 2 --seconds 120 && ! {wait} 9 --seconds 3 2>&1"
+    code = f"{start} >&2 && {{ {waits}; code=$?; ray stop >&2; exit $code; }}"
+    variables = {"RAY_AUTH_MODE": "disabled", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    command = [*ALONE, "bash", "-c", code]
+    done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "waiting for processors: 0 of 2"
+    assert said[-1] == "after 3 s Ray has 2 of 9 processors"
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_a_job_that_is_submitted_stopped_and_submitted_again(environment, tmp_path):
+    """By job-submit.sh; needs `ray[default]`, which has the job server."""
+    pytest.importorskip("aiohttp_cors", reason="needs ray[default]")
+    whole, run = tmp_path / "whole", tmp_path / "runs" / "first"
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_JOB_STOP_WAIT_TIME_S": "30"}
+    subprocess.run([BIN / "clew", "train", *RUN, "--out", whole], env=environment, capture_output=True, check=True)
+    port = free_port()
+    with ray_head(environment, 2, "--include-dashboard=true", f"--dashboard-port={port}"):
+        server = f"http://127.0.0.1:{port}"
+
+        def submit(*command):
+            return subprocess.run(
+                ["bash", str(CLUSTERS / "job-submit.sh"), server, *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=200,
+            )
+
+        train_it = ["bash", "train-or-resume.sh", str(run), "2", *RUN]
+        assert submit("--no-wait", "--submission-id", "first", "--", *train_it).returncode == 0
+        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
+            time.sleep(0.1)
+        stop = [BIN / "ray", "job", "stop", "--address", server, "first"]
+        subprocess.run(stop, env=environment, capture_output=True, check=True, timeout=100)
+        assert not run.exists()
+        done = submit("--", *train_it)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert table_in(run) == table_in(whole)
+        relative = submit("--", "clew", "train", "5x5", "--out", "runs/second")
+        assert "runs/second: Ray deletes the working folder of a job" in relative.stdout
+        assert relative.returncode != 0

@@ -8,7 +8,7 @@ from clew.errors import RunError
 from clew.mazes import Maze
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run, train_run
-from clew.runs.storage import check_new_folder, load_run, table_sha256
+from clew.runs.storage import check_new_folder, create_partial_folder, load_run, table_sha256
 from clew.tracing.trace import to_csv
 
 
@@ -75,6 +75,22 @@ def test_nothing_is_left_of_a_run_that_could_not_be_written(run, tmp_path):
     with pytest.raises(RunError, match="already exists"):
         check_new_folder(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_is_not_saved_where_ray_deletes_it(tmp_path, monkeypatch):
+    """Paths and the variable are those of a real `ray job submit --working-dir`."""
+    place = (
+        tmp_path / "ray/session_2026-11-30_03-46-41_944002_509/runtime_resources/working_dir_files/_ray_pkg_32a8e9a9"
+    )
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    create_partial_folder("outside a job", {}, None)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"runtime_env": {}, "metadata": {}}')
+    with pytest.raises(RunError, match=r"runs/first: Ray deletes the working folder .*; give a path outside it"):
+        create_partial_folder("runs/first", {}, None)
+    create_partial_folder(tmp_path / "run", {}, None)
+    assert [path.name for path in place.iterdir()] == ["outside a job.partial"]
+    assert (tmp_path / "run.partial").is_dir()
 
 
 def damage_table(folder):

@@ -31,6 +31,10 @@ from clew.mazes import Maze
 from clew.tracing.trace import Event, from_csv, to_csv
 
 PARTIAL = ".partial"
+RAY_JOB, RAY_FOLDER = (
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "runtime_resources",
+)  # set in a job of Ray; holds its working folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +150,14 @@ def create_partial_folder(folder: str | Path, config: dict[str, Any], maze: Maze
         maze: the maze; None if the world is not a maze.
 
     Raises:
-        RunError: if RUN or RUN.partial exists, or can't be written.
+        RunError: if RUN or RUN.partial exists, can't be written, or would be deleted by Ray at the end of a job.
     """
     folder = Path(folder).absolute()
+    if RAY_JOB in os.environ and RAY_FOLDER in folder.parts:
+        raise RunError(
+            f"{folder}: Ray deletes the working folder of a job when it has ended; give a path outside it, such as "
+            f"/shared/runs/{folder.name}"
+        )
     check_new_folder(folder)
     partial = partial_folder(folder)
     if partial.exists():
