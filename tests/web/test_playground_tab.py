@@ -3,6 +3,7 @@
 import asyncio
 import io
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -35,7 +36,8 @@ def in_tab(playground, work):
             await work(PlaygroundTab(playground, "/frames/none"))
             client.delete()
 
-    asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has a loop in this one
+        thread.submit(asyncio.run, run()).result()
 
 
 def test_a7_the_values_of_a_cell_are_those_of_the_moment(playground):

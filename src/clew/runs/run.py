@@ -200,7 +200,8 @@ def save_checkpoints(
         The checkpoints, for `train_run`.
 
     Raises:
-        RunError: if RUN exists, can't be written, or is being trained by another process.
+        RunError: if RUN exists, can't be written, is being trained by another process, or was not begun and is to be
+            resumed.
         StoppedError: if training was stopped; the message says how to go on.
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
@@ -210,6 +211,8 @@ def save_checkpoints(
     checkpoints = Checkpoints(partial_folder(folder), every, other_versions=other_versions)
     if not resume:
         create_partial_folder(folder, config.to_dict(), maze)
+    elif not partial_folder(folder).is_dir():
+        raise RunError(f"{partial_folder(folder)}: no run was begun there, so there is none to resume")
     assert checkpoints.lock is not None  # there is a folder
     with checkpoints.lock.kept():
         try:
