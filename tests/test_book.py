@@ -8,6 +8,7 @@ import pytest
 
 import clew
 from clew import RoundMetrics, book, distributed
+from clew.book.environment import fast_world
 from clew.mazes import Maze
 
 
@@ -313,7 +314,7 @@ def test_a1_an_environment_that_overrides_nothing_runs_compiled():
 
     table = book.train_policy(Renamed()).state_action_table
     assert np.array_equal(table, book.train_policy(book.Environment()).state_action_table)
-    assert book._fast_world(Renamed()).mdp.num_states == 25
+    assert fast_world(Renamed()).mdp.num_states == 25
 
 
 def test_a1_the_goal_can_be_set_unless_it_is_random():
