@@ -20,8 +20,12 @@ fi
 if [ -n "${RAY_ADDRESS:-}" ]; then # otherwise Clew starts a Ray of its own here
     python "$here/wait_for_processors.py" "$actors"
 fi
-if compgen -G "$run.partial/checkpoint-*" > /dev/null; then
-    exec clew train --resume "$run" --actors "$actors"
+if [ -d "$run.partial" ]; then # also if it was stopped before its first checkpoint
+    every=() # the only other setting that a run doesn't keep
+    while [ $# -gt 0 ]; do
+        if [ "$1" = --checkpoint-every ]; then every=("$1" "${2:?}"); fi
+        shift
+    done
+    exec clew train --resume "$run" --actors "$actors" ${every[@]+"${every[@]}"}
 fi
-rm -rf "$run.partial" # begun, but stopped before the first checkpoint
 exec clew train "$@" --actors "$actors" --out "$run"

@@ -286,7 +286,10 @@ def test_train_or_resume_begins_a_run_goes_on_with_it_and_leaves_it_when_it_has_
     whole, run = tmp_path / "whole", tmp_path / "runs" / "first"
     subprocess.run([BIN / "clew", "train", *RUN, "--out", whole], env=environment, capture_output=True, check=True)
     command = ["bash", str(CLUSTERS / "train-or-resume.sh"), str(run), "0", *RUN]
-    (tmp_path / "runs" / "first.partial").mkdir(parents=True)  # of a process that was killed at once
+    partial = tmp_path / "runs" / "first.partial"  # of a process that was killed before its first checkpoint
+    partial.mkdir(parents=True)
+    for name in ("config.json", "maze.txt"):
+        shutil.copy(whole / name, partial)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
             assert process.poll() is None, process.stdout.read()
