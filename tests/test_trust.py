@@ -521,6 +521,18 @@ def test_a9_values_that_have_become_too_large_for_float32_are_said_after_learnin
                 train(world, 20, **settings, **more)
 
 
+def test_a9_an_initial_value_that_is_replaced_as_a_whole_is_no_cause_for_a_warning():
+    """Propagation begins with -1e9 for "unknown"; a step size would move values by parts of their error."""
+    env = clew.Environment(clew.Maze.open(6, 6), step_reward=-1.0, goal_reward=0.0, random_start=True)
+    settings = {"gamma": 1.0, "initial_value": -1e9, "epsilon": 1.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        policy = clew.train_policy(env, 200, algorithm="propagation", behaviour="epsilon-greedy", **settings)
+    assert clew.evaluate_policy(env, policy, starts=env.mdp.starts).excess_steps == 0
+    with pytest.warns(clew.PrecisionWarning, match="rewards of 1 are lost beside values"):
+        clew.train_policy(env, 2, **settings)
+
+
 def test_a9_a_run_says_so_too():
     config = clew.TrainingConfig(maze="1x3", num_episodes=2, num_simulations=1, alpha=1e-6, initial_value=9.0)
     with pytest.warns(clew.PrecisionWarning, match="rewards of 1 are lost beside values that have become"):

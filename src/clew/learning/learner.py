@@ -308,8 +308,9 @@ def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
         i = int(changed.argmax())
         _warn(f"a reward of {rewards[i]:.17g} becomes {stored[i]:.17g} in float32, in which values are learned")
     smallest = np.abs(stored[stored != 0.0]).min(initial=np.inf)
-    largest = max(abs(float(initial_value(settings, world.mdp))), float(np.abs(stored).max(initial=0.0)))
-    alpha = _last_step_size(settings)
+    largest, alpha = float(np.abs(stored).max(initial=0.0)), _last_step_size(settings)
+    if "alpha" in ALGORITHMS[settings.algorithm].settings:  # others replace the initial value, and don't move it
+        largest = max(largest, abs(float(initial_value(settings, world.mdp))))
     lost = _lost(largest, alpha)
     if smallest < lost:
         _warn(
@@ -322,10 +323,10 @@ def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
 def warn_if_stalled(settings: Learning, world: ModelEnvironment | None, q: npt.NDArray[np.float32]) -> None:
     """Warn, after learning, if values have become so large that float32 loses updates by the rewards of a world.
 
-    With gamma near 1 values may be far larger than any reward. If errors below ulp(V) / (2 * alpha) stay in two values,
-    they may order two actions wrongly whose values differ by a reward, once they exceed half of it. The warning comes
-    at a quarter of the smallest reward, so before that. Rewards below a thousandth of the largest don't count: random
-    rewards may be near 0, and `warn_if_coarse` compares the smallest with the largest.
+    With gamma near 1, values may be far larger than any reward. Errors below ulp(V) / (2 * alpha) then stay. If they
+    exceed half of a reward, the greedy action may be the wrong one of two whose values differ by that reward. The
+    warning comes earlier, at a quarter of the smallest reward. Rewards below a thousandth of the largest are ignored:
+    random rewards may be near 0.
 
     Args:
         settings: settings of the learner.
@@ -336,7 +337,9 @@ def warn_if_stalled(settings: Learning, world: ModelEnvironment | None, q: npt.N
         return
     rewards = np.abs(world.mdp.step_rewards)
     smallest = float(rewards[(rewards > 0.0) & (rewards >= 1e-3 * rewards.max(initial=0.0))].min(initial=np.inf))
-    largest, alpha = max(float(q.max()), -float(q.min())), _last_step_size(settings)
+    is_learned = q != initial_value(settings, world.mdp)  # `warn_if_coarse` warns of an initial value
+    largest = max(float(q.max(initial=0.0, where=is_learned)), -float(q.min(initial=0.0, where=is_learned)))
+    alpha = _last_step_size(settings)
     lost = _lost(largest, alpha)
     if 0.25 * smallest < lost:
         _warn(
@@ -347,8 +350,8 @@ def warn_if_stalled(settings: Learning, world: ModelEnvironment | None, q: npt.N
 
 
 def _last_step_size(settings: Learning) -> float:
-    """Return the smallest step size of a schedule; 1 if it is that of a sample average."""
-    if settings.alpha_schedule == "visits":
+    """Return the smallest step size of a schedule; 1 for a sample average, and if values are replaced as a whole."""
+    if settings.alpha_schedule == "visits" or "alpha" not in ALGORITHMS[settings.algorithm].settings:
         return 1.0
     return settings.alpha if settings.alpha_schedule == "constant" else min(settings.alpha, settings.alpha_last)
 
