@@ -31,10 +31,8 @@ from clew.mazes import Maze
 from clew.tracing.trace import Event, from_csv, to_csv
 
 PARTIAL = ".partial"
-RAY_JOB, RAY_FOLDER = (
-    "RAY_JOB_CONFIG_JSON_ENV_VAR",
-    "runtime_resources",
-)  # set in a job of Ray; holds its working folder
+RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # environment variable that is set in a job of Ray
+RAY_FOLDER = "runtime_resources"  # folder in which Ray makes the working folder of a job
 
 
 @dataclass(frozen=True, eq=False)
