@@ -48,7 +48,10 @@ def corridor(**settings):
 
 
 def test_what_is_no_policy_is_refused_with_the_way_to_make_one():
-    for given, kind in ((np.zeros((5, 4)), "numpy.ndarray"), (book.Policy(book.Environment()), "clew.book.Policy")):
+    for given, kind in (
+        (np.zeros((5, 4)), "numpy.ndarray"),
+        (book.Policy(book.Environment()), "clew.book.policy.Policy"),
+    ):
         with pytest.raises(
             SettingError, match=rf"expected a clew\.Policy, got a {kind}; clew\.Policy\(env, q=table\) makes one"
         ):
