@@ -274,8 +274,8 @@ def test_no_token_is_written_into_an_example():
         assert not re.search(r"[0-9a-f]{32}", path.read_text()), path
 
 
-RUN = ["60x60", "--random-start", "--gamma", "0.999", "--behaviour", "random", "--episodes", "4000", "--seed", "1"]
-RUN += ["--sharing", "local", "--simulations", "4", "--checkpoint-every", "1s"]
+RUN = ["60x60", "--random-start", "--gamma", "0.999", "--behaviour", "random", "--episodes", "8000", "--seed", "1"]
+RUN += ["--sharing", "local", "--simulations", "4", "--checkpoint-every", "400"]
 
 
 def table_in(folder):
