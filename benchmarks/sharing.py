@@ -43,7 +43,9 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     )
     job, trace = Job(env, Learning(**settings), sharing), Trace()
     make_worker, make_aggregator = WORKERS["local"]
-    rounds = Rounds(make_aggregator(job, 0), Plan.of(episodes, sharing, 0), 0, trace, Checkpoints(None))
+    aggregator = make_aggregator(job, 0)
+    plan = Plan.of(episodes, sharing, 0, num_pairs=aggregator.policy.q.size)
+    rounds = Rounds(aggregator, plan, 0, trace, Checkpoints(None))
     worker = make_worker(job)
     rounds.compile(worker, True)
     with actor_pool(job, make_worker, InProcessPool(worker, trace)) as pool:

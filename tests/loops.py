@@ -13,6 +13,7 @@ from clew.kernels.learning.queues import FifoQueue, MaxHeap, num_waiting, pop, p
 from clew.kernels.learning.rollouts import (
     EpisodeSpec,
     EpisodeStats,
+    FixedValues,
     Rates,
     TransitionBatch,
     learn_episodes,
@@ -111,16 +112,22 @@ def play(mdp, learner, num_episodes, max_steps=25, seed=4):
     return rows_of_totals(stats), stream
 
 
-def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, **acting):
+def acting_rule(q, learns):
+    """What an actor acts by: fixed values, or a copy of them from which Q-learning goes on."""
+    return QLearning(as_values(q.copy()), GAMMA) if learns else FixedValues(as_values(read_only(q)))
+
+
+def record(world, q, num_episodes=20, max_steps=25, seed=4, room=64, learns=False, **acting):
     """Record episodes in batches of `room` rows; return all transitions, and the stream afterwards."""
     acting = {"behaviour": "epsilon-greedy", "exploration": 0.3, "visits": NONE, "exploring_starts": False} | acting
     spec = EpisodeSpec(world.mdp.starts, max_steps, acting["exploring_starts"])
     stream, place, parts = new_stream(seed), np.zeros(4, np.int64), []
-    how = BEHAVIOURS[acting["behaviour"]].strategy, acting["visits"], acting["exploration"]
-    model, values = fast_model(world.mdp.model), as_values(read_only(q))
+    rates = ConstantStepSize(ALPHA), acting["exploration"]
+    how = BEHAVIOURS[acting["behaviour"]].strategy, acting["visits"], rates
+    model, rule = fast_model(world.mdp.model), acting_rule(q, learns)
     while place[0] < num_episodes:
         columns = TransitionBatch(*(np.empty(room, dtype) for dtype in DTYPES))
-        n = record_episodes(model, spec, values, *how, num_episodes, stream, place, columns)
+        n = record_episodes(model, spec, rule, *how, num_episodes, stream, place, columns)
         parts.append([column[:n] for column in columns])
     return TransitionBatch(*(read_only(np.concatenate(column)) for column in zip(*parts, strict=True))), stream
 

@@ -47,8 +47,9 @@ def vector_of_mazes():
     return rows
 
 
-def parallel(sharing, algorithm):
+def parallel(sharing, algorithm, sync_every=None):
     settings = {"num_simulations": 4, "num_actors": 0, "sharing": sharing, "seed": 9, "algorithm": algorithm}
+    settings["sync_every"] = sync_every
     return [train_policy_parallel(BOOK, 2000, **settings).q]
 
 
@@ -65,6 +66,11 @@ CASES = {
     },
     **{
         f"parallel 0 {sharing} {name}": lambda sharing=sharing, name=name: parallel(sharing, name)
+        for sharing in ("central", "local")
+        for name in ("q-learning", "sarsa-lambda", "double-q-learning")
+    },
+    **{
+        f"parallel, five episodes {sharing} {name}": lambda sharing=sharing, name=name: parallel(sharing, name, 5)
         for sharing in ("central", "local")
         for name in ("q-learning", "sarsa-lambda", "double-q-learning")
     },

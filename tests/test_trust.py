@@ -349,7 +349,7 @@ def test_b_what_is_printed_during_the_work_goes_to_standard_error():
         if words:
             assert json.loads("".join(printed))["success_rate"] == 1.0
         else:
-            assert printed[0] == "book: q-learning, 10 episodes in 4 simulations, in one process"
+            assert printed[0] == "book: q-learning, 10 episodes in 1 simulation, in one process"
             assert not any("said" in line or "raylet" in line for line in printed)
         for said in ("said by Ray\n", "said by a child\n", "(raylet) A worker died.\n"):
             assert said in result.stderr.decode()

@@ -31,7 +31,8 @@ run=${RUN:-$PWD/runs/${SLURM_JOB_NAME:-clew}-$SLURM_JOB_ID} # on a disk that all
 mkdir -p "$(dirname "$run")"
 actors=$((SLURM_JOB_NUM_NODES * SLURM_CPUS_PER_TASK - 1))
 if [ $# = 0 ]; then
-    set -- 300x300 --random-start --gamma 0.999 --episodes 2000000 --sharing local --simulations "$actors"
+    simulations=$((actors > 1 ? actors : 2))
+    set -- 300x300 --random-start --gamma 0.999 --episodes 2000000 --sharing local --simulations "$simulations"
 fi
 
 head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.usefixtures("signals_heard", "nothing_left")
 DEADLINE = 120
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
-RUN = ("20x20", "--slip", "0.2", "--random-start", "--sync-every", "100", "--seed", "5")
+RUN = ("20x20", "--slip", "0.2", "--random-start", "--simulations", "4", "--sync-every", "100", "--seed", "5")
 
 
 started: list[subprocess.Popen] = []

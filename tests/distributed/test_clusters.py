@@ -211,7 +211,7 @@ def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
     """The number of episodes aside, which is large."""
     _, spec, _ = kuberay()
     slurm = re.search(r"^    set -- (.*)$", (CLUSTERS / "slurm.sh").read_text(), re.MULTILINE).group(1)
-    for given in (shlex.split(spec["entrypoint"])[4:], shlex.split(slurm.replace("$actors", "16"))):
+    for given in (shlex.split(spec["entrypoint"])[4:], shlex.split(slurm.replace("$simulations", "16"))):
         given[given.index("--episodes") + 1] = "32"
         given[given.index("--random-start") - 1] = "20x20"
         if "--checkpoint-every" not in given:

@@ -174,7 +174,7 @@ def test_a_node_with_another_update_rule_is_refused(driver_environment, work):
 
 @pytest.mark.ray
 def test_the_command_line_says_the_refusal_without_a_traceback(driver_environment, tmp_path):
-    words = ("train", "9x9", "--episodes", "400", "--actors", "2")
+    words = ("train", "9x9", "--episodes", "400", "--simulations", "4", "--actors", "2")
     done = subprocess.run(
         [sys.executable, "-m", "clew", *words],
         env=driver_environment,

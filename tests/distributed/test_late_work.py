@@ -9,14 +9,21 @@ import ray
 
 from clew.distributed import calls, train_policy_parallel
 from clew.distributed.simulation_actor import SimulationActor
-from clew.distributed.tasks import TaskResult
+from clew.distributed.tasks import Position, TaskResult, TaskTotals
 from clew.environments import Environment
 from clew.mazes import Maze
 from clew.tracing.trace import Trace
 
 pytestmark = pytest.mark.ray
 
-RUN = {"num_episodes": 4_000, "num_simulations": 8, "sharing": "local", "behaviour": "random", "seed": 3}
+RUN = {
+    "num_episodes": 4_000,
+    "num_simulations": 8,
+    "sync_every": 5,
+    "sharing": "local",
+    "behaviour": "random",
+    "seed": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,7 @@ def test_an_actor_stops_a_call_that_is_not_needed_between_two_tasks(ray_up):
         def perform(self, snapshot, task):
             begun = time.time()
             time.sleep(0.2)
-            return TaskResult((0.0, 0.0, 0.0), None, begun, 0.2)
+            return TaskResult(TaskTotals(0, 0, 0.0), 0, Position(), None, begun, 0.2)
 
     actor = SimulationActor.remote()
     actor.begin.remote(None, Slow)

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = [pytest.mark.usefixtures("signals_heard"), pytest.mark.timeout(0)]  # each wait has its deadline
 DEADLINE = 200
-RUN = ("wilson:60x60:seed=1", "--sharing", "local", "--episodes", "12000", "--json")
+RUN = ("wilson:60x60:seed=1", "--simulations", "4", "--sharing", "local", "--episodes", "12000", "--json")
 WITH_ACTORS = (*RUN, "--actors", "2", "--checkpoint-every", "0.5s", "--out", "run")
 RESUME = ("train", "--resume", "run", "--actors", "0", "--json")
 SOLVE = ("solve", "3000x3000", "--slip", "0.1", "--gamma", "0.999", "--blocks", "4", "--actors", "2")

@@ -1,9 +1,13 @@
+import math
+
+import gymnasium
 import numpy as np
 import pytest
 
 from clew.distributed import train_policy_parallel
+from clew.distributed.rounds import Plan, Progress
 from clew.distributed.settings import Sharing
-from clew.distributed.tasks import Job, Task
+from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskTotals
 from clew.distributed.training import WORKERS, log_unused_actors
 from clew.environments import Environment
 from clew.errors import SettingError
@@ -14,7 +18,8 @@ from clew.learning.settings import Learning
 from clew.learning.training import train_policy
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
-from clew.policies.trajectory import Trajectory
+from clew.policies.trajectory import DTYPES, Trajectory
+from worlds import only_steps
 
 BOTH = pytest.mark.parametrize("sharing", ["central", "local"])
 
@@ -74,8 +79,87 @@ def test_every_episode_is_learned_once(num_episodes, num_simulations, sync_every
         Environment(), num_episodes, num_simulations, num_actors=0, sync_every=sync_every, callback=rows.append
     )
     assert sum(row.num_episodes for row in rows) == num_episodes
-    assert [row.round for row in rows] == list(range(rows[0].num_rounds))
+    assert rows[-1].num_ended == rows[0].total_episodes == num_episodes
+    assert sync_every is None or [row.round for row in rows] == list(range(len(rows)))
     assert sum(row.mean_steps * row.num_episodes for row in rows) == pytest.approx(sum(row.num_steps for row in rows))
+
+
+def new_plan(num_episodes=1000, num_pairs=100, sync_every=None, num_simulations=4, rounds_ahead=0):
+    sharing = Sharing(num_simulations=num_simulations, sync_every=sync_every, rounds_ahead=rounds_ahead)
+    return Plan.of(num_episodes, sharing, 0, num_pairs=num_pairs)
+
+
+def test_the_steps_of_a_round_are_few_at_first_and_doubled():
+    plan = new_plan(num_pairs=64_000)
+    assert [plan.num_steps(number) for number in (0, 249, 250, 499, 500, 1000)] == [
+        1000,
+        1000,
+        2000,
+        2000,
+        4000,
+        16_000,
+    ]
+    assert new_plan(num_pairs=100).num_steps(0) == 16
+
+
+@pytest.mark.parametrize("rounds_ahead", [0, 3])
+@pytest.mark.parametrize("num_simulations", [2, 7, 100_000])
+@pytest.mark.parametrize("num_pairs", [4, 10**9])
+def test_what_a_round_sends_is_bounded(num_simulations, rounds_ahead, num_pairs):
+    plan = new_plan(num_pairs=num_pairs, num_simulations=num_simulations, rounds_ahead=rounds_ahead)
+    row = sum(np.dtype(dtype).itemsize for dtype in DTYPES)
+    for number in (0, 250, 10**4, 10**9):
+        assert 1 <= plan.num_steps(number) * num_simulations * row <= 64 * 2**20 / (1 + rounds_ahead)
+
+
+@pytest.mark.parametrize("rounds_ahead", [0, 2])
+def test_each_simulation_has_its_share_of_the_episodes_in_lanes(rounds_ahead):
+    plan, num_lanes = new_plan(1003, num_simulations=3, rounds_ahead=rounds_ahead), 1 + rounds_ahead
+    tasks = [plan.task(number, i, Progress.of(plan), (0.1, 0.1)) for number in range(num_lanes) for i in range(3)]
+    assert sum(task.num_episodes for task in tasks) == 1003
+    assert max(task.num_episodes for task in tasks) - min(task.num_episodes for task in tasks) <= 1
+    progress = Progress.of(plan)
+    result = TaskResult(TaskTotals(16, 1, 0.5), 2, Position(7, 3, 1), None, 0.0, 0.0)
+    progress.add(plan.task(0, 1, progress, (0.1, 0.1)), result, 0)
+    later = plan.task(num_lanes, 1, progress, (0.1, 0.1))
+    assert (later.num_episodes, later.position) == (tasks[1].num_episodes - 2, Position(7, 3, 1))
+    if rounds_ahead:
+        assert plan.task(1, 1, progress, (0.1, 0.1)) == tasks[4]
+
+
+@pytest.mark.parametrize(
+    ("sharing", "name", "num_episodes", "before"),
+    [("central", "CliffWalking-v1", 500, 7.1), ("central", "Taxi-v4", 1000, 2.3), ("local", "open", 2000, 1.8)],
+)
+def test_several_simulations_take_about_as_many_steps_as_one(sharing, name, num_episodes, before):
+    """In a hundred rounds of whole episodes they took several times as many."""
+    env = Environment(Maze.open(30, 30), random_start=True) if name == "open" else gymnasium.make(name)
+
+    def count(train, **settings):
+        rows = []
+        train(env, num_episodes, gamma=0.99, seed=3, callback=rows.append, **settings)
+        return sum(row.num_steps for row in rows)
+
+    alone, shared = count(train_policy), {"num_actors": 0, "sharing": sharing}
+    assert count(train_policy_parallel, **shared) < 1.1 * alone
+    whole_episodes = count(train_policy_parallel, sync_every=math.ceil(num_episodes / 400), **shared)
+    assert whole_episodes / alone == pytest.approx(before, abs=0.1)
+
+
+@pytest.mark.parametrize("sharing", ["central", "local"])
+def test_an_episode_goes_on_in_the_next_round_unless_it_is_stepped_in_python(sharing):
+    env = Environment(Maze.open(9, 9))
+    make_worker, make_aggregator = WORKERS[sharing]
+    for world, is_cut in ((env, True), (only_steps(env), False)):
+        job = Job(world, Learning(epsilon=1.0), Sharing(sharing=sharing))
+        task = Task(5, 0.1, 1.0, (3, 0, 0), 40)
+        result = make_worker(job).perform(make_aggregator(job, 0).snapshot(), task)
+        assert (result.totals.num_steps == 40) == is_cut
+        assert (result.num_ended == 0) == is_cut
+        assert (result.position.steps == 40) == is_cut
+        if not is_cut:
+            assert result.num_ended == 1
+            assert result.position == Position()
 
 
 def test_one_simulation_is_the_serial_trainer():
@@ -85,7 +169,7 @@ def test_one_simulation_is_the_serial_trainer():
 
 def test_a_central_round_learns_from_all_its_simulations_in_their_order():
     """One round, restated: each stream played with zeros, then learned from, one after the other."""
-    job = Job(Environment(), Learning(), Sharing())
+    job = Job(Environment(), Learning(), Sharing(sync_every=2))
     make_worker, make_aggregator = WORKERS["central"]
     snapshot, worker = make_aggregator(job, 0).snapshot(), make_worker(job)
     expected = np.zeros_like(snapshot.q)
@@ -167,7 +251,7 @@ def test_values_are_as_stale_as_asked_for(rounds_ahead):
     """Nothing is learned before a round is put together, so that the first rounds walk at random."""
     rows = []
     train_policy_parallel(
-        Environment(), 4000, 4, num_actors=0, rounds_ahead=rounds_ahead, sharing="central", callback=rows.append
+        Environment(), 4000, 4, num_actors=0, sync_every=10, rounds_ahead=rounds_ahead, callback=rows.append
     )
     assert [row.round for row in rows] == list(range(100))
     assert all(row.mean_steps > 50 for row in rows[: 1 + rounds_ahead])
@@ -232,9 +316,9 @@ def test_without_rounds_every_episode_is_learned_once_too(sharing, rounds_ahead)
     settings = {"asynchronous": True, "sharing": sharing, "rounds_ahead": rounds_ahead, "callback": rows.append}
     policy = train_policy_parallel(env, 4002, 4, num_actors=0, **settings)
     assert sum(row.num_episodes for row in rows) == 4002
-    assert [row.round for row in rows] == list(range(rows[0].num_rounds))
+    assert rows[-1].num_ended == rows[0].total_episodes == 4002
     assert sum(row.num_steps for row in rows) > 4002
-    assert evaluate_policy(env, policy, starts=env.mdp.starts).excess_steps == 0
+    assert evaluate_policy(env, policy, starts=env.mdp.starts).excess_steps < 1  # 0.1 to 0.4 of the serial trainer
 
 
 @pytest.mark.parametrize(

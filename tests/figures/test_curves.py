@@ -25,7 +25,7 @@ def metrics(steps, returns=None, sizes=None, rate=1.0):
     sizes = sizes or [10] * len(steps)
     returns = returns or [-each for each in steps]
     return [
-        RoundMetrics(i, len(steps), size, int(size * mean), mean, rate, gain, 0.5)
+        RoundMetrics(i, size, int(size * mean), mean, rate, gain, 0.5, sum(sizes[: i + 1]), sum(sizes))
         for i, (size, mean, gain) in enumerate(zip(sizes, steps, returns, strict=True))
     ]
 
@@ -212,6 +212,17 @@ def test_where_nobody_comes_to_the_optimum_there_is_a_plot_all_the_same():
     plot.draw_without_rendering()
 
 
+def test_runs_whose_rounds_end_after_other_episodes_are_compared_at_the_ends_of_the_first():
+    plain, other = metrics([30.0, 10.0, 8.0], sizes=[10, 10, 20]), metrics([40.0, 10.0], sizes=[5, 35])
+    (group,) = as_groups([plain, other])
+    assert group.episodes.tolist() == [10, 20, 40]
+    assert group.column("mean_steps").tolist() == [[30.0, 10.0, 8.0], [25.0, 10.0, 10.0]]
+    assert group.column("mean_return").tolist() == [[-30.0, -10.0, -8.0], [-25.0, -10.0, -10.0]]
+    assert group.column("num_steps").tolist() == [[300, 100, 160], [250, 100, 200]]
+    assert [row.num_ended for row in group.runs[1]] == [10, 20, 40]
+    assert sum(row.seconds for row in group.runs[1]) == sum(row.seconds for row in other)
+
+
 # Runs and folders -----------------------------------------------------------------------------------------------------
 
 
@@ -293,7 +304,7 @@ def test_what_cant_be_plotted_is_refused(plot):
     with pytest.raises(SettingError, match="not int"):
         plot(5, optimum=8)
     short = [metrics([30.0, 12.0, 9.0]), metrics([30.0, 12.0])]
-    with pytest.raises(SettingError, match="same sizes: metrics has 20 episodes in 2 rounds, metrics 30 episodes in 3"):
+    with pytest.raises(SettingError, match="the same number of episodes: metrics has 20, metrics 30"):
         plot(short, optimum=8)
     plot({"long": short[:1], "short": short[1:]}, optimum=8)  # of other lines they may differ
     with pytest.raises(
@@ -356,7 +367,7 @@ def test_plotting_needs_no_pyplot_and_changes_no_setting():
 import sys, clew, clew.figures.curves
 assert "matplotlib" not in sys.modules
 from clew import RoundMetrics
-run = [RoundMetrics(i, 2, 10, 100, 10.0 - i, 1.0, 0.0, 0.5) for i in range(2)]
+run = [RoundMetrics(i, 10, 100, 10.0 - i, 1.0, 0.0, 0.5, 10 * i + 10, 20) for i in range(2)]
 import matplotlib
 names = [name for name in matplotlib.rcParams if name != "backend"]  # to read that one imports pyplot
 before = [matplotlib.rcParams[name] for name in names]

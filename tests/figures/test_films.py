@@ -86,7 +86,7 @@ def test_a_film_takes_an_even_choice_of_rounds_and_always_the_last():
         film = Film(env, num_rounds * 10, solve(env))
         film.watch(np.zeros((4, 4), np.float32))
         for i in range(num_rounds):
-            film.on_round(RoundMetrics(i, num_rounds, 10, 0, 0.0, 0.0, 0.0, 0.0))
+            film.on_round(RoundMetrics(i, 10, 0, 0.0, 0.0, 0.0, 0.0, 10 * i + 10, 10 * num_rounds))
         titles = [int(frame.title.split()[1].replace(",", "")) for frame in film.frames]
         assert titles[-1] == num_rounds * 10
         assert len(titles) == min(59, num_rounds)
@@ -133,7 +133,7 @@ def test_an_episode_in_film_follows_the_seeker(run, tmp_path):
         ({}, "no/a.svg", {}, RunError, "can't be written: No such file"),
         ({"maze": "warehouse"}, "a.svg", {}, RunError, "only mazes are drawn"),
         ({"random_goal": True}, "a.svg", {}, RunError, "its goals are random"),
-        ({"asynchronous": True}, "a.gif", {}, RunError, "asynchronous"),
+        ({"asynchronous": True, "num_simulations": 2}, "a.gif", {}, RunError, "asynchronous"),
     ],
 )
 def test_what_can_not_be_drawn_is_refused(run, tmp_path, settings, out, options, error, message):

@@ -95,7 +95,9 @@ CASES = {
     "local, by visits": {"world": "noisy", "sharing": "local", "alpha_schedule": "visits"},
     "local, alpha 1": {"world": "certain", "sharing": "local", "alpha": 1.0, "behaviour": "ucb", "sync_every": 7},
     "local, one round": {"world": "noisy", "sharing": "local", "sync_every": "never"},
+    "local, by episodes": {"world": "noisy", "sharing": "local", "algorithm": "monte-carlo"},
     "central": {"world": "noisy", "sharing": "central", "exploration_schedule": "linear"},
+    "central, ahead": {"world": "noisy", "rounds_ahead": 2, "alpha_schedule": "linear"},
     "central, double, which draws": {"world": "noisy", "sharing": "central", "algorithm": "double-q-learning"},
     "central, a model, ahead": {"world": "noisy", "algorithm": "propagation", "rounds_ahead": 2, "sync_every": 5},
     "central, a model in a foreign world": {"world": "foreign", "algorithm": "prioritized-sweeping", "sync_every": 9},
@@ -385,7 +387,7 @@ OTHERS = {
     "alpha was 0.1, and is 0.2 now": {"alpha": 0.2},
     "num_episodes was 300, and is 400 now": {"num_episodes": 400},
     "sharing was central, and is local now": {"sharing": "local"},
-    "sync_every was 1, and is 9 now": {"sync_every": 9},
+    "sync_every was 0, and is 9 now": {"sync_every": 9},
     "asynchronous was False, and is True now": {"asynchronous": True},
     "num_simulations was 3, and is 1 now": {"num_simulations": 1},
     "the world is another": {"world": "smaller"},
@@ -405,7 +407,6 @@ def test_asynchronous_training_goes_on_too_and_learns_every_episode_once(tmp_pat
     """Not to the same bits: what was under way is done anew, with newer values."""
     case = {"world": "one step", "sharing": sharing, "sync_every": 7, "asynchronous": True, "rounds_ahead": 2}
     table, rows = train_with_stops(tmp_path, [1, 2, 7, 1, 4], **case)
-    assert [row[0] for row in rows] == list(range(15))
     assert sum(row[1] for row in rows) == 300
     assert all(row[2] == row[1] for row in rows)  # as many steps as episodes
     with np.load(max(tmp_path.glob("checkpoint-*"), key=lambda path: path.stat().st_mtime) / "arrays.npz") as arrays:
@@ -543,7 +544,7 @@ def test_a_lock_that_its_holder_removes_meanwhile_is_taken_anew(tmp_path, monkey
 
 # Runs and Ctrl-C ------------------------------------------------------------------------------------------------------
 
-CONFIG = TrainingConfig(maze="5x6", random_start=True, num_episodes=400, sync_every=10, seed=4)
+CONFIG = TrainingConfig(maze="5x6", random_start=True, num_episodes=400, num_simulations=4, sync_every=10, seed=4)
 
 
 def press_ctrl_c_at(round):

@@ -10,10 +10,10 @@ from clew.learning.training import RoundMetrics
 
 
 def row(number, of, steps):
-    return RoundMetrics(number, of, 10, 100, steps, 1.0, 0.0, 0.5)
+    return RoundMetrics(number, 10, 100, steps, 1.0, 0.0, 0.5, num_ended=10 * number + 10, total_episodes=10 * of)
 
 
-def test_a_bar_counts_rounds_and_ends_with_the_last(capsys):
+def test_a_bar_counts_episodes_and_ends_with_the_last(capsys):
     show = clew.show_progress("walking")
     assert capsys.readouterr() == ("", "")  # nothing before the first round
     for number, steps in enumerate((1234.5, 20.0, 8.25)):
@@ -22,7 +22,7 @@ def test_a_bar_counts_rounds_and_ends_with_the_last(capsys):
     assert out == ""
     last = err.split("\r")[-1]
     assert last.startswith("walking: 100%")
-    assert "3/3" in last
+    assert "30/30" in last
     assert "8.2 steps per episode" in last
     assert err.endswith("\n")  # closed: what follows stands on a line of its own
 
@@ -33,8 +33,8 @@ def test_another_training_has_another_bar_also_if_the_first_was_stopped(capsys):
     show(row(0, 2, 5.0))
     show(row(1, 2, 4.0))
     lines = capsys.readouterr().err.splitlines()
-    assert any("0/7" in line for line in lines[:-1])
-    assert "2/2" in lines[-1]
+    assert any("0/70" in line for line in lines[:-1])
+    assert "20/20" in lines[-1]
     assert "4.0 steps per episode" in lines[-1]
 
 

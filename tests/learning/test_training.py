@@ -174,7 +174,8 @@ def test_the_callbacks_rows_sum_to_the_totals(num_episodes, num_rounds):
     train_policy(env, num_episodes, seed=3, callback=rows.append)
     train_policy(counted, num_episodes, seed=3, callback=counted_rows.append)
     assert [row.round for row in rows] == list(range(num_rounds))
-    assert {row.num_rounds for row in rows} == {num_rounds}
+    assert {row.total_episodes for row in rows} == {num_episodes}
+    assert [row.num_ended for row in rows] == np.cumsum([row.num_episodes for row in rows]).tolist()
     assert sum(row.num_episodes for row in rows) == num_episodes == counted.episodes
     assert sum(row.num_steps for row in rows) == counted.steps
     for row, other in zip(rows, counted_rows, strict=True):

@@ -14,7 +14,7 @@ from clew.tracing.trace import to_csv
 
 @pytest.fixture(scope="module")
 def run():
-    return train_run(TrainingConfig(maze="4x5", num_episodes=400, seed=3))
+    return train_run(TrainingConfig(maze="4x5", num_episodes=400, num_simulations=4, sync_every=1, seed=3))
 
 
 @pytest.fixture

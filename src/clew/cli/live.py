@@ -234,7 +234,6 @@ class LearningView:
         self._env: Any = None
         self._optimum: float | None = None
         self._q: npt.NDArray[np.float32] | None = None
-        self._num_episodes = 0
         self._due = 0.0  # the clock before which no frame is drawn
         self._ends: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT)  # rounds, and the clock when they ended
 
@@ -267,16 +266,14 @@ class LearningView:
     def show_round(self, row: RoundMetrics) -> None:
         """Draw the values after a round, if the next frame is due.
 
-        If the terminal can't be drawn on, write a line after the first round and after each tenth of the rounds.
+        If the terminal can't be drawn on, write a line after the first round and after each tenth of the episodes.
         """
         begun = time.perf_counter()
-        self._num_episodes += row.num_episodes
-        self._ends.append((row.round, begun))
+        before = self._ends[-1][0] if self._ends else 0
+        self._ends.append((row.num_ended, begun))
         if not can_draw(self.console):
-            if (
-                row.round == 0
-                or (row.round + 1) * NUM_LINES // row.num_rounds > row.round * NUM_LINES // row.num_rounds
-            ):
+            tenths = [num_ended * NUM_LINES // row.total_episodes for num_ended in (before, row.num_ended)]
+            if before == 0 or tenths[1] > tenths[0]:
                 self._prepare()
                 sys.stderr.write(", ".join(self._status(row)) + "\n")
         elif begun >= self._due:
@@ -300,11 +297,10 @@ class LearningView:
     def _status(self, row: RoundMetrics) -> list[str]:
         """Return the parts of the status after a round."""
         best = "" if self._optimum is None else f", optimum {self._optimum:,.4g}"
-        left = seconds_left(self._ends, row.num_rounds)
+        left = seconds_left(self._ends, row.total_episodes)
         is_many = isinstance(self._env, Environment) and self._env.random_goal and can_draw(self.console)
         return [
-            f"round {row.round + 1:,} of {row.num_rounds:,}",
-            f"{self._num_episodes:,} episodes",
+            f"{row.num_ended:,} of {row.total_episodes:,} episodes",
             f"{row.mean_steps:,.1f} steps per episode{best}",
             f"{row.terminated_rate:.0%} terminated",
             *([f"{left:,.0f} s left"] if left is not None else []),

@@ -34,18 +34,18 @@ def can_draw(console: "Console") -> bool:
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def seconds_left(ends: Sequence[tuple[int, float]], num_rounds: int) -> float | None:
+def seconds_left(ends: Sequence[tuple[int, float]], total: int) -> float | None:
     """Estimate the remaining seconds of a training.
 
     Args:
-        ends: number of each recent round, and the clock when it ended.
-        num_rounds: of the training.
+        ends: number of ended episodes after each recent round, and the clock then.
+        total: number of episodes of the training.
 
     Returns:
         None if there is only one round to estimate from.
     """
     (first, begun), (last, ended) = ends[0], ends[-1]
-    return (ended - begun) / (last - first) * (num_rounds - last - 1) if last > first else None
+    return (ended - begun) / (last - first) * (total - last) if last > first else None
 
 
 class WaitingLine:
@@ -59,7 +59,6 @@ class WaitingLine:
 
     def __init__(self, what: str, num_episodes: int | None = None, *, first: str | None = None) -> None:
         self._what, self._num_episodes, self._first = what, num_episodes, what if first is None else first
-        self._num_ended = 0  # episodes
         self._ends: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT)
         self._begun = time.perf_counter()
         self._row: RoundMetrics | None = None
@@ -94,12 +93,11 @@ class WaitingLine:
 
     def show_round(self, row: "RoundMetrics") -> None:
         """Update the line after a round of training."""
-        self._num_ended += row.num_episodes
-        self._ends.append((row.round, time.perf_counter()))
+        self._ends.append((row.num_ended, time.perf_counter()))
         self._row = row
         if self._progress is not None:
             task = self._progress.task_ids[0]
-            self._progress.update(task, description=self._what, total=row.num_rounds, completed=row.round + 1)
+            self._progress.update(task, description=self._what, total=row.total_episodes, completed=row.num_ended)
 
     def _appear(self) -> None:
         """Draw the line, if the work is not over and the terminal can be drawn on; called in a thread."""
@@ -125,17 +123,14 @@ class WaitingLine:
 
     @property
     def status(self) -> str:
-        """The rounds, the episodes and the time, as text."""
+        """The episodes and the time, as text."""
         waited = f"{_format_seconds(time.perf_counter() - self._begun)} so far"
         if self._num_episodes is None or (self._row is None and self._first != self._what):
             return waited
-        episodes = f"{self._num_ended:,} of {self._num_episodes:,} episodes"
-        if self._row is None:
-            return f"round 1, {episodes}, {waited}"
-        left = seconds_left(self._ends, self._row.num_rounds)
-        number = min(self._row.round + 2, self._row.num_rounds)
-        rounds = f"round {number:,} of {self._row.num_rounds:,}"
-        return f"{rounds}, {episodes}, {waited if left is None else f'{_format_seconds(left)} left'}"
+        num_ended = 0 if self._row is None else self._row.num_ended
+        left = seconds_left(self._ends, self._num_episodes) if self._ends else None
+        episodes = f"{num_ended:,} of {self._num_episodes:,} episodes"
+        return f"{episodes}, {waited if left is None else f'{_format_seconds(left)} left'}"
 
 
 class _Status:

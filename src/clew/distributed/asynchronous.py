@@ -7,7 +7,6 @@ the slowest one.
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from clew.learning.checkpoints import SavedState, TrainingState
 from clew.learning.saved_arrays import load_arrays
 from clew.learning.training import RoundMetrics
 
+DONE = 2**31 - 1  # round of a simulation that has nothing left to do
+
 
 class AsynchronousRounds:
     """Rounds that each simulation runs at its own pace.
@@ -24,71 +25,65 @@ class AsynchronousRounds:
     It can be saved and restored, see `checkpoints.Training`; tasks in flight are not saved, and run again.
 
     Args:
-        rounds: rounds that have not begun. Their aggregator, plan, metrics, trace and checkpoints are used.
+        rounds: rounds that have not begun. Their aggregator, plan, progress, metrics, trace and checkpoints are used.
     """
 
     def __init__(self, rounds: Rounds) -> None:
-        self.rounds, self.plan = rounds, rounds.plan
-        self._merged = np.zeros(self.plan.num_simulations, np.int64)  # number of merged rounds of each simulation
-        self._totals = np.zeros((self.plan.num_rounds, 3))  # steps, terminated episodes and rewards of each round
-        self._staleness = np.zeros(self.plan.num_rounds, np.int64)  # the largest of the tasks of each round
+        self.rounds = rounds
+        self._merged = np.zeros(rounds.plan.num_simulations, np.int64)  # number of merged rounds of each simulation
         self._in_flight: list[InFlightRound] = []  # with one task each
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Run all rounds in a pool.
 
         Yields:
-            Metrics of each round once the results of all its simulations have been merged; first those of the rounds
-            of a checkpoint.
+            Metrics, whenever as many episodes have ended as a round has, or a hundredth of all.
         """
         rounds = self.rounds
         yield from rounds.metrics
         with rounds.checkpoints.saved_on_stop(self):
             rounds.start_clock()
-            while (number := len(rounds.metrics)) < self.plan.num_rounds:
-                if self._merged.min() > number:
-                    yield rounds.finish(number, self._totals[number], int(self._staleness[number]))
-                    rounds.started_at = time.perf_counter()  # a round doesn't include the time of the callbacks
-                    continue
+            while not rounds.is_done:
                 self._submit_tasks(pool)
-                if self._in_flight:
-                    ready = pool.first_ready([each.results for each in self._in_flight])
-                    self._merge(self._in_flight.pop(ready))
+                ready = pool.first_ready([each.results for each in self._in_flight])
+                done = self._in_flight.pop(ready)
+                self._merge(done)
+                if rounds.is_report_due:
+                    yield rounds.report(done.number)
+                    rounds.started_at = time.perf_counter()  # a report doesn't include the time of the callbacks
 
     def _submit_tasks(self, pool: Pool) -> None:
         """Submit the next task of every simulation that is idle and not too far ahead of the slowest one."""
+        rounds, progress = self.rounds, self.rounds.progress
         busy = {each.tasks[0].simulation for each in self._in_flight}
-        for i in range(self.plan.num_simulations):
+        tasks = {}
+        for i in {*range(rounds.plan.num_simulations)} - busy:
             number = int(self._merged[i])
-            num_ahead = number - len(self.rounds.metrics)
-            if i in busy or number >= self.plan.num_rounds or num_ahead > self.rounds.rounds_ahead:
-                continue
-            if tasks := self.rounds.tasks(number)[i : i + 1]:
-                self._in_flight.append(self.rounds.begin(number, num_ahead, tasks, i))
-                self.rounds.submit(self._in_flight[-1], pool)
-            else:  # the last round may have fewer episodes than there are simulations
-                self._merged[i] += 1
+            if task := rounds.plan.task(number, i, progress, rounds.rates(number, progress)):
+                tasks[i] = task
+            else:
+                self._merged[i] = DONE
+        for i, task in tasks.items():
+            number, num_ahead = task.key[1], task.key[1] - int(self._merged.min())
+            if num_ahead <= rounds.rounds_ahead:
+                self._in_flight.append(rounds.begin(number, num_ahead, progress, [task], i))
+                rounds.submit(self._in_flight[-1], pool)
 
     def _merge(self, done: InFlightRound) -> None:
-        """Merge the result of a task, and add it to the totals of its round."""
-        (task,), number = done.tasks, done.number
-        for result in done.results:
-            self.rounds.apply_result(result, done, task)
-            self._totals[number] += result.totals
+        """Merge the result of a task."""
+        ((task, result),) = zip(done.tasks, done.results, strict=True)
+        self.rounds.apply_result(result, done, task)
         self._merged[task.simulation] += 1
-        self._staleness[number] = max(self._staleness[number], done.staleness)
-        self.rounds.save_if_due(number, task.num_episodes, self)
-
-    def _counts(self) -> dict[str, Any]:
-        """Return the arrays, by the names that checkpoints give them, that count what has been merged."""
-        return {"merged": self._merged, "totals": self._totals, "staleness": self._staleness}
+        if (self._merged > done.number).all():
+            self.rounds.progress.unreported[4] += self.rounds.trace.finish(done.number)
+        self.rounds.save_if_due(done.number, result.num_ended, self)
 
     def state(self) -> TrainingState:
         """Return the learned values, the metrics and what has been merged, see `checkpoints.Training`."""
         content, progress = self.rounds.state()
-        return TrainingState({**content, **self._counts()}, progress)
+        return TrainingState({**content, "merged": self._merged}, progress)
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""
         self.rounds.restore(saved)
-        load_arrays(self._counts(), saved.arrays, "")
+        load_arrays({"merged": self._merged}, saved.arrays, "")

@@ -12,13 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.tasks import Job, Task, TaskResult, TaskRunner
+from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskRunner, TaskTotals
 from clew.kernels import read_only
 from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
+from clew.kernels.learning.learners import ConstantStepSize
+from clew.kernels.learning.rollouts import FixedValues
+from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
 from clew.learning.training import learn_from, new_policy
-from clew.policies.episodes import Simulation, episode_spec
+from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.episodes import episode_spec, record, record_stepwise
 from clew.policies.trajectory import Trajectory
 
 
@@ -29,29 +33,43 @@ class BehaviourSnapshot(NamedTuple):
     visits: npt.NDArray[np.int32]  # (num_states, num_actions), tries of each action; empty if the strategy ignores them
 
 
+def new_actor(job: Job, snapshot: BehaviourSnapshot, task: Task) -> Actor:
+    """Return an actor that plays a task.
+
+    In rounds of a number of episodes it plays by the values of the snapshot. In rounds that end by steps it also
+    learns, by Q-learning on its own copy of the values, so that it doesn't repeat what has just proved useless. The
+    copy is dropped at the end of the task; the learner learns from the transitions.
+    """
+    q, visits, stream = snapshot.q, snapshot.visits.copy(), new_stream(*task.key)
+    alpha = ConstantStepSize(np.float32(task.alpha or job.learning.alpha))  # the schedule "visits" has none
+    if job.sharing.sync_every is not None:
+        return Actor(FixedValues(as_values(q)), alpha, visits, stream)
+    return Actor(QLearning(as_values(q.copy()), np.float32(job.learning.gamma)), alpha, visits, stream)
+
+
 class RolloutWorker:
-    """Plays the episodes of tasks with fixed values, and records every transition."""
+    """Plays the episodes of tasks, and records every transition."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.simulation = job, Simulation(job.world or job.env)
+        self.job = job
+        self.behaviour = BEHAVIOURS[job.learning.behaviour_name].strategy
 
     def perform(self, snapshot: BehaviourSnapshot, task: Task) -> TaskResult:
         """Play the episodes of a task; the update of the result is their `Trajectory`."""
         started_at, clock = time.time(), time.perf_counter()
-        trajectory = self.simulation.rollouts(
-            snapshot.q,
-            task.num_episodes,
-            behaviour=self.job.learning.behaviour_name,
-            exploration=task.exploration,
-            visits=snapshot.visits,
-            exploring_starts=self.job.learning.exploring_starts,
-            starts=self.job.starts(task.simulation),
-            stream=new_stream(*task.key),
-        )
+        job, world, explores = self.job, self.job.world, self.job.learning.exploring_starts
+        actor, cursor = new_actor(job, snapshot, task), task.new_cursor()
+        acting = actor.rule, self.behaviour, actor.visits, (actor.alpha, task.exploration)
+        how = acting, task.num_episodes, task.num_steps, actor.stream, cursor
+        if world is None:
+            trajectory = record_stepwise(job.env, explores, *how)
+        else:
+            trajectory = record(world.mdp, episode_spec(world, job.starts(task.simulation), explores), *how)
         # Summed in the order of the steps, as `learn_while_acting` does, so that metrics too have the same bits.
-        rewards = np.cumsum(trajectory.reward, dtype=np.float64)[-1] if len(trajectory) else 0.0
-        totals = len(trajectory), trajectory.num_terminated, rewards
-        return TaskResult(totals, trajectory, started_at, time.perf_counter() - clock)
+        rewards = float(np.cumsum(trajectory.reward, dtype=np.float64)[-1]) if len(trajectory) else 0.0
+        totals = TaskTotals(len(trajectory), trajectory.num_terminated, rewards)
+        seconds = time.perf_counter() - clock
+        return TaskResult(totals, int(cursor[0]), Position(*cursor[1:].tolist()), trajectory, started_at, seconds)
 
 
 class CentralLearner:
@@ -85,16 +103,17 @@ class CentralLearner:
         world = self.job.world
         if world is None:
             return None
-        q = as_values(snapshot.q)
 
         def run_fused(task: Task) -> TaskResult:
             started_at, clock = time.time(), time.perf_counter()
             spec = episode_spec(world, self.job.starts(task.simulation), self.job.learning.exploring_starts)
-            actor = Actor(q, snapshot.visits.copy(), new_stream(*task.key))
+            actor = new_actor(self.job, snapshot, task)
             learner, rates = self.learner, (self.learner.step_size(task.alpha), task.exploration)
             parts = learner.rule, learner.behaviour, learner.visits, rates, stream
-            totals = learn_while_acting(world.mdp.fast_model, spec, actor, *parts, task.num_episodes)
-            return TaskResult(totals, None, started_at, time.perf_counter() - clock)
+            cursor, limits = task.new_cursor(), (task.num_episodes, task.num_steps)
+            totals = TaskTotals(*learn_while_acting(world.mdp.fast_model, spec, actor, *parts, *limits, cursor))
+            seconds = time.perf_counter() - clock
+            return TaskResult(totals, int(cursor[0]), Position(*cursor[1:].tolist()), None, started_at, seconds)
 
         return run_fused
 

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.tasks import Job, Task, TaskResult
+from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskTotals
 from clew.kernels import read_only
 from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_updates
-from clew.kernels.sampling import Stream
+from clew.kernels.learning.rollouts import learn_steps
+from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
-from clew.learning.loops import new_loop
+from clew.learning.loops import new_loop, stepwise_loop
 from clew.learning.training import new_policy
+from clew.policies.episodes import episode_spec
 
 Table = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]
@@ -92,10 +94,26 @@ class LocalLearner:
             counts[:] = base_counts if base_counts.size else 0
         learner.visits[:] = snapshot.visits
         refresh_derived(learner, slice(None))
-        job, n = self.job, task.num_episodes
-        stats = new_loop(job.env, job.world, learner, n, task.key, job.starts(task.simulation)).learn(n)
-        totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
-        return TaskResult(totals, self._changes(learner, snapshot), started_at, time.perf_counter() - clock)
+        totals, num_ended, position = self._learn(learner, task)
+        update = self._changes(learner, snapshot)
+        return TaskResult(totals, num_ended, position, update, started_at, time.perf_counter() - clock)
+
+    def _learn(self, learner: Learner, task: Task) -> tuple[TaskTotals, int, Position]:
+        """Learn from the episodes of a task; return its totals, the number of ended episodes and the last position."""
+        job, world, n = self.job, self.job.world, task.num_episodes
+        starts = job.starts(task.simulation)
+        if world is None:
+            stats = stepwise_loop(job.env, learner, n, task.key, task.num_steps).learn(n)
+        elif learner.settings.num_interleaved > 1:  # these rounds have whole episodes
+            stats = new_loop(job.env, world, learner, n, task.key, starts).learn(n)
+        else:
+            spec, cursor = episode_spec(world, starts, job.learning.exploring_starts), task.new_cursor()
+            rates = learner.step_size(task.alpha), task.exploration
+            parts = learner.rule, learner.behaviour, learner.visits, rates, new_stream(*task.key)
+            totals = TaskTotals(*learn_steps(world.mdp.fast_model, spec, *parts, n, task.num_steps, cursor))
+            return totals, int(cursor[0]), Position(*cursor[1:].tolist())
+        totals = TaskTotals(int(stats.steps.sum()), int(stats.terminated.sum()), float(stats.episode_return.sum()))
+        return totals, stats.steps.size, Position()
 
     def _changes(self, learner: Learner, snapshot: TableSnapshot) -> TableChanges:
         """Return the rows that differ from those of the snapshot in a count, or in a value if it isn't counted."""

@@ -5,10 +5,16 @@ own) runs one task with that snapshot. Then the results are merged into the lear
 simulations, not in that of their arrival. The draws of a simulation in a round are keyed by (seed, round, simulation).
 So the simulations decide the result, and the processes that run them decide only the speed.
 
-With `rounds_ahead` = k, a round begins before the k rounds before it have been merged: its values are k rounds old,
-which is its *staleness*. No process then waits for the merge.
+By default a round has a number of steps, the same for each simulation. First episodes are often a hundred times longer
+than later ones, so rounds of whole episodes would begin with many steps by values that know nothing. The first rounds
+are short, and their steps are doubled after every 250 rounds, so that a later round adds less than half a percent to
+what has been learned before. An episode may go on in the next round.
 
-Settings of a schedule (step size, exploration) are those of the first episode of a round, for all its episodes.
+With `rounds_ahead` = k, a round begins before the k rounds before it have been merged: its values are k rounds old,
+which is its *staleness*. No process then waits for the merge. Where a round has ended is then known k + 1 rounds later,
+and its last episode goes on there: every simulation has k + 1 interleaved *lanes* of episodes.
+
+Settings of a schedule (step size, exploration) are the same in all episodes of a round.
 """
 
 import math
@@ -22,12 +28,24 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.distributed.settings import NEVER, Sharing
-from clew.distributed.tasks import Aggregator, Pool, Task, TaskResult, Worker
+from clew.distributed.tasks import Aggregator, Pool, Position, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
-from clew.learning.saved_arrays import load_learner, load_read_only, metrics_from_arrays, metrics_to_arrays
+from clew.learning.saved_arrays import (
+    load_arrays,
+    load_learner,
+    load_read_only,
+    metrics_from_arrays,
+    metrics_to_arrays,
+)
 from clew.learning.training import NUM_ROUNDS, RoundMetrics
 from clew.tracing.trace import DRIVER, Trace
+
+NUM_PER_SIZE = 250  # rounds until the number of their steps is doubled
+PAIRS_PER_STEP = 64  # pairs of state and action for each step of a first round
+MIN_STEPS = 16
+MAX_BYTES = 64 * 2**20  # of all transitions of a round, which central learning sends
+BYTES_PER_TRANSITION = 18
 
 
 class Plan(NamedTuple):
@@ -35,39 +53,108 @@ class Plan(NamedTuple):
 
     num_episodes: int  # of all simulations together
     num_simulations: int
-    sync_every: int  # episodes of each simulation in a round
+    num_lanes: int  # of episodes of each simulation
+    sync_every: int  # episodes of each simulation in a round; 0 for rounds that end by steps
+    first_steps: int  # steps of each simulation in a first round that ends by steps
+    max_steps: int  # of each simulation in such a round
     seed: int
 
     @classmethod
-    def of(cls, num_episodes: int, sharing: Sharing, seed: int) -> "Plan":
-        """Return the plan for the settings of a training; `sync_every` of None and "never" become numbers."""
-        sync_every = sharing.sync_every
-        if not isinstance(sync_every, int):
-            num_rounds = 1 if sync_every == NEVER else NUM_ROUNDS
-            sync_every = math.ceil(num_episodes / (num_rounds * sharing.num_simulations))
-        return cls(num_episodes, sharing.num_simulations, sync_every, seed)
+    def of(cls, num_episodes: int, sharing: Sharing, seed: int, *, num_pairs: int, by_steps: bool = True) -> "Plan":
+        """Return the plan for the settings of a training.
+
+        Args:
+            num_episodes: of all simulations together.
+            sharing: settings of parallel training.
+            seed: of the training.
+            num_pairs: number of pairs of state and action.
+            by_steps: whether rounds may end by steps, so in the midst of an episode; else `sync_every` of None divides
+                the training into 100 rounds of episodes.
+        """
+        n, sync_every = sharing.num_simulations, sharing.sync_every
+        if sync_every == NEVER:
+            sync_every = math.ceil(num_episodes / n)
+        elif sync_every is None:
+            sync_every = 0 if by_steps else math.ceil(num_episodes / (NUM_ROUNDS * n))
+        num_lanes = 1 if sharing.asynchronous else 1 + sharing.rounds_ahead
+        max_steps = max(1, MAX_BYTES // (BYTES_PER_TRANSITION * n * num_lanes))
+        first_steps = min(max(MIN_STEPS, num_pairs // PAIRS_PER_STEP), max_steps)
+        return cls(num_episodes, n, num_lanes, int(sync_every), first_steps, max_steps, seed)
 
     @property
-    def num_rounds(self) -> int:
-        """Number of rounds; the last one may be shorter."""
-        return math.ceil(self.num_episodes / (self.sync_every * self.num_simulations))
+    def episodes_per_report(self) -> int:
+        """Least number of episodes of which metrics are reported."""
+        return 1 if self.sync_every else math.ceil(self.num_episodes / NUM_ROUNDS)
 
-    def size(self, number: int) -> int:
-        """Return the number of episodes of a round, all simulations together."""
-        full = self.sync_every * self.num_simulations
-        return min(full, self.num_episodes - number * full)
+    def has_round(self, number: int) -> bool:
+        """Return whether there is a round of this number; always True of rounds that end by steps."""
+        return number * self.sync_every * self.num_simulations < self.num_episodes
 
-    def tasks(self, number: int, alpha: float, exploration: float) -> list[Task]:
-        """Return the tasks of a round, one for each simulation that has an episode in it.
+    def num_steps(self, number: int) -> int:
+        """Return the number of steps of each simulation in a round that ends by steps."""
+        return min(self.first_steps << min(number // NUM_PER_SIZE, 62), self.max_steps)
+
+    def task(self, number: int, simulation: int, progress: "Progress", rates: tuple[float, float]) -> Task | None:
+        """Return the task of a simulation in a round; None if it has nothing to do.
 
         Args:
             number: of the round, from 0.
-            alpha: step size.
-            exploration: epsilon, temperature or confidence, depending on the exploration strategy.
+            simulation: its number, from 0.
+            progress: of the simulations, up to the last round of the same lane.
+            rates: (step size, exploration), where exploration is epsilon, temperature or confidence.
         """
-        each, remainder = divmod(self.size(number), self.num_simulations)
-        sizes = [each + (i < remainder) for i in range(self.num_simulations)]
-        return [Task(n, alpha, exploration, (self.seed, number, i)) for i, n in enumerate(sizes) if n]
+        key = self.seed, number, simulation
+        if self.sync_every:
+            full = self.sync_every * self.num_simulations
+            size = min(full, max(0, self.num_episodes - number * full))
+            num_episodes = _share(size, self.num_simulations, simulation)
+            return Task(num_episodes, *rates, key) if num_episodes else None
+        lane = number % self.num_lanes
+        ended, *position = progress.cursors[lane, simulation].tolist()
+        share = _share(self.num_episodes, self.num_lanes * self.num_simulations, simulation * self.num_lanes + lane)
+        if ended >= share:
+            return None
+        return Task(share - ended, *rates, key, self.num_steps(number), Position(*position))
+
+    def first_episode(self, number: int, progress: "Progress") -> int:
+        """Return the number of episodes before a round, by which a schedule sets its step size and exploration."""
+        return number * self.sync_every * self.num_simulations if self.sync_every else progress.num_ended
+
+
+def _share(total: int, number: int, index: int) -> int:
+    """Return one of `number` integers that are equal, or differ by one, and have a sum."""
+    return total // number + (index < total % number)
+
+
+class Progress(NamedTuple):
+    """Progress of the simulations in the merged rounds; its arrays change in place."""
+
+    cursors: npt.NDArray[np.int64]  # (num_lanes, num_simulations, 4), see `clew.kernels.learning.rollouts.Cursor`
+    unreported: npt.NDArray[
+        np.float64
+    ]  # (6,), episodes, steps, terminated, rewards, bytes, staleness of no metrics yet
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Progress":
+        """Return the progress before the first round."""
+        return cls(np.zeros((plan.num_lanes, plan.num_simulations, 4), np.int64), np.zeros(6))
+
+    @property
+    def num_ended(self) -> int:
+        """Number of episodes that have ended."""
+        return int(self.cursors[..., 0].sum())
+
+    def copy(self) -> "Progress":
+        """Return a copy, which doesn't change."""
+        return Progress(self.cursors.copy(), self.unreported.copy())
+
+    def add(self, task: Task, result: TaskResult, staleness: int) -> None:
+        """Add the result of a task."""
+        cursor = self.cursors[task.key[1] % len(self.cursors), task.simulation]
+        cursor[0] += result.num_ended
+        cursor[1:] = result.position
+        self.unreported[:4] += (result.num_ended, *result.totals)
+        self.unreported[5] = max(self.unreported[5], staleness)
 
 
 @dataclass(eq=False)
@@ -78,9 +165,9 @@ class InFlightRound:
         number: of the round, from 0.
         staleness: number of earlier rounds that are not in the snapshot.
         snapshot: values with which the tasks begin.
+        before: progress when it began.
         tasks: in the order of the simulations.
         stream: random draws of the learner while it merges.
-        totals: (3,) steps, terminated episodes and rewards of the tasks that have been merged.
         num_merged: number of tasks that have been merged.
         results: results of the other tasks.
     """
@@ -88,9 +175,9 @@ class InFlightRound:
     number: int
     staleness: int
     snapshot: Any
+    before: Progress
     tasks: list[Task]
     stream: Stream
-    totals: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     num_merged: int = 0
     results: Iterator[TaskResult] = field(default_factory=lambda: iter(()))
 
@@ -108,9 +195,10 @@ class Rounds:
         checkpoints: decides when the training is saved.
 
     Attributes:
-        metrics: metrics of the rounds that have ended.
+        progress: of the simulations.
+        metrics: metrics that have been reported.
         seconds_worked: sum of the durations of all tasks, in seconds.
-        started_at: when the last round ended, by time.perf_counter.
+        started_at: when metrics were reported last, by time.perf_counter.
     """
 
     def __init__(
@@ -118,10 +206,17 @@ class Rounds:
     ) -> None:
         self.aggregator, self.plan, self.rounds_ahead = aggregator, plan, rounds_ahead
         self.trace, self.checkpoints = trace, checkpoints
+        self.progress = Progress.of(plan)
         self.metrics: list[RoundMetrics] = []
         self.seconds_worked = self.started_at = 0.0
         self._in_flight: deque[InFlightRound] = deque()
-        self._seconds_before = 0.0  # since the last round ended, up to the checkpoint that training continues from
+        self._num_merged = 0  # rounds
+        self._seconds_before = 0.0  # since metrics were reported, up to the checkpoint that training continues from
+
+    @property
+    def is_done(self) -> bool:
+        """True if all episodes have ended."""
+        return self.progress.num_ended == self.plan.num_episodes
 
     def compile(self, worker: Worker, has_actors: bool) -> None:
         """Run a task without episodes, so that the first round is timed without compilation.
@@ -139,48 +234,55 @@ class Rounds:
         if fused_runner is None or has_actors:
             self.aggregator.merge(worker.perform(snapshot, empty).update, snapshot, empty, stream)
 
-    def tasks(self, number: int) -> list[Task]:
-        """Return the tasks of a round, with the step size and exploration of its first episode."""
-        first = number * self.plan.sync_every * self.plan.num_simulations
-        return self.plan.tasks(number, *self.aggregator.learner.rates_at(first, self.plan.num_episodes))
+    def rates(self, number: int, progress: Progress) -> tuple[float, float]:
+        """Return the step size and the exploration of a round that begins after some progress."""
+        first = self.plan.first_episode(number, progress)
+        return self.aggregator.learner.rates_at(first, self.plan.num_episodes)
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:
         """Run all rounds in a pool.
 
         Yields:
-            Metrics of each round once it has been merged; first those of the rounds of a checkpoint.
+            Metrics of each round once it has been merged, or of several if few episodes have ended in them; first those
+            of a checkpoint.
         """
         yield from self.metrics
         with self.checkpoints.saved_on_stop(self):
             self.start_clock()
             for in_flight in self._in_flight:
                 self.submit(in_flight, pool)
-            while len(self.metrics) < self.plan.num_rounds:
-                while len(self._in_flight) <= self.rounds_ahead and self._next_number < self.plan.num_rounds:
-                    self.submit(self._begin_next(), pool)
-                yield self._merge_oldest()
-                self.started_at = time.perf_counter()  # a round doesn't include the time of the callbacks
+            while not self.is_done:
+                while len(self._in_flight) <= self.rounds_ahead and self.plan.has_round(self._next_number):
+                    self.submit(self._begin_next(self.progress.copy()), pool)
+                self._merge_oldest()
+                if self.is_report_due:
+                    yield self.report(self._num_merged - 1)
+                    self.started_at = time.perf_counter()  # the next report doesn't include the time of the callbacks
 
     def start_clock(self) -> None:
-        """Set when the round began; time before the checkpoint that training continues from is part of it."""
+        """Set when metrics were reported; time before the checkpoint that training continues from is part of it."""
         self.started_at = time.perf_counter() - self._seconds_before
 
     @property
     def _next_number(self) -> int:
-        return len(self.metrics) + len(self._in_flight)
+        return self._num_merged + len(self._in_flight)
 
-    def _begin_next(self) -> InFlightRound:
+    def _begin_next(self, before: Progress) -> InFlightRound:
         number = self._next_number
-        in_flight = self.begin(number, min(number, self.rounds_ahead), self.tasks(number))
+        rates = self.rates(number, before)
+        found = [self.plan.task(number, i, before, rates) for i in range(self.plan.num_simulations)]
+        tasks = [task for task in found if task is not None]
+        in_flight = self.begin(number, min(number, self.rounds_ahead), before, tasks)
         self._in_flight.append(in_flight)
         return in_flight
 
-    def begin(self, number: int, staleness: int, tasks: list[Task], *key: int) -> InFlightRound:
+    def begin(self, number: int, staleness: int, before: Progress, tasks: list[Task], *key: int) -> InFlightRound:
         """Return a round with a snapshot of the values as they are now.
 
         Args:
             number: of the round, from 0.
             staleness: number of earlier rounds that have not been merged.
+            before: progress as it is now.
             tasks: to run.
             key: numbers that distinguish the random draws of the learner, where a round is begun more than once.
         """
@@ -188,7 +290,7 @@ class Rounds:
         snapshot = self.aggregator.snapshot()
         self.trace.add("publish", DRIVER, wall, time.perf_counter() - clock, number, version=number - staleness)
         stream = new_stream(self.plan.seed, number, self.plan.num_simulations, *key)
-        return InFlightRound(number, staleness, snapshot, tasks, stream)
+        return InFlightRound(number, staleness, snapshot, before, tasks, stream)
 
     def submit(self, in_flight: InFlightRound, pool: Pool) -> None:
         """Submit the tasks of a round that have not been merged."""
@@ -196,34 +298,36 @@ class Rounds:
             fused_runner = self.aggregator.fused_runner(in_flight.snapshot, in_flight.stream)
             in_flight.results = pool.submit(in_flight.number, in_flight.snapshot, tasks, fused_runner)
 
-    def _merge_oldest(self) -> RoundMetrics:
-        """Merge the results of the oldest round, simulation by simulation; return its metrics."""
+    def _merge_oldest(self) -> None:
+        """Merge the results of the oldest round, simulation by simulation."""
         in_flight = self._in_flight[0]
         for task, result in zip(in_flight.tasks[in_flight.num_merged :], in_flight.results, strict=True):
             self.apply_result(result, in_flight, task)
-            in_flight.totals += result.totals
             in_flight.num_merged += 1
-            self.save_if_due(in_flight.number, task.num_episodes, self)
+            self.save_if_due(in_flight.number, result.num_ended, self)
         self._in_flight.popleft()
-        return self.finish(in_flight.number, in_flight.totals, in_flight.staleness)
+        self._num_merged += 1
+        self.progress.unreported[4] += self.trace.finish(in_flight.number)
 
-    def finish(self, number: int, totals: npt.NDArray[np.float64], staleness: int) -> RoundMetrics:
-        """Append and return the metrics of a round that has been merged.
+    @property
+    def is_report_due(self) -> bool:
+        """True if enough episodes have ended since metrics were reported, or all."""
+        return self.is_done or bool(self.progress.unreported[0] >= self.plan.episodes_per_report)
 
-        Args:
-            number: of the round.
-            totals: (3,) its steps, terminated episodes and rewards.
-            staleness: number of earlier rounds that were not in its snapshot.
-        """
+    def report(self, number: int) -> RoundMetrics:
+        """Append and return the metrics of all that has been merged since the last ones; `number` is the last round."""
+        num_episodes, *totals, num_bytes, staleness = self.progress.unreported.tolist()
         metrics = RoundMetrics.from_totals(
             number,
-            self.plan.num_rounds,
-            self.plan.size(number),
+            int(num_episodes),
             totals,
             self.started_at,
-            staleness=staleness,
-            num_bytes=self.trace.finish(number),
+            num_ended=self.progress.num_ended,
+            total_episodes=self.plan.num_episodes,
+            staleness=int(staleness),
+            num_bytes=int(num_bytes),
         )
+        self.progress.unreported[:] = 0
         self.metrics.append(metrics)
         return metrics
 
@@ -234,6 +338,7 @@ class Rounds:
             self.aggregator.merge(result.update, in_flight.snapshot, task, in_flight.stream)
             seconds = time.perf_counter() - clock
             self.trace.add("merge", DRIVER, wall, seconds, in_flight.number, simulation=task.simulation)
+        self.progress.add(task, result, in_flight.staleness)
         self.seconds_worked += result.seconds
 
     def save_if_due(self, number: int, num_episodes: int, training: Training) -> None:
@@ -241,7 +346,7 @@ class Rounds:
 
         Args:
             number: of the round, for the trace.
-            num_episodes: number of episodes that have been merged since the last call.
+            num_episodes: number of episodes that have ended since the last call.
             training: is saved.
         """
         wall, clock = time.time(), time.perf_counter()
@@ -253,10 +358,12 @@ class Rounds:
         return TrainingState(
             content={
                 "learner": self.aggregator.learner,
-                "under_way": [[each.snapshot, each.stream, each.totals] for each in self._in_flight],
+                "progress": self.progress,
+                "under_way": [[each.snapshot, each.stream, each.before] for each in self._in_flight],
                 "metrics": metrics_to_arrays(self.metrics),
             },
             progress={
+                "round": self._num_merged,
                 "num_merged": [each.num_merged for each in self._in_flight],
                 "seconds": time.perf_counter() - self.started_at,
                 "work": self.seconds_worked,
@@ -267,10 +374,11 @@ class Rounds:
         """Continue from a saved state, see `checkpoints.Training`; tasks that were not merged run again."""
         self.aggregator.learner = load_learner(self.aggregator.learner, saved.arrays, "learner")
         self.metrics = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
+        load_arrays(self.progress, saved.arrays, "progress")
+        self._num_merged = saved.progress["round"]
         for i, num_merged in enumerate(saved.progress["num_merged"]):
-            in_flight = self._begin_next()
-            parts = [in_flight.snapshot, in_flight.stream, in_flight.totals]
-            snapshot, stream, totals = load_read_only(parts, saved.arrays, f"under_way.{i}")
-            in_flight.snapshot, in_flight.stream, in_flight.totals = snapshot, stream.copy(), totals.copy()
-            in_flight.num_merged = num_merged
+            before = load_read_only(self.progress, saved.arrays, f"under_way.{i}.2")
+            in_flight = self._begin_next(before)
+            snapshot, stream = load_read_only([in_flight.snapshot, in_flight.stream], saved.arrays, f"under_way.{i}")
+            in_flight.snapshot, in_flight.stream, in_flight.num_merged = snapshot, stream.copy(), num_merged
         self._seconds_before, self.seconds_worked = saved.progress["seconds"], saved.progress["work"]

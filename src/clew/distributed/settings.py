@@ -25,8 +25,8 @@ class Sharing:
             takes long enough.
         sharing: "central" (simulations play, one learner learns from all their transitions) or "local" (each
             simulation learns on its own copy of the table, and the copies are merged after each round).
-        sync_every: episodes of each simulation in a round, at least 1. None divides the training into 100 rounds,
-            "never" makes it one round.
+        sync_every: episodes of each simulation in a round, at least 1. None ends rounds by steps, few at first and more
+            later, see `clew.distributed.rounds`; "never" makes it one round.
         rounds_ahead: number of rounds, from 0 to 1,000, that simulations may run ahead of the merged values.
         partition_starts: whether each simulation has its own part of the start states.
         asynchronous: whether results are merged in the order of their arrival, which is not reproducible.

@@ -20,6 +20,7 @@ from clew.environments import ModelEnvironment, as_compiled
 from clew.kernels.sampling import Stream
 from clew.learning.learner import Learner
 from clew.learning.settings import Learning
+from clew.policies.episodes import NO_LIMIT
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 
@@ -58,24 +59,52 @@ class Job:
         return np.array_split(self.world.mdp.starts, self.sharing.num_simulations)[simulation]
 
 
+class Position(NamedTuple):
+    """Place of a simulation in an episode that goes on in its next task; zeros if its next episode has not begun."""
+
+    state: int = 0
+    steps: int = 0  # of the episode so far
+    action: int = 0  # the last one
+
+
 class Task(NamedTuple):
-    """The work of one simulation in one round: everything that decides its episodes, except the values."""
+    """The work of one simulation in one round: everything that decides its episodes, except the values.
+
+    It ends after `num_episodes` episodes or `num_steps` steps, whichever is first. Episodes of an environment that can
+    only be stepped in Python can't go on in another process, so there the task ends with the episode of the last step.
+    """
 
     num_episodes: int
     alpha: float  # step size
     exploration: float  # epsilon, temperature or confidence, depending on the exploration strategy
     key: tuple[int, int, int]  # (seed, round, simulation), of all random draws
+    num_steps: int = NO_LIMIT
+    position: Position = Position()
 
     @property
     def simulation(self) -> int:
         """Number of the simulation, from 0."""
         return self.key[2]
 
+    def new_cursor(self) -> npt.NDArray[np.int64]:
+        """Return the place to begin from in the form of kernels, see `clew.kernels.learning.rollouts.Cursor`."""
+        return np.array([0, *self.position], np.int64)
+
+
+class TaskTotals(NamedTuple):
+    """Sums over the steps of a task."""
+
+    num_steps: int
+    num_terminated: int  # episodes
+    rewards: float
+
 
 class TaskResult(NamedTuple):
     """The result of a task."""
 
-    totals: tuple[float, float, float]  # steps, terminated episodes, rewards
+    totals: TaskTotals
+    num_ended: int  # episodes, terminated or truncated
+    position: Position
     update: Any  # what the aggregator merges: a Trajectory or TableChanges; None if it has been applied already
     started_at: float  # seconds since 1970, by the clock of the process that ran it
     seconds: float  # duration

@@ -55,8 +55,8 @@ def train_policy_parallel(
 ) -> Policy:
     """Train a policy from several simulations (streams of episodes), on Ray actors or in this process.
 
-    Training proceeds in rounds. In a round every simulation plays `sync_every` episodes, starting from the same values;
-    then the results are merged in the order of the simulations. So the result depends on the number of simulations,
+    Training proceeds in rounds. In a round every simulation plays for some steps, starting from the same values; then
+    the results are merged in the order of the simulations. So the result depends on the number of simulations,
     and not on the number of actors: it has the same bits with any `num_actors`, and if actors die. The tasks of an
     actor that died or does not answer are run again by another.
 
@@ -67,7 +67,8 @@ def train_policy_parallel(
         env: environment with Discrete spaces, or a model; every actor gets a copy.
         num_episodes: number of episodes of all simulations together.
         num_simulations: number of simulations; decides the result. A single simulation is trained in this process, as
-            by `clew.train_policy`.
+            by `clew.train_policy`, and needs the fewest steps and the least time unless actors share the work; four,
+            as in the chapter, need up to a quarter more steps.
         num_actors: number of Ray actors; decides only the speed. 0 runs all simulations in this process, without Ray.
             None starts training in this process, and starts one actor for each simulation, as far as the cluster has
             processors, if the work takes longer than 0.3 s. Rounds of less than 20 ms stay in this process, and so does
@@ -75,8 +76,10 @@ def train_policy_parallel(
         sharing: "central": simulations play, and one learner in this process learns from all their transitions.
             "local": each simulation learns on its own copy of the table, and the copies are merged after each round;
             actors speed this up most, but algorithms that learn a model are refused. Decides the result.
-        sync_every: episodes of each simulation in a round; decides the result. None divides the training into 100
-            rounds. "never" makes it one round, in which no simulation uses what another has learned.
+        sync_every: episodes of each simulation in a round; decides the result. None ends rounds by steps instead, few
+            at first and more later, and an episode may go on in the next round; it makes 100 rounds where episodes
+            have to be whole, as for Monte Carlo. "never" makes it one round, in which no simulation uses what another
+            has learned.
         rounds_ahead: number of rounds that simulations may run ahead of the merged values; decides the result. With 1
             they don't wait for the merge, and act by values that are one round older (stale).
         partition_starts: True divides the start states among the simulations; decides the result.
@@ -181,12 +184,15 @@ def train_parallel(
     aggregator, worker = make_aggregator(job, seed), make_worker(job)
     policy: Policy = aggregator.policy
     warn_if_coarse(learning, job.world)
-    rounds = Rounds(aggregator, Plan.of(num_episodes, sharing, seed), sharing.rounds_ahead, trace, checkpoints)
+    # A round that ends by steps would cut episodes that have to be learned from as a whole.
+    by_steps = learning.num_interleaved == 1 and not ALGORITHMS[learning.algorithm].learns_at_end
+    plan = Plan.of(num_episodes, sharing, seed, num_pairs=policy.q.size, by_steps=by_steps)
+    rounds = Rounds(aggregator, plan, sharing.rounds_ahead, trace, checkpoints)
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {
         name: getattr(sharing, name) for name in ("sharing", "rounds_ahead", "partition_starts", "asynchronous")
     }
-    checkpoints.resume(identity(env, job.world, learning, **rounds.plan._asdict(), **deciding), training)
+    checkpoints.resume(identity(env, job.world, learning, **plan._asdict(), **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Group(NamedTuple):
 
     Attributes:
         name: settings in which it differs from other groups, or the name given for it; "" for a single group.
-        runs: metrics of each run, with rounds of the same sizes.
+        runs: metrics of each run, in rounds of the same sizes, see `align`.
         find_optimum: returns the optimum of a figure, such as "mean_steps", in the environment of these runs; None if
             it is unknown.
         config: settings of the first run; None if unknown.
@@ -61,7 +62,7 @@ def as_groups(runs: Runs) -> list[Group]:
             none, form one group.
 
     Raises:
-        SettingError: if there are no runs, a run is given twice, or the rounds of a group differ in size.
+        SettingError: if there are no runs, a run is given twice, or the runs of a group differ in their episodes.
         RunError: if a run folder can't be read.
     """
     named = (
@@ -166,15 +167,14 @@ def _make_group(name: str, runs: Sequence[_Loaded]) -> Group:
         runs: at least one.
 
     Raises:
-        SettingError: if a run is given twice, or their rounds differ in size.
+        SettingError: if a run is given twice, or they differ in the number of episodes.
     """
-    sizes = [row.num_episodes for row in runs[0].metrics]
     samples: dict[str, str] = {}
     for run in runs:
-        if [row.num_episodes for row in run.metrics] != sizes:
+        if _count_episodes(run.metrics) != _count_episodes(runs[0].metrics):
             raise SettingError(
-                f"runs of one group need rounds of the same sizes: {run.name} has {_count_rounds(run)}, "
-                f"{runs[0].name} {_count_rounds(runs[0])}"
+                f"runs of one group need the same number of episodes: {run.name} has "
+                f"{_count_episodes(run.metrics):,}, {runs[0].name} {_count_episodes(runs[0].metrics):,}"
             )
         if run.config is not None and not run.config.asynchronous:
             key = repr(run.config.to_dict() | {"num_actors": 0})
@@ -183,12 +183,43 @@ def _make_group(name: str, runs: Sequence[_Loaded]) -> Group:
             samples[key] = run.name
     first = runs[0]
     find_optimum = (lambda _: None) if first.config is None else partial(optimum_of, first.config, first.make_env)
-    return Group(name, [run.metrics for run in runs], find_optimum, first.config)
+    return Group(name, [align(run.metrics, first.metrics) for run in runs], find_optimum, first.config)
 
 
-def _count_rounds(run: _Loaded) -> str:
-    """Return the numbers of episodes and rounds of a run, for error messages."""
-    return f"{sum(row.num_episodes for row in run.metrics):,} episodes in {len(run.metrics)} rounds"
+def _count_episodes(metrics: Metrics) -> int:
+    return sum(row.num_episodes for row in metrics)
+
+
+def align(metrics: Metrics, other: Metrics) -> Metrics:
+    """Return the metrics of a run in rounds that end after as many episodes as those of another.
+
+    Rounds that end by steps have different numbers of episodes in different runs. Where a round is divided, its steps
+    and rewards are divided evenly among its episodes.
+    """
+    ends, wanted = (np.cumsum([0, *(row.num_episodes for row in rows)]) for rows in (metrics, other))
+    if np.array_equal(ends, wanted):
+        return metrics
+
+    def per_round(name: str, weights: npt.NDArray[np.int64] | int = 1) -> npt.NDArray[np.float64]:
+        """Return the sums of a column in the new rounds; the column is multiplied by weights before."""
+        column = np.array([getattr(row, name) for row in metrics], np.float64) * weights
+        return np.diff(np.interp(wanted, ends, np.append(0.0, np.cumsum(column))))
+
+    num_episodes, sizes = np.diff(wanted), np.diff(ends)
+    means = {name: per_round(name, sizes) / num_episodes for name in ("mean_steps", "terminated_rate", "mean_return")}
+    sums = {name: per_round(name) for name in ("num_steps", "seconds", "num_bytes")}
+    return [
+        replace(
+            row,
+            num_steps=round(sums["num_steps"][i]),
+            mean_steps=float(means["mean_steps"][i]),
+            terminated_rate=float(means["terminated_rate"][i]),
+            mean_return=float(means["mean_return"][i]),
+            seconds=float(sums["seconds"][i]),
+            num_bytes=round(sums["num_bytes"][i]),
+        )
+        for i, row in enumerate(other)
+    ]
 
 
 def read_metrics(folder: str | Path) -> tuple[TrainingConfig, list[RoundMetrics]]:
@@ -211,12 +242,25 @@ def parse_metrics(folder: str | Path, saved: SavedRun) -> tuple[TrainingConfig, 
     except SettingError as error:
         raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
     try:
-        rows = [_parse_row(row) for row in saved.metrics]
+        rows = _parse_rows(saved.metrics)
     except (KeyError, TypeError, ValueError):
         rows = []
     if not rows:
         raise RunError(f"{Path(folder) / 'metrics.csv'}: damaged: expected one row of metrics per round")
     return config, rows
+
+
+def _parse_rows(rows: Sequence[Mapping[str, str]]) -> list[RoundMetrics]:
+    """Return the rows of `metrics.csv`; older versions didn't write the columns that are sums of another.
+
+    Raises:
+        KeyError, ValueError: if a column is missing, or a number isn't valid.
+    """
+    ends = list(accumulate(int(row["num_episodes"]) for row in rows))
+    return [
+        _parse_row({"num_ended": str(end), "total_episodes": str(ends[-1]), **row})
+        for row, end in zip(rows, ends, strict=True)
+    ]
 
 
 def _parse_row(row: Mapping[str, str]) -> RoundMetrics:

@@ -146,7 +146,7 @@ def _learning_frames(
 class Film:
     """Recorder of pictures of a table of action values while it is learned.
 
-    Of a training it adds at most 59, evenly spread over the rounds, with the last round among them.
+    Of a training it adds at most 59, evenly spread over the episodes, with the last round among them.
 
     Args:
         env: environment of the run.
@@ -171,7 +171,8 @@ class Film:
         """Add a picture of the table that was last stored, if this round is one of those to be shown."""
         self._learned += row.num_episodes
         n = MAX_TABLES - 1  # and one before the first round
-        if row.num_rounds <= n or (row.round + 1) * n // row.num_rounds > row.round * n // row.num_rounds:
+        before = self._learned - row.num_episodes
+        if row.total_episodes <= n or self._learned * n // row.total_episodes > before * n // row.total_episodes:
             assert self._table is not None
             self.add(self._table, self._learned)
 

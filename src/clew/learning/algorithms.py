@@ -44,6 +44,7 @@ class Algorithm:
         interleaves: True if it keeps no memory of the current episode, so that episodes can be interleaved.
         num_bytes: function that returns the bytes that `make` allocates, without the table that it gets.
         learns_model: True if it also learns a model of the world, or keeps past transitions.
+        learns_at_end: True if it learns when an episode has ended, from all its steps.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Algorithm:
     interleaves: bool = False
     num_bytes: Callable[["LearnerSpec"], int] = lambda spec: 0
     learns_model: bool = False
+    learns_at_end: bool = False
 
 
 class LearnerSpec(NamedTuple):
@@ -229,6 +231,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ),
             on_policy=True,
             num_bytes=lambda spec: _bytes_of_episode(spec) + 4 * spec.table.size,
+            learns_at_end=True,
         ),
         Algorithm(
             "every-visit-monte-carlo",
@@ -238,6 +241,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: episodic.MonteCarlo(spec.q, spec.gamma, _make_episode(spec), np.zeros(0, np.int32)),
             on_policy=True,
             num_bytes=_bytes_of_episode,
+            learns_at_end=True,
         ),
         Algorithm(
             "sarsa",
@@ -380,6 +384,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _STEP,
             lambda spec: episodic.BackwardReplay(spec.q, spec.gamma, _make_episode(spec)),
             num_bytes=_bytes_of_episode,
+            learns_at_end=True,
         ),
     )
 }

@@ -5,6 +5,7 @@ Any other environment is played step by step in Python by `learn_stepwise`. Both
 exploration strategies, and learn the same bits.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -120,7 +121,7 @@ def _interleaved_loop(model: Any, spec: EpisodeSpec, learner: Learner, num_episo
 # Step by step ---------------------------------------------------------------------------------------------------------
 
 
-def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Loop:
+def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key, num_steps: float = math.inf) -> Loop:
     """Return the loop for an environment without a model, which is played step by step.
 
     Args:
@@ -128,6 +129,7 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Lo
         learner: changed in place.
         num_episodes: number of episodes of the whole training, for schedules.
         key: (seed, round, simulation), which keys the stream of random numbers.
+        num_steps: number of steps after which a call begins no more episode.
 
     Raises:
         SettingError: if episodes are to be interleaved.
@@ -141,8 +143,8 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Lo
     transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
 
     def learn_some(n: int) -> EpisodeStats:
-        stats = new_episode_stats(n)
-        for episode in range(n):
+        stats, episode, num_done = new_episode_stats(n), 0, 0
+        while episode < n and num_done < num_steps:
             steps, episode_return, is_over, terminated = 0, 0.0, False, False
             while not is_over:
                 step = next(transitions)
@@ -150,7 +152,8 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key) -> Lo
                 is_over = terminated or step.truncated
             stats.steps[episode], stats.episode_return[episode] = steps, episode_return
             stats.terminated[episode] = terminated
-        return stats
+            episode, num_done = episode + 1, num_done + steps
+        return EpisodeStats(stats.steps[:episode], stats.episode_return[:episode], stats.terminated[:episode])
 
     return Loop(learn_some, None)
 

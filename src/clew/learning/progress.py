@@ -10,7 +10,7 @@ from clew.settings import check_type
 def show_progress(what: str = "learning") -> Callback:
     """Return a callback that shows a progress bar: a widget in a notebook, text on standard error elsewhere.
 
-    The bar counts rounds, shows the steps per episode of the last round, and is closed after the last round.
+    The bar counts episodes, shows the steps per episode of the last round, and is closed after the last round.
 
         >>> import clew
         >>> env = clew.Environment(clew.Maze.open(5, 5))
@@ -36,16 +36,16 @@ def show_progress(what: str = "learning") -> Callback:
         raise ExtraError(
             "show_progress needs tqdm, which isn't installed: pip install '.[notebook]' in the checkout of Clew"
         ) from None
-    bars: list[Any] = []  # at most one; made in the first round, which knows the number of rounds
+    bars: list[Any] = []  # at most one; made in the first round, which knows the number of episodes
 
     def show_round(row: RoundMetrics) -> None:
-        if row.round == 0:
+        if row.num_ended == row.num_episodes:  # the first row
             while bars:  # of a training that was stopped
                 bars.pop().close()
-            bars.append(tqdm(total=row.num_rounds, desc=what, unit="round"))
+            bars.append(tqdm(total=row.total_episodes, desc=what, unit="episode"))
         bars[0].set_postfix_str(f"{row.mean_steps:,.1f} steps per episode", refresh=False)
-        bars[0].update(row.round + 1 - bars[0].n)
-        if row.round + 1 == row.num_rounds:
+        bars[0].update(row.num_ended - bars[0].n)
+        if row.num_ended == row.total_episodes:
             bars.pop().close()
 
     return show_round

@@ -38,7 +38,7 @@ NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new v
 
 @dataclass(frozen=True)
 class RoundMetrics:
-    """Training statistics of one round.
+    """Training statistics of one round, or of several short ones in succession.
 
         >>> import clew
         >>> rows = []
@@ -47,26 +47,28 @@ class RoundMetrics:
         (100, 10, 1.0)
 
     Attributes:
-        round: number of the round, from 0.
-        num_rounds: number of rounds of the training.
-        num_episodes: number of episodes in this round.
+        round: number of the (last) round, from 0.
+        num_episodes: number of episodes that ended in this round.
         num_steps: number of steps in this round.
         mean_steps: steps per episode.
         terminated_rate: share of episodes that the world terminated, and no step limit truncated.
         mean_return: undiscounted sum of rewards per episode.
         seconds: wall time of the round.
+        num_ended: number of episodes that have ended since the training began.
+        total_episodes: number of episodes of the whole training.
         staleness: number of earlier rounds that had not been merged into the values with which the round began.
         num_bytes: bytes sent for the round: values to the object store, and transitions or changes back from actors.
     """
 
     round: int
-    num_rounds: int
     num_episodes: int
     num_steps: int
     mean_steps: float
     terminated_rate: float
     mean_return: float
     seconds: float
+    num_ended: int
+    total_episodes: int
     staleness: int = 0
     num_bytes: int = 0
 
@@ -74,11 +76,12 @@ class RoundMetrics:
     def from_totals(
         cls,
         number: int,
-        num_rounds: int,
         num_episodes: int,
         stats: Iterable[float],
         begun: float,
         *,
+        num_ended: int,
+        total_episodes: int,
         staleness: int = 0,
         num_bytes: int = 0,
     ) -> "RoundMetrics":
@@ -86,23 +89,25 @@ class RoundMetrics:
 
         Args:
             number: number of the round, from 0.
-            num_rounds: number of rounds of the training.
-            num_episodes: number of episodes in this round.
+            num_episodes: number of episodes that ended in this round.
             stats: (steps, terminated episodes, sum of rewards) of the round.
             begun: `time.perf_counter()` when the round began.
+            num_ended: see the attribute.
+            total_episodes: see the attribute.
             staleness: see the attribute.
             num_bytes: see the attribute.
         """
         steps, num_terminated, rewards = (float(total) for total in stats)
         return cls(
             round=number,
-            num_rounds=num_rounds,
             num_episodes=num_episodes,
             num_steps=int(steps),
             mean_steps=steps / num_episodes,
             terminated_rate=num_terminated / num_episodes,
             mean_return=rewards / num_episodes,
             seconds=time.perf_counter() - begun,
+            num_ended=num_ended,
+            total_episodes=total_episodes,
             staleness=staleness,
             num_bytes=num_bytes,
         )
@@ -283,9 +288,9 @@ class SerialRounds:
             self.trace.add("work", DRIVER, begun_at, seconds, number, version=number, simulation=0)
         stats, self._chunks = joined(self._chunks), []
         totals = stats.steps.sum(), stats.terminated.sum(), stats.episode_return.sum()
-        self.metrics.append(
-            RoundMetrics.from_totals(number, len(self._sizes), stats.steps.size, totals, self._round_begun)
-        )
+        num_episodes, num_ended = self._sizes[number], sum(self._sizes[: number + 1])
+        ended = {"num_ended": num_ended, "total_episodes": sum(self._sizes)}
+        self.metrics.append(RoundMetrics.from_totals(number, num_episodes, totals, self._round_begun, **ended))
         return self.metrics[-1]
 
     def _learn_chunk(self, n: int) -> None:

@@ -12,7 +12,8 @@ from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled, pa
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
-from clew.kernels.learning.rollouts import EpisodeSpec, TransitionBatch, record_episodes
+from clew.kernels.learning.learners import ConstantStepSize, Step, learn
+from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
@@ -32,6 +33,7 @@ from clew.settings import (
 )
 
 NO_ACTION = -1
+NO_LIMIT = 2**62  # steps
 REWARDS = Bounds(float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 
 
@@ -247,16 +249,13 @@ class Simulation:
             starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
             if starts.ndim != 1 or starts.size == 0:
                 raise SettingError("must be a non-empty list of states", setting="starts")
+        rates, cursor = (ConstantStepSize(np.float32(0.0)), exploration), np.zeros(4, np.int64)
         if self._compiled is not None:
             spec = episode_spec(self._compiled, starts, exploring_starts)
-            acting = as_values(table), strategy, counts, exploration
-            return self._played(_record(self._compiled.mdp, spec, acting, int(num_episodes), stream))
-        policy = BehaviourPolicy(strategy, table, counts, exploration, stream)
-        transitions: list[Transition] = []
-        seed = int(next_bits(stream)) >> 33  # of the first reset
-        for i in range(num_episodes):
-            transitions += policy.play(self.env, exploring_starts=exploring_starts, seed=None if i else seed)
-        return self._played(Trajectory.from_transitions(transitions))
+            acting = FixedValues(as_values(table)), strategy, counts, rates
+            return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
+        acting = FixedValues(table), strategy, counts, rates
+        return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:
         """Set the trajectory's world, so that a notebook can draw it; returns the trajectory."""
@@ -321,8 +320,20 @@ def _checked_strategy(
     return row.strategy, counts, float(exploration)
 
 
-def _record(
-    mdp: FiniteMDP, spec: EpisodeSpec, acting: tuple[Any, Any, Any, float], num_episodes: int, stream: Stream
+# Recording ------------------------------------------------------------------------------------------------------------
+
+Acting = tuple[Any, Any, npt.NDArray[np.int32], tuple[Any, float]]
+"""How to act, in the form of kernels: (rule, strategy, visits, rates), see `record_episodes`."""
+
+
+def record(
+    mdp: FiniteMDP,
+    spec: EpisodeSpec,
+    acting: Acting,
+    num_episodes: int,
+    num_steps: int,
+    stream: Stream,
+    cursor: Cursor,
 ) -> Trajectory:
     """Play episodes of a model in the compiled loop, and return their trajectory.
 
@@ -331,16 +342,52 @@ def _record(
     Args:
         mdp: model.
         spec: start states and step limit.
-        acting: (action values, strategy, visits, exploration), in the form of kernels.
-        num_episodes: number of episodes.
+        acting: how to act.
+        num_episodes: number of episodes after which to stop.
+        num_steps: number of steps after which to stop, in the midst of an episode if need be.
         stream: (2,) uint64, changed in place.
+        cursor: see `clew.kernels.learning.rollouts.Cursor`; changed in place.
     """
     pieces: list[list[npt.NDArray[Any]]] = []
-    place = np.zeros(4, np.int64)
     size = 1024
-    while not pieces or place[0] < num_episodes:
-        columns = TransitionBatch(*(np.empty(size, dtype) for dtype in DTYPES))
-        n = record_episodes(mdp.fast_model, spec, *acting, num_episodes, stream, place, columns)
+    while not pieces or (cursor[0] < num_episodes and num_steps > 0):
+        columns = TransitionBatch(*(np.empty(min(size, num_steps), dtype) for dtype in DTYPES))
+        n = record_episodes(mdp.fast_model, spec, *acting, num_episodes, stream, cursor, columns)
         pieces.append([column[:n] for column in columns])
         size *= 2
+        num_steps -= n
     return Trajectory(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
+
+
+def record_stepwise(
+    env: Any,
+    exploring_starts: bool,
+    acting: Acting,
+    num_episodes: int,
+    num_steps: int,
+    stream: Stream,
+    cursor: Cursor,
+) -> Trajectory:
+    """Play episodes of an environment step by step, and return their trajectory.
+
+    Args:
+        env: environment with Discrete spaces.
+        exploring_starts: whether the first action of every episode is random.
+        acting: how to act.
+        num_episodes: number of episodes after which to stop.
+        num_steps: number of steps after which no episode begins.
+        stream: (2,) uint64, changed in place; it seeds the environment's first reset too.
+        cursor: (4,) int64; its first number counts the episodes, in place.
+    """
+    rule, strategy, visits, (alpha, exploration) = acting
+    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream)
+    transitions: list[Transition] = []
+    seed: int | None = int(next_bits(stream)) >> 33
+    while cursor[0] < num_episodes and len(transitions) < num_steps:
+        for t in policy.play(env, exploring_starts=exploring_starts, seed=seed):
+            step = Step(t.state, t.action, np.float32(t.reward), t.next_state, NO_ACTION, t.terminated)
+            learn(rule, step, alpha, exploration, stream)
+            transitions.append(t)
+        seed = None
+        cursor[0] += 1
+    return Trajectory.from_transitions(transitions)

@@ -59,10 +59,13 @@ class TrainingConfig(Learning):
         moves: name of the set of moves, such as 'four' or 'eight'.
         max_episode_steps: step limit of an episode; None for 100 steps per free cell.
         num_episodes: episodes in total, over all simulations.
-        num_simulations: number of simulations, each a stream of episodes of its own; part of what decides the result.
-        num_actors: number of Ray actors that play the simulations, which decides only the speed; 0 for this process.
+        num_simulations: number of simulations, each a stream of episodes of its own; part of what decides the result. 1
+            is the plain algorithm, and needs none of the settings below but the seed.
+        num_actors: number of Ray actors that play the simulations, at most as many; decides only the speed. 0 for this
+            process.
         sharing: 'central' (one learner learns from all simulations) or 'local' (each learns, and values are merged).
-        sync_every: episodes that each simulation plays before values are synchronised, or 'never'; None for 100 rounds.
+        sync_every: episodes that each simulation plays before values are synchronised, or 'never'; None for a number of
+            steps, which is small at first and grows.
         rounds_ahead: number of rounds that simulations may play ahead of the merged values.
         partition_starts: give each simulation a part of the start states.
         asynchronous: merge results as they arrive instead of round by round; such a run is not reproducible.
@@ -103,13 +106,19 @@ class TrainingConfig(Learning):
     )
     max_episode_steps: int | None = setting(None, "step limit of an episode [default: 100 per free cell]")
     num_episodes: int = setting(10_000, "episodes in total, over all simulations")
-    num_simulations: int = setting(4, "simulations, each a stream of episodes of its own; changes the result")
-    num_actors: int = setting(0, "Ray actors that play the simulations; changes only the speed; 0 for this process")
+    num_simulations: int = setting(
+        1, "simulations, each a stream of episodes of its own; decides the result; 1 is the plain algorithm"
+    )
+    num_actors: int = setting(
+        0, "Ray actors that play two simulations or more; decides only the speed; 0 for this process"
+    )
     sharing: str = setting(
         "central", "central: one learner learns from all simulations; local: each learns, and values are merged"
     )
     sync_every: int | str | None = setting(
-        None, "episodes that each simulation plays before values are synchronised, or never [default: for 100 rounds]"
+        None,
+        "episodes that each simulation plays before values are synchronised, or never [default: a number of steps, few "
+        "at first]",
     )
     rounds_ahead: int = setting(0, "rounds that simulations may play ahead of the merged values")
     partition_starts: bool = setting(False, "give each simulation a part of the start states")

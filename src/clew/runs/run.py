@@ -11,6 +11,7 @@ from shutil import rmtree
 from typing import Any
 
 from clew.distributed import train_parallel
+from clew.distributed.settings import Sharing
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation.grades import evaluate_policy
@@ -136,11 +137,12 @@ def train_run(
     check_type("config", config, TrainingConfig, "a TrainingConfig")
     check_reporting(callback, watch, trace, checkpoints)
     check_number("chaos", chaos, SHARE)
-    if chaos > 0.0 and (config.num_actors == 0 or config.num_simulations == 1):
+    check_simulations(config)
+    if chaos > 0.0 and config.num_actors == 0:
         raise SettingError(
             "needs Ray actors, which play two simulations or more",
             setting="chaos",
-            take={"num_actors": 2} if config.num_actors == 0 else {"num_simulations": 4},
+            take={"num_actors": 2},
         )
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     env = config.make_environment(maze)
@@ -172,6 +174,25 @@ def train_run(
     seconds = sum(row.seconds for row in metrics)
     evaluation = grade(config, env, policy, optimum=optimum)
     return Run(config, env, policy, evaluation, metrics, seconds, wall - seconds, trace)
+
+
+def check_simulations(config: TrainingConfig) -> None:
+    """Check that there are simulations for all actors, and that no setting is left without effect.
+
+    Raises:
+        SettingError: if there are fewer simulations than actors, or a single one has settings for several.
+    """
+    n = config.num_simulations
+    if config.num_actors > (n if n > 1 else 0):
+        raise SettingError(
+            f"must be at least {max(2, config.num_actors)}, not {n}, to be divided among {config.num_actors} actors; "
+            "their number is part of what decides the result",
+            setting="num_simulations",
+        )
+    if n == 1:
+        for name in ("sharing", "sync_every", "rounds_ahead", "partition_starts", "asynchronous"):
+            if getattr(config, name) != getattr(Sharing, name):
+                raise SettingError("is for two simulations or more", setting=name, take={"num_simulations": 4})
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class ClusterTab:
             .classes("clew-cluster-status")
             .props('role="status" data-testid="cluster-status"')
         )
-        self.bar = ui.linear_progress(0.0, show_value=False, size="6px").props('aria-label="rounds done"')
+        self.bar = ui.linear_progress(0.0, show_value=False, size="6px").props('aria-label="episodes done"')
         self.figures = ui.element("dl").classes("clew-figures").props('data-testid="cluster-figures"')
         self.verdict = ui.label("").classes("clew-cluster-verdict").props('data-testid="verdict"')
         self.timeline = (
@@ -153,14 +153,14 @@ class ClusterTab:
         self.start_button.set_text("Stop" if is_running else "Start")
         self.start_button.props(f"icon={'stop' if is_running else 'play_arrow'}")
         self.start_button.set_enabled(not (is_running and live.stop_requested))
-        rounds = f"{figures.num_rounds_done} of {figures.num_rounds} rounds"
+        episodes = f"{figures.num_ended:,} of {figures.num_episodes:,} episodes"
         if live.stopped:
-            text = f"Stopped after {rounds}." if figures.num_rounds else "Stopped before the first round had ended."
+            text = f"Stopped after {episodes}." if figures.num_ended else "Stopped before the first round had ended."
         elif live.error:
             text = "Ended by an error."
         elif live.run is not None:
             excess = live.run.evaluation.excess_steps
-            text = f"All {figures.num_rounds} rounds done" + (
+            text = f"All {figures.num_episodes:,} episodes done" + (
                 "." if excess is None else f"; excess steps: {excess:.4g}."
             )
         elif live.stop_requested:
@@ -168,15 +168,15 @@ class ClusterTab:
         elif not live.trace.events:
             text = "Starting Ray, which takes a few seconds …"
         else:
-            text = f"Running: {rounds} done." if figures.num_rounds else "Running the first round."
+            text = f"Running: {episodes} done." if figures.num_ended else "Running the first round."
         self.status.set_text(text)
-        self.bar.set_value(figures.num_rounds_done / figures.num_rounds if figures.num_rounds else 0.0)
+        self.bar.set_value(figures.num_ended / figures.num_episodes)
 
     def _show_figures(self, live: LiveRun) -> None:
         """Show counts and speed of the run up to now."""
         now = live.figures()
         figures = {
-            "rounds done": f"{now.num_rounds_done:,} of {now.num_rounds:,}" if now.num_rounds else "-",
+            "episodes done": f"{now.num_ended:,} of {now.num_episodes:,}",
             "steps/s": f"{now.steps_per_second:,.3g}" if now.steps_per_second < 1e3 else f"{now.steps_per_second:,.0f}",
             "staleness": f"{now.staleness}",
             "data sent": f"{now.num_bytes / 1e6:,.3g} MB",

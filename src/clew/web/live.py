@@ -29,8 +29,8 @@ current: "LiveRun | None" = None
 class LiveFigures(NamedTuple):
     """Progress of a run up to now."""
 
-    num_rounds_done: int
-    num_rounds: int  # in total; 0 before the first round has ended
+    num_ended: int  # episodes
+    num_episodes: int  # in total
     staleness: int  # of the last round that has ended, in rounds
     num_bytes: int  # sent between driver, object store and actors
     num_killed: int  # actors killed on purpose
@@ -97,8 +97,8 @@ class LiveRun:
         rows = self._rows[:]
         seconds = sum(row.seconds for row in rows)
         return LiveFigures(
-            len(rows),
-            rows[-1].num_rounds if rows else 0,
+            rows[-1].num_ended if rows else 0,
+            self.config.num_episodes,
             rows[-1].staleness if rows else 0,
             sum(row.num_bytes for row in rows),
             self.trace.count("kill"),

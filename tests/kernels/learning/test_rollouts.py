@@ -7,7 +7,15 @@ import oracles_episodes
 from clew.kernels import read_only
 from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
-from clew.kernels.learning.rollouts import EpisodeSpec, TransitionBatch, learn_episodes, play_episodes, replay
+from clew.kernels.learning.learners import ConstantStepSize
+from clew.kernels.learning.rollouts import (
+    EpisodeSpec,
+    TransitionBatch,
+    learn_episodes,
+    learn_steps,
+    play_episodes,
+    replay,
+)
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
@@ -84,6 +92,36 @@ def test_record_episodes_equals_its_oracle(world):
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
     assert stream.tolist() == plain_stream
     assert same_bits(q, random_table(world.shape))
+
+
+def test_an_actor_that_learns_acts_as_a_learner_does(world):
+    q = random_table(world.shape)
+    columns, stream = record(world, q, learns=True, room=7)
+    learned = random_table(world.shape)
+    stats, expected = q_learning_episodes(world.mdp, learned, 25, 20)
+    assert stream.tolist() == expected.tolist()
+    assert columns.state.size == sum(steps for steps, *_ in stats)
+    assert same_bits(q, random_table(world.shape))  # it had its own copy
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 10_000])
+@pytest.mark.parametrize("behaviour", ["epsilon-greedy", "persistent"])
+def test_steps_in_stretches_of_any_length_are_learned_from_as_whole_episodes(world, behaviour, num_steps):
+    """Q-learning remembers nothing of an episode, so that the cuts change no bit."""
+    tables = [random_table(world.shape) for _ in range(2)]
+    whole, parts = (new_learner(world.mdp, "q-learning", q, gamma=float(GAMMA), behaviour=behaviour) for q in tables)
+    stats, expected = play(world.mdp, whole, 20)
+    exploration = parts.rates_at(0, 20)[1]
+    spec, stream, cursor, totals = EpisodeSpec(world.mdp.starts, 25, False), new_stream(4), np.zeros(4, np.int64), []
+    how = parts.rule, parts.behaviour, parts.visits, (ConstantStepSize(ALPHA), exploration), stream
+    while cursor[0] < 20:
+        totals.append(learn_steps(fast_model(world.mdp.model), spec, *how, 20, num_steps, cursor))
+    assert same_bits(*tables)
+    assert stream.tolist() == expected.tolist()
+    assert all(steps == num_steps for steps, *_ in totals[:-1])
+    steps, terminated, rewards = map(sum, zip(*totals, strict=True))
+    assert (steps, terminated) == (sum(row[0] for row in stats), sum(row[2] for row in stats))
+    assert rewards == pytest.approx(sum(row[1] for row in stats))
 
 
 def test_a_behaviour_that_minds_the_last_action_learns_and_records_as_its_oracle():

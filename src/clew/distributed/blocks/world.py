@@ -189,7 +189,9 @@ class BlockWorld:
             totals = np.sum([totals for _, totals in results.values()], axis=0)
             num_steps += int(totals[0])
             if callback is not None:
-                callback(RoundMetrics.from_totals(number, num_rounds, int(share.sum()), totals, started_at))
+                n = int(share.sum())
+                ended = {"num_ended": num_before + n, "total_episodes": num_episodes}
+                callback(RoundMetrics.from_totals(number, n, totals, started_at, **ended))
         num_settling = self._settle(exchange, learning)
         self._training = BlockTraining(
             num_steps, num_rounds, num_settling, exchange.num_bytes, seconds=time.perf_counter() - begun

@@ -15,7 +15,7 @@
 
     rollouts              episode loops: learn while acting, record transitions, learn from a record, evaluate
     interleaving          the learning loop with several episodes at a time
-    learn_while_acting    one actor with fixed values, and a learner that learns from its steps
+    learn_while_acting    an actor with values of its own, and a learner that learns from its steps
     merging               combine the tables that several learners made of one
     boundary_values       values of states outside a section of a world, set by other learners
     stepping              many copies of a world, stepped together for a vector environment; nothing is learned

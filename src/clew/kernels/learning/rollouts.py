@@ -1,7 +1,8 @@
 """Episode loops, built from `sampling`, `behaviours` and the protocol of `learners`.
 
     learn_episodes      act and learn, step by step; `interleaving` does so with several episodes at a time
-    record_episodes     act with fixed action values, and record every transition
+    learn_steps         the same for a number of steps, which may end in the midst of an episode
+    record_episodes     act, and record every transition
     replay              learn from recorded transitions
     play_episodes       act with fixed action values, and record the returns only: to grade a policy
 
@@ -110,6 +111,20 @@ def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploratio
 def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
     """Return (constant step size that counts updates, exploration)."""
     return CountedStepSize(rates.alpha, rates.counts), rates.exploration
+
+
+class FixedValues(NamedTuple):
+    """Action values to act by, in the place of a learner: `learn` leaves them as they are."""
+
+    q: Values
+
+
+Cursor = npt.NDArray[np.int64]
+"""Place in a series of episodes, from which another call goes on: (4,) int64, changed in place.
+
+Its numbers are that of ended episodes, and the state, the steps so far and the last action of the episode under way. An
+episode that has no step yet has not begun.
+"""
 
 
 class TransitionBatch(NamedTuple):
@@ -243,6 +258,68 @@ def learn_episodes(
 
 
 @kernel
+def learn_steps(
+    model: Any,
+    spec: EpisodeSpec,
+    learner: Any,
+    behaviour: Any,
+    visits: Visits,
+    rates: tuple[Any, float],
+    stream: Stream,
+    num_episodes: int,
+    num_steps: int,
+    cursor: Cursor,
+) -> tuple[int, int, float]:
+    """Play episodes and learn after every step, for a number of steps.
+
+    The last episode may go on in another call. For the learner it is cut there as by a step limit: it bootstraps from
+    the state that was reached.
+
+    Args:
+        model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
+        spec: where episodes begin, and after how many steps they are truncated.
+        learner: see `learners`; changed in place.
+        behaviour: see `behaviours`.
+        visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
+        rates: (step size, exploration), as `step_parameters` returns them.
+        stream: (2,) uint64, changed in place.
+        num_episodes: number of episodes after which to stop.
+        num_steps: number of steps after which to stop, in the midst of an episode if need be.
+        cursor: see `Cursor`; changed in place.
+
+    Returns:
+        (number of steps, number of terminated episodes, sum of rewards).
+    """
+    num_left, num_terminated, rewards = num_steps, 0, 0.0
+    while cursor[0] < num_episodes and num_left > 0:
+        begin_episode(learner)
+        s, steps, taken = cursor[1], cursor[2], cursor[3]
+        if steps == 0:
+            s = np.int64(draw_start(spec.starts, stream))
+            a = np.int64(choose_first_action(learner, behaviour, visits, spec, s, rates[1], stream))
+        else:
+            a = np.int64(choose(behaviour_after(behaviour, taken), learner.q, visits, s, rates[1], stream))
+        limit = min(spec.max_steps, steps + num_left)
+        num_left += steps
+        terminated = False
+        while not terminated and steps < limit:
+            steps += 1
+            taken = a
+            s, a, reward, terminated = take_step(
+                model, learner, behaviour, visits, (s, a), steps == limit, rates, stream
+            )
+            rewards += np.float64(reward)
+        end_episode(learner, rates[0], rates[1], stream)
+        num_left -= steps
+        if terminated or steps == spec.max_steps:
+            cursor[0] += 1
+            steps = 0
+        num_terminated += np.int64(terminated)
+        cursor[1], cursor[2], cursor[3] = s, steps, taken
+    return num_steps - num_left, num_terminated, rewards
+
+
+@kernel
 def play_episodes(
     model: Any,
     q: npt.NDArray[np.float32],
@@ -288,36 +365,36 @@ def play_episodes(
 def record_episodes(
     model: Any,
     spec: EpisodeSpec,
-    q: Values,
+    rule: Any,
     behaviour: Any,
     visits: Visits,
-    exploration: float,
+    rates: tuple[Any, float],
     num_episodes: int,
     stream: Stream,
-    cursor: npt.NDArray[np.int64],
+    cursor: Cursor,
     batch: TransitionBatch,
 ) -> int:
-    """Play episodes with fixed action values, and record every transition until the batch is full.
+    """Play episodes, and record every transition until the batch is full.
 
     Call it again with the same cursor and another batch to go on, in the midst of an episode if need be.
 
     Args:
         model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
         spec: where episodes begin, and after how many steps they are truncated.
-        q: (num_states, num_actions) float32, action values; only read.
+        rule: action values by which to act: `FixedValues`, or a `QLearning`, which is updated in place.
         behaviour: see `behaviours`.
         visits: (num_states, num_actions) int32, counted in place; empty if the behaviour doesn't use it.
-        exploration: how much the behaviour explores.
+        rates: (step size, exploration).
         num_episodes: number of episodes to play in all calls together.
         stream: (2,) uint64, changed in place.
-        cursor: (4,) int64, episode, state, step and last action to go on from; zeros at first, changed in place. All is
-            done when its first number is num_episodes.
+        cursor: see `Cursor`; zeros at first, changed in place. All is done when its first number is num_episodes.
         batch: filled in place.
 
     Returns:
         Number of rows that were filled.
     """
     n = 0
+    alpha, exploration = rates
     while cursor[0] < num_episodes and n < batch.state.size:
         s, steps, a = cursor[1], cursor[2], cursor[3]
         if steps == 0:
@@ -325,13 +402,14 @@ def record_episodes(
         terminated = False
         while not terminated and steps < spec.max_steps and n < batch.state.size:
             if steps > 0:
-                a = choose(behaviour_after(behaviour, a), q, visits, s, exploration, stream)
+                a = choose(behaviour_after(behaviour, a), rule.q, visits, s, exploration, stream)
             elif spec.exploring_starts:
-                a = choose(UniformRandom(), q, visits, s, exploration, stream)
+                a = choose(UniformRandom(), rule.q, visits, s, exploration, stream)
             else:
-                a = choose(behaviour, q, visits, s, exploration, stream)
+                a = choose(behaviour, rule.q, visits, s, exploration, stream)
             count_visit(behaviour, visits, s, a)
             s_next, reward, terminated = sample(model, s, a, stream)
+            learn(rule, Step(s, a, reward, s_next, -1, terminated), alpha, exploration, stream)
             steps += 1
             batch.state[n] = s
             batch.action[n] = a
