@@ -17,8 +17,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $(INSTALLED)
 
 demo: setup ## the chapter's maze, learned in one process and over two Ray actors: the same table, bit for bit
-	@one=$$($(BIN)/clew train book --simulations 4) && echo "$$one" && echo && \
-	two=$$($(BIN)/clew train book --simulations 4 --actors 2) && echo "$$two" && echo && \
+	@one=$$($(BIN)/clew train book --simulations 4 --sync-every 25) && echo "$$one" && echo && \
+	two=$$($(BIN)/clew train book --simulations 4 --sync-every 25 --actors 2) && echo "$$two" && echo && \
 	table() { echo "$$1" | grep sha256; } && \
 	if [ "$$(table "$$one")" = "$$(table "$$two")" ]; then echo "Both tables are the same, bit for bit."; \
 	else echo "The tables differ: that is a fault of Clew."; exit 1; fi

@@ -44,7 +44,7 @@ def local_rounds(env: Any, settings: dict[str, Any], episodes: int, sync_every: 
     job, trace = Job(env, Learning(**settings), sharing), Trace()
     make_worker, make_aggregator = WORKERS["local"]
     aggregator = make_aggregator(job, 0)
-    plan = Plan.of(episodes, sharing, 0, num_pairs=aggregator.policy.q.size)
+    plan = Plan.of(episodes, sharing, 0, num_pairs=aggregator.policy.q.size, by_steps=job.ends_by_steps)
     rounds = Rounds(aggregator, plan, 0, trace, Checkpoints(None))
     worker = make_worker(job)
     rounds.compile(worker, True)

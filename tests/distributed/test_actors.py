@@ -1,10 +1,14 @@
 """On a real Ray, already running; `test_cluster.py` has those that start one."""
 
+import re
+from collections import Counter
+
 import gymnasium
 import numpy as np
 import pytest
 
-from clew.distributed import SimulationActor, actors, train_policy_parallel, training
+from clew.distributed import SimulationActor, actors, train_policy_parallel
+from clew.distributed.placement import Placement
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task
 from clew.distributed.training import WORKERS
@@ -59,14 +63,41 @@ def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray
     """A central learner learns from every step in this process; a message says so if actors are asked for."""
     caplog.set_level("INFO", "clew")
     monkeypatch.setattr(actors, "SECONDS_BEFORE_ACTORS", 0.0)
-    monkeypatch.setattr(training, "MIN_SECONDS_FOR_ACTORS", 0.0)
     trace = Trace()
     here = train_policy_parallel(env, 600, num_actors=None, trace=trace)
     assert {event.who for event in trace.events} == {"driver"}
     assert not caplog.text
     there = train_policy_parallel(env, 600, num_actors=1)
     assert there.q.tobytes() == here.q.tobytes()
-    assert "one central learner learns from every step; with sharing local actors learn too" in caplog.text
+    number = r"[\d.,e-]+"
+    assert re.search(
+        f"learning took {number} s; in this process alone it would have taken about {number} s; {number} of {number} "
+        "rounds ran here, because they are too short for actors; with sharing local actors learn too",
+        caplog.text,
+    )
+
+
+@BOTH
+@pytest.mark.parametrize("rounds_ahead", [0, 2])
+def test_rounds_that_end_by_steps_give_the_same_bits_wherever_they_run(ray_up, env, sharing, rounds_ahead, monkeypatch):
+    """Episodes go on in other rounds, on other actors, and in this process."""
+    settings = {"sharing": sharing, "rounds_ahead": rounds_ahead, "seed": 2}
+    here = train_policy_parallel(env, 600, 3, num_actors=0, **settings)
+    coins, trace = np.random.default_rng(0), Trace()
+    monkeypatch.setattr(Placement, "is_there", lambda *_: coins.random() < 0.5)
+    there = train_policy_parallel(env, 600, 3, num_actors=2, trace=trace, **settings)
+    assert there.q.tobytes() == here.q.tobytes()
+    who = Counter(event.who for event in trace.events if event.what == "work")
+    assert min(who[name] for name in ("driver", "actor 0", "actor 1")) > 20
+
+
+def test_a_run_that_actors_make_slower_says_so_in_its_first_seconds(ray_up, env, caplog, monkeypatch):
+    caplog.set_level("INFO", "clew")
+    monkeypatch.setattr(actors, "SECONDS_BEFORE_ADVICE", 0.1)
+    train_policy_parallel(env, 1200, 4, num_actors=2, sharing="local", sync_every=1)
+    first, last = (message for message in caplog.messages if "this" in message)
+    assert re.fullmatch(r"so far this run takes [\d.]+ times as long as it would in this process", first)
+    assert re.fullmatch(r"learning took [\d.]+ s; in this process alone it would have taken about 0.[\d]+ s", last)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +181,7 @@ def test_an_error_on_an_actor_comes_back_in_words(ray_up):
             raise RuntimeError("the floor gave way")
 
     with pytest.raises(ClusterError, match="the floor gave way"):
-        train_policy_parallel(Breaks(), 10, 2, num_actors=1)
+        train_policy_parallel(Breaks(), 10, 2, num_actors=1, sync_every=1)
 
 
 @BOTH

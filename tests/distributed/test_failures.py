@@ -110,7 +110,7 @@ def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
     """A stopped process doesn't answer a health check."""
     monkeypatch.setattr(actors, "SECONDS_BEFORE_HEALTH_CHECK", 0.3)
     monkeypatch.setattr(actors, "HEALTH_CHECK_TIMEOUT", 1.0)
-    here = train_policy_parallel(env, 12_000, num_actors=0)
+    here = train_policy_parallel(env, 12_000, num_actors=0, sync_every=30)
     trace, stopped = Trace(), []
 
     def stop_all(row):
@@ -120,7 +120,7 @@ def test_an_actor_that_hangs_is_replaced(ray_up, env, monkeypatch):
                 hang(pid)
 
     try:
-        there = train_policy_parallel(env, 12_000, num_actors=2, trace=trace, callback=stop_all)
+        there = train_policy_parallel(env, 12_000, num_actors=2, sync_every=30, trace=trace, callback=stop_all)
     finally:
         for pid in set(stopped) & set(actor_processes()):
             os.kill(pid, signal.SIGKILL)

@@ -86,7 +86,7 @@ def test_every_episode_is_learned_once(num_episodes, num_simulations, sync_every
 
 def new_plan(num_episodes=1000, num_pairs=100, sync_every=None, num_simulations=4, rounds_ahead=0):
     sharing = Sharing(num_simulations=num_simulations, sync_every=sync_every, rounds_ahead=rounds_ahead)
-    return Plan.of(num_episodes, sharing, 0, num_pairs=num_pairs)
+    return Plan.of(num_episodes, sharing, 0, num_pairs=num_pairs, by_steps=sync_every is None)
 
 
 def test_the_steps_of_a_round_are_few_at_first_and_doubled():

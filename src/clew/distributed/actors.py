@@ -39,6 +39,7 @@ SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are sta
 SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
 MAX_BATCHES = 4  # of a round for each actor, if each is worth a call
 MAX_CALLS = 2  # of an actor at a time: the second one waits there, so that the actor doesn't wait for a message
+SECONDS_BEFORE_ADVICE = 1.0
 SLOW = 2.0  # times as long as the others; then a message names the host
 SECONDS_BEFORE_HEALTH_CHECK = 5.0  # of a call; it may take any time as long as its actor answers health checks
 HEALTH_CHECK_TIMEOUT = 30.0  # seconds
@@ -79,15 +80,17 @@ class ActorPool:
         self, job: Job, make_worker: Callable[[Job], Worker], in_process: InProcessPool, chaos: float = 0.0
     ) -> None:
         self.in_process, self.chaos, self.trace = in_process, chaos, in_process.trace
-        self._job, self._make_worker = job, make_worker
+        self._job, self._make_worker, sharing = job, make_worker, job.sharing
         self._handshakes, self._speeds = Handshakes(), Speeds()
         self._slow_hosts: set[str] = set()  # those that a message has named
         self._waiting: deque[TaskBatch] = deque()  # not yet sent, in the order in which results are merged
         self._num_started = self._num_failed = self._num_calls = 0
         self._always_uses_actors = False  # also for rounds that are too short to be sent
         self._seconds_per_task = math.inf  # of the last tasks that were run
+        self.placement, self._has_advised = in_process.placement, False
+        # Otherwise all rounds run on actors, if they are asked for.
+        self._chooses_place = job.ends_by_steps and not chaos and not sharing.asynchronous
         self._rng = np.random.default_rng(0)  # of chaos
-        sharing = job.sharing
         self._store = StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
         self.handles: list[ActorHandle] = []
         # Actors to start once training has taken 0.3 s in this process; a shorter training ends without them.
@@ -132,7 +135,8 @@ class ActorPool:
     ) -> Iterator[TaskResult]:
         """Send tasks to the actors, in as many batches as are worth a call, or run them here; see `tasks.Pool`.
 
-        An actor gets about four of them, one after the other, so that a fast one can run more than a slow one.
+        Rounds that end by steps run where they end sooner, see `placement`; others on actors, if there are any. An
+        actor gets about four batches, one after the other, so that a fast one can run more than a slow one.
         """
         if self._num_deferred and time.monotonic() - self._deferred_at > SECONDS_BEFORE_ACTORS:
             self.start(self._num_deferred)
@@ -140,15 +144,21 @@ class ActorPool:
         self._update_running()
         num_running = sum(handle.is_running for handle in self.handles)
         num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls
-        if not num_running or (num_worth < 1 and not self._always_uses_actors):
+        num_workers = min(num_running, len(tasks))
+        if self._chooses_place and num_running:
+            is_there = self.placement.is_there(sum(task.num_steps for task in tasks), num_workers)
+        else:
+            is_there = num_running > 0 and (self._always_uses_actors or num_worth >= 1)
+        if not is_there:
             return self._run_here(round, snapshot, tasks, fused_runner)
-        num_batches = max(1, int(min(num_worth, MAX_BATCHES * num_running, len(tasks))))
+        num_least = num_workers if self._chooses_place else 1
+        num_batches = max(num_least, int(min(num_worth, MAX_BATCHES * num_running, len(tasks))))
         snapshot_ref = self._store_snapshot(round, snapshot)
         shares = np.array_split(np.arange(len(tasks)), num_batches)
         batches = [TaskBatch(round, snapshot, snapshot_ref, [tasks[i] for i in share]) for share in shares]
         self._waiting.extend(batches)
         self._hand_out()
-        return BatchResults(batches, self._collect(batches))
+        return BatchResults(batches, self._collect(batches, num_workers, time.perf_counter()))
 
     def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
         """Return the index of an iterator of `submit` whose results have all arrived, or run here; see `tasks.Pool`."""
@@ -159,12 +169,17 @@ class ActorPool:
             self._wait()
 
     def _run_here(
-        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None = None, attempt: int = 0
+        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None
     ) -> Iterator[TaskResult]:
         """Run tasks in this process, and note how long they take."""
-        for result in self.in_process.submit(round, snapshot, tasks, fused_runner, attempt):
+        begun, work, merging, num_steps = time.perf_counter(), 0.0, 0.0, 0
+        for result in self.in_process.submit(round, snapshot, tasks, fused_runner):
             self._seconds_per_task = result.seconds
+            work, num_steps = work + result.seconds, num_steps + result.totals.num_steps
+            clock = time.perf_counter()
             yield result
+            merging += time.perf_counter() - clock
+        self.placement.add(begun, work, merging, num_steps)
 
     def _store_snapshot(self, round: int, snapshot: Any) -> Any:
         """Put a snapshot into Ray's object store, where the actors of a node share one copy; return its reference."""
@@ -178,8 +193,9 @@ class ActorPool:
         self.trace.add("put", STORE, wall, time.perf_counter() - clock, round, num_bytes=size)
         return reference
 
-    def _collect(self, batches: list[TaskBatch]) -> Iterator[TaskResult]:
+    def _collect(self, batches: list[TaskBatch], num_workers: int, begun: float) -> Iterator[TaskResult]:
         """Yield the results of batches, in their order, each as soon as its batch has arrived."""
+        work, merging, num_steps = 0.0, 0.0, 0
         for batch in batches:
             while batch.results is None:
                 self._wait()
@@ -187,9 +203,22 @@ class ActorPool:
             for result in batch.results:
                 if self._waiting:
                     self._wait(0.0)  # an actor that has become idle during the merge gets the next batch
+                work, num_steps = work + result.seconds, num_steps + result.totals.num_steps
+                clock = time.perf_counter()
                 yield result
+                merging += time.perf_counter() - clock
             batch.results = []  # releases them in the object store
         self._store.clear_results()
+        self.placement.add(begun, work, merging, num_steps, num_workers)
+        self._advise()
+
+    def _advise(self) -> None:
+        """Log a message, once, if actors make the training slower, so that it can be stopped in good time."""
+        times = self.placement.seconds / max(self.placement.seconds_here, 1e-9)
+        if self._job.sharing.num_actors and not self._has_advised and self.placement.seconds > SECONDS_BEFORE_ADVICE:
+            self._has_advised = True
+            if times > 1.0:
+                logger.info("so far this run takes %.2g times as long as it would in this process", times)
 
     def _update_running(self) -> None:
         """Mark the actors that have started since the last call; replace those that failed to."""
@@ -259,7 +288,9 @@ class ActorPool:
         calls = {call.reference: (handle, call) for handle in self.handles for call in handle.calls}
         if self._waiting and not any(handle.is_running for handle in self.handles):
             batch = self._waiting.popleft()
-            batch.results = list(self._run_here(batch.round, batch.snapshot, batch.tasks, attempt=batch.num_begun))
+            batch.results = list(
+                self.in_process.submit(batch.round, batch.snapshot, batch.tasks, attempt=batch.num_begun)
+            )
         elif calls:
             if any(handle.is_running and not handle.calls for handle in self.handles):
                 seconds = min(seconds, find_late(self.handles, self._speeds)[1])

@@ -42,7 +42,7 @@ def new_actor(job: Job, snapshot: BehaviourSnapshot, task: Task) -> Actor:
     """
     q, visits, stream = snapshot.q, snapshot.visits.copy(), new_stream(*task.key)
     alpha = ConstantStepSize(np.float32(task.alpha or job.learning.alpha))  # the schedule "visits" has none
-    if job.sharing.sync_every is not None:
+    if not job.ends_by_steps:
         return Actor(FixedValues(as_values(q)), alpha, visits, stream)
     return Actor(QLearning(as_values(q.copy()), np.float32(job.learning.gamma)), alpha, visits, stream)
 

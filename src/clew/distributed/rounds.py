@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     seed: int
 
     @classmethod
-    def of(cls, num_episodes: int, sharing: Sharing, seed: int, *, num_pairs: int, by_steps: bool = True) -> "Plan":
+    def of(cls, num_episodes: int, sharing: Sharing, seed: int, *, num_pairs: int, by_steps: bool) -> "Plan":
         """Return the plan for the settings of a training.
 
         Args:
@@ -68,14 +68,16 @@ class Plan(NamedTuple):
             sharing: settings of parallel training.
             seed: of the training.
             num_pairs: number of pairs of state and action.
-            by_steps: whether rounds may end by steps, so in the midst of an episode; else `sync_every` of None divides
-                the training into 100 rounds of episodes.
+            by_steps: whether rounds end by steps, see `Job.ends_by_steps`; else `sync_every` of None divides the
+                training into 100 rounds of episodes.
         """
         n, sync_every = sharing.num_simulations, sharing.sync_every
         if sync_every == NEVER:
             sync_every = math.ceil(num_episodes / n)
+        elif by_steps:
+            sync_every = 0
         elif sync_every is None:
-            sync_every = 0 if by_steps else math.ceil(num_episodes / (NUM_ROUNDS * n))
+            sync_every = math.ceil(num_episodes / (NUM_ROUNDS * n))
         num_lanes = 1 if sharing.asynchronous else 1 + sharing.rounds_ahead
         max_steps = max(1, MAX_BYTES // (BYTES_PER_TRANSITION * n * num_lanes))
         first_steps = min(max(MIN_STEPS, num_pairs // PAIRS_PER_STEP), max_steps)
@@ -197,7 +199,6 @@ class Rounds:
     Attributes:
         progress: of the simulations.
         metrics: metrics that have been reported.
-        seconds_worked: sum of the durations of all tasks, in seconds.
         started_at: when metrics were reported last, by time.perf_counter.
     """
 
@@ -208,7 +209,7 @@ class Rounds:
         self.trace, self.checkpoints = trace, checkpoints
         self.progress = Progress.of(plan)
         self.metrics: list[RoundMetrics] = []
-        self.seconds_worked = self.started_at = 0.0
+        self.started_at = 0.0
         self._in_flight: deque[InFlightRound] = deque()
         self._num_merged = 0  # rounds
         self._seconds_before = 0.0  # since metrics were reported, up to the checkpoint that training continues from
@@ -339,7 +340,6 @@ class Rounds:
             seconds = time.perf_counter() - clock
             self.trace.add("merge", DRIVER, wall, seconds, in_flight.number, simulation=task.simulation)
         self.progress.add(task, result, in_flight.staleness)
-        self.seconds_worked += result.seconds
 
     def save_if_due(self, number: int, num_episodes: int, training: Training) -> None:
         """Save a checkpoint of the training if it is time for one; called after each merge.
@@ -366,7 +366,6 @@ class Rounds:
                 "round": self._num_merged,
                 "num_merged": [each.num_merged for each in self._in_flight],
                 "seconds": time.perf_counter() - self.started_at,
-                "work": self.seconds_worked,
             },
         )
 
@@ -381,4 +380,4 @@ class Rounds:
             in_flight = self._begin_next(before)
             snapshot, stream = load_read_only([in_flight.snapshot, in_flight.stream], saved.arrays, f"under_way.{i}")
             in_flight.snapshot, in_flight.stream, in_flight.num_merged = snapshot, stream.copy(), num_merged
-        self._seconds_before, self.seconds_worked = saved.progress["seconds"], saved.progress["work"]
+        self._seconds_before = saved.progress["seconds"]

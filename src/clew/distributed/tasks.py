@@ -15,9 +15,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from clew.distributed.placement import Placement
 from clew.distributed.settings import Sharing
 from clew.environments import ModelEnvironment, as_compiled
 from clew.kernels.sampling import Stream
+from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
 from clew.learning.settings import Learning
 from clew.policies.episodes import NO_LIMIT
@@ -43,6 +45,16 @@ class Job:
     def world(self) -> ModelEnvironment | None:
         """The environment in the form that kernels simulate; None if it can only be stepped in Python."""
         return as_compiled(self.env)
+
+    @property
+    def ends_by_steps(self) -> bool:
+        """True if rounds end by steps, and so in the midst of episodes.
+
+        Episodes from which an algorithm learns at their end are played as a whole, and so are those that are
+        interleaved.
+        """
+        is_cut = self.learning.num_interleaved == 1 and not ALGORITHMS[self.learning.algorithm].learns_at_end
+        return self.sharing.sync_every is None and is_cut
 
     def starts(self, simulation: int) -> npt.NDArray[np.int32] | None:
         """Return the start states that are reserved for a simulation.
@@ -166,10 +178,14 @@ class InProcessPool:
         worker: runs the tasks.
         trace: records each task.
         check_stopped: is called before each task, and while actors are waited for; raises an error to end training.
+
+    Attributes:
+        placement: measures the rounds of an `actors.ActorPool`, which runs some of them here.
     """
 
     def __init__(self, worker: Worker, trace: Trace, check_stopped: Callable[[], None] = lambda: None) -> None:
         self.worker, self.trace, self.check_stopped = worker, trace, check_stopped
+        self.placement = Placement()
 
     def submit(
         self,

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, RolloutWorker
 from clew.distributed.local import LocalLearner, TableMerger
+from clew.distributed.placement import Placement
 from clew.distributed.rounds import Plan, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool
@@ -31,7 +32,6 @@ WORKERS: dict[str, tuple[Any, Any]] = {
     "central": (RolloutWorker, CentralLearner),
     "local": (LocalLearner, TableMerger),
 }
-MIN_SECONDS_FOR_ACTORS = 0.5  # of work; starting actors and sending messages takes as long
 
 
 def train_policy_parallel(
@@ -184,9 +184,7 @@ def train_parallel(
     aggregator, worker = make_aggregator(job, seed), make_worker(job)
     policy: Policy = aggregator.policy
     warn_if_coarse(learning, job.world)
-    # A round that ends by steps would cut episodes that have to be learned from as a whole.
-    by_steps = learning.num_interleaved == 1 and not ALGORITHMS[learning.algorithm].learns_at_end
-    plan = Plan.of(num_episodes, sharing, seed, num_pairs=policy.q.size, by_steps=by_steps)
+    plan = Plan.of(num_episodes, sharing, seed, num_pairs=policy.q.size, by_steps=job.ends_by_steps)
     rounds = Rounds(aggregator, plan, sharing.rounds_ahead, trace, checkpoints)
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {
@@ -204,7 +202,7 @@ def train_parallel(
     check_values(policy)
     warn_if_stalled(learning, job.world, policy.q)
     if sharing.num_actors:
-        _log_advice(learning, rounds.seconds_worked, is_bound_by_learner)
+        _log_advice(in_process.placement, learning, is_bound_by_learner)
     return policy
 
 
@@ -222,19 +220,24 @@ def log_unused_actors(sharing: Sharing) -> None:
         )
 
 
-def _log_advice(learning: Learning, seconds_worked: float, is_bound_by_learner: bool) -> None:
-    """Log a message if actors made a training hardly faster.
+def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: bool) -> None:
+    """Log a message that compares the time of a training with that of one process.
 
     Args:
+        placement: has measured the rounds.
         learning: settings of the learner.
-        seconds_worked: sum of the durations of all tasks, in seconds.
         is_bound_by_learner: whether one process can learn from all transitions as fast as it plays them.
     """
-    if seconds_worked < MIN_SECONDS_FOR_ACTORS:
-        logger.info("this run needs %.2g s of computing; actors help only runs of several seconds", seconds_worked)
-    elif is_bound_by_learner:
-        hint = "" if ALGORITHMS[learning.algorithm].learns_model else "; with sharing local actors learn too"
-        logger.info("actors hardly help here: one central learner learns from every step%s", hint)
+    num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
+    parts = [
+        f"learning took {placement.seconds:.2g} s; in this process alone it would have taken about "
+        f"{placement.seconds_here:.2g} s"
+    ]
+    if num_here:
+        parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
+    if is_bound_by_learner and not ALGORITHMS[learning.algorithm].learns_model:
+        parts.append("with sharing local actors learn too")
+    logger.info("; ".join(parts))
 
 
 def check_partition(job: Job) -> None:

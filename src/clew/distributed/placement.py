@@ -1,0 +1,84 @@
+"""Choice of the place of a round: actors, or this process if the round is too short to be sent.
+
+Rounds that end by steps are short at first: an actor would work for less time than its messages take. So the first
+rounds are run in both places to measure them, and each later round runs where it is expected to end first. From time to
+time one runs in the other place, so that the measurements stay true as rounds get longer. The place changes no bit.
+"""
+
+import time
+from collections import deque
+from statistics import median
+
+NUM_PROBES = 4  # rounds in each place before it is decided; the first of them, which loads machine code, doesn't count
+NUM_RECENT = 5  # measurements of which the median is taken
+PROBE_EVERY = 50  # rounds; then one runs in the other place, unless it is expected to take MAX_LOSS times as long
+MAX_LOSS = 3.0
+
+
+class Place:
+    """Measured rounds in one place: seconds per step, and seconds of a round beside the work.
+
+    Attributes:
+        num_rounds: number of rounds that ran there.
+    """
+
+    def __init__(self) -> None:
+        self.num_rounds = 0
+        self._rates: deque[float] = deque(maxlen=NUM_RECENT)
+        self._overheads: deque[float] = deque(maxlen=NUM_RECENT)
+
+    def add(self, seconds: float, work: float, num_steps: int, num_workers: int) -> None:
+        """Add a round, see `Placement.add`."""
+        self.num_rounds += 1
+        if self.num_rounds > 1 and num_steps:
+            self._rates.append(work / num_steps)
+            self._overheads.append(max(0.0, seconds - work / num_workers))
+
+    def expect(self, num_steps: int, num_workers: int) -> float:
+        """Return the expected duration of a round, in seconds; 0 before anything was measured."""
+        if not self._rates:
+            return 0.0
+        return median(self._overheads) + num_steps * median(self._rates) / num_workers
+
+
+class Placement:
+    """Chooses the place of each round.
+
+    Attributes:
+        here: rounds in this process.
+        there: rounds on actors.
+        seconds: duration of all rounds so far.
+        seconds_here: their expected duration in this process. Where none has run here, it is that of the work on actors
+            and of the merge.
+    """
+
+    def __init__(self) -> None:
+        self.here, self.there = Place(), Place()
+        self.seconds = self.seconds_here = 0.0
+        self._ended_at = 0.0  # of the last round, by time.perf_counter
+
+    def is_there(self, num_steps: int, num_workers: int) -> bool:
+        """Return whether the next round, of some steps, is to run on a number of actors."""
+        if min(self.here.num_rounds, self.there.num_rounds) < NUM_PROBES:
+            return self.here.num_rounds >= NUM_PROBES
+        here, there = self.here.expect(num_steps, 1), self.there.expect(num_steps, num_workers)
+        is_due = (self.here.num_rounds + self.there.num_rounds) % PROBE_EVERY == 0
+        is_probe = is_due and max(here, there) < MAX_LOSS * min(here, there)
+        return (there < here) != is_probe
+
+    def add(self, begun: float, work: float, merging: float, num_steps: int, num_workers: int = 0) -> None:
+        """Add a round that has been merged.
+
+        Args:
+            begun: when it began, by time.perf_counter. Only the time since the end of the round before it counts.
+            work: sum of the durations of its tasks, in seconds.
+            merging: duration of the merge of their results.
+            num_steps: of all its tasks.
+            num_workers: number of actors that shared the tasks; 0 for this process.
+        """
+        now = time.perf_counter()
+        seconds = now - max(begun, self._ended_at)
+        self._ended_at = now
+        (self.there if num_workers else self.here).add(seconds, work, num_steps, max(1, num_workers))
+        self.seconds += seconds
+        self.seconds_here += (self.here.expect(num_steps, 1) or work + merging) if num_workers else seconds
