@@ -64,7 +64,8 @@ def refresh_derived(learner: Learner, rows: Any) -> None:
 
 def count_since(counts: Counts, before: Counts, rows: npt.NDArray[np.int32]) -> Counts:
     """Return by how much counts grew in some rows: (num_rows, num_actions); an empty `before` stands for zeros."""
-    return counts[rows] - before[rows] if before.size else counts[rows]
+    changed = counts.take(rows, axis=0)  # faster than an index
+    return changed - before.take(rows, axis=0) if before.size else changed
 
 
 def needs_update_counts(job: Job) -> bool:
@@ -127,7 +128,7 @@ class LocalLearner:
             mark_counted(read_only(learner.visits), read_only(snapshot.visits), marks)
         rows = np.flatnonzero(marks).astype(np.int32)
         tables = [
-            (table[rows], count_since(counts, base_counts, rows) if counts.size else counts)
+            (table.take(rows, axis=0), count_since(counts, base_counts, rows) if counts.size else counts)
             for (table, counts), (_, base_counts) in zip(learner.tables, snapshot.tables, strict=True)
         ]
         visits = count_since(learner.visits, snapshot.visits, rows) if learner.visits.size else learner.visits
