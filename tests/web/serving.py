@@ -50,13 +50,28 @@ def wait_for_address(server, log):
 
 @contextmanager
 def visiting(browser, address):
-    """Yield a function that opens the page for one more visitor; fail if a page reported an error."""
+    """Yield a function that opens the page for one more visitor; fail if a page reported an error.
+
+    Connections and messages of the pages are printed, which pytest shows if a test fails.
+    """
     contexts, errors = [], []
+
+    def note(*what):
+        sys.stdout.write(" ".join((time.strftime("%X"), *what)) + "\n")
+
+    def note_socket(socket):
+        note("connected", socket.url[:60])
+        socket.on("close", lambda _: note("disconnected"))
 
     def visit(tab="Playground", **settings):
         context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **settings})
+        context.set_default_timeout(1000 * SECONDS)
         contexts.append(context)
         page = context.new_page()
+        page.on("websocket", note_socket)
+        page.on("framenavigated", lambda frame: note("opened", frame.url))
+        page.on("console", lambda message: note(message.type, message.text))
+        page.on("download", lambda download: note("download", download.suggested_filename))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         go(page, address)
