@@ -88,9 +88,23 @@ def test_calls_that_are_not_needed_are_never_late():
     assert handle.is_late
 
 
-def test_the_end_of_a_call_is_that_of_all_before_it():
+def test_the_end_of_a_call_is_that_of_those_before_it_that_are_not_needed():
     handle = actor_with(batch_of(0), batch_of(1), batch_of(2), seconds_ago=9.0)
+    handle.calls[0].is_needed = False
     last = handle.calls[2]
     handle.end(handle.calls[1])
     assert handle.calls == [last]
     assert time.monotonic() - last.begun < 5.0  # it begins now
+
+
+def test_an_answer_that_comes_before_that_of_an_earlier_call_drops_none_that_is_needed():
+    """Ray may deliver the answers of two short calls in another order; a training then waited for ever."""
+    handle = actor_with(batch_of(0), batch_of(1), batch_of(2), batch_of(3))
+    first, second, third, last = handle.calls
+    second.is_needed = False  # another actor has answered it
+    handle.end(third)
+    assert handle.calls == [first, last]
+    handle.end(first)
+    assert handle.calls == [last]
+    handle.end(last)
+    assert handle.calls == []

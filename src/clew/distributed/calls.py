@@ -111,8 +111,12 @@ class ActorHandle:
         return not all(call.is_needed for call in self.calls)
 
     def end(self, call: Call) -> None:
-        """Remove a call that has ended, and all calls before it: an actor runs them in their order."""
-        del self.calls[: self.calls.index(call) + 1]
+        """Remove a call that has ended, and the calls before it that aren't needed: an actor runs them in their order.
+
+        A needed one stays, because answers may arrive in another order.
+        """
+        index = self.calls.index(call)
+        self.calls[: index + 1] = [each for each in self.calls[:index] if each.is_needed]
         if self.calls:
             self.calls[0].begun = time.monotonic()
 
