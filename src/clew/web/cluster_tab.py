@@ -25,7 +25,7 @@ INITIAL_SETTINGS: dict[str, Any] = {  # a few seconds of work, in pieces long en
     "num_simulations": 4,
     "num_actors": 2,
     "sharing": "local",
-    "sync_every": None,
+    "sync_every": 50,
     "rounds_ahead": 0,
     "chaos": 0.0,
 }
