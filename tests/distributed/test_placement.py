@@ -45,6 +45,18 @@ def test_the_other_place_is_measured_again_where_little_is_lost(monkeypatch):
     assert not any(ran[PROBE_EVERY:])  # not again: too much would be lost
 
 
+def test_tasks_that_take_more_steps_than_they_are_asked_for_are_placed_by_those_they_take(monkeypatch):
+    """As those of environments that are stepped in Python, whose episodes are played to their end."""
+    clock = Clock(monkeypatch, overhead_there=3e-3)
+    for _ in range(100):
+        is_there = clock.placement.is_there(100, 2)
+        begun, work = clock.now, 8_000 * clock.rate
+        clock.now += clock.overheads[is_there] + (work / 2 if is_there else work)
+        clock.placement.add(begun, work, 0.0, 8_000, 2 if is_there else 0)
+        clock.ran.append(is_there)
+    assert clock.ran[2 * NUM_PROBES :].count(False) <= 2
+
+
 def test_it_is_known_what_one_process_would_have_taken(monkeypatch):
     clock = Clock(monkeypatch, overhead_there=1e-3)
     for _ in range(1000):

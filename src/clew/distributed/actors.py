@@ -217,7 +217,7 @@ class ActorPool:
         times = self.placement.seconds / max(self.placement.seconds_here, 1e-9)
         if self._job.sharing.num_actors and not self._has_advised and self.placement.seconds > SECONDS_BEFORE_ADVICE:
             self._has_advised = True
-            if times > 1.0:
+            if times > 1.1:
                 logger.info("so far this run takes %.2g times as long as it would in this process", times)
 
     def _update_running(self) -> None:

@@ -16,33 +16,23 @@ MAX_LOSS = 3.0
 
 
 class Place:
-    """Measured rounds in one place: seconds per step, and seconds of a round beside the work.
+    """Measured rounds in one place.
 
     Attributes:
         num_rounds: number of rounds that ran there.
+        overheads: seconds of each recent round beside the work of the process that had the most of it.
     """
 
     def __init__(self) -> None:
         self.num_rounds = 0
-        self._rates: deque[float] = deque(maxlen=NUM_RECENT)
-        self._overheads: deque[float] = deque(maxlen=NUM_RECENT)
-
-    def add(self, seconds: float, work: float, num_steps: int, num_workers: int) -> None:
-        """Add a round, see `Placement.add`."""
-        self.num_rounds += 1
-        if self.num_rounds > 1 and num_steps:
-            self._rates.append(work / num_steps)
-            self._overheads.append(max(0.0, seconds - work / num_workers))
-
-    def expect(self, num_steps: int, num_workers: int) -> float:
-        """Return the expected duration of a round, in seconds; 0 before anything was measured."""
-        if not self._rates:
-            return 0.0
-        return median(self._overheads) + num_steps * median(self._rates) / num_workers
+        self.overheads: deque[float] = deque(maxlen=NUM_RECENT)
 
 
 class Placement:
     """Chooses the place of each round.
+
+    Seconds of work per step are those of recent rounds in this process; an actor is assumed to be as fast. If it is
+    slower, the rest counts as overhead.
 
     Attributes:
         here: rounds in this process.
@@ -55,13 +45,27 @@ class Placement:
     def __init__(self) -> None:
         self.here, self.there = Place(), Place()
         self.seconds = self.seconds_here = 0.0
+        self._rates: deque[float] = deque(maxlen=NUM_RECENT)  # seconds of work per step
+        # Steps of a round, divided by those it was asked for: more where episodes are played to their end.
+        self._sizes: deque[float] = deque([1.0], maxlen=NUM_RECENT)
+        self._asked = 0  # steps of the last round
         self._ended_at = 0.0  # of the last round, by time.perf_counter
+
+    def expect_work(self, num_steps: int, num_workers: int = 1) -> float:
+        """Return the expected seconds of work of each process that shares a round; 0 before one was measured."""
+        return num_steps * median(self._rates) / num_workers if self._rates else 0.0
+
+    def expect(self, place: Place, num_steps: int, num_workers: int = 1) -> float:
+        """Return the expected duration of a round in a place, in seconds."""
+        return median(place.overheads or [0.0]) + self.expect_work(num_steps, num_workers)
 
     def is_there(self, num_steps: int, num_workers: int) -> bool:
         """Return whether the next round, of some steps, is to run on a number of actors."""
+        self._asked = num_steps
+        num_steps = round(num_steps * median(self._sizes))
         if min(self.here.num_rounds, self.there.num_rounds) < NUM_PROBES:
             return self.here.num_rounds >= NUM_PROBES
-        here, there = self.here.expect(num_steps, 1), self.there.expect(num_steps, num_workers)
+        here, there = self.expect(self.here, num_steps), self.expect(self.there, num_steps, num_workers)
         is_due = (self.here.num_rounds + self.there.num_rounds) % PROBE_EVERY == 0
         is_probe = is_due and max(here, there) < MAX_LOSS * min(here, there)
         return (there < here) != is_probe
@@ -78,7 +82,15 @@ class Placement:
         """
         now = time.perf_counter()
         seconds = now - max(begun, self._ended_at)
+        place = self.there if num_workers else self.here
         self._ended_at = now
-        (self.there if num_workers else self.here).add(seconds, work, num_steps, max(1, num_workers))
+        place.num_rounds += 1
+        if self._asked:
+            self._sizes.append(num_steps / self._asked)
+        if place.num_rounds > 1 and num_steps:
+            if not num_workers:
+                self._rates.append(work / num_steps)
+            place.overheads.append(max(0.0, seconds - self.expect_work(num_steps, max(1, num_workers))))
         self.seconds += seconds
-        self.seconds_here += (self.here.expect(num_steps, 1) or work + merging) if num_workers else seconds
+        in_this_process = self.expect(self.here, num_steps) if self._rates else work + merging
+        self.seconds_here += in_this_process if num_workers else seconds
