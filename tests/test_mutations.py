@@ -291,26 +291,19 @@ def raise_first(ends: list[Any]) -> None:
             raise end
 
 
-class StopAfter(Checkpoints):
-    """Saves checkpoints, and stops before the end."""
-
-    left = 40
-
-    def save_if_due(self, num_episodes: int, training: Any) -> int:
-        self.left -= num_episodes
-        if self.left <= 0:
-            self.stop()
-        return super().save_if_due(num_episodes, training)
-
-
 def checkpoint_kind(name: str) -> Kind:
     config = config_of(name)
     wanted = train_run(config).policy.q
 
     def make(folder: Path) -> None:
         maze = config.make_maze() if config.is_maze else None
+
+        def stop(row: clew.RoundMetrics) -> None:
+            if row.num_ended >= 40:
+                checkpoints.stop()
+
         with pytest.raises(StoppedError), save_checkpoints(folder / "run", config, maze, 10) as checkpoints:
-            train_run(config, maze=maze, checkpoints=StopAfter(checkpoints.folder, 10))
+            train_run(config, stop, maze=maze, checkpoints=checkpoints)
         assert len(checkpoints.folders) == 3
 
     def read(folder: Path) -> None:
