@@ -65,9 +65,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=parallel_rounds.NUM_PER_SIZE)
+    parser.add_argument("--rounds", type=int, default=parallel_rounds.ROUNDS_PER_SIZE)
     options = parser.parse_args()
-    parallel_rounds.NUM_PER_SIZE = options.rounds
+    parallel_rounds.ROUNDS_PER_SIZE = options.rounds
     for name in options.tasks or TASKS:
         measure(name, options.seeds)
     return 0

@@ -296,7 +296,14 @@ def test_f_pgm_is_read_and_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "q", [[[1, 2], [3]], [["a", "b"]], [[1j, 2]], np.array([["2020-01-01"]], "M8[D]"), [[None, 1]]]
+    "q",
+    [
+        [[1, 2], [3]],
+        [["a", "b"]] * 2,
+        [[1j, 2]] * 2,
+        np.array([["2020-01-01"] * 2] * 2, "M8[D]"),
+        [[None, 1]] * 2,
+    ],
 )
 def test_g_a_table_that_is_none_is_refused(q):
     mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 1.0, True)])

@@ -44,6 +44,27 @@ def test_train_learns_the_book_to_the_optimum(figures):
     assert len(result["table_sha256"]) == 64
 
 
+def test_doctor_describes_the_installation(clew, figures, monkeypatch):
+    found = figures("doctor")
+    assert found["clew"] == package.__version__
+    assert found["kernel_cache"].startswith("/")
+    assert not found["problems"]
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    code, out, _ = clew("doctor")
+    assert code == 1
+    assert "RAY_ADDRESS is set, but there is no connection to Ray: nothing answers at RAY_ADDRESS=127.0.0.1:1" in out
+
+
+@pytest.mark.ray
+def test_doctor_forecasts_a_training(ray_up, clew, figures):
+    training = ("20x20", "--random-start", "--episodes", 500, "--simulations", 2, "--actors", 2)
+    found = figures("doctor", *training)
+    assert found["num_steps"] == figures("train", *training[:-2])["num_steps"]
+    assert found["ratio"] == found["on_actors"] / found["in_process"] > 1
+    _, out, _ = clew("doctor", *training)
+    assert out.endswith("times as long as in this process: leave out --actors.\n")
+
+
 def test_the_seed_decides_the_table(figures):
     def table(*arguments):
         return figures("train", *arguments)["table_sha256"]
@@ -254,6 +275,9 @@ def bad_files(tmp_path, monkeypatch):
 
 BAD = {
     "bench": "--calibrate must be given",
+    "doctor 9x9": "--simulations must be at least 2: one is trained without actors",
+    "doctor 9x9 --simulations 2": "--actors must be given, for a forecast; take --actors 2",
+    "doctor --simulations 2 --actors 3": "--simulations must be at least 3, not 2",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",
     "train nowhere": "no maze is called 'nowhere'",

@@ -16,7 +16,7 @@ class Clock:
         self.now += self.overheads[is_there] + (work / num_workers if is_there else work)
         if len(self.ran) == (NUM_PROBES if is_there else 0):
             self.now += 0.5  # the machine code is loaded
-        self.placement.add(begun, work, 0.0, num_steps, num_workers if is_there else 0)
+        self.placement.add(begun, work, 0.0, num_steps, num_workers if is_there else 0, num_steps)
         self.ran.append(is_there)
         return is_there
 
@@ -52,7 +52,7 @@ def test_tasks_that_take_more_steps_than_they_are_asked_for_are_placed_by_those_
         is_there = clock.placement.is_there(100, 2)
         begun, work = clock.now, 8_000 * clock.rate
         clock.now += clock.overheads[is_there] + (work / 2 if is_there else work)
-        clock.placement.add(begun, work, 0.0, 8_000, 2 if is_there else 0)
+        clock.placement.add(begun, work, 0.0, 8_000, 2 if is_there else 0, 100)
         clock.ran.append(is_there)
     assert clock.ran[2 * NUM_PROBES :].count(False) <= 2
 

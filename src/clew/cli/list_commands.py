@@ -1,12 +1,11 @@
-"""Commands that list and describe: algorithms, worlds, info, bench."""
+"""Commands that list and describe: algorithms, worlds, info."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from clew.cli.options import AsJson, make_config, with_settings
-from clew.errors import NoPathError, SettingError
+from clew.errors import NoPathError
 from clew.runs.flags import flag
 from clew.settings import check_choice
 
@@ -92,39 +91,6 @@ def worlds(
         print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
         if isinstance(world := GALLERY[name].make(), Environment):
             print("\n" + world.maze.to_text(), end="")
-
-
-def bench(
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure the parts of a round over Ray")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", parser=Path, metavar="FILE", help="save the parameters as JSON")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure this machine or cluster, for docs/scaling.md.
-
-    The cluster is the one at RAY_ADDRESS; without it a Ray is started on this machine.
-    """
-    if not calibrate:
-        raise SettingError("must be given: there is nothing else to measure", setting="calibrate")
-    from clew.cli.supervision import continue_in_child
-    from clew.cli.terminal import print_figures, print_json
-    from clew.cli.waiting import working
-    from clew.distributed.calibration import calibrate as measure
-    from clew.runs.storage import finite_or_none
-
-    continue_in_child("start it again")
-    with working("measuring"):
-        parameters = measure()
-    if out is not None:
-        parameters.write(out)
-    figures = finite_or_none(vars(parameters))
-    if as_json:
-        print_json(figures)
-        return
-    largest = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
-    print_figures("A round over Ray: seconds of each part, at the largest size measured", largest)
-    print(f"Saved to {out}." if out else "Not saved; add --out FILE to save the figures of all sizes.")
 
 
 @with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=MAZE)

@@ -252,7 +252,7 @@ def resolve_run(
     Raises:
         ClewError: if a setting is wrong or can't be given here, or there is no such run.
     """
-    given = _given(context)
+    given = given_options(context)
     if resume is None:
         if out is None and "checkpoint_every" in given:
             raise SettingError("checkpoints are saved beside the run folder; give --out DIR")
@@ -268,7 +268,7 @@ def resolve_run(
     return replace(config, num_actors=settings["num_actors"]) if "num_actors" in given else config, resume, maze
 
 
-def _given(context: typer.Context) -> dict[str, str]:
+def given_options(context: typer.Context) -> dict[str, str]:
     """Return the parameters that stand on the command line, by name, with their flags."""
     named = {str(each.name): each.opts[0] for each in context.command.params}
     sources = {name: context.get_parameter_source(name) for name in named}

@@ -13,6 +13,7 @@
     store         Ray's object store, and Ray's errors
     cluster       connecting to a running Ray, or starting and stopping one
     blocks        tables larger than one process: worlds cut into blocks, planned and learned by actors
+    forecast      the expected time of a training on actors, and in this process, from measured rounds
     scaling       a model of the duration of a round; `calibration` measures its parameters
 
 Only this package imports Ray, and only when actors are asked for.

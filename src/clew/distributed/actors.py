@@ -2,8 +2,8 @@
 
 Actors keep no state that could change a result, so any actor can run any task, and another can run it again if the
 first one dies. An actor is lost when Ray reports its death, or when it doesn't answer a health check in time. Then
-another is started, which joins the pool when the cluster has a processor for it. While no actor runs, tasks run in this
-process.
+another is started, which joins the pool when the cluster has a processor for it. Tasks run in this process while no
+actor runs, and if rounds end by steps also where they end sooner here, see `placement`.
 
 Work is handed out on demand: the tasks of a round are sent in more batches than there are actors, and an actor that has
 run one is sent the next. When all are handed out, an idle actor also runs a batch that takes its actor twice as long as
@@ -85,7 +85,6 @@ class ActorPool:
         self._slow_hosts: set[str] = set()  # those that a message has named
         self._waiting: deque[TaskBatch] = deque()  # not yet sent, in the order in which results are merged
         self._num_started = self._num_failed = self._num_calls = 0
-        self._always_uses_actors = False  # also for rounds that are too short to be sent
         self._seconds_per_task = math.inf  # of the last tasks that were run
         self.placement, self._has_advised = in_process.placement, False
         # Otherwise all rounds run on actors, if they are asked for.
@@ -106,12 +105,11 @@ class ActorPool:
             self._num_started += 1
 
     def wait_until_running(self) -> None:
-        """Wait until all actors run, and send all tasks to actors from now on.
+        """Wait until all actors run.
 
         Raises:
             ClusterError: if they don't all run within a minute, or if one can't be used, see `handshake`.
         """
-        self._always_uses_actors = True
         deadline = time.monotonic() + START_TIMEOUT
         while starting := [handle.start_ref for handle in self.handles if not handle.is_running]:
             if time.monotonic() > deadline:
@@ -145,12 +143,14 @@ class ActorPool:
         num_running = sum(handle.is_running for handle in self.handles)
         num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls
         num_workers = min(num_running, len(tasks))
+        num_steps = sum(task.num_steps for task in tasks) if self._chooses_place else 0
         if self._chooses_place and num_running:
-            is_there = self.placement.is_there(sum(task.num_steps for task in tasks), num_workers)
+            is_there = self.placement.is_there(num_steps, num_workers)
         else:
-            is_there = num_running > 0 and (self._always_uses_actors or num_worth >= 1)
+            is_there = num_running > 0 and (self._job.sharing.num_actors is not None or num_worth >= 1)
         if not is_there:
-            return self._run_here(round, snapshot, tasks, fused_runner)
+            results = self.in_process.submit(round, snapshot, tasks, fused_runner)
+            return self._measured(results, time.perf_counter(), num_steps)
         num_least = num_workers if self._chooses_place else 1
         num_batches = max(num_least, int(min(num_worth, MAX_BATCHES * num_running, len(tasks))))
         snapshot_ref = self._store_snapshot(round, snapshot)
@@ -158,7 +158,9 @@ class ActorPool:
         batches = [TaskBatch(round, snapshot, snapshot_ref, [tasks[i] for i in share]) for share in shares]
         self._waiting.extend(batches)
         self._hand_out()
-        return BatchResults(batches, self._collect(batches, num_workers, time.perf_counter()))
+        return BatchResults(
+            batches, self._measured(self._collect(batches), time.perf_counter(), num_steps, num_workers)
+        )
 
     def first_ready(self, submitted: list[Iterator[TaskResult]]) -> int:
         """Return the index of an iterator of `submit` whose results have all arrived, or run here; see `tasks.Pool`."""
@@ -168,18 +170,26 @@ class ActorPool:
                     return i
             self._wait()
 
-    def _run_here(
-        self, round: int, snapshot: Any, tasks: list[Task], fused_runner: TaskRunner | None
+    def _measured(
+        self, results: Iterator[TaskResult], begun: float, num_asked: int, num_workers: int = 0
     ) -> Iterator[TaskResult]:
-        """Run tasks in this process, and note how long they take."""
-        begun, work, merging, num_steps = time.perf_counter(), 0.0, 0.0, 0
-        for result in self.in_process.submit(round, snapshot, tasks, fused_runner):
-            self._seconds_per_task = result.seconds
+        """Yield the results of a round, and then add it to the measurements of the placement.
+
+        Args:
+            results: of the round.
+            begun: when it began, by time.perf_counter.
+            num_asked: number of steps that it was asked for; 0 if rounds don't end by steps.
+            num_workers: number of actors that share the tasks; 0 for this process.
+        """
+        work, merging, num_steps = 0.0, 0.0, 0
+        for result in results:
+            if not num_workers:
+                self._seconds_per_task = result.seconds
             work, num_steps = work + result.seconds, num_steps + result.totals.num_steps
             clock = time.perf_counter()
             yield result
             merging += time.perf_counter() - clock
-        self.placement.add(begun, work, merging, num_steps)
+        self.placement.add(begun, work, merging, num_steps, num_workers, num_asked)
 
     def _store_snapshot(self, round: int, snapshot: Any) -> Any:
         """Put a snapshot into Ray's object store, where the actors of a node share one copy; return its reference."""
@@ -193,9 +203,8 @@ class ActorPool:
         self.trace.add("put", STORE, wall, time.perf_counter() - clock, round, num_bytes=size)
         return reference
 
-    def _collect(self, batches: list[TaskBatch], num_workers: int, begun: float) -> Iterator[TaskResult]:
+    def _collect(self, batches: list[TaskBatch]) -> Iterator[TaskResult]:
         """Yield the results of batches, in their order, each as soon as its batch has arrived."""
-        work, merging, num_steps = 0.0, 0.0, 0
         for batch in batches:
             while batch.results is None:
                 self._wait()
@@ -203,13 +212,9 @@ class ActorPool:
             for result in batch.results:
                 if self._waiting:
                     self._wait(0.0)  # an actor that has become idle during the merge gets the next batch
-                work, num_steps = work + result.seconds, num_steps + result.totals.num_steps
-                clock = time.perf_counter()
                 yield result
-                merging += time.perf_counter() - clock
             batch.results = []  # releases them in the object store
         self._store.clear_results()
-        self.placement.add(begun, work, merging, num_steps, num_workers)
         self._advise()
 
     def _advise(self) -> None:

@@ -48,7 +48,6 @@ class Placement:
         self._rates: deque[float] = deque(maxlen=NUM_RECENT)  # seconds of work per step
         # Steps of a round, divided by those it was asked for: more where episodes are played to their end.
         self._sizes: deque[float] = deque([1.0], maxlen=NUM_RECENT)
-        self._asked = 0  # steps of the last round
         self._ended_at = 0.0  # of the last round, by time.perf_counter
 
     def expect_work(self, num_steps: int, num_workers: int = 1) -> float:
@@ -61,7 +60,6 @@ class Placement:
 
     def is_there(self, num_steps: int, num_workers: int) -> bool:
         """Return whether the next round, of some steps, is to run on a number of actors."""
-        self._asked = num_steps
         num_steps = round(num_steps * median(self._sizes))
         if min(self.here.num_rounds, self.there.num_rounds) < NUM_PROBES:
             return self.here.num_rounds >= NUM_PROBES
@@ -70,7 +68,9 @@ class Placement:
         is_probe = is_due and max(here, there) < MAX_LOSS * min(here, there)
         return (there < here) != is_probe
 
-    def add(self, begun: float, work: float, merging: float, num_steps: int, num_workers: int = 0) -> None:
+    def add(
+        self, begun: float, work: float, merging: float, num_steps: int, num_workers: int = 0, num_asked: int = 0
+    ) -> None:
         """Add a round that has been merged.
 
         Args:
@@ -79,14 +79,15 @@ class Placement:
             merging: duration of the merge of their results.
             num_steps: of all its tasks.
             num_workers: number of actors that shared the tasks; 0 for this process.
+            num_asked: number of steps that it was asked for; 0 if rounds don't end by steps.
         """
         now = time.perf_counter()
         seconds = now - max(begun, self._ended_at)
         place = self.there if num_workers else self.here
         self._ended_at = now
         place.num_rounds += 1
-        if self._asked:
-            self._sizes.append(num_steps / self._asked)
+        if num_asked:
+            self._sizes.append(num_steps / num_asked)
         if place.num_rounds > 1 and num_steps:
             if not num_workers:
                 self._rates.append(work / num_steps)

@@ -7,8 +7,8 @@ So the simulations decide the result, and the processes that run them decide onl
 
 By default a round has a number of steps, the same for each simulation. First episodes are often a hundred times longer
 than later ones, so rounds of whole episodes would begin with many steps by values that know nothing. The first rounds
-are short, and their steps are doubled after every 250 rounds, so that a later round adds less than half a percent to
-what has been learned before. An episode may go on in the next round.
+are short, and their steps are doubled after every 250 rounds, so that a later round adds less than one percent to the
+steps before. An episode may go on in the next round.
 
 With `rounds_ahead` = k, a round begins before the k rounds before it have been merged: its values are k rounds old,
 which is its *staleness*. No process then waits for the merge. Where a round has ended is then known k + 1 rounds later,
@@ -39,12 +39,13 @@ from clew.learning.saved_arrays import (
     metrics_to_arrays,
 )
 from clew.learning.training import NUM_ROUNDS, RoundMetrics
+from clew.policies.episodes import NO_LIMIT
 from clew.tracing.trace import DRIVER, Trace
 
-NUM_PER_SIZE = 250  # rounds until the number of their steps is doubled
+ROUNDS_PER_SIZE = 250  # rounds until the number of their steps is doubled
 PAIRS_PER_STEP = 64  # pairs of state and action for each step of a first round
-MIN_STEPS = 16
-MAX_BYTES = 64 * 2**20  # of all transitions of a round, which central learning sends
+MIN_STEPS_PER_ROUND = 16
+MAX_BYTES = 64 * 2**20  # of all transitions of a round that ends by steps, which central learning sends
 BYTES_PER_TRANSITION = 18
 
 
@@ -79,8 +80,10 @@ class Plan(NamedTuple):
         elif sync_every is None:
             sync_every = math.ceil(num_episodes / (NUM_ROUNDS * n))
         num_lanes = 1 if sharing.asynchronous else 1 + sharing.rounds_ahead
-        max_steps = max(1, MAX_BYTES // (BYTES_PER_TRANSITION * n * num_lanes))
-        first_steps = min(max(MIN_STEPS, num_pairs // PAIRS_PER_STEP), max_steps)
+        max_steps = NO_LIMIT
+        if sharing.sharing == "central":
+            max_steps = max(1, MAX_BYTES // (BYTES_PER_TRANSITION * n * num_lanes))
+        first_steps = min(max(MIN_STEPS_PER_ROUND, num_pairs // PAIRS_PER_STEP), max_steps)
         return cls(num_episodes, n, num_lanes, int(sync_every), first_steps, max_steps, seed)
 
     @property
@@ -90,11 +93,11 @@ class Plan(NamedTuple):
 
     def has_round(self, number: int) -> bool:
         """Return whether there is a round of this number; always True of rounds that end by steps."""
-        return number * self.sync_every * self.num_simulations < self.num_episodes
+        return not self.sync_every or number * self.sync_every * self.num_simulations < self.num_episodes
 
     def num_steps(self, number: int) -> int:
         """Return the number of steps of each simulation in a round that ends by steps."""
-        return min(self.first_steps << min(number // NUM_PER_SIZE, 62), self.max_steps)
+        return min(self.first_steps << min(number // ROUNDS_PER_SIZE, 62), self.max_steps)
 
     def task(self, number: int, simulation: int, progress: "Progress", rates: tuple[float, float]) -> Task | None:
         """Return the task of a simulation in a round; None if it has nothing to do.
@@ -118,7 +121,7 @@ class Plan(NamedTuple):
             return None
         return Task(share - ended, *rates, key, self.num_steps(number), Position(*position))
 
-    def first_episode(self, number: int, progress: "Progress") -> int:
+    def episodes_before(self, number: int, progress: "Progress") -> int:
         """Return the number of episodes before a round, by which a schedule sets its step size and exploration."""
         return number * self.sync_every * self.num_simulations if self.sync_every else progress.num_ended
 
@@ -237,7 +240,7 @@ class Rounds:
 
     def rates(self, number: int, progress: Progress) -> tuple[float, float]:
         """Return the step size and the exploration of a round that begins after some progress."""
-        first = self.plan.first_episode(number, progress)
+        first = self.plan.episodes_before(number, progress)
         return self.aggregator.learner.rates_at(first, self.plan.num_episodes)
 
     def play(self, pool: Pool) -> Iterator[RoundMetrics]:

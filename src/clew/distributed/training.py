@@ -13,7 +13,7 @@ from clew.distributed.local import LocalLearner, TableMerger
 from clew.distributed.placement import Placement
 from clew.distributed.rounds import Plan, Rounds
 from clew.distributed.settings import Sharing
-from clew.distributed.tasks import InProcessPool, Job, Pool
+from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
@@ -179,18 +179,13 @@ def train_parallel(
             env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
         )
     job = Job(env, learning, sharing)
-    check_partition(job)
-    make_worker, make_aggregator = WORKERS[sharing.sharing]
-    aggregator, worker = make_aggregator(job, seed), make_worker(job)
-    policy: Policy = aggregator.policy
-    warn_if_coarse(learning, job.world)
-    plan = Plan.of(num_episodes, sharing, seed, num_pairs=policy.q.size, by_steps=job.ends_by_steps)
-    rounds = Rounds(aggregator, plan, sharing.rounds_ahead, trace, checkpoints)
+    worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints)
+    policy = rounds.aggregator.policy
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {
         name: getattr(sharing, name) for name in ("sharing", "rounds_ahead", "partition_starts", "asynchronous")
     }
-    checkpoints.resume(identity(env, job.world, learning, **plan._asdict(), **deciding), training)
+    checkpoints.resume(identity(env, job.world, learning, **rounds.plan._asdict(), **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
@@ -204,6 +199,21 @@ def train_parallel(
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
     return policy
+
+
+def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints) -> tuple[Worker, Rounds]:
+    """Return the worker that runs tasks in this process, and the rounds of a training before the first of them.
+
+    Raises:
+        SettingError: if start states can't be partitioned, or the environment or a setting of the learner is invalid.
+    """
+    check_partition(job)
+    make_worker, make_aggregator = WORKERS[job.sharing.sharing]
+    aggregator = make_aggregator(job, seed)
+    warn_if_coarse(job.learning, job.world)
+    num_pairs = aggregator.policy.q.size
+    plan = Plan.of(num_episodes, job.sharing, seed, num_pairs=num_pairs, by_steps=job.ends_by_steps)
+    return make_worker(job), Rounds(aggregator, plan, job.sharing.rounds_ahead, trace, checkpoints)
 
 
 def log_unused_actors(sharing: Sharing) -> None:

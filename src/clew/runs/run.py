@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.distributed import train_parallel
 from clew.distributed.settings import Sharing
@@ -36,6 +36,9 @@ from clew.runs.storage import (
 )
 from clew.settings import SHARE, as_path, check_count, check_flag, check_number, check_type
 from clew.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from clew.distributed.forecast import Forecast
 
 TRUSTED = "CLEW_IMPORT"  # environment variable: name of a module that loading a run may import
 
@@ -174,6 +177,20 @@ def train_run(
     seconds = sum(row.seconds for row in metrics)
     evaluation = grade(config, env, policy, optimum=optimum)
     return Run(config, env, policy, evaluation, metrics, seconds, wall - seconds, trace)
+
+
+def forecast_run(config: TrainingConfig) -> "Forecast":
+    """Forecast the time of a training on actors, and in this process, see `clew.distributed.forecast`.
+
+    Raises:
+        ClewError: if the maze, a setting or the cluster is invalid, or the training would not use actors.
+    """
+    from clew.distributed.forecast import forecast  # imports Ray
+
+    check_type("config", config, TrainingConfig, "a TrainingConfig")
+    check_simulations(config)
+    env = config.make_environment()
+    return forecast(env, config.num_episodes, config.learning, config.sharing_settings, seed=config.seed)
 
 
 def check_simulations(config: TrainingConfig) -> None:

@@ -1,0 +1,100 @@
+"""Commands about the machine or the cluster: doctor, bench."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clew.cli.options import LEARNING, RUN, AsJson, given_options, make_config, with_settings
+from clew.errors import SettingError
+
+
+@with_settings(*RUN, *LEARNING)
+def doctor(*, context: typer.Context, as_json: AsJson = False, **settings: Any) -> None:
+    """Check this installation, or forecast whether Ray actors pay.
+
+    With options of clew train, the time of that training is forecast, with actors and without.
+
+    Example: clew doctor 200x200 --episodes 20000 --simulations 2 --actors 2 --sharing local
+    """
+    from clew.cli.terminal import print_figures, print_json
+    from clew.cli.waiting import working
+    from clew.runs.machine import describe_machine
+
+    if given_options(context).keys() - {"as_json"}:
+        forecast_training(settings, as_json)
+        return
+    with working("looking"):
+        figures, problems = describe_machine()
+    if as_json:
+        print_json({**figures, "problems": problems})
+    else:
+        print_figures("This installation", figures)
+        print("\n".join(["", *problems] if problems else ["No problem was found."]))
+    if problems:
+        raise typer.Exit(1)
+
+
+def forecast_training(settings: dict[str, Any], as_json: bool) -> None:
+    """Print the expected time of a training in this process and on actors."""
+    from clew.cli.messages import name_compiled
+    from clew.cli.supervision import continue_in_child
+    from clew.cli.terminal import print_figures, print_json
+    from clew.cli.waiting import working
+    from clew.runs.run import forecast_run
+
+    config = make_config(settings)
+    continue_in_child("start it again")
+    name_compiled(config.algorithm)
+    with working("measuring"):
+        found = forecast_run(config)
+    if as_json:
+        print_json({**found._asdict(), "ratio": found.ratio})
+        return
+    print_figures(
+        f"Training of {config.maze}, {config.num_episodes:,} episodes",
+        {
+            "steps": found.num_steps,
+            "rounds": found.num_rounds,
+            "seconds_in_this_process": found.in_process,
+            f"seconds_on_{found.num_actors}_actors": found.on_actors,
+            "of_which_to_start": found.start,
+        },
+    )
+    if found.ratio < 1.0:
+        print(f"With actors it takes {found.ratio:.2g} times as long as in this process.")
+    else:
+        print(f"With actors it takes {found.ratio:.2g} times as long as in this process: leave out --actors.")
+
+
+def bench(
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="measure the parts of a round over Ray")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=Path, metavar="FILE", help="save the parameters as JSON")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this machine or cluster, for docs/scaling.md.
+
+    The cluster is the one at RAY_ADDRESS; without it a Ray is started on this machine.
+    """
+    if not calibrate:
+        raise SettingError("must be given: there is nothing else to measure", setting="calibrate")
+    from clew.cli.supervision import continue_in_child
+    from clew.cli.terminal import print_figures, print_json
+    from clew.cli.waiting import working
+    from clew.distributed.calibration import calibrate as measure
+    from clew.runs.storage import finite_or_none
+
+    continue_in_child("start it again")
+    with working("measuring"):
+        parameters = measure()
+    if out is not None:
+        parameters.write(out)
+    figures = finite_or_none(vars(parameters))
+    if as_json:
+        print_json(figures)
+        return
+    largest = {name: figure[-1][1] if isinstance(figure, list | tuple) else figure for name, figure in figures.items()}
+    print_figures("A round over Ray: seconds of each part, at the largest size measured", largest)
+    print(f"Saved to {out}." if out else "Not saved; add --out FILE to save the figures of all sizes.")

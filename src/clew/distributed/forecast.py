@@ -1,0 +1,187 @@
+"""Forecast of the time of a training, in this process and on Ray actors.
+
+The training is begun in this process, and stopped after a few seconds. Then rounds of each size that it would have are
+timed in both places, with the values learned so far. Their durations, summed over all rounds, are the forecast.
+"""
+
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any, NamedTuple
+
+from clew.distributed.actors import actor_pool
+from clew.distributed.cluster import connected
+from clew.distributed.placement import Placement
+from clew.distributed.rounds import ROUNDS_PER_SIZE, Progress, Rounds
+from clew.distributed.settings import Sharing
+from clew.distributed.tasks import InProcessPool, Job, Pool
+from clew.distributed.training import WORKERS, new_rounds
+from clew.errors import SettingError
+from clew.learning.checkpoints import Checkpoints
+from clew.learning.settings import Learning, check_run
+from clew.tracing.trace import Trace
+
+SECONDS = 3.0  # of training in this process before rounds are timed
+REPETITIONS = 3  # of each timed round; the median counts
+
+
+class Forecast(NamedTuple):
+    """Expected time of a training, in seconds.
+
+    Attributes:
+        num_steps: expected number of environment steps.
+        num_rounds: expected number of rounds.
+        num_actors: number of actors.
+        in_process: time in this process.
+        on_actors: time with the actors, including that of their start. Rounds that are too short for them run in this
+            process.
+        start: time of their start.
+    """
+
+    num_steps: int
+    num_rounds: int
+    num_actors: int
+    in_process: float
+    on_actors: float
+    start: float
+
+    @property
+    def ratio(self) -> float:
+        """Time with actors, divided by that in this process; below 1 if actors pay."""
+        return self.on_actors / self.in_process
+
+
+class OnActors(Placement):
+    """Runs every round on actors."""
+
+    def is_there(self, num_steps: int, num_workers: int) -> bool:
+        """Return True."""
+        return True
+
+
+def forecast(
+    env: Any, num_episodes: int, learning: Learning, sharing: Sharing, *, seed: int = 0, seconds: float = SECONDS
+) -> Forecast:
+    """Forecast the time of a training on actors, and in this process.
+
+    It takes some seconds, and a few percent of the time of a long training. Episodes that remain when the beginning of
+    the training is stopped are expected to be as long as its last ones.
+
+    Args:
+        env: environment with Discrete spaces, or a model.
+        num_episodes: number of episodes of the training.
+        learning: settings of the learner.
+        sharing: settings of parallel training, with two simulations or more, and a number of actors.
+        seed: seed of all random draws.
+        seconds: of training in this process before rounds are timed.
+
+    Returns:
+        Expected seconds in both places.
+
+    Raises:
+        SettingError: if a setting is out of range, or the training would not use actors.
+        ClusterError: if the cluster can't place the actors.
+    """
+    check_run(num_episodes, seed)
+    sharing.check(learning)
+    if sharing.num_simulations == 1:
+        raise SettingError("must be at least 2: one is trained without actors", setting="num_simulations")
+    if not sharing.num_actors:
+        raise SettingError("must be given, for a forecast", setting="num_actors", take={"num_actors": 2})
+    if sharing.asynchronous:
+        raise SettingError("has no forecast", setting="asynchronous", take={"asynchronous": False})
+    job = Job(env, learning, sharing)
+    worker, rounds = new_rounds(job, num_episodes, seed, Trace(), Checkpoints(None))
+    in_process = InProcessPool(worker, rounds.trace)
+    in_process.placement = OnActors()
+    rounds.compile(worker, has_actors=True)
+    num_steps = count_steps(rounds, in_process, seconds)
+    with connected(sharing.num_actors):
+        begun = time.perf_counter()
+        with actor_pool(job, WORKERS[sharing.sharing][0], in_process) as pool:
+            start = time.perf_counter() - begun
+            time_round(rounds, pool, 0)  # loads the machine code
+            sizes = list(time_sizes(rounds, in_process, pool, num_steps))
+    return Forecast(
+        round(num_steps),
+        round(sum(each.num_rounds for each in sizes)),
+        sharing.num_actors,
+        sum(each.num_rounds * each.in_process for each in sizes),
+        start + sum(each.num_rounds * each.on_actors for each in sizes),
+        start,
+    )
+
+
+def count_steps(rounds: Rounds, pool: Pool, seconds: float) -> float:
+    """Begin a training; return the expected number of steps of the whole.
+
+    Args:
+        rounds: of the training, before the first.
+        pool: runs them.
+        seconds: after which the training is stopped, once the first round has been reported.
+    """
+    begun, num_steps, rows = time.perf_counter(), 0, []
+    for row in rounds.play(pool):
+        rows.append(row)
+        num_steps += row.num_steps
+        if time.perf_counter() - begun > seconds:
+            break
+    last = rows[-len(rows) // 4 :]
+    mean_steps = sum(row.num_steps for row in last) / max(1, sum(row.num_episodes for row in last))
+    return num_steps + mean_steps * (rounds.plan.num_episodes - rounds.progress.num_ended)
+
+
+class RoundTimes(NamedTuple):
+    """Duration of rounds of one size, in seconds."""
+
+    num_rounds: float  # of this size, which the training is expected to have
+    in_process: float
+    on_actors: float
+
+
+def time_sizes(rounds: Rounds, in_process: Pool, pool: Pool, num_steps: float) -> Iterator[RoundTimes]:
+    """Time rounds of each size that a training has, in this process and on actors.
+
+    Args:
+        rounds: of the training.
+        in_process: runs rounds in this process.
+        pool: runs them on actors.
+        num_steps: expected number of steps of the training.
+    """
+    plan, number = rounds.plan, 0
+    while num_steps > 0:
+        here = [time_round(rounds, in_process, number) for _ in range(REPETITIONS)]
+        there = [time_round(rounds, pool, number) for _ in range(REPETITIONS)]
+        seconds_here, seconds_there = (median(each for each, _ in place) for place in (here, there))
+        steps_per_round = median(each for _, each in here + there)
+        if plan.sync_every:
+            num_rounds = plan.num_episodes / (plan.sync_every * plan.num_simulations)
+            yield RoundTimes(num_rounds, seconds_here, seconds_there)
+            return
+        is_last = plan.num_steps(number) == plan.max_steps
+        num_rounds = min(num_steps / steps_per_round, float("inf") if is_last else ROUNDS_PER_SIZE)
+        yield RoundTimes(num_rounds, seconds_here, min(seconds_here, seconds_there))
+        num_steps -= num_rounds * steps_per_round
+        number += ROUNDS_PER_SIZE
+
+
+def time_round(rounds: Rounds, pool: Pool, number: int) -> tuple[float, int]:
+    """Run a round of new episodes, and merge its results.
+
+    Args:
+        rounds: of a training.
+        pool: runs the tasks.
+        number: of the round, which decides its size.
+
+    Returns:
+        (seconds, number of steps).
+    """
+    rounds.progress = Progress.of(rounds.plan)
+    rates = rounds.rates(number, rounds.progress)
+    found = [rounds.plan.task(number, i, rounds.progress, rates) for i in range(rounds.plan.num_simulations)]
+    begun = time.perf_counter()
+    in_flight = rounds.begin(number, 0, rounds.progress.copy(), [task for task in found if task is not None])
+    rounds.submit(in_flight, pool)
+    for task, result in zip(in_flight.tasks, in_flight.results, strict=True):
+        rounds.apply_result(result, in_flight, task)
+    return time.perf_counter() - begun, int(rounds.progress.unreported[1])

@@ -1,0 +1,71 @@
+"""Description of this installation, and of what would keep it from working, for `clew doctor`."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import disk_usage
+from typing import Any
+
+from clew.errors import ClusterError
+from clew.kernels.cache import cache_folder, processor
+from clew.version import __version__
+
+PACKAGES = ("numpy", "numba", "scipy", "gymnasium", "ray", "nicegui", "matplotlib")
+SHARED_MEMORY = Path("/dev/shm")  # Linux; Ray's object store lies there
+MIN_SHARED_MEMORY = 2**30  # bytes
+
+
+def describe_machine() -> tuple[dict[str, Any], list[str]]:
+    """Describe this installation.
+
+    Returns:
+        (figures by name, problems in words).
+    """
+    problems = []
+    folder = cache_folder()
+    if folder is None:
+        problems.append(
+            "No folder for compiled kernels can be written, so every process compiles them. Set XDG_CACHE_HOME to a "
+            "folder that only you can write."
+        )
+    figures: dict[str, Any] = {
+        "clew": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+        "system": platform.platform(),
+        "processor": processor(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "kernel_cache": str(folder or "none"),
+    }
+    if SHARED_MEMORY.is_dir():
+        free = disk_usage(SHARED_MEMORY).free
+        figures["shared_memory"] = f"{free / 2**30:.1f} GiB free"
+        if free < MIN_SHARED_MEMORY:
+            problems.append(
+                f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free. Ray's object store lies there, and becomes slow "
+                "without it. In a container, give it more: docker run --shm-size=4g."
+            )
+    address = os.environ.get("RAY_ADDRESS")
+    figures["cluster"] = "none; RAY_ADDRESS is not set, so a local Ray is started for actors"
+    if address:
+        try:
+            figures["cluster"] = _describe_cluster(address)
+        except ClusterError as error:
+            figures["cluster"] = address
+            problems.append(f"RAY_ADDRESS is set, but there is {error}.")
+    return figures, problems
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _describe_cluster(address: str) -> str:
+    from clew.distributed.cluster import connected, count_cpus, count_nodes  # imports Ray
+
+    with connected(0):
+        return f"{address}: {count_nodes()} hosts, {count_cpus()} processors"

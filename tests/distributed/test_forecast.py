@@ -1,0 +1,93 @@
+import pytest
+
+from clew.distributed import forecast as module
+from clew.distributed import train_policy_parallel
+from clew.distributed.forecast import RoundTimes, forecast, time_sizes
+from clew.distributed.rounds import ROUNDS_PER_SIZE, Plan
+from clew.distributed.settings import Sharing
+from clew.environments import Environment
+from clew.errors import SettingError
+from clew.learning.settings import Learning
+from clew.mazes import Maze
+from worlds import only_steps
+
+TWO = Sharing(num_simulations=2, num_actors=2, sharing="local")
+
+
+@pytest.fixture(scope="module")
+def env():
+    return Environment(Maze.open(6, 7), random_start=True, slip=0.1)
+
+
+class Timed:
+    """Rounds whose duration is known, of a plan."""
+
+    def __init__(self, monkeypatch, sync_every=None):
+        sharing = Sharing(num_simulations=2, sync_every=sync_every)
+        self.plan = Plan.of(100_000, sharing, 0, num_pairs=6400, by_steps=sync_every is None)
+        monkeypatch.setattr(module, "time_round", self.time_round)
+
+    def seconds(self, is_there, number):
+        n = 200 if self.plan.sync_every else 2 * self.plan.num_steps(number)
+        return 3e-3 + n * 5e-7 if is_there else 1e-4 + n * 1e-6
+
+    def time_round(self, rounds, is_there, number):
+        return self.seconds(is_there, number), 2 * self.plan.num_steps(number)
+
+
+def test_the_forecast_is_the_sum_over_all_rounds(monkeypatch):
+    """250 rounds of each size, each where it ends sooner, until all steps are taken."""
+    rounds = Timed(monkeypatch)
+    num_steps = sum(2 * rounds.plan.num_steps(number) for number in range(2_300))
+    sizes = list(time_sizes(rounds, False, True, num_steps))
+    assert [size.num_rounds for size in sizes] == [*[ROUNDS_PER_SIZE] * 9, 50]
+    in_process = [rounds.seconds(False, number) for number in range(2_300)]
+    on_actors = [rounds.seconds(True, number) for number in range(2_300)]
+    fastest = list(map(min, in_process, on_actors))
+    assert 0 < sum(map(float.__eq__, fastest, on_actors)) < 2_300  # some run here, some on actors
+    assert sum(size.num_rounds * size.in_process for size in sizes) == pytest.approx(sum(in_process))
+    assert sum(size.num_rounds * size.on_actors for size in sizes) == pytest.approx(sum(fastest))
+
+
+def test_rounds_of_episodes_are_all_alike_and_all_run_on_actors(monkeypatch):
+    rounds = Timed(monkeypatch, sync_every=100)
+    assert list(time_sizes(rounds, False, True, 1e6)) == [
+        RoundTimes(500, rounds.seconds(False, 0), rounds.seconds(True, 0))
+    ]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("sharing", ["local", "central"])
+@pytest.mark.parametrize("is_stepped", [False, True])
+def test_a_short_training_is_forecast_to_the_step(ray_up, env, sharing, is_stepped):
+    """It ends while its steps are counted; then the forecast knows that actors take longer than all of it."""
+    rows = []
+    world = only_steps(env) if is_stepped else env
+    train_policy_parallel(world, 400, 2, num_actors=0, sharing=sharing, seed=3, callback=rows.append)
+    found = forecast(world, 400, Learning(), Sharing(num_simulations=2, num_actors=2, sharing=sharing), seed=3)
+    assert found.num_steps == sum(row.num_steps for row in rows)
+    assert 0 < found.start < found.on_actors
+    assert found.ratio > 1
+    assert found.num_actors == 2
+
+
+@pytest.mark.ray
+def test_the_rest_of_a_training_is_expected_to_be_as_its_last_rounds(ray_up, env):
+    rows = []
+    train_policy_parallel(env, 200_000, 2, num_actors=0, sharing="local", seed=3, callback=rows.append)
+    found = forecast(env, 200_000, Learning(), TWO, seed=3, seconds=0.01)
+    assert found.num_steps == pytest.approx(sum(row.num_steps for row in rows), rel=0.25)
+    assert found.num_rounds == pytest.approx(rows[-1].round + 1, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "message"),
+    [
+        (Sharing(num_simulations=1), "num_simulations must be at least 2: one is trained without actors"),
+        (Sharing(num_simulations=2, num_actors=0), "num_actors must be given, for a forecast; take num_actors=2"),
+        (Sharing(num_simulations=2, num_actors=2, asynchronous=True), "asynchronous has no forecast"),
+    ],
+)
+def test_a_training_without_actors_has_no_forecast(env, sharing, message):
+    with pytest.raises(SettingError, match=message):
+        forecast(env, 100, Learning(), sharing)
