@@ -222,7 +222,7 @@ def _prediction_lines(parameters: Parameters) -> list[str]:
             f"{STEPS // 1_000_000} million steps of each simulation in a round. The table shows the speed-up over one",
             "actor, in steps per second, and the number of actors from which on they wait for the driver for more than",
             "half of a round. The model predicts time only; for how much is learned from those steps, see",
-            "[Over Ray](distributed.md).",
+            "[Parallel training with Ray](distributed.md).",
         ),
         "",
         f"| states | method | {' | '.join(f'{n:,}' for n in SHOWN)} | more than half is waiting |",

@@ -300,6 +300,30 @@ def test_a1_a_method_set_on_the_object_is_an_override():
     assert book.evaluate_policy(env, book.train_policy(env, 3000)) == 4.0
 
 
+@pytest.mark.parametrize("kind", [book.Environment, type("Child", (book.Environment,), {})])
+def test_a1_a_method_set_in_the_class_itself_is_an_override(kind, monkeypatch):
+    before = book.train_policy(kind(), 20).state_action_table
+    assert before.min() >= 0.0
+    monkeypatch.setattr(book.Environment, "get_reward", lambda self: -1)
+    env = kind()
+    assert env.step(0)[1] == -1.0
+    assert book.train_policy(env, 20).state_action_table.min() < 0.0
+    with pytest.raises(clew.SettingError, match="get_reward was replaced in the class Environment itself, which isn't"):
+        book.train_policy_parallel(env, 20)
+    monkeypatch.undo()
+    assert np.array_equal(book.train_policy(kind(), 20).state_action_table, before)
+
+
+def test_a1_a_choice_of_actions_set_in_the_class_itself_is_an_override(monkeypatch):
+    env, states = book.Environment(), []
+    policy = book.Policy(env)
+    monkeypatch.setattr(
+        book.Policy, "get_action", lambda self, state, explore=True, epsilon=0.1: states.append(state) or state % 4
+    )
+    monkeypatch.setattr(env.world, "max_episode_steps", 9)
+    assert book.evaluate_policy(env, policy, 1) == len(states) == 9
+
+
 def test_a1_the_rewards_of_the_world_stay_where_only_the_end_is_overridden():
     env = SecondGoal(step_reward=-0.5, outer_wall_reward=-3.0, goal_reward=5.0)
     assert env.step(1)[1] == -3.5

@@ -17,9 +17,11 @@ import pytest
 
 import clew
 from clew import book, runs
+from clew.distributed.blocks import BlockWorld
 from clew.kernels.sampling import new_stream
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import LearningSettings
+from clew.mazes.formats import read_scenarios
 from clew.runs import train_run
 from clew.runs.storage import create_partial_folder
 from clew.tracing.trace import Trace
@@ -185,6 +187,24 @@ def drawing() -> Any:
 
 def solve_blocks() -> dict[str, Any]:
     return {"env": ENV, "gamma": 0.9, "tolerance": 1e-3, "num_blocks": 1, "num_actors": 0}
+
+
+def blocks() -> BlockWorld:
+    return BlockWorld(ENV, 2).__enter__()  # holds the blocks in this process, and nothing has to be closed
+
+
+def learned_blocks() -> BlockWorld:
+    world = blocks()
+    world.solve()
+    world.train(2, num_rounds=1)
+    return world
+
+
+def scenarios(path: Any) -> Any:
+    try:
+        return read_scenarios(path)
+    except OSError as error:  # as documented
+        raise clew.MazeError(f"{path}: {error.strerror}") from None
 
 
 def saved_checkpoints(**arguments: Any) -> None:
@@ -527,6 +547,25 @@ CALLS = [
     ),
     Call("runs.solve_in_blocks", lambda: (runs.solve_in_blocks, solve_blocks())),
     Call("runs.Run.save", lambda: (RUN.save, {"folder": "new_run"})),
+    Call("BlockWorld", lambda: (BlockWorld, {"world": ENV, "num_blocks": 2, "num_actors": 0})),
+    Call("BlockWorld.solve", lambda: (blocks().solve, {"gamma": 0.9, "tolerance": 1e-3})),
+    Call(
+        "BlockWorld.train",
+        lambda: (
+            blocks().train,
+            {"num_episodes": 2, "num_rounds": 1, "max_episode_steps": 9, "seed": 0, "callback": None},
+        ),
+    ),
+    Call("BlockWorld.values", lambda: (learned_blocks().values, {"states": [0]})),
+    Call("BlockWorld.action_values", lambda: (learned_blocks().action_values, {"states": [0]})),
+    Call("BlockWorld.grade", lambda: (learned_blocks().grade, {})),
+    Call("BlockWorld.memory", lambda: (learned_blocks().memory, {})),
+    Call("mazes.formats.read_scenarios", lambda: (scenarios, {"path": "sound.scen"})),
+    Call(
+        "SpaceIndex.encode",
+        lambda: (clew.environments.SpaceIndex(gymnasium.spaces.Discrete(2)).encode, {"element": 1}),
+    ),
+    Call("book.Discrete", lambda: (book.Discrete, {"num_actions": 4})),
     Call("book.Environment", lambda: (book.Environment, {"maze": MAZE, **world_settings()})),
     Call("book.Policy", lambda: (book.Policy, {"env": book.Environment(MAZE)})),
     Call("book.Simulation", lambda: (book.Simulation, {"env": book.Environment(MAZE)})),
@@ -577,6 +616,7 @@ OTHER_WORDS = {  # by which messages call what an argument names
     "env_id": ("expected the ID",),
     "horizon": ("a policy for every step",),
     "moving_goal": ("start state",),
+    "element": ("is not in the space",),
     "name": ("world must be", "no maze is called"),
     "num_states": ("next state",),
     "P": ("probabilities",),
@@ -654,6 +694,7 @@ def clean() -> None:
 def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("nonsense")
     MAZE.save(folder / "sound.txt")
+    (folder / "sound.scen").write_text("version 1\n0 m.map 3 2 0 0 2 1 2.0\n")
     MDP.save(folder / "sound.npz")
     RUN.save(folder / "sound_run")
     create_partial_folder(folder / "sound_partial", CONFIG.to_dict(), MAZE)
@@ -735,7 +776,7 @@ class Odd(gymnasium.Env):
 
 
 REWARDS = [None, "1", [1.0], 1e300, float("nan"), float("inf"), 1j, b"1", object(), np.array([1.0]), 10**5000]
-OBSERVATIONS = [None, "0", 2, -1, 0.5, [0], object(), np.array([0, 1]), 10**5000]
+OBSERVATIONS = [None, "0", 2, -1, 0.5, [0], object(), np.array([0, 1]), 10**5000, True, np.True_, np.array(True)]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "train_policy": lambda env: clew.train_policy(env, 2),
     "train_policy_parallel": lambda env: clew.train_policy_parallel(env, 2, num_simulations=2, num_actors=0),
@@ -794,7 +835,12 @@ OVERRIDES: dict[str, list[tuple[Any, str]]] = {  # what a method of an environme
         ((0, 1.0, "yes", {}), "step gave done 'yes', expected True or False"),
     ],
     "reset": [(None, "reset gave state None"), ((0, {}), "reset gave state .0, {}., expected an integer")],
-    "get_observation": [(None, "reset gave state None"), (-1, "reset gave state -1"), (0.5, "reset gave state 0.5")],
+    "get_observation": [
+        (None, "reset gave state None"),
+        (-1, "reset gave state -1"),
+        (0.5, "reset gave state 0.5"),
+        (True, "reset gave state True, expected an integer"),
+    ],
     "get_reward": [(None, "step gave reward None"), ("1", "step gave reward '1'"), (1e300, "step gave reward 1e.300")],
     "is_done": [(None, "step gave done None"), ([], "step gave done ")],
 }

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import clew
 from clew.files import check_target, kind_of, open_file, write_file
+from clew.kernels.sampling import new_stream
 from clew.mazes import Maze
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import train_run
@@ -22,6 +24,7 @@ KINDS = {
     "an HTML page": b"<!doctype html><title>x</title>",
     "JSON": b'{"a": 1}',
     "data": b"\x93NUMPY\x01\x00",
+    "a drawing in text": "maze: q-learning\n→ ↓\n· G\n".encode(),
     "a text": NOTES,
 }
 
@@ -40,8 +43,9 @@ def test_f_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, there: str) -> N
         assert kind_of(data) == kind
         path.write_bytes(KINDS[there])
         if kind == there:
-            write_file(path, data + b"more")
-            assert path.read_bytes() == data + b"more"
+            more = b"" if kind == "a drawing in text" else b"more"
+            write_file(path, data + more)
+            assert path.read_bytes() == data + more
         else:
             with pytest.raises(OSError, match=f"there is {there} of that name, not {kind}; give another name"):
                 write_file(path, data)
@@ -60,10 +64,41 @@ def test_f_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, there: str) -> N
         (b"P.%\n", "a text"),
         (b"Pk of a text", "a text"),
         (b"\xff" * 1023 + b"\0", "data"),
+        ("→ G\n".encode(), "a drawing in text"),
+        ("title\n+---+---+\n| → | G |\n+---+---+\n".encode(), "a drawing in text"),
+        (b"title\n01S\n#9G\n0 to 9: value 0 to 1\n", "a drawing in text"),
+        ("A → G\n".encode(), "a text"),
+        ("A\n→ B\n".encode(), "a text"),
+        ("· one\n· two\n".encode(), "a text"),
+        (b"S.\n.G\n", "a text"),
+        (b"0,1,2\n3,4,5\n0 to 9: steps\n", "a text"),
+        (b"one\ntwo\n0 to 9: digits\n", "a text"),
+        (b"title\nS..\n..G\noptimal path, 3 steps\n", "a drawing in text"),
+        (b"title\nS..\n..G\nworth keeping\n", "a text"),
     ],
 )
 def test_kinds_are_told_by_how_files_begin(data: bytes, kind: str) -> None:
     assert kind_of(data) == kind
+
+
+@pytest.mark.parametrize("maze", ["5x5", "wilson:4x4", "random:30x30", "200x3", "3x300", "wilson:90x90"])
+def test_f_a_drawing_in_text_replaces_its_like_but_no_other_text(tmp_path, maze: str) -> None:
+    config = TrainingConfig(maze=maze, num_episodes=5)
+    env, path = config.make_environment(), tmp_path / "drawing.txt"
+    policy = clew.train_policy(env, 5)
+    for title in (None, f"{maze}: q-learning"):
+        for drawn in (policy, clew.Simulation(env).rollouts(policy.q, 2, stream=new_stream(0))):
+            drawing = clew.draw(env, drawn, title=title)
+            assert kind_of(drawing.text().encode()) == "a drawing in text"
+            for text in (NOTES, b"0,1,2\n", env.maze.to_text().encode(), b"A \xe2\x86\x92 B\n", b"\n"):
+                path.write_bytes(text)
+                with pytest.raises(clew.RunError, match="there is a text of that name, not a drawing in text"):
+                    drawing.save(path)
+                assert path.read_bytes() == text
+            path.write_bytes(b"")
+            for each in (drawing, clew.draw(env, policy), drawing):
+                each.save(path)
+                assert path.read_text() == each.text()
 
 
 def test_an_empty_file_is_replaced_by_any_kind(tmp_path) -> None:
@@ -133,6 +168,8 @@ def test_f_folders_pipes_and_devices_are_not_read(tmp_path) -> None:
         ("generate random:4x4 -o", "notes.pgm"),
         ("render {run} -o", "notes.svg"),
         ("render {run} -o", "notes.png"),
+        ("render {run} -o", "notes.txt"),
+        ("render {run} --show visits -o", "notes.txt"),
         ("render {run} --episode -o", "notes.gif"),
         ("plot {run} -o", "notes.png"),
         ("plot {run} -o", "notes.svg"),

@@ -23,6 +23,7 @@ from PIL import Image
 import clew
 from clew.errors import RunError
 from clew.evaluation import exact, grades
+from clew.figures.films import Film
 from clew.learning.checkpoints import Checkpoints
 from clew.mazes.formats.pictures import parse_picture
 from clew.runs.run import open_partial_run, open_run, train_run
@@ -103,6 +104,28 @@ def test_a4_a_table_of_probabilities_is_not_read_as_action_values():
     assert clew.evaluate_values(env, q=table).optimal_starts == 0.0
 
 
+def test_a4_a_table_of_probabilities_may_have_rows_of_zeros():
+    env = clew.Environment(clew.Maze.open(1, 3))
+    table = np.array([[0.7, 0.3, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0] * 4])
+    for use, name in ((clew.policy_values, "policy"), (clew.policy_steps, "policy"), (clew.draw, "what")):
+        for given in (table, table.astype(np.float32), table.tolist()):
+            with pytest.raises(clew.SettingError, match=f"{name} must be action values, and each row .* that isn't"):
+                use(env, given)
+        use(env, clew.Policy(env, q=table))
+        for learned in ([[0, 0, 0, 1]] * 2 + [[0] * 4], [[0] * 4] * 3, 2.0 * table, table - 1.0):
+            use(env, learned)
+    with pytest.raises(clew.SettingError, match="what must be action values, and each row of this table sums to 1"):
+        clew.draw(env, np.full((3, 4), 0.25))
+    assert clew.draw(env, table, show="visits").picture.label == "visits"
+
+
+def test_a4_a_film_shows_a_table_that_looks_like_probabilities():
+    env = clew.Environment(clew.Maze.open(1, 3))
+    film = Film(env, 1, clew.solve(env))
+    film.add(np.array([[0.0] * 4, [0.5, 0.0, 0.0, 0.5], [0.0] * 4], np.float32), 1)
+    assert len(film.frames) == 1
+
+
 def test_a5_a_world_that_never_ends_and_only_costs_is_refused_without_a_discount():
     def step(s, a):
         return [(1.0, (s + a) % 3, -1.0, False)]
@@ -179,6 +202,45 @@ def test_a9_ordinary_rewards_are_learned_without_a_word():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clew.train_policy(clew.Environment(clew.Maze.open(3, 3), step_reward=-0.1, goal_reward=100.0), 10)
+
+
+class Chain(gymnasium.Env):
+    """Eight states in a row; each step right costs 1, and the last pays much."""
+
+    observation_space, action_space = gymnasium.spaces.Discrete(8), gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = 0
+        return 0, {}
+
+    def step(self, action):
+        self.state = min(7, self.state + action)
+        return self.state, 1e8 if self.state == 7 else -1.0, self.state == 7, False, {}
+
+
+@pytest.mark.parametrize(
+    ("train", "settings"),
+    [
+        (clew.train_policy, {}),
+        (clew.train_policy_parallel, {"num_actors": 0, "sharing": "local"}),
+        (clew.train_policy_parallel, {"num_actors": 0, "sharing": "central"}),
+    ],
+)
+def test_a9_rewards_of_an_environment_without_a_model_are_known_after_it(train, settings):
+    with pytest.warns(clew.PrecisionWarning, match="rewards of 1 are lost beside values of 1e\\+08"):
+        train(Chain(), 50, alpha=1.0, gamma=1.0, **settings)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "gamma"), [((-1.0, 1e8), 1.0), ((-0.01, 1e6), 1.0), ((0.0, 1.0), 1 - 1e-8), ((-1.0, 0.0), 0.9)]
+)
+def test_a9_values_of_float64_keep_their_greedy_actions(rewards, gamma):
+    env = clew.Environment(clew.Maze.open(6, 6), step_reward=rewards[0], goal_reward=rewards[1])
+    q = clew.solve(env, gamma=gamma).q
+    policy = clew.Policy(env, q=q)
+    assert (policy.greedy_actions() == (q >= q.max(axis=1, keepdims=True) - 1e-9 * abs(q.max()))).all()
+    assert clew.evaluate_policy(env, policy, 20, gamma=gamma).mean_steps == 10
 
 
 def test_a10_runs_and_checkpoints_keep_versions_and_others_are_refused(tmp_path, monkeypatch):
@@ -459,19 +521,38 @@ def test_f_a_pipe_in_a_run_folder_is_refused_and_not_waited_for(run_folder):
         kept = (run_folder / name).read_bytes()
         (run_folder / name).unlink()
         os.mkfifo(run_folder / name)
-        with pytest.raises(RunError, match=r"can't be read: it is not a regular file"):
+        with pytest.raises(RunError) as refused:
             open_run(run_folder)
+        assert str(refused.value) == f"{run_folder / name}: can't be read: it is not a regular file"
         (run_folder / name).unlink()
         (run_folder / name).write_bytes(kept)
     open_run(run_folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "it is not JSON from line 1, column 1 on"),
+        (b'{\n  "a": }', "it is not JSON from line 2, column 8 on"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "it has a number of too many digits"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"a": "\xff"}', "it is not text in UTF-8, from byte 7 on"),
+    ],
+)
+def test_f_damage_of_json_is_said_in_our_words(run_folder, text, said):
+    (run_folder / "summary.json").write_bytes(text)
+    with pytest.raises(RunError) as refused:
+        open_run(run_folder)
+    assert str(refused.value) == f"{run_folder / 'summary.json'}: damaged: {said}"
+
+
 @pytest.mark.parametrize("open_folder", [open_run, open_partial_run])
-def test_f_a_run_folder_imports_no_module_unasked(open_folder, run_folder, tmp_path, monkeypatch):
+def test_f_a_run_folder_imports_no_module_unasked(open_folder, run_folder, seal, tmp_path, monkeypatch):
     (tmp_path / "evilmod.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = json.loads((run_folder / "config.json").read_text()) | {"maze": "gym:evilmod:X-v0"}
     (run_folder / "config.json").write_text(json.dumps(config))
+    seal(run_folder)
     if open_folder is open_partial_run:
         (run_folder / "maze.txt").unlink()
         run_folder.rename(run_folder.with_name("run.partial"))

@@ -56,7 +56,7 @@ trap stop TERM
 
 # RAY_ADDRESS is for the training alone: it is what tells Clew to use this Ray rather than to start one of its own.
 # shellcheck disable=SC2016
-srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     ray symmetric-run --address "$cluster" --min-nodes "$SLURM_JOB_NUM_NODES" \
     --num-cpus="$SLURM_CPUS_PER_TASK" --include-dashboard=false \
     -- env RAY_ADDRESS="$cluster" \

@@ -158,6 +158,18 @@ class ClusterError(ClewError, RuntimeError):
     """
 
 
+class ClusterLostError(ClusterError):
+    """A Ray whose own processes have ended in the middle of the work.
+
+    >>> from clew.errors import ClusterLostError
+    >>> try:
+    ...     raise ClusterLostError("Ray has died in the middle of the work")
+    ... except ClusterLostError as error:
+    ...     print(error)
+    Ray has died in the middle of the work
+    """
+
+
 class StoppedError(ClewError):
     """Training that was stopped before its last episode, after saving a checkpoint of what was learned.
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +26,36 @@ KINDS = {
     "an HTML page": (b"<!doctype html", b"<!DOCTYPE html"),
     "JSON": (b"{", b"["),
 }
+HEAD = 1024  # bytes by which all kinds but texts are recognised
+MAX_TEXT = 2**26  # bytes of a text that are searched for a drawing
+# Drawings in text, see `clew.rendering.text`: under a title, if there is one, arrows, or blocks of cells with a legend.
+ARROWS, BESIDE_ARROWS = set("↓←↑→↙↖↗↘·"), set("G#█+-| \n")
+BLOCKS = set(b".0123456789#!*SG\n")
+LEGEND = re.compile(
+    rb"\n(0 to 9: |(greedy|optimal) path, |the greedy path does not |1 character shows |walls between cells are not )"
+)
 
 
 def kind_of(data: bytes) -> str:
-    """Return what kind of file has this content, in words, by its first bytes."""
-    kinds = (kind for kind, starts in KINDS.items() if data.startswith(starts))
-    return next(kinds, "data" if b"\0" in data[:1024] else "a text")
+    """Return what kind of file has this content, in words: by its first bytes, or for a drawing in text by all."""
+    for kind, starts in KINDS.items():
+        if data.startswith(starts):
+            return kind
+    if b"\0" in data[:HEAD]:
+        return "data"
+    return "a drawing in text" if _is_drawing(data) else "a text"
+
+
+def _is_drawing(data: bytes) -> bool:
+    """Return whether a text is a drawing as Clew saves it, of a policy or of numbers."""
+    if legend := LEGEND.search(data):
+        first, _, rest = data[: legend.start()].partition(b"\n")
+        return BLOCKS.issuperset(rest or first)
+    if b"\xe2\x86" not in data and b"\xc2\xb7" not in data:  # of arrows and of the dot, as a maze may be large
+        return False
+    title, _, drawn = data.decode(errors="replace").partition("\n")
+    letters = set(drawn or title)
+    return bool(letters & ARROWS) and letters <= ARROWS | BESIDE_ARROWS
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -68,7 +93,9 @@ def check_target(path: Path, data: bytes) -> None:
         raise OSError(errno.EEXIST, "there is a symbolic link of that name; give another name")
     if path.exists():
         with open_file(path) as file:
-            there = file.read(1024)
+            there = file.read(HEAD)
+            if kind_of(there) == "a text":
+                there += file.read(MAX_TEXT)
         if there and kind_of(there) != kind_of(data):
             raise OSError(
                 errno.EEXIST, f"there is {kind_of(there)} of that name, not {kind_of(data)}; give another name"

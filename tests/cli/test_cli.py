@@ -280,6 +280,8 @@ BAD = {
     "doctor --simulations 2 --actors 3": "--simulations must be at least 3, not 2",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",
+    "train 4000000000x5": "a maze of 4000000000 x 5 cells is too large: the limit is 67,108,864 cells",
+    "generate wilson:5x4000000000": "a maze of 5 x 4000000000 cells is too large",
     "train nowhere": "no maze is called 'nowhere'",
     "generate nowhere:3x3": "unknown kind of maze 'nowhere'; choose from backtracker, wilson, prim, ",
     "generate": "Missing argument",
@@ -369,7 +371,7 @@ BAD = {
     "train --resume begun": "begun.partial/config.json: can't be read",
     "train --resume run": "run: this run has ended",
     "train --resume nothing": "nothing.partial: no run was begun there; `clew train --out nothing` begins one",
-    "evaluate run": "config.json: damaged",
+    "evaluate run": "summary.json: can't be read: No such file",
     "evaluate nothing": "nothing: there is no such run folder",
     "evaluate run --episodes x": "--episodes must be a whole number",
     "play good.txt": "good.txt: there is no such run folder",
@@ -412,6 +414,19 @@ def test_the_installed_command_answers_and_keeps_its_output_for_json():
         [sys.executable, "-m", "clew.cli.main", "train", "3x3", "--json"], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["excess_steps"] == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize(
+    "line", ["solve 5x5 --json", "info 5x5", "generate wilson:100x100", "solve --help", "--version"]
+)
+def test_standard_output_that_cannot_be_written_is_said(line):
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "clew", *line.split()]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "clew: standard output can't be written: No space left on device"
+    assert "Traceback" not in done.stderr
 
 
 def test_a_first_run_says_that_it_compiles(tmp_path):

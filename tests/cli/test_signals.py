@@ -105,13 +105,25 @@ def test_c2_a_terminal_that_is_closed_stops_the_run(tmp_path):
     assert list(tmp_path.glob("run.partial/checkpoint-*"))
 
 
-def test_c2_a_second_signal_ends_at_once(tmp_path):
+def test_c2_a_second_ctrl_c_ends_at_once(tmp_path):
     process = start_long_run(tmp_path)
     for _ in range(2):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         time.sleep(0.05)  # the same signal twice is one, if the first is not yet handled
     process.communicate(timeout=DEADLINE)
-    assert process.returncode in (143, -signal.SIGTERM)  # by itself, or by the second one after it had ended its work
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.2])
+def test_c2_a_signal_that_a_scheduler_sends_to_every_process_counts_once(tmp_path, seconds):
+    """The parent, see `clew.cli.supervision`, passes it on to a child that has got it already."""
+    process = start_long_run(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 143
+    assert "stopped; go on with `clew train --resume run`" in said
 
 
 def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(tmp_path):

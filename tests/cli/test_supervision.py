@@ -20,7 +20,7 @@ other = subprocess.Popen(["sleep", "60"])
 def run():
     supervision.continue_in_child("start it again")
     {work}
-main._run = run
+main.app = lambda **_: run()
 try:
     main.program()
 finally:
@@ -28,6 +28,10 @@ finally:
         print("other", other.poll(), flush=True)
         other.kill()
 """
+
+
+# The child has another handler then, as while Ray starts; at last the signal comes.
+SIGNALLED = "signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(0.5)"
 
 
 def run(work: str) -> subprocess.CompletedProcess[str]:
@@ -40,8 +44,11 @@ def run(work: str) -> subprocess.CompletedProcess[str]:
         ("sys.exit(0)", 0, ""),
         ("sys.exit(7)", 7, ""),
         ("raise ValueError('a bug')", 1, "ValueError: a bug"),
-        ("os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)", 143, ""),
-        ("os.kill(os.getppid(), signal.SIGHUP); time.sleep(30)", 129, ""),
+        ("os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)", 143, "clew: stopped; start it again\n"),
+        ("os.kill(os.getppid(), signal.SIGHUP); time.sleep(30)", 129, "clew: stopped; start it again\n"),
+        (f"{SIGNALLED}; os.abort()", 143, "clew: stopped; start it again\n"),
+        (f"{SIGNALLED}; os._exit(1)", 143, "clew: stopped; start it again\n"),
+        (f"{SIGNALLED}; sys.exit(7)", 7, ""),
     ],
 )
 def test_the_parent_ends_as_its_child_does(work, code, said):
@@ -55,6 +62,21 @@ def test_the_parent_ends_as_its_child_does(work, code, said):
 def test_a_child_that_is_ended_from_outside_is_said():
     for work, reason in (("os._exit(1)", "Ray has died"), ("os.kill(os.getpid(), 9)", "ended by signal 9")):
         assert f"{reason} in the middle of the work; start it again" in run(work).stderr
+
+
+def test_c1_a_connection_to_ray_that_breaks_is_said_as_its_death():
+    """Ray's C++ code ends the process if it loses one of its own, or raises an OSError of one line."""
+    lost = CHILD.format(
+        work="""
+    from clew.distributed.cluster import connected
+    with connected(0):
+        raise OSError("Broken pipe")
+"""
+    )
+    done = subprocess.run([sys.executable, "-c", lost], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "clew: Ray has died in the middle of the work; start it again"
+    assert "Traceback" not in done.stderr
 
 
 def test_what_a_child_leaves_behind_is_ended():

@@ -1,5 +1,6 @@
 """A world in blocks against the same world as a whole; `test_block_actors.py` has those on a real Ray."""
 
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given
@@ -210,7 +211,18 @@ def test_rounds_are_told_as_they_are_played():
         (lambda: Environment(Maze.open(3, 3), random_goal=True), 2, "random goal"),
         (lambda: Maze.open(3, 3), 4, "num_blocks must be from 1 to 3, the number of rows"),
         (lambda: Maze.open(3, 3), 0, "num_blocks must be a whole number"),
-        (lambda: FiniteMDP.from_arrays(np.ones((1, 1, 1)), np.zeros(1)), 1, "only grids"),
+        pytest.param(
+            lambda: Maze.open(3, 3),
+            10**5000,
+            "num_blocks must be from 1 to 3, the number of rows, not an int",
+            id="huge",
+        ),
+        (
+            lambda: FiniteMDP.from_arrays(np.ones((1, 1, 1)), np.zeros(1)),
+            1,
+            "only mazes with the moves .four. can be cut into blocks",
+        ),
+        (lambda: gymnasium.make("FrozenLake-v1"), 2, "only mazes with the moves .four. can be cut into blocks"),
     ],
 )
 def test_worlds_that_are_not_cut(world, num_blocks, message):
@@ -229,7 +241,13 @@ def test_worlds_that_are_not_cut(world, num_blocks, message):
         (lambda world: world.solve(tolerance=0.0), "tolerance must be a finite number above 0, not 0.0"),
         (lambda world: world.train(10, algorithm="sarsa-lambda"), "algorithm must be one of .* in blocks"),
         (lambda world: world.train(10, num_rounds=0), "num_rounds"),
+        (lambda world: world.train(10, num_rounds=10**30), "num_rounds must be a whole number from 1 to"),
+        (
+            lambda world: world.train(10, num_rounds=10**12),
+            "the list of num_rounds=1,000,000,000,000 rounds would take",
+        ),
         (lambda world: world.train(10, max_episode_steps=0), "max_episode_steps"),
+        (lambda world: world.train(10, max_episode_steps=10**30), "max_episode_steps must be a whole number from 1"),
         (lambda world: (world.train(10), world.grade()), r"call solve\(\) first"),
         (lambda world: world.values([0]), r"call solve\(\) first"),
         (lambda world: world.action_values([0]), r"call train\(\) first"),
@@ -248,5 +266,8 @@ def test_states_that_are_none_and_a_world_that_nobody_holds():
         world.solve()
         with pytest.raises(SettingError, match=r"0\.\.15"):
             world.values([16])
+        for states in ([1.7], np.array([True]), None, np.nan, [np.nan], "abc", 10**30, [10**5000], [[0]], 3):
+            with pytest.raises(SettingError, match="states must be"):
+                world.values(states)
         assert world.values([]).shape == (0,)
         assert set(world.memory()) == {"driver"}

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from clew.distributed import cluster
-from clew.errors import ClusterError
+from clew.errors import ClusterError, ClusterLostError
 
 pytestmark = pytest.mark.ray
 
@@ -41,6 +42,14 @@ def test_a_home_that_cannot_be_written_does_no_harm():
     done = run(TRAIN, "1", HOME="/proc/nobody")
     assert done.stdout.split() == ["True", "False", "False"]
     assert done.stderr == ""
+
+
+@pytest.mark.ray
+def test_c1_an_error_of_rays_own_code_is_one_of_ours_and_others_are_not(ray_up):
+    with pytest.raises(ClusterLostError, match=r"Ray has died .*: Broken pipe"), cluster.connected(0):
+        raise OSError("Broken pipe")
+    with pytest.raises(FileNotFoundError), cluster.connected(0):
+        Path("/nowhere").read_text()
 
 
 def test_an_address_where_no_ray_answers_is_named():

@@ -500,6 +500,13 @@ def test_what_is_no_number_of_an_element_is_refused(number):
         SpaceIndex(MultiDiscrete([3, 5, 4])).decode(number)
 
 
+def test_elements_without_a_text_are_refused():
+    with pytest.raises(SettingError, match=r"^an int is not in the space Discrete\(2\)"):
+        SpaceIndex(Discrete(2)).encode(10**5000)
+    with pytest.raises(SettingError, match=r"^a tuple is not in the space Tuple"):
+        SpaceIndex(Tuple((Discrete(2),))).encode((10**5000,))
+
+
 @pytest.mark.parametrize(
     ("name", "element"),
     [

@@ -340,7 +340,11 @@ ANY_ITERATOR = "an iterator over 0, 1, 9"
         ([0, True, 1], rf"copy 1: {ACTION} True"),
         ([0, 1, None], rf"copy 2: {ACTION} None"),
         ([0, [1], 2], rf"copy 1: {ACTION} \[1\]"),
-        (np.array([0.0, 1.0, 2.0]), rf"copy 0: {ACTION} np\.float64\(0\.0\)"),
+        (
+            np.array([0.0, 1.5, 2.0]),
+            rf"copy 0: {ACTION} np\.float64\(0\.0\); actions must be whole numbers \(integers\): use actions\.astype",
+        ),
+        ([0, 1.0, 2], rf"copy 1: {ACTION} 1\.0; actions must be whole numbers"),
         (np.array([True, False, True]), rf"copy 0: {ACTION} np\.True_"),
         (np.zeros((3, 1), int), rf"copy 0: {ACTION} array\(\[0\]\)"),
         (ANY_ITERATOR, rf"copy 2: {ACTION} 9"),

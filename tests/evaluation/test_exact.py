@@ -190,7 +190,9 @@ def test_a_table_of_probabilities_is_refused_unless_it_is_a_policy(evaluate):
     for probabilities in (table, table.astype(np.float32), table.tolist()):
         with pytest.raises(SettingError, match="policy must be action values, and each row of this table sums to 1"):
             evaluate(corridor(), probabilities)
-    for values in (Policy(corridor(), q=table), 2.0 * table, table - 1.0, np.vstack([table[:4], np.zeros(4)])):
+    with pytest.raises(SettingError, match="each row of this table that isn't all 0 sums to 1"):
+        evaluate(corridor(), np.vstack([table[:4], np.zeros(4)]))
+    for values in (Policy(corridor(), q=table), 2.0 * table, table - 1.0):
         result = evaluate(corridor(), values)
         assert (result[0] if evaluate is policy_steps else result.v[0]) == pytest.approx(
             4.0 if evaluate is policy_steps else 0.9**3
@@ -206,6 +208,8 @@ def test_greedy_actions_are_all_that_tie():
     ("q", "settings", "message"),
     [
         (np.zeros((4, 4)), {}, r"expected action values of shape \(5, 4\), \(num_states, num_actions\), got \(4, 4\)"),
+        (np.zeros(5), {}, r"expected action values of shape \(5, 4\), \(num_states, num_actions\), got \(5,\)$"),
+        (solve(corridor()).policy, {}, r"got \(5,\); these look like actions, .*: of a solution, give solution\.q"),
         (np.full((5, 4), np.nan), {}, "that are numbers, got NaN"),
         (np.zeros((5, 4)), {"gamma": 1.5}, "gamma must be a finite number in"),
         (np.zeros((5, 4)), {"epsilon": -0.1}, "epsilon must be a finite number in"),

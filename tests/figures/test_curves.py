@@ -253,7 +253,7 @@ def test_folders_and_runs_are_told_apart_by_what_differs_and_bring_their_optimum
     assert the_optimum(clew.plot_learning(folders / "q0", optimum=7.5)) == [7.5]
 
 
-def test_metrics_come_back_from_a_folder_as_they_were(tmp_path):
+def test_metrics_come_back_from_a_folder_as_they_were(tmp_path, seal):
     run = train_run(TrainingConfig(num_episodes=50))
     run.save(tmp_path / "run")
     assert read_metrics(tmp_path / "run") == (run.config, run.metrics)
@@ -264,6 +264,7 @@ def test_metrics_come_back_from_a_folder_as_they_were(tmp_path):
         writer = csv.DictWriter(file, list(old[0]))
         writer.writeheader()
         writer.writerows(old)
+    seal(tmp_path / "run")
     assert read_metrics(tmp_path / "run")[1] == [replace(row, staleness=0, num_bytes=0) for row in run.metrics]
 
 
@@ -281,13 +282,16 @@ def test_metrics_come_back_from_a_folder_as_they_were(tmp_path):
         "{head}\n0,1," + "9" * 400 + ",1,1,1,1,1\n",
     ],
 )
-def test_damaged_metrics_are_refused_by_name(folders, tmp_path, damage):
+def test_damaged_metrics_are_refused_by_name(folders, tmp_path, seal, damage):
     import shutil
 
     shutil.copytree(folders / "q0", tmp_path / "run")
     head = "round,num_rounds,num_episodes,num_steps,mean_steps,terminated_rate,mean_return,seconds"
     (tmp_path / "run" / "metrics.csv").write_text(damage.format(head=head))
-    with pytest.raises(RunError, match=r"metrics\.csv: damaged"):
+    with pytest.raises(RunError, match=r"metrics\.csv: damaged: its SHA-256"):
+        clew.plot_learning(tmp_path / "run")
+    seal(tmp_path / "run")
+    with pytest.raises(RunError, match=r"metrics\.csv: damaged: expected one row of metrics per round"):
         clew.plot_learning(tmp_path / "run")
 
 

@@ -60,8 +60,9 @@ def test_rounds_that_cannot_be(clew, folder, arguments, message):
     assert not (folder / "graph.svg").exists()
 
 
-def test_a_run_without_a_trace_says_how_to_make_one(clew, folder):
+def test_a_run_without_a_trace_says_how_to_make_one(clew, folder, seal):
     (folder / "trace.csv").unlink()
+    seal(folder)
     code, _, err = clew("graph", folder)
     assert code == 2
     assert err.count("\n") == 1

@@ -228,6 +228,17 @@ def test_an_optimum_without_a_discount_finds_its_way():
     assert len(clew.draw(env, optimal=clew.solve(env, gamma=1.0)).picture.optimal) == 5
 
 
+def test_the_optimum_of_another_world_is_refused():
+    maze, other = clew.Maze.open(3, 3), clew.Maze.open(3, 3, obstacles=[(1, 0)])
+    env = clew.Environment(maze)
+    costly = clew.solve(clew.Environment(maze, step_reward=-1.0))
+    for world, optimal in ((env, clew.solve(other)), (maze, clew.solve(other)), (env, costly)):
+        with pytest.raises(clew.SettingError, match=r"the optimum belongs to another world; give solve\(world, gamma="):
+            clew.draw(world, optimal=optimal)
+    for world, optimal in ((env, clew.solve(maze, gamma=0.5)), (maze, costly)):  # a maze alone has no rewards
+        assert len(clew.draw(world, optimal=optimal).picture.optimal) == 5
+
+
 def test_visits_of_a_trajectory_and_its_way():
     maze = clew.Maze.open(2, 2)
     #                         state       action      reward        next state

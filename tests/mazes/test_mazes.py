@@ -592,6 +592,21 @@ def test_a_maze_too_large_is_refused_before_memory_is_taken(tmp_path, way: str) 
 
 
 @pytest.mark.parametrize(
+    ("size", "named"),
+    [
+        ("4000000000x5", "4000000000 x 5 cells"),
+        ("5x4000000000", "5 x 4000000000 cells"),
+        ("9" * 5000 + "x1", "a size of 5,002 characters"),
+    ],
+)
+def test_a_size_of_many_digits_is_too_large(size: str, named: str) -> None:
+    for name in (size, f"wilson:{size}", f"wilson:{size}:seed=3"):
+        message = complaint(lambda name=name: find_maze(name))
+        assert message == f"a maze of {named} is too large: the limit is 67,108,864 cells"
+    assert find_maze("0000000000002x3") == Maze.open(2, 3)
+
+
+@pytest.mark.parametrize(
     ("data", "said"),
     [
         (b"", "a .map file begins with four header lines: type, height, width, map; this one doesn't"),

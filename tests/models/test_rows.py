@@ -65,6 +65,8 @@ GOOD = (1.0, 0, 0.0, False)
         ([(1.0, False, 0.0, 0)], "an outcome must be"),  # in the wrong order
         ([(1.0, 0, 0.0, 1)], "an outcome must be"),
         ([(1.0, 0.0, 0.0, False)], "an outcome must be"),
+        ([(1.0, True, 0.0, False)], "an outcome must be .* with a whole number for the next state"),
+        ([(1.0, np.True_, 0.0, False)], "an outcome must be"),
         ([("1", 0, 0.0, False)], "an outcome must be"),
         ([(1.0, 0, None, False)], "an outcome must be"),
         ([(1.0, 0, 10**400, False)], "an outcome must be"),

@@ -1,5 +1,7 @@
 import hashlib
 import json
+import shutil
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,14 @@ from clew.errors import RunError
 from clew.mazes import Maze
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run, train_run
-from clew.runs.storage import check_new_folder, create_partial_folder, load_run, table_sha256
+from clew.runs.storage import (
+    check_new_folder,
+    create_partial_folder,
+    load_partial_folder,
+    load_run,
+    save_run,
+    table_sha256,
+)
 from clew.tracing.trace import to_csv
 
 
@@ -39,10 +48,94 @@ def test_a_saved_run_comes_back_as_it_was(run, folder):
     assert sum(event.num_simulations for event in saved.trace if event.what == "work") == 400
 
 
-def test_a_run_from_before_there_were_traces_still_loads(folder):
-    (folder / "trace.csv").unlink()
-    assert load_run(folder).trace is None
+def test_a_run_that_was_saved_without_its_trace_loads(run, folder, tmp_path):
+    save_run(tmp_path / "other", replace(load_run(folder), trace=None))
+    assert not (tmp_path / "other" / "trace.csv").exists()
+    assert load_run(tmp_path / "other").trace is None
+    open_run(tmp_path / "other")
+
+
+def test_the_summary_has_the_hash_of_every_other_file(folder):
+    hashes = json.loads((folder / "summary.json").read_text())["files"]
+    assert hashes == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("config.json", "metrics.csv", "maze.txt", "trace.csv")
+    }
+
+
+def change_gamma(folder):
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"gamma": 0.9', '"gamma": 0.8'))
+
+
+CHANGES = {
+    "an edited setting": (change_gamma, "config.json"),
+    "defaults instead of settings": (lambda f: (f / "config.json").write_text("{}"), "config.json"),
+    "another maze of the same size": (lambda f: Maze.open(4, 5, obstacles=[(1, 1)]).save(f / "maze.txt"), "maze.txt"),
+    "no metrics": (lambda f: (f / "metrics.csv").write_text(""), "metrics.csv"),
+    "the first round alone": (
+        lambda f: (f / "metrics.csv").write_text("".join((f / "metrics.csv").read_text().splitlines(True)[:2])),
+        "metrics.csv",
+    ),
+    "no events": (
+        lambda f: (f / "trace.csv").write_text((f / "trace.csv").read_text().splitlines(True)[0]),
+        "trace.csv",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "name"), CHANGES.values(), ids=CHANGES)
+def test_a_file_that_was_changed_after_the_run_was_saved_is_refused(clew, folder, change, name):
+    change(folder)
+    said = "its SHA-256 is not the one in summary.json, so it was changed after the run was saved; train the run again"
+    with pytest.raises(RunError) as refused:
+        open_run(folder)
+    assert str(refused.value) == f"{folder / name}: damaged: {said}"
+    assert clew("evaluate", folder) == (2, "", f"clew: {folder / name}: damaged: {said}\n")
+
+
+def test_a_file_that_was_removed_or_added_after_the_run_was_saved_is_refused(folder, tmp_path):
+    for name in ("config.json", "metrics.csv", "trace.csv", "q.npy", "maze.txt"):
+        (folder / name).rename(tmp_path / name)
+        with pytest.raises(RunError, match=f"{name}: can't be read: No such file"):
+            open_run(folder)
+        (tmp_path / name).rename(folder / name)
+    (folder / "maze.txt").rename(tmp_path / "maze.txt")
+    train_run(TrainingConfig(maze="cliff", num_episodes=20)).save(tmp_path / "cliff")
+    (tmp_path / "maze.txt").rename(tmp_path / "cliff" / "maze.txt")
+    with pytest.raises(RunError, match=r"maze.txt: was added after the run was saved; remove it"):
+        open_run(tmp_path / "cliff")
+
+
+def test_files_of_other_names_may_be_added(clew, folder):
+    assert clew("graph", folder)[0] == 0
+    assert clew("render", folder, "-o", folder / "values.svg")[0] == 0
+    (folder / "notes.txt").write_text("worth reading")
     open_run(folder)
+
+
+@pytest.mark.parametrize("hashes", [None, {}, [], {"config.json": "x"}])
+def test_a_summary_without_hashes_is_refused(folder, hashes):
+    path = folder / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"files": hashes}))
+    with pytest.raises(RunError, match=r"summary.json: damaged: it has no SHA-256 of config.json|config.json: damaged"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(TrainingConfig)])
+def test_a_setting_that_is_missing_is_refused_by_name(folder, seal, name):
+    """A default may not be what the run was trained with."""
+    path = folder / "config.json"
+    settings = json.loads(path.read_text())
+    del settings[name]
+    path.write_text(json.dumps(settings))
+    seal(folder)
+    with pytest.raises(RunError, match=f"config.json: damaged: the setting {name} is missing"):
+        load_run(folder)
+    partial = folder.with_name("begun.partial")
+    shutil.copytree(folder, partial)
+    with pytest.raises(RunError, match=f"begun.partial/config.json: damaged: the setting {name} is missing"):
+        load_partial_folder(folder.with_name("begun"))
 
 
 def test_the_hash_is_of_the_bytes_in_c_order():
@@ -121,8 +214,23 @@ DAMAGES = {
     "a pickle for the table": (plant_pickle, "q.npy: not a NumPy array"),
     "a table cut short": (lambda f: (f / "q.npy").write_bytes((f / "q.npy").read_bytes()[:100]), "q.npy: not a NumPy"),
     "no table": (lambda f: (f / "q.npy").unlink(), "q.npy: can't be read: No such file"),
-    "no config": (lambda f: (f / "config.json").unlink(), "config.json: can't be read"),
-    "half a config": (lambda f: (f / "config.json").write_text('{"maze": "bo'), "config.json: damaged"),
+    "no config": (lambda f: (f / "config.json").unlink(), "summary.json: damaged: it has no SHA-256 of config.json"),
+    "half a config": (
+        lambda f: (f / "config.json").write_text('{"maze": "bo'),
+        "config.json: damaged: it is not JSON from line 1, column 10 on$",
+    ),
+    "no text for a config": (
+        lambda f: (f / "config.json").write_bytes(b'{"maze": "\xff"}'),
+        r"config.json: damaged: it is not text in UTF-8, from byte 10 on$",
+    ),
+    "an endless number": (
+        lambda f: (f / "config.json").write_text('{"seed": ' + "9" * 5000 + "}"),
+        r"config.json: damaged: it has a number of too many digits$",
+    ),
+    "endless depth": (
+        lambda f: (f / "config.json").write_text("[" * 100_000),
+        r"config.json: damaged: it is nested too deeply$",
+    ),
     "a list for a config": (lambda f: (f / "config.json").write_text("[]"), "expected an object, found list"),
     "an unknown setting": (change_setting("speed", 3), "speed is not a setting; did you mean "),
     "a setting of endless length": (change_setting("x" * 9999, 3), "config.json: damaged: a str is not a setting"),
@@ -153,8 +261,10 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
-def test_damage_is_named(folder, damage, message):
+def test_damage_is_named(folder, seal, damage, message):
+    """The hashes are those of the damaged files, which else would be refused as changed."""
     damage(folder)
+    seal(folder)
     with pytest.raises(RunError, match=message):
         open_run(folder)
 

@@ -91,7 +91,24 @@ def test_a_websocket_with_the_cookie_is_opened(guarded):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "192.168.1.7", "", "[foo"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "192.168.1.7",
+        "",
+        "[foo",
+        "127.0.0.1:8931, evil.example",
+        "evil.example@127.0.0.1:8931",
+        "127.0.0.1:8931/evil.example",
+        "127.0.0.1:evil.example",
+        "127.0.0.1:",
+        "127.0.0.1 evil.example",
+        "[::1]evil.example",
+        "127.0.0.1?",
+        "127.0.0.1:80:80",
+    ],
 )
 def test_e1_a_host_that_was_not_asked_for_is_refused(server, host):
     status, _, text = answer(server[1], Host=host)
@@ -117,6 +134,16 @@ def test_e1_a_page_elsewhere_is_refused(server, origin):
         assert connection.recv(SECONDS).startswith('0{"sid":')
 
 
+def test_a_head_is_answered_as_a_get_without_a_body(server, guarded):
+    def head(address):
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD")) as response:
+            return response.status, response.headers["content-type"], response.read()
+
+    assert head(server[1]) == head(guarded[1]) == (200, "text/html; charset=utf-8", b"")
+    with pytest.raises(HTTPError, match="401"):
+        head(without_token(guarded[1]))
+
+
 def test_e1_answers_forbid_other_pages_to_frame_them(server):
     headers = answer(server[1])[1]
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
@@ -134,6 +161,7 @@ def test_e1_hosts_by_the_address_at_which_the_server_listens():
     gate = Gate(None, known_hosts("0.0.0.0", ["Proxy.Example"]), None, ["Proxy.Example"])
     assert gate._is_own("https://proxy.example", "10.0.0.7:80")
     assert not gate._is_own("http://6.6.6.6", "10.0.0.7:80")
+    assert not gate._is_own("https://evil.example@proxy.example", "10.0.0.7:80")
     assert known_hosts("127.0.0.1", ["Proxy.Example"])[-1] == "proxy.example"
     for host, is_known in (("10.0.0.7:80", True), ("proxy.example", True), ("evil.example", False), ("::1", False)):
         assert gate._is_known(host) is is_known, host

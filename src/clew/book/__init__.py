@@ -26,7 +26,16 @@ from typing import Any
 import numpy as np
 
 from clew import distributed
-from clew.book.environment import Discrete, Environment, fast_world, missing, overrides, stepwise_world
+from clew.book.environment import (
+    Discrete,
+    Environment,
+    check_sendable,
+    fast_world,
+    missing,
+    overrides,
+    record_methods,
+    stepwise_world,
+)
 from clew.book.policy import Policy, as_action, check_chooses, check_rates, update_policy, with_table
 from clew.evaluation import grades
 from clew.kernels.sampling import new_stream
@@ -46,6 +55,8 @@ __all__ = [
     "train_policy_parallel",
     "update_policy",
 ]
+
+record_methods(Policy)
 
 
 class Simulation:
@@ -145,10 +156,14 @@ def train_policy_parallel(
             as many episodes, and sooner, in a maze as small as this.
         weight: step size, in (0, 1].
         discount_factor: discount per step, in [0, 1].
+
+    Raises:
+        SettingError: if a setting is out of range, or a method was replaced in the class `Environment` itself.
     """
     check_rates(weight, discount_factor)
     check_count("num_episodes", num_episodes, 1, MAX_EPISODES)
     check_count("num_simulations", num_simulations, 1)
+    check_sendable(env)
     policy = Policy(env)
     policy._policy = distributed.train_policy_parallel(
         fast_world(env), num_episodes * num_simulations, num_simulations, alpha=weight, gamma=discount_factor

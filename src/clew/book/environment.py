@@ -9,22 +9,36 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import GOAL, Grid
 from clew.kernels.sampling import sample
 from clew.mazes.formats import Place, check_place
+from clew.models.checks import MAX_STATES
 from clew.policies import policy as policies
 from clew.rendering.text import show
-from clew.settings import shown
+from clew.settings import check_count, shown
 
 OVERRIDABLE = ("reset", "step", "get_observation", "get_reward", "is_done", "goal")  # of `Environment`, by a subclass
+_METHODS: dict[type, dict[str, Any]] = {}  # attributes of the chapter's classes, as they were defined
+
+
+def record_methods(base: type) -> None:
+    """Record the methods of a class as defined, for `overrides`: a reader may replace them in the class itself."""
+    _METHODS[base] = dict(vars(base))
 
 
 class Discrete:
     """The integers 0 .. num_actions - 1, as a space of actions or observations.
 
+    Args:
+        num_actions: number of integers, at least 1.
+
     Attributes:
         n: number of integers.
+
+    Raises:
+        SettingError: if the number is out of range.
     """
 
     def __init__(self, num_actions: int) -> None:
-        self.n = num_actions
+        check_count("num_actions", num_actions, 1, MAX_STATES)
+        self.n = int(num_actions)
         self._rng = np.random.default_rng(0)
 
     def sample(self) -> int:
@@ -170,6 +184,9 @@ class Environment:
         show("".join("|" + "|".join(row) + "|\n" for row in rows))
 
 
+record_methods(Environment)
+
+
 class _GymnasiumAdapter:
     """The interface of `gymnasium.Env` for an environment of the chapter, whose own methods it calls step by step."""
 
@@ -219,8 +236,28 @@ def fast_world(env: Any) -> Any:
 
 
 def overrides(thing: Any, base: type, *names: str) -> bool:
-    """Return whether a subclass, or the object itself, has methods of its own instead of those of a base class."""
-    return any(name in vars(thing) or getattr(type(thing), name) is not getattr(base, name) for name in names)
+    """Return whether an object has other methods than its base class had when that was defined.
+
+    They may be of a subclass, of the object itself, or set in the base class.
+
+    Args:
+        thing: object of the base class, or of a subclass.
+        base: class that was given to `record_methods`.
+        names: names of the methods.
+    """
+    methods = _METHODS[base]
+    return any(name in vars(thing) or getattr(type(thing), name) is not methods[name] for name in names)
+
+
+def check_sendable(env: Any) -> None:
+    """Raise SettingError if methods were replaced in `Environment` itself, which other processes wouldn't know."""
+    methods, kind = _METHODS[Environment], type(env)
+    for name in OVERRIDABLE:
+        if isinstance(env, Environment) and getattr(kind, name) is getattr(Environment, name) is not methods[name]:
+            raise SettingError(
+                f"{name} was replaced in the class Environment itself, which isn't sent to other processes; override "
+                "it in a subclass, or call train_policy"
+            )
 
 
 def missing(thing: Any, name: str, *made: str) -> Any:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+REPEAT = 1.0  # seconds in which a signal that isn't Ctrl-C counts once, see `_Repeats`
 GRACE = 0.3  # seconds in which Python may handle the signal itself, which also stops a Ray in good order
 
+is_program = False  # True in a process of the program `clew`; False in one that only calls its main function
 parent_pipe: int | None = None  # descriptor; the parent process, see `supervision`, reads the exit code from it
 _received: list[int] = []  # signals of this process, in order
 
@@ -74,8 +77,12 @@ def _handled(
     os.set_blocking(writer, False)
     handled = threading.Event()  # by Python, between two of its instructions
 
+    is_repeat = _Repeats()
+
     def handle(number: int, frame: object) -> None:
         handled.set()
+        if is_repeat(number):
+            return
         if saving is not None:
             saving.stop()
         if saving is None or not saving.is_training:
@@ -95,11 +102,28 @@ def _handled(
     finally:
         handled.set()
         signal.set_wakeup_fd(pipe_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # a signal that comes after one that ends the program changes nothing
+            signal.signal(number, signal.SIG_IGN if _received and is_program else handler)
         os.close(writer)  # the listener reads the end of the pipe
         listener.join()
         os.close(reader)
+
+
+class _Repeats:
+    """A function of a signal: whether it repeats one that has just come.
+
+    Schedulers send SIGTERM to every process of a job. So a child process gets it twice: its parent passes it on.
+    """
+
+    def __init__(self) -> None:
+        self.number, self.received_at = 0, 0.0
+
+    def __call__(self, number: int) -> bool:
+        now = time.monotonic()
+        if number == self.number != signal.SIGINT and now - self.received_at < REPEAT:
+            return True
+        self.number, self.received_at = number, now
+        return False
 
 
 class _Listener:
@@ -120,8 +144,9 @@ class _Listener:
         self.terminals = [each.fileno() for each in streams if each is not None and each.isatty()]
 
     def __call__(self) -> None:
+        is_repeat = _Repeats()
         while read := os.read(self.reader, 1):
-            if read[0] not in self.numbers:
+            if read[0] not in self.numbers or is_repeat(read[0]):
                 continue
             _received.append(read[0])
             if read[0] == getattr(signal, "SIGHUP", None):

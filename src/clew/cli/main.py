@@ -18,11 +18,11 @@ import typer.core
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from clew.cli import supervision
+from clew.cli import interruption
 from clew.cli.interruption import exit_code, note_end
-from clew.cli.output import private_stdout
+from clew.cli.output import OutputError, private_stdout
 from clew.cli.supervision import EndedError
-from clew.errors import ClewError, SettingError, StoppedError
+from clew.errors import ClewError, ClusterLostError, SettingError, StoppedError
 
 # The module and the summary of each command; a command is imported when it is called.
 COMMANDS = {
@@ -145,7 +145,7 @@ def clew(
 
 def program() -> None:
     """Run the command line as the program `clew`, which may start a child process, see `clew.cli.supervision`."""
-    supervision.is_program = True
+    interruption.is_program = True
     main()
 
 
@@ -180,6 +180,10 @@ def _run() -> NoReturn:
             raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except EndedError as error:
+        fail(str(error), error.code)
+    except ClusterLostError as error:
+        if interruption.parent_pipe is not None:
+            os._exit(1)  # as Ray itself would; the parent says how to go on, see `supervision`
         fail(str(error), 1)
     except StoppedError as error:
         fail(str(error), exit_code())
@@ -197,6 +201,8 @@ def _run() -> NoReturn:
         sys.exit(1)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OutputError):
+            fail(f"standard output can't be written: {error.strerror}", 2)
         fail(f"the system refused: {error}", 2)
 
 

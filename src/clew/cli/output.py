@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # For an encoding without these characters, such as that of a redirected output on Windows.
@@ -39,6 +40,23 @@ class ToStandardError(io.TextIOBase):
         sys.stderr.flush()
 
 
+class OutputError(OSError):
+    """Standard output that can't be written, such as a file on a disk that is full."""
+
+
+class _Results(io.FileIO):
+    """Standard output as bytes, whose errors are told from those of other files."""
+
+    def write(self, data: Any) -> int:
+        """Write bytes; return their number."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # the reader has gone
+            raise
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from None
+
+
 codecs.register_error("clew-ascii", _replace_by_ascii)
 
 
@@ -59,8 +77,11 @@ def private_stdout() -> Iterator[None]:
     stdout.flush()
     kept = os.dup(1)
     # Line by line on a terminal, as Python does.
-    results = open(  # noqa: SIM115  # closed below
-        kept, "w", encoding=stdout.encoding, errors="clew-ascii", buffering=1 if stdout.isatty() else -1
+    results = io.TextIOWrapper(
+        io.BufferedWriter(_Results(kept, "w")),
+        encoding=stdout.encoding,
+        errors="clew-ascii",
+        line_buffering=stdout.isatty(),
     )
     with suppress(OSError):  # standard error may be closed; then descriptor 1 stays
         os.dup2(2, 1)

@@ -17,12 +17,22 @@ from clew.cli.interruption import SIGNALS
 
 
 class EndedError(Exception):
-    """The child process was ended by Ray, or by the system; the message is for the user."""
+    """The child process was ended by Ray, by the system or by a signal.
+
+    Args:
+        message: what the user is told.
+        code: exit code of the program.
+
+    Attributes:
+        code: as given.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 SET_CHILD_SUBREAPER = 36  # of prctl(2): processes whose parent has died become children of this one
-
-is_program = False  # True in a process of the program `clew`; False in one that only calls its main function
 
 
 def continue_in_child(advice: str) -> None:
@@ -32,11 +42,11 @@ def continue_in_child(advice: str) -> None:
         advice: how to go on, for the message if the child is ended from outside.
 
     Raises:
-        EndedError: in the parent, if the child was ended from outside.
+        EndedError: in the parent, if the child was ended from outside, or by a signal before it could handle it.
         SystemExit: in the parent, otherwise.
     """
     is_child = interruption.parent_pipe is not None
-    if not is_program or is_child or sys.platform != "linux" or threading.active_count() > 1:
+    if not interruption.is_program or is_child or sys.platform != "linux" or threading.active_count() > 1:
         return
     sys.stdout.flush()
     sys.stderr.flush()
@@ -75,11 +85,11 @@ def continue_in_child(advice: str) -> None:
     _end_orphans(others)
     if sent:
         sys.exit(sent[0])
+    if passed_on:  # before the child had a handler, or while Ray's C++ code had put its own there, which aborts
+        raise EndedError(f"stopped; {advice}", 128 + passed_on[0])
     code = os.waitstatus_to_exitcode(status)
-    if -code in passed_on:  # the signal came before the child had a handler, or after its work
-        sys.exit(128 - code)
     by = "Ray has died" if code >= 0 else f"the process was ended by signal {-code}"
-    raise EndedError(f"{by} in the middle of the work; {advice}")
+    raise EndedError(f"{by} in the middle of the work; {advice}", 1)
 
 
 def _children() -> set[int]:

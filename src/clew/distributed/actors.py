@@ -185,7 +185,7 @@ class ActorPool:
         for result in results:
             if not num_workers:
                 self._seconds_per_task = result.seconds
-            work, num_steps = work + result.seconds, num_steps + result.totals.num_steps
+            work, num_steps = work + result.seconds - result.waited, num_steps + result.totals.num_steps
             clock = time.perf_counter()
             yield result
             merging += time.perf_counter() - clock

@@ -20,6 +20,7 @@ from clew.kernels.learning.rollouts import FixedValues
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
+from clew.learning.learner import RewardRange
 from clew.learning.training import learn_from, new_policy
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.episodes import episode_spec, record, record_stepwise
@@ -58,18 +59,20 @@ class RolloutWorker:
         """Play the episodes of a task; the update of the result is their `Trajectory`."""
         started_at, clock = time.time(), time.perf_counter()
         job, world, explores = self.job, self.job.world, self.job.learning.exploring_starts
-        actor, cursor = new_actor(job, snapshot, task), task.new_cursor()
+        actor, cursor, paid = new_actor(job, snapshot, task), task.new_cursor(), RewardRange()
         acting = actor.rule, self.behaviour, actor.visits, (actor.alpha, task.exploration)
         how = acting, task.num_episodes, task.num_steps, actor.stream, cursor
         if world is None:
             trajectory = record_stepwise(job.env, explores, *how)
+            paid = RewardRange.of(trajectory.reward)
         else:
             trajectory = record(world.mdp, episode_spec(world, job.starts(task.simulation), explores), *how)
         # Summed in the order of the steps, as `learn_while_acting` does, so that metrics too have the same bits.
         rewards = float(np.cumsum(trajectory.reward, dtype=np.float64)[-1]) if len(trajectory) else 0.0
         totals = TaskTotals(len(trajectory), trajectory.num_terminated, rewards)
         seconds = time.perf_counter() - clock
-        return TaskResult(totals, int(cursor[0]), Position(*cursor[1:].tolist()), trajectory, started_at, seconds)
+        position = Position(*cursor[1:].tolist())
+        return TaskResult(totals, int(cursor[0]), position, trajectory, started_at, seconds, paid=paid)
 
 
 class CentralLearner:

@@ -23,7 +23,7 @@ import ray
 from ray.exceptions import AuthenticationError, RayError
 
 from clew.distributed.store import as_clew_error
-from clew.errors import ClusterError
+from clew.errors import ClusterError, ClusterLostError
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def connected(num_actors: int) -> Iterator[None]:
 
     Raises:
         ClusterError: if the running Ray has fewer processors or doesn't answer, or loses a process in the block.
+        ClusterLostError: if Ray's own processes end in the block, and Ray doesn't end this process then.
     """
     global _num_users
     is_ours = False  # a Ray that was started here
@@ -69,6 +70,11 @@ def connected(num_actors: int) -> Iterator[None]:
         yield
     except RayError as error:
         raise as_clew_error(error) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # An error of Ray's C++ code, which has lost a connection to one of its processes.
+        raise ClusterLostError(f"Ray has died in the middle of the work: {error}") from error
     finally:
         with _lock:
             _num_users -= is_ours

@@ -21,7 +21,7 @@ from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import Learner
+from clew.learning.learner import Learner, RewardRange
 from clew.learning.loops import new_loop, stepwise_loop
 from clew.learning.training import new_policy
 from clew.policies.episodes import episode_spec
@@ -95,26 +95,31 @@ class LocalLearner:
             counts[:] = base_counts if base_counts.size else 0
         learner.visits[:] = snapshot.visits
         refresh_derived(learner, slice(None))
-        totals, num_ended, position = self._learn(learner, task)
+        totals, num_ended, position, paid = self._learn(learner, task)
         update = self._changes(learner, snapshot)
-        return TaskResult(totals, num_ended, position, update, started_at, time.perf_counter() - clock)
+        return TaskResult(totals, num_ended, position, update, started_at, time.perf_counter() - clock, paid=paid)
 
-    def _learn(self, learner: Learner, task: Task) -> tuple[TaskTotals, int, Position]:
-        """Learn from the episodes of a task; return its totals, the number of ended episodes and the last position."""
+    def _learn(self, learner: Learner, task: Task) -> tuple[TaskTotals, int, Position, RewardRange]:
+        """Learn from the episodes of a task.
+
+        Returns:
+            Totals, number of ended episodes, last position, and the rewards of an environment without a model.
+        """
         job, world, n = self.job, self.job.world, task.num_episodes
         starts = job.starts(task.simulation)
         if world is None:
-            stats = stepwise_loop(job.env, learner, n, task.key, task.num_steps).learn(n)
+            loop = stepwise_loop(job.env, learner, n, task.key, task.num_steps)
         elif learner.settings.num_interleaved > 1:  # these rounds have whole episodes
-            stats = new_loop(job.env, world, learner, n, task.key, starts).learn(n)
+            loop = new_loop(job.env, world, learner, n, task.key, starts)
         else:
             spec, cursor = episode_spec(world, starts, job.learning.exploring_starts), task.new_cursor()
             rates = learner.step_size(task.alpha), task.exploration
             parts = learner.rule, learner.behaviour, learner.visits, rates, new_stream(*task.key)
             totals = TaskTotals(*learn_steps(world.mdp.fast_model, spec, *parts, n, task.num_steps, cursor))
-            return totals, int(cursor[0]), Position(*cursor[1:].tolist())
+            return totals, int(cursor[0]), Position(*cursor[1:].tolist()), RewardRange()
+        stats = loop.learn(n)
         totals = TaskTotals(int(stats.steps.sum()), int(stats.terminated.sum()), float(stats.episode_return.sum()))
-        return totals, stats.steps.size, Position()
+        return totals, stats.steps.size, Position(), loop.paid()
 
     def _changes(self, learner: Learner, snapshot: TableSnapshot) -> TableChanges:
         """Return the rows that differ from those of the snapshot in a count, or in a value if it isn't counted."""

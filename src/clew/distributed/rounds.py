@@ -31,6 +31,7 @@ from clew.distributed.settings import NEVER, Sharing
 from clew.distributed.tasks import Aggregator, Pool, Position, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
+from clew.learning.learner import RewardRange
 from clew.learning.saved_arrays import (
     load_arrays,
     load_learner,
@@ -203,6 +204,7 @@ class Rounds:
         progress: of the simulations.
         metrics: metrics that have been reported.
         started_at: when metrics were reported last, by time.perf_counter.
+        paid: rewards of an environment without a model; since the checkpoint that training continues from.
     """
 
     def __init__(
@@ -213,6 +215,7 @@ class Rounds:
         self.progress = Progress.of(plan)
         self.metrics: list[RoundMetrics] = []
         self.started_at = 0.0
+        self.paid = RewardRange()
         self._in_flight: deque[InFlightRound] = deque()
         self._num_merged = 0  # rounds
         self._seconds_before = 0.0  # since metrics were reported, up to the checkpoint that training continues from
@@ -343,6 +346,7 @@ class Rounds:
             seconds = time.perf_counter() - clock
             self.trace.add("merge", DRIVER, wall, seconds, in_flight.number, simulation=task.simulation)
         self.progress.add(task, result, in_flight.staleness)
+        self.paid = self.paid.union(result.paid)
 
     def save_if_due(self, number: int, num_episodes: int, training: Training) -> None:
         """Save a checkpoint of the training if it is time for one; called after each merge.

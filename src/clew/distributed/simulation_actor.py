@@ -1,6 +1,7 @@
 """Ray actor that runs tasks, in a process of its own."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -8,10 +9,20 @@ import ray
 from clew.distributed.handshake import describe_process
 from clew.distributed.tasks import Job, Task, TaskResult, Worker
 
+WAITED = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processor, and those of waiting for one
+
 
 def as_actor(simulation_class: Any) -> Any:
     """Return a class as a Ray actor class; each of its actors occupies one processor."""
     return ray.remote(num_cpus=1)(simulation_class)
+
+
+def seconds_waited() -> float:
+    """Return the seconds in which this thread was ready to run but had no processor; 0 if the system doesn't say."""
+    try:
+        return int(WAITED.read_text().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 class _SimulationActor:
@@ -52,7 +63,9 @@ class _SimulationActor:
         for task in tasks:
             if number in self._unneeded:
                 break
-            results.append(self.worker.perform(snapshot, task))
+            waited = seconds_waited()
+            result: TaskResult = self.worker.perform(snapshot, task)
+            results.append(result._replace(waited=seconds_waited() - waited))
         self._last = (number, len(results), sum(result.seconds for result in results))
         return results
 

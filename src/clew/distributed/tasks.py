@@ -20,7 +20,7 @@ from clew.distributed.settings import Sharing
 from clew.environments import ModelEnvironment, as_compiled
 from clew.kernels.sampling import Stream
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import Learner
+from clew.learning.learner import Learner, RewardRange
 from clew.learning.settings import Learning
 from clew.policies.episodes import NO_LIMIT
 from clew.policies.policy import Policy
@@ -120,6 +120,8 @@ class TaskResult(NamedTuple):
     update: Any  # what the aggregator merges: a Trajectory or TableChanges; None if it has been applied already
     started_at: float  # seconds since 1970, by the clock of the process that ran it
     seconds: float  # duration
+    waited: float = 0.0  # seconds of it in which an actor waited for a processor
+    paid: RewardRange = RewardRange()  # rewards of an environment without a model
 
 
 TaskRunner = Callable[[Task], TaskResult]

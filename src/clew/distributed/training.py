@@ -5,6 +5,7 @@ Several simulations learn together, in rounds; see `clew.distributed.rounds`. Th
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from typing import Any, Unpack
 
 from clew.distributed.asynchronous import AsynchronousRounds
@@ -182,10 +183,9 @@ def train_parallel(
     worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints)
     policy = rounds.aggregator.policy
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
-    deciding = {
-        name: getattr(sharing, name) for name in ("sharing", "rounds_ahead", "partition_starts", "asynchronous")
-    }
-    checkpoints.resume(identity(env, job.world, learning, **rounds.plan._asdict(), **deciding), training)
+    deciding = {each.name: getattr(sharing, each.name) for each in fields(sharing) if each.name != "num_actors"}
+    deciding |= {"sync_every": rounds.plan.sync_every, "num_episodes": num_episodes, "seed": seed}
+    checkpoints.resume(identity(env, job.world, learning, **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
@@ -195,7 +195,7 @@ def train_parallel(
         for metrics in training.play(pool):
             report(metrics, policy, watch, callback)
     check_values(policy)
-    warn_if_stalled(learning, job.world, policy.q)
+    warn_if_stalled(learning, job.world, policy.q, rounds.paid)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
     return policy
@@ -240,14 +240,19 @@ def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: b
     """
     num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
     parts = [
-        f"learning took {placement.seconds:.2g} s; in this process alone it would have taken about "
-        f"{placement.seconds_here:.2g} s"
+        f"learning took {_format(placement.seconds)} s; in this process alone it would have taken about "
+        f"{_format(placement.seconds_here)} s"
     ]
     if num_here:
         parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
     if is_bound_by_learner and not ALGORITHMS[learning.algorithm].learns_model:
         parts.append("with sharing local actors learn too")
     logger.info("; ".join(parts))
+
+
+def _format(seconds: float) -> str:
+    """Return seconds as text, with two digits or more."""
+    return f"{seconds:,.0f}" if seconds >= 10.0 else f"{seconds:.2g}"
 
 
 def check_partition(job: Job) -> None:

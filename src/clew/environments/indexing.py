@@ -84,7 +84,10 @@ class SpaceIndex:
 
 
 def _short_repr(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of over 4300 digits has no text, nor has an element that holds one
+        text = shown(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

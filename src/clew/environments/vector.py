@@ -267,7 +267,12 @@ class MazeVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[An
         checked = read_only(numbers)
         refused = find_invalid_action(checked, self._copies.is_over, num_actions)
         if refused >= 0:
-            raise SettingError(f"copy {refused}: {action_error(self.world.actions)}, not {shown(actions[refused])}")
+            given = actions[refused]
+            advice = "; actions must be whole numbers (integers): use actions.astype(int)"
+            raise SettingError(
+                f"copy {refused}: {action_error(self.world.actions)}, not {shown(given)}"
+                f"{advice if isinstance(given, float | np.floating) else ''}"
+            )
         return checked
 
     def _new_observations(self, n: int) -> npt.NDArray[Any]:

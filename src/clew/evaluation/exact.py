@@ -9,6 +9,7 @@ probability epsilon any action.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -185,14 +186,39 @@ def _actions_of(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[n
     if isinstance(policy, Policy):
         check_acts_by_table(policy)
     else:
-        table = as_numbers("policy", policy)
-        if table.ndim == 2 and table.shape[1] > 1 and (table >= 0.0).all() and np.allclose(table.sum(axis=1), 1.0):
-            raise SettingError(
-                "must be action values, and each row of this table sums to 1, like probabilities of actions; if they "
-                "are action values, give clew.Policy(world, q=table)",
-                setting="policy",
-            )
+        check_not_probabilities("policy", as_numbers("policy", policy))
     return greedy_actions(mdp, policy)
+
+
+def check_not_probabilities(name: str, table: npt.NDArray[Any]) -> None:
+    """Check that a table given as action values doesn't look like one of probabilities of actions.
+
+    It does if each row is a distribution. States in which nothing happens may have rows of zeros; a table with such
+    rows looks like one of probabilities only if another row has several positive entries, since a learned table often
+    has a 1 here and there.
+
+    Args:
+        name: of the setting.
+        table: array of real numbers, of any shape.
+
+    Raises:
+        SettingError: if the table looks like probabilities of actions.
+    """
+    if table.ndim != 2 or table.shape[1] < 2 or not (table >= 0.0).all():
+        return
+    with np.errstate(over="ignore"):  # sums of very large values are infinite
+        sums = table.sum(axis=1, dtype=np.float64)
+    if np.allclose(sums, 1.0):
+        rows = "each row of this table"
+    elif ((sums == 0.0) | (np.abs(sums - 1.0) <= 1e-6)).all() and (np.count_nonzero(table, axis=1) > 1).any():
+        rows = "each row of this table that isn't all 0"
+    else:
+        return
+    raise SettingError(
+        f"must be action values, and {rows} sums to 1, like probabilities of actions; if they are action values, give "
+        "clew.Policy(world, q=table)",
+        setting=name,
+    )
 
 
 def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -204,7 +230,9 @@ def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArra
     q = policy.q if isinstance(policy, Policy) else as_numbers("q", policy)
     shape = mdp.num_states, mdp.num_actions
     if q.shape != shape:
-        raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}")
+        one_each = q.shape == shape[:1] and q.dtype.kind in "iu"
+        advice = "; these look like actions, one for each state: of a solution, give solution.q" if one_each else ""
+        raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}{advice}")
     best = q[:, 0].copy()
     for a in range(1, q.shape[1]):
         np.maximum(best, q[:, a], out=best)  # column by column: far faster than a maximum of each short row

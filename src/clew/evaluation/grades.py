@@ -29,6 +29,8 @@ from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy, check_acts_by_table, check_policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
+OTHER_WORLD = "the optimum belongs to another world; give solve(world, gamma=gamma) of this one"
+
 
 def evaluate_policy(
     env: Any,
@@ -128,7 +130,7 @@ def _check_gamma(gamma: float, optimum: Solution | None) -> None:
 # Exactly --------------------------------------------------------------------------------------------------------------
 
 
-def _is_same(mdp: FiniteMDP, other: FiniteMDP) -> bool:
+def is_same_model(mdp: FiniteMDP, other: FiniteMDP) -> bool:
     """Return whether two models have equal arrays, such as a copy that was sent to another process."""
     models: tuple[Any, Any] = mdp.model, other.model
     return mdp is other or (type(models[0]) is type(models[1]) and all(map(np.array_equal, *models)))
@@ -141,8 +143,8 @@ def _grade(
     starts: npt.NDArray[np.int32],
     optimum: Solution,
 ) -> Grade:
-    if not _is_same(mdp, optimum.mdp):
-        raise SettingError("the optimum belongs to another world; give solve(world, gamma=gamma) of this one")
+    if not is_same_model(mdp, optimum.mdp):
+        raise SettingError(OTHER_WORLD)
     if np.isneginf(optimum.v[starts]).any():
         raise SettingError(
             "must be below 1 here: from a start that is graded no policy has a finite value", setting="gamma"

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.kernels.dynamics import BLOCKED, GOAL
+from clew.evaluation.exact import check_not_probabilities
+from clew.evaluation.grades import OTHER_WORLD, is_same_model
+from clew.kernels.dynamics import BLOCKED, GOAL, Grid
 from clew.mazes import MOVES, Maze, Moves
 from clew.mazes.formats import Place
 from clew.planning import Solution
@@ -62,7 +64,8 @@ def draw(
         .txt; its data, such as `path`, are in `picture`.
 
     Raises:
-        SettingError: if the world is not a maze, its goals are random, or `what`, `path` or `optimal` doesn't fit it.
+        SettingError: if the world is not a maze, its goals are random, `what`, `path` or `optimal` doesn't fit it, or
+            an array of action values looks like probabilities of actions.
 
     Examples:
         >>> import clew
@@ -112,7 +115,7 @@ def draw(
         greedy & ~greedy.all(axis=1, keepdims=True) if greedy is not None and has_arrows else None,
         path=places if path is not False else (),
         path_name=name,
-        optimal=_optimal_path(maze, moves, optimal, greedy)
+        optimal=_optimal_path(world, moves, optimal, greedy)
         if isinstance(optimal, Solution)
         else _as_places("optimal", () if optimal is None else optimal),
         title=title,
@@ -192,7 +195,7 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
         learned; and (num_states, num_actions) bool, greedy actions, all of them where nothing was learned.
 
     Raises:
-        SettingError: if it has another shape than the maze, or values that are not finite.
+        SettingError: if it has another shape than the maze, values that are not finite, or looks like probabilities.
     """
     if isinstance(what, Solution):
         _check_shape((what.mdp.num_states, what.mdp.num_actions), maze, moves)
@@ -200,6 +203,8 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
     else:
         q = what.q if isinstance(what, Policy) else _as_numbers(what)
         _check_shape(q.shape, maze, moves)
+        if not isinstance(what, Policy):
+            check_not_probabilities("what", q)
         highest = q[:, 0].copy()  # by columns, which is faster than q.max(axis=1) with its short rows
         for column in q.T[1:]:
             np.maximum(highest, column, out=highest)
@@ -313,23 +318,28 @@ def _first_greedy(greedy: Mask) -> Callable[[int], int | None]:
     return lambda state: None if is_tied[state] else int(first[state])
 
 
-def _optimal_path(maze: Maze, moves: Moves | None, optimal: Solution, greedy: Mask | None) -> tuple[Place, ...]:
+def _optimal_path(
+    world: Maze | Environment, moves: Moves | None, optimal: Solution, greedy: Mask | None
+) -> tuple[Place, ...]:
     """Return the path of an optimal policy from the start, which takes greedy actions wherever these are optimal.
 
     Args:
-        maze: the maze.
+        world: the maze, or the environment.
         moves: of the environment; None if unknown.
-        optimal: solution of the maze.
+        optimal: solution of the world.
         greedy: (num_states, num_actions) bool, greedy actions of another policy; None for no preference.
 
     Returns:
         The path; empty if the maze has no start, or moves are stochastic.
 
     Raises:
-        SettingError: if the solution is of another maze.
+        SettingError: if the solution is of another world.
     """
+    maze = world if isinstance(world, Maze) else world.maze
     shape = optimal.mdp.num_states, optimal.mdp.num_actions
     _check_shape(shape, maze, moves)
+    if not _is_solution_of(world, optimal):
+        raise SettingError(OTHER_WORLD)
     if maze.start is None or not _are_deterministic(optimal):
         return ()
     actions = optimal.optimal_actions
@@ -340,3 +350,11 @@ def _optimal_path(maze: Maze, moves: Moves | None, optimal: Solution, greedy: Ma
         actions = np.where(shared.any(axis=1, keepdims=True), shared, actions)
     first = optimal.policy if is_tied else actions.argmax(axis=1)
     return follow_policy(maze, _moves_for(moves, shape[1]), lambda state: int(first[state]))
+
+
+def _is_solution_of(world: Maze | Environment, optimal: Solution) -> bool:
+    """Return whether a solution is of this world; of a maze alone, whose rewards are unknown, whether cells agree."""
+    if isinstance(world, Environment):
+        return is_same_model(world.mdp, optimal.mdp)
+    model = optimal.mdp.model
+    return not isinstance(model, Grid) or np.array_equal(model.cells, world.cells.reshape(-1))

@@ -179,7 +179,8 @@ class Film:
     def add(self, q: npt.NDArray[np.float32], num_episodes: int) -> None:
         """Add a picture of a table, with the number of episodes in its title."""
         title = f"episode {num_episodes:,} of {self._total:,}"
-        self.frames.append(draw(self._env, q, optimal=self._optimum, title=title).picture)
+        policy = Policy(self._env, q=q)  # a table alone may look like one of probabilities, which isn't drawn
+        self.frames.append(draw(self._env, policy, optimal=self._optimum, title=title).picture)
 
 
 def _episode_frames(config: TrainingConfig, env: Environment, policy: Policy, show: str) -> list[Picture]:

@@ -32,7 +32,7 @@ def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple
     saved = load_run(folder)
     if saved.trace is None:
         raise RunError(
-            f"{folder}: this run has no trace.csv; an earlier version of Clew made it. Train it again to get one: "
+            f"{folder}: this run has no trace.csv. Train it again to get one: "
             f"`clew train {saved.config.get('maze', 'MAZE')} ... --out NEW`"
         )
     try:

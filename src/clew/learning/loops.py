@@ -19,7 +19,7 @@ from clew.kernels.learning.interleaving import EpisodeSlots, learn_interleaved, 
 from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
-from clew.learning.learner import Learner, reserve_outcomes
+from clew.learning.learner import Learner, RewardRange, reserve_outcomes
 from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
 from clew.policies.trajectory import Transition
 
@@ -41,10 +41,12 @@ class Loop:
         learn: function of a number of episodes; plays that many more, learns from them and returns their statistics.
             How the episodes are divided among calls changes no bit.
         state: what a checkpoint must save besides the learner; None if the environment has a state that can't be saved.
+        paid: function that returns the range of all rewards so far; of environments without a model alone.
     """
 
     learn: Callable[[int], EpisodeStats]
     state: LoopState | EpisodeSlots | None
+    paid: Callable[[], RewardRange] = RewardRange
 
 
 def new_loop(
@@ -141,6 +143,7 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key, num_s
         )
     env_seed = int(next_bits(new_stream(*key, 0))) >> 33
     transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
+    paid = [np.inf, 0.0]
 
     def learn_some(n: int) -> EpisodeStats:
         stats, episode, num_done = new_episode_stats(n), 0, 0
@@ -150,12 +153,14 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key, num_s
                 step = next(transitions)
                 steps, episode_return, terminated = steps + 1, episode_return + step.reward, step.terminated
                 is_over = terminated or step.truncated
+                size = abs(step.reward)
+                paid[0], paid[1] = min(paid[0], size or np.inf), max(paid[1], size)
             stats.steps[episode], stats.episode_return[episode] = steps, episode_return
             stats.terminated[episode] = terminated
             episode, num_done = episode + 1, num_done + steps
         return EpisodeStats(stats.steps[:episode], stats.episode_return[:episode], stats.terminated[:episode])
 
-    return Loop(learn_some, None)
+    return Loop(learn_some, None, lambda: RewardRange(*paid))
 
 
 def learn_stepwise(

@@ -210,7 +210,7 @@ def train(
     for metrics in rounds.play():
         report(metrics, policy, watch, callback)
     check_values(policy)
-    warn_if_stalled(learning, world, policy.q)
+    warn_if_stalled(learning, world, policy.q, loop.paid())
     return policy
 
 

@@ -1,27 +1,26 @@
 """Mazes by name: the book's maze, sizes, recipes and files."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from clew.errors import MazeError
-from clew.mazes.formats import FileOptions, Place, check_options_apply, list_extensions
+from clew.mazes.formats import FileOptions, Place, check_options_apply, list_extensions, parse_size
 from clew.mazes.generators import GENERATORS, is_recipe, make_maze, parse_recipe
 from clew.mazes.maze import Maze
 from clew.settings import check_type, did_you_mean
 
-SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
+BOOK = "5x5"  # size of the book's maze
 
 
 def size_of(name: str) -> tuple[int, int] | None:
     """Return (rows, columns) of `book`, a size or a recipe, without making the maze; None for any other name.
 
     Raises:
-        MazeError: if a recipe is not of the right form.
+        MazeError: if a recipe is not of the right form, or a size is far too large.
     """
-    size = SIZE.fullmatch("5x5" if name == "book" else name)
+    size = parse_size(BOOK if name == "book" else name)
     if size is not None:
-        return int(size[1]), int(size[2])
+        return size
     return parse_recipe(name)[1:3] if is_recipe(name) else None
 
 
@@ -53,14 +52,14 @@ def find_maze(
         SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this maze.
     """
     check_type("name", name, str, "a name or a path as text")
-    size = SIZE.fullmatch("5x5" if name == "book" else name)
+    size = parse_size(BOOK if name == "book" else name)
     if size or is_recipe(name):
         if scenario is not None:
             raise MazeError(f"a scenario must be given with the map file that it is for, not with {name!r}")
         check_options_apply(name, (), FileOptions(unknown_walls, cell_size))
         if size is None:
             return make_maze(name, start=start, goal=goal)
-        return Maze.open(int(size[1]), int(size[2]), start=(0, 0) if start is None else start, goal=goal)
+        return Maze.open(*size, start=(0, 0) if start is None else start, goal=goal)
     if not Path(name).suffix and not Path(name).exists():
         question = did_you_mean(name, ["book", *GENERATORS, *worlds])
         others = ", a world that `clew worlds` lists, or gym:ID" if worlds else ""

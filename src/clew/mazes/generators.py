@@ -17,7 +17,7 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import ALL_WALLS, GOAL
 from clew.kernels.mazes import carving, joining, scattering
 from clew.kernels.sampling import Stream, new_stream
-from clew.mazes.formats import Place, add_implied_walls, check_place, check_size
+from clew.mazes.formats import Place, add_implied_walls, check_place, check_size, parse_size
 from clew.mazes.maze import Maze
 from clew.settings import SHARE, check_count, check_number, choose_from, shown
 
@@ -280,8 +280,8 @@ def parse_recipe(text: str) -> tuple[str, int, int, dict[str, float]]:
         raise MazeError(f"a recipe must begin with a kind of maze, such as wilson:{kind}")
     _find_generator(kind)
     size, *settings = rest.split(":")
-    match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", size)
-    if match is None:
+    rows_and_columns = parse_size(size)
+    if rows_and_columns is None:
         raise MazeError(f"{kind} must be followed by a size, as in {kind}:20x30, not {size!r}")
     options: dict[str, float] = {}
     for each in settings:
@@ -291,7 +291,7 @@ def parse_recipe(text: str) -> tuple[str, int, int, dict[str, float]]:
         if key in options:
             raise MazeError(f"{key} is given twice")
         options[key] = _read_number(key, value)
-    return kind, int(match[1]), int(match[2]), options
+    return kind, *rows_and_columns, options
 
 
 def _read_number(key: str, text: str) -> float:

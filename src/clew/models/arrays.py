@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
-from clew.models.checks import without_rounding
+from clew.models.checks import real_array, without_rounding
 
 
 class SparseRows(NamedTuple):
@@ -74,7 +74,7 @@ def _is_sparse(matrix: Any) -> bool:
 def _entries_of_dense(P: npt.ArrayLike) -> _Entries:  # noqa: N803
     """Return the nonzero entries of an array (num_states, num_actions, num_states)."""
     try:
-        table = np.asarray(P, np.float64)
+        table = real_array(P).astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"P must be an array, or a list of sparse matrices, one for each action: {error}") from None
     if table.ndim != 3 or table.size == 0 or table.shape[0] != table.shape[2]:
@@ -105,7 +105,10 @@ def _entries_of_matrices(matrices: Sequence[Any]) -> _Entries:
                 f"not {tuple(shape)}"
             )
         states = np.repeat(np.arange(num_states), lengths)
-        data = without_rounding(data)
+        try:
+            data = without_rounding(real_array(data))
+        except TypeError as error:
+            raise ModelError(f"action {action}: the probabilities must be numbers: {error}") from None
         kept = data != 0.0
         columns.append((states[kept], np.full(int(kept.sum()), action), indices[kept], data[kept]))
     states, actions, next_states, probabilities = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -138,7 +141,7 @@ def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.
 
 def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
     try:
-        table = np.asarray(R, np.float64)
+        table = real_array(R).astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"R must be an array of numbers: {error}") from None
     num_states, num_actions = entries.num_states, entries.num_actions

@@ -12,6 +12,22 @@ from clew.settings import as_numbers, shown
 MAX_STATES = 2**31 - 1  # states are stored as int32
 
 
+def real_array(values: Any) -> npt.NDArray[Any]:
+    """Return values as an array that holds no text, dates or complex numbers, which NumPy would convert to numbers.
+
+    Raises:
+        TypeError: if it holds some; says what.
+        ValueError: if rows have different lengths.
+    """
+    array = np.asarray(values)
+    kind = array.dtype.kind
+    if kind in "US" or (kind == "O" and any(isinstance(each, str | bytes) for each in array.flat)):
+        raise TypeError("it holds text")
+    if kind not in "biufO":
+        raise TypeError(f"it is of type {array.dtype}")
+    return array
+
+
 def read_only_copy(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[Any]:
     """Return a contiguous read-only copy of an array, with a given dtype.
 
@@ -28,9 +44,7 @@ def read_only_copy(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[A
     """
     try:
         with np.errstate(invalid="ignore"):  # NaN in an integer array is refused below
-            source = np.asarray(array)
-            if source.dtype.kind == "c":
-                raise TypeError("complex numbers are not supported")
+            source = real_array(array)
             copy = np.array(source.astype(dtype), order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{name} must be an array of numbers: {error}") from None

@@ -59,7 +59,10 @@ def _check_outcome(outcome: Any, s: int, a: int, num_states: int) -> Outcome:
     try:
         probability, s_next, reward, terminated = outcome
         is_valid = (
-            isinstance(probability, Real) and isinstance(reward, Real) and isinstance(terminated, bool | np.bool_)
+            isinstance(probability, Real)
+            and isinstance(reward, Real)
+            and isinstance(terminated, bool | np.bool_)
+            and not isinstance(s_next, bool)
         )
         numbers = float(probability), index(s_next), float(reward), bool(terminated)
     except (TypeError, ValueError, OverflowError):
@@ -67,7 +70,7 @@ def _check_outcome(outcome: Any, s: int, a: int, num_states: int) -> Outcome:
     if not is_valid:
         raise ModelError(
             f"state {s}, action {a}: an outcome must be (probability, next state, reward, terminated), "
-            f"with True or False for terminated, not {shown(outcome)}"
+            f"with a whole number for the next state and True or False for terminated, not {shown(outcome)}"
         )
     if not 0 <= numbers[1] < num_states:
         raise ModelError(f"state {s}, action {a}: next state {numbers[1]} is outside 0..{num_states - 1}")

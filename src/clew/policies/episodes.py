@@ -49,7 +49,10 @@ def _as_state(observation: Any, num_states: int, source: str) -> int:
         SettingError: if it is not an integer in [0, num_states).
     """
     try:
-        state = index(observation.item() if isinstance(observation, np.ndarray) else observation)
+        number = observation.item() if isinstance(observation, np.ndarray) else observation
+        if isinstance(number, bool):  # Python takes True for 1
+            raise TypeError
+        state = index(number)
     except (TypeError, ValueError):
         raise SettingError(f"the environment's {source} gave state {shown(observation)}, expected an integer") from None
     if not 0 <= state < num_states:

@@ -16,6 +16,8 @@ from clew.models.mdp import FiniteMDP
 from clew.notebook import svg_of
 from clew.settings import SHARE, as_numbers, check_count, check_flag, check_memory, check_number, shown
 
+TIE = 1e-9  # values that differ by less of their size are taken as equal
+
 
 class FiniteEnvironment(Protocol):
     """An environment with a finite number of states and actions."""
@@ -77,7 +79,25 @@ def as_table(name: str, table: Any, shape: tuple[int, int]) -> npt.NDArray[np.fl
         raise SettingError(f"{name} must hold numbers; it has values that are NaN")
     if (np.isinf(values) & np.isfinite(given)).any():
         raise SettingError(f"{name} must fit float32; it has values that are too large for float32")
+    if given.dtype == np.float64:
+        _keep_greedy(values, given)
     return values
+
+
+def _keep_greedy(values: npt.NDArray[np.float32], given: npt.NDArray[np.float64]) -> None:
+    """Keep an action that isn't greedy from becoming so by rounding to float32: take the next smaller number.
+
+    Differences of less than TIE of a value are those of rounding, and actions that differ by less may tie.
+
+    Args:
+        values: (num_states, num_actions), the rounded values; changed in place.
+        given: (num_states, num_actions), the values before.
+    """
+    greatest = given.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        is_less = given < greatest - TIE * np.abs(greatest)
+    became_greedy = (values == values.max(axis=1, keepdims=True)) & is_less
+    values[became_greedy] = np.nextafter(values[became_greedy], np.float32(-np.inf))
 
 
 def check_policy(policy: Any, shape: tuple[int, int]) -> None:

@@ -363,7 +363,7 @@ def solve_in_blocks(
     """
     from clew.distributed.blocks import BlockWorld
 
-    check_type("env", env, Environment, "a clew.Environment")
+    check_type("env", env, Environment, "a clew.Environment; only mazes can be cut into blocks")
     check_count("num_blocks", num_blocks, 1, 2**31 - 1)
 
     with BlockWorld(env, num_blocks, num_actors=num_actors) as world:

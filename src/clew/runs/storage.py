@@ -5,10 +5,11 @@
     q.npy          the table of action values
     metrics.csv    one row per round
     trace.csv      one row per event of the driver, the object store and the actors, see `clew.tracing.trace`
-    summary.json   the grade, and the SHA-256 of the table, by which damage is noticed
+    summary.json   the grade, and the SHA-256 of the table and of each other file, by which damage and edits are noticed
 
-A run folder is written whole or not at all. While a run is trained, there is a folder beside it, RUN.partial, with the
-settings, the maze, the checkpoints and the lock of the process that trains it.
+A run folder is written whole or not at all, and refused if one of these files was changed later. While a run is
+trained, there is a folder beside it, RUN.partial, with the settings, the maze, the checkpoints and the lock of the
+process that trains it.
 """
 
 import csv
@@ -18,7 +19,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ import numpy.typing as npt
 from clew.errors import ClewError, RunError
 from clew.files import neighbour_of, new_folder, open_file, write_file
 from clew.mazes import Maze
+from clew.runs.configuration import TrainingConfig
 from clew.tracing.trace import Event, from_csv, to_csv
 
+FILES = "files"  # key of summary.json: the SHA-256 of each file below, by name; that of the table has its own key
+HASHED = {"config.json": True, "metrics.csv": True, "maze.txt": False, "trace.csv": False}  # True if every run has it
 PARTIAL = ".partial"
 RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # environment variable that is set in a job of Ray
 RAY_FOLDER = "runtime_resources"  # folder in which Ray makes the working folder of a job
@@ -45,7 +49,7 @@ class SavedRun:
         q: (num_states, num_actions) float32, action values.
         metrics: a dictionary per round.
         summary: the grade and other figures of the run.
-        trace: events of the run; None in a folder that has no trace.csv.
+        trace: events of the run; None if it was saved without them.
     """
 
     config: dict[str, Any]
@@ -112,15 +116,15 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     np.save(table, run.q, allow_pickle=False)
     contents = {
         "config.json": _to_json(run.config),
-        "q.npy": table.getvalue(),
         "metrics.csv": rows.getvalue().encode(),
-        "summary.json": _to_json({**run.summary, "table_sha256": table_sha256(run.q)}),
     }
     if run.maze is not None:
         contents["maze.txt"] = run.maze.to_text().encode()
     if run.trace is not None:
         contents["trace.csv"] = to_csv(run.trace).encode()
-    _write_folder(folder, contents)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    summary = _to_json({**run.summary, "table_sha256": table_sha256(run.q), FILES: hashes})
+    _write_folder(folder, {**contents, "q.npy": table.getvalue(), "summary.json": summary})
 
 
 def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
@@ -184,14 +188,15 @@ def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | None
         raise RunError(f"{folder}: this run has ended{rest}")
     if not partial.is_dir():
         raise RunError(f"{partial}: no run was begun there; `clew train --out {folder}` begins one")
-    return _read_json(partial / "config.json"), _read_maze(partial / "maze.txt")
+    config, maze = partial / "config.json", partial / "maze.txt"
+    return _parse_config(config, _read(config)), _parse_maze(maze, _read(maze)) if maze.exists() else None
 
 
 def load_run(folder: str | Path) -> SavedRun:
     """Read a run folder.
 
     Raises:
-        RunError: if a file is missing, damaged or of another kind; the message names it.
+        RunError: if a file is missing, was changed after the run was saved, or is damaged; the message names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -200,48 +205,107 @@ def load_run(folder: str | Path) -> SavedRun:
         raise RunError(
             f"{folder}: holds run folders, and isn't one; give one of them, or {folder}/* where several may stand"
         )
-    config, summary = _read_json(folder / "config.json"), _read_json(folder / "summary.json")
-    maze = _read_maze(folder / "maze.txt")
-    q = _read_table(folder / "q.npy", summary)
-    metrics, trace = _read_metrics(folder / "metrics.csv"), _read_trace(folder / "trace.csv")
-    return SavedRun(config, maze, q, metrics, summary, trace)
+    summary = _parse_json(folder / "summary.json", _read(folder / "summary.json"))
+    contents = _read_unchanged(folder, summary.pop(FILES, None))
+    return SavedRun(
+        config=_parse_config(folder / "config.json", contents["config.json"]),
+        maze=_parse_maze(folder / "maze.txt", contents["maze.txt"]) if "maze.txt" in contents else None,
+        q=_read_table(folder / "q.npy", summary),
+        metrics=_parse_metrics(folder / "metrics.csv", contents["metrics.csv"]),
+        summary=summary,
+        trace=_parse_trace(folder / "trace.csv", contents["trace.csv"]) if "trace.csv" in contents else None,
+    )
+
+
+def _read_unchanged(folder: Path, hashes: Any) -> dict[str, bytes]:
+    """Return the contents of the files of a run but the table and the summary, by name.
+
+    Args:
+        folder: run folder.
+        hashes: SHA-256 of each file that was saved, by name.
+
+    Raises:
+        RunError: if a file was changed, removed or added after the run was saved; the message names it.
+    """
+    hashes = hashes if isinstance(hashes, dict) else {}
+    contents = {}
+    for name, is_required in HASHED.items():
+        path = folder / name
+        if name in hashes:
+            contents[name] = _read(path)
+            _check_hash(path, hashlib.sha256(contents[name]).hexdigest(), hashes[name])
+        elif is_required:
+            raise RunError(f"{folder / 'summary.json'}: damaged: it has no SHA-256 of {name}; train the run again")
+        elif path.exists():
+            raise RunError(f"{path}: was added after the run was saved; remove it")
+    return contents
+
+
+def _check_hash(path: Path, sha256: str, saved: Any) -> None:
+    """Check that a file has the SHA-256 that the summary has of it; raise RunError if it hasn't."""
+    if sha256 != saved:
+        raise RunError(
+            f"{path}: damaged: its SHA-256 is not the one in summary.json, so it was changed after the run was saved; "
+            f"train the run again"
+        )
 
 
 def _read_table(path: Path, summary: dict[str, Any]) -> npt.NDArray[np.float32]:
     """Return the action values in a .npy file, whose SHA-256 and shape must be those in the summary."""
+    data = _read(path)
     try:
-        q = np.load(io.BytesIO(_read(path)), allow_pickle=False)
-    except RunError:
-        raise
-    except Exception as error:  # a damaged header raises whatever Python's parser does
-        raise RunError(f"{path}: not a NumPy array: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        q = np.load(io.BytesIO(data), allow_pickle=False)
+    except Exception:  # a damaged header raises whatever Python's parser does
+        raise RunError(f"{path}: not a NumPy array, or damaged; train the run again") from None
     if not isinstance(q, np.ndarray) or q.dtype != np.float32 or q.ndim != 2:
         raise RunError(f"{path}: not a table of float32 action values")
-    if table_sha256(q) != summary.get("table_sha256"):
-        raise RunError(f"{path}: damaged: its SHA-256 is not the one in summary.json")
+    _check_hash(path, table_sha256(q), summary.get("table_sha256"))
     if q.shape != (summary.get("num_states", q.shape[0]), summary.get("num_actions", q.shape[1])):
         raise RunError(f"{path}: damaged: its shape {q.shape} is not the one in summary.json")
     return q
 
 
-def _read_metrics(path: Path) -> list[dict[str, Any]]:
+def _parse_config(path: Path, data: bytes) -> dict[str, Any]:
+    """Return the settings in config.json; all must be there, since a default may not be what a run was trained with."""
+    config = _parse_json(path, data)
+    for each in fields(TrainingConfig):
+        if each.name not in config:
+            raise RunError(f"{path}: damaged: the setting {each.name} is missing")
+    return config
+
+
+def _parse_metrics(path: Path, data: bytes) -> list[dict[str, Any]]:
     """Return the rows of metrics.csv, as text by column."""
     try:
-        return list(csv.DictReader(io.StringIO(_read(path).decode())))
-    except UnicodeDecodeError as error:
-        raise RunError(f"{path}: damaged: {error}") from None
+        return list(csv.DictReader(io.StringIO(_decode(path, data))))
     except csv.Error:  # its message is about how the file was opened
         raise RunError(f"{path}: damaged: it is not a table of comma-separated values") from None
 
 
-def _read_trace(path: Path) -> list[Event] | None:
-    """Return the events in trace.csv; None if there is no such file."""
-    if not path.exists():
-        return None
+def _parse_trace(path: Path, data: bytes) -> list[Event]:
+    """Return the events in trace.csv."""
+    text = _decode(path, data)
     try:
-        return from_csv(_read(path).decode())
+        return from_csv(text)
     except ValueError as error:
         raise RunError(f"{path}: damaged: {error}") from None
+
+
+def _parse_maze(path: Path, data: bytes) -> Maze:
+    """Return the maze in maze.txt."""
+    text = _decode(path, data)
+    try:
+        return Maze.from_text(text)
+    except ClewError as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+
+
+def _decode(path: Path, data: bytes) -> str:
+    """Return the text in a file; raise RunError if it is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: damaged: it is not text in UTF-8, from byte {error.start} on") from None
 
 
 def _to_json(content: dict[str, Any]) -> bytes:
@@ -258,22 +322,16 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _read_maze(path: Path) -> Maze | None:
-    """Return the maze in maze.txt; None if there is no such file."""
-    if not path.exists():
-        return None
-    try:
-        return Maze.from_text(_read(path).decode())
-    except (ClewError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def _parse_json(path: Path, data: bytes) -> dict[str, Any]:
     """Return the object in a JSON file; raise RunError if it is damaged, or holds something else."""
+    text = _decode(path, data)
     try:
-        content = json.loads(_read(path))
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path}: damaged: it is not JSON from line {error.lineno}, column {error.colno} on") from None
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
+        reason = "it has a number of too many digits" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise RunError(f"{path}: damaged: {reason}") from None
     if not isinstance(content, dict):
         raise RunError(f"{path}: damaged: expected an object, found {type(content).__name__}")
     return content

@@ -13,7 +13,7 @@
     copy        the driver gave late work to a second actor too
     checkpoint  the driver wrote a checkpoint
 
-In a run folder the trace is `trace.csv`, with a row for each event. Traces of earlier versions have no column `host`.
+In a run folder the trace is `trace.csv`, with a row for each event.
 """
 
 import json

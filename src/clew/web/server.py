@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from nicegui import app, ui
 from starlette.responses import PlainTextResponse, Response
@@ -32,6 +32,8 @@ MAX_VISITORS = 8  # each has a learning thread
 COOKIE = "clew-token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEALTH = "/healthz"  # for probes; takes no visitor's place
+# Host of a request or an origin: a name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 STYLE = Path(__file__).with_name("page.css")
 SECURITY_HEADERS = [  # Vue compiles its templates in the browser, hence unsafe-eval
     (
@@ -81,6 +83,8 @@ class Gate:
             status, text = refusal or (200, "ok")
             await PlainTextResponse(f"{text}\n", status)(scope, receive, send)
             return
+        if scope.get("method") == "HEAD":  # the server sends no body then, but NiceGUI knows GET alone
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -108,20 +112,19 @@ class Gate:
 
     def _is_known(self, host: str) -> bool:
         """Return whether the host of a request, with its port, is one that was asked for."""
-        name = _name_of(f"//{host}")
+        name = _name_of(host)
         return name in self.hosts or ("*" in self.hosts and _is_address(name))
 
     def _is_own(self, origin: str, host: str) -> bool:
         """Return whether a page of an origin is one of ours: of the host of the request, or of a proxy."""
-        return origin.partition("//")[2].lower() == host.lower() or _name_of(origin) in self.proxies
+        host_of_origin = origin.partition("//")[2]
+        return host_of_origin.lower() == host.lower() or _name_of(host_of_origin) in self.proxies
 
 
-def _name_of(address: str) -> str:
-    """Return the host in an address, in small letters and without its port; empty if it has none that is valid."""
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
+def _name_of(host: str) -> str:
+    """Return a host in small letters, without its port and brackets; empty if it is none, or more than a host."""
+    match = HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""
 
 
 def _cookies(header: str) -> list[str]:

@@ -17,6 +17,7 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Grid
 from clew.models.grids import GRID_SETTINGS, grid_model
 from clew.models.mdp import FiniteMDP
+from clew.settings import shown
 
 RowValues = npt.NDArray[Any]  # (columns,), a value, or a distance, for each state of a row
 # Of the row above and of the row below; None for a row whose values are unchanged, or that doesn't exist.
@@ -86,7 +87,9 @@ def split_rows(num_rows: int, num_blocks: int) -> npt.NDArray[np.int64]:
         SettingError: if there are more blocks than rows.
     """
     if not 1 <= num_blocks <= num_rows:
-        raise SettingError(f"must be from 1 to {num_rows}, the number of rows, not {num_blocks}", setting="num_blocks")
+        raise SettingError(
+            f"must be from 1 to {num_rows}, the number of rows, not {shown(num_blocks)}", setting="num_blocks"
+        )
     return np.cumsum([0, *map(len, np.array_split(np.arange(num_rows), num_blocks))])
 
 
@@ -99,8 +102,8 @@ def cut_grid(mdp: FiniteMDP, num_blocks: int) -> list[BlockSpec]:
     grid = mdp.model
     if not isinstance(grid, Grid):
         raise SettingError(
-            "only grids can be cut into blocks, and this model is in the sparse form; use clew.solve and "
-            "clew.train_policy"
+            "only mazes with the moves 'four' can be cut into blocks, and the model of this world is in the sparse "
+            "form; use clew.solve and clew.train_policy"
         )
     if grid.moving_goal:
         raise SettingError("a grid with a random goal can't be cut into blocks; use an environment with one goal")

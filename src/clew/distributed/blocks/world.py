@@ -24,11 +24,12 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import initial_value
+from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, RoundMetrics
 from clew.planning.certificate import check_finite, rounding_bound, warn_if_inexact
 from clew.planning.search import shortest_path_is_optimal
-from clew.settings import POSITIVE, SHARE, check_count, check_number
+from clew.settings import MAX_EPISODES, POSITIVE, SHARE, as_states, check_count, check_memory, check_number, shown
 
 # Exchanges of border values after the last episode, at most: in stochastic worlds values may change in the last bit
 # without end.
@@ -169,8 +170,11 @@ class BlockWorld:
             SettingError: if a setting is out of range, or the algorithm can't learn in blocks.
         """
         check_run(num_episodes, seed)
-        check_count("num_rounds", num_rounds, 1)
-        check_count("max_episode_steps", max_episode_steps, 1)
+        check_count("num_rounds", num_rounds, 1, MAX_EPISODES)
+        check_count("max_episode_steps", max_episode_steps, 1, 2**63 - 1)
+        check_reporting(callback, None, None, None)
+        num_rounds = int(num_rounds)
+        check_memory(24 * num_rounds * self.num_blocks, f"the list of num_rounds={num_rounds:,} rounds")
         learning = as_learning(settings)
         check_blockwise(learning)
         begun = time.perf_counter()
@@ -313,9 +317,9 @@ class BlockWorld:
 
     def _fetch(self, name: str, states: npt.ArrayLike, row: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
         """Return what a method of `Block` gives for some states, an array of the shape (n, *row), in their order."""
-        wanted = np.asarray(states, np.int64)
-        if wanted.ndim != 1 or (wanted.size and not (wanted.min() >= 0 and wanted.max() < self.mdp.num_states)):
-            raise SettingError(f"states must be a list of whole numbers in 0..{self.mdp.num_states - 1}")
+        wanted = as_states("states", states, self.mdp.num_states)
+        if wanted.ndim != 1:
+            raise SettingError(f"must be a list of states, not {shown(states)}", setting="states")
         owners = np.searchsorted(self._firsts, wanted, side="right") - 1
         found = np.empty((wanted.size, *row), dtype)
         arguments = {int(i): (wanted[owners == i] - self._firsts[i],) for i in np.unique(owners)}

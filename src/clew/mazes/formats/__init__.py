@@ -27,6 +27,7 @@ from clew.mazes.formats.cells import (
     check_place,
     check_size,
     has_thin_walls,
+    parse_size,
     remove_walls_around,
 )
 from clew.mazes.formats.extensions import (
@@ -62,6 +63,7 @@ __all__ = [
     "list_extensions",
     "parse_array",
     "parse_lists",
+    "parse_size",
     "parse_text",
     "read_layout",
     "read_scenario",

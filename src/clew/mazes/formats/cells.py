@@ -4,6 +4,7 @@ A cell is one byte, whose bits are those of `clew.kernels.dynamics`: WALL_DOWN, 
 HAZARD, BLOCKED. A wall between two cells is marked in both of them. A wall between two free cells is a thin wall.
 """
 
+import re
 from numbers import Integral
 from operator import index
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from clew.kernels.dynamics import (
 from clew.settings import shown
 
 MAX_CELLS = 2**26  # 8192 x 8192; a table of four float32 values per cell then takes 1 GiB
+MAX_SIZE_LENGTH = 50  # characters of a size
 BAND_SIZE = 2**22  # bytes of a text that are processed at once: temporary arrays stay small beside a large maze
 
 Place = tuple[int, int]  # (row, column), from the top left, from 0
@@ -34,6 +36,20 @@ class Layout(NamedTuple):
 
     cells: npt.NDArray[np.uint8]  # (rows, columns), bits of clew.kernels.dynamics
     start: Place | None
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return (rows, columns) of a text such as "10x12"; None if it is not of that form.
+
+    Raises:
+        MazeError: if it is longer than that of any maze.
+    """
+    match = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
+    if match is None:
+        return None
+    if len(text) > MAX_SIZE_LENGTH:  # Python converts no number of thousands of digits
+        raise MazeError(f"a maze of a size of {len(text):,} characters is too large: the limit is {MAX_CELLS:,} cells")
+    return int(match[1]), int(match[2])
 
 
 def check_size(rows: int, columns: int) -> None:

@@ -16,6 +16,7 @@ from clew.mazes.formats.cells import Layout, Place, add_implied_walls, cell_lett
 from clew.mazes.formats.lines import check_ascii, error_at, normalise_lines, read_bytes, view_as_grid
 from clew.mazes.formats.plain import check_letters, letter_table
 from clew.mazes.formats.walled import text_canvas
+from clew.settings import as_path
 
 CELL_TABLE = letter_table(b".@???", free=b"GS", blocked=b"OTW")
 LEGEND = "a cell is one of . G S @ O T W"
@@ -95,9 +96,10 @@ def read_scenarios(path: str | Path) -> list[Scenario]:
 
     Raises:
         MazeError: names the file and the row (from 0, not counting the line `version`) that is invalid.
+        SettingError: if the path is neither text nor a path.
         OSError: if the file can't be read.
     """
-    path = Path(path)
+    path = as_path("path", path)
     try:
         text = normalise_lines(read_bytes(path, MAX_SCENARIO_BYTES, is_text=True)).decode("latin-1")
         rows = [line for line in text.split("\n") if line.strip() and not line.startswith("version")]

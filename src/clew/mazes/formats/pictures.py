@@ -59,7 +59,7 @@ def parse_picture(data: bytes | bytearray, cell_size: int = 1, unknown_walls: st
     kind = "PPM" if data[:2] in (b"P2", b"P5") else "PNG"  # Pillow reads PGM as PPM
     if kind == "PNG":
         _check_header(data, cell_size)
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -72,10 +72,8 @@ def parse_picture(data: bytes | bytearray, cell_size: int = 1, unknown_walls: st
         raise
     except Image.DecompressionBombError:  # a PGM picture: of a PNG picture the header was checked
         raise MazeError(f"the picture is too large: the limit is {MAX_PIXELS:,} pixels") from None
-    except UnidentifiedImageError:  # its message names a buffer in memory
+    except Exception:  # for damaged files Pillow raises exceptions of many types, with words for its developers
         raise MazeError("the picture can't be read: it is damaged") from None
-    except Exception as error:  # for damaged files Pillow raises exceptions of many types
-        raise MazeError(f"the picture can't be read: {error}") from None
     return Layout(add_implied_walls(BITS[colours]), _find_start(colours))
 
 
