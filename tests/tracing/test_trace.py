@@ -111,13 +111,6 @@ def test_damage_is_named(row, message):
         from_csv(f"{FIRST}\n{row}\n")
 
 
-def test_a_trace_without_hosts_of_an_earlier_version_is_read():
-    events = noted(3).events
-    lines = [line.rpartition(",")[0] for line in to_csv(events).splitlines()]
-    assert lines[0] == FIRST.removesuffix(",host")
-    assert to_csv(from_csv("\n".join(lines))) == to_csv(events)
-
-
 def test_a_host_is_named_where_an_actor_starts():
     trace = Trace()
     trace.add("start", "actor 0", trace.began, 0.5, -1, host="node-1.example")

@@ -30,7 +30,6 @@ DRIVER, STORE = "driver", "store"
 WHO_PATTERN = re.compile(r"driver|store|actor \d{1,9}")
 NOT_IN_HOST = re.compile(r"[^\w.:-]", re.ASCII)  # characters that no name of a host should have
 
-NUM_COUNTS = 6  # fields of an event that are whole numbers
 MAX_EVENTS = 100_000  # about 30 MB; a longer trace keeps every second round, then every fourth, and so on
 MAX_PAUSE = 1e-4  # seconds between events that are merged into one
 
@@ -205,16 +204,14 @@ def from_csv(text: str) -> list[Event]:
         ValueError: if a line is damaged; the message says which.
     """
     header, *rows = text.splitlines() or [""]
-    num_fields = header.count(",") + 1
-    if header not in (",".join(Event._fields), ",".join(Event._fields[:-1])):
+    if header != ",".join(Event._fields):
         raise ValueError(f"the first line must be {','.join(Event._fields)}")
     events = []
     for number, row in enumerate(rows, start=2):
         try:
-            what, who, begun, seconds, *others = row.split(",", num_fields - 1)
-            counts, host = others[:NUM_COUNTS], others[NUM_COUNTS:]  # a trace of an earlier version has no host
-            values = what, who, float(begun), float(seconds), *map(int, counts), *host
-            named: dict[str, Any] = dict(zip(Event._fields[:num_fields], values, strict=True))
+            what, who, begun, seconds, *counts, host = row.split(",", len(Event._fields) - 1)
+            values = what, who, float(begun), float(seconds), *map(int, counts), host
+            named: dict[str, Any] = dict(zip(Event._fields, values, strict=True))
             event = Event(**named)
         except (TypeError, ValueError):
             raise ValueError(f"line {number} is not an event") from None
