@@ -1,5 +1,7 @@
 """Blocks on a real Ray: the same bits, and what is lost is worked out again."""
 
+import re
+
 import numpy as np
 import pytest
 from test_failures import actor_processes, hang
@@ -7,6 +9,7 @@ from test_failures import actor_processes, hang
 from clew import Environment, Maze
 from clew.distributed import actors
 from clew.distributed.blocks import BlockWorld
+from clew.runs.run import solve_in_blocks
 
 pytestmark = pytest.mark.ray
 
@@ -66,3 +69,14 @@ def test_blocks_whose_actor_hangs_come_out_the_same(ray_up, env, monkeypatch):
     assert len(stopped) == 1
     assert lost[0] == 0
     assert lost[-1] == 1
+
+
+def test_planning_on_actors_is_compared_with_one_process(ray_up, env, caplog):
+    caplog.set_level("INFO", "clew")
+    with BlockWorld(env, 3) as world:
+        here = world.solve()
+    assert 0 < here.work_seconds < here.seconds
+    figures = solve_in_blocks(env, gamma=0.9, tolerance=1e-6, num_blocks=3, num_actors=2)
+    assert 0 < figures["work_seconds"] < 2 * figures["seconds"]
+    said = r"planning took [\d.e-]+ s; in this process alone the blocks would have taken about [\d.e-]+ s"
+    assert any(re.fullmatch(said, message) for message in caplog.messages)

@@ -95,3 +95,8 @@ class Placement:
         self.seconds += seconds
         in_this_process = self.expect(self.here, num_steps) if self._rates else work + merging
         self.seconds_here += in_this_process if num_workers else seconds
+
+
+def format_seconds(seconds: float) -> str:
+    """Return seconds as text, with two digits or more."""
+    return f"{seconds:,.0f}" if seconds >= 10.0 else f"{seconds:.2g}"

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, RolloutWorker
 from clew.distributed.local import LocalLearner, TableMerger
-from clew.distributed.placement import Placement
+from clew.distributed.placement import Placement, format_seconds
 from clew.distributed.rounds import Plan, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
@@ -240,19 +240,14 @@ def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: b
     """
     num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
     parts = [
-        f"learning took {_format(placement.seconds)} s; in this process alone it would have taken about "
-        f"{_format(placement.seconds_here)} s"
+        f"learning took {format_seconds(placement.seconds)} s; in this process alone it would have taken about "
+        f"{format_seconds(placement.seconds_here)} s"
     ]
     if num_here:
         parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
     if is_bound_by_learner and not ALGORITHMS[learning.algorithm].learns_model:
         parts.append("with sharing local actors learn too")
     logger.info("; ".join(parts))
-
-
-def _format(seconds: float) -> str:
-    """Return seconds as text, with two digits or more."""
-    return f"{seconds:,.0f}" if seconds >= 10.0 else f"{seconds:.2g}"
 
 
 def check_partition(job: Job) -> None:

@@ -1,5 +1,6 @@
 """One run: a configuration trained, graded and saved. The command line and the page both call it."""
 
+import logging
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from clew.distributed import train_parallel
+from clew.distributed.placement import format_seconds
 from clew.distributed.settings import Sharing
 from clew.environments import Environment, as_compiled
 from clew.errors import RunError, SettingError, StoppedError
@@ -39,6 +41,8 @@ from clew.tracing.trace import Trace
 
 if TYPE_CHECKING:
     from clew.distributed.forecast import Forecast
+
+logger = logging.getLogger(__name__)
 
 TRUSTED = "CLEW_IMPORT"  # environment variable: name of a module that loading a run may import
 
@@ -370,6 +374,12 @@ def solve_in_blocks(
         stopwatch = Stopwatch()
         solution = world.solve(gamma=gamma, tolerance=tolerance)
         times = stopwatch.read()
+        if num_actors:
+            logger.info(
+                "planning took %s s; in this process alone the blocks would have taken about %s s",
+                format_seconds(solution.seconds),
+                format_seconds(solution.work_seconds),
+            )
         figures = {"gamma": gamma, "value": solution.value, "num_states": env.mdp.num_states}
         figures |= asdict(solution) | times | {"num_blocks": num_blocks}
         figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}

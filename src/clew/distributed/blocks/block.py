@@ -34,6 +34,7 @@ class Block:
     def __init__(self, spec: BlockSpec) -> None:
         self.local = LocalGrid(spec)
         self.planner: Any = None
+        self.seconds = 0.0  # of all calls
         self.learner: BlockLearner
 
     def plan_distances(self, spec: PlanningSpec) -> tuple[BorderValues, bool]:
@@ -115,6 +116,10 @@ class Block:
     def action_values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the learned action values of some states, counted from the first state of the block itself."""
         return self.learner.action_values()[states]
+
+    def work_seconds(self) -> float:
+        """Return the time of all calls, in seconds."""
+        return self.seconds
 
     def memory(self) -> tuple[int, int]:
         """Return (ID of this process, largest memory that it has used, in bytes)."""

@@ -6,6 +6,7 @@ computes its blocks again, to the same bits.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -51,7 +52,12 @@ class BlockHolder:
 
     def call(self, name: str, arguments: BlockArguments) -> dict[int, Any]:
         """Call a method of some blocks, one after the other; return the results by number of the block, ascending."""
-        return {i: getattr(self.blocks[i], name)(*arguments[i]) for i in sorted(arguments)}
+        results = {}
+        for i in sorted(arguments):
+            begun = time.perf_counter()
+            results[i] = getattr(self.blocks[i], name)(*arguments[i])
+            self.blocks[i].seconds += time.perf_counter() - begun
+        return results
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ class BlockSolution:
         num_rounds: number of exchanges of border values.
         num_bytes: bytes of all border values that were sent.
         seconds: wall time.
+        work_seconds: time in which blocks were planned, summed over all of them: about what one process would need.
     """
 
     gamma: float
@@ -24,6 +25,7 @@ class BlockSolution:
     num_rounds: int
     num_bytes: int
     seconds: float
+    work_seconds: float
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ class BlockWorld:
         lowest, highest = self.mdp.reward_range
         spec = PlanningSpec(gamma, tolerance, by_distance, -1.0 if by_distance else lowest / (1.0 - gamma))
         self._compile(lambda block: _plan_alone(block, spec))
+        work_before = sum(self._call_all("work_seconds").values())
         exchange, num_rounds = self._plan("plan_distances", spec, -1.0, 0.0)
         num_bytes = 0
         if not by_distance:
@@ -135,6 +136,7 @@ class BlockWorld:
             num_rounds=num_rounds + bool(last),
             num_bytes=num_bytes + exchange.num_bytes,
             seconds=time.perf_counter() - begun,
+            work_seconds=sum(self._call_all("work_seconds").values()) - work_before,
         )
         warn_if_inexact(self._solution.bound, tolerance)
         return self._solution
