@@ -64,14 +64,18 @@ def test_ray_itself_takes_the_configuration_of_ray_up():
         assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
 
 
-def test_the_setup_of_ray_up_puts_the_environment_and_the_token_before_whatever_a_shell_runs(tmp_path):
+@pytest.mark.parametrize("before", [None, "", "case $- in *i*) ;; *) return ;; esac\n"], ids=["none", "empty", "short"])
+def test_the_setup_of_ray_up_puts_the_environment_and_the_token_before_whatever_a_shell_runs(tmp_path, before):
     """The first lines of a ~/.bashrc are read by all its shells; many end where the shell isn't interactive."""
     config = yaml.safe_load((CLUSTERS / "ray-up.yaml").read_text())
-    (tmp_path / ".bashrc").write_text("case $- in *i*) ;; *) return ;; esac\n")
+    if before is not None:
+        (tmp_path / ".bashrc").write_text(before)
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     for _ in range(2):
-        subprocess.run(["bash", "-c", config["setup_commands"][-1]], env=environment, check=True)
+        for command in config["setup_commands"][-3:]:
+            subprocess.run(["bash", "-c", command], env=environment, check=True)
     assert (tmp_path / ".bashrc").read_text().count("clew-env") == 1
+    assert (tmp_path / ".bashrc").read_text().endswith(before or "")
     show = ["bash", "-c", '. ~/.bashrc; echo "$PATH $RAY_AUTH_MODE $RAY_JOB_STOP_WAIT_TIME_S"']
     shown = subprocess.run(show, env=environment, capture_output=True, text=True, check=True).stdout
     assert shown == f"{tmp_path}/clew-env/bin:{os.environ['PATH']} token 30\n"

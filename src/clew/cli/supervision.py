@@ -56,8 +56,21 @@ def continue_in_child(advice: str) -> None:
 
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     others = _children()
+    passed_on: list[int] = []
+    child = 0
+
+    def pass_on(number: int, frame: object) -> None:
+        passed_on.append(number)
+        if child:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
+    # Before the fork, so that no signal ends the parent alone.
+    before = {each: signal.signal(each, pass_on) for each in SIGNALS if signal.getsignal(each) != signal.SIG_IGN}
     child = os.fork()
     if child == 0:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         os.close(end_reader)
         os.close(life_writer)
         interruption.parent_pipe = end_writer
@@ -68,16 +81,9 @@ def continue_in_child(advice: str) -> None:
     os.close(end_writer)
     os.close(life_reader)
     os.set_blocking(end_reader, False)  # another process may have inherited its other end
-    passed_on: list[int] = []
-
-    def pass_on(number: int, frame: object) -> None:
-        passed_on.append(number)
+    for number in passed_on[:]:  # while it forked
         with suppress(ProcessLookupError):
             os.kill(child, number)
-
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, pass_on)
     _, status = os.waitpid(child, 0)
     sent = b""  # the exit code, if the child itself decided to end
     with suppress(BlockingIOError):
