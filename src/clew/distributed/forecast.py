@@ -4,10 +4,13 @@ The training is begun in this process, and stopped after a few seconds. Then rou
 timed in both places, with the values learned so far. Their durations, summed over all rounds, are the forecast.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from statistics import median
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from clew.distributed.actors import actor_pool
 from clew.distributed.cluster import connected
@@ -17,11 +20,15 @@ from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool
 from clew.distributed.training import WORKERS, new_rounds
 from clew.errors import SettingError
+from clew.evaluation.exact import policy_steps
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import Learning, check_run
+from clew.planning import find_optimum
+from clew.policies.behaviours import BEHAVIOURS
 from clew.tracing.trace import Trace
 
 SECONDS = 3.0  # of training in this process before rounds are timed
+MAX_SOLVED = 100_000  # states of a model that is solved to know how long episodes are in the end
 REPETITIONS = 3  # of each timed round; the median counts
 
 
@@ -64,8 +71,8 @@ def forecast(
 ) -> Forecast:
     """Forecast the time of a training on actors, and in this process.
 
-    It takes some seconds, and a few percent of the time of a long training. Episodes that remain when the beginning of
-    the training is stopped are expected to be as long as its last ones.
+    It takes some seconds, and a few percent of the time of a long training. How long the remaining episodes are is
+    extrapolated from its beginning, so the times are rougher than their ratio.
 
     Args:
         env: environment with Discrete spaces, or a model.
@@ -95,7 +102,7 @@ def forecast(
     in_process = InProcessPool(worker, rounds.trace)
     in_process.placement = OnActors()
     rounds.compile(worker, has_actors=True)
-    num_steps = count_steps(rounds, in_process, seconds)
+    num_steps = count_steps(rounds, in_process, seconds, expect_last_steps(job))
     with connected(sharing.num_actors):
         begun = time.perf_counter()
         with actor_pool(job, WORKERS[sharing.sharing][0], in_process) as pool:
@@ -112,23 +119,43 @@ def forecast(
     )
 
 
-def count_steps(rounds: Rounds, pool: Pool, seconds: float) -> float:
+def count_steps(rounds: Rounds, pool: Pool, seconds: float, steps_at_end: float) -> float:
     """Begin a training; return the expected number of steps of the whole.
+
+    Episodes become shorter. Their length is continued as a power of their number, from the last half of the episodes
+    that have ended and the quarter before it, down to `steps_at_end`.
 
     Args:
         rounds: of the training, before the first.
         pool: runs them.
-        seconds: after which the training is stopped, once the first round has been reported.
+        seconds: after which the training is stopped, once episodes have ended in three rounds.
+        steps_at_end: expected steps of an episode when all is learned; 0 if unknown.
     """
-    begun, num_steps, rows = time.perf_counter(), 0, []
+    rounds.episodes_per_report = 1
+    begun, ends, steps = time.perf_counter(), [0], [0]
     for row in rounds.play(pool):
-        rows.append(row)
-        num_steps += row.num_steps
-        if time.perf_counter() - begun > seconds:
+        ends.append(row.num_ended)
+        steps.append(steps[-1] + row.num_steps)
+        if time.perf_counter() - begun > seconds and len(ends) > 3:
             break
-    last = rows[-len(rows) // 4 :]
-    mean_steps = sum(row.num_steps for row in last) / max(1, sum(row.num_episodes for row in last))
-    return num_steps + mean_steps * (rounds.plan.num_episodes - rounds.progress.num_ended)
+    total, ended = rounds.plan.num_episodes, ends[-1]
+    # Steps up to a quarter and a half of the episodes that have ended, and up to all of them.
+    quarter, half, whole = np.interp([0.25 * ended, 0.5 * ended, ended], ends, steps)
+    slope = math.log2((whole - half) / max(1.0, 2.0 * (half - quarter)))  # of the logarithm of their length
+    power = min(1.0, max(slope, -4.0 if steps_at_end else -0.9) + 1.0)
+    power = math.copysign(max(abs(power), 0.01), power)
+    further = (whole - half) / (1.0 - 0.5**power) * ((total / ended) ** power - 1.0)
+    return float(whole + further + steps_at_end * (total - ended))
+
+
+def expect_last_steps(job: Job) -> float:
+    """Return the expected steps of an episode when all is learned; 0 if the world has no model, or a large one."""
+    world, learning = job.world, job.learning
+    if world is None or world.mdp.num_states > MAX_SOLVED:
+        return 0.0
+    epsilon = learning.exploration if BEHAVIOURS[learning.behaviour_name].setting == "epsilon" else 0.0
+    steps = policy_steps(world.mdp, find_optimum(world.mdp, learning.gamma).q, epsilon=epsilon)[world.mdp.starts]
+    return float(np.mean(np.minimum(np.nan_to_num(steps, nan=0.0), world.max_episode_steps)))
 
 
 class RoundTimes(NamedTuple):

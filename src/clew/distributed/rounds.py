@@ -204,6 +204,7 @@ class Rounds:
         progress: of the simulations.
         metrics: metrics that have been reported.
         started_at: when metrics were reported last, by time.perf_counter.
+        episodes_per_report: least number of episodes of which metrics are reported.
         paid: rewards of an environment without a model; since the checkpoint that training continues from.
     """
 
@@ -215,6 +216,7 @@ class Rounds:
         self.progress = Progress.of(plan)
         self.metrics: list[RoundMetrics] = []
         self.started_at = 0.0
+        self.episodes_per_report = plan.episodes_per_report
         self.paid = RewardRange()
         self._in_flight: deque[InFlightRound] = deque()
         self._num_merged = 0  # rounds
@@ -319,7 +321,7 @@ class Rounds:
     @property
     def is_report_due(self) -> bool:
         """True if enough episodes have ended since metrics were reported, or all."""
-        return self.is_done or bool(self.progress.unreported[0] >= self.plan.episodes_per_report)
+        return self.is_done or bool(self.progress.unreported[0] >= self.episodes_per_report)
 
     def report(self, number: int) -> RoundMetrics:
         """Append and return the metrics of all that has been merged since the last ones; `number` is the last round."""

@@ -40,12 +40,8 @@ def describe_machine() -> tuple[dict[str, Any], list[str]]:
     }
     if SHARED_MEMORY.is_dir():
         free = disk_usage(SHARED_MEMORY).free
-        figures["shared_memory"] = f"{free / 2**30:.1f} GiB free"
-        if free < MIN_SHARED_MEMORY:
-            problems.append(
-                f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free. Ray's object store lies there, and becomes slow "
-                "without it. In a container, give it more: docker run --shm-size=4g."
-            )
+        few = "; Ray's object store is slower without 1 GiB: in a container, docker run --shm-size=4g"
+        figures["shared_memory"] = f"{free / 2**30:.1f} GiB free{few if free < MIN_SHARED_MEMORY else ''}"
     address = os.environ.get("RAY_ADDRESS")
     figures["cluster"] = "none; RAY_ADDRESS is not set, so a local Ray is started for actors"
     if address:
