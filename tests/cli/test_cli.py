@@ -1,5 +1,6 @@
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,15 +45,15 @@ def test_train_learns_the_book_to_the_optimum(figures):
     assert len(result["table_sha256"]) == 64
 
 
-def test_doctor_describes_the_installation(clew, figures, monkeypatch):
+def test_doctor_describes_the_installation(figures):
     found = figures("doctor")
     assert found["clew"] == package.__version__
     assert found["kernel_cache"].startswith("/")
     assert not found["problems"]
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    code, out, _ = clew("doctor")
-    assert code == 1
-    assert "RAY_ADDRESS is set, but there is no connection to Ray: nothing answers at RAY_ADDRESS=127.0.0.1:1" in out
+    env = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
+    done = subprocess.run([sys.executable, "-m", "clew", "doctor"], capture_output=True, text=True, env=env)
+    assert done.returncode == 1
+    assert "RAY_ADDRESS is set, but there is no connection to Ray: nothing answers at " in done.stdout
 
 
 @pytest.mark.ray

@@ -61,10 +61,9 @@ def forecast_training(settings: dict[str, Any], as_json: bool) -> None:
             "of_which_to_start": found.start,
         },
     )
-    if found.ratio < 1.0:
-        print(f"With actors it takes {found.ratio:.2g} times as long as in this process.")
-    else:
-        print(f"With actors it takes {found.ratio:.2g} times as long as in this process: leave out --actors.")
+    advice = ": leave out --actors" if found.ratio > 1.0 else ""
+    times = f"{found.ratio:,.0f}" if found.ratio >= 10.0 else f"{found.ratio:.2g}"
+    print(f"With actors it takes {times} times as long as in this process{advice}.")
 
 
 def bench(

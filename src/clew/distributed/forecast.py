@@ -96,7 +96,7 @@ def forecast(
     if not sharing.num_actors:
         raise SettingError("must be given, for a forecast", setting="num_actors", take={"num_actors": 2})
     if sharing.asynchronous:
-        raise SettingError("has no forecast", setting="asynchronous", take={"asynchronous": False})
+        raise SettingError("has no forecast; leave it out", setting="asynchronous")
     job = Job(env, learning, sharing)
     worker, rounds = new_rounds(job, num_episodes, seed, Trace(), Checkpoints(None))
     in_process = InProcessPool(worker, rounds.trace)
@@ -176,14 +176,16 @@ def time_sizes(rounds: Rounds, in_process: Pool, pool: Pool, num_steps: float) -
         num_steps: expected number of steps of the training.
     """
     plan, number = rounds.plan, 0
+    num_rounds: float
     while num_steps > 0:
         here = [time_round(rounds, in_process, number) for _ in range(REPETITIONS)]
         there = [time_round(rounds, pool, number) for _ in range(REPETITIONS)]
         seconds_here, seconds_there = (median(each for each, _ in place) for place in (here, there))
         steps_per_round = median(each for _, each in here + there)
         if plan.sync_every:
-            num_rounds = plan.num_episodes / (plan.sync_every * plan.num_simulations)
-            yield RoundTimes(num_rounds, seconds_here, seconds_there)
+            num_rounds = math.ceil(plan.num_episodes / (plan.sync_every * plan.num_simulations))
+            longer = num_steps / (num_rounds * steps_per_round)  # the first rounds were
+            yield RoundTimes(num_rounds, longer * seconds_here, longer * seconds_there)
             return
         is_last = plan.num_steps(number) == plan.max_steps
         num_rounds = min(num_steps / steps_per_round, float("inf") if is_last else ROUNDS_PER_SIZE)
