@@ -1,0 +1,142 @@
+"""Constructors of a `FiniteMDP` from what users have: functions, arrays, tables, environments.
+
+They are a Protocol, from which `FiniteMDP` inherits, only to keep modules short.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy.typing as npt
+
+from clew.errors import ClewError, ModelError
+from clew.kernels.dynamics import Sparse
+from clew.models.arrays import SparseRows, rows_of_arrays
+from clew.models.labels import UNLABELLED, Labels
+from clew.models.rows import Outcome, rows_of_environment, rows_of_function
+from clew.models.tables import rows_of_csv, rows_of_table
+from clew.settings import as_path
+
+
+class Constructors(Protocol):
+    """Class methods that make a model."""
+
+    @classmethod
+    def _from_rows(cls, rows: Sparse | SparseRows, starts: npt.ArrayLike | None, labels: Labels = UNLABELLED) -> Self:
+        """Make a model from rows, which belong to it; if `starts` is None, from all states that aren't terminal."""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        P: Any,  # noqa: N803  # as every textbook writes it
+        R: npt.ArrayLike,  # noqa: N803
+        *,
+        terminal: npt.ArrayLike | None = None,
+        starts: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Make a model from arrays of transition probabilities and rewards.
+
+        pymdptoolbox's arrays have the action first, (num_actions, num_states, num_states): use
+        `P.transpose(1, 0, 2)`, and the same for rewards of that shape. `Q` and `R` of quantecon's DiscreteDP can be
+        used as they are, except that it marks unavailable actions by a reward of -inf: give such an action the
+        outcomes and rewards of another.
+
+        Args:
+            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a list
+                of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any objects with
+                `indptr`, `indices` and `data` in compressed sparse row format.
+            R: finite rewards: (num_states,) for all actions in s, (num_states, num_actions), or
+                (num_states, num_actions, num_states) for the transition from s to s_next.
+            terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
+                ignored. By default there is none, and episodes don't end.
+            starts: start states; by default all states that aren't terminal.
+
+        Raises:
+            ModelError: names the argument, or the state and action, that is invalid.
+        """
+        return cls._from_rows(rows_of_arrays(P, R, terminal), starts)
+
+    @classmethod
+    def from_function(
+        cls,
+        num_states: int,
+        num_actions: int,
+        f: Callable[[int, int], Iterable[Outcome]],
+        *,
+        starts: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Make a model from a function that lists the outcomes of a state and action.
+
+        Args:
+            num_states: number of states.
+            num_actions: number of actions.
+            f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
+                state and action. A state with empty lists for all actions is terminal; for some of them is an error.
+            starts: start states; by default all states that aren't terminal.
+
+        Raises:
+            ModelError: names the state and action for which f returned something invalid.
+            SettingError: if the number of states or actions is out of range.
+        """
+        return cls._from_rows(rows_of_function(num_states, num_actions, f), starts)
+
+    @classmethod
+    def from_gymnasium(cls, env: Any) -> Self:
+        """Make a model from a Gymnasium environment with a transition table `P`, such as FrozenLake or Taxi.
+
+        States, actions and outcomes keep their numbers and order. States that can't be reached from the start states
+        keep their numbers and have no outcomes. A step limit is not part of a model; it is
+        `env.spec.max_episode_steps`.
+
+        Args:
+            env: environment with `P[s][a]`, a list of (probability, next state, reward, terminated), and
+                `initial_state_distrib[s]`, the probability that an episode begins in s. Start states of unequal
+                probability are repeated in `starts`; the probabilities must be in the ratio of integers up to 100.
+
+        Raises:
+            ModelError: if it has no such table, its steps depend on more than the state, a wrapper may change a step,
+                or the outcomes of a state and action are invalid; says which.
+        """
+        return cls._from_rows(*rows_of_environment(env))
+
+    @classmethod
+    def from_table(cls, table: Any, *, starts: Any = None) -> Self:
+        """Make a model from a table with one row per state, action and next state.
+
+        Args:
+            table: a mapping of columns of equal length, such as a dict of lists or a data frame: `state`, `action`,
+                `next_state`, `probability`, `reward`, and perhaps `terminated` (bool). States and actions are whole
+                numbers from 0 to n - 1, or texts, which become labels in the order in which they first appear. Rows
+                that differ in their probability only are added up. A state without rows is terminal; without the
+                column `terminated`, entering such a state ends the episode.
+            starts: start states, numbers or labels; by default all states that aren't terminal.
+
+        Raises:
+            ModelError: names the column, the row, or the state and action, that is invalid.
+            SettingError: if a label is not printable.
+
+        >>> import clew
+        >>> table = {"state": ["on", "on"], "action": ["run", "run"], "next_state": ["on", "off"]}
+        >>> mdp = clew.FiniteMDP.from_table(table | {"probability": [0.75, 0.25], "reward": [1.0, 0.0]})
+        >>> mdp.state_labels, clew.solve(mdp, gamma=0.8).v.round(6).tolist()
+        (('on', 'off'), [1.875, 0.0])
+        """
+        return cls._from_rows(*rows_of_table(table, starts))
+
+    @classmethod
+    def read_csv(cls, path: str | Path, *, starts: Any = None) -> Self:
+        """Make a model from a CSV file in UTF-8, with the columns of `from_table` named in its first line.
+
+        Args:
+            path: the file. Probabilities and rewards may be fractions, such as 1/3; `terminated` is true or false.
+                States that are all whole numbers are taken as numbers, else as labels; so are actions.
+            starts: start states, numbers or labels; by default all states that aren't terminal.
+
+        Raises:
+            ModelError: names the file and the line that is invalid, or that it can't be read.
+        """
+        path = as_path("path", path)
+        try:
+            return cls._from_rows(*rows_of_csv(path, starts))
+        except ClewError as error:
+            raise ModelError(f"{path!s}: {error}") from None
