@@ -181,6 +181,10 @@ def coin(state: int, action: int) -> list[Any]:
     return [(1.0, 1, 1.0, True)] if state == 0 else []
 
 
+def coins(states: Any, actions: Any) -> Any:
+    return 0 * states + 1, 1.0 * (states == 0), 1.0 + actions
+
+
 def coin_model() -> clew.FiniteMDP:
     return clew.FiniteMDP.from_function(2, 1, coin)
 
@@ -242,6 +246,13 @@ CALLS = [
     ),
     Call("FiniteMDP.from_gymnasium", lambda: (clew.FiniteMDP.from_gymnasium, {"env": gymnasium.make("FrozenLake-v1")})),
     Call("FiniteMDP.from_table", lambda: (clew.FiniteMDP.from_table, {"table": transitions(), "starts": [0]})),
+    Call(
+        "FiniteMDP.from_vectorized",
+        lambda: (
+            clew.FiniteMDP.from_vectorized,
+            {"num_states": 2, "num_actions": 1, "function": coins, "starts": np.array([0])},
+        ),
+    ),
     Call("FiniteMDP.read_csv", lambda: (clew.FiniteMDP.read_csv, {"path": "sound.csv", "starts": [0]})),
     Call("FiniteMDP.with_labels", lambda: (coin_model().with_labels, {"states": ["on", "off"], "actions": ["toss"]})),
     Call("FiniteMDP.grid", lambda: (clew.FiniteMDP.grid, grid_settings())),

@@ -15,6 +15,7 @@ from clew.models.arrays import SparseRows, rows_of_arrays
 from clew.models.labels import UNLABELLED, Labels
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 from clew.models.tables import rows_of_csv, rows_of_table
+from clew.models.vectorized import rows_of_vectorized
 from clew.settings import as_path
 
 
@@ -140,3 +141,30 @@ class Constructors(Protocol):
             return cls._from_rows(*rows_of_csv(path, starts))
         except ClewError as error:
             raise ModelError(f"{path!s}: {error}") from None
+
+    @classmethod
+    def from_vectorized(
+        cls, num_states: int, num_actions: int, function: Callable[..., Any], *, starts: npt.ArrayLike | None = None
+    ) -> Self:
+        """Make a model from a function of arrays, which is much faster than `from_function`.
+
+        Args:
+            num_states: number of states.
+            num_actions: number of actions.
+            function: `function(states, actions)` is called with two (n,) int64 arrays, pairs of a state and an action,
+                a part of all pairs at a time. It returns next_states (n, k) int, probabilities (n, k), rewards (n, k)
+                or (n,), and perhaps terminated (n, k) bool. Outcomes of probability 0 are left out. A state in which
+                all probabilities are 0 is terminal; without `terminated`, entering one ends the episode.
+            starts: start states; by default all states that aren't terminal.
+
+        Raises:
+            ModelError: if the function returned other arrays, or names the state and action with an invalid outcome.
+            SettingError: if the number of states or actions is out of range.
+
+        >>> import clew
+        >>> def walk(states, actions):  # one step right, or to the end, state 3, with a reward of 1
+        ...     return states + 1, 1.0 * (states < 3), 1.0 * (states == 2)
+        >>> clew.solve(clew.FiniteMDP.from_vectorized(4, 1, walk), gamma=0.5).v.tolist()
+        [0.25, 0.5, 1.0, 0.0]
+        """
+        return cls._from_rows(rows_of_vectorized(num_states, num_actions, function), starts)

@@ -37,6 +37,7 @@ class FiniteMDP(Constructors):
     Made by one of the class methods:
 
         from_function   a Python function that lists the outcomes of a state and action
+        from_vectorized a Python function of arrays of states and actions
         from_arrays     arrays of transition probabilities and rewards
         from_table      a table of transitions
         read_csv        a table of transitions in a CSV file
