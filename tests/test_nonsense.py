@@ -247,6 +247,20 @@ CALLS = [
     Call("FiniteMDP.from_gymnasium", lambda: (clew.FiniteMDP.from_gymnasium, {"env": gymnasium.make("FrozenLake-v1")})),
     Call("FiniteMDP.from_table", lambda: (clew.FiniteMDP.from_table, {"table": transitions(), "starts": [0]})),
     Call(
+        "FiniteMDP.from_transitions",
+        lambda: (
+            clew.FiniteMDP.from_transitions,
+            {
+                **{name: column for name, column in trajectory_columns().items() if name != "truncated"},
+                "num_states": 2,
+                "num_actions": 4,
+                "starts": [0],
+                "reward_range": (0.0, 1.0),
+                "confidence": 0.9,
+            },
+        ),
+    ),
+    Call(
         "FiniteMDP.from_vectorized",
         lambda: (
             clew.FiniteMDP.from_vectorized,

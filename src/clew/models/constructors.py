@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clew.errors import ClewError, ModelError
 from clew.kernels.dynamics import Sparse
 from clew.models.arrays import SparseRows, rows_of_arrays
+from clew.models.estimates import Estimate, rows_of_transitions
 from clew.models.labels import UNLABELLED, Labels
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 from clew.models.tables import rows_of_csv, rows_of_table
@@ -23,7 +24,13 @@ class Constructors(Protocol):
     """Class methods that make a model."""
 
     @classmethod
-    def _from_rows(cls, rows: Sparse | SparseRows, starts: npt.ArrayLike | None, labels: Labels = UNLABELLED) -> Self:
+    def _from_rows(
+        cls,
+        rows: Sparse | SparseRows,
+        starts: npt.ArrayLike | None,
+        labels: Labels = UNLABELLED,
+        estimate: Estimate | None = None,
+    ) -> Self:
         """Make a model from rows, which belong to it; if `starts` is None, from all states that aren't terminal."""
 
     @classmethod
@@ -168,3 +175,58 @@ class Constructors(Protocol):
         [0.25, 0.5, 1.0, 0.0]
         """
         return cls._from_rows(rows_of_vectorized(num_states, num_actions, function), starts)
+
+    @classmethod
+    def from_transitions(
+        cls,
+        state: Any,
+        action: Any,
+        reward: npt.ArrayLike,
+        next_state: Any,
+        terminated: npt.ArrayLike,
+        *,
+        num_states: int | None = None,
+        num_actions: int | None = None,
+        starts: Any = None,
+        reward_range: tuple[float, float] | None = None,
+        confidence: float = 0.95,
+    ) -> Self:
+        """Estimate a model from logged steps by maximum likelihood: the share of steps that had each outcome.
+
+        The `estimate` of the model has the counts, an interval for each probability, and what was never tried, which
+        here stays where it is and pays the lowest reward, or 0 if that is lower: so it looks as poor as it can be.
+        `clew.solve(mdp).v_interval` tells how far the optimum of the real world may be from that of this model. A state
+        in which episodes ended, and nothing was done, is terminal.
+
+        Args:
+            state: (num_steps,) numbers from 0 or texts, as in `from_table`; states in which the actions were taken.
+            action: (num_steps,) numbers from 0 or texts.
+            reward: (num_steps,) rewards; the mean over the steps with an outcome becomes its reward.
+            next_state: (num_steps,) numbers or texts.
+            terminated: (num_steps,) bool, True where the step ended the episode; a time limit doesn't count.
+            num_states: number of states; by default those that the log names.
+            num_actions: number of actions; by default those that the log names.
+            starts: start states, numbers or labels; by default all in which something was done.
+            reward_range: (lowest, highest) reward that a step may have in the real world; by default those of the log.
+                Intervals of values hold only if it is right.
+            confidence: probability with which all intervals of probabilities hold together; those of values, too.
+
+        Raises:
+            ModelError: names the column, and the step, that is invalid.
+            SettingError: if another argument is out of range.
+
+        >>> import clew
+        >>> log = {"state": [0, 0, 0, 0] * 999, "action": [0, 0, 0, 1] * 999, "reward": [1.0, 1.0, 0.0, 0.5] * 999}
+        >>> log |= {"next_state": [0, 0, 1, 1] * 999, "terminated": [False, False, True, True] * 999}
+        >>> mdp = clew.FiniteMDP.from_transitions(**log)
+        >>> mdp.model.probabilities.round(3).tolist(), mdp.estimate.counts.tolist()
+        ([0.667, 0.333, 1.0], [1998, 999, 999])
+        >>> mdp.estimate.intervals[:2].round(3).tolist()
+        [[0.619, 0.712], [0.288, 0.381]]
+        >>> solution = clew.solve(mdp, gamma=0.5)
+        >>> round(solution.value, 3), [round(bound, 3) for bound in solution.value_interval]
+        (1.0, [0.891, 1.117])
+        """
+        columns = {"state": state, "action": action, "reward": reward, "next_state": next_state}
+        columns["terminated"] = terminated
+        return cls._from_rows(*rows_of_transitions(columns, num_states, num_actions, starts, reward_range, confidence))

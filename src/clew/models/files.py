@@ -40,6 +40,12 @@ GRID_ARRAYS = {
     "hazard_reward": ("<f8", 0),
 } | SHARED_ARRAYS
 LABEL_ARRAYS = {"state_labels": ("|u1", 1), "action_labels": ("|u1", 1)}  # which a file may have
+ESTIMATE_ARRAYS = {  # which the file of an estimated model has; see `clew.models.estimates`
+    "counts": ("<i8", 1),
+    "reward_variances": ("<f8", 1),
+    "reward_range": ("<f8", 1),
+    "confidence": ("<f8", 0),
+}
 
 # An array begins with a magic string, version 1.0, the length of the header in two bytes, and the header.
 MAGIC, HEADER_OFFSET = b"\x93NUMPY\x01\x00", 10
@@ -70,7 +76,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     Raises:
         ModelError: if the file can't be written.
     """
-    kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS
+    kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS | (ESTIMATE_ARRAYS if "counts" in arrays else {})
     columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
     columns |= {name: labels_as_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
     archive = io.BytesIO()
@@ -110,7 +116,8 @@ def _read_archive(path: Path, file: Any) -> dict[str, Any]:
         with zipfile.ZipFile(file) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             required = members.keys() - LABEL_ARRAYS.keys()
-            form = next((form for form in (SPARSE_ARRAYS, GRID_ARRAYS) if required == form.keys()), None)
+            forms = (SPARSE_ARRAYS, SPARSE_ARRAYS | ESTIMATE_ARRAYS, GRID_ARRAYS)
+            form = next((form for form in forms if required == form.keys()), None)
             if form is None or len(members) != len(archive.infolist()):
                 names = ", ".join(map(shown, members))[:200]
                 raise ModelError(f"{path}: not a model: it contains {names or 'nothing'}")

@@ -24,7 +24,8 @@ from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
 from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
-from clew.models.files import read_arrays, write_arrays
+from clew.models.estimates import Estimate, check_estimate
+from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, read_arrays, write_arrays
 from clew.models.grids import GRID_SETTINGS, check_grid_starts, grid_model, grid_rewards
 from clew.models.labels import UNLABELLED, Labels, check_labels
 from clew.settings import as_path
@@ -36,15 +37,16 @@ class FiniteMDP(Constructors):
 
     Made by one of the class methods:
 
-        from_function   a Python function that lists the outcomes of a state and action
-        from_vectorized a Python function of arrays of states and actions
-        from_arrays     arrays of transition probabilities and rewards
-        from_table      a table of transitions
-        read_csv        a table of transitions in a CSV file
-        from_gymnasium  a Gymnasium environment with a transition table
-        sparse          rows of outcomes
-        grid            a grid with walls and four moves
-        load            a file written by `save`
+        from_function     a Python function that lists the outcomes of a state and action
+        from_vectorized   a Python function of arrays of states and actions
+        from_arrays       arrays of transition probabilities and rewards
+        from_table        a table of transitions
+        read_csv          a table of transitions in a CSV file
+        from_transitions  logged steps, by their counts
+        from_gymnasium    a Gymnasium environment with a transition table
+        sparse            rows of outcomes
+        grid              a grid with walls and four moves
+        load              a file written by `save`
 
     All actions are available in all states. A state in which no action has an outcome is terminal: nothing happens
     there, and its value is 0.
@@ -56,6 +58,7 @@ class FiniteMDP(Constructors):
         starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
         state_labels: name of each state; None if states are known by their numbers.
         action_labels: name of each action, or None.
+        estimate: counts and intervals, if the model was estimated by `from_transitions`; else None.
 
     >>> import clew
     >>> def coin(state, action):  # stake the coin in state 0: win 2 or lose 1, and the episode ends
@@ -75,6 +78,7 @@ class FiniteMDP(Constructors):
     starts: npt.NDArray[np.int32]
     state_labels: tuple[str, ...] | None = None
     action_labels: tuple[str, ...] | None = None
+    estimate: Estimate | None = None
 
     def __repr__(self) -> str:
         dynamics = (
@@ -100,7 +104,10 @@ class FiniteMDP(Constructors):
             cells = self.model.cells.reshape(-1, self.model.columns)
             model = {"cells": cells} | {name: model[name] for name in GRID_SETTINGS}
         labels = {"state_labels": self.state_labels, "action_labels": self.action_labels}
-        return {**model, "starts": self.starts, **{name: each for name, each in labels.items() if each is not None}}
+        more = {name: each for name, each in labels.items() if each is not None}
+        if self.estimate is not None:
+            more |= {name: getattr(self.estimate, name) for name in ESTIMATE_ARRAYS}
+        return {**model, "starts": self.starts, **more}
 
     def with_labels(self, *, states: Iterable[str] | None = None, actions: Iterable[str] | None = None) -> FiniteMDP:
         """Return the same model with names of states or actions, which are saved with it and shown in solutions.
@@ -235,7 +242,11 @@ class FiniteMDP(Constructors):
 
     @classmethod
     def _from_rows(
-        cls, rows: Sparse | SparseRows, starts: npt.ArrayLike | None, labels: Labels = UNLABELLED
+        cls,
+        rows: Sparse | SparseRows,
+        starts: npt.ArrayLike | None,
+        labels: Labels = UNLABELLED,
+        estimate: Estimate | None = None,
     ) -> FiniteMDP:
         """Make a model from rows, which belong to it; if `starts` is None, from all states that aren't terminal."""
         model = Sparse(*cast(Sparse, rows._replace(probabilities=without_rounding(rows.probabilities))))
@@ -243,7 +254,7 @@ class FiniteMDP(Constructors):
         model = read_only_model(model._replace(next_states=model.next_states.astype(np.int32, copy=False)))
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal
-        return cls(model, num_states, model.num_actions, check_starts(starts, num_states), *labels)
+        return cls(model, num_states, model.num_actions, check_starts(starts, num_states), *labels, estimate)
 
     def save(self, path: str | Path) -> None:
         """Write the model to an .npz file, whole or not at all; nothing is pickled.
@@ -273,11 +284,17 @@ class FiniteMDP(Constructors):
         n = int(offsets[-1])
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
-        return FiniteMDP._from_rows(rows, self.starts, Labels(self.state_labels, self.action_labels))
+        return FiniteMDP._from_rows(rows, self.starts, Labels(self.state_labels, self.action_labels), self.estimate)
 
 
 def _from_arguments(arguments: dict[str, Any]) -> FiniteMDP:
-    """Make a model from the arguments of `FiniteMDP.grid` (which include cells) or `FiniteMDP.sparse`, and labels."""
-    rest = {name: each for name, each in arguments.items() if name not in ("state_labels", "action_labels")}
+    """Make a model from the arguments of `FiniteMDP.grid` (which include cells) or `FiniteMDP.sparse`, and more.
+
+    These are labels, and the counts of an estimate.
+    """
+    rest = {name: each for name, each in arguments.items() if name not in {**LABEL_ARRAYS, **ESTIMATE_ARRAYS}}
     mdp = FiniteMDP.grid(**rest) if "cells" in rest else FiniteMDP.sparse(**rest)
+    counted = {name: arguments[name] for name in ESTIMATE_ARRAYS if name in arguments}
+    if counted and isinstance(mdp.model, Sparse):
+        mdp = replace(mdp, estimate=check_estimate(mdp.model, **counted))
     return mdp.with_labels(states=arguments.get("state_labels"), actions=arguments.get("action_labels"))

@@ -85,14 +85,23 @@ def read_column(table: Any, name: str) -> npt.NDArray[Any]:
         ModelError: if there is no such column, or it isn't a list.
     """
     try:
-        column = np.asarray(table[name])
+        given = table[name]
     except Exception as error:  # each library of data frames has an exception of its own
         raise ModelError(
             f"the table has no column {name!r}; it needs {', '.join(COLUMNS)}, and may have {TERMINATED}: a mapping of "
             f"columns, such as a dict of lists or a data frame, not {shown(table)}"
         ) from error
+    return as_column(name, given)
+
+
+def as_column(name: str, given: Any) -> npt.NDArray[Any]:
+    """Return a list as an array of one dimension; raise ModelError if it isn't a list."""
+    try:
+        column = np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"column {name} must be a list: {error}") from None
     if column.ndim != 1:
-        raise ModelError(f"column {name} of the table must be a list, not an array of shape {column.shape}")
+        raise ModelError(f"column {name} must be a list, not an array of shape {column.shape}")
     return column
 
 
@@ -102,7 +111,7 @@ def _has_column(table: Any, name: str) -> bool:
     return name in (table if names is None else names)
 
 
-def check_lengths(columns: dict[str, npt.NDArray[Any]]) -> None:
+def check_lengths(columns: dict[str, npt.NDArray[Any]], rows: str = "rows") -> None:
     """Check that columns have the same length, and at least one row; raise ModelError if they don't."""
     lengths = {name: column.size for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -110,14 +119,14 @@ def check_lengths(columns: dict[str, npt.NDArray[Any]]) -> None:
             f"all columns must have the same length, not {', '.join(f'{n} {c}' for n, c in lengths.items())}"
         )
     if 0 in lengths.values():
-        raise ModelError("the table has no rows")
+        raise ModelError(f"there are no {rows}: each column, such as state, needs at least one entry")
 
 
 def read_numbers(
     columns: dict[str, npt.NDArray[Any]], name: str, where: Callable[[int], str]
 ) -> npt.NDArray[np.float64]:
     """Return a column of finite numbers; raise ModelError if it is none."""
-    numbers = read_only_copy(columns[name], np.float64, f"column {name} of the table")
+    numbers = read_only_copy(columns[name], np.float64, f"column {name}")
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise ModelError(f"{where(row)}: {name} must be finite, not {numbers[row]}")
@@ -126,7 +135,9 @@ def read_numbers(
 
 def read_flags(column: npt.NDArray[Any], where: Callable[[int], str]) -> npt.NDArray[np.bool_]:
     """Return a column of True and False, or of 1 and 0; raise ModelError if it is none."""
-    if column.dtype.kind in "bO":
+    if column.dtype.kind == "b":
+        return column
+    if column.dtype.kind == "O":
         wrong = [i for i, flag in enumerate(column.tolist()) if not isinstance(flag, bool)]
     else:
         wrong = [] if column.dtype.kind in "iu" else [0]
@@ -174,8 +185,8 @@ def _is_text(column: npt.NDArray[Any]) -> bool:
 def _whole_numbers(column: npt.NDArray[Any], name: str, where: Callable[[int], str]) -> Ints:
     """Return a column of numbers from 0; raise ModelError if one isn't."""
     if column.dtype.kind == "b":
-        raise ModelError(f"column {name} of the table must be whole numbers or texts, not True and False")
-    numbers: Ints = read_only_copy(column, np.int64, f"column {name} of the table")
+        raise ModelError(f"column {name} must be whole numbers or texts, not True and False")
+    numbers: Ints = read_only_copy(column, np.int64, f"column {name}")
     outside = np.flatnonzero((numbers < 0) | (numbers >= MAX_STATES))
     if outside.size:
         raise ModelError(
