@@ -12,7 +12,6 @@ from gymnasium.spaces import Discrete
 
 from clew.environments.checks import STEPS_PER_STATE, as_integer
 from clew.errors import SettingError
-from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.models.mdp import FiniteMDP
 from clew.settings import as_list, as_states, check_count, check_flag, check_type, shown
@@ -177,10 +176,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
 
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return whether each of the given states is terminal, which means that no action has an outcome there."""
-        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
-        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        checked = as_states("states", states, self.mdp.num_states)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[checked] == 0
+        terminal: npt.NDArray[np.bool_] = self.mdp.is_terminal[as_states("states", states, self.mdp.num_states)]
         return terminal
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -225,6 +225,14 @@ class FiniteMDP(Constructors):
             return max(1, int(np.diff(self.model.offsets).max()))
         return 3 if self.model.slip > 0.0 else 1
 
+    @cached_property
+    def is_terminal(self) -> npt.NDArray[np.bool_]:
+        """States in which no action has an outcome, (num_states,) bool."""
+        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
+        dynamics.count_outcomes(self.model, self.num_actions, offsets)
+        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.num_actions]) == 0
+        return terminal
+
     @property
     def is_deterministic(self) -> bool:
         """True if each action has at most one outcome in each state."""

@@ -13,9 +13,11 @@ from clew.settings import check_type, choose_from, setting, shown
 
 if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
+    from clew.environments import ModelEnvironment
     from clew.mazes import Maze
 
 GYMNASIUM = "gym:"  # prefix of the ID of an environment that is registered with Gymnasium
+MODELS = (".npz", ".csv")  # endings of files with a model: of `FiniteMDP.save`, and tables of transitions
 MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of their own and take none of these
     "start",
     "goal",
@@ -42,8 +44,8 @@ class TrainingConfig(Learning):
 
     Attributes:
         maze: 'book' (an open 5x5 grid), a size such as '10x12', a recipe such as 'wilson:10x12:seed=3', a file (.txt,
-            .map, .maze, .lay, .png, .pgm), a world that `clew worlds` lists, or 'gym:' and the ID of a Gymnasium
-            environment.
+            .map, .maze, .lay, .png, .pgm), a file with a model (.npz, .csv), a world that `clew worlds` lists, or
+            'gym:' and the ID of a Gymnasium environment.
         start: start cell, (row, column) from the top left; None for that of the maze.
         goal: goal cell, (row, column); None for those of the maze.
         scenario: start and goal from a MovingAI problem, 'FILE.scen:ROW', with rows counted from 0.
@@ -85,7 +87,7 @@ class TrainingConfig(Learning):
     maze: str = setting(
         "book",
         "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), a file (.txt, .map, .maze, "
-        ".lay, .png, .pgm), a name that clew worlds lists, or gym:ID",
+        ".lay, .png, .pgm), a model (.npz, .csv), a name that clew worlds lists, or gym:ID",
     )
     start: tuple[int, int] | None = setting(None, "start cell, from the top left [default: that of the maze]")
     goal: tuple[int, int] | None = setting(None, "goal cell, from the top left [default: those of the maze]")
@@ -158,10 +160,15 @@ class TrainingConfig(Learning):
 
     @property
     def is_maze(self) -> bool:
-        """True for a maze; False for a world of the gallery or of Gymnasium, which has rules of its own."""
+        """True for a maze; False for a world of the gallery or of Gymnasium, or a model, which has rules of its own."""
         from clew.environments.gallery import GALLERY
 
-        return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM)
+        return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM) and not self.is_model
+
+    @property
+    def is_model(self) -> bool:
+        """True for a file with a model."""
+        return not self.maze.startswith(GYMNASIUM) and self.maze.lower().endswith(MODELS)
 
     def make_maze(self) -> "Maze":
         """Return the maze of the run, read from its file or generated.
@@ -171,7 +178,7 @@ class TrainingConfig(Learning):
             SettingError: if unknown walls have to be read as open for a path to the goal.
         """
         if not self.is_maze:
-            where = "" if self.maze.startswith(GYMNASIUM) else f"; see clew worlds {self.maze}"
+            where = "" if self.maze.startswith(GYMNASIUM) or self.is_model else f"; see clew worlds {self.maze}"
             raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze{where}")
         try:
             return self._find_maze(self.unknown_walls)
@@ -226,7 +233,7 @@ class TrainingConfig(Learning):
         )
 
     def _make_world(self) -> Any:
-        """Return an environment of the gallery or of Gymnasium, with the step limit of this run."""
+        """Return an environment of the gallery, of Gymnasium or of a model, with the step limit of this run."""
         from clew.environments import make_gymnasium
         from clew.environments.gallery import make_world
 
@@ -235,6 +242,8 @@ class TrainingConfig(Learning):
             if getattr(self, name) != defaults[name]:
                 raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own", setting=name)
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
+        if self.is_model:
+            return _model_environment(self.maze, self.max_episode_steps)
         if self.maze.startswith(GYMNASIUM):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
         env = make_world(self.maze)
@@ -261,6 +270,19 @@ class TrainingConfig(Learning):
                 name = shown(name).strip("'")  # it may be long, or not printable
                 raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=name)
         return cls(**settings)
+
+
+def _model_environment(path: str, max_episode_steps: int | None) -> "ModelEnvironment":
+    """Return an environment that simulates the model in a file, with a step limit.
+
+    Raises:
+        ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
+    """
+    from clew.environments import ModelEnvironment
+    from clew.models.mdp import FiniteMDP
+
+    mdp = FiniteMDP.read_csv(path) if path.lower().endswith(".csv") else FiniteMDP.load(path)
+    return ModelEnvironment(mdp, actions=mdp.action_labels, max_episode_steps=max_episode_steps)
 
 
 def usual_gamma(world: str) -> float:
