@@ -280,6 +280,7 @@ CALLS = [
             | {"num_actions": 4, "starts": [0]},
         ),
     ),
+    Call("FiniteMDP.to_bytes", lambda: (MDP.to_bytes, {})),
     Call("FiniteMDP.to_sparse", lambda: (ENV.mdp.to_sparse, {})),
     Call("Learning", lambda: (clew.Learning, learning_settings())),
     Call("Maze", lambda: (clew.Maze, {"cells": MAZE.cells, "start": (0, 0)})),

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clew import FiniteMDP, Maze, solve
+from clew import FiniteMDP, Maze, ModelError, SettingError, TrainingConfig, solve
+from clew.errors import StoppedError
+from clew.runs import open_run, save_checkpoints, train_run
+from clew.runs.run import open_partial_run
 
 MACHINE = """\
 state,action,next_state,probability,reward
@@ -97,6 +100,67 @@ def test_an_estimated_model_says_how_far_it_may_be_off(clew, folder):
     assert low < result["value"] == 0.5 < high
     assert f"value interval  {low:.6g} to {high:.6g}" in clew("solve", "log.npz")[1]
     assert "interval" not in clew("solve", "log.npz", "--gamma", 1)[1]
+
+
+TRAIN = ("train", "machine.csv", "--episodes", 300, "--gamma", 0.5, "--max-steps", 50, "--seed", 3)
+
+
+def table(clew, *arguments):
+    code, out, _ = clew(*arguments, "--json")
+    assert code == 0
+    return json.loads(out)["table_sha256"]
+
+
+def test_a_model_is_trained_and_its_run_stands_without_the_file(clew, folder):
+    trained = json.loads(clew(*TRAIN, "--out", "run", "--json")[1])
+    assert trained["num_states"] == 3
+    assert trained["optimal_states"] == 1.0
+    assert table(clew, "train", "machine.npz", *TRAIN[2:]) == trained["table_sha256"]
+    Path("machine.csv").write_text("state,action\n")
+    config, env, policy = open_run("run")
+    assert (config.maze, env.actions, env.mdp.state_labels) == (
+        "machine.csv",
+        ("run", "replace"),
+        ("new", "worn", "scrap"),
+    )
+    assert (env.max_episode_steps, policy.q.shape) == (50, (3, 2))
+    assert table(clew, "evaluate", "run") == trained["table_sha256"]
+    assert clew("play", "run")[0] == 0
+
+
+def test_a_run_whose_model_was_changed_or_removed_is_refused(clew, folder):
+    assert clew(*TRAIN, "--out", "run")[0] == 0
+    model = Path("run/model.npz")
+    data = model.read_bytes()
+    model.write_bytes(data.replace(b"worn", b"torn"))
+    for message in ("model.npz: damaged: its SHA-256", "model.npz: can't be read"):
+        code, _, err = clew("evaluate", "run")
+        assert code == 2
+        assert message in err
+        model.unlink(missing_ok=True)
+
+
+def test_a_stopped_run_goes_on_with_its_own_model(clew, folder):
+    config = TrainingConfig(maze="machine.csv", num_episodes=300, gamma=0.5, max_episode_steps=50, seed=3)
+
+    def stop(metrics):
+        if metrics.round == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(StoppedError), save_checkpoints("run", config, config.read_model(), 1) as checkpoints:
+        train_run(config, stop, checkpoints=checkpoints)
+    whole = table(clew, *TRAIN)
+    Path("machine.csv").unlink()
+    assert open_partial_run("run")[1].action_labels == ("run", "replace")
+    assert table(clew, "train", "--resume", "run") == whole
+
+
+def test_a_configuration_reads_its_model_and_no_other(folder):
+    assert TrainingConfig(maze="machine.npz").read_model().num_states == 3
+    with pytest.raises(ModelError, match=r"'book' is not a file with a model, which ends in \.npz or \.csv"):
+        TrainingConfig().read_model()
+    with pytest.raises(SettingError, match="maze must be a FiniteMDP or None, not Maze"):
+        TrainingConfig(maze="machine.npz").make_environment(Maze.open(2, 2))
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,9 @@ def train(
     if config.is_maze and maze is None:
         with working("making the maze"):
             maze = config.make_maze()
+    elif config.is_model and maze is None:
+        with working("reading the model"):
+            maze = config.read_model()
     with ExitStack() as stack:
         checkpoints, look = None, None
         # Without a discount, the optimum is computed before learning: it may not exist.

@@ -66,23 +66,28 @@ ZIP_ERRORS = (
 )
 
 
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write the arrays of a model to an .npz file, whole or not at all.
+def archive_of(arrays: dict[str, Any]) -> bytes:
+    """Return the content of an .npz file with the arrays of a model.
 
     Args:
-        path: the file.
-        arrays: arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name, and labels.
-
-    Raises:
-        ModelError: if the file can't be written.
+        arrays: arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name, labels, and the counts of an estimate.
     """
     kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS | (ESTIMATE_ARRAYS if "counts" in arrays else {})
     columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
     columns |= {name: labels_as_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
     archive = io.BytesIO()
     np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
+    return archive.getvalue()
+
+
+def write_archive(path: Path, archive: bytes) -> None:
+    """Write the file of a model, whole or not at all.
+
+    Raises:
+        ModelError: if the file can't be written.
+    """
     try:
-        write_file(path, archive.getvalue())
+        write_file(path, archive)
     except OSError as error:
         raise ModelError(f"{path}: can't be written: {error.strerror}") from None
     except ValueError as error:  # the path is empty or contains a zero byte

@@ -25,7 +25,7 @@ from clew.models.arrays import SparseRows
 from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
-from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, read_arrays, write_arrays
+from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
 from clew.models.grids import GRID_SETTINGS, check_grid_starts, grid_model, grid_rewards
 from clew.models.labels import UNLABELLED, Labels, check_labels
 from clew.settings import as_path
@@ -270,7 +270,11 @@ class FiniteMDP(Constructors):
         Raises:
             ModelError: if the file can't be written.
         """
-        write_arrays(as_path("path", path), self._arguments())
+        write_archive(as_path("path", path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file that `save` writes."""
+        return archive_of(self._arguments())
 
     @classmethod
     def load(cls, path: str | Path) -> FiniteMDP:

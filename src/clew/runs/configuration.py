@@ -7,14 +7,14 @@ lists the settings without them.
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from clew.errors import ClewError, MazeError, SettingError
+from clew.errors import ClewError, MazeError, ModelError, SettingError
 from clew.learning.settings import Learning, check_run
 from clew.settings import check_type, choose_from, setting, shown
 
 if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
-    from clew.environments import ModelEnvironment
     from clew.mazes import Maze
+    from clew.models.mdp import FiniteMDP
 
 GYMNASIUM = "gym:"  # prefix of the ID of an environment that is registered with Gymnasium
 MODELS = (".npz", ".csv")  # endings of files with a model: of `FiniteMDP.save`, and tables of transitions
@@ -206,11 +206,24 @@ class TrainingConfig(Learning):
             worlds=GALLERY,
         )
 
-    def make_environment(self, maze: "Maze | None" = None) -> Any:
+    def read_model(self) -> "FiniteMDP":
+        """Return the model of the run, read from its file.
+
+        Raises:
+            ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
+        """
+        from clew.models.mdp import FiniteMDP
+
+        if not self.is_model:
+            raise ModelError(f"{self.maze!r} is not a file with a model, which ends in {' or '.join(MODELS)}")
+        read = FiniteMDP.read_csv if self.maze.lower().endswith(".csv") else FiniteMDP.load
+        return read(self.maze)
+
+    def make_environment(self, maze: "Maze | FiniteMDP | None" = None) -> Any:
         """Return the environment of the run.
 
         Args:
-            maze: the maze of the run, if it was made before; None makes it.
+            maze: the maze or the model of the run, if it was made or read before; None does so.
 
         Raises:
             ClewError: if there is no such world, or if it has rules of its own and a setting of mazes is given.
@@ -218,9 +231,9 @@ class TrainingConfig(Learning):
         from clew.environments import Environment
 
         if not self.is_maze:
-            return self._make_world()
+            return self._make_world(maze)
         return Environment(
-            self.make_maze() if maze is None else maze,
+            self.make_maze() if maze is None else maze,  # type: ignore[arg-type]  # checked there
             random_start=self.random_start,
             random_goal=self.random_goal,
             goal_reward=self.goal_reward,
@@ -232,10 +245,11 @@ class TrainingConfig(Learning):
             max_episode_steps=self.max_episode_steps,
         )
 
-    def _make_world(self) -> Any:
+    def _make_world(self, model: Any) -> Any:
         """Return an environment of the gallery, of Gymnasium or of a model, with the step limit of this run."""
-        from clew.environments import make_gymnasium
+        from clew.environments import ModelEnvironment, make_gymnasium
         from clew.environments.gallery import make_world
+        from clew.models.mdp import FiniteMDP
 
         defaults = {each.name: each.default for each in fields(self)}
         for name in MAZE_SETTINGS:
@@ -243,7 +257,9 @@ class TrainingConfig(Learning):
                 raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own", setting=name)
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
         if self.is_model:
-            return _model_environment(self.maze, self.max_episode_steps)
+            mdp = self.read_model() if model is None else model
+            check_type("maze", mdp, FiniteMDP, "a FiniteMDP or None")
+            return ModelEnvironment(mdp, actions=mdp.action_labels, max_episode_steps=self.max_episode_steps)
         if self.maze.startswith(GYMNASIUM):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
         env = make_world(self.maze)
@@ -270,19 +286,6 @@ class TrainingConfig(Learning):
                 name = shown(name).strip("'")  # it may be long, or not printable
                 raise SettingError(f"is not a setting; {choose_from(name, known)}", setting=name)
         return cls(**settings)
-
-
-def _model_environment(path: str, max_episode_steps: int | None) -> "ModelEnvironment":
-    """Return an environment that simulates the model in a file, with a step limit.
-
-    Raises:
-        ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
-    """
-    from clew.environments import ModelEnvironment
-    from clew.models.mdp import FiniteMDP
-
-    mdp = FiniteMDP.read_csv(path) if path.lower().endswith(".csv") else FiniteMDP.load(path)
-    return ModelEnvironment(mdp, actions=mdp.action_labels, max_episode_steps=max_episode_steps)
 
 
 def usual_gamma(world: str) -> float:
