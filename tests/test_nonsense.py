@@ -185,10 +185,6 @@ def coins(states: Any, actions: Any) -> Any:
     return 0 * states + 1, 1.0 * (states == 0), 1.0 + actions
 
 
-def coin_model() -> clew.FiniteMDP:
-    return clew.FiniteMDP.from_function(2, 1, coin)
-
-
 def transitions() -> dict[str, Any]:
     return {"state": [0], "action": [0], "next_state": [1], "probability": [1.0], "reward": [1.0]}
 
@@ -268,7 +264,7 @@ CALLS = [
         ),
     ),
     Call("FiniteMDP.read_csv", lambda: (clew.FiniteMDP.read_csv, {"path": "sound.csv", "starts": [0]})),
-    Call("FiniteMDP.with_labels", lambda: (coin_model().with_labels, {"states": ["on", "off"], "actions": ["toss"]})),
+    Call("FiniteMDP.with_labels", lambda: (MDP.with_labels, {"states": list("abcdef"), "actions": list("dlur")})),
     Call("FiniteMDP.grid", lambda: (clew.FiniteMDP.grid, grid_settings())),
     Call("FiniteMDP.load", lambda: (clew.FiniteMDP.load, {"path": "sound.npz"})),
     Call("FiniteMDP.save", lambda: (MDP.save, {"path": "new.npz"})),

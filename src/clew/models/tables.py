@@ -85,7 +85,9 @@ def read_column(table: Any, name: str) -> npt.NDArray[Any]:
         ModelError: if there is no such column, or it isn't a list.
     """
     try:
-        given = table[name]
+        given = None if isinstance(table, type) else table[name]  # `dict["state"]` is a type too
+        if given is None:
+            raise KeyError(name)
     except Exception as error:  # each library of data frames has an exception of its own
         raise ModelError(
             f"the table has no column {name!r}; it needs {', '.join(COLUMNS)}, and may have {TERMINATED}: a mapping of "
@@ -164,13 +166,16 @@ def numbered(
         SettingError: if a label is not printable.
     """
     given = [columns[name] for name in names]
-    if not any(_is_text(column) for column in given):
+    with_texts = [name for name, column in zip(names, given, strict=True) if _is_text(column)]
+    if not with_texts:
         return [_whole_numbers(column, name, where) for column, name in zip(given, names, strict=True)], None
     texts = [column.tolist() for column in given]
     for name, column in zip(names, texts, strict=True):
         for row, text in enumerate(column):
             if not isinstance(text, str):
-                raise ModelError(f"{where(row)}: {name} must be a text, as others are, not {shown(text)}")
+                raise ModelError(
+                    f"{where(row)}: {name} must be a text, since {with_texts[0]} has texts, not {shown(text)}"
+                )
     known = dict.fromkeys(label for column in texts for label in column)
     labels = check_labels(names[0], list(known), len(known))
     index = {label: i for i, label in enumerate(labels)}
