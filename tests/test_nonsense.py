@@ -402,6 +402,10 @@ CALLS = [
     Call("TrainingConfig.from_dict", lambda: (clew.TrainingConfig.from_dict, {"settings": {"alpha": 0.5}})),
     Call("TrainingConfig.make_environment", lambda: (CONFIG.make_environment, {"maze": MAZE})),
     Call("TrainingConfig.make_maze", lambda: (CONFIG.make_maze, {})),
+    Call(
+        "TrainingConfig.read_model",
+        lambda: (clew.TrainingConfig(**CONFIG.to_dict() | {"maze": "sound.npz"}).read_model, {}),
+    ),
     Call("TrainingConfig.to_dict", lambda: (CONFIG.to_dict, {})),
     Call("Trajectory", lambda: (clew.Trajectory, trajectory_columns())),
     Call(

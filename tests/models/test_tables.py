@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from clew import FiniteMDP, Maze, ModelError, SettingError, solve
+from clew import FiniteMDP, Maze, ModelEnvironment, ModelError, SettingError, solve
 from oracles import random_sparse_world
 
 # A machine that runs, and may break; it is repaired, or scrapped, which ends the episode.
@@ -219,6 +219,15 @@ def test_labels_are_pickled_and_saved_with_the_model(tmp_path):
         assert same(copy, mdp)
     with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
         assert arrays["state_labels"].tobytes().decode().split("\n") == list(labels)
+
+
+def test_an_environment_of_a_model_names_actions_by_their_labels():
+    env = ModelEnvironment(machine())
+    assert env.actions == ("go on", "stop")
+    assert ModelEnvironment(machine(), actions=("a", "b")).actions == ("a", "b")
+    env.reset(seed=0)
+    with pytest.raises(SettingError, match=r"action must be 0 \(go on\) or 1 \(stop\), not 2"):
+        env.step(2)
 
 
 def test_a_grid_may_have_labels_of_its_actions_alone(tmp_path):

@@ -1,5 +1,8 @@
 """Models made from functions of arrays."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -116,3 +119,26 @@ def test_an_error_of_the_function_is_its_own():
 def test_more_pairs_than_memory_are_refused_before_the_work():
     with pytest.raises(SettingError, match=r"a model of num_states .* would take"):
         FiniteMDP.from_vectorized(2**31 - 1, 1000, lottery)
+
+
+MILLION = """
+import resource
+import numpy as np
+from clew import FiniteMDP
+
+def function(states, actions):
+    next_states = np.stack([states + 1, states + actions, states * 7 + 3], 1) % 10**6
+    return next_states, np.broadcast_to([0.5, 0.25, 0.25], next_states.shape), next_states * 1e-6, next_states == 0
+
+print(FiniteMDP.from_vectorized(10**6, 3, function).num_outcomes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured in KiB")
+def test_a_million_states_take_little_memory():
+    """Their rows alone are 0.2 GB."""
+    done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
+    num_outcomes, peak = map(int, done.stdout.split())
+    assert num_outcomes == 9_000_000
+    assert peak * 1024 < 0.6e9

@@ -57,7 +57,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
     Args:
         mdp: the model.
         max_episode_steps: step limit; by default 100 times the number of states.
-        actions: name of each action; by default its number.
+        actions: name of each action; by default the labels of the model, or numbers.
         has_goal: True declares that an episode succeeds whenever it terminates.
 
     Attributes:
@@ -97,8 +97,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         check_flag("has_goal", has_goal)
         self.mdp, self.has_goal = mdp, has_goal
         self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * mdp.num_states
-        names = map(str, range(mdp.num_actions)) if actions is None else as_list("actions", actions, "names")
-        self.actions = tuple(names)
+        numbers = tuple(map(str, range(mdp.num_actions)))
+        self.actions = mdp.action_labels or numbers if actions is None else tuple(as_list("actions", actions, "names"))
         for name in self.actions:
             check_type("actions", name, str, "a tuple of names")
         if len(self.actions) != mdp.num_actions:

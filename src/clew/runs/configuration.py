@@ -259,7 +259,7 @@ class TrainingConfig(Learning):
         if self.is_model:
             mdp = self.read_model() if model is None else model
             check_type("maze", mdp, FiniteMDP, "a FiniteMDP or None")
-            return ModelEnvironment(mdp, actions=mdp.action_labels, max_episode_steps=self.max_episode_steps)
+            return ModelEnvironment(mdp, max_episode_steps=self.max_episode_steps)
         if self.maze.startswith(GYMNASIUM):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
         env = make_world(self.maze)
