@@ -339,3 +339,10 @@ def test_a_csv_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
     for path in (tmp_path / "nothing.csv", tmp_path, tmp_path / "a\0b"):
         with pytest.raises(ModelError, match=r"can't be read"):
             FiniteMDP.read_csv(path)
+
+
+def test_a_file_too_large_for_this_machine_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate(2**42)  # takes no room on the disk
+    with pytest.raises(ModelError, match=r"large\.csv: its table would take .* GB, and this machine has"):
+        FiniteMDP.read_csv(tmp_path / "large.csv")

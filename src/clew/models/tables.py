@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError
+from clew.errors import ModelError, SettingError
 from clew.files import open_file
 from clew.kernels.dynamics import Sparse
 from clew.models.checks import MAX_STATES, read_only_copy, without_rounding
@@ -21,6 +21,7 @@ from clew.settings import check_memory, choose_from, shown
 COLUMNS = ("state", "action", "next_state", "probability", "reward")
 TERMINATED = "terminated"  # a column that may be missing
 FLAGS = {"true": True, "false": False, "1": True, "0": False}  # in a CSV file
+BYTES_PER_BYTE = 40  # of memory, for a byte of a CSV file: each cell is a Python object while it is read
 Ints = npt.NDArray[np.int64]
 
 
@@ -293,15 +294,19 @@ def rows_of_csv(path: Path, starts: Any) -> tuple[Sparse, npt.ArrayLike | None, 
 
     Raises:
         ModelError: names the line that is invalid, or says why the file can't be read.
-        SettingError: if a label is not printable.
+        SettingError: if a label is not printable, or the file is too large for the memory of this machine.
     """
     try:
         with open_file(path) as file:
+            check_memory(BYTES_PER_BYTE * file.seek(0, io.SEEK_END), "its table")
+            file.seek(0)
             text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelError(f"can't be read: byte {error.start} is not UTF-8") from None
     except OSError as error:
         raise ModelError(f"can't be read: {error.strerror or error}") from None
+    except SettingError:
+        raise
     except ValueError as error:  # the path contains a zero byte
         raise ModelError(f"can't be read: {error}") from None
     try:
