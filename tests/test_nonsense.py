@@ -181,6 +181,14 @@ def coin(state: int, action: int) -> list[Any]:
     return [(1.0, 1, 1.0, True)] if state == 0 else []
 
 
+def coins(states: Any, actions: Any) -> Any:
+    return 0 * states + 1, 1.0 * (states == 0), 1.0 + actions
+
+
+def transitions() -> dict[str, Any]:
+    return {"state": [0], "action": [0], "next_state": [1], "probability": [1.0], "reward": [1.0]}
+
+
 def drawing() -> Any:
     return clew.draw(MAZE, POLICY)
 
@@ -233,6 +241,30 @@ CALLS = [
         lambda: (clew.FiniteMDP.from_function, {"num_states": 2, "num_actions": 1, "f": coin, "starts": np.array([0])}),
     ),
     Call("FiniteMDP.from_gymnasium", lambda: (clew.FiniteMDP.from_gymnasium, {"env": gymnasium.make("FrozenLake-v1")})),
+    Call("FiniteMDP.from_table", lambda: (clew.FiniteMDP.from_table, {"table": transitions(), "starts": [0]})),
+    Call(
+        "FiniteMDP.from_transitions",
+        lambda: (
+            clew.FiniteMDP.from_transitions,
+            {
+                **{name: column for name, column in trajectory_columns().items() if name != "truncated"},
+                "num_states": 2,
+                "num_actions": 4,
+                "starts": [0],
+                "reward_range": (0.0, 1.0),
+                "confidence": 0.9,
+            },
+        ),
+    ),
+    Call(
+        "FiniteMDP.from_vectorized",
+        lambda: (
+            clew.FiniteMDP.from_vectorized,
+            {"num_states": 2, "num_actions": 1, "function": coins, "starts": np.array([0])},
+        ),
+    ),
+    Call("FiniteMDP.read_csv", lambda: (clew.FiniteMDP.read_csv, {"path": "sound.csv", "starts": [0]})),
+    Call("FiniteMDP.with_labels", lambda: (MDP.with_labels, {"states": list("abcdef"), "actions": list("dlur")})),
     Call("FiniteMDP.grid", lambda: (clew.FiniteMDP.grid, grid_settings())),
     Call("FiniteMDP.load", lambda: (clew.FiniteMDP.load, {"path": "sound.npz"})),
     Call("FiniteMDP.save", lambda: (MDP.save, {"path": "new.npz"})),
@@ -244,6 +276,7 @@ CALLS = [
             | {"num_actions": 4, "starts": [0]},
         ),
     ),
+    Call("FiniteMDP.to_bytes", lambda: (MDP.to_bytes, {})),
     Call("FiniteMDP.to_sparse", lambda: (ENV.mdp.to_sparse, {})),
     Call("Learning", lambda: (clew.Learning, learning_settings())),
     Call("Maze", lambda: (clew.Maze, {"cells": MAZE.cells, "start": (0, 0)})),
@@ -369,6 +402,10 @@ CALLS = [
     Call("TrainingConfig.from_dict", lambda: (clew.TrainingConfig.from_dict, {"settings": {"alpha": 0.5}})),
     Call("TrainingConfig.make_environment", lambda: (CONFIG.make_environment, {"maze": MAZE})),
     Call("TrainingConfig.make_maze", lambda: (CONFIG.make_maze, {})),
+    Call(
+        "TrainingConfig.read_model",
+        lambda: (clew.TrainingConfig(**CONFIG.to_dict() | {"maze": "sound.npz"}).read_model, {}),
+    ),
     Call("TrainingConfig.to_dict", lambda: (CONFIG.to_dict, {})),
     Call("Trajectory", lambda: (clew.Trajectory, trajectory_columns())),
     Call(
@@ -643,7 +680,7 @@ STARTS_RAY = {
     ("num_actors", "None"),
 }
 NEVER_RIGHT = ("object()", "1j", "nan", "text array", "object array", "dates", "a class", "[None]", "-10**5000")
-FUNCTIONS = ("callback", "watch", "f")
+FUNCTIONS = ("callback", "watch", "f", "function")
 CALLED = ("a lambda", "a class")  # these can be called where a function is expected; what they raise is the user's
 
 
@@ -696,6 +733,7 @@ def files(tmp_path_factory) -> Path:
     MAZE.save(folder / "sound.txt")
     (folder / "sound.scen").write_text("version 1\n0 m.map 3 2 0 0 2 1 2.0\n")
     MDP.save(folder / "sound.npz")
+    (folder / "sound.csv").write_text("state,action,next_state,probability,reward\n0,0,1,1,1\n")
     RUN.save(folder / "sound_run")
     create_partial_folder(folder / "sound_partial", CONFIG.to_dict(), MAZE)
     return folder
@@ -740,9 +778,11 @@ def test_every_public_function_has_a_call() -> None:
         thing = getattr(clew, name)
         if name in RESULTS | TABLES or (isinstance(thing, type) and issubclass(thing, Exception)):
             continue
+        protocols = [each for each in getattr(thing, "__mro__", ())[1:] if each.__module__.startswith("clew.models")]
         methods = [
             f"{name}.{each}"
-            for each, f in (vars(thing).items() if isinstance(thing, type) else ())
+            for kind in ([thing, *protocols] if isinstance(thing, type) else ())
+            for each, f in vars(kind).items()
             if not each.startswith("_") and isinstance(f, classmethod | staticmethod | type(lambda: None))
         ]
         is_made_by_methods = name == "FiniteMDP"

@@ -28,6 +28,7 @@ from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.learning.training import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
+from clew.models.mdp import FiniteMDP
 from clew.planning import solve
 from clew.policies.episodes import episode_steps
 from clew.policies.trajectory import Transition
@@ -224,10 +225,10 @@ class LearningView:
 
     Args:
         config: of the training.
-        maze: its maze, if it was made before.
+        maze: its maze or model, if it was made or read before.
     """
 
-    def __init__(self, config: TrainingConfig, maze: Maze | None) -> None:
+    def __init__(self, config: TrainingConfig, maze: Maze | FiniteMDP | None) -> None:
         self.console = Console(stderr=True)
         self.screen = AlternateScreen(self.console)
         self._config, self._maze = config, maze

@@ -17,6 +17,7 @@ from clew.settings import KINDS
 
 if TYPE_CHECKING:
     from clew.mazes import Maze
+    from clew.models.mdp import FiniteMDP
 
 LEARNING = tuple(each.name for each in fields(Learning))
 RUN = tuple(each.name for each in fields(TrainingConfig) if each.name not in LEARNING)
@@ -237,8 +238,8 @@ def make_config(settings: dict[str, Any]) -> TrainingConfig:
 
 def resolve_run(
     context: typer.Context, settings: dict[str, Any], out: Path | None, resume: Path | None
-) -> "tuple[TrainingConfig, Path | None, Maze | None]":
-    """Return the configuration, the folder and the maze of the run to train: a new run, or one that was stopped.
+) -> "tuple[TrainingConfig, Path | None, Maze | FiniteMDP | None]":
+    """Return the configuration, the folder and the maze or model of the run to train: a new or a stopped one.
 
     Args:
         context: of the command, which knows the options that were given.
@@ -247,7 +248,7 @@ def resolve_run(
         resume: folder of a run that was stopped; None for a new run.
 
     Returns:
-        The maze is None if it still has to be made, or if the world is not a maze.
+        The maze is None if it still has to be made or read, or if the world is neither a maze nor a model.
 
     Raises:
         ClewError: if a setting is wrong or can't be given here, or there is no such run.

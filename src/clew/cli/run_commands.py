@@ -67,6 +67,9 @@ def train(
     if config.is_maze and maze is None:
         with working("making the maze"):
             maze = config.make_maze()
+    elif config.is_model and maze is None:
+        with working("reading the model"):
+            maze = config.read_model()
     with ExitStack() as stack:
         checkpoints, look = None, None
         # Without a discount, the optimum is computed before learning: it may not exist.
@@ -151,6 +154,10 @@ def solve(
     horizon: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help="step limit to plan for [default: none]")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", parser=Path, metavar="FILE.csv", help="save the policy: state, action and value"),
+    ] = None,
     blocks: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help="cut the maze into N blocks of rows, planned apart")
     ] = None,
@@ -162,18 +169,21 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     from clew.cli.messages import name_compiled
-    from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy
+    from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy, print_small_policy
     from clew.cli.waiting import working
-    from clew.environments import Environment
+    from clew.environments import Environment, model_of
+    from clew.runs.policy_file import check_policy_file, policy_rows, save_policy
     from clew.runs.run import solve_in_blocks
 
     config, in_blocks = make_config(settings), blocks is not None or actors
     if in_blocks and actors:
         continue_in_child("start it again")
     name_compiled(method or "the planner")
-    for name, given in (("method", method), ("horizon", horizon)):
+    for name, given in (("method", method), ("horizon", horizon), ("out", out)):
         if in_blocks and given is not None:
             raise SettingError("has no effect in blocks; leave it out", setting=name)
+    if out is not None:
+        check_policy_file(out)  # before the work, not after it
     with working("planning"):
         env = config.make_environment()
         if in_blocks:
@@ -186,13 +196,32 @@ def solve(
             )
         else:
             solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)
+    rows = []
+    if not in_blocks:
+        policy = solution.policy if horizon is None else solution.policy[0]  # of the first step
+    if not in_blocks and (config.is_model or out is not None):
+        rows = policy_rows(model_of(env), action_names(env), policy, solution.v)
+    if out is not None:
+        save_policy(out, rows)
     if as_json:
         print_json(figures)
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
     if not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown
-        policy = solution.policy if horizon is None else solution.policy[0]  # of the first step
         print_policy(env, policy[:, None] == range(env.mdp.num_actions))
+    elif config.is_model:
+        print_small_policy(rows)
+    if out is not None:
+        print(f"Saved the policy to {out}.")
+
+
+def action_names(env: Any) -> list[str]:
+    """Return the names of the actions of an environment; their numbers if it has none."""
+    from clew.environments import as_compiled
+
+    world = as_compiled(env)
+    assert world is not None  # it has been solved
+    return list(world.actions)
 
 
 def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:
@@ -204,6 +233,7 @@ def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any,
         settings: tolerance, method and horizon, as `clew.solve` takes them.
     """
     from clew.environments import as_compiled, model_of
+    from clew.planning import Solution
     from clew.planning import solve as solve_world
     from clew.runs.run import Stopwatch
     from clew.runs.storage import finite_or_none
@@ -221,6 +251,9 @@ def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any,
         "bound": solution.bound,
         **stopwatch.read(),
     }
+    mdp = model_of(env)
+    if mdp.estimate is not None and isinstance(solution, Solution) and config.gamma < 1.0:
+        figures["value_interval"] = solution.value_interval
     return solution, finite_or_none(figures)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from clew.runs.run import Run
 
 PAGE = 66  # lines; longer drawings aren't printed
+SMALL = 40  # states; policies of larger models aren't printed
 BOLD, DIM = 1, 2  # codes of ANSI styles
 
 
@@ -148,3 +149,14 @@ def print_policy(env: Any, greedy: Any) -> None:
     is_a_cell = greedy.shape[0] == env.maze.cells.size
     if is_a_cell and env.moves.actions in arrows and fits(drawing := draw_policy(env.maze, greedy)):
         print(drawing, end="")
+
+
+def print_small_policy(rows: list[tuple[str, str, float]]) -> None:
+    """Print a policy of at most `SMALL` states in columns: state, action and value; "-" where there is no action."""
+    if len(rows) > SMALL:
+        return
+    texts = [(state, action or "-", format_figure(value)) for state, action, value in rows]
+    widths = [max(len(row[i]) for row in [("state", "action"), *texts]) for i in range(2)]
+    print(styled(f"{'state':<{widths[0]}}  {'action':<{widths[1]}}  value", BOLD))
+    for state, action, value in texts:
+        print(f"{state:<{widths[0]}}  {action:<{widths[1]}}  {value}")

@@ -12,7 +12,6 @@ from gymnasium.spaces import Discrete
 
 from clew.environments.checks import STEPS_PER_STATE, as_integer
 from clew.errors import SettingError
-from clew.kernels.dynamics import count_outcomes
 from clew.kernels.sampling import draw_start, new_stream, sample
 from clew.models.mdp import FiniteMDP
 from clew.settings import as_list, as_states, check_count, check_flag, check_type, shown
@@ -58,7 +57,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
     Args:
         mdp: the model.
         max_episode_steps: step limit; by default 100 times the number of states.
-        actions: name of each action; by default its number.
+        actions: name of each action; by default the labels of the model, or numbers.
         has_goal: True declares that an episode succeeds whenever it terminates.
 
     Attributes:
@@ -98,8 +97,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         check_flag("has_goal", has_goal)
         self.mdp, self.has_goal = mdp, has_goal
         self.max_episode_steps = max_episode_steps or STEPS_PER_STATE * mdp.num_states
-        names = map(str, range(mdp.num_actions)) if actions is None else as_list("actions", actions, "names")
-        self.actions = tuple(names)
+        numbers = tuple(map(str, range(mdp.num_actions)))
+        self.actions = mdp.action_labels or numbers if actions is None else tuple(as_list("actions", actions, "names"))
         for name in self.actions:
             check_type("actions", name, str, "a tuple of names")
         if len(self.actions) != mdp.num_actions:
@@ -177,10 +176,7 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
 
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Return whether each of the given states is terminal, which means that no action has an outcome there."""
-        offsets = np.zeros(self.mdp.num_states * self.mdp.num_actions + 1, np.int64)
-        count_outcomes(self.mdp.model, self.mdp.num_actions, offsets)
-        checked = as_states("states", states, self.mdp.num_states)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.mdp.num_actions])[checked] == 0
+        terminal: npt.NDArray[np.bool_] = self.mdp.is_terminal[as_states("states", states, self.mdp.num_states)]
         return terminal
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Validation of the arrays of models."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import ALL_WALLS, BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP, Sparse
+from clew.models.labels import UNLABELLED, Labels
 from clew.settings import as_numbers, shown
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
@@ -45,7 +47,7 @@ def read_only_copy(array: npt.ArrayLike, dtype: Any, name: str) -> npt.NDArray[A
     try:
         with np.errstate(invalid="ignore"):  # NaN in an integer array is refused below
             source = real_array(array)
-            copy = np.array(source.astype(dtype), order="C")
+            copy = source.astype(dtype, order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{name} must be an array of numbers: {error}") from None
     if np.issubdtype(dtype, np.integer) and not np.array_equal(copy, source):
@@ -112,8 +114,44 @@ def check_walls(grid: npt.NDArray[np.uint8]) -> None:
         require(not bool((blocked & ((grid & kind) > 0)).any()), f"a {name} can't be in a blocked cell")
 
 
-def check_sparse(model: Sparse) -> int:
+def sparse_model(
+    offsets: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    next_states: npt.ArrayLike,
+    rewards: npt.ArrayLike,
+    terminated: npt.ArrayLike,
+    num_actions: Any,
+) -> Sparse:
+    """Return a sparse model of read-only copies of arrays; of their content only the types are checked.
+
+    Raises:
+        ModelError: names the array that has entries of another type.
+    """
+    if not isinstance(num_actions, Integral) or isinstance(num_actions, bool):
+        raise ModelError(f"num_actions must be a whole number, not {shown(num_actions)}")
+    return Sparse(
+        read_only_copy(offsets, np.int64, "offsets"),
+        read_only_copy(probabilities, np.float64, "probabilities"),
+        read_only_copy(next_states, np.int64, "next_states"),
+        read_only_copy(rewards, np.float64, "rewards"),
+        read_only_copy(terminated, np.bool_, "terminated"),
+        int(num_actions),
+    )
+
+
+def read_only_model(model: Sparse) -> Sparse:
+    """Make the arrays of a sparse model read-only, and return it."""
+    for column in model[:-1]:
+        column.setflags(write=False)
+    return model
+
+
+def check_sparse(model: Sparse, labels: Labels = UNLABELLED) -> int:
     """Check the rows of a sparse model and return its number of states.
+
+    Args:
+        model: the model.
+        labels: by which errors name states and actions.
 
     Raises:
         ModelError: names the array, or the state and action, that is invalid.
@@ -139,11 +177,11 @@ def check_sparse(model: Sparse) -> int:
     )
     num_states = pairs // model.num_actions
     require(num_states <= MAX_STATES, f"{num_states:,} states are more than {MAX_STATES:,}")
-    _check_rows(model, num_states)
+    _check_rows(model, num_states, labels)
     return num_states
 
 
-def _check_rows(model: Sparse, num_states: int) -> None:
+def _check_rows(model: Sparse, num_states: int, labels: Labels) -> None:
     """Check next states, rewards and probabilities of a sparse model whose offsets are valid.
 
     Raises:
@@ -152,7 +190,7 @@ def _check_rows(model: Sparse, num_states: int) -> None:
 
     def first_pair(wrong: npt.NDArray[np.bool_]) -> str:  # names the first row of a mask
         pair = int(np.searchsorted(model.offsets, np.flatnonzero(wrong)[0], side="right")) - 1
-        return f"state {pair // model.num_actions}, action {pair % model.num_actions}"
+        return labels.pair(*divmod(pair, model.num_actions))
 
     outside = (model.next_states < 0) | (model.next_states >= num_states)
     if outside.any():
@@ -168,16 +206,15 @@ def _check_rows(model: Sparse, num_states: int) -> None:
     if partial.size:
         state = int(partial[0])
         raise ModelError(
-            f"state {state}, action {int(has_outcomes[state].argmin())}: no outcomes, though other actions of the "
-            "state have some; give it outcomes, or none to all actions if the state is terminal"
+            f"{labels.pair(state, int(has_outcomes[state].argmin()))}: no outcomes, though other actions of the state "
+            "have some; give it outcomes, or none to all actions if the state is terminal"
         )
     sums = np.zeros(lengths.size)
     with np.errstate(over="ignore"):  # an infinite sum is refused below
         np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)
     uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
     if uneven.size:
-        state, action = divmod(int(uneven[0]), model.num_actions)
         raise ModelError(
-            f"state {state}, action {action}: probabilities sum to {sums[uneven[0]]:.12g}, not 1; divide them by their "
-            "sum, in float64"
+            f"{labels.pair(*divmod(int(uneven[0]), model.num_actions))}: probabilities sum to "
+            f"{sums[uneven[0]]:.12g}, not 1; divide them by their sum, in float64"
         )

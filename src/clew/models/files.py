@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError
+from clew.errors import ModelError, SettingError
 from clew.files import open_file, write_file
+from clew.models.labels import labels_as_bytes, labels_of_bytes
 from clew.settings import shown
 
 # Name, dtype (little-endian) and number of dimensions of the arrays of each form of model.
@@ -38,6 +39,13 @@ GRID_ARRAYS = {
     "outer_wall_reward": ("<f8", 0),
     "hazard_reward": ("<f8", 0),
 } | SHARED_ARRAYS
+LABEL_ARRAYS = {"state_labels": ("|u1", 1), "action_labels": ("|u1", 1)}  # which a file may have
+ESTIMATE_ARRAYS = {  # which the file of an estimated model has; see `clew.models.estimates`
+    "counts": ("<i8", 1),
+    "reward_variances": ("<f8", 1),
+    "reward_range": ("<f8", 1),
+    "confidence": ("<f8", 0),
+}
 
 # An array begins with a magic string, version 1.0, the length of the header in two bytes, and the header.
 MAGIC, HEADER_OFFSET = b"\x93NUMPY\x01\x00", 10
@@ -58,22 +66,28 @@ ZIP_ERRORS = (
 )
 
 
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Write the arrays of a model to an .npz file, whole or not at all.
+def archive_of(arrays: dict[str, Any]) -> bytes:
+    """Return the content of an .npz file with the arrays of a model.
 
     Args:
-        path: the file.
-        arrays: arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name.
+        arrays: arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name, labels, and the counts of an estimate.
+    """
+    kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS | (ESTIMATE_ARRAYS if "counts" in arrays else {})
+    columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
+    columns |= {name: labels_as_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
+    archive = io.BytesIO()
+    np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
+    return archive.getvalue()
+
+
+def write_archive(path: Path, archive: bytes) -> None:
+    """Write the file of a model, whole or not at all.
 
     Raises:
         ModelError: if the file can't be written.
     """
-    kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS
-    columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
-    archive = io.BytesIO()
-    np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
     try:
-        write_file(path, archive.getvalue())
+        write_file(path, archive)
     except OSError as error:
         raise ModelError(f"{path}: can't be written: {error.strerror}") from None
     except ValueError as error:  # the path is empty or contains a zero byte
@@ -87,7 +101,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        Arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name; scalars are Python numbers.
+        Arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name, and labels; scalars are Python numbers.
 
     Raises:
         ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
@@ -106,14 +120,20 @@ def _read_archive(path: Path, file: Any) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            form = next((form for form in (SPARSE_ARRAYS, GRID_ARRAYS) if members.keys() == form.keys()), None)
+            required = members.keys() - LABEL_ARRAYS.keys()
+            forms = (SPARSE_ARRAYS, SPARSE_ARRAYS | ESTIMATE_ARRAYS, GRID_ARRAYS)
+            form = next((form for form in forms if required == form.keys()), None)
             if form is None or len(members) != len(archive.infolist()):
                 names = ", ".join(map(shown, members))[:200]
                 raise ModelError(f"{path}: not a model: it contains {names or 'nothing'}")
             _check_sizes(path, file, archive)
-            return {name: _parse_array(path, name, archive.read(members[name]), *form[name]) for name in form}
+            kinds = form | {name: kind for name, kind in LABEL_ARRAYS.items() if name in members}
+            arrays = {name: _parse_array(path, name, archive.read(members[name]), *kinds[name]) for name in kinds}
+            return arrays | {name: labels_of_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
     except ModelError:
         raise
+    except SettingError as error:  # of labels
+        raise ModelError(f"{path}: damaged: {error}") from None
     except ZIP_ERRORS as error:
         raise ModelError(f"{path}: not a model, or damaged: {error}") from None
 

@@ -5,8 +5,8 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import Grid
-from clew.models.checks import MAX_STATES, check_walls, read_only_copy, require
+from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
+from clew.models.checks import MAX_STATES, check_starts, check_walls, read_only_copy, require
 from clew.settings import SHARE, check_flag, check_number
 
 # Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
@@ -71,6 +71,36 @@ def grid_model(
         hazard_reward=float(hazard_reward),
         moves=read_only_copy([grid.shape[1], -1, -grid.shape[1], 1], np.int64, "moves"),
         rewards=read_only_copy(table, np.float64, "rewards"),
+    )
+
+
+def check_grid_starts(model: Grid, starts: npt.ArrayLike) -> tuple[int, npt.NDArray[np.int32]]:
+    """Return the number of states of a grid, and its start states as read-only int32, (num_starts,).
+
+    Raises:
+        ModelError: if a start state is outside, on a goal or in a blocked cell.
+    """
+    num_states = model.num_cells**2 if model.moving_goal else model.num_cells
+    states = check_starts(starts, num_states)
+    cell, goal = states % model.num_cells, states // model.num_cells
+    is_terminal = ((model.cells[cell] & BLOCKED) > 0) | (
+        cell == goal if model.moving_goal else ((model.cells[cell] & GOAL) > 0)
+    )
+    if is_terminal.any():
+        raise ModelError(
+            f"start state {states[is_terminal][0]} is on a goal or in a blocked cell, where nothing happens"
+        )
+    return num_states, states
+
+
+def grid_rewards(model: Grid) -> tuple[npt.NDArray[np.float64], tuple[float, float]]:
+    """Return the rewards of each kind of move, and bounds (lowest, highest) of the reward of a step, 0 included."""
+    has_hazards = bool(np.bitwise_or.reduce(model.cells) & HAZARD)
+    hazards = [dynamics.ENTERS_HAZARD] if has_hazards else []
+    extras = model.goal_reward, model.outer_wall_reward, model.hazard_reward if has_hazards else 0.0
+    return model.rewards[[0, dynamics.REACHES_GOAL, dynamics.HITS_OUTER_WALL, *hazards]], (
+        min(0.0, model.step_reward + sum(min(0.0, extra) for extra in extras)),
+        max(0.0, model.step_reward + sum(max(0.0, extra) for extra in extras)),
     )
 
 

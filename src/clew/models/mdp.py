@@ -9,39 +9,44 @@ each equally likely. There are two forms of dynamics, and the same kernels work 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
-from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid, Sparse, fast_model
-from clew.models.arrays import SparseRows, rows_of_arrays
-from clew.models.checks import check_sparse, check_starts, read_only_copy, without_rounding
-from clew.models.files import read_arrays, write_arrays
-from clew.models.grids import GRID_SETTINGS, grid_model
-from clew.models.rows import Outcome, rows_of_environment, rows_of_function
-from clew.settings import as_path, shown
+from clew.kernels.dynamics import Grid, Sparse, fast_model
+from clew.models.arrays import SparseRows
+from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
+from clew.models.constructors import Constructors
+from clew.models.estimates import Estimate, check_estimate
+from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
+from clew.models.grids import GRID_SETTINGS, check_grid_starts, grid_model, grid_rewards
+from clew.models.labels import UNLABELLED, Labels, check_labels
+from clew.settings import as_path
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteMDP:
+class FiniteMDP(Constructors):
     """A finite Markov decision process (MDP): transition probabilities, rewards and start states.
 
     Made by one of the class methods:
 
-        from_function   a Python function that lists the outcomes of a state and action
-        from_arrays     arrays of transition probabilities and rewards
-        from_gymnasium  a Gymnasium environment with a transition table
-        sparse          rows of outcomes
-        grid            a grid with walls and four moves
-        load            a file written by `save`
+        from_function     a Python function that lists the outcomes of a state and action
+        from_vectorized   a Python function of arrays of states and actions
+        from_arrays       arrays of transition probabilities and rewards
+        from_table        a table of transitions
+        read_csv          a table of transitions in a CSV file
+        from_transitions  logged steps, by their counts
+        from_gymnasium    a Gymnasium environment with a transition table
+        sparse            rows of outcomes
+        grid              a grid with walls and four moves
+        load              a file written by `save`
 
     All actions are available in all states. A state in which no action has an outcome is terminal: nothing happens
     there, and its value is 0.
@@ -51,6 +56,9 @@ class FiniteMDP:
         num_states: number of states, at most 2**31 - 1.
         num_actions: number of actions.
         starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
+        state_labels: name of each state; None if states are known by their numbers.
+        action_labels: name of each action, or None.
+        estimate: counts and intervals, if the model was estimated by `from_transitions`; else None.
 
     >>> import clew
     >>> def coin(state, action):  # stake the coin in state 0: win 2 or lose 1, and the episode ends
@@ -68,6 +76,9 @@ class FiniteMDP:
     num_states: int
     num_actions: int
     starts: npt.NDArray[np.int32]
+    state_labels: tuple[str, ...] | None = None
+    action_labels: tuple[str, ...] | None = None
+    estimate: Estimate | None = None
 
     def __repr__(self) -> str:
         dynamics = (
@@ -92,7 +103,32 @@ class FiniteMDP:
         if isinstance(self.model, Grid):
             cells = self.model.cells.reshape(-1, self.model.columns)
             model = {"cells": cells} | {name: model[name] for name in GRID_SETTINGS}
-        return {**model, "starts": self.starts}
+        labels = {"state_labels": self.state_labels, "action_labels": self.action_labels}
+        more = {name: each for name, each in labels.items() if each is not None}
+        if self.estimate is not None:
+            more |= {name: getattr(self.estimate, name) for name in ESTIMATE_ARRAYS}
+        return {**model, "starts": self.starts, **more}
+
+    def with_labels(self, *, states: Iterable[str] | None = None, actions: Iterable[str] | None = None) -> FiniteMDP:
+        """Return the same model with names of states or actions, which are saved with it and shown in solutions.
+
+        Args:
+            states: a different printable text for each state; None keeps the labels that there are.
+            actions: the same for each action.
+
+        Raises:
+            SettingError: if their number is wrong, or one is not such a text.
+
+        >>> import clew
+        >>> mdp = clew.FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1, 5.0, True)] if s == 0 else [])
+        >>> mdp.with_labels(states=["start", "end"]).state_labels
+        ('start', 'end')
+        """
+        return replace(
+            self,
+            state_labels=self.state_labels if states is None else check_labels("states", states, self.num_states),
+            action_labels=self.action_labels if actions is None else check_labels("actions", actions, self.num_actions),
+        )
 
     @classmethod
     def grid(
@@ -136,16 +172,7 @@ class FiniteMDP:
             outer_wall_reward=outer_wall_reward,
             hazard_reward=hazard_reward,
         )
-        num_states = model.num_cells**2 if moving_goal else model.num_cells
-        states = check_starts(starts, num_states)
-        cell, goal = states % model.num_cells, states // model.num_cells
-        is_terminal = ((model.cells[cell] & BLOCKED) > 0) | (
-            cell == goal if moving_goal else ((model.cells[cell] & GOAL) > 0)
-        )
-        if is_terminal.any():
-            raise ModelError(
-                f"start state {states[is_terminal][0]} is on a goal or in a blocked cell, where nothing happens"
-            )
+        num_states, states = check_grid_starts(model, starts)
         return cls(model, num_states, 4, states)
 
     @classmethod
@@ -175,21 +202,8 @@ class FiniteMDP:
         Raises:
             ModelError: names the array, or the state and action, that is invalid.
         """
-        if not isinstance(num_actions, Integral) or isinstance(num_actions, bool):
-            raise ModelError(f"num_actions must be a whole number, not {shown(num_actions)}")
-        num_actions = int(num_actions)
-        given = read_only_copy(probabilities, np.float64, "probabilities")
-        model = Sparse(
-            read_only_copy(offsets, np.int64, "offsets"),
-            read_only_copy(without_rounding(given), np.float64, "probabilities"),
-            read_only_copy(next_states, np.int64, "next_states"),
-            read_only_copy(rewards, np.float64, "rewards"),
-            read_only_copy(terminated, np.bool_, "terminated"),
-            num_actions,
-        )
-        num_states = check_sparse(model)
-        model = model._replace(next_states=read_only_copy(model.next_states, np.int32, "next_states"))
-        return cls(model, num_states, model.num_actions, check_starts(starts, num_states))
+        model = sparse_model(offsets, probabilities, next_states, rewards, terminated, num_actions)
+        return cls._from_rows(model, starts)
 
     @property
     def reward_range(self) -> tuple[float, float]:
@@ -197,21 +211,12 @@ class FiniteMDP:
         model = self.model
         if isinstance(model, Sparse):
             return float(model.rewards.min(initial=0.0)), float(model.rewards.max(initial=0.0))
-        hazard = model.hazard_reward if np.bitwise_or.reduce(model.cells) & HAZARD else 0.0
-        extras = model.goal_reward, model.outer_wall_reward, hazard
-        return (
-            min(0.0, model.step_reward + sum(min(0.0, extra) for extra in extras)),
-            max(0.0, model.step_reward + sum(max(0.0, extra) for extra in extras)),
-        )
+        return grid_rewards(model)[1]
 
     @property
     def step_rewards(self) -> npt.NDArray[np.float64]:
         """Rewards that a step can have: of each outcome; of a grid, those of each kind of move."""
-        model = self.model
-        if isinstance(model, Sparse):
-            return model.rewards
-        hazards = [dynamics.ENTERS_HAZARD] if np.bitwise_or.reduce(model.cells) & HAZARD else []
-        return model.rewards[[0, dynamics.REACHES_GOAL, dynamics.HITS_OUTER_WALL, *hazards]]
+        return self.model.rewards if isinstance(self.model, Sparse) else grid_rewards(self.model)[0]
 
     @cached_property
     def max_outcomes(self) -> int:
@@ -219,6 +224,14 @@ class FiniteMDP:
         if isinstance(self.model, Sparse):
             return max(1, int(np.diff(self.model.offsets).max()))
         return 3 if self.model.slip > 0.0 else 1
+
+    @cached_property
+    def is_terminal(self) -> npt.NDArray[np.bool_]:
+        """States in which no action has an outcome, (num_states,) bool."""
+        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
+        dynamics.count_outcomes(self.model, self.num_actions, offsets)
+        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.num_actions]) == 0
+        return terminal
 
     @property
     def is_deterministic(self) -> bool:
@@ -236,85 +249,20 @@ class FiniteMDP:
         return self.num_states * self.num_actions * self.max_outcomes
 
     @classmethod
-    def from_arrays(
+    def _from_rows(
         cls,
-        P: Any,  # noqa: N803  # as every textbook writes it
-        R: npt.ArrayLike,  # noqa: N803
-        *,
-        terminal: npt.ArrayLike | None = None,
-        starts: npt.ArrayLike | None = None,
+        rows: Sparse | SparseRows,
+        starts: npt.ArrayLike | None,
+        labels: Labels = UNLABELLED,
+        estimate: Estimate | None = None,
     ) -> FiniteMDP:
-        """Make a model from arrays of transition probabilities and rewards.
-
-        pymdptoolbox's arrays have the action first, (num_actions, num_states, num_states): use
-        `P.transpose(1, 0, 2)`, and the same for rewards of that shape. `Q` and `R` of quantecon's DiscreteDP can be
-        used as they are, except that it marks unavailable actions by a reward of -inf: give such an action the
-        outcomes and rewards of another.
-
-        Args:
-            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a list
-                of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any objects with
-                `indptr`, `indices` and `data` in compressed sparse row format.
-            R: finite rewards: (num_states,) for all actions in s, (num_states, num_actions), or
-                (num_states, num_actions, num_states) for the transition from s to s_next.
-            terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
-                ignored. By default there is none, and episodes don't end.
-            starts: start states; by default all states that aren't terminal.
-
-        Raises:
-            ModelError: names the argument, or the state and action, that is invalid.
-        """
-        return cls._from_rows(rows_of_arrays(P, R, terminal), starts)
-
-    @classmethod
-    def from_function(
-        cls,
-        num_states: int,
-        num_actions: int,
-        f: Callable[[int, int], Iterable[Outcome]],
-        *,
-        starts: npt.ArrayLike | None = None,
-    ) -> FiniteMDP:
-        """Make a model from a function that lists the outcomes of a state and action.
-
-        Args:
-            num_states: number of states.
-            num_actions: number of actions.
-            f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
-                state and action. A state with empty lists for all actions is terminal; for some of them is an error.
-            starts: start states; by default all states that aren't terminal.
-
-        Raises:
-            ModelError: names the state and action for which f returned something invalid.
-            SettingError: if the number of states or actions is out of range.
-        """
-        return cls._from_rows(rows_of_function(num_states, num_actions, f), starts)
-
-    @classmethod
-    def from_gymnasium(cls, env: Any) -> FiniteMDP:
-        """Make a model from a Gymnasium environment with a transition table `P`, such as FrozenLake or Taxi.
-
-        States, actions and outcomes keep their numbers and order. States that can't be reached from the start states
-        keep their numbers and have no outcomes. A step limit is not part of a model; it is
-        `env.spec.max_episode_steps`.
-
-        Args:
-            env: environment with `P[s][a]`, a list of (probability, next state, reward, terminated), and
-                `initial_state_distrib[s]`, the probability that an episode begins in s. Start states of unequal
-                probability are repeated in `starts`; the probabilities must be in the ratio of integers up to 100.
-
-        Raises:
-            ModelError: if it has no such table, its steps depend on more than the state, a wrapper may change a step,
-                or the outcomes of a state and action are invalid; says which.
-        """
-        return cls._from_rows(*rows_of_environment(env))
-
-    @classmethod
-    def _from_rows(cls, rows: SparseRows, starts: npt.ArrayLike | None) -> FiniteMDP:
-        """Make a model from rows; if `starts` is None, from all states that aren't terminal."""
+        """Make a model from rows, which belong to it; if `starts` is None, from all states that aren't terminal."""
+        model = Sparse(*cast(Sparse, rows._replace(probabilities=without_rounding(rows.probabilities))))
+        num_states = check_sparse(model, labels)
+        model = read_only_model(model._replace(next_states=model.next_states.astype(np.int32, copy=False)))
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal
-        return cls.sparse(*rows[:-1], num_actions=rows.num_actions, starts=starts)
+        return cls(model, num_states, model.num_actions, check_starts(starts, num_states), *labels, estimate)
 
     def save(self, path: str | Path) -> None:
         """Write the model to an .npz file, whole or not at all; nothing is pickled.
@@ -322,7 +270,11 @@ class FiniteMDP:
         Raises:
             ModelError: if the file can't be written.
         """
-        write_arrays(as_path("path", path), self._arguments())
+        write_archive(as_path("path", path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file that `save` writes."""
+        return archive_of(self._arguments())
 
     @classmethod
     def load(cls, path: str | Path) -> FiniteMDP:
@@ -344,9 +296,17 @@ class FiniteMDP:
         n = int(offsets[-1])
         rows = Sparse(offsets, np.empty(n), np.empty(n, np.int32), np.empty(n), np.empty(n, np.bool_), self.num_actions)
         dynamics.write_outcomes(self.model, rows)
-        return FiniteMDP.sparse(*rows[:-1], num_actions=self.num_actions, starts=self.starts)
+        return FiniteMDP._from_rows(rows, self.starts, Labels(self.state_labels, self.action_labels), self.estimate)
 
 
 def _from_arguments(arguments: dict[str, Any]) -> FiniteMDP:
-    """Make a model from the arguments of `FiniteMDP.grid` (which include cells) or `FiniteMDP.sparse`."""
-    return FiniteMDP.grid(**arguments) if "cells" in arguments else FiniteMDP.sparse(**arguments)
+    """Make a model from the arguments of `FiniteMDP.grid` (which include cells) or `FiniteMDP.sparse`, and more.
+
+    These are labels, and the counts of an estimate.
+    """
+    rest = {name: each for name, each in arguments.items() if name not in {**LABEL_ARRAYS, **ESTIMATE_ARRAYS}}
+    mdp = FiniteMDP.grid(**rest) if "cells" in rest else FiniteMDP.sparse(**rest)
+    counted = {name: arguments[name] for name in ESTIMATE_ARRAYS if name in arguments}
+    if counted and isinstance(mdp.model, Sparse):
+        mdp = replace(mdp, estimate=check_estimate(mdp.model, **counted))
+    return mdp.with_labels(states=arguments.get("state_labels"), actions=arguments.get("action_labels"))

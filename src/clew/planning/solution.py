@@ -6,10 +6,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels.dynamics import BLOCKED, Grid
+from clew.kernels.dynamics import BLOCKED, Grid, Sparse
 from clew.kernels.planning.backups import backup_all
 from clew.kernels.planning.search import mark_nearer
 from clew.models.mdp import FiniteMDP
+from clew.planning.doubt import value_intervals
 from clew.planning.duration import expected_steps
 
 CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large world
@@ -98,6 +99,28 @@ class Solution:
         if self.shortest_paths is None:
             return float(self.v[self.mdp.starts].mean())
         return self.shortest_paths.mean(self.shortest_paths.value_by_distance, self.mdp.starts)
+
+    @cached_property
+    def value_interval(self) -> tuple[float, float]:
+        """Interval (low, high) of the optimum of the real world, mean over the start states; see `v_interval`."""
+        low, high = self.v_interval
+        return float(low[self.mdp.starts].mean()), float(high[self.mdp.starts].mean())
+
+    @cached_property
+    def v_interval(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Intervals (low, high) of the optimal values of the real world, (num_states,) float64 each.
+
+        If the model was estimated by `FiniteMDP.from_transitions`, the world from which the steps were logged has
+        optimal values between them, all at once with the confidence of the estimate; what the policy of this solution
+        would earn there may be less. Otherwise they are `v` plus and minus `bound`.
+
+        Raises:
+            SettingError: if the model was estimated and gamma is 1.
+        """
+        estimate = self.mdp.estimate
+        if estimate is None or not isinstance(self.mdp.model, Sparse):
+            return self.v - self.bound, self.v + self.bound
+        return value_intervals(self.mdp.model, estimate, self.gamma)
 
     @cached_property
     def v(self) -> npt.NDArray[np.float64]:

@@ -7,15 +7,17 @@ lists the settings without them.
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from clew.errors import ClewError, MazeError, SettingError
+from clew.errors import ClewError, MazeError, ModelError, SettingError
 from clew.learning.settings import Learning, check_run
 from clew.settings import check_type, choose_from, setting, shown
 
 if TYPE_CHECKING:
     from clew.distributed.settings import Sharing
     from clew.mazes import Maze
+    from clew.models.mdp import FiniteMDP
 
 GYMNASIUM = "gym:"  # prefix of the ID of an environment that is registered with Gymnasium
+MODELS = (".npz", ".csv")  # endings of files with a model: of `FiniteMDP.save`, and tables of transitions
 MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of their own and take none of these
     "start",
     "goal",
@@ -42,8 +44,8 @@ class TrainingConfig(Learning):
 
     Attributes:
         maze: 'book' (an open 5x5 grid), a size such as '10x12', a recipe such as 'wilson:10x12:seed=3', a file (.txt,
-            .map, .maze, .lay, .png, .pgm), a world that `clew worlds` lists, or 'gym:' and the ID of a Gymnasium
-            environment.
+            .map, .maze, .lay, .png, .pgm), a file with a model (.npz, .csv), a world that `clew worlds` lists, or
+            'gym:' and the ID of a Gymnasium environment.
         start: start cell, (row, column) from the top left; None for that of the maze.
         goal: goal cell, (row, column); None for those of the maze.
         scenario: start and goal from a MovingAI problem, 'FILE.scen:ROW', with rows counted from 0.
@@ -85,7 +87,7 @@ class TrainingConfig(Learning):
     maze: str = setting(
         "book",
         "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), a file (.txt, .map, .maze, "
-        ".lay, .png, .pgm), a name that clew worlds lists, or gym:ID",
+        ".lay, .png, .pgm), a model (.npz, .csv), a name that clew worlds lists, or gym:ID",
     )
     start: tuple[int, int] | None = setting(None, "start cell, from the top left [default: that of the maze]")
     goal: tuple[int, int] | None = setting(None, "goal cell, from the top left [default: those of the maze]")
@@ -158,10 +160,15 @@ class TrainingConfig(Learning):
 
     @property
     def is_maze(self) -> bool:
-        """True for a maze; False for a world of the gallery or of Gymnasium, which has rules of its own."""
+        """True for a maze; False for a world of the gallery or of Gymnasium, or a model, which has rules of its own."""
         from clew.environments.gallery import GALLERY
 
-        return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM)
+        return self.maze not in GALLERY and not self.maze.startswith(GYMNASIUM) and not self.is_model
+
+    @property
+    def is_model(self) -> bool:
+        """True for a file with a model."""
+        return not self.maze.startswith(GYMNASIUM) and self.maze.lower().endswith(MODELS)
 
     def make_maze(self) -> "Maze":
         """Return the maze of the run, read from its file or generated.
@@ -171,7 +178,7 @@ class TrainingConfig(Learning):
             SettingError: if unknown walls have to be read as open for a path to the goal.
         """
         if not self.is_maze:
-            where = "" if self.maze.startswith(GYMNASIUM) else f"; see clew worlds {self.maze}"
+            where = "" if self.maze.startswith(GYMNASIUM) or self.is_model else f"; see clew worlds {self.maze}"
             raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze{where}")
         try:
             return self._find_maze(self.unknown_walls)
@@ -199,11 +206,24 @@ class TrainingConfig(Learning):
             worlds=GALLERY,
         )
 
-    def make_environment(self, maze: "Maze | None" = None) -> Any:
+    def read_model(self) -> "FiniteMDP":
+        """Return the model of the run, read from its file.
+
+        Raises:
+            ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
+        """
+        from clew.models.mdp import FiniteMDP
+
+        if not self.is_model:
+            raise ModelError(f"{self.maze!r} is not a file with a model, which ends in {' or '.join(MODELS)}")
+        read = FiniteMDP.read_csv if self.maze.lower().endswith(".csv") else FiniteMDP.load
+        return read(self.maze)
+
+    def make_environment(self, maze: "Maze | FiniteMDP | None" = None) -> Any:
         """Return the environment of the run.
 
         Args:
-            maze: the maze of the run, if it was made before; None makes it.
+            maze: the maze or the model of the run, if it was made or read before; None does so.
 
         Raises:
             ClewError: if there is no such world, or if it has rules of its own and a setting of mazes is given.
@@ -211,9 +231,9 @@ class TrainingConfig(Learning):
         from clew.environments import Environment
 
         if not self.is_maze:
-            return self._make_world()
+            return self._make_world(maze)
         return Environment(
-            self.make_maze() if maze is None else maze,
+            self.make_maze() if maze is None else maze,  # type: ignore[arg-type]  # checked there
             random_start=self.random_start,
             random_goal=self.random_goal,
             goal_reward=self.goal_reward,
@@ -225,16 +245,21 @@ class TrainingConfig(Learning):
             max_episode_steps=self.max_episode_steps,
         )
 
-    def _make_world(self) -> Any:
-        """Return an environment of the gallery or of Gymnasium, with the step limit of this run."""
-        from clew.environments import make_gymnasium
+    def _make_world(self, model: Any) -> Any:
+        """Return an environment of the gallery, of Gymnasium or of a model, with the step limit of this run."""
+        from clew.environments import ModelEnvironment, make_gymnasium
         from clew.environments.gallery import make_world
+        from clew.models.mdp import FiniteMDP
 
         defaults = {each.name: each.default for each in fields(self)}
         for name in MAZE_SETTINGS:
             if getattr(self, name) != defaults[name]:
                 raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own", setting=name)
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
+        if self.is_model:
+            mdp = self.read_model() if model is None else model
+            check_type("maze", mdp, FiniteMDP, "a FiniteMDP or None")
+            return ModelEnvironment(mdp, max_episode_steps=self.max_episode_steps)
         if self.maze.startswith(GYMNASIUM):
             return make_gymnasium(self.maze.removeprefix(GYMNASIUM), **limit)
         env = make_world(self.maze)

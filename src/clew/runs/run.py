@@ -23,6 +23,7 @@ from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.reporting import check_reporting
 from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
+from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, find_optimum
 from clew.policies.policy import Policy
 from clew.runs.configuration import TrainingConfig
@@ -108,7 +109,7 @@ class Run:
             RunError: if the folder is occupied, or can't be written.
         """
         metrics = [asdict(row) for row in self.metrics]
-        maze = self.env.maze if self.config.is_maze else None
+        maze = self.env.maze if self.config.is_maze else self.env.mdp if self.config.is_model else None
         saved = SavedRun(self.config.to_dict(), maze, self.policy.q, metrics, self.summary, self.trace.events)
         save_run(as_path("folder", folder), saved)
 
@@ -119,7 +120,7 @@ def train_run(
     *,
     watch: Watch | None = None,
     checkpoints: Checkpoints | None = None,
-    maze: Maze | None = None,
+    maze: Maze | FiniteMDP | None = None,
     chaos: float = 0.0,
     trace: Trace | None = None,
 ) -> Run:
@@ -131,7 +132,7 @@ def train_run(
         watch: called before it with the action values, (num_states, num_actions) float32; read-only, copy them to keep
             them.
         checkpoints: saves the training while it goes on; it continues from the newest checkpoint, if there is one.
-        maze: maze of the run, if it has been made already.
+        maze: maze or model of the run, if it has been made or read already.
         chaos: probability that an actor is killed when it is given work; it changes no bit of the result.
         trace: records the events of the run; it can be read meanwhile.
 
@@ -220,7 +221,7 @@ def check_simulations(config: TrainingConfig) -> None:
 def save_checkpoints(
     folder: str | Path,
     config: TrainingConfig,
-    maze: Maze | None,
+    maze: Maze | FiniteMDP | None,
     every: int | str,
     resume: bool = False,
     other_versions: bool = False,
@@ -233,7 +234,7 @@ def save_checkpoints(
     Args:
         folder: where the run will be saved, RUN.
         config: its settings.
-        maze: the maze of the run; None if the world is not a maze.
+        maze: the maze or model of the run; None if the world is neither.
         every: episodes or seconds between two checkpoints, see `clew.learning.checkpoints.Checkpoints`.
         resume: go on with a run that was stopped.
         other_versions: go on even if it was begun with another version of Clew, NumPy or Numba.
@@ -247,7 +248,7 @@ def save_checkpoints(
         StoppedError: if training was stopped; the message says how to go on.
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
-    check_type("maze", maze, Maze | None, "a Maze or None")
+    check_type("maze", maze, Maze | FiniteMDP | None, "a Maze, a FiniteMDP or None")
     check_flag("resume", resume)
     folder = as_path("folder", folder)
     checkpoints = Checkpoints(partial_folder(folder), every, other_versions=other_versions)
@@ -270,8 +271,8 @@ def save_checkpoints(
                 rmtree(partial_folder(folder), ignore_errors=True)
 
 
-def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | None]:
-    """Return the configuration and the maze of a run that was stopped before its end.
+def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | FiniteMDP | None]:
+    """Return the configuration and the maze or model of a run that was stopped before its end.
 
     Args:
         folder: where the run will be saved, RUN; RUN.partial is read.
@@ -330,8 +331,8 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
         raise RunError(f"{folder}: damaged: its settings, maze and table don't belong together: {error}") from None
 
 
-def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> TrainingConfig:
-    """Return the configuration in a run folder; raise RunError if it is damaged, or lacks its maze."""
+def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | FiniteMDP | None) -> TrainingConfig:
+    """Return the configuration in a run folder; raise RunError if it is damaged, or lacks its maze or model."""
     try:
         config = TrainingConfig.from_dict(settings)
     except SettingError as error:
@@ -342,8 +343,9 @@ def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | None) -> T
             f"{folder}: its world {config.maze!r} would import the module {module}, and loading a run doesn't "
             f"import modules by itself; if you trust it, set {TRUSTED}={module}, or in Python import {module} first"
         )
-    if config.is_maze and maze is None:
-        raise RunError(f"{folder / 'maze.txt'}: can't be read: No such file or directory")
+    for is_needed, name, kind in ((config.is_maze, "maze.txt", Maze), (config.is_model, "model.npz", FiniteMDP)):
+        if is_needed and not isinstance(maze, kind):
+            raise RunError(f"{folder / name}: can't be read: No such file or directory")
     return config
 
 

@@ -2,6 +2,7 @@
 
     config.json    the settings, a `TrainingConfig`
     maze.txt       the maze in our own format, so that a run doesn't need the file that its maze was read from
+    model.npz      the model instead, if the world is a model in a file
     q.npy          the table of action values
     metrics.csv    one row per round
     trace.csv      one row per event of the driver, the object store and the actors, see `clew.tracing.trace`
@@ -29,11 +30,18 @@ import numpy.typing as npt
 from clew.errors import ClewError, RunError
 from clew.files import neighbour_of, new_folder, open_file, write_file
 from clew.mazes import Maze
+from clew.models.mdp import FiniteMDP
 from clew.runs.configuration import TrainingConfig
 from clew.tracing.trace import Event, from_csv, to_csv
 
 FILES = "files"  # key of summary.json: the SHA-256 of each file below, by name; that of the table has its own key
-HASHED = {"config.json": True, "metrics.csv": True, "maze.txt": False, "trace.csv": False}  # True if every run has it
+HASHED = {  # True if every run has it
+    "config.json": True,
+    "metrics.csv": True,
+    "maze.txt": False,
+    "model.npz": False,
+    "trace.csv": False,
+}
 PARTIAL = ".partial"
 RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # environment variable that is set in a job of Ray
 RAY_FOLDER = "runtime_resources"  # folder in which Ray makes the working folder of a job
@@ -45,7 +53,7 @@ class SavedRun:
 
     Attributes:
         config: settings, as a dictionary from JSON.
-        maze: the maze; None if the world is not a maze.
+        maze: the maze, or the model if the world is a file with one; None if it is neither.
         q: (num_states, num_actions) float32, action values.
         metrics: a dictionary per round.
         summary: the grade and other figures of the run.
@@ -53,7 +61,7 @@ class SavedRun:
     """
 
     config: dict[str, Any]
-    maze: Maze | None
+    maze: Maze | FiniteMDP | None
     q: npt.NDArray[np.float32]
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
@@ -117,9 +125,8 @@ def save_run(folder: str | Path, run: SavedRun) -> None:
     contents = {
         "config.json": _to_json(run.config),
         "metrics.csv": rows.getvalue().encode(),
+        **_world_file(run.maze),
     }
-    if run.maze is not None:
-        contents["maze.txt"] = run.maze.to_text().encode()
     if run.trace is not None:
         contents["trace.csv"] = to_csv(run.trace).encode()
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
@@ -143,13 +150,13 @@ def partial_folder(folder: str | Path) -> Path:
     return folder.with_name(f"{folder.name}{PARTIAL}")
 
 
-def create_partial_folder(folder: str | Path, config: dict[str, Any], maze: Maze | None) -> None:
-    """Create RUN.partial with the settings and the maze of a run that is about to be trained.
+def create_partial_folder(folder: str | Path, config: dict[str, Any], maze: Maze | FiniteMDP | None) -> None:
+    """Create RUN.partial with the settings and the maze or model of a run that is about to be trained.
 
     Args:
         folder: where the run will be saved, RUN.
         config: settings, as a dictionary that JSON can hold.
-        maze: the maze; None if the world is not a maze.
+        maze: the maze or model; None if the world is neither.
 
     Raises:
         RunError: if RUN or RUN.partial exists, can't be written, or would be deleted by Ray at the end of a job.
@@ -164,14 +171,11 @@ def create_partial_folder(folder: str | Path, config: dict[str, Any], maze: Maze
     partial = partial_folder(folder)
     if partial.exists():
         raise RunError(f"{partial}: a run was begun there; go on with `clew train --resume {folder}`, or remove it")
-    contents = {"config.json": _to_json(config)}
-    if maze is not None:
-        contents["maze.txt"] = maze.to_text().encode()
-    _write_folder(partial, contents)
+    _write_folder(partial, {"config.json": _to_json(config), **_world_file(maze)})
 
 
-def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | None]:
-    """Return the settings and the maze of a run that was stopped before its end.
+def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | FiniteMDP | None]:
+    """Return the settings and the maze or model of a run that was stopped before its end.
 
     Args:
         folder: where the run will be saved, RUN; RUN.partial is read.
@@ -188,8 +192,8 @@ def load_partial_folder(folder: str | Path) -> tuple[dict[str, Any], Maze | None
         raise RunError(f"{folder}: this run has ended{rest}")
     if not partial.is_dir():
         raise RunError(f"{partial}: no run was begun there; `clew train --out {folder}` begins one")
-    config, maze = partial / "config.json", partial / "maze.txt"
-    return _parse_config(config, _read(config)), _parse_maze(maze, _read(maze)) if maze.exists() else None
+    config = partial / "config.json"
+    return _parse_config(config, _read(config)), _read_world(partial)
 
 
 def load_run(folder: str | Path) -> SavedRun:
@@ -209,7 +213,7 @@ def load_run(folder: str | Path) -> SavedRun:
     contents = _read_unchanged(folder, summary.pop(FILES, None))
     return SavedRun(
         config=_parse_config(folder / "config.json", contents["config.json"]),
-        maze=_parse_maze(folder / "maze.txt", contents["maze.txt"]) if "maze.txt" in contents else None,
+        maze=_read_world(folder),
         q=_read_table(folder / "q.npy", summary),
         metrics=_parse_metrics(folder / "metrics.csv", contents["metrics.csv"]),
         summary=summary,
@@ -291,9 +295,24 @@ def _parse_trace(path: Path, data: bytes) -> list[Event]:
         raise RunError(f"{path}: damaged: {error}") from None
 
 
-def _parse_maze(path: Path, data: bytes) -> Maze:
-    """Return the maze in maze.txt."""
-    text = _decode(path, data)
+def _world_file(world: Maze | FiniteMDP | None) -> dict[str, bytes]:
+    """Return the file with the world of a run, by its name; none if it is neither a maze nor a model."""
+    if isinstance(world, FiniteMDP):
+        return {"model.npz": world.to_bytes()}
+    return {} if world is None else {"maze.txt": world.to_text().encode()}
+
+
+def _read_world(folder: Path) -> Maze | FiniteMDP | None:
+    """Return the maze or the model in a folder; None if there is neither."""
+    try:
+        if (folder / "model.npz").exists():
+            return FiniteMDP.load(folder / "model.npz")
+    except ClewError as error:
+        raise RunError(str(error)) from None
+    path = folder / "maze.txt"
+    if not path.exists():
+        return None
+    text = _decode(path, _read(path))
     try:
         return Maze.from_text(text)
     except ClewError as error:

@@ -118,7 +118,7 @@ def list_runs(folder: Path) -> tuple[list[ListedRun], int]:
 
 def _stamp(folder: Path) -> tuple[int, ...]:
     """Return times and sizes of the files in a run folder, which change when the run does."""
-    paths = [path for name in (*CONTENTS, "maze.txt") if (path := folder / name).exists()]
+    paths = [path for name in (*CONTENTS, "maze.txt", "model.npz") if (path := folder / name).exists()]
     return tuple(number for path in paths for number in (path.stat().st_mtime_ns, path.stat().st_size))
 
 
