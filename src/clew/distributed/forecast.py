@@ -15,7 +15,7 @@ from clew.distributed.placement import Placement
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Progress, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool
-from clew.distributed.training import WORKERS, new_rounds
+from clew.distributed.training import WORKERS, can_be_sent, new_rounds
 from clew.errors import SettingError
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import Learning, check_run
@@ -91,6 +91,7 @@ def forecast(
     if sharing.asynchronous:
         raise SettingError("has no forecast", setting="asynchronous", take={"asynchronous": False})
     job = Job(env, learning, sharing)
+    can_be_sent(job)
     worker, rounds = new_rounds(job, num_episodes, seed, Trace(), Checkpoints(None))
     in_process = InProcessPool(worker, rounds.trace)
     in_process.placement = OnActors()
