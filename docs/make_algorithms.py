@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from clew import ALGORITHMS, BEHAVIOURS, Learning
+from clew.learning.settings import default_of
 
 PAGE = Path(__file__).parent / "algorithms.md"
 
@@ -16,7 +17,9 @@ HEAD = """\
 algorithm and the exploration strategy are chosen separately. The value of a terminated state is 0; where a step limit
 truncates the episode, every algorithm bootstraps. An on-policy algorithm learns the values of the behaviour policy,
 exploration included; an off-policy algorithm learns those of the greedy policy, whatever the behaviour policy is. A
-setting that would have no effect is refused. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py) has
+setting that would have no effect is refused. Memory lives for a step, an episode or the whole run; in the last case
+simulations can't learn on copies of the table (`--sharing local`). [extending.md](extending.md) shows how to add an
+algorithm or a strategy of your own. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py) has
 Q-learning and Sarsa in plain Python.
 
 """
@@ -24,7 +27,7 @@ Q-learning and Sarsa in plain Python.
 
 def flag(name: str) -> str:
     """Return the command-line option of a setting, as code."""
-    return "`--" + name.rstrip("_").replace("_", "-") + "`"
+    return "`--set`" if name == "algorithm_settings" else "`--" + name.rstrip("_").replace("_", "-") + "`"
 
 
 def escape(text: str) -> str:
@@ -36,15 +39,15 @@ def page() -> str:
     """Return the whole page, as Markdown."""
     lines = [
         HEAD,
-        "## Algorithms\n\n| name | update | policy | settings | default strategy | interleaves | source |\n",
-        "|" + " --- |" * 7 + "\n",
+        "## Algorithms\n\n| name | update | policy | settings | default strategy | interleaves | memory | source |\n",
+        "|" + " --- |" * 8 + "\n",
     ]
     for row in ALGORITHMS.values():
         options = " ".join(flag(name) for name in row.settings)
         interleaves = "yes" if row.interleaves else "no"
         strategy = row.behaviour + (f", {row.initial_values} initial values" if row.initial_values else "")
         policy = "on-policy" if row.on_policy else "off-policy"
-        cells = f"`{row.name}`", escape(row.update), policy, options, strategy, interleaves, row.source
+        cells = f"`{row.name}`", escape(row.update), policy, options, strategy, interleaves, row.memory, row.source
         lines.append("| " + " | ".join(cells) + " |\n")
     lines.append("\n## Exploration strategies\n\n| name | action | setting |\n| --- | --- | --- |\n")
     for name, strategy in BEHAVIOURS.items():
@@ -52,7 +55,7 @@ def page() -> str:
         lines.append(f"| `{name}` | {escape(strategy.description)} | {option} |\n")
     lines.append("\n## Settings\n\n| setting | default | meaning |\n| --- | --- | --- |\n")
     for field in fields(Learning):
-        default = "" if field.default is None else "off" if field.default is False else field.default
+        default = "" if default_of(field) in (None, {}) else "off" if field.default is False else field.default
         lines.append(f"| {flag(field.name)} | {default} | {field.metadata['help']} |\n")
     return "".join(lines)
 

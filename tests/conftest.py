@@ -96,6 +96,22 @@ def ray_up():
 
 
 @pytest.fixture
+def tables():
+    """The tables of algorithms and of exploration strategies as they were, after a test that registers some."""
+    from clew import ALGORITHMS, BEHAVIOURS, plugins
+
+    kept = [(table, dict(table)) for table in (ALGORITHMS, BEHAVIOURS, plugins._registered, plugins._paths)]
+    modules = set(sys.modules)
+    yield
+    for table, rows in kept:
+        table.clear()
+        table.update(rows)
+    for name in sys.modules.keys() - modules:
+        if name.startswith("my_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
 def seal():
     """A function that gives a run folder the hashes of its files as they are, after a test has changed some."""
 

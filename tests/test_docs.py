@@ -15,12 +15,12 @@ def test_the_page_of_algorithms_is_that_of_the_tables():
     assert (DOCS / "algorithms.md").read_text() == page
 
 
-PAGES = "\n".join((DOCS / name).read_text() for name in ("worlds.md", "seeing.md", "plots.md"))
+PAGES = "\n".join((DOCS / name).read_text() for name in ("worlds.md", "seeing.md", "plots.md", "extending.md"))
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]
 
 
 @pytest.mark.parametrize("code", AT_ONCE)
-def test_the_python_of_the_pages_runs_and_prints_what_it_says(code, capsys, tmp_path, monkeypatch):
+def test_the_python_of_the_pages_runs_and_prints_what_it_says(code, capsys, tmp_path, monkeypatch, tables):
     monkeypatch.chdir(tmp_path)
     said = [line.partition("# -> ")[2] for line in code.splitlines() if "# -> " in line]
     exec(compile(code, "docs", "exec"), {})

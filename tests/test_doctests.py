@@ -44,7 +44,7 @@ EXAMPLES = [example for path in sorted(SOURCES.rglob("*.py")) for example in exa
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_an_example_prints_what_it_says(example, tmp_path, monkeypatch):
+def test_an_example_prints_what_it_says(example, tmp_path, monkeypatch, tables):
     monkeypatch.chdir(tmp_path)
     lines = []
     result = doctest.DocTestRunner().run(example, out=lines.append)

@@ -11,7 +11,9 @@ import pytest
 import clew
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / name for name in ("README.md", "docs/worlds.md", "docs/seeing.md", "docs/plots.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "docs/worlds.md", "docs/seeing.md", "docs/plots.md", "docs/extending.md")
+]
 WRITTEN = sorted({name for page in PAGES for name in re.findall(r"\bclew((?:\.\w+)+)(?=[(`])", page.read_text())})
 
 

@@ -7,6 +7,7 @@ what was expected, and what came). TypeError is right only where Python itself r
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,6 +222,14 @@ def saved_checkpoints(**arguments: Any) -> None:
 
 
 CALLS = [
+    Call(
+        "register_algorithm",
+        lambda: (clew.register_algorithm, {"row": replace(clew.ALGORITHMS["sarsa"], name="nonsense:sarsa")}),
+    ),
+    Call(
+        "register_behaviour",
+        lambda: (clew.register_behaviour, {"name": "nonsense:greedy", "row": clew.BEHAVIOURS["greedy"]}),
+    ),
     Call("Environment", lambda: (clew.Environment, {"maze": MAZE, **world_settings()})),
     Call("Environment.encode", lambda: (ENV.encode, {"position": (0, 0), "goal": (1, 2)}), ("goal",)),
     Call("Environment.frame", lambda: (ENV.frame, {})),
@@ -749,7 +758,7 @@ def folder(files: Path, monkeypatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_nonsense_is_refused_by_name(call: Call, folder) -> None:
+def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
     f, arguments = call.make()
     f(**arguments)
     clean()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ClewError,
         ClusterError,
         ExtraError,
+        KernelError,
         MazeError,
         ModelError,
         NoPathError,
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     from clew.figures.drawing import draw
     from clew.learning.algorithms import ALGORITHMS
     from clew.learning.progress import show_progress
+    from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
     from clew.learning.trainer import Trainer
     from clew.learning.training import RoundMetrics, train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
     from clew.models.mdp import FiniteMDP
     from clew.planning import HorizonSolution, Solution, solve
-    from clew.policies.behaviours import BEHAVIOURS
+    from clew.policies.behaviours import BEHAVIOURS, register_behaviour
     from clew.policies.episodes import Simulation
     from clew.policies.policy import Policy
     from clew.policies.trajectory import Trajectory, Transition
@@ -62,6 +64,7 @@ __all__ = [
     "FiniteMDP",
     "Grade",
     "HorizonSolution",
+    "KernelError",
     "Learning",
     "Maze",
     "MazeError",
@@ -94,6 +97,8 @@ __all__ = [
     "plot_steps_to_optimal",
     "policy_steps",
     "policy_values",
+    "register_algorithm",
+    "register_behaviour",
     "show_progress",
     "solve",
     "train_policy",
@@ -103,7 +108,8 @@ __all__ = [
 
 _HOMES = {
     "clew.learning.algorithms": ("ALGORITHMS",),
-    "clew.policies.behaviours": ("BEHAVIOURS",),
+    "clew.learning.registering": ("register_algorithm",),
+    "clew.policies.behaviours": ("BEHAVIOURS", "register_behaviour"),
     "clew.runs.configuration": ("TrainingConfig",),
     "clew.figures.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
@@ -121,6 +127,7 @@ _HOMES = {
         "ClewError",
         "ClusterError",
         "ExtraError",
+        "KernelError",
         "MazeError",
         "ModelError",
         "NoPathError",
@@ -148,6 +155,7 @@ _MODULES = {
     "book": "clew.book",
     "distributed": "clew.distributed",
     "environments": "clew.environments",
+    "extending": "clew.extending",
     "gallery": "clew.environments.gallery",
     "mazes": "clew.mazes",
     "reference": "clew.reference",

@@ -135,6 +135,23 @@ class SettingError(ClewError, ValueError):
         return f"{subject}{self.problem}{'; take ' if advice else ''}{advice}"
 
 
+class KernelError(ClewError, TypeError):
+    """A function of a user that can't be compiled as a kernel; the message names it, its file and line, and the reason.
+
+    >>> import clew
+    >>> import numpy as np
+    >>> from clew.kernels import kernel
+    >>> @kernel
+    ... def smooth(q):
+    ...     return q.copy()
+    >>> try:
+    ...     smooth(np.zeros(3))
+    ... except clew.KernelError as error:
+    ...     print(str(error).partition(";")[2].strip())
+    let `make` allocate it as a field of the learner's named tuple, and fill it here
+    """
+
+
 class RunError(ClewError):
     """A run folder that can't be read or written.
 

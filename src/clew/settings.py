@@ -31,6 +31,7 @@ KINDS: dict[Any, str] = {
     float: "a number",
     str: "text",
     tuple[int, int]: "a place, (row, column)",
+    dict[str, Any]: "a dictionary of names and values",
     NoneType: "None",
 }
 
@@ -81,6 +82,8 @@ def _is_a(value: Any, kind: Any) -> bool:
     if kind == tuple[int, int]:
         is_pair = isinstance(value, list | tuple) and len(value) == 2
         return is_pair and all(_is_a(number, int) for number in value)
+    if kind == dict[str, Any]:
+        return isinstance(value, dict)
     return isinstance(value, kind)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
 from clew.kernels.learning.learners import ConstantStepSize, SampleAverageStepSize, step_size
 from clew.kernels.learning.rollouts import ConstantRates
-from clew.learning.algorithms import LearnerSpec
+from clew.learning.declarations import LearnerSpec
 from clew.learning.learner import initial_value, make_learner
-from clew.learning.settings import as_learning
+from clew.learning.settings import as_learning, default_of
 from loops import play, used_settings
 from oracles import sparse_world
 
@@ -127,7 +127,7 @@ def test_a_setting_that_nobody_asks_for_is_refused_with_those_who_would(name, se
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_takes_its_own_settings_and_the_defaults_of_all(name):
-    defaults = {each.name: each.default for each in fields(Learning)} | {"algorithm": name}
+    defaults = {each.name: default_of(each) for each in fields(Learning)} | {"algorithm": name}
     others = {"alpha": 0.3, "n": 9, "lambda_": 0.3, "accumulating": True, "num_planning": 9}
     others |= {"kappa": 0.3, "threshold": 0.3, "known_after": 9}
     Learning(**defaults)
@@ -148,7 +148,7 @@ def test_the_docstring_describes_every_setting_with_its_default():
     described = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|^$)", Learning.__doc__, re.MULTILINE | re.DOTALL))
     assert [each.name for each in fields(Learning)] == list(described)[: len(fields(Learning))]
     for each in fields(Learning):
-        default = f'"{each.default}"' if isinstance(each.default, str) else str(each.default)
+        default = f'"{each.default}"' if isinstance(each.default, str) else str(default_of(each))
         assert re.search(rf"by\s+default\s+{re.escape(default)}[,.]", described[each.name]), each.name
 
 

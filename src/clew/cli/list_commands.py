@@ -1,13 +1,17 @@
 """Commands that list and describe: algorithms, worlds, info."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.options import AsJson, make_config, with_settings
+from clew.cli.options import AsJson, Plugins, load_plugins, make_config, with_settings
 from clew.errors import NoPathError
+from clew.plugins import load_installed
 from clew.runs.flags import flag
 from clew.settings import check_choice
+
+if TYPE_CHECKING:
+    from clew.learning.declarations import Parameter
 
 MAZE = (
     "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, .lay, "
@@ -17,6 +21,7 @@ MAZE = (
 
 def algorithms(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="show only this one")] = None,
+    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """List the algorithms and exploration strategies, or show one."""
@@ -24,7 +29,10 @@ def algorithms(
     from clew.learning.algorithms import ALGORITHMS
     from clew.policies.behaviours import BEHAVIOURS
 
+    load_plugins(plugin)
     if name is not None:
+        if ":" in name and name not in {*ALGORITHMS, *BEHAVIOURS}:
+            load_installed(name)
         check_choice("name", name, [*ALGORITHMS, *BEHAVIOURS])
     rows = {
         each: {
@@ -33,6 +41,8 @@ def algorithms(
             "settings": row.settings,
             "behaviour": row.behaviour,
             "on_policy": row.on_policy,
+            "memory": row.memory,
+            "parameters": [describe_parameter(each) for each in row.parameters],
         }
         for each, row in ALGORITHMS.items()
         if name in (None, each)
@@ -54,12 +64,19 @@ def algorithms(
         print_table(f"clew train --{kind} {name}", format_row((rows or strategies)[name]))
 
 
+def describe_parameter(parameter: "Parameter") -> dict[str, Any]:
+    """Return a parameter of an algorithm as a dictionary that JSON can hold."""
+    return {**vars(parameter), "type": parameter.type.__name__, "bounds": str(parameter.bounds)}
+
+
 def format_row(row: dict[str, Any]) -> dict[str, str]:
     """Return the fields of an algorithm or an exploration strategy as text, with settings as options."""
     lines = {}
     for field, value in row.items():
         if isinstance(value, bool):
             value = "yes" if value else "no"
+        if field == "parameters":
+            value = "; ".join(f"--set {each['name']}={each['default']}: {each['help']}" for each in value) or "none"
         if field in ("settings", "setting"):
             names = [value] if isinstance(value, str) else list(value or ())
             field, value = "settings", " ".join(flag(each) for each in names) or "none"

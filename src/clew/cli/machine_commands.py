@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from clew.cli.options import LEARNING, RUN, AsJson, given_options, make_config, with_settings
+from clew.cli.options import LEARNING, RUN, AsJson, Plugins, given_options, load_plugins, make_config, with_settings
 from clew.errors import SettingError
 
 
 @with_settings(*RUN, *LEARNING)
-def doctor(*, context: typer.Context, as_json: AsJson = False, **settings: Any) -> None:
+def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = False, **settings: Any) -> None:
     """Check this installation, or forecast whether Ray actors pay.
 
     With options of clew train, the time of that training is forecast, with actors and without.
@@ -21,7 +21,8 @@ def doctor(*, context: typer.Context, as_json: AsJson = False, **settings: Any) 
     from clew.cli.waiting import working
     from clew.runs.machine import describe_machine
 
-    if given_options(context).keys() - {"as_json"}:
+    load_plugins(plugin)
+    if given_options(context).keys() - {"as_json", "plugin"}:
         forecast_training(settings, as_json)
         return
     with working("looking"):
@@ -45,7 +46,7 @@ def forecast_training(settings: dict[str, Any], as_json: bool) -> None:
 
     config = make_config(settings)
     continue_in_child("start it again")
-    name_compiled(config.algorithm)
+    name_compiled(config.algorithm, config.behaviour_name)
     with working("measuring"):
         found = forecast_run(config)
     if as_json:

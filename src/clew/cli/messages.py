@@ -26,7 +26,7 @@ class _MessageHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.compiled = "what this needs"
+        self.compiled, self.is_saved = "what this needs", True
         self.has_compiled = False
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -35,7 +35,8 @@ class _MessageHandler(logging.Handler):
             if self.has_compiled:
                 return False
             self.has_compiled = True
-            record.msg, record.args = f"compiling {self.compiled} for this kind of world; saved for next time", ()
+            saved = "; saved for next time" if self.is_saved else ", as every time: code from outside isn't saved"
+            record.msg, record.args = f"compiling {self.compiled} for this kind of world{saved}", ()
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -46,16 +47,21 @@ class _MessageHandler(logging.Handler):
 _HANDLER = _MessageHandler()
 
 
-def name_compiled(what: str) -> None:
-    """Name what the command computes, for the message that it has to be compiled."""
-    _HANDLER.compiled = what
+def name_compiled(what: str, behaviour: str = "") -> None:
+    """Name what the command computes, for the message that it has to be compiled.
+
+    Args:
+        what: algorithm or planner.
+        behaviour: exploration strategy, if there is one.
+    """
+    _HANDLER.compiled, _HANDLER.is_saved = what, ":" not in what + behaviour
 
 
 @contextmanager
 def messages() -> Iterator[None]:
     """Print what the library logs, from level INFO, in a `with` block."""
     logger = logging.getLogger("clew")
-    _HANDLER.compiled, _HANDLER.has_compiled = "what this needs", False
+    _HANDLER.compiled, _HANDLER.is_saved, _HANDLER.has_compiled = "what this needs", True, False
     logger.addHandler(_HANDLER)
     logger.setLevel(logging.INFO)
     try:

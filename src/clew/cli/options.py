@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,6 +73,19 @@ def number(text: str) -> float:
 def number_or_word(text: str) -> int | str:
     """Return a text as int if it is a whole number; else the text, such as "never" or "30s"."""
     return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else text.strip()
+
+
+def name_and_value(text: str) -> tuple[str, bool | int | float | str]:
+    """Return "NAME=VALUE" as (name, value); the value is a flag, a whole number or a number if it looks like one."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise typer.BadParameter(f"must be NAME=VALUE, such as bonus=0.1, not {text!r}")
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return name, kind(value)
+    return name, value
 
 
 def place(text: str) -> tuple[int, int]:
@@ -150,6 +164,15 @@ CheckpointEvery = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="MODULE|FILE.py",
+        help="import a module that registers algorithms or exploration strategies; can be repeated",
+        rich_help_panel=LEARNED,
+    ),
+]
 Watched = Annotated[
     bool,
     typer.Option("--watch", help="draw the values on standard error while they are learned", rich_help_panel=OUTPUT),
@@ -218,8 +241,15 @@ def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]]
 def _parameter(setting: Any, maze: str, group: str | None) -> inspect.Parameter:
     """Return the parameter of a command for a setting."""
     meaning, default = setting.metadata["help"], setting.default
+    annotation: Any
     if setting.name == "maze":
-        annotation: Any = Annotated[str, typer.Argument(metavar="MAZE", help=maze or meaning)]
+        annotation = Annotated[str, typer.Argument(metavar="MAZE", help=maze or meaning)]
+    elif setting.name == "algorithm_settings":
+        default = None  # the option can be repeated
+        option = typer.Option(
+            flag(setting.name), help=meaning, parser=name_and_value, metavar="NAME=VALUE", rich_help_panel=group
+        )
+        annotation = Annotated[list[Any] | None, option]
     else:
         if setting.name == "gamma":  # depends on the world, see `make_config`
             meaning, default = f"{meaning} [default: that of the card in clew worlds, or {default}]", None
@@ -233,7 +263,35 @@ def make_config(settings: dict[str, Any]) -> TrainingConfig:
     """Return the configuration of settings from the command line; without --gamma it has the usual one of the world."""
     if "gamma" in settings and settings["gamma"] is None:
         settings["gamma"] = usual_gamma(settings["maze"])
+    if "algorithm_settings" in settings:
+        settings["algorithm_settings"] = as_mapping(settings["algorithm_settings"] or ())
     return TrainingConfig(**settings)
+
+
+def as_mapping(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the names and values of several options --set as a dictionary.
+
+    Raises:
+        SettingError: if a name is there twice.
+    """
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise SettingError(f"must have each name once, and {name} is there twice", setting="algorithm_settings")
+        values[name] = value
+    return values
+
+
+def load_plugins(given: list[str] | None) -> None:
+    """Import the modules that --plugin names.
+
+    Raises:
+        SettingError: if one can't be imported.
+    """
+    from clew.plugins import load_plugin
+
+    for each in given or ():
+        load_plugin(each)
 
 
 def resolve_run(
@@ -261,7 +319,7 @@ def resolve_run(
             raise SettingError("--other-versions is for --resume RUN")
         return make_config(settings), out, None
     for name in given:
-        if name not in ("resume", "other_versions", "num_actors", "checkpoint_every", "watch", "as_json"):
+        if name not in ("resume", "other_versions", "num_actors", "checkpoint_every", "watch", "as_json", "plugin"):
             raise SettingError(f"a run goes on as it was begun; leave out {given[name]}")
     from clew.runs.run import open_partial_run
 

@@ -17,9 +17,11 @@ from clew.cli.options import (
     CheckpointEvery,
     OtherVersions,
     OutFolder,
+    Plugins,
     Resumed,
     RunFolder,
     Watched,
+    load_plugins,
     make_config,
     number,
     resolve_run,
@@ -46,6 +48,7 @@ def train(
     checkpoint_every: CheckpointEvery = "30s",
     chaos: Chaos = None,
     watch: Watched = False,
+    plugin: Plugins = None,
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
@@ -59,11 +62,12 @@ def train(
     from clew.cli.waiting import WaitingLine, working
     from clew.runs.run import save_checkpoints, train_run
 
+    load_plugins(plugin)
     config, out, maze = resolve_run(context, settings, out, resume)
     if config.num_actors and config.num_simulations > 1:
         advice = f"go on with `clew train --resume {out}`" if out else "nothing was saved; --out DIR keeps checkpoints"
         continue_in_child(advice)
-    name_compiled(config.algorithm)
+    name_compiled(config.algorithm, config.behaviour_name)
     if config.is_maze and maze is None:
         with working("making the maze"):
             maze = config.make_maze()
@@ -111,6 +115,7 @@ def evaluate(
     episodes: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help=f"greedy episodes [default: {NUM_GRADED}]")
     ] = None,
+    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Grade a saved run again, against the exact optimum."""
@@ -121,6 +126,7 @@ def evaluate(
     from clew.runs.run import Stopwatch, grade, open_run
     from clew.runs.storage import finite_or_none, table_sha256
 
+    load_plugins(plugin)
     config, env, policy = open_run(run)
     with working("grading"):
         optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)

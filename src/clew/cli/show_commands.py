@@ -11,11 +11,13 @@ from clew.cli.options import (
     PictureFile,
     PlotFile,
     PlottedFigure,
+    Plugins,
     Rounds,
     RunFolder,
     RunFolders,
     Shown,
     Tolerance,
+    load_plugins,
     number,
     whole_number,
 )
@@ -28,6 +30,7 @@ def play(
     delay: Annotated[
         Any, typer.Option(parser=number, metavar="X", help="seconds between two steps, on a terminal")
     ] = 0.1,
+    plugin: Plugins = None,
 ) -> None:
     """Play one greedy episode of a run, step by step."""
     check_number("delay", delay, Bounds(0.0, 60.0))
@@ -35,6 +38,7 @@ def play(
     from clew.environments import Environment
     from clew.runs.run import open_run
 
+    load_plugins(plugin)
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
     steps = play_episode(env, policy, delay)
@@ -42,7 +46,9 @@ def play(
     print(f"{ending if steps[-1].terminated else 'cut off after'} {len(steps)} steps")
 
 
-def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False) -> None:
+def render(
+    run: RunFolder, out: PictureFile, show: Shown = "values", episode: OfEpisode = False, plugin: Plugins = None
+) -> None:
     """Draw the values and the greedy path of a run.
 
     A .gif is a film of the learning; with --episode, of one greedy episode.
@@ -50,18 +56,20 @@ def render(run: RunFolder, out: PictureFile, show: Shown = "values", episode: Of
     from clew.cli.waiting import working
     from clew.figures.films import render_run
 
+    load_plugins(plugin)
     with working("drawing") as line:
         render_run(run, out, show=show, episode=episode, callback=line.show_round)
     print(f"Saved to {out}.")
 
 
-def graph(run: RunFolder, out: GraphFolder = None, rounds: Rounds = None) -> None:
+def graph(run: RunFolder, out: GraphFolder = None, rounds: Rounds = None, plugin: Plugins = None) -> None:
     """Draw what driver, object store and actors did in a run.
 
     Writes graph.svg, graph.html, and trace.json for Perfetto.
     """
     from clew.figures.graph import write_graph
 
+    load_plugins(plugin)
     for path in write_graph(run, out, rounds):
         print(path)
 
@@ -78,6 +86,7 @@ def plot(
         Any, typer.Option(parser=number, metavar="X", help="optimal figure [default: that of the world]")
     ] = None,
     tolerance: Tolerance = None,
+    plugin: Plugins = None,
 ) -> None:
     """Plot learning curves of runs, with 95% intervals over seeds.
 
@@ -85,6 +94,7 @@ def plot(
     """
     from clew.figures.curves import plot_runs, save_plot
 
+    load_plugins(plugin)
     what = [name for name, is_it in (("regret", regret), ("steps_to_optimal", steps_to_optimal)) if is_it]
     save_plot(plot_runs(runs, what or ["learning"], out, figure=figure, optimum=optimum, tolerance=tolerance), out)
     print(out)

@@ -233,10 +233,13 @@ class ActorPool:
             try:
                 host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
                 ray.get(reference)
+            except RayTaskError as error:
+                if isinstance(error.cause, ClusterError):  # of a plug-in
+                    self._refuse(handle, error.cause)
+                    continue
+                raise ClusterError(f"an actor can't be started: {error.cause!r}") from error
             except ClusterError as error:
                 self._refuse(handle, error)
-            except RayTaskError as error:
-                raise ClusterError(f"an actor can't be started: {error.cause!r}") from error
             except RayError as error:
                 self._replace(handle, error)
             else:

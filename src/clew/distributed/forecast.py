@@ -18,7 +18,7 @@ from clew.distributed.placement import Placement
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Progress, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool
-from clew.distributed.training import WORKERS, new_rounds
+from clew.distributed.training import WORKERS, can_be_sent, new_rounds
 from clew.errors import SettingError
 from clew.evaluation.exact import policy_steps
 from clew.learning.checkpoints import Checkpoints
@@ -98,6 +98,7 @@ def forecast(
     if sharing.asynchronous:
         raise SettingError("has no forecast; leave it out", setting="asynchronous")
     job = Job(env, learning, sharing)
+    can_be_sent(job)
     worker, rounds = new_rounds(job, num_episodes, seed, Trace(), Checkpoints(None))
     in_process = InProcessPool(worker, rounds.trace)
     in_process.placement = OnActors()

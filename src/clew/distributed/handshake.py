@@ -7,6 +7,9 @@ Another processor is not refused. Kernels are compiled without `fastmath`, so LL
 product and a sum into one rounding, and IEEE 754 determines the result of each operation. Only exponentials and
 logarithms, of softmax and UCB, come from the C library, which may choose its code by the processor. So both processes
 compute some thousands of them: if a bit differs, a warning says so.
+
+The modules of users that an algorithm or an exploration strategy comes from are imported by each actor, and refused if
+their source is another than the driver's.
 """
 
 import functools
@@ -16,13 +19,14 @@ import math
 import platform
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from clew.errors import ClusterError
 from clew.kernels.cache import NUMBA_VERSION, processor
+from clew.plugins import Plugin, why_not_the_same
 from clew.version import __version__, hash_sources
 
 logger = logging.getLogger(__name__)
@@ -76,6 +80,17 @@ def find_difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
             f"{here['sources']:.8}"
         )
     return ""
+
+
+def check_plugins(plugins: Iterable[Plugin]) -> None:
+    """Import the plug-ins of a job in this process, that of an actor, and check that they are those of the driver.
+
+    Raises:
+        ClusterError: if one can't be imported, or has another source; names this host.
+    """
+    for each in plugins:
+        if difference := why_not_the_same(each):
+            raise ClusterError(f"host {describe_process()['host']} can't be used: {difference}")
 
 
 class Handshakes:

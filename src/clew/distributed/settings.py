@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
+from clew.learning.declarations import RUN
 from clew.learning.settings import Learning
 from clew.settings import check_choice, check_count, make_plain
 
@@ -65,16 +66,16 @@ class Sharing:
             learning: settings of the learner.
 
         Raises:
-            SettingError: if `sharing` is "local" and the algorithm learns a model, which can't be merged, or if it is
-                "central" and episodes are to be interleaved.
+            SettingError: if `sharing` is "local" and the algorithm remembers something for the whole run, such as a
+                model, which can't be merged, or if it is "central" and episodes are to be interleaved.
         """
         if self.num_simulations == 1:
             return
-        if self.sharing == "local" and ALGORITHMS[learning.algorithm].learns_model:
+        row = ALGORITHMS[learning.algorithm]
+        if self.sharing == "local" and row.memory == RUN:
+            what = "learns a model of the world: models" if row.learns_model else "remembers for a whole run: memories"
             raise SettingError(
-                f"must be 'central' with {learning.algorithm}, which learns a model of the world: models can't be "
-                "merged",
-                setting="sharing",
+                f"must be 'central' with {learning.algorithm}, which {what} can't be merged", setting="sharing"
             )
         if self.sharing == "central" and learning.num_interleaved > 1:
             raise SettingError(

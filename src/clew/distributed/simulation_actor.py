@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from clew.distributed.handshake import describe_process
+from clew.distributed.handshake import check_plugins, describe_process
 from clew.distributed.tasks import Job, Task, TaskResult, Worker
 
 WAITED = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processor, and those of waiting for one
@@ -45,7 +45,12 @@ class _SimulationActor:
         return describe_process()
 
     def begin(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
-        """Begin a job, whose tasks are run by the worker that `make_worker` makes from it."""
+        """Begin a job, whose tasks are run by the worker that `make_worker` makes from it.
+
+        Raises:
+            ClusterError: if a plug-in of the job can't be imported here, or is another than the driver's.
+        """
+        check_plugins(job.plugins)
         self.worker = make_worker(job)
 
     def perform(self, snapshot: Any, tasks: list[Task], number: int = -1) -> list[TaskResult]:

@@ -8,7 +8,7 @@ again by another.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from clew.kernels.sampling import Stream
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner, RewardRange
 from clew.learning.settings import Learning
+from clew.plugins import Plugin, plugins_of
 from clew.policies.episodes import NO_LIMIT
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
@@ -35,11 +36,17 @@ class Job:
         env: environment with Discrete spaces, or a model.
         learning: settings of the learner.
         sharing: settings of parallel training.
+        plugins: the modules of users that its algorithm and its exploration strategy come from.
     """
 
     env: Any
     learning: Learning
     sharing: Sharing
+    plugins: tuple[Plugin, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        plugins = plugins_of(self.learning.algorithm, self.learning.behaviour_name)
+        object.__setattr__(self, "plugins", plugins)  # as they are in the process of the driver
 
     @cached_property
     def world(self) -> ModelEnvironment | None:

@@ -15,13 +15,14 @@ from clew.distributed.placement import Placement, format_seconds
 from clew.distributed.rounds import Plan, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
-from clew.errors import SettingError
+from clew.errors import ClusterError, SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
 from clew.learning.learner import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import Callback, Watch, check_values, report, train
+from clew.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
 from clew.tracing.trace import Trace
@@ -189,6 +190,7 @@ def train_parallel(
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
+    has_actors = has_actors and can_be_sent(job)
     rounds.compile(worker, has_actors)
     in_process = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
     with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
@@ -199,6 +201,22 @@ def train_parallel(
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
     return policy
+
+
+def can_be_sent(job: Job) -> bool:
+    """Return whether actors can import the plug-ins of a job; if not, and no number of actors was given, none is used.
+
+    Raises:
+        ClusterError: if they can't, and actors were asked for.
+    """
+    algorithm, behaviour = job.learning.algorithm, job.learning.behaviour_name
+    for name, plugins in ((algorithm, plugins_of(algorithm, "")), (behaviour, plugins_of("", behaviour))):
+        for each in plugins:
+            if reason := why_not_importable(each):
+                if job.sharing.num_actors:
+                    raise ClusterError(f"actors can't use {name}: {reason}")
+                return False
+    return True
 
 
 def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints) -> tuple[Worker, Rounds]:

@@ -17,7 +17,7 @@ from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run
-from clew.runs.storage import SavedRun, load_run
+from clew.runs.storage import SavedRun, load_run, read_config
 
 Metrics = Sequence[RoundMetrics]
 Source = Metrics | Run | str | Path
@@ -237,10 +237,7 @@ def parse_metrics(folder: str | Path, saved: SavedRun) -> tuple[TrainingConfig, 
     Raises:
         RunError: if they are damaged; the message names their file in the folder.
     """
-    try:
-        config = TrainingConfig.from_dict(saved.config)
-    except SettingError as error:
-        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+    config = read_config(folder, saved.config)
     try:
         rows = _parse_rows(saved.metrics)
     except (KeyError, TypeError, ValueError):

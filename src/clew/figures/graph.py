@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from clew.errors import RunError, SettingError
+from clew.errors import RunError
 from clew.files import check_target, write_file
 from clew.runs.configuration import TrainingConfig
-from clew.runs.storage import load_run
+from clew.runs.storage import load_run, read_config
 from clew.tracing.axes import format_count
 from clew.tracing.page import timeline_html
 from clew.tracing.timeline import timeline_svg
@@ -35,10 +35,7 @@ def write_graph(folder: str | Path, out: str | Path | None = None, rounds: tuple
             f"{folder}: this run has no trace.csv. Train it again to get one: "
             f"`clew train {saved.config.get('maze', 'MAZE')} ... --out NEW`"
         )
-    try:
-        title = run_title(TrainingConfig.from_dict(saved.config))
-    except SettingError as error:
-        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+    title = run_title(read_config(folder, saved.config))
     contents = {
         "graph.svg": timeline_svg(saved.trace, title=title, rounds=rounds),
         "graph.html": timeline_html(saved.trace, title=title, rounds=rounds),

@@ -12,6 +12,7 @@ caller allocates; the kernel fills arrays in place and returns numbers.
     wide                          tables with many actions, which cache the maximum of each row
     vectors                       the maximum of 4 or 32 numbers in a few vector instructions
     cache                         the folder in which machine code is kept between processes
+    failures                      why a function of a user can't be compiled, in words
 
     learning.updates              Q-learning, Sarsa, Expected Sarsa, double Q-learning: start reading here
     learning.*                    other update rules, exploration strategies, episode loops, merging;
@@ -35,17 +36,23 @@ caller allocates; the kernel fills arrays in place and returns numbers.
 
 import contextlib
 import functools
+import inspect
+import itertools
 import logging
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakSet
 
 import numba
 import numpy.typing as npt
 from numba.core import event
+from numba.core.errors import NumbaError
 from numba.extending import overload
 
+from clew.errors import SettingError
 from clew.kernels.cache import FOLDER, KernelCache, cache_folder, is_ours, note_implementation
+from clew.kernels.failures import explain_failure
 
 __all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only", "seconds_compiled"]
 
@@ -77,10 +84,27 @@ def kernel(function: Function) -> Function:
     NUMBA_DISABLE_JIT=1 the function stays plain Python.
     """
     compiled: Function = numba.njit(**JIT_OPTIONS)(function)
+    if not numba.config.DISABLE_JIT:
+        _explain_failures(compiled)
     if FOLDER is not None and is_ours(function) and not numba.config.DISABLE_JIT:
         with contextlib.suppress(RuntimeError):  # if the folder can't be written, nothing is kept
             compiled._cache = KernelCache(function)  # type: ignore[attr-defined]  # a Numba dispatcher is untyped
     return compiled
+
+
+def _explain_failures(compiled: Any) -> None:
+    """Make a kernel raise KernelError if it can't be compiled because of a function from outside the package."""
+    compile_for_args = compiled._compile_for_args  # which Numba calls for arguments of new types
+
+    def compile_or_explain(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return compile_for_args(*args, **kwargs)
+        except NumbaError as error:
+            if (failure := _ANNOUNCER.failure) is None:
+                raise
+            raise explain_failure(*failure) from error
+
+    compiled._compile_for_args = compile_or_explain
 
 
 class Dispatched(Protocol[Arguments, Result]):
@@ -91,6 +115,9 @@ class Dispatched(Protocol[Arguments, Result]):
 
     def register(self, *kinds: type) -> Callable[[Function], Function]:
         """Return a decorator that adds an implementation for one or more types of the first argument."""
+
+    def implements(self, kind: type) -> bool:
+        """Return whether there is an implementation for a type, other than the default."""
 
 
 def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Result]:
@@ -107,6 +134,7 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
         Function that can be called from Python and from kernels.
     """
     implementations: dict[type, Any] = {}
+    compiled: set[type] = set()  # types for which a kernel has chosen an implementation, and keeps it
     fallback = kernel(default)
 
     @functools.wraps(default)
@@ -115,6 +143,16 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
 
     def register(*kinds: type) -> Callable[[Function], Function]:
         def add(function: Function) -> Function:
+            if not is_ours(function):
+                _check_parameters(default, getattr(function, "py_func", function))
+            for kind in kinds:
+                name = kind.__qualname__
+                if kind in compiled and not is_ours(kind):
+                    raise SettingError(
+                        f"{default.__name__} of {name} has been compiled, and would stay as it was; run the definition "
+                        f"of {name} again first, with all its kernels, or restart Python"
+                    )
+                _distinguish(kind)
             implementation = function if hasattr(function, "py_func") else kernel(function)
             note_implementation(default.__name__, function, kinds)
             implementations.update(dict.fromkeys(kinds, implementation))
@@ -125,11 +163,42 @@ def dispatch(default: Callable[Arguments, Result]) -> Dispatched[Arguments, Resu
     # strict=False: don't compare the annotations of the implementations with those of this function.
     @overload(call, jit_options=JIT_OPTIONS, strict=False)
     def choose(first: Any, *others: Any) -> Any:
-        chosen = implementations.get(getattr(first, "instance_class", None), fallback)
+        kind = getattr(first, "instance_class", None)
+        compiled.add(kind)
+        chosen = implementations.get(kind, fallback)
         return getattr(chosen, "py_func", chosen)
 
-    call.register = register  # type: ignore[attr-defined]  # functions have no such attribute
+    call.register, call.implements = register, implementations.__contains__  # type: ignore[attr-defined]
     return cast(Dispatched[Arguments, Result], call)
+
+
+def _distinguish(kind: type) -> None:
+    """Give a named tuple from outside a name that no other class has, before a kernel sees it.
+
+    Numba finds the machine code for a named tuple by its name and its fields, so it would call that of another class
+    that has the same: of another module, or of the same module before an edit.
+    """
+    if not is_ours(kind) and hasattr(kind, "_fields") and kind not in _distinguished:
+        _distinguished.add(kind)
+        kind.__name__ = f"{kind.__name__}#{next(_numbers)}"
+
+
+_distinguished: "WeakSet[type]" = WeakSet()
+_numbers = itertools.count(1)
+
+
+def _check_parameters(default: Callable[..., Any], function: Callable[..., Any]) -> None:
+    """Check that a function from outside can be an implementation: it takes as many arguments as the default.
+
+    Raises:
+        SettingError: if it takes others.
+    """
+    expected, given = (list(inspect.signature(each).parameters) for each in (default, function))
+    if len(given) != len(expected):
+        raise SettingError(
+            f"{function.__name__} must take {len(expected)} arguments, ({', '.join(expected)}), to be registered with "
+            f"{default.__name__}; it takes {len(given)}, ({', '.join(given)})"
+        )
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -151,21 +220,33 @@ class _Announcer(event.Listener):  # type: ignore[misc]  # Numba is untyped
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._depth = 0
+        self._failures: list[tuple[int, Any, Any]] = []  # (depth, function from outside, error) of failed compilations
+        self._known: list[int] = []  # failures when each compilation that goes on began
         self._begun = 0.0
 
     def on_start(self, event: Any) -> None:
-        if self._depth == 0:
+        if not self._known:
             self._begun = time.perf_counter()
-        self._depth += 1
+            self._failures.clear()
+        self._known.append(len(self._failures))
         function = event.data["dispatcher"].py_func
-        if function.__module__.startswith(__name__):
+        if (function.__module__ or "").startswith(__name__):
             logger.info("compiling %s for this machine (once)", function.__name__)
 
     def on_end(self, event: Any) -> None:
-        self._depth -= 1
-        if self._depth == 0:
+        function, error = event.data["dispatcher"].py_func, (event._exc_details or (None, None))[1]
+        depth, num_known = len(self._known), self._known.pop()
+        if error is None:  # what failed within was one of several ways, and another succeeded
+            del self._failures[num_known:]
+        elif not is_ours(function):
+            self._failures.append((depth, function, error))
+        if depth == 1:
             self.seconds += time.perf_counter() - self._begun
+
+    @property
+    def failure(self) -> tuple[Any, Any] | None:
+        """Innermost function from outside of a compilation that has failed, and its error; None if all are ours."""
+        return max(self._failures, key=lambda each: each[0])[1:] if self._failures else None
 
 
 _ANNOUNCER = _Announcer()

@@ -179,7 +179,7 @@ def is_ours(kind: Any) -> bool:
     """Return whether a class, or the type of an argument in Numba's terms, depends on no code outside the package."""
     if hasattr(kind, "dispatcher"):  # a function that is an argument
         kind = kind.dispatcher.py_func
-    module = getattr(getattr(kind, "instance_class", kind), "__module__", "")
+    module = getattr(getattr(kind, "instance_class", kind), "__module__", "") or ""  # None for code without a module
     parts = getattr(kind, "types", ())
     return module.startswith(("clew.", "numba.")) and all(map(is_ours, parts))
 

@@ -1,6 +1,8 @@
 """Learning from experience.
 
 algorithms    ALGORITHMS: the table of algorithms, a row each
+declarations  Algorithm, Parameter, LearnerSpec: what an algorithm declares, and what its `make` is told
+registering   register_algorithm: adds the algorithms of users to the table
 settings      Learning: the settings of a learner; the checks of these and of a training
 learner       Learner: an algorithm at work, with its values and memory
 loops         the loops that play episodes and learn from them: compiled, or step by step

@@ -1,7 +1,8 @@
 """The table of algorithms, a row each: its update, source, settings, and how its memory is allocated.
 
 The update rule is a kernel in `clew.kernels.learning`: `updates` has those of one step; `n_step`, `traces`, `episodic`,
-`dyna` and `sweeping` have the others. A new algorithm is a kernel, a row here, and a test.
+`dyna` and `sweeping` have the others. A new algorithm is a kernel, a row here, and a test. `declarations` says what a
+row holds; `clew.register_algorithm` adds those of users.
 
     >>> import clew
     >>> row = clew.ALGORITHMS["sarsa"]
@@ -13,85 +14,17 @@ The update rule is a kernel in `clew.kernels.learning`: `updates` has those of o
 S&B is Sutton & Barto (2018), Reinforcement learning: an introduction, second edition.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.learning import dyna, episodic, n_step, queues, sweeping, traces, updates
+from clew.learning.declarations import EPISODE, RUN, STEP, Algorithm, LearnerSpec
 
 UNLIMITED = 2**31 - 1  # planning updates after a step: until the queue is empty
 MAX_OUTCOMES = 2**31 - 1  # of a learned model, which numbers them by int32
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """A row of the table.
-
-    Attributes:
-        name: value of the setting `algorithm`.
-        update: the update of an action value, in one line.
-        source: where the algorithm is defined.
-        settings: fields of `Learning` that it uses, besides gamma and those of the exploration strategy.
-        make: function that allocates the named tuple on which its kernels work.
-        on_policy: True if it learns the values of the behaviour policy, exploration included; False if it learns those
-            of the greedy policy.
-        behaviour: default exploration strategy, a row of `BEHAVIOURS`.
-        initial_values: default initial values: "optimistic", "pessimistic" or "" (zero).
-        interleaves: True if it keeps no memory of the current episode, so that episodes can be interleaved.
-        num_bytes: function that returns the bytes that `make` allocates, without the table that it gets.
-        learns_model: True if it also learns a model of the world, or keeps past transitions.
-        learns_at_end: True if it learns when an episode has ended, from all its steps.
-    """
-
-    name: str
-    update: str
-    source: str
-    settings: tuple[str, ...]
-    make: Callable[["LearnerSpec"], Any]
-    on_policy: bool = False
-    behaviour: str = "epsilon-greedy"
-    initial_values: str = ""
-    interleaves: bool = False
-    num_bytes: Callable[["LearnerSpec"], int] = lambda spec: 0
-    learns_model: bool = False
-    learns_at_end: bool = False
-
-
-class LearnerSpec(NamedTuple):
-    """Everything that `Algorithm.make` and `Algorithm.num_bytes` need to know.
-
-    Attributes:
-        table: (num_states, num_actions) float32, initial action values.
-        q: the same values in the form of kernels, see `clew.kernels.wide.as_values`.
-        settings: `clew.learning.settings.Learning`.
-        max_steps: step limit of an episode.
-        num_outcomes: number of outcomes for which a learned model has memory, over all pairs of state and action.
-        behaviour: exploration strategy as kernels dispatch on it.
-        visits: (num_states, num_actions) int32, tries of each action; empty if the strategy doesn't use them.
-        counted: True if the updates of each value are counted.
-    """
-
-    table: npt.NDArray[np.float32]
-    q: Any
-    settings: Any
-    max_steps: int
-    num_outcomes: int
-    behaviour: Any
-    visits: npt.NDArray[np.int32]
-    counted: bool
-
-    @property
-    def gamma(self) -> np.float32:
-        """Discount per step, as float32."""
-        return np.float32(self.settings.gamma)
-
-    def num_planning(self, default: int) -> int:
-        """Return the number of planning updates after each step: the setting, or this default if it is None."""
-        return default if self.settings.num_planning is None else self.settings.num_planning
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------
@@ -232,6 +165,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             on_policy=True,
             num_bytes=lambda spec: _bytes_of_episode(spec) + 4 * spec.table.size,
             learns_at_end=True,
+            memory=EPISODE,
         ),
         Algorithm(
             "every-visit-monte-carlo",
@@ -242,6 +176,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             on_policy=True,
             num_bytes=_bytes_of_episode,
             learns_at_end=True,
+            memory=EPISODE,
         ),
         Algorithm(
             "sarsa",
@@ -251,6 +186,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: updates.Sarsa(spec.q, spec.gamma),
             on_policy=True,
             interleaves=True,
+            memory=STEP,
         ),
         Algorithm(
             "expected-sarsa",
@@ -260,6 +196,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: updates.ExpectedSarsa(spec.q, spec.gamma, spec.behaviour, spec.visits),
             on_policy=True,
             interleaves=True,
+            memory=STEP,
         ),
         Algorithm(
             "q-learning",
@@ -268,6 +205,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _STEP,
             lambda spec: updates.QLearning(spec.q, spec.gamma),
             interleaves=True,
+            memory=STEP,
         ),
         Algorithm(
             "double-q-learning",
@@ -277,6 +215,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             _make_double_q_learning,
             interleaves=True,
             num_bytes=lambda spec: (16 if spec.counted else 8) * spec.table.size,
+            memory=STEP,
         ),
         Algorithm(
             "n-step-sarsa",
@@ -286,6 +225,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: n_step.NStepSarsa(spec.q, spec.gamma, _make_window(spec)),
             on_policy=True,
             num_bytes=lambda spec: 12 * int(min(spec.settings.n, spec.max_steps)),
+            memory=EPISODE,
         ),
         Algorithm(
             "tree-backup",
@@ -294,6 +234,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "n"),
             lambda spec: n_step.TreeBackup(spec.q, spec.gamma, _make_window(spec)),
             num_bytes=lambda spec: 12 * int(min(spec.settings.n, spec.max_steps)),
+            memory=EPISODE,
         ),
         Algorithm(
             "sarsa-lambda",
@@ -303,6 +244,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: traces.SarsaLambda(spec.q, spec.gamma, _make_traces(spec)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
+            memory=EPISODE,
         ),
         Algorithm(
             "true-online-sarsa-lambda",
@@ -312,6 +254,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: traces.TrueOnlineSarsaLambda(spec.q, spec.gamma, _make_traces(spec), np.zeros(1, np.float32)),
             on_policy=True,
             num_bytes=_bytes_of_traces,
+            memory=EPISODE,
         ),
         Algorithm(
             "watkins-q",
@@ -320,6 +263,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("alpha", "lambda_", "accumulating"),
             lambda spec: traces.WatkinsQ(spec.q, spec.gamma, _make_traces(spec)),
             num_bytes=_bytes_of_traces,
+            memory=EPISODE,
         ),
         Algorithm(
             "dyna-q",
@@ -330,6 +274,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
             num_bytes=lambda spec: 24 * spec.table.size,
             learns_model=True,
+            memory=RUN,
         ),
         Algorithm(
             "dyna-q+",
@@ -340,6 +285,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
             num_bytes=lambda spec: 24 * spec.table.size,
             learns_model=True,
+            memory=RUN,
         ),
         Algorithm(
             "prioritized-sweeping",
@@ -350,6 +296,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
+            memory=RUN,
         ),
         Algorithm(
             "propagation",
@@ -362,6 +309,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
+            memory=RUN,
         ),
         Algorithm(
             "r-max",
@@ -376,6 +324,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             interleaves=True,
             num_bytes=_bytes_of_model,
             learns_model=True,
+            memory=RUN,
         ),
         Algorithm(
             "backward-replay",
@@ -385,6 +334,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda spec: episodic.BackwardReplay(spec.q, spec.gamma, _make_episode(spec)),
             num_bytes=_bytes_of_episode,
             learns_at_end=True,
+            memory=EPISODE,
         ),
     )
 }

@@ -30,9 +30,11 @@ from clew.environments import ModelEnvironment
 from clew.errors import ClewError, RunError, SettingError, StoppedError
 from clew.files import new_folder, open_file, sync, write_file
 from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
+from clew.learning.algorithms import ALGORITHMS
 from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
+from clew.plugins import plugins_of
 from clew.policies.policy import table_shape
 from clew.settings import as_path, check_count, check_flag, shown
 from clew.version import __version__
@@ -88,14 +90,20 @@ def identity(env: Any, world: ModelEnvironment | None, learning: Learning, **pla
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what computes a result: Clew, its kernels (a hash), NumPy, Numba and Python."""
+def versions(algorithm: str = "", behaviour: str | None = None) -> dict[str, str]:
+    """Return the versions of what computes a result: Clew, its kernels (a hash), NumPy, Numba and Python.
+
+    If the algorithm or its exploration strategy (None for its default) is of a plug-in, "plug-in MODULE" is its hash.
+    """
+    if behaviour is None:
+        behaviour = ALGORITHMS[algorithm].behaviour if algorithm in ALGORITHMS else ""
     return {
         "clew": __version__,
         "kernels": SOURCES_SHA256,
         "numpy": np.__version__,
         "numba": NUMBA_VERSION,
         "python": platform.python_version(),
+        **{f"plug-in {each.module}": each.sha256 for each in plugins_of(algorithm, behaviour)},
     }
 
 
@@ -265,7 +273,7 @@ class Checkpoints:
         header = {
             "format": FORMAT,
             "settings": self._settings,
-            "versions": versions(),
+            "versions": self._versions(),
             "progress": state.progress,
             "seconds": self.seconds + time.perf_counter() - self._begun,
         }
@@ -278,6 +286,10 @@ class Checkpoints:
             raise RunError(f"{folder}: can't be written: {error.strerror}; {last}") from None
         self._num_episodes, self._last = 0, time.perf_counter()
         return size
+
+    def _versions(self) -> dict[str, str]:
+        """Return the versions of what computes this training."""
+        return versions(self._settings.get("algorithm", ""), self._settings.get("behaviour"))
 
     def _check_settings(self, folder: Path, settings: dict[str, Any]) -> None:
         """Check that a checkpoint belongs to this training.
@@ -298,9 +310,9 @@ class Checkpoints:
         Raises:
             RunError: names what differs.
         """
-        here = versions()
-        for name in ("clew", "kernels", "numpy", "numba"):
-            if not self.other_versions and there.get(name) != here[name]:
+        here = self._versions()
+        for name in here:
+            if name != "python" and not self.other_versions and there.get(name) != here[name]:
                 raise RunError(
                     f"{folder}: was computed with {name} {there.get(name)!s:.12}, which is {here[name]:.12} now, so "
                     "the result may differ; go on with the same versions, or give --other-versions, in Python "

@@ -13,7 +13,9 @@ from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
 from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
-from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES, Algorithm, LearnerSpec
+from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
+from clew.learning.declarations import Algorithm, LearnerSpec
+from clew.learning.registering import make_rule
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
@@ -151,7 +153,7 @@ def make_learner(
     _check_size(row, spec, exploring.uses_visits + spec.counted)
     visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
-    rule = row.make(spec._replace(q=as_values(q), visits=visits))
+    rule = make_rule(row, spec._replace(q=as_values(q), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 

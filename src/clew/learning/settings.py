@@ -5,10 +5,11 @@ Both tables load the kernels, so the functions that need them import them: setti
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypedDict
 
 from clew.errors import SettingError
+from clew.plugins import check_known
 from clew.settings import (
     MAX_EPISODES,
     NOT_NEGATIVE,
@@ -55,6 +56,7 @@ class LearningSettings(TypedDict, total=False):
     threshold: float
     known_after: int
     num_interleaved: int
+    algorithm_settings: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,8 @@ class Learning:
             1.
         num_interleaved: number of episodes that are interleaved on one table, from 1 to 65,536; by default 1. It
             changes the result.
+        algorithm_settings: parameters of an algorithm that a plug-in has registered, by name; by default {}, and the
+            parameters that aren't given are filled in with their defaults.
 
     Raises:
         SettingError: if a setting is out of range, has no effect with the algorithm and the exploration strategy, or
@@ -137,9 +141,20 @@ class Learning:
     threshold: float = setting(0.0, "changes of a value up to this size are not propagated")
     known_after: int = setting(1, "number of tries after which r-max uses its model of an action")
     num_interleaved: int = setting(1, "number of episodes interleaved on one table; part of what decides the result")
+    algorithm_settings: dict[str, Any] = field(
+        default_factory=dict,
+        hash=False,
+        metadata={"help": "parameter of an algorithm that a plug-in has registered; can be repeated"},
+    )
 
     def __post_init__(self) -> None:
+        from clew.learning.algorithms import ALGORITHMS
+        from clew.learning.declarations import complete_parameters
+
         make_plain(self)
+        check_known("algorithm", self.algorithm, ALGORITHMS)
+        filled_in = complete_parameters(ALGORITHMS[self.algorithm], self.algorithm_settings)
+        object.__setattr__(self, "algorithm_settings", filled_in)
         check_learning(self)
 
     @property
@@ -156,6 +171,11 @@ class Learning:
 
         name = BEHAVIOURS[self.behaviour_name].setting
         return 0.0 if name is None else float(getattr(self, name))
+
+
+def default_of(setting: "Field[Any]") -> Any:
+    """Return the default of a setting, a field of a dataclass."""
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
 
 
 def as_learning(settings: Mapping[str, Any]) -> Learning:
@@ -192,12 +212,10 @@ def check_learning(learning: Learning) -> None:
     """
     import numpy as np
 
-    from clew.learning.algorithms import ALGORITHMS
     from clew.policies.behaviours import BEHAVIOURS
 
-    check_choice("algorithm", learning.algorithm, ALGORITHMS)
     if learning.behaviour is not None:
-        check_choice("behaviour", learning.behaviour, BEHAVIOURS)
+        check_known("behaviour", learning.behaviour, BEHAVIOURS)
     check_choice("alpha_schedule", learning.alpha_schedule, (*SCHEDULES, "visits"))
     check_choice("exploration_schedule", learning.exploration_schedule, SCHEDULES)
     for name in ("alpha", "alpha_last"):
@@ -209,7 +227,9 @@ def check_learning(learning: Learning) -> None:
             f"{learning.gamma!r} becomes 1 as float32, in which values are learned",
             setting="gamma",
         )
-    for acting in BEHAVIOURS.values():
+    chosen = BEHAVIOURS[learning.behaviour_name]
+    others = [row for name, row in BEHAVIOURS.items() if ":" not in name and row.setting != chosen.setting]
+    for acting in (chosen, *others):
         if acting.setting is not None:
             check_number(acting.setting, getattr(learning, acting.setting), acting.bounds)
     check_number("lambda_", learning.lambda_, SHARE)
@@ -246,7 +266,7 @@ def _check_used(learning: Learning) -> None:
     """
     from clew.policies.behaviours import BEHAVIOURS
 
-    given = [each.name for each in fields(Learning) if getattr(learning, each.name) != each.default]
+    given = [each.name for each in fields(Learning) if getattr(learning, each.name) != default_of(each)]
     for name in given:
         able = _asked_by(name)
         if able and learning.algorithm not in able and learning.behaviour_name not in able:

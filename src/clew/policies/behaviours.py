@@ -1,7 +1,8 @@
 """The table of exploration strategies. Each can be combined with every algorithm.
 
 The setting of `clew.Learning` is called `behaviour`, because a strategy makes the behaviour policy. The kernels that
-draw the actions are in `clew.kernels.learning.behaviours`. A new strategy is a kernel, a row here, and a test.
+draw the actions are in `clew.kernels.learning.behaviours`. A new strategy is a kernel, a row here, and a test;
+`register_behaviour` adds those of users.
 
     >>> import clew
     >>> list(clew.BEHAVIOURS)
@@ -10,10 +11,15 @@ draw the actions are in `clew.kernels.learning.behaviours`. A new strategy is a 
     'temperature'
 """
 
+import sys
 from typing import Any, NamedTuple
 
+from clew.errors import SettingError
 from clew.kernels.learning import behaviours
-from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds
+from clew.plugins import add_row, check_name
+from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds, check_type, shown
+
+EXPLORATION = ("epsilon", "temperature", "confidence")  # settings that say how much is explored
 
 
 class Behaviour(NamedTuple):
@@ -68,3 +74,44 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "random": Behaviour(behaviours.UniformRandom(), "a random action, all equally likely"),
 }
+
+
+def register_behaviour(name: str, row: Behaviour) -> None:
+    """Add an exploration strategy to the table, so that it is used by its name like those that come with Clew.
+
+    docs/extending.md shows how a strategy is written, and examples/my_rules.py has a complete one.
+
+        >>> import clew
+        >>> from typing import NamedTuple
+        >>> from clew.extending import Behaviour, Bounds, choose, row_length
+        >>> class Last(NamedTuple):
+        ...     pass
+        >>> @choose.register(Last)
+        ... def choose_last(behaviour, q, visits, s, exploration, stream):
+        ...     return row_length(q) - 1
+        >>> clew.register_behaviour("docs:last", Behaviour(Last(), "the action with the highest number"))
+        >>> policy = clew.train_policy(clew.Environment(clew.Maze.open(1, 3)), 10, behaviour="docs:last", alpha=1.0)
+        >>> policy.q[:2].tolist()
+        [[0.0, 0.0, 0.0, 0.8999999761581421], [0.0, 0.0, 0.0, 1.0]]
+
+    Args:
+        name: its name, `package:name`; the module that calls this function may register it again, as when it is
+            reloaded, and no other.
+        row: the strategy.
+
+    Raises:
+        SettingError: if the name is not of this form or is taken, the strategy has no kernel that chooses actions, or
+            its setting is not one of those that say how much is explored.
+    """
+    check_type("row", row, Behaviour, "a clew.extending.Behaviour")
+    module = sys._getframe(1).f_globals.get("__name__", "__main__")
+    check_name("behaviour", name, BEHAVIOURS, module)
+    kind = type(row.strategy)
+    if not hasattr(kind, "_fields"):
+        raise SettingError(f"must be a named tuple, not {shown(row.strategy)}", setting="strategy")
+    if not behaviours.choose.implements(kind):
+        raise SettingError(f"chooses no action: @choose.register({kind.__name__}) registers a kernel that does")
+    if row.setting is not None and row.setting not in EXPLORATION:
+        expected = f"None or one of {', '.join(EXPLORATION)}"
+        raise SettingError(f"must be {expected}, not {shown(row.setting)}", setting="setting")
+    add_row("behaviour", name, row, BEHAVIOURS, module)

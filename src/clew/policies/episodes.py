@@ -17,6 +17,7 @@ from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, Tra
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
+from clew.plugins import check_known
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.policy import Policy, check_policy, table_shape
 from clew.policies.trajectory import DTYPES, Trajectory, Transition
@@ -25,7 +26,6 @@ from clew.settings import (
     Bounds,
     as_numbers,
     as_states,
-    check_choice,
     check_count,
     check_flag,
     check_number,
@@ -307,7 +307,7 @@ def _checked_strategy(
     Raises:
         SettingError: if there is no such strategy, its exploration is out of range, or the visits don't fit.
     """
-    check_choice("behaviour", name, BEHAVIOURS)
+    check_known("behaviour", name, BEHAVIOURS)
     row = BEHAVIOURS[name]
     counts = np.zeros(shape if row.uses_visits else (0, 0), np.int32)
     if visits is not None:

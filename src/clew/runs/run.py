@@ -34,6 +34,7 @@ from clew.runs.storage import (
     load_partial_folder,
     load_run,
     partial_folder,
+    read_config,
     save_run,
     table_sha256,
 )
@@ -98,7 +99,7 @@ class Run:
             "seconds": self.seconds,
             "startup_seconds": self.startup_seconds,
             "table_sha256": table_sha256(self.policy.q),
-            "versions": versions(),
+            "versions": versions(self.config.algorithm, self.config.behaviour),
         }
         return finite_or_none(figures)
 
@@ -332,11 +333,8 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
 
 
 def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | FiniteMDP | None) -> TrainingConfig:
-    """Return the configuration in a run folder; raise RunError if it is damaged, or lacks its maze or model."""
-    try:
-        config = TrainingConfig.from_dict(settings)
-    except SettingError as error:
-        raise RunError(f"{folder / 'config.json'}: damaged: {error}") from None
+    """Return the configuration in a run folder; raise RunError if it is damaged, or something is missing."""
+    config = read_config(folder, settings)
     module, colon, _ = config.maze.removeprefix("gym:").partition(":")
     if config.maze.startswith("gym:") and colon and module not in (*sys.modules, os.environ.get(TRUSTED)):
         raise RunError(

@@ -27,10 +27,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ClewError, RunError
+from clew.errors import ClewError, RunError, SettingError
 from clew.files import neighbour_of, new_folder, open_file, write_file
+from clew.learning.algorithms import ALGORITHMS
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
+from clew.policies.behaviours import BEHAVIOURS
 from clew.runs.configuration import TrainingConfig
 from clew.tracing.trace import Event, from_csv, to_csv
 
@@ -221,6 +223,27 @@ def load_run(folder: str | Path) -> SavedRun:
     )
 
 
+def read_config(folder: str | Path, settings: dict[str, Any]) -> TrainingConfig:
+    """Return the configuration of settings in a run folder; no plug-in is imported for it.
+
+    Raises:
+        RunError: if a setting is unknown or out of range, or if the plug-in of its algorithm or of its exploration
+            strategy has not been imported.
+    """
+    for name, table in (("algorithm", ALGORITHMS), ("behaviour", BEHAVIOURS)):
+        given = settings.get(name)
+        if isinstance(given, str) and ":" in given and given not in table:
+            module = given.partition(":")[0]
+            raise RunError(
+                f"{folder}: its {name} {given!r} is of a plug-in, and loading a run doesn't import modules by itself; "
+                f"if you trust it, give --plugin {module} (or its file), or in Python import {module} first"
+            )
+    try:
+        return TrainingConfig.from_dict(settings)
+    except SettingError as error:
+        raise RunError(f"{Path(folder) / 'config.json'}: damaged: {error}") from None
+
+
 def _read_unchanged(folder: Path, hashes: Any) -> dict[str, bytes]:
     """Return the contents of the files of a run but the table and the summary, by name.
 
@@ -272,6 +295,8 @@ def _read_table(path: Path, summary: dict[str, Any]) -> npt.NDArray[np.float32]:
 def _parse_config(path: Path, data: bytes) -> dict[str, Any]:
     """Return the settings in config.json; all must be there, since a default may not be what a run was trained with."""
     config = _parse_json(path, data)
+    if ":" not in str(config.get("algorithm")):
+        config.setdefault("algorithm_settings", {})  # of runs from before there were plug-ins
     for each in fields(TrainingConfig):
         if each.name not in config:
             raise RunError(f"{path}: damaged: the setting {each.name} is missing")

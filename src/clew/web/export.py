@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from clew.figures.drawing import draw
-from clew.learning.settings import Learning
+from clew.learning.settings import Learning, default_of
 from clew.mazes import Maze
 from clew.rendering.pillow import encode_png
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
@@ -20,7 +20,8 @@ SET_BY_MAZE = ("start", "goal", "scenario", "unknown_walls", "cell_size")  # the
 
 def non_default_settings(config: TrainingConfig, names: tuple[str, ...]) -> dict[str, Any]:
     """Return those of the named settings whose value differs from the default."""
-    return {name: getattr(config, name) for name in names if getattr(config, name) != getattr(TrainingConfig, name)}
+    defaults = {each.name: default_of(each) for each in fields(TrainingConfig)}
+    return {name: getattr(config, name) for name in names if getattr(config, name) != defaults[name]}
 
 
 def world_settings(config: TrainingConfig) -> dict[str, Any]:

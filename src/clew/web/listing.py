@@ -14,6 +14,7 @@ from clew.errors import ClewError
 from clew.experiments.samples import MAX_METRIC, parse_metrics
 from clew.figures.drawing import draw
 from clew.figures.graph import run_title
+from clew.learning.settings import default_of
 from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.rendering.grades import drop_rounding
@@ -171,9 +172,9 @@ def load_details(run: ListedRun) -> RunDetails:
 def changed_settings(config: TrainingConfig) -> list[tuple[str, str, str]]:
     """Return (name, value, default) of the settings that differ from their defaults, as text."""
     return [
-        (each.name.rstrip("_"), str(getattr(config, each.name)), str(each.default))
+        (each.name.rstrip("_"), str(getattr(config, each.name)), str(default_of(each)))
         for each in fields(config)
-        if getattr(config, each.name) != each.default
+        if getattr(config, each.name) != default_of(each)
     ]
 
 

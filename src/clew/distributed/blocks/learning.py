@@ -20,6 +20,7 @@ from clew.kernels.learning.rollouts import EpisodeSpec
 from clew.learning.learner import make_learner
 from clew.learning.loops import compiled_loop
 from clew.learning.settings import Learning
+from clew.plugins import plugins_of
 
 # Off-policy one-step algorithms, which keep no trace or window of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")
@@ -46,7 +47,7 @@ def check_blockwise(learning: Learning) -> None:
     """Check that an algorithm can learn in blocks.
 
     Raises:
-        SettingError: if it can't; names those that can.
+        SettingError: if it can't, and names those that can; or if the exploration strategy is of a plug-in.
     """
     if learning.algorithm not in BLOCKWISE:
         raise SettingError(
@@ -54,6 +55,8 @@ def check_blockwise(learning: Learning) -> None:
             f"{learning.algorithm!r}",
             setting="algorithm",
         )
+    if plugins_of(learning.algorithm, learning.behaviour_name):
+        raise SettingError("must be one that comes with Clew in blocks, not of a plug-in", setting="behaviour")
 
 
 class BlockLearner:

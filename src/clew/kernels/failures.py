@@ -1,0 +1,51 @@
+"""Why a function of a user can't be compiled as a kernel, in words of ours instead of pages of Numba's."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from clew.errors import KernelError
+
+# What Numba's message holds, what is wrong then, and what to do. The first that fits is taken.
+REASONS = (
+    (
+        r"NRT required but not enabled|Only accept returning of array passed",
+        "it makes an array, a list, a dictionary or a text, or returns an array, which takes memory while it runs",
+        "let `make` allocate it as a field of the learner's named tuple, and fill it here",
+    ),
+    (
+        r"[Uu]ntyped global name '?(\w+)'?|Cannot determine Numba type of",
+        "it uses {name}, which is neither a number, an array, a named tuple of these nor a kernel",
+        "decorate functions with @kernel, and pass what changes in the learner's named tuple",
+    ),
+)
+
+
+def explain_failure(function: Callable[..., Any], error: Exception) -> KernelError:
+    """Return the error of a function that can't be compiled.
+
+    Args:
+        function: the function, as it was written.
+        error: Numba's error about it.
+    """
+    text, code = str(error), function.__code__
+    place = getattr(error, "loc", None)
+    is_there = place is not None and str(place.filename) == code.co_filename
+    where = f"{code.co_filename}:{place.line if place is not None and is_there else code.co_firstlineno}"
+    for pattern, reason, advice in REASONS:
+        if found := re.search(pattern, text):
+            name = next(iter(filter(None, found.groups())), "an object")
+            return KernelError(f"{function.__name__} ({where}) can't be compiled: {reason.format(name=name)}; {advice}")
+    return KernelError(
+        f"{function.__name__} ({where}) can't be compiled: {_first_reason(text)}; kernels take numbers, arrays and "
+        "named tuples of these, and loops over them: see docs/extending.md"
+    )
+
+
+def _first_reason(text: str) -> str:
+    """Return the first line of a message of Numba that says something, with the call that it is about if there is."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in nopython")]
+    call = next((line.removeprefix(">>> ") for line in lines[:3] if line.startswith(">>> ")), "")
+    if call:
+        return f"Numba has no implementation of {call}"
+    return lines[0].rstrip(".") if lines else "Numba gives no reason"
