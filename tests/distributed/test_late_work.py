@@ -8,9 +8,11 @@ import pytest
 import ray
 
 from clew.distributed import calls, train_policy_parallel
+from clew.distributed.settings import Sharing
 from clew.distributed.simulation_actor import SimulationActor
-from clew.distributed.tasks import Position, TaskResult, TaskTotals
+from clew.distributed.tasks import Job, Position, TaskResult, TaskTotals
 from clew.environments import Environment
+from clew.learning.settings import Learning
 from clew.mazes import Maze
 from clew.tracing.trace import Trace
 
@@ -84,7 +86,7 @@ def test_an_actor_stops_a_call_that_is_not_needed_between_two_tasks(ray_up):
             return TaskResult(TaskTotals(0, 0, 0.0), 0, Position(), None, begun, 0.2)
 
     actor = SimulationActor.remote()
-    actor.begin.remote(None, Slow)
+    actor.begin.remote(Job(Environment(), Learning(), Sharing()), Slow)
     assert len(ray.get(actor.perform.remote(None, [0, 1], 1))) == 2
     assert ray.get(actor.finish.remote(1)) == (2, pytest.approx(0.4))
     begun = time.monotonic()
