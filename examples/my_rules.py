@@ -45,7 +45,7 @@ LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 class Counted(NamedTuple):
-    """Learner of Q-learning with a bonus of bonus / sqrt(n) for the n-th time that an action is taken in a state.
+    """Learner of Q-learning with an exploration bonus: the n-th try of an action earns bonus / sqrt(n) more.
 
     Source:
         Strehl & Littman (2008), MBIE-EB.

@@ -98,7 +98,8 @@ def ray_up():
 @pytest.fixture
 def tables():
     """The tables of algorithms and of exploration strategies as they were, after a test that registers some."""
-    from clew import ALGORITHMS, BEHAVIOURS, plugins
+    from clew import ALGORITHMS, BEHAVIOURS
+    from clew.policies import plugins
 
     kept = [(table, dict(table)) for table in (ALGORITHMS, BEHAVIOURS, plugins._registered, plugins._paths)]
     modules = set(sys.modules)

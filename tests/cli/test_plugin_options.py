@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clew.cli.options import name_and_value
-from clew.plugins import hash_module
+from clew.policies.plugins import hash_module
 from clew.runs.flags import as_flags
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_rules.py"

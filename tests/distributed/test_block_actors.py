@@ -7,8 +7,10 @@ import pytest
 from test_failures import actor_processes, hang
 
 from clew import Environment, Maze
-from clew.distributed import actors
+from clew.distributed import actors, cluster
 from clew.distributed.blocks import BlockWorld
+from clew.distributed.blocks.pools import BlockHolder
+from clew.errors import ClusterError
 from clew.runs.run import solve_in_blocks
 
 pytestmark = pytest.mark.ray
@@ -80,3 +82,15 @@ def test_planning_on_actors_is_compared_with_one_process(ray_up, env, caplog):
     assert 0 < figures["work_seconds"] < 2 * figures["seconds"]
     said = r"planning took [\d.e-]+ s; in this process alone the blocks would have taken about [\d.e-]+ s"
     assert any(re.fullmatch(said, message) for message in caplog.messages)
+
+
+def test_actors_that_cannot_be_placed_are_not_waited_for_without_end(ray_up, env, monkeypatch):
+    monkeypatch.setattr(cluster, "START_TIMEOUT", 1)
+    other = ray_up.remote(num_cpus=ray_up.cluster_resources()["CPU"] - 1)(BlockHolder).remote()
+    ray_up.get(other.ready.remote())
+    with (
+        pytest.raises(ClusterError, match="2 actors of one processor each did not all start within 1 s: the cluster"),
+        BlockWorld(env, 3, num_actors=2) as world,
+    ):
+        world.solve()
+    ray_up.kill(other)

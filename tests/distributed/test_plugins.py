@@ -11,7 +11,7 @@ import clew
 from clew.distributed import handshake
 from clew.distributed.blocks.learning import check_blockwise
 from clew.errors import ClusterError, SettingError
-from clew.plugins import Plugin, hash_module, load_plugin, plugins_of, why_not_the_same
+from clew.policies.plugins import Plugin, hash_module, load_plugin, plugins_of, why_not_the_same
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_rules.py"
 SETTINGS = {"sharing": "central", "sync_every": 7, "seed": 2}

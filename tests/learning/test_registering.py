@@ -17,7 +17,7 @@ from clew.errors import SettingError
 from clew.extending import Algorithm, Behaviour, Bounds, Parameter, Values, choose, learn, step_size, td_update
 from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.declarations import MEMORIES
-from clew.plugins import check_known, hash_module, load_plugin, plugins_of
+from clew.policies.plugins import check_known, hash_module, load_plugin, plugins_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_rules.py"
 pytestmark = pytest.mark.usefixtures("tables")
@@ -473,6 +473,6 @@ def test_a_checkpoint_of_another_source_or_parameter_is_refused(rules, tmp_path,
 
 
 def clew_plugin(*fields):
-    from clew.plugins import Plugin
+    from clew.policies.plugins import Plugin
 
     return Plugin(*fields)

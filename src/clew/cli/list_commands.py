@@ -6,7 +6,7 @@ import typer
 
 from clew.cli.options import AsJson, Plugins, load_plugins, make_config, with_settings
 from clew.errors import NoPathError
-from clew.plugins import load_installed
+from clew.policies.plugins import load_installed
 from clew.runs.flags import flag
 from clew.settings import check_choice
 

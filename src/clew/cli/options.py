@@ -288,7 +288,7 @@ def load_plugins(given: list[str] | None) -> None:
     Raises:
         SettingError: if one can't be imported.
     """
-    from clew.plugins import load_plugin
+    from clew.policies.plugins import load_plugin
 
     for each in given or ():
         load_plugin(each)

@@ -23,7 +23,7 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.calls import MAX_WAIT, ActorHandle, BatchResults, Call, TaskBatch, find_late, needed_calls
-from clew.distributed.cluster import check_alive, connected, count_cpus, count_nodes
+from clew.distributed.cluster import START_TIMEOUT, check_alive, connected, count_cpus, count_nodes, not_started
 from clew.distributed.handshake import Handshakes
 from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.speeds import Speeds
@@ -34,7 +34,6 @@ from clew.tracing.trace import DRIVER, STORE
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several
 SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are started; starting them takes as long
 SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
 MAX_BATCHES = 4  # of a round for each actor, if each is worth a call
@@ -113,11 +112,7 @@ class ActorPool:
         deadline = time.monotonic() + START_TIMEOUT
         while starting := [handle.start_ref for handle in self.handles if not handle.is_running]:
             if time.monotonic() > deadline:
-                raise ClusterError(
-                    f"{len(self.handles)} actors of one processor each did not all start within {START_TIMEOUT} s: the "
-                    f"cluster has {count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; "
-                    f"ask for fewer actors, or free some processors"
-                )
+                raise not_started(len(self.handles))
             self.in_process.check_stopped()
             check_alive()
             ray.wait(starting, num_returns=1, timeout=1.0)

@@ -20,7 +20,7 @@ from clew.kernels.learning.rollouts import FixedValues
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.wide import as_values
-from clew.learning.learner import RewardRange
+from clew.learning.precision import RewardRange
 from clew.learning.training import learn_from, new_policy
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.episodes import episode_spec, record, record_stepwise

@@ -31,6 +31,7 @@ _lock = threading.Lock()
 _num_users = 0  # of a Ray that was started here; the last one stops it
 
 CONNECT_TIMEOUT = 5  # seconds
+START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several
 TOKEN_HINT = (
     "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
 )
@@ -231,6 +232,15 @@ def check_alive() -> None:
     """
     if not any(node["Alive"] for node in ray.nodes()):
         raise ClusterError("no node of Ray is alive: it has died while it started; try again")
+
+
+def not_started(num_actors: int) -> ClusterError:
+    """Return the error that some actors did not all start in time, which says what the cluster has."""
+    return ClusterError(
+        f"{num_actors} actors of one processor each did not all start within {START_TIMEOUT} s: the cluster has "
+        f"{count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; ask for fewer actors, "
+        "or free some processors"
+    )
 
 
 def count_cpus() -> int:

@@ -26,7 +26,7 @@ import numpy as np
 
 from clew.errors import ClusterError
 from clew.kernels.cache import NUMBA_VERSION, processor
-from clew.plugins import Plugin, why_not_the_same
+from clew.policies.plugins import Plugin, why_not_the_same
 from clew.version import __version__, hash_sources
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from clew.kernels.sampling import Stream, new_stream
 from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import Learner, RewardRange
+from clew.learning.learner import Learner
 from clew.learning.loops import new_loop, stepwise_loop
+from clew.learning.precision import RewardRange
 from clew.learning.training import new_policy
 from clew.policies.episodes import episode_spec
 

@@ -31,7 +31,7 @@ from clew.distributed.settings import NEVER, Sharing
 from clew.distributed.tasks import Aggregator, Pool, Position, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
-from clew.learning.learner import RewardRange
+from clew.learning.precision import RewardRange
 from clew.learning.saved_arrays import (
     load_arrays,
     load_learner,

@@ -20,10 +20,11 @@ from clew.distributed.settings import Sharing
 from clew.environments import ModelEnvironment, as_compiled
 from clew.kernels.sampling import Stream
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import Learner, RewardRange
+from clew.learning.learner import Learner
+from clew.learning.precision import RewardRange
 from clew.learning.settings import Learning
-from clew.plugins import Plugin, plugins_of
 from clew.policies.episodes import NO_LIMIT
+from clew.policies.plugins import Plugin, plugins_of
 from clew.policies.policy import Policy
 from clew.tracing.trace import DRIVER, Trace
 

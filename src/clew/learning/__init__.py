@@ -5,6 +5,7 @@ declarations  Algorithm, Parameter, LearnerSpec: what an algorithm declares, and
 registering   register_algorithm: adds the algorithms of users to the table
 settings      Learning: the settings of a learner; the checks of these and of a training
 learner       Learner: an algorithm at work, with its values and memory
+precision     warnings that float32 is too coarse for the rewards of a world
 loops         the loops that play episodes and learn from them: compiled, or step by step
 training      train_policy, update_policy
 trainer       Trainer: learning step by step, in a world that may change

@@ -19,7 +19,8 @@ from clew.kernels.learning.interleaving import EpisodeSlots, learn_interleaved, 
 from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
-from clew.learning.learner import Learner, RewardRange, reserve_outcomes
+from clew.learning.learner import Learner, reserve_outcomes
+from clew.learning.precision import RewardRange
 from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
 from clew.policies.trajectory import Transition
 

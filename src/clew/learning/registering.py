@@ -9,8 +9,8 @@ from clew.kernels.learning.learners import end_episode, learn
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.declarations import MEMORIES, Algorithm, LearnerSpec, Parameter
 from clew.learning.settings import Learning
-from clew.plugins import add_row, check_known, check_name
 from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.plugins import add_row, check_known, check_name
 from clew.settings import check_callable, check_choice, check_type, choose_from, shown
 
 

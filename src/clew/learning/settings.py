@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypedDict
 
 from clew.errors import SettingError
-from clew.plugins import check_known
+from clew.policies.plugins import check_known
 from clew.settings import (
     MAX_EPISODES,
     NOT_NEGATIVE,

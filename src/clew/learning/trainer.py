@@ -9,8 +9,9 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats
-from clew.learning.learner import reserve_for_world, warn_if_coarse
+from clew.learning.learner import reserve_for_world
 from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
+from clew.learning.precision import warn_if_coarse
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import episode_spec

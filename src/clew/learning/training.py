@@ -15,15 +15,9 @@ from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.learner import (
-    Learner,
-    initial_value,
-    make_learner,
-    reserve_outcomes,
-    warn_if_coarse,
-    warn_if_stalled,
-)
+from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
+from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from clew.errors import SettingError
 from clew.kernels.learning import behaviours
-from clew.plugins import add_row, check_name
+from clew.policies.plugins import add_row, check_name
 from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds, check_type, shown
 
 EXPLORATION = ("epsilon", "temperature", "confidence")  # settings that say how much is explored

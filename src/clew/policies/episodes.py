@@ -17,8 +17,8 @@ from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, Tra
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
-from clew.plugins import check_known
 from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, check_policy, table_shape
 from clew.policies.trajectory import DTYPES, Trajectory, Transition
 from clew.settings import (

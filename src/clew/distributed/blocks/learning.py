@@ -20,7 +20,7 @@ from clew.kernels.learning.rollouts import EpisodeSpec
 from clew.learning.learner import make_learner
 from clew.learning.loops import compiled_loop
 from clew.learning.settings import Learning
-from clew.plugins import plugins_of
+from clew.policies.plugins import plugins_of
 
 # Off-policy one-step algorithms, which keep no trace or window of an episode.
 BLOCKWISE = ("q-learning", "dyna-q", "prioritized-sweeping", "propagation", "r-max")

@@ -145,6 +145,7 @@ class ActorBlocks:
             try:
                 if handle.start_refs is not None:
                     hello, held = handle.start_refs
+                    self._check_started(hello)
                     self._handshakes.accept(self.ray.get(hello), has_joined=self.num_lost > 0)
                     self.ray.get(held)
                     handle.start_refs = None
@@ -164,6 +165,17 @@ class ActorBlocks:
             f"{handle.name}, with {_blocks(handle)}, was lost {MAX_ATTEMPTS} times in the same call; check the "
             f"memory of the nodes"
         )
+
+    def _check_started(self, hello: Any) -> None:
+        """Wait until an actor runs; one in the place of a lost one may wait for a node to join, without a limit.
+
+        Raises:
+            ClusterError: if it doesn't in time, because the cluster has no free processor for it.
+        """
+        from clew.distributed import cluster
+
+        if not self.num_lost and not self.ray.wait([hello], timeout=cluster.START_TIMEOUT)[0]:
+            raise cluster.not_started(len(self.handles))
 
     def _wait(self, handle: BlockActorHandle, reference: Any) -> str:
         """Wait for the result of a call; an actor that works for some seconds is sent a health check.

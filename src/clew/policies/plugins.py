@@ -5,8 +5,8 @@ by `--plugin` on the command line, or, if its package is installed with an entry
 is called like the part before the colon, when such a name is used. The hash of its source tells another process, a
 checkpoint or a run folder whether it is the same.
 
-    >>> from clew.plugins import hash_module
-    >>> hash_module("clew.plugins") == hash_module("clew.version")  # a package is hashed as a whole
+    >>> from clew.policies.plugins import hash_module
+    >>> hash_module("clew.policies.plugins") == hash_module("clew.version")  # a package is hashed as a whole
     True
 """
 
