@@ -1,8 +1,11 @@
+import itertools
+from types import SimpleNamespace
+
 import pytest
 
 from clew.distributed import forecast as module
 from clew.distributed import train_policy_parallel
-from clew.distributed.forecast import RoundTimes, forecast, time_sizes
+from clew.distributed.forecast import RoundTimes, count_steps, forecast, time_sizes
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Plan
 from clew.distributed.settings import Sharing
 from clew.environments import Environment
@@ -73,11 +76,30 @@ def test_a_short_training_is_forecast_to_the_step(ray_up, env, sharing, is_stepp
     assert found.num_actors == 2
 
 
+@pytest.mark.parametrize("power", [-0.3, -0.6, -0.8])
+@pytest.mark.parametrize("steps_at_end", [0.0, 7.0])
+@pytest.mark.parametrize("excess", [0.0, 100.0])
+def test_steps_are_continued_as_a_power_beyond_those_at_the_end(power, steps_at_end, excess):
+    def steps(ended):
+        return steps_at_end * ended + excess * ended ** (power + 1)
+
+    class Known:
+        """Rounds with episodes of known length."""
+
+        plan = SimpleNamespace(num_episodes=10**6)
+
+        def play(self, pool):
+            for last, ended in itertools.pairwise([0, 250, 500, 1000]):
+                yield SimpleNamespace(num_ended=ended, num_steps=steps(ended) - steps(last))
+
+    assert count_steps(Known(), None, 0.0, steps_at_end) == pytest.approx(steps(10**6))
+
+
 @pytest.mark.ray
 def test_the_rest_of_a_training_is_expected_to_be_as_its_last_rounds(ray_up, env):
     rows = []
     train_policy_parallel(env, 200_000, 2, num_actors=0, sharing="local", seed=3, callback=rows.append)
-    found = forecast(env, 200_000, Learning(), TWO, seed=3, seconds=0.01)
+    found = forecast(env, 200_000, Learning(), TWO, seed=3, seconds=0.2)
     assert found.num_steps == pytest.approx(sum(row.num_steps for row in rows), rel=0.25)
     assert found.num_rounds == pytest.approx(rows[-1].round + 1, rel=0.25)
 

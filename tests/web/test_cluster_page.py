@@ -100,7 +100,9 @@ def test_actors_are_lost_and_their_work_is_given_to_others_until_it_is_stopped(v
     lanes.get_by_text("lost work reissued").wait_for(timeout=PATIENCE)
     assert lanes.locator("path.cross").count() > 0
     assert any("raylet" in name for name in descendants(server[0]))
-    assert float(figure(page, "data sent").split()[0]) > 0.0
+    page.wait_for_function(  # it's of rounds that were merged
+        """() => parseFloat(document.querySelector('[data-figure="data sent"]').textContent) > 0""", timeout=PATIENCE
+    )
 
     other = visit("Cluster")
     start(other)

@@ -123,8 +123,8 @@ def forecast(
 def count_steps(rounds: Rounds, pool: Pool, seconds: float, steps_at_end: float) -> float:
     """Begin a training; return the expected number of steps of the whole.
 
-    Episodes become shorter. Their length is continued as a power of their number, from the last half of the episodes
-    that have ended and the quarter before it, down to `steps_at_end`.
+    Episodes become shorter. Their length beyond `steps_at_end` is continued as a power of their number, from the last
+    half of the episodes that have ended and the quarter before it.
 
     Args:
         rounds: of the training, before the first.
@@ -140,13 +140,16 @@ def count_steps(rounds: Rounds, pool: Pool, seconds: float, steps_at_end: float)
         if time.perf_counter() - begun > seconds and len(ends) > 3:
             break
     total, ended = rounds.plan.num_episodes, ends[-1]
-    # Steps up to a quarter and a half of the episodes that have ended, and up to all of them.
-    quarter, half, whole = np.interp([0.25 * ended, 0.5 * ended, ended], ends, steps)
+    # Steps beyond those at the end, up to a quarter and a half of the episodes that have ended, and up to all of them.
+    numbers = np.array([0.25 * ended, 0.5 * ended, ended])
+    quarter, half, whole = np.interp(numbers, ends, steps) - steps_at_end * numbers
+    if whole <= half:  # the episodes are as short as they will be
+        return float(steps[-1] + steps_at_end * (total - ended))
     slope = math.log2((whole - half) / max(1.0, 2.0 * (half - quarter)))  # of the logarithm of their length
     power = min(1.0, max(slope, -4.0 if steps_at_end else -0.9) + 1.0)
     power = math.copysign(max(abs(power), 0.01), power)
     further = (whole - half) / (1.0 - 0.5**power) * ((total / ended) ** power - 1.0)
-    return float(whole + further + steps_at_end * (total - ended))
+    return float(whole + further + steps_at_end * total)
 
 
 def expect_last_steps(job: Job) -> float:

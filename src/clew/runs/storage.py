@@ -295,8 +295,6 @@ def _read_table(path: Path, summary: dict[str, Any]) -> npt.NDArray[np.float32]:
 def _parse_config(path: Path, data: bytes) -> dict[str, Any]:
     """Return the settings in config.json; all must be there, since a default may not be what a run was trained with."""
     config = _parse_json(path, data)
-    if ":" not in str(config.get("algorithm")):
-        config.setdefault("algorithm_settings", {})  # of runs from before there were plug-ins
     for each in fields(TrainingConfig):
         if each.name not in config:
             raise RunError(f"{path}: damaged: the setting {each.name} is missing")
