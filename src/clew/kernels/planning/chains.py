@@ -45,9 +45,11 @@ def write_chain(
 ) -> tuple[int, float]:
     """Fill in the Markov chain of an epsilon-greedy policy, whose greedy actions are all equally likely.
 
+    Actions without outcomes aren't available in a state that has some, and are not among its random actions.
+
     Args:
         model: world, see `clew.kernels.dynamics`.
-        greedy: (num_states, num_actions) bool, the greedy actions, at least one in each state.
+        greedy: (num_states, num_actions) bool, the greedy actions, at least one in each state, all available.
         epsilon: probability of a uniformly random action.
         chain: filled in place; needs a row for every outcome of every action that may be taken.
         reward: (num_states,) float64, expected reward of a step, filled in place.
@@ -63,18 +65,21 @@ def write_chain(
         chain.offsets[s] = n
         chain.ends[s] = False
         reward[s], step_probability[s] = 0.0, 0.0
-        num_greedy = 0
+        num_greedy, num_available = 0, 0
         for a in range(num_actions):
             num_greedy += greedy[s, a]
+            num_available += num_outcomes(model, s, a) > 0
+        if num_available == 0:
+            chain.ends[s] = True
+            continue
         for a in range(num_actions):
-            probability = epsilon / num_actions
+            count = num_outcomes(model, s, a)
+            if count == 0:
+                continue
+            probability = epsilon / num_available
             if greedy[s, a]:
                 probability += (1.0 - epsilon) / num_greedy
             if probability == 0.0:
-                continue
-            count = num_outcomes(model, s, a)
-            if count == 0:
-                chain.ends[s] = True
                 continue
             step_probability[s] += probability
             for k in range(count):
