@@ -224,6 +224,8 @@ def check_not_probabilities(name: str, table: npt.NDArray[Any]) -> None:
 def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Return the greedy actions of a policy, (num_states, num_actions) bool, all of those that tie.
 
+    Values of actions that aren't available are ignored.
+
     Raises:
         SettingError: if the table doesn't fit the model, or holds NaN.
     """
@@ -233,6 +235,9 @@ def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArra
         one_each = q.shape == shape[:1] and q.dtype.kind in "iu"
         advice = "; these look like actions, one for each state: of a solution, give solution.q" if one_each else ""
         raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}{advice}")
+    if not mdp.all_available:
+        q = q.astype(np.result_type(q, np.float32))
+        mdp.mark_unavailable(q)
     best = q[:, 0].copy()
     for a in range(1, q.shape[1]):
         np.maximum(best, q[:, a], out=best)  # column by column: far faster than a maximum of each short row

@@ -26,7 +26,7 @@ from clew.models.mdp import FiniteMDP
 from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.policy import Policy, check_acts_by_table, check_policy, table_shape
+from clew.policies.policy import Policy, available_values, check_acts_by_table, check_policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
 OTHER_WORLD = "the optimum belongs to another world; give solve(world, gamma=gamma) of this one"
@@ -151,7 +151,7 @@ def _grade(
         )
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
-    matters = ~optimal.all(axis=1)
+    matters = ~(optimal if mdp.all_available else optimal | ~mdp.available).all(axis=1)
     if (ends & (optimum.steps_from != 0.0)).any():
         matters &= ends
     wrong: npt.NDArray[np.bool_] = np.any(greedy & ~optimal, axis=1)
@@ -226,7 +226,7 @@ def _evaluate_model(
     stats = new_episode_stats(played.size)
     play_episodes(
         env.mdp.model,
-        as_values(read_only(policy.q)),
+        as_values(read_only(available_values(env.mdp, policy.q))),
         played,
         env.max_episode_steps,
         gamma,

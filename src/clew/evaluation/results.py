@@ -13,8 +13,8 @@ class Grade:
     """Exact comparison of a greedy policy with the optimum; no episodes are played.
 
     A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be.
-    Only states in which the choice matters are counted: some action isn't optimal, and the optimal policy ends from
-    there with probability 1 (or it ends from no state at all).
+    Only states in which the choice matters are counted: some available action isn't optimal, and the optimal policy
+    ends from there with probability 1 (or it ends from no state at all).
 
     Attributes:
         optimal_states: share of these states that are optimal; None if the choice matters in no state.

@@ -12,6 +12,7 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.behaviours import epsilon_greedy
 from clew.kernels.sampling import new_stream
+from clew.kernels.values import MaskedTable
 from clew.models.mdp import FiniteMDP
 from clew.notebook import svg_of
 from clew.settings import SHARE, as_numbers, check_count, check_flag, check_memory, check_number, shown
@@ -52,6 +53,23 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
             raise SettingError(f"expected Discrete spaces that start at 0; the environment's {name} is {space}{advice}")
         sizes.append(int(space.n))
     return sizes[0], sizes[1]
+
+
+def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return action values with -inf for actions that aren't available; a copy, unless all are."""
+    if mdp.all_available:
+        return q
+    values = q.copy()
+    mdp.mark_unavailable(values)
+    return values
+
+
+def _mark_unavailable(q: npt.NDArray[np.float32], env: Any) -> None:
+    """Set the values of actions that aren't available to -inf, in place, if the environment has a model."""
+    from clew.environments import as_compiled
+
+    if (compiled := as_compiled(env)) is not None:
+        compiled.mdp.mark_unavailable(q)
 
 
 def maze_world(env: Any) -> Any:
@@ -145,10 +163,12 @@ class Policy:
     Args:
         env: environment with Discrete spaces, or a model.
         seed: seed of the draws of `get_action`; a non-negative integer.
-        q: (num_states, num_actions) initial action values; copied. None is zeros.
+        q: (num_states, num_actions) initial action values; copied. None is zeros. Those of actions that aren't
+            available are ignored.
 
     Attributes:
-        q: (num_states, num_actions) float32, action values in reward units.
+        q: (num_states, num_actions) float32, action values in reward units; -inf where an action isn't available, by
+            the model of the environment, or by the action masks that it has given in episodes that were played.
         stream: (2,) uint64, stream of random numbers for `get_action`.
         world: the environment in which a notebook draws the policy; None if it has no maze, and in a copy that was
             pickled.
@@ -163,11 +183,12 @@ class Policy:
         check_count("seed", seed, 0)
         check_memory(4 * shape[0] * shape[1], "the table")
         self.q: npt.NDArray[np.float32] = np.zeros(shape, np.float32) if q is None else as_table("q", q, shape)
+        _mark_unavailable(self.q, env)
         self.stream = new_stream(seed)
         self.world = maze_world(env)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
-        """Choose an action by the epsilon-greedy policy.
+        """Choose an action by the epsilon-greedy policy; of available ones, if others have the value -inf.
 
         Args:
             state: state, in [0, num_states).
@@ -184,7 +205,8 @@ class Policy:
             raise SettingError(f"state must be in 0..{self.q.shape[0] - 1}, not {shown(state)}")
         check_flag("explore", explore)
         check_number("epsilon", epsilon, SHARE)
-        return int(epsilon_greedy(read_only(self.q), int(state), epsilon if explore else 0.0, self.stream))
+        values = MaskedTable(read_only(self.q))
+        return int(epsilon_greedy(values, int(state), epsilon if explore else 0.0, self.stream))
 
     def greedy_actions(self) -> npt.NDArray[np.bool_]:
         """Return a (num_states, num_actions) mask of the greedy actions; in a state several may tie."""
