@@ -20,6 +20,8 @@ from clew.kernels import read_only
 from clew.kernels.learning.behaviours import choose, expected_value
 from clew.kernels.sampling import new_stream
 from clew.kernels.wide import as_values
+from clew.learning.settings import Learning
+from clew.learning.training import new_policy
 from loops import ALPHA, GAMMA, rows_of, used_settings
 from oracles import random_sparse_world, sparse_world
 from oracles_learning import RULES, SETTINGS
@@ -159,6 +161,14 @@ def test_exploring_starts_and_bounds_of_values_leave_unavailable_actions_out():
     ):
         q = clew.train_policy(world.mdp, 200, algorithm=algorithm, seed=1, **settings).q
         assert np.array_equal(np.isneginf(q), ~world.mdp.available)
+
+
+def test_values_that_changes_are_measured_from_are_those_of_available_actions():
+    mdp = FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 1.0, False)] if (s, a) != (0, 0) else [])
+    settings = Learning(algorithm="prioritized-sweeping", threshold=0.1, initial_value=0.5)
+    _, learner = new_policy(mdp, ModelEnvironment(mdp), settings, 0)
+    assert learner.q.tolist() == [[-np.inf, 0.5], [0.5, 0.5]]
+    assert learner.rule.propagated_values.tolist() == [0.5, 0.5]
 
 
 def test_a_policy_and_a_trainer_know_what_is_available():

@@ -341,7 +341,7 @@ def expected_value_upper_confidence(
         bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, values = bound, 0, 0.0
-        if bound == best and is_available(q, s, a):
+        if bound == best:
             ties += 1
             values += value(q, s, a)
     return np.float32(values / ties)
