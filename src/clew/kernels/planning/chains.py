@@ -64,13 +64,14 @@ def write_chain(
         chain.offsets[s] = n
         chain.ends[s] = False
         reward[s], step_probability[s] = 0.0, 0.0
-        total = 0.0
+        total = 0 * weights[s, 0]  # an integer if weights are bool, which is faster
         for a in range(num_actions):
             total += weights[s, a]
+        share = (1.0 - epsilon) / total
         for a in range(num_actions):
             probability = epsilon / num_actions
-            if weights[s, a] > 0.0:
-                probability += (1.0 - epsilon) * weights[s, a] / total
+            if weights[s, a]:
+                probability += share * weights[s, a]
             if probability == 0.0:
                 continue
             count = num_outcomes(model, s, a)
