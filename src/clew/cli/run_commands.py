@@ -256,7 +256,8 @@ def solve(
             )
         else:
             solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)
-    if not in_blocks:
+    is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
+    if out is not None or is_drawn or config.is_model:
         policy = solution.policy if horizon is None else solution.policy_at(0)
     if out is not None and out.suffix.lower() == ".csv":
         policy.to_csv(out, values=solution.v)
@@ -266,7 +267,7 @@ def solve(
         print_json(figures)
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
-    if not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown
+    if is_drawn:
         print_policy(env, policy.greedy_actions())
     elif config.is_model:
         print_small_policy(policy, solution.v)

@@ -20,7 +20,9 @@ CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large
 
 def policy_of(mdp: FiniteMDP, actions: npt.NDArray[np.integer]) -> Policy:
     """Return the policy that takes an action in each state, and any action in states without outcomes."""
-    return Policy.from_actions(mdp, np.where(mdp.is_terminal, ANY_ACTION, actions.astype(np.int32, copy=False)))
+    taken = actions.astype(np.int32)
+    taken[mdp.is_terminal] = ANY_ACTION
+    return Policy.from_actions(mdp, taken)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ import pytest
 
 import oracles
 from clew.kernels import read_only
+from clew.kernels.dynamics import mark_terminal
 from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.kernels.planning.grading import propagate_suboptimal
@@ -83,6 +84,12 @@ def test_write_chain_equals_its_oracle(world, epsilon, weights):
     assert chain.ends.tolist() == expected[2].tolist()
     taken = (greedy > 0.0) | (epsilon > 0)
     assert max_value == max(abs(reward) for s, a in np.argwhere(taken) for _, _, reward, _ in world.rows[s][a])
+
+
+def test_states_without_outcomes_are_terminal(world):
+    terminal = np.array([False, True] * world.mdp.num_states)[: world.mdp.num_states]
+    mark_terminal(world.mdp.model, world.shape[1], terminal)
+    assert terminal.tolist() == [not any(outcomes) for outcomes in world.rows]
 
 
 def test_a_backup_of_a_chain_equals_a_product_with_its_matrix(world):
