@@ -196,7 +196,7 @@ def train_parallel(
     with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
         for metrics in training.play(pool):
             report(metrics, policy, watch, callback)
-    check_values(policy)
+    check_values(policy, job.world)
     warn_if_stalled(learning, job.world, policy.q, rounds.paid)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)

@@ -118,6 +118,7 @@ def make_learner(
     max_steps: int,
     num_outcomes: int | None = None,
     counted: bool = False,
+    masked: bool = False,
 ) -> Learner:
     """Allocate a learner for a table of initial values.
 
@@ -127,6 +128,7 @@ def make_learner(
         max_steps: step limit of an episode.
         num_outcomes: number of outcomes that all pairs of state and action have together; None if it is unknown.
         counted: count the updates of each value, which merging tables of several learners needs.
+        masked: True if values may be or become -inf, which marks actions that aren't available.
 
     Raises:
         SettingError: if the table can't be learned in place, or the memory of the machine doesn't suffice.
@@ -151,7 +153,7 @@ def make_learner(
     _check_size(row, spec, exploring.uses_visits + spec.counted)
     visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
-    rule = make_rule(row, spec._replace(q=as_values(q), visits=visits))
+    rule = make_rule(row, spec._replace(q=as_values(q, masked=masked), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
@@ -238,7 +240,7 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
 
 
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
-    """Return the initial value of every action.
+    """Return the initial value of every available action.
 
     An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a
     step, 0 included. It is exactly the float32 number that an update with this reward leaves unchanged.

@@ -203,7 +203,7 @@ def train(
     checkpoints.resume(identity(env, world, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
     for metrics in rounds.play():
         report(metrics, policy, watch, callback)
-    check_values(policy)
+    check_values(policy, world)
     warn_if_stalled(learning, world, policy.q, loop.paid())
     return policy
 
@@ -224,10 +224,21 @@ def new_policy(
         SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
     """
     policy = Policy(env, seed=seed)
-    policy.q[:] = initial_value(settings, None if world is None else world.mdp)
-    max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
-    num_outcomes = None if world is None else world.mdp.num_outcomes
-    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    if world is None:  # its infos may have action masks
+        policy.q[:] = initial_value(settings, None)
+        return policy, make_learner(
+            policy.q, settings, max_steps=STEPS_PER_STATE * policy.q.shape[0], counted=counted, masked=True
+        )
+    policy.q[:] = initial_value(settings, world.mdp)
+    world.mdp.mark_unavailable(policy.q)
+    return policy, make_learner(
+        policy.q,
+        settings,
+        max_steps=world.max_episode_steps,
+        num_outcomes=world.mdp.num_outcomes,
+        counted=counted,
+        masked=not world.mdp.all_available,
+    )
 
 
 class SerialRounds:
@@ -331,13 +342,28 @@ def joined(chunks: list[EpisodeStats]) -> EpisodeStats:
     return EpisodeStats(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
 
 
-def check_values(policy: Policy) -> None:
-    """Check that all action values are finite.
+def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
+    """Check that the values of all available actions are finite.
+
+    Args:
+        policy: policy that was trained.
+        world: compiled world; None if it has none: -inf then marks actions that its infos have masked.
 
     Raises:
-        SettingError: if rewards, or their discounted sums, were too large for float32.
+        SettingError: if rewards, or their discounted sums, were too large for float32, or a strategy took an action
+            that isn't available.
     """
-    if not np.isfinite(policy.q).all():
+    sound = np.isfinite(policy.q)
+    if world is None:
+        sound |= np.isneginf(policy.q) & sound.any(axis=1, keepdims=True)
+    elif not world.mdp.all_available:
+        if not np.isneginf(policy.q[~world.mdp.available]).all():
+            raise SettingError(
+                "the exploration strategy took an action in a state where it isn't available; it must choose among "
+                "those for which is_available(q, s, a) is true"
+            )
+        sound |= ~world.mdp.available
+    if not sound.all():
         raise SettingError(
             "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
         )
@@ -374,6 +400,13 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
+    taken = np.isneginf(policy.q[trajectory.state, trajectory.action])
+    if taken.any():
+        i = int(taken.argmax())
+        raise SettingError(
+            f"step {i} of the trajectory takes action {trajectory.action[i]} in state {trajectory.state[i]}, where it "
+            "isn't available: the policy has the value -inf for it"
+        )
     if not np.isfinite(trajectory.reward).all():
         raise SettingError("the trajectory's reward column must hold finite numbers, also as float32")
     learn_from(learner, trajectory, alpha, 0.0, policy.stream)
