@@ -377,7 +377,7 @@ def test_every_way_to_make_a_model_can_leave_actions_out(make, tmp_path):
     solution = clew.solve(mdp, gamma=0.9)
     v = np.linalg.solve([[1 - 0.81, -0.09, 0.0], [-0.9, 1.0, 0.0], [-0.9, 0.0, 1.0]], [10.0, -5.0, -20.0])
     assert solution.v == pytest.approx(v)
-    assert solution.policy.tolist() == [0, 1, 1]
+    assert solution.actions.tolist() == [0, 1, 1]
     assert pickle.loads(pickle.dumps(mdp)).available.tolist() == mdp.available.tolist()
 
 

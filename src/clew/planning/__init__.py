@@ -195,8 +195,8 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
             )
         solution = PLANNERS[method].plan(filled, gamma, tolerance)
     if filled is not mdp:
-        actions = None if solution.actions is None else mdp.as_available(solution.actions)
-        solution = replace(solution, mdp=mdp, actions=actions)
+        planned = solution.planned_actions
+        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else mdp.as_available(planned))
     with np.errstate(over="ignore", invalid="ignore"):
         value = solution.value
     if gamma < 1.0 and solution.values is not None:
