@@ -161,6 +161,7 @@ _MODULES = {
     "reference": "clew.reference",
     "rendering": "clew.rendering",
     "runs": "clew.runs",
+    "testing": "clew.testing",
 }
 
 

@@ -152,6 +152,33 @@ class KernelError(ClewError, TypeError):
     """
 
 
+class CheckError(ClewError, AssertionError):
+    """Algorithms that fail checks of `clew.testing`: what was expected, what came, and what to do.
+
+    Args:
+        problems: messages, by algorithm and check.
+
+    Attributes:
+        problems: as given.
+
+    >>> from clew.errors import CheckError
+    >>> print(CheckError({"my_rules:counted": {"draws": "the same steps must be learned to the same bits"}}))
+    my_rules:counted fails a check of clew.testing
+    - draws: the same steps must be learned to the same bits
+    """
+
+    def __init__(self, problems: Mapping[str, Mapping[str, str]]) -> None:
+        lines = []
+        for name, found in problems.items():
+            lines.append(f"{name} fails {'a check' if len(found) == 1 else f'{len(found)} checks'} of clew.testing")
+            lines += [f"- {check}: {problem}" for check, problem in found.items()]
+        super().__init__("\n".join(lines))
+        self.problems = {name: dict(found) for name, found in problems.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CheckError, (self.problems,)
+
+
 class RunError(ClewError):
     """A run folder that can't be read or written.
 
