@@ -197,11 +197,14 @@ class Playground:
     def configure(self, **settings: Any) -> None:
         """Change settings of `TrainingConfig` and restart learning; the maze stays unless `maze` is among them.
 
-        A world that is opened by its name has its own rules and discount; those of the world before it are reset.
+        A world that is opened by its name has its own rules and discount; those of the world before it are reset. An
+        algorithm that is chosen has its parameters at their defaults.
 
         Raises:
             ClewError: if a setting is invalid; nothing has changed then.
         """
+        if "algorithm" in settings:
+            settings = {"algorithm_settings": {}} | settings
         if "maze" in settings:
             self._open(replace(self.config, **{**WORLD_DEFAULTS, **settings}), None)
         else:
