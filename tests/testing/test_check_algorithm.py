@@ -171,8 +171,11 @@ def test_rules_that_are_added_by_the_page_pass(tmp_path):
 
 
 @pytest.mark.ray
-def test_actors_learn_the_same_bits(faulty):
-    check_algorithm("my_faulty_rules:double", "my_faulty_rules:merging", "sarsa", num_actors=2, skip=all_but("actors"))
+def test_actors_learn_the_same_bits(faulty, tmp_path):
+    (tmp_path / "my_qv.py").write_text(QV_LEARNING)
+    load_plugin(tmp_path / "my_qv.py")
+    names = "my_faulty_rules:double", "my_faulty_rules:merging", "my_qv:qv-learning", "sarsa"
+    check_algorithm(*names, num_actors=2, skip=all_but("actors"))
 
 
 # What is asked --------------------------------------------------------------------------------------------------------
@@ -210,6 +213,9 @@ REFUSED = [
     (("q-learning",), {"num_actors": -1}, "num_actors must be"),
     (("q-learning",), {"gamma": 2.0}, "gamma must be a finite number in"),
     (("q-learning",), {"n": 2}, "n has no effect with q-learning"),
+    (("q-learning",), {"alfa": 2}, "alfa is not a setting; did you mean 'alpha'"),
+    (("q-learning",), {"algorithm": "sarsa"}, "algorithm must be named by the first argument"),
+    (("q-learning",), {"skip": "ties"}, "skip must be a list of names of clew.testing.CHECKS, not 'ties'"),
 ]
 
 

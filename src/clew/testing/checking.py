@@ -15,7 +15,7 @@ from typing import Any, Unpack
 
 from clew.errors import CheckError, SettingError
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.settings import Learning, LearningSettings
+from clew.learning.settings import Learning, LearningSettings, as_learning
 from clew.policies.plugins import Plugin, check_known, plugins_of, why_not_importable
 from clew.settings import POSITIVE, as_list, check_callable, check_choice, check_count, check_number
 from clew.testing.table import CHECKS
@@ -72,9 +72,11 @@ def check_algorithm(
         raise SettingError("must name at least one algorithm, such as 'q-learning'", setting="names")
     for name in names:
         check_known("algorithm", name, ALGORITHMS)
+    if "algorithm" in settings:
+        raise SettingError("must be named by the first argument", setting="algorithm")
     request = {
         "settings": settings,
-        "plugins": _plugins([Learning(algorithm=name, **settings) for name in names]),  # type: ignore[misc]
+        "plugins": _plugins([as_learning({**settings, "algorithm": name}) for name in names]),
         "num_actors": num_actors,
         "twin": _place_of(twin),
     }
@@ -115,8 +117,8 @@ def _place_of(twin: Callable[..., Any] | None) -> tuple[str, str, str] | None:
     if twin is None:
         return None
     module, name = getattr(twin, "__module__", ""), getattr(twin, "__qualname__", "<lambda>")
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if "<" in name or not file:
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    if "<" in name or not Path(file).is_file():
         raise SettingError("must be a function of a module, which another process can import", setting="twin")
     return module, file, name
 
