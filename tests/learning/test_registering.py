@@ -337,14 +337,18 @@ def test_memory_that_lives_for_a_run_is_refused_where_copies_learn(rules):
         clew.train_policy_parallel(env, 20, 2, num_actors=0, sharing="local", algorithm="my_rules:counted")
 
 
-def test_memory_that_a_rule_merges_is_that_of_all_simulations(rules):
+def merge_counts(memory, before, after):
+    assert memory.keys() == before.keys() == after.keys() == {"counts"}
+    memory["counts"] += after["counts"] - before["counts"]
+
+
+@pytest.fixture
+def merging(rules):
+    clew.register_algorithm(replace(clew.ALGORITHMS["my_rules:counted"], name="my:merged", merge=merge_counts))
+
+
+def test_memory_that_a_rule_merges_is_that_of_all_simulations(merging):
     """Whichever worker runs a task; without the function each round would begin with the counts of none."""
-
-    def merge(memory, before, after):
-        assert memory.keys() == before.keys() == after.keys() == {"counts"}
-        memory["counts"] += after["counts"] - before["counts"]
-
-    clew.register_algorithm(replace(clew.ALGORITHMS["my_rules:counted"], name="my:merged", merge=merge))
     env = clew.Environment(clew.Maze.open(3, 4))
     job = Job(env, clew.Learning(algorithm="my:merged"), Sharing(sharing="local"))
     learned = []
@@ -483,6 +487,18 @@ def test_a_training_goes_on_with_the_counts_that_it_had(rules, tmp_path):
         clew.train_policy(env, 200, checkpoints=StopAfter(tmp_path, every=20), **settings)
     policy = clew.train_policy(env, 200, checkpoints=Checkpoints(tmp_path), **settings)
     assert policy.q.tobytes() == clew.train_policy(env, 200, **settings).q.tobytes()
+
+
+def test_a_training_goes_on_with_the_memory_that_it_has_merged(merging, tmp_path):
+    """Rounds are in flight when it is stopped, whose simulations began with earlier counts."""
+    env = clew.Environment(clew.Maze.open(4, 4))
+    settings = {"algorithm": "my:merged", "sharing": "local", "sync_every": 5, "rounds_ahead": 1, "seed": 5}
+    with pytest.raises(clew.errors.StoppedError):
+        clew.train_policy_parallel(env, 200, 3, num_actors=0, checkpoints=StopAfter(tmp_path, every=20), **settings)
+    policy = clew.train_policy_parallel(env, 200, 3, num_actors=0, checkpoints=Checkpoints(tmp_path), **settings)
+    whole = clew.train_policy_parallel(env, 200, 3, num_actors=0, **settings)
+    assert policy.q.tobytes() == whole.q.tobytes()
+    assert whole.q.any()
 
 
 def test_a_checkpoint_of_another_source_or_parameter_is_refused(rules, tmp_path, monkeypatch):
