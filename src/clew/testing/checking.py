@@ -158,7 +158,7 @@ def _run_child(request: dict[str, Any], is_compiled: bool, timeout: float) -> tu
     compiler = {"NUMBA_DISABLE_JIT": str(int(not is_compiled)), "NUMBA_BOUNDSCHECK": "1"}
     path = os.pathsep.join(each or os.getcwd() for each in sys.path)
     env = os.environ | compiler | {"PYTHONPATH": path, CHILD: "1"}
-    command = [sys.executable, "-X", "faulthandler", "-m", "clew.testing"]
+    command = [sys.executable, "-P", "-X", "faulthandler", "-m", "clew.testing"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     lines: list[list[Any]] = []
     with TemporaryFile() as errors, subprocess.Popen(command, stderr=errors, env=env, **pipes) as child:
