@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
     from clew.learning.algorithms import ALGORITHMS
+    from clew.learning.metrics import RoundMetrics
     from clew.learning.progress import show_progress
     from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
     from clew.learning.trainer import Trainer
-    from clew.learning.training import RoundMetrics, train_policy, update_policy
+    from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
     from clew.models.mdp import FiniteMDP
     from clew.planning import HorizonSolution, Solution, solve
@@ -147,7 +148,8 @@ _HOMES = {
     "clew.policies.episodes": ("Simulation",),
     "clew.policies.trajectory": ("Trajectory", "Transition"),
     "clew.learning.trainer": ("Trainer",),
-    "clew.learning.training": ("RoundMetrics", "train_policy", "update_policy"),
+    "clew.learning.metrics": ("RoundMetrics",),
+    "clew.learning.training": ("train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 # Modules with public names beyond these: `clew.gallery.make_world` works after a plain `import clew`.

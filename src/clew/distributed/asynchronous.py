@@ -13,8 +13,8 @@ import numpy as np
 from clew.distributed.rounds import InFlightRound, Rounds
 from clew.distributed.tasks import Pool
 from clew.learning.checkpoints import SavedState, TrainingState
+from clew.learning.metrics import RoundMetrics
 from clew.learning.saved_arrays import load_arrays
-from clew.learning.training import RoundMetrics
 
 DONE = 2**31 - 1  # round of a simulation that has nothing left to do
 

@@ -31,6 +31,7 @@ from clew.distributed.settings import NEVER, Sharing
 from clew.distributed.tasks import Aggregator, Pool, Position, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
+from clew.learning.metrics import RoundMetrics
 from clew.learning.precision import RewardRange
 from clew.learning.saved_arrays import (
     load_arrays,
@@ -39,7 +40,7 @@ from clew.learning.saved_arrays import (
     metrics_from_arrays,
     metrics_to_arrays,
 )
-from clew.learning.training import NUM_ROUNDS, RoundMetrics
+from clew.learning.training import NUM_ROUNDS
 from clew.policies.episodes import NO_LIMIT
 from clew.tracing.trace import DRIVER, Trace
 

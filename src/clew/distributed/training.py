@@ -18,10 +18,11 @@ from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
 from clew.errors import ClusterError, SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
+from clew.learning.metrics import Callback, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, Watch, check_values, report, train
+from clew.learning.training import check_values, report, train
 from clew.policies.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number

@@ -12,7 +12,7 @@ from clew.errors import RunError, SettingError
 from clew.figures.drawing import SHOWN, draw
 from clew.files import write_file
 from clew.kernels.sampling import new_stream
-from clew.learning.training import Callback, RoundMetrics
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy

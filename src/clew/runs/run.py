@@ -20,8 +20,8 @@ from clew.evaluation.grades import evaluate_policy
 from clew.evaluation.results import Evaluation
 from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
+from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.reporting import check_reporting
-from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, find_optimum

@@ -24,9 +24,9 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import initial_value
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, RoundMetrics
 from clew.planning.certificate import check_finite, rounding_bound, warn_if_inexact
 from clew.planning.search import shortest_path_is_optimal
 from clew.settings import MAX_EPISODES, POSITIVE, SHARE, as_states, check_count, check_memory, check_number, shown
