@@ -91,7 +91,7 @@ def train_policy_parallel(
         chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
         seed: seed of all random draws.
         callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
-            training continues.
+            training continues. If it raises `clew.StopTraining`, training ends, and the policy so far is returned.
         watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
             read-only; copy them to keep them.
         trace: records what driver and actors did, and when; `clew.tracing.timeline` draws it.
@@ -179,11 +179,18 @@ def train_parallel(
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     if sharing.num_simulations == 1:
         return train(
-            env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
+            env,
+            num_episodes,
+            learning,
+            seed=seed,
+            callback=callback,
+            watch=watch,
+            trace=trace,
+            checkpoints=checkpoints,
         )
     job = Job(env, learning, sharing)
     worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints)
-    policy = rounds.aggregator.policy
+    learned = rounds.aggregator.policy
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {each.name: getattr(sharing, each.name) for each in fields(sharing) if each.name != "num_actors"}
     deciding |= {"sync_every": rounds.plan.sync_every, "num_episodes": num_episodes, "seed": seed}
@@ -194,14 +201,15 @@ def train_parallel(
     has_actors = has_actors and can_be_sent(job)
     rounds.compile(worker, has_actors)
     in_process = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
-    with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
+    pool_context = _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process)
+    with pool_context as pool, checkpoints.saved_on_stop(training):
         for metrics in training.play(pool):
-            report(metrics, policy, watch, callback)
-    check_values(policy)
-    warn_if_stalled(learning, job.world, policy.q, rounds.paid)
+            report(metrics, learned, watch, callback)
+    check_values(learned)
+    warn_if_stalled(learning, job.world, learned.q, rounds.paid)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
-    return policy
+    return learned
 
 
 def can_be_sent(job: Job) -> bool:
@@ -222,6 +230,13 @@ def can_be_sent(job: Job) -> bool:
 
 def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints) -> tuple[Worker, Rounds]:
     """Return the worker that runs tasks in this process, and the rounds of a training before the first of them.
+
+    Args:
+        job: what the tasks have in common.
+        num_episodes: number of episodes of all simulations together.
+        seed: seed of all random draws.
+        trace: records what is done.
+        checkpoints: saves the training to a folder.
 
     Raises:
         SettingError: if start states can't be partitioned, or the environment or a setting of the learner is invalid.

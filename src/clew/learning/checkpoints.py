@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import ModelEnvironment
-from clew.errors import ClewError, RunError, SettingError, StoppedError
+from clew.errors import ClewError, RunError, SettingError, StoppedError, StopTraining
 from clew.files import new_folder, open_file, sync, write_file
 from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
 from clew.learning.algorithms import ALGORITHMS
@@ -237,18 +237,19 @@ class Checkpoints:
 
     @contextmanager
     def saved_on_stop(self, training: Training) -> Iterator[None]:
-        """Return a context for the training, which saves a checkpoint if it is stopped.
+        """Return a context for the training, which saves a checkpoint if it is stopped; `StopTraining` ends it.
 
         Raises:
             RunError: if the checkpoint can't be written.
-            StoppedError: if the training was stopped.
+            StoppedError: if the training was stopped by `stop`.
         """
         try:
             yield
-        except StoppedError:
+        except (StoppedError, StopTraining) as error:
             if self.folder is not None:
                 self._save(training.state())
-            raise
+            if isinstance(error, StoppedError):
+                raise
         finally:
             self.is_training = False
             if self.lock is not None:

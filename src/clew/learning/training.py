@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
-from clew.errors import SettingError
+from clew.errors import SettingError, StopTraining
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
@@ -60,7 +60,8 @@ def train_policy(
         num_episodes: number of episodes to learn from.
         seed: seed of all random numbers, and so of every bit of the result; a non-negative integer.
         callback: function that is called with the `RoundMetrics` of each round. There are at most a hundred rounds;
-            those that were restored from a checkpoint are reported first.
+            those that were restored from a checkpoint are reported first. If it raises `clew.StopTraining`, training
+            ends, and the policy so far is returned.
         watch: function that is called before `callback` with the current action values, (num_states, num_actions)
             float32: read-only; copy it to keep it.
         trace: records when each round was learned.
@@ -107,7 +108,7 @@ def train(
     """
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     world = as_compiled(env)
-    policy, learner = new_policy(env, world, learning, seed)
+    learned, learner = new_policy(env, world, learning, seed)
     warn_if_coarse(learning, world)
     loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
@@ -118,12 +119,14 @@ def train(
         )
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
-    checkpoints.resume(identity(env, world, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
-    for metrics in rounds.play():
-        report(metrics, policy, watch, callback)
-    check_values(policy)
-    warn_if_stalled(learning, world, policy.q, loop.paid())
-    return policy
+    plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
+    checkpoints.resume(identity(env, world, learning, **plan), rounds)
+    with checkpoints.saved_on_stop(rounds):
+        for metrics in rounds.play():
+            report(metrics, learned, watch, callback)
+    check_values(learned)
+    warn_if_stalled(learning, world, learned.q, loop.paid())
+    return learned
 
 
 def new_policy(
@@ -152,7 +155,7 @@ class SerialRounds:
     """The rounds of a serial training: their division into chunks, and their metrics; a checkpoint saves them.
 
     Args:
-        learner: learner.
+        learner: learner; None for an agent in plain Python, of which no checkpoint is saved.
         loop: loop in which it learns.
         num_episodes: number of episodes of the training.
         trace: records when each round was learned; None records nothing.
@@ -163,7 +166,7 @@ class SerialRounds:
     """
 
     def __init__(
-        self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
+        self, learner: Learner | None, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
     ) -> None:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.metrics: list[RoundMetrics] = []
@@ -184,9 +187,8 @@ class SerialRounds:
             StoppedError: if `checkpoints.stop()` was called.
         """
         yield from self.metrics
-        with self.checkpoints.saved_on_stop(self):
-            while len(self.metrics) < len(self._sizes):
-                yield self._learn_round()
+        while len(self.metrics) < len(self._sizes):
+            yield self._learn_round()
 
     def _learn_round(self) -> RoundMetrics:
         """Learn from the episodes of the next round, or from the rest of a restored one, and return its metrics."""
@@ -203,6 +205,7 @@ class SerialRounds:
         num_episodes, num_ended = self._sizes[number], sum(self._sizes[: number + 1])
         ended = {"num_ended": num_ended, "total_episodes": sum(self._sizes)}
         self.metrics.append(RoundMetrics.from_totals(number, num_episodes, totals, self._round_begun, **ended))
+        self._round_begun = time.perf_counter()  # of the next one, if training is stopped by a callback
         return self.metrics[-1]
 
     def _learn_chunk(self, n: int) -> None:
@@ -228,18 +231,29 @@ class SerialRounds:
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a checkpoint, see `checkpoints.Training`."""
+        assert self.learner is not None  # else no checkpoint was saved
         load_learner(self.learner, saved.arrays, "learner")
         load_arrays(self.loop.state, saved.arrays, "loop")
         self.metrics = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
         if "episodes.steps" in saved.arrays:
             self._chunks = [EpisodeStats(*(saved.arrays[f"episodes.{name}"] for name in EpisodeStats._fields))]
         self._seconds = saved.progress["seconds"]
+        self._round_begun = time.perf_counter() - self._seconds
 
 
 def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
-    """Report a completed round: call `watch` with the action values, then `callback` with the metrics."""
-    if watch is not None:
-        watch(read_only(policy.q))
+    """Report a completed round: call `watch` with the action values, then `callback` with the metrics.
+
+    Raises:
+        StopTraining: if one of them has raised it.
+    """
+    try:
+        if watch is not None:
+            watch(read_only(policy.q))
+    except StopTraining:
+        if callback is not None:  # the round is complete
+            callback(metrics)
+        raise
     if callback is not None:
         callback(metrics)
 
