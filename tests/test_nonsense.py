@@ -130,6 +130,7 @@ def training() -> dict[str, Any]:
         "env": ENV,
         "num_episodes": 2,
         "seed": 0,
+        "policy": None,
         "callback": None,
         "watch": None,
         "trace": Trace(),
@@ -409,7 +410,7 @@ CALLS = [
         "Trainer",
         lambda: (
             clew.Trainer,
-            {"env": ENV, "num_episodes": 2, "seed": 0, "counted": False, **learning_settings()},
+            {"env": ENV, "num_episodes": 2, "seed": 0, "policy": None, "counted": False, **learning_settings()},
         ),
     ),
     Call("Trainer.change_world", lambda: (trainer().change_world, {"env": ENV})),

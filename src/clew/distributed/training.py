@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import Any, Unpack
 
+import numpy.typing as npt
+
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, RolloutWorker
 from clew.distributed.local import LocalLearner, TableMerger
@@ -18,6 +20,7 @@ from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
 from clew.errors import ClusterError, SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
+from clew.learning.learner import initial_values
 from clew.learning.metrics import Callback, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
@@ -50,6 +53,7 @@ def train_policy_parallel(
     asynchronous: bool = False,
     chaos: float = 0.0,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -90,6 +94,7 @@ def train_policy_parallel(
             the slowest one. Two runs then give different results.
         chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
         seed: seed of all random draws.
+        policy: policy whose action values are the initial ones, see `train_policy`.
         callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
             training continues. If it raises `clew.StopTraining`, training ends, and the policy so far is returned.
         watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
@@ -103,7 +108,8 @@ def train_policy_parallel(
         The trained policy.
 
     Raises:
-        SettingError: if a setting is out of range, a space is not Discrete, or values overflow float32.
+        SettingError: if a setting is out of range, a space is not Discrete, the policy doesn't fit the environment, or
+            values overflow float32.
         ClusterError: if the cluster can't place the actors, or its object store can't hold the values.
         RunError: if checkpoints can't be written, are damaged, or are those of another training.
         StoppedError: if `checkpoints.stop()` was called.
@@ -131,6 +137,7 @@ def train_policy_parallel(
         streams,
         chaos=chaos,
         seed=seed,
+        policy=policy,
         callback=callback,
         watch=watch,
         trace=trace,
@@ -146,6 +153,7 @@ def train_parallel(
     *,
     chaos: float = 0.0,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -160,6 +168,7 @@ def train_parallel(
         sharing: settings of parallel training.
         chaos: probability that an actor is killed when tasks are sent to it.
         seed: seed of all random draws.
+        policy: policy whose action values are the initial ones, or None.
         callback: is called after each round with its metrics.
         watch: is called before `callback` with the action values, which are read-only.
         trace: records what driver and actors did.
@@ -183,18 +192,20 @@ def train_parallel(
             num_episodes,
             learning,
             seed=seed,
+            policy=policy,
             callback=callback,
             watch=watch,
             trace=trace,
             checkpoints=checkpoints,
         )
     job = Job(env, learning, sharing)
-    worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints)
+    initial = initial_values(env, job.world, learning, policy)
+    worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints, initial)
     learned = rounds.aggregator.policy
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {each.name: getattr(sharing, each.name) for each in fields(sharing) if each.name != "num_actors"}
     deciding |= {"sync_every": rounds.plan.sync_every, "num_episodes": num_episodes, "seed": seed}
-    checkpoints.resume(identity(env, job.world, learning, **deciding), training)
+    checkpoints.resume(identity(env, job.world, learning, policy, **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
@@ -206,7 +217,7 @@ def train_parallel(
         for metrics in training.play(pool):
             report(metrics, learned, watch, callback)
     check_values(learned)
-    warn_if_stalled(learning, job.world, learned.q, rounds.paid)
+    warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
     return learned
@@ -228,7 +239,9 @@ def can_be_sent(job: Job) -> bool:
     return True
 
 
-def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints) -> tuple[Worker, Rounds]:
+def new_rounds(
+    job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints, initial: npt.ArrayLike
+) -> tuple[Worker, Rounds]:
     """Return the worker that runs tasks in this process, and the rounds of a training before the first of them.
 
     Args:
@@ -237,14 +250,15 @@ def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints
         seed: seed of all random draws.
         trace: records what is done.
         checkpoints: saves the training to a folder.
+        initial: initial values, from `initial_values`.
 
     Raises:
         SettingError: if start states can't be partitioned, or the environment or a setting of the learner is invalid.
     """
     check_partition(job)
     make_worker, make_aggregator = WORKERS[job.sharing.sharing]
-    aggregator = make_aggregator(job, seed)
-    warn_if_coarse(job.learning, job.world)
+    aggregator = make_aggregator(job, seed, initial)
+    warn_if_coarse(job.learning, job.world, initial)
     num_pairs = aggregator.policy.q.size
     plan = Plan.of(num_episodes, job.sharing, seed, num_pairs=num_pairs, by_steps=job.ends_by_steps)
     return make_worker(job), Rounds(aggregator, plan, job.sharing.rounds_ahead, trace, checkpoints)

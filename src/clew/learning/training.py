@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
 from clew.errors import SettingError, StopTraining
@@ -13,7 +14,7 @@ from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
+from clew.learning.learner import Learner, initial_values, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
 from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
@@ -37,6 +38,7 @@ def train_policy(
     num_episodes: int = 10_000,
     *,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -59,6 +61,8 @@ def train_policy(
         env: environment with Discrete spaces, or a model.
         num_episodes: number of episodes to learn from.
         seed: seed of all random numbers, and so of every bit of the result; a non-negative integer.
+        policy: policy whose action values are the initial ones; they are copied. Double Q-learning begins with them in
+            both of its tables. None begins with those that `settings` give, by default 0.
         callback: function that is called with the `RoundMetrics` of each round. There are at most a hundred rounds;
             those that were restored from a checkpoint are reported first. If it raises `clew.StopTraining`, training
             ends, and the policy so far is returned.
@@ -73,7 +77,8 @@ def train_policy(
         Trained policy.
 
     Raises:
-        SettingError: if a setting is unknown or out of range, a space is not Discrete, or the values grew too large.
+        SettingError: if a setting is unknown or out of range, a space is not Discrete, the policy doesn't fit the
+            environment, or the values grew too large.
         RunError: if checkpoints can't be written, or are damaged, or belong to another training.
         StoppedError: if `checkpoints.stop()` was called.
     """
@@ -84,6 +89,7 @@ def train_policy(
         num_episodes,
         as_learning(settings),
         seed=seed,
+        policy=policy,
         callback=callback,
         watch=watch,
         trace=trace,
@@ -97,6 +103,7 @@ def train(
     learning: Learning,
     *,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -108,8 +115,9 @@ def train(
     """
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     world = as_compiled(env)
-    learned, learner = new_policy(env, world, learning, seed)
-    warn_if_coarse(learning, world)
+    initial = initial_values(env, world, learning, policy)
+    learned, learner = new_policy(env, world, learning, seed, initial=initial)
+    warn_if_coarse(learning, world, initial)
     loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError(
@@ -120,17 +128,23 @@ def train(
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
     plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
-    checkpoints.resume(identity(env, world, learning, **plan), rounds)
+    checkpoints.resume(identity(env, world, learning, policy, **plan), rounds)
     with checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
             report(metrics, learned, watch, callback)
     check_values(learned)
-    warn_if_stalled(learning, world, learned.q, loop.paid())
+    warn_if_stalled(learning, world, learned.q, loop.paid(), initial)
     return learned
 
 
 def new_policy(
-    env: Any, world: ModelEnvironment | None, settings: Learning, seed: int, *, counted: bool = False
+    env: Any,
+    world: ModelEnvironment | None,
+    settings: Learning,
+    seed: int,
+    *,
+    initial: npt.ArrayLike | None = None,
+    counted: bool = False,
 ) -> tuple[Policy, Learner]:
     """Return a policy with initial values, and the learner that will change them.
 
@@ -139,13 +153,14 @@ def new_policy(
         world: its compiled form, from `as_compiled(env)`; None if it has none.
         settings: settings of the learner.
         seed: seed of the policy's own random numbers.
+        initial: initial values, from `initial_values`; None for those of the settings.
         counted: count the updates of each value, which merging tables of several learners needs.
 
     Raises:
         SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
     """
     policy = Policy(env, seed=seed)
-    policy.q[:] = initial_value(settings, None if world is None else world.mdp)
+    policy.q[:] = initial_values(env, world, settings) if initial is None else initial
     max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
     num_outcomes = None if world is None else world.mdp.num_outcomes
     return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
