@@ -23,6 +23,7 @@ from clew.kernels.sampling import new_stream
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import LearningSettings
 from clew.mazes.formats import read_scenarios
+from clew.reference import QLearning
 from clew.runs import train_run
 from clew.runs.storage import create_partial_folder
 from clew.tracing.trace import Trace
@@ -129,6 +130,7 @@ def training() -> dict[str, Any]:
         "env": ENV,
         "num_episodes": 2,
         "seed": 0,
+        "policy": None,
         "callback": None,
         "watch": None,
         "trace": Trace(),
@@ -188,6 +190,10 @@ def coins(states: Any, actions: Any) -> Any:
 
 def transitions() -> dict[str, Any]:
     return {"state": [0], "action": [0], "next_state": [1], "probability": [1.0], "reward": [1.0]}
+
+
+def agent() -> QLearning:
+    return QLearning(np.zeros((6, 4), np.float32), np.random.default_rng(0))
 
 
 def drawing() -> Any:
@@ -402,7 +408,10 @@ CALLS = [
     ),
     Call(
         "Trainer",
-        lambda: (clew.Trainer, {"env": ENV, "num_episodes": 2, "seed": 0, "counted": False, **learning_settings()}),
+        lambda: (
+            clew.Trainer,
+            {"env": ENV, "num_episodes": 2, "seed": 0, "policy": None, "counted": False, **learning_settings()},
+        ),
     ),
     Call("Trainer.change_world", lambda: (trainer().change_world, {"env": ENV})),
     Call("Trainer.learn", lambda: (trainer().learn, {"num_episodes": 1})),
@@ -500,6 +509,13 @@ CALLS = [
     Call(
         "policy_values",
         lambda: (clew.policy_values, {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1, "tolerance": 1e-3}),
+    ),
+    Call(
+        "run_agent",
+        lambda: (
+            clew.run_agent,
+            {"agent": agent(), "env": ENV, "num_episodes": 2, "seed": 0, "callback": None, "watch": None},
+        ),
     ),
     Call("show_progress", lambda: (clew.show_progress, {"what": "learning"})),
     Call("solve", lambda: (clew.solve, {"world": ENV, "gamma": 0.9, "tolerance": 1e-3, "method": None, "horizon": 2})),
@@ -778,6 +794,7 @@ def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
 
 RESULTS = {"Evaluation", "Grade", "HorizonSolution", "PolicyValues", "RoundMetrics", "Solution", "Transition"}
 TABLES = {"ALGORITHMS", "BEHAVIOURS", "Action"}  # Action is an enumeration of Python's
+PROTOCOLS = {"Agent"}  # what users write
 
 
 def test_every_public_function_has_a_call() -> None:
@@ -785,7 +802,7 @@ def test_every_public_function_has_a_call() -> None:
     made = {call.name: call.make() for call in CALLS}
     for name in clew.__all__:
         thing = getattr(clew, name)
-        if name in RESULTS | TABLES or (isinstance(thing, type) and issubclass(thing, Exception)):
+        if name in RESULTS | TABLES | PROTOCOLS or (isinstance(thing, type) and issubclass(thing, Exception)):
             continue
         protocols = [each for each in getattr(thing, "__mro__", ())[1:] if each.__module__.startswith("clew.models")]
         methods = [
@@ -828,6 +845,7 @@ REWARDS = [None, "1", [1.0], 1e300, float("nan"), float("inf"), 1j, b"1", object
 OBSERVATIONS = [None, "0", 2, -1, 0.5, [0], object(), np.array([0, 1]), 10**5000, True, np.True_, np.array(True)]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "train_policy": lambda env: clew.train_policy(env, 2),
+    "run_agent": lambda env: clew.run_agent(QLearning(np.zeros((2, 2)), np.random.default_rng(0)), env, 2),
     "train_policy_parallel": lambda env: clew.train_policy_parallel(env, 2, num_simulations=2, num_actors=0),
     "evaluate_policy": lambda env: clew.evaluate_policy(env, clew.Policy(env), 2),
     "rollout": lambda env: clew.Simulation(env).rollout(clew.Policy(env)),

@@ -226,6 +226,23 @@ class StoppedError(ClewError):
     """
 
 
+class StopTraining(Exception):  # noqa: N818  # like Python's StopIteration, not an error
+    """Raised by a callback to end a training, which then returns the policy so far.
+
+    It ends `train_policy`, `train_policy_parallel`, `run_agent` and `clew.runs.train_run`. Where checkpoints are saved,
+    one of that moment is saved too, from which the same training without this callback goes on.
+
+    >>> import clew
+    >>> def stop_when_short(row):
+    ...     if row.mean_steps < 10.0:
+    ...         raise clew.StopTraining
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> policy = clew.train_policy(env, 100_000, callback=stop_when_short)
+    >>> clew.evaluate_policy(env, policy).mean_steps
+    8.0
+    """
+
+
 class ExtraError(ClewError, ImportError):
     """A package that isn't installed; the message names the extra of Clew that installs it.
 
