@@ -366,6 +366,17 @@ CALLS = [
     Call("Moves.of", lambda: (clew.Moves.of, {"name": "two", "moves": {"a": (0, 1), "b": (1, 0)}})),
     Call("Moves.sides", lambda: (clew.mazes.MOVES["four"].sides, {})),
     Call("Policy", lambda: (clew.Policy, {"env": ENV, "seed": 0, "q": np.zeros((6, 4))})),
+    Call("Policy.action", lambda: (POLICY.action, {"state": 0})),
+    Call("Policy.from_actions", lambda: (clew.Policy.from_actions, {"env": ENV, "actions": [0] * 6, "seed": 0})),
+    Call(
+        "Policy.from_probabilities",
+        lambda: (clew.Policy.from_probabilities, {"env": ENV, "probabilities": np.full((6, 4), 0.25), "seed": 0}),
+    ),
+    Call("Policy.load", lambda: (clew.Policy.load, {"path": "sound_policy.npz", "seed": 0})),
+    Call("Policy.probabilities", lambda: (POLICY.probabilities, {"epsilon": 0.1})),
+    Call("Policy.read_csv", lambda: (clew.Policy.read_csv, {"env": ENV, "path": "sound_policy.csv", "seed": 0})),
+    Call("Policy.save", lambda: (POLICY.save, {"path": "new.npz"})),
+    Call("Policy.to_csv", lambda: (POLICY.to_csv, {"path": "new.csv", "values": np.zeros(6)})),
     Call("Policy.get_action", lambda: (clew.Policy(ENV).get_action, {"state": 0, "explore": True, "epsilon": 0.1})),
     Call("Policy.greedy_actions", lambda: (POLICY.greedy_actions, {})),
     Call("Simulation", lambda: (clew.Simulation, {"env": ENV})),
@@ -381,7 +392,7 @@ CALLS = [
         lambda: (
             clew.Simulation(ENV).rollouts,
             {
-                "q": SOLUTION.q.astype(np.float32),
+                "policy": SOLUTION.q.astype(np.float32),
                 "num_episodes": 1,
                 "behaviour": "epsilon-greedy",
                 "exploration": 0.1,
@@ -397,7 +408,7 @@ CALLS = [
         lambda: (
             clew.Simulation(ENV).rollouts,
             {
-                "q": SOLUTION.q.astype(np.float32),
+                "policy": SOLUTION.q.astype(np.float32),
                 "num_episodes": 1,
                 "behaviour": "ucb",
                 "exploration": 0.1,
@@ -474,7 +485,7 @@ CALLS = [
         "evaluate_values",
         lambda: (
             clew.evaluate_values,
-            {"world": ENV, "q": SOLUTION.q, "gamma": 0.9, "starts": [0], "optimum": SOLUTION},
+            {"world": ENV, "policy": SOLUTION.q, "gamma": 0.9, "starts": [0], "optimum": SOLUTION},
         ),
     ),
     Call(
@@ -508,7 +519,10 @@ CALLS = [
     Call("policy_steps", lambda: (clew.policy_steps, {"world": ENV, "policy": POLICY, "epsilon": 0.1})),
     Call(
         "policy_values",
-        lambda: (clew.policy_values, {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1, "tolerance": 1e-3}),
+        lambda: (
+            clew.policy_values,
+            {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1, "tolerance": 1e-3, "horizon": 2},
+        ),
     ),
     Call(
         "run_agent",
@@ -684,6 +698,7 @@ OTHER_WORDS = {  # by which messages call what an argument names
     "P": ("probabilities",),
     "q": ("action values",),
     "policy": ("action values", "a policy of"),
+    "actions": ("action",),
     "rows": ("a maze of", "list of strings", "the maze is empty"),
     "starts": ("start state",),
     "text": ("line 1", "the maze is empty"),
@@ -758,6 +773,8 @@ def files(tmp_path_factory) -> Path:
     MAZE.save(folder / "sound.txt")
     (folder / "sound.scen").write_text("version 1\n0 m.map 3 2 0 0 2 1 2.0\n")
     MDP.save(folder / "sound.npz")
+    POLICY.save(folder / "sound_policy.npz")
+    POLICY.to_csv(folder / "sound_policy.csv")
     (folder / "sound.csv").write_text("state,action,next_state,probability,reward\n0,0,1,1,1\n")
     RUN.save(folder / "sound_run")
     create_partial_folder(folder / "sound_partial", CONFIG.to_dict(), MAZE)

@@ -95,6 +95,17 @@ class ModelError(ClewError, ValueError):
     """
 
 
+class PolicyError(ClewError, ValueError):
+    """A file that can't be read or written as a policy.
+
+    >>> import clew
+    >>> clew.Policy.load("nothing.npz")
+    Traceback (most recent call last):
+        ...
+    clew.errors.PolicyError: nothing.npz: can't be read: No such file or directory
+    """
+
+
 class SettingError(ClewError, ValueError):
     """A setting out of its range, or settings that contradict each other.
 

@@ -129,7 +129,7 @@ class Environment(ModelEnvironment):
         else:
             mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
         super().__init__(
-            mdp,
+            mdp.with_labels(actions=self.moves.actions),
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
             actions=self.moves.actions,
             has_goal=True,

@@ -105,7 +105,7 @@ def _final_picture(config: TrainingConfig, env: Environment, policy: Policy, sho
     if show == "values":
         return picture
     simulation = Simulation(_with_short_episodes(config, env))
-    trajectory = simulation.rollouts(policy.q, NUM_EPISODES, exploration=0.0, stream=new_stream(config.seed, 1))
+    trajectory = simulation.rollouts(policy, NUM_EPISODES, exploration=0.0, stream=new_stream(config.seed, 1))
     visits = draw(env, trajectory).picture.values
     return replace(picture, values=visits, label=f"visits in {NUM_EPISODES} greedy episodes", greedy=None)
 
