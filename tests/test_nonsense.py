@@ -113,6 +113,7 @@ def world_settings() -> dict[str, Any]:
         "outer_wall_reward": 0.0,
         "hazard_reward": -1.0,
         "slip": 0.0,
+        "exit_action": False,
         "moves": "four",
         "max_episode_steps": 9,
         "render_mode": None,

@@ -26,6 +26,7 @@ class WorldSettings(TypedDict, total=False):
     outer_wall_reward: float
     hazard_reward: float
     slip: float
+    exit_action: bool
     moves: str | Moves
     max_episode_steps: int | None
     render_mode: str | None

@@ -14,7 +14,7 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place, check_place
-from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
+from clew.mazes.moves import FOUR, CellRewards, Moves, Rewards, find_moves, model_of_moves
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
 from clew.settings import as_states, check_choice, check_count, check_flag, check_memory
@@ -51,8 +51,8 @@ class Environment(ModelEnvironment):
     "robot" it includes the heading, `heading * num_cells + cell`.
 
     With the moves "four" the actions are 0 down, 1 left, 2 up, 3 right. A move into a wall stays. The reward of a move
-    is `step_reward` (times the cost of the move), plus the rewards of what it meets. Reaching a goal terminates the
-    episode, the step limit truncates it.
+    is `step_reward` (times the cost of the move), plus the rewards of what it meets. Reaching a goal or an exit
+    terminates the episode, the step limit truncates it.
 
     Args:
         maze: the maze; by default the open 5x5 grid of the book's chapter.
@@ -63,6 +63,9 @@ class Environment(ModelEnvironment):
         outer_wall_reward: added when a move runs into the edge of the grid.
         hazard_reward: added when a move enters a hazard.
         slip: probability that a move slips to the left or right of its direction, half of it to each.
+        exit_action: True if leaving an exit takes a step of its own: a move into it pays `step_reward`, and the next
+            action, whatever it is, pays the exit's reward and ends the episode. The value of the exit's cell is then
+            its reward, as in Russell & Norvig's book and the grids of Berkeley's course.
         moves: "four"; "eight" (four and diagonals of cost sqrt(2), which don't cut corners); "movingai" and
             "movingai-float32" ("eight", with the digits of sqrt(2) in the lengths of MovingAI's benchmark); "knight";
             "robot" (forward, turn left, turn right); or a `clew.Moves` of your own.
@@ -77,7 +80,8 @@ class Environment(ModelEnvironment):
         actions, max_episode_steps, stream: see `ModelEnvironment`.
 
     Raises:
-        SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
+        SettingError: if a setting is out of range, the maze lacks a start or a goal that isn't random, or a setting
+            doesn't go with its exits or rewards of cells.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0)
@@ -100,6 +104,7 @@ class Environment(ModelEnvironment):
         outer_wall_reward: float = 0.0,
         hazard_reward: float = -1.0,
         slip: float = 0.0,
+        exit_action: bool = False,
         moves: str | Moves = "four",
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
@@ -113,26 +118,43 @@ class Environment(ModelEnvironment):
             check_choice("render_mode", render_mode, RENDER_MODES)
         check_flag("random_start", random_start)
         check_flag("random_goal", random_goal)
+        check_flag("exit_action", exit_action)
+        if exit_action and not maze.exits:
+            raise SettingError("has no effect on a maze without exits; set it to False", setting="exit_action")
         given = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
         check_world(slip, max_episode_steps, **given._asdict())
         rewards = Rewards(*map(float, given))
         self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
         self.moves = find_moves(moves)
         starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
-        if self.moves == FOUR:
+        has_cell_rewards = bool(maze.exits or maze.cell_rewards)
+        if self.moves == FOUR and not has_cell_rewards:
             mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **rewards._asdict())
         elif random_goal:
             raise SettingError(
-                f"must be False with the moves {self.moves.name!r}: random goals need the moves 'four'",
+                "must be False for a maze with exits or rewards of cells"
+                if has_cell_rewards
+                else f"must be False with the moves {self.moves.name!r}: random goals need the moves 'four'",
                 setting="random_goal",
             )
         else:
-            mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
+            pays = CellRewards.of(
+                maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=bool(exit_action)
+            )
+            mdp = model_of_moves(
+                maze.cells,
+                self.moves,
+                starts,
+                random_start=random_start,
+                slip=slip,
+                rewards=rewards,
+                cell_rewards=pays,
+            )
         super().__init__(
             mdp,
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
             actions=self.moves.actions,
-            has_goal=True,
+            has_goal=not maze.exits,  # an exit may be good or bad
         )
         # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
@@ -226,7 +248,12 @@ class Environment(ModelEnvironment):
         return (row * self.maze.columns + column) * self.maze.cells.size + cell
 
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell."""
+        """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell.
+
+        An exit that takes an action to leave is not terminal.
+        """
+        if self.maze.exits:
+            return super().is_terminal(states)
         goals, cells = np.divmod(as_states("states", states, self.mdp.num_states), self.maze.cells.size)
         bits = self.maze.cells.reshape(-1)[cells]
         blocked: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
