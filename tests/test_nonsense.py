@@ -108,6 +108,7 @@ def world_settings() -> dict[str, Any]:
     return {
         "random_start": False,
         "random_goal": False,
+        "starts": None,
         "goal_reward": 1.0,
         "step_reward": 0.0,
         "outer_wall_reward": 0.0,

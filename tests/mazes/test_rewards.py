@@ -1,6 +1,7 @@
 """Exits and rewards of cells: in mazes, in our own text, and refused where a format has none."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -75,6 +76,17 @@ def test_random_mazes_come_back_from_their_text(seed, tmp_path):
     assert hash(again) == hash(maze)
     assert (dict(again.exits), dict(again.cell_rewards)) == (exits, rewards)
     assert pickle.loads(pickle.dumps(maze)) == maze
+
+
+def test_blank_lines_around_the_rewards_are_ignored():
+    assert Maze.from_text("S.A\n\n  \n\n  A   exit\t1  \n\n") == Maze.from_text("S.A\n\nA exit 1\n")
+
+
+def test_a_text_of_blank_lines_is_refused_at_once():
+    began = time.process_time()
+    with pytest.raises(MazeError, match="line 2, column 1: this line has 0 characters"):
+        Maze.from_text("S\n" + "\n" * 1_000_000 + "x\n")
+    assert time.process_time() - began < 10.0  # with a search that begins anew at each line it would be an hour
 
 
 def test_cells_that_pay_the_same_share_a_letter():

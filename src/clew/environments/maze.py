@@ -1,5 +1,6 @@
 """Mazes as Gymnasium environments."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, cast
 
@@ -10,14 +11,15 @@ from gymnasium.envs.registration import EnvSpec
 
 from clew.environments.checks import STEPS_PER_STATE, check_world
 from clew.environments.model import ModelEnvironment, action_error
-from clew.errors import SettingError
+from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place, check_place
 from clew.mazes.moves import FOUR, CellRewards, Moves, Rewards, find_moves, model_of_moves
+from clew.models.checks import check_starts
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
-from clew.settings import as_states, check_choice, check_count, check_flag, check_memory
+from clew.settings import as_states, check_choice, check_count, check_flag, check_memory, check_type
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
@@ -58,6 +60,8 @@ class Environment(ModelEnvironment):
         maze: the maze; by default the open 5x5 grid of the book's chapter.
         random_start: True to begin in a random cell from which a goal can be reached, never on a goal or hazard.
         random_goal: True to draw a goal for each episode, instead of the maze's own goals.
+        starts: probability of each start cell, by its (row, column), in the ratio of whole numbers up to 10,000; None
+            for the maze's own start, or a random one.
         goal_reward: added when a move reaches a goal.
         step_reward: reward of each move.
         outer_wall_reward: added when a move runs into the edge of the grid.
@@ -81,7 +85,8 @@ class Environment(ModelEnvironment):
 
     Raises:
         SettingError: if a setting is out of range, the maze lacks a start or a goal that isn't random, or a setting
-            doesn't go with its exits or rewards of cells.
+            doesn't go with others, or with exits or rewards of cells.
+        MazeError: if one of `starts` is outside the maze, blocked, a goal or a hazard, or has no path to a goal.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0)
@@ -99,6 +104,7 @@ class Environment(ModelEnvironment):
         *,
         random_start: bool = False,
         random_goal: bool = False,
+        starts: Mapping[Place, float] | None = None,
         goal_reward: float = 1.0,
         step_reward: float = 0.0,
         outer_wall_reward: float = 0.0,
@@ -126,30 +132,11 @@ class Environment(ModelEnvironment):
         rewards = Rewards(*map(float, given))
         self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
         self.moves = find_moves(moves)
-        starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
-        has_cell_rewards = bool(maze.exits or maze.cell_rewards)
-        if self.moves == FOUR and not has_cell_rewards:
-            mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **rewards._asdict())
-        elif random_goal:
-            raise SettingError(
-                "must be False for a maze with exits or rewards of cells"
-                if has_cell_rewards
-                else f"must be False with the moves {self.moves.name!r}: random goals need the moves 'four'",
-                setting="random_goal",
-            )
-        else:
-            pays = CellRewards.of(
-                maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=bool(exit_action)
-            )
-            mdp = model_of_moves(
-                maze.cells,
-                self.moves,
-                starts,
-                random_start=random_start,
-                slip=slip,
-                rewards=rewards,
-                cell_rewards=pays,
-            )
+        if starts is not None and (random_start or random_goal):
+            raise SettingError("must be None with a random start or a random goal", setting="starts")
+        cells = None if starts is None else _weighted_starts(maze, starts)
+        pays = CellRewards.of(maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action)
+        mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, pays)
         super().__init__(
             mdp,
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
@@ -272,6 +259,73 @@ class Environment(ModelEnvironment):
         return {"position": self.position, "goal": self.goal}
 
 
+def _make_model(
+    maze: Maze,
+    moves: Moves,
+    starts: npt.NDArray[np.int32] | None,
+    random_start: bool,
+    random_goal: bool,
+    slip: float,
+    rewards: Rewards,
+    pays: CellRewards,
+) -> FiniteMDP:
+    """Return the model of a maze, in the form of a grid where that has the moves and the rewards.
+
+    Args:
+        maze: the maze.
+        moves: the moves.
+        starts: (num_starts,) int32, cells in which episodes begin; None for those of the maze and the next two.
+        random_start: True to begin anywhere.
+        random_goal: True to draw the goal.
+        slip: probability of a slip.
+        rewards: rewards of moves.
+        pays: rewards of cells.
+
+    Raises:
+        SettingError: if the goal is random, and the grid's form doesn't do; or some of `starts` have no path.
+    """
+    has_cell_rewards = bool(maze.exits or maze.cell_rewards)
+    begin = _start_states(maze, random_start, random_goal, moves.includes_single_steps) if starts is None else starts
+    if moves == FOUR and not has_cell_rewards:
+        return FiniteMDP.grid(maze.cells, begin, moving_goal=random_goal, slip=slip, **rewards._asdict())
+    if random_goal:
+        raise SettingError(
+            "must be False for a maze with exits or rewards of cells"
+            if has_cell_rewards
+            else f"must be False with the moves {moves.name!r}: random goals need the moves 'four'",
+            setting="random_goal",
+        )
+    mdp = model_of_moves(
+        maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=pays
+    )
+    if starts is not None and mdp.starts.size < starts.size:
+        raise SettingError(f"has cells from which the moves {moves.name!r} have no path to a goal", setting="starts")
+    return mdp
+
+
+def _weighted_starts(maze: Maze, starts: Any) -> npt.NDArray[np.int32]:
+    """Return the cells in which episodes begin, (num_starts,) int32, repeated in proportion to their probabilities.
+
+    Raises:
+        SettingError: if it isn't a mapping, or the probabilities are invalid.
+        MazeError: if a place can't be a start.
+    """
+    check_type("starts", starts, Mapping, "a dict from (row, column) to a probability")
+    _check_has_goal(maze)
+    # The constructor checks each of them as the start of the maze.
+    places = {maze.with_ends(place, None).start: probability for place, probability in starts.items()}
+    numbers = {place[0] * maze.columns + place[1]: each for place, each in places.items() if place is not None}
+    try:
+        return check_starts(numbers, maze.cells.size)
+    except ModelError as error:
+        raise SettingError(str(error)) from None
+
+
+def _check_has_goal(maze: Maze) -> None:
+    if not maze.goals:
+        raise SettingError("the maze has no goal", take={"goal": (0, 0), "random_goal": True})
+
+
 def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_steps: bool) -> npt.NDArray[np.int32]:
     """Return the states in which an episode may begin, (num_starts,) int32, without headings.
 
@@ -288,8 +342,8 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
     """
     if not random_start and maze.start is None:
         raise SettingError("the maze has no start", take={"start": (0, 0), "random_start": True})
-    if not random_goal and not maze.goals:
-        raise SettingError("the maze has no goal", take={"goal": (0, 0), "random_goal": True})
+    if not random_goal:
+        _check_has_goal(maze)
     fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
     safe = ~(maze.blocked | maze.hazards)
     if not random_goal:

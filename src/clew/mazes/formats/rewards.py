@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.mazes.formats.cells import Layout, Place
-from clew.mazes.formats.lines import error_at
+from clew.mazes.formats.lines import BLANKS, error_at
 
 EXIT, REWARD = "exit", "reward"
 LETTERS = {EXIT: "ABCDEFHIJKLMNOPQRTUVWXYZ", REWARD: "abcdefghijklmnopqrstuvwxyz"}  # that are written
 # A blank line, then a line of three words, of which the first is a key.
-BELOW = re.compile(rb"\n[ \t]*\n(?=\s*(?:[!-~]|\d+,\d+)[ \t]+[A-Za-z]{2,}[ \t]+\S+[ \t]*(?:\n|\Z))")
+BELOW = re.compile(rb"\n[ \t]*\n(?=[ \t]*(?:[!-~]|\d+,\d+)[ \t]+[A-Za-z]{2,}[ \t]+\S+[ \t]*(?:\n|\Z))")
 LINE = re.compile(rb"[ \t]*(?:([A-FH-RT-Za-z0-9])|(\d{1,9}),(\d{1,9}))[ \t]+(exit|reward)[ \t]+(\S+)[ \t]*")
 EXPECTED = "expected a letter or a place, exit or reward, and a number, such as 'A exit 1' or '2,0 reward -0.5'"
 
@@ -63,7 +63,7 @@ def split_rewards(text: bytearray) -> tuple[bytearray, list[RewardLine]]:
         if line.strip():
             lines.append(_parse_line(line, text, offset))
         offset += len(line) + 1
-    return text[: found.start() + 1], lines
+    return text[: found.start()].rstrip(BLANKS) + b"\n", lines
 
 
 def _parse_line(line: bytes, text: bytearray, offset: int) -> RewardLine:
