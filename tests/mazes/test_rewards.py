@@ -108,10 +108,10 @@ def test_cells_that_pay_the_same_share_a_letter():
         ("S.A\n\nA exit 1\n0,2 reward 2\n", r"line 4, column 1: the cell \(0, 2\) has an exit or a reward already"),
         ("S.A\n\nA exit nan\n", r"the exit at \(0, 2\) must be a finite number, not nan"),
         ("S.A\n\nA exit 1e39\n", r"the exit at \(0, 2\) must be a finite number, also as float32"),
-        ("S.G\n\n0,9 reward 1\n", r"the reward \(0, 9\) is outside the maze"),
-        ("S.G\n\n0,2 reward 1\n", r"the reward at \(0, 2\) is on a goal; make that an exit"),
+        ("S.G\n\n0,9 reward 1\n", r"the cell reward \(0, 9\) is outside the maze"),
+        ("S.G\n\n0,2 reward 1\n", r"the cell reward at \(0, 2\) is on a goal; make that an exit"),
         ("S.G\n\n0,0 exit 1\n", r"the start \(0, 0\) is on a goal"),
-        ("S#G\n...\n\n0,1 reward 1\n", r"the reward \(0, 1\) is in a blocked cell"),
+        ("S#G\n...\n\n0,1 reward 1\n", r"the cell reward \(0, 1\) is in a blocked cell"),
         ("S!G\n...\n\n0,1 exit 1\n", r"the exit at \(0, 1\) is on a hazard"),
         ("S.A\n", "line 1, column 3: unknown character 'A'"),
         ("S.A\n\n\nA\n", "line 2, column 1: this line has 0 characters"),
@@ -132,7 +132,7 @@ def test_what_is_wrong_below_a_maze_is_named(text, message, tmp_path):
         ({"cell_rewards": 3}, r"cell_rewards must be a dict from \(row, column\) to a reward"),
         ({"exits": {(0, 1): "much"}}, r"the exit at \(0, 1\) must be a finite number"),
         ({"exits": {3: 1.0}}, r"the exit must be \(row, column\), not 3"),
-        ({"exits": {(0, 1): 1.0}, "cell_rewards": {(0, 1): 1.0}}, r"the reward at \(0, 1\) is on a goal"),
+        ({"exits": {(0, 1): 1.0}, "cell_rewards": {(0, 1): 1.0}}, r"the cell reward at \(0, 1\) is on a goal"),
     ],
 )
 def test_what_cells_cannot_pay_is_refused(arguments, message):

@@ -47,7 +47,7 @@ def check_cell_rewards(cell_rewards: Any, cells: Cells) -> Mapping[Place, float]
     Raises:
         MazeError: if they aren't a mapping, or one is outside, blocked, on a goal or exit, or no finite number.
     """
-    return _check_rewards("cell_rewards", "reward", cell_rewards, cells, (GOAL, "a goal; make that an exit"))
+    return _check_rewards("cell_rewards", "cell reward", cell_rewards, cells, (GOAL, "a goal; make that an exit"))
 
 
 def _check_rewards(

@@ -156,10 +156,10 @@ class Maze:
         maze = cls(formats.add_implied_walls(cells))
         for place in as_list("hazards", hazards, "(row, column)"):
             cells[check_enterable("hazard", place, maze.cells)] |= HAZARD
-        if goal is None and not exits:
+        if goal is None and not (isinstance(exits, Mapping) and len(exits)):
             goal = rows - 1, columns - 1
         maze = cls(cells)
-        if exits or cell_rewards:
+        if exits is not None or cell_rewards is not None:
             maze = maze.with_ends(None, goal).with_rewards(exits=exits, cell_rewards=cell_rewards)
             goal = None
         return maze.with_ends(start, goal)

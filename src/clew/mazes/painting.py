@@ -8,7 +8,7 @@ import numpy as np
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
 from clew.mazes.formats import Layout, add_implied_walls, check_place, error_in_cells, remove_walls_around
-from clew.settings import check_choice
+from clew.settings import check_choice, check_number
 
 CELL_KINDS = MappingProxyType(  # kind of a cell -> its bit
     {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0, "exit": GOAL, "reward": 0}
@@ -21,13 +21,15 @@ def paint_cells(layout: Layout, places: list[Any], kind: str, reward: float | No
 
     Raises:
         MazeError: if a place is outside, or the start would become something else than a free cell.
-        SettingError: if the kind is unknown, or a reward is missing or has no effect.
+        SettingError: if the kind is unknown, or a reward is missing, not a finite number, or has no effect.
     """
     check_choice("kind", kind, CELL_KINDS)
     if (reward is not None) != (kind in PAYING):
         raise SettingError(
             f"has no effect on {kind!r}" if reward is not None else f"must be given for {kind!r}", setting="reward"
         )
+    if reward is not None:
+        check_number("reward", reward, single=True)
     cells, start = layout.cells.copy(), layout.start
     exits, cell_rewards = dict(layout.exits), dict(layout.cell_rewards)
     for place in places[-1:] if kind == "start" else places:
