@@ -109,11 +109,13 @@ def world_settings() -> dict[str, Any]:
     return {
         "random_start": False,
         "random_goal": False,
+        "starts": None,
         "goal_reward": 1.0,
         "step_reward": 0.0,
         "outer_wall_reward": 0.0,
         "hazard_reward": -1.0,
         "slip": 0.0,
+        "exit_action": False,
         "moves": "four",
         "max_episode_steps": 9,
         "render_mode": None,
@@ -294,7 +296,13 @@ CALLS = [
     Call("FiniteMDP.to_bytes", lambda: (MDP.to_bytes, {})),
     Call("FiniteMDP.to_sparse", lambda: (ENV.mdp.to_sparse, {})),
     Call("Learning", lambda: (clew.Learning, learning_settings())),
-    Call("Maze", lambda: (clew.Maze, {"cells": MAZE.cells, "start": (0, 0)})),
+    Call(
+        "Maze",
+        lambda: (
+            clew.Maze,
+            {"cells": MAZE.cells, "start": (0, 0), "exits": {(0, 1): 1.0}, "cell_rewards": {(1, 0): 0.5}},
+        ),
+    ),
     Call("Maze.distances", lambda: (MAZE.distances, {"goal": (0, 0)})),
     Call(
         "Maze.from_array",
@@ -320,14 +328,16 @@ CALLS = [
         "Maze.open",
         lambda: (
             clew.Maze.open,
-            {"rows": 3, "columns": 3, "start": (0, 0), "goal": (2, 2), "obstacles": [(1, 1)], "hazards": [(0, 1)]},
+            {"rows": 3, "columns": 3, "start": (0, 0), "goal": (2, 2), "obstacles": [(1, 1)], "hazards": [(0, 1)]}
+            | {"exits": {(1, 0): -1.0}, "cell_rewards": {(2, 0): 0.5}},
         ),
     ),
-    Call("Maze.painted", lambda: (MAZE.painted, {"places": [(0, 1)], "kind": "wall"})),
+    Call("Maze.painted", lambda: (MAZE.painted, {"places": [(0, 1)], "kind": "exit", "reward": 1.0})),
     Call("Maze.regions", lambda: (MAZE.regions, {})),
     Call("Maze.save", lambda: (MAZE.save, {"path": "new.txt", "cell_size": 1})),
     Call("Maze.to_lists", lambda: (MAZE.to_lists, {})),
     Call("Maze.to_text", lambda: (MAZE.to_text, {})),
+    Call("Maze.with_rewards", lambda: (MAZE.with_rewards, {"exits": {(0, 1): 1.0}, "cell_rewards": {(1, 0): 0.5}})),
     Call("Maze.with_ends", lambda: (MAZE.with_ends, {"start": (0, 0), "goal": (0, 1)})),
     Call(
         "MazeVectorEnv",
@@ -687,6 +697,7 @@ WORLDS = ("env", "world", "policy", "mdp")  # messages say what was expected, an
 NAMED_BY_VALUE = ("path", "folder", "runs", "env_id", "name", "text", "maze")  # the message begins with the name given
 OTHER_WORDS = {  # by which messages call what an argument names
     "blocked": ("line ", "array"),
+    "cell_rewards": ("cell reward",),
     "cells": ("edge of the grid",),
     "columns": ("a maze of",),
     "env_id": ("expected the ID",),

@@ -218,14 +218,14 @@ class Playground:
         """
         self._open(self.config, maze)
 
-    def paint(self, places: list[Place], kind: str) -> None:
+    def paint(self, places: list[Place], kind: str, reward: float | None = None) -> None:
         """Change cells of the maze, as `Maze.painted` does; the learned values stay.
 
         Raises:
             MazeError: if the maze would be invalid; nothing has changed then.
         """
         before = self.maze
-        self._change_maze(before.painted(places, kind))
+        self._change_maze(before.painted(places, kind, reward))
         self._undo_stack = [*self._undo_stack[-MAX_UNDO + 1 :], before]
 
     def undo(self) -> None:
