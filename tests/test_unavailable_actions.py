@@ -183,6 +183,17 @@ def test_a_policy_and_a_trainer_know_what_is_available():
         clew.Trainer(mdp).change_world(mdp.filled)
 
 
+def test_training_begins_with_a_policy_of_the_same_world():
+    mdp = random_world(0).mdp
+    first = clew.train_policy(mdp, 50, seed=1)
+    again = clew.train_policy(mdp, 50, seed=2, policy=first)
+    assert np.array_equal(np.isneginf(again.q), ~mdp.available)
+    stepped = clew.train_policy(only_steps(ModelEnvironment(mdp)), 5, policy=first)
+    assert np.array_equal(np.isneginf(stepped.q), ~mdp.available)
+    with pytest.raises(SettingError, match="policy must have finite action values"):
+        clew.train_policy(mdp.filled, 50, policy=first)
+
+
 def test_a_step_that_could_not_be_taken_is_no_news():
     policy = clew.Policy(random_world(0).mdp)
     s, a = np.argwhere(np.isneginf(policy.q))[0].tolist()
@@ -221,7 +232,7 @@ def check_solutions(ours, theirs):
     np.testing.assert_allclose(ours.v, theirs.v, rtol=0.0, atol=bound)
     np.testing.assert_allclose(ours.q[available], theirs.q[available], rtol=0.0, atol=bound)
     assert np.isneginf(ours.q[~available]).all()
-    assert available[np.arange(len(available)), ours.policy].all()
+    assert available[np.arange(len(available)), ours.actions].all()
     assert (~ours.optimal_actions | available).all()
     assert ours.optimal_actions.any(axis=1).all()
     assert clew.policy_values(ours.mdp, clew.Policy(ours.mdp, q=ours.q), gamma=ours.gamma).value == pytest.approx(
@@ -250,7 +261,7 @@ def test_planning_without_a_discount_and_with_a_horizon_equals_the_world_with_co
         mdp, copied = world.mdp, with_copies(world, seed)
         ours, theirs = (clew.solve(each, gamma=0.9, horizon=7) for each in (mdp, copied))
         assert ours.v.tolist() == theirs.v.tolist()
-        assert mdp.available[np.arange(mdp.num_states), ours.policy].all()
+        assert mdp.available[np.arange(mdp.num_states), ours.actions].all()
         costly = [
             FiniteMDP.sparse(
                 *each.model[:3],
@@ -273,7 +284,7 @@ def test_planning_without_a_discount_and_with_a_horizon_equals_the_world_with_co
                 continue
             num_solved += 1
             np.testing.assert_allclose(results[0].v, results[1].v, rtol=0.0, atol=results[0].bound + results[1].bound)
-            assert mdp.available[np.arange(mdp.num_states), results[0].policy].all()
+            assert mdp.available[np.arange(mdp.num_states), results[0].actions].all()
             assert np.isneginf(results[0].q[~mdp.available]).all()
     assert num_solved > len(seeds) / 4
 
@@ -529,7 +540,10 @@ def test_a_strategy_that_takes_unavailable_actions_is_found_out():
 
     clew.register_behaviour("unavailable:last", Behaviour(Last(), "the last action"))
     try:
-        with pytest.raises(SettingError, match="strategy took an action in a state where it isn't available"):
+        with (
+            np.errstate(invalid="ignore"),
+            pytest.raises(SettingError, match="strategy took an action in a state where it isn't available"),
+        ):
             clew.train_policy(machine_from_function(None), 10, behaviour="unavailable:last")
     finally:
         del BEHAVIOURS["unavailable:last"]

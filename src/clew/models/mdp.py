@@ -23,7 +23,7 @@ from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
 from clew.models.availability import available_pairs, fill_unavailable, mark_unavailable
-from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
+from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
 from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
@@ -56,7 +56,8 @@ class FiniteMDP(Constructors):
         model: named tuple of read-only arrays, the form that kernels use.
         num_states: number of states, at most 2**31 - 1.
         num_actions: number of actions.
-        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
+        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly:
+            given by their probabilities, such as `starts={0: 0.25, 7: 0.75}`, they are listed in proportion.
         state_labels: name of each state; None if states are known by their numbers.
         action_labels: name of each action, or None.
         estimate: counts and intervals, if the model was estimated by `from_transitions`; else None.
@@ -137,7 +138,7 @@ class FiniteMDP(Constructors):
     def grid(
         cls,
         cells: npt.ArrayLike,
-        starts: npt.ArrayLike,
+        starts: Starts,
         *,
         moving_goal: bool = False,
         slip: float = 0.0,
@@ -154,7 +155,7 @@ class FiniteMDP(Constructors):
         Args:
             cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`: a wall for each direction, GOAL, HAZARD,
                 BLOCKED. A wall is marked on both of its sides, and the edge of the grid is all wall.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
             moving_goal: True if a state includes the place of the goal: `goal cell * num_cells + cell`; goals in
                 `cells` are then ignored.
             slip: probability that a move slips to the left or right of its direction, half of it to each, in [0, 1].
@@ -188,7 +189,7 @@ class FiniteMDP(Constructors):
         terminated: npt.ArrayLike,
         *,
         num_actions: int,
-        starts: npt.ArrayLike,
+        starts: Starts,
     ) -> FiniteMDP:
         """Make a model from rows of outcomes, sorted by state, then action.
 
@@ -201,7 +202,7 @@ class FiniteMDP(Constructors):
             rewards: (num_rows,) float64, finite.
             terminated: (num_rows,) bool, True where the outcome ends the episode.
             num_actions: number of actions.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
 
         Raises:
             ModelError: names the array, or the state and action, that is invalid.
@@ -304,7 +305,7 @@ class FiniteMDP(Constructors):
     def _from_rows(
         cls,
         rows: Sparse | SparseRows,
-        starts: npt.ArrayLike | None,
+        starts: Starts | None,
         labels: Labels = UNLABELLED,
         estimate: Estimate | None = None,
     ) -> FiniteMDP:

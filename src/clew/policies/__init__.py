@@ -7,5 +7,5 @@ files        policies in files: arrays, and tables for people
 behaviours   BEHAVIOURS: the table of exploration strategies, a row each
 episodes     Simulation: plays episodes
 plugins      modules of users that register strategies and algorithms, and how they are found again
-trajectory   Trajectory, Transition: records of episodes
+trajectory   Trajectory: records of episodes
 """

@@ -197,11 +197,14 @@ class Playground:
     def configure(self, **settings: Any) -> None:
         """Change settings of `TrainingConfig` and restart learning; the maze stays unless `maze` is among them.
 
-        A world that is opened by its name has its own rules and discount; those of the world before it are reset.
+        A world that is opened by its name has its own rules and discount; those of the world before it are reset. An
+        algorithm that is chosen has its parameters at their defaults.
 
         Raises:
             ClewError: if a setting is invalid; nothing has changed then.
         """
+        if "algorithm" in settings:
+            settings = {"algorithm_settings": {}} | settings
         if "maze" in settings:
             self._open(replace(self.config, **{**WORLD_DEFAULTS, **settings}), None)
         else:
@@ -215,14 +218,14 @@ class Playground:
         """
         self._open(self.config, maze)
 
-    def paint(self, places: list[Place], kind: str) -> None:
+    def paint(self, places: list[Place], kind: str, reward: float | None = None) -> None:
         """Change cells of the maze, as `Maze.painted` does; the learned values stay.
 
         Raises:
             MazeError: if the maze would be invalid; nothing has changed then.
         """
         before = self.maze
-        self._change_maze(before.painted(places, kind))
+        self._change_maze(before.painted(places, kind, reward))
         self._undo_stack = [*self._undo_stack[-MAX_UNDO + 1 :], before]
 
     def undo(self) -> None:
