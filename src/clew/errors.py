@@ -95,6 +95,17 @@ class ModelError(ClewError, ValueError):
     """
 
 
+class PolicyError(ClewError, ValueError):
+    """A file that can't be read or written as a policy.
+
+    >>> import clew
+    >>> clew.Policy.load("nothing.npz")
+    Traceback (most recent call last):
+        ...
+    clew.errors.PolicyError: nothing.npz: can't be read: No such file or directory
+    """
+
+
 class SettingError(ClewError, ValueError):
     """A setting out of its range, or settings that contradict each other.
 
@@ -223,6 +234,23 @@ class StoppedError(ClewError):
     ... except StoppedError as error:
     ...     print(error)
     stopped; go on with `clew train --resume runs/first`
+    """
+
+
+class StopTraining(Exception):  # noqa: N818  # like Python's StopIteration, not an error
+    """Raised by a callback to end a training, which then returns the policy so far.
+
+    It ends `train_policy`, `train_policy_parallel`, `run_agent` and `clew.runs.train_run`. Where checkpoints are saved,
+    one of that moment is saved too, from which the same training without this callback goes on.
+
+    >>> import clew
+    >>> def stop_when_short(row):
+    ...     if row.mean_steps < 10.0:
+    ...         raise clew.StopTraining
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> policy = clew.train_policy(env, 100_000, callback=stop_when_short)
+    >>> clew.evaluate_policy(env, policy).mean_steps
+    8.0
     """
 
 

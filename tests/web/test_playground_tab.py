@@ -142,3 +142,22 @@ def test_e4_a_picture_is_refused_by_its_size_before_it_is_decoded(playground):
         assert tab.message.text == "the page draws up to 512 x 512 cells, not 8192 x 8192"
 
     in_tab(playground, work)
+
+
+def test_the_number_beside_the_tools_is_what_an_exit_pays(playground):
+    async def work(tab):
+        tab.reward.set_value(2.5)
+        tab.select_tool("exit")
+        await tab.paint([[0, 2], [1, 2]])
+        tab.select_tool("reward")
+        await tab.paint([[1, 0]])
+        tab.select_tool("hazard")
+        await tab.paint([[1, 1]])
+        assert (tab.message.text, dict(playground.maze.exits)) == ("", {(0, 2): 2.5, (1, 2): 2.5})
+        assert (dict(playground.maze.cell_rewards), int(playground.maze.hazards.sum())) == ({(1, 0): 2.5}, 1)
+        tab.reward.set_value(None)
+        tab.select_tool("exit")
+        await tab.paint([[2, 2]])
+        assert tab.message.text == "reward must be given for 'exit'"
+
+    in_tab(playground, work)

@@ -42,7 +42,7 @@ def play(
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
     steps = play_episode(env, policy, delay)
-    ending = "reached the goal in" if isinstance(env, Environment) else "ended after"
+    ending = "reached the goal in" if isinstance(env, Environment) and env.has_goal else "ended after"
     print(f"{ending if steps[-1].terminated else 'cut off after'} {len(steps)} steps")
 
 

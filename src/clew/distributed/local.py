@@ -170,8 +170,8 @@ class TableMerger:
         learner: has the tables that are merged into; it doesn't learn itself.
     """
 
-    def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
+    def __init__(self, job: Job, seed: int, initial: npt.ArrayLike | None = None) -> None:
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed, initial=initial)
 
     def snapshot(self) -> TableSnapshot:
         """Return a copy of the tables and of their counts; merging goes on while workers read it."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from clew.errors import ClewError, ModelError
 from clew.kernels.dynamics import Sparse
 from clew.models.arrays import SparseRows, rows_of_arrays
+from clew.models.checks import Starts
 from clew.models.estimates import Estimate, rows_of_transitions
 from clew.models.labels import UNLABELLED, Labels
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
@@ -27,7 +28,7 @@ class Constructors(Protocol):
     def _from_rows(
         cls,
         rows: Sparse | SparseRows,
-        starts: npt.ArrayLike | None,
+        starts: Starts | None,
         labels: Labels = UNLABELLED,
         estimate: Estimate | None = None,
     ) -> Self:
@@ -40,7 +41,7 @@ class Constructors(Protocol):
         R: npt.ArrayLike,  # noqa: N803
         *,
         terminal: npt.ArrayLike | None = None,
-        starts: npt.ArrayLike | None = None,
+        starts: Starts | None = None,
     ) -> Self:
         """Make a model from arrays of transition probabilities and rewards.
 
@@ -57,7 +58,7 @@ class Constructors(Protocol):
                 (num_states, num_actions, num_states) for the transition from s to s_next.
             terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
                 ignored. By default there is none, and episodes don't end.
-            starts: start states; by default all states that aren't terminal.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: names the argument, or the state and action, that is invalid.
@@ -71,7 +72,7 @@ class Constructors(Protocol):
         num_actions: int,
         f: Callable[[int, int], Iterable[Outcome]],
         *,
-        starts: npt.ArrayLike | None = None,
+        starts: Starts | None = None,
     ) -> Self:
         """Make a model from a function that lists the outcomes of a state and action.
 
@@ -80,7 +81,7 @@ class Constructors(Protocol):
             num_actions: number of actions.
             f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
                 state and action. A state with empty lists for all actions is terminal; for some of them is an error.
-            starts: start states; by default all states that aren't terminal.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: names the state and action for which f returned something invalid.
@@ -117,7 +118,8 @@ class Constructors(Protocol):
                 numbers from 0 to n - 1, or texts, which become labels in the order in which they first appear. Rows
                 that differ in their probability only are added up. A state without rows is terminal; without the
                 column `terminated`, entering such a state ends the episode.
-            starts: start states, numbers or labels; by default all states that aren't terminal.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all states that
+                aren't terminal.
 
         Raises:
             ModelError: names the column, the row, or the state and action, that is invalid.
@@ -138,7 +140,8 @@ class Constructors(Protocol):
         Args:
             path: the file. Probabilities and rewards may be fractions, such as 1/3; `terminated` is true or false.
                 States that are all whole numbers are taken as numbers, else as labels; so are actions.
-            starts: start states, numbers or labels; by default all states that aren't terminal.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all states that
+                aren't terminal.
 
         Raises:
             ModelError: names the file and the line that is invalid, or that it can't be read.
@@ -151,7 +154,7 @@ class Constructors(Protocol):
 
     @classmethod
     def from_vectorized(
-        cls, num_states: int, num_actions: int, function: Callable[..., Any], *, starts: npt.ArrayLike | None = None
+        cls, num_states: int, num_actions: int, function: Callable[..., Any], *, starts: Starts | None = None
     ) -> Self:
         """Make a model from a function of arrays, which is much faster than `from_function`.
 
@@ -162,7 +165,7 @@ class Constructors(Protocol):
                 a part of all pairs at a time. It returns next_states (n, k) int, probabilities (n, k), rewards (n, k)
                 or (n,), and perhaps terminated (n, k) bool. Outcomes of probability 0 are left out. A state in which
                 all probabilities are 0 is terminal; without `terminated`, entering one ends the episode.
-            starts: start states; by default all states that aren't terminal.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: if the function returned other arrays, or names the state and action with an invalid outcome.
@@ -206,7 +209,8 @@ class Constructors(Protocol):
             terminated: (num_steps,) bool, True where the step ended the episode; a time limit doesn't count.
             num_states: number of states; by default those that the log names.
             num_actions: number of actions; by default those that the log names.
-            starts: start states, numbers or labels; by default all in which something was done.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all in which
+                something was done.
             reward_range: (lowest, highest) reward that a step may have in the real world; by default those of the log.
                 Intervals of values hold only if it is right.
             confidence: probability with which all intervals of probabilities hold together; those of values, too.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import Sparse
-from clew.models.checks import MAX_STATES
+from clew.models.checks import MAX_STATES, Starts
 from clew.models.labels import Labels
 from clew.models.tables import (
     as_column,
@@ -122,7 +122,7 @@ def _where_entropy_is(share: Floats, limit: Floats, end: Floats) -> Floats:
 
 def rows_of_transitions(
     columns: dict[str, Any], num_states: Any, num_actions: Any, starts: Any, reward_range: Any, confidence: Any
-) -> tuple[Sparse, npt.ArrayLike, Labels, Estimate]:
+) -> tuple[Sparse, Starts, Labels, Estimate]:
     """Estimate a model from logged steps; see `FiniteMDP.from_transitions` for the arguments and errors.
 
     Args:

@@ -22,7 +22,7 @@ from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
-from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
+from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
 from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
@@ -55,7 +55,8 @@ class FiniteMDP(Constructors):
         model: named tuple of read-only arrays, the form that kernels use.
         num_states: number of states, at most 2**31 - 1.
         num_actions: number of actions.
-        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
+        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly:
+            given by their probabilities, such as `starts={0: 0.25, 7: 0.75}`, they are listed in proportion.
         state_labels: name of each state; None if states are known by their numbers.
         action_labels: name of each action, or None.
         estimate: counts and intervals, if the model was estimated by `from_transitions`; else None.
@@ -134,7 +135,7 @@ class FiniteMDP(Constructors):
     def grid(
         cls,
         cells: npt.ArrayLike,
-        starts: npt.ArrayLike,
+        starts: Starts,
         *,
         moving_goal: bool = False,
         slip: float = 0.0,
@@ -151,7 +152,7 @@ class FiniteMDP(Constructors):
         Args:
             cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`: a wall for each direction, GOAL, HAZARD,
                 BLOCKED. A wall is marked on both of its sides, and the edge of the grid is all wall.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
             moving_goal: True if a state includes the place of the goal: `goal cell * num_cells + cell`; goals in
                 `cells` are then ignored.
             slip: probability that a move slips to the left or right of its direction, half of it to each, in [0, 1].
@@ -185,7 +186,7 @@ class FiniteMDP(Constructors):
         terminated: npt.ArrayLike,
         *,
         num_actions: int,
-        starts: npt.ArrayLike,
+        starts: Starts,
     ) -> FiniteMDP:
         """Make a model from rows of outcomes, sorted by state, then action.
 
@@ -197,7 +198,7 @@ class FiniteMDP(Constructors):
             rewards: (num_rows,) float64, finite.
             terminated: (num_rows,) bool, True where the outcome ends the episode.
             num_actions: number of actions.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
 
         Raises:
             ModelError: names the array, or the state and action, that is invalid.
@@ -228,9 +229,8 @@ class FiniteMDP(Constructors):
     @cached_property
     def is_terminal(self) -> npt.NDArray[np.bool_]:
         """States in which no action has an outcome, (num_states,) bool."""
-        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
-        dynamics.count_outcomes(self.model, self.num_actions, offsets)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.num_actions]) == 0
+        terminal = np.empty(self.num_states, np.bool_)
+        dynamics.mark_terminal(self.model, self.num_actions, terminal)
         return terminal
 
     @property
@@ -252,7 +252,7 @@ class FiniteMDP(Constructors):
     def _from_rows(
         cls,
         rows: Sparse | SparseRows,
-        starts: npt.ArrayLike | None,
+        starts: Starts | None,
         labels: Labels = UNLABELLED,
         estimate: Estimate | None = None,
     ) -> FiniteMDP:

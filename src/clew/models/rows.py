@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clew.errors import ModelError
 from clew.models.arrays import SparseRows
-from clew.models.checks import MAX_STATES
+from clew.models.checks import MAX_STATES, whole_ratio
 from clew.settings import check_callable, check_count, shown
 
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
@@ -202,17 +202,13 @@ def _start_states(env: Any, num_states: int) -> npt.NDArray[np.int64]:
         is_valid = False
     if not is_valid:
         raise ModelError(f"initial_state_distrib must be {num_states} probabilities that sum to 1")
-    ratios = weights / weights[weights > 0.0].min()
-    for times in range(1, MAX_START_REPEATS + 1):
-        counts = np.round(times * ratios)
-        if counts.max() > MAX_START_REPEATS:
-            break
-        if np.abs(counts - times * ratios).max() < 1e-9 * MAX_START_REPEATS:
-            return np.repeat(np.arange(num_states), counts.astype(np.int64))
-    raise ModelError(
-        "the start states of a model are equally likely, and the probabilities of initial_state_distrib are not in the "
-        f"ratio of whole numbers up to {MAX_START_REPEATS}"
-    )
+    repeats = whole_ratio(weights, MAX_START_REPEATS)
+    if repeats is None:
+        raise ModelError(
+            "the start states of a model are equally likely, and the probabilities of initial_state_distrib are not in "
+            f"the ratio of whole numbers up to {MAX_START_REPEATS}"
+        )
+    return np.repeat(np.arange(num_states), repeats)
 
 
 def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, num_actions: int) -> SparseRows:

@@ -21,6 +21,7 @@ from clew.mazes import Maze
 from clew.mazes.formats import list_extensions
 from clew.mazes.formats.pictures import picture_size
 from clew.mazes.generators import GENERATORS
+from clew.mazes.painting import PAYING
 from clew.policies.behaviours import BEHAVIOURS
 from clew.rendering.colours import ValueScale
 from clew.runs.configuration import TrainingConfig
@@ -41,6 +42,8 @@ TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "hazard": ("warning", "paint hazards"),
     "start": ("place", "move the start"),
     "goal": ("flag", "add a goal"),
+    "exit": ("logout", "add an exit that pays the number on the right"),
+    "reward": ("paid", "let cells pay the number on the right"),
 }
 MAZES = [name for name in GALLERY if isinstance(world := make_world(name), Environment) and not world.random_goal]
 WORLDS = [
@@ -49,7 +52,8 @@ WORLDS = [
 ]  # fmt: skip
 MAIN_SETTINGS = ("algorithm", "behaviour", "alpha", "gamma", "epsilon", "slip", "seed")
 MORE_SETTINGS = (
-    "step_reward", "goal_reward", "hazard_reward", "outer_wall_reward", "random_start", "moves", "max_episode_steps",
+    "step_reward", "goal_reward", "hazard_reward", "outer_wall_reward", "random_start", "exit_action", "moves",
+    "max_episode_steps",
     "alpha_schedule", "alpha_last", "exploration_schedule", "exploration_last", "temperature", "confidence", "n",
     "lambda_", "accumulating", "num_planning", "kappa", "threshold", "known_after", "initial_value", "optimistic",
     "pessimistic", "exploring_starts", "num_episodes",
@@ -107,6 +111,8 @@ class PlaygroundTab:
             for tool, (icon, tooltip) in TOOLS.items():
                 button = ui.button(icon=icon, on_click=partial(self.select_tool, tool))
                 self.buttons[tool] = button.props(f'flat dense aria-label="{tooltip}"').tooltip(tooltip)
+            self.reward = ui.number(value=-1.0).props('dense borderless aria-label="reward of exits and cells"')
+            self.reward.classes("w-16").tooltip("reward of exits and cells")
             ui.button(icon="undo", on_click=lambda: self.do(self.playground.undo)).props(
                 'flat dense aria-label="undo the last edit"'
             ).tooltip("undo the last edit")
@@ -268,7 +274,8 @@ class PlaygroundTab:
             self.message.set_text("Select a tool to paint with.")
             return
         cells = [(int(row), int(column)) for row, column in (places[-1:] if self.tool == "start" else places)]
-        await self.do(partial(self.playground.paint, cells, self.tool))
+        reward = self.reward.value if self.tool in PAYING else None
+        await self.do(partial(self.playground.paint, cells, self.tool, reward))
 
     def hover(self, place: Any) -> None:
         """Show the action values of the cell at a place, [row, column]; a hint if None or outside the maze."""
