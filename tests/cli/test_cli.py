@@ -381,7 +381,7 @@ BAD = {
     "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
     "solve book --blocks 9": "--blocks must be from 1 to 5, the number of rows, not 9",
     "solve book --blocks 2 --horizon 9": "--horizon has no effect in blocks; leave it out",
-    "evaluate": "Missing argument 'RUN'",
+    "evaluate": "Missing argument 'RUN|WORLD'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",
 }

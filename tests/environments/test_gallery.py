@@ -46,12 +46,12 @@ def test_a_model_is_stepped_as_it_is_written(name):
 
 
 def test_the_shelf_is_filled_up_to_sixteen_when_three_are_left():
-    policy = package.solve(make_world("warehouse"), gamma=0.99).policy
+    policy = package.solve(make_world("warehouse"), gamma=0.99).actions
     assert policy.tolist() == [16 - stock if stock <= 3 else 0 for stock in range(SHELF + 1)]
 
 
 def test_the_machine_keeps_two_parts_in_stock_and_is_mended_at_wear_three():
-    table = package.solve(make_world("assembly"), gamma=0.99).policy.reshape(-1, STORE + 1)
+    table = package.solve(make_world("assembly"), gamma=0.99).actions.reshape(-1, STORE + 1)
     assert (table[:, 2:] == 0).all()
     assert table[:, :2].tolist() == [[2, 1], [2, 1], [2, 2], [3, 3], [3, 3]]
 

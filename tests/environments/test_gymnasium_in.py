@@ -74,7 +74,7 @@ def test_the_same_draws_lead_the_same_way(name):
     """
     env, actions = make(name).unwrapped, np.random.default_rng(1)
     mdp = FiniteMDP.from_gymnasium(env)
-    best = solve(mdp, gamma=0.99).policy
+    best = solve(mdp, gamma=0.99).actions
     s, _ = env.reset(seed=3)
     draws = env._np_random = Draws(env.np_random)
     ends = 0

@@ -4,6 +4,7 @@ import asyncio
 import io
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,8 @@ from nicegui import Client, core, ui
 from PIL import Image
 
 import clew
+from clew.policies.plugins import load_plugin
+from clew.web.export import command_line, python_code
 from clew.web.frames import pack_frame
 from clew.web.playground import Playground
 from clew.web.playground_tab import PlaygroundTab
@@ -66,6 +69,31 @@ def test_a7_the_colour_key_is_that_of_the_frame_that_is_drawn(playground):
             assert scale.high > 0.9
             assert tab.low.text == f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}"
             assert tab.high.text == f"{scale.high:.2g}{', log scale' if scale.is_log else ''}"
+
+    in_tab(playground, work)
+
+
+def test_parameters_of_an_algorithm_are_fields_below_its_name(playground, tables):
+    load_plugin(Path(__file__).parents[2] / "examples" / "my_rules.py")
+
+    async def work(tab):
+        assert not list(tab.parameters)
+        await tab.configure("algorithm", "my_rules:counted")
+        (bonus,) = tab.parameters
+        assert (bonus.label, bonus.value) == ("bonus", 0.1)
+        assert "reward of the first try of an action" in bonus.props["hint"]
+        await tab.set_parameter("bonus", 0.5)
+        assert playground.config.algorithm_settings == {"bonus": 0.5}
+        await tab.set_parameter("bonus", -1.0)
+        assert tab.message.text.startswith("bonus must be a finite number in [0, 100] for my_rules:counted, not -1")
+        await tab.do(playground.episode)
+        code = python_code(playground)
+        assert "algorithm_settings={'bonus': 0.5}" in code
+        assert f"load_plugin('{Path(__file__).parents[2] / 'examples' / 'my_rules.py'}')" in code
+        assert "--plugin /" in command_line(playground)
+        await tab.configure("algorithm", "sarsa")
+        assert not list(tab.parameters)
+        assert playground.config.algorithm_settings == {}
 
     in_tab(playground, work)
 

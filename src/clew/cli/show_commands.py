@@ -123,12 +123,14 @@ def serve(
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a browser")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Serve the web page: paint mazes, and watch them be learned.
 
     It also lists runs, and shows what a cluster does.
     """
     check_count("port", port, 0, 65535)
+    load_plugins(plugin)
     try:
         from clew.web.server import serve as serve_page
     except ModuleNotFoundError as error:

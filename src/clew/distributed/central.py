@@ -83,8 +83,8 @@ class CentralLearner:
         learner: the algorithm at work; replaced when its model needs more memory.
     """
 
-    def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
+    def __init__(self, job: Job, seed: int, initial: npt.ArrayLike | None = None) -> None:
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed, initial=initial)
         self.job = job
 
     def snapshot(self) -> BehaviourSnapshot:

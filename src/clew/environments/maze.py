@@ -138,7 +138,7 @@ class Environment(ModelEnvironment):
         pays = CellRewards.of(maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action)
         mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, pays)
         super().__init__(
-            mdp,
+            mdp.with_labels(actions=self.moves.actions),
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
             actions=self.moves.actions,
             has_goal=not maze.exits,  # an exit may be good or bad

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clew.environments import ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
@@ -17,7 +18,8 @@ from clew.learning.registering import make_rule
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.settings import check_memory
+from clew.policies.policy import Policy, table_shape
+from clew.settings import check_memory, check_type
 
 
 def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
@@ -235,6 +237,42 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
 
 
 # Initial values -------------------------------------------------------------------------------------------------------
+
+
+def initial_values(
+    env: Any, world: ModelEnvironment | None, settings: Learning, policy: Policy | None = None
+) -> npt.NDArray[np.float32] | np.float32:
+    """Return the initial action values: those of a policy if there is one, else one value of all actions.
+
+    Args:
+        env: environment, or model.
+        world: its compiled form, from `as_compiled(env)`; None if it has none.
+        settings: settings of the learner.
+        policy: policy from which training begins, or None.
+
+    Raises:
+        SettingError: if the policy doesn't fit the environment, has values that are not finite, or settings give
+            initial values too; or see `initial_value`.
+    """
+    shape = table_shape(env)
+    if policy is None:
+        return initial_value(settings, None if world is None else world.mdp)
+    check_type(
+        "policy", policy, Policy, "a clew.Policy; clew.Policy(env, q=table) makes one of a table of action values"
+    )
+    if policy.q.shape != shape:
+        raise SettingError(
+            f"must have action values of {shape}, (num_states, num_actions), not {policy.q.shape}", setting="policy"
+        )
+    if not np.isfinite(policy.q).all():
+        raise SettingError("must have finite action values, since training begins with them", setting="policy")
+    if settings.initial_value is not None or settings.optimistic or settings.pessimistic:
+        raise SettingError(
+            "can't be combined with initial_value, optimistic or pessimistic: training begins with the values of the "
+            "policy",
+            setting="policy",
+        )
+    return policy.q
 
 
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:

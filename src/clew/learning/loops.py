@@ -142,8 +142,21 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key, num_s
             "must be 1 with an environment without a model, which plays one episode at a time",
             setting="num_interleaved",
         )
-    env_seed = int(next_bits(new_stream(*key, 0))) >> 33
-    transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
+    return loop_over(learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed(key)), num_steps)
+
+
+def env_seed(key: Key) -> int:
+    """Return the seed of the first reset of an environment without a model."""
+    return int(next_bits(new_stream(*key, 0))) >> 33
+
+
+def loop_over(transitions: Iterator[Transition], num_steps: float = math.inf) -> Loop:
+    """Return a loop that only takes the next transitions of an endless iterator, which learns from them.
+
+    Args:
+        transitions: plays episode after episode, and learns from every step before it yields the transition.
+        num_steps: number of steps after which a call begins no more episode.
+    """
     paid = [np.inf, 0.0]
 
     def learn_some(n: int) -> EpisodeStats:

@@ -229,9 +229,8 @@ class FiniteMDP(Constructors):
     @cached_property
     def is_terminal(self) -> npt.NDArray[np.bool_]:
         """States in which no action has an outcome, (num_states,) bool."""
-        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
-        dynamics.count_outcomes(self.model, self.num_actions, offsets)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.num_actions]) == 0
+        terminal = np.empty(self.num_states, np.bool_)
+        dynamics.mark_terminal(self.model, self.num_actions, terminal)
         return terminal
 
     @property

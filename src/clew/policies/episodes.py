@@ -10,16 +10,15 @@ import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled, parts_of
 from clew.errors import SettingError
-from clew.kernels import read_only
-from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
+from clew.kernels.learning.behaviours import EpsilonGreedy, UniformRandom, behaviour_after, choose, count_visit
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
-from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.given import HasPolicy, as_fast_choices, as_policy, choices_of
 from clew.policies.plugins import check_known
-from clew.policies.policy import Policy, check_policy, table_shape
+from clew.policies.policy import Policy, table_shape
 from clew.policies.trajectory import DTYPES, Trajectory, Transition
 from clew.settings import (
     MAX_EPISODES,
@@ -192,29 +191,36 @@ class Simulation:
         self._compiled = as_compiled(self.env)
 
     def rollout(
-        self, policy: Policy, *, render: bool = False, explore: bool = True, epsilon: float = 0.1
+        self,
+        policy: Policy | HasPolicy | npt.ArrayLike,
+        *,
+        render: bool = False,
+        explore: bool = True,
+        epsilon: float = 0.1,
     ) -> Trajectory:
         """Play one episode with a policy, step by step in the environment itself.
 
         Args:
-            policy: policy, which draws from its own stream.
+            policy: a policy, which draws from its own stream; or a `Solution`, action values, (num_states,
+                num_actions), or an action for each state, (num_states,) integers, which draw from that of seed 0.
             render: call `env.render()` at the start and after every step.
-            explore: False plays the greedy policy.
+            explore: False plays the policy itself: a greedy action, that of the state, or one by its probabilities.
             epsilon: probability of a random action when exploring.
 
         Returns:
             Trajectory of one episode, terminated by the world or truncated by a step limit.
 
         Raises:
-            SettingError: if the policy doesn't fit the environment, or epsilon is out of range.
+            SettingError: if the policy doesn't fit the environment or can be read in two ways, or epsilon is out of
+                range.
         """
-        check_policy(policy, self._shape)
-        steps = episode_steps(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
+        actor = as_policy(policy, self.env)
+        steps = episode_steps(self.env, lambda state: actor.get_action(state, explore, epsilon), render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
 
     def rollouts(
         self,
-        q: npt.NDArray[np.float32],
+        policy: Policy | HasPolicy | npt.ArrayLike,
         num_episodes: int,
         *,
         behaviour: str = "epsilon-greedy",
@@ -224,12 +230,14 @@ class Simulation:
         starts: npt.NDArray[np.int32] | None = None,
         stream: Stream,
     ) -> Trajectory:
-        """Play many episodes with fixed action values; compiled if the environment has a model.
+        """Play many episodes with a policy that doesn't change; compiled if the environment has a model.
 
         Args:
-            q: (num_states, num_actions), action values; not changed, and read as float32.
+            policy: a policy or a `Solution`; action values, (num_states, num_actions), read as float32; or an action
+                for each state, (num_states,) integers.
             num_episodes: number of episodes.
-            behaviour: exploration strategy, a row of `clew.BEHAVIOURS`.
+            behaviour: exploration strategy, a row of `clew.BEHAVIOURS`. A policy without action values takes only
+                "epsilon-greedy" and "greedy", which then explore or take the action of the policy.
             exploration: its parameter, such as epsilon; ignored if it has none. Epsilon 0 plays the greedy policy.
             visits: (num_states, num_actions), previous tries of each action, for strategies that count them; copied.
                 None is zeros.
@@ -241,13 +249,16 @@ class Simulation:
             Trajectory of all episodes.
 
         Raises:
-            SettingError: if a setting is out of range, or an array doesn't fit the environment.
+            SettingError: if a setting is out of range, an array doesn't fit the environment, or the policy can be read
+                in two ways.
         """
         check_count("num_episodes", num_episodes, 0, MAX_EPISODES)
         check_flag("exploring_starts", exploring_starts)
         _check_stream(stream)
         strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
-        table = read_only(_checked_table(q, self._shape))
+        choices = choices_of(policy, self._shape)
+        if not isinstance(choices, np.ndarray) and not isinstance(strategy, EpsilonGreedy):
+            raise SettingError(f"{behaviour!r} needs action values, and this policy has none", setting="behaviour")
         if starts is not None:
             starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
             if starts.ndim != 1 or starts.size == 0:
@@ -255,9 +266,9 @@ class Simulation:
         rates, cursor = (ConstantStepSize(np.float32(0.0)), exploration), np.zeros(4, np.int64)
         if self._compiled is not None:
             spec = episode_spec(self._compiled, starts, exploring_starts)
-            acting = FixedValues(as_values(table)), strategy, counts, rates
+            acting = FixedValues(as_fast_choices(choices)), strategy, counts, rates
             return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
-        acting = FixedValues(table), strategy, counts, rates
+        acting = FixedValues(choices), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:
@@ -270,20 +281,6 @@ def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, 
     """Return the start states and the step limit of a compiled world's episodes; starts None are the world's own."""
     start_states = world.mdp.starts if starts is None else starts
     return EpisodeSpec(start_states, world.max_episode_steps, bool(exploring_starts))
-
-
-def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return action values as a C-contiguous float32 array; copied only if they are in another form.
-
-    Raises:
-        SettingError: if they are of another shape, not numbers, or NaN.
-    """
-    values = as_numbers("q", q)
-    if values.shape != shape:
-        raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
-    if np.isnan(values.min()):  # NaN if there is any, and without a mask of all values
-        raise SettingError("q must hold numbers; it has values that are NaN")
-    return np.ascontiguousarray(values, np.float32)
 
 
 def _check_stream(stream: Any) -> None:

@@ -14,8 +14,8 @@ from clew.errors import ClewError
 from clew.experiments.samples import MAX_METRIC, parse_metrics
 from clew.figures.drawing import draw
 from clew.figures.graph import run_title
+from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import default_of
-from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.rendering.grades import drop_rounding
 from clew.runs.configuration import TrainingConfig

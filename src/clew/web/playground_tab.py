@@ -29,6 +29,7 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
+from clew.web.parameters import show_parameters
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
 from clew.web.worlds import MAZE_HELP, check_drawable
 
@@ -58,9 +59,7 @@ MORE_SETTINGS = (
     "pessimistic", "exploring_starts", "num_episodes",
 )  # fmt: skip
 ALGORITHM_DEFAULT = "depends on the algorithm"  # stands for None, which a select element can't show
-CHOICES: dict[str, list[str]] = {
-    "algorithm": list(ALGORITHMS),
-    "behaviour": [ALGORITHM_DEFAULT, *BEHAVIOURS],
+CHOICES: dict[str, list[str]] = {  # `PlaygroundTab.choices` adds algorithms and strategies
     "moves": ["four", "eight", "movingai", "movingai-float32", "knight"],
     "alpha_schedule": [*SCHEDULES, "visits"],
     "exploration_schedule": list(SCHEDULES),
@@ -81,6 +80,8 @@ class PlaygroundTab:
 
     def __init__(self, playground: Playground, source: str) -> None:
         self.playground = playground
+        # Of this moment: plug-ins may have registered some.
+        self.choices = CHOICES | {"algorithm": list(ALGORITHMS), "behaviour": [ALGORITHM_DEFAULT, *BEHAVIOURS]}
         self.shown_version = -1  # of the playground, in figures and curves
         self.shown_scale: ValueScale | None = None  # in the legend
         self.shown_error = ""  # that stopped learning
@@ -187,6 +188,9 @@ class PlaygroundTab:
             ui.label("A changed setting takes effect at once, and restarts learning.").classes("clew-note")
             for name in MAIN_SETTINGS:
                 self._add_setting(name, help_of[name])
+                if name == "algorithm":
+                    self.parameters = ui.column().classes("w-full").props('data-testid="parameters"')
+            self._show_parameters()
             with ui.expansion("More settings").classes("w-full"):
                 for name in MORE_SETTINGS:
                     self._add_setting(name, help_of[name])
@@ -196,10 +200,10 @@ class PlaygroundTab:
         value, label = getattr(self.playground.config, name), name.rstrip("_").replace("_", " ")
         props = f'dense outlined hint="{help_text.replace(chr(34), chr(39))}" data-setting="{name}"'
         element: Any
-        if name in CHOICES:
+        if name in self.choices:
             shown = ALGORITHM_DEFAULT if value is None else value
             element = ui.select(
-                CHOICES[name], label=label, value=shown, on_change=lambda event: self.configure(name, event.value)
+                self.choices[name], label=label, value=shown, on_change=lambda event: self.configure(name, event.value)
             ).props(props)
         elif isinstance(value, bool):
             element = ui.checkbox(label, value=value, on_change=lambda event: self.configure(name, event.value))
@@ -208,6 +212,12 @@ class PlaygroundTab:
             element = ui.number(label, value=value).props(props)  # no format, which would round the visitor's number
             element.on("change", lambda: self.configure(name, element.value))
         self.form[name] = element.classes("w-full")
+
+    def _show_parameters(self) -> None:
+        """Show the parameters of the current algorithm; those that come with Clew have none."""
+        config = self.playground.config
+        values = config.learning.algorithm_settings
+        show_parameters(self.parameters, ALGORITHMS[config.algorithm], values, self.set_parameter)
 
     def _add_export(self) -> None:
         with ui.expansion("Export", icon="download", value=False).classes("clew-part").props('data-testid="export"'):
@@ -284,7 +294,8 @@ class PlaygroundTab:
         await self.do(lambda: self.playground.configure(maze=self.maze.value))
         for name, element in self.form.items():
             value = getattr(self.playground.config, name)
-            element.set_value(ALGORITHM_DEFAULT if value is None and name in CHOICES else value)
+            element.set_value(ALGORITHM_DEFAULT if value is None and name in self.choices else value)
+        self._show_parameters()
 
     async def open_listed(self, event: events.ValueChangeEventArguments[Any]) -> None:
         """Open the maze chosen from the list."""
@@ -325,6 +336,14 @@ class PlaygroundTab:
             value = int(value)
         if value != getattr(self.playground.config, name):
             await self.do(lambda: self.playground.configure(**{name: value}))
+            if name == "algorithm":
+                self._show_parameters()
+
+    async def set_parameter(self, name: str, value: Any) -> None:
+        """Set a parameter of the algorithm, and restart learning."""
+        before = self.playground.config.learning.algorithm_settings
+        if value != before[name]:
+            await self.do(lambda: self.playground.configure(algorithm_settings=before | {name: value}))
 
     async def show_code(self) -> None:
         """Finish the current episode, then show the code and the hash that it prints."""
