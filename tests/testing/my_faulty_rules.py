@@ -363,6 +363,25 @@ def learn_uncounted(learner, step, alpha, exploration, stream):
 register("uncounted", lambda spec: Uncounted(spec.q, spec.gamma), memory="step")
 
 
+class Mean(NamedTuple):
+    """Learns the values of random actions, and forgets that not all may be available."""
+
+    q: Values
+    gamma: np.float32
+
+
+@learn.register(Mean)
+def learn_mean(learner, step, alpha, exploration, stream):
+    target, n = step.reward, row_length(learner.q)
+    if not step.terminated:
+        for a in range(n):
+            target += learner.gamma * value(learner.q, step.next_state, a) / np.float32(n)
+    td_update(learner.q, step.state, step.action, target, step_size(alpha, step.state, step.action))
+
+
+register("mean", lambda spec: Mean(spec.q, spec.gamma), memory="step")
+
+
 # Found in trainings alone ---------------------------------------------------------------------------------------------
 
 

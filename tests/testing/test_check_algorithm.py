@@ -51,6 +51,7 @@ FAULTS = {
     "uncounted": ("rows", "learn must count its updates, .* take its step size from step_size"),
     "divergent": ("step size", "with a step size of 1, and the last changes were up to"),
     "beyond": ("bounds", r"learn_beyond \(.*my_faulty_rules.py:\d+\): index 6 is out of bounds for axis 0 with size 6"),
+    "mean": ("availability", r"no other value must be learned from it: q\[\d, \d\] is (nan|-inf)"),
     "previous": ("interleaving", "declare interleaves=False"),
 }
 
@@ -61,7 +62,17 @@ def test_faults_of_single_updates_are_found(faulty):
         assert re.search(message, found[name][check]), found[name]
         assert "\n" not in found[name][check]
     assert found["guessing"].keys() == {"truncation", "next action"}
-    for name in ("unmasked", "returns", "first_of_ties", "sharing", "unkeyed", "previous", "uncounted", "divergent"):
+    for name in (
+        "unmasked",
+        "returns",
+        "first_of_ties",
+        "sharing",
+        "unkeyed",
+        "mean",
+        "previous",
+        "uncounted",
+        "divergent",
+    ):
         assert found[name].keys() == {FAULTS[name][0]}, found[name]
 
 

@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
     "merge": Check(updates.check_merge),
     "interleaving": Check(updates.check_interleaving),
     "ties": Check(ties.check_ties),
+    "availability": Check(training.check_availability),
     "same seed": Check(training.check_seed, is_compiled=True, is_basis=True),
     "convergence": Check(training.check_convergence, is_compiled=True),
     "step limit": Check(training.check_step_limit, is_compiled=True),

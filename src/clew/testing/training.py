@@ -117,6 +117,29 @@ def check_convergence(subject: Subject) -> str:
     return ""
 
 
+def check_availability(subject: Subject) -> str:
+    """Check that actions that aren't available keep the value -inf, and that no other value is learned from it."""
+
+    def outcomes(s: int, a: int) -> list[tuple[float, int, float, bool]]:
+        if s == 3 or s == a:  # in state s all actions but a = s are available; state 3 ends the episode
+            return []
+        return [(0.5, (s + a) % 3, 1.0, False), (0.5, 3, 1.0, True)]
+
+    mdp = FiniteMDP.from_function(4, NUM_ACTIONS, outcomes)
+    trainer = Trainer(mdp, seed=1, **_exploring(subject)[0])
+    trainer.learn(30)
+    q = trainer.policy.q[:3]
+    wrong = np.argwhere(np.isfinite(q) == np.eye(3, dtype=np.bool_))
+    if wrong.size:
+        s, a = wrong[0].tolist()
+        return (
+            "actions that aren't available must keep the value -inf, and no other value must be learned from it: q"
+            f"[{s}, {a}] is {q[s, a]:g}, and action {s} is the only one that isn't available in state {s}; ask "
+            "is_available(q, s, a) where a rule goes through all actions"
+        )
+    return ""
+
+
 def check_step_limit(subject: Subject) -> str:
     """Check that episodes of one step, cut by the step limit, teach the values of whole episodes."""
     settings, epsilon = _exploring(subject)
