@@ -104,7 +104,7 @@ def exit_reached(env, gamma):
     solution, maze = clew.solve(env, gamma=gamma, tolerance=1e-10), env.maze
     place, places = maze.start, [maze.start]
     while place not in maze.exits and len(places) < 50:
-        move = FOUR.moves[0][solution.policy[place[0] * maze.columns + place[1]]]
+        move = FOUR.moves[0][solution.actions[place[0] * maze.columns + place[1]]]
         target = place[0] + move.rows, place[1] + move.columns
         is_free = 0 <= target[0] < maze.rows and 0 <= target[1] < maze.columns and not maze.blocked[target]
         place = target if is_free else place
