@@ -309,3 +309,21 @@ def test_random_starts_are_never_on_exits():
     env = clew.Environment(clew.Maze.from_text(DISCOUNT), random_start=True, exit_action=True)
     assert not set(env.mdp.starts.tolist()) & {12, 14, *range(20, 25)}
     assert env.mdp.starts.size == 25 - 3 - 7
+
+
+def test_exits_that_pay_nothing_are_the_holes_of_frozenlake():
+    lake = clew.make_gymnasium("FrozenLake-v1")
+    maze = clew.Maze.from_lists(lake.unwrapped.desc)
+    maze = maze.painted(np.argwhere(maze.hazards).tolist(), "exit", 0.0)
+    ours, theirs = (clew.solve(env, gamma=0.9, tolerance=1e-9) for env in (clew.Environment(maze, slip=2 / 3), lake))
+    assert np.abs(ours.v - theirs.v).max() < 1e-8
+    assert ours.value == pytest.approx(0.06889, abs=1e-5)
+
+
+@pytest.mark.parametrize("sharing", ["central", "local"])
+def test_simulations_share_what_they_learn_of_exits(sharing):
+    env = make_world("russell")
+    policy = clew.train_policy_parallel(
+        env, 6000, num_simulations=3, sharing=sharing, seed=0, gamma=1.0, alpha=0.1, epsilon=0.2
+    )
+    assert clew.evaluate_values(env, policy.q, gamma=1.0).suboptimality < 0.05
