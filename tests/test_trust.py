@@ -86,12 +86,13 @@ def test_a2_exact_values_are_given_without_a_word():
         assert clew.policy_values(mdp, clew.solve(mdp).q).bound < 1e-6
 
 
-def test_a3_an_action_without_outcomes_is_refused():
+def test_a3_an_action_without_outcomes_is_not_an_end_of_value_0():
     def step(s, a):
         return [] if s == 2 or (s, a) == (1, 1) else [(1.0, s + 1, -1.0, s == 1)]
 
-    with pytest.raises(clew.ModelError, match="state 1, action 1: no outcomes, though other actions"):
-        clew.FiniteMDP.from_function(3, 2, step)
+    mdp = clew.FiniteMDP.from_function(3, 2, step)
+    assert not mdp.available[1, 1]
+    assert clew.solve(mdp, gamma=0.5).v.tolist() == [-1.5, -1.0, 0.0]
 
 
 def test_a4_a_table_of_probabilities_is_not_read_as_action_values():

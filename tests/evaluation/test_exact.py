@@ -201,7 +201,7 @@ def test_a_table_of_probabilities_is_refused_unless_it_is_a_policy(evaluate):
 
 
 def test_greedy_actions_are_all_that_tie():
-    greedy = weights_of([[1, 2, 2, 0], [-np.inf, -np.inf, -np.inf, -np.inf]], (2, 4))
+    greedy = weights_of([[1, 2, 2, 0], [-np.inf] * 4], model_of(Maze.open(1, 2)))
     assert greedy.tolist() == [[False, True, True, False], [True] * 4]
 
 

@@ -120,6 +120,11 @@ def test_environments_without_a_model_begin_with_it_whatever_the_algorithm():
         (clew.Policy(clew.Environment()), {}, r"policy must have action values of \(30, 4\), .*, not \(25, 4\)"),
         (RANDOM.q, {}, r"policy must be a clew\.Policy, not a ndarray; clew\.Policy\(env, q=table\) makes one"),
         (SOLUTION, {}, r"policy must be a clew\.Policy, not .*Solution"),
+        (
+            SOLUTION.policy,
+            {},
+            r"a policy made from actions has no action values q; clew\.Policy\(env, q=table\) makes one",
+        ),
         (clew.Policy(ENV, q=np.full((30, 4), np.inf)), {}, "policy must have finite action values"),
         (RANDOM, {"initial_value": 0.0}, "policy can't be combined with initial_value, optimistic or pessimistic"),
         (RANDOM, {"optimistic": True}, "policy can't be combined with initial_value, optimistic or pessimistic"),

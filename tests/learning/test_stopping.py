@@ -13,6 +13,7 @@ from clew.figures.films import render_run
 from clew.learning.checkpoints import Checkpoints
 from clew.reference import QLearning
 from clew.runs.storage import load_run
+from clew.web.listing import list_runs, run_figures
 from worlds import only_steps
 
 ENV = clew.Environment(clew.Maze.open(5, 6, obstacles=[(2, c) for c in range(5)]), random_start=True, slip=0.2)
@@ -144,6 +145,7 @@ def test_a_stopped_run_is_saved_with_the_episodes_that_it_has(tmp_path):
     saved = load_run(folder)
     assert saved.summary["stopped_after"] == 100
     assert [row["total_episodes"] for row in saved.metrics][-1] == "400"
+    assert run_figures(list_runs(tmp_path)[0][0])["episodes"] == "100"
     assert "stopped_after" not in runs.train_run(CONFIG).summary
     assert clew.plot_learning(folder).axes[0].get_lines()[0].get_xdata()[-1] == 100
     render_run(folder, tmp_path / "learning.gif")  # repeats it, to the same table

@@ -191,21 +191,25 @@ def test_sums_of_probabilities_may_be_off_by_rounding():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "where"),
+    ("lengths", "unavailable"),
     [
-        ([2, 1, 1, 1, 1, 0], "state 2, action 1"),
-        ([2, 1, 1, 1, 0, 1], "state 2, action 0"),
-        ([2, 0, 0, 0, 0, 2], "state 0, action 1"),
-        ([1, 1, 1, 0, 0, 0], "state 1, action 1"),
+        ([2, 1, 1, 1, 1, 0], [5]),
+        ([2, 1, 1, 1, 0, 1], [4]),
+        ([2, 0, 0, 0, 0, 2], [1, 4]),
+        ([1, 1, 1, 0, 0, 0], [3]),
+        ([1, 1, 1, 2, 0, 0], []),
     ],
 )
-def test_an_action_without_outcomes_is_refused_where_another_action_has_some(lengths, where):
-    """It used to be read as an end with value 0, which may be better than all that the other actions can give."""
+def test_an_action_without_outcomes_is_unavailable_where_another_action_has_some(lengths, unavailable):
+    """It must not be read as an end with value 0, which may be better than all that the other actions can give."""
     n = sum(lengths)
     change = {"offsets": np.cumsum([0, *lengths]), "probabilities": np.repeat(1.0 / np.array(lengths).clip(1), lengths)}
     change |= {name: np.zeros(n, np.int64) for name in ("next_states", "rewards", "terminated")}
-    with pytest.raises(ModelError, match=f"^{where}: no outcomes, though other actions of the state have some"):
-        sparse(**change)
+    mdp = sparse(**change)
+    assert np.flatnonzero(~mdp.available).tolist() == unavailable
+    assert mdp.all_available == (unavailable == [])
+    assert mdp.filled.all_available
+    assert mdp.filled is mdp or unavailable
 
 
 @pytest.mark.parametrize("num_actions", [1, 3])

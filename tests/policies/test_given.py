@@ -71,7 +71,7 @@ FUNCTIONS = {
     "rollouts, step by step": lambda policy: (
         Simulation(only_steps(ENV)).rollouts(policy, 9, exploration=0.0, stream=new_stream(1)).num_terminated
     ),
-    "weights_of": lambda policy: (weights_of(policy, (6, 4)) > 0.0)[:5].tolist(),
+    "weights_of": lambda policy: (weights_of(policy, ENV.mdp) > 0.0)[:5].tolist(),
     "choices_of": lambda policy: best_action(choices_of(policy, (6, 4)), 2, np.uint64(7)),
     "as_policy": lambda policy: [as_policy(policy, ENV).action(s) for s in range(5)],
 }
@@ -282,3 +282,47 @@ def test_the_first_step_of_a_horizon_alone_is_worse():
     for horizon in (0, 1.5, True):
         with pytest.raises(SettingError, match="horizon must be a whole number of at least 1"):
             policy_values(mdp, solution.policy_at(0), horizon=horizon)
+
+
+# Actions that aren't available ----------------------------------------------------------------------------------------
+
+
+def ladder():
+    """Three rungs: wait (0) pays nothing, climb (1) pays 1 and ends on top, fall (2) is available on rung 1 alone."""
+
+    def step(s, a):
+        if s == 3 or (a == 2 and s != 1):
+            return []
+        return [(1.0, s, 0.0, False)] if a == 0 else [(1.0, s + 1, 1.0, s == 2)] if a == 1 else [(1.0, 0, -1.0, False)]
+
+    return clew.FiniteMDP.from_function(4, 3, step, starts=[0, 1, 2])
+
+
+def test_every_kind_of_policy_takes_available_actions_alone():
+    mdp = ladder()
+    kinds = [
+        Policy(mdp, q=[[0, 1, 9]] * 4),  # the value of what isn't available is ignored, and on rung 1 it is the best
+        Policy.from_actions(mdp, [1, 2, 1, -1]),
+        Policy.from_probabilities(mdp, [[0, 1, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]]),
+        [[0, 1, 9]] * 4,
+        [1, 2, 1, -1],
+    ]
+    for policy in kinds:
+        assert policy_values(mdp, policy, gamma=0.5).v == pytest.approx([2 / 3, -2 / 3, 1.0, 0.0])
+        values = policy_values(mdp, policy, gamma=0.5, epsilon=0.3).v
+        assert values[2] == pytest.approx((0.85 + 0.0) / (1 - 0.5 * 0.15))  # half of 0.3 for each of two actions
+        played = Simulation(mdp).rollouts(policy, 60, exploration=0.5, stream=new_stream(1))
+        assert not ((played.action == 2) & (played.state != 1)).any()
+        assert ((played.action == 0) & (played.state != 1)).any()
+        assert clew.evaluate_policy(mdp, policy, 9).suboptimality == clew.evaluate_values(mdp, policy).suboptimality
+
+
+def test_an_action_that_is_not_available_is_refused_where_it_is_taken():
+    mdp = ladder().with_labels(states=["low", "middle", "high", "top"], actions=["wait", "climb", "fall"])
+    for policy in (Policy.from_actions(mdp, [2, 1, 1, 0]), Policy.from_probabilities(mdp, [[0, 0.5, 0.5]] * 4)):
+        for use in (policy_values, policy_steps, clew.evaluate_values, clew.evaluate_policy):
+            with pytest.raises(SettingError, match="takes an action that isn't available: state 'low', action 'fall'"):
+                use(mdp, policy)
+    any_action = Policy.from_actions(mdp, [-1] * 4)
+    assert policy_values(mdp, any_action, gamma=0.5).v == pytest.approx(policy_values(mdp, Policy(mdp), gamma=0.5).v)
+    assert clew.solve(mdp, gamma=0.5).policy.action(0) == 1

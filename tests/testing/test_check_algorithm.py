@@ -82,6 +82,7 @@ def test_a_crash_and_a_hang_are_found_and_the_others_are_checked_nevertheless(fa
 # What is right --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # compiles the loops of all of them, with bounds checks
 def test_our_own_algorithms_pass():
     check_algorithm(*clew.ALGORITHMS, timeout=600.0)
 

@@ -216,7 +216,7 @@ def train_parallel(
     with pool_context as pool, checkpoints.saved_on_stop(training):
         for metrics in training.play(pool):
             report(metrics, learned, watch, callback)
-    check_values(learned)
+    check_values(learned, job.world)
     warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)

@@ -170,7 +170,7 @@ def policy_values(
         check_count("horizon", horizon, 1)
         v, bound = _values_of_horizon(mdp, policy, gamma, epsilon, int(horizon))
     else:
-        v, bound = walk_through(mdp, weights_of(policy, shape_of(mdp)), epsilon).values(gamma, tolerance)
+        v, bound = walk_through(mdp, weights_of(policy, mdp), epsilon).values(gamma, tolerance)
     warn_if_inexact(bound, tolerance)
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
 
@@ -199,12 +199,7 @@ def policy_steps(
     [[4.0, 3.0, 2.0], [3.0, 2.0, 1.0], [2.0, 1.0, 0.0]]
     """
     mdp = model_of(world)
-    return walk_through(mdp, weights_of(policy, shape_of(mdp)), epsilon).steps()
-
-
-def shape_of(mdp: FiniteMDP) -> tuple[int, int]:
-    """Return (num_states, num_actions) of a model."""
-    return mdp.num_states, mdp.num_actions
+    return walk_through(mdp, weights_of(policy, mdp), epsilon).steps()
 
 
 def _values_of_horizon(
@@ -228,7 +223,7 @@ def _values_of_horizon(
     slack, bound, max_value = _slack(mdp), 0.0, 0.0
     for t in reversed(range(horizon)):
         if depends_on_step or t == horizon - 1:
-            weights = weights_of(policy.policy_at(t) if depends_on_step else policy, shape_of(mdp))
+            weights = weights_of(policy.policy_at(t) if depends_on_step else policy, mdp)
             chain, reward, _, max_reward = _new_chain(mdp, weights, epsilon)
         v, v_after = v_after, v
         bound = gamma * bound + slack * (max_reward + max_value)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import PrecisionError, PrecisionWarning, SettingError
-from clew.evaluation.exact import shape_of, walk_through
+from clew.evaluation.exact import walk_through
 from clew.evaluation.intervals import mean_interval, rate_with_interval
 from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
 from clew.evaluation.results import Evaluation, Grade
@@ -24,7 +24,7 @@ from clew.models.mdp import FiniteMDP
 from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.given import HasPolicy, Weights, as_fast_choices, choices_of, weights_of
+from clew.policies.given import HasPolicy, Weights, choices_in, choices_of, weights_of
 from clew.policies.policy import Policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
@@ -117,7 +117,7 @@ def evaluate_values(
     _check_gamma(gamma, optimum)
     mdp = model_of(world)
     chosen = mdp.starts if starts is None else _checked_states(mdp, starts)
-    return _grade(mdp, weights_of(policy, shape_of(mdp)), gamma, chosen, optimum or _exact_optimum(mdp, gamma))
+    return _grade(mdp, weights_of(policy, mdp), gamma, chosen, optimum or _exact_optimum(mdp, gamma))
 
 
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
@@ -152,7 +152,7 @@ def _grade(
         )
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
-    matters = ~optimal.all(axis=1)
+    matters = ~(optimal if mdp.all_available else optimal | ~mdp.available).all(axis=1)
     if (ends & (optimum.steps_from != 0.0)).any():
         matters &= ends
     wrong: npt.NDArray[np.bool_] = np.any((weights > 0.0) & ~optimal, axis=1)
@@ -227,7 +227,7 @@ def _evaluate_model(
     stats = new_episode_stats(played.size)
     play_episodes(
         env.mdp.model,
-        as_fast_choices(choices_of(policy, shape_of(env.mdp))),
+        choices_in(policy, env.mdp),
         played,
         env.max_episode_steps,
         gamma,
@@ -246,7 +246,7 @@ def _evaluate_model(
                 figures["optimal_steps"] = float(best.steps.mean())
             if steps_count(env.mdp, gamma):
                 figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
-        figures |= asdict(_grade(env.mdp, weights_of(policy, shape_of(env.mdp)), gamma, graded, optimum))
+        figures |= asdict(_grade(env.mdp, weights_of(policy, env.mdp), gamma, graded, optimum))
     except PrecisionError as error:
         warnings.warn(str(error), PrecisionWarning, stacklevel=3)
     return Evaluation(**figures)

@@ -93,7 +93,7 @@ def _backward_induction(
     under the limit are too, and the unlimited policy is optimal for the limit if its episodes end within it, so that
     `unlimited` has its figures.
     """
-    mdp, gamma = optimum.mdp, optimum.gamma
+    mdp, gamma = optimum.mdp.filled, optimum.gamma
     v, v_after, steps, steps_after, returns, returns_after = np.zeros((6, mdp.num_states))
     policy = np.empty(mdp.num_states, np.min_scalar_type(mdp.num_actions - 1))
     for k in range(1, max_steps + 1):

@@ -14,8 +14,8 @@ class Grade:
 
     A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be, and of a policy with
     probabilities all that have one above 0.
-    Only states in which the choice matters are counted: some action isn't optimal, and the optimal policy ends from
-    there with probability 1 (or it ends from no state at all).
+    Only states in which the choice matters are counted: some available action isn't optimal, and the optimal policy
+    ends from there with probability 1 (or it ends from no state at all).
 
     Attributes:
         optimal_states: share of these states that are optimal; None if the choice matters in no state.

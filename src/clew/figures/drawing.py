@@ -217,7 +217,7 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
         highest = q[:, 0].copy()  # by columns, which is faster than q.max(axis=1) with its short rows
         for column in q.T[1:]:
             np.maximum(highest, column, out=highest)
-        if not np.isfinite(highest).all() or not np.isfinite(q.min()):
+        if not np.isfinite(highest).all() or np.isnan(q.min()):  # -inf marks actions that aren't available
             raise SettingError("expected finite action values, got infinite ones or NaN")
         greedy, v = q == highest[:, None], highest.astype(np.float64)
     greedy[np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(greedy) // maze.cells.size)] = True

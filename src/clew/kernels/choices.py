@@ -3,8 +3,8 @@
     ActionTable         one action for each state
     ProbabilityTable    a probability for each action of each state
 
-Only what choosing an action needs is implemented: `row_length` and `best_action`. So `epsilon_greedy` takes the action
-of the policy, or with probability epsilon any action; strategies that compare values can't be used.
+Only what choosing an action needs is implemented: `row_length`, `best_action` and `random_action`. So `epsilon_greedy`
+takes the action of the policy, or with probability epsilon any action; strategies that compare values can't be used.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clew.kernels import kernel, read_only
 from clew.kernels.sampling import below
-from clew.kernels.values import best_action, row_length
+from clew.kernels.values import best_action, random_action, row_length
 
 
 class ActionTable(NamedTuple):
@@ -28,6 +28,7 @@ class ProbabilityTable(NamedTuple):
     """A policy that takes each action with its probability."""
 
     probabilities: npt.NDArray[np.float64]  # (num_states, num_actions), each row sums to 1
+    available: npt.NDArray[np.bool_]  # (num_states, num_actions), actions among which `random_action` draws
 
 
 def as_choices(kind: str, table: npt.NDArray[Any], num_actions: int) -> Any:
@@ -40,7 +41,9 @@ def as_choices(kind: str, table: npt.NDArray[Any], num_actions: int) -> Any:
     """
     if kind == "values":
         return read_only(table)
-    return ActionTable(read_only(table), num_actions) if kind == "actions" else ProbabilityTable(read_only(table))
+    if kind == "actions":
+        return ActionTable(read_only(table), num_actions)
+    return ProbabilityTable(read_only(table), read_only(np.ones(table.shape, np.bool_)))
 
 
 @row_length.register(ActionTable)
@@ -66,6 +69,21 @@ def best_action_of_actions(policy: ActionTable, s: int, bits32: np.uint64) -> in
 def best_action_of_probabilities(policy: ProbabilityTable, s: int, bits32: np.uint64) -> int:
     """Return an action drawn with the probabilities of state s, to within 2**-32; never one of probability 0."""
     return draw_action(policy.probabilities, s, bits32)
+
+
+@random_action.register(ProbabilityTable)
+def random_action_of_probabilities(policy: ProbabilityTable, s: int, bits32: np.uint64) -> int:
+    """Return one of the available actions of state s, drawn uniformly by 32 random bits."""
+    count = 0
+    for a in range(policy.available.shape[1]):
+        count += policy.available[s, a]
+    left_to_skip = below(bits32, count)
+    for a in range(policy.available.shape[1]):
+        if policy.available[s, a]:
+            if left_to_skip == 0:
+                return a
+            left_to_skip -= 1
+    return 0  # only reached if no action is available
 
 
 @kernel

@@ -135,7 +135,7 @@ def policy_of(agent: Agent, env: Any, seed: int = 0) -> Policy | None:
         raise SettingError(
             f"the agent's {error}; give it another name than q if it isn't a table of action values"
         ) from None
-    check_values(policy)
+    check_values(policy, as_compiled(env))
     return policy
 
 

@@ -120,6 +120,7 @@ def make_learner(
     max_steps: int,
     num_outcomes: int | None = None,
     counted: bool = False,
+    masked: bool = False,
 ) -> Learner:
     """Allocate a learner for a table of initial values.
 
@@ -129,6 +130,7 @@ def make_learner(
         max_steps: step limit of an episode.
         num_outcomes: number of outcomes that all pairs of state and action have together; None if it is unknown.
         counted: count the updates of each value, which merging tables of several learners needs.
+        masked: True if values may be or become -inf, which marks actions that aren't available.
 
     Raises:
         SettingError: if the table can't be learned in place, or the memory of the machine doesn't suffice.
@@ -153,7 +155,7 @@ def make_learner(
     _check_size(row, spec, exploring.uses_visits + spec.counted)
     visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
-    rule = make_rule(row, spec._replace(q=as_values(q), visits=visits))
+    rule = make_rule(row, spec._replace(q=as_values(q, masked=masked), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
@@ -264,7 +266,7 @@ def initial_values(
         raise SettingError(
             f"must have action values of {shape}, (num_states, num_actions), not {policy.q.shape}", setting="policy"
         )
-    if not np.isfinite(policy.q).all():
+    if not are_finite(policy.q, world):
         raise SettingError("must have finite action values, since training begins with them", setting="policy")
     if settings.initial_value is not None or settings.optimistic or settings.pessimistic:
         raise SettingError(
@@ -275,8 +277,23 @@ def initial_values(
     return policy.q
 
 
+def are_finite(q: npt.NDArray[np.float32], world: ModelEnvironment | None) -> bool:
+    """Return whether the values of all available actions are finite.
+
+    Args:
+        q: (num_states, num_actions), action values.
+        world: compiled world; None if it has none: -inf then marks actions that action masks have excluded.
+    """
+    finite = np.isfinite(q)
+    if world is None:
+        finite |= np.isneginf(q) & finite.any(axis=1, keepdims=True)
+    elif not world.mdp.all_available:
+        finite |= ~world.mdp.available
+    return bool(finite.all())
+
+
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
-    """Return the initial value of every action.
+    """Return the initial value of every available action.
 
     An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a
     step, 0 included. It is exactly the float32 number that an update with this reward leaves unchanged.

@@ -100,7 +100,7 @@ def warn_if_stalled(
     else:
         return
     smallest = float(rewards[(rewards > 0.0) & (rewards >= 1e-3 * rewards.max(initial=0.0))].min(initial=np.inf))
-    is_learned = q != initial  # `warn_if_coarse` warns of an initial value
+    is_learned = (q != initial) & np.isfinite(q)  # `warn_if_coarse` warns of an initial value
     largest = max(float(q.max(initial=0.0, where=is_learned)), -float(q.min(initial=0.0, where=is_learned)))
     alpha = _last_step_size(settings)
     lost = _lost(largest, alpha)

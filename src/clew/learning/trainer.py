@@ -135,7 +135,8 @@ class Trainer:
         """Continue with the learned values in another world. An episode that is under way is completed in the old one.
 
         Args:
-            env: environment with a model, or a model, with the same numbers of states and actions.
+            env: environment with a model, or a model, with the same numbers of states and actions, of which the same
+                are available.
 
         Raises:
             SettingError: if it has no model, doesn't fit the table, or the memory of the machine doesn't suffice.
@@ -146,6 +147,9 @@ class Trainer:
                 f"expected a world with a table of {self.policy.q.shape} (num_states, num_actions), got one of "
                 f"{table_shape(world)}"
             )
+        old, new = self.env.mdp, world.mdp
+        if not (old.all_available and new.all_available) and not np.array_equal(old.available, new.available):
+            raise SettingError("expected a world in which the same actions are available in the same states")
         if self.is_under_way:
             self._complete_episode()
         self._learner = reserve_for_world(self._learner, world.mdp)

@@ -14,7 +14,7 @@ from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.learner import Learner, initial_values, make_learner, reserve_outcomes
+from clew.learning.learner import Learner, are_finite, initial_values, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
 from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
@@ -132,7 +132,7 @@ def train(
     with checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
             report(metrics, learned, watch, callback)
-    check_values(learned)
+    check_values(learned, world)
     warn_if_stalled(learning, world, learned.q, loop.paid(), initial)
     return learned
 
@@ -161,9 +161,14 @@ def new_policy(
     """
     policy = Policy(env, seed=seed)
     policy.q[:] = initial_values(env, world, settings) if initial is None else initial
-    max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
-    num_outcomes = None if world is None else world.mdp.num_outcomes
-    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    if world is None:  # its infos may have action masks
+        max_steps, num_outcomes, masked = STEPS_PER_STATE * policy.q.shape[0], None, True
+    else:
+        world.mdp.mark_unavailable(policy.q)
+        max_steps, num_outcomes, masked = world.max_episode_steps, world.mdp.num_outcomes, not world.mdp.all_available
+    return policy, make_learner(
+        policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted, masked=masked
+    )
 
 
 class SerialRounds:
@@ -278,13 +283,23 @@ def joined(chunks: list[EpisodeStats]) -> EpisodeStats:
     return EpisodeStats(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
 
 
-def check_values(policy: Policy) -> None:
-    """Check that all action values are finite.
+def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
+    """Check that the values of all available actions are finite.
+
+    Args:
+        policy: policy that was trained.
+        world: compiled world; None if it has none.
 
     Raises:
-        SettingError: if rewards, or their discounted sums, were too large for float32.
+        SettingError: if rewards, or their discounted sums, were too large for float32, or a strategy took an action
+            that isn't available.
     """
-    if not np.isfinite(policy.q).all():
+    if not (world is None or world.mdp.all_available or np.isneginf(policy.q[~world.mdp.available]).all()):
+        raise SettingError(
+            "the exploration strategy took an action in a state where it isn't available; it must choose among those "
+            "for which is_available(q, s, a) is true"
+        )
+    if not are_finite(policy.q, world):
         raise SettingError(
             "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
         )
@@ -321,6 +336,13 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
+    taken = np.isneginf(policy.q[trajectory.state, trajectory.action])
+    if taken.any():
+        i = int(taken.argmax())
+        raise SettingError(
+            f"step {i} of the trajectory takes action {trajectory.action[i]} in state {trajectory.state[i]}, where it "
+            "isn't available: the policy has the value -inf for it"
+        )
     if not np.isfinite(trajectory.reward).all():
         raise SettingError("the trajectory's reward column must hold finite numbers, also as float32")
     learn_from(learner, trajectory, alpha, 0.0, policy.stream)

@@ -240,14 +240,6 @@ def _check_rows(model: Sparse, num_states: int, labels: Labels) -> None:
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
     lengths = np.diff(model.offsets)
-    has_outcomes = lengths.reshape(-1, model.num_actions) > 0
-    partial = np.flatnonzero(has_outcomes.any(axis=1) != has_outcomes.all(axis=1))
-    if partial.size:
-        state = int(partial[0])
-        raise ModelError(
-            f"{labels.pair(state, int(has_outcomes[state].argmin()))}: no outcomes, though other actions of the state "
-            "have some; give it outcomes, or none to all actions if the state is terminal"
-        )
     sums = np.zeros(lengths.size)
     with np.errstate(over="ignore"):  # an infinite sum is refused below
         np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)

@@ -50,7 +50,7 @@ def rows_of_table(
     (actions,), action_labels = numbered(given, ("action",), where)
     labels = Labels(state_labels, action_labels)
     num_states, num_actions = count_numbers("state", states, next_states), count_numbers("action", actions)
-    _check_pairs(states, actions, num_states, num_actions, labels)
+    check_memory(8 * num_states * num_actions, "the model of this table")
     pairs = states * num_actions + actions
     probabilities = without_rounding(read_numbers(given, "probability", where))
     rewards = read_numbers(given, "reward", where)
@@ -215,26 +215,6 @@ def count_numbers(kind: str, *columns: Ints) -> int:
             f"from 0 to n - 1; for any others, give texts"
         )
     return int(known.size)
-
-
-def _check_pairs(states: Ints, actions: Ints, num_states: int, num_actions: int, labels: Labels) -> None:
-    """Check that each state with rows has some for every action, before memory is taken for all pairs.
-
-    Raises:
-        ModelError: names the first state and action without a row.
-    """
-    pairs = np.unique(states * num_actions + actions)
-    counts = np.bincount(pairs // num_actions)
-    partial = np.flatnonzero((counts > 0) & (counts < num_actions))
-    if partial.size:
-        state = int(partial[0])
-        tried = pairs[pairs // num_actions == state] % num_actions
-        missing = int(np.setdiff1d(np.arange(num_actions), tried)[0])
-        raise ModelError(
-            f"{labels.pair(state, missing)}: no row, though the state has rows for other actions; every action must be "
-            "available, so give it the rows of another, or a poor outcome"
-        )
-    check_memory(8 * num_states * num_actions, "the model of this table")
 
 
 def find_starts(starts: Any, labels: Labels) -> Starts | None:

@@ -17,6 +17,9 @@ Problems without a discount, or with a step limit, have planners of their own, w
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
     horizon                                   backward induction, see `finite_horizon`
 
+Planners work on `FiniteMDP.filled`, in which actions that aren't available are copies of available ones: a copy changes
+no optimum. `find_optimum` then leaves the copies out of the solution.
+
 Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`;
 breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
 """
@@ -24,6 +27,7 @@ breadth-first search, best-first search and backward induction are exact but for
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -51,7 +55,7 @@ class Planner(NamedTuple):
     """Row of the table of planners.
 
     Attributes:
-        plan: function of a model, gamma and the tolerance that returns the solution.
+        plan: function of a model in which all actions are available, gamma and the tolerance that returns the solution.
         purpose: what the planner is for.
         source: where it was published.
     """
@@ -180,15 +184,19 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     Raises:
         SettingError: see `solve`.
     """
+    filled = mdp.filled
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
-        solution = best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
+        solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":
             raise SettingError(
                 f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
             )
-        solution = PLANNERS[method].plan(mdp, gamma, tolerance)
+        solution = PLANNERS[method].plan(filled, gamma, tolerance)
+    if filled is not mdp:
+        planned = solution.planned_actions
+        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else mdp.as_available(planned))
     with np.errstate(over="ignore", invalid="ignore"):
         value = solution.value
     if gamma < 1.0 and solution.values is not None:

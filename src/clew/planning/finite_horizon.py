@@ -92,12 +92,12 @@ def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSol
     v, v_after, steps, steps_after = np.zeros((4, mdp.num_states))
     rounding = Rounding(mdp)
     bound = max_value = 0.0
+    model = mdp.filled.model
     for t in reversed(range(horizon)):
         bound = gamma * bound + rounding.of_backup(max_value)
         v, v_after, steps, steps_after = v_after, v, steps_after, steps
-        max_value = backward_induction_step(
-            mdp.model, v_after, steps_after, gamma, v, steps, actions[t], mdp.num_actions
-        )
+        max_value = backward_induction_step(model, v_after, steps_after, gamma, v, steps, actions[t], mdp.num_actions)
+        actions[t] = mdp.as_available(actions[t])
     with np.errstate(over="ignore", invalid="ignore"):
         value = float(v[mdp.starts].mean())
     check_overflow(mdp, value, v)

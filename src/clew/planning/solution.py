@@ -65,7 +65,8 @@ class Solution:
     """Optimal values and an optimal policy of a world, from `solve`.
 
     Arrays of one entry per state are computed when they are first used. Without outcomes, as on a goal and in a blocked
-    cell, the value of a state is 0, and all actions are optimal.
+    cell, the value of a state is 0, and all actions are optimal. An action that isn't available in a state has the
+    value -inf there, is never optimal, and not the policy's.
 
     Attributes:
         mdp: the world.
@@ -144,9 +145,11 @@ class Solution:
 
     @cached_property
     def q(self) -> npt.NDArray[np.float64]:
-        """Optimal action values, (num_states, num_actions) float64: the backups of `v`."""
+        """Optimal action values, (num_states, num_actions) float64: the backups of `v`; -inf if not available."""
         q = np.empty((self.mdp.num_states, self.mdp.num_actions))
         backup_all(self.mdp.model, self.v, self.gamma, q)
+        if not self.mdp.all_available:
+            q[~self.mdp.available] = -np.inf
         return q
 
     @cached_property
@@ -155,7 +158,7 @@ class Solution:
         if self.planned_actions is not None:
             return self.planned_actions
         table = self.optimal_actions if self.shortest_paths is not None else self.q
-        actions: npt.NDArray[np.int32] = table.argmax(axis=1).astype(np.int32)
+        actions: npt.NDArray[np.int32] = self.mdp.as_available(table.argmax(axis=1).astype(np.int32))
         return actions
 
     @cached_property
@@ -183,7 +186,7 @@ class Solution:
         """
         if self.shortest_paths is None:
             near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
-            return near
+            return near if self.mdp.all_available else near & self.mdp.available
         optimal = np.empty((self.mdp.num_states, self.mdp.num_actions), np.bool_)
         grid = self.shortest_paths.grid
         for layer, distances in enumerate(self.shortest_paths.distances.reshape(-1, grid.num_cells)):

@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import SettingError
-from clew.kernels.choices import ActionTable, as_choices
+from clew.kernels import read_only
+from clew.kernels.choices import ActionTable, ProbabilityTable, as_choices
 from clew.kernels.wide import as_values
+from clew.models.labels import Labels
+from clew.models.mdp import FiniteMDP
 from clew.policies.files import ENDINGS
 from clew.policies.policy import Policy, table_shape
 from clew.policies.tables import as_actions, greedy_of, labels_of
@@ -99,26 +102,50 @@ def as_policy(given: Any, world: Any, name: str = "policy") -> Policy:
     return Policy.from_actions(world, table) if table.ndim == 1 else Policy(world, q=table)
 
 
-def weights_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Weights:
+def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
     """Return how likely a policy takes each action, without exploring.
 
     Args:
-        given: see `as_policy`.
-        shape: (num_states, num_actions) of the world.
+        given: see `as_policy`. Values of actions that aren't available are ignored.
+        mdp: model of the world.
         name: of the setting.
 
     Returns:
         (num_states, num_actions): bool, the actions that are taken, all equally likely; or float64, probabilities.
 
     Raises:
-        SettingError: see `as_policy`; or if a class of policy has methods of its own, which aren't called.
+        SettingError: see `as_policy`; if a class of policy has methods of its own, which aren't called; or if an action
+            is taken that isn't available.
     """
-    policy = policy_in(given)
+    policy, shape = policy_in(given), (mdp.num_states, mdp.num_actions)
     if policy is not None:
         check_policy(policy, shape)
         check_acts_by_table(policy)
-        return policy.table if policy.kind == "probabilities" else greedy_of(policy.table, shape[1])
-    return greedy_of(_as_table(given, shape, name), shape[1])
+    table = _as_table(given, shape, name) if policy is None else policy.table
+    if policy is not None and policy.kind == "probabilities":
+        return _among_available(table, mdp, name)
+    if table.ndim == 1:
+        return _among_available(greedy_of(table, shape[1]), mdp, name)
+    if not mdp.all_available:
+        table = available_values(mdp, table.astype(np.result_type(table, np.float32)))
+    return greedy_of(table, shape[1])
+
+
+def _among_available(weights: Weights, mdp: FiniteMDP, name: str) -> Weights:
+    """Return the weights of available actions; where all are equal, and so any action may be taken, any of these.
+
+    Raises:
+        SettingError: if another action has a weight.
+    """
+    if mdp.all_available:
+        return weights
+    is_any = (weights == weights[:, :1]).all(axis=1)
+    taken: Weights = np.where(is_any[:, None], weights * mdp.available, weights)
+    wrong = np.argwhere((taken > 0.0) & ~mdp.available)
+    if wrong.size:
+        pair = Labels(mdp.state_labels, mdp.action_labels).pair(*wrong[0].tolist())
+        raise SettingError(f"takes an action that isn't available: {pair}", setting=name)
+    return taken
 
 
 def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
@@ -145,9 +172,28 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
     return as_choices("values", np.ascontiguousarray(table, np.float32), shape[1])
 
 
-def as_fast_choices(choices: Any) -> Any:
-    """Return what `choices_of` returned in the form that is fastest in compiled loops."""
-    return as_values(choices) if isinstance(choices, np.ndarray) else choices
+def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return action values with -inf for actions that aren't available; a copy, unless all are."""
+    if mdp.all_available:
+        return q
+    values = q.copy()
+    mdp.mark_unavailable(values)
+    return values
+
+
+def choices_in(given: Any, mdp: FiniteMDP, name: str = "policy") -> Any:
+    """Return a policy in the form from which kernels choose actions of a model, as fast as can be.
+
+    Raises:
+        SettingError: see `weights_of`.
+    """
+    choices = choices_of(given, (mdp.num_states, mdp.num_actions), name)
+    if isinstance(choices, np.ndarray):
+        return as_values(read_only(available_values(mdp, choices)), masked=not mdp.all_available)
+    if mdp.all_available:
+        return choices
+    weights = weights_of(given, mdp, name)
+    return ProbabilityTable(read_only(weights / weights.sum(axis=1, keepdims=True)), read_only(mdp.available))
 
 
 def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:

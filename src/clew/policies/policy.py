@@ -61,6 +61,14 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
+def _mark_unavailable(q: npt.NDArray[np.float32], env: Any) -> None:
+    """Set the values of actions that aren't available to -inf, in place, if the environment has a model."""
+    from clew.environments import as_compiled
+
+    if (compiled := as_compiled(env)) is not None:
+        compiled.mdp.mark_unavailable(q)
+
+
 def maze_world(env: Any) -> Any:
     """Return the environment if it has a maze to draw, else None."""
     return env if hasattr(getattr(env, "unwrapped", None), "maze") else None
@@ -92,12 +100,14 @@ class Policy:
     Args:
         env: environment with Discrete spaces, or a model.
         seed: seed of the draws of `get_action`; a non-negative integer.
-        q: (num_states, num_actions) initial action values; copied. None is zeros.
+        q: (num_states, num_actions) initial action values; copied. None is zeros. Those of actions that aren't
+            available are ignored.
 
     Attributes:
         kind: "values", "actions" or "probabilities".
-        table: what it acts by: (num_states, num_actions) float32 values; (num_states,) int32 actions, -1 where any may
-            be taken; or (num_states, num_actions) float64 probabilities.
+        table: what it acts by: (num_states, num_actions) float32 values, -inf where an action isn't available, by the
+            model of the environment, or by the action masks that it has given in episodes that were played;
+            (num_states,) int32 actions, -1 where any may be taken; or (num_states, num_actions) float64 probabilities.
         shape: (num_states, num_actions).
         stream: (2,) uint64, stream of random numbers for `get_action`.
         state_labels: name of each state, from the environment or model; None if states are known by their numbers.
@@ -114,6 +124,7 @@ class Policy:
         shape = table_shape(env)
         check_memory(4 * shape[0] * shape[1], "the table")
         table = np.zeros(shape, np.float32) if q is None else as_table("q", q, shape)
+        _mark_unavailable(table, env)
         self._hold(PolicyTable("values", table, shape, *labels_of(env, shape)), seed, env)
 
     def _hold(self, content: PolicyTable, seed: int, env: Any = None) -> None:
@@ -219,7 +230,7 @@ class Policy:
         """Draw an action: with probability epsilon any action, else one of the policy.
 
         That is a greedy action, each that ties with the same probability; the action of the state; or an action drawn
-        by the probabilities of the state.
+        by the probabilities of the state. Actions that have the value -inf aren't available, and are never drawn.
 
         Args:
             state: state, in [0, num_states).
@@ -234,11 +245,13 @@ class Policy:
         """
         from clew.kernels.choices import as_choices
         from clew.kernels.learning.behaviours import epsilon_greedy
+        from clew.kernels.values import MaskedTable
 
         s = self._index(state)
         check_flag("explore", explore)
         check_number("epsilon", epsilon, SHARE)
         choices = as_choices(self.kind, self.table, self.shape[1])
+        choices = MaskedTable(choices) if self.kind == "values" else choices
         return int(epsilon_greedy(choices, s, epsilon if explore else 0.0, self.stream))
 
     def _index(self, state: int) -> int:
@@ -272,7 +285,8 @@ class Policy:
         check_number("epsilon", epsilon, SHARE)
         taken = self.greedy_actions()
         table = self.table if self.kind == "probabilities" else taken / taken.sum(axis=1, keepdims=True)
-        return np.asarray((1.0 - epsilon) * table + epsilon / self.shape[1])
+        is_open = ~np.isneginf(self.table) if self.kind == "values" else np.ones(self.shape, np.bool_)
+        return np.asarray((1.0 - epsilon) * table + epsilon * is_open / is_open.sum(axis=1, keepdims=True))
 
     def save(self, path: str | Path) -> None:
         """Write the policy to an .npz file, whole or not at all, with its labels; nothing is pickled.

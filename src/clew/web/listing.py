@@ -215,7 +215,7 @@ def run_figures(run: ListedRun) -> dict[str, str]:
     return {
         "algorithm": config.algorithm,
         "maze": Path(config.maze).name,
-        "episodes": f"{config.num_episodes:,}",
+        "episodes": f"{run.figure('stopped_after') or config.num_episodes:,.0f}",
         "seconds": format_figure("seconds", ",.3g"),
         "steps/s": format_figure("steps_per_second", ",.0f"),
         "mean steps": format_figure("mean_steps", ",.4g"),
