@@ -34,6 +34,7 @@ import numpy as np
 
 from clew.environments import World, model_of
 from clew.errors import SettingError
+from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.best_first import best_first, is_deterministic_with_costs
 from clew.planning.certificate import check_finite, check_overflow, warn_if_inexact
@@ -196,7 +197,7 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
         solution = PLANNERS[method].plan(filled, gamma, tolerance)
     if filled is not mdp:
         planned = solution.planned_actions
-        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else mdp.as_available(planned))
+        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else as_available(mdp, planned))
     with np.errstate(over="ignore", invalid="ignore"):
         value = solution.value
     if gamma < 1.0 and solution.values is not None:
