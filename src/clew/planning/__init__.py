@@ -10,14 +10,18 @@ and a tolerance, and a row of the table `PLANNERS`. All of them find the same va
     policy-iteration            small worlds, and discounts near 1; evaluates each policy by linear equations
     modified-policy-iteration   any world; evaluates each policy by a few sweeps: the fastest in most worlds
     prioritized-sweeping        worlds in which few values still change; backs up the largest Bellman error first
+    relative-value-iteration    worlds that go on forever; sweeps over differences of values, stopped by their span
+    sparse-policy-iteration     the same, and gamma near 1; evaluates each policy by a sparse factorisation
 
 Problems without a discount, or with a step limit, have planners of their own, which `solve` chooses by itself:
 
     gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
+    worlds that never end                     sweeps or factorisations, whichever is predicted to be faster, see `relative`
     horizon                                   backward induction, see `finite_horizon`
 
-Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`;
+Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`
+(`clew.kernels.planning.relative_values` for those of relative values);
 breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
 """
 
@@ -36,6 +40,7 @@ from clew.planning.certificate import check_finite, check_overflow, warn_if_inex
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
+from clew.planning.relative import never_ends, plan_recurrent, relative_value_iteration, sparse_policy_iteration
 from clew.planning.search import breadth_first, shortest_path_is_optimal
 from clew.planning.solution import Solution
 from clew.planning.undiscounted import total_reward
@@ -87,6 +92,16 @@ PLANNERS = {
         "worlds in which few values still change; largest Bellman error first",
         "Moore & Atkeson (1993)",
     ),
+    "relative-value-iteration": Planner(
+        relative_value_iteration,
+        "worlds that go on forever, and forget quickly where they were; gamma near 1",
+        "Puterman (1994), section 8.5",
+    ),
+    "sparse-policy-iteration": Planner(
+        sparse_policy_iteration,
+        "worlds that go on forever, and gamma near 1; sparse linear equations",
+        "Howard (1960)",
+    ),
 }
 
 
@@ -128,9 +143,9 @@ def solve(
         gamma: discount per step, in [0, 1]; with 1, values are expected total rewards.
         tolerance: largest error of a value, in reward units. Where rounding in double precision prevents it, the
             `bound` of the solution is larger.
-        method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, policy
-            iteration in other small worlds, and otherwise modified policy iteration. With gamma 1, only None and
-            breadth-first are possible.
+        method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, relative value
+            iteration or sparse policy iteration in worlds that never end, policy iteration in other small worlds, and
+            otherwise modified policy iteration. With gamma 1, only None and breadth-first are possible.
         horizon: number of steps after which an episode is cut off; None if it isn't.
 
     Returns:
@@ -182,6 +197,8 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     """
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         solution = best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
+    elif method is None and never_ends(mdp):
+        solution = plan_recurrent(mdp, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":
