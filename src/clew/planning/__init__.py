@@ -17,7 +17,7 @@ Problems without a discount, or with a step limit, have planners of their own, w
 
     gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
-    worlds that never end                     sweeps or factorisations, whichever is predicted to be faster, see `relative`
+    worlds that never end                     sweeps, or factorisations if those are faster, see `relative`
     horizon                                   backward induction, see `finite_horizon`
 
 Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`

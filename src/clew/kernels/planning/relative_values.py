@@ -5,8 +5,9 @@ are relative values. So planning computes h, by the advantages of actions,
 
     (T h - h)(s) = max over a of  reward(s, a) + gamma * sum of p * (h(s_next) - h(s)) - (1 - gamma) * h(s),
 
-in which only differences of relative values occur. If probabilities don't sum to exactly 1, what is missing stays in s.
-The end of an episode is a state without outcomes: nothing happens there any more, and its advantages are -(1 - gamma) h.
+in which only differences of relative values occur. If probabilities don't sum to exactly 1, what is missing stays in
+s. The end of an episode is a state without outcomes: nothing happens there any more, and its advantages are
+-(1 - gamma) h.
 
 If lo <= T h - h <= hi in all states, optimal values are between h + lo / (1 - gamma) and h + hi / (1 - gamma). For the
 error of rounding, h is an unevaluated sum of two doubles, `high + low`, and sums are compensated. `advantage` derives a
@@ -162,8 +163,8 @@ def improve_in_place(
 ) -> int:
     """Improve a policy and its relative values in one sweep in place, so that an improvement is carried far.
 
-    Each h is raised to the value at which the best action's advantage would be `shift`, as if others were right. An action
-    is changed where another one is better by more than about rounding.
+    Each h is raised to the value at which the best action's advantage would be `shift`, as if the others were right. An
+    action is changed where another one is better by more than about rounding.
 
     Args:
         rows: model.
