@@ -15,7 +15,7 @@ def test_the_page_of_algorithms_is_that_of_the_tables():
     assert (DOCS / "algorithms.md").read_text() == page
 
 
-PAGES = "\n".join((DOCS / name).read_text() for name in ("worlds.md", "seeing.md", "plots.md", "extending.md"))
+PAGES = "\n".join((DOCS / name).read_text() for name in ("worlds.md", "seeing.md", "plots.md", "extending.md", "planning.md"))
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]
 
 

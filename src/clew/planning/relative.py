@@ -31,7 +31,8 @@ DAMPING = 0.95  # see `relative_values.sweep`
 EVALUATION_SWEEPS = 20  # of each round
 MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
-MAX_REFINEMENTS = 5
+MAX_REFINEMENTS = 20  # while they halve the span of residuals
+MAX_GAMMA = 1.0 - 1e-9  # of factors; without a discount they are refined, since I - P has no inverse
 MAX_DENSE = 100  # states, up to which SciPy isn't needed
 MAX_SWEEPS = 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
@@ -68,13 +69,16 @@ class RelativeValues:
         policy: (num_states,) int32, an action for each state.
         lo: lower bound of T h - h.
         hi: upper bound of T h - h.
+        residual: (num_states,) float64, the advantages of the policy.
+        scale: 1 / (1 - gamma), by which an error of a reward per step is multiplied; 1 for average rewards, gamma 1.
     """
 
     def __init__(self, rows: Rows, gamma: float) -> None:
         self.rows, self.gamma = rows, gamma
+        self.scale = 1.0 / (1.0 - gamma) if gamma < 1.0 else 1.0
         num_states = (rows.offsets.size - 1) // rows.num_actions
         self.high, self.low, self.residual = np.zeros((3, num_states))
-        self.policy = np.zeros(num_states, np.int32)
+        self.policy = rows.rewards.reshape(num_states, -1).argmax(axis=1).astype(np.int32)
         self.lo, self.hi = -math.inf, math.inf
 
     def improve(self) -> int:
@@ -90,25 +94,29 @@ class RelativeValues:
 
     def values(self, num_states: int) -> tuple[Floats, float]:
         """Return state values, (num_states,) float64, and a proved bound of their error, rounding included."""
-        per_step = 0.5 * (self.lo + self.hi)
-        constant = per_step / (1.0 - self.gamma)
+        constant = 0.5 * (self.lo + self.hi) * self.scale
         v = constant + (self.high + self.low)
         rounding = 4.0 * UNIT * (abs(constant) + float(np.abs(self.high).max()))
         return v[:num_states], self.bound + rounding
 
     @property
     def bound(self) -> float:
-        """Bound of the error of h + (lo + hi) / (2 (1 - gamma)), before it is rounded to double precision."""
-        return (1.0 + 8.0 * UNIT) * 0.5 * (self.hi - self.lo) / (1.0 - self.gamma)
+        """Bound of the error of h + scale * (lo + hi) / 2, before it is rounded; of the gain if gamma is 1."""
+        return (1.0 + 8.0 * UNIT) * 0.5 * (self.hi - self.lo) * self.scale
+
+
+def plan(relative: RelativeValues, tolerance: float) -> str:
+    """Iterate by sweeps, or by sparse factorisations where they are predicted to take less time; return the method."""
+    if iterate_values(relative, tolerance, may_switch=True):
+        return "relative-value-iteration"
+    iterate_policies(relative, tolerance)
+    return "sparse-policy-iteration"
 
 
 def plan_recurrent(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """Solve a world by sweeps, or by sparse factorisations where they are predicted to take less time."""
+    """Solve a world that never ends, see `plan`."""
     relative = RelativeValues(as_rows(mdp), gamma)
-    method = "relative-value-iteration"
-    if not iterate_values(relative, tolerance, may_switch=True):
-        method = "sparse-policy-iteration"
-        iterate_policies(relative, tolerance)
+    method = plan(relative, tolerance)
     return as_solution(mdp, relative, method)
 
 
@@ -147,13 +155,14 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
     Sweeps are in double precision. When their span is that of rounding, `correct` goes on in twice the precision.
     """
     rows, gamma, policy = relative.rows, relative.gamma, relative.policy
-    target = tolerance * (1.0 - gamma)  # half of the span of T h - h is to be less; a half is left to rounding
+    target = tolerance / relative.scale  # half of the span of T h - h is to be less; a half is left to rounding
     h, out = relative.high.copy(), np.empty_like(relative.high)
+    max_reward = float(np.abs(rows.rewards[np.isfinite(rows.rewards)]).max())
     span, shift, cost = math.inf, 0.0, None
     for i in range(MAX_ROUNDS):
         lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, True, out)
         h, out, before, span = out, h, span, hi - lo
-        floor = 16.0 * UNIT * float(np.abs(h).max() + np.abs(rows.rewards).max())
+        floor = 16.0 * UNIT * (float(np.abs(h).max()) + max_reward)
         if span <= max(target, floor):
             break
         if may_switch and i >= 2:
@@ -210,7 +219,7 @@ def carry_on(relative: RelativeValues) -> None:
 def evaluate_policy(relative: RelativeValues, tolerance: float) -> None:
     """Compute the relative values of the policy, by a factorisation and as many refinements as make them better."""
     rows, gamma = relative.rows, relative.gamma
-    solve, span = factorise(rows, relative.policy, gamma), math.inf
+    solve, span = factorise(rows, relative.policy, min(gamma, MAX_GAMMA)), math.inf
     policy = read_only(relative.policy)
     for _ in range(MAX_REFINEMENTS):
         high, low = relative.high.copy(), relative.low.copy()
@@ -218,7 +227,7 @@ def evaluate_policy(relative: RelativeValues, tolerance: float) -> None:
         if not hi - lo < 0.5 * span:
             break
         span = hi - lo
-        if 0.5 * span <= 0.1 * tolerance * (1.0 - gamma):
+        if 0.5 * span <= 0.1 * tolerance / relative.scale:
             break
         relative.add(solve(relative.residual - 0.5 * (lo + hi)))
 

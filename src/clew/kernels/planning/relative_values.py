@@ -39,7 +39,7 @@ class Rows(NamedTuple):
     offsets: npt.NDArray[np.int64]  # (num_states * num_actions + 1,), as in `Sparse`
     probabilities: Floats  # (num_rows,)
     next_states: npt.NDArray[np.int32]  # (num_rows,)
-    rewards: Floats  # (num_states * num_actions,), expected reward
+    rewards: Floats  # (num_states * num_actions,), expected reward; -inf if the action isn't available
     reward_errors: Floats  # (num_states * num_actions,), bound of its rounding error
     num_actions: int
 
@@ -106,6 +106,8 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
         pair: `s * num_actions + a`.
         gamma: discount per step, in [0, 1].
     """
+    if rows.rewards[pair] == -np.inf:
+        return -np.inf, 0.0
     total, rest, size, size_low = 0.0, 0.0, 0.0, 0.0
     for k in range(rows.offsets[pair], rows.offsets[pair + 1]):
         p, s_next = rows.probabilities[k], rows.next_states[k]
@@ -183,6 +185,8 @@ def improve_in_place(
         best, best_action, own, slack = -np.inf, 0, 0.0, 0.0
         for a in range(rows.num_actions):
             pair, total, size, leaving = s * rows.num_actions + a, 0.0, 0.0, 0.0
+            if rows.rewards[pair] == -np.inf:
+                continue
             for k in range(rows.offsets[pair], rows.offsets[pair + 1]):
                 if rows.next_states[k] != s:
                     product = rows.probabilities[k] * (h[rows.next_states[k]] - h[s])
