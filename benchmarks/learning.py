@@ -117,7 +117,7 @@ def learn(task: Task, seed: int, optimum: clew.Solution) -> Time | None:
         seconds += time.perf_counter() - begun
         steps += int(stats.steps.sum())
         if task.share is None:
-            grade = clew.evaluate_values(task.env, policy.q, gamma=task.settings["gamma"], optimum=optimum)
+            grade = clew.evaluate_values(task.env, policy, gamma=task.settings["gamma"], optimum=optimum)
             if grade.optimal_starts == 1.0:
                 return Time(seconds, steps)
         elif (~(policy.greedy_actions() & ~optimal).any(axis=1))[matters].mean() >= task.share:

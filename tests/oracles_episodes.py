@@ -122,7 +122,7 @@ ACTING = {
 
 
 def choose(behaviour, q, visits, s, exploration, stream, last=None):
-    if behaviour == "persistent" and last is not None and q[s][last] == max(q[s]):
+    if behaviour == "persistent" and last is not None and last < len(q[s]) and q[s][last] == max(q[s]):
         return last
     return ACTING[behaviour].choose(q, visits, s, exploration, stream)
 

@@ -12,7 +12,8 @@ import clew
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
-    ROOT / name for name in ("README.md", "docs/worlds.md", "docs/seeing.md", "docs/plots.md", "docs/extending.md")
+    ROOT / name
+    for name in ("README.md", *(f"docs/{page}.md" for page in ("worlds", "seeing", "plots", "extending", "agents")))
 ]
 WRITTEN = sorted({name for page in PAGES for name in re.findall(r"\bclew((?:\.\w+)+)(?=[(`])", page.read_text())})
 

@@ -23,6 +23,7 @@ from clew.kernels.sampling import new_stream
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.settings import LearningSettings
 from clew.mazes.formats import read_scenarios
+from clew.reference import QLearning
 from clew.runs import train_run
 from clew.runs.storage import create_partial_folder
 from clew.tracing.trace import Trace
@@ -108,11 +109,13 @@ def world_settings() -> dict[str, Any]:
     return {
         "random_start": False,
         "random_goal": False,
+        "starts": None,
         "goal_reward": 1.0,
         "step_reward": 0.0,
         "outer_wall_reward": 0.0,
         "hazard_reward": -1.0,
         "slip": 0.0,
+        "exit_action": False,
         "moves": "four",
         "max_episode_steps": 9,
         "render_mode": None,
@@ -129,6 +132,7 @@ def training() -> dict[str, Any]:
         "env": ENV,
         "num_episodes": 2,
         "seed": 0,
+        "policy": None,
         "callback": None,
         "watch": None,
         "trace": Trace(),
@@ -188,6 +192,10 @@ def coins(states: Any, actions: Any) -> Any:
 
 def transitions() -> dict[str, Any]:
     return {"state": [0], "action": [0], "next_state": [1], "probability": [1.0], "reward": [1.0]}
+
+
+def agent() -> QLearning:
+    return QLearning(np.zeros((6, 4), np.float32), np.random.default_rng(0))
 
 
 def drawing() -> Any:
@@ -288,7 +296,13 @@ CALLS = [
     Call("FiniteMDP.to_bytes", lambda: (MDP.to_bytes, {})),
     Call("FiniteMDP.to_sparse", lambda: (ENV.mdp.to_sparse, {})),
     Call("Learning", lambda: (clew.Learning, learning_settings())),
-    Call("Maze", lambda: (clew.Maze, {"cells": MAZE.cells, "start": (0, 0)})),
+    Call(
+        "Maze",
+        lambda: (
+            clew.Maze,
+            {"cells": MAZE.cells, "start": (0, 0), "exits": {(0, 1): 1.0}, "cell_rewards": {(1, 0): 0.5}},
+        ),
+    ),
     Call("Maze.distances", lambda: (MAZE.distances, {"goal": (0, 0)})),
     Call(
         "Maze.from_array",
@@ -314,14 +328,16 @@ CALLS = [
         "Maze.open",
         lambda: (
             clew.Maze.open,
-            {"rows": 3, "columns": 3, "start": (0, 0), "goal": (2, 2), "obstacles": [(1, 1)], "hazards": [(0, 1)]},
+            {"rows": 3, "columns": 3, "start": (0, 0), "goal": (2, 2), "obstacles": [(1, 1)], "hazards": [(0, 1)]}
+            | {"exits": {(1, 0): -1.0}, "cell_rewards": {(2, 0): 0.5}},
         ),
     ),
-    Call("Maze.painted", lambda: (MAZE.painted, {"places": [(0, 1)], "kind": "wall"})),
+    Call("Maze.painted", lambda: (MAZE.painted, {"places": [(0, 1)], "kind": "exit", "reward": 1.0})),
     Call("Maze.regions", lambda: (MAZE.regions, {})),
     Call("Maze.save", lambda: (MAZE.save, {"path": "new.txt", "cell_size": 1})),
     Call("Maze.to_lists", lambda: (MAZE.to_lists, {})),
     Call("Maze.to_text", lambda: (MAZE.to_text, {})),
+    Call("Maze.with_rewards", lambda: (MAZE.with_rewards, {"exits": {(0, 1): 1.0}, "cell_rewards": {(1, 0): 0.5}})),
     Call("Maze.with_ends", lambda: (MAZE.with_ends, {"start": (0, 0), "goal": (0, 1)})),
     Call(
         "MazeVectorEnv",
@@ -360,6 +376,17 @@ CALLS = [
     Call("Moves.of", lambda: (clew.Moves.of, {"name": "two", "moves": {"a": (0, 1), "b": (1, 0)}})),
     Call("Moves.sides", lambda: (clew.mazes.MOVES["four"].sides, {})),
     Call("Policy", lambda: (clew.Policy, {"env": ENV, "seed": 0, "q": np.zeros((6, 4))})),
+    Call("Policy.action", lambda: (POLICY.action, {"state": 0})),
+    Call("Policy.from_actions", lambda: (clew.Policy.from_actions, {"env": ENV, "actions": [0] * 6, "seed": 0})),
+    Call(
+        "Policy.from_probabilities",
+        lambda: (clew.Policy.from_probabilities, {"env": ENV, "probabilities": np.full((6, 4), 0.25), "seed": 0}),
+    ),
+    Call("Policy.load", lambda: (clew.Policy.load, {"path": "sound_policy.npz", "seed": 0})),
+    Call("Policy.probabilities", lambda: (POLICY.probabilities, {"epsilon": 0.1})),
+    Call("Policy.read_csv", lambda: (clew.Policy.read_csv, {"env": ENV, "path": "sound_policy.csv", "seed": 0})),
+    Call("Policy.save", lambda: (POLICY.save, {"path": "new.npz"})),
+    Call("Policy.to_csv", lambda: (POLICY.to_csv, {"path": "new.csv", "values": np.zeros(6)})),
     Call("Policy.get_action", lambda: (clew.Policy(ENV).get_action, {"state": 0, "explore": True, "epsilon": 0.1})),
     Call("Policy.greedy_actions", lambda: (POLICY.greedy_actions, {})),
     Call("Simulation", lambda: (clew.Simulation, {"env": ENV})),
@@ -375,7 +402,7 @@ CALLS = [
         lambda: (
             clew.Simulation(ENV).rollouts,
             {
-                "q": SOLUTION.q.astype(np.float32),
+                "policy": SOLUTION.q.astype(np.float32),
                 "num_episodes": 1,
                 "behaviour": "epsilon-greedy",
                 "exploration": 0.1,
@@ -391,7 +418,7 @@ CALLS = [
         lambda: (
             clew.Simulation(ENV).rollouts,
             {
-                "q": SOLUTION.q.astype(np.float32),
+                "policy": SOLUTION.q.astype(np.float32),
                 "num_episodes": 1,
                 "behaviour": "ucb",
                 "exploration": 0.1,
@@ -402,7 +429,10 @@ CALLS = [
     ),
     Call(
         "Trainer",
-        lambda: (clew.Trainer, {"env": ENV, "num_episodes": 2, "seed": 0, "counted": False, **learning_settings()}),
+        lambda: (
+            clew.Trainer,
+            {"env": ENV, "num_episodes": 2, "seed": 0, "policy": None, "counted": False, **learning_settings()},
+        ),
     ),
     Call("Trainer.change_world", lambda: (trainer().change_world, {"env": ENV})),
     Call("Trainer.learn", lambda: (trainer().learn, {"num_episodes": 1})),
@@ -465,7 +495,7 @@ CALLS = [
         "evaluate_values",
         lambda: (
             clew.evaluate_values,
-            {"world": ENV, "q": SOLUTION.q, "gamma": 0.9, "starts": [0], "optimum": SOLUTION},
+            {"world": ENV, "policy": SOLUTION.q, "gamma": 0.9, "starts": [0], "optimum": SOLUTION},
         ),
     ),
     Call(
@@ -499,7 +529,17 @@ CALLS = [
     Call("policy_steps", lambda: (clew.policy_steps, {"world": ENV, "policy": POLICY, "epsilon": 0.1})),
     Call(
         "policy_values",
-        lambda: (clew.policy_values, {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1, "tolerance": 1e-3}),
+        lambda: (
+            clew.policy_values,
+            {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1, "tolerance": 1e-3, "horizon": 2},
+        ),
+    ),
+    Call(
+        "run_agent",
+        lambda: (
+            clew.run_agent,
+            {"agent": agent(), "env": ENV, "num_episodes": 2, "seed": 0, "callback": None, "watch": None},
+        ),
     ),
     Call("show_progress", lambda: (clew.show_progress, {"what": "learning"})),
     Call("solve", lambda: (clew.solve, {"world": ENV, "gamma": 0.9, "tolerance": 1e-3, "method": None, "horizon": 2})),
@@ -657,6 +697,7 @@ WORLDS = ("env", "world", "policy", "mdp")  # messages say what was expected, an
 NAMED_BY_VALUE = ("path", "folder", "runs", "env_id", "name", "text", "maze")  # the message begins with the name given
 OTHER_WORDS = {  # by which messages call what an argument names
     "blocked": ("line ", "array"),
+    "cell_rewards": ("cell reward",),
     "cells": ("edge of the grid",),
     "columns": ("a maze of",),
     "env_id": ("expected the ID",),
@@ -668,6 +709,7 @@ OTHER_WORDS = {  # by which messages call what an argument names
     "P": ("probabilities",),
     "q": ("action values",),
     "policy": ("action values", "a policy of"),
+    "actions": ("action",),
     "rows": ("a maze of", "list of strings", "the maze is empty"),
     "starts": ("start state",),
     "text": ("line 1", "the maze is empty"),
@@ -742,6 +784,8 @@ def files(tmp_path_factory) -> Path:
     MAZE.save(folder / "sound.txt")
     (folder / "sound.scen").write_text("version 1\n0 m.map 3 2 0 0 2 1 2.0\n")
     MDP.save(folder / "sound.npz")
+    POLICY.save(folder / "sound_policy.npz")
+    POLICY.to_csv(folder / "sound_policy.csv")
     (folder / "sound.csv").write_text("state,action,next_state,probability,reward\n0,0,1,1,1\n")
     RUN.save(folder / "sound_run")
     create_partial_folder(folder / "sound_partial", CONFIG.to_dict(), MAZE)
@@ -778,6 +822,7 @@ def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
 
 RESULTS = {"Evaluation", "Grade", "HorizonSolution", "PolicyValues", "RoundMetrics", "Solution", "Transition"}
 TABLES = {"ALGORITHMS", "BEHAVIOURS", "Action"}  # Action is an enumeration of Python's
+PROTOCOLS = {"Agent"}  # what users write
 
 
 def test_every_public_function_has_a_call() -> None:
@@ -785,7 +830,7 @@ def test_every_public_function_has_a_call() -> None:
     made = {call.name: call.make() for call in CALLS}
     for name in clew.__all__:
         thing = getattr(clew, name)
-        if name in RESULTS | TABLES or (isinstance(thing, type) and issubclass(thing, Exception)):
+        if name in RESULTS | TABLES | PROTOCOLS or (isinstance(thing, type) and issubclass(thing, Exception)):
             continue
         protocols = [each for each in getattr(thing, "__mro__", ())[1:] if each.__module__.startswith("clew.models")]
         methods = [
@@ -828,6 +873,7 @@ REWARDS = [None, "1", [1.0], 1e300, float("nan"), float("inf"), 1j, b"1", object
 OBSERVATIONS = [None, "0", 2, -1, 0.5, [0], object(), np.array([0, 1]), 10**5000, True, np.True_, np.array(True)]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "train_policy": lambda env: clew.train_policy(env, 2),
+    "run_agent": lambda env: clew.run_agent(QLearning(np.zeros((2, 2)), np.random.default_rng(0)), env, 2),
     "train_policy_parallel": lambda env: clew.train_policy_parallel(env, 2, num_simulations=2, num_actors=0),
     "evaluate_policy": lambda env: clew.evaluate_policy(env, clew.Policy(env), 2),
     "rollout": lambda env: clew.Simulation(env).rollout(clew.Policy(env)),

@@ -12,7 +12,8 @@ import pytest
 import clew
 from clew.environments import as_compiled
 from clew.kernels.sampling import draw_start, new_stream, next_bits, sample
-from clew.reference import QLearning, Sarsa, epsilon_greedy, train
+from clew.reference import QLearning, Sarsa, Transition, epsilon_greedy, train
+from worlds import only_steps
 
 AGENTS = {"q-learning": QLearning, "sarsa": Sarsa}
 
@@ -78,6 +79,53 @@ def test_the_same_bits_are_learned_as_by_the_compiled_loop(algorithm, world, set
     assert agent.q.any() or world == "FrozenLake"  # where the goal is rarely found
 
 
+class SharedStream(clew.ModelEnvironment):
+    """An environment that draws from the agent's stream."""
+
+    def __init__(self, env, stream):
+        world = as_compiled(env)
+        super().__init__(world.mdp, max_episode_steps=world.max_episode_steps)
+        super().reset(seed=0)
+        self.stream = stream
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(options=options)
+
+
+def statistics(rows):
+    names = ("round", "num_episodes", "num_steps", "terminated_rate", "mean_return", "num_ended", "total_episodes")
+    return [tuple(getattr(row, name) for name in names) for row in rows]
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("algorithm", AGENTS)
+def test_run_agent_gives_the_same_bits_and_statistics_as_the_compiled_loop(algorithm, world, settings):
+    env, rows, compiled = WORLDS[world](), [], []
+    policy = clew.train_policy(env, 250, seed=5, algorithm=algorithm, callback=compiled.append, **settings)
+    stream = new_stream(5, 0, 0)
+    agent = AGENTS[algorithm](np.zeros(policy.q.shape, np.float32), CompiledStream(stream), **settings)
+    learned = clew.run_agent(agent, SharedStream(env, stream), 250, callback=rows.append)
+    assert learned.q.tobytes() == agent.q.tobytes() == policy.q.tobytes()
+    assert statistics(rows) == statistics(compiled)
+
+
+@pytest.mark.parametrize("algorithm", AGENTS)
+@pytest.mark.parametrize(
+    "make_env",
+    [
+        lambda: clew.Environment(clew.Maze.open(5, 5), max_episode_steps=30),  # draws nothing
+        lambda: only_steps(gymnasium.make("FrozenLake-v1", is_slippery=True)),  # has a stream of its own
+    ],
+    ids=["maze", "without a model"],
+)
+def test_run_agent_with_the_same_seed_gives_the_table_of_train_policy(make_env, algorithm):
+    policy = clew.train_policy(make_env(), 400, seed=7, algorithm=algorithm, epsilon=0.3)
+    agent = AGENTS[algorithm](np.zeros(policy.q.shape, np.float32), CompiledStream(new_stream(7, 0, 0)), epsilon=0.3)
+    assert clew.run_agent(agent, make_env(), 400, seed=7).q.tobytes() == policy.q.tobytes()
+    assert policy.q.any()
+
+
 @pytest.mark.parametrize("rng", [random.Random, np.random.default_rng])
 @pytest.mark.parametrize("make_agent", AGENTS.values())
 def test_plain_random_numbers_and_a_plain_environment_suffice(make_agent, rng):
@@ -108,12 +156,13 @@ class Scripted:
 
 
 @pytest.mark.parametrize(
-    ("terminated", "truncated", "value", "a_next"),
-    [(False, False, 0.5 + 0.5 * (1.0 + 0.5 * 2.0 - 0.5), 0), (True, False, 0.75, None), (False, True, 1.25, None)],
+    ("terminated", "truncated", "value"),
+    [(False, False, 0.5 + 0.5 * (1.0 + 0.5 * 2.0 - 0.5)), (True, False, 0.75), (False, True, 1.25)],
 )
-def test_q_learning_by_hand(terminated, truncated, value, a_next):
+def test_q_learning_by_hand(terminated, truncated, value):
     agent = QLearning(values([0.0, 0.5], [2.0, -7.0]), Scripted(), alpha=0.5, gamma=0.5)
-    assert agent.learn(0, 1, 1.0, 1, terminated, truncated) == a_next
+    agent.update(Transition(0, 1, 1.0, 1, terminated, truncated))
+    assert agent.act(1) == 0
     assert agent.q.tolist() == [[0.0, value], [2.0, -7.0]]
 
 
@@ -125,14 +174,18 @@ def test_sarsa_by_hand_with_a_next_action_that_explores(terminated, truncated, v
     rng = Scripted()
     rng.random = lambda: 0.0
     agent = Sarsa(values([0.0, 0.5], [2.0, -7.0]), rng, alpha=0.5, gamma=0.5, epsilon=0.1)
-    assert agent.learn(0, 1, 1.0, 1, terminated, truncated) == a_next
+    agent.update(Transition(0, 1, 1.0, 1, terminated, truncated))
+    assert agent.next_action == a_next
+    agent.rng.random = lambda: 0.99
+    assert agent.act(1) == (0 if a_next is None else 1)  # the greedy action, unless the episode goes on
     assert agent.q.tolist() == [[0.0, value], [2.0, -7.0]]
 
 
 @pytest.mark.parametrize("make_agent", AGENTS.values())
 def test_at_the_end_of_an_episode_nothing_is_drawn(make_agent):
     agent = make_agent(values([0.0, 0.5], [2.0, -7.0]), NoDraws())
-    assert agent.learn(0, 1, 1.0, 1, True, False) is None
+    agent.update(Transition(0, 1, 1.0, 1, True, False))
+    assert agent.q.tolist() == [[0.0, np.float32(0.5) + 0.1 * np.float32(0.5)], [2.0, -7.0]]
 
 
 def test_ties_are_broken_evenly_and_exploring_takes_any_action():

@@ -86,22 +86,23 @@ def test_a2_exact_values_are_given_without_a_word():
         assert clew.policy_values(mdp, clew.solve(mdp).q).bound < 1e-6
 
 
-def test_a3_an_action_without_outcomes_is_refused():
+def test_a3_an_action_without_outcomes_is_not_an_end_of_value_0():
     def step(s, a):
         return [] if s == 2 or (s, a) == (1, 1) else [(1.0, s + 1, -1.0, s == 1)]
 
-    with pytest.raises(clew.ModelError, match="state 1, action 1: no outcomes, though other actions"):
-        clew.FiniteMDP.from_function(3, 2, step)
+    mdp = clew.FiniteMDP.from_function(3, 2, step)
+    assert not mdp.available[1, 1]
+    assert clew.solve(mdp, gamma=0.5).v.tolist() == [-1.5, -1.0, 0.0]
 
 
 def test_a4_a_table_of_probabilities_is_not_read_as_action_values():
     env = clew.Environment(clew.Maze.open(1, 2))
     table = np.full((2, 4), [0.7, 0.3, 0.0, 0.0])
-    for evaluate in (clew.policy_values, clew.policy_steps):
-        with pytest.raises(clew.SettingError, match="each row of this table sums to 1, like probabilities"):
+    for evaluate in (clew.policy_values, clew.policy_steps, clew.evaluate_values, clew.evaluate_policy):
+        with pytest.raises(clew.SettingError, match=r"policy can be read in two ways: .* clew\.Policy\.from_prob"):
             evaluate(env, table)
         evaluate(env, clew.Policy(env, q=table))
-    assert clew.evaluate_values(env, q=table).optimal_starts == 0.0
+    assert clew.evaluate_values(env, clew.Policy(env, q=table)).optimal_starts == 0.0
 
 
 def test_a4_a_table_of_probabilities_may_have_rows_of_zeros():
@@ -109,12 +110,12 @@ def test_a4_a_table_of_probabilities_may_have_rows_of_zeros():
     table = np.array([[0.7, 0.3, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0] * 4])
     for use, name in ((clew.policy_values, "policy"), (clew.policy_steps, "policy"), (clew.draw, "what")):
         for given in (table, table.astype(np.float32), table.tolist()):
-            with pytest.raises(clew.SettingError, match=f"{name} must be action values, and each row .* that isn't"):
+            with pytest.raises(clew.SettingError, match=f"{name} can be read in two ways: its rows sum to 1"):
                 use(env, given)
         use(env, clew.Policy(env, q=table))
         for learned in ([[0, 0, 0, 1]] * 2 + [[0] * 4], [[0] * 4] * 3, 2.0 * table, table - 1.0):
             use(env, learned)
-    with pytest.raises(clew.SettingError, match="what must be action values, and each row of this table sums to 1"):
+    with pytest.raises(clew.SettingError, match="what can be read in two ways: its rows sum to 1"):
         clew.draw(env, np.full((3, 4), 0.25))
     assert clew.draw(env, table, show="visits").picture.label == "visits"
 

@@ -27,35 +27,42 @@ if TYPE_CHECKING:
         MazeError,
         ModelError,
         NoPathError,
+        PolicyError,
         PrecisionError,
         PrecisionWarning,
         RunError,
         SettingError,
+        StopTraining,
     )
     from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
     from clew.evaluation.grades import evaluate_policy, evaluate_values
     from clew.evaluation.results import Evaluation, Grade
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
+    from clew.learning.agents import run_agent
     from clew.learning.algorithms import ALGORITHMS
+    from clew.learning.metrics import RoundMetrics
     from clew.learning.progress import show_progress
     from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
     from clew.learning.trainer import Trainer
-    from clew.learning.training import RoundMetrics, train_policy, update_policy
+    from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
     from clew.models.mdp import FiniteMDP
-    from clew.planning import HorizonSolution, Solution, solve
+    from clew.planning import AverageSolution, HorizonSolution, Solution, solve, solve_average
     from clew.policies.behaviours import BEHAVIOURS, register_behaviour
     from clew.policies.episodes import Simulation
     from clew.policies.policy import Policy
-    from clew.policies.trajectory import Trajectory, Transition
+    from clew.policies.trajectory import Trajectory
+    from clew.reference import Agent, Transition
     from clew.runs.configuration import TrainingConfig
 
 __all__ = [
     "ALGORITHMS",
     "BEHAVIOURS",
     "Action",
+    "Agent",
+    "AverageSolution",
     "ClewError",
     "ClusterError",
     "Environment",
@@ -74,6 +81,7 @@ __all__ = [
     "Moves",
     "NoPathError",
     "Policy",
+    "PolicyError",
     "PolicyValues",
     "PrecisionError",
     "PrecisionWarning",
@@ -82,6 +90,7 @@ __all__ = [
     "SettingError",
     "Simulation",
     "Solution",
+    "StopTraining",
     "Trainer",
     "TrainingConfig",
     "Trajectory",
@@ -99,8 +108,10 @@ __all__ = [
     "policy_values",
     "register_algorithm",
     "register_behaviour",
+    "run_agent",
     "show_progress",
     "solve",
+    "solve_average",
     "train_policy",
     "train_policy_parallel",
     "update_policy",
@@ -114,7 +125,7 @@ _HOMES = {
     "clew.figures.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
     "clew.figures.drawing": ("draw",),
-    "clew.planning": ("HorizonSolution", "Solution", "solve"),
+    "clew.planning": ("AverageSolution", "HorizonSolution", "Solution", "solve", "solve_average"),
     "clew.environments": (
         "Action",
         "Environment",
@@ -131,10 +142,12 @@ _HOMES = {
         "MazeError",
         "ModelError",
         "NoPathError",
+        "PolicyError",
         "PrecisionError",
         "PrecisionWarning",
         "RunError",
         "SettingError",
+        "StopTraining",
     ),
     "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
@@ -145,9 +158,12 @@ _HOMES = {
     "clew.evaluation.exact": ("PolicyValues", "policy_steps", "policy_values"),
     "clew.learning.progress": ("show_progress",),
     "clew.policies.episodes": ("Simulation",),
-    "clew.policies.trajectory": ("Trajectory", "Transition"),
+    "clew.policies.trajectory": ("Trajectory",),
+    "clew.reference": ("Agent", "Transition"),
+    "clew.learning.agents": ("run_agent",),
+    "clew.learning.metrics": ("RoundMetrics",),
     "clew.learning.trainer": ("Trainer",),
-    "clew.learning.training": ("RoundMetrics", "train_policy", "update_policy"),
+    "clew.learning.training": ("train_policy", "update_policy"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 # Modules with public names beyond these: `clew.gallery.make_world` works after a plain `import clew`.
@@ -161,6 +177,7 @@ _MODULES = {
     "reference": "clew.reference",
     "rendering": "clew.rendering",
     "runs": "clew.runs",
+    "testing": "clew.testing",
 }
 
 

@@ -95,6 +95,17 @@ class ModelError(ClewError, ValueError):
     """
 
 
+class PolicyError(ClewError, ValueError):
+    """A file that can't be read or written as a policy.
+
+    >>> import clew
+    >>> clew.Policy.load("nothing.npz")
+    Traceback (most recent call last):
+        ...
+    clew.errors.PolicyError: nothing.npz: can't be read: No such file or directory
+    """
+
+
 class SettingError(ClewError, ValueError):
     """A setting out of its range, or settings that contradict each other.
 
@@ -152,6 +163,33 @@ class KernelError(ClewError, TypeError):
     """
 
 
+class CheckError(ClewError, AssertionError):
+    """Algorithms that fail checks of `clew.testing`: what was expected, what came, and what to do.
+
+    Args:
+        problems: messages, by algorithm and check.
+
+    Attributes:
+        problems: as given.
+
+    >>> from clew.errors import CheckError
+    >>> print(CheckError({"my_rules:counted": {"draws": "the same steps must be learned to the same bits"}}))
+    my_rules:counted fails a check of clew.testing
+    - draws: the same steps must be learned to the same bits
+    """
+
+    def __init__(self, problems: Mapping[str, Mapping[str, str]]) -> None:
+        lines = []
+        for name, found in problems.items():
+            lines.append(f"{name} fails {'a check' if len(found) == 1 else f'{len(found)} checks'} of clew.testing")
+            lines += [f"- {check}: {problem}" for check, problem in found.items()]
+        super().__init__("\n".join(lines))
+        self.problems = {name: dict(found) for name, found in problems.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CheckError, (self.problems,)
+
+
 class RunError(ClewError):
     """A run folder that can't be read or written.
 
@@ -196,6 +234,23 @@ class StoppedError(ClewError):
     ... except StoppedError as error:
     ...     print(error)
     stopped; go on with `clew train --resume runs/first`
+    """
+
+
+class StopTraining(Exception):  # noqa: N818  # like Python's StopIteration, not an error
+    """Raised by a callback to end a training, which then returns the policy so far.
+
+    It ends `train_policy`, `train_policy_parallel`, `run_agent` and `clew.runs.train_run`. Where checkpoints are saved,
+    one of that moment is saved too, from which the same training without this callback goes on.
+
+    >>> import clew
+    >>> def stop_when_short(row):
+    ...     if row.mean_steps < 10.0:
+    ...         raise clew.StopTraining
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> policy = clew.train_policy(env, 100_000, callback=stop_when_short)
+    >>> clew.evaluate_policy(env, policy).mean_steps
+    8.0
     """
 
 

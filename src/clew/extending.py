@@ -15,6 +15,8 @@
 
     value, assign, max_value, best_action   read and write action values, `Values`, whatever their form
     num_best_actions, row_length, increment
+    is_available, num_available             actions that are available in a state; others have the value -inf
+    random_action                           one of them, drawn uniformly
 
     choose                                  exploration strategies; `@choose.register(CLASS)` registers one
     expected_value                          their expectation, which expected-sarsa needs
@@ -60,8 +62,11 @@ from clew.kernels.values import (
     assign,
     best_action,
     increment,
+    is_available,
     max_value,
+    num_available,
     num_best_actions,
+    random_action,
     row_length,
     value,
 )
@@ -94,12 +99,15 @@ __all__ = [
     "expected_value",
     "explores",
     "increment",
+    "is_available",
     "kernel",
     "learn",
     "max_value",
     "next_action_order",
     "next_bits",
+    "num_available",
     "num_best_actions",
+    "random_action",
     "row_length",
     "step_size",
     "td_update",

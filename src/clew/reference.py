@@ -1,7 +1,8 @@
 """Q-learning and Sarsa in plain Python: the place to begin reading.
 
-An agent has a table q[state, action] of action values. It chooses actions by the epsilon-greedy policy, and after every
-step it moves one value towards a target. The two agents differ in the target, and so in the values that they learn:
+An `Agent` chooses an action in every state, and learns from every transition. The two agents of this page have a table
+q[state, action] of action values. They choose actions by the epsilon-greedy policy, and after every step they move one
+value towards a target. They differ in the target, and so in the values that they learn:
 
     QLearning   off-policy: the values of the greedy policy            Sutton & Barto (2018), section 6.5
     Sarsa       on-policy: the values of the policy that is followed   Sutton & Barto (2018), section 6.4
@@ -34,13 +35,14 @@ Four cells in a row, for example. Episodes begin in cell 0, and end in cell 3 wi
      [0.81 1.  ]
      [0.   0.  ]]
 
+`clew.run_agent` is this loop with checks, statistics and grades, for these agents and those of your own.
 `clew.train_policy` runs the same algorithms compiled. tests/test_reference.py gives both the same random numbers, and
 checks that they learn the same bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +68,62 @@ class World(Protocol):
 
     def step(self, action: int, /) -> tuple[int, float, bool, bool, Any]:
         """Take an action; return (next state, reward, terminated, truncated, info)."""
+
+
+class Transition(NamedTuple):
+    """One step of an episode.
+
+        >>> import clew
+        >>> env = clew.Environment(clew.Maze.open(1, 2))
+        >>> clew.Simulation(env).rollout(clew.Policy(env, q=[[0, 0, 0, 1], [0, 0, 0, 0]]), explore=False)[0]
+        Transition(state=0, action=3, reward=1.0, next_state=1, terminated=True, truncated=False)
+
+    Attributes:
+        state: state in which the action was taken.
+        action: action.
+        reward: reward of the transition.
+        next_state: state that followed.
+        terminated: True if the world ended the episode; the value of next_state is then 0.
+        truncated: True if a step limit cut the episode off; next_state keeps its value.
+    """
+
+    state: int
+    action: int
+    reward: float
+    next_state: int
+    terminated: bool
+    truncated: bool
+
+
+class Agent(Protocol):
+    """Acts in a world, and learns from every step; any class with these two methods is an agent.
+
+    An episode has ended after a transition that is terminated or truncated; `act` begins the next one. An agent may
+    have an attribute `q`, an array (num_states, num_actions) of action values: `clew.run_agent` then returns the policy
+    that is greedy in them.
+
+        >>> import clew
+        >>> import random
+        >>> class Walker:  # at random; it remembers how often it was in each state
+        ...     def __init__(self):
+        ...         self.visits = [0] * 4
+        ...
+        ...     def act(self, state):
+        ...         return random.randrange(4)
+        ...
+        ...     def update(self, transition):
+        ...         self.visits[transition.state] += 1
+        >>> walker = Walker()
+        >>> clew.run_agent(walker, clew.Environment(clew.Maze.open(2, 2)), 100)
+        >>> walker.visits[0] >= 100, walker.visits[3]
+        (True, 0)
+    """
+
+    def act(self, state: int, /) -> int:
+        """Return the action to take in a state."""
+
+    def update(self, transition: Transition, /) -> None:
+        """Learn from a step, after it was taken and before the next action is asked for."""
 
 
 def epsilon_greedy(values: Values, epsilon: float, rng: Random) -> int:
@@ -99,23 +157,23 @@ class QLearning:
     gamma: float = 0.9
     epsilon: float = 0.1
 
-    def choose(self, s: int) -> int:
-        """Choose an action in state s, epsilon-greedily."""
-        return epsilon_greedy(self.q[s], self.epsilon, self.rng)
+    def act(self, state: int) -> int:
+        """Return an epsilon-greedy action."""
+        return epsilon_greedy(self.q[state], self.epsilon, self.rng)
 
-    def learn(self, s: int, a: int, reward: float, s_next: int, terminated: bool, truncated: bool) -> int | None:
-        """Learn from a transition; then choose the next action, or return None at the end of the episode.
+    def update(self, transition: Transition) -> None:
+        """Learn from a transition.
 
             q[s, a] += alpha * (reward + gamma * max_b q[s_next, b] - q[s, a])
 
         Where the world has terminated the episode, the value of s_next is 0. Where a step limit has truncated it, the
         value counts: the world would have gone on.
         """
+        s, a, reward, s_next, terminated, _ = transition
         target = np.float32(reward)
         if not terminated:
             target += self.gamma * self.q[s_next].max()
         self.q[s, a] += self.alpha * (target - self.q[s, a])
-        return None if terminated or truncated else self.choose(s_next)
 
 
 @dataclass
@@ -128,6 +186,7 @@ class Sarsa:
         alpha: step size, in (0, 1].
         gamma: discount per step, in [0, 1].
         epsilon: probability of a random action, in [0, 1].
+        next_action: the next action of the episode; None before its first one.
     """
 
     q: Values
@@ -135,32 +194,36 @@ class Sarsa:
     alpha: float = 0.1
     gamma: float = 0.9
     epsilon: float = 0.1
+    next_action: int | None = field(default=None, init=False)
 
-    def choose(self, s: int) -> int:
-        """Choose an action in state s."""
-        return epsilon_greedy(self.q[s], self.epsilon, self.rng)
+    def act(self, state: int) -> int:
+        """Return the action that `update` has chosen; in the first state of an episode, an epsilon-greedy one."""
+        if self.next_action is None:
+            return epsilon_greedy(self.q[state], self.epsilon, self.rng)
+        return self.next_action
 
-    def learn(self, s: int, a: int, reward: float, s_next: int, terminated: bool, truncated: bool) -> int | None:
-        """Choose the next action, and learn from the transition to it; return None at the end of the episode.
+    def update(self, transition: Transition) -> None:
+        """Choose the next action, and learn from the transition to it.
 
             q[s, a] += alpha * (reward + gamma * q[s_next, a_next] - q[s, a])
 
-        The value of s_next is 0 where the world has terminated the episode, as in `QLearning.learn`.
+        The value of s_next is 0 where the world has terminated the episode, as in `QLearning.update`.
         """
+        s, a, reward, s_next, terminated, truncated = transition
         target, a_next = np.float32(reward), None
         if not terminated:
-            a_next = self.choose(s_next)
+            a_next = epsilon_greedy(self.q[s_next], self.epsilon, self.rng)
             target += self.gamma * self.q[s_next, a_next]
         self.q[s, a] += self.alpha * (target - self.q[s, a])
-        return None if truncated else a_next
+        self.next_action = None if truncated else a_next
 
 
-def train(agent: QLearning | Sarsa, world: World, num_episodes: int) -> list[int]:
+def train(agent: Agent, world: World, num_episodes: int) -> list[int]:
     """Let an agent act in a world, and learn from every step.
 
     Args:
-        agent: agent, whose action values are changed.
-        world: world with the states and actions of the agent's table.
+        agent: agent.
+        world: world with the states and actions of the agent.
         num_episodes: number of episodes.
 
     Returns:
@@ -169,11 +232,12 @@ def train(agent: QLearning | Sarsa, world: World, num_episodes: int) -> list[int
     steps = []
     for _ in range(num_episodes):
         s, _ = world.reset()
-        a: int | None = agent.choose(s)
+        is_over = False
         steps.append(0)
-        while a is not None:
+        while not is_over:
+            a = agent.act(s)
             s_next, reward, terminated, truncated, _ = world.step(a)
-            a = agent.learn(s, a, reward, s_next, terminated, truncated)
-            s = s_next
+            agent.update(Transition(s, a, reward, s_next, terminated, truncated))
+            s, is_over = s_next, terminated or truncated
             steps[-1] += 1
     return steps

@@ -98,7 +98,7 @@ def test_every_setting_reaches_the_run(figures, tmp_path):
         "exploring_starts": True, "initial_value": -0.5, "optimistic": False, "pessimistic": False, "n": 4,
         "lambda_": 0.5, "accumulating": True, "num_planning": None, "kappa": 0.0001, "threshold": 0.0, "known_after": 1,
         "num_interleaved": 1, "sharing": "local", "rounds_ahead": 2, "partition_starts": True, "asynchronous": False,
-        "moves": "eight", "unknown_walls": "wall", "cell_size": 1, "algorithm_settings": {},
+        "moves": "eight", "exit_action": False, "unknown_walls": "wall", "cell_size": 1, "algorithm_settings": {},
     }  # fmt: skip
 
 
@@ -381,7 +381,7 @@ BAD = {
     "solve book --tolerance 0": "--tolerance must be a finite number above 0, not 0.0",
     "solve book --blocks 9": "--blocks must be from 1 to 5, the number of rows, not 9",
     "solve book --blocks 2 --horizon 9": "--horizon has no effect in blocks; leave it out",
-    "evaluate": "Missing argument 'RUN'",
+    "evaluate": "Missing argument 'RUN|WORLD'",
     "solve book book": "unexpected extra argument",
     "learn": "No such command 'learn'",
 }

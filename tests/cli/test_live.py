@@ -16,7 +16,7 @@ from rich.console import Console
 
 from clew.cli.live import AlternateScreen, Frame
 from clew.cli.waiting import WaitingLine
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 from clew.rendering.screen import StyledSpan
 
 fcntl = pytest.importorskip("fcntl", reason="needs pseudo-terminals")

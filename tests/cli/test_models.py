@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clew import FiniteMDP, Maze, ModelError, SettingError, TrainingConfig, solve
+from clew import FiniteMDP, Maze, ModelEnvironment, ModelError, Policy, SettingError, TrainingConfig, solve
 from clew.errors import StoppedError
-from clew.runs import open_run, save_checkpoints, train_run
+from clew.runs import grade, open_run, save_checkpoints, train_run
 from clew.runs.run import open_partial_run
 
 MACHINE = """\
@@ -81,7 +81,8 @@ def test_a_file_of_another_kind_is_not_replaced(clew, folder):
         "machine.csv": "machine.csv: there is a file of that name that isn't a policy",
         "maze.csv": "maze.csv: there is a file of that name that isn't a policy",
         "link.csv": "link.csv: can't be written: there is a symbolic link of that name",
-        "policy.npz": "--out must be a file that ends in .csv, not 'policy.npz'",
+        "machine.npz": "machine.npz: there is a file of that name that isn't a policy",
+        "policy.txt": "--out must be a file that ends in .csv or .npz, not 'policy.txt'",
         "nowhere/policy.csv": "nowhere/policy.csv: can't be written: No such file",
     }.items():
         before = {path.name: path.read_bytes() for path in folder.iterdir() if not path.is_symlink()}
@@ -89,6 +90,39 @@ def test_a_file_of_another_kind_is_not_replaced(clew, folder):
         assert (code, out) == (2, "")
         assert message in err
         assert before == {path.name: path.read_bytes() for path in folder.iterdir() if not path.is_symlink()}
+
+
+@pytest.mark.parametrize("name", ["policy.csv", "policy.npz"])
+def test_a_policy_in_a_file_is_graded_like_a_run(clew, folder, name):
+    assert clew("solve", "machine.csv", "--out", name)[0] == 0
+    code, out, _ = clew("evaluate", "machine.csv", "--policy", name, "--json")
+    found = json.loads(out)
+    mdp = FiniteMDP.read_csv("machine.csv")
+    policy = Policy.read_csv(mdp, name) if name.endswith(".csv") else Policy.load(name)
+    expected = grade(TrainingConfig(maze="machine.csv"), ModelEnvironment(mdp), policy)
+    assert code == 0
+    assert {name: found[name] for name in ("mean_return", "suboptimality", "optimal_states", "optimal_starts")} == {
+        "mean_return": expected.mean_return,
+        "suboptimality": expected.suboptimality,
+        "optimal_states": 1.0,
+        "optimal_starts": 1.0,
+    }
+    assert (found["num_states"], found["table_sha256"]) == (3, None)
+    _, out, _ = clew("evaluate", "machine.csv", "--policy", name, "--gamma", 0.5, "--max-steps", 7, "--episodes", 3)
+    assert out.startswith(f"{name}: machine.csv\n")
+    assert out.splitlines()[1].split() == ["gamma", "0.5"]
+    assert "table sha256" not in out
+
+
+def test_a_policy_written_by_hand_is_graded_in_a_maze(clew, folder):
+    Path("right.csv").write_text("state,action\n0,right\n1,right\n2,down\n3,\n4,\n5,\n")
+    found = json.loads(clew("evaluate", "2x3", "--policy", "right.csv", "--step-reward", -1, "--json")[1])
+    assert (found["mean_steps"], found["excess_steps"], found["mean_return"]) == (3.0, 0.0, -2.0)
+    train = clew("train", "2x3", "--episodes", 200, "--out", "run", "--json")[1]
+    open_run("run")[2].save("learned.npz")
+    found = json.loads(clew("evaluate", "2x3", "--policy", "learned.npz", "--json")[1])
+    assert found["table_sha256"] == json.loads(train)["table_sha256"]
+    assert found["mean_steps"] == json.loads(train)["mean_steps"]
 
 
 def test_an_estimated_model_says_how_far_it_may_be_off(clew, folder):
@@ -171,10 +205,21 @@ def test_a_configuration_reads_its_model_and_no_other(folder):
         ("solve machine.csv --slip 0.1", "--slip has no effect on 'machine.csv', which has rules of its own"),
         ("info machine.npz", "'machine.npz' is a world with rules of its own, not only a maze"),
         ("solve book --blocks 2 --out a.csv", "--out has no effect in blocks; leave it out"),
+        ("evaluate machine.csv --policy wrong.csv", "wrong.csv: not a policy: its columns must be state and action"),
+        ("evaluate machine.csv --policy nothing.npz", "nothing.npz: can't be read: No such file or directory"),
+        ("evaluate machine.csv --policy p.txt", "--policy must be a file that ends in .csv or .npz, not 'p.txt'"),
+        ("evaluate machine.csv --policy machine.npz", "machine.npz: not a policy: it contains "),
+        ("evaluate 2x2 --policy right.csv", "right.csv: line 2: 'new' is not the state of this world; from 0 to 3"),
+        ("evaluate book --policy other.npz", "a policy of (3, 2) doesn't fit an environment of (25, 4)"),
+        ("evaluate machine.csv --policy other.npz", "must be a policy of this world; in other.npz the states have"),
+        ("evaluate nothing --policy right.csv", "no maze is called 'nothing'"),
+        ("evaluate run --slip 0.1", "a run is graded in the world of its training; leave out --slip, or give a policy"),
     ],
 )
 def test_a_mistake_is_one_clear_line(clew, folder, line, message):
     Path("wrong.csv").write_text("state,action,next_state,probability,reward\n0,0,0,p,1\n")
+    Path("right.csv").write_text("state,action\nnew,run\n")
+    Policy(FiniteMDP.read_csv("machine.csv").with_labels(states=["a", "b", "c"])).save("other.npz")
     code, out, err = clew(*line.split())
     assert (code, out) == (2, "")
     assert message in err.splitlines()[-1]

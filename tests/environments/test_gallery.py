@@ -46,12 +46,12 @@ def test_a_model_is_stepped_as_it_is_written(name):
 
 
 def test_the_shelf_is_filled_up_to_sixteen_when_three_are_left():
-    policy = package.solve(make_world("warehouse"), gamma=0.99).policy
+    policy = package.solve(make_world("warehouse"), gamma=0.99).actions
     assert policy.tolist() == [16 - stock if stock <= 3 else 0 for stock in range(SHELF + 1)]
 
 
 def test_the_machine_keeps_two_parts_in_stock_and_is_mended_at_wear_three():
-    table = package.solve(make_world("assembly"), gamma=0.99).policy.reshape(-1, STORE + 1)
+    table = package.solve(make_world("assembly"), gamma=0.99).actions.reshape(-1, STORE + 1)
     assert (table[:, 2:] == 0).all()
     assert table[:, :2].tolist() == [[2, 1], [2, 1], [2, 2], [3, 3], [3, 3]]
 
@@ -209,3 +209,37 @@ def test_what_worlds_cannot_do_is_said(clew, line, said):
     assert code == 2
     assert said in err
     assert "Traceback" not in err
+
+
+def test_the_maze_of_a_world_is_saved_solved_learned_and_played_with_other_settings(clew, tmp_path):
+    file, run = tmp_path / "discount.txt", tmp_path / "run"
+    assert clew("worlds", "berkeley-discount", "--out", file)[0] == 0
+    assert package.Maze.load(file) == make_world("berkeley-discount").maze
+    solved = json.loads(clew("solve", file, "--exit-action", "--gamma", "0.5", "--json")[1])
+    assert solved["value"] == pytest.approx(10 * 0.5**5)  # five moves, and one to exit
+    assert json.loads(clew("info", file, "--json")[1])["exits"][0] == [2, 2, 1.0]
+    words = "--exit-action", "--slip", 0.2, "--episodes", 3000, "--out", run
+    assert json.loads(clew("train", file, *words, "--json")[1])["optimal_starts"] == 1.0
+    out = clew("play", run, "--delay", "0")[1]
+    assert "A exit 1" in out
+    assert re.search(r"\nended after \d+ steps\n$", out)
+    for ending in ("svg", "png", "txt"):
+        assert clew("render", run, "-o", tmp_path / f"run.{ending}")[0] == 0
+    assert "B exit 10" in (tmp_path / "run.txt").read_text()
+    assert json.loads(clew("evaluate", run, "--json")[1])["optimal_starts"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["worlds", "cliff", "--out", "cliff.txt"], "cliff is not a maze, which could be saved"),
+        (["worlds", "--out", "all.txt"], "--out has no effect without the name of a world"),
+        (["worlds", "russell", "--out", "russell.png"], "can't represent exits or rewards of cells"),
+        (["solve", "book", "--exit-action"], "--exit-action has no effect on a maze without exits"),
+        (["solve", "russell", "--exit-action"], "--exit-action has no effect on 'russell'"),
+    ],
+)
+def test_what_cannot_be_saved_or_set_is_refused(clew, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = clew(*words)
+    assert (code, message in err) == (2, True), err

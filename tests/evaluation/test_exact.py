@@ -14,7 +14,8 @@ from clew import (
     solve,
 )
 from clew.evaluation import exact
-from clew.evaluation.exact import greedy_actions, model_of
+from clew.evaluation.exact import model_of
+from clew.policies.given import weights_of
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 DOWN, LEFT, UP, RIGHT = range(4)
@@ -169,7 +170,7 @@ def test_the_optimal_policy_is_worth_the_optimum(settings):
     optimum = solve(env)
     values = policy_values(env, optimum.q)
     assert abs(values.v - optimum.v).max() <= values.bound + optimum.bound / 0.1 + 1e-15
-    assert policy_steps(env, Policy(env, q=np.eye(4)[optimum.policy])) == pytest.approx(optimum.steps_from)
+    assert policy_steps(env, optimum) == pytest.approx(optimum.steps_from)
 
 
 # What may come in -----------------------------------------------------------------------------------------------------
@@ -188,9 +189,9 @@ def test_a_table_of_probabilities_is_refused_unless_it_is_a_policy(evaluate):
     """Read as action values, this one would always go right, and not only three times out of four."""
     table = np.tile([0.25, 0.0, 0.0, 0.75], (5, 1))
     for probabilities in (table, table.astype(np.float32), table.tolist()):
-        with pytest.raises(SettingError, match="policy must be action values, and each row of this table sums to 1"):
+        with pytest.raises(SettingError, match="policy can be read in two ways: its rows sum to 1"):
             evaluate(corridor(), probabilities)
-    with pytest.raises(SettingError, match="each row of this table that isn't all 0 sums to 1"):
+    with pytest.raises(SettingError, match="policy can be read in two ways: its rows sum to 1"):
         evaluate(corridor(), np.vstack([table[:4], np.zeros(4)]))
     for values in (Policy(corridor(), q=table), 2.0 * table, table - 1.0):
         result = evaluate(corridor(), values)
@@ -200,16 +201,15 @@ def test_a_table_of_probabilities_is_refused_unless_it_is_a_policy(evaluate):
 
 
 def test_greedy_actions_are_all_that_tie():
-    greedy = greedy_actions(model_of(Maze.open(1, 2)), [[1, 2, 2, 0], [-np.inf, -np.inf, -np.inf, -np.inf]])
+    greedy = weights_of([[1, 2, 2, 0], [-np.inf] * 4], model_of(Maze.open(1, 2)))
     assert greedy.tolist() == [[False, True, True, False], [True] * 4]
 
 
 @pytest.mark.parametrize(
     ("q", "settings", "message"),
     [
-        (np.zeros((4, 4)), {}, r"expected action values of shape \(5, 4\), \(num_states, num_actions\), got \(4, 4\)"),
-        (np.zeros(5), {}, r"expected action values of shape \(5, 4\), \(num_states, num_actions\), got \(5,\)$"),
-        (solve(corridor()).policy, {}, r"got \(5,\); these look like actions, .*: of a solution, give solution\.q"),
+        (np.zeros((4, 4)), {}, r"expected action values of shape \(5, 4\), .* got float64 of shape \(4, 4\)"),
+        (np.zeros(5), {}, r"or an action for each state, \(5,\) integers, got float64 of shape \(5,\)$"),
         (np.full((5, 4), np.nan), {}, "that are numbers, got NaN"),
         (np.zeros((5, 4)), {"gamma": 1.5}, "gamma must be a finite number in"),
         (np.zeros((5, 4)), {"epsilon": -0.1}, "epsilon must be a finite number in"),

@@ -13,7 +13,7 @@ import clew
 from clew.errors import ExtraError, RunError, SettingError
 from clew.experiments.samples import as_groups, read_metrics
 from clew.figures.curves import regret, save_plot, time_to_optimal
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 from clew.rendering.colours import COLOURS, SERIES
 from clew.rendering.plots import STYLES, Labels, Line, plot_lines
 from clew.runs.configuration import TrainingConfig

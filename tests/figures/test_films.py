@@ -10,7 +10,7 @@ from PIL import Image
 from clew.environments import Environment
 from clew.errors import RunError, SettingError
 from clew.figures.films import Film, render_run
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 from clew.mazes import Maze
 from clew.planning import solve
 from clew.rendering.colours import COLOURS, ValueScale, ramp, rgb

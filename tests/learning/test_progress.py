@@ -6,7 +6,7 @@ import pytest
 
 import clew
 from clew.errors import ExtraError
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 
 
 def row(number, of, steps):

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import clew
+from clew.distributed.local import LocalLearner, TableMerger
 from clew.distributed.settings import Sharing
-from clew.distributed.tasks import Job
+from clew.distributed.tasks import Job, Task
 from clew.errors import SettingError
 from clew.extending import Algorithm, Behaviour, Bounds, Parameter, Values, choose, learn, step_size, td_update
+from clew.kernels.sampling import new_stream
 from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.declarations import MEMORIES
 from clew.policies.plugins import check_known, hash_module, load_plugin, plugins_of
@@ -101,6 +103,8 @@ REFUSED = [
     ({"name": "my_rules:counted"}, "name must be new, and 'my_rules:counted' is registered already by my_rules"),
     ({"make": 3}, "make must be a function of a LearnerSpec, not 3"),
     ({"memory": "forever"}, "memory must be one of step, episode, run, not 'forever'"),
+    ({"merge": 3}, "merge must be a function of memory, before and after, not 3"),
+    ({"merge": print, "memory": "step"}, "merge has no effect with memory='step'; it is for memory='run'"),
     ({"behaviour": "greed"}, "behaviour must be one of .*; did you mean 'greedy'"),
     ({"behaviour": "my:none"}, "behaviour must be registered, and 'my:none' is not: import the module"),
     ({"initial_values": "high"}, "initial_values must be one of"),
@@ -333,6 +337,36 @@ def test_memory_that_lives_for_a_run_is_refused_where_copies_learn(rules):
         clew.train_policy_parallel(env, 20, 2, num_actors=0, sharing="local", algorithm="my_rules:counted")
 
 
+def merge_counts(memory, before, after):
+    assert memory.keys() == before.keys() == after.keys() == {"counts"}
+    memory["counts"] += after["counts"] - before["counts"]
+
+
+@pytest.fixture
+def merging(rules):
+    clew.register_algorithm(replace(clew.ALGORITHMS["my_rules:counted"], name="my:merged", merge=merge_counts))
+
+
+def test_memory_that_a_rule_merges_is_that_of_all_simulations(merging):
+    """Whichever worker runs a task; without the function each round would begin with the counts of none."""
+    env = clew.Environment(clew.Maze.open(3, 4))
+    job = Job(env, clew.Learning(algorithm="my:merged"), Sharing(sharing="local"))
+    learned = []
+    for num_workers in (1, 2):
+        merger, workers, num_steps = TableMerger(job, 0), [LocalLearner(job) for _ in range(num_workers)], 0
+        for number in range(3):
+            snapshot = merger.snapshot()
+            tasks = [Task(20, 0.1, 0.1, (0, number, simulation), 100) for simulation in range(3)]
+            results = [workers[i % num_workers].perform(snapshot, task) for i, task in enumerate(tasks)]
+            for task, result in zip(tasks, results, strict=True):
+                merger.merge(result.update, snapshot, task, new_stream(0))
+                num_steps += result.totals.num_steps
+            assert merger.learner.rule.counts.sum() == num_steps
+        learned.append((merger.policy.q.tobytes(), num_steps))
+    assert learned[0] == learned[1]
+    assert learned[0][1] > 300
+
+
 @pytest.mark.parametrize("memory", ["step", "episode"])
 def test_other_memory_is_allowed_everywhere(rules, memory):
     clew.register_algorithm(replace(clew.ALGORITHMS["my_rules:counted"], name="my:other", memory=memory))
@@ -453,6 +487,18 @@ def test_a_training_goes_on_with_the_counts_that_it_had(rules, tmp_path):
         clew.train_policy(env, 200, checkpoints=StopAfter(tmp_path, every=20), **settings)
     policy = clew.train_policy(env, 200, checkpoints=Checkpoints(tmp_path), **settings)
     assert policy.q.tobytes() == clew.train_policy(env, 200, **settings).q.tobytes()
+
+
+def test_a_training_goes_on_with_the_memory_that_it_has_merged(merging, tmp_path):
+    """Rounds are in flight when it is stopped, whose simulations began with earlier counts."""
+    env = clew.Environment(clew.Maze.open(4, 4))
+    settings = {"algorithm": "my:merged", "sharing": "local", "sync_every": 5, "rounds_ahead": 1, "seed": 5}
+    with pytest.raises(clew.errors.StoppedError):
+        clew.train_policy_parallel(env, 200, 3, num_actors=0, checkpoints=StopAfter(tmp_path, every=20), **settings)
+    policy = clew.train_policy_parallel(env, 200, 3, num_actors=0, checkpoints=Checkpoints(tmp_path), **settings)
+    whole = clew.train_policy_parallel(env, 200, 3, num_actors=0, **settings)
+    assert policy.q.tobytes() == whole.q.tobytes()
+    assert whole.q.any()
 
 
 def test_a_checkpoint_of_another_source_or_parameter_is_refused(rules, tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ def test_shares_and_means_by_hand():
 def test_what_was_never_tried_does_not_look_good():
     mdp = estimate()
     solution = solve(mdp, gamma=0.9)
-    assert solution.policy[:2].tolist() == [0, 1]
+    assert solution.actions[:2].tolist() == [0, 1]
     assert solution.q[mdp.estimate.untried].tolist() == pytest.approx([-2 + 0.9 * v for v in solution.v[[0, 1, 2, 2]]])
     paid = estimate(reward=[1.0] * 6)  # rewards are all good: to stay must not be better than to end
     assert paid.model.rewards[paid.estimate.counts == 0].tolist() == [0.0] * 4

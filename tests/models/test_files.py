@@ -140,7 +140,7 @@ FOREIGN = {
     "one too few": (lambda: archive_of(members_of("sparse", rewards=None)), "not a model: it contains"),
     "compressed": (
         lambda: archive_of(members_of("sparse"), zipfile.ZIP_DEFLATED),
-        "is compressed or encrypted, and models are not",
+        "is compressed or encrypted, which a model is not",
     ),
     "another type": (
         lambda: archive_of(members_of("sparse", rewards=member(np.zeros(3, np.float32)))),

@@ -3,8 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
+import clew
 from clew import FiniteMDP, Maze, ModelError, solve
 from clew.kernels.dynamics import BLOCKED, GOAL, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.kernels.sampling import new_stream
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
 TWO_BY_THREE = Maze.open(2, 3).cells
@@ -189,21 +191,25 @@ def test_sums_of_probabilities_may_be_off_by_rounding():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "where"),
+    ("lengths", "unavailable"),
     [
-        ([2, 1, 1, 1, 1, 0], "state 2, action 1"),
-        ([2, 1, 1, 1, 0, 1], "state 2, action 0"),
-        ([2, 0, 0, 0, 0, 2], "state 0, action 1"),
-        ([1, 1, 1, 0, 0, 0], "state 1, action 1"),
+        ([2, 1, 1, 1, 1, 0], [5]),
+        ([2, 1, 1, 1, 0, 1], [4]),
+        ([2, 0, 0, 0, 0, 2], [1, 4]),
+        ([1, 1, 1, 0, 0, 0], [3]),
+        ([1, 1, 1, 2, 0, 0], []),
     ],
 )
-def test_an_action_without_outcomes_is_refused_where_another_action_has_some(lengths, where):
-    """It used to be read as an end with value 0, which may be better than all that the other actions can give."""
+def test_an_action_without_outcomes_is_unavailable_where_another_action_has_some(lengths, unavailable):
+    """It must not be read as an end with value 0, which may be better than all that the other actions can give."""
     n = sum(lengths)
     change = {"offsets": np.cumsum([0, *lengths]), "probabilities": np.repeat(1.0 / np.array(lengths).clip(1), lengths)}
     change |= {name: np.zeros(n, np.int64) for name in ("next_states", "rewards", "terminated")}
-    with pytest.raises(ModelError, match=f"^{where}: no outcomes, though other actions of the state have some"):
-        sparse(**change)
+    mdp = sparse(**change)
+    assert np.flatnonzero(~mdp.available).tolist() == unavailable
+    assert mdp.all_available == (unavailable == [])
+    assert mdp.filled.all_available
+    assert mdp.filled is mdp or unavailable
 
 
 @pytest.mark.parametrize("num_actions", [1, 3])
@@ -274,3 +280,68 @@ def test_room_for_outcomes_counts_the_nothing_that_happens_in_a_terminal_state()
     halves = [(0.25, 0, 0.0, False), (0.25, 1, 0.0, False), (0.5, 2, 1.0, True)]
     mdp = sparse_world([[halves, [(1.0, 1, 0.0, False)]], [[], []], [[], []]]).mdp
     assert mdp.num_outcomes == 3 + 1 + 2 * 1 + 2 * 1
+
+
+def chain(starts):
+    """Three states in a row; each step pays 1, and the last ends."""
+    return FiniteMDP.from_function(4, 1, lambda s, a: [(1.0, s + 1, 1.0, s == 2)] if s < 3 else [], starts=starts)
+
+
+def test_starts_with_probabilities_are_heeded_by_all_that_reads_them(tmp_path):
+    mdp = chain({0: 0.25, 2: 0.75})
+    assert mdp.starts.tolist() == [0, 2, 2, 2]
+    assert clew.solve(mdp, gamma=1.0).value == 0.25 * 3 + 0.75 * 1
+    assert clew.policy_values(mdp, np.zeros((4, 1)), gamma=1.0).value == 1.5
+    mdp.save(tmp_path / "chain.npz")
+    assert FiniteMDP.load(tmp_path / "chain.npz").starts.tolist() == [0, 2, 2, 2]
+    env = clew.ModelEnvironment(mdp)
+    first = [env.reset(seed=seed)[0] for seed in range(2000)]
+    assert abs(first.count(0) / 2000 - 0.25) < 0.04
+    played = clew.Simulation(env).rollouts(np.zeros((4, 1)), 4000, exploration=0.0, stream=new_stream(0))
+    begins = played.state[np.concatenate(([True], played.terminated[:-1]))]
+    assert abs((begins == 0).mean() - 0.25) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("starts", "listed"),
+    [
+        ({0: 1, 1: 1}, [0, 1]),
+        ({0: 0.1, 1: 0.65, 2: 0.25}, [0] * 2 + [1] * 13 + [2] * 5),
+        ({1: 1 / 3, 0: 2 / 3}, [1, 0, 0]),
+        ({0: 0.0, 1: 5.0}, [1]),
+        ({0: 1e-4, 1: 1 - 1e-4}, [0] + [1] * 9999),
+    ],
+)
+def test_probabilities_of_starts_become_repeats(starts, listed):
+    assert chain(starts).starts.tolist() == listed
+
+
+@pytest.mark.parametrize(
+    ("starts", "message"),
+    [
+        ({0: -1.0, 1: 2.0}, "must be finite numbers, not negative, and not all 0"),
+        ({0: 0.0}, "must be finite numbers, not negative, and not all 0"),
+        ({0: float("nan")}, "must be finite numbers"),
+        ({0: "much"}, "probabilities of starts must be an array of real numbers"),
+        ({}, "starts must name at least one state"),
+        ({9: 1.0}, r"start state 9 is outside 0\.\.3"),
+        ({0: 0.1234567, 1: 0.8765433}, "in the ratio of whole numbers up to 10,000; round them to four decimals"),
+    ],
+)
+def test_probabilities_that_make_no_sense_are_refused(starts, message):
+    with pytest.raises(ModelError, match=message):
+        chain(starts)
+
+
+def test_labels_have_probabilities_too():
+    table = {
+        "state": ["new", "old"],
+        "action": ["go", "go"],
+        "next_state": ["old", "end"],
+        "probability": [1, 1],
+        "reward": [0, 1],
+    }
+    mdp = FiniteMDP.from_table(table, starts={"old": 0.2, "new": 0.8})
+    assert [mdp.state_labels[s] for s in mdp.starts] == ["old", "new", "new", "new", "new"]
+    with pytest.raises(ModelError, match="start state 'odl' is not a state of the table"):
+        FiniteMDP.from_table(table, starts={"odl": 1.0})

@@ -95,7 +95,6 @@ def ones(states, **changes):
         (lambda s, a: ones(s, s=np.where(s == 1, 3, 0)[:, None]), r"state 1, action 0: next state 3 is outside 0\.\.2"),
         (lambda s, a: ones(s, p=np.where(s + a == 3, 0.5, 1)[:, None]), "state 2, action 1: probabilities sum to 0.5"),
         (lambda s, a: ones(s, p=np.where(s + a == 3, np.nan, 1)[:, None]), "state 2, action 1: probability"),
-        (lambda s, a: ones(s, p=1.0 * (s + a < 3)[:, None]), "state 2, action 1: no outcomes"),
         (lambda s, a: ones(s, r=np.where(s == 2, np.inf, 1)[:, None]), "state 2, action 0: reward must be finite"),
     ],
 )

@@ -51,10 +51,10 @@ def test_values_equal_the_oracle_and_the_policy_earns_them(name, gamma):
     values, steps = oracles.backward_induction(world.rows, 4, gamma)
     assert solution.v == pytest.approx(values)
     assert solution.value == pytest.approx(np.array(values)[world.mdp.starts].mean())
-    assert solution.policy.shape == (4, world.mdp.num_states)
-    assert solution.policy.dtype == np.uint8
+    assert solution.actions.shape == (4, world.mdp.num_states)
+    assert solution.actions.dtype == np.uint8
     for s in world.mdp.starts[:4]:
-        assert return_of(world.rows, solution.policy, s, 0, gamma) == pytest.approx(values[s])
+        assert return_of(world.rows, solution.actions, s, 0, gamma) == pytest.approx(values[s])
     if gamma == 1.0 and "moving" in name:
         assert solution.steps_from == pytest.approx(steps)
 
@@ -82,7 +82,7 @@ def test_what_is_best_depends_on_the_time():
     rows = [[[(1.0, 0, 1.0, True)], [(1.0, 1, 0.0, False)]], [[(1.0, 2, 0.0, False)]] * 2, [[(1.0, 2, 5.0, True)]] * 2]
     mdp = sparse_world(rows, starts=[0]).mdp
     solution = solve(mdp, horizon=4, gamma=1.0)
-    assert solution.policy[:, 0].tolist() == [1, 1, 0, 0]
+    assert solution.actions[:, 0].tolist() == [1, 1, 0, 0]
     assert (solution.value, solution.steps) == (5.0, 3.0)
     assert (solve(mdp, horizon=2, gamma=1.0).value, solve(mdp, horizon=2, gamma=1.0).steps) == (1.0, 1.0)
 
@@ -104,7 +104,7 @@ def test_more_than_256_actions_have_wider_numbers():
     rewards = np.zeros((2, 300))
     rewards[0, 299] = 1.0
     solution = solve(FiniteMDP.from_arrays(table, rewards, terminal=[False, True]), horizon=1)
-    assert (solution.policy.dtype, int(solution.policy[0, 0])) == (np.uint16, 299)
+    assert (solution.actions.dtype, int(solution.actions[0, 0])) == (np.uint16, 299)
 
 
 @pytest.mark.parametrize("horizon", [0, -1, 2.5, "100"])

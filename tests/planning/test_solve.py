@@ -53,9 +53,9 @@ def test_the_chapters_maze_takes_8_steps():
 def test_every_action_of_the_policy_leads_closer_and_is_greedy():
     solution = solve(OPEN)
     for s in np.flatnonzero(DISTANCES):
-        row, column = np.array(divmod(int(s), 4)) + [(1, 0), (0, -1), (-1, 0), (0, 1)][solution.policy[s]]
+        row, column = np.array(divmod(int(s), 4)) + [(1, 0), (0, -1), (-1, 0), (0, 1)][solution.actions[s]]
         assert DISTANCES[4 * row + column] == DISTANCES[s] - 1
-        assert solution.q[s, solution.policy[s]] == pytest.approx(solution.q[s].max()) == pytest.approx(solution.v[s])
+        assert solution.q[s, solution.actions[s]] == pytest.approx(solution.q[s].max()) == pytest.approx(solution.v[s])
 
 
 def test_a_random_goal_has_a_value_for_every_goal_and_cell():
@@ -180,7 +180,7 @@ def test_whichever_method_it_takes_a_grid_is_solved(seed, gamma, rewards):
 def test_expected_steps_solve_the_linear_equations(name):
     world = NOISY[name]()
     solution = solve(world.mdp)
-    expected = expected_steps(world.rows, solution.policy.tolist())
+    expected = expected_steps(world.rows, solution.actions.tolist())
     assert solution.steps_from == pytest.approx(expected, rel=1e-9)
     assert solution.steps == pytest.approx(expected[world.mdp.starts].mean(), rel=1e-9)
 
@@ -238,7 +238,7 @@ def test_the_tolerance_must_be_positive(tolerance):
 def test_mazes_environments_and_models_are_all_worlds(world):
     solution = solve(world)
     assert solution.steps == 5.0
-    assert (solution.q.shape, solution.v.shape, solution.policy.shape) == ((12, 4), (12,), (12,))
+    assert (solution.q.shape, solution.v.shape, solution.actions.shape) == ((12, 4), (12,), (12,))
 
 
 def test_a_tighter_tolerance_gives_a_tighter_bound():

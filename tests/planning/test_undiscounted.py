@@ -76,7 +76,7 @@ def test_no_policy_is_better_and_the_one_found_is_as_good(kind):
         assert solution.bound <= 1e-6
         assert np.array_equal(np.isneginf(solution.v), ~finite), seed
         assert np.abs(solution.v[finite] - best[finite]).max(initial=0.0) <= solution.bound + 1e-11
-        earned = oracles.total_rewards(world.rows, solution.policy)
+        earned = oracles.total_rewards(world.rows, solution.actions)
         assert np.abs(earned[finite] - best[finite]).max(initial=0.0) <= 2 * solution.bound + 1e-11
         assert solution.v == pytest.approx(solution.q.max(axis=1), abs=1e-9)
     assert (refused, endless) == {"positive": (12, 0), "negative": (0, 2), "mixed": (15, 4)}[kind]
@@ -114,7 +114,7 @@ def test_worlds_in_which_only_an_end_pays_equal_their_linear_program(seed):
     solution = solve(world.mdp, gamma=1.0, tolerance=1e-7)
     assert solution.bound <= 1e-7
     assert solution.v == pytest.approx(linear_program(world.rows), abs=2e-7)
-    earned = oracles.total_rewards(world.rows, solution.policy)
+    earned = oracles.total_rewards(world.rows, solution.actions)
     assert solution.v == pytest.approx(earned, abs=2e-7)
 
 
@@ -188,7 +188,7 @@ def test_a_way_that_risks_to_go_on_for_ever_is_avoided():
     ]
     solution = solve(sparse_world(rows, starts=[0]).mdp, gamma=1.0)
     assert solution.v.tolist() == [pytest.approx(-10.0, abs=1e-6), -math.inf]
-    assert solution.policy[0] == 0
+    assert solution.actions[0] == 0
     for where, actions, starts in ((0, [rows[0][1]] * 2, [0]), (1, rows[0], [0, 1])):
         with pytest.raises(
             SettingError, match=f"gamma must be below 1 here: from start state {where} every policy may go on"
@@ -204,7 +204,7 @@ def test_a_rest_that_costs_to_come_to_is_taken_if_the_end_costs_more():
     ]
     solution = solve(sparse_world(rows).mdp, gamma=1.0)
     assert solution.v == pytest.approx([-1.0, 0.0, 0.0], abs=1e-6)
-    assert solution.policy.tolist() == [1, 0, 0]
+    assert solution.actions.tolist() == [1, 0, 0]
 
 
 def test_a_group_takes_its_best_way_out_from_wherever_one_stands():
@@ -212,7 +212,7 @@ def test_a_group_takes_its_best_way_out_from_wherever_one_stands():
     rows = [[[(1.0, (s + 1) % 3, 0.0, False)], [(1.0, 0, float(s), True)]] for s in range(3)]
     solution = solve(sparse_world(rows).mdp, gamma=1.0)
     assert solution.v == pytest.approx([2.0, 2.0, 2.0], abs=1e-6)
-    assert solution.policy.tolist() == [0, 0, 1]
+    assert solution.actions.tolist() == [0, 0, 1]
     assert solution.steps_from == pytest.approx([3.0, 2.0, 1.0])
 
 

@@ -318,9 +318,9 @@ def test_the_greedy_behaviour_never_explores():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"q": np.zeros((12, 3), np.float32)}, "q must have the shape"),
-        ({"q": np.zeros(48, np.float32)}, "q must have the shape"),
-        ({"q": np.full((12, 4), "1")}, "q must be an array of real numbers"),
+        ({"policy": np.zeros((12, 3), np.float32)}, r"policy: expected action values of shape \(12, 4\)"),
+        ({"policy": np.zeros(48, np.float32)}, r"policy: expected action values of shape \(12, 4\)"),
+        ({"policy": np.full((12, 4), "1")}, "policy must be an array of real numbers"),
         ({"num_episodes": -1}, "num_episodes"),
         ({"num_episodes": 1.5}, "num_episodes"),
         ({"behaviour": "timid"}, "behaviour must be one of .*, not 'timid'"),
@@ -336,7 +336,7 @@ def test_rollouts_name_the_setting_that_is_out_of_range(settings, message):
     env = Environment(Maze.open(3, 4))
     with pytest.raises(SettingError, match=message):
         Simulation(env).rollouts(
-            **{"q": np.zeros((12, 4), np.float32), "num_episodes": 1, "stream": new_stream(0), **settings}
+            **{"policy": np.zeros((12, 4), np.float32), "num_episodes": 1, "stream": new_stream(0), **settings}
         )
 
 

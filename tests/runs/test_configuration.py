@@ -36,7 +36,7 @@ def other_values():
     others |= {"random_start": True, "random_goal": True, "sync_every": 7, "sharing": "local", "rounds_ahead": 2}
     others |= {"partition_starts": True, "asynchronous": True}
     others |= {"goal_reward": 2.0, "step_reward": -0.1, "outer_wall_reward": -1.0, "hazard_reward": -5.0, "slip": 0.2}
-    others |= {"moves": "eight"}
+    others |= {"moves": "eight", "exit_action": True}
     others |= {"num_episodes": 12, "num_simulations": 3, "num_actors": 2, "seed": 9}
     others |= {"algorithm": "sarsa", "behaviour": "softmax", "alpha": 0.2, "gamma": 0.8, "epsilon": 0.3, "n": 2}
     others |= {"alpha_schedule": "linear", "alpha_last": 0.1, "temperature": 0.5, "confidence": 2.0, "lambda_": 0.5}

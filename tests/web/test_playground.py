@@ -395,3 +395,36 @@ def test_f_the_size_of_a_picture_is_known_without_decoding_it(tmp_path):
     assert picture_size((tmp_path / "maze.png").read_bytes()) == (6, 10)
     assert picture_size((tmp_path / "maze.pgm").read_bytes()) == (3, 5)
     assert picture_size(b"S.G") is None
+
+
+# Exits and rewards of cells -------------------------------------------------------------------------------------------
+
+
+def test_exits_and_rewards_are_painted_learned_and_drawn(playground, tmp_path):
+    do(playground, lambda: playground.trainer.learn(300))
+    do(playground, lambda: playground.paint([(0, 6), (3, 3)], "exit", -2.0))  # the model is another form from now on
+    do(playground, lambda: playground.paint([(1, 1)], "reward", -0.25))
+    do(playground, lambda: playground.paint([(5, 0)], "exit", 3.0))
+    do(playground, lambda: playground.trainer.learn(3000))
+    do(playground, playground.pause)
+    assert playground.grade.optimal_starts == 1.0
+    assert (playground.world.optimum.steps, playground.world.optimum.value) == (5.0, pytest.approx(3.0 * 0.9**4))
+    frame = read(pack_frame(playground, "values", 0).data)
+    assert frame["exits"] == [[6, "-2"], [24, "-2"], [35, "+3"]]
+    assert frame["cell_rewards"] == [[8, "-0.25"]]
+    assert "exits" not in read(pack_frame(playground, "values", playground.world.number).data)
+    assert run_code(python_code(playground), tmp_path) == finished(playground)
+    assert "A exit -2" in python_code(playground)
+    with pytest.raises(SettingError, match="reward must be given for 'exit'"):
+        do(playground, lambda: playground.paint([(0, 1)], "exit"))
+
+
+@pytest.mark.parametrize("name", ["russell", "berkeley-book", "berkeley-bridge", "berkeley-cliff", "berkeley-discount"])
+def test_worlds_of_courses_open_with_their_settings(playground, name):
+    card = clew.environments.gallery.GALLERY[name]
+    do(playground, lambda: playground.configure(maze=name))
+    assert (playground.config.slip, playground.config.gamma) == (0.2, card.gamma)
+    assert playground.config.exit_action == name.startswith("berkeley")
+    assert playground.world.optimum.value == pytest.approx(card.optimum, abs=1e-5)
+    do(playground, lambda: playground.configure(slip=0.0))
+    assert playground.world.env.mdp.is_deterministic

@@ -5,14 +5,16 @@ import io
 import re
 import urllib.request
 import zipfile
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from serving import grave, set_scheme
+from serving import grave, served, set_scheme, visiting
 
 import clew
 
 pytestmark = pytest.mark.browser
+EXAMPLE = Path(__file__).parents[2] / "examples" / "my_rules.py"
 
 
 def maze_of(page):
@@ -145,6 +147,28 @@ def test_settings_are_changed_and_mistakes_are_said_in_words(visit):
     settings.get_by_label("alpha", exact=True).press("Enter")
     page.get_by_role("alert").filter(has_text="alpha must be").wait_for()
     assert data(page, "episodes") == 1, "nothing has changed"
+
+
+def test_parameters_of_a_plug_in_are_fields(browser, tmp_path, tables):
+    (tmp_path / "runs").mkdir()
+    with served(tmp_path / "runs", "--plugin", str(EXAMPLE)) as (_, address), visiting(browser, address) as visit:
+        page = visit()
+        settings = page.get_by_test_id("settings")
+        assert not settings.get_by_label("bonus", exact=True).is_visible()
+        settings.get_by_label("algorithm", exact=True).click()
+        page.get_by_role("option", name="my_rules:counted").click()
+        bonus = settings.get_by_label("bonus", exact=True)
+        assert bonus.input_value() == "0.1"
+        bonus.fill("0.5")
+        bonus.press("Enter")
+        page.get_by_role("button", name="Episode", exact=True).click()
+        wait_until(page, "d.episodes === '1'")
+        code, digest = take_code(page)
+        assert "algorithm_settings={'bonus': 0.5}" in code
+        assert run_code(code) == digest
+        bonus.fill("-1")
+        bonus.press("Enter")
+        page.get_by_role("alert").filter(has_text="bonus must be a finite number in [0, 100]").wait_for()
 
 
 def test_the_key_has_the_colours_of_the_canvas_once_something_is_known(visit):

@@ -4,6 +4,7 @@ import asyncio
 import io
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,8 @@ from nicegui import Client, core, ui
 from PIL import Image
 
 import clew
+from clew.policies.plugins import load_plugin
+from clew.web.export import command_line, python_code
 from clew.web.frames import pack_frame
 from clew.web.playground import Playground
 from clew.web.playground_tab import PlaygroundTab
@@ -70,6 +73,31 @@ def test_a7_the_colour_key_is_that_of_the_frame_that_is_drawn(playground):
     in_tab(playground, work)
 
 
+def test_parameters_of_an_algorithm_are_fields_below_its_name(playground, tables):
+    load_plugin(Path(__file__).parents[2] / "examples" / "my_rules.py")
+
+    async def work(tab):
+        assert not list(tab.parameters)
+        await tab.configure("algorithm", "my_rules:counted")
+        (bonus,) = tab.parameters
+        assert (bonus.label, bonus.value) == ("bonus", 0.1)
+        assert "reward of the first try of an action" in bonus.props["hint"]
+        await tab.set_parameter("bonus", 0.5)
+        assert playground.config.algorithm_settings == {"bonus": 0.5}
+        await tab.set_parameter("bonus", -1.0)
+        assert tab.message.text.startswith("bonus must be a finite number in [0, 100] for my_rules:counted, not -1")
+        await tab.do(playground.episode)
+        code = python_code(playground)
+        assert "algorithm_settings={'bonus': 0.5}" in code
+        assert f"load_plugin('{Path(__file__).parents[2] / 'examples' / 'my_rules.py'}')" in code
+        assert "--plugin /" in command_line(playground)
+        await tab.configure("algorithm", "sarsa")
+        assert not list(tab.parameters)
+        assert playground.config.algorithm_settings == {}
+
+    in_tab(playground, work)
+
+
 def test_a7_an_old_error_does_not_replace_a_new_one(playground):
     async def work(tab):
         playground.error = "learning was stopped"
@@ -112,5 +140,24 @@ def test_e4_a_picture_is_refused_by_its_size_before_it_is_decoded(playground):
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
         tracemalloc.stop()
         assert tab.message.text == "the page draws up to 512 x 512 cells, not 8192 x 8192"
+
+    in_tab(playground, work)
+
+
+def test_the_number_beside_the_tools_is_what_an_exit_pays(playground):
+    async def work(tab):
+        tab.reward.set_value(2.5)
+        tab.select_tool("exit")
+        await tab.paint([[0, 2], [1, 2]])
+        tab.select_tool("reward")
+        await tab.paint([[1, 0]])
+        tab.select_tool("hazard")
+        await tab.paint([[1, 1]])
+        assert (tab.message.text, dict(playground.maze.exits)) == ("", {(0, 2): 2.5, (1, 2): 2.5})
+        assert (dict(playground.maze.cell_rewards), int(playground.maze.hazards.sum())) == ({(1, 0): 2.5}, 1)
+        tab.reward.set_value(None)
+        tab.select_tool("exit")
+        await tab.paint([[2, 2]])
+        assert tab.message.text == "reward must be given for 'exit'"
 
     in_tab(playground, work)

@@ -42,6 +42,7 @@ from clew.kernels.sampling import new_stream
 from clew.learning import training
 from clew.policies import episodes
 from clew.policies import policy as policies
+from clew.policies.given import check_policy
 from clew.settings import MAX_EPISODES, check_count
 
 __all__ = [
@@ -95,7 +96,7 @@ class Simulation:
         check_chooses(policy)
         shape, table = policies.table_shape(self.env), getattr(policy, "__dict__", {}).get("_policy")
         if isinstance(table, policies.Policy):
-            policies.check_policy(table, shape)
+            check_policy(table, shape)
         world, choose = stepwise_world(self.env), policy.get_action
         steps = list(
             episodes.episode_steps(

@@ -79,6 +79,8 @@ class Environment:
 
     def _make_world(self, world: environments.Environment) -> None:
         model = world.mdp.model
+        if world.maze.exits or world.maze.cell_rewards:
+            raise SettingError("can't have exits or rewards of cells; clew.Environment takes them", setting="maze")
         if not isinstance(model, Grid):
             raise SettingError("must be 'four' in clew.book; clew.Environment has the others", setting="moves")
         self.world = world

@@ -14,6 +14,7 @@ from clew.errors import SettingError
 from clew.learning import training
 from clew.policies import episodes, trajectory
 from clew.policies import policy as policies
+from clew.policies.tables import as_table
 from clew.settings import SHARE, Bounds, as_list, check_number, shown
 
 STEP_SIZES = Bounds(above=0.0, most=1.0)
@@ -58,7 +59,7 @@ class Policy:
 
     @state_action_table.setter
     def state_action_table(self, table: npt.ArrayLike) -> None:
-        self._policy.q[:] = policies.as_table("state_action_table", table, self._policy.q.shape)
+        self._policy.q[:] = as_table("state_action_table", table, self._policy.q.shape)
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """Return a greedy action, ties broken at random; if exploring, a random action with probability epsilon."""
@@ -69,7 +70,7 @@ def with_table(policy: Policy) -> policies.Policy:
     """Return the policy of Clew in a policy of the chapter; with the table of a subclass, if that has its own."""
     if overrides(policy, Policy, "state_action_table"):
         q = policy._policy.q
-        q[:] = policies.as_table("state_action_table", policy.state_action_table, q.shape)
+        q[:] = as_table("state_action_table", policy.state_action_table, q.shape)
     return policy._policy
 
 

@@ -1,11 +1,12 @@
 """Commands that list and describe: algorithms, worlds, info."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clew.cli.options import AsJson, Plugins, load_plugins, make_config, with_settings
-from clew.errors import NoPathError
+from clew.errors import MazeError, NoPathError, SettingError
 from clew.policies.plugins import load_installed
 from clew.runs.flags import flag
 from clew.settings import check_choice
@@ -86,6 +87,10 @@ def format_row(row: dict[str, Any]) -> dict[str, str]:
 
 def worlds(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="show the card of this one")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", parser=Path, metavar="FILE", help="save its maze, to learn it with other settings"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the worlds that come with Clew, or show the card of one."""
@@ -94,6 +99,8 @@ def worlds(
     from clew.environments.gallery import GALLERY
 
     if name is None:
+        if out is not None:
+            raise SettingError("has no effect without the name of a world", setting="out")
         summaries = {name: card.summary for name, card in GALLERY.items()}
         if as_json:
             print_json(summaries)
@@ -101,12 +108,19 @@ def worlds(
             print_table("clew train NAME, clew solve NAME", summaries)
         return
     check_choice("world", name, GALLERY)
+    world = GALLERY[name].make()
+    if out is not None:
+        if not isinstance(world, Environment):
+            raise MazeError(f"{name} is not a maze, which could be saved")
+        world.maze.save(out)
+        print(f"Saved to {out}. Look at it: clew info {out}")
+        return
     card = {field: value for field, value in GALLERY[name]._asdict().items() if field != "make"}
     if as_json:
         print_json(card)
     else:
         print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
-        if isinstance(world := GALLERY[name].make(), Environment):
+        if isinstance(world, Environment):
             print("\n" + world.maze.to_text(), end="")
 
 
@@ -138,6 +152,7 @@ def info(*, as_json: AsJson = False, **settings: Any) -> None:
         "start": start,
         "goals": goals[:10],
         "num_goals": len(goals),
+        **({"exits": [(*place, reward) for place, reward in list(maze.exits.items())[:10]]} if maze.exits else {}),
         "shortest": distance if has_path else None,
         "has_path": has_path if start and goals else None,
     }

@@ -26,7 +26,7 @@ from clew.cli.waiting import NUM_RECENT, can_draw, seconds_left
 from clew.environments import Environment, as_compiled
 from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
-from clew.learning.training import Callback, RoundMetrics
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
 from clew.models.mdp import FiniteMDP
 from clew.planning import solve

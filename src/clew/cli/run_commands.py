@@ -19,8 +19,8 @@ from clew.cli.options import (
     OutFolder,
     Plugins,
     Resumed,
-    RunFolder,
     Watched,
+    given_options,
     load_plugins,
     make_config,
     number,
@@ -33,6 +33,7 @@ from clew.errors import ModelError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
+    from clew.policies.policy import Policy
     from clew.runs.run import Run
 
 NUM_GRADED = "10 from a single start state or one from each of up to 1000, if deterministic; else 1000"
@@ -110,44 +111,91 @@ def print_remarks(run: "Run", out: Path | None, chaos: float | None) -> None:
     print(f"Saved to {out}. Watch it: clew play {out}" if out else "Not saved; add --out DIR to save the run.")
 
 
+@with_settings(*MAZE_SETTINGS, "max_episode_steps", "gamma", "seed")
 def evaluate(
-    run: RunFolder,
+    *,
+    context: typer.Context,
+    world: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|WORLD", help="run folder, made by clew train --out; with --policy a world, as for clew solve"
+        ),
+    ],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            parser=Path, metavar="FILE", help="policy to grade in the world: .csv or .npz, as clew solve --out saves it"
+        ),
+    ] = None,
     episodes: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help=f"greedy episodes [default: {NUM_GRADED}]")
     ] = None,
     plugin: Plugins = None,
     as_json: AsJson = False,
+    **settings: Any,
 ) -> None:
-    """Grade a saved run again, against the exact optimum."""
+    """Grade a saved run again, or a policy in a file, against the exact optimum.
+
+    Example: clew evaluate machine.csv --policy policy.csv
+    """
     from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json, with_exact_zeros
     from clew.cli.waiting import working
     from clew.environments import as_compiled
     from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch, grade, open_run
+    from clew.runs.run import Stopwatch, grade
     from clew.runs.storage import finite_or_none, table_sha256
 
     load_plugins(plugin)
-    config, env, policy = open_run(run)
+    config, env, graded = open_graded(world, policy, settings, given_options(context))
     with working("grading"):
         optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
         stopwatch = Stopwatch()
-        evaluation = grade(config, env, policy, episodes, optimum)
+        evaluation = grade(config, env, graded, episodes, optimum)
         times = stopwatch.read()
     figures = finite_or_none(
         {
             "gamma": config.gamma,
             **vars(evaluation),
-            "num_states": policy.q.shape[0],
+            "num_states": graded.shape[0],
             "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
             **times,
-            "table_sha256": table_sha256(policy.q),
+            "table_sha256": table_sha256(graded.q) if graded.kind == "values" else None,
         }
     )
     if as_json:
         print_json(figures)
     else:
         exact = drop_missing(with_exact_zeros(figures))
-        print_figures(f"{run}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **exact})
+        print_figures(f"{policy or world}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **exact})
+
+
+def open_graded(
+    world: str, policy: Path | None, settings: dict[str, Any], given: dict[str, str]
+) -> "tuple[TrainingConfig, Any, Policy]":
+    """Return the configuration, the environment and the policy to grade: those of a run, or a policy in a file.
+
+    Args:
+        world: folder of the run, or the world of the policy.
+        policy: file of the policy; None for a run.
+        settings: of the world.
+        given: options on the command line, by name.
+
+    Raises:
+        ClewError: if there is no such run or world, or the file isn't a policy of it.
+        SettingError: if settings of a world are given with a run.
+    """
+    from clew.policies.given import read_policy_of
+    from clew.runs.run import open_run
+
+    if policy is not None:
+        config = make_config({"maze": world, **settings})
+        env = config.make_environment()
+        return config, env, read_policy_of(env, policy, "policy")
+    for name in settings.keys() & given.keys():
+        raise SettingError(
+            f"a run is graded in the world of its training; leave out {given[name]}, or give a policy by --policy FILE"
+        )
+    return open_run(world)
 
 
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
@@ -162,7 +210,13 @@ def solve(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", parser=Path, metavar="FILE.csv", help="save the policy: state, action and value"),
+        typer.Option(
+            "--out",
+            "-o",
+            parser=Path,
+            metavar="FILE",
+            help="save the policy: .csv for a table of state, action and value, .npz for clew.Policy.load",
+        ),
     ] = None,
     blocks: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help="cut the maze into N blocks of rows, planned apart")
@@ -177,8 +231,8 @@ def solve(
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy, print_small_policy
     from clew.cli.waiting import working
-    from clew.environments import Environment, model_of
-    from clew.runs.policy_file import check_policy_file, policy_rows, save_policy
+    from clew.environments import Environment
+    from clew.policies.files import ENDINGS, check_target
     from clew.runs.run import solve_in_blocks
 
     config, in_blocks = make_config(settings), blocks is not None or actors
@@ -189,7 +243,7 @@ def solve(
         if in_blocks and given is not None:
             raise SettingError("has no effect in blocks; leave it out", setting=name)
     if out is not None:
-        check_policy_file(out)  # before the work, not after it
+        check_target(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
         env = config.make_environment()
         if in_blocks:
@@ -202,32 +256,23 @@ def solve(
             )
         else:
             solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)
-    rows = []
-    if not in_blocks:
-        policy = solution.policy if horizon is None else solution.policy[0]  # of the first step
-    if not in_blocks and (config.is_model or out is not None):
-        rows = policy_rows(model_of(env), action_names(env), policy, solution.v)
-    if out is not None:
-        save_policy(out, rows)
+    is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
+    if out is not None or is_drawn or config.is_model:
+        policy = solution.policy if horizon is None else solution.policy_at(0)
+    if out is not None and out.suffix.lower() == ".csv":
+        policy.to_csv(out, values=solution.v)
+    elif out is not None:
+        policy.save(out)
     if as_json:
         print_json(figures)
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
-    if not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE:  # a longer one isn't shown
-        print_policy(env, policy[:, None] == range(env.mdp.num_actions))
+    if is_drawn:
+        print_policy(env, policy.greedy_actions())
     elif config.is_model:
-        print_small_policy(rows)
+        print_small_policy(policy, solution.v)
     if out is not None:
         print(f"Saved the policy to {out}.")
-
-
-def action_names(env: Any) -> list[str]:
-    """Return the names of the actions of an environment; their numbers if it has none."""
-    from clew.environments import as_compiled
-
-    world = as_compiled(env)
-    assert world is not None  # it has been solved
-    return list(world.actions)
 
 
 def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:

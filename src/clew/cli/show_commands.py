@@ -42,7 +42,7 @@ def play(
     config, env, policy = open_run(run)
     env.reset(seed=config.seed)
     steps = play_episode(env, policy, delay)
-    ending = "reached the goal in" if isinstance(env, Environment) else "ended after"
+    ending = "reached the goal in" if isinstance(env, Environment) and env.has_goal else "ended after"
     print(f"{ending if steps[-1].terminated else 'cut off after'} {len(steps)} steps")
 
 
@@ -123,12 +123,14 @@ def serve(
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="open a browser")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Serve the web page: paint mazes, and watch them be learned.
 
     It also lists runs, and shows what a cluster does.
     """
     check_count("port", port, 0, 65535)
+    load_plugins(plugin)
     try:
         from clew.web.server import serve as serve_page
     except ModuleNotFoundError as error:

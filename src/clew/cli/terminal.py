@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clew.policies.policy import Policy
     from clew.runs.run import Run
 
 PAGE = 66  # lines; longer drawings aren't printed
@@ -151,10 +152,18 @@ def print_policy(env: Any, greedy: Any) -> None:
         print(drawing, end="")
 
 
-def print_small_policy(rows: list[tuple[str, str, float]]) -> None:
-    """Print a policy of at most `SMALL` states in columns: state, action and value; "-" where there is no action."""
-    if len(rows) > SMALL:
+def print_small_policy(policy: "Policy", v: Any) -> None:
+    """Print a policy of at most `SMALL` states in columns: state, action and value; "-" where there is no action.
+
+    Args:
+        policy: an action for each state.
+        v: (num_states,) float64, values of the states.
+    """
+    from clew.policies.files import rows_of
+
+    if policy.shape[0] > SMALL:
         return
+    rows = rows_of(policy.content, policy.greedy_actions(), v).rows
     texts = [(state, action or "-", format_figure(value)) for state, action, value in rows]
     widths = [max(len(row[i]) for row in [("state", "action"), *texts]) for i in range(2)]
     print(styled(f"{'state':<{widths[0]}}  {'action':<{widths[1]}}  value", BOLD))

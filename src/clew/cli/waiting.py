@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from clew.learning.training import RoundMetrics
+    from clew.learning.metrics import RoundMetrics
 
 PATIENCE = 2.0  # seconds before the line appears
 FRAMES_PER_SECOND = 2

@@ -13,8 +13,8 @@ import numpy as np
 from clew.distributed.rounds import InFlightRound, Rounds
 from clew.distributed.tasks import Pool
 from clew.learning.checkpoints import SavedState, TrainingState
+from clew.learning.metrics import RoundMetrics
 from clew.learning.saved_arrays import load_arrays
-from clew.learning.training import RoundMetrics
 
 DONE = 2**31 - 1  # round of a simulation that has nothing left to do
 
@@ -41,16 +41,15 @@ class AsynchronousRounds:
         """
         rounds = self.rounds
         yield from rounds.metrics
-        with rounds.checkpoints.saved_on_stop(self):
-            rounds.start_clock()
-            while not rounds.is_done:
-                self._submit_tasks(pool)
-                ready = pool.first_ready([each.results for each in self._in_flight])
-                done = self._in_flight.pop(ready)
-                self._merge(done)
-                if rounds.is_report_due:
-                    yield rounds.report(done.number)
-                    rounds.started_at = time.perf_counter()  # a report doesn't include the time of the callbacks
+        rounds.start_clock()
+        while not rounds.is_done:
+            self._submit_tasks(pool)
+            ready = pool.first_ready([each.results for each in self._in_flight])
+            done = self._in_flight.pop(ready)
+            self._merge(done)
+            if rounds.is_report_due:
+                yield rounds.report(done.number)
+                rounds.started_at = time.perf_counter()  # a report doesn't include the time of the callbacks
 
     def _submit_tasks(self, pool: Pool) -> None:
         """Submit the next task of every simulation that is idle and not too far ahead of the slowest one."""

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskRunner, TaskTotals
+from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
 from clew.kernels.learning.learners import ConstantStepSize
 from clew.kernels.learning.rollouts import FixedValues
 from clew.kernels.learning.updates import QLearning
 from clew.kernels.sampling import Stream, new_stream
+from clew.kernels.values import num_available, row_length
 from clew.kernels.wide import as_values
 from clew.learning.precision import RewardRange
 from clew.learning.training import learn_from, new_policy
@@ -43,9 +45,12 @@ def new_actor(job: Job, snapshot: BehaviourSnapshot, task: Task) -> Actor:
     """
     q, visits, stream = snapshot.q, snapshot.visits.copy(), new_stream(*task.key)
     alpha = ConstantStepSize(np.float32(task.alpha or job.learning.alpha))  # the schedule "visits" has none
-    if not job.ends_by_steps:
-        return Actor(FixedValues(as_values(q)), alpha, visits, stream)
-    return Actor(QLearning(as_values(q.copy()), np.float32(job.learning.gamma)), alpha, visits, stream)
+    masked = job.world is None or not job.world.mdp.all_available
+    if job.ends_by_steps:
+        rule = QLearning(as_values(q.copy(), masked=masked), np.float32(job.learning.gamma))
+        return Actor(rule, alpha, visits, stream)
+    values = q.copy() if job.world is None else q  # in which the masks of an environment are marked
+    return Actor(FixedValues(as_values(values, masked=masked)), alpha, visits, stream)
 
 
 class RolloutWorker:
@@ -64,6 +69,7 @@ class RolloutWorker:
         how = acting, task.num_episodes, task.num_steps, actor.stream, cursor
         if world is None:
             trajectory = record_stepwise(job.env, explores, *how)
+            _refuse_masks(actor.rule.q, trajectory)
             paid = RewardRange.of(trajectory.reward)
         else:
             trajectory = record(world.mdp, episode_spec(world, job.starts(task.simulation), explores), *how)
@@ -75,6 +81,24 @@ class RolloutWorker:
         return TaskResult(totals, int(cursor[0]), position, trajectory, started_at, seconds, paid=paid)
 
 
+def _refuse_masks(q: Any, trajectory: Trajectory) -> None:
+    """Refuse action masks, which an environment without a model gives while it is played: the learner has none of them.
+
+    Args:
+        q: values that the trajectory was played by, in the form of kernels; masked actions are marked.
+        trajectory: of a task.
+
+    Raises:
+        SettingError: if an action was masked.
+    """
+    if any(num_available(q, s) < row_length(q) for s in set(trajectory.state.tolist())):
+        raise SettingError(
+            "must be 'local' with an environment without a model whose infos have an action_mask; or take one "
+            "simulation",
+            setting="sharing",
+        )
+
+
 class CentralLearner:
     """Learns from the transitions of all simulations, in the order of the simulations; see `tasks.Aggregator`.
 
@@ -83,8 +107,8 @@ class CentralLearner:
         learner: the algorithm at work; replaced when its model needs more memory.
     """
 
-    def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
+    def __init__(self, job: Job, seed: int, initial: npt.ArrayLike | None = None) -> None:
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed, initial=initial)
         self.job = job
 
     def snapshot(self) -> BehaviourSnapshot:

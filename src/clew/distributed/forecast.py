@@ -22,6 +22,7 @@ from clew.distributed.training import WORKERS, can_be_sent, new_rounds
 from clew.errors import SettingError
 from clew.evaluation.exact import policy_steps
 from clew.learning.checkpoints import Checkpoints
+from clew.learning.learner import initial_values
 from clew.learning.settings import Learning, check_run
 from clew.planning import find_optimum
 from clew.policies.behaviours import BEHAVIOURS
@@ -99,7 +100,9 @@ def forecast(
         raise SettingError("has no forecast; leave it out", setting="asynchronous")
     job = Job(env, learning, sharing)
     can_be_sent(job)
-    worker, rounds = new_rounds(job, num_episodes, seed, Trace(), Checkpoints(None))
+    worker, rounds = new_rounds(
+        job, num_episodes, seed, Trace(), Checkpoints(None), initial_values(env, job.world, job.learning)
+    )
     in_process = InProcessPool(worker, rounds.trace)
     in_process.placement = OnActors()
     rounds.compile(worker, has_actors=True)

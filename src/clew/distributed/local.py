@@ -24,6 +24,7 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
 from clew.learning.loops import new_loop, stepwise_loop
 from clew.learning.precision import RewardRange
+from clew.learning.saved_arrays import arrays_of
 from clew.learning.training import new_policy
 from clew.policies.episodes import episode_spec
 
@@ -36,6 +37,7 @@ class TableSnapshot(NamedTuple):
 
     tables: Sequence[tuple[Table, Counts]]  # each table of the algorithm, and the updates of its values (may be empty)
     visits: Counts  # (num_states, num_actions), tries of each action; empty if the strategy ignores them
+    memory: Sequence[npt.NDArray[Any]] = ()  # that the algorithm merges, see `memory_of`
 
 
 class TableChanges(NamedTuple):
@@ -48,6 +50,23 @@ class TableChanges(NamedTuple):
     rows: npt.NDArray[np.int32]  # (num_rows,), ascending, states
     tables: Sequence[tuple[Table, Counts]]  # (num_rows, num_actions) each: values, and their updates in this task
     visits: Counts  # (num_rows, num_actions), tries of each action in this task; empty if the strategy ignores them
+    memory: Sequence[npt.NDArray[Any]] = ()  # at the end of the task, see `memory_of`
+
+
+def memory_of(learner: Learner) -> dict[str, npt.NDArray[Any]]:
+    """Return what an algorithm remembers for the whole run and merges itself: its arrays by field, without tables.
+
+    Returns:
+        Arrays, not copied; empty if the algorithm has no function that merges them.
+    """
+    if ALGORITHMS[learner.settings.algorithm].merge is None:
+        return {}
+    tables = [learner.q, learner.counts, learner.visits, *(array for pair in learner.tables for array in pair)]
+    return {
+        name: array
+        for name, array in arrays_of(learner.rule).items()
+        if not name.startswith("q.") and not any(np.may_share_memory(array, table) for table in tables)
+    }
 
 
 def refresh_derived(learner: Learner, rows: Any) -> None:
@@ -95,6 +114,8 @@ class LocalLearner:
             table[:] = base
             counts[:] = base_counts if base_counts.size else 0
         learner.visits[:] = snapshot.visits
+        for array, known in zip(memory_of(learner).values(), snapshot.memory, strict=True):
+            array[...] = known
         refresh_derived(learner, slice(None))
         totals, num_ended, position, paid = self._learn(learner, task)
         update = self._changes(learner, snapshot)
@@ -138,7 +159,7 @@ class LocalLearner:
             for (table, counts), (_, base_counts) in zip(learner.tables, snapshot.tables, strict=True)
         ]
         visits = count_since(learner.visits, snapshot.visits, rows) if learner.visits.size else learner.visits
-        return TableChanges(rows, tables, visits)
+        return TableChanges(rows, tables, visits, [array.copy() for array in memory_of(learner).values()])
 
 
 class TableMerger:
@@ -149,13 +170,14 @@ class TableMerger:
         learner: has the tables that are merged into; it doesn't learn itself.
     """
 
-    def __init__(self, job: Job, seed: int) -> None:
-        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed)
+    def __init__(self, job: Job, seed: int, initial: npt.ArrayLike | None = None) -> None:
+        self.policy, self.learner = new_policy(job.env, job.world, job.learning, seed, initial=initial)
 
     def snapshot(self) -> TableSnapshot:
         """Return a copy of the tables and of their counts; merging goes on while workers read it."""
         tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
-        return TableSnapshot(tables, read_only(self.learner.visits.copy()))
+        memory = [read_only(array.copy()) for array in memory_of(self.learner).values()]
+        return TableSnapshot(tables, read_only(self.learner.visits.copy()), memory)
 
     def fused_runner(self, snapshot: TableSnapshot, stream: Stream) -> None:
         """Return None: a local learner works on a copy, which has to be merged."""
@@ -176,4 +198,11 @@ class TableMerger:
         if learner.visits.size:
             visits = learner.visits[rows].astype(np.int64) + changes.visits
             learner.visits[rows] = np.minimum(visits, MAX_COUNT)
+        if (merge_memory := ALGORITHMS[learner.settings.algorithm].merge) is not None:
+            memory = memory_of(learner)
+            before, after = (
+                {name: read_only(array) for name, array in zip(memory, arrays, strict=True)}
+                for arrays in (snapshot.memory, changes.memory)
+            )
+            merge_memory(memory, before, after)
         refresh_derived(learner, rows)

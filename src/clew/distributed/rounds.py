@@ -31,6 +31,7 @@ from clew.distributed.settings import NEVER, Sharing
 from clew.distributed.tasks import Aggregator, Pool, Position, Task, TaskResult, Worker
 from clew.kernels.sampling import Stream, new_stream
 from clew.learning.checkpoints import Checkpoints, SavedState, Training, TrainingState
+from clew.learning.metrics import RoundMetrics
 from clew.learning.precision import RewardRange
 from clew.learning.saved_arrays import (
     load_arrays,
@@ -39,7 +40,7 @@ from clew.learning.saved_arrays import (
     metrics_from_arrays,
     metrics_to_arrays,
 )
-from clew.learning.training import NUM_ROUNDS, RoundMetrics
+from clew.learning.training import NUM_ROUNDS
 from clew.policies.episodes import NO_LIMIT
 from clew.tracing.trace import DRIVER, Trace
 
@@ -256,17 +257,16 @@ class Rounds:
             of a checkpoint.
         """
         yield from self.metrics
-        with self.checkpoints.saved_on_stop(self):
-            self.start_clock()
-            for in_flight in self._in_flight:
-                self.submit(in_flight, pool)
-            while not self.is_done:
-                while len(self._in_flight) <= self.rounds_ahead and self.plan.has_round(self._next_number):
-                    self.submit(self._begin_next(self.progress.copy()), pool)
-                self._merge_oldest()
-                if self.is_report_due:
-                    yield self.report(self._num_merged - 1)
-                    self.started_at = time.perf_counter()  # the next report doesn't include the time of the callbacks
+        self.start_clock()
+        for in_flight in self._in_flight:
+            self.submit(in_flight, pool)
+        while not self.is_done:
+            while len(self._in_flight) <= self.rounds_ahead and self.plan.has_round(self._next_number):
+                self.submit(self._begin_next(self.progress.copy()), pool)
+            self._merge_oldest()
+            if self.is_report_due:
+                yield self.report(self._num_merged - 1)
+                self.started_at = time.perf_counter()  # the next report doesn't include the time of the callbacks
 
     def start_clock(self) -> None:
         """Set when metrics were reported; time before the checkpoint that training continues from is part of it."""
@@ -337,6 +337,7 @@ class Rounds:
             num_bytes=int(num_bytes),
         )
         self.progress.unreported[:] = 0
+        self.started_at = time.perf_counter()
         self.metrics.append(metrics)
         return metrics
 
@@ -390,3 +391,4 @@ class Rounds:
             snapshot, stream = load_read_only([in_flight.snapshot, in_flight.stream], saved.arrays, f"under_way.{i}")
             in_flight.snapshot, in_flight.stream, in_flight.num_merged = snapshot, stream.copy(), num_merged
         self._seconds_before = saved.progress["seconds"]
+        self.start_clock()

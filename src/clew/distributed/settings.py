@@ -67,15 +67,17 @@ class Sharing:
 
         Raises:
             SettingError: if `sharing` is "local" and the algorithm remembers something for the whole run, such as a
-                model, which can't be merged, or if it is "central" and episodes are to be interleaved.
+                model, and has no function that merges it, or if it is "central" and episodes are to be interleaved.
         """
         if self.num_simulations == 1:
             return
         row = ALGORITHMS[learning.algorithm]
-        if self.sharing == "local" and row.memory == RUN:
+        if self.sharing == "local" and row.memory == RUN and row.merge is None:
             what = "learns a model of the world: models" if row.learns_model else "remembers for a whole run: memories"
             raise SettingError(
-                f"must be 'central' with {learning.algorithm}, which {what} can't be merged", setting="sharing"
+                f"must be 'central' with {learning.algorithm}, which {what} can't be merged"
+                f"{'; merge= of its Algorithm gives the function that does it' if ':' in row.name else ''}",
+                setting="sharing",
             )
         if self.sharing == "central" and learning.num_interleaved > 1:
             raise SettingError(

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import Any, Unpack
 
+import numpy.typing as npt
+
 from clew.distributed.asynchronous import AsynchronousRounds
 from clew.distributed.central import CentralLearner, RolloutWorker
 from clew.distributed.local import LocalLearner, TableMerger
@@ -18,10 +20,12 @@ from clew.distributed.tasks import InProcessPool, Job, Pool, Worker
 from clew.errors import ClusterError, SettingError
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.checkpoints import Checkpoints, identity
+from clew.learning.learner import initial_values
+from clew.learning.metrics import Callback, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, Watch, check_values, report, train
+from clew.learning.training import check_values, report, train
 from clew.policies.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
@@ -49,6 +53,7 @@ def train_policy_parallel(
     asynchronous: bool = False,
     chaos: float = 0.0,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -89,8 +94,9 @@ def train_policy_parallel(
             the slowest one. Two runs then give different results.
         chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
         seed: seed of all random draws.
+        policy: policy whose action values are the initial ones, see `train_policy`.
         callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
-            training continues.
+            training continues. If it raises `clew.StopTraining`, training ends, and the policy so far is returned.
         watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
             read-only; copy them to keep them.
         trace: records what driver and actors did, and when; `clew.tracing.timeline` draws it.
@@ -102,7 +108,8 @@ def train_policy_parallel(
         The trained policy.
 
     Raises:
-        SettingError: if a setting is out of range, a space is not Discrete, or values overflow float32.
+        SettingError: if a setting is out of range, a space is not Discrete, the policy doesn't fit the environment, or
+            values overflow float32.
         ClusterError: if the cluster can't place the actors, or its object store can't hold the values.
         RunError: if checkpoints can't be written, are damaged, or are those of another training.
         StoppedError: if `checkpoints.stop()` was called.
@@ -130,6 +137,7 @@ def train_policy_parallel(
         streams,
         chaos=chaos,
         seed=seed,
+        policy=policy,
         callback=callback,
         watch=watch,
         trace=trace,
@@ -145,6 +153,7 @@ def train_parallel(
     *,
     chaos: float = 0.0,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -159,6 +168,7 @@ def train_parallel(
         sharing: settings of parallel training.
         chaos: probability that an actor is killed when tasks are sent to it.
         seed: seed of all random draws.
+        policy: policy whose action values are the initial ones, or None.
         callback: is called after each round with its metrics.
         watch: is called before `callback` with the action values, which are read-only.
         trace: records what driver and actors did.
@@ -178,29 +188,39 @@ def train_parallel(
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     if sharing.num_simulations == 1:
         return train(
-            env, num_episodes, learning, seed=seed, callback=callback, watch=watch, trace=trace, checkpoints=checkpoints
+            env,
+            num_episodes,
+            learning,
+            seed=seed,
+            policy=policy,
+            callback=callback,
+            watch=watch,
+            trace=trace,
+            checkpoints=checkpoints,
         )
     job = Job(env, learning, sharing)
-    worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints)
-    policy = rounds.aggregator.policy
+    initial = initial_values(env, job.world, learning, policy)
+    worker, rounds = new_rounds(job, num_episodes, seed, trace, checkpoints, initial)
+    learned = rounds.aggregator.policy
     training = AsynchronousRounds(rounds) if sharing.asynchronous else rounds
     deciding = {each.name: getattr(sharing, each.name) for each in fields(sharing) if each.name != "num_actors"}
     deciding |= {"sync_every": rounds.plan.sync_every, "num_episodes": num_episodes, "seed": seed}
-    checkpoints.resume(identity(env, job.world, learning, **deciding), training)
+    checkpoints.resume(identity(env, job.world, learning, policy, **deciding), training)
     # Sending transitions to a learner takes longer than playing the episodes in its process.
     is_bound_by_learner = sharing.sharing == "central" and job.world is not None
     has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
     has_actors = has_actors and can_be_sent(job)
     rounds.compile(worker, has_actors)
     in_process = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
-    with _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process) as pool:
+    pool_context = _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process)
+    with pool_context as pool, checkpoints.saved_on_stop(training):
         for metrics in training.play(pool):
-            report(metrics, policy, watch, callback)
-    check_values(policy)
-    warn_if_stalled(learning, job.world, policy.q, rounds.paid)
+            report(metrics, learned, watch, callback)
+    check_values(learned, job.world)
+    warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
         _log_advice(in_process.placement, learning, is_bound_by_learner)
-    return policy
+    return learned
 
 
 def can_be_sent(job: Job) -> bool:
@@ -219,16 +239,26 @@ def can_be_sent(job: Job) -> bool:
     return True
 
 
-def new_rounds(job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints) -> tuple[Worker, Rounds]:
+def new_rounds(
+    job: Job, num_episodes: int, seed: int, trace: Trace, checkpoints: Checkpoints, initial: npt.ArrayLike
+) -> tuple[Worker, Rounds]:
     """Return the worker that runs tasks in this process, and the rounds of a training before the first of them.
+
+    Args:
+        job: what the tasks have in common.
+        num_episodes: number of episodes of all simulations together.
+        seed: seed of all random draws.
+        trace: records what is done.
+        checkpoints: saves the training to a folder.
+        initial: initial values, from `initial_values`.
 
     Raises:
         SettingError: if start states can't be partitioned, or the environment or a setting of the learner is invalid.
     """
     check_partition(job)
     make_worker, make_aggregator = WORKERS[job.sharing.sharing]
-    aggregator = make_aggregator(job, seed)
-    warn_if_coarse(job.learning, job.world)
+    aggregator = make_aggregator(job, seed, initial)
+    warn_if_coarse(job.learning, job.world, initial)
     num_pairs = aggregator.policy.q.size
     plan = Plan.of(num_episodes, job.sharing, seed, num_pairs=num_pairs, by_steps=job.ends_by_steps)
     return make_worker(job), Rounds(aggregator, plan, job.sharing.rounds_ahead, trace, checkpoints)

@@ -1,5 +1,6 @@
 """Validation of the settings and actions of environments."""
 
+from collections.abc import Mapping
 from operator import index
 from typing import Any, TypedDict
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from clew.errors import SettingError
 from clew.mazes import Moves
+from clew.mazes.formats import Place
 from clew.settings import SHARE, check_count, check_number, shown
 
 STEPS_PER_STATE = 100  # default step limit of an episode, per state
@@ -21,11 +23,13 @@ class WorldSettings(TypedDict, total=False):
 
     random_start: bool
     random_goal: bool
+    starts: Mapping[Place, float] | None
     goal_reward: float
     step_reward: float
     outer_wall_reward: float
     hazard_reward: float
     slip: float
+    exit_action: bool
     moves: str | Moves
     max_episode_steps: int | None
     render_mode: str | None

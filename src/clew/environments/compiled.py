@@ -105,6 +105,7 @@ _CACHE: "WeakKeyDictionary[gymnasium.Env[Any, Any], tuple[tuple[Any, ...], Finit
 def _model_of_table(env: Any) -> FiniteMDP | None:
     """Return the model of an environment that follows its table `P`; None if the table is incomplete or invalid.
 
+    Actions that its method `action_mask` masks in a state, as Taxi's does, aren't available there.
     The model is cached as long as the environment lives. Since users may change the table, it is compared each time
     with the one that the model was made from; where rows are the same objects, that takes less than a millisecond.
     """

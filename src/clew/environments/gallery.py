@@ -166,8 +166,55 @@ S...........
 ...!.!...!..
 !!...!.!...G
 """
+RUSSELL = """\
+...A
+.#.B
+S...
+
+A exit 1
+B exit -1
+"""
+BRIDGE = """\
+#AAAAA#
+BS....C
+#AAAAA#
+
+A exit -100
+B exit 1
+C exit 10
+"""
+CLIFF = """\
+.....
+S...A
+BBBBB
+
+A exit 10
+B exit -100
+"""
+DISCOUNT = """\
+.....
+.#...
+.#A#B
+S....
+CCCCC
+
+A exit 1
+B exit 10
+C exit -10
+"""
+
+
+def berkeley(text: str) -> ModelEnvironment:
+    """Make a grid of Berkeley's course with its usual settings: noise 0.2, no living reward, an action to exit."""
+    return Environment(Maze.from_text(text), slip=0.2, exit_action=True)
+
+
 ACTIONS = "0 down, 1 left, 2 up, 3 right"
 MAZE_ACTIONS = f"{ACTIONS}; a move into a wall stays"
+SLIPPERY = f"{MAZE_ACTIONS}; one move in five slips to the left or right of its direction"
+AT_EXIT = "terminated at an exit; truncated after 100 steps per free cell"
+AFTER_EXIT = "terminated by the action that follows the entry of an exit; truncated after 100 steps per free cell"
+COURSE = "UC Berkeley's course CS 188, project Reinforcement Learning"
 AT_GOAL = "terminated at the goal; truncated after 100 steps per free cell"
 TRUNCATED = "never terminated; truncated after 100 steps"
 GALLERY: dict[str, Card] = {
@@ -252,13 +299,73 @@ GALLERY: dict[str, Card] = {
             Maze.from_text(FIELD), slip=0.2, step_reward=-1.0, goal_reward=0.0, hazard_reward=-10.0
         ),
         states="72 cells of 6x12, row * 12 + column; the start is (0, 0), the goal (5, 11)",
-        actions=f"{MAZE_ACTIONS}; one move in five slips to the left or right of its direction",
+        actions=SLIPPERY,
         rewards="-1 per move, and -10 for entering a hazard",
         end=AT_GOAL,
         gamma=1.0,
         optimum=-36.606102,
         policy="keep away from hazards, even where that takes longer",
         source="Clew",
+    ),
+    "russell": Card(
+        summary="the 4x3 world of Russell & Norvig: two exits, which pay +1 and -1",
+        make=lambda: Environment(Maze.from_text(RUSSELL), slip=0.2, step_reward=-0.04),
+        states="12 cells of 3x4, row * 4 + column; the start is (2, 0), exits are (0, 3) and (1, 3), (1, 1) is blocked",
+        actions=SLIPPERY,
+        rewards="-0.04 per move, and the reward of the exit that it enters",
+        end=AT_EXIT,
+        gamma=1.0,
+        optimum=0.705308,
+        policy="go up and around, and keep away from the exit that pays -1",
+        source="Russell & Norvig (2020), figures 17.1 to 17.3",
+    ),
+    "berkeley-book": Card(
+        summary="the same grid without a step reward, with an action to exit and a discount",
+        make=lambda: berkeley(RUSSELL),
+        states="12 cells of 3x4, row * 4 + column; the start is (2, 0), exits are (0, 3) and (1, 3), (1, 1) is blocked",
+        actions=SLIPPERY,
+        rewards="1 or -1 for leaving an exit",
+        end=AFTER_EXIT,
+        gamma=0.9,
+        optimum=0.490684,
+        policy="go up and around, and keep away from the exit that pays -1",
+        source=f"{COURSE}, BookGrid",
+    ),
+    "berkeley-bridge": Card(
+        summary="a bridge between two exits, with a chasm on both sides: worth crossing only if moves hardly slip",
+        make=lambda: berkeley(BRIDGE),
+        states="21 cells of 3x7, row * 7 + column; the start is (1, 1)",
+        actions=SLIPPERY,
+        rewards="for leaving an exit: 1 at the near end, 10 at the far end, -100 in the chasm",
+        end=AFTER_EXIT,
+        gamma=0.9,
+        optimum=-17.28,
+        policy="turn back to the near exit",
+        source=f"{COURSE}, BridgeGrid",
+    ),
+    "berkeley-cliff": Card(
+        summary="a grid along a cliff, where slipping is dear",
+        make=lambda: berkeley(CLIFF),
+        states="15 cells of 3x5, row * 5 + column; the start is (1, 0)",
+        actions=SLIPPERY,
+        rewards="for leaving an exit: 10 on the right, -100 in the bottom row",
+        end=AFTER_EXIT,
+        gamma=0.9,
+        optimum=4.374974,
+        policy="go up, and along the top row",
+        source=f"{COURSE}, CliffGrid",
+    ),
+    "berkeley-discount": Card(
+        summary="a near exit and a far one, a short path along a cliff and a long one: discount and noise choose",
+        make=lambda: berkeley(DISCOUNT),
+        states="25 cells of 5x5, row * 5 + column; the start is (3, 0)",
+        actions=SLIPPERY,
+        rewards="for leaving an exit: 1 near, 10 far, -10 in the bottom row",
+        end=AFTER_EXIT,
+        gamma=0.9,
+        optimum=2.928910,
+        policy="go up and around to the far exit",
+        source=f"{COURSE}, DiscountGrid",
     ),
     "warehouse": Card(
         summary="inventory control: a shelf is restocked each evening, and demand is random",

@@ -14,7 +14,7 @@ def make_gymnasium(env_id: str, **settings: Any) -> Any:
     """Make a Gymnasium environment with integer states and actions, for tabular learning.
 
     If Gymnasium's environment has a transition table (FrozenLake, Taxi, CliffWalking), it can also be solved, and it is
-    simulated by compiled kernels.
+    simulated by compiled kernels. Actions that Taxi's `action_mask` excludes aren't available.
 
     Args:
         env_id: ID of the environment, such as "FrozenLake-v1"; "module:ID" imports the module first.

@@ -1,5 +1,6 @@
 """Mazes as Gymnasium environments."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, cast
 
@@ -10,14 +11,15 @@ from gymnasium.envs.registration import EnvSpec
 
 from clew.environments.checks import STEPS_PER_STATE, check_world
 from clew.environments.model import ModelEnvironment, action_error
-from clew.errors import SettingError
+from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place, check_place
-from clew.mazes.moves import FOUR, Moves, Rewards, find_moves, model_of_moves
+from clew.mazes.moves import FOUR, CellRewards, Moves, Rewards, find_moves, model_of_moves
+from clew.models.checks import check_starts
 from clew.models.mdp import FiniteMDP
 from clew.registration import ENV_ID
-from clew.settings import as_states, check_choice, check_count, check_flag, check_memory
+from clew.settings import as_states, check_choice, check_count, check_flag, check_memory, check_type
 
 RENDER_MODES = ("ansi", "human", "rgb_array")
 
@@ -51,18 +53,23 @@ class Environment(ModelEnvironment):
     "robot" it includes the heading, `heading * num_cells + cell`.
 
     With the moves "four" the actions are 0 down, 1 left, 2 up, 3 right. A move into a wall stays. The reward of a move
-    is `step_reward` (times the cost of the move), plus the rewards of what it meets. Reaching a goal terminates the
-    episode, the step limit truncates it.
+    is `step_reward` (times the cost of the move), plus the rewards of what it meets. Reaching a goal or an exit
+    terminates the episode, the step limit truncates it.
 
     Args:
         maze: the maze; by default the open 5x5 grid of the book's chapter.
         random_start: True to begin in a random cell from which a goal can be reached, never on a goal or hazard.
         random_goal: True to draw a goal for each episode, instead of the maze's own goals.
+        starts: probability of each start cell, by its (row, column), in the ratio of whole numbers up to 10,000; None
+            for the maze's own start, or a random one.
         goal_reward: added when a move reaches a goal.
         step_reward: reward of each move.
         outer_wall_reward: added when a move runs into the edge of the grid.
         hazard_reward: added when a move enters a hazard.
         slip: probability that a move slips to the left or right of its direction, half of it to each.
+        exit_action: True if leaving an exit takes a step of its own: a move into it pays `step_reward`, and the next
+            action, whatever it is, pays the exit's reward and ends the episode. The value of the exit's cell is then
+            its reward, as in Russell & Norvig's book and the grids of Berkeley's course.
         moves: "four"; "eight" (four and diagonals of cost sqrt(2), which don't cut corners); "movingai" and
             "movingai-float32" ("eight", with the digits of sqrt(2) in the lengths of MovingAI's benchmark); "knight";
             "robot" (forward, turn left, turn right); or a `clew.Moves` of your own.
@@ -77,7 +84,9 @@ class Environment(ModelEnvironment):
         actions, max_episode_steps, stream: see `ModelEnvironment`.
 
     Raises:
-        SettingError: if a setting is out of range, or the maze lacks a start or a goal that isn't random.
+        SettingError: if a setting is out of range, the maze lacks a start or a goal that isn't random, or a setting
+            doesn't go with others, or with exits or rewards of cells.
+        MazeError: if one of `starts` is outside the maze, blocked, a goal or a hazard, or has no path to a goal.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0)
@@ -95,11 +104,13 @@ class Environment(ModelEnvironment):
         *,
         random_start: bool = False,
         random_goal: bool = False,
+        starts: Mapping[Place, float] | None = None,
         goal_reward: float = 1.0,
         step_reward: float = 0.0,
         outer_wall_reward: float = 0.0,
         hazard_reward: float = -1.0,
         slip: float = 0.0,
+        exit_action: bool = False,
         moves: str | Moves = "four",
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
@@ -113,26 +124,24 @@ class Environment(ModelEnvironment):
             check_choice("render_mode", render_mode, RENDER_MODES)
         check_flag("random_start", random_start)
         check_flag("random_goal", random_goal)
+        check_flag("exit_action", exit_action)
+        if exit_action and not maze.exits:
+            raise SettingError("has no effect on a maze without exits; set it to False", setting="exit_action")
         given = Rewards(goal_reward, step_reward, outer_wall_reward, hazard_reward)
         check_world(slip, max_episode_steps, **given._asdict())
         rewards = Rewards(*map(float, given))
         self.maze, self.render_mode, self.random_goal = maze, render_mode, random_goal
         self.moves = find_moves(moves)
-        starts = _start_states(maze, random_start, random_goal, self.moves.includes_single_steps)
-        if self.moves == FOUR:
-            mdp = FiniteMDP.grid(maze.cells, starts, moving_goal=random_goal, slip=slip, **rewards._asdict())
-        elif random_goal:
-            raise SettingError(
-                f"must be False with the moves {self.moves.name!r}: random goals need the moves 'four'",
-                setting="random_goal",
-            )
-        else:
-            mdp = model_of_moves(maze.cells, self.moves, starts, random_start=random_start, slip=slip, rewards=rewards)
+        if starts is not None and (random_start or random_goal):
+            raise SettingError("must be None with a random start or a random goal", setting="starts")
+        cells = None if starts is None else _weighted_starts(maze, starts)
+        pays = CellRewards.of(maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action)
+        mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, pays)
         super().__init__(
-            mdp,
+            mdp.with_labels(actions=self.moves.actions),
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
             actions=self.moves.actions,
-            has_goal=True,
+            has_goal=not maze.exits,  # an exit may be good or bad
         )
         # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
@@ -226,7 +235,12 @@ class Environment(ModelEnvironment):
         return (row * self.maze.columns + column) * self.maze.cells.size + cell
 
     def is_terminal(self, states: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell."""
+        """Return whether each of the given states is terminal: the seeker is on a goal or in a blocked cell.
+
+        An exit that takes an action to leave is not terminal.
+        """
+        if self.maze.exits:
+            return super().is_terminal(states)
         goals, cells = np.divmod(as_states("states", states, self.mdp.num_states), self.maze.cells.size)
         bits = self.maze.cells.reshape(-1)[cells]
         blocked: npt.NDArray[np.bool_] = (bits & BLOCKED) > 0
@@ -245,6 +259,73 @@ class Environment(ModelEnvironment):
         return {"position": self.position, "goal": self.goal}
 
 
+def _make_model(
+    maze: Maze,
+    moves: Moves,
+    starts: npt.NDArray[np.int32] | None,
+    random_start: bool,
+    random_goal: bool,
+    slip: float,
+    rewards: Rewards,
+    pays: CellRewards,
+) -> FiniteMDP:
+    """Return the model of a maze, in the form of a grid where that has the moves and the rewards.
+
+    Args:
+        maze: the maze.
+        moves: the moves.
+        starts: (num_starts,) int32, cells in which episodes begin; None for those of the maze and the next two.
+        random_start: True to begin anywhere.
+        random_goal: True to draw the goal.
+        slip: probability of a slip.
+        rewards: rewards of moves.
+        pays: rewards of cells.
+
+    Raises:
+        SettingError: if the goal is random, and the grid's form doesn't do; or some of `starts` have no path.
+    """
+    has_cell_rewards = bool(maze.exits or maze.cell_rewards)
+    begin = _start_states(maze, random_start, random_goal, moves.includes_single_steps) if starts is None else starts
+    if moves == FOUR and not has_cell_rewards:
+        return FiniteMDP.grid(maze.cells, begin, moving_goal=random_goal, slip=slip, **rewards._asdict())
+    if random_goal:
+        raise SettingError(
+            "must be False for a maze with exits or rewards of cells"
+            if has_cell_rewards
+            else f"must be False with the moves {moves.name!r}: random goals need the moves 'four'",
+            setting="random_goal",
+        )
+    mdp = model_of_moves(
+        maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=pays
+    )
+    if starts is not None and mdp.starts.size < starts.size:
+        raise SettingError(f"has cells from which the moves {moves.name!r} have no path to a goal", setting="starts")
+    return mdp
+
+
+def _weighted_starts(maze: Maze, starts: Any) -> npt.NDArray[np.int32]:
+    """Return the cells in which episodes begin, (num_starts,) int32, repeated in proportion to their probabilities.
+
+    Raises:
+        SettingError: if it isn't a mapping, or the probabilities are invalid.
+        MazeError: if a place can't be a start.
+    """
+    check_type("starts", starts, Mapping, "a dict from (row, column) to a probability")
+    _check_has_goal(maze)
+    # The constructor checks each of them as the start of the maze.
+    places = {maze.with_ends(place, None).start: probability for place, probability in starts.items()}
+    numbers = {place[0] * maze.columns + place[1]: each for place, each in places.items() if place is not None}
+    try:
+        return check_starts(numbers, maze.cells.size)
+    except ModelError as error:
+        raise SettingError(str(error)) from None
+
+
+def _check_has_goal(maze: Maze) -> None:
+    if not maze.goals:
+        raise SettingError("the maze has no goal", take={"goal": (0, 0), "random_goal": True})
+
+
 def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_steps: bool) -> npt.NDArray[np.int32]:
     """Return the states in which an episode may begin, (num_starts,) int32, without headings.
 
@@ -261,8 +342,8 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
     """
     if not random_start and maze.start is None:
         raise SettingError("the maze has no start", take={"start": (0, 0), "random_start": True})
-    if not random_goal and not maze.goals:
-        raise SettingError("the maze has no goal", take={"goal": (0, 0), "random_goal": True})
+    if not random_goal:
+        _check_has_goal(maze)
     fixed = [] if maze.start is None else [maze.start[0] * maze.columns + maze.start[1]]
     safe = ~(maze.blocked | maze.hazards)
     if not random_goal:

@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete
 from clew.environments.checks import STEPS_PER_STATE, as_integer
 from clew.errors import SettingError
 from clew.kernels.sampling import draw_start, new_stream, sample
+from clew.models.labels import Labels
 from clew.models.mdp import FiniteMDP
 from clew.settings import as_list, as_states, check_count, check_flag, check_type, shown
 
@@ -52,7 +53,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
     """A Gymnasium environment that simulates a `FiniteMDP`; observations are its states.
 
     The observation space is `Discrete(num_states)`, the action space `Discrete(num_actions)`. An episode is terminated
-    by an outcome that ends it, and truncated by the step limit.
+    by an outcome that ends it, and truncated by the step limit. If some actions aren't available in some states, info
+    has an `action_mask`, (num_actions,) int8, for `env.action_space.sample(info["action_mask"])`.
 
     Args:
         mdp: the model.
@@ -120,7 +122,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             options: None or an empty dict.
 
         Returns:
-            (state, info). In a maze, info has the `position` and the `goal`, each (row, column); otherwise it is empty.
+            (state, info). In a maze, info has the `position` and the `goal`, each (row, column); otherwise it is empty,
+            or has the `action_mask` of the state: 1 for actions that are available, 0 for others.
 
         Raises:
             SettingError: if the seed is not a whole number, or is negative, or there are options.
@@ -148,7 +151,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
             (state, reward, terminated, truncated, info); for info see `reset`.
 
         Raises:
-            SettingError: if there is no such action, or the episode is over or hasn't begun.
+            SettingError: if there is no such action, or it isn't available in this state, or the episode is over or
+                hasn't begun.
         """
         if self._state is None:
             raise SettingError("call reset() before step()")
@@ -157,6 +161,9 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         a = as_integer(action)
         if not 0 <= a < self.mdp.num_actions:
             raise SettingError(f"{action_error(self.actions)}, not {shown(action)}")
+        if not (self.mdp.all_available or self.mdp.available[self._state, a]):
+            where, others = Labels(self.mdp.state_labels).state(self._state), np.flatnonzero(self._action_mask())
+            raise SettingError(f"action {a} isn't available in {where}; take one of {', '.join(map(str, others))}")
         s_next, reward, terminated = sample(self.mdp.model, self._state, a, self.stream)
         self._state, self._steps = int(s_next), self._steps + 1
         truncated = self._steps >= self.max_episode_steps  # also if terminated: Gymnasium's `TimeLimit` reports both
@@ -184,4 +191,8 @@ class ModelEnvironment(gymnasium.Env[Any, Any]):
         self.__dict__.update(state, stream=state["stream"].copy())
 
     def _info(self) -> dict[str, Any]:
-        return {}
+        return {} if self.mdp.all_available else {"action_mask": self._action_mask()}
+
+    def _action_mask(self) -> npt.NDArray[np.int8]:
+        """Return the action mask of the current state, (num_actions,) int8."""
+        return self.mdp.available[self._state].astype(np.int8)

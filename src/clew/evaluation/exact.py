@@ -2,8 +2,8 @@
 
     v(s) = sum over a of pi(a | s) * sum over outcomes of p * (reward + gamma * v(s_next))
 
-A policy is a table of action values. It takes a greedy action, each of those that tie with equal probability, or with
-probability epsilon any action.
+A policy of action values takes a greedy action, each of those that tie with equal probability. Every policy takes any
+action with probability epsilon.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.dynamics import Grid
-from clew.kernels.planning.chain_values import chain_residual, solve_chain
+from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.models.mdp import FiniteMDP
+from clew.planning import HorizonSolution
 from clew.planning.certificate import warn_if_inexact
-from clew.policies.policy import Policy, check_acts_by_table
-from clew.settings import POSITIVE, SHARE, as_numbers, check_memory, check_number
+from clew.policies.given import HasPolicy, Weights, weights_of
+from clew.policies.policy import Policy
+from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_number
 
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
 # both take about the same time.
@@ -42,10 +44,11 @@ class PolicyValues:
             within `MAX_ROWS`.
         bound: proved bound on the error of the finite values of v, rounding included; see `policy_values`.
         gamma: discount of these values.
+        horizon: number of steps after which episodes are cut off; None if they aren't.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> round(clew.policy_values(env, clew.solve(env).q).value, 6)
+    >>> round(clew.policy_values(env, clew.solve(env)).value, 6)
     0.729
     """
 
@@ -53,6 +56,7 @@ class PolicyValues:
     v: npt.NDArray[np.float64]
     bound: float
     gamma: float
+    horizon: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +113,12 @@ class Walk:
 
 def policy_values(
     world: World,
-    policy: Policy | npt.ArrayLike,
+    policy: Policy | HasPolicy | HorizonSolution | npt.ArrayLike,
     *,
     gamma: float = 0.9,
     epsilon: float = 0.0,
     tolerance: float = 1e-6,
+    horizon: int | None = None,
 ) -> PolicyValues:
     """Compute the values of a policy in every state of a world whose model is known.
 
@@ -127,15 +132,19 @@ def policy_values(
 
     Args:
         world: environment, model or maze.
-        policy: a policy, or its table of action values, (num_states, num_actions); ties are broken uniformly at random.
+        policy: a policy or a solution; action values, (num_states, num_actions), of which ties are broken uniformly at
+            random; or an action for each state, (num_states,) integers. The solution for a horizon is evaluated with
+            its own action at each step.
         gamma: discount per step, in [0, 1].
-        epsilon: probability of a random action instead of a greedy one.
+        epsilon: probability of a random action instead of one of the policy.
         tolerance: maximum error of a value, where sweeps are needed and end within `MAX_ROWS`; `bound` is what was
             reached.
+        horizon: number of steps after which episodes are cut off; the values are then those at the first step, exact
+            but for rounding. None is no such number, or that of the solution.
 
     Raises:
-        SettingError: if a setting is out of range, the policy doesn't fit the world, or a table looks like
-            probabilities of actions.
+        SettingError: if a setting is out of range, the policy doesn't fit the world, or an array can be read in two
+            ways.
 
     Warns:
         PrecisionWarning: if `bound` is larger than the tolerance.
@@ -145,112 +154,114 @@ def policy_values(
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> q = clew.solve(env).q
-    >>> [round(clew.policy_values(env, q, epsilon=epsilon).value, 4) for epsilon in (0.0, 0.1, 1.0)]
-    [0.729, 0.7027, 0.2039]
+    >>> solution = clew.solve(env)
+    >>> [round(clew.policy_values(env, solution, epsilon=epsilon).value, 4) for epsilon in (0.0, 0.1, 1.0)]
+    [0.729, 0.7026, 0.2039]
+    >>> [round(clew.policy_values(env, solution, gamma=1.0, epsilon=0.1, horizon=n).value, 4) for n in (3, 4, 99)]
+    [0.0, 0.7733, 1.0]
     """
     check_number("gamma", gamma, SHARE)
+    check_number("epsilon", epsilon, SHARE)
     check_number("tolerance", tolerance, POSITIVE)
     mdp = model_of(world)
-    v, bound = walk_through(mdp, _actions_of(mdp, policy), epsilon).values(gamma, tolerance)
+    if isinstance(policy, HorizonSolution) and horizon is None:
+        horizon = policy.horizon
+    if horizon is not None:
+        check_count("horizon", horizon, 1)
+        v, bound = _values_of_horizon(mdp, policy, gamma, epsilon, int(horizon))
+    else:
+        v, bound = walk_through(mdp, weights_of(policy, mdp), epsilon).values(gamma, tolerance)
     warn_if_inexact(bound, tolerance)
-    return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma)
+    return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
 
 
-def policy_steps(world: World, policy: Policy | npt.ArrayLike, *, epsilon: float = 0.0) -> npt.NDArray[np.float64]:
+def policy_steps(
+    world: World, policy: Policy | HasPolicy | npt.ArrayLike, *, epsilon: float = 0.0
+) -> npt.NDArray[np.float64]:
     """Compute the expected number of steps of a policy to the end, from every state.
 
     Args:
         world: environment, model or maze.
-        policy: a policy, or its table of action values, (num_states, num_actions); ties are broken uniformly at random.
-        epsilon: probability of a random action instead of a greedy one.
+        policy: a policy or a solution; action values, (num_states, num_actions), of which ties are broken uniformly at
+            random; or an action for each state, (num_states,) integers.
+        epsilon: probability of a random action instead of one of the policy.
 
     Returns:
         (num_states,) float64; infinite where the policy may never end, 0 in terminal states, NaN where the number was
         not found within `MAX_ROWS`.
 
     Raises:
-        SettingError: if epsilon is out of range, or the policy doesn't fit the world.
+        SettingError: if epsilon is out of range, the policy doesn't fit the world, or an array can be read in two ways.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> clew.policy_steps(env, clew.solve(env).q).reshape(3, 3).tolist()
+    >>> clew.policy_steps(env, clew.solve(env)).reshape(3, 3).tolist()
     [[4.0, 3.0, 2.0], [3.0, 2.0, 1.0], [2.0, 1.0, 0.0]]
     """
     mdp = model_of(world)
-    return walk_through(mdp, _actions_of(mdp, policy), epsilon).steps()
+    return walk_through(mdp, weights_of(policy, mdp), epsilon).steps()
 
 
-def _actions_of(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Return the greedy actions of a policy or of a table, which mustn't be one of probabilities."""
-    if isinstance(policy, Policy):
-        check_acts_by_table(policy)
-    else:
-        check_not_probabilities("policy", as_numbers("policy", policy))
-    return greedy_actions(mdp, policy)
-
-
-def check_not_probabilities(name: str, table: npt.NDArray[Any]) -> None:
-    """Check that a table given as action values doesn't look like one of probabilities of actions.
-
-    It does if each row is a distribution. States in which nothing happens may have rows of zeros; a table with such
-    rows looks like one of probabilities only if another row has several positive entries, since a learned table often
-    has a 1 here and there.
+def _values_of_horizon(
+    mdp: FiniteMDP, policy: Any, gamma: float, epsilon: float, horizon: int
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return (v, bound) at the first step: values of a policy up to a horizon, by backward induction, and their error.
 
     Args:
-        name: of the setting.
-        table: array of real numbers, of any shape.
-
-    Raises:
-        SettingError: if the table looks like probabilities of actions.
+        mdp: model.
+        policy: see `policy_values`.
+        gamma: discount per step.
+        epsilon: probability of a random action.
+        horizon: number of steps.
     """
-    if table.ndim != 2 or table.shape[1] < 2 or not (table >= 0.0).all():
-        return
-    with np.errstate(over="ignore"):  # sums of very large values are infinite
-        sums = table.sum(axis=1, dtype=np.float64)
-    if np.allclose(sums, 1.0):
-        rows = "each row of this table"
-    elif ((sums == 0.0) | (np.abs(sums - 1.0) <= 1e-6)).all() and (np.count_nonzero(table, axis=1) > 1).any():
-        rows = "each row of this table that isn't all 0"
-    else:
-        return
-    raise SettingError(
-        f"must be action values, and {rows} sums to 1, like probabilities of actions; if they are action values, give "
-        "clew.Policy(world, q=table)",
-        setting=name,
-    )
+    depends_on_step = isinstance(policy, HorizonSolution)
+    if depends_on_step and policy.horizon != horizon:
+        raise SettingError(
+            f"must be that of the solution, {policy.horizon}, or left out, not {horizon}", setting="horizon"
+        )
+    v, v_after = np.zeros((2, mdp.num_states))
+    slack, bound, max_value = _slack(mdp), 0.0, 0.0
+    for t in reversed(range(horizon)):
+        if depends_on_step or t == horizon - 1:
+            weights = weights_of(policy.policy_at(t) if depends_on_step else policy, mdp)
+            chain, reward, _, max_reward = _new_chain(mdp, weights, epsilon)
+        v, v_after = v_after, v
+        bound = gamma * bound + slack * (max_reward + max_value)
+        max_value = backup_chain(chain, reward, v_after, gamma, v)
+    return v, bound
 
 
-def greedy_actions(mdp: FiniteMDP, policy: Policy | npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Return the greedy actions of a policy, (num_states, num_actions) bool, all of those that tie.
-
-    Raises:
-        SettingError: if the table doesn't fit the model, or holds NaN.
-    """
-    q = policy.q if isinstance(policy, Policy) else as_numbers("q", policy)
-    shape = mdp.num_states, mdp.num_actions
-    if q.shape != shape:
-        one_each = q.shape == shape[:1] and q.dtype.kind in "iu"
-        advice = "; these look like actions, one for each state: of a solution, give solution.q" if one_each else ""
-        raise SettingError(f"expected action values of shape {shape}, (num_states, num_actions), got {q.shape}{advice}")
-    best = q[:, 0].copy()
-    for a in range(1, q.shape[1]):
-        np.maximum(best, q[:, a], out=best)  # column by column: far faster than a maximum of each short row
-    if np.isnan(best).any():
-        raise SettingError("expected action values that are numbers, got NaN")
-    greedy: npt.NDArray[np.bool_] = q == best[:, None]
-    return greedy
-
-
-def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float = 0.0) -> Walk:
-    """Build the Markov chain of a policy: a random greedy action, or with probability epsilon any action.
+def walk_through(mdp: FiniteMDP, weights: Weights, epsilon: float = 0.0) -> Walk:
+    """Build the Markov chain of a policy: actions by their weights, or with probability epsilon any action.
 
     Raises:
         SettingError: if epsilon is out of range, or the chain doesn't fit into memory.
     """
     check_number("epsilon", epsilon, SHARE)
+    chain, reward, goes_on, max_reward = _new_chain(mdp, weights, epsilon)
     n = mdp.num_states
-    taken = greedy if epsilon == 0.0 else np.ones_like(greedy)
+    components = Components(
+        np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32), np.empty(n, np.bool_)
+    )
+    num_components = find_components(chain, components, np.empty((6, n), np.int32), np.empty(n, np.int64))
+    return Walk(chain, components, num_components, reward, goes_on, _slack(mdp), max_reward)
+
+
+def _slack(mdp: FiniteMDP) -> float:
+    """Return the maximum relative rounding error of a backup."""
+    return (4 + 2 * mdp.num_actions * mdp.max_outcomes) * float(np.finfo(float).eps)
+
+
+def _new_chain(
+    mdp: FiniteMDP, weights: Weights, epsilon: float
+) -> tuple[Chain, npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
+    """Return the Markov chain of a policy, the reward of a step, the probability that it is taken, the largest reward.
+
+    Raises:
+        SettingError: if the chain doesn't fit into memory.
+    """
+    n = mdp.num_states
+    taken = weights > 0.0 if epsilon == 0.0 else np.ones(weights.shape, np.bool_)
     if isinstance(mdp.model, Grid):
         num_rows = mdp.max_outcomes * int(np.count_nonzero(taken))
     else:
@@ -258,10 +269,5 @@ def walk_through(mdp: FiniteMDP, greedy: npt.NDArray[np.bool_], epsilon: float =
     check_memory(12 * num_rows + 80 * n, "the chain of the policy")
     chain = Chain(np.empty(n + 1, np.int64), np.empty(num_rows, np.int32), np.empty(num_rows), np.empty(n, np.bool_))
     reward, goes_on = np.empty((2, n))
-    _, max_reward = write_chain(mdp.model, read_only(greedy), epsilon, chain, reward, goes_on)
-    components = Components(
-        np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32), np.empty(n, np.bool_)
-    )
-    num_components = find_components(chain, components, np.empty((6, n), np.int32), np.empty(n, np.int64))
-    slack = (4 + 2 * mdp.num_actions * mdp.max_outcomes) * float(np.finfo(float).eps)
-    return Walk(chain, components, num_components, reward, goes_on, slack, max_reward)
+    _, max_reward = write_chain(mdp.model, read_only(weights), epsilon, chain, reward, goes_on)
+    return chain, reward, goes_on, max_reward

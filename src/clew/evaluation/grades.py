@@ -12,21 +12,20 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, World, as_compiled, model_of
 from clew.errors import PrecisionError, PrecisionWarning, SettingError
-from clew.evaluation.exact import greedy_actions, walk_through
+from clew.evaluation.exact import walk_through
 from clew.evaluation.intervals import mean_interval, rate_with_interval
 from clew.evaluation.optimum import TOLERANCE, optimal_episode, steps_count
 from clew.evaluation.results import Evaluation, Grade
-from clew.kernels import read_only
 from clew.kernels.dynamics import Sparse
 from clew.kernels.learning.rollouts import EpisodeStats, new_episode_stats, play_episodes
 from clew.kernels.planning.grading import propagate_suboptimal
 from clew.kernels.sampling import new_stream
-from clew.kernels.wide import as_values
 from clew.models.mdp import FiniteMDP
 from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.policy import Policy, check_acts_by_table, check_policy, table_shape
+from clew.policies.given import HasPolicy, Weights, choices_in, choices_of, weights_of
+from clew.policies.policy import Policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
 OTHER_WORLD = "the optimum belongs to another world; give solve(world, gamma=gamma) of this one"
@@ -34,7 +33,7 @@ OTHER_WORLD = "the optimum belongs to another world; give solve(world, gamma=gam
 
 def evaluate_policy(
     env: Any,
-    policy: Policy,
+    policy: Policy | HasPolicy | npt.ArrayLike,
     num_episodes: int = 10,
     *,
     gamma: float = 0.9,
@@ -42,12 +41,13 @@ def evaluate_policy(
     starts: npt.ArrayLike | None = None,
     optimum: Solution | None = None,
 ) -> Evaluation:
-    """Play greedy episodes of a policy and grade it against the exact optimum.
+    """Play episodes of a policy, without exploring, and grade it against the exact optimum.
 
     Args:
         env: environment with Discrete spaces, or a model. The optimum is computed for Clew's environments, and for
             those of Gymnasium that have a table of transitions.
-        policy: played greedily; ties are broken at random.
+        policy: a policy or a `Solution`; action values, (num_states, num_actions), of which ties are broken at random;
+            or an action for each state, (num_states,) integers.
         num_episodes: number of episodes, each from a start that is drawn at random.
         gamma: discount per step, in [0, 1], of the optimum and of the values. A policy doesn't know the discount that
             it was trained with: give the same one here if it wasn't 0.9.
@@ -61,8 +61,8 @@ def evaluate_policy(
         of the policy couldn't be computed exactly enough, a `PrecisionWarning` says so, and the grade is None.
 
     Raises:
-        SettingError: if a setting is out of range, or the policy doesn't fit the environment or has a `get_action` of
-            its own, since the table of action values is graded.
+        SettingError: if a setting is out of range, or the policy doesn't fit the environment, is an array that can be
+            read in two ways, or has a `get_action` of its own, since its table is graded.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
@@ -74,8 +74,7 @@ def evaluate_policy(
     check_memory(40 * num_episodes, "the list of episodes")
     _check_gamma(gamma, optimum)
     check_count("seed", seed, 0)
-    check_policy(policy, table_shape(env))
-    check_acts_by_table(policy)
+    choices_of(policy, table_shape(env))  # checks both, before anything else is read
     compiled, threshold = as_compiled(env), _success_threshold(env)
     if compiled is None:
         if starts is not None:
@@ -88,35 +87,37 @@ def evaluate_policy(
 
 def evaluate_values(
     world: World,
-    q: npt.ArrayLike,
+    policy: Policy | HasPolicy | npt.ArrayLike,
     *,
     gamma: float = 0.9,
     starts: npt.ArrayLike | None = None,
     optimum: Solution | None = None,
 ) -> Grade:
-    """Grade the greedy policy of a table of action values exactly, without playing episodes.
+    """Grade a policy exactly, without playing episodes.
 
     Args:
         world: environment, model or maze.
-        q: (num_states, num_actions), action values; ties are broken uniformly at random.
+        policy: a policy or a `Solution`; action values, (num_states, num_actions), of which ties are broken at random;
+            or an action for each state, (num_states,) integers.
         gamma: discount per step, in [0, 1], of the optimum and of the values. A table doesn't know the discount that
             it was trained with: give the same one here if it wasn't 0.9.
         starts: (num_starts,) states to start from, instead of those of the world.
         optimum: result of `solve(world, gamma=gamma)`, if it has been computed before.
 
     Raises:
-        SettingError: if a setting is out of range, or the table doesn't fit the world.
+        SettingError: if a setting is out of range, the policy doesn't fit the world, or an array can be read in two
+            ways.
         PrecisionError: if the values of the policy couldn't be computed exactly enough.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
-    >>> clew.evaluate_values(env, clew.solve(env).q).optimal_states
+    >>> clew.evaluate_values(env, clew.solve(env)).optimal_states
     1.0
     """
     _check_gamma(gamma, optimum)
     mdp = model_of(world)
     chosen = mdp.starts if starts is None else _checked_states(mdp, starts)
-    return _grade(mdp, greedy_actions(mdp, q), gamma, chosen, optimum or _exact_optimum(mdp, gamma))
+    return _grade(mdp, weights_of(policy, mdp), gamma, chosen, optimum or _exact_optimum(mdp, gamma))
 
 
 def _check_gamma(gamma: float, optimum: Solution | None) -> None:
@@ -138,7 +139,7 @@ def is_same_model(mdp: FiniteMDP, other: FiniteMDP) -> bool:
 
 def _grade(
     mdp: FiniteMDP,
-    greedy: npt.NDArray[np.bool_],
+    weights: Weights,
     gamma: float,
     starts: npt.NDArray[np.int32],
     optimum: Solution,
@@ -151,11 +152,11 @@ def _grade(
         )
     optimal = optimum.optimal_actions
     ends = ~np.isinf(optimum.steps_from)
-    matters = ~optimal.all(axis=1)
+    matters = ~(optimal if mdp.all_available else optimal | ~mdp.available).all(axis=1)
     if (ends & (optimum.steps_from != 0.0)).any():
         matters &= ends
-    wrong: npt.NDArray[np.bool_] = np.any(greedy & ~optimal, axis=1)
-    walk = walk_through(mdp, greedy)
+    wrong: npt.NDArray[np.bool_] = np.any((weights > 0.0) & ~optimal, axis=1)
+    walk = walk_through(mdp, weights)
     v, bound = walk.values(gamma, TOLERANCE)
     _check_precision(v, bound, optimum, gamma)
     with np.errstate(invalid="ignore"):  # two infinite values have no difference
@@ -210,7 +211,7 @@ def _check_precision(v: npt.NDArray[np.float64], bound: float, optimum: Solution
 
 def _evaluate_model(
     env: ModelEnvironment,
-    policy: Policy,
+    policy: Any,
     num_episodes: int,
     gamma: float,
     seed: int,
@@ -226,7 +227,7 @@ def _evaluate_model(
     stats = new_episode_stats(played.size)
     play_episodes(
         env.mdp.model,
-        as_values(read_only(policy.q)),
+        choices_in(policy, env.mdp),
         played,
         env.max_episode_steps,
         gamma,
@@ -245,7 +246,7 @@ def _evaluate_model(
                 figures["optimal_steps"] = float(best.steps.mean())
             if steps_count(env.mdp, gamma):
                 figures["excess_steps"] = figures["mean_steps"] - figures["optimal_steps"]
-        figures |= asdict(_grade(env.mdp, greedy_actions(env.mdp, policy), gamma, graded, optimum))
+        figures |= asdict(_grade(env.mdp, weights_of(policy, env.mdp), gamma, graded, optimum))
     except PrecisionError as error:
         warnings.warn(str(error), PrecisionWarning, stacklevel=3)
     return Evaluation(**figures)
@@ -269,8 +270,8 @@ def _checked_starts(env: ModelEnvironment, starts: npt.ArrayLike) -> npt.NDArray
     return states
 
 
-def _evaluate_samples(env: Any, policy: Policy, num_episodes: int, seed: int, threshold: float | None) -> Evaluation:
-    trajectory = Simulation(env).rollouts(policy.q, num_episodes, exploration=0.0, stream=new_stream(seed, 1))
+def _evaluate_samples(env: Any, policy: Any, num_episodes: int, seed: int, threshold: float | None) -> Evaluation:
+    trajectory = Simulation(env).rollouts(policy, num_episodes, exploration=0.0, stream=new_stream(seed, 1))
     lasts = np.flatnonzero(trajectory.terminated | trajectory.truncated)
     firsts = np.concatenate(([0], lasts[:-1] + 1))
     episode_return = np.add.reduceat(trajectory.reward.astype(np.float64), firsts)

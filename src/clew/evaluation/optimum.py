@@ -93,7 +93,7 @@ def _backward_induction(
     under the limit are too, and the unlimited policy is optimal for the limit if its episodes end within it, so that
     `unlimited` has its figures.
     """
-    mdp, gamma = optimum.mdp, optimum.gamma
+    mdp, gamma = optimum.mdp.filled, optimum.gamma
     v, v_after, steps, steps_after, returns, returns_after = np.zeros((6, mdp.num_states))
     policy = np.empty(mdp.num_states, np.min_scalar_type(mdp.num_actions - 1))
     for k in range(1, max_steps + 1):
@@ -130,7 +130,7 @@ def _undiscounted(optimum: Solution) -> Values | None:
     """Return the undiscounted values of the optimal policy; None if they are not found to within the tolerance."""
     if optimum.gamma == 1.0:
         return optimum.v
-    taken = optimum.policy[:, None] == np.arange(optimum.mdp.num_actions)
+    taken = optimum.actions[:, None] == np.arange(optimum.mdp.num_actions)
     values, bound = walk_through(optimum.mdp, taken).values(1.0, TOLERANCE)
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=1.0))
     return values if bound <= TOLERANCE * largest else None
@@ -142,7 +142,7 @@ def _truncated(optimum: Solution, starts: npt.NDArray[np.int32], max_steps: int)
     The share of episodes that last at least k steps is what the k-th step adds to the expected steps. It shrinks by the
     same factor in the next k steps, so what is left to add is at most k * share / (1 - share).
     """
-    mdp, policy = optimum.mdp, optimum.policy
+    mdp, policy = optimum.mdp, optimum.actions
     largest = max(1.0, *map(abs, mdp.reward_range))
     steps, steps_after, returns, returns_after = np.zeros((4, mdp.num_states))
     for k in range(1, max_steps + 1):

@@ -12,9 +12,10 @@ from clew.rendering.grades import Figure, drop_rounding, figures_html, format_fi
 class Grade:
     """Exact comparison of a greedy policy with the optimum; no episodes are played.
 
-    A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be.
-    Only states in which the choice matters are counted: some action isn't optimal, and the optimal policy ends from
-    there with probability 1 (or it ends from no state at all).
+    A state is optimal if *every* greedy action in it is optimal: of tied actions all have to be, and of a policy with
+    probabilities all that have one above 0.
+    Only states in which the choice matters are counted: some available action isn't optimal, and the optimal policy
+    ends from there with probability 1 (or it ends from no state at all).
 
     Attributes:
         optimal_states: share of these states that are optimal; None if the choice matters in no state.
@@ -28,7 +29,7 @@ class Grade:
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
     >>> policy = clew.train_policy(env, num_episodes=500, seed=1)
-    >>> grade = clew.evaluate_values(env, policy.q)
+    >>> grade = clew.evaluate_values(env, policy)
     >>> grade.optimal_starts, round(grade.suboptimality, 6)
     (1.0, 0.0)
     """

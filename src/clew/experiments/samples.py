@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from clew.environments import as_compiled
 from clew.errors import RunError, SettingError
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run

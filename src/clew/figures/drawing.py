@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.evaluation.exact import check_not_probabilities
 from clew.evaluation.grades import OTHER_WORLD, is_same_model
 from clew.kernels.dynamics import BLOCKED, GOAL, Grid
 from clew.mazes import MOVES, Maze, Moves
 from clew.mazes.formats import Place
 from clew.planning import Solution
+from clew.policies.given import HasPolicy, check_unambiguous, policy_in
 from clew.policies.policy import Policy
+from clew.policies.tables import ANY_ACTION
 from clew.policies.trajectory import Trajectory
 from clew.rendering.output import Drawing
 from clew.rendering.paths import follow_policy, places_of
@@ -32,7 +33,7 @@ Mask = npt.NDArray[np.bool_]
 
 def draw(
     world: Maze | Environment,
-    what: Policy | Solution | Trajectory | npt.ArrayLike | None = None,
+    what: Policy | HasPolicy | Trajectory | npt.ArrayLike | None = None,
     *,
     show: str | None = None,
     path: Sequence[Place] | bool = True,
@@ -44,7 +45,8 @@ def draw(
     A cell is shaded by the value of its best action: the deeper, the higher. The scale goes from the lowest to the
     highest value of the drawing; if all values are at least 0 and span more than an order of magnitude it is
     logarithmic, and the lowest 5% have one shade. Arrows show the greedy actions, all of them where several tie. A cell
-    where all actions have the same value has neither shade nor arrows: nothing was learned there.
+    where all actions have the same value has neither shade nor arrows: nothing was learned there. A policy of actions
+    or of probabilities has no values, so there are no shades; arrows show all actions that it may take.
 
     Args:
         world: maze, or environment of a maze.
@@ -52,9 +54,10 @@ def draw(
             num_actions), or of numbers of cells, (num_cells,); counts of either shape, with show="visits"; or a
             `Trajectory`. None draws the maze only.
         show: "values", or "visits" (how often each cell was visited, by a trajectory or an array of counts). None shows
-            visits for trajectories, values otherwise.
-        path: True draws the path of the greedy policy from the start, if moves are deterministic (of tied actions the
-            first), or the path of a trajectory of one episode. A sequence of (row, column) draws that path, False none.
+            visits for trajectories, values otherwise. Integers for cells that might be actions need "values".
+        path: True draws the path of the greedy policy from the start, if moves and policy are deterministic (of tied
+            actions the first), or the path of a trajectory of one episode. A sequence of (row, column) draws that path,
+            False none.
         optimal: optimal path, drawn dashed: a `Solution`, or a sequence of (row, column). That of a `Solution` follows
             the greedy policy wherever that is optimal.
         title: text above the maze; None for no title.
@@ -65,7 +68,7 @@ def draw(
 
     Raises:
         SettingError: if the world is not a maze, its goals are random, `what`, `path` or `optimal` doesn't fit it, or
-            an array of action values looks like probabilities of actions.
+            an array can be read in two ways.
 
     Examples:
         >>> import clew
@@ -84,6 +87,7 @@ def draw(
     maze, moves = _maze_and_moves(world)
     if title is not None:
         check_type("title", title, str, "text")
+    is_asked = show is not None
     if show is None:
         show = "visits" if isinstance(what, Trajectory) else "values"
     check_choice("show", show, SHOWN)
@@ -98,12 +102,12 @@ def draw(
     elif show == "visits":
         values = _counted_visits(maze, moves, what)
     elif isinstance(what, np.ndarray | list | tuple) and as_numbers("what", what).ndim == 1:
-        values = _cell_numbers(maze, what)
+        values = _cell_numbers(maze, moves, what, is_asked)
     elif what is not None:
         values, greedy = _values_and_greedy(maze, moves, what)
     if greedy is not None:
         moves = _moves_for(moves, greedy.shape[1])
-        if maze.start is not None and path is True and _are_deterministic(world, what):
+        if maze.start is not None and path is True and _are_deterministic(world, what) and not _draws(what, greedy):
             places = follow_policy(maze, moves, _first_greedy(greedy))
     if not isinstance(path, bool):
         places, name = _as_places("path", path), "path"
@@ -182,7 +186,7 @@ def _num_states(maze: Maze, moves: Moves | None) -> int:
     return maze.cells.size * (1 if moves is None else moves.num_headings)
 
 
-def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numbers, Mask]:
+def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numbers | None, Mask]:
     """Return the values and greedy actions of a policy, a solution, or an array of action values.
 
     Args:
@@ -192,26 +196,33 @@ def _values_and_greedy(maze: Maze, moves: Moves | None, what: Any) -> tuple[Numb
 
     Returns:
         (num_cells,) float64, value of the best action in each cell (in its best heading), NaN where nothing was
-        learned; and (num_states, num_actions) bool, greedy actions, all of them where nothing was learned.
+        learned, or None if the policy has no values; and (num_states, num_actions) bool, greedy actions, all of them
+        where nothing was learned.
 
     Raises:
-        SettingError: if it has another shape than the maze, values that are not finite, or looks like probabilities.
+        SettingError: if it has another shape than the maze, values that are not finite, or can be read in two ways.
     """
+    v: npt.NDArray[Any] | None = None
     if isinstance(what, Solution):
         _check_shape((what.mdp.num_states, what.mdp.num_actions), maze, moves)
         greedy, v = what.optimal_actions.copy(), np.asarray(what.v, np.float64)
+    elif (policy := policy_in(what)) is not None and policy.kind != "values":
+        _check_shape(policy.shape, maze, moves)
+        greedy = policy.greedy_actions()
     else:
-        q = what.q if isinstance(what, Policy) else _as_numbers(what)
+        q = _as_numbers(what) if policy is None else policy.q
         _check_shape(q.shape, maze, moves)
-        if not isinstance(what, Policy):
-            check_not_probabilities("what", q)
+        if policy is None:
+            check_unambiguous("what", q)
         highest = q[:, 0].copy()  # by columns, which is faster than q.max(axis=1) with its short rows
         for column in q.T[1:]:
             np.maximum(highest, column, out=highest)
-        if not np.isfinite(highest).all() or not np.isfinite(q.min()):
+        if not np.isfinite(highest).all() or np.isnan(q.min()):  # -inf marks actions that aren't available
             raise SettingError("expected finite action values, got infinite ones or NaN")
         greedy, v = q == highest[:, None], highest.astype(np.float64)
-    greedy[np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(v) // maze.cells.size)] = True
+    greedy[np.tile((maze.cells.reshape(-1) & (BLOCKED | GOAL)) > 0, len(greedy) // maze.cells.size)] = True
+    if v is None:
+        return None, greedy
     shown = np.where(greedy.all(axis=1), np.nan, v).reshape(-1, maze.cells.size)
     return np.fmax.reduce(shown, axis=0), greedy
 
@@ -234,11 +245,36 @@ def _as_numbers(what: Any) -> npt.NDArray[Any]:
     return numbers
 
 
-def _cell_numbers(maze: Maze, what: npt.ArrayLike) -> Numbers:
-    """Return one number per cell, NaN in blocked cells, or raise SettingError if the shape is not (num_cells,)."""
-    numbers = _as_numbers(what).astype(np.float64)
+def _draws(what: Any, greedy: Mask) -> bool:
+    """Return whether a policy draws its actions by probabilities somewhere, so that it has no single path."""
+    policy = policy_in(what)
+    several = (greedy.sum(axis=1) > 1) & ~greedy.all(axis=1)
+    return policy is not None and policy.kind == "probabilities" and bool(several.any())
+
+
+def _cell_numbers(maze: Maze, moves: Moves | None, what: npt.ArrayLike, is_asked: bool) -> Numbers:
+    """Return one number per cell, NaN in blocked cells.
+
+    Args:
+        maze: the maze.
+        moves: of the environment; None if unknown.
+        what: (num_cells,) numbers.
+        is_asked: whether the caller asked for values, so that these can't be actions.
+
+    Raises:
+        SettingError: if the shape is another, or the numbers may be actions.
+    """
+    given = _as_numbers(what)
+    numbers = given.astype(np.float64)
     if numbers.shape != (maze.cells.size,):
         raise SettingError(f"expected numbers of shape {(maze.cells.size,)}, one per cell, got {numbers.shape}")
+    num_actions = max(len(actions) for actions in MOVES_WITH_ARROWS) if moves is None else moves.num_actions
+    if not is_asked and given.dtype.kind in "iu" and given.min() >= ANY_ACTION and given.max() < num_actions:
+        raise SettingError(
+            "can be read in two ways: as actions or as numbers of cells; give clew.Policy.from_actions(env, actions), "
+            "or show='values' for numbers",
+            setting="what",
+        )
     return np.where((maze.cells.reshape(-1) & BLOCKED) > 0, np.nan, numbers)
 
 
@@ -256,7 +292,7 @@ def _counted_visits(maze: Maze, moves: Moves | None, what: Any) -> Numbers:
     Raises:
         SettingError: if it is not an array of such a shape.
     """
-    if what is None or isinstance(what, Policy | Solution):
+    if what is None or policy_in(what) is not None:
         kind = "nothing" if what is None else f"a {type(what).__name__}"
         raise SettingError(f"expected a Trajectory or an array of counts to show visits of, got {kind}")
     counts = _as_numbers(what)
@@ -343,12 +379,12 @@ def _optimal_path(
     if maze.start is None or not _are_deterministic(optimal):
         return ()
     actions = optimal.optimal_actions
-    # Without a discount all actions may be optimal, even those that never reach a goal; `optimal.policy` does reach it.
+    # Without a discount all actions may be optimal, even those that never reach a goal; `optimal.actions` do reach it.
     is_tied = bool(actions[maze.start[0] * maze.columns + maze.start[1]].all())
     if greedy is not None:
         shared = actions & greedy
         actions = np.where(shared.any(axis=1, keepdims=True), shared, actions)
-    first = optimal.policy if is_tied else actions.argmax(axis=1)
+    first = optimal.actions if is_tied else actions.argmax(axis=1)
     return follow_policy(maze, _moves_for(moves, shape[1]), lambda state: int(first[state]))
 
 

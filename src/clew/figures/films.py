@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import Environment
-from clew.errors import RunError, SettingError
+from clew.errors import RunError, SettingError, StopTraining
+from clew.experiments.samples import read_metrics
 from clew.figures.drawing import SHOWN, draw
 from clew.files import write_file
 from clew.kernels.sampling import new_stream
-from clew.learning.training import Callback, RoundMetrics
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.policies.policy import Policy
@@ -71,14 +72,15 @@ def render_run(
         raise SettingError(f"a {GIF} of learning shows values; visits are shown in a picture, or a {GIF} of an episode")
     config, env, policy = open_run(folder)
     _check_world(folder, config, env)
+    num_episodes = sum(row.num_episodes for row in read_metrics(folder)[1])  # fewer than planned if it was stopped
     try:
         if not is_film:
-            Drawing(_final_picture(config, env, policy, show)).save(out)
+            Drawing(_final_picture(config, env, policy, show, num_episodes)).save(out)
             return
         frames = (
             _episode_frames(config, env, policy, show)
             if episode
-            else _learning_frames(folder, config, env, policy, callback)
+            else _learning_frames(folder, config, env, policy, num_episodes, callback)
         )
         write_file(out, film_gif(frames, SECONDS_PER_FRAME))
     except OSError as error:
@@ -96,14 +98,14 @@ def _check_world(folder: str | Path, config: TrainingConfig, env: Any) -> None:
         )
 
 
-def _final_picture(config: TrainingConfig, env: Environment, policy: Policy, show: str) -> Picture:
+def _final_picture(config: TrainingConfig, env: Environment, policy: Policy, show: str, num_episodes: int) -> Picture:
     """Return the picture of the learned policy, with an optimal path; of its values or its visits."""
-    title = f"{config.maze}: {config.algorithm}, {format_count(config.num_episodes, 'episode')}"
+    title = f"{config.maze}: {config.algorithm}, {format_count(num_episodes, 'episode')}"
     picture = draw(env, policy, optimal=solve(env, gamma=config.gamma), title=title).picture
     if show == "values":
         return picture
     simulation = Simulation(_with_short_episodes(config, env))
-    trajectory = simulation.rollouts(policy.q, NUM_EPISODES, exploration=0.0, stream=new_stream(config.seed, 1))
+    trajectory = simulation.rollouts(policy, NUM_EPISODES, exploration=0.0, stream=new_stream(config.seed, 1))
     visits = draw(env, trajectory).picture.values
     return replace(picture, values=visits, label=f"visits in {NUM_EPISODES} greedy episodes", greedy=None)
 
@@ -119,7 +121,12 @@ def _with_short_episodes(config: TrainingConfig, env: Environment) -> Environmen
 
 
 def _learning_frames(
-    folder: str | Path, config: TrainingConfig, env: Environment, policy: Policy, callback: Callback | None
+    folder: str | Path,
+    config: TrainingConfig,
+    env: Environment,
+    policy: Policy,
+    num_episodes: int,
+    callback: Callback | None,
 ) -> list[Picture]:
     """Repeat a run, and return pictures of its table from before the first round to after the last.
 
@@ -129,13 +136,15 @@ def _learning_frames(
     if config.asynchronous:
         raise RunError(f"{folder}: an asynchronous run can't be repeated exactly; draw an episode instead (--episode)")
     check_memory(16 * MAX_TABLES * policy.q.size, f"a film of {MAX_TABLES} tables")
-    film = Film(env, config.num_episodes, solve(env, gamma=config.gamma))
+    film = Film(env, num_episodes, solve(env, gamma=config.gamma))
     film.add(np.zeros_like(policy.q), 0)
 
     def on_round(row: RoundMetrics) -> None:
         film.on_round(row)
         if callback is not None:
             callback(row)
+        if row.num_ended == num_episodes < row.total_episodes:
+            raise StopTraining
 
     again = train_run(replace(config, num_actors=0), on_round, watch=film.watch, maze=env.maze)
     if table_sha256(again.policy.q) != table_sha256(policy.q):
@@ -172,7 +181,7 @@ class Film:
         self._learned += row.num_episodes
         n = MAX_TABLES - 1  # and one before the first round
         before = self._learned - row.num_episodes
-        if row.total_episodes <= n or self._learned * n // row.total_episodes > before * n // row.total_episodes:
+        if self._total <= n or self._learned * n // self._total > before * n // self._total:
             assert self._table is not None
             self.add(self._table, self._learned)
 

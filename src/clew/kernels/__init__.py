@@ -10,6 +10,7 @@ caller allocates; the kernel fills arrays in place and returns numbers.
     sampling                      random streams; draws of start states and of next states
     values                        tables of action values: read, write, maximum, best action
     wide                          tables with many actions, which cache the maximum of each row
+    choices                       policies without action values: an action or probabilities for each state
     vectors                       the maximum of 4 or 32 numbers in a few vector instructions
     cache                         the folder in which machine code is kept between processes
     failures                      why a function of a user can't be compiled, in words

@@ -318,6 +318,22 @@ def count_outcomes(model: Model, num_actions: int, offsets: npt.NDArray[np.int64
 
 
 @kernel
+def mark_terminal(model: Model, num_actions: int, terminal: npt.NDArray[np.bool_]) -> None:
+    """Mark the states in which no action has an outcome.
+
+    Args:
+        model: world.
+        num_actions: number of actions.
+        terminal: (num_states,) bool, filled in place.
+    """
+    for s in range(terminal.size):
+        terminal[s] = True
+        for a in range(num_actions):
+            if num_outcomes(model, s, a) > 0:
+                terminal[s] = False
+
+
+@kernel
 def write_outcomes(model: Model, sparse: Sparse) -> None:
     """Fill the rows of a sparse model with the outcomes of another model of the same world.
 

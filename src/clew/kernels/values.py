@@ -6,11 +6,15 @@
     max_value(q, s)                                     max_a q[s, a]
     num_best_actions(q, s)                              number of actions with that value
     best_action(q, s, bits32)                           one of them, drawn uniformly
-    best_or_random_action(q, s, explores, bits32)       any action if explores is True, else as best_action
+    is_available(q, s, a)                               whether action a is available in state s
+    num_available(q, s)                                 number of available actions
+    random_action(q, s, bits32)                         one of them, drawn uniformly
+    best_or_random_action(q, s, explores, bits32)       random_action if explores is True, else best_action
 
 Update rules use a table only through these functions. The forms are an array (num_states, num_actions) of float32,
-`FourActionTable`, and `wide.WideTable`, which caches the maxima of long rows; `wide.as_values` picks the fastest.
-`bits32` are 32 random bits, as a uint64.
+`FourActionTable`, and `wide.WideTable`, which caches the maxima of long rows; `wide.as_values` picks the fastest. In
+these all actions are available. A `MaskedTable` has one of these forms inside, and the value -inf where an action isn't
+available, so that no maximum contains it. `bits32` are 32 random bits, as a uint64.
 """
 
 from typing import Any, NamedTuple
@@ -120,9 +124,27 @@ def best_action(q: Values, s: int, bits32: np.uint64) -> int:
 
 
 @dispatch
+def is_available(q: Values, s: int, a: int) -> bool:
+    """Return whether action a is available in state s; by default all are, a compile-time constant."""
+    return True
+
+
+@dispatch
+def num_available(q: Values, s: int) -> int:
+    """Return the number of actions that are available in state s; by default all of them."""
+    return row_length(q)
+
+
+@dispatch
+def random_action(q: Values, s: int, bits32: np.uint64) -> int:
+    """Return one of the actions that are available in state s, drawn uniformly by 32 random bits."""
+    return below(bits32, row_length(q))
+
+
+@dispatch
 def best_or_random_action(q: Values, s: int, explores: bool, bits32: np.uint64) -> int:
-    """Return any action, drawn uniformly, if `explores`; else an action with the maximum of q[s]."""
-    return below(bits32, row_length(q)) if explores else best_action(q, s, bits32)
+    """Return any available action, drawn uniformly, if `explores`; else an action with the maximum of q[s]."""
+    return random_action(q, s, bits32) if explores else best_action(q, s, bits32)
 
 
 # Four actions ---------------------------------------------------------------------------------------------------------
@@ -172,3 +194,75 @@ def best_or_random_action_of_four(q: FourActionTable, s: int, explores: bool, bi
     """
     mask = max_of_four(q.flat, 4 * s)[1]
     return pick_from_mask(15 if explores else mask, bits32)
+
+
+# Unavailable actions --------------------------------------------------------------------------------------------------
+
+
+class MaskedTable(NamedTuple):
+    """Table in which the actions that aren't available in a state have the value -inf there."""
+
+    table: Values  # in one of the other forms
+
+
+@row_length.register(MaskedTable)
+def row_length_of_masked(q: MaskedTable) -> int:
+    """Return the number of actions, available or not."""
+    return row_length(q.table)
+
+
+@value.register(MaskedTable)
+def value_of_masked(q: MaskedTable, s: int, a: int) -> np.float32:
+    """Return q[s, a]; -inf if the action isn't available."""
+    return value(q.table, s, a)
+
+
+@assign.register(MaskedTable)
+def assign_to_masked(q: MaskedTable, s: int, a: int, new: np.float32) -> None:
+    """Set q[s, a] = new; -inf makes the action unavailable."""
+    assign(q.table, s, a, new)
+
+
+@max_value.register(MaskedTable)
+def max_value_of_masked(q: MaskedTable, s: int) -> np.float32:
+    """Return max_a q[s, a], to which unavailable actions add nothing."""
+    return max_value(q.table, s)
+
+
+@num_best_actions.register(MaskedTable)
+def num_best_actions_of_masked(q: MaskedTable, s: int) -> int:
+    """Return the number of actions whose value equals max_a q[s, a]."""
+    return num_best_actions(q.table, s)
+
+
+@best_action.register(MaskedTable)
+def best_action_of_masked(q: MaskedTable, s: int, bits32: np.uint64) -> int:
+    """Return an action with the maximum of q[s]; ties are broken uniformly at random by 32 random bits."""
+    return best_action(q.table, s, bits32)
+
+
+@is_available.register(MaskedTable)
+def is_available_in_masked(q: MaskedTable, s: int, a: int) -> bool:
+    """Return whether q[s, a] isn't -inf."""
+    return value(q.table, s, a) != -np.inf
+
+
+@num_available.register(MaskedTable)
+def num_available_in_masked(q: MaskedTable, s: int) -> int:
+    """Return the number of values of state s that aren't -inf."""
+    count = 0
+    for a in range(row_length(q.table)):
+        count += np.int64(value(q.table, s, a) != -np.inf)
+    return count
+
+
+@random_action.register(MaskedTable)
+def random_action_of_masked(q: MaskedTable, s: int, bits32: np.uint64) -> int:
+    """Return the k-th of the n available actions of state s, for k drawn from 0 to n - 1."""
+    left_to_skip = below(bits32, num_available(q, s))
+    for a in range(row_length(q.table)):
+        if value(q.table, s, a) != -np.inf:
+            if left_to_skip == 0:
+                return a
+            left_to_skip -= 1
+    return 0  # only reached if no action is available

@@ -15,6 +15,7 @@ from clew.kernels import kernel
 from clew.kernels.sampling import below
 from clew.kernels.values import (
     FourActionTable,
+    MaskedTable,
     Table,
     assign,
     best_action,
@@ -38,15 +39,19 @@ class WideTable(NamedTuple):
     row_ties: npt.NDArray[np.int32]  # (num_states,), number of its actions that have it
 
 
-def as_values(q: Table) -> Any:
+def as_values(q: Table, *, masked: bool = False) -> Any:
     """Return a table in the form in which kernels are fastest; the values are shared, not copied.
 
     Args:
         q: (num_states, num_actions) float32, C-contiguous.
+        masked: True if values may be -inf, which marks actions that aren't available.
 
     Returns:
-        `FourActionTable` for four actions, `WideTable` from MIN_WIDE_ACTIONS actions on, else q itself.
+        `FourActionTable` for four actions, `WideTable` from MIN_WIDE_ACTIONS actions on, else q itself; a `MaskedTable`
+        of that if it is masked.
     """
+    if masked:
+        return MaskedTable(as_values(q))
     if q.shape[1] == 4:
         return FourActionTable(q.reshape(-1))
     return q if q.shape[1] < MIN_WIDE_ACTIONS else make_wide(q)
@@ -65,6 +70,7 @@ def make_wide(q: Table) -> WideTable:
 
 def recompute_maxima(values: Any) -> None:
     """Recompute the maxima of a `WideTable` whose array was written directly; other forms have none."""
+    values = values.table if isinstance(values, MaskedTable) else values
     if isinstance(values, WideTable):
         for old, new in zip(values[1:], make_wide(values.q)[1:], strict=True):
             old[:] = new

@@ -7,7 +7,9 @@ settings      Learning: the settings of a learner; the checks of these and of a 
 learner       Learner: an algorithm at work, with its values and memory
 precision     warnings that float32 is too coarse for the rewards of a world
 loops         the loops that play episodes and learn from them: compiled, or step by step
+metrics       RoundMetrics: the statistics that a training reports
 training      train_policy, update_policy
+agents        run_agent: agents in plain Python
 trainer       Trainer: learning step by step, in a world that may change
 checkpoints   saving a training, and continuing it to the same bits
 saved_arrays  the state of a training as arrays by name

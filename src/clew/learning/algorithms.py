@@ -114,7 +114,7 @@ def _make_sweeping(spec: LearnerSpec, queue: Any, num_planning: int, known_after
         num_further=np.zeros(1, np.int64),
     )
     threshold = np.float32(spec.settings.threshold)
-    values = np.full(len(spec.table) if threshold > 0.0 else 0, spec.table[0, 0], np.float32)
+    values = spec.table.max(axis=1) if threshold > 0.0 else np.zeros(0, np.float32)
     return sweeping.Sweeping(spec.q, spec.gamma, model, queue, num_planning, threshold, values, known_after)
 
 

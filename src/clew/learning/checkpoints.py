@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import ModelEnvironment
-from clew.errors import ClewError, RunError, SettingError, StoppedError
+from clew.errors import ClewError, RunError, SettingError, StoppedError, StopTraining
 from clew.files import new_folder, open_file, sync, write_file
 from clew.kernels.cache import NUMBA_VERSION, SOURCES_SHA256
 from clew.learning.algorithms import ALGORITHMS
@@ -35,7 +35,7 @@ from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
 from clew.policies.plugins import plugins_of
-from clew.policies.policy import table_shape
+from clew.policies.policy import Policy, table_shape
 from clew.settings import as_path, check_count, check_flag, shown
 from clew.version import __version__
 
@@ -69,13 +69,16 @@ class Training(Protocol):
         """Continue from a saved state."""
 
 
-def identity(env: Any, world: ModelEnvironment | None, learning: Learning, **plan: Any) -> dict[str, Any]:
+def identity(
+    env: Any, world: ModelEnvironment | None, learning: Learning, policy: Policy | None, **plan: Any
+) -> dict[str, Any]:
     """Return everything that decides the result of a training, as JSON; checkpoints of another one are refused.
 
     Args:
         env: environment, or model.
         world: its compiled form, from `as_compiled(env)`; None if it has none, and then only its size is compared.
         learning: settings of the learner.
+        policy: policy from which training begins, or None.
         plan: further settings, such as `num_episodes` and `seed`.
     """
     digest = hashlib.sha256()
@@ -87,6 +90,7 @@ def identity(env: Any, world: ModelEnvironment | None, learning: Learning, **pla
         **{each.name: getattr(learning, each.name) for each in fields(Learning)},
         **plan,
         "world": digest.hexdigest(),
+        **({} if policy is None else {"policy": hashlib.sha256(policy.q.tobytes()).hexdigest()}),
     }
 
 
@@ -237,18 +241,19 @@ class Checkpoints:
 
     @contextmanager
     def saved_on_stop(self, training: Training) -> Iterator[None]:
-        """Return a context for the training, which saves a checkpoint if it is stopped.
+        """Return a context for the training, which saves a checkpoint if it is stopped; `StopTraining` ends it.
 
         Raises:
             RunError: if the checkpoint can't be written.
-            StoppedError: if the training was stopped.
+            StoppedError: if the training was stopped by `stop`.
         """
         try:
             yield
-        except StoppedError:
+        except (StoppedError, StopTraining) as error:
             if self.folder is not None:
                 self._save(training.state())
-            raise
+            if isinstance(error, StoppedError):
+                raise
         finally:
             self.is_training = False
             if self.lock is not None:
@@ -301,7 +306,8 @@ class Checkpoints:
         for name in (*sorted(both), *sorted(settings.keys() ^ self._settings.keys())):
             there, here = settings.get(name), self._settings.get(name)
             if there != here:
-                differs = "the world is another" if name == "world" else f"{name} was {there}, and is {here} now"
+                is_hash = name in ("world", "policy")
+                differs = f"the {name} is another" if is_hash else f"{name} was {there}, and is {here} now"
                 raise RunError(f"{folder}: belongs to another training: {differs}")
 
     def _check_versions(self, folder: Path, there: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.settings import ANY_NUMBER, KINDS, Bounds, check_number, choose_from, shown
 
+Memory = Mapping[str, npt.NDArray[Any]]  # arrays of a learner, by field
 STEP, EPISODE, RUN = MEMORIES = ("step", "episode", "run")
 
 
@@ -41,8 +42,12 @@ class Algorithm:
         learns_at_end: True if it learns when an episode has ended, from all its steps.
         memory: how long what it remembers lives, besides its tables: "step" (it remembers nothing), "episode"
             (`begin_episode` clears it) or "run". Where each simulation learns on a copy of the tables, what lives
-            longer than an episode would be lost, so "run" is refused there. It is the default, because it is always
-            safe.
+            longer than an episode would be lost, so "run" is refused there without `merge`. It is the default, because
+            it is always safe.
+        merge: function that merges what simulations remember, for a rule with memory "run": `merge(memory, before,
+            after)` changes `memory`, that of the run, in place by what one simulation remembered when its task began
+            and when it ended. Each is a dictionary of arrays by field of the named tuple (`model.counts` for an inner
+            one), without tables of action values and their counts, which Clew merges. None if there is none.
         parameters: settings of its own, which `algorithm_settings` holds.
     """
 
@@ -59,6 +64,7 @@ class Algorithm:
     learns_model: bool = False
     learns_at_end: bool = False
     memory: str = RUN
+    merge: Callable[[Memory, Memory, Memory], None] | None = None
     parameters: tuple["Parameter", ...] = ()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clew.environments import ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
@@ -17,7 +18,8 @@ from clew.learning.registering import make_rule
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.settings import check_memory
+from clew.policies.policy import Policy, table_shape
+from clew.settings import check_memory, check_type
 
 
 def _schedule(kind: str, first: float, last: float, episodes: npt.NDArray[np.int64], total: int) -> Any:
@@ -118,6 +120,7 @@ def make_learner(
     max_steps: int,
     num_outcomes: int | None = None,
     counted: bool = False,
+    masked: bool = False,
 ) -> Learner:
     """Allocate a learner for a table of initial values.
 
@@ -127,6 +130,7 @@ def make_learner(
         max_steps: step limit of an episode.
         num_outcomes: number of outcomes that all pairs of state and action have together; None if it is unknown.
         counted: count the updates of each value, which merging tables of several learners needs.
+        masked: True if values may be or become -inf, which marks actions that aren't available.
 
     Raises:
         SettingError: if the table can't be learned in place, or the memory of the machine doesn't suffice.
@@ -151,7 +155,7 @@ def make_learner(
     _check_size(row, spec, exploring.uses_visits + spec.counted)
     visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
-    rule = make_rule(row, spec._replace(q=as_values(q), visits=visits))
+    rule = make_rule(row, spec._replace(q=as_values(q, masked=masked), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
@@ -237,8 +241,59 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
 # Initial values -------------------------------------------------------------------------------------------------------
 
 
+def initial_values(
+    env: Any, world: ModelEnvironment | None, settings: Learning, policy: Policy | None = None
+) -> npt.NDArray[np.float32] | np.float32:
+    """Return the initial action values: those of a policy if there is one, else one value of all actions.
+
+    Args:
+        env: environment, or model.
+        world: its compiled form, from `as_compiled(env)`; None if it has none.
+        settings: settings of the learner.
+        policy: policy from which training begins, or None.
+
+    Raises:
+        SettingError: if the policy doesn't fit the environment, has values that are not finite, or settings give
+            initial values too; or see `initial_value`.
+    """
+    shape = table_shape(env)
+    if policy is None:
+        return initial_value(settings, None if world is None else world.mdp)
+    check_type(
+        "policy", policy, Policy, "a clew.Policy; clew.Policy(env, q=table) makes one of a table of action values"
+    )
+    if policy.q.shape != shape:
+        raise SettingError(
+            f"must have action values of {shape}, (num_states, num_actions), not {policy.q.shape}", setting="policy"
+        )
+    if not are_finite(policy.q, world):
+        raise SettingError("must have finite action values, since training begins with them", setting="policy")
+    if settings.initial_value is not None or settings.optimistic or settings.pessimistic:
+        raise SettingError(
+            "can't be combined with initial_value, optimistic or pessimistic: training begins with the values of the "
+            "policy",
+            setting="policy",
+        )
+    return policy.q
+
+
+def are_finite(q: npt.NDArray[np.float32], world: ModelEnvironment | None) -> bool:
+    """Return whether the values of all available actions are finite.
+
+    Args:
+        q: (num_states, num_actions), action values.
+        world: compiled world; None if it has none: -inf then marks actions that action masks have excluded.
+    """
+    finite = np.isfinite(q)
+    if world is None:
+        finite |= np.isneginf(q) & finite.any(axis=1, keepdims=True)
+    elif not world.mdp.all_available:
+        finite |= ~world.mdp.available
+    return bool(finite.all())
+
+
 def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
-    """Return the initial value of every action.
+    """Return the initial value of every available action.
 
     An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a
     step, 0 included. It is exactly the float32 number that an update with this reward leaves unchanged.

@@ -19,6 +19,7 @@ from clew.kernels.learning.interleaving import EpisodeSlots, learn_interleaved, 
 from clew.kernels.learning.learners import BEFORE_UPDATE, Step, begin_episode, end_episode, learn, next_action_order
 from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, learn_episodes, new_episode_stats
 from clew.kernels.sampling import Stream, new_stream, next_bits
+from clew.kernels.values import MaskedTable
 from clew.learning.learner import Learner, reserve_outcomes
 from clew.learning.precision import RewardRange
 from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
@@ -142,8 +143,21 @@ def stepwise_loop(env: Any, learner: Learner, num_episodes: int, key: Key, num_s
             "must be 1 with an environment without a model, which plays one episode at a time",
             setting="num_interleaved",
         )
-    env_seed = int(next_bits(new_stream(*key, 0))) >> 33
-    transitions = learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed)
+    return loop_over(learn_stepwise(env, learner, num_episodes, new_loop_state(key), seed=env_seed(key)), num_steps)
+
+
+def env_seed(key: Key) -> int:
+    """Return the seed of the first reset of an environment without a model."""
+    return int(next_bits(new_stream(*key, 0))) >> 33
+
+
+def loop_over(transitions: Iterator[Transition], num_steps: float = math.inf) -> Loop:
+    """Return a loop that only takes the next transitions of an endless iterator, which learns from them.
+
+    Args:
+        transitions: plays episode after episode, and learns from every step before it yields the transition.
+        num_steps: number of steps after which a call begins no more episode.
+    """
     paid = [np.inf, 0.0]
 
     def learn_some(n: int) -> EpisodeStats:
@@ -187,7 +201,9 @@ def learn_stepwise(
         Each transition, after the learner has learned from it, and at the end of an episode has finished it.
     """
     chooses_before = next_action_order(learner.rule) == BEFORE_UPDATE
-    policy = BehaviourPolicy(learner.behaviour, learner.rule.q, learner.visits, 0.0, state.stream)
+    own_tables = [table for table, _ in learner.tables if table is not learner.q]
+    tables = [learner.rule.q, *own_tables] if isinstance(learner.rule.q, MaskedTable) else []
+    policy = BehaviourPolicy(learner.behaviour, learner.rule.q, learner.visits, 0.0, state.stream, tables)
     while True:
         alpha, exploration = learner.rates_at(int(state.num_ended[0]), num_episodes)
         rate, policy.exploration = learner.step_size(alpha), exploration

@@ -9,11 +9,10 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment
 from clew.errors import PrecisionWarning
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import initial_value
 from clew.learning.settings import Learning
 
 
-def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
+def warn_if_coarse(settings: Learning, world: ModelEnvironment | None, initial: npt.ArrayLike) -> None:
     """Warn if float32, in which values are learned, is too coarse for the rewards of a world.
 
     An update that changes a value V by less than half the distance to the next float32 number, ulp(V) / 2, changes
@@ -22,13 +21,14 @@ def warn_if_coarse(settings: Learning, world: ModelEnvironment | None) -> None:
     Args:
         settings: settings of the learner.
         world: compiled world, whose rewards are known; None if it has none.
+        initial: initial values, from `initial_values`.
     """
     if world is not None:
-        _warn_if_coarse(settings, world.mdp.step_rewards, float(initial_value(settings, world.mdp)))
+        _warn_if_coarse(settings, world.mdp.step_rewards, initial)
 
 
-def _warn_if_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: float) -> None:
-    """Warn if float32 is too coarse for rewards and an initial value, see `warn_if_coarse`."""
+def _warn_if_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: npt.ArrayLike) -> None:
+    """Warn if float32 is too coarse for rewards and initial values, see `warn_if_coarse`."""
     rewards = np.unique(rewards).astype(np.float64)  # sorted
     with np.errstate(over="ignore", under="ignore"):
         stored = rewards.astype(np.float32).astype(np.float64)
@@ -40,7 +40,7 @@ def _warn_if_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: floa
     smallest = np.abs(stored[stored != 0.0]).min(initial=np.inf)
     largest, alpha = float(np.abs(stored).max(initial=0.0)), _last_step_size(settings)
     if "alpha" in ALGORITHMS[settings.algorithm].settings:  # others replace the initial value, and don't move it
-        largest = max(largest, abs(initial))
+        largest = max(largest, float(np.max(np.abs(initial), initial=0.0, where=np.isfinite(initial))))
     lost = _lost(largest, alpha)
     if smallest < lost:
         _warn(
@@ -69,7 +69,11 @@ class RewardRange(NamedTuple):
 
 
 def warn_if_stalled(
-    settings: Learning, world: ModelEnvironment | None, q: npt.NDArray[np.float32], paid: RewardRange
+    settings: Learning,
+    world: ModelEnvironment | None,
+    q: npt.NDArray[np.float32],
+    paid: RewardRange,
+    initial: npt.ArrayLike,
 ) -> None:
     """Warn, after learning, if values have become so large that float32 loses updates by the rewards of a world.
 
@@ -86,17 +90,17 @@ def warn_if_stalled(
         world: compiled world, whose rewards are known; None if it has none.
         q: (num_states, num_actions) float32, values that were learned.
         paid: rewards that were paid during learning, if there is no compiled world.
+        initial: initial values, from `initial_values`.
     """
-    initial = initial_value(settings, None if world is None else world.mdp)
     if world is not None:
         rewards = np.abs(world.mdp.step_rewards)
     elif paid.largest > 0.0:
         rewards = np.array(paid)
-        _warn_if_coarse(settings, rewards, float(initial))
+        _warn_if_coarse(settings, rewards, initial)
     else:
         return
     smallest = float(rewards[(rewards > 0.0) & (rewards >= 1e-3 * rewards.max(initial=0.0))].min(initial=np.inf))
-    is_learned = q != initial  # `warn_if_coarse` warns of an initial value
+    is_learned = (q != initial) & np.isfinite(q)  # `warn_if_coarse` warns of an initial value
     largest = max(float(q.max(initial=0.0, where=is_learned)), -float(q.min(initial=0.0, where=is_learned)))
     alpha = _last_step_size(settings)
     lost = _lost(largest, alpha)

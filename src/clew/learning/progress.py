@@ -3,7 +3,7 @@
 from typing import Any
 
 from clew.errors import ExtraError
-from clew.learning.training import Callback, RoundMetrics
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.settings import check_type
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from clew.errors import SettingError
 from clew.kernels.learning.learners import end_episode, learn
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.declarations import MEMORIES, Algorithm, LearnerSpec, Parameter
+from clew.learning.declarations import MEMORIES, RUN, Algorithm, LearnerSpec, Parameter
 from clew.learning.settings import Learning
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.plugins import add_row, check_known, check_name
@@ -61,6 +61,10 @@ def register_algorithm(row: Algorithm) -> None:
     check_name("algorithm", row.name, ALGORITHMS, module)
     check_callable("make", row.make, "a LearnerSpec")
     check_choice("memory", row.memory, MEMORIES)
+    if row.merge is not None:
+        check_callable("merge", row.merge, "memory, before and after")
+        if row.memory != RUN:
+            raise SettingError(f"has no effect with memory={row.memory!r}; it is for memory='run'", setting="merge")
     check_known("behaviour", row.behaviour, BEHAVIOURS)
     check_choice("initial_values", row.initial_values, ("", "optimistic", "pessimistic"))
     known = [each.name for each in fields(Learning) if each.name not in ("algorithm", "algorithm_settings")]

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.learning.rollouts import EpisodeStats
-from clew.learning.learner import reserve_for_world
+from clew.learning.learner import initial_values, reserve_for_world
 from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
 from clew.learning.precision import warn_if_coarse
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import episode_spec
-from clew.policies.policy import maze_world, table_shape
+from clew.policies.policy import Policy, maze_world, table_shape
 from clew.policies.trajectory import Transition
 from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
 
@@ -45,6 +45,7 @@ class Trainer:
         env: environment with a model, or a model.
         num_episodes: number of episodes on which schedules are based; more may be learned.
         seed: seed of all random numbers; a non-negative integer.
+        policy: policy whose action values are the initial ones, see `train_policy`.
         counted: count the updates of the values of each state, see `updates`.
         settings: any of `clew.Learning`, except that `num_interleaved` must be 1.
 
@@ -63,6 +64,7 @@ class Trainer:
         *,
         num_episodes: int = 10_000,
         seed: int = 0,
+        policy: Policy | None = None,
         counted: bool = False,
         **settings: Unpack[LearningSettings],
     ) -> None:
@@ -73,8 +75,9 @@ class Trainer:
         if learning.num_interleaved > 1:
             raise SettingError("must be 1: a Trainer plays one episode at a time", setting="num_interleaved")
         self.env = _compiled(env)
-        self.policy, self._learner = new_policy(self.env, self.env, learning, seed, counted=counted)
-        warn_if_coarse(learning, self.env)
+        initial = initial_values(self.env, self.env, learning, policy)
+        self.policy, self._learner = new_policy(self.env, self.env, learning, seed, initial=initial, counted=counted)
+        warn_if_coarse(learning, self.env, initial)
         self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
         self.episode: list[Transition] = []
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
@@ -132,7 +135,8 @@ class Trainer:
         """Continue with the learned values in another world. An episode that is under way is completed in the old one.
 
         Args:
-            env: environment with a model, or a model, with the same numbers of states and actions.
+            env: environment with a model, or a model, with the same numbers of states and actions, of which the same
+                are available.
 
         Raises:
             SettingError: if it has no model, doesn't fit the table, or the memory of the machine doesn't suffice.
@@ -143,6 +147,9 @@ class Trainer:
                 f"expected a world with a table of {self.policy.q.shape} (num_states, num_actions), got one of "
                 f"{table_shape(world)}"
             )
+        old, new = self.env.mdp, world.mdp
+        if not (old.all_available and new.all_available) and not np.array_equal(old.available, new.available):
+            raise SettingError("expected a world in which the same actions are available in the same states")
         if self.is_under_way:
             self._complete_episode()
         self._learner = reserve_for_world(self._learner, world.mdp)

@@ -2,21 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled
-from clew.errors import SettingError
+from clew.errors import SettingError, StopTraining
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import EpisodeStats, replay
 from clew.kernels.sampling import Stream
 from clew.learning.checkpoints import Checkpoints, SavedState, TrainingState, identity
-from clew.learning.learner import Learner, initial_value, make_learner, reserve_outcomes
+from clew.learning.learner import Learner, are_finite, initial_values, make_learner, reserve_outcomes
 from clew.learning.loops import Loop, new_loop
+from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
@@ -30,87 +30,6 @@ SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can
 NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new values
 
 
-@dataclass(frozen=True)
-class RoundMetrics:
-    """Training statistics of one round, or of several short ones in succession.
-
-        >>> import clew
-        >>> rows = []
-        >>> policy = clew.train_policy(clew.Environment(clew.Maze.open(5, 5)), 1000, seed=1, callback=rows.append)
-        >>> len(rows), rows[-1].num_episodes, rows[-1].terminated_rate
-        (100, 10, 1.0)
-
-    Attributes:
-        round: number of the (last) round, from 0.
-        num_episodes: number of episodes that ended in this round.
-        num_steps: number of steps in this round.
-        mean_steps: steps per episode.
-        terminated_rate: share of episodes that the world terminated, and no step limit truncated.
-        mean_return: undiscounted sum of rewards per episode.
-        seconds: wall time of the round.
-        num_ended: number of episodes that have ended since the training began.
-        total_episodes: number of episodes of the whole training.
-        staleness: number of earlier rounds that had not been merged into the values with which the round began.
-        num_bytes: bytes sent for the round: values to the object store, and transitions or changes back from actors.
-    """
-
-    round: int
-    num_episodes: int
-    num_steps: int
-    mean_steps: float
-    terminated_rate: float
-    mean_return: float
-    seconds: float
-    num_ended: int
-    total_episodes: int
-    staleness: int = 0
-    num_bytes: int = 0
-
-    @classmethod
-    def from_totals(
-        cls,
-        number: int,
-        num_episodes: int,
-        stats: Iterable[float],
-        begun: float,
-        *,
-        num_ended: int,
-        total_episodes: int,
-        staleness: int = 0,
-        num_bytes: int = 0,
-    ) -> "RoundMetrics":
-        """Make the metrics of a round that ends now.
-
-        Args:
-            number: number of the round, from 0.
-            num_episodes: number of episodes that ended in this round.
-            stats: (steps, terminated episodes, sum of rewards) of the round.
-            begun: `time.perf_counter()` when the round began.
-            num_ended: see the attribute.
-            total_episodes: see the attribute.
-            staleness: see the attribute.
-            num_bytes: see the attribute.
-        """
-        steps, num_terminated, rewards = (float(total) for total in stats)
-        return cls(
-            round=number,
-            num_episodes=num_episodes,
-            num_steps=int(steps),
-            mean_steps=steps / num_episodes,
-            terminated_rate=num_terminated / num_episodes,
-            mean_return=rewards / num_episodes,
-            seconds=time.perf_counter() - begun,
-            num_ended=num_ended,
-            total_episodes=total_episodes,
-            staleness=staleness,
-            num_bytes=num_bytes,
-        )
-
-
-Callback = Callable[[RoundMetrics], None]
-Watch = Callable[[npt.NDArray[np.float32]], None]
-
-
 # Training -------------------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +38,7 @@ def train_policy(
     num_episodes: int = 10_000,
     *,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -141,8 +61,11 @@ def train_policy(
         env: environment with Discrete spaces, or a model.
         num_episodes: number of episodes to learn from.
         seed: seed of all random numbers, and so of every bit of the result; a non-negative integer.
+        policy: policy whose action values are the initial ones; they are copied. Double Q-learning begins with them in
+            both of its tables. None begins with those that `settings` give, by default 0.
         callback: function that is called with the `RoundMetrics` of each round. There are at most a hundred rounds;
-            those that were restored from a checkpoint are reported first.
+            those that were restored from a checkpoint are reported first. If it raises `clew.StopTraining`, training
+            ends, and the policy so far is returned.
         watch: function that is called before `callback` with the current action values, (num_states, num_actions)
             float32: read-only; copy it to keep it.
         trace: records when each round was learned.
@@ -154,7 +77,8 @@ def train_policy(
         Trained policy.
 
     Raises:
-        SettingError: if a setting is unknown or out of range, a space is not Discrete, or the values grew too large.
+        SettingError: if a setting is unknown or out of range, a space is not Discrete, the policy doesn't fit the
+            environment, or the values grew too large.
         RunError: if checkpoints can't be written, or are damaged, or belong to another training.
         StoppedError: if `checkpoints.stop()` was called.
     """
@@ -165,6 +89,7 @@ def train_policy(
         num_episodes,
         as_learning(settings),
         seed=seed,
+        policy=policy,
         callback=callback,
         watch=watch,
         trace=trace,
@@ -178,6 +103,7 @@ def train(
     learning: Learning,
     *,
     seed: int = 0,
+    policy: Policy | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -189,8 +115,9 @@ def train(
     """
     checkpoints = Checkpoints(None) if checkpoints is None else checkpoints
     world = as_compiled(env)
-    policy, learner = new_policy(env, world, learning, seed)
-    warn_if_coarse(learning, world)
+    initial = initial_values(env, world, learning, policy)
+    learned, learner = new_policy(env, world, learning, seed, initial=initial)
+    warn_if_coarse(learning, world, initial)
     loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
     if checkpoints.folder is not None and loop.state is None:
         raise SettingError(
@@ -200,16 +127,24 @@ def train(
         )
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
     rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
-    checkpoints.resume(identity(env, world, learning, num_episodes=num_episodes, num_simulations=1, seed=seed), rounds)
-    for metrics in rounds.play():
-        report(metrics, policy, watch, callback)
-    check_values(policy)
-    warn_if_stalled(learning, world, policy.q, loop.paid())
-    return policy
+    plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
+    checkpoints.resume(identity(env, world, learning, policy, **plan), rounds)
+    with checkpoints.saved_on_stop(rounds):
+        for metrics in rounds.play():
+            report(metrics, learned, watch, callback)
+    check_values(learned, world)
+    warn_if_stalled(learning, world, learned.q, loop.paid(), initial)
+    return learned
 
 
 def new_policy(
-    env: Any, world: ModelEnvironment | None, settings: Learning, seed: int, *, counted: bool = False
+    env: Any,
+    world: ModelEnvironment | None,
+    settings: Learning,
+    seed: int,
+    *,
+    initial: npt.ArrayLike | None = None,
+    counted: bool = False,
 ) -> tuple[Policy, Learner]:
     """Return a policy with initial values, and the learner that will change them.
 
@@ -218,23 +153,29 @@ def new_policy(
         world: its compiled form, from `as_compiled(env)`; None if it has none.
         settings: settings of the learner.
         seed: seed of the policy's own random numbers.
+        initial: initial values, from `initial_values`; None for those of the settings.
         counted: count the updates of each value, which merging tables of several learners needs.
 
     Raises:
         SettingError: if the initial value is unknown or not finite, or the memory of the machine doesn't suffice.
     """
     policy = Policy(env, seed=seed)
-    policy.q[:] = initial_value(settings, None if world is None else world.mdp)
-    max_steps = STEPS_PER_STATE * policy.q.shape[0] if world is None else world.max_episode_steps
-    num_outcomes = None if world is None else world.mdp.num_outcomes
-    return policy, make_learner(policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    policy.q[:] = initial_values(env, world, settings) if initial is None else initial
+    if world is None:  # its infos may have action masks
+        max_steps, num_outcomes, masked = STEPS_PER_STATE * policy.q.shape[0], None, True
+    else:
+        world.mdp.mark_unavailable(policy.q)
+        max_steps, num_outcomes, masked = world.max_episode_steps, world.mdp.num_outcomes, not world.mdp.all_available
+    return policy, make_learner(
+        policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted, masked=masked
+    )
 
 
 class SerialRounds:
     """The rounds of a serial training: their division into chunks, and their metrics; a checkpoint saves them.
 
     Args:
-        learner: learner.
+        learner: learner; None for an agent in plain Python, of which no checkpoint is saved.
         loop: loop in which it learns.
         num_episodes: number of episodes of the training.
         trace: records when each round was learned; None records nothing.
@@ -245,7 +186,7 @@ class SerialRounds:
     """
 
     def __init__(
-        self, learner: Learner, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
+        self, learner: Learner | None, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
     ) -> None:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.metrics: list[RoundMetrics] = []
@@ -266,9 +207,8 @@ class SerialRounds:
             StoppedError: if `checkpoints.stop()` was called.
         """
         yield from self.metrics
-        with self.checkpoints.saved_on_stop(self):
-            while len(self.metrics) < len(self._sizes):
-                yield self._learn_round()
+        while len(self.metrics) < len(self._sizes):
+            yield self._learn_round()
 
     def _learn_round(self) -> RoundMetrics:
         """Learn from the episodes of the next round, or from the rest of a restored one, and return its metrics."""
@@ -285,6 +225,7 @@ class SerialRounds:
         num_episodes, num_ended = self._sizes[number], sum(self._sizes[: number + 1])
         ended = {"num_ended": num_ended, "total_episodes": sum(self._sizes)}
         self.metrics.append(RoundMetrics.from_totals(number, num_episodes, totals, self._round_begun, **ended))
+        self._round_begun = time.perf_counter()  # of the next one, if training is stopped by a callback
         return self.metrics[-1]
 
     def _learn_chunk(self, n: int) -> None:
@@ -310,18 +251,29 @@ class SerialRounds:
 
     def restore(self, saved: SavedState) -> None:
         """Continue from a checkpoint, see `checkpoints.Training`."""
+        assert self.learner is not None  # else no checkpoint was saved
         load_learner(self.learner, saved.arrays, "learner")
         load_arrays(self.loop.state, saved.arrays, "loop")
         self.metrics = metrics_from_arrays(RoundMetrics, saved.arrays, "metrics")
         if "episodes.steps" in saved.arrays:
             self._chunks = [EpisodeStats(*(saved.arrays[f"episodes.{name}"] for name in EpisodeStats._fields))]
         self._seconds = saved.progress["seconds"]
+        self._round_begun = time.perf_counter() - self._seconds
 
 
 def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
-    """Report a completed round: call `watch` with the action values, then `callback` with the metrics."""
-    if watch is not None:
-        watch(read_only(policy.q))
+    """Report a completed round: call `watch` with the action values, then `callback` with the metrics.
+
+    Raises:
+        StopTraining: if one of them has raised it.
+    """
+    try:
+        if watch is not None:
+            watch(read_only(policy.q))
+    except StopTraining:
+        if callback is not None:  # the round is complete
+            callback(metrics)
+        raise
     if callback is not None:
         callback(metrics)
 
@@ -331,13 +283,23 @@ def joined(chunks: list[EpisodeStats]) -> EpisodeStats:
     return EpisodeStats(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
 
 
-def check_values(policy: Policy) -> None:
-    """Check that all action values are finite.
+def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
+    """Check that the values of all available actions are finite.
+
+    Args:
+        policy: policy that was trained.
+        world: compiled world; None if it has none.
 
     Raises:
-        SettingError: if rewards, or their discounted sums, were too large for float32.
+        SettingError: if rewards, or their discounted sums, were too large for float32, or a strategy took an action
+            that isn't available.
     """
-    if not np.isfinite(policy.q).all():
+    if not (world is None or world.mdp.all_available or np.isneginf(policy.q[~world.mdp.available]).all()):
+        raise SettingError(
+            "the exploration strategy took an action in a state where it isn't available; it must choose among those "
+            "for which is_available(q, s, a) is true"
+        )
+    if not are_finite(policy.q, world):
         raise SettingError(
             "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
         )
@@ -374,6 +336,13 @@ def update_policy(policy: Policy, trajectory: Trajectory, *, alpha: float = 0.1,
         column = getattr(trajectory, name)
         if column.size and (column.min() < 0 or column.max() >= limit):
             raise SettingError(f"the trajectory's {name} column must be in 0..{limit - 1}, to fit the policy")
+    taken = np.isneginf(policy.q[trajectory.state, trajectory.action])
+    if taken.any():
+        i = int(taken.argmax())
+        raise SettingError(
+            f"step {i} of the trajectory takes action {trajectory.action[i]} in state {trajectory.state[i]}, where it "
+            "isn't available: the policy has the value -inf for it"
+        )
     if not np.isfinite(trajectory.reward).all():
         raise SettingError("the trajectory's reward column must hold finite numbers, also as float32")
     learn_from(learner, trajectory, alpha, 0.0, policy.stream)

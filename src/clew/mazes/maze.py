@@ -1,7 +1,7 @@
-"""Mazes: cells, walls, start, goals and hazards; rewards and slip are settings of `clew.Environment`."""
+"""Mazes: cells, walls, start, goals, hazards and exits; other rewards and slip are settings of `clew.Environment`."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ from clew.files import kind_of, write_file
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
 from clew.kernels.planning.search import label_regions, measure_distances
 from clew.mazes import formats
-from clew.mazes.formats import Place
+from clew.mazes.checks import check_cell_rewards, check_enterable, check_exits
+from clew.mazes.formats import Layout, Place, error_in_cells
+from clew.mazes.painting import paint_cells
 from clew.models.checks import read_only_copy
 from clew.models.grids import grid_model
 from clew.notebook import svg_of
-from clew.settings import as_list, as_path, check_choice
-
-CELL_KINDS = {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0}  # kind of a cell -> its bit
+from clew.settings import as_list, as_path
 
 
 @dataclass(frozen=True, eq=False)
 class Maze:
-    """An immutable maze: a rectangular grid of cells with walls, a start, goals and hazards.
+    """An immutable maze: a rectangular grid of cells with walls, a start, goals, hazards, exits and rewards of cells.
 
     Places are (row, column), counted from 0, from the top left. Start and goals may be missing, for environments that
     draw them at random; a maze that has both has a path from its start to a goal.
@@ -37,13 +37,17 @@ class Maze:
             direction, GOAL, HAZARD, BLOCKED. A wall is marked on both of its sides; the edge of the grid and all sides
             of blocked cells are walls.
         start: (row, column) of the start, or None.
+        exits: reward of each exit, by its (row, column). An exit is a goal with a reward of its own, which may be
+            negative, instead of the environment's `goal_reward`.
+        cell_rewards: rewards by (row, column), added whenever a move enters the cell, and not where a wall stops it.
 
     Attributes:
-        cells, start: as given; `cells` is a read-only copy.
+        cells, start, exits, cell_rewards: as given, and read-only; exits have the GOAL bit.
 
     Raises:
-        MazeError: if the cells are invalid, the start is outside, in a blocked cell, on a hazard or on a goal, or no
-            goal can be reached from it.
+        MazeError: if the cells are invalid; the start is outside, in a blocked cell, on a hazard or on a goal; no goal
+            can be reached from it; an exit is outside, in a blocked cell or on a hazard; a cell that has a reward is
+            outside, blocked, a goal or an exit; or a reward is not a finite number.
 
     >>> import clew
     >>> maze = clew.Maze.open(3, 4, obstacles=[(0, 1), (1, 1)], hazards=[(2, 2)])
@@ -57,10 +61,14 @@ class Maze:
     array([[ 5, -1,  3,  2],
            [ 4, -1,  2,  1],
            [ 3,  2,  1,  0]], dtype=int32)
+    >>> clew.Maze.open(3, 4, start=(2, 0), obstacles=[(1, 1)], exits={(0, 3): 1.0, (1, 3): -1.0})
+    Maze(3x4, start=(2, 0), goals=((0, 3), (1, 3)), exits={(0, 3): 1.0, (1, 3): -1.0})
     """
 
     cells: npt.NDArray[np.uint8]
     start: Place | None = None
+    exits: Mapping[Place, float] = field(default_factory=dict)
+    cell_rewards: Mapping[Place, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -72,34 +80,45 @@ class Maze:
             self._grid()
         except ModelError as error:
             raise MazeError(str(error)) from None
+        object.__setattr__(self, "exits", check_exits(self.exits, cells))
+        if self.exits:
+            cells = cells.copy()
+            cells[tuple(zip(*self.exits, strict=True))] |= GOAL
+            cells.setflags(write=False)
+            object.__setattr__(self, "cells", cells)
+        object.__setattr__(self, "cell_rewards", check_cell_rewards(self.cell_rewards, cells))
         if self.start is not None:
-            object.__setattr__(self, "start", self._check_enterable("start", self.start))
+            object.__setattr__(self, "start", check_enterable("start", self.start, cells))
             if cells.size == 1 and cells[self.start] & GOAL:
                 raise MazeError("a maze of one cell has no room for a start and a goal")
             if cells[self.start] & (GOAL | HAZARD):
                 kind = "goal" if cells[self.start] & GOAL else "hazard"
-                raise self._error_at(f"the start {self.start} is on a {kind}", self.start)
+                raise error_in_cells(f"the start {self.start} is on a {kind}", cells, self.start)
             if (cells & GOAL).any() and self.distances()[self.start] < 0:
                 goals = f"the goal {self.goals[0]}" if len(self.goals) == 1 else f"any of the {len(self.goals)} goals"
-                drawn = self._error_at(
-                    f"there is no path from the start {self.start} to {goals}", self.start, self.start
-                )
+                message = f"there is no path from the start {self.start} to {goals}"
+                drawn = error_in_cells(message, cells, self.start, self.start)
                 raise NoPathError(str(drawn), cells, self.start)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Maze) and self.start == other.start and np.array_equal(self.cells, other.cells)
+        if not isinstance(other, Maze) or (self.start, self.exits) != (other.start, other.exits):
+            return False
+        return self.cell_rewards == other.cell_rewards and np.array_equal(self.cells, other.cells)
 
     def __hash__(self) -> int:
-        return hash((self.start, self.cells.shape, self.cells.tobytes()))
+        rewards = tuple(self.exits.items()), tuple(self.cell_rewards.items())
+        return hash((self.start, self.cells.shape, self.cells.tobytes(), rewards))
 
     def __repr__(self) -> str:
-        return f"Maze({self.rows}x{self.columns}, start={self.start}, goals={self.goals[:3]})"
+        exits = f", exits={dict(list(self.exits.items())[:3])}" if self.exits else ""
+        return f"Maze({self.rows}x{self.columns}, start={self.start}, goals={self.goals[:3]}{exits})"
 
     def _repr_svg_(self) -> str | None:
         return svg_of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Maze, (self.cells, self.start)  # calls the constructor, so that a copy is validated and read-only
+        # Calls the constructor, so that a copy is validated and read-only.
+        return Maze, (self.cells, self.start, dict(self.exits), dict(self.cell_rewards))
 
     @classmethod
     def open(
@@ -111,6 +130,8 @@ class Maze:
         goal: Place | None = None,
         obstacles: Iterable[Place] = (),
         hazards: Iterable[Place] = (),
+        exits: Mapping[Place, float] | None = None,
+        cell_rewards: Mapping[Place, float] | None = None,
     ) -> "Maze":
         """Return a grid without walls between its cells, with blocked cells and hazards at given places.
 
@@ -118,9 +139,11 @@ class Maze:
             rows: number of rows.
             columns: number of columns.
             start: (row, column) of the start; None for none.
-            goal: (row, column) of the goal; by default the bottom right corner.
+            goal: (row, column) of the goal; by default the bottom right corner, or none if there are exits.
             obstacles: places of blocked cells.
             hazards: places of hazards.
+            exits: reward of each exit, by its place; see `Maze`.
+            cell_rewards: rewards of cells, by their places.
 
         Raises:
             MazeError: if a size or a place is invalid, or there is no path from the start to the goal.
@@ -132,8 +155,14 @@ class Maze:
             cells[formats.check_place("obstacle", place, rows, columns)] = BLOCKED
         maze = cls(formats.add_implied_walls(cells))
         for place in as_list("hazards", hazards, "(row, column)"):
-            cells[maze._check_enterable("hazard", place)] |= HAZARD
-        return cls(cells).with_ends(start, (rows - 1, columns - 1) if goal is None else goal)
+            cells[check_enterable("hazard", place, maze.cells)] |= HAZARD
+        if goal is None and not (isinstance(exits, Mapping) and len(exits)):
+            goal = rows - 1, columns - 1
+        maze = cls(cells)
+        if exits is not None or cell_rewards is not None:
+            maze = maze.with_ends(None, goal).with_rewards(exits=exits, cell_rewards=cell_rewards)
+            goal = None
+        return maze.with_ends(start, goal)
 
     @classmethod
     def from_text(cls, text: str) -> "Maze":
@@ -209,7 +238,8 @@ class Maze:
                 if start is not None or goal is not None:
                     raise MazeError("give a scenario, or a start and a goal, not both")
                 start, goal = formats.scenario_places(*scenario, layout.cells.shape)
-            return cls(layout.cells).with_ends(layout.start if start is None else start, goal)
+            maze = cls(layout.cells, None, layout.exits, layout.cell_rewards)
+            return maze.with_ends(layout.start if start is None else start, goal)
         except OSError as error:
             raise MazeError(f"{error.filename or path}: can't be read: {error.strerror}") from None
         except NoPathError as error:
@@ -232,9 +262,9 @@ class Maze:
         """
         path = as_path("path", path)
         try:
-            data = formats.write_layout(path, formats.Layout(self.cells, self.start), cell_size)
+            data = formats.write_layout(path, self._layout(), cell_size)
             if path.is_file() and kind_of(data) == "a text":
-                _check_is_maze(path)
+                formats.check_is_maze(path)
             write_file(path, data)
         except OSError as error:
             raise MazeError(f"{path}: can't be written: {error.strerror}") from None
@@ -245,35 +275,71 @@ class Maze:
         """Return the maze as a map of FrozenLake, one string per row; the inverse of `Maze.from_lists`.
 
         Raises:
-            MazeError: if it has blocked cells or walls between free cells, which the format can't represent.
+            MazeError: if it has blocked cells, walls between free cells, exits or rewards of cells, which the format
+                can't represent.
         """
-        return formats.write_lists(formats.Layout(self.cells, self.start))
+        return formats.write_lists(self._layout())
 
     def to_text(self) -> str:
         """Return the maze in Clew's own text format: `Maze.from_text(maze.to_text()) == maze`."""
-        return formats.draw_text(self.cells, formats.cell_letters(self.cells, self.start))
+        return formats.write_text(self._layout()).decode("ascii")
 
     def with_ends(self, start: Place | None, goal: Place | None) -> "Maze":
         """Return a copy of the maze with another start and, if given, another goal.
 
         Args:
             start: (row, column) of the start; None for none.
-            goal: (row, column) of the goal, which replaces all goals; None keeps them.
+            goal: (row, column) of the goal, which replaces all goals and exits; None keeps them.
 
         Raises:
             MazeError: if a place is outside, in a blocked cell or on a hazard, or there is no path from the start to a
                 goal.
         """
-        cells = self.cells.copy()
+        cells, exits, cell_rewards = self.cells.copy(), self.exits, self.cell_rewards
         if goal is not None:
-            goal = self._check_enterable("goal", goal)
+            goal = check_enterable("goal", goal, self.cells)
             if cells[goal] & HAZARD:
-                raise self._error_at(f"the goal {goal} is on a hazard", goal)
+                raise error_in_cells(f"the goal {goal} is on a hazard", cells, goal)
             cells &= ~np.uint8(GOAL)
             cells[goal] |= GOAL
-        return Maze(cells, start)
+            exits, cell_rewards = {}, {place: each for place, each in cell_rewards.items() if place != goal}
+        return Maze(cells, start, exits, cell_rewards)
 
-    def painted(self, places: Iterable[Place], kind: str) -> "Maze":
+    def with_rewards(
+        self, *, exits: Mapping[Place, float] | None = None, cell_rewards: Mapping[Place, float] | None = None
+    ) -> "Maze":
+        """Return a copy of the maze with other exits or other rewards of cells.
+
+        Args:
+            exits: reward of each exit, by its (row, column); None keeps the exits. Goals stay.
+            cell_rewards: rewards of cells, by their (row, column); None keeps them.
+
+        Raises:
+            MazeError: if a place or a reward is invalid, or there is no path from the start to a goal.
+
+        >>> import clew
+        >>> maze = clew.Maze.open(2, 3).with_rewards(exits={(0, 2): -5.0}, cell_rewards={(1, 1): 0.5})
+        >>> print(maze.to_text(), end="")
+        S.A
+        .aG
+        <BLANKLINE>
+        A exit -5
+        a reward 0.5
+        >>> clew.Maze.from_text(maze.to_text()) == maze
+        True
+        """
+        cells = self.cells.copy()
+        if exits is not None:
+            for place in self.exits:
+                cells[place] &= ~np.uint8(GOAL)
+        return Maze(
+            cells,
+            self.start,
+            self.exits if exits is None else exits,
+            self.cell_rewards if cell_rewards is None else cell_rewards,
+        )
+
+    def painted(self, places: Iterable[Place], kind: str, reward: float | None = None) -> "Maze":
         """Return a copy of the maze with cells of another kind at given places.
 
         A blocked cell that becomes another kind loses its walls, except those of the edge and of blocked neighbours.
@@ -281,28 +347,16 @@ class Maze:
 
         Args:
             places: (row, column) of the cells; for a start, the last of them.
-            kind: `free`, `wall` (a blocked cell), `hazard`, `goal` (added to the others) or `start` (moves the start).
+            kind: `free`, `wall` (a blocked cell), `hazard`, `goal` or `exit` (added to the others), `reward` (a free
+                cell with a reward), or `start` (moves the start).
+            reward: of an `exit` or a `reward`; None for other kinds.
 
         Raises:
-            MazeError: if a place is outside, something else than `free` is put on the start, or there is no path from
-                the start to a goal.
-            SettingError: if the kind is unknown.
+            MazeError: if a place is outside, something else than `free` or `reward` is put on the start, or there is
+                no path from the start to a goal.
+            SettingError: if the kind is unknown, or a reward is missing or has no effect.
         """
-        check_choice("kind", kind, CELL_KINDS)
-        cells, start = self.cells.copy(), self.start
-        places = as_list("places", places, "(row, column)")
-        for place in places[-1:] if kind == "start" else places:
-            row, column = formats.check_place("place", place, self.rows, self.columns)
-            was_blocked = bool(cells[row, column] & BLOCKED)
-            cells[row, column] &= ~np.uint8(BLOCKED | HAZARD | GOAL)
-            cells[row, column] |= CELL_KINDS[kind]
-            if was_blocked and kind != "wall":
-                formats.remove_walls_around(cells, row, column)
-            if kind == "start":
-                start = row, column
-            elif start == (row, column) and kind != "free":
-                raise self._error_at(f"the start {start} can't become a {kind}; move the start first", start)
-        return Maze(formats.add_implied_walls(cells), start)
+        return Maze(*paint_cells(self._layout(), as_list("places", places, "(row, column)"), kind, reward))
 
     @property
     def rows(self) -> int:
@@ -316,7 +370,7 @@ class Maze:
 
     @cached_property  # read at every step of an environment
     def goals(self) -> tuple[Place, ...]:
-        """Places (row, column) of the goals, row by row."""
+        """Places (row, column) of the goals, exits included, row by row."""
         return tuple((int(row), int(column)) for row, column in np.argwhere(self.cells & GOAL))
 
     @property
@@ -342,7 +396,7 @@ class Maze:
             MazeError: if `goal` is outside or in a blocked cell.
         """
         if goal is not None:
-            goal = self._check_enterable("goal", goal)
+            goal = check_enterable("goal", goal, self.cells)
         target = -1 if goal is None else goal[0] * self.columns + goal[1]
         distances = np.empty(self.cells.size, np.int32)
         measure_distances(self._grid(), target, distances)
@@ -354,34 +408,8 @@ class Maze:
         label_regions(self._grid(), labels, np.empty_like(labels))
         return labels.reshape(self.cells.shape)
 
+    def _layout(self) -> Layout:
+        return Layout(self.cells, self.start, self.exits, self.cell_rewards)
+
     def _grid(self) -> Grid:
         return grid_model(self.cells)
-
-    def _check_enterable(self, name: str, place: Place) -> Place:
-        """Return a place; raise MazeError, which calls it `name`, if it is outside the grid or blocked."""
-        row, column = formats.check_place(name, place, self.rows, self.columns)
-        if self.cells[row, column] & BLOCKED:
-            raise self._error_at(f"the {name} ({row}, {column}) is in a blocked cell", (row, column))
-        return row, column
-
-    def _error_at(self, message: str, place: Place, start: Place | None = None) -> MazeError:
-        """Return an error with a drawing of the cells around a place, and of the start if given."""
-        walled = formats.has_thin_walls(self.cells)
-        row, column = place
-        top, left = max(0, row - 4), max(0, column - 32)
-        cells = self.cells[top : row + 5, left : column + 33]  # larger than the excerpt, which then has no false edge
-        drawn = formats.cell_letters(cells, None if start is None else (start[0] - top, start[1] - left))
-        row, column = row - top, column - left
-        if walled:
-            row, column = 2 * row + 1, 4 * column + 2
-        lines = formats.draw_text(cells, drawn, walled=walled).splitlines()
-        return MazeError(f"{message}\n{formats.draw_excerpt(lines, row, column)}")
-
-
-def _check_is_maze(path: Path) -> None:
-    """Check that a text that would be replaced is empty or a maze; raise MazeError if it isn't."""
-    try:
-        if path.stat().st_size:
-            formats.read_layout(path, formats.FileOptions())
-    except MazeError:
-        raise MazeError("can't be written: there is a text of that name that isn't a maze; give another name") from None

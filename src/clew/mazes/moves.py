@@ -6,7 +6,7 @@ is `heading * num_cells + cell`; a set without headings has one heading, so that
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.mazes.formats import NO_REWARDS, Place
 from clew.models.mdp import FiniteMDP
 from clew.settings import NOT_NEGATIVE, as_list, check_memory, check_type, shown
 
@@ -208,6 +209,51 @@ class Rewards(NamedTuple):
     hazard_reward: float = 0.0
 
 
+class CellRewards(NamedTuple):
+    """Rewards of single cells of a maze, and which of them end an episode.
+
+    An exit ends the episode: when a move enters it, or with an exit action one step later, whatever the action is.
+    """
+
+    entry: npt.NDArray[np.float64]  # (num_cells,), added when a move enters the cell
+    ends: Mask  # (num_cells,), cells that end the episode when a move enters them
+    exits: npt.NDArray[np.int32]  # (num_exits,), the cells with an exit action; none without one
+    exit_rewards: npt.NDArray[np.float64]  # (num_exits,), rewards of that action
+
+    @classmethod
+    def of(
+        cls,
+        cells: Cells,
+        goal_reward: float,
+        exits: Mapping[Place, float] = NO_REWARDS,
+        cell_rewards: Mapping[Place, float] = NO_REWARDS,
+        *,
+        exit_action: bool = False,
+    ) -> "CellRewards":
+        """Return what the cells of a maze pay: the goals, the exits, and cells with rewards of their own.
+
+        Args:
+            cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`.
+            goal_reward: of each goal that isn't an exit.
+            exits: reward of each exit, by its (row, column).
+            cell_rewards: other rewards, by (row, column).
+            exit_action: True if leaving an exit takes a step.
+        """
+
+        def numbers(places: Iterable[Place]) -> npt.NDArray[np.int32]:
+            return np.array([row * cells.shape[1] + column for row, column in places], np.int32)
+
+        ends = (cells.reshape(-1) & GOAL) > 0
+        entry = np.where(ends, np.float64(goal_reward), 0.0)
+        where, rewards = numbers(exits), np.array(list(exits.values()), np.float64)
+        entry[where] = 0.0 if exit_action else rewards
+        entry[numbers(cell_rewards)] = list(cell_rewards.values())
+        if not exit_action:
+            return cls(entry, ends, where[:0], rewards[:0])
+        ends[where] = False
+        return cls(entry, ends, where, rewards)
+
+
 class MoveOutcomes(NamedTuple):
     """Next state, reward and termination of one action, an entry per state."""
 
@@ -224,6 +270,7 @@ def model_of_moves(
     random_start: bool = False,
     slip: float = 0.0,
     rewards: Rewards,
+    cell_rewards: CellRewards | None = None,
 ) -> FiniteMDP:
     """Return the sparse model of a maze for a set of moves; a move that is stopped stays and pays its cost.
 
@@ -234,6 +281,7 @@ def model_of_moves(
         random_start: True if episodes begin with any heading, each equally likely.
         slip: probability of a slip to one of the two neighbouring actions, half of it to each.
         rewards: rewards of moves.
+        cell_rewards: what single cells pay, and which end the episode; by default the goals, `rewards.goal_reward`.
 
     Raises:
         SettingError: if there is slip and actions have no neighbours (see `Moves.sides`), no start has a path to a
@@ -246,12 +294,13 @@ def model_of_moves(
     num_states, num_outcomes = moves.num_headings * cells.size, len(probability)
     num_rows = num_states * moves.num_actions * num_outcomes
     check_memory(3 * BYTES_PER_ROW * num_rows, f"a model of the moves {moves.name!r}")
+    pays = CellRewards.of(cells, rewards.goal_reward) if cell_rewards is None else cell_rewards
     by_action = (
-        [move_outcomes(cells, moves, heading, action, rewards) for heading in range(moves.num_headings)]
+        [move_outcomes(cells, moves, heading, action, rewards, pays) for heading in range(moves.num_headings)]
         for action in range(moves.num_actions)
     )
     outcomes = [MoveOutcomes(*map(np.concatenate, zip(*by_heading, strict=True))) for by_heading in by_action]
-    live = np.tile((cells.reshape(-1) & (GOAL | BLOCKED)) == 0, moves.num_headings)
+    live = np.tile(~pays.ends & ((cells.reshape(-1) & BLOCKED) == 0), moves.num_headings)
     headings = range(moves.num_headings if random_start else 1)
     starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in headings])
     if not moves.includes_single_steps:
@@ -268,17 +317,20 @@ def model_of_moves(
     return FiniteMDP.sparse(offsets, probabilities, *rows, num_actions=moves.num_actions, starts=starts)
 
 
-def move_outcomes(cells: Cells, moves: Moves, heading: int, action: int, rewards: Rewards) -> MoveOutcomes:
+def move_outcomes(
+    cells: Cells, moves: Moves, heading: int, action: int, rewards: Rewards, pays: CellRewards
+) -> MoveOutcomes:
     """Return the outcomes of an action from every cell with a given heading, (num_cells,) each."""
     move = moves.moves[heading][action]
     is_free, is_inside = (mask.reshape(-1) for mask in find_unblocked(cells, move))
     cell = np.arange(cells.size, dtype=np.int32)
     next_cell = cell + is_free * np.int32(move.rows * cells.shape[1] + move.columns)
-    bits = cells.reshape(-1)[next_cell]
-    terminated = (bits & GOAL) > 0
-    enters_hazard = ((bits & HAZARD) > 0) & (next_cell != cell)
-    paid = rewards.step_reward * move.cost + rewards.goal_reward * terminated
+    enters = next_cell != cell
+    enters_hazard = ((cells.reshape(-1)[next_cell] & HAZARD) > 0) & enters
+    terminated = pays.ends[next_cell]
+    paid = rewards.step_reward * move.cost + pays.entry[next_cell] * enters
     paid = paid + rewards.hazard_reward * enters_hazard + rewards.outer_wall_reward * ~is_inside
+    next_cell[pays.exits], paid[pays.exits], terminated[pays.exits] = pays.exits, pays.exit_rewards, True
     next_heading = (heading + move.turn) % moves.num_headings
     return MoveOutcomes(next_cell + np.int32(next_heading * cells.size), paid, terminated)
 

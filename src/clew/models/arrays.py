@@ -47,17 +47,16 @@ def rows_of_arrays(P: Any, R: npt.ArrayLike, terminal: npt.ArrayLike | None) -> 
     entries = _entries_of_matrices(P) if is_sparse else _entries_of_dense(P)
     num_states, num_actions = entries.num_states, entries.num_actions
     is_terminal = np.zeros(num_states, np.bool_) if terminal is None else _check_terminal(terminal, num_states)
-    rewards = _rewards_of_entries(R, entries)
+    rewards, available = _rewards_of_entries(R, entries)
 
-    kept = ~is_terminal[entries.states]  # the rows of terminal states are ignored
+    kept = ~is_terminal[entries.states] & available  # the rows of terminal states are ignored
     pairs = entries.states[kept] * num_actions + entries.actions[kept]
     next_states = entries.next_states[kept]
     counts = np.bincount(pairs, minlength=num_states * num_actions)
-    empty = np.flatnonzero((counts == 0) & ~np.repeat(is_terminal, num_actions))
+    empty = np.flatnonzero(~is_terminal & (counts.reshape(num_states, num_actions) == 0).all(axis=1))
     if empty.size:
-        state, action = divmod(int(empty[0]), num_actions)
         raise ModelError(
-            f"state {state}, action {action}: probabilities sum to 0, not 1; "
+            f"state {empty[0]}: no action is available, as probabilities sum to 0, not 1, or rewards are -inf; "
             "if the state is terminal, set terminal[state] to True"
         )
     offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -139,7 +138,8 @@ def _check_terminal(terminal: npt.ArrayLike, num_states: int) -> npt.NDArray[np.
     return flags
 
 
-def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.float64]:  # noqa: N803
+def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> tuple[npt.NDArray[np.float64], Any]:  # noqa: N803
+    """Return the reward of each entry, and whether its action is available: by -inf in a table of pairs it isn't."""
     try:
         table = real_array(R).astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
@@ -149,4 +149,4 @@ def _rewards_of_entries(R: npt.ArrayLike, entries: _Entries) -> npt.NDArray[np.f
     if table.shape not in shapes:
         raise ModelError(f"R must have one of the shapes {', '.join(map(str, shapes))}, not {table.shape}")
     rewards: npt.NDArray[np.float64] = table[(entries.states, entries.actions, entries.next_states)[: table.ndim]]
-    return rewards
+    return rewards, ~np.isneginf(rewards) if table.ndim == 2 else True

@@ -1,5 +1,6 @@
 """Validation of the arrays of models."""
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
@@ -12,6 +13,9 @@ from clew.models.labels import UNLABELLED, Labels
 from clew.settings import as_numbers, shown
 
 MAX_STATES = 2**31 - 1  # states are stored as int32
+MAX_START_PARTS = 10_000  # how often a start state may be listed, to be more likely than others
+
+Starts = npt.ArrayLike | Mapping[Any, float]  # start states; or the probability of each
 
 
 def real_array(values: Any) -> npt.NDArray[Any]:
@@ -68,13 +72,20 @@ def require(holds: bool, message: str) -> None:
         raise ModelError(message)
 
 
-def check_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32]:
+def check_starts(starts: Starts, num_states: int) -> npt.NDArray[np.int32]:
     """Check start states and return them as read-only int32, (num_starts,).
 
+    Those that are given with their probabilities are repeated in proportion, because draws are uniform.
+
     Raises:
-        ModelError: if there are none, or one is not an integer from 0 to num_states - 1.
+        ModelError: if there are none, one is not an integer from 0 to num_states - 1, or probabilities are negative,
+            not finite, or not in the ratio of integers up to `MAX_START_PARTS`.
     """
+    probabilities = None
     try:
+        if isinstance(starts, Mapping):
+            probabilities = as_numbers("probabilities of starts", list(starts.values())).astype(np.float64)
+            starts = list(starts)
         states = np.atleast_1d(as_numbers("starts", starts))
     except SettingError as error:
         raise ModelError(str(error)) from None
@@ -83,7 +94,35 @@ def check_starts(starts: npt.ArrayLike, num_states: int) -> npt.NDArray[np.int32
     wrong = states[(states < 0) | (states >= num_states)]
     if wrong.size:
         raise ModelError(f"start state {wrong[0]} is outside 0..{num_states - 1}")
+    if probabilities is not None:
+        are_valid = bool(np.isfinite(probabilities).all() and (probabilities >= 0.0).all() and probabilities.any())
+        require(are_valid, "probabilities of starts must be finite numbers, not negative, and not all 0")
+        repeats = whole_ratio(probabilities, MAX_START_PARTS)
+        if repeats is None:
+            raise ModelError(
+                f"probabilities of starts must be in the ratio of whole numbers up to {MAX_START_PARTS:,}; round them "
+                "to four decimals"
+            )
+        states = np.repeat(states, repeats)
     return read_only_copy(states, np.int32, "starts")
+
+
+def whole_ratio(weights: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.int64] | None:
+    """Return the smallest whole numbers in the ratio of some weights; None if there are none up to `most`.
+
+    Args:
+        weights: not negative, and not all 0.
+        most: limit of these numbers.
+    """
+    ratios = weights / weights[weights > 0.0].min()
+    for times in range(1, most + 1):
+        counts = np.round(times * ratios)
+        if counts.max() > most:
+            break
+        if np.abs(counts - times * ratios).max() < 1e-7:
+            whole: npt.NDArray[np.int64] = counts.astype(np.int64)
+            return whole
+    return None
 
 
 def check_walls(grid: npt.NDArray[np.uint8]) -> None:
@@ -201,14 +240,6 @@ def _check_rows(model: Sparse, num_states: int, labels: Labels) -> None:
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
     lengths = np.diff(model.offsets)
-    has_outcomes = lengths.reshape(-1, model.num_actions) > 0
-    partial = np.flatnonzero(has_outcomes.any(axis=1) != has_outcomes.all(axis=1))
-    if partial.size:
-        state = int(partial[0])
-        raise ModelError(
-            f"{labels.pair(state, int(has_outcomes[state].argmin()))}: no outcomes, though other actions of the state "
-            "have some; give it outcomes, or none to all actions if the state is terminal"
-        )
     sums = np.zeros(lengths.size)
     with np.errstate(over="ignore"):  # an infinite sum is refused below
         np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)

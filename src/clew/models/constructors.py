@@ -12,12 +12,13 @@ import numpy.typing as npt
 from clew.errors import ClewError, ModelError
 from clew.kernels.dynamics import Sparse
 from clew.models.arrays import SparseRows, rows_of_arrays
+from clew.models.checks import Starts
 from clew.models.estimates import Estimate, rows_of_transitions
 from clew.models.labels import UNLABELLED, Labels
 from clew.models.rows import Outcome, rows_of_environment, rows_of_function
 from clew.models.tables import rows_of_csv, rows_of_table
 from clew.models.vectorized import rows_of_vectorized
-from clew.settings import as_path
+from clew.settings import as_path, check_flag
 
 
 class Constructors(Protocol):
@@ -27,7 +28,7 @@ class Constructors(Protocol):
     def _from_rows(
         cls,
         rows: Sparse | SparseRows,
-        starts: npt.ArrayLike | None,
+        starts: Starts | None,
         labels: Labels = UNLABELLED,
         estimate: Estimate | None = None,
     ) -> Self:
@@ -40,24 +41,25 @@ class Constructors(Protocol):
         R: npt.ArrayLike,  # noqa: N803
         *,
         terminal: npt.ArrayLike | None = None,
-        starts: npt.ArrayLike | None = None,
+        starts: Starts | None = None,
     ) -> Self:
         """Make a model from arrays of transition probabilities and rewards.
 
         pymdptoolbox's arrays have the action first, (num_actions, num_states, num_states): use
         `P.transpose(1, 0, 2)`, and the same for rewards of that shape. `Q` and `R` of quantecon's DiscreteDP can be
-        used as they are, except that it marks unavailable actions by a reward of -inf: give such an action the
-        outcomes and rewards of another.
+        used as they are.
 
         Args:
             P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a list
                 of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any objects with
                 `indptr`, `indices` and `data` in compressed sparse row format.
-            R: finite rewards: (num_states,) for all actions in s, (num_states, num_actions), or
-                (num_states, num_actions, num_states) for the transition from s to s_next.
+                An action isn't available in a state if all of its probabilities there are 0.
+            R: rewards: (num_states,) for all actions in s, (num_states, num_actions), or
+                (num_states, num_actions, num_states) for the transition from s to s_next. They are finite, but in the
+                second form -inf says that an action isn't available, and its probabilities are ignored.
             terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
                 ignored. By default there is none, and episodes don't end.
-            starts: start states; by default all states that aren't terminal.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: names the argument, or the state and action, that is invalid.
@@ -71,7 +73,7 @@ class Constructors(Protocol):
         num_actions: int,
         f: Callable[[int, int], Iterable[Outcome]],
         *,
-        starts: npt.ArrayLike | None = None,
+        starts: Starts | None = None,
     ) -> Self:
         """Make a model from a function that lists the outcomes of a state and action.
 
@@ -79,8 +81,9 @@ class Constructors(Protocol):
             num_states: number of states.
             num_actions: number of actions.
             f: `f(s, a)` returns a list of (probability, next state, reward, terminated). It is called once for each
-                state and action. A state with empty lists for all actions is terminal; for some of them is an error.
-            starts: start states; by default all states that aren't terminal.
+                state and action. A state with empty lists for all actions is terminal; an empty list for some of them
+                says that these actions aren't available.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: names the state and action for which f returned something invalid.
@@ -89,7 +92,7 @@ class Constructors(Protocol):
         return cls._from_rows(rows_of_function(num_states, num_actions, f), starts)
 
     @classmethod
-    def from_gymnasium(cls, env: Any) -> Self:
+    def from_gymnasium(cls, env: Any, *, action_mask: bool = True) -> Self:
         """Make a model from a Gymnasium environment with a transition table `P`, such as FrozenLake or Taxi.
 
         States, actions and outcomes keep their numbers and order. States that can't be reached from the start states
@@ -100,12 +103,16 @@ class Constructors(Protocol):
             env: environment with `P[s][a]`, a list of (probability, next state, reward, terminated), and
                 `initial_state_distrib[s]`, the probability that an episode begins in s. Start states of unequal
                 probability are repeated in `starts`; the probabilities must be in the ratio of integers up to 100.
+            action_mask: use its method `action_mask`, if it has one, as Taxi does: actions that it masks in a state
+                aren't available. False makes all actions of the table available.
 
         Raises:
             ModelError: if it has no such table, its steps depend on more than the state, a wrapper may change a step,
                 or the outcomes of a state and action are invalid; says which.
+            SettingError: if a mask is not one.
         """
-        return cls._from_rows(*rows_of_environment(env))
+        check_flag("action_mask", action_mask)
+        return cls._from_rows(*rows_of_environment(env, action_mask))
 
     @classmethod
     def from_table(cls, table: Any, *, starts: Any = None) -> Self:
@@ -116,8 +123,10 @@ class Constructors(Protocol):
                 `next_state`, `probability`, `reward`, and perhaps `terminated` (bool). States and actions are whole
                 numbers from 0 to n - 1, or texts, which become labels in the order in which they first appear. Rows
                 that differ in their probability only are added up. A state without rows is terminal; without the
-                column `terminated`, entering such a state ends the episode.
-            starts: start states, numbers or labels; by default all states that aren't terminal.
+                column `terminated`, entering such a state ends the episode. An action without rows isn't available in
+                a state that has some.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all states that
+                aren't terminal.
 
         Raises:
             ModelError: names the column, the row, or the state and action, that is invalid.
@@ -138,7 +147,8 @@ class Constructors(Protocol):
         Args:
             path: the file. Probabilities and rewards may be fractions, such as 1/3; `terminated` is true or false.
                 States that are all whole numbers are taken as numbers, else as labels; so are actions.
-            starts: start states, numbers or labels; by default all states that aren't terminal.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all states that
+                aren't terminal.
 
         Raises:
             ModelError: names the file and the line that is invalid, or that it can't be read.
@@ -151,7 +161,7 @@ class Constructors(Protocol):
 
     @classmethod
     def from_vectorized(
-        cls, num_states: int, num_actions: int, function: Callable[..., Any], *, starts: npt.ArrayLike | None = None
+        cls, num_states: int, num_actions: int, function: Callable[..., Any], *, starts: Starts | None = None
     ) -> Self:
         """Make a model from a function of arrays, which is much faster than `from_function`.
 
@@ -161,8 +171,9 @@ class Constructors(Protocol):
             function: `function(states, actions)` is called with two (n,) int64 arrays, pairs of a state and an action,
                 a part of all pairs at a time. It returns next_states (n, k) int, probabilities (n, k), rewards (n, k)
                 or (n,), and perhaps terminated (n, k) bool. Outcomes of probability 0 are left out. A state in which
-                all probabilities are 0 is terminal; without `terminated`, entering one ends the episode.
-            starts: start states; by default all states that aren't terminal.
+                all probabilities are 0 is terminal; without `terminated`, entering one ends the episode. An action
+                with probabilities of 0 isn't available in a state where another has some.
+            starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
 
         Raises:
             ModelError: if the function returned other arrays, or names the state and action with an invalid outcome.
@@ -206,7 +217,8 @@ class Constructors(Protocol):
             terminated: (num_steps,) bool, True where the step ended the episode; a time limit doesn't count.
             num_states: number of states; by default those that the log names.
             num_actions: number of actions; by default those that the log names.
-            starts: start states, numbers or labels; by default all in which something was done.
+            starts: start states, numbers or labels, or a dict of their probabilities; by default all in which
+                something was done.
             reward_range: (lowest, highest) reward that a step may have in the real world; by default those of the log.
                 Intervals of values hold only if it is right.
             confidence: probability with which all intervals of probabilities hold together; those of values, too.

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
 from clew.kernels.dynamics import Sparse
-from clew.models.checks import MAX_STATES
+from clew.models.availability import available_pairs
+from clew.models.checks import MAX_STATES, Starts
 from clew.models.labels import Labels
 from clew.models.tables import (
     as_column,
@@ -122,7 +123,7 @@ def _where_entropy_is(share: Floats, limit: Floats, end: Floats) -> Floats:
 
 def rows_of_transitions(
     columns: dict[str, Any], num_states: Any, num_actions: Any, starts: Any, reward_range: Any, confidence: Any
-) -> tuple[Sparse, npt.ArrayLike, Labels, Estimate]:
+) -> tuple[Sparse, Starts, Labels, Estimate]:
     """Estimate a model from logged steps; see `FiniteMDP.from_transitions` for the arguments and errors.
 
     Args:
@@ -225,6 +226,7 @@ def check_estimate(model: Sparse, counts: Any, reward_variances: Any, reward_ran
     """
     reward_range = np.asarray(reward_range)
     sound = counts.shape == reward_variances.shape == model.probabilities.shape and reward_range.shape == (2,)
+    sound = sound and bool(available_pairs(model).all())  # actions that were never tried have outcomes too
     sound = sound and bool(
         ((counts >= 0) & (counts < 2**48)).all()
         and np.isfinite(reward_variances).all()

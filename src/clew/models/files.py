@@ -9,6 +9,7 @@ import io
 import re
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ ESTIMATE_ARRAYS = {  # which the file of an estimated model has; see `clew.model
     "reward_range": ("<f8", 1),
     "confidence": ("<f8", 0),
 }
+Form = dict[str, tuple[str, int]]
+FORMS: tuple[Form, ...] = (SPARSE_ARRAYS, SPARSE_ARRAYS | ESTIMATE_ARRAYS, GRID_ARRAYS)  # of a model
 
 # An array begins with a magic string, version 1.0, the length of the header in two bytes, and the header.
 MAGIC, HEADER_OFFSET = b"\x93NUMPY\x01\x00", 10
@@ -94,39 +97,41 @@ def write_archive(path: Path, archive: bytes) -> None:
         raise ModelError(f"{path}: can't be written: {error}") from None
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
-    """Read the arrays of a model from an .npz file.
+def read_arrays(path: Path, forms: Sequence[Form] = FORMS, what: str = "a model") -> dict[str, Any]:
+    """Read the arrays of a model, or of something else, from an .npz file.
 
     Args:
         path: the file.
+        forms: the arrays of each form in which it may be.
+        what: what the file holds, for messages.
 
     Returns:
-        Arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, by name, and labels; scalars are Python numbers.
+        Arrays by name, such as the arguments of `FiniteMDP.grid` or `FiniteMDP.sparse`, and labels; scalars are Python
+        numbers.
 
     Raises:
-        ModelError: names the file, and says whether it can't be read, is damaged, or isn't a model.
+        ModelError: names the file, and says whether it can't be read, is damaged, or isn't what it should be.
     """
     try:
         with open_file(path) as file:
-            return _read_archive(path, file)
+            return _read_archive(path, file, forms, what)
     except OSError as error:
         raise ModelError(f"{path}: can't be read: {error.strerror or error}") from None
     except ValueError as error:  # the path contains a zero byte; ModelError is a ValueError too
         raise error if isinstance(error, ModelError) else ModelError(f"{path!s}: can't be read: {error}") from None
 
 
-def _read_archive(path: Path, file: Any) -> dict[str, Any]:
+def _read_archive(path: Path, file: Any, forms: Sequence[Form], what: str) -> dict[str, Any]:
     """Read the arrays of an open .npz file, after checking their names and sizes."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             required = members.keys() - LABEL_ARRAYS.keys()
-            forms = (SPARSE_ARRAYS, SPARSE_ARRAYS | ESTIMATE_ARRAYS, GRID_ARRAYS)
             form = next((form for form in forms if required == form.keys()), None)
             if form is None or len(members) != len(archive.infolist()):
                 names = ", ".join(map(shown, members))[:200]
-                raise ModelError(f"{path}: not a model: it contains {names or 'nothing'}")
-            _check_sizes(path, file, archive)
+                raise ModelError(f"{path}: not {what}: it contains {names or 'nothing'}")
+            _check_sizes(path, file, archive, what)
             kinds = form | {name: kind for name, kind in LABEL_ARRAYS.items() if name in members}
             arrays = {name: _parse_array(path, name, archive.read(members[name]), *kinds[name]) for name in kinds}
             return arrays | {name: labels_of_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
@@ -135,15 +140,15 @@ def _read_archive(path: Path, file: Any) -> dict[str, Any]:
     except SettingError as error:  # of labels
         raise ModelError(f"{path}: damaged: {error}") from None
     except ZIP_ERRORS as error:
-        raise ModelError(f"{path}: not a model, or damaged: {error}") from None
+        raise ModelError(f"{path}: not {what}, or damaged: {error}") from None
 
 
-def _check_sizes(path: Path, file: Any, archive: zipfile.ZipFile) -> None:
+def _check_sizes(path: Path, file: Any, archive: zipfile.ZipFile, what: str) -> None:
     """Check that no array is compressed or encrypted, and that all together aren't larger than the file."""
     length = file.seek(0, io.SEEK_END)
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-            raise ModelError(f"{path}: not a model: {member.filename} is compressed or encrypted, and models are not")
+            raise ModelError(f"{path}: not {what}: {member.filename} is compressed or encrypted, which {what} is not")
     if sum(member.file_size for member in archive.infolist()) > length:
         raise ModelError(f"{path}: damaged: it claims to contain more than its {length:,} bytes")
 

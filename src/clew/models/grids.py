@@ -6,7 +6,7 @@ import numpy.typing as npt
 from clew.errors import ModelError, SettingError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, Grid
-from clew.models.checks import MAX_STATES, check_starts, check_walls, read_only_copy, require
+from clew.models.checks import MAX_STATES, Starts, check_starts, check_walls, read_only_copy, require
 from clew.settings import SHARE, check_flag, check_number
 
 # Names of the settings of `FiniteMDP.grid`; they are fields of `Grid` too.
@@ -74,7 +74,7 @@ def grid_model(
     )
 
 
-def check_grid_starts(model: Grid, starts: npt.ArrayLike) -> tuple[int, npt.NDArray[np.int32]]:
+def check_grid_starts(model: Grid, starts: Starts) -> tuple[int, npt.NDArray[np.int32]]:
     """Return the number of states of a grid, and its start states as read-only int32, (num_starts,).
 
     Raises:

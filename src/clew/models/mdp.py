@@ -22,7 +22,8 @@ from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
-from clew.models.checks import check_sparse, check_starts, read_only_model, sparse_model, without_rounding
+from clew.models.availability import available_pairs, fill_unavailable, mark_unavailable
+from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
 from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
@@ -48,14 +49,15 @@ class FiniteMDP(Constructors):
         grid              a grid with walls and four moves
         load              a file written by `save`
 
-    All actions are available in all states. A state in which no action has an outcome is terminal: nothing happens
-    there, and its value is 0.
+    A state in which no action has an outcome is terminal: nothing happens there, and its value is 0. In other states,
+    an action without outcomes isn't available: it is never taken, and no maximum or mean contains it.
 
     Attributes:
         model: named tuple of read-only arrays, the form that kernels use.
         num_states: number of states, at most 2**31 - 1.
         num_actions: number of actions.
-        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly.
+        starts: (num_starts,) int32, read-only; start states, each equally likely. A state may be listed repeatedly:
+            given by their probabilities, such as `starts={0: 0.25, 7: 0.75}`, they are listed in proportion.
         state_labels: name of each state; None if states are known by their numbers.
         action_labels: name of each action, or None.
         estimate: counts and intervals, if the model was estimated by `from_transitions`; else None.
@@ -86,6 +88,8 @@ class FiniteMDP(Constructors):
             if isinstance(self.model, Sparse)
             else f"a grid of {self.model.num_cells // self.model.columns} x {self.model.columns}"
         )
+        if not self.all_available:
+            dynamics += f", {np.count_nonzero(self.available):,} of {self.available.size:,} pairs available"
         return f"FiniteMDP({self.num_states:,} states, {self.num_actions} actions, {dynamics})"
 
     @cached_property
@@ -134,7 +138,7 @@ class FiniteMDP(Constructors):
     def grid(
         cls,
         cells: npt.ArrayLike,
-        starts: npt.ArrayLike,
+        starts: Starts,
         *,
         moving_goal: bool = False,
         slip: float = 0.0,
@@ -151,7 +155,7 @@ class FiniteMDP(Constructors):
         Args:
             cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`: a wall for each direction, GOAL, HAZARD,
                 BLOCKED. A wall is marked on both of its sides, and the edge of the grid is all wall.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
             moving_goal: True if a state includes the place of the goal: `goal cell * num_cells + cell`; goals in
                 `cells` are then ignored.
             slip: probability that a move slips to the left or right of its direction, half of it to each, in [0, 1].
@@ -185,19 +189,20 @@ class FiniteMDP(Constructors):
         terminated: npt.ArrayLike,
         *,
         num_actions: int,
-        starts: npt.ArrayLike,
+        starts: Starts,
     ) -> FiniteMDP:
         """Make a model from rows of outcomes, sorted by state, then action.
 
         Args:
             offsets: (num_states * num_actions + 1,) int64; the outcomes of (s, a) are the rows from
-                `offsets[s * num_actions + a]` up to the next offset. A state without rows is terminal.
+                `offsets[s * num_actions + a]` up to the next offset. A state without rows is terminal; an action
+                without rows isn't available in a state that has some.
             probabilities: (num_rows,) float64, not negative; they sum to 1 for each (s, a) that has rows.
             next_states: (num_rows,) int32.
             rewards: (num_rows,) float64, finite.
             terminated: (num_rows,) bool, True where the outcome ends the episode.
             num_actions: number of actions.
-            starts: start states.
+            starts: start states, or a dict of their probabilities.
 
         Raises:
             ModelError: names the array, or the state and action, that is invalid.
@@ -228,10 +233,58 @@ class FiniteMDP(Constructors):
     @cached_property
     def is_terminal(self) -> npt.NDArray[np.bool_]:
         """States in which no action has an outcome, (num_states,) bool."""
-        offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)
-        dynamics.count_outcomes(self.model, self.num_actions, offsets)
-        terminal: npt.NDArray[np.bool_] = np.diff(offsets[:: self.num_actions]) == 0
+        terminal = np.empty(self.num_states, np.bool_)
+        dynamics.mark_terminal(self.model, self.num_actions, terminal)
         return terminal
+
+    @cached_property
+    def available(self) -> npt.NDArray[np.bool_]:
+        """Mask of the actions that are available, (num_states, num_actions) bool; True in terminal states.
+
+        >>> import clew
+        >>> def replace(s, a):  # a worn machine (state 1) can be replaced (action 1), a new one can't
+        ...     return [(1.0, 1, 3.0, False)] if a == 0 else [(1.0, 0, -1.0, False)] if s == 1 else []
+        >>> mdp = clew.FiniteMDP.from_function(2, 2, replace)
+        >>> mdp.available.tolist(), clew.solve(mdp, gamma=0.5).q.round(3).tolist()
+        ([[True, False], [True, True]], [[6.0, -inf], [6.0, 2.0]])
+        """
+        if isinstance(self.model, Sparse):
+            available = available_pairs(self.model)
+        else:
+            available = np.ones((self.num_states, self.num_actions), np.bool_)
+        available.setflags(write=False)
+        return available
+
+    @cached_property
+    def all_available(self) -> bool:
+        """True if all actions are available in all states."""
+        return not isinstance(self.model, Sparse) or bool(self.available.all())
+
+    @cached_property
+    def filled(self) -> FiniteMDP:
+        """Model in which an unavailable action does what the first available one of its state does.
+
+        So all actions are available in it, and no policy is better or worse than in this one. Planners work on it.
+        """
+        if self.all_available or not isinstance(self.model, Sparse):
+            return self
+        return replace(self, model=fill_unavailable(self.model, self.available), estimate=None)
+
+    def as_available(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an action for each state, (num_states,), with unavailable ones replaced as in `filled`."""
+        if self.all_available:
+            return actions
+        is_available = self.available[np.arange(self.num_states), actions]
+        return np.where(is_available, actions, self.available.argmax(axis=1)).astype(actions.dtype)
+
+    def mark_unavailable(self, q: npt.NDArray[Any]) -> None:
+        """Set the values of unavailable actions to -inf, in place.
+
+        Args:
+            q: (num_states, num_actions), action values.
+        """
+        if not self.all_available:
+            mark_unavailable(q, self.available)
 
     @property
     def is_deterministic(self) -> bool:
@@ -252,7 +305,7 @@ class FiniteMDP(Constructors):
     def _from_rows(
         cls,
         rows: Sparse | SparseRows,
-        starts: npt.ArrayLike | None,
+        starts: Starts | None,
         labels: Labels = UNLABELLED,
         estimate: Estimate | None = None,
     ) -> FiniteMDP:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from clew.errors import ModelError
 from clew.models.arrays import SparseRows
-from clew.models.checks import MAX_STATES
+from clew.models.availability import check_mask
+from clew.models.checks import MAX_STATES, whole_ratio
 from clew.settings import check_callable, check_count, shown
 
 Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
@@ -143,13 +144,18 @@ def unwrap_transparent(env: Any) -> tuple[Any, int | None]:
     return env, min(limits, default=None)
 
 
-def rows_of_environment(env: Any) -> tuple[SparseRows, npt.NDArray[np.int64]]:
+def rows_of_environment(env: Any, action_mask: bool = True) -> tuple[SparseRows, npt.NDArray[np.int64]]:
     """Return the rows of an environment's table `P`, and its start states.
 
     Rows of states that can't be reached from the start states are left out.
 
+    Args:
+        env: environment.
+        action_mask: leave out the rows of actions that its method `action_mask` masks, if it has one.
+
     Raises:
         ModelError: if the environment has no table, or may not follow it; says why.
+        SettingError: if a mask is not one.
     """
     inner, _ = unwrap_transparent(env)
     name = type(inner).__name__
@@ -173,7 +179,9 @@ def rows_of_environment(env: Any) -> tuple[SparseRows, npt.NDArray[np.int64]]:
         )
     num_states, num_actions = _space_size(inner, "observation_space"), _space_size(inner, "action_space")
     starts = _start_states(inner, num_states)
-    return _reachable_rows(inner.P, starts, num_states, num_actions), starts
+    masked = getattr(inner, "action_mask", None) if action_mask else None
+    mask_of = masked if callable(masked) else lambda s: np.ones(num_actions, np.bool_)
+    return _reachable_rows(inner.P, mask_of, starts, num_states, num_actions), starts
 
 
 def _space_size(env: Any, name: str) -> int:
@@ -202,23 +210,21 @@ def _start_states(env: Any, num_states: int) -> npt.NDArray[np.int64]:
         is_valid = False
     if not is_valid:
         raise ModelError(f"initial_state_distrib must be {num_states} probabilities that sum to 1")
-    ratios = weights / weights[weights > 0.0].min()
-    for times in range(1, MAX_START_REPEATS + 1):
-        counts = np.round(times * ratios)
-        if counts.max() > MAX_START_REPEATS:
-            break
-        if np.abs(counts - times * ratios).max() < 1e-9 * MAX_START_REPEATS:
-            return np.repeat(np.arange(num_states), counts.astype(np.int64))
-    raise ModelError(
-        "the start states of a model are equally likely, and the probabilities of initial_state_distrib are not in the "
-        f"ratio of whole numbers up to {MAX_START_REPEATS}"
-    )
+    repeats = whole_ratio(weights, MAX_START_REPEATS)
+    if repeats is None:
+        raise ModelError(
+            "the start states of a model are equally likely, and the probabilities of initial_state_distrib are not in "
+            f"the ratio of whole numbers up to {MAX_START_REPEATS}"
+        )
+    return np.repeat(np.arange(num_states), repeats)
 
 
-def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, num_actions: int) -> SparseRows:
+def _reachable_rows(
+    table: Any, mask_of: Callable[[int], Any], starts: npt.NDArray[np.int64], num_states: int, num_actions: int
+) -> SparseRows:
     """Return the rows of all states that can be reached from the starts without ending the episode.
 
-    Other states have no rows.
+    Other states have no rows, nor have actions that `mask_of(state)` masks.
     """
     outcomes: dict[int, list[list[Outcome]]] = {}
     waiting = starts.tolist()
@@ -226,7 +232,8 @@ def _reachable_rows(table: Any, starts: npt.NDArray[np.int64], num_states: int, 
         s = waiting.pop()
         if s not in outcomes:
             outcomes[s] = [
-                [_check_outcome(o, s, a, num_states) for o in _table_outcomes(table, s, a)] for a in range(num_actions)
+                [_check_outcome(o, s, a, num_states) for o in _table_outcomes(table, s, a)] if is_available else []
+                for a, is_available in enumerate(check_mask(mask_of(s), num_actions, s).tolist())
             ]
             waiting += [t for rows in outcomes[s] for p, t, _, ends in rows if p > 0.0 and not ends]
     pairs = chain.from_iterable(outcomes.get(s, [[]] * num_actions) for s in range(num_states))

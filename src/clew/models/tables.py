@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.errors import ModelError, SettingError
 from clew.files import open_file
 from clew.kernels.dynamics import Sparse
-from clew.models.checks import MAX_STATES, read_only_copy, without_rounding
+from clew.models.checks import MAX_STATES, Starts, read_only_copy, without_rounding
 from clew.models.labels import Labels, check_labels
 from clew.settings import check_memory, choose_from, shown
 
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 
 def rows_of_table(
     table: Any, starts: Any, where: Callable[[int], str] = "row {} of the table".format
-) -> tuple[Sparse, npt.ArrayLike | None, Labels]:
+) -> tuple[Sparse, Starts | None, Labels]:
     """Convert a table of transitions to rows of a sparse model.
 
     Args:
@@ -50,7 +50,7 @@ def rows_of_table(
     (actions,), action_labels = numbered(given, ("action",), where)
     labels = Labels(state_labels, action_labels)
     num_states, num_actions = count_numbers("state", states, next_states), count_numbers("action", actions)
-    _check_pairs(states, actions, num_states, num_actions, labels)
+    check_memory(8 * num_states * num_actions, "the model of this table")
     pairs = states * num_actions + actions
     probabilities = without_rounding(read_numbers(given, "probability", where))
     rewards = read_numbers(given, "reward", where)
@@ -217,28 +217,10 @@ def count_numbers(kind: str, *columns: Ints) -> int:
     return int(known.size)
 
 
-def _check_pairs(states: Ints, actions: Ints, num_states: int, num_actions: int, labels: Labels) -> None:
-    """Check that each state with rows has some for every action, before memory is taken for all pairs.
-
-    Raises:
-        ModelError: names the first state and action without a row.
-    """
-    pairs = np.unique(states * num_actions + actions)
-    counts = np.bincount(pairs // num_actions)
-    partial = np.flatnonzero((counts > 0) & (counts < num_actions))
-    if partial.size:
-        state = int(partial[0])
-        tried = pairs[pairs // num_actions == state] % num_actions
-        missing = int(np.setdiff1d(np.arange(num_actions), tried)[0])
-        raise ModelError(
-            f"{labels.pair(state, missing)}: no row, though the state has rows for other actions; every action must be "
-            "available, so give it the rows of another, or a poor outcome"
-        )
-    check_memory(8 * num_states * num_actions, "the model of this table")
-
-
-def find_starts(starts: Any, labels: Labels) -> npt.ArrayLike | None:
+def find_starts(starts: Any, labels: Labels) -> Starts | None:
     """Return start states as numbers: labels are looked up, and anything else is returned as it is.
+
+    The keys of a mapping from start states to their probabilities are looked up too.
 
     Raises:
         ModelError: if there is no state of that label.
@@ -255,7 +237,8 @@ def find_starts(starts: Any, labels: Labels) -> npt.ArrayLike | None:
             raise ModelError(
                 f"start state {shown(name)} is not a state of the table; {choose_from(name, labels.states[:20])}"
             )
-    return [index[name] for name in names]
+    found = [index[name] for name in names]
+    return dict(zip(found, starts.values(), strict=True)) if isinstance(starts, Mapping) else found
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -289,7 +272,7 @@ def offsets_of(pairs: Ints, num_pairs: int) -> Ints:
 # CSV ------------------------------------------------------------------------------------------------------------------
 
 
-def rows_of_csv(path: Path, starts: Any) -> tuple[Sparse, npt.ArrayLike | None, Labels]:
+def rows_of_csv(path: Path, starts: Any) -> tuple[Sparse, Starts | None, Labels]:
     """Read a table of transitions from a CSV file, and convert it to rows of a sparse model.
 
     Raises:

@@ -20,6 +20,9 @@ Problems without a discount, or with a step limit, have planners of their own, w
     worlds that never end                     sweeps, or factorisations if those are faster, see `relative`
     horizon                                   backward induction, see `finite_horizon`
 
+Planners work on `FiniteMDP.filled`, in which actions that aren't available are copies of available ones: a copy changes
+no optimum. `find_optimum` then leaves the copies out of the solution.
+
 Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`
 (`clew.kernels.planning.relative_values` for those of relative values);
 breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
@@ -28,6 +31,7 @@ breadth-first search, best-first search and backward induction are exact but for
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -35,6 +39,7 @@ import numpy as np
 from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.mdp import FiniteMDP
+from clew.planning.average import AverageSolution, solve_average
 from clew.planning.best_first import best_first, is_deterministic_with_costs
 from clew.planning.certificate import check_finite, check_overflow, warn_if_inexact
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
@@ -47,7 +52,7 @@ from clew.planning.undiscounted import total_reward
 from clew.planning.value_iteration import directional_sweeps, gauss_seidel, value_iteration
 from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_number
 
-__all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
+__all__ = ["PLANNERS", "AverageSolution", "HorizonSolution", "Planner", "Solution", "solve", "solve_average"]
 
 MAX_POLICY_ITERATION_STATES = 100  # for which linear equations take about a millisecond, however near 1 gamma is
 
@@ -56,7 +61,7 @@ class Planner(NamedTuple):
     """Row of the table of planners.
 
     Attributes:
-        plan: function of a model, gamma and the tolerance that returns the solution.
+        plan: function of a model in which all actions are available, gamma and the tolerance that returns the solution.
         purpose: what the planner is for.
         source: where it was published.
     """
@@ -195,17 +200,21 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     Raises:
         SettingError: see `solve`.
     """
+    filled = mdp.filled
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
-        solution = best_first(mdp) if is_deterministic_with_costs(mdp) else total_reward(mdp, tolerance)
+        solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     elif method is None and never_ends(mdp):
-        solution = plan_recurrent(mdp, gamma, tolerance)
+        solution = plan_recurrent(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":
             raise SettingError(
                 f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
             )
-        solution = PLANNERS[method].plan(mdp, gamma, tolerance)
+        solution = PLANNERS[method].plan(filled, gamma, tolerance)
+    if filled is not mdp:
+        planned = solution.planned_actions
+        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else mdp.as_available(planned))
     with np.errstate(over="ignore", invalid="ignore"):
         value = solution.value
     if gamma < 1.0 and solution.values is not None:

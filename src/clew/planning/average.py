@@ -11,7 +11,7 @@ Source:
     Puterman (1994), chapters 8 and 9, theorem 8.5.6 for the bounds; de Alfaro (1997) for end components.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from clew.environments import World, model_of
 from clew.kernels.dynamics import Sparse
-from clew.kernels.planning.relative_values import Rows
+from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
 from clew.planning.end_components import collapse_end_components
@@ -54,7 +54,7 @@ class AverageSolution:
     @cached_property
     def gain(self) -> float:
         """Reward per step in the long run, mean over the start states."""
-        return float(self.mdp.mean_over_starts(self.gains))
+        return float(self.gains[self.mdp.starts].mean())
 
     @cached_property
     def policy(self) -> Policy:
@@ -92,16 +92,16 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     """
     check_number("tolerance", tolerance, POSITIVE)
     mdp = model_of(world)
-    relative = RelativeValues(as_rows(mdp), 1.0)
+    filled, n = mdp.filled, mdp.num_states
+    relative = RelativeValues(as_rows(filled), 1.0)
     plan(relative, float(tolerance))
-    n = mdp.num_states
     if relative.bound <= tolerance:
         gains = np.full(n, 0.5 * (relative.lo + relative.hi))
         solution = AverageSolution(mdp, gains, relative.high[:n], relative.policy[:n], relative.bound)
     else:
-        solution = solve_components(mdp, float(tolerance))
+        solution = solve_components(filled, float(tolerance))
     warn_if_inexact(solution.bound, tolerance)
-    return solution
+    return replace(solution, mdp=mdp, actions=mdp.as_available(solution.actions))
 
 
 def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
@@ -125,13 +125,14 @@ def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
         actions[states] = relative.policy
         bound = max(bound, relative.bound)
     stays = internal.any(axis=1) | mdp.is_terminal
-    solution = total_reward(with_stops(mdp, moves, gains, stays), tolerance)
+    least = float(gains[stays].min()) - 1.0  # subtracted, so that it always pays to stay somewhere for good
+    solution = total_reward(with_stops(mdp, moves, gains - least, stays), tolerance)
     stops = solution.actions == mdp.num_actions
     stopping = np.zeros(component_of.max() + 1, bool)
     stopping[component_of[stops]] = True
     leaves = ~stopping[component_of] & ~mdp.is_terminal
     actions[leaves] = solution.actions[leaves]
-    return AverageSolution(mdp, solution.v, None, actions, bound + solution.bound)
+    return AverageSolution(mdp, solution.v + least, None, actions, bound + solution.bound + 4.0 * UNIT * abs(least))
 
 
 def rows_of(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]) -> Rows:
@@ -153,7 +154,7 @@ def rows_of(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDArray[np
 
 
 def with_stops(mdp: FiniteMDP, moves: Sparse, gains: Floats, stays: npt.NDArray[np.bool_]) -> FiniteMDP:
-    """Return the world without rewards, and with one more action, which ends the episode and pays the gain, where one can stay."""
+    """Return the world without rewards, and with one more action where one can stay: it ends, and pays the gain."""
     num_actions = mdp.num_actions
     lengths = np.zeros((mdp.num_states, num_actions + 1), np.int64)
     lengths[:, :-1] = np.diff(moves.offsets).reshape(-1, num_actions)

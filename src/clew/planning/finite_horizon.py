@@ -10,7 +10,9 @@ from clew.kernels.planning.horizon import backward_induction_step
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import check_overflow
 from clew.planning.rounding import Rounding
-from clew.settings import check_memory
+from clew.planning.solution import policy_of
+from clew.policies.policy import Policy
+from clew.settings import check_count, check_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class HorizonSolution:
         steps: expected number of steps of the optimal policy, at most the horizon; mean over the start states.
         value: expected discounted return up to the horizon, mean over the start states.
         v: (num_states,) float64, optimal state values at time 0, with all steps to go; 0 in states without outcomes.
-        policy: (horizon, num_states) unsigned integers; `policy[t, s]` is an optimal action in state s at time t.
+        mdp: the world.
+        actions: (horizon, num_states) unsigned integers; `actions[t, s]` is an optimal action in state s at time t.
         steps_from: (num_states,) float64, expected number of steps from each state at time 0.
         method: "backward induction".
         bound: largest possible error of v, in reward units, which is due to rounding.
@@ -36,19 +39,40 @@ class HorizonSolution:
         >>> import clew
         >>> [clew.solve(clew.Maze.open(3, 3), gamma=1.0, horizon=n).value for n in (3, 5)]
         [0.0, 1.0]
-        >>> clew.solve(clew.Maze.open(3, 3), horizon=5).policy.shape
+        >>> solution = clew.solve(clew.Maze.open(3, 3), horizon=5)
+        >>> solution.actions.shape
         (5, 9)
+        >>> clew.policy_values(clew.Maze.open(3, 3), solution).value == solution.value
+        True
     """
+
+    mdp: FiniteMDP = field(repr=False)
 
     steps: float
     value: float
     v: npt.NDArray[np.float64] = field(repr=False)
-    policy: npt.NDArray[Any] = field(repr=False)
+    actions: npt.NDArray[Any] = field(repr=False)
     steps_from: npt.NDArray[np.float64] = field(repr=False)
     method: str
     bound: float
     gamma: float
     horizon: int
+
+    def policy_at(self, t: int) -> Policy:
+        """Return the policy of one step, which has `horizon - t` steps to go; any action where nothing can happen.
+
+            >>> import clew
+            >>> clew.solve(clew.Maze.open(1, 3), horizon=2).policy_at(0).action(0)
+            3
+
+        Args:
+            t: number of steps before it, in [0, horizon).
+
+        Raises:
+            SettingError: if t is out of range.
+        """
+        check_count("t", t, 0, self.horizon - 1)
+        return policy_of(self.mdp, self.actions[t])
 
 
 def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSolution:
@@ -64,24 +88,25 @@ def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSol
     """
     dtype = np.min_scalar_type(mdp.num_actions - 1)
     check_memory(dtype.itemsize * horizon * mdp.num_states, "a policy for every step")
-    policy = np.empty((horizon, mdp.num_states), dtype)
+    actions = np.empty((horizon, mdp.num_states), dtype)
     v, v_after, steps, steps_after = np.zeros((4, mdp.num_states))
     rounding = Rounding(mdp)
     bound = max_value = 0.0
+    model = mdp.filled.model
     for t in reversed(range(horizon)):
         bound = gamma * bound + rounding.of_backup(max_value)
         v, v_after, steps, steps_after = v_after, v, steps_after, steps
-        max_value = backward_induction_step(
-            mdp.model, v_after, steps_after, gamma, v, steps, policy[t], mdp.num_actions
-        )
+        max_value = backward_induction_step(model, v_after, steps_after, gamma, v, steps, actions[t], mdp.num_actions)
+        actions[t] = mdp.as_available(actions[t])
     with np.errstate(over="ignore", invalid="ignore"):
         value = float(v[mdp.starts].mean())
     check_overflow(mdp, value, v)
     return HorizonSolution(
+        mdp=mdp,
         steps=float(steps[mdp.starts].mean()),
         value=value,
         v=v,
-        policy=policy,
+        actions=actions,
         steps_from=steps,
         method="backward induction",
         bound=bound,

@@ -146,7 +146,7 @@ def as_solution(mdp: FiniteMDP, relative: RelativeValues, method: str) -> Soluti
     """Return the solution of a world, from relative values."""
     v, bound = relative.values(mdp.num_states)
     v[mdp.is_terminal] = 0.0
-    return Solution(mdp, relative.gamma, method, bound, values=v, actions=relative.policy[: mdp.num_states])
+    return Solution(mdp, relative.gamma, method, bound, values=v, planned_actions=relative.policy[: mdp.num_states])
 
 
 def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bool) -> bool:

@@ -12,8 +12,17 @@ from clew.kernels.planning.search import mark_nearer
 from clew.models.mdp import FiniteMDP
 from clew.planning.doubt import value_intervals
 from clew.planning.duration import expected_steps
+from clew.policies.policy import Policy
+from clew.policies.tables import ANY_ACTION
 
 CHUNK = 1 << 20  # starts per piece of a mean: they may be all states of a large world
+
+
+def policy_of(mdp: FiniteMDP, actions: npt.NDArray[np.integer]) -> Policy:
+    """Return the policy that takes an action in each state, and any action in states without outcomes."""
+    taken = actions.astype(np.int32)
+    taken[mdp.is_terminal] = ANY_ACTION
+    return Policy.from_actions(mdp, taken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +65,8 @@ class Solution:
     """Optimal values and an optimal policy of a world, from `solve`.
 
     Arrays of one entry per state are computed when they are first used. Without outcomes, as on a goal and in a blocked
-    cell, the value of a state is 0, and all actions are optimal.
+    cell, the value of a state is 0, and all actions are optimal. An action that isn't available in a state has the
+    value -inf there, is never optimal, and not the policy's.
 
     Attributes:
         mdp: the world.
@@ -65,15 +75,18 @@ class Solution:
         bound: largest possible error of `v`, in reward units; proved, and rounding is included.
         values: (num_states,) float64, the state values, unless the planner found shortest paths.
         shortest_paths: distances from the goal, if the planner found these.
-        actions: (num_states,) int32, the policy, if the planner found one that isn't greedy with respect to the values.
+        planned_actions: (num_states,) int32, the actions, if the planner found some that aren't greedy with respect to
+            the values.
 
     Examples:
         >>> import clew
         >>> solution = clew.solve(clew.Maze.open(3, 3))
         >>> solution.v.reshape(3, 3).round(3).tolist()
         [[0.729, 0.81, 0.9], [0.81, 0.9, 1.0], [0.9, 1.0, 0.0]]
-        >>> solution.policy.tolist()  # 0 down, 1 left, 2 up, 3 right
+        >>> solution.actions.tolist()  # 0 down, 1 left, 2 up, 3 right
         [0, 0, 0, 0, 0, 0, 3, 3, 0]
+        >>> solution.policy.action(6)
+        3
         >>> solution.optimal_actions[0].tolist()
         [True, False, False, True]
     """
@@ -84,7 +97,7 @@ class Solution:
     bound: float
     values: npt.NDArray[np.float64] | None = field(default=None, repr=False)
     shortest_paths: ShortestPaths | None = field(default=None, repr=False)
-    actions: npt.NDArray[np.int32] | None = field(default=None, repr=False)
+    planned_actions: npt.NDArray[np.int32] | None = field(default=None, repr=False)
 
     @cached_property
     def steps(self) -> float:
@@ -132,19 +145,26 @@ class Solution:
 
     @cached_property
     def q(self) -> npt.NDArray[np.float64]:
-        """Optimal action values, (num_states, num_actions) float64: the backups of `v`."""
+        """Optimal action values, (num_states, num_actions) float64: the backups of `v`; -inf if not available."""
         q = np.empty((self.mdp.num_states, self.mdp.num_actions))
         backup_all(self.mdp.model, self.v, self.gamma, q)
+        if not self.mdp.all_available:
+            q[~self.mdp.available] = -np.inf
         return q
 
     @cached_property
-    def policy(self) -> npt.NDArray[np.int32]:
-        """Optimal policy, (num_states,) int32: an action for each state; any action in states without outcomes."""
-        if self.actions is not None:
-            return self.actions
+    def actions(self) -> npt.NDArray[np.int32]:
+        """An optimal action for each state, (num_states,) int32; any action in states without outcomes."""
+        if self.planned_actions is not None:
+            return self.planned_actions
         table = self.optimal_actions if self.shortest_paths is not None else self.q
-        policy: npt.NDArray[np.int32] = table.argmax(axis=1).astype(np.int32)
-        return policy
+        actions: npt.NDArray[np.int32] = self.mdp.as_available(table.argmax(axis=1).astype(np.int32))
+        return actions
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Optimal policy: takes `actions`, and any action in states without outcomes."""
+        return policy_of(self.mdp, self.actions)
 
     @cached_property
     def steps_from(self) -> npt.NDArray[np.float64]:
@@ -153,7 +173,7 @@ class Solution:
         Infinite where the policy may never end, 0 in states without outcomes.
         """
         if self.shortest_paths is None:
-            return expected_steps(self.mdp, self.policy)
+            return expected_steps(self.mdp, self.actions)
         return self.shortest_paths.by_state(self.shortest_paths.steps_by_distance)
 
     @cached_property
@@ -166,7 +186,7 @@ class Solution:
         """
         if self.shortest_paths is None:
             near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
-            return near
+            return near if self.mdp.all_available else near & self.mdp.available
         optimal = np.empty((self.mdp.num_states, self.mdp.num_actions), np.bool_)
         grid = self.shortest_paths.grid
         for layer, distances in enumerate(self.shortest_paths.distances.reshape(-1, grid.num_cells)):

@@ -89,7 +89,7 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
     v[~quotient.proper] = -np.inf
     position = np.argsort(quotient.states)
     return Solution(
-        mdp, 1.0, "total-reward", width, values=v[position], actions=quotient.expand_policy(choice)[position]
+        mdp, 1.0, "total-reward", width, values=v[position], planned_actions=quotient.expand_policy(choice)[position]
     )
 
 

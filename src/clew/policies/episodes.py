@@ -1,6 +1,6 @@
 """Episodes: playing them with a policy, step by step or compiled; `trajectory` has their records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from operator import index
 from typing import Any
@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, ModelEnvironment, as_compiled, parts_of
 from clew.errors import SettingError
-from clew.kernels import read_only
-from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
+from clew.kernels.learning.behaviours import EpsilonGreedy, UniformRandom, behaviour_after, choose, count_visit
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
-from clew.kernels.wide import as_values
+from clew.kernels.values import MaskedTable, assign, value
+from clew.models.availability import check_mask
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
+from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of
 from clew.policies.plugins import check_known
-from clew.policies.policy import Policy, check_policy, table_shape
+from clew.policies.policy import Policy, table_shape
 from clew.policies.trajectory import DTYPES, Trajectory, Transition
 from clew.settings import (
     MAX_EPISODES,
@@ -76,15 +77,20 @@ def episode_steps(
     env: Any,
     choose_action: Callable[[int], int],
     *,
+    tables: Sequence[Any] = (),
     seed: int | None = None,
     render: bool = False,
     max_steps: int | None = None,
 ) -> Iterator[Transition]:
     """Play one episode of a Gymnasium environment with Discrete spaces, step by step.
 
+    If the infos of the environment have an `action_mask`, the actions that it masks are marked in tables, before an
+    action is chosen in the state, and before the transition that leads there is yielded.
+
     Args:
         env: environment; its own step limit applies as well.
         choose_action: function that returns the action for a state; called after the previous transition was yielded.
+        tables: tables of action values, in forms of kernels, in which masked actions get the value -inf.
         seed: seed for the environment's reset; None continues its stream of random numbers.
         render: call `env.render()` at the start and after every step.
         max_steps: step limit, so that every episode ends. None is 100 steps per state.
@@ -94,29 +100,58 @@ def episode_steps(
 
     Raises:
         SettingError: if the environment's reset or step returns anything else than Gymnasium's interface asks for, a
-            state outside its space, or a reward that is not finite in float32.
+            state outside its space, a reward that is not finite in float32, or an action mask that is none.
     """
     check_flag("render", render)
-    num_states, _ = table_shape(env)
+    num_states, num_actions = table_shape(env)
     max_steps = STEPS_PER_STATE * num_states if max_steps is None else max_steps
-    observation, _ = parts_of(env.reset(seed=seed), "reset")
+    observation, info = parts_of(env.reset(seed=seed), "reset")
     state, steps, is_over = _as_state(observation, num_states, "reset"), 0, False
+    mark_masked(info, state, num_actions, tables)
     if render:
         env.render()
     while not is_over:
         action = choose_action(state)
-        observation, reward, terminated, truncated, _ = parts_of(env.step(action), "step")
+        observation, reward, terminated, truncated, info = parts_of(env.step(action), "step")
         next_state = _as_state(observation, num_states, "step")
         reward = _as_reward(reward)
         for name, flag in (("terminated", terminated), ("truncated", truncated)):
             if not isinstance(flag, bool | np.bool_):
                 raise SettingError(f"the environment's step gave {name} {shown(flag)}, expected True or False")
+        if not terminated:
+            mark_masked(info, next_state, num_actions, tables)
         steps += 1
         truncated = (truncated or steps >= max_steps) and not terminated
         yield Transition(state, action, reward, next_state, bool(terminated), bool(truncated))
         state, is_over = next_state, terminated or truncated
         if render:
             env.render()
+
+
+def mark_masked(info: Any, state: int, num_actions: int, tables: Sequence[Any]) -> None:
+    """Set the values of the actions that the `action_mask` of an info masks to -inf, if it has one.
+
+    Args:
+        info: what the environment returned beside the state.
+        state: state to which the mask belongs, and on which alone it must depend.
+        num_actions: number of actions.
+        tables: tables of action values, in forms of kernels; changed in place.
+
+    Raises:
+        SettingError: if the mask is none, or an action is available that wasn't before.
+    """
+    if not tables or not isinstance(info, Mapping) or info.get("action_mask") is None:
+        return
+    for action, is_available in enumerate(check_mask(info["action_mask"], num_actions, state).tolist()):
+        for table in tables:
+            was_available = value(table, state, action) != -np.inf
+            if was_available and not is_available:
+                assign(table, state, action, np.float32(-np.inf))
+            elif is_available and not was_available:
+                raise SettingError(
+                    f"the environment's action_mask must depend on the state alone: in state {state} action {action} "
+                    "is available now, and wasn't before"
+                )
 
 
 class BehaviourPolicy:
@@ -129,12 +164,20 @@ class BehaviourPolicy:
             use them.
         exploration: parameter of the strategy, such as epsilon; may be set between episodes.
         stream: (2,) uint64, changed in place.
+        tables: see `episode_steps`.
     """
 
     def __init__(
-        self, strategy: Any, q: Any, visits: npt.NDArray[np.int32], exploration: float, stream: Stream
+        self,
+        strategy: Any,
+        q: Any,
+        visits: npt.NDArray[np.int32],
+        exploration: float,
+        stream: Stream,
+        tables: Sequence[Any],
     ) -> None:
         self.strategy, self.q, self.visits, self.exploration, self.stream = strategy, q, visits, exploration, stream
+        self.tables = tables
         self._current: Any = strategy  # the strategy after the previous action
         self._chosen = NO_ACTION
 
@@ -143,7 +186,7 @@ class BehaviourPolicy:
     ) -> Iterator[Transition]:
         """Play one episode; `exploring_starts` makes its first action random, the others are as in `episode_steps`."""
         self._current, self._chosen = UniformRandom() if exploring_starts else self.strategy, NO_ACTION
-        for step in episode_steps(env, self._get_action, seed=seed, max_steps=max_steps):
+        for step in episode_steps(env, self._get_action, tables=self.tables, seed=seed, max_steps=max_steps):
             count_visit(self.strategy, self.visits, step.state, step.action)
             self._current = behaviour_after(self.strategy, step.action)
             yield step
@@ -192,29 +235,42 @@ class Simulation:
         self._compiled = as_compiled(self.env)
 
     def rollout(
-        self, policy: Policy, *, render: bool = False, explore: bool = True, epsilon: float = 0.1
+        self,
+        policy: Policy | HasPolicy | npt.ArrayLike,
+        *,
+        render: bool = False,
+        explore: bool = True,
+        epsilon: float = 0.1,
     ) -> Trajectory:
         """Play one episode with a policy, step by step in the environment itself.
 
         Args:
-            policy: policy, which draws from its own stream.
+            policy: a policy, which draws from its own stream; or a `Solution`, action values, (num_states,
+                num_actions), or an action for each state, (num_states,) integers, which draw from that of seed 0. If
+                the infos of the environment have an `action_mask`, its values of masked actions become -inf.
             render: call `env.render()` at the start and after every step.
-            explore: False plays the greedy policy.
+            explore: False plays the policy itself: a greedy action, that of the state, or one by its probabilities.
             epsilon: probability of a random action when exploring.
 
         Returns:
             Trajectory of one episode, terminated by the world or truncated by a step limit.
 
         Raises:
-            SettingError: if the policy doesn't fit the environment, or epsilon is out of range.
+            SettingError: if the policy doesn't fit the environment or can be read in two ways, or epsilon is out of
+                range.
         """
-        check_policy(policy, self._shape)
-        steps = episode_steps(self.env, lambda state: policy.get_action(state, explore, epsilon), render=render)
+        actor = as_policy(policy, self.env)
+
+        def choose_action(state: int) -> int:
+            return actor.get_action(state, explore, epsilon)
+
+        tables = [actor.q] if actor.kind == "values" else []
+        steps = episode_steps(self.env, choose_action, tables=tables, render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
 
     def rollouts(
         self,
-        q: npt.NDArray[np.float32],
+        policy: Policy | HasPolicy | npt.ArrayLike,
         num_episodes: int,
         *,
         behaviour: str = "epsilon-greedy",
@@ -224,12 +280,14 @@ class Simulation:
         starts: npt.NDArray[np.int32] | None = None,
         stream: Stream,
     ) -> Trajectory:
-        """Play many episodes with fixed action values; compiled if the environment has a model.
+        """Play many episodes with a policy that doesn't change; compiled if the environment has a model.
 
         Args:
-            q: (num_states, num_actions), action values; not changed, and read as float32.
+            policy: a policy or a `Solution`; action values, (num_states, num_actions), read as float32, where those of
+                actions that aren't available are ignored; or an action for each state, (num_states,) integers.
             num_episodes: number of episodes.
-            behaviour: exploration strategy, a row of `clew.BEHAVIOURS`.
+            behaviour: exploration strategy, a row of `clew.BEHAVIOURS`. A policy without action values takes only
+                "epsilon-greedy" and "greedy", which then explore or take the action of the policy.
             exploration: its parameter, such as epsilon; ignored if it has none. Epsilon 0 plays the greedy policy.
             visits: (num_states, num_actions), previous tries of each action, for strategies that count them; copied.
                 None is zeros.
@@ -241,22 +299,26 @@ class Simulation:
             Trajectory of all episodes.
 
         Raises:
-            SettingError: if a setting is out of range, or an array doesn't fit the environment.
+            SettingError: if a setting is out of range, an array doesn't fit the environment, or the policy can be read
+                in two ways.
         """
         check_count("num_episodes", num_episodes, 0, MAX_EPISODES)
         check_flag("exploring_starts", exploring_starts)
         _check_stream(stream)
         strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
-        table = read_only(_checked_table(q, self._shape))
+        choices = choices_of(policy, self._shape)
+        if not isinstance(choices, np.ndarray) and not isinstance(strategy, EpsilonGreedy):
+            raise SettingError(f"{behaviour!r} needs action values, and this policy has none", setting="behaviour")
         if starts is not None:
             starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
             if starts.ndim != 1 or starts.size == 0:
                 raise SettingError("must be a non-empty list of states", setting="starts")
         rates, cursor = (ConstantStepSize(np.float32(0.0)), exploration), np.zeros(4, np.int64)
         if self._compiled is not None:
-            spec = episode_spec(self._compiled, starts, exploring_starts)
-            acting = FixedValues(as_values(table)), strategy, counts, rates
-            return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
+            spec, mdp = episode_spec(self._compiled, starts, exploring_starts), self._compiled.mdp
+            acting = FixedValues(choices_in(policy, mdp)), strategy, counts, rates
+            return self._played(record(mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
+        table = MaskedTable(choices.copy()) if isinstance(choices, np.ndarray) else choices
         acting = FixedValues(table), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))
 
@@ -270,20 +332,6 @@ def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, 
     """Return the start states and the step limit of a compiled world's episodes; starts None are the world's own."""
     start_states = world.mdp.starts if starts is None else starts
     return EpisodeSpec(start_states, world.max_episode_steps, bool(exploring_starts))
-
-
-def _checked_table(q: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return action values as a C-contiguous float32 array; copied only if they are in another form.
-
-    Raises:
-        SettingError: if they are of another shape, not numbers, or NaN.
-    """
-    values = as_numbers("q", q)
-    if values.shape != shape:
-        raise SettingError(f"q must have the shape {shape} of (num_states, num_actions), not {values.shape}")
-    if np.isnan(values.min()):  # NaN if there is any, and without a mask of all values
-        raise SettingError("q must hold numbers; it has values that are NaN")
-    return np.ascontiguousarray(values, np.float32)
 
 
 def _check_stream(stream: Any) -> None:
@@ -376,14 +424,15 @@ def record_stepwise(
     Args:
         env: environment with Discrete spaces.
         exploring_starts: whether the first action of every episode is random.
-        acting: how to act.
+        acting: how to act; the values of its rule are a `MaskedTable`, in which masked actions are marked.
         num_episodes: number of episodes after which to stop.
         num_steps: number of steps after which no episode begins.
         stream: (2,) uint64, changed in place; it seeds the environment's first reset too.
         cursor: (4,) int64; its first number counts the episodes, in place.
     """
     rule, strategy, visits, (alpha, exploration) = acting
-    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream)
+    tables = [rule.q] if isinstance(rule.q, MaskedTable) else []
+    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, tables)
     transitions: list[Transition] = []
     seed: int | None = int(next_bits(stream)) >> 33
     while cursor[0] < num_episodes and len(transitions) < num_steps:

@@ -1,7 +1,7 @@
-"""Records of episodes: a transition for each step, and trajectories of them as columns."""
+"""Records of episodes: trajectories, with the transitions of their steps as columns."""
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,34 +10,10 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import TransitionBatch
 from clew.notebook import svg_of
+from clew.reference import Transition as Transition
 from clew.settings import as_list, as_numbers, shown
 
 DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)  # columns of a trajectory
-
-
-class Transition(NamedTuple):
-    """One step of an episode.
-
-        >>> import clew
-        >>> env = clew.Environment(clew.Maze.open(1, 2))
-        >>> clew.Simulation(env).rollout(clew.Policy(env, q=[[0, 0, 0, 1], [0, 0, 0, 0]]), explore=False)[0]
-        Transition(state=0, action=3, reward=1.0, next_state=1, terminated=True, truncated=False)
-
-    Attributes:
-        state: state in which the action was taken.
-        action: action.
-        reward: reward of the transition.
-        next_state: state that followed.
-        terminated: True if the world ended the episode; the value of next_state is then 0.
-        truncated: True if a step limit cut the episode off; next_state keeps its value.
-    """
-
-    state: int
-    action: int
-    reward: float
-    next_state: int
-    terminated: bool
-    truncated: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.picture import Picture
+from clew.rendering.rewards import loss_mask
 
 
 def block_sums(array: npt.NDArray[np.generic], height: int, width: int) -> npt.NDArray[np.float64]:
@@ -68,8 +69,10 @@ def colour_cells(picture: Picture, block: int = 1) -> npt.NDArray[np.uint8]:
     num_cells = block_sums(np.ones(cells.shape, np.uint8), block, block)
     mixed = ramp()[shades] * counts[..., None]
     rest = num_cells - counts
-    for bit, name in ((BLOCKED, "ink"), (HAZARD, "hazard"), (GOAL, "goal")):
-        number = block_sums((cells & bit) > 0, block, block)
+    losses = loss_mask(picture.maze)
+    kinds = [((cells & bit) > 0, name) for bit, name in ((BLOCKED, "ink"), (HAZARD, "hazard"))]
+    for mask, name in (*kinds, (((cells & GOAL) > 0) & ~losses, "goal"), (losses, "loss")):
+        number = block_sums(mask, block, block)
         mixed += number[..., None] * rgb(COLOURS[name])
         rest -= number
     mixed += rest[..., None] * rgb(COLOURS["paper"])

@@ -24,6 +24,7 @@ COLOURS = {
     "path light": "#f6b8c0",
     "optimum": "#5b3a8c",  # optimal path, and the value of the optimum in plots
     "goal": "#0c4a4e",
+    "loss": "#7c2d12",  # exits with a negative reward
     "hazard": "#f9dc9c",
     "hazard stripe": "#e8a83e",
 }

@@ -14,6 +14,7 @@ from clew.tracing.axes import format_count
 MAX_PIXELS_PER_CELL = 40
 MIN_PIXELS_FOR_WALLS = 4  # per cell; with fewer, walls between cells would hide the cells
 MIN_PIXELS_FOR_ARROWS = 20
+MIN_PIXELS_FOR_REWARDS = 15  # written into the cell
 
 
 class Resolution(NamedTuple):
@@ -83,7 +84,8 @@ def path_labels(picture: Picture) -> list[tuple[str, str]]:
 def notes(picture: Picture, resolution: Resolution, *, has_walls: bool) -> list[str]:
     """Return sentences about what the picture can't show.
 
-    They say if the path has no step, if a pixel stands for several cells, and if walls between cells are left out.
+    They say if the path has no step, if a pixel stands for several cells, and if rewards of cells or walls between
+    cells are left out.
 
     Args:
         picture: what is drawn.
@@ -94,6 +96,8 @@ def notes(picture: Picture, resolution: Resolution, *, has_walls: bool) -> list[
     if resolution.cells > 1:
         shown = "" if picture.value_scale is None else "the mean of "
         sentences.append(f"1 pixel shows {shown}{resolution.cells} x {resolution.cells} cells")
+    if picture.maze.cell_rewards and resolution.pixels < MIN_PIXELS_FOR_REWARDS:
+        sentences.append("rewards of cells are not drawn at this size")
     if not has_walls and any(mask.any() for mask in thin_walls(picture.maze)):
         sentences.append("walls between cells are not drawn at this size")
     return sentences

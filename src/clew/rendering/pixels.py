@@ -14,6 +14,7 @@ from clew.rendering.cells import colour_cells
 from clew.rendering.colours import COLOURS, NUM_SHADES, ramp, rgb
 from clew.rendering.legend import (
     MIN_PIXELS_FOR_ARROWS,
+    MIN_PIXELS_FOR_REWARDS,
     MIN_PIXELS_FOR_WALLS,
     Resolution,
     format_scale,
@@ -24,6 +25,7 @@ from clew.rendering.legend import (
 from clew.rendering.paths import corners, has_jumps, without_repeats
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import Label, Pixels, text_width, write_labels
+from clew.rendering.rewards import goals_without_reward, reward_label
 from clew.rendering.strokes import Coverage, Points, blend, cover_line, draw_lines, round_corners, split_dashes
 
 INK, PAPER, PATH, OPTIMUM = (rgb(COLOURS[name]) for name in ("ink", "paper", "path", "optimum"))
@@ -69,6 +71,7 @@ def paint(picture: Picture, max_side: int = MAX_SIDE, min_size: tuple[int, int] 
     card[top:bottom, left : left + inside.shape[1]] = inside
     _draw_ends(card, picture.maze, picture.seeker or picture.maze.start, resolution.scale, (top, left))
     labels = [Label(MARGIN, 42, picture.title, TITLE_SIZE, COLOURS["ink"])] if picture.title else []
+    labels += _reward_labels(picture.maze, picture.seeker, resolution.pixels, (top, left))
     for i, row in enumerate(_legend_rows(picture, resolution)):
         labels += _draw_legend(card, row, bottom + 20 + 24 * i)
     return write_labels(card, labels)
@@ -121,7 +124,8 @@ def paint_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, hea
     if seeker is not None and heading is not None:
         ahead = np.array(seeker) + 0.5 + 0.17 * np.array(FOUR.moves[0][heading][:2])
         draw_lines(image, [ahead[None, :] * size], 0.11 * size, PAPER)
-    return image
+    labels = _reward_labels(maze, seeker, size, (0, 0))
+    return write_labels(image, labels) if labels else image
 
 
 # Inside the maze ------------------------------------------------------------------------------------------------------
@@ -243,6 +247,8 @@ def _cover_cells(coverage: Coverage, places: tuple[Place, ...], resolution: Reso
 def _draw_ends(image: Pixels, maze: Maze, seeker: Place | None, scale: float, corner: tuple[int, int]) -> None:
     """Draw a ring for each goal, and a ball of yarn for the start or the seeker, in place.
 
+    Exits whose rewards can be written into them have no ring.
+
     Args:
         image: (height, width, 3).
         maze: has the goals.
@@ -251,7 +257,8 @@ def _draw_ends(image: Pixels, maze: Maze, seeker: Place | None, scale: float, co
         corner: top left pixel of the maze. If it is not (0, 0), there is a margin, and the marks have a minimum size.
     """
     thick = scale if corner == (0, 0) else max(scale, MIN_END_SCALE)
-    dots = [(goal, rgb(COLOURS["goal"])) for goal in maze.goals]
+    goals = goals_without_reward(maze) if scale >= MIN_PIXELS_FOR_REWARDS else maze.goals
+    dots = [(goal, rgb(COLOURS["loss" if maze.exits.get(goal, 0.0) < 0.0 else "goal"])) for goal in goals]
     dots += [] if seeker is None else [(seeker, PATH)]
     for (row, column), colour in dots:
         middle = np.array([[row + 0.5, column + 0.5]]) * scale + corner
@@ -263,6 +270,30 @@ def _draw_ends(image: Pixels, maze: Maze, seeker: Place | None, scale: float, co
         elif thick >= MIN_PIXELS_FOR_ARROWS:
             lines = [middle + np.array(ends) * thick * 0.9 for ends in START_LINES]
             draw_lines(box, lines, 0.02 * thick, rgb(COLOURS["path light"]))
+
+
+def _reward_labels(maze: Maze, seeker: Place | None, size: int, corner: tuple[int, int]) -> list[Label]:
+    """Return the rewards of exits, and smaller those of cells, as labels in their cells; none if cells are too small.
+
+    Args:
+        maze: the maze.
+        seeker: (row, column) of the seeker, who hides an exit; None for none.
+        size: pixels per side of a cell.
+        corner: top left pixel of the maze.
+    """
+    labels = []
+    if size < MIN_PIXELS_FOR_REWARDS:
+        return []
+    kinds = (maze.exits, 0.5, 0.38, COLOURS["paper"]), (maze.cell_rewards, 0.84, 0.24, COLOURS["ink"])
+    for rewards, y, height, colour in kinds:
+        for (row, column), reward in rewards.items():
+            if (row, column) == seeker and rewards is maze.exits:
+                continue
+            text = reward_label(reward)
+            font = max(7, round(size * min(height, 1.25 / len(text))))
+            x = corner[1] + (column + 0.5) * size - text_width(text, font) / 2
+            labels.append(Label(x, corner[0] + (row + y) * size + 0.35 * font, text, font, colour))
+    return labels
 
 
 def _window(image: Pixels, middle: Points, radius: float) -> tuple[Pixels, Points]:

@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL, HAZARD, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
+from clew.mazes import Maze
 from clew.mazes.formats import Place, has_thin_walls
 from clew.rendering.cells import block_sums
 from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp
+from clew.rendering.rewards import reward_label
 from clew.rendering.screen import DEFAULT, Canvas, Colours, Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import ARROWS
 
@@ -30,8 +32,8 @@ ASCII_ARROWS = "v<^>/\\/\\"  # a diagonal move has a line without a head
 JOINTS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"  # by the sum of the walls that meet: up 1, down 2, left 4, right 8
 
 
-PAPER, INK, FAINT, PATH, GOAL_TILE, HAZARD_TILE = (
-    int(COLOURS[name][1:], 16) for name in ("paper", "ink", "faint", "path", "goal", "hazard")
+PAPER, INK, FAINT, PATH, GOAL_TILE, LOSS_TILE, HAZARD_TILE = (
+    int(COLOURS[name][1:], 16) for name in ("paper", "ink", "faint", "path", "goal", "loss", "hazard")
 )
 SHADES: Colours = (ramp().astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)).astype(np.int32)
 
@@ -66,6 +68,8 @@ def draw_for_screen(scene: Scene, screen: Screen, *, follow: bool = False) -> St
         for width, height in ((7, 3), (2, 1), (1, 1)):
             if fits(width * columns, height * rows) and (height == 1 or screen.num_colours):
                 tiles = _draw_tiles(scene.maze.cells, _cell_canvas(scene, screen), screen, (width, height))
+                if height == 3:
+                    _write_rewards(tiles, scene)
                 return StyledText(_spans(tiles, screen), [*scale, *hidden])
     if follow and scene.seeker is not None:
         canvas, part = _draw_window(scene.maze.cells, scene.seeker, _cell_canvas(scene, screen), screen)
@@ -143,10 +147,19 @@ def _cell_canvas(scene: Scene, screen: Screen) -> Canvas:
     )
     for chosen, glyph, foreground, background in kinds:
         glyphs[chosen], foregrounds[chosen], backgrounds[chosen] = glyph, foreground, background
+    for place in scene.maze.exits:
+        glyphs[place], foregrounds[place], backgrounds[place] = _goal_mark(scene.maze, place)
     if scene.seeker is not None:
         place = scene.seeker
         glyphs[place], foregrounds[place], backgrounds[place] = _seeker_glyph(scene, screen), PAPER, PATH
     return Canvas(glyphs, foregrounds, backgrounds)
+
+
+def _goal_mark(maze: Maze, place: Place) -> tuple[str, int, int]:
+    """Return the character, its colour and the background of a goal: G, or the sign of the reward of an exit."""
+    reward = maze.exits.get(place)
+    glyph = "G" if reward is None else reward_label(reward)[0]
+    return glyph, PAPER, LOSS_TILE if glyph == "-" else GOAL_TILE
 
 
 def _wall_glyph(screen: Screen) -> str:
@@ -180,6 +193,16 @@ def _draw_tiles(cells: Cells, each: Canvas, screen: Screen, size: tuple[int, int
     canvas = Canvas(*(part.repeat(width, axis=1).repeat(height, axis=0) for part in walls))
     canvas.glyphs[height // 2 :: height, (width - 1) // 2 :: width] = each.glyphs
     return canvas
+
+
+def _write_rewards(tiles: Canvas, scene: Scene) -> None:
+    """Write rewards into tiles of 7 x 3 characters, in place: of exits in the middle, of cells at the bottom."""
+    for rewards, line in ((scene.maze.exits, 1), (scene.maze.cell_rewards, 2)):
+        for (row, column), reward in rewards.items():
+            label = reward_label(reward)
+            if len(label) <= 7 and (row, column) != scene.seeker:
+                left = 7 * column + (7 - len(label)) // 2
+                tiles.glyphs[3 * row + line, left : left + len(label)] = list(label)
 
 
 def _walls(cells: Cells) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -238,7 +261,7 @@ def _spread(colours: Colours, width: int) -> Colours:
     other = colours[np.ix_(np.maximum(y - 1, 0) // 2, np.maximum(x - 1, 0) // width)]
     gaps = (y % 2 == 0)[:, None] | (x % width == 0)
     other = np.where(other == PATH, PAPER, other)
-    return np.where(gaps & np.isin(spread, (PATH, GOAL_TILE, HAZARD_TILE, INK)), other, spread)
+    return np.where(gaps & np.isin(spread, (PATH, GOAL_TILE, LOSS_TILE, HAZARD_TILE, INK)), other, spread)
 
 
 def _draw_lines(cells: Cells, each: Canvas, screen: Screen) -> Canvas:
@@ -350,7 +373,7 @@ def _draw_means(scene: Scene, screen: Screen) -> tuple[Canvas, list[str]]:
     else:
         canvas = _draw_digits(means, walls > 0.5, colours, screen)
         notes = [f"1 character is {size}", *(["0 to 9 is the mean of its values"] if known.any() else [])]
-    marks = [(place, "G", PAPER, GOAL_TILE) for place in scene.maze.goals]
+    marks = [(place, *_goal_mark(scene.maze, place)) for place in scene.maze.goals]
     if scene.seeker is not None:
         marks.append((scene.seeker, _seeker_glyph(scene, screen), PAPER, PATH))
     elif scene.maze.start is not None:

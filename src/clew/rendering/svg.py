@@ -21,6 +21,7 @@ from clew.rendering.legend import Resolution, format_scale, notes, path_labels, 
 from clew.rendering.paths import corners, has_jumps, without_repeats
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
+from clew.rendering.rewards import goals_without_reward, loss_mask, reward_label
 from clew.tracing.axes import estimate_width
 
 SIDE, LARGE_SIDE = 720, 1024  # pixels of the maze
@@ -30,7 +31,8 @@ MAX_SIDE_WITH_WALLS = 512  # cells
 
 PAPER, CARD, CARD_EDGE, INK, FAINT = (COLOURS[name] for name in ("paper", "card", "card edge", "ink", "faint"))
 PATH, PATH_LIGHT = COLOURS["path"], COLOURS["path light"]
-GOAL_TILE, HAZARD_TILE, HAZARD_STRIPE = COLOURS["goal"], COLOURS["hazard"], COLOURS["hazard stripe"]
+GOAL_TILE, LOSS_TILE, HAZARD_TILE = COLOURS["goal"], COLOURS["loss"], COLOURS["hazard"]
+HAZARD_STRIPE = COLOURS["hazard stripe"]
 OPTIMUM = COLOURS["optimum"]
 SHADES = [hexadecimal(colour) for colour in ramp()]
 
@@ -78,6 +80,7 @@ def picture_svg(picture: Picture) -> str:
         *_draw_walls(maze, scale, is_large),
         *_draw_arrows(picture),
         *_draw_paths(picture, scale),
+        *_draw_rewards(maze, scale),
         *_draw_ends(picture, scale),
         "</g>",
         f'<g transform="translate({width / 2:g} {bottom + 20})">' if legend else "",
@@ -130,7 +133,9 @@ def _draw_cells(picture: Picture) -> Iterator[str]:
     for shade in np.unique(shades[shades >= 0]).tolist():
         yield _fill(shades == shade, SHADES[shade], "shade")
     yield _fill(maze.hazards, HAZARD_TILE, "hazard")
-    yield _fill((maze.cells & GOAL) > 0, GOAL_TILE, "goal")
+    losses = loss_mask(maze)
+    yield _fill(((maze.cells & GOAL) > 0) & ~losses, GOAL_TILE, "goal")
+    yield _fill(losses, LOSS_TILE, "loss")
     yield "</g>"
     if _is_small(maze):
         places = [(column + 0.15, row + 0.85) for row, column in np.argwhere(maze.hazards).tolist()]
@@ -195,6 +200,8 @@ def _draw_paths(picture: Picture, scale: float) -> Iterator[str]:
 def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
     """Yield SVG elements of the goals, as rings, and of the seeker or else the start, as a ball of yarn.
 
+    Exits whose rewards can be written into them have no ring.
+
     They are at least some pixels large.
 
     Args:
@@ -202,10 +209,12 @@ def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
         scale: pixels per cell.
     """
     end = max(1.0, 22 / scale)
-    for row, column in picture.maze.goals:
+    maze = picture.maze
+    for row, column in goals_without_reward(maze) if _is_small(maze) else maze.goals:
+        tile = LOSS_TILE if maze.exits.get((row, column), 0.0) < 0.0 else GOAL_TILE
         yield (
             f'<g class="ring" transform="translate({column}.5 {row}.5) scale({end:g})"><circle r=".3" '
-            f'fill="{GOAL_TILE}" stroke="{PAPER}" stroke-width=".08"/><circle r=".11" fill="{PAPER}"/></g>'
+            f'fill="{tile}" stroke="{PAPER}" stroke-width=".08"/><circle r=".11" fill="{PAPER}"/></g>'
         )
     place = picture.maze.start if picture.seeker is None else picture.seeker
     if place is not None:
@@ -214,6 +223,26 @@ def _draw_ends(picture: Picture, scale: float) -> Iterator[str]:
             f'<circle r=".33" fill="{PATH}" stroke="{PAPER}" stroke-width=".07"/>'
             f'<path stroke="{PATH_LIGHT}" stroke-width=".04" d="{START_LINES}"/></g>'
         )
+
+
+def _draw_rewards(maze: Maze, scale: float) -> Iterator[str]:
+    """Yield SVG elements with the rewards of exits, and smaller those of cells, if the maze is small enough.
+
+    Args:
+        maze: the maze.
+        scale: pixels per cell.
+    """
+    if not _is_small(maze):
+        return
+    for rewards, y, size, colour in ((maze.exits, 0.5, 0.38, PAPER), (maze.cell_rewards, 0.84, 0.24, INK)):
+        for (row, column), reward in rewards.items():
+            label = reward_label(reward)
+            pixels = scale * min(size, 1.25 / len(label))
+            yield (
+                f'<text class="reward" transform="translate({column}.5 {row + y:g}) scale({1 / scale:g})" '
+                f'font-size="{pixels:.3g}" font-weight="600" text-anchor="middle" dy=".35em" fill="{colour}">'
+                f"{label}</text>"
+            )
 
 
 def _outline(maze: Maze) -> str:
@@ -301,7 +330,9 @@ def _describe(picture: Picture) -> str:
     sentences = [f"{maze.rows} rows and {maze.columns} columns."]
     if maze.start is not None:
         sentences.append(f"The start is at row {maze.start[0]}, column {maze.start[1]}.")
-    sentences += [f"A goal is at row {row}, column {column}." for row, column in maze.goals[:3]]
+    goals, exits = goals_without_reward(maze)[:3], list(maze.exits.items())[:3]
+    sentences += [f"A goal is at row {row}, column {column}." for row, column in goals]
+    sentences += [f"An exit at row {row}, column {column} pays {reward:g}." for (row, column), reward in exits]
     if picture.values is not None and picture.label == "value":
         arrows = "; arrows show the greedy actions" if picture.greedy is not None and _is_small(maze) else ""
         sentences.append(f"Deeper shades are higher values of the best action{arrows}.")

@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
-from clew.mazes.formats import Place, cell_letters, draw_text, has_thin_walls
+from clew.mazes.formats import Layout, Place, cell_letters, draw_text, has_thin_walls, name_rewards
 from clew.rendering.cells import block_sums, shade_cells
 from clew.rendering.colours import NUM_SHADES
 from clew.rendering.legend import Resolution, format_scale, notes, path_labels
 from clew.rendering.picture import Picture
+from clew.rendering.rewards import reward_label
 
 ARROWS = "↓←↑→↙↖↗↘"  # by action, of four moves and of eight
 
@@ -35,7 +36,7 @@ def picture_text(picture: Picture, width: int = 160) -> str:
         picture.values is None or picture.greedy is not None
     ):
         if picture.greedy is None:
-            drawing = draw_text(maze.cells, cell_letters(maze.cells, picture.seeker or maze.start))
+            drawing = _draw_letters(maze, picture.seeker or maze.start)
         else:  # draw_policy draws a dot where all actions are greedy; here also where none is
             drawing = draw_policy(maze, picture.greedy | ~picture.greedy.any(axis=1, keepdims=True))
         return "\n".join([*parts, drawing])
@@ -66,7 +67,8 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
         rows, columns = np.asarray(picture.path).T // block
         drawn[rows, columns] = "*"
     for row, column in maze.goals:
-        drawn[row // block, column // block] = "G"
+        reward = maze.exits.get((row, column))
+        drawn[row // block, column // block] = "G" if reward is None else reward_label(reward)[0]
     place = picture.seeker or maze.start
     if place is not None:
         drawn[place[0] // block, place[1] // block] = "S"
@@ -84,15 +86,22 @@ def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, head
     """
     if goal is not None:
         maze = maze.with_ends(None, goal)
-    drawing = draw_text(maze.cells, cell_letters(maze.cells, seeker))
+    drawing = _draw_letters(maze, seeker)
     return drawing if heading is None else drawing.replace("S", ARROWS[heading])
+
+
+def _draw_letters(maze: Maze, seeker: Place | None) -> str:
+    """Draw a maze in Clew's own text format, its exits and rewards of cells included, with a seeker as its start."""
+    letters = cell_letters(maze.cells, seeker)
+    lines = name_rewards(Layout(maze.cells, seeker, maze.exits, maze.cell_rewards), letters)
+    return draw_text(maze.cells, letters) + "".join(f"{line}\n" for line in ["", *lines] if lines)
 
 
 def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
     """Draw a maze as text, with an arrow for the greedy action in each cell.
 
-    Blocked cells are `#` or `██`, goals G; start and hazards are not drawn. A cell takes two characters, or four and a
-    line for walls if the maze has walls between cells.
+    Blocked cells are `#` or `██`, goals G, exits letters that are explained below; start and hazards are not drawn. A
+    cell takes two characters, or four and a line for walls if the maze has walls between cells.
 
     Args:
         maze: the maze.
@@ -103,12 +112,16 @@ def draw_policy(maze: Maze, greedy: npt.NDArray[np.bool_]) -> str:
     arrows = np.array(list(ARROWS))[greedy.argmax(axis=1)]
     arrows[greedy.all(axis=1)] = "·"
     arrows[(cells & BLOCKED) > 0] = "#"
-    arrows[(cells & GOAL) > 0] = "G"
+    letters = cell_letters(maze.cells, None)
+    lines = name_rewards(Layout(maze.cells, None, maze.exits), letters)
+    is_goal = (cells & GOAL) > 0
+    arrows[is_goal] = letters.reshape(-1)[is_goal].view("S1").astype(str)
     drawing = draw_text(maze.cells, arrows.reshape(maze.cells.shape))
+    below = "".join(f"{line}\n" for line in ["", *lines] if lines)
     if drawing.startswith("+"):
-        return drawing
+        return drawing + below
     rows = ("".join("██" if letter == "#" else letter + " " for letter in row) for row in drawing.splitlines())
-    return "".join(row.rstrip() + "\n" for row in rows)
+    return "".join(row.rstrip() + "\n" for row in rows) + below
 
 
 def show(frame: str) -> None:

@@ -31,6 +31,7 @@ MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of t
     "outer_wall_reward",
     "hazard_reward",
     "slip",
+    "exit_action",
     "moves",
 )
 
@@ -58,6 +59,7 @@ class TrainingConfig(Learning):
         outer_wall_reward: added to the reward of a move into the edge of the grid.
         hazard_reward: added to the reward of a move that enters a hazard.
         slip: probability that a move goes to a side instead, half of it to each.
+        exit_action: leaving an exit takes a step, which pays its reward; see `clew.Environment`.
         moves: name of the set of moves, such as 'four' or 'eight'.
         max_episode_steps: step limit of an episode; None for 100 steps per free cell.
         num_episodes: episodes in total, over all simulations.
@@ -103,6 +105,7 @@ class TrainingConfig(Learning):
     outer_wall_reward: float = setting(0.0, "added to the reward of a move into the edge of the grid")
     hazard_reward: float = setting(-1.0, "added to the reward of a move that enters a hazard")
     slip: float = setting(0.0, "probability that a move goes to a side instead, half of it to each")
+    exit_action: bool = setting(False, "leaving an exit takes a step, which pays its reward")
     moves: str = setting(
         "four", "set of moves: four, eight, movingai and movingai-float32 (to its digits), knight, robot (with turns)"
     )
@@ -241,6 +244,7 @@ class TrainingConfig(Learning):
             outer_wall_reward=self.outer_wall_reward,
             hazard_reward=self.hazard_reward,
             slip=self.slip,
+            exit_action=self.exit_action,
             moves=self.moves,
             max_episode_steps=self.max_episode_steps,
         )

@@ -20,8 +20,8 @@ from clew.evaluation.grades import evaluate_policy
 from clew.evaluation.results import Evaluation
 from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
+from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.reporting import check_reporting
-from clew.learning.training import Callback, RoundMetrics, Watch
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, find_optimum
@@ -101,6 +101,8 @@ class Run:
             "table_sha256": table_sha256(self.policy.q),
             "versions": versions(self.config.algorithm, self.config.behaviour),
         }
+        if self.metrics[-1].num_ended < self.config.num_episodes:  # by a callback
+            figures["stopped_after"] = self.metrics[-1].num_ended
         return finite_or_none(figures)
 
     def save(self, folder: str | Path) -> None:
@@ -129,7 +131,8 @@ def train_run(
 
     Args:
         config: settings of the run.
-        callback: called with the metrics of each round; first with those of the rounds of a checkpoint.
+        callback: called with the metrics of each round; first with those of the rounds of a checkpoint. If it raises
+            `clew.StopTraining`, training ends, and what has been learned is graded.
         watch: called before it with the action values, (num_states, num_actions) float32; read-only, copy them to keep
             them.
         checkpoints: saves the training while it goes on; it continues from the newest checkpoint, if there is one.
@@ -230,7 +233,8 @@ def save_checkpoints(
     """Save checkpoints to RUN.partial while a run is trained, and saved to RUN, in the `with` block.
 
     Meanwhile no other process can train the run. RUN.partial is removed when the run is saved, or if there is no
-    checkpoint yet.
+    checkpoint yet. A run that a callback has stopped may be saved with the episodes that it has. If it isn't, the
+    checkpoints stay, and `clew train --resume RUN` goes on with it.
 
     Args:
         folder: where the run will be saved, RUN.
@@ -266,7 +270,8 @@ def save_checkpoints(
                 raise StoppedError(f"stopped; go on with `clew train --resume {folder}`") from None
             raise StoppedError("stopped; nothing had been learned yet, so nothing was saved") from None
         else:
-            rmtree(partial_folder(folder), ignore_errors=True)  # the run is saved
+            if folder.exists():  # the run is saved
+                rmtree(partial_folder(folder), ignore_errors=True)
         finally:
             if not resume and not checkpoints.folders:
                 rmtree(partial_folder(folder), ignore_errors=True)

@@ -31,7 +31,7 @@ export default {
       <div class="clew-hidden-text" aria-live="polite" ref="announcement"></div>
     </div>`,
   props: { source: String, show: String, colours: Object, ramp: Array, label: String, tool: String },
-  data: () => ({ frame: null, cells: null, maze: 0, cursor: null, drag: null, closed: false, frames: 0, tooFine: false }),
+  data: () => ({ frame: null, cells: null, exits: [], cellRewards: [], maze: 0, cursor: null, drag: null, closed: false, frames: 0, tooFine: false }),
   mounted() {
     this.shadeColours = new Uint32Array(256);
     this.observer = new ResizeObserver(() => this.layOut());
@@ -78,6 +78,7 @@ export default {
       if (frame.cells) {
         const resized = !this.frame || this.frame.rows !== frame.rows || this.frame.columns !== frame.columns;
         [this.cells, this.maze, this.staticLayer] = [frame.cells, frame.maze, null];
+        [this.exits, this.cellRewards] = [frame.exits, frame.cell_rewards]; // lists of [cell, text]
         this.frame = frame;
         if (resized) this.layOut();
       }
@@ -145,15 +146,16 @@ export default {
         };
         this.ramp.forEach((css, i) => (this.shadeColours[i + 1] = rgba(css)));
         this.shadeColours[0] = rgba(this.colours.paper);
-        this.cellColours = ["ink", "goal", "hazard"].map((name) => rgba(this.colours[name]));
+        this.cellColours = ["ink", "goal", "hazard", "loss"].map((name) => rgba(this.colours[name]));
         this.paintedColours = this.colours;
       }
       const out = new Uint32Array(this.pixels.data.buffer), cells = this.cells, shadeColours = this.shadeColours;
-      const [ink, goal, hazard] = this.cellColours, other = BLOCKED | GOAL | HAZARD;
+      const [ink, goal, hazard, loss] = this.cellColours, other = BLOCKED | GOAL | HAZARD;
       for (let i = 0; i < n; i++) {
         const cell = cells[i];
         out[i] = !(cell & other) ? shadeColours[shades[i]] : cell & BLOCKED ? ink : cell & GOAL ? goal : hazard;
       }
+      for (const [cell, text] of this.exits) if (text.startsWith("-")) out[cell] = loss;
       floor.getContext("2d").putImageData(this.pixels, 0, 0);
     },
     // The layer that changes only with the maze: a fine grid, stripes of hazards, walls between cells, the edge.
@@ -245,14 +247,31 @@ export default {
       };
       if (this.goalsOf !== this.cells) {
         [this.goalsOf, this.goals] = [this.cells, []];
-        this.cells.forEach((cell, i) => { if (cell & GOAL) this.goals.push(i); });
+        const exits = new Set(this.scale >= 14 ? this.exits.map(([cell]) => cell) : []); // their rewards are written instead
+        this.cells.forEach((cell, i) => { if (cell & GOAL && !exits.has(i)) this.goals.push(i); });
       }
       for (const goal of this.goals.slice(0, 200)) { disc(goal, 0.32, this.colours.goal, this.colours.paper); disc(goal, 0.13, this.colours.paper, this.colours.goal); }
+      if (this.scale >= 14) {
+        this.drawTexts(c, this.exits, 0.5, 0.34, this.colours.paper);
+        this.drawTexts(c, this.cellRewards, 0.84, 0.2, this.colours.arrow);
+      }
       if (start !== null) disc(start, 0.33, this.colours.path, this.colours.paper);
       if (seeker !== null) { disc(seeker, 0.36, this.colours.paper, this.colours.path); disc(seeker, 0.2, this.colours.path, this.colours.path); }
       if (this.cursor) {
         [c.strokeStyle, c.lineWidth] = [this.colours.focus, Math.max(0.12, 3 / this.scale)];
         c.strokeRect(this.cursor[1], this.cursor[0], 1, 1);
+      }
+    },
+    drawTexts(c, pairs, y, size, colour) {
+      const { columns } = this.frame;
+      [c.fillStyle, c.textAlign, c.textBaseline] = [colour, "center", "middle"];
+      for (const [cell, text] of pairs) {
+        c.save(); // in pixels: fonts of less than a pixel are not drawn
+        c.translate((cell % columns) + 0.5, Math.floor(cell / columns) + y);
+        c.scale(1 / this.scale, 1 / this.scale);
+        c.font = `600 ${this.scale * Math.min(size, 1.25 / text.length)}px system-ui, sans-serif`;
+        c.fillText(text, 0, 0);
+        c.restore();
       }
     },
     // Painting ------------------------------------------------------------------------------------------------------
@@ -296,7 +315,8 @@ export default {
         this.$emit("hover", this.cursor);
         const cell = this.cells[this.cursor[0] * columns + this.cursor[1]];
         const what = cell & BLOCKED ? "wall" : cell & GOAL ? "goal" : cell & HAZARD ? "hazard" : "free";
-        this.$refs.announcement.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}`;
+        const pays = [...this.exits, ...this.cellRewards].find(([at]) => at === this.cursor[0] * columns + this.cursor[1]);
+        this.$refs.announcement.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}${pays ? `, pays ${pays[1]}` : ""}`;
         this.draw();
       } else if ((event.key === " " || event.key === "Enter") && this.cursor) {
         this.$emit("paint", [this.cursor]);

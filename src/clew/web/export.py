@@ -2,6 +2,7 @@
 
 import html
 import io
+import shlex
 import zipfile
 from dataclasses import fields
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from clew.figures.drawing import draw
 from clew.learning.settings import Learning, default_of
 from clew.mazes import Maze
+from clew.policies.plugins import plugins_of
 from clew.rendering.pillow import encode_png
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.runs.flags import as_flags
@@ -55,7 +57,11 @@ def python_code(playground: Playground) -> str:
     Args:
         playground: must be between two episodes.
     """
-    config, lines = playground.config, ["import clew", "from clew.runs.storage import table_sha256", ""]
+    config, lines = playground.config, ["import clew", "from clew.runs.storage import table_sha256"]
+    plugins = plugins_of(config.algorithm, config.learning.behaviour_name)
+    if plugins:
+        lines.append("from clew.policies.plugins import load_plugin")
+    lines += ["", *(f"load_plugin({each.path or each.module!r})" for each in plugins)]
     world, learner = format_arguments(world_settings(config)), format_arguments(learner_settings(config))
     versions = playground.maze_versions
     ends = [version.episodes_before for version in versions[1:]] + [playground.trainer.num_ended]
@@ -85,7 +91,9 @@ def command_line(playground: Playground) -> str | None:
     if len(playground.maze_versions) > 1 or num_episodes == 0 or is_scheduled_otherwise:
         return None
     settings = {**world_settings(config), **learner, "num_episodes": num_episodes, "num_simulations": 1}
-    return f"clew train maze-0.txt {as_flags(settings)}"
+    plugins = plugins_of(config.algorithm, config.learning.behaviour_name)
+    imports = "".join(f"--plugin {shlex.quote(each.path or each.module)} " for each in plugins)
+    return f"clew train maze-0.txt {imports}{as_flags(settings)}"
 
 
 def zip_archive(playground: Playground) -> bytes:

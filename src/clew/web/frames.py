@@ -15,6 +15,7 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
+from clew.rendering.rewards import reward_label
 from clew.web.playground import Playground, greedy_path
 
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
@@ -35,6 +36,7 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
         playground: read-only here; it may learn meanwhile.
         show: "values", the best action value of each cell, or "updates", the number of updates of its values.
         maze_number: number of the world whose cells the browser has; the frame has cells only if it is another one.
+            Exits and rewards of cells come with them, as pairs of a cell and a text.
         with_arrows: True adds the greedy actions of each cell, as bits.
     """
     world = playground.world  # read once: another thread may replace it
@@ -50,9 +52,14 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
         is_greedy = (q == best[:, None]) & is_learned[:, None]
         arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
+    header: dict[str, Any] = {}
     if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
-    header = {
+        for name, rewards in (("exits", maze.exits), ("cell_rewards", maze.cell_rewards)):
+            header[name] = [
+                [row * maze.columns + column, reward_label(each)] for (row, column), each in rewards.items()
+            ]
+    header |= {
         "version": playground.version,
         "maze": world.number,
         "rows": maze.rows,

@@ -14,8 +14,8 @@ from clew.errors import ClewError
 from clew.experiments.samples import MAX_METRIC, parse_metrics
 from clew.figures.drawing import draw
 from clew.figures.graph import run_title
+from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import default_of
-from clew.learning.training import RoundMetrics
 from clew.planning import solve
 from clew.rendering.grades import drop_rounding
 from clew.runs.configuration import TrainingConfig
@@ -215,7 +215,7 @@ def run_figures(run: ListedRun) -> dict[str, str]:
     return {
         "algorithm": config.algorithm,
         "maze": Path(config.maze).name,
-        "episodes": f"{config.num_episodes:,}",
+        "episodes": f"{run.figure('stopped_after') or config.num_episodes:,.0f}",
         "seconds": format_figure("seconds", ",.3g"),
         "steps/s": format_figure("steps_per_second", ",.0f"),
         "mean steps": format_figure("mean_steps", ",.4g"),

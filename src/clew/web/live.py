@@ -10,7 +10,7 @@ from typing import NamedTuple
 from clew.errors import ClewError, ClusterError, SettingError, StoppedError
 from clew.figures.graph import run_title
 from clew.learning.checkpoints import Checkpoints
-from clew.learning.training import RoundMetrics
+from clew.learning.metrics import RoundMetrics
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, train_run
 from clew.tracing.timeline import recent_svg, timeline_svg

@@ -179,8 +179,8 @@ class Playground:
 
     def replay(self) -> None:
         """Play one episode of the greedy policy and show it step by step, without learning."""
-        q = self.trainer.policy.q
-        episode = Simulation(self.world.env).rollouts(q, 1, exploration=0.0, stream=new_stream(self.config.seed, 1))
+        policy, stream = self.trainer.policy, new_stream(self.config.seed, 1)
+        episode = Simulation(self.world.env).rollouts(policy, 1, exploration=0.0, stream=stream)
         self._replay_cells = [int(episode.state[0]), *episode.next_state.tolist()]
         self._replay_began = time.perf_counter()
         self.version += 1
@@ -197,11 +197,14 @@ class Playground:
     def configure(self, **settings: Any) -> None:
         """Change settings of `TrainingConfig` and restart learning; the maze stays unless `maze` is among them.
 
-        A world that is opened by its name has its own rules and discount; those of the world before it are reset.
+        A world that is opened by its name has its own rules and discount; those of the world before it are reset. An
+        algorithm that is chosen has its parameters at their defaults.
 
         Raises:
             ClewError: if a setting is invalid; nothing has changed then.
         """
+        if "algorithm" in settings:
+            settings = {"algorithm_settings": {}} | settings
         if "maze" in settings:
             self._open(replace(self.config, **{**WORLD_DEFAULTS, **settings}), None)
         else:
@@ -215,14 +218,14 @@ class Playground:
         """
         self._open(self.config, maze)
 
-    def paint(self, places: list[Place], kind: str) -> None:
+    def paint(self, places: list[Place], kind: str, reward: float | None = None) -> None:
         """Change cells of the maze, as `Maze.painted` does; the learned values stay.
 
         Raises:
             MazeError: if the maze would be invalid; nothing has changed then.
         """
         before = self.maze
-        self._change_maze(before.painted(places, kind))
+        self._change_maze(before.painted(places, kind, reward))
         self._undo_stack = [*self._undo_stack[-MAX_UNDO + 1 :], before]
 
     def undo(self) -> None:
@@ -328,9 +331,9 @@ class Playground:
         """Compare the greedy policy with the optimum, and note how long that took."""
         world, began = self.world, time.perf_counter()
         self.grade: Grade | None = None
-        q = world.trainer.policy.q
+        policy = world.trainer.policy
         with suppress(PrecisionError):  # figures without a grade say "-"
-            self.grade = evaluate_values(world.env, q, gamma=self.config.gamma, optimum=world.optimum)
+            self.grade = evaluate_values(world.env, policy, gamma=self.config.gamma, optimum=world.optimum)
         self._graded_at = time.perf_counter()
         self._grading_seconds = self._graded_at - began
         self.version += 1

@@ -21,6 +21,7 @@ from clew.mazes import Maze
 from clew.mazes.formats import list_extensions
 from clew.mazes.formats.pictures import picture_size
 from clew.mazes.generators import GENERATORS
+from clew.mazes.painting import PAYING
 from clew.policies.behaviours import BEHAVIOURS
 from clew.rendering.colours import ValueScale
 from clew.runs.configuration import TrainingConfig
@@ -28,6 +29,7 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
+from clew.web.parameters import show_parameters
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
 from clew.web.worlds import MAZE_HELP, check_drawable
 
@@ -40,6 +42,8 @@ TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "hazard": ("warning", "paint hazards"),
     "start": ("place", "move the start"),
     "goal": ("flag", "add a goal"),
+    "exit": ("logout", "add an exit that pays the number on the right"),
+    "reward": ("paid", "let cells pay the number on the right"),
 }
 MAZES = [name for name in GALLERY if isinstance(world := make_world(name), Environment) and not world.random_goal]
 WORLDS = [
@@ -48,15 +52,14 @@ WORLDS = [
 ]  # fmt: skip
 MAIN_SETTINGS = ("algorithm", "behaviour", "alpha", "gamma", "epsilon", "slip", "seed")
 MORE_SETTINGS = (
-    "step_reward", "goal_reward", "hazard_reward", "outer_wall_reward", "random_start", "moves", "max_episode_steps",
+    "step_reward", "goal_reward", "hazard_reward", "outer_wall_reward", "random_start", "exit_action", "moves",
+    "max_episode_steps",
     "alpha_schedule", "alpha_last", "exploration_schedule", "exploration_last", "temperature", "confidence", "n",
     "lambda_", "accumulating", "num_planning", "kappa", "threshold", "known_after", "initial_value", "optimistic",
     "pessimistic", "exploring_starts", "num_episodes",
 )  # fmt: skip
 ALGORITHM_DEFAULT = "depends on the algorithm"  # stands for None, which a select element can't show
-CHOICES: dict[str, list[str]] = {
-    "algorithm": list(ALGORITHMS),
-    "behaviour": [ALGORITHM_DEFAULT, *BEHAVIOURS],
+CHOICES: dict[str, list[str]] = {  # `PlaygroundTab.choices` adds algorithms and strategies
     "moves": ["four", "eight", "movingai", "movingai-float32", "knight"],
     "alpha_schedule": [*SCHEDULES, "visits"],
     "exploration_schedule": list(SCHEDULES),
@@ -77,6 +80,8 @@ class PlaygroundTab:
 
     def __init__(self, playground: Playground, source: str) -> None:
         self.playground = playground
+        # Of this moment: plug-ins may have registered some.
+        self.choices = CHOICES | {"algorithm": list(ALGORITHMS), "behaviour": [ALGORITHM_DEFAULT, *BEHAVIOURS]}
         self.shown_version = -1  # of the playground, in figures and curves
         self.shown_scale: ValueScale | None = None  # in the legend
         self.shown_error = ""  # that stopped learning
@@ -106,6 +111,8 @@ class PlaygroundTab:
             for tool, (icon, tooltip) in TOOLS.items():
                 button = ui.button(icon=icon, on_click=partial(self.select_tool, tool))
                 self.buttons[tool] = button.props(f'flat dense aria-label="{tooltip}"').tooltip(tooltip)
+            self.reward = ui.number(value=-1.0).props('dense borderless aria-label="reward of exits and cells"')
+            self.reward.classes("w-16").tooltip("reward of exits and cells")
             ui.button(icon="undo", on_click=lambda: self.do(self.playground.undo)).props(
                 'flat dense aria-label="undo the last edit"'
             ).tooltip("undo the last edit")
@@ -181,6 +188,9 @@ class PlaygroundTab:
             ui.label("A changed setting takes effect at once, and restarts learning.").classes("clew-note")
             for name in MAIN_SETTINGS:
                 self._add_setting(name, help_of[name])
+                if name == "algorithm":
+                    self.parameters = ui.column().classes("w-full").props('data-testid="parameters"')
+            self._show_parameters()
             with ui.expansion("More settings").classes("w-full"):
                 for name in MORE_SETTINGS:
                     self._add_setting(name, help_of[name])
@@ -190,10 +200,10 @@ class PlaygroundTab:
         value, label = getattr(self.playground.config, name), name.rstrip("_").replace("_", " ")
         props = f'dense outlined hint="{help_text.replace(chr(34), chr(39))}" data-setting="{name}"'
         element: Any
-        if name in CHOICES:
+        if name in self.choices:
             shown = ALGORITHM_DEFAULT if value is None else value
             element = ui.select(
-                CHOICES[name], label=label, value=shown, on_change=lambda event: self.configure(name, event.value)
+                self.choices[name], label=label, value=shown, on_change=lambda event: self.configure(name, event.value)
             ).props(props)
         elif isinstance(value, bool):
             element = ui.checkbox(label, value=value, on_change=lambda event: self.configure(name, event.value))
@@ -202,6 +212,12 @@ class PlaygroundTab:
             element = ui.number(label, value=value).props(props)  # no format, which would round the visitor's number
             element.on("change", lambda: self.configure(name, element.value))
         self.form[name] = element.classes("w-full")
+
+    def _show_parameters(self) -> None:
+        """Show the parameters of the current algorithm; those that come with Clew have none."""
+        config = self.playground.config
+        values = config.learning.algorithm_settings
+        show_parameters(self.parameters, ALGORITHMS[config.algorithm], values, self.set_parameter)
 
     def _add_export(self) -> None:
         with ui.expansion("Export", icon="download", value=False).classes("clew-part").props('data-testid="export"'):
@@ -258,7 +274,8 @@ class PlaygroundTab:
             self.message.set_text("Select a tool to paint with.")
             return
         cells = [(int(row), int(column)) for row, column in (places[-1:] if self.tool == "start" else places)]
-        await self.do(partial(self.playground.paint, cells, self.tool))
+        reward = self.reward.value if self.tool in PAYING else None
+        await self.do(partial(self.playground.paint, cells, self.tool, reward))
 
     def hover(self, place: Any) -> None:
         """Show the action values of the cell at a place, [row, column]; a hint if None or outside the maze."""
@@ -277,7 +294,8 @@ class PlaygroundTab:
         await self.do(lambda: self.playground.configure(maze=self.maze.value))
         for name, element in self.form.items():
             value = getattr(self.playground.config, name)
-            element.set_value(ALGORITHM_DEFAULT if value is None and name in CHOICES else value)
+            element.set_value(ALGORITHM_DEFAULT if value is None and name in self.choices else value)
+        self._show_parameters()
 
     async def open_listed(self, event: events.ValueChangeEventArguments[Any]) -> None:
         """Open the maze chosen from the list."""
@@ -318,6 +336,14 @@ class PlaygroundTab:
             value = int(value)
         if value != getattr(self.playground.config, name):
             await self.do(lambda: self.playground.configure(**{name: value}))
+            if name == "algorithm":
+                self._show_parameters()
+
+    async def set_parameter(self, name: str, value: Any) -> None:
+        """Set a parameter of the algorithm, and restart learning."""
+        before = self.playground.config.learning.algorithm_settings
+        if value != before[name]:
+            await self.do(lambda: self.playground.configure(algorithm_settings=before | {name: value}))
 
     async def show_code(self) -> None:
         """Finish the current episode, then show the code and the hash that it prints."""

@@ -5,7 +5,8 @@ import pytest
 
 import oracles
 from clew.kernels import read_only
-from clew.kernels.planning.chain_values import chain_residual, solve_chain
+from clew.kernels.dynamics import mark_terminal
+from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.kernels.planning.grading import propagate_suboptimal
 from loops import CERTAIN, WORLDS, build, random_table
@@ -58,9 +59,17 @@ def solved(chain, pay, gamma, size, target=0.0, max_rows=10**7):
     return v
 
 
+def random_probabilities(world, seed):
+    """Return random probabilities of actions, some of them 0."""
+    rng = np.random.default_rng(seed)
+    shares = rng.random(world.shape) * random_greedy(world, seed) + (np.arange(world.shape[1]) == seed) * 0.25
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("weights", [random_greedy, random_probabilities])
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
-def test_write_chain_equals_its_oracle(world, epsilon):
-    greedy = random_greedy(world, 1)
+def test_write_chain_equals_its_oracle(world, epsilon, weights):
+    greedy = weights(world, 1)
     chain, reward, goes_on, max_value = walk(world, greedy, epsilon)
     moves, *expected = oracles.policy_chain(world.rows, greedy.tolist(), epsilon)
     dense = np.zeros_like(moves)
@@ -73,8 +82,24 @@ def test_write_chain_equals_its_oracle(world, epsilon):
     assert reward == pytest.approx(expected[0], abs=1e-14)
     assert goes_on == pytest.approx(expected[1], abs=1e-15)
     assert chain.ends.tolist() == expected[2].tolist()
-    taken = greedy | (epsilon > 0)
+    taken = (greedy > 0.0) | (epsilon > 0)
     assert max_value == max(abs(reward) for s, a in np.argwhere(taken) for _, _, reward, _ in world.rows[s][a])
+
+
+def test_states_without_outcomes_are_terminal(world):
+    terminal = np.array([False, True] * world.mdp.num_states)[: world.mdp.num_states]
+    mark_terminal(world.mdp.model, world.shape[1], terminal)
+    assert terminal.tolist() == [not any(outcomes) for outcomes in world.rows]
+
+
+def test_a_backup_of_a_chain_equals_a_product_with_its_matrix(world):
+    chances, v_after = random_probabilities(world, 1), random_values(world)
+    chain, reward, *_ = walk(world, chances, 0.1)
+    moves, *_ = oracles.policy_chain(world.rows, chances, 0.1)
+    v = np.full(v_after.size, np.nan)
+    max_value = backup_chain(chain, reward, v_after, 0.9, v)
+    assert v == pytest.approx(reward + 0.9 * moves @ v_after, abs=1e-13)
+    assert max_value == abs(v).max()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -102,8 +102,8 @@ def cut_grid(mdp: FiniteMDP, num_blocks: int) -> list[BlockSpec]:
     grid = mdp.model
     if not isinstance(grid, Grid):
         raise SettingError(
-            "only mazes with the moves 'four' can be cut into blocks, and the model of this world is in the sparse "
-            "form; use clew.solve and clew.train_policy"
+            "only mazes with the moves 'four' can be cut into blocks, and only without exits or rewards of cells; the "
+            "model of this world is in the sparse form: use clew.solve and clew.train_policy"
         )
     if grid.moving_goal:
         raise SettingError("a grid with a random goal can't be cut into blocks; use an environment with one goal")

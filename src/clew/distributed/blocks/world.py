@@ -21,12 +21,12 @@ from clew.distributed.blocks.planning import PlanningSpec, combine_errors
 from clew.distributed.blocks.pools import BlockPool, open_pool
 from clew.distributed.blocks.results import BlockGrade, BlockSolution, BlockTraining
 from clew.environments import World, model_of
-from clew.errors import SettingError
+from clew.errors import SettingError, StopTraining
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import initial_value
+from clew.learning.metrics import Callback, RoundMetrics
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
-from clew.learning.training import Callback, RoundMetrics
 from clew.planning.certificate import check_finite, rounding_bound, warn_if_inexact
 from clew.planning.search import shortest_path_is_optimal
 from clew.settings import MAX_EPISODES, POSITIVE, SHARE, as_states, check_count, check_memory, check_number, shown
@@ -161,7 +161,7 @@ class BlockWorld:
             num_rounds: number of rounds; border values are exchanged before each. Decides the result.
             max_episode_steps: step limit of an episode.
             seed: seed of all random draws; those of a block in a round are keyed by (seed, round, block).
-            callback: is called after each round with its `RoundMetrics`.
+            callback: is called after each round with its `RoundMetrics`; training ends if it raises `StopTraining`.
             settings: fields of `clew.Learning`. The algorithm must be q-learning, dyna-q, prioritized-sweeping,
                 propagation or r-max. Schedules of step size and exploration change from round to round.
 
@@ -197,10 +197,13 @@ class BlockWorld:
             if callback is not None:
                 n = int(share.sum())
                 ended = {"num_ended": num_before + n, "total_episodes": num_episodes}
-                callback(RoundMetrics.from_totals(number, n, totals, started_at, **ended))
+                try:
+                    callback(RoundMetrics.from_totals(number, n, totals, started_at, **ended))
+                except StopTraining:
+                    break
         num_settling = self._settle(exchange, learning)
         self._training = BlockTraining(
-            num_steps, num_rounds, num_settling, exchange.num_bytes, seconds=time.perf_counter() - begun
+            num_steps, number + 1, num_settling, exchange.num_bytes, seconds=time.perf_counter() - begun
         )
         return self._training
 

@@ -8,6 +8,8 @@
 `exploration` is the number that a schedule may lower from episode to episode: epsilon for epsilon-greedy, the
 temperature for softmax, the width of the confidence interval for UCB. `visits`, (num_states, num_actions) int32, is how
 often each action was taken; it may be empty for behaviours that don't use it.
+
+Actions that aren't available in a state (`values.is_available`) are never chosen, and are no part of an expectation.
 """
 
 from typing import Any, NamedTuple
@@ -18,12 +20,16 @@ import numpy.typing as npt
 from clew.kernels import dispatch, kernel
 from clew.kernels.sampling import Stream, below, next_bits, uniform
 from clew.kernels.values import (
+    MAX_COUNT,
     Values,
     best_action,
     best_or_random_action,
     increment,
+    is_available,
     max_value,
+    num_available,
     pick_from_mask,
+    random_action,
     row_length,
     value,
 )
@@ -77,7 +83,7 @@ def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float
     """Choose an action in state s by the behaviour policy.
 
     Ties are broken uniformly at random by all behaviours but `EpsilonGreedyArgmax`. The default is a uniformly random
-    action.
+    action among those that are available.
 
     Args:
         behaviour: one of the named tuples of this module.
@@ -90,19 +96,20 @@ def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float
     Returns:
         Action, in [0, num_actions).
     """
-    return below(next_bits(stream) & _LOW_HALF, row_length(q))
+    return random_action(q, s, next_bits(stream) & _LOW_HALF)
 
 
 @dispatch
 def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float) -> np.float32:
     """Return the expected value of state s under the behaviour policy, sum over b of pi(b | s) * q[s, b].
 
-    The default is the mean of q[s], for a uniformly random action. Arguments as for `choose`.
+    The default is the mean of q[s] over the available actions, for a uniformly random one. Arguments as for `choose`.
     """
     total = np.float32(0.0)
     for a in range(row_length(q)):
-        total += value(q, s, a)
-    return total / np.float32(row_length(q))
+        if is_available(q, s, a):
+            total += value(q, s, a)
+    return total / np.float32(num_available(q, s))
 
 
 @dispatch
@@ -161,7 +168,7 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
     """
     bits = next_bits(stream)
     if explores(bits, epsilon):  # a branch, so that exploring doesn't wait for the values
-        return below(bits & _LOW_HALF, row_length(q))
+        return random_action(q, s, bits & _LOW_HALF)
     return best_action(q, s, bits & _LOW_HALF)
 
 
@@ -189,7 +196,7 @@ def choose_epsilon_greedy_argmax(
     """Choose any action with probability epsilon, else the best one with the lowest number."""
     bits = next_bits(stream)
     if explores(bits, exploration):
-        return below(bits & _LOW_HALF, row_length(q))
+        return random_action(q, s, bits & _LOW_HALF)
     best = max_value(q, s)
     a = 0
     while value(q, s, a) < best:
@@ -243,13 +250,17 @@ def choose_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int, explor
     best = np.float64(max_value(q, s))
     total = 0.0
     for a in range(row_length(q)):
-        total += np.exp((value(q, s, a) - best) / exploration)
+        if is_available(q, s, a):
+            total += np.exp((value(q, s, a) - best) / exploration)
     left = uniform(next_bits(stream)) * total
+    last = 0
     for a in range(row_length(q)):
-        left -= np.exp((value(q, s, a) - best) / exploration)
-        if left < 0.0:
-            return a
-    return row_length(q) - 1  # only reached by rounding
+        if is_available(q, s, a):
+            last = a
+            left -= np.exp((value(q, s, a) - best) / exploration)
+            if left < 0.0:
+                return a
+    return last  # only reached by rounding
 
 
 @expected_value.register(Softmax)
@@ -258,9 +269,10 @@ def expected_value_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int
     best = np.float64(max_value(q, s))
     total, weighted = 0.0, 0.0
     for a in range(row_length(q)):
-        weight = np.exp((value(q, s, a) - best) / exploration)
-        total += weight
-        weighted += weight * value(q, s, a)
+        if is_available(q, s, a):
+            weight = np.exp((value(q, s, a) - best) / exploration)
+            total += weight
+            weighted += weight * value(q, s, a)
     return np.float32(weighted / total)
 
 
@@ -279,8 +291,10 @@ def upper_confidence_bound(q: Values, visits: Visits, s: int, a: int, exploratio
 
         q[s, a] + exploration * sqrt(log_total / visits[s, a])
 
-    It is infinite if the action was never taken.
+    It is infinite if the action was never taken, and -inf if it isn't available.
     """
+    if not is_available(q, s, a):
+        return -np.inf
     if visits[s, a] == 0:
         return np.inf
     return value(q, s, a) + exploration * np.sqrt(log_total / visits[s, a])
@@ -309,7 +323,7 @@ def choose_upper_confidence(
         bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
         if bound > best:
             best, ties, chosen = bound, 1, a
-        elif bound == best:
+        elif bound == best and is_available(q, s, a):
             ties += 1
             if below(next_bits(stream) & _LOW_HALF, ties) == 0:
                 chosen = a
@@ -339,6 +353,16 @@ def count_visit_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: in
     increment(visits, s, a)
 
 
+@kernel
+def fewest_visits(q: Values, visits: Visits, s: int) -> int:
+    """Return the smallest visit count of the available actions in state s."""
+    fewest = np.int32(MAX_COUNT)
+    for a in range(visits.shape[1]):
+        if is_available(q, s, a):
+            fewest = min(fewest, visits[s, a])
+    return fewest
+
+
 @choose.register(LeastTried)
 def choose_least_tried(
     behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
@@ -348,7 +372,7 @@ def choose_least_tried(
     It covers the states and actions of a world in fewer steps than random actions do.
     """
     bits = next_bits(stream) & _LOW_HALF
-    if visits.shape[1] == 4:
+    if visits.shape[1] == 4 and num_available(q, s) == 4:
         s = np.uint64(s)
         down, left, up, right = visits[s, 0], visits[s, 1], visits[s, 2], visits[s, 3]
         fewest = min(min(down, up), min(left, right))
@@ -356,15 +380,12 @@ def choose_least_tried(
             np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
         )
         return pick_from_mask(mask, bits)
-    least = visits[s, 0]
-    ties = 0
+    fewest, ties = fewest_visits(q, visits, s), 0
     for a in range(visits.shape[1]):
-        least = min(least, visits[s, a])
-    for a in range(visits.shape[1]):
-        ties += np.int64(visits[s, a] == least)
+        ties += np.int64(visits[s, a] == fewest and is_available(q, s, a))
     left_to_skip = below(bits, ties)
     for a in range(visits.shape[1]):
-        if visits[s, a] == least:
+        if visits[s, a] == fewest and is_available(q, s, a):
             if left_to_skip == 0:
                 return a
             left_to_skip -= 1
@@ -376,12 +397,9 @@ def expected_value_least_tried(
     behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float
 ) -> np.float32:
     """Return the mean value of the actions with the smallest visit count in state s."""
-    least = visits[s, 0]
+    fewest, ties, values = fewest_visits(q, visits, s), 0, 0.0
     for a in range(visits.shape[1]):
-        least = min(least, visits[s, a])
-    ties, values = 0, 0.0
-    for a in range(visits.shape[1]):
-        if visits[s, a] == least:
+        if visits[s, a] == fewest and is_available(q, s, a):
             ties += 1
             values += value(q, s, a)
     return np.float32(values / ties)

@@ -14,14 +14,15 @@ import numpy.typing as npt
 from clew.kernels import dispatch, kernel
 from clew.kernels.learning.queues import num_waiting, peek, push
 from clew.kernels.learning.sweeping import Sweeping, back_up_predecessors
-from clew.kernels.values import assign, max_value, row_length
+from clew.kernels.values import assign, is_available, max_value, row_length
 
 
 @kernel
 def fill_row(learner: Any, s: int, value: np.float32) -> None:
-    """Set the value of every action in state s."""
+    """Set the value of every available action in state s."""
     for a in range(row_length(learner.q)):
-        assign(learner.q, s, a, value)
+        if is_available(learner.q, s, a):
+            assign(learner.q, s, a, value)
 
 
 @dispatch

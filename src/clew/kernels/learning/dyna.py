@@ -9,7 +9,7 @@ from clew.kernels import kernel
 from clew.kernels.learning.learners import Step, learn, step_size, without_counting
 from clew.kernels.learning.updates import q_learning_update
 from clew.kernels.sampling import Stream, below, next_bits
-from clew.kernels.values import Values, row_length
+from clew.kernels.values import Values, is_available, row_length
 
 
 class Memory(NamedTuple):
@@ -48,16 +48,18 @@ def add_pair(memory: Memory, pair: int) -> None:
 def remember_step(learner: DynaQ, step: Step) -> None:
     """Remember the outcome of a step as the last transition of its pair.
 
-    When Dyna-Q+ takes the first action in a state it remembers the state's other actions too, as if they led back to
-    the state with reward 0.
+    When Dyna-Q+ takes the first action in a state it remembers the state's other available actions too, as if they led
+    back to the state with reward 0.
     """
     memory, num_actions = learner.memory, row_length(learner.q)
     pair = step.state * num_actions + step.action
     memory.counters[1] += 1
     if learner.kappa > 0.0 and memory.times[pair] < 0:
-        for other in range(step.state * num_actions, (step.state + 1) * num_actions):
-            add_pair(memory, other)
-            memory.next_states[other], memory.rewards[other] = step.state, 0.0
+        for a in range(num_actions):
+            if is_available(learner.q, step.state, a):
+                other = step.state * num_actions + a
+                add_pair(memory, other)
+                memory.next_states[other], memory.rewards[other] = step.state, 0.0
     add_pair(memory, pair)
     memory.times[pair] = memory.counters[1]
     memory.next_states[pair] = -1 if step.terminated else step.next_state

@@ -20,6 +20,8 @@ With sample-average step sizes values are averages, and are merged as averages:
     (N q + (N_0 + n) q_i - N_0 q_0) / (N + n)
 
 where N is the number of updates of q, and N_0 of q_0.
+
+An action that a learner found unavailable, by the action mask of an environment, has the value -inf, and no updates.
 """
 
 import numpy as np
@@ -116,6 +118,8 @@ def merge_updates(table: Table, base: Table, rows: Rows, values: Table, num_upda
                 others = np.float64(table[s, a]) - np.float64(base[s, a])
                 retained = power(retention, n) * others if others != 0.0 else 0.0
                 table[s, a] = np.float32(np.float64(values[i, a]) + retained)
+            elif values[i, a] == -np.inf:  # not available
+                table[s, a] = -np.inf
 
 
 @kernel
@@ -144,3 +148,5 @@ def merge_averages(
                     total = count * np.float64(table[s, a]) - base_count * np.float64(base[s, a])
                     table[s, a] = np.float32((total + (base_count + n) * np.float64(values[i, a])) / (count + n))
                 counts[s, a] = np.int32(min(count + n, MAX_COUNT))
+            elif values[i, a] == -np.inf:  # not available
+                table[s, a] = -np.inf

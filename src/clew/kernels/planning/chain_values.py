@@ -230,6 +230,36 @@ def solve_chain(
 
 
 @kernel
+def backup_chain(
+    chain: Chain,
+    reward: npt.NDArray[np.float64],
+    v_after: npt.NDArray[np.float64],
+    gamma: float,
+    v: npt.NDArray[np.float64],
+) -> float:
+    """Back up the values of all states by one step: v = reward + gamma * P v_after, where P is the chain.
+
+    Args:
+        chain: Markov chain.
+        reward: (num_states,) float64, expected reward of a step from each state.
+        v_after: (num_states,) float64, values after the step.
+        gamma: discount per step, in [0, 1].
+        v: (num_states,) float64, filled in place.
+
+    Returns:
+        Largest absolute value in v.
+    """
+    max_value = 0.0
+    for s in range(v.size):
+        value = reward[s]
+        for i in range(chain.offsets[s], chain.offsets[s + 1]):
+            value += gamma * chain.probabilities[i] * v_after[chain.next_states[i]]
+        v[s] = value
+        max_value = max(max_value, abs(value))
+    return max_value
+
+
+@kernel
 def chain_residual(
     chain: Chain, reward: npt.NDArray[np.float64], v: npt.NDArray[np.float64], gamma: float
 ) -> tuple[float, float]:

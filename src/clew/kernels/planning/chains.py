@@ -37,17 +37,21 @@ class Components(NamedTuple):
 @kernel
 def write_chain(
     model: Model,
-    greedy: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.bool_] | npt.NDArray[np.float64],
     epsilon: float,
     chain: Chain,
     reward: npt.NDArray[np.float64],
     step_probability: npt.NDArray[np.float64],
 ) -> tuple[int, float]:
-    """Fill in the Markov chain of an epsilon-greedy policy, whose greedy actions are all equally likely.
+    """Fill in the Markov chain of a policy that takes actions by their weights, or with probability epsilon any action.
+
+    Actions without outcomes aren't available in a state that has some, and are not among its random actions.
 
     Args:
         model: world, see `clew.kernels.dynamics`.
-        greedy: (num_states, num_actions) bool, the greedy actions, at least one in each state.
+        weights: (num_states, num_actions), not negative, above 0 for at least one action of each state, and 0 for those
+            that aren't available: bool for actions that are equally likely, such as the greedy ones of a table of
+            action values; or float64, such as probabilities.
         epsilon: probability of a uniformly random action.
         chain: filled in place; needs a row for every outcome of every action that may be taken.
         reward: (num_states,) float64, expected reward of a step, filled in place.
@@ -57,24 +61,28 @@ def write_chain(
     Returns:
         (number of rows filled, largest absolute reward).
     """
-    num_states, num_actions = greedy.shape
+    num_states, num_actions = weights.shape
     n, max_value = 0, 0.0
     for s in range(num_states):
         chain.offsets[s] = n
         chain.ends[s] = False
         reward[s], step_probability[s] = 0.0, 0.0
-        num_greedy = 0
+        total, num_available = 0 * weights[s, 0], 0  # total is an integer if weights are bool, which is faster
         for a in range(num_actions):
-            num_greedy += greedy[s, a]
+            total += weights[s, a]
+            num_available += num_outcomes(model, s, a) > 0
+        if num_available == 0:
+            chain.ends[s] = True
+            continue
+        share = (1.0 - epsilon) / total
         for a in range(num_actions):
-            probability = epsilon / num_actions
-            if greedy[s, a]:
-                probability += (1.0 - epsilon) / num_greedy
-            if probability == 0.0:
-                continue
             count = num_outcomes(model, s, a)
             if count == 0:
-                chain.ends[s] = True
+                continue
+            probability = epsilon / num_available
+            if weights[s, a]:
+                probability += share * weights[s, a]
+            if probability == 0.0:
                 continue
             step_probability[s] += probability
             for k in range(count):

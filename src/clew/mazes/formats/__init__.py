@@ -13,13 +13,14 @@ in `extensions` finds it by the extension of a file:
     lists               FrozenLake's lists of strings, and NumPy arrays of blocked cells
 
 Shared by the formats: `cells` (layouts, sizes, walls), `lines` (lines of text), `plain` (one character per cell) and
-`walled` (walls between cells).
+`walled` (walls between cells), `rewards` (exits and rewards of cells, in Clew's own text).
 
 Text may end its lines in LF or CRLF, with or without a last newline. Every error about a text names line and column,
 counted from 1 as editors do; errors about pictures and arrays name row and column, counted from 0.
 """
 
 from clew.mazes.formats.cells import (
+    NO_REWARDS,
     Layout,
     Place,
     add_implied_walls,
@@ -34,6 +35,7 @@ from clew.mazes.formats.extensions import (
     FileOptions,
     check_extension,
     check_file_options,
+    check_is_maze,
     check_options_apply,
     list_extensions,
     read_layout,
@@ -43,9 +45,11 @@ from clew.mazes.formats.lines import draw_excerpt
 from clew.mazes.formats.lists import parse_array, parse_lists, write_lists
 from clew.mazes.formats.movingai import Scenario, read_scenario, read_scenarios, scenario_places
 from clew.mazes.formats.own import parse_text, write_text
-from clew.mazes.formats.walled import draw_text
+from clew.mazes.formats.rewards import name_rewards
+from clew.mazes.formats.walled import draw_text, error_in_cells
 
 __all__ = [
+    "NO_REWARDS",
     "FileOptions",
     "Layout",
     "Place",
@@ -54,13 +58,16 @@ __all__ = [
     "cell_letters",
     "check_extension",
     "check_file_options",
+    "check_is_maze",
     "check_options_apply",
     "check_place",
     "check_size",
     "draw_excerpt",
     "draw_text",
+    "error_in_cells",
     "has_thin_walls",
     "list_extensions",
+    "name_rewards",
     "parse_array",
     "parse_lists",
     "parse_size",

@@ -5,8 +5,10 @@ HAZARD, BLOCKED. A wall between two cells is marked in both of them. A wall betw
 """
 
 import re
+from collections.abc import Mapping
 from numbers import Integral
 from operator import index
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -31,11 +33,16 @@ BAND_SIZE = 2**22  # bytes of a text that are processed at once: temporary array
 Place = tuple[int, int]  # (row, column), from the top left, from 0
 
 
+NO_REWARDS: Mapping[Place, float] = MappingProxyType({})
+
+
 class Layout(NamedTuple):
-    """The contents of a maze file: cells and start."""
+    """The contents of a maze file: cells, start, and what single cells pay."""
 
     cells: npt.NDArray[np.uint8]  # (rows, columns), bits of clew.kernels.dynamics
     start: Place | None
+    exits: Mapping[Place, float] = NO_REWARDS  # see `Maze`
+    cell_rewards: Mapping[Place, float] = NO_REWARDS
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -155,6 +162,16 @@ def check_supported(
         or (not hazards and bool((cells & HAZARD).any()))
     ):
         raise MazeError(f"{format_name} can't represent {' or '.join(missing)}; save this maze as .txt")
+
+
+def check_no_rewards(layout: Layout, format_name: str) -> None:
+    """Check that a maze has neither exits nor rewards of cells, which only Clew's own text can represent.
+
+    Raises:
+        MazeError: if it has; names the format.
+    """
+    if layout.exits or layout.cell_rewards:
+        raise MazeError(f"{format_name} can't represent exits or rewards of cells; save this maze as .txt")
 
 
 def cell_letters(

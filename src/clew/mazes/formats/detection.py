@@ -2,6 +2,7 @@
 
 The form is the first of these that applies:
 
+    lines of rewards below      Clew's own form; see `clew.mazes.formats.rewards`
     + or o- comes first         walls between cells, in Clew's own form or that of micromouse, with unknown walls
     `type`, `height`, `width`   a map of MovingAI's benchmark; the first line may also be `map`
     a %                         a layout of the Pac-Man projects
@@ -27,6 +28,7 @@ from clew.mazes.formats.movingai import parse_map
 from clew.mazes.formats.own import LEGEND, WALLED, parse_text
 from clew.mazes.formats.pacman import parse_lay
 from clew.mazes.formats.plain import check_letters, letter_table, parse_plain, parse_ragged
+from clew.mazes.formats.rewards import has_rewards
 from clew.mazes.formats.walled import parse_walled
 
 EITHER_WALLED = WALLED._replace(posts=b"+o", has_unknown=True)  # what the two forms share has one meaning
@@ -51,10 +53,12 @@ def parse_any_text(data: bytes | bytearray, unknown_walls: str = "wall") -> Layo
         SettingError: if `unknown_walls` is `open`, and the text has no walls between cells.
     """
     text = read_text(data, LEGEND, blanks=b"\r\n")
-    if text.startswith((b"+", b"o-")):
+    if text.startswith((b"+", b"o-")) and not has_rewards(text):
         return parse_walled(normalise_lines(text), EITHER_WALLED._replace(unknown_is_wall=unknown_walls == "wall"))
     if unknown_walls == "open":
         raise SettingError("has no effect on this file, which has no unknown walls", setting="unknown_walls")
+    if has_rewards(text):
+        return parse_text(text)
     used = {byte for byte in range(128) if byte in text}
     if text.startswith((b"type ", b"map\n", b"height ", b"width ")):
         return parse_map(text)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.errors import MazeError, SettingError
-from clew.mazes.formats.cells import MAX_CELLS, Layout
+from clew.mazes.formats.cells import MAX_CELLS, Layout, check_no_rewards
 from clew.mazes.formats.detection import parse_any_text
 from clew.mazes.formats.lines import read_bytes
 from clew.mazes.formats.micromouse import UNKNOWN_WALLS, parse_maze, write_maze
@@ -149,4 +149,15 @@ def write_layout(path: Path, layout: Layout, cell_size: int = 1) -> bytes:
     """
     known, options = find_format(path), FileOptions(cell_size=cell_size)
     check_options_apply(path.name, known.options, options)
+    if known is not FORMATS[".txt"]:
+        check_no_rewards(layout, f"a {path.suffix} file")
     return known.write(layout, options)
+
+
+def check_is_maze(path: Path) -> None:
+    """Check that a text that would be replaced is empty or a maze; raise MazeError if it isn't."""
+    try:
+        if path.stat().st_size:
+            read_layout(path, FileOptions())
+    except MazeError:
+        raise MazeError("can't be written: there is a text of that name that isn't a maze; give another name") from None

@@ -8,7 +8,14 @@ import numpy.typing as npt
 
 from clew.errors import MazeError
 from clew.kernels.dynamics import BLOCKED
-from clew.mazes.formats.cells import Layout, add_implied_walls, cell_letters, check_size, check_supported
+from clew.mazes.formats.cells import (
+    Layout,
+    add_implied_walls,
+    cell_letters,
+    check_no_rewards,
+    check_size,
+    check_supported,
+)
 from clew.mazes.formats.lines import check_ascii
 from clew.mazes.formats.plain import letter_table, parse_plain
 from clew.settings import shown
@@ -40,9 +47,11 @@ def write_lists(layout: Layout) -> list[str]:
     """Write a maze as FrozenLake's list of strings; hazards become holes.
 
     Raises:
-        MazeError: if the maze has thin walls or blocked cells, which the format can't represent.
+        MazeError: if the maze has thin walls, blocked cells, exits or rewards of cells, which the format can't
+            represent.
     """
-    cells, start = layout
+    check_no_rewards(layout, "a FrozenLake list")
+    cells, start = layout[:2]
     check_supported(cells, "a FrozenLake list", blocked=False, hazards=True)
     return [row.tobytes().decode("ascii") for row in cell_letters(cells, start, ALPHABET)]
 

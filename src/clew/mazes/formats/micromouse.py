@@ -33,6 +33,6 @@ def write_maze(layout: Layout) -> bytes:
     Raises:
         MazeError: if the maze has blocked cells or hazards, which the format can't represent.
     """
-    cells, start = layout
+    cells, start = layout[:2]
     check_supported(cells, "a .maze file", thin_walls=True, blocked=False)
     return text_canvas(cells, cell_letters(cells, start), walled=True).tobytes()

@@ -31,6 +31,6 @@ def write_lay(layout: Layout) -> bytes:
     Raises:
         MazeError: if the maze has thin walls or hazards, which the format can't represent.
     """
-    cells, start = layout
+    cells, start = layout[:2]
     check_supported(cells, "a .lay file")
     return text_canvas(cells, cell_letters(cells, start, ALPHABET), walled=False).tobytes()

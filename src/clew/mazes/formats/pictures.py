@@ -121,7 +121,7 @@ def draw_png(layout: Layout, cell_size: int = 1) -> bytes:
     Raises:
         MazeError: if the maze has thin walls, which the format can't represent, or the picture would be too large.
     """
-    cells, start = layout
+    cells, start = layout[:2]
     check_supported(cells, "a .png file", hazards=True)
     rows, columns = cells.shape
     _check_pixels(columns * cell_size, rows * cell_size, cell_size)

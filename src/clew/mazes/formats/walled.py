@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from clew.errors import MazeError
 from clew.kernels.dynamics import BLOCKED, WALL_DOWN, WALL_LEFT, WALL_RIGHT, WALL_UP
-from clew.mazes.formats.cells import BAND_SIZE, Layout, add_implied_walls, check_size, has_thin_walls
+from clew.mazes.formats.cells import (
+    BAND_SIZE,
+    Layout,
+    Place,
+    add_implied_walls,
+    cell_letters,
+    check_size,
+    has_thin_walls,
+)
 from clew.mazes.formats.lines import draw_excerpt, error_at, find_start_offset, offset_to_place, view_as_grid
 from clew.mazes.formats.plain import UNKNOWN
 
@@ -202,3 +210,17 @@ def draw_text(cells: npt.NDArray[np.uint8], letters: npt.NDArray[Any], *, walled
         codes = np.ascontiguousarray(letters).view(np.uint32)  # one character each
         return text_canvas(cells, codes, walled=walled).astype("<u4", copy=False).tobytes().decode("utf-32-le")
     return text_canvas(cells, letters, walled=walled).tobytes().decode("ascii")
+
+
+def error_in_cells(message: str, cells: npt.NDArray[np.uint8], place: Place, start: Place | None = None) -> MazeError:
+    """Return an error with a drawing of the cells of a maze around a place, and of the start if given."""
+    walled = has_thin_walls(cells)
+    row, column = place
+    top, left = max(0, row - 4), max(0, column - 32)
+    cells = cells[top : row + 5, left : column + 33]  # larger than the excerpt, which then has no false edge
+    drawn = cell_letters(cells, None if start is None else (start[0] - top, start[1] - left))
+    row, column = row - top, column - left
+    if walled:
+        row, column = 2 * row + 1, 4 * column + 2
+    lines = draw_text(cells, drawn, walled=walled).splitlines()
+    return MazeError(f"{message}\n{draw_excerpt(lines, row, column)}")

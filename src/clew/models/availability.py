@@ -1,0 +1,84 @@
+"""Actions that aren't available in a state: those without outcomes, where another action of the state has some.
+
+In a table of action values they are marked by -inf, so that no maximum contains them.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import SettingError
+from clew.kernels.dynamics import Sparse
+from clew.models.checks import read_only_model
+from clew.settings import check_memory, shown
+
+Bools = npt.NDArray[np.bool_]
+LOWEST = float(np.finfo(np.float32).min)
+
+
+def available_pairs(model: Sparse) -> Bools:
+    """Return whether each action has outcomes in a state, (num_states, num_actions) bool; True in terminal states."""
+    has_outcomes = (np.diff(model.offsets) > 0).reshape(-1, model.num_actions)
+    return np.asarray(has_outcomes | ~has_outcomes.any(axis=1, keepdims=True))
+
+
+def fill_unavailable(model: Sparse, available: Bools) -> Sparse:
+    """Return a model in which each unavailable action has the outcomes of the first available one of its state.
+
+    Raises:
+        SettingError: if the memory of the machine doesn't suffice.
+    """
+    own = np.arange(available.size).reshape(available.shape)
+    first = own[:, :1] + available.argmax(axis=1)[:, None]
+    pairs = np.where(available, own, first).reshape(-1)
+    lengths = np.diff(model.offsets)[pairs]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    check_memory(29 * int(offsets[-1]), "a model with outcomes for every action")
+    rows = np.repeat(model.offsets[pairs] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return read_only_model(
+        Sparse(
+            offsets,
+            model.probabilities[rows],
+            model.next_states[rows],
+            model.rewards[rows],
+            model.terminated[rows],
+            model.num_actions,
+        )
+    )
+
+
+def mark_unavailable(q: npt.NDArray[Any], available: Bools) -> None:
+    """Set the values of unavailable actions to -inf, in place.
+
+    Values of -inf of available actions become the lowest float32 number. A solution has them where every policy loses
+    without bound.
+
+    Args:
+        q: (num_states, num_actions), action values.
+        available: (num_states, num_actions) bool.
+    """
+    q[np.isneginf(q)] = LOWEST
+    q[~available] = -np.inf
+
+
+def check_mask(mask: Any, num_actions: int, state: int) -> Bools:
+    """Return an action mask as (num_actions,) bool: True for available actions.
+
+    Args:
+        mask: of an environment: an array of 1 and 0, or of True and False.
+        num_actions: number of actions.
+        state: for the message.
+
+    Raises:
+        SettingError: if it is something else, or no action is available.
+    """
+    array = np.asarray(mask) if isinstance(mask, np.ndarray | list | tuple) else np.empty(0)
+    if array.shape != (num_actions,) or array.dtype.kind not in "biu" or not ((array == 0) | (array == 1)).all():
+        raise SettingError(
+            f"the environment's action_mask in state {state} must be an array of {num_actions} numbers, 1 for actions "
+            f"that are available and 0 for the others, not {shown(mask)}"
+        )
+    if not array.any():
+        raise SettingError(f"the environment's action_mask leaves no action in state {state}, which isn't the end")
+    return array.astype(np.bool_)

@@ -1,0 +1,321 @@
+"""Files of policies: an .npz for programs and a CSV table for people; a file that is read is not trusted."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.errors import ModelError, PolicyError, SettingError
+from clew.files import open_file, write_file
+from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, read_arrays
+from clew.models.labels import check_labels, labels_as_bytes
+from clew.policies.tables import ANY_ACTION, Labels, PolicyTable, as_probabilities
+from clew.settings import as_path, check_memory, choose_from, shown
+
+# Name, dtype and number of dimensions of the arrays of each kind of policy; labels are optional.
+KINDS = {"values": ("<f4", 2), "actions": ("<i4", 1), "probabilities": ("<f8", 2)}
+FORMS = tuple({name: kind, "num_actions": ("<i8", 0)} for name, kind in KINDS.items())
+COLUMNS = ("state", "action", "probability", "value")  # of a CSV file; the last two may be missing
+ENDINGS = (".csv", ".npz")
+BYTES_PER_BYTE = 40  # of memory, for a byte of a CSV file: each cell is a Python object while it is read
+HEAD = 1024  # bytes within which the first line of a CSV file ends
+MAX_LISTED = 20  # labels in a message
+
+
+class Rows(NamedTuple):
+    """A policy as a table: the names of the columns, and rows of texts and numbers."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+# Arrays ---------------------------------------------------------------------------------------------------------------
+
+
+def write_policy(path: str | Path, content: PolicyTable) -> None:
+    """Write a policy to an .npz file, whole or not at all.
+
+    Raises:
+        SettingError: if the name doesn't end in .npz.
+        PolicyError: if it can't be written, or there is a file of that name that isn't a policy.
+    """
+    kind, table, (_, num_actions), state_labels, action_labels = content
+    arrays = {kind: np.asarray(table, KINDS[kind][0]), "num_actions": np.asarray(num_actions, "<i8")}
+    labels = {"state_labels": state_labels, "action_labels": action_labels}
+    arrays |= {name: labels_as_bytes(each) for name, each in labels.items() if each is not None}
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
+    _write(path, ".npz", archive.getvalue())
+
+
+def read_policy(path: str | Path) -> PolicyTable:
+    """Read a policy from an .npz file; its table isn't checked yet.
+
+    Raises:
+        PolicyError: names the file, and says whether it can't be read, is damaged, or isn't a policy.
+    """
+    path = as_path("path", path)
+    try:
+        arrays = read_arrays(path, FORMS, "a policy")
+    except ModelError as error:
+        raise PolicyError(str(error)) from None
+    (kind,) = KINDS.keys() & arrays.keys()
+    table, num_actions = arrays[kind], arrays["num_actions"]
+    shape = table.shape[0], num_actions
+    if min(shape) < 1 or table.shape not in (shape, shape[:1]):
+        raise PolicyError(f"{path}: damaged: {kind} of shape {table.shape} don't fit {num_actions} actions")
+    try:
+        labels = [
+            check_labels(name, arrays[name], count) if name in arrays else None
+            for name, count in zip(LABEL_ARRAYS, shape, strict=True)
+        ]
+    except SettingError as error:
+        raise PolicyError(f"{path}: damaged: {error}") from None
+    return PolicyTable(kind, table, shape, *labels)
+
+
+# CSV ------------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(content: PolicyTable, taken: npt.NDArray[np.bool_], values: npt.NDArray[Any] | None) -> Rows:
+    """Return a policy as a table, with a row for each state and action taken there.
+
+    A state in which all actions are the same to the policy has one row, without an action.
+
+    Args:
+        content: the policy.
+        taken: (num_states, num_actions) bool, the actions that it takes.
+        values: (num_states,) numbers for a column `value`; None for no such column.
+    """
+    kind, table, (_, num_actions), state_labels, action_labels = content
+    if kind == "actions":
+        is_any = table == ANY_ACTION
+    else:
+        is_any = (table == table[:, :1]).all(axis=1) & (num_actions > 1)
+    shown_actions = taken.copy()
+    shown_actions[is_any] = False
+    shown_actions[is_any, 0] = True
+    s, a = np.nonzero(shown_actions)
+    columns: dict[str, list[Any]] = {
+        "state": _names(s, state_labels),
+        "action": [
+            "" if any_action else name
+            for name, any_action in zip(_names(a, action_labels), is_any[s].tolist(), strict=True)
+        ],
+    }
+    if s.size > is_any.size:
+        shares = table[s, a] if kind == "probabilities" else 1.0 / shown_actions.sum(axis=1)[s]
+        columns["probability"] = np.where(is_any[s], 1.0, shares).tolist()
+    if values is not None:
+        columns["value"] = values[s].tolist()
+    return Rows(tuple(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _names(numbers: npt.NDArray[np.int64], labels: Labels) -> list[str]:
+    """Return states or actions as texts: their labels, or their numbers if they have none."""
+    return [str(i) if labels is None else labels[i] for i in numbers.tolist()]
+
+
+def write_csv(path: str | Path, table: Rows) -> None:
+    """Write a policy to a CSV file in UTF-8, whole or not at all.
+
+    Raises:
+        SettingError: if its name doesn't end in .csv.
+        PolicyError: if it can't be written, or there is a file of that name that isn't a policy.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
+    _write(path, ".csv", text.getvalue().encode())
+
+
+def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Labels, action_labels: Labels) -> PolicyTable:
+    """Read a policy from a CSV file.
+
+    Args:
+        path: the file.
+        shape: (num_states, num_actions) of the world.
+        state_labels: names of the states; None if they are known by their numbers.
+        action_labels: names of the actions, or None.
+
+    Raises:
+        PolicyError: names the file and the line that is invalid, or says why it can't be read.
+    """
+    path = as_path("path", path)
+    try:
+        columns, lines = _read_columns(path)
+        states = _as_numbers("state", columns["state"], shape[0], state_labels, lines)
+        actions = _as_numbers("action", columns["action"], shape[1], action_labels, lines)
+        counts = np.bincount(states, minlength=shape[0])
+        if not counts.all():
+            missing = _names(np.flatnonzero(counts == 0)[:1], state_labels)[0]
+            raise PolicyError(f"there is no row for state {missing}; the world has {shape[0]:,} states")
+        if "probability" in columns:
+            shares = np.array(
+                [_as_number(cell, line) for cell, line in zip(columns["probability"], lines, strict=True)]
+            )
+            table: Any = _as_distributions(states, actions, shares, shape)
+            return PolicyTable("probabilities", table, shape, state_labels, action_labels)
+        if counts.max() > 1:
+            line = lines[np.flatnonzero(states == counts.argmax())[1]]
+            raise PolicyError(f"line {line}: the state has a row before; several actions need a column probability")
+        table = np.empty(shape[0], np.int32)
+        table[states] = actions
+        return PolicyTable("actions", table, shape, state_labels, action_labels)
+    except (PolicyError, SettingError) as error:
+        raise PolicyError(f"{path}: {error}") from None
+
+
+def _read_columns(path: Path) -> tuple[dict[str, list[str]], list[int]]:
+    """Return the columns of a CSV file, and the line of each row.
+
+    Raises:
+        PolicyError: if it can't be read, or isn't the table of a policy.
+    """
+    try:
+        with open_file(path) as file:
+            check_memory(BYTES_PER_BYTE * file.seek(0, io.SEEK_END), "its table")
+            file.seek(0)
+            reader = csv.reader(io.StringIO(file.read().decode("utf-8-sig"), newline=""), skipinitialspace=True)
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header)
+        rows, lines = [], []
+        for row in filter(None, reader):
+            if len(row) != len(header):
+                raise PolicyError(f"line {reader.line_num}: {len(header)} columns are expected, not {len(row)}")
+            rows.append([cell.strip() for cell in row])
+            lines.append(reader.line_num)
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"can't be read: byte {error.start} is not UTF-8") from None
+    except OSError as error:
+        raise PolicyError(f"can't be read: {error.strerror or error}") from None
+    except csv.Error as error:
+        raise PolicyError(f"not a policy: {error}") from None
+    except (PolicyError, SettingError):
+        raise
+    except ValueError as error:  # the path contains a zero byte
+        raise PolicyError(f"can't be read: {error}") from None
+    if not rows:
+        raise PolicyError("there are no rows; each state needs one")
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), lines
+
+
+def _check_header(header: Sequence[str]) -> None:
+    """Check the names of the columns; raise PolicyError if they aren't those of a policy."""
+    if not {"state", "action"} <= set(header) <= set(COLUMNS) or len(set(header)) < len(header):
+        raise PolicyError(
+            "not a policy: its columns must be state and action, and perhaps probability and value, not "
+            f"{shown(','.join(header))}"
+        )
+
+
+def _as_numbers(name: str, cells: list[str], count: int, labels: Labels, lines: list[int]) -> npt.NDArray[np.int64]:
+    """Return a column of states or actions as numbers; no action is `ANY_ACTION`.
+
+    Raises:
+        PolicyError: names the line of a cell that is neither a label nor a number of the world.
+    """
+    known = {} if labels is None else {label: i for i, label in enumerate(labels)}
+    if name == "action":
+        known[""] = ANY_ACTION
+    numbers = np.empty(len(cells), np.int64)
+    for i, cell in enumerate(cells):
+        number = known.get(cell)
+        if number is None and re.fullmatch(r"\d{1,18}", cell):
+            number = int(cell)
+        if number is None or number >= count:
+            advice = f"from 0 to {count - 1}" if labels is None else choose_from(cell, labels[:MAX_LISTED])
+            raise PolicyError(f"line {lines[i]}: {shown(cell)} is not the {name} of this world; {advice}")
+        numbers[i] = number
+    return numbers
+
+
+def _as_number(cell: str, line: int) -> float:
+    """Return a probability as float, also if it is a fraction; raise PolicyError if it is none."""
+    try:
+        return float(Fraction(cell)) if "/" in cell else float(cell)
+    except (ValueError, ArithmeticError):
+        raise PolicyError(
+            f"line {line}: probability must be a number, such as 0.25 or 1/3, not {shown(cell)}"
+        ) from None
+
+
+def _as_distributions(
+    states: npt.NDArray[np.int64],
+    actions: npt.NDArray[np.int64],
+    shares: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> npt.NDArray[np.float64]:
+    """Return the probabilities of the rows of a table, (num_states, num_actions); those of the same pair are added up.
+
+    Raises:
+        SettingError: if they don't sum to 1 in a state, or one is negative.
+    """
+    check_memory(8 * shape[0] * shape[1], "the table of probabilities")
+    if (shares < 0.0).any():
+        raise SettingError("must not be negative", setting="probability")
+    is_any = actions == ANY_ACTION
+    table = np.zeros(shape)
+    np.add.at(table, (states[~is_any], actions[~is_any]), shares[~is_any])
+    np.add.at(table, states[is_any], shares[is_any, None] / shape[1])
+    return as_probabilities("probability", table, shape)
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+def check_target(path: str | Path, endings: Sequence[str], setting: str = "path") -> Path:
+    """Check that a policy can be saved to a file: by its name, and that it would replace nothing but a policy.
+
+    Args:
+        path: the file.
+        endings: possible endings of its name.
+        setting: name of the setting, for the message.
+
+    Raises:
+        SettingError: if its name ends otherwise.
+        PolicyError: if there is another kind of file of that name.
+    """
+    path = as_path(setting, path)
+    if path.suffix.lower() not in endings:
+        raise SettingError(
+            f"must be a file that ends in {' or '.join(endings)}, not {shown(str(path))}", setting=setting
+        )
+    try:
+        if not path.is_symlink() and path.is_file() and path.stat().st_size and not _is_policy(path):
+            raise PolicyError(f"{path}: there is a file of that name that isn't a policy; give another name")
+    except PolicyError:
+        raise
+    except (OSError, ValueError) as error:
+        raise PolicyError(f"{path}: can't be written: {error}") from None
+    return path
+
+
+def _is_policy(path: Path) -> bool:
+    """Return whether a file looks like a policy: by the names of its columns or of its arrays."""
+    with open_file(path) as file:
+        try:
+            if path.suffix.lower() == ".csv":
+                _check_header(file.readline(HEAD).decode().strip().split(","))
+                return True
+            names = {name.removesuffix(".npy") for name in zipfile.ZipFile(file).namelist()}
+            return any(names - LABEL_ARRAYS.keys() == form.keys() for form in FORMS)
+        except (PolicyError, *ZIP_ERRORS):
+            return False
+
+
+def _write(path: str | Path, ending: str, data: bytes) -> None:
+    """Write the file of a policy, whole or not at all; see `write_policy`."""
+    path = check_target(path, (ending,))
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise PolicyError(f"{path}: can't be written: {error.strerror}") from None
+    except ValueError as error:  # the path contains a zero byte
+        raise PolicyError(f"{path}: can't be written: {error}") from None
