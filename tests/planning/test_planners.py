@@ -39,7 +39,7 @@ def check_planners(seed, gamma, tolerance):
     assert differ(solutions) == [], seed
     for solution in solutions:
         assert np.abs(solution.v - optimum).max() <= solution.bound + PROGRAM, (seed, solution.method)
-            assert solution.bound <= tolerance, (seed, solution.method)
+        assert solution.bound <= tolerance, (seed, solution.method)
     return solutions
 
 
