@@ -33,7 +33,7 @@ def test_an_action_is_drawn_by_its_probability():
 
 
 def test_rounding_takes_no_action_of_probability_0():
-    table = np.array([[0.1] * 10 + [0.0], [0.0, 1.0 - 1e-12] + [0.0] * 9])
+    table = np.array([[0.1] * 9 + [0.1 - 1e-9, 0.0], [0.0, 1.0 - 1e-9] + [0.0] * 9])  # nearly 1 in sum
     policy = as_choices("probabilities", table, 11)
     assert [best_action(policy, s, np.uint64(2**32 - 1)) for s in (0, 1)] == [9, 1]
     assert best_action(policy, 1, np.uint64(0)) == 1

@@ -160,3 +160,33 @@ def test_actors_begin_with_it_too(ray_up, sharing):
     assert here.q.tobytes() == there.q.tobytes()
     del settings["policy"]
     assert here.q.tobytes() != clew.train_policy_parallel(ENV, 300, 3, num_actors=0, **settings).q.tobytes()
+
+
+def test_values_of_actions_that_are_not_available_are_ignored():
+    def replace(s, a):  # a worn machine (state 1) can be replaced (action 1), a new one can't
+        return [(1.0, 1, 3.0, False)] if a == 0 else [(1.0, 0, -1.0, False)] if s == 1 else []
+
+    world = clew.ModelEnvironment(clew.FiniteMDP.from_function(2, 2, replace), max_episode_steps=20)
+    learned = clew.train_policy(world, 200, seed=1)
+    assert np.isneginf(learned.q).tolist() == [[False, True], [False, False]]
+    for sharing in ("central", "local"):
+        again = clew.train_policy_parallel(world, 200, 2, num_actors=0, sharing=sharing, policy=learned)
+        assert np.isneginf(again.q).tolist() == [[False, True], [False, False]]
+    rows = []
+    agent = clew.run_agent(Replacer(), world, 100, callback=rows.append)
+    assert agent.greedy_actions().tolist() == [[True, False], [True, False]]
+    with pytest.raises(SettingError, match="policy must have finite action values"):
+        clew.train_policy(clew.FiniteMDP.from_arrays(np.full((2, 2, 2), 0.5), R=np.ones((2, 2))), 1, policy=learned)
+
+
+class Replacer:
+    """An agent that takes action 0 alone."""
+
+    def __init__(self):
+        self.q = np.zeros((2, 2))
+
+    def act(self, state):
+        return 0
+
+    def update(self, transition):
+        self.q[transition.state, transition.action] = 1.0

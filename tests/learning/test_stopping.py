@@ -109,6 +109,7 @@ def test_a_checkpoint_is_kept_from_which_training_goes_on(way, tmp_path):
         assert len(stop.rows) == number
         assert policy.q.tobytes() == stop.tables[-1]
         assert not (tmp_path / "lock").exists()
+        assert (stop.tables[0] == stop.tables[2]) == (number == 9)  # the table of the checkpoint
     again, stop = train(way, 9, checkpoints=Checkpoints(tmp_path, NEVER))
     assert (again.q.tobytes(), len(stop.rows)) == (policy.q.tobytes(), 9)  # what stops it stops it again
     resumed, stop = train(way, None, checkpoints=Checkpoints(tmp_path, NEVER))

@@ -248,8 +248,27 @@ def test_the_keyboard_alone_paints_and_undoes(visit):
     wait_until(page, f"+d.maze > {number}")
 
 
+def test_an_exit_is_painted_that_pays_the_number_beside_the_tools(visit):
+    page = visit()
+    open_maze(page, "russell")
+    page.get_by_label("reward of exits and cells").fill("-3")
+    tool(page, "add an exit that pays the number on the right")
+    number = data(page, "maze")
+    drag(page, [(2, 3)], 3, 4)
+    wait_until(page, f"+d.maze > {number}")
+    maze_of(page).focus()
+    for key in (*["ArrowDown"] * 3, *["ArrowRight"] * 3):
+        page.keyboard.press(key)
+    assert page.locator(".clew-hidden-text[aria-live]").inner_text() == "row 2, column 3: exit, pays -3"
+    page.get_by_role("button", name="Episode", exact=True).click()
+    wait_until(page, "d.episodes === '1'")
+    code, digest = take_code(page)
+    assert ("exit -3" in code, run_code(code)) == (True, digest)
+
+
 FILES = {
     "own.txt": "S..\n#.#\n..G\n",
+    "exits.txt": "S.A\n#.b\n...\n\nA exit 1\nb reward -0.5\n",
     "map.map": "type octile\nheight 2\nwidth 3\nmap\n.@.\n...\n",
     "mouse.maze": "+---+---+\n| S |   |\n+   +   +\n|     G |\n+---+---+\n",
     "pac.lay": "%%%%\n%P.%\n%%%%\n",

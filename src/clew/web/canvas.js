@@ -313,9 +313,9 @@ export default {
         const [row, column] = this.cursor ?? [0, 0];
         this.cursor = this.cursor ? [Math.min(rows - 1, Math.max(0, row + step[0])), Math.min(columns - 1, Math.max(0, column + step[1]))] : [0, 0];
         this.$emit("hover", this.cursor);
-        const cell = this.cells[this.cursor[0] * columns + this.cursor[1]];
-        const what = cell & BLOCKED ? "wall" : cell & GOAL ? "goal" : cell & HAZARD ? "hazard" : "free";
-        const pays = [...this.exits, ...this.cellRewards].find(([at]) => at === this.cursor[0] * columns + this.cursor[1]);
+        const at = this.cursor[0] * columns + this.cursor[1], cell = this.cells[at];
+        const exit = this.exits.find(([each]) => each === at), pays = exit ?? this.cellRewards.find(([each]) => each === at);
+        const what = cell & BLOCKED ? "wall" : exit ? "exit" : cell & GOAL ? "goal" : cell & HAZARD ? "hazard" : "free";
         this.$refs.announcement.textContent = `row ${this.cursor[0]}, column ${this.cursor[1]}: ${what}${pays ? `, pays ${pays[1]}` : ""}`;
         this.draw();
       } else if ((event.key === " " || event.key === "Enter") && this.cursor) {
