@@ -306,8 +306,8 @@ def solve_whole(
     mdp = model_of(env)
     if average:
         optimum = solve_average(mdp, **settings)
-        figures = {"gain": optimum.gain, "num_states": mdp.num_states, "bound": optimum.bound, **stopwatch.read()}
-        return optimum, finite_or_none(figures)
+        gain = {"gain": optimum.gain, "num_states": mdp.num_states, "bound": optimum.bound, **stopwatch.read()}
+        return optimum, finite_or_none(gain)
     solution = solve_world(env, gamma=config.gamma, **settings)
     figures = {
         "gamma": config.gamma,

@@ -239,7 +239,7 @@ def factorise(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Any:
         entries, columns, offsets = equations(rows, policy, gamma)
         np.add.at(dense, (np.repeat(np.arange(policy.size), np.diff(offsets)), columns), entries)
         return np.linalg.inv(dense).dot  # refined afterwards
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # imported here: it takes a tenth of a second
     from scipy.sparse.linalg import splu
 
     matrix = csr_matrix(equations(rows, policy, gamma), shape=(policy.size, policy.size))
@@ -272,7 +272,7 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     together (Cuthill & McKee): the sum of the squares of the distances of the first neighbours.
     """
     if policy.size <= MAX_DENSE:
-        return float(policy.size**3)
+        return float(policy.size) ** 3
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
