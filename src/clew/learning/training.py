@@ -21,6 +21,7 @@ from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
+from clew.models.availability import mark_unavailable
 from clew.policies.policy import Policy
 from clew.policies.trajectory import Trajectory
 from clew.settings import check_type
@@ -164,7 +165,7 @@ def new_policy(
     if world is None:  # its infos may have action masks
         max_steps, num_outcomes, masked = STEPS_PER_STATE * policy.q.shape[0], None, True
     else:
-        world.mdp.mark_unavailable(policy.q)
+        mark_unavailable(world.mdp, policy.q)
         max_steps, num_outcomes, masked = world.max_episode_steps, world.mdp.num_outcomes, not world.mdp.all_available
     return policy, make_learner(
         policy.q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted, masked=masked

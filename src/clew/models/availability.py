@@ -3,7 +3,9 @@
 In a table of action values they are marked by -inf, so that no maximum contains them.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ from clew.errors import SettingError
 from clew.kernels.dynamics import Sparse
 from clew.models.checks import read_only_model
 from clew.settings import check_memory, shown
+
+if TYPE_CHECKING:
+    from clew.models.mdp import FiniteMDP
 
 Bools = npt.NDArray[np.bool_]
 LOWEST = float(np.finfo(np.float32).min)
@@ -48,18 +53,27 @@ def fill_unavailable(model: Sparse, available: Bools) -> Sparse:
     )
 
 
-def mark_unavailable(q: npt.NDArray[Any], available: Bools) -> None:
+def as_available(mdp: FiniteMDP, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an action for each state, (num_states,), with unavailable ones replaced as in `FiniteMDP.filled`."""
+    if mdp.all_available:
+        return actions
+    is_available = mdp.available[np.arange(mdp.num_states), actions]
+    return np.where(is_available, actions, mdp.available.argmax(axis=1)).astype(actions.dtype)
+
+
+def mark_unavailable(mdp: FiniteMDP, q: npt.NDArray[Any]) -> None:
     """Set the values of unavailable actions to -inf, in place.
 
-    Values of -inf of available actions become the lowest float32 number. A solution has them where every policy loses
-    without bound.
+    If there are some, values of -inf of available actions become the lowest float32 number. A solution has them where
+    every policy loses without bound.
 
     Args:
+        mdp: model.
         q: (num_states, num_actions), action values.
-        available: (num_states, num_actions) bool.
     """
-    q[np.isneginf(q)] = LOWEST
-    q[~available] = -np.inf
+    if not mdp.all_available:
+        q[np.isneginf(q)] = LOWEST
+        q[~mdp.available] = -np.inf
 
 
 def check_mask(mask: Any, num_actions: int, state: int) -> Bools:

@@ -22,7 +22,7 @@ from clew.errors import ClewError, ModelError
 from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
-from clew.models.availability import available_pairs, fill_unavailable, mark_unavailable
+from clew.models.availability import available_pairs, fill_unavailable
 from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
@@ -269,22 +269,6 @@ class FiniteMDP(Constructors):
         if self.all_available or not isinstance(self.model, Sparse):
             return self
         return replace(self, model=fill_unavailable(self.model, self.available), estimate=None)
-
-    def as_available(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return an action for each state, (num_states,), with unavailable ones replaced as in `filled`."""
-        if self.all_available:
-            return actions
-        is_available = self.available[np.arange(self.num_states), actions]
-        return np.where(is_available, actions, self.available.argmax(axis=1)).astype(actions.dtype)
-
-    def mark_unavailable(self, q: npt.NDArray[Any]) -> None:
-        """Set the values of unavailable actions to -inf, in place.
-
-        Args:
-            q: (num_states, num_actions), action values.
-        """
-        if not self.all_available:
-            mark_unavailable(q, self.available)
 
     @property
     def is_deterministic(self) -> bool:

@@ -38,6 +38,7 @@ import numpy as np
 
 from clew.environments import World, model_of
 from clew.errors import SettingError
+from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.average import AverageSolution, solve_average
 from clew.planning.best_first import best_first, is_deterministic_with_costs
@@ -214,7 +215,7 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
         solution = PLANNERS[method].plan(filled, gamma, tolerance)
     if filled is not mdp:
         planned = solution.planned_actions
-        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else mdp.as_available(planned))
+        solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else as_available(mdp, planned))
     with np.errstate(over="ignore", invalid="ignore"):
         value = solution.value
     if gamma < 1.0 and solution.values is not None:

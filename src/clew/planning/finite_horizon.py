@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.planning.horizon import backward_induction_step
+from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import check_overflow
 from clew.planning.rounding import Rounding
@@ -97,7 +98,7 @@ def backward_induction(mdp: FiniteMDP, horizon: int, gamma: float) -> HorizonSol
         bound = gamma * bound + rounding.of_backup(max_value)
         v, v_after, steps, steps_after = v_after, v, steps_after, steps
         max_value = backward_induction_step(model, v_after, steps_after, gamma, v, steps, actions[t], mdp.num_actions)
-        actions[t] = mdp.as_available(actions[t])
+        actions[t] = as_available(mdp, actions[t])
     with np.errstate(over="ignore", invalid="ignore"):
         value = float(v[mdp.starts].mean())
     check_overflow(mdp, value, v)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, Grid, Sparse
 from clew.kernels.planning.backups import backup_all
 from clew.kernels.planning.search import mark_nearer
+from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.doubt import value_intervals
 from clew.planning.duration import expected_steps
@@ -158,7 +159,7 @@ class Solution:
         if self.planned_actions is not None:
             return self.planned_actions
         table = self.optimal_actions if self.shortest_paths is not None else self.q
-        actions: npt.NDArray[np.int32] = self.mdp.as_available(table.argmax(axis=1).astype(np.int32))
+        actions: npt.NDArray[np.int32] = as_available(self.mdp, table.argmax(axis=1).astype(np.int32))
         return actions
 
     @cached_property

@@ -15,6 +15,7 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.choices import ActionTable, ProbabilityTable, as_choices
 from clew.kernels.wide import as_values
+from clew.models.availability import mark_unavailable
 from clew.models.labels import Labels
 from clew.models.mdp import FiniteMDP
 from clew.policies.files import ENDINGS
@@ -177,7 +178,7 @@ def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if mdp.all_available:
         return q
     values = q.copy()
-    mdp.mark_unavailable(values)
+    mark_unavailable(mdp, values)
     return values
 
 

@@ -64,9 +64,10 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
 def _mark_unavailable(q: npt.NDArray[np.float32], env: Any) -> None:
     """Set the values of actions that aren't available to -inf, in place, if the environment has a model."""
     from clew.environments import as_compiled
+    from clew.models.availability import mark_unavailable
 
     if (compiled := as_compiled(env)) is not None:
-        compiled.mdp.mark_unavailable(q)
+        mark_unavailable(compiled.mdp, q)
 
 
 def maze_world(env: Any) -> Any:
