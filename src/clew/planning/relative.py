@@ -289,5 +289,5 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     core = core[order][:, order].tocoo()
     first = np.arange(states.size)
     np.minimum.at(first, core.row, core.col)
-    width = (np.arange(states.size) - first).astype(np.float64)
-    return float((width**2).sum()) + 10.0 * matrix.nnz
+    width: Floats = (np.arange(states.size) - first).astype(np.float64)
+    return float((width**2).sum()) + 10.0 * float(matrix.nnz)
