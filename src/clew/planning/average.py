@@ -21,6 +21,7 @@ import numpy.typing as npt
 from clew.environments import World, model_of
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
+from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
 from clew.planning.end_components import collapse_end_components
@@ -101,7 +102,7 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     else:
         solution = solve_components(filled, float(tolerance))
     warn_if_inexact(solution.bound, tolerance)
-    return replace(solution, mdp=mdp, actions=mdp.as_available(solution.actions))
+    return replace(solution, mdp=mdp, actions=as_available(mdp, solution.actions))
 
 
 def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
