@@ -542,6 +542,7 @@ CALLS = [
         ),
     ),
     Call("show_progress", lambda: (clew.show_progress, {"what": "learning"})),
+    Call("solve_average", lambda: (clew.solve_average, {"world": MDP, "tolerance": 1e-6})),
     Call("solve", lambda: (clew.solve, {"world": ENV, "gamma": 0.9, "tolerance": 1e-3, "method": None, "horizon": 2})),
     Call(
         "solve, without a horizon",
@@ -820,7 +821,16 @@ def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
     assert wrong == []
 
 
-RESULTS = {"Evaluation", "Grade", "HorizonSolution", "PolicyValues", "RoundMetrics", "Solution", "Transition"}
+RESULTS = {
+    "AverageSolution",
+    "Evaluation",
+    "Grade",
+    "HorizonSolution",
+    "PolicyValues",
+    "RoundMetrics",
+    "Solution",
+    "Transition",
+}
 TABLES = {"ALGORITHMS", "BEHAVIOURS", "Action"}  # Action is an enumeration of Python's
 PROTOCOLS = {"Agent"}  # what users write
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
     from clew.models.mdp import FiniteMDP
-    from clew.planning import HorizonSolution, Solution, solve
+    from clew.planning import AverageSolution, HorizonSolution, Solution, solve, solve_average
     from clew.policies.behaviours import BEHAVIOURS, register_behaviour
     from clew.policies.episodes import Simulation
     from clew.policies.policy import Policy
@@ -62,6 +62,7 @@ __all__ = [
     "BEHAVIOURS",
     "Action",
     "Agent",
+    "AverageSolution",
     "ClewError",
     "ClusterError",
     "Environment",
@@ -110,6 +111,7 @@ __all__ = [
     "run_agent",
     "show_progress",
     "solve",
+    "solve_average",
     "train_policy",
     "train_policy_parallel",
     "update_policy",
@@ -123,7 +125,7 @@ _HOMES = {
     "clew.figures.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
     "clew.figures.drawing": ("draw",),
-    "clew.planning": ("HorizonSolution", "Solution", "solve"),
+    "clew.planning": ("AverageSolution", "HorizonSolution", "Solution", "solve", "solve_average"),
     "clew.environments": (
         "Action",
         "Environment",

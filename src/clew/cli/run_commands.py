@@ -208,6 +208,9 @@ def solve(
     horizon: Annotated[
         Any, typer.Option(parser=whole_number, metavar="N", help="step limit to plan for [default: none]")
     ] = None,
+    average: Annotated[
+        bool, typer.Option("--average", help="the reward per step in the long run, in place of discounted values")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -239,9 +242,12 @@ def solve(
     if in_blocks and actors:
         continue_in_child("start it again")
     name_compiled(method or "the planner")
-    for name, given in (("method", method), ("horizon", horizon), ("out", out)):
+    for name, given in (("method", method), ("horizon", horizon), ("out", out), ("average", average or None)):
         if in_blocks and given is not None:
             raise SettingError("has no effect in blocks; leave it out", setting=name)
+    for name, given in (("method", method), ("horizon", horizon), ("gamma", settings.get("gamma"))):
+        if average and given is not None:
+            raise SettingError("has no effect on the average reward; leave it out", setting=name)
     if out is not None:
         check_target(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
@@ -255,12 +261,14 @@ def solve(
                 num_actors=actors,
             )
         else:
-            solution, figures = solve_whole(config, env, tolerance=tolerance, method=method, horizon=horizon)
+            given = {"average": True} if average else {"method": method, "horizon": horizon}
+            solution, figures = solve_whole(config, env, tolerance=tolerance, **given)
     is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
     if out is not None or is_drawn or config.is_model:
         policy = solution.policy if horizon is None else solution.policy_at(0)
+        values = solution.gains if average else solution.v
     if out is not None and out.suffix.lower() == ".csv":
-        policy.to_csv(out, values=solution.v)
+        policy.to_csv(out, values=values)
     elif out is not None:
         policy.save(out)
     if as_json:
@@ -270,21 +278,24 @@ def solve(
     if is_drawn:
         print_policy(env, policy.greedy_actions())
     elif config.is_model:
-        print_small_policy(policy, solution.v)
+        print_small_policy(policy, values)
     if out is not None:
         print(f"Saved the policy to {out}.")
 
 
-def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:
+def solve_whole(
+    config: TrainingConfig, env: Any, *, average: bool = False, **settings: Any
+) -> tuple[Any, dict[str, Any]]:
     """Return the optimal solution of an environment, and its figures for printing.
 
     Args:
         config: of the environment.
         env: environment.
-        settings: tolerance, method and horizon, as `clew.solve` takes them.
+        average: whether the average reward is solved.
+        settings: tolerance, method and horizon, as `clew.solve` takes them; of the average reward, the tolerance.
     """
     from clew.environments import as_compiled, model_of
-    from clew.planning import Solution
+    from clew.planning import Solution, solve_average
     from clew.planning import solve as solve_world
     from clew.runs.run import Stopwatch
     from clew.runs.storage import finite_or_none
@@ -292,17 +303,21 @@ def solve_whole(config: TrainingConfig, env: Any, **settings: Any) -> tuple[Any,
     stopwatch = Stopwatch()
     if as_compiled(env) is None and not hasattr(env.unwrapped, "P"):
         raise ModelError(f"{config.maze} has no model to plan with; clew train {config.maze} learns it by its steps")
+    mdp = model_of(env)
+    if average:
+        optimum = solve_average(mdp, **settings)
+        gain = {"gain": optimum.gain, "num_states": mdp.num_states, "bound": optimum.bound, **stopwatch.read()}
+        return optimum, finite_or_none(gain)
     solution = solve_world(env, gamma=config.gamma, **settings)
     figures = {
         "gamma": config.gamma,
         "steps": solution.steps,
         "value": solution.value,
-        "num_states": model_of(env).num_states,
+        "num_states": mdp.num_states,
         "method": solution.method,
         "bound": solution.bound,
         **stopwatch.read(),
     }
-    mdp = model_of(env)
     if mdp.estimate is not None and isinstance(solution, Solution) and config.gamma < 1.0:
         figures["value_interval"] = solution.value_interval
     return solution, finite_or_none(figures)

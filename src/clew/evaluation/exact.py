@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from clew.environments import World, model_of
 from clew.errors import SettingError
+from clew.evaluation.recurrent import values_by_differences
 from clew.kernels import read_only
 from clew.kernels.dynamics import Grid
 from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
@@ -23,6 +24,7 @@ from clew.kernels.planning.chains import Chain, Components, find_components, wri
 from clew.models.mdp import FiniteMDP
 from clew.planning import HorizonSolution
 from clew.planning.certificate import warn_if_inexact
+from clew.planning.relative import never_ends
 from clew.policies.given import HasPolicy, Weights, weights_of
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_number
@@ -127,8 +129,9 @@ def policy_values(
 
         |v - v_pi| <= max_s |(T v)(s) - v(s)| / (1 - gamma)
 
-    With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). The step limit of an
-    environment is not part of its model.
+    With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). In worlds that never end, and
+    where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`.
+    The step limit of an environment is not part of its model.
 
     Args:
         world: environment, model or maze.
@@ -170,7 +173,7 @@ def policy_values(
         check_count("horizon", horizon, 1)
         v, bound = _values_of_horizon(mdp, policy, gamma, epsilon, int(horizon))
     else:
-        v, bound = walk_through(mdp, weights_of(policy, mdp), epsilon).values(gamma, tolerance)
+        v, bound = _values_forever(mdp, weights_of(policy, mdp), epsilon, gamma, tolerance)
     warn_if_inexact(bound, tolerance)
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
 
@@ -200,6 +203,18 @@ def policy_steps(
     """
     mdp = model_of(world)
     return walk_through(mdp, weights_of(policy, mdp), epsilon).steps()
+
+
+def _values_forever(
+    mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return (v, bound): values without a horizon, by components or by differences, whichever is precise enough."""
+    if gamma < 1.0 and never_ends(mdp):
+        return values_by_differences(mdp, weights, epsilon, gamma, tolerance)
+    v, bound = walk_through(mdp, weights, epsilon).values(gamma, tolerance)
+    if gamma == 1.0 or bound <= tolerance:
+        return v, bound
+    return min((v, bound), values_by_differences(mdp, weights, epsilon, gamma, tolerance), key=lambda each: each[1])
 
 
 def _values_of_horizon(

@@ -10,17 +10,21 @@ and a tolerance, and a row of the table `PLANNERS`. All of them find the same va
     policy-iteration            small worlds, and discounts near 1; evaluates each policy by linear equations
     modified-policy-iteration   any world; evaluates each policy by a few sweeps: the fastest in most worlds
     prioritized-sweeping        worlds in which few values still change; backs up the largest Bellman error first
+    relative-value-iteration    worlds that go on forever; sweeps over differences of values, stopped by their span
+    sparse-policy-iteration     the same, and gamma near 1; evaluates each policy by a sparse factorisation
 
 Problems without a discount, or with a step limit, have planners of their own, which `solve` chooses by itself:
 
     gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
+    worlds that never end                     sweeps, or factorisations if those are faster, see `relative`
     horizon                                   backward induction, see `finite_horizon`
 
 Planners work on `FiniteMDP.filled`, in which actions that aren't available are copies of available ones: a copy changes
 no optimum. `find_optimum` then leaves the copies out of the solution.
 
-Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`;
+Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`
+(`clew.kernels.planning.relative_values` for those of relative values);
 breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
 """
 
@@ -36,18 +40,20 @@ from clew.environments import World, model_of
 from clew.errors import SettingError
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
+from clew.planning.average import AverageSolution, solve_average
 from clew.planning.best_first import best_first, is_deterministic_with_costs
 from clew.planning.certificate import check_finite, check_overflow, warn_if_inexact
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
+from clew.planning.relative import never_ends, plan_recurrent, relative_value_iteration, sparse_policy_iteration
 from clew.planning.search import breadth_first, shortest_path_is_optimal
 from clew.planning.solution import Solution
 from clew.planning.undiscounted import total_reward
 from clew.planning.value_iteration import directional_sweeps, gauss_seidel, value_iteration
 from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_number
 
-__all__ = ["PLANNERS", "HorizonSolution", "Planner", "Solution", "solve"]
+__all__ = ["PLANNERS", "AverageSolution", "HorizonSolution", "Planner", "Solution", "solve", "solve_average"]
 
 MAX_POLICY_ITERATION_STATES = 100  # for which linear equations take about a millisecond, however near 1 gamma is
 
@@ -92,6 +98,16 @@ PLANNERS = {
         "worlds in which few values still change; largest Bellman error first",
         "Moore & Atkeson (1993)",
     ),
+    "relative-value-iteration": Planner(
+        relative_value_iteration,
+        "worlds that go on forever, and forget quickly where they were; gamma near 1",
+        "Puterman (1994), section 8.5",
+    ),
+    "sparse-policy-iteration": Planner(
+        sparse_policy_iteration,
+        "worlds that go on forever, and gamma near 1; sparse linear equations",
+        "Howard (1960)",
+    ),
 }
 
 
@@ -133,9 +149,9 @@ def solve(
         gamma: discount per step, in [0, 1]; with 1, values are expected total rewards.
         tolerance: largest error of a value, in reward units. Where rounding in double precision prevents it, the
             `bound` of the solution is larger.
-        method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, policy
-            iteration in other small worlds, and otherwise modified policy iteration. With gamma 1, only None and
-            breadth-first are possible.
+        method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, relative value
+            iteration or sparse policy iteration in worlds that never end, policy iteration in other small worlds, and
+            otherwise modified policy iteration. With gamma 1, only None and breadth-first are possible.
         horizon: number of steps after which an episode is cut off; None if it isn't.
 
     Returns:
@@ -188,6 +204,8 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     filled = mdp.filled
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
+    elif method is None and never_ends(mdp):
+        solution = plan_recurrent(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":

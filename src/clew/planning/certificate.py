@@ -63,7 +63,7 @@ def check_finite(starts: npt.NDArray[np.integer], values: npt.NDArray[np.float64
     if np.isneginf(values).any():
         raise SettingError(
             f"must be below 1 here: from start state {starts[np.isneginf(values)][0]} every policy may go on forever "
-            "and lose without bound, so the value is not finite",
+            "and lose without bound, so the value is not finite; clew.solve_average finds the best reward per step",
             setting="gamma",
         )
 

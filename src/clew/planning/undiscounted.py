@@ -71,7 +71,8 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
             if requested <= min_margin:
                 raise SettingError(
                     f"must be below 1 here: from state {quotient.states[nonterminating[0]]} an episode can go on "
-                    "forever and gain, or lose too little to distinguish from rounding, so the value is not finite",
+                    "forever and gain, or lose too little to distinguish from rounding, so the value is not finite; "
+                    "clew.solve_average finds the best reward per step",
                     setting="gamma",
                 )
             margin = max(1e-4 * requested, min_margin)

@@ -1,0 +1,190 @@
+"""Worlds that never end: inventories, queues, replacement, and random models, near gamma 1.
+
+    python -m benchmarks.recurrent [MODEL...]      from the root of the repository
+
+For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its method and its bound,
+beside policy iteration with SciPy's `spsolve`, written here as one would by hand, and its error.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix, identity
+from scipy.sparse.linalg import spsolve
+from scipy.stats import poisson
+
+import clew
+from clew.kernels.dynamics import Sparse
+
+GAMMAS = (0.99, 0.9999, 0.999999)
+REPETITIONS = 5
+Columns = list[tuple[Any, Any, Any, Any]]  # pair, probability, next state, reward; each broadcast
+
+
+def model(num_states: int, num_actions: int, columns: Columns) -> clew.FiniteMDP:
+    """Return a model from columns of outcomes, in any order."""
+    parts = [np.broadcast_arrays(*each) for each in columns]
+    pairs, probabilities, next_states, rewards = (np.concatenate([each[i].ravel() for each in parts]) for i in range(4))
+    order = np.argsort(pairs, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(pairs, minlength=num_states * num_actions))])
+    return clew.FiniteMDP.sparse(
+        offsets,
+        probabilities[order],
+        next_states[order],
+        rewards[order],
+        np.zeros(order.size, bool),
+        num_actions=num_actions,
+        starts=[0],
+    )
+
+
+def inventory(capacity: int, num_actions: int, demand: float) -> clew.FiniteMDP:
+    """Orders of up to num_actions - 1 units for a store, with a Poisson demand; what is missing is lost."""
+    d = np.arange(int(poisson.ppf(1.0 - 1e-13, demand)) + 2)
+    p = poisson.pmf(d, demand)
+    p /= p.sum()
+    stock, ordered = np.meshgrid(np.arange(capacity + 1), np.arange(num_actions), indexing="ij")
+    after = np.minimum(stock + ordered, capacity)[..., None]
+    left = np.maximum(after - d, 0)
+    reward = 10.0 * (after - left) - 0.1 * left - (5.0 + 4.0 * ordered[..., None]) * (ordered[..., None] > 0)
+    pairs = (stock * num_actions + ordered)[..., None]
+    return model(capacity + 1, num_actions, [(pairs, p, left, reward)])
+
+
+def replacement(num_states: int) -> clew.FiniteMDP:
+    """A machine that wears: keep it, at a cost that grows with its age, or replace it."""
+    s = np.arange(num_states)
+    last = num_states - 1
+    steps = [(k, p) for k, p in ((0, 0.3), (1, 0.5), (2, 0.2))]
+    keep: Columns = [(2 * s, p, np.minimum(s + k, last), -0.02 * s) for k, p in steps]
+    return model(num_states, 2, [*keep, (2 * s + 1, 1.0, 0 * s, -200.0)])
+
+
+def queues(size: int) -> clew.FiniteMDP:
+    """Two queues with one server, which serves one of them; waiting costs, and arrivals at a full queue are lost."""
+    x, y = (each.ravel() for each in np.meshgrid(np.arange(size), np.arange(size), indexing="ij"))
+    s, last = x * size + y, size - 1
+    cost = -(x + 2.0 * y)
+    columns: Columns = []
+    for a, (served_x, served_y) in enumerate(((1, 0), (0, 1))):
+        for p, dx, dy in ((0.25, 1, 0), (0.2, 0, 1), (0.55, -served_x, -served_y)):
+            after = np.clip(x + dx, 0, last) * size + np.clip(y + dy, 0, last)
+            columns.append((2 * s + a, p, after, cost))
+    return model(size * size, 2, columns)
+
+
+def river_swim(length: int) -> clew.FiniteMDP:
+    """Swim against the stream for a large reward, or drift for a small one."""
+    s, last = np.arange(length), length - 1
+    left: Columns = [(2 * s, 1.0, np.maximum(s - 1, 0), np.where(s == 0, 0.005, 0.0))]
+    reward = np.where(s == last, 1.0, 0.0)
+    right: Columns = [
+        (2 * s + 1, 0.35, np.minimum(s + 1, last), reward),
+        (2 * s + 1, 0.6, s, reward),
+        (2 * s + 1, 0.05, np.maximum(s - 1, 0), reward),
+    ]
+    return model(length, 2, [*left, *right])
+
+
+def random_model(num_states: int, num_actions: int, num_outcomes: int, seed: int = 0) -> clew.FiniteMDP:
+    """Random next states, probabilities and rewards."""
+    rng = np.random.default_rng(seed)
+    shape = num_states * num_actions, num_outcomes
+    p = rng.dirichlet(np.ones(num_outcomes), shape[0])
+    pairs = np.arange(shape[0])[:, None]
+    return model(
+        num_states, num_actions, [(pairs, p, rng.integers(num_states, size=shape), rng.standard_normal((shape[0], 1)))]
+    )
+
+
+def clusters(size: int) -> clew.FiniteMDP:
+    """Two random models that are joined by a probability of 1e-6."""
+    rng = np.random.default_rng(1)
+    columns: Columns = []
+    for first in (0, size):
+        pairs = (4 * first + np.arange(4 * size))[:, None]
+        p = rng.dirichlet(np.ones(5), 4 * size)
+        reward = rng.standard_normal((4 * size, 1))
+        columns.append((pairs, p * (1.0 - 1e-6), first + rng.integers(size, size=(4 * size, 5)), reward))
+        columns.append((pairs, 1e-6, size - first, reward))
+    return model(2 * size, 4, columns)
+
+
+def periodic(num_classes: int, size: int) -> clew.FiniteMDP:
+    """Classes of states that are visited in turn."""
+    rng = np.random.default_rng(2)
+    num_states = num_classes * size
+    pairs = np.arange(4 * num_states)[:, None]
+    first = (pairs // 4 // size + 1) % num_classes * size
+    p = rng.dirichlet(np.ones(5), 4 * num_states)
+    reward = rng.standard_normal(pairs.shape)
+    return model(num_states, 4, [(pairs, p, first + rng.integers(size, size=p.shape), reward)])
+
+
+MODELS: dict[str, Callable[[], clew.FiniteMDP]] = {
+    "inventory 1,001 x 21": lambda: inventory(1_000, 21, 8.0),
+    "inventory 14,196 x 14": lambda: inventory(14_195, 14, 5.0),
+    "replacement 1,000": lambda: replacement(1_000),
+    "queues 50x50": lambda: queues(50),
+    "queues 150x150": lambda: queues(150),
+    "river swim 1,000": lambda: river_swim(1_000),
+    "clusters": lambda: clusters(500),
+    "periodic, 50 classes": lambda: periodic(50, 40),
+    "random 2,000 x 4 x 5": lambda: random_model(2_000, 4, 5),
+    "random 50,000 x 4 x 5": lambda: random_model(50_000, 4, 5),
+}
+
+
+def policy_iteration(mdp: clew.FiniteMDP, gamma: float) -> npt.NDArray[np.float64]:
+    """Return the values of policy iteration, as one would write it with SciPy."""
+    rows, n = mdp.model, mdp.num_states
+    assert isinstance(rows, Sparse)
+    moves = csr_matrix((rows.probabilities, rows.next_states, rows.offsets), shape=(n * mdp.num_actions, n))
+    rewards = np.add.reduceat(rows.probabilities * rows.rewards, rows.offsets[:-1])
+    policy = np.zeros(n, np.int64)
+    while True:
+        pairs = np.arange(n) * mdp.num_actions + policy
+        v = spsolve((identity(n) - gamma * moves[pairs]).tocsc(), rewards[pairs])
+        q = (rewards + gamma * (moves @ v)).reshape(n, mdp.num_actions)
+        better = q.max(axis=1) > q[np.arange(n), policy] + 1e-9 * np.abs(v).max()
+        if not better.any():
+            return np.asarray(v)
+        policy = np.where(better, q.argmax(axis=1), policy)
+
+
+def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the median of some calls, fewer if they are long, and the last result."""
+    seconds: list[float] = []
+    while len(seconds) < REPETITIONS and sum(seconds) < 20.0:
+        begun = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds), result
+
+
+def main() -> None:
+    """Measure the models that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--alone", action="store_true", help="without SciPy")
+    parser.add_argument("--method", help="of clew.solve")
+    arguments = parser.parse_args()
+    for name in arguments.models or MODELS:
+        mdp = MODELS[name]()
+        for gamma in GAMMAS:
+            clew.solve(mdp, gamma=0.5, method=arguments.method)
+            seconds, found = seconds_of(lambda: clew.solve(mdp, gamma=gamma, method=arguments.method))  # noqa: B023
+            line = f"{name:24} {gamma:<9} {seconds:8.4f} s  bound {found.bound:7.1e}  {found.method:26}"
+            if not arguments.alone:
+                other, v = seconds_of(lambda: policy_iteration(mdp, gamma))  # noqa: B023
+                line += f"spsolve {other:8.4f} s  off by {np.abs(v - found.v).max():7.1e}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""Planning by relative values: worlds that never end, and discounts near 1.
+
+Two planners share the relative values h and the bounds of `clew.kernels.planning.relative_values`:
+
+    relative-value-iteration   sweeps; few are needed where the world forgets quickly where it was
+    sparse-policy-iteration    a sparse factorisation for each policy, by SciPy's SuperLU; the fastest where sweeps are
+                               slow, and near gamma 1
+
+`plan_recurrent` begins with sweeps, and goes over to factorisations if their cost, predicted from the graph of the
+policy, is less than that of the sweeps that are still needed. Only operations are counted, never seconds, so that the
+result doesn't depend on the machine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.kernels import read_only
+from clew.kernels.dynamics import Sparse
+from clew.kernels.planning import relative_values as kernels
+from clew.kernels.planning.relative_values import UNIT, Rows
+from clew.models.mdp import FiniteMDP
+from clew.planning.solution import Solution
+
+Floats = npt.NDArray[np.float64]
+DAMPING = 0.95  # see `relative_values.sweep`
+EVALUATION_SWEEPS = 20  # of each round
+MAX_ROUNDS = 100_000
+MAX_POLICIES = 200
+MAX_REFINEMENTS = 20  # while they halve the span of residuals
+MAX_GAMMA = 1.0 - 1e-9  # of factors; without a discount they are refined, since I - P has no inverse
+MAX_DENSE = 100  # states, up to which SciPy isn't needed
+MAX_SWEEPS = 30  # in place, between evaluations
+SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
+POLICIES = 4.0  # factorisations that are expected
+
+
+def never_ends(mdp: FiniteMDP) -> bool:
+    """Return whether no action ends an episode, from any state."""
+    model = mdp.model
+    return isinstance(model, Sparse) and not model.terminated.any() and not mdp.is_terminal.any()
+
+
+def as_rows(mdp: FiniteMDP) -> Rows:
+    """Return a model as rows of outcomes; if outcomes end the episode, the end is one more state."""
+    model = mdp.model if isinstance(mdp.model, Sparse) else mdp.to_sparse().model
+    assert isinstance(model, Sparse)
+    offsets, next_states = model.offsets, model.next_states
+    if model.terminated.any():
+        offsets = np.concatenate([offsets, np.full(mdp.num_actions, offsets[-1])])
+        next_states = np.where(model.terminated, np.int32(mdp.num_states), next_states)
+    expected, errors = np.empty((2, offsets.size - 1))
+    kernels.expect_rewards(offsets, model.probabilities, model.rewards, expected, errors)
+    return Rows(offsets, model.probabilities, next_states, expected, errors, mdp.num_actions)
+
+
+class RelativeValues:
+    """Relative values of a world, which planners improve, and bounds of the advantages of an optimal policy.
+
+    Attributes:
+        rows: the model.
+        gamma: discount per step, in [0, 1].
+        high: (num_states,) float64, relative values.
+        low: (num_states,) float64, what is left of them.
+        policy: (num_states,) int32, an action for each state.
+        lo: lower bound of T h - h.
+        hi: upper bound of T h - h.
+        residual: (num_states,) float64, the advantages of the policy.
+        scale: 1 / (1 - gamma), by which an error of a reward per step is multiplied; 1 for average rewards, gamma 1.
+    """
+
+    def __init__(self, rows: Rows, gamma: float) -> None:
+        self.rows, self.gamma = rows, gamma
+        self.scale = 1.0 / (1.0 - gamma) if gamma < 1.0 else 1.0
+        num_states = (rows.offsets.size - 1) // rows.num_actions
+        self.high, self.low, self.residual = np.zeros((3, num_states))
+        self.policy = rows.rewards.reshape(num_states, -1).argmax(axis=1).astype(np.int32)
+        self.lo, self.hi = -math.inf, math.inf
+
+    def improve(self) -> int:
+        """Improve the policy, and compute the bounds; return the number of actions that changed."""
+        self.lo, self.hi, num_changed = kernels.improve(
+            self.rows, self.high, self.low, self.gamma, self.policy, self.residual
+        )
+        return num_changed
+
+    def add(self, change: Floats) -> None:
+        """Add a change to the relative values, but for a constant."""
+        kernels.add_to(self.high, self.low, change, 1.0, float(change[0]))
+
+    def values(self, num_states: int) -> tuple[Floats, float]:
+        """Return state values, (num_states,) float64, and a proved bound of their error, rounding included."""
+        constant = 0.5 * (self.lo + self.hi) * self.scale
+        v = constant + (self.high + self.low)
+        rounding = 4.0 * UNIT * (abs(constant) + float(np.abs(self.high).max()))
+        return v[:num_states], self.bound + rounding
+
+    @property
+    def bound(self) -> float:
+        """Bound of the error of h + scale * (lo + hi) / 2, before it is rounded; of the gain if gamma is 1."""
+        return (1.0 + 8.0 * UNIT) * 0.5 * (self.hi - self.lo) * self.scale
+
+
+def plan(relative: RelativeValues, tolerance: float) -> str:
+    """Iterate by sweeps, or by sparse factorisations where they are predicted to take less time; return the method."""
+    if iterate_values(relative, tolerance, may_switch=True):
+        return "relative-value-iteration"
+    iterate_policies(relative, tolerance)
+    return "sparse-policy-iteration"
+
+
+def plan_recurrent(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world that never ends, see `plan`."""
+    relative = RelativeValues(as_rows(mdp), gamma)
+    method = plan(relative, tolerance)
+    return as_solution(mdp, relative, method)
+
+
+def relative_value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world by modified policy iteration on relative values; sweeps stop on the span of the Bellman residual.
+
+    Source:
+        Puterman (1994), sections 6.6 and 8.5.
+    """
+    relative = RelativeValues(as_rows(mdp), gamma)
+    iterate_values(relative, tolerance, may_switch=False)
+    return as_solution(mdp, relative, "relative-value-iteration")
+
+
+def sparse_policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world by policy iteration; each policy is evaluated by a sparse LU factorisation.
+
+    Source:
+        Howard (1960); Puterman (1994), section 6.4.
+    """
+    relative = RelativeValues(as_rows(mdp), gamma)
+    iterate_policies(relative, tolerance)
+    return as_solution(mdp, relative, "sparse-policy-iteration")
+
+
+def as_solution(mdp: FiniteMDP, relative: RelativeValues, method: str) -> Solution:
+    """Return the solution of a world, from relative values."""
+    v, bound = relative.values(mdp.num_states)
+    v[mdp.is_terminal] = 0.0
+    return Solution(mdp, relative.gamma, method, bound, values=v, planned_actions=relative.policy[: mdp.num_states])
+
+
+def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bool) -> bool:
+    """Sweep until the bound meets the tolerance; return False if factorisations are predicted to take less time.
+
+    Sweeps are in double precision. When their span is that of rounding, `correct` goes on in twice the precision.
+    """
+    rows, gamma, policy = relative.rows, relative.gamma, relative.policy
+    target = tolerance / relative.scale  # half of the span of T h - h is to be less; a half is left to rounding
+    h, out = relative.high.copy(), np.empty_like(relative.high)
+    max_reward = float(np.abs(rows.rewards[np.isfinite(rows.rewards)]).max())
+    span, shift, cost = math.inf, 0.0, None
+    for i in range(MAX_ROUNDS):
+        lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, True, out)
+        h, out, before, span = out, h, span, hi - lo
+        floor = 16.0 * UNIT * (float(np.abs(h).max()) + max_reward)
+        if span <= max(target, floor):
+            break
+        if may_switch and i >= 2:
+            cost = factorisation_cost(rows, policy) if cost is None or i % 16 == 0 else cost
+            rounds = math.log(target / span) / math.log(min(span / before, 1.0 - 1e-9))
+            if rounds * round_cost(rows) > POLICIES * cost:
+                relative.high[:] = h
+                return False
+        for _ in range(EVALUATION_SWEEPS):
+            shift = 0.5 * (lo + hi)
+            lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, False, out)
+            h, out = out, h
+    relative.high[:] = h
+    correct(relative, tolerance)
+    return True
+
+
+def correct(relative: RelativeValues, tolerance: float) -> None:
+    """Sweep in twice the precision, until the bound meets the tolerance or doesn't fall any more."""
+    best = math.inf
+    while True:
+        relative.improve()
+        if relative.bound <= tolerance or not relative.hi - relative.lo < 0.99 * best:
+            return
+        best = relative.hi - relative.lo
+        kernels.add_to(relative.high, relative.low, relative.residual, DAMPING, 0.5 * (relative.lo + relative.hi))
+
+
+def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
+    """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
+    before = relative.improve()
+    for _ in range(MAX_POLICIES):
+        evaluate_policy(relative, tolerance)
+        num_changed = relative.improve()
+        if num_changed == 0 or relative.bound <= tolerance:
+            return
+        if 2 * num_changed > before:
+            carry_on(relative)
+        before = num_changed
+
+
+def carry_on(relative: RelativeValues) -> None:
+    """Improve the policy by sweeps in place, which carry an improvement through many states, there and back."""
+    h, unchanged = relative.high.copy(), 0
+    for i in range(MAX_SWEEPS):
+        num_changed = kernels.improve_in_place(
+            relative.rows, h, relative.gamma, relative.lo, relative.policy, i % 2 == 0
+        )
+        unchanged = 0 if num_changed else unchanged + 1
+        if unchanged == 2:
+            return
+
+
+def evaluate_policy(relative: RelativeValues, tolerance: float) -> None:
+    """Compute the relative values of the policy, by a factorisation and as many refinements as make them better."""
+    rows, gamma = relative.rows, relative.gamma
+    solve, span = factorise(rows, relative.policy, min(gamma, MAX_GAMMA)), math.inf
+    policy = read_only(relative.policy)
+    for _ in range(MAX_REFINEMENTS):
+        high, low = relative.high.copy(), relative.low.copy()
+        lo, hi = kernels.evaluate(rows, high, low, gamma, policy, relative.residual)
+        if not hi - lo < 0.5 * span:
+            break
+        span = hi - lo
+        if 0.5 * span <= 0.1 * tolerance / relative.scale:
+            break
+        relative.add(solve(relative.residual - 0.5 * (lo + hi)))
+
+
+def factorise(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Any:
+    """Return a function that solves (I - gamma P) x = b, with P the transition probabilities of a policy."""
+    if policy.size <= MAX_DENSE:
+        dense = np.zeros((policy.size, policy.size))
+        entries, columns, offsets = equations(rows, policy, gamma)
+        np.add.at(dense, (np.repeat(np.arange(policy.size), np.diff(offsets)), columns), entries)
+        return np.linalg.inv(dense).dot  # refined afterwards
+    from scipy.sparse import csr_matrix  # imported here: it takes a tenth of a second
+    from scipy.sparse.linalg import splu
+
+    matrix = csr_matrix(equations(rows, policy, gamma), shape=(policy.size, policy.size))
+    # I - gamma P is an M-matrix: no pivots are needed, and so the order may be that of a symmetric matrix.
+    return splu(
+        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    ).solve
+
+
+def equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> tuple[Any, Any, Any]:
+    """Return I - gamma P of a policy in compressed rows: (entries, columns, offsets)."""
+    first = np.arange(policy.size) * rows.num_actions + policy
+    size = int((rows.offsets[first + 1] - rows.offsets[first]).sum()) + policy.size
+    offsets, columns = np.empty(policy.size + 1, np.int32), np.empty(size, np.int32)
+    entries = np.empty(size)
+    size = kernels.write_equations(rows, read_only(policy), gamma, offsets, columns, entries)
+    return entries[:size], columns[:size], offsets
+
+
+def round_cost(rows: Rows) -> float:
+    """Return the operations of one round of sweeps."""
+    per_action = rows.probabilities.size / rows.num_actions
+    return SWEEP_COST * (rows.probabilities.size + EVALUATION_SWEEPS * per_action)
+
+
+def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
+    """Predict the operations of a factorisation, from the graph of a policy.
+
+    Only strongly connected states fill the factors. Their number is counted after a renumbering that brings neighbours
+    together (Cuthill & McKee): the sum of the squares of the distances of the first neighbours.
+    """
+    if policy.size <= MAX_DENSE:
+        return float(policy.size) ** 3
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
+
+    matrix = csr_matrix(equations(rows, policy, 0.5), shape=(policy.size, policy.size))
+    matrix.sum_duplicates()  # with duplicates, SciPy's search for components may go on forever
+    _, labels = connected_components(matrix, directed=True, connection="strong")
+    sizes = np.bincount(labels)
+    states = np.flatnonzero(sizes[labels] > 1)
+    if states.size == 0:
+        return float(matrix.nnz)
+    core = matrix[states][:, states]
+    core = (core + core.T).tocsr()
+    order = reverse_cuthill_mckee(core, symmetric_mode=True)
+    core = core[order][:, order].tocoo()
+    first = np.arange(states.size)
+    np.minimum.at(first, core.row, core.col)
+    width: Floats = (np.arange(states.size) - first).astype(np.float64)
+    return float((width**2).sum()) + 10.0 * float(matrix.nnz)

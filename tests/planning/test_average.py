@@ -1,0 +1,96 @@
+"""Average reward, against linear programs, known answers and closed forms."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+from scipy.stats import binom
+
+import clew
+
+
+def random_rows(rng):
+    """Outcomes of a small model; some states are left seldom or never, so that gains may differ."""
+    num_states, num_actions = int(rng.integers(2, 9)), int(rng.integers(1, 4))
+
+    def outcomes(s):
+        n = int(rng.integers(1, 3))
+        to = rng.integers(num_states, size=n) if rng.random() < 0.7 else np.full(n, s)
+        return list(zip(rng.dirichlet(np.ones(n)), to.tolist(), rng.standard_normal(n), [False] * n, strict=True))
+
+    return [[outcomes(s) for _ in range(num_actions)] for s in range(num_states)]
+
+
+def gains_by_linear_program(rows):
+    """Return the optimal gains: the least g with g >= P g and g + h >= r + P h for some h; Puterman, section 9.3."""
+    n = len(rows)
+    matrix, bounds = [], []
+    for s, actions in enumerate(rows):
+        for outcomes in actions:
+            p, here = np.zeros(n), np.eye(n)[s]
+            for probability, s_next, _, _ in outcomes:
+                p[s_next] += probability
+            matrix += [np.append(p - here, np.zeros(n)), np.append(-here, p - here)]
+            bounds += [0.0, -sum(probability * reward for probability, _, reward, _ in outcomes)]
+    return linprog(np.repeat([1.0, 0.0], n), A_ub=matrix, b_ub=bounds, bounds=(None, None)).x[:n]
+
+
+def test_gains_are_those_of_the_linear_program():
+    """Of 200 models, half of which have states of different gains."""
+    rng = np.random.default_rng(0)
+    num_multichain = 0
+    for _ in range(200):
+        rows = random_rows(rng)
+        mdp = clew.FiniteMDP.from_function(len(rows), len(rows[0]), lambda s, a: rows[s][a])  # noqa: B023
+        solution = clew.solve_average(mdp)
+        assert solution.gains == pytest.approx(gains_by_linear_program(rows), abs=1e-7)
+        assert solution.bound <= 1e-8
+        num_multichain += np.ptp(solution.gains) > 1e-6
+        chosen = [[rows[s][a]] for s, a in enumerate(solution.actions.tolist())]
+        fixed = clew.FiniteMDP.from_function(len(rows), 1, lambda s, a: chosen[s][a])  # noqa: B023
+        assert clew.solve_average(fixed).gains == pytest.approx(solution.gains, abs=2e-8)  # the policy has them
+    assert num_multichain > 50
+
+
+def test_access_control():
+    """Sutton & Barto (2018), example 10.2: ten servers and customers of four priorities; 2.747642 by their own code."""
+    pay, free_again = (1.0, 2.0, 4.0, 8.0), 0.06
+
+    def outcomes(state, action):
+        free, priority = divmod(state, 4)
+        if action == 1 and free == 0:
+            return []  # nobody can be accepted
+        left = free - action
+        return [
+            (binom.pmf(k, 10 - left, free_again) / 4.0, (left + k) * 4 + i, action * pay[priority], False)
+            for k in range(11 - left)
+            for i in range(4)
+        ]
+
+    solution = clew.solve_average(clew.FiniteMDP.from_function(44, 2, outcomes))
+    assert solution.gain == pytest.approx(2.747642, abs=5e-7)
+    accepts = solution.actions.reshape(11, 4).astype(bool)
+    assert not accepts[0].any()  # not available
+    assert accepts[:, 3][1:].all()  # the highest priority always
+    assert solution.bias is not None
+
+
+@pytest.mark.parametrize("period", [2, 7])
+def test_a_periodic_chain(period):
+    mdp = clew.FiniteMDP.from_function(period, 1, lambda s, a: [(1.0, (s + 1) % period, float(s == 0), False)])
+    solution = clew.solve_average(mdp)
+    assert solution.gain == pytest.approx(1.0 / period, abs=1e-8)
+    assert solution.bias == pytest.approx(solution.bias[0] - (np.arange(period) > 0) * (1 - np.arange(period) / period))
+
+
+def test_what_ends_has_a_gain_of_zero():
+    assert clew.solve_average(clew.Maze.open(4, 4)).gain == 0.0
+    mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 5.0, True)] if a else [(1.0, s, 0.25, False)])
+    assert clew.solve_average(mdp).gains == pytest.approx([0.25, 0.25])  # to go on pays
+    mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 5.0, True)] if a else [(1.0, s, -0.25, False)])
+    assert clew.solve_average(mdp).gains == pytest.approx([0.0, 0.0])  # it doesn't
+
+
+def test_a_gain_that_rounding_hides_is_warned_of():
+    mdp = clew.FiniteMDP.from_function(2, 1, lambda s, a: [(1.0, 1 - s, 1e9 if s else -1e9, False)])
+    with pytest.warns(clew.PrecisionWarning, match="not to within the tolerance of 1e-12"):
+        clew.solve_average(mdp, tolerance=1e-12)
