@@ -27,11 +27,14 @@ from clew.extending import (
     expected_value,
     explores,
     increment,
+    is_available,
     kernel,
     learn,
     max_value,
     next_action_order,
     next_bits,
+    num_available,
+    random_action,
     row_length,
     step_size,
     td_update,
@@ -111,12 +114,19 @@ class Momentum(NamedTuple):
 
 @choose.register(Momentum)
 def choose_with_momentum(behaviour, q, visits, s, exploration, stream):
-    """Choose an action by one draw: its high half decides whether to explore, its low half among the actions."""
+    """Choose an action: the high half of a draw decides whether to explore, low halves among the available actions."""
     bits = next_bits(stream)
-    if explores(bits, exploration):
-        a = below(bits & LOW_HALF, row_length(q) + (behaviour.last >= 0))  # one more for the last action
-        return a if a < row_length(q) else behaviour.last
-    return best_action(q, s, bits & LOW_HALF)
+    if not explores(bits, exploration):
+        return best_action(q, s, bits & LOW_HALF)
+    if counts_twice(behaviour, q, s) and below(bits & LOW_HALF, num_available(q, s) + 1) == 0:
+        return behaviour.last
+    return random_action(q, s, next_bits(stream) & LOW_HALF)
+
+
+@kernel
+def counts_twice(behaviour, q, s):
+    """Return whether there is a last action, and it is available here too."""
+    return behaviour.last >= 0 and is_available(q, s, behaviour.last)
 
 
 @behaviour_after.register(Momentum)
@@ -128,10 +138,11 @@ def momentum_after(behaviour, a):
 @expected_value.register(Momentum)
 def expected_value_with_momentum(behaviour, q, visits, s, exploration):
     """Return the expected value of a state, which expected-sarsa learns."""
-    epsilon, total, n = np.float32(exploration), np.float32(0.0), row_length(q)
-    for a in range(n):
-        total += value(q, s, a)
-    if behaviour.last >= 0:
+    epsilon, total, n = np.float32(exploration), np.float32(0.0), num_available(q, s)
+    for a in range(row_length(q)):
+        if is_available(q, s, a):
+            total += value(q, s, a)
+    if counts_twice(behaviour, q, s):
         total += value(q, s, behaviour.last)
         n += 1
     return (np.float32(1.0) - epsilon) * max_value(q, s) + epsilon * total / np.float32(n)

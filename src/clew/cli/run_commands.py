@@ -209,7 +209,7 @@ def solve(
         Any, typer.Option(parser=whole_number, metavar="N", help="step limit to plan for [default: none]")
     ] = None,
     average: Annotated[
-        bool, typer.Option("--average", help="the reward per step in the long run, in place of discounted values")
+        bool, typer.Option("--average", help="the reward per step in the long run, not discounted values")
     ] = False,
     out: Annotated[
         Path | None,

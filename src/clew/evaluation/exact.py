@@ -209,7 +209,7 @@ def _values_forever(
     mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return (v, bound): values without a horizon, by components or by differences, whichever is precise enough."""
-    if gamma < 1.0 and never_ends(mdp):
+    if gamma < 1.0 and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
         return values_by_differences(mdp, weights, epsilon, gamma, tolerance)
     v, bound = walk_through(mdp, weights, epsilon).values(gamma, tolerance)
     if gamma == 1.0 or bound <= tolerance:

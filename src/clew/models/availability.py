@@ -3,9 +3,7 @@
 In a table of action values they are marked by -inf, so that no maximum contains them.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +13,22 @@ from clew.kernels.dynamics import Sparse
 from clew.models.checks import read_only_model
 from clew.settings import check_memory, shown
 
-if TYPE_CHECKING:
-    from clew.models.mdp import FiniteMDP
-
 Bools = npt.NDArray[np.bool_]
 LOWEST = float(np.finfo(np.float32).min)
+
+
+class HasAvailable(Protocol):
+    """A model whose actions may be unavailable, such as a `FiniteMDP`."""
+
+    num_states: int
+
+    @property
+    def available(self) -> Bools:
+        """Mask of available actions, (num_states, num_actions)."""
+
+    @property
+    def all_available(self) -> bool:
+        """True if all are available."""
 
 
 def available_pairs(model: Sparse) -> Bools:
@@ -53,7 +62,7 @@ def fill_unavailable(model: Sparse, available: Bools) -> Sparse:
     )
 
 
-def as_available(mdp: FiniteMDP, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def as_available(mdp: HasAvailable, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return an action for each state, (num_states,), with unavailable ones replaced as in `FiniteMDP.filled`."""
     if mdp.all_available:
         return actions
@@ -61,7 +70,7 @@ def as_available(mdp: FiniteMDP, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.where(is_available, actions, mdp.available.argmax(axis=1)).astype(actions.dtype)
 
 
-def mark_unavailable(mdp: FiniteMDP, q: npt.NDArray[Any]) -> None:
+def mark_unavailable(mdp: HasAvailable, q: npt.NDArray[Any]) -> None:
     """Set the values of unavailable actions to -inf, in place.
 
     If there are some, values of -inf of available actions become the lowest float32 number. A solution has them where

@@ -24,11 +24,13 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning import relative_values as kernels
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import check_overflow
 from clew.planning.solution import Solution
 
 Floats = npt.NDArray[np.float64]
 DAMPING = 0.95  # see `relative_values.sweep`
 EVALUATION_SWEEPS = 20  # of each round
+MAX_REWARD = 1e150  # sums in twice the precision overflow beyond
 MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
 MAX_REFINEMENTS = 20  # while they halve the span of residuals
@@ -40,13 +42,21 @@ POLICIES = 4.0  # factorisations that are expected
 
 
 def never_ends(mdp: FiniteMDP) -> bool:
-    """Return whether no action ends an episode, from any state."""
+    """Return whether no action ends an episode, from any state, and rewards aren't too large for relative values."""
     model = mdp.model
-    return isinstance(model, Sparse) and not model.terminated.any() and not mdp.is_terminal.any()
+    if not isinstance(model, Sparse) or max(map(abs, mdp.reward_range)) > MAX_REWARD:
+        return False
+    return not model.terminated.any() and not mdp.is_terminal.any()
 
 
 def as_rows(mdp: FiniteMDP) -> Rows:
-    """Return a model as rows of outcomes; if outcomes end the episode, the end is one more state."""
+    """Return a model as rows of outcomes; if outcomes end the episode, the end is one more state.
+
+    Raises:
+        SettingError: if products of its rewards would overflow.
+    """
+    if max(map(abs, mdp.reward_range)) > MAX_REWARD:
+        check_overflow(mdp, math.inf, np.zeros(0))
     model = mdp.model if isinstance(mdp.model, Sparse) else mdp.to_sparse().model
     assert isinstance(model, Sparse)
     offsets, next_states = model.offsets, model.next_states
