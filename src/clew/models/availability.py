@@ -20,7 +20,9 @@ LOWEST = float(np.finfo(np.float32).min)
 class HasAvailable(Protocol):
     """A model whose actions may be unavailable, such as a `FiniteMDP`."""
 
-    num_states: int
+    @property
+    def num_states(self) -> int:
+        """Number of states."""
 
     @property
     def available(self) -> Bools:
