@@ -214,4 +214,5 @@ except cluster.ClusterError as error:
 @pytest.mark.nightly
 def test_c1_a_ray_that_dies_while_it_starts_is_not_a_ray_with_too_few_processors():
     result = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=DEADLINE)
-    assert result.stdout == "no node of Ray is alive: it has died while it started; try again\n"
+    # Ray may print a message of its own about the raylet first.
+    assert result.stdout.endswith("no node of Ray is alive: it has died while it started; try again\n")
