@@ -23,7 +23,7 @@ from clew.kernels.values import MaskedTable
 from clew.learning.learner import Learner, reserve_outcomes
 from clew.learning.precision import RewardRange
 from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
-from clew.policies.trajectory import Transition
+from clew.reference import Transition
 
 Key = tuple[int, int, int]  # (seed, round, simulation)
 

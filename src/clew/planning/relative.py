@@ -277,8 +277,8 @@ def round_cost(rows: Rows) -> float:
 def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     """Predict the number of operations of a factorisation, from the graph of a policy.
 
-    Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers (Cuthill &
-    McKee); the cost is the sum of the squares of each state's distance to its first neighbour.
+    Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers
+    (Cuthill & McKee); the cost is the sum of the squares of each state's distance to its first neighbour.
     """
     if policy.size <= MAX_DENSE:
         return float(policy.size) ** 3

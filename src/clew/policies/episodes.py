@@ -21,7 +21,8 @@ from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of
 from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, table_shape
-from clew.policies.trajectory import DTYPES, Trajectory, Transition
+from clew.policies.trajectory import DTYPES, Trajectory
+from clew.reference import Transition
 from clew.settings import (
     MAX_EPISODES,
     Bounds,

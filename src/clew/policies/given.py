@@ -1,8 +1,10 @@
 """Policies as users give them: a `Policy`, a `Solution`, or an array that can be read in one way only.
 
-as_policy     Policy, to draw actions from
-weights_of    array of the actions that it takes, for exact evaluation
-choices_of    form from which kernels choose actions, to play episodes
+as_policy       Policy, to draw actions from
+weights_of      weights of the actions that it takes, for exact evaluation
+choices_of      form from which kernels choose actions, to play episodes of an environment
+choices_in      the same for a model, whose unavailable actions are known
+read_policy_of  Policy from a file
 """
 
 from pathlib import Path
@@ -99,12 +101,12 @@ def as_policy(given: Any, world: Any, name: str = "policy") -> Policy:
     if policy is not None:
         check_policy(policy, shape)
         return policy
-    table = _as_table(given, shape, name)
+    table = _as_array(given, shape, name)
     return Policy.from_actions(world, table) if table.ndim == 1 else Policy(world, q=table)
 
 
 def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
-    """Return how likely a policy takes each action, without exploring.
+    """Return with which weights a policy takes each action, without exploring.
 
     Args:
         given: see `as_policy`. Values of actions that aren't available are ignored.
@@ -122,7 +124,7 @@ def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
     if policy is not None:
         check_policy(policy, shape)
         check_acts_by_table(policy)
-    table = _as_table(given, shape, name) if policy is None else policy.table
+    table = _as_array(given, shape, name) if policy is None else policy.table
     if policy is not None and policy.kind == "probabilities":
         return _among_available(table, mdp, name)
     if table.ndim == 1:
@@ -167,14 +169,14 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
         check_policy(policy, shape)
         check_acts_by_table(policy)
         return as_choices(policy.kind, policy.table, shape[1])
-    table = _as_table(given, shape, name)
+    table = _as_array(given, shape, name)
     if table.ndim == 1:
         return ActionTable(table, shape[1])
     return as_choices("values", np.ascontiguousarray(table, np.float32), shape[1])
 
 
 def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return action values with -inf for actions that aren't available; a copy, unless all are."""
+    """Return action values with -inf for actions that aren't available; a copy, unless all are available."""
     if mdp.all_available:
         return q
     values = q.copy()
@@ -183,7 +185,7 @@ def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def choices_in(given: Any, mdp: FiniteMDP, name: str = "policy") -> Any:
-    """Return a policy in the form from which kernels choose actions of a model, as fast as can be.
+    """Return a policy in the form from which kernels choose actions of a model fastest.
 
     Raises:
         SettingError: see `weights_of`.
@@ -222,14 +224,14 @@ def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:
     return policy
 
 
-def _as_table(given: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any]:
-    """Return an array as action values, (num_states, num_actions), or as int32 actions, (num_states,).
+def _as_array(given: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any]:
+    """Check an array, and return it as action values, (num_states, num_actions), or int32 actions, (num_states,).
 
     Raises:
         SettingError: if it is neither, or may be probabilities.
     """
     if not isinstance(given, list | tuple) and not hasattr(given, "__array__"):
-        check_policy(given, shape)  # which it isn't
+        check_policy(given, shape)  # raises an error, since it isn't a policy
     table: npt.NDArray[Any] = as_numbers(name, given)
     if table.ndim == 1 and table.dtype.kind in "iu":
         return as_actions(name, table, shape)
