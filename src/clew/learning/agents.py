@@ -15,8 +15,8 @@ from clew.learning.reporting import check_reporting
 from clew.learning.settings import check_run
 from clew.learning.training import SerialRounds, check_values
 from clew.models.mdp import FiniteMDP
-from clew.policies.episodes import episode_steps
 from clew.policies.policy import Policy, table_shape
+from clew.policies.stepwise import episode_steps
 from clew.reference import Agent, Transition
 from clew.settings import shown
 

@@ -106,8 +106,8 @@ class Policy:
 
     Attributes:
         kind: "values", "actions" or "probabilities".
-        table: of that kind: (num_states, num_actions) float32 values, -inf where an action isn't available, by the model
-            of the environment, or by the action masks that it has given in episodes that were played;
+        table: (num_states, num_actions) float32 values, -inf where an action isn't available, by the model of the
+            environment, or by the action masks that it has given in episodes that were played;
             (num_states,) int32 actions, -1 where any may be taken; or (num_states, num_actions) float64 probabilities.
         shape: (num_states, num_actions).
         stream: (2,) uint64, stream of random numbers for `get_action`.
