@@ -8,7 +8,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import clew
-from clew.environments.gallery import BRIDGE, CLIFF, DISCOUNT, GALLERY, RUSSELL, make_world
+from clew.environments.gallery import GALLERY, make_world
+from clew.environments.gallery_mazes import BRIDGE, CLIFF, DISCOUNT, RUSSELL
 from clew.errors import SettingError
 from clew.kernels.dynamics import Grid
 from clew.mazes.moves import FOUR

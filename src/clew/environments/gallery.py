@@ -9,6 +9,7 @@ from itertools import product
 from typing import NamedTuple
 
 from clew.environments import Environment, ModelEnvironment
+from clew.environments.gallery_mazes import BRIDGE, CLIFF, DISCOUNT, FIELD, ROOMS, RUSSELL, TRAP
 from clew.mazes import Maze
 from clew.mazes.moves import FOUR
 from clew.models.mdp import FiniteMDP
@@ -137,71 +138,6 @@ def assembly() -> ModelEnvironment:
 
 
 # Mazes ----------------------------------------------------------------------------------------------------------------
-
-ROOMS = """\
-.....#.....
-.....#.....
-...........
-.....#.....
-.....#.....
-#.####.....
-.....###.##
-.....#.....
-.....#.....
-......G....
-.....#.....
-"""
-TRAP = """\
-S...G
-.###.
-.###.
-.###.
-.....
-"""
-FIELD = """\
-S...........
-.!!!.!!.!!!.
-....!....!..
-.!!...!!...!
-...!.!...!..
-!!...!.!...G
-"""
-RUSSELL = """\
-...A
-.#.B
-S...
-
-A exit 1
-B exit -1
-"""
-BRIDGE = """\
-#AAAAA#
-BS....C
-#AAAAA#
-
-A exit -100
-B exit 1
-C exit 10
-"""
-CLIFF = """\
-.....
-S...A
-BBBBB
-
-A exit 10
-B exit -100
-"""
-DISCOUNT = """\
-.....
-.#...
-.#A#B
-S....
-CCCCC
-
-A exit 1
-B exit 10
-C exit -10
-"""
 
 
 def berkeley(text: str) -> ModelEnvironment:
