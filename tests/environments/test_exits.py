@@ -259,7 +259,7 @@ def test_gymnasium_finds_nothing_wrong(name):
 
 
 def test_an_exit_is_no_success():
-    """It may be the chasm: so what counts is the share of episodes that ended, and the return."""
+    """Its reward may be -100: so what counts is the share of episodes that ended, and the return."""
     env = clew.Environment(clew.Maze.from_text("SA\n\nA exit -5\n"), step_reward=-10.0)
     figures = clew.evaluate_policy(env, clew.train_policy(env, 100, seed=0))
     assert (figures.success_rate, figures.terminated_rate, figures.mean_return) == (None, 1.0, -15.0)

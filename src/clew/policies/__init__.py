@@ -1,6 +1,6 @@
 """Policies, exploration strategies, and the playing of episodes.
 
-policy       Policy: what to do in each state, as action values, actions or probabilities of actions
+policy       Policy: made of action values, of actions or of probabilities of actions
 tables       the arrays of these kinds of policies, checked
 given        policies as users give them: also solutions and arrays
 files        policies in files: arrays, and tables for people

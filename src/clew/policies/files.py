@@ -237,7 +237,7 @@ def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: l
 
 
 def _as_probability(cell: str, line: int) -> float:
-    """Return a cell as a float, also if it is a fraction; raise PolicyError if it is no number."""
+    """Return a cell as a float, also if it is a fraction; raise PolicyError if it is not a number."""
     try:
         return float(Fraction(cell)) if "/" in cell else float(cell)
     except (ValueError, ArithmeticError):

@@ -1,4 +1,4 @@
-"""Policy: what to do in each state, as action values, actions, or probabilities of actions.
+"""Policies that are made of action values, of actions, or of probabilities of actions.
 
 Numba and Gymnasium are imported by what needs them, not here: a saved policy acts with NumPy alone.
 """
@@ -76,7 +76,7 @@ def maze_world(env: Any) -> Any:
 
 
 class Policy:
-    """What to do in each state, as action values, actions, or probabilities of actions.
+    """Policy of a world, made of action values, of actions, or of probabilities of actions.
 
         clew.Policy(env, q=table)                       action values: a greedy action; ties are broken at random
         clew.Policy.from_actions(env, actions)          one action for each state, such as those of a solution

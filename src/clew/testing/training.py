@@ -208,7 +208,7 @@ def check_stepwise(subject: Subject) -> str:
 
 
 def check_resumed(subject: Subject) -> str:
-    """Check that a training that was stopped goes on to the same bits, with interleaved episodes too."""
+    """Check that a training that was stopped and continued learns the same bits, with interleaved episodes too."""
     mdp = random_world(1).mdp
     for k in (1, 3) if subject.row.interleaves else (1,):
         settings = _settings(subject, num_interleaved=k)

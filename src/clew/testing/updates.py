@@ -1,6 +1,6 @@
 """Checks of single updates, on episodes that are made up. They run without the compiler.
 
-Each check takes a `Subject`, and returns in words what is wrong: what was expected, what came, and what to do. It
+Each check takes a `Subject`, and returns in words what is wrong: what was expected, what was found, and what to do. It
 returns "" if all is well.
 """
 

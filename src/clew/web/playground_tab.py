@@ -42,8 +42,8 @@ TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "hazard": ("warning", "paint hazards"),
     "start": ("place", "move the start"),
     "goal": ("flag", "add a goal"),
-    "exit": ("logout", "add an exit that pays the number on the right"),
-    "reward": ("paid", "let cells pay the number on the right"),
+    "exit": ("logout", "add an exit with the reward on the right"),
+    "reward": ("paid", "add the reward on the right to cells"),
 }
 MAZES = [name for name in GALLERY if isinstance(world := make_world(name), Environment) and not world.random_goal]
 WORLDS = [
