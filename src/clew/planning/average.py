@@ -21,6 +21,7 @@ import numpy.typing as npt
 from clew.environments import World, model_of
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
+from clew.models.arrays import pick_rows
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
@@ -148,8 +149,7 @@ def restrict_rows(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDAr
     """Return the rows of some states, with the actions that are allowed, which never leave them."""
     pairs = (states[:, None] * rows.num_actions + np.arange(rows.num_actions)).reshape(-1)
     lengths = np.where(allowed.reshape(-1), np.diff(rows.offsets)[pairs], 0)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    chosen = np.repeat(rows.offsets[pairs] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    offsets, chosen = pick_rows(rows.offsets, pairs, lengths)
     number = np.full(rows.offsets.size // rows.num_actions + 1, -1, np.int32)
     number[states] = np.arange(states.size)
     return Rows(
