@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.choices import ActionTable, ProbabilityTable, as_choices
+from clew.kernels.choices import ProbabilityTable, as_choices
 from clew.kernels.wide import as_values
 from clew.models.availability import mark_unavailable
 from clew.models.labels import Labels
@@ -120,18 +120,14 @@ def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
         SettingError: see `as_policy`; if a class of policy has methods of its own, which aren't called; or if an action
             is taken that isn't available.
     """
-    policy, shape = policy_in(given), (mdp.num_states, mdp.num_actions)
-    if policy is not None:
-        check_policy(policy, shape)
-        check_acts_by_table(policy)
-    table = _as_array(given, shape, name) if policy is None else policy.table
-    if policy is not None and policy.kind == "probabilities":
+    kind, table = _checked_table(given, (mdp.num_states, mdp.num_actions), name)
+    if kind == "probabilities":
         return _among_available(table, mdp, name)
-    if table.ndim == 1:
-        return _among_available(greedy_of(table, shape[1]), mdp, name)
+    if kind == "actions":
+        return _among_available(greedy_of(table, mdp.num_actions), mdp, name)
     if not mdp.all_available:
         table = available_values(mdp, table.astype(np.result_type(table, np.float32)))
-    return greedy_of(table, shape[1])
+    return greedy_of(table, mdp.num_actions)
 
 
 def _among_available(weights: Weights, mdp: FiniteMDP, name: str) -> Weights:
@@ -164,15 +160,10 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
     Raises:
         SettingError: see `weights_of`.
     """
-    policy = policy_in(given)
-    if policy is not None:
-        check_policy(policy, shape)
-        check_acts_by_table(policy)
-        return as_choices(policy.kind, policy.table, shape[1])
-    table = _as_array(given, shape, name)
-    if table.ndim == 1:
-        return ActionTable(table, shape[1])
-    return as_choices("values", np.ascontiguousarray(table, np.float32), shape[1])
+    kind, table = _checked_table(given, shape, name)
+    if kind == "values":
+        table = np.ascontiguousarray(table, np.float32)
+    return as_choices(kind, table, shape[1])
 
 
 def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -222,6 +213,21 @@ def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:
         if here is not None and there is not None and here != there:
             raise SettingError(f"must be a policy of this world; in {path} the {kind} have other names", setting=name)
     return policy
+
+
+def _checked_table(given: Any, shape: tuple[int, int], name: str) -> tuple[str, npt.NDArray[Any]]:
+    """Return the kind and the table of what was given, see `clew.Policy`; that of an array is "actions" or "values".
+
+    Raises:
+        SettingError: see `as_policy`; or if a class of policy has methods of its own, which aren't called.
+    """
+    policy = policy_in(given)
+    if policy is None:
+        table = _as_array(given, shape, name)
+        return "actions" if table.ndim == 1 else "values", table
+    check_policy(policy, shape)
+    check_acts_by_table(policy)
+    return policy.kind, policy.table
 
 
 def _as_array(given: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any]:
