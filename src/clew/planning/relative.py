@@ -33,7 +33,7 @@ EVALUATION_SWEEPS = 20  # of each round
 MAX_REWARD = 1e150  # sums in twice the precision overflow beyond
 MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
-MAX_REFINEMENTS = 20  # of the values of a policy; they end before if one doesn't halve the span of the residual
+MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
 MAX_DENSE = 100  # number of states up to which matrices are dense, and SciPy isn't imported
 MAX_SWEEPS = 30  # in place, between evaluations
@@ -214,7 +214,7 @@ def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
 
 
 def improve_by_sweeps(relative: RelativeValues) -> None:
-    """Improve the policy by sweeps in place, forwards and backwards, each of which takes it through many states."""
+    """Improve the policy by sweeps in place, back and forth; each takes an improvement through many states."""
     h, unchanged = relative.high.copy(), 0
     for i in range(MAX_SWEEPS):
         num_changed = kernels.improve_in_place(
