@@ -164,7 +164,7 @@ class KernelError(ClewError, TypeError):
 
 
 class CheckError(ClewError, AssertionError):
-    """Algorithms that fail checks of `clew.testing`: what was expected, what came, and what to do.
+    """Algorithms that fail checks of `clew.testing`: what was expected, what was found, and what to do.
 
     Args:
         problems: messages, by algorithm and check.
@@ -241,7 +241,7 @@ class StopTraining(Exception):  # noqa: N818  # like Python's StopIteration, not
     """Raised by a callback to end a training, which then returns the policy so far.
 
     It ends `train_policy`, `train_policy_parallel`, `run_agent` and `clew.runs.train_run`. Where checkpoints are saved,
-    one of that moment is saved too, from which the same training without this callback goes on.
+    one of that moment is saved too, from which the same training without this callback continues.
 
     >>> import clew
     >>> def stop_when_short(row):

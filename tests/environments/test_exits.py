@@ -8,7 +8,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import clew
-from clew.environments.gallery import BRIDGE, CLIFF, DISCOUNT, GALLERY, RUSSELL, make_world
+from clew.environments.gallery import GALLERY, make_world
+from clew.environments.gallery_mazes import BRIDGE, CLIFF, DISCOUNT, RUSSELL
 from clew.errors import SettingError
 from clew.kernels.dynamics import Grid
 from clew.mazes.moves import FOUR
@@ -258,7 +259,7 @@ def test_gymnasium_finds_nothing_wrong(name):
 
 
 def test_an_exit_is_no_success():
-    """It may be the chasm: so what counts is the share of episodes that ended, and the return."""
+    """Its reward may be -100: so what counts is the share of episodes that ended, and the return."""
     env = clew.Environment(clew.Maze.from_text("SA\n\nA exit -5\n"), step_reward=-10.0)
     figures = clew.evaluate_policy(env, clew.train_policy(env, 100, seed=0))
     assert (figures.success_rate, figures.terminated_rate, figures.mean_return) == (None, 1.0, -15.0)

@@ -232,7 +232,7 @@ def test_the_maze_of_a_world_is_saved_solved_learned_and_played_with_other_setti
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["worlds", "cliff", "--out", "cliff.txt"], "cliff is not a maze, which could be saved"),
+        (["worlds", "cliff", "--out", "cliff.txt"], "cliff is not a maze, so it can't be saved"),
         (["worlds", "--out", "all.txt"], "--out has no effect without the name of a world"),
         (["worlds", "russell", "--out", "russell.png"], "can't represent exits or rewards of cells"),
         (["solve", "book", "--exit-action"], "--exit-action has no effect on a maze without exits"),

@@ -214,7 +214,7 @@ def test_any_integer_is_an_action(action):
 @pytest.mark.parametrize(
     ("agent", "message"),
     [
-        (Greedy, "agent must be an agent, not the class Greedy; make one of it"),
+        (Greedy, "agent must be an agent, not the class Greedy; pass an instance"),
         (object(), r"agent must have the methods act\(state\) and update\(transition\); .* has no act"),
         (agent_with(act=None), "has no act"),
         (agent_with(update=7), "has no update"),

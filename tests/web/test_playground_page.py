@@ -252,7 +252,7 @@ def test_an_exit_is_painted_that_pays_the_number_beside_the_tools(visit):
     page = visit()
     open_maze(page, "russell")
     page.get_by_label("reward of exits and cells").fill("-3")
-    tool(page, "add an exit that pays the number on the right")
+    tool(page, "add an exit with the reward on the right")
     number = data(page, "maze")
     drag(page, [(2, 3)], 3, 4)
     wait_until(page, f"+d.maze > {number}")

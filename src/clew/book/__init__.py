@@ -40,8 +40,8 @@ from clew.book.policy import Policy, as_action, check_chooses, check_rates, upda
 from clew.evaluation import grades
 from clew.kernels.sampling import new_stream
 from clew.learning import training
-from clew.policies import episodes
 from clew.policies import policy as policies
+from clew.policies import stepwise
 from clew.policies.given import check_policy
 from clew.settings import MAX_EPISODES, check_count
 
@@ -99,7 +99,7 @@ class Simulation:
             check_policy(table, shape)
         world, choose = stepwise_world(self.env), policy.get_action
         steps = list(
-            episodes.episode_steps(
+            stepwise.episode_steps(
                 world, lambda state: as_action(choose(state, explore, epsilon), shape[1]), render=render
             )
         )

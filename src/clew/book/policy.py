@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew import environments
+from clew import environments, reference
 from clew.book.environment import fast_world, missing, overrides
 from clew.errors import SettingError
 from clew.learning import training
-from clew.policies import episodes, trajectory
 from clew.policies import policy as policies
+from clew.policies import stepwise, trajectory
 from clew.policies.tables import as_table
 from clew.settings import SHARE, Bounds, as_list, check_number, shown
 
@@ -95,7 +95,7 @@ def update_policy(
         return
     is_terminal, values = policy._is_terminal, with_table(policy)
     steps = [
-        trajectory.Transition(s, a, reward, s_next, bool(is_terminal[s_next]), False)
+        reference.Transition(s, a, reward, s_next, bool(is_terminal[s_next]), False)
         for s, a, reward, s_next in experiences
     ]
     training.update_policy(values, trajectory.Trajectory.from_transitions(steps), alpha=weight, gamma=discount_factor)
@@ -182,7 +182,7 @@ def checked_experiences(experiences: Any, shape: tuple[int, int]) -> list[Any]:
             )
         s, a, reward, s_next = each
         fits = is_index(s, shape[0]) and is_index(a, shape[1]) and is_index(s_next, shape[0])
-        if not fits or not isinstance(reward, Real) or not episodes.REWARDS.hold(reward):
+        if not fits or not isinstance(reward, Real) or not stepwise.REWARDS.hold(reward):
             raise SettingError(
                 f"must have states in 0..{shape[0] - 1}, actions in 0..{shape[1] - 1} and finite rewards, as "
                 f"[state, action, reward, next_state], not {shown(each)}",

@@ -111,7 +111,7 @@ def worlds(
     world = GALLERY[name].make()
     if out is not None:
         if not isinstance(world, Environment):
-            raise MazeError(f"{name} is not a maze, which could be saved")
+            raise MazeError(f"{name} is not a maze, so it can't be saved")
         world.maze.save(out)
         print(f"Saved to {out}. Look at it: clew info {out}")
         return

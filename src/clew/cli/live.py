@@ -30,8 +30,8 @@ from clew.learning.metrics import Callback, RoundMetrics
 from clew.mazes import MOVES, Maze
 from clew.models.mdp import FiniteMDP
 from clew.planning import solve
-from clew.policies.episodes import episode_steps
-from clew.policies.trajectory import Transition
+from clew.policies.stepwise import episode_steps
+from clew.reference import Transition
 from clew.rendering.scenes import draw_for_screen
 from clew.rendering.screen import Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import show

@@ -209,7 +209,7 @@ def solve(
         Any, typer.Option(parser=whole_number, metavar="N", help="step limit to plan for [default: none]")
     ] = None,
     average: Annotated[
-        bool, typer.Option("--average", help="the reward per step in the long run, not discounted values")
+        bool, typer.Option("--average", help="maximise the average reward per step, not discounted")
     ] = False,
     out: Annotated[
         Path | None,
@@ -242,12 +242,10 @@ def solve(
     if in_blocks and actors:
         continue_in_child("start it again")
     name_compiled(method or "the planner")
-    for name, given in (("method", method), ("horizon", horizon), ("out", out), ("average", average or None)):
-        if in_blocks and given is not None:
-            raise SettingError("has no effect in blocks; leave it out", setting=name)
-    for name, given in (("method", method), ("horizon", horizon), ("gamma", settings.get("gamma"))):
-        if average and given is not None:
-            raise SettingError("has no effect on the average reward; leave it out", setting=name)
+    if in_blocks:
+        refuse_options("in blocks", method=method, horizon=horizon, out=out, average=average or None)
+    if average:
+        refuse_options("on the average reward", method=method, horizon=horizon, gamma=settings.get("gamma"))
     if out is not None:
         check_target(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
@@ -261,16 +259,14 @@ def solve(
                 num_actors=actors,
             )
         else:
-            given = {"average": True} if average else {"method": method, "horizon": horizon}
-            solution, figures = solve_whole(config, env, tolerance=tolerance, **given)
+            options = {"average": True} if average else {"method": method, "horizon": horizon}
+            solution, figures = solve_whole(config, env, tolerance=tolerance, **options)
     is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
     if out is not None or is_drawn or config.is_model:
         policy = solution.policy if horizon is None else solution.policy_at(0)
         values = solution.gains if average else solution.v
-    if out is not None and out.suffix.lower() == ".csv":
-        policy.to_csv(out, values=values)
-    elif out is not None:
-        policy.save(out)
+    if out is not None:
+        save_policy(policy, values, out)
     if as_json:
         print_json(figures)
         return
@@ -283,6 +279,29 @@ def solve(
         print(f"Saved the policy to {out}.")
 
 
+def refuse_options(where: str, **options: Any) -> None:
+    """Refuse options that have no effect.
+
+    Args:
+        where: in or on what they have none, for the message.
+        options: values by name; None for those that weren't given.
+
+    Raises:
+        SettingError: if one was given.
+    """
+    for name, given in options.items():
+        if given is not None:
+            raise SettingError(f"has no effect {where}; leave it out", setting=name)
+
+
+def save_policy(policy: "Policy", values: Any, path: Path) -> None:
+    """Save a policy to a CSV file, with the values of the states, or to an .npz file, by the ending of its name."""
+    if path.suffix.lower() == ".csv":
+        policy.to_csv(path, values=values)
+    else:
+        policy.save(path)
+
+
 def solve_whole(
     config: TrainingConfig, env: Any, *, average: bool = False, **settings: Any
 ) -> tuple[Any, dict[str, Any]]:
@@ -291,8 +310,8 @@ def solve_whole(
     Args:
         config: of the environment.
         env: environment.
-        average: whether the average reward is solved.
-        settings: tolerance, method and horizon, as `clew.solve` takes them; of the average reward, the tolerance.
+        average: solve for the average reward.
+        settings: tolerance, method and horizon, as `clew.solve` takes them; for the average reward, only tolerance.
     """
     from clew.environments import as_compiled, model_of
     from clew.planning import Solution, solve_average

@@ -9,6 +9,7 @@ from itertools import product
 from typing import NamedTuple
 
 from clew.environments import Environment, ModelEnvironment
+from clew.environments.gallery_mazes import BRIDGE, CLIFF, DISCOUNT, FIELD, ROOMS, RUSSELL, TRAP
 from clew.mazes import Maze
 from clew.mazes.moves import FOUR
 from clew.models.mdp import FiniteMDP
@@ -137,71 +138,6 @@ def assembly() -> ModelEnvironment:
 
 
 # Mazes ----------------------------------------------------------------------------------------------------------------
-
-ROOMS = """\
-.....#.....
-.....#.....
-...........
-.....#.....
-.....#.....
-#.####.....
-.....###.##
-.....#.....
-.....#.....
-......G....
-.....#.....
-"""
-TRAP = """\
-S...G
-.###.
-.###.
-.###.
-.....
-"""
-FIELD = """\
-S...........
-.!!!.!!.!!!.
-....!....!..
-.!!...!!...!
-...!.!...!..
-!!...!.!...G
-"""
-RUSSELL = """\
-...A
-.#.B
-S...
-
-A exit 1
-B exit -1
-"""
-BRIDGE = """\
-#AAAAA#
-BS....C
-#AAAAA#
-
-A exit -100
-B exit 1
-C exit 10
-"""
-CLIFF = """\
-.....
-S...A
-BBBBB
-
-A exit 10
-B exit -100
-"""
-DISCOUNT = """\
-.....
-.#...
-.#A#B
-S....
-CCCCC
-
-A exit 1
-B exit 10
-C exit -10
-"""
 
 
 def berkeley(text: str) -> ModelEnvironment:
@@ -332,11 +268,11 @@ GALLERY: dict[str, Card] = {
         source=f"{COURSE}, BookGrid",
     ),
     "berkeley-bridge": Card(
-        summary="a bridge between two exits, with a chasm on both sides: worth crossing only if moves hardly slip",
+        summary="a bridge between two exits, losing exits at its sides: crossing is optimal only if slips are rare",
         make=lambda: berkeley(BRIDGE),
         states="21 cells of 3x7, row * 7 + column; the start is (1, 1)",
         actions=SLIPPERY,
-        rewards="for leaving an exit: 1 at the near end, 10 at the far end, -100 in the chasm",
+        rewards="for leaving an exit: 1 at the near end, 10 at the far end, -100 at the sides",
         end=AFTER_EXIT,
         gamma=0.9,
         optimum=-17.28,
@@ -344,7 +280,7 @@ GALLERY: dict[str, Card] = {
         source=f"{COURSE}, BridgeGrid",
     ),
     "berkeley-cliff": Card(
-        summary="a grid along a cliff, where slipping is dear",
+        summary="a grid along a cliff, where slips are costly",
         make=lambda: berkeley(CLIFF),
         states="15 cells of 3x5, row * 5 + column; the start is (1, 0)",
         actions=SLIPPERY,
@@ -356,7 +292,7 @@ GALLERY: dict[str, Card] = {
         source=f"{COURSE}, CliffGrid",
     ),
     "berkeley-discount": Card(
-        summary="a near exit and a far one, a short path along a cliff and a long one: discount and noise choose",
+        summary="a near and a far exit, a short path along a cliff and a long one; discount and slip decide",
         make=lambda: berkeley(DISCOUNT),
         states="25 cells of 5x5, row * 5 + column; the start is (3, 0)",
         actions=SLIPPERY,

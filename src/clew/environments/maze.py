@@ -135,8 +135,10 @@ class Environment(ModelEnvironment):
         if starts is not None and (random_start or random_goal):
             raise SettingError("must be None with a random start or a random goal", setting="starts")
         cells = None if starts is None else _weighted_starts(maze, starts)
-        pays = CellRewards.of(maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action)
-        mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, pays)
+        cell_rewards = CellRewards.of(
+            maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action
+        )
+        mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, cell_rewards)
         super().__init__(
             mdp.with_labels(actions=self.moves.actions),
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
@@ -267,22 +269,23 @@ def _make_model(
     random_goal: bool,
     slip: float,
     rewards: Rewards,
-    pays: CellRewards,
+    cell_rewards: CellRewards,
 ) -> FiniteMDP:
-    """Return the model of a maze, in the form of a grid where that has the moves and the rewards.
+    """Return the model of a maze, in the form of a grid where this form has such moves and rewards.
 
     Args:
         maze: the maze.
         moves: the moves.
-        starts: (num_starts,) int32, cells in which episodes begin; None for those of the maze and the next two.
+        starts: (num_starts,) int32, cells in which episodes begin; None for the start of the maze, or
+            those of `random_start` and `random_goal`.
         random_start: True to begin anywhere.
         random_goal: True to draw the goal.
         slip: probability of a slip.
         rewards: rewards of moves.
-        pays: rewards of cells.
+        cell_rewards: rewards of cells.
 
     Raises:
-        SettingError: if the goal is random, and the grid's form doesn't do; or some of `starts` have no path.
+        SettingError: if the goal is random and the model can't be a grid, or some of `starts` have no path.
     """
     has_cell_rewards = bool(maze.exits or maze.cell_rewards)
     begin = _start_states(maze, random_start, random_goal, moves.includes_single_steps) if starts is None else starts
@@ -296,7 +299,7 @@ def _make_model(
             setting="random_goal",
         )
     mdp = model_of_moves(
-        maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=pays
+        maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=cell_rewards
     )
     if starts is not None and mdp.starts.size < starts.size:
         raise SettingError(f"has cells from which the moves {moves.name!r} have no path to a goal", setting="starts")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clew.environments import World, model_of
 from clew.errors import SettingError
-from clew.evaluation.recurrent import values_by_differences
+from clew.evaluation.relative import relative_policy_values
 from clew.kernels import read_only
 from clew.kernels.dynamics import Grid
 from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
@@ -208,13 +208,13 @@ def policy_steps(
 def _values_forever(
     mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Return (v, bound): values without a horizon, by components or by differences, whichever is precise enough."""
+    """Return (v, bound): values without a horizon, by components or by relative values, whichever is more precise."""
     if gamma < 1.0 and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
-        return values_by_differences(mdp, weights, epsilon, gamma, tolerance)
+        return relative_policy_values(mdp, weights, epsilon, gamma, tolerance)
     v, bound = walk_through(mdp, weights, epsilon).values(gamma, tolerance)
     if gamma == 1.0 or bound <= tolerance:
         return v, bound
-    return min((v, bound), values_by_differences(mdp, weights, epsilon, gamma, tolerance), key=lambda each: each[1])
+    return min((v, bound), relative_policy_values(mdp, weights, epsilon, gamma, tolerance), key=lambda each: each[1])
 
 
 def _values_of_horizon(

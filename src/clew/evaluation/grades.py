@@ -74,7 +74,7 @@ def evaluate_policy(
     check_memory(40 * num_episodes, "the list of episodes")
     _check_gamma(gamma, optimum)
     check_count("seed", seed, 0)
-    choices_of(policy, table_shape(env))  # checks both, before anything else is read
+    choices_of(policy, table_shape(env))  # raises an error if the environment or the policy is unsuitable
     compiled, threshold = as_compiled(env), _success_threshold(env)
     if compiled is None:
         if starts is not None:

@@ -1,4 +1,4 @@
-"""Policies without action values, in the place of a table: kernels choose actions from them as from values.
+"""Policies without action values, in forms from which kernels choose actions as from a table of values.
 
     ActionTable         one action for each state
     ProbabilityTable    a probability for each action of each state

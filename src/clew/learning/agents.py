@@ -15,12 +15,12 @@ from clew.learning.reporting import check_reporting
 from clew.learning.settings import check_run
 from clew.learning.training import SerialRounds, check_values
 from clew.models.mdp import FiniteMDP
-from clew.policies.episodes import episode_steps
 from clew.policies.policy import Policy, table_shape
+from clew.policies.stepwise import episode_steps
 from clew.reference import Agent, Transition
 from clew.settings import shown
 
-METHODS = {"act": "state", "update": "transition"}  # of an agent, with their arguments
+METHODS = {"act": "state", "update": "transition"}  # of an agent: name and argument
 
 
 def run_agent(
@@ -146,7 +146,7 @@ def check_agent(agent: Any) -> None:
         SettingError: if a method is missing, or takes other arguments; or if it is a class.
     """
     if isinstance(agent, type):
-        raise SettingError(f"must be an agent, not the class {agent.__name__}; make one of it", setting="agent")
+        raise SettingError(f"must be an agent, not the class {agent.__name__}; pass an instance", setting="agent")
     for name, argument in METHODS.items():
         method = getattr(agent, name, None)
         if not callable(method):
@@ -160,5 +160,5 @@ def check_agent(agent: Any) -> None:
             raise SettingError(
                 f"must have a method {name}({argument}) of one argument, not {name}{signature(method)}", setting="agent"
             ) from None
-        except ValueError:  # a function in C, of which Python knows no arguments
+        except ValueError:  # a function in C, whose arguments Python doesn't know
             continue

@@ -22,8 +22,9 @@ from clew.kernels.sampling import Stream, new_stream, next_bits
 from clew.kernels.values import MaskedTable
 from clew.learning.learner import Learner, reserve_outcomes
 from clew.learning.precision import RewardRange
-from clew.policies.episodes import NO_ACTION, BehaviourPolicy, episode_spec
-from clew.policies.trajectory import Transition
+from clew.policies.episodes import episode_spec
+from clew.policies.stepwise import NO_ACTION, BehaviourPolicy
+from clew.reference import Transition
 
 Key = tuple[int, int, int]  # (seed, round, simulation)
 

@@ -16,7 +16,7 @@ from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
 from clew.policies.episodes import episode_spec
 from clew.policies.policy import Policy, maze_world, table_shape
-from clew.policies.trajectory import Transition
+from clew.reference import Transition
 from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
 
 BYTES_PER_EPISODE = 17  # of statistics: steps, return, terminated

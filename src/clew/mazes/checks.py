@@ -1,4 +1,4 @@
-"""Checks of places in a maze, and of what single cells pay."""
+"""Checks of places in a maze, and of exits and rewards of cells."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -36,7 +36,8 @@ def check_exits(exits: Any, cells: Cells) -> Mapping[Place, float]:
     """Return the exits of a maze, sorted and read-only.
 
     Raises:
-        MazeError: if they aren't a mapping, or one is outside, blocked, on a hazard, or pays no finite number.
+        MazeError: if they aren't a mapping, one is outside, blocked or on a hazard, or its reward is not a finite
+            number.
     """
     return _check_rewards("exits", "exit", exits, cells, (HAZARD, "a hazard"))
 
@@ -45,7 +46,7 @@ def check_cell_rewards(cell_rewards: Any, cells: Cells) -> Mapping[Place, float]
     """Return the rewards of cells, sorted and read-only.
 
     Raises:
-        MazeError: if they aren't a mapping, or one is outside, blocked, on a goal or exit, or no finite number.
+        MazeError: if they aren't a mapping, or one is outside, blocked, on a goal or exit, or not a finite number.
     """
     return _check_rewards("cell_rewards", "cell reward", cell_rewards, cells, (GOAL, "a goal; make that an exit"))
 

@@ -210,14 +210,14 @@ class Rewards(NamedTuple):
 
 
 class CellRewards(NamedTuple):
-    """Rewards of single cells of a maze, and which of them end an episode.
+    """Rewards of single cells of a maze, and the cells that end an episode.
 
     An exit ends the episode: when a move enters it, or with an exit action one step later, whatever the action is.
     """
 
     entry: npt.NDArray[np.float64]  # (num_cells,), added when a move enters the cell
     ends: Mask  # (num_cells,), cells that end the episode when a move enters them
-    exits: npt.NDArray[np.int32]  # (num_exits,), the cells with an exit action; none without one
+    exits: npt.NDArray[np.int32]  # (num_exits,), cells that are left by an exit action; empty without exit actions
     exit_rewards: npt.NDArray[np.float64]  # (num_exits,), rewards of that action
 
     @classmethod
@@ -230,7 +230,7 @@ class CellRewards(NamedTuple):
         *,
         exit_action: bool = False,
     ) -> "CellRewards":
-        """Return what the cells of a maze pay: the goals, the exits, and cells with rewards of their own.
+        """Return the rewards of the cells of a maze: goals, exits, and cells with rewards of their own.
 
         Args:
             cells: (rows, columns) uint8, bits of `clew.kernels.dynamics`.
@@ -281,7 +281,7 @@ def model_of_moves(
         random_start: True if episodes begin with any heading, each equally likely.
         slip: probability of a slip to one of the two neighbouring actions, half of it to each.
         rewards: rewards of moves.
-        cell_rewards: what single cells pay, and which end the episode; by default the goals, `rewards.goal_reward`.
+        cell_rewards: rewards of cells, and which end the episode; by default goals with `rewards.goal_reward` do.
 
     Raises:
         SettingError: if there is slip and actions have no neighbours (see `Moves.sides`), no start has a path to a
@@ -294,13 +294,14 @@ def model_of_moves(
     num_states, num_outcomes = moves.num_headings * cells.size, len(probability)
     num_rows = num_states * moves.num_actions * num_outcomes
     check_memory(3 * BYTES_PER_ROW * num_rows, f"a model of the moves {moves.name!r}")
-    pays = CellRewards.of(cells, rewards.goal_reward) if cell_rewards is None else cell_rewards
+    if cell_rewards is None:
+        cell_rewards = CellRewards.of(cells, rewards.goal_reward)
     by_action = (
-        [move_outcomes(cells, moves, heading, action, rewards, pays) for heading in range(moves.num_headings)]
+        [move_outcomes(cells, moves, heading, action, rewards, cell_rewards) for heading in range(moves.num_headings)]
         for action in range(moves.num_actions)
     )
     outcomes = [MoveOutcomes(*map(np.concatenate, zip(*by_heading, strict=True))) for by_heading in by_action]
-    live = np.tile(~pays.ends & ((cells.reshape(-1) & BLOCKED) == 0), moves.num_headings)
+    live = np.tile(~cell_rewards.ends & ((cells.reshape(-1) & BLOCKED) == 0), moves.num_headings)
     headings = range(moves.num_headings if random_start else 1)
     starts = np.concatenate([start_cells + np.int32(h * cells.size) for h in headings])
     if not moves.includes_single_steps:
@@ -318,7 +319,7 @@ def model_of_moves(
 
 
 def move_outcomes(
-    cells: Cells, moves: Moves, heading: int, action: int, rewards: Rewards, pays: CellRewards
+    cells: Cells, moves: Moves, heading: int, action: int, rewards: Rewards, cell_rewards: CellRewards
 ) -> MoveOutcomes:
     """Return the outcomes of an action from every cell with a given heading, (num_cells,) each."""
     move = moves.moves[heading][action]
@@ -327,10 +328,11 @@ def move_outcomes(
     next_cell = cell + is_free * np.int32(move.rows * cells.shape[1] + move.columns)
     enters = next_cell != cell
     enters_hazard = ((cells.reshape(-1)[next_cell] & HAZARD) > 0) & enters
-    terminated = pays.ends[next_cell]
-    paid = rewards.step_reward * move.cost + pays.entry[next_cell] * enters
+    terminated = cell_rewards.ends[next_cell]
+    paid = rewards.step_reward * move.cost + cell_rewards.entry[next_cell] * enters
     paid = paid + rewards.hazard_reward * enters_hazard + rewards.outer_wall_reward * ~is_inside
-    next_cell[pays.exits], paid[pays.exits], terminated[pays.exits] = pays.exits, pays.exit_rewards, True
+    exits = cell_rewards.exits  # with an exit action, whatever the move is
+    next_cell[exits], paid[exits], terminated[exits] = exits, cell_rewards.exit_rewards, True
     next_heading = (heading + move.turn) % moves.num_headings
     return MoveOutcomes(next_cell + np.int32(next_heading * cells.size), paid, terminated)
 

@@ -13,7 +13,7 @@ from clew.settings import check_choice, check_number
 CELL_KINDS = MappingProxyType(  # kind of a cell -> its bit
     {"free": 0, "wall": BLOCKED, "hazard": HAZARD, "goal": GOAL, "start": 0, "exit": GOAL, "reward": 0}
 )
-PAYING = ("exit", "reward")  # the kinds that have a reward of their own
+KINDS_WITH_REWARD = ("exit", "reward")
 
 
 def paint_cells(layout: Layout, places: list[Any], kind: str, reward: float | None) -> Layout:
@@ -24,7 +24,7 @@ def paint_cells(layout: Layout, places: list[Any], kind: str, reward: float | No
         SettingError: if the kind is unknown, or a reward is missing, not a finite number, or has no effect.
     """
     check_choice("kind", kind, CELL_KINDS)
-    if (reward is not None) != (kind in PAYING):
+    if (reward is not None) != (kind in KINDS_WITH_REWARD):
         raise SettingError(
             f"has no effect on {kind!r}" if reward is not None else f"must be given for {kind!r}", setting="reward"
         )

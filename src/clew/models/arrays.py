@@ -1,4 +1,4 @@
-"""Conversion of transition probabilities and rewards, as other libraries store them, to rows of a sparse model."""
+"""Rows of sparse models: from arrays of probabilities and rewards, as other libraries store them, or picked by pair."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,6 +19,20 @@ class SparseRows(NamedTuple):
     rewards: npt.NDArray[np.float64]
     terminated: npt.NDArray[np.bool_]
     num_actions: int
+
+
+def pick_rows(
+    offsets: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return (new offsets, rows to pick), for a model with the rows of some pairs of another one.
+
+    Args:
+        offsets: (num_pairs + 1,), of the other model; see `FiniteMDP.sparse`.
+        pairs: (num_picked,), pair of the other model for each pair of the new one.
+        lengths: (num_picked,), number of rows of each; 0 for none, else all that the pair has.
+    """
+    picked = np.concatenate([[0], np.cumsum(lengths)])
+    return picked, np.repeat(offsets[pairs] - picked[:-1], lengths) + np.arange(picked[-1])
 
 
 class _Entries(NamedTuple):

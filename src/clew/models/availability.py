@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import Sparse
+from clew.models.arrays import pick_rows
 from clew.models.checks import read_only_model
 from clew.settings import check_memory, shown
 
@@ -49,9 +50,8 @@ def fill_unavailable(model: Sparse, available: Bools) -> Sparse:
     first = own[:, :1] + available.argmax(axis=1)[:, None]
     pairs = np.where(available, own, first).reshape(-1)
     lengths = np.diff(model.offsets)[pairs]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    check_memory(29 * int(offsets[-1]), "a model with outcomes for every action")
-    rows = np.repeat(model.offsets[pairs] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    check_memory(29 * int(lengths.sum()), "a model with outcomes for every action")
+    offsets, rows = pick_rows(model.offsets, pairs, lengths)
     return read_only_model(
         Sparse(
             offsets,

@@ -326,6 +326,13 @@ class FiniteMDP(Constructors):
         except ClewError as error:
             raise ModelError(f"{path}: damaged: {error}") from None
 
+    @property
+    def sparse_rows(self) -> Sparse:
+        """The model as rows of outcomes: `model` itself if it has that form, else converted."""
+        model = self.model if isinstance(self.model, Sparse) else self.to_sparse().model
+        assert isinstance(model, Sparse)
+        return model
+
     def to_sparse(self) -> FiniteMDP:
         """Return the same model in the sparse form, with one row per outcome."""
         offsets = np.zeros(self.num_states * self.num_actions + 1, np.int64)

@@ -10,10 +10,10 @@ and a tolerance, and a row of the table `PLANNERS`. All of them find the same va
     policy-iteration            small worlds, and discounts near 1; evaluates each policy by linear equations
     modified-policy-iteration   any world; evaluates each policy by a few sweeps: the fastest in most worlds
     prioritized-sweeping        worlds in which few values still change; backs up the largest Bellman error first
-    relative-value-iteration    worlds that go on forever; sweeps over differences of values, stopped by their span
-    sparse-policy-iteration     the same, and gamma near 1; evaluates each policy by a sparse factorisation
+    relative-value-iteration    worlds that never end; sweeps over differences of values, stopped by their span
+    sparse-policy-iteration     worlds that never end; evaluates each policy by a sparse factorisation
 
-Problems without a discount, or with a step limit, have planners of their own, which `solve` chooses by itself:
+Without a discount, with a step limit, and in worlds that never end, `solve` chooses the planner by itself:
 
     gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
@@ -23,9 +23,9 @@ Problems without a discount, or with a step limit, have planners of their own, w
 Planners work on `FiniteMDP.filled`, in which actions that aren't available are copies of available ones: a copy changes
 no optimum. `find_optimum` then leaves the copies out of the solution.
 
-Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`
-(`clew.kernels.planning.relative_values` for those of relative values);
-breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
+Every error bound is proved. Planners that sweep get theirs from a separate pass over all states, see `certificate`;
+planners of relative values from the span of the Bellman residual, see `clew.kernels.planning.relative_values`.
+Breadth-first search, best-first search and backward induction are exact but for rounding, which their bounds cover.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from clew.planning.certificate import check_finite, check_overflow, warn_if_inex
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
-from clew.planning.relative import never_ends, plan_recurrent, relative_value_iteration, sparse_policy_iteration
+from clew.planning.relative import never_ends, plan_continuing, relative_value_iteration, sparse_policy_iteration
 from clew.planning.search import breadth_first, shortest_path_is_optimal
 from clew.planning.solution import Solution
 from clew.planning.undiscounted import total_reward
@@ -100,12 +100,12 @@ PLANNERS = {
     ),
     "relative-value-iteration": Planner(
         relative_value_iteration,
-        "worlds that go on forever, and forget quickly where they were; gamma near 1",
+        "worlds that never end and whose chains mix fast; gamma near 1",
         "Puterman (1994), section 8.5",
     ),
     "sparse-policy-iteration": Planner(
         sparse_policy_iteration,
-        "worlds that go on forever, and gamma near 1; sparse linear equations",
+        "worlds that never end; sparse linear equations; gamma near 1",
         "Howard (1960)",
     ),
 }
@@ -205,7 +205,7 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     elif method is None and never_ends(mdp):
-        solution = plan_recurrent(filled, gamma, tolerance)
+        solution = plan_continuing(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":

@@ -1,11 +1,11 @@
-"""Average reward: the gain, the reward per step in the long run, of worlds that go on forever.
+"""Average reward: the gain, the reward per step in the long run, of worlds that never end.
 
 The relative values h of `relative` at gamma 1 are a bias, and the bounds of T h - h those of the gain: for any h, the
 optimal gain of every state is between their least and their greatest. In most worlds (unichain and communicating ones)
-all states have the same gain, and this decides. In the others a policy may have to choose between classes of states of
-different gains (multichain). Then the world is split: in an end component, a set of states in which a policy may stay
-forever and reach every state from every other, all states have one gain. Where to stay is the choice of a total reward
-without a discount, in which staying pays the gain of the component, once.
+all states have the same gain, and these bounds are enough. In multichain worlds states may have different gains. Then
+the world is split: in an end component, a set of states in which a policy may stay forever and reach every state from
+every other, all states have one gain. The component to stay in is chosen by a total reward without a discount: staying
+ends the episode and pays the gain of the component, once.
 
 Source:
     Puterman (1994), chapters 8 and 9, theorem 8.5.6 for the bounds; de Alfaro (1997) for end components.
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from clew.environments import World, model_of
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
+from clew.models.arrays import pick_rows
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
@@ -40,10 +41,16 @@ class AverageSolution:
     Attributes:
         mdp: the world's model.
         gains: (num_states,) float64, greatest reward per step in the long run, from each state.
-        bias: (num_states,) float64, what it's worth to begin in a state, beside its gain; up to a constant in each end
-            component. None if states have different gains.
+        bias: (num_states,) float64, relative values: how much more reward a start in this state brings than a start in
+            another. None if end components were solved one by one, as where states have different gains.
         actions: (num_states,) int32, an action for each state, of a policy with these gains.
         bound: proved bound of the error of the gains, rounding included.
+
+    >>> import clew
+    >>> mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1 - s if a else s, float(s), False)])
+    >>> solution = clew.solve_average(mdp)
+    >>> solution.gains.round(6).tolist(), solution.policy.action(0)
+    ([1.0, 1.0], 1)
     """
 
     mdp: FiniteMDP = field(repr=False)
@@ -71,6 +78,9 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     Args:
         world: environment, model or maze.
         tolerance: largest error of a gain, in reward units per step.
+
+    Returns:
+        Gains of all states, an action for each state, and a bound of the error.
 
     Raises:
         SettingError: if the tolerance is out of range.
@@ -106,9 +116,8 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
 
 
 def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
-    """Solve the end components of a world one by one, and then where to stay."""
-    model = mdp.model if isinstance(mdp.model, Sparse) else mdp.to_sparse().model
-    assert isinstance(model, Sparse)
+    """Solve the end components of a world one by one, and then choose in which of them to stay."""
+    model = mdp.sparse_rows
     moves = model._replace(rewards=np.zeros_like(model.rewards))
     quotient = collapse_end_components(FiniteMDP(moves, mdp.num_states, mdp.num_actions, mdp.starts))
     component_of = np.empty(mdp.num_states, np.int64)
@@ -120,13 +129,13 @@ def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
     rows = as_rows(mdp)
     for component in np.unique(component_of[internal.any(axis=1)]):
         states = np.flatnonzero(component_of == component)
-        relative = RelativeValues(rows_of(rows, states, internal[states]), 1.0)
+        relative = RelativeValues(restrict_rows(rows, states, internal[states]), 1.0)
         plan(relative, tolerance)
         gains[states] = 0.5 * (relative.lo + relative.hi)
         actions[states] = relative.policy
         bound = max(bound, relative.bound)
     stays = internal.any(axis=1) | mdp.is_terminal
-    least = float(gains[stays].min()) - 1.0  # subtracted, so that it always pays to stay somewhere for good
+    least = float(gains[stays].min()) - 1.0  # subtracted, so that every end has a positive reward
     solution = total_reward(with_stops(mdp, moves, gains - least, stays), tolerance)
     stops = solution.actions == mdp.num_actions
     stopping = np.zeros(component_of.max() + 1, bool)
@@ -136,12 +145,11 @@ def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
     return AverageSolution(mdp, solution.v + least, None, actions, bound + solution.bound + 4.0 * UNIT * abs(least))
 
 
-def rows_of(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]) -> Rows:
+def restrict_rows(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDArray[np.bool_]) -> Rows:
     """Return the rows of some states, with the actions that are allowed, which never leave them."""
     pairs = (states[:, None] * rows.num_actions + np.arange(rows.num_actions)).reshape(-1)
     lengths = np.where(allowed.reshape(-1), np.diff(rows.offsets)[pairs], 0)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    chosen = np.repeat(rows.offsets[pairs] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    offsets, chosen = pick_rows(rows.offsets, pairs, lengths)
     number = np.full(rows.offsets.size // rows.num_actions + 1, -1, np.int32)
     number[states] = np.arange(states.size)
     return Rows(
@@ -155,7 +163,7 @@ def rows_of(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDArray[np
 
 
 def with_stops(mdp: FiniteMDP, moves: Sparse, gains: Floats, stays: npt.NDArray[np.bool_]) -> FiniteMDP:
-    """Return the world without rewards, and with one more action where one can stay: it ends, and pays the gain."""
+    """Return the world without rewards, with one more action where `stays` is true: it ends, and pays the gain."""
     num_actions = mdp.num_actions
     lengths = np.zeros((mdp.num_states, num_actions + 1), np.int64)
     lengths[:, :-1] = np.diff(moves.offsets).reshape(-1, num_actions)

@@ -30,6 +30,7 @@ from clew.kernels.planning.undiscounted import (
     label_strong_components,
     prune_leaving_pairs,
 )
+from clew.models.arrays import pick_rows
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_memory
 
@@ -191,9 +192,7 @@ def _breadth_first_order(model: Sparse, num_states: int) -> tuple[npt.NDArray[np
     position = np.empty(num_states, np.int32)
     position[states] = np.arange(num_states, dtype=np.int32)
     pairs = (states[:, None] * num_actions + np.arange(num_actions)).reshape(-1)
-    counts = np.diff(model.offsets)[pairs]
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    rows = np.repeat(model.offsets[pairs] - offsets[:-1], counts) + np.arange(offsets[-1])
+    offsets, rows = pick_rows(model.offsets, pairs, np.diff(model.offsets)[pairs])
     return states, Sparse(
         offsets,
         model.probabilities[rows],

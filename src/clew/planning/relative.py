@@ -2,12 +2,12 @@
 
 Two planners share the relative values h and the bounds of `clew.kernels.planning.relative_values`:
 
-    relative-value-iteration   sweeps; few are needed where the world forgets quickly where it was
+    relative-value-iteration   sweeps; few are needed where the chain of the policy mixes fast
     sparse-policy-iteration    a sparse factorisation for each policy, by SciPy's SuperLU; the fastest where sweeps are
                                slow, and near gamma 1
 
-`plan_recurrent` begins with sweeps, and goes over to factorisations if their cost, predicted from the graph of the
-policy, is less than that of the sweeps that are still needed. Only operations are counted, never seconds, so that the
+`plan` begins with sweeps, and changes to factorisations if their cost, predicted from the graph of the policy, is less
+than that of the sweeps that are still needed. Only operations are counted, never seconds, so that the
 result doesn't depend on the machine.
 """
 
@@ -33,12 +33,12 @@ EVALUATION_SWEEPS = 20  # of each round
 MAX_REWARD = 1e150  # sums in twice the precision overflow beyond
 MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
-MAX_REFINEMENTS = 20  # while they halve the span of residuals
-MAX_GAMMA = 1.0 - 1e-9  # of factors; without a discount they are refined, since I - P has no inverse
-MAX_DENSE = 100  # states, up to which SciPy isn't needed
+MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
+MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
+MAX_DENSE = 100  # number of states up to which matrices are dense, and SciPy isn't imported
 MAX_SWEEPS = 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
-POLICIES = 4.0  # factorisations that are expected
+EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 
 
 def never_ends(mdp: FiniteMDP) -> bool:
@@ -57,8 +57,7 @@ def as_rows(mdp: FiniteMDP) -> Rows:
     """
     if max(map(abs, mdp.reward_range)) > MAX_REWARD:
         check_overflow(mdp, math.inf, np.zeros(0))
-    model = mdp.model if isinstance(mdp.model, Sparse) else mdp.to_sparse().model
-    assert isinstance(model, Sparse)
+    model = mdp.sparse_rows
     offsets, next_states = model.offsets, model.next_states
     if model.terminated.any():
         offsets = np.concatenate([offsets, np.full(mdp.num_actions, offsets[-1])])
@@ -74,8 +73,8 @@ class RelativeValues:
     Attributes:
         rows: the model.
         gamma: discount per step, in [0, 1].
-        high: (num_states,) float64, relative values.
-        low: (num_states,) float64, what is left of them.
+        high: (num_states,) float64, relative values, rounded.
+        low: (num_states,) float64, their rounding errors: the values are high + low.
         policy: (num_states,) int32, an action for each state.
         lo: lower bound of T h - h.
         hi: upper bound of T h - h.
@@ -123,8 +122,8 @@ def plan(relative: RelativeValues, tolerance: float) -> str:
     return "sparse-policy-iteration"
 
 
-def plan_recurrent(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """Solve a world that never ends, see `plan`."""
+def plan_continuing(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world that never ends, by the method that `plan` chooses."""
     relative = RelativeValues(as_rows(mdp), gamma)
     method = plan(relative, tolerance)
     return as_solution(mdp, relative, method)
@@ -162,7 +161,7 @@ def as_solution(mdp: FiniteMDP, relative: RelativeValues, method: str) -> Soluti
 def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bool) -> bool:
     """Sweep until the bound meets the tolerance; return False if factorisations are predicted to take less time.
 
-    Sweeps are in double precision. When their span is that of rounding, `correct` goes on in twice the precision.
+    Sweeps are in double precision. When their span is that of rounding, `refine` continues in twice the precision.
     """
     rows, gamma, policy = relative.rows, relative.gamma, relative.policy
     target = tolerance / relative.scale  # half of the span of T h - h is to be less; a half is left to rounding
@@ -178,7 +177,7 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
         if may_switch and i >= 2:
             cost = factorisation_cost(rows, policy) if cost is None or i % 16 == 0 else cost
             rounds = math.log(target / span) / math.log(min(span / before, 1.0 - 1e-9))
-            if rounds * round_cost(rows) > POLICIES * cost:
+            if rounds * round_cost(rows) > EXPECTED_POLICIES * cost:
                 relative.high[:] = h
                 return False
         for _ in range(EVALUATION_SWEEPS):
@@ -186,11 +185,11 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
             lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, False, out)
             h, out = out, h
     relative.high[:] = h
-    correct(relative, tolerance)
+    refine(relative, tolerance)
     return True
 
 
-def correct(relative: RelativeValues, tolerance: float) -> None:
+def refine(relative: RelativeValues, tolerance: float) -> None:
     """Sweep in twice the precision, until the bound meets the tolerance or doesn't fall any more."""
     best = math.inf
     while True:
@@ -210,12 +209,12 @@ def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
         if num_changed == 0 or relative.bound <= tolerance:
             return
         if 2 * num_changed > before:
-            carry_on(relative)
+            improve_by_sweeps(relative)
         before = num_changed
 
 
-def carry_on(relative: RelativeValues) -> None:
-    """Improve the policy by sweeps in place, which carry an improvement through many states, there and back."""
+def improve_by_sweeps(relative: RelativeValues) -> None:
+    """Improve the policy by sweeps in place, back and forth; each takes an improvement through many states."""
     h, unchanged = relative.high.copy(), 0
     for i in range(MAX_SWEEPS):
         num_changed = kernels.improve_in_place(
@@ -227,7 +226,7 @@ def carry_on(relative: RelativeValues) -> None:
 
 
 def evaluate_policy(relative: RelativeValues, tolerance: float) -> None:
-    """Compute the relative values of the policy, by a factorisation and as many refinements as make them better."""
+    """Compute the relative values of the policy, by a factorisation and refinements while they reduce the residual."""
     rows, gamma = relative.rows, relative.gamma
     solve, span = factorise(rows, relative.policy, min(gamma, MAX_GAMMA)), math.inf
     policy = read_only(relative.policy)
@@ -270,16 +269,16 @@ def equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> tuple[
 
 
 def round_cost(rows: Rows) -> float:
-    """Return the operations of one round of sweeps."""
+    """Return the number of operations of one round of sweeps."""
     per_action = rows.probabilities.size / rows.num_actions
     return SWEEP_COST * (rows.probabilities.size + EVALUATION_SWEEPS * per_action)
 
 
 def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
-    """Predict the operations of a factorisation, from the graph of a policy.
+    """Predict the number of operations of a factorisation, from the graph of a policy.
 
-    Only strongly connected states fill the factors. Their number is counted after a renumbering that brings neighbours
-    together (Cuthill & McKee): the sum of the squares of the distances of the first neighbours.
+    Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers
+    (Cuthill & McKee); the cost is the sum of the squares of each state's distance to its first neighbour.
     """
     if policy.size <= MAX_DENSE:
         return float(policy.size) ** 3

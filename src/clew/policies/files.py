@@ -16,7 +16,7 @@ from clew.errors import ModelError, PolicyError, SettingError
 from clew.files import open_file, write_file
 from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, read_arrays
 from clew.models.labels import check_labels, labels_as_bytes
-from clew.policies.tables import ANY_ACTION, Labels, PolicyTable, as_probabilities
+from clew.policies.tables import ANY_ACTION, Names, PolicyTable, as_probabilities
 from clew.settings import as_path, check_memory, choose_from, shown
 
 # Name, dtype and number of dimensions of the arrays of each kind of policy; labels are optional.
@@ -118,7 +118,7 @@ def rows_of(content: PolicyTable, taken: npt.NDArray[np.bool_], values: npt.NDAr
     return Rows(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
-def _names(numbers: npt.NDArray[np.int64], labels: Labels) -> list[str]:
+def _names(numbers: npt.NDArray[np.int64], labels: Names) -> list[str]:
     """Return states or actions as texts: their labels, or their numbers if they have none."""
     return [str(i) if labels is None else labels[i] for i in numbers.tolist()]
 
@@ -135,7 +135,7 @@ def write_csv(path: str | Path, table: Rows) -> None:
     _write(path, ".csv", text.getvalue().encode())
 
 
-def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Labels, action_labels: Labels) -> PolicyTable:
+def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Names, action_labels: Names) -> PolicyTable:
     """Read a policy from a CSV file.
 
     Args:
@@ -150,15 +150,15 @@ def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Labels, act
     path = as_path("path", path)
     try:
         columns, lines = _read_columns(path)
-        states = _as_numbers("state", columns["state"], shape[0], state_labels, lines)
-        actions = _as_numbers("action", columns["action"], shape[1], action_labels, lines)
+        states = _as_indices("state", columns["state"], shape[0], state_labels, lines)
+        actions = _as_indices("action", columns["action"], shape[1], action_labels, lines)
         counts = np.bincount(states, minlength=shape[0])
         if not counts.all():
             missing = _names(np.flatnonzero(counts == 0)[:1], state_labels)[0]
             raise PolicyError(f"there is no row for state {missing}; the world has {shape[0]:,} states")
         if "probability" in columns:
             shares = np.array(
-                [_as_number(cell, line) for cell, line in zip(columns["probability"], lines, strict=True)]
+                [_as_probability(cell, line) for cell, line in zip(columns["probability"], lines, strict=True)]
             )
             table: Any = _as_distributions(states, actions, shares, shape)
             return PolicyTable("probabilities", table, shape, state_labels, action_labels)
@@ -215,8 +215,8 @@ def _check_header(header: Sequence[str]) -> None:
         )
 
 
-def _as_numbers(name: str, cells: list[str], count: int, labels: Labels, lines: list[int]) -> npt.NDArray[np.int64]:
-    """Return a column of states or actions as numbers; no action is `ANY_ACTION`.
+def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: list[int]) -> npt.NDArray[np.int64]:
+    """Return a column of states or actions as their numbers; an empty action becomes `ANY_ACTION`.
 
     Raises:
         PolicyError: names the line of a cell that is neither a label nor a number of the world.
@@ -236,8 +236,8 @@ def _as_numbers(name: str, cells: list[str], count: int, labels: Labels, lines: 
     return numbers
 
 
-def _as_number(cell: str, line: int) -> float:
-    """Return a probability as float, also if it is a fraction; raise PolicyError if it is none."""
+def _as_probability(cell: str, line: int) -> float:
+    """Return a cell as a float, also if it is a fraction; raise PolicyError if it is not a number."""
     try:
         return float(Fraction(cell)) if "/" in cell else float(cell)
     except (ValueError, ArithmeticError):

@@ -1,8 +1,10 @@
 """Policies as users give them: a `Policy`, a `Solution`, or an array that can be read in one way only.
 
-as_policy     Policy, to draw actions from
-weights_of    array of the actions that it takes, for exact evaluation
-choices_of    form from which kernels choose actions, to play episodes
+as_policy       Policy, to draw actions from
+weights_of      weights of the actions that it takes, for exact evaluation
+choices_of      form from which kernels choose actions, to play episodes of an environment
+choices_in      the same for a model, whose unavailable actions are known
+read_policy_of  Policy from a file
 """
 
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.choices import ActionTable, ProbabilityTable, as_choices
+from clew.kernels.choices import ProbabilityTable, as_choices
 from clew.kernels.wide import as_values
 from clew.models.availability import mark_unavailable
 from clew.models.labels import Labels
@@ -99,12 +101,12 @@ def as_policy(given: Any, world: Any, name: str = "policy") -> Policy:
     if policy is not None:
         check_policy(policy, shape)
         return policy
-    table = _as_table(given, shape, name)
+    table = _as_array(given, shape, name)
     return Policy.from_actions(world, table) if table.ndim == 1 else Policy(world, q=table)
 
 
 def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
-    """Return how likely a policy takes each action, without exploring.
+    """Return with which weights a policy takes each action, without exploring.
 
     Args:
         given: see `as_policy`. Values of actions that aren't available are ignored.
@@ -118,18 +120,14 @@ def weights_of(given: Any, mdp: FiniteMDP, name: str = "policy") -> Weights:
         SettingError: see `as_policy`; if a class of policy has methods of its own, which aren't called; or if an action
             is taken that isn't available.
     """
-    policy, shape = policy_in(given), (mdp.num_states, mdp.num_actions)
-    if policy is not None:
-        check_policy(policy, shape)
-        check_acts_by_table(policy)
-    table = _as_table(given, shape, name) if policy is None else policy.table
-    if policy is not None and policy.kind == "probabilities":
+    kind, table = _checked_table(given, (mdp.num_states, mdp.num_actions), name)
+    if kind == "probabilities":
         return _among_available(table, mdp, name)
-    if table.ndim == 1:
-        return _among_available(greedy_of(table, shape[1]), mdp, name)
+    if kind == "actions":
+        return _among_available(greedy_of(table, mdp.num_actions), mdp, name)
     if not mdp.all_available:
         table = available_values(mdp, table.astype(np.result_type(table, np.float32)))
-    return greedy_of(table, shape[1])
+    return greedy_of(table, mdp.num_actions)
 
 
 def _among_available(weights: Weights, mdp: FiniteMDP, name: str) -> Weights:
@@ -162,19 +160,14 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
     Raises:
         SettingError: see `weights_of`.
     """
-    policy = policy_in(given)
-    if policy is not None:
-        check_policy(policy, shape)
-        check_acts_by_table(policy)
-        return as_choices(policy.kind, policy.table, shape[1])
-    table = _as_table(given, shape, name)
-    if table.ndim == 1:
-        return ActionTable(table, shape[1])
-    return as_choices("values", np.ascontiguousarray(table, np.float32), shape[1])
+    kind, table = _checked_table(given, shape, name)
+    if kind == "values":
+        table = np.ascontiguousarray(table, np.float32)
+    return as_choices(kind, table, shape[1])
 
 
 def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return action values with -inf for actions that aren't available; a copy, unless all are."""
+    """Return action values with -inf for actions that aren't available; a copy, unless all are available."""
     if mdp.all_available:
         return q
     values = q.copy()
@@ -183,7 +176,7 @@ def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def choices_in(given: Any, mdp: FiniteMDP, name: str = "policy") -> Any:
-    """Return a policy in the form from which kernels choose actions of a model, as fast as can be.
+    """Return a policy in the form from which kernels choose actions of a model fastest.
 
     Raises:
         SettingError: see `weights_of`.
@@ -222,14 +215,29 @@ def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:
     return policy
 
 
-def _as_table(given: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any]:
-    """Return an array as action values, (num_states, num_actions), or as int32 actions, (num_states,).
+def _checked_table(given: Any, shape: tuple[int, int], name: str) -> tuple[str, npt.NDArray[Any]]:
+    """Return the kind and the table of what was given, see `clew.Policy`; that of an array is "actions" or "values".
+
+    Raises:
+        SettingError: see `as_policy`; or if a class of policy has methods of its own, which aren't called.
+    """
+    policy = policy_in(given)
+    if policy is None:
+        table = _as_array(given, shape, name)
+        return "actions" if table.ndim == 1 else "values", table
+    check_policy(policy, shape)
+    check_acts_by_table(policy)
+    return policy.kind, policy.table
+
+
+def _as_array(given: Any, shape: tuple[int, int], name: str) -> npt.NDArray[Any]:
+    """Check an array, and return it as action values, (num_states, num_actions), or int32 actions, (num_states,).
 
     Raises:
         SettingError: if it is neither, or may be probabilities.
     """
     if not isinstance(given, list | tuple) and not hasattr(given, "__array__"):
-        check_policy(given, shape)  # which it isn't
+        check_policy(given, shape)  # raises an error, since it isn't a policy
     table: npt.NDArray[Any] = as_numbers(name, given)
     if table.ndim == 1 and table.dtype.kind in "iu":
         return as_actions(name, table, shape)

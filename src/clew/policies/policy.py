@@ -1,4 +1,4 @@
-"""Policy: actions for each state, by action values, by the actions themselves, or by their probabilities.
+"""Policies that are made of action values, of actions, or of probabilities of actions.
 
 Numba and Gymnasium are imported by what needs them, not here: a saved policy acts with NumPy alone.
 """
@@ -76,7 +76,7 @@ def maze_world(env: Any) -> Any:
 
 
 class Policy:
-    """Actions for each state: by their values, by themselves, or by their probabilities.
+    """Policy of a world, made of action values, of actions, or of probabilities of actions.
 
         clew.Policy(env, q=table)                       action values: a greedy action; ties are broken at random
         clew.Policy.from_actions(env, actions)          one action for each state, such as those of a solution
@@ -106,8 +106,8 @@ class Policy:
 
     Attributes:
         kind: "values", "actions" or "probabilities".
-        table: what it acts by: (num_states, num_actions) float32 values, -inf where an action isn't available, by the
-            model of the environment, or by the action masks that it has given in episodes that were played;
+        table: (num_states, num_actions) float32 values, -inf where an action isn't available, by the model of the
+            environment, or by the action masks that it has given in episodes that were played;
             (num_states,) int32 actions, -1 where any may be taken; or (num_states, num_actions) float64 probabilities.
         shape: (num_states, num_actions).
         stream: (2,) uint64, stream of random numbers for `get_action`.
@@ -235,7 +235,7 @@ class Policy:
 
         Args:
             state: state, in [0, num_states).
-            explore: False takes epsilon for 0.
+            explore: False sets epsilon to 0.
             epsilon: probability of a random action when exploring, in [0, 1].
 
         Returns:
@@ -286,8 +286,8 @@ class Policy:
         check_number("epsilon", epsilon, SHARE)
         taken = self.greedy_actions()
         table = self.table if self.kind == "probabilities" else taken / taken.sum(axis=1, keepdims=True)
-        is_open = ~np.isneginf(self.table) if self.kind == "values" else np.ones(self.shape, np.bool_)
-        return np.asarray((1.0 - epsilon) * table + epsilon * is_open / is_open.sum(axis=1, keepdims=True))
+        available = ~np.isneginf(self.table) if self.kind == "values" else np.ones(self.shape, np.bool_)
+        return np.asarray((1.0 - epsilon) * table + epsilon * available / available.sum(axis=1, keepdims=True))
 
     def save(self, path: str | Path) -> None:
         """Write the policy to an .npz file, whole or not at all, with its labels; nothing is pickled.
@@ -330,6 +330,15 @@ class Policy:
         It has a row for each state, with its label or number and the action; without an action where all actions are
         the same to the policy, such as in a terminal state. Where it takes several, there is a row for each with its
         probability. `clew.Policy.read_csv` reads it.
+
+            >>> import clew, pathlib, tempfile
+            >>> mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, s, float(a), False)])
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "policy.csv"
+            >>> clew.Policy.from_actions(mdp, [1, 0]).to_csv(path, values=[10.0, 0.0])
+            >>> path.read_text().splitlines()
+            ['state,action,value', '0,1,10.0', '1,0,0.0']
+            >>> clew.Policy.read_csv(mdp, path).action(0)
+            1
 
         Args:
             path: the file, whose name ends in .csv.

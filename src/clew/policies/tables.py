@@ -10,7 +10,7 @@ from clew.settings import as_numbers
 
 TIE = 1e-9  # values that differ by less of their size are taken as equal
 ANY_ACTION = -1  # in an array of actions: any may be taken
-Labels = tuple[str, ...] | None
+Names = tuple[str, ...] | None  # of all states, or of all actions; None if they are known by their numbers
 
 
 class PolicyTable(NamedTuple):
@@ -19,8 +19,8 @@ class PolicyTable(NamedTuple):
     kind: str  # "values", "actions" or "probabilities"
     table: npt.NDArray[Any]
     shape: tuple[int, int]  # (num_states, num_actions)
-    state_labels: Labels = None
-    action_labels: Labels = None
+    state_labels: Names = None
+    action_labels: Names = None
 
 
 def as_table(name: str, table: Any, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -142,7 +142,7 @@ def greedy_of(table: npt.NDArray[Any], num_actions: int) -> npt.NDArray[np.bool_
     return np.asarray(table == best[:, None])
 
 
-def labels_of(env: Any, shape: tuple[int, int]) -> tuple[Labels, Labels]:
+def labels_of(env: Any, shape: tuple[int, int]) -> tuple[Names, Names]:
     """Return the names of the states and of the actions of an environment or a model; None for those without names."""
     world = getattr(env, "unwrapped", env)
     mdp = getattr(world, "mdp", world)

@@ -10,7 +10,7 @@ from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.rollouts import TransitionBatch
 from clew.notebook import svg_of
-from clew.reference import Transition as Transition
+from clew.reference import Transition
 from clew.settings import as_list, as_numbers, shown
 
 DTYPES: tuple[Any, ...] = (np.int32, np.int32, np.float32, np.int32, np.bool_, np.bool_)  # columns of a trajectory

@@ -12,6 +12,12 @@ def reward_label(reward: float) -> str:
     return f"{reward:+.6g}"
 
 
+def goal_letter(maze: Maze, place: Place) -> str:
+    """Return the character of a goal: G, or the sign of the reward of an exit."""
+    reward = maze.exits.get(place)
+    return "G" if reward is None else reward_label(reward)[0]
+
+
 def loss_mask(maze: Maze) -> npt.NDArray[np.bool_]:
     """Return the exits whose reward is negative, (rows, columns) bool; they have a colour of their own."""
     mask = np.zeros(maze.cells.shape, np.bool_)

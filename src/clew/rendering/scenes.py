@@ -22,7 +22,7 @@ from clew.mazes import Maze
 from clew.mazes.formats import Place, has_thin_walls
 from clew.rendering.cells import block_sums
 from clew.rendering.colours import COLOURS, NUM_SHADES, ValueScale, ramp
-from clew.rendering.rewards import reward_label
+from clew.rendering.rewards import goal_letter, reward_label
 from clew.rendering.screen import DEFAULT, Canvas, Colours, Scene, Screen, StyledSpan, StyledText
 from clew.rendering.text import ARROWS
 
@@ -157,8 +157,7 @@ def _cell_canvas(scene: Scene, screen: Screen) -> Canvas:
 
 def _goal_mark(maze: Maze, place: Place) -> tuple[str, int, int]:
     """Return the character, its colour and the background of a goal: G, or the sign of the reward of an exit."""
-    reward = maze.exits.get(place)
-    glyph = "G" if reward is None else reward_label(reward)[0]
+    glyph = goal_letter(maze, place)
     return glyph, PAPER, LOSS_TILE if glyph == "-" else GOAL_TILE
 
 

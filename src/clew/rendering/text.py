@@ -13,7 +13,7 @@ from clew.rendering.cells import block_sums, shade_cells
 from clew.rendering.colours import NUM_SHADES
 from clew.rendering.legend import Resolution, format_scale, notes, path_labels
 from clew.rendering.picture import Picture
-from clew.rendering.rewards import reward_label
+from clew.rendering.rewards import goal_letter
 
 ARROWS = "↓←↑→↙↖↗↘"  # by action, of four moves and of eight
 
@@ -67,8 +67,7 @@ def _characters(picture: Picture, block: int) -> npt.NDArray[np.str_]:
         rows, columns = np.asarray(picture.path).T // block
         drawn[rows, columns] = "*"
     for row, column in maze.goals:
-        reward = maze.exits.get((row, column))
-        drawn[row // block, column // block] = "G" if reward is None else reward_label(reward)[0]
+        drawn[row // block, column // block] = goal_letter(maze, (row, column))
     place = picture.seeker or maze.start
     if place is not None:
         drawn[place[0] // block, place[1] // block] = "S"

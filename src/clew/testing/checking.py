@@ -127,23 +127,23 @@ def _place_of(twin: Callable[..., Any] | None) -> tuple[str, str, str] | None:
 
 
 def _run(request: dict[str, Any], names: list[str], is_compiled: bool, timeout: float) -> Problems:
-    """Run checks of some algorithms; another child process goes on with the others if one crashes or hangs.
+    """Run checks of some algorithms; if the child process crashes or hangs, another one checks the rest.
 
     Raises:
         SettingError: if a child process can't import a rule.
     """
     problems: Problems = {}
     while names:
-        lines, bad_end = _run_child(request | {"names": names}, is_compiled, timeout)
+        lines, failure = _run_child(request | {"names": names}, is_compiled, timeout)
         for name, check, problem in lines:
             if name is None:
-                raise SettingError(f"{', '.join(names)} can't be checked in another process: {problem or bad_end}")
+                raise SettingError(f"{', '.join(names)} can't be checked in another process: {problem or failure}")
             if problem:
                 problems.setdefault(name, {})[check] = problem
-        if not bad_end:
+        if not failure:
             break
         name, check, _ = lines[-1]
-        problems.setdefault(name, {})[check] = f"the check must end, and {bad_end}; look for a wrong index or loop"
+        problems.setdefault(name, {})[check] = f"the check must end, and {failure}; look for a wrong index or loop"
         names = names[names.index(name) + 1 :]
     return problems
 
@@ -152,8 +152,8 @@ def _run_child(request: dict[str, Any], is_compiled: bool, timeout: float) -> tu
     """Run a child process to its end.
 
     Returns:
-        (lines that it has written, in words how it ended badly, or ""); a line without an algorithm is a reason why it
-        can't begin, and there is at least one line.
+        (lines that it has written, why it failed or ""); a line without an algorithm says why the process can't begin
+        to check, and there is at least one line.
     """
     compiler = {"NUMBA_DISABLE_JIT": str(int(not is_compiled)), "NUMBA_BOUNDSCHECK": "1"}
     path = os.pathsep.join(each or os.getcwd() for each in sys.path)
@@ -178,12 +178,12 @@ def _run_child(request: dict[str, Any], is_compiled: bool, timeout: float) -> tu
             child.kill()
             reader.join()
         errors.seek(0)
-        said = errors.read().decode(errors="replace").strip().splitlines()
+        messages = errors.read().decode(errors="replace").strip().splitlines()
     if code == 0:
         return lines, ""
     how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-    reason = next((f": {each}" for each in said if code < 0 and each.startswith("Fatal")), "")
-    reason = f": {said[-1]}" if code > 0 and said else reason
+    reason = next((f": {each}" for each in messages if code < 0 and each.startswith("Fatal")), "")
+    reason = f": {messages[-1]}" if code > 0 and messages else reason
     return lines or [[None, None, None]], f"its process ended {how}{reason}"
 
 

@@ -22,7 +22,7 @@ from clew.policies.plugins import Plugin, load_plugin, why_not_the_same
 from clew.testing.subject import Subject
 from clew.testing.table import CHECKS
 
-BOUNDS, KERNEL, CRASH = "bounds", "kernel", "crash"  # problems that no check looks for
+BOUNDS, KERNEL, CRASH = "bounds", "kernel", "crash"  # names of problems that any check may cause
 PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -47,7 +47,7 @@ def write(results: TextIO, name: str | None, check: str | None, problem: str | N
 
 
 def run_checks(subject: Subject, checks: list[str], results: TextIO) -> None:
-    """Run checks of one algorithm; none after one that fails and on which the others rely."""
+    """Run checks of one algorithm, up to one that raises an error, or fails and is a basis of the others."""
     for check in checks:
         write(results, subject.name, check, None)
         kind, problem = run_check(CHECKS[check].find, subject, check)

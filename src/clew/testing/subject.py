@@ -23,7 +23,7 @@ from clew.learning.learner import Learner, make_learner
 from clew.learning.settings import Learning
 
 NUM_STATES, NUM_ACTIONS = 7, 3
-END, CUT = 2, 3  # states that only last steps lead to: of episodes that the world ends, and that a step limit cuts
+END, CUT = 2, 3  # next states of last steps: END where the world ends the episode, CUT where a step limit does
 LIVE = (0, 1, 4, 5, 6)  # states in which actions are taken
 LENGTH = 6  # steps of an episode, and its step limit
 ALPHA, EXPLORATION = 0.5, 0.25
@@ -47,8 +47,8 @@ class Subject(NamedTuple):
         return ALGORITHMS[self.name]
 
     @property
-    def is_local(self) -> bool:
-        """True if simulations may learn on copies of its tables, which are merged."""
+    def is_mergeable(self) -> bool:
+        """True if simulations may learn on copies of its tables, because the copies can be merged."""
         return self.row.memory != RUN or self.row.merge is not None
 
 
@@ -59,7 +59,7 @@ def new_learner(subject: Subject, num_actions: int = NUM_ACTIONS) -> Learner:
     """Return a learner whose values are 0. Its updates are counted if its tables may be merged with others."""
     q = np.zeros((NUM_STATES, num_actions), np.float32)
     learning = Learning(algorithm=subject.name, **subject.settings)
-    return make_learner(q, learning, max_steps=LENGTH, num_outcomes=q.size + 1000, counted=subject.is_local)
+    return make_learner(q, learning, max_steps=LENGTH, num_outcomes=q.size + 1000, counted=subject.is_mergeable)
 
 
 def learner_with_tables_of(subject: Subject, learner: Learner) -> Learner:
@@ -120,7 +120,7 @@ def first_difference(
 def make_episode(
     rng: np.random.Generator, order: int, *, terminated: bool, num_actions: int = NUM_ACTIONS
 ) -> list[Step]:
-    """Return an episode of `LENGTH` steps, in which the next action is chosen as in the loops that learn.
+    """Return an episode of `LENGTH` steps; `next_action` is known where it is in the loops that learn.
 
     Args:
         rng: draws states, actions and rewards.

@@ -1,4 +1,4 @@
-"""Checks of whole trainings in random worlds. They run compiled, with bounds checks.
+"""Checks of whole trainings in random worlds. All but `check_availability` run compiled, with bounds checks.
 
 Each check takes a `Subject`, and returns in words what is wrong, or "" if all is well, as in `updates`.
 """
@@ -28,7 +28,7 @@ NUM_EPISODES = 40_000  # until values are compared with the exact ones; an episo
 FEW_EPISODES = 200  # where two trainings are compared
 GAMMA = 0.7
 FALLING = {"alpha": 0.5, "alpha_schedule": "exponential", "alpha_last": 0.001}
-MAX_ERROR = 0.05  # mean of all values, as a share of the largest
+MAX_ERROR = 0.05  # mean error of all values, as a share of the largest value
 SIMULATIONS = {"num_simulations": 4, "sync_every": 10}
 
 
@@ -39,7 +39,7 @@ class World(NamedTuple):
     """A random world, and the arrays that it is made of."""
 
     mdp: FiniteMDP
-    goes_on: npt.NDArray[np.float64]  # (num_states, num_actions, num_states), probabilities, but for the end
+    goes_on: npt.NDArray[np.float64]  # (num_states, num_actions, num_states), probabilities of steps that don't end it
     mean_rewards: npt.NDArray[np.float64]  # (num_states, num_actions)
 
 
@@ -208,7 +208,7 @@ def check_stepwise(subject: Subject) -> str:
 
 
 def check_resumed(subject: Subject) -> str:
-    """Check that a training that was stopped goes on to the same bits, with interleaved episodes too."""
+    """Check that a training that was stopped and continued learns the same bits, with interleaved episodes too."""
     mdp = random_world(1).mdp
     for k in (1, 3) if subject.row.interleaves else (1,):
         settings = _settings(subject, num_interleaved=k)
@@ -238,7 +238,7 @@ def check_resumed(subject: Subject) -> str:
 def check_actors(subject: Subject) -> str:
     """Check that Ray actors learn the same bits as this process, if actors are asked for."""
     mdp, settings = random_world(1).mdp, _settings(subject)
-    for sharing in ("central", "local") if subject.is_local else ("central",):
+    for sharing in ("central", "local") if subject.is_mergeable else ("central",):
         if not subject.num_actors:
             break
         shared = SIMULATIONS | {"sharing": sharing, "seed": 1} | settings

@@ -1,6 +1,6 @@
 """Checks of single updates, on episodes that are made up. They run without the compiler.
 
-Each check takes a `Subject`, and returns in words what is wrong: what was expected, what came, and what to do. It
+Each check takes a `Subject`, and returns in words what is wrong: what was expected, what was found, and what to do. It
 returns "" if all is well.
 """
 
@@ -69,7 +69,7 @@ def check_draws(subject: Subject) -> str:
     return ""
 
 
-# What is learned ------------------------------------------------------------------------------------------------------
+# Learned values -------------------------------------------------------------------------------------------------------
 
 
 def _learned(subject: Subject, seed: int, episodes: list[list[Step]], state: int) -> tuple[Learner, Learner]:
@@ -134,7 +134,7 @@ def check_step_size(subject: Subject) -> str:
     return ""
 
 
-# What is written ------------------------------------------------------------------------------------------------------
+# Written values -------------------------------------------------------------------------------------------------------
 
 
 def check_rows(subject: Subject) -> str:
@@ -149,7 +149,7 @@ def check_rows(subject: Subject) -> str:
 def _wrong_writes(subject: Subject, num_actions: int, seed: int) -> str:
     """Return in words which value is written in some episodes, though it must not, or is not counted."""
     learner, stream = new_learner(subject, num_actions), new_stream(seed)
-    is_local = next_action_order(learner.rule) == EITHER_ORDER or subject.row.memory == STEP
+    only_here = next_action_order(learner.rule) == EITHER_ORDER or subject.row.memory == STEP
     seen: set[int] = set()
     for episode in make_episodes(subject, seed, num_actions=num_actions):
         begin_episode(learner.rule)
@@ -163,7 +163,7 @@ def _wrong_writes(subject: Subject, num_actions: int, seed: int) -> str:
                 learn_step(learner, step, stream)
                 seen.add(step.state)
             here = set() if step is None else {step.state}
-            if problem := _wrong_write(before, counts, _tables(learner), here if is_local else seen):
+            if problem := _wrong_write(before, counts, _tables(learner), here if only_here else seen):
                 return f"{'end_episode' if step is None else 'learn'} {problem}"
     return ""
 
@@ -219,11 +219,11 @@ def check_next_action(subject: Subject) -> str:
     return ""
 
 
-# What is remembered ---------------------------------------------------------------------------------------------------
+# Memory ---------------------------------------------------------------------------------------------------------------
 
 
 def check_memory(subject: Subject) -> str:
-    """Check that a rule remembers nothing for longer than it declares."""
+    """Check that a rule remembers nothing for longer than its row declares."""
     memory = subject.row.memory
     for seed in range(NUM_TRIALS if memory != RUN else 0):
         stream, (*history, episode) = new_stream(seed), make_episodes(subject, seed, last_terminated=seed % 2 == 0)

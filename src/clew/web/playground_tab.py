@@ -21,7 +21,7 @@ from clew.mazes import Maze
 from clew.mazes.formats import list_extensions
 from clew.mazes.formats.pictures import picture_size
 from clew.mazes.generators import GENERATORS
-from clew.mazes.painting import PAYING
+from clew.mazes.painting import KINDS_WITH_REWARD
 from clew.policies.behaviours import BEHAVIOURS
 from clew.rendering.colours import ValueScale
 from clew.runs.configuration import TrainingConfig
@@ -42,8 +42,8 @@ TOOLS = {  # the kinds of `Maze.painted`, and "look": icon and tooltip
     "hazard": ("warning", "paint hazards"),
     "start": ("place", "move the start"),
     "goal": ("flag", "add a goal"),
-    "exit": ("logout", "add an exit that pays the number on the right"),
-    "reward": ("paid", "let cells pay the number on the right"),
+    "exit": ("logout", "add an exit with the reward on the right"),
+    "reward": ("paid", "add the reward on the right to cells"),
 }
 MAZES = [name for name in GALLERY if isinstance(world := make_world(name), Environment) and not world.random_goal]
 WORLDS = [
@@ -274,7 +274,7 @@ class PlaygroundTab:
             self.message.set_text("Select a tool to paint with.")
             return
         cells = [(int(row), int(column)) for row, column in (places[-1:] if self.tool == "start" else places)]
-        reward = self.reward.value if self.tool in PAYING else None
+        reward = self.reward.value if self.tool in KINDS_WITH_REWARD else None
         await self.do(partial(self.playground.paint, cells, self.tool, reward))
 
     def hover(self, place: Any) -> None:

@@ -1,4 +1,4 @@
-"""Relative values: how much better one state is than another, with sums that keep their digits near gamma 1.
+"""Relative values: how much better one state is than another, with sums that stay precise near gamma 1.
 
 Values near gamma 1 are large and almost alike: v = c / (1 - gamma) + h, where the constant c is a reward per step and h
 are relative values. So planning computes h, by the advantages of actions,
@@ -46,7 +46,7 @@ class Rows(NamedTuple):
 
 @kernel
 def two_sum(x: float, y: float) -> tuple[float, float]:
-    """Return (sum, error): x + y rounded, and what rounding took away, exactly. Source: Knuth."""
+    """Return (sum, error): x + y rounded, and its rounding error, exactly. Source: Knuth."""
     total = x + y
     z = total - x
     return total, (x - (total - z)) + (y - z)
@@ -54,7 +54,7 @@ def two_sum(x: float, y: float) -> tuple[float, float]:
 
 @kernel
 def two_product(x: float, y: float) -> tuple[float, float]:
-    """Return (product, error): x * y rounded, and what rounding took away, exactly. Source: Dekker, Veltkamp."""
+    """Return (product, error): x * y rounded, and its rounding error, exactly. Source: Dekker, Veltkamp."""
     product = x * y
     c = SPLITTER * x
     x_high = c - (c - x)
@@ -100,8 +100,8 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
 
     Args:
         rows: model.
-        high: (num_states,) float64.
-        low: (num_states,) float64, at most UNIT * |high|.
+        high: (num_states,) float64, relative values, rounded.
+        low: (num_states,) float64, their rounding errors, at most UNIT * |high|.
         s: state.
         pair: `s * num_actions + a`.
         gamma: discount per step, in [0, 1].
@@ -134,8 +134,8 @@ def improve(
 
     Args:
         rows: model.
-        high: (num_states,) float64, relative values.
-        low: (num_states,) float64, what is left of them.
+        high: (num_states,) float64, relative values, rounded.
+        low: (num_states,) float64, their rounding errors.
         gamma: discount per step, in [0, 1].
         policy: (num_states,) int32, an action for each state; changed in place.
         residual: (num_states,) float64, filled with the advantage of the policy's action.
@@ -163,10 +163,10 @@ def improve(
 def improve_in_place(
     rows: Rows, h: Floats, gamma: float, shift: float, policy: npt.NDArray[np.int32], backwards: bool
 ) -> int:
-    """Improve a policy and its relative values in one sweep in place, so that an improvement is carried far.
+    """Improve a policy and its relative values in one sweep in place, so that an improvement reaches many states.
 
-    Each h is raised to the value at which the best action's advantage would be `shift`, as if the others were right. An
-    action is changed where another one is better by more than about rounding.
+    Each h becomes the value at which the best action's advantage would be `shift` if the others didn't change. An
+    action is changed where another one is better by more than the approximate rounding error.
 
     Args:
         rows: model.
@@ -243,7 +243,7 @@ def sweep(
 
         out = h + damping * (T h - h - shift)
 
-    A damping below 1 makes periodic models converge: it's the model that stays in each state with that much less.
+    A damping below 1 makes periodic models converge: with probability 1 - damping a step stays in its state.
 
     Args:
         rows: model.
@@ -289,7 +289,7 @@ def write_equations(
     columns: npt.NDArray[np.int32],
     entries: Floats,
 ) -> int:
-    """Write I - gamma P of a policy as a matrix in rows; the diagonal is first in its row, and is sure to be positive.
+    """Write I - gamma P of a policy as a matrix in rows; the diagonal is first in its row, and is positive.
 
     It is 1 - gamma plus gamma times the probability of leaving the state, so that no digits cancel.
 

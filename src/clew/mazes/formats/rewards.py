@@ -20,7 +20,7 @@ from clew.mazes.formats.cells import Layout, Place
 from clew.mazes.formats.lines import BLANKS, error_at
 
 EXIT, REWARD = "exit", "reward"
-LETTERS = {EXIT: "ABCDEFHIJKLMNOPQRTUVWXYZ", REWARD: "abcdefghijklmnopqrstuvwxyz"}  # that are written
+LETTERS = {EXIT: "ABCDEFHIJKLMNOPQRTUVWXYZ", REWARD: "abcdefghijklmnopqrstuvwxyz"}  # used by the writer
 # A blank line, then a line of three words, of which the first is a key.
 BELOW = re.compile(rb"\n[ \t]*\n(?=[ \t]*(?:[!-~]|\d+,\d+)[ \t]+[A-Za-z]{2,}[ \t]+\S+[ \t]*(?:\n|\Z))")
 LINE = re.compile(rb"[ \t]*(?:([A-FH-RT-Za-z0-9])|(\d{1,9}),(\d{1,9}))[ \t]+(exit|reward)[ \t]+(\S+)[ \t]*")
@@ -34,7 +34,7 @@ class RewardLine(NamedTuple):
     place: Place | None  # instead of a letter
     kind: str  # EXIT or REWARD
     reward: float
-    offset: int  # of the line in the text
+    offset: int  # of the line in the text, for errors
 
 
 def has_rewards(text: bytearray) -> bool:
@@ -126,16 +126,16 @@ def name_rewards(layout: Layout, letters: npt.NDArray[np.uint8]) -> list[str]:
         for place, reward in rewards.items():
             by_reward.setdefault(reward, []).append(place)
         for reward, places in by_reward.items():
-            says = f"{kind} {format_reward(reward)}"
+            meaning = f"{kind} {format_reward(reward)}"
             is_plain = {place: letters[place] == ord(plain) for place in places}
             name = next(names, None) if any(is_plain.values()) else None
             if name is not None:
-                lines.append(f"{name} {says}")
+                lines.append(f"{name} {meaning}")
             for place in places:
                 if name is not None and is_plain[place]:
                     letters[place] = ord(name)
                 else:
-                    lines.append(f"{place[0]},{place[1]} {says}")
+                    lines.append(f"{place[0]},{place[1]} {meaning}")
     return lines
 
 

@@ -1,6 +1,7 @@
-"""Evaluation of policies by relative values: in worlds that go on forever, and where sweeps would take too long.
+"""Evaluation of policies by relative values: in worlds that never end, and where sweeps would take too long.
 
-A policy makes a world one with a single action. Its values are planned like any other, see `clew.planning.relative`.
+A policy turns a world into one with a single action. Its values are computed as those of an optimum are, see
+`clew.planning.relative`.
 """
 
 import numpy as np
@@ -15,15 +16,15 @@ from clew.policies.given import Weights
 Floats = npt.NDArray[np.float64]
 
 
-def values_by_differences(
+def relative_policy_values(
     mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
 ) -> tuple[Floats, float]:
     """Return (v, bound): state values of a policy, (num_states,) float64, and a proved bound of their error.
 
     Args:
         mdp: model.
-        weights: (num_states, num_actions), of the actions that the policy takes.
-        epsilon: probability of any available action instead.
+        weights: (num_states, num_actions), weights of actions, see `clew.policies.given.weights_of`.
+        epsilon: probability of a random available action instead.
         gamma: discount per step, below 1.
         tolerance: requested bound.
     """
@@ -42,15 +43,14 @@ def values_by_differences(
 
 
 def chain_rows(mdp: FiniteMDP, shares: Floats, rounding: float) -> Rows:
-    """Return the world with a single action, that of a policy.
+    """Return the world with a single action, which does what the policy does.
 
     Args:
         mdp: model.
-        shares: (num_states, num_actions), probabilities of its actions.
+        shares: (num_states, num_actions), probabilities of the policy's actions.
         rounding: relative error of the product of a share and a probability; 0 if shares are 0 and 1.
     """
-    model = mdp.model if isinstance(mdp.model, Sparse) else mdp.to_sparse().model
-    assert isinstance(model, Sparse)
+    model = mdp.sparse_rows
     lengths = np.diff(model.offsets)
     taken = np.repeat(shares.reshape(-1) > 0.0, lengths)
     counts = np.where(shares > 0.0, lengths.reshape(shares.shape), 0).sum(axis=1)

@@ -1,0 +1,192 @@
+"""Episodes of environments, played step by step in Python.
+
+episode_steps      plays one episode, with a function that returns the actions
+BehaviourPolicy    plays episodes with an exploration strategy, and draws what the compiled loops draw
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
+from operator import index
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clew.environments import STEPS_PER_STATE, parts_of
+from clew.errors import SettingError
+from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
+from clew.kernels.sampling import Stream
+from clew.kernels.values import assign, value
+from clew.models.availability import check_mask
+from clew.policies.policy import table_shape
+from clew.reference import Transition
+from clew.settings import Bounds, check_flag, shown
+
+NO_ACTION = -1
+REWARDS = Bounds(float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
+
+
+def _as_state(observation: Any, num_states: int, source: str) -> int:
+    """Return an observation as a state; kernels index by it without a check.
+
+    Args:
+        observation: what the environment returned.
+        num_states: number of states.
+        source: method that returned it, "reset" or "step", for the error.
+
+    Raises:
+        SettingError: if it is not an integer in [0, num_states).
+    """
+    try:
+        number = observation.item() if isinstance(observation, np.ndarray) else observation
+        if isinstance(number, bool):  # Python takes True for 1
+            raise TypeError
+        state = index(number)
+    except (TypeError, ValueError):
+        raise SettingError(f"the environment's {source} gave state {shown(observation)}, expected an integer") from None
+    if not 0 <= state < num_states:
+        raise SettingError(f"the environment's {source} gave state {shown(state)}, outside its space of {num_states}")
+    return state
+
+
+def _as_reward(reward: Any) -> float:
+    """Return a reward as a Python number.
+
+    Raises:
+        SettingError: if it is not a number, or not finite in float32.
+    """
+    number = reward.item() if isinstance(reward, np.generic | np.ndarray) and reward.ndim == 0 else reward
+    if not isinstance(number, Real) or not REWARDS.hold(number):
+        raise SettingError(f"the environment's step gave reward {shown(reward)}, expected a finite float32 number")
+    return float(number)
+
+
+def episode_steps(
+    env: Any,
+    choose_action: Callable[[int], int],
+    *,
+    tables: Sequence[Any] = (),
+    seed: int | None = None,
+    render: bool = False,
+    max_steps: int | None = None,
+) -> Iterator[Transition]:
+    """Play one episode of a Gymnasium environment with Discrete spaces, step by step.
+
+    If the infos of the environment have an `action_mask`, the actions that it masks are marked in tables, before an
+    action is chosen in the state, and before the transition that leads there is yielded.
+
+    Args:
+        env: environment; its own step limit applies as well.
+        choose_action: function that returns the action for a state; called after the previous transition was yielded.
+        tables: tables of action values, in forms of kernels, in which masked actions get the value -inf.
+        seed: seed for the environment's reset; None continues its stream of random numbers.
+        render: call `env.render()` at the start and after every step.
+        max_steps: step limit, so that every episode ends. None is 100 steps per state.
+
+    Yields:
+        Each transition, as soon as it was played.
+
+    Raises:
+        SettingError: if the environment's reset or step returns anything else than Gymnasium's interface asks for, a
+            state outside its space, a reward that is not finite in float32, or an action mask that is none.
+    """
+    check_flag("render", render)
+    num_states, num_actions = table_shape(env)
+    max_steps = STEPS_PER_STATE * num_states if max_steps is None else max_steps
+    observation, info = parts_of(env.reset(seed=seed), "reset")
+    state, steps, is_over = _as_state(observation, num_states, "reset"), 0, False
+    mark_masked(info, state, num_actions, tables)
+    if render:
+        env.render()
+    while not is_over:
+        action = choose_action(state)
+        observation, reward, terminated, truncated, info = parts_of(env.step(action), "step")
+        next_state = _as_state(observation, num_states, "step")
+        reward = _as_reward(reward)
+        for name, flag in (("terminated", terminated), ("truncated", truncated)):
+            if not isinstance(flag, bool | np.bool_):
+                raise SettingError(f"the environment's step gave {name} {shown(flag)}, expected True or False")
+        if not terminated:
+            mark_masked(info, next_state, num_actions, tables)
+        steps += 1
+        truncated = (truncated or steps >= max_steps) and not terminated
+        yield Transition(state, action, reward, next_state, bool(terminated), bool(truncated))
+        state, is_over = next_state, terminated or truncated
+        if render:
+            env.render()
+
+
+def mark_masked(info: Any, state: int, num_actions: int, tables: Sequence[Any]) -> None:
+    """Set the values of the actions that the `action_mask` of an info masks to -inf, if it has one.
+
+    Args:
+        info: what the environment returned beside the state.
+        state: state to which the mask belongs, and on which alone it must depend.
+        num_actions: number of actions.
+        tables: tables of action values, in forms of kernels; changed in place.
+
+    Raises:
+        SettingError: if the mask is none, or an action is available that wasn't before.
+    """
+    if not tables or not isinstance(info, Mapping) or info.get("action_mask") is None:
+        return
+    for action, is_available in enumerate(check_mask(info["action_mask"], num_actions, state).tolist()):
+        for table in tables:
+            was_available = value(table, state, action) != -np.inf
+            if was_available and not is_available:
+                assign(table, state, action, np.float32(-np.inf))
+            elif is_available and not was_available:
+                raise SettingError(
+                    f"the environment's action_mask must depend on the state alone: in state {state} action {action} "
+                    "is available now, and wasn't before"
+                )
+
+
+class BehaviourPolicy:
+    """Plays an environment step by step with an exploration strategy, and draws what the compiled loops draw.
+
+    Args:
+        strategy: exploration strategy as kernels dispatch on it, `Behaviour.strategy`.
+        q: action values in the form of kernels; read whenever an action is chosen.
+        visits: (num_states, num_actions) int32, tries of each action, counted in place; empty if the strategy doesn't
+            use them.
+        exploration: parameter of the strategy, such as epsilon; may be set between episodes.
+        stream: (2,) uint64, changed in place.
+        tables: see `episode_steps`.
+    """
+
+    def __init__(
+        self,
+        strategy: Any,
+        q: Any,
+        visits: npt.NDArray[np.int32],
+        exploration: float,
+        stream: Stream,
+        tables: Sequence[Any],
+    ) -> None:
+        self.strategy, self.q, self.visits, self.exploration, self.stream = strategy, q, visits, exploration, stream
+        self.tables = tables
+        self._current: Any = strategy  # the strategy after the previous action
+        self._chosen = NO_ACTION
+
+    def play(
+        self, env: Any, *, exploring_starts: bool = False, seed: int | None = None, max_steps: int | None = None
+    ) -> Iterator[Transition]:
+        """Play one episode; `exploring_starts` makes its first action random, the others are as in `episode_steps`."""
+        self._current, self._chosen = UniformRandom() if exploring_starts else self.strategy, NO_ACTION
+        for step in episode_steps(env, self._get_action, tables=self.tables, seed=seed, max_steps=max_steps):
+            count_visit(self.strategy, self.visits, step.state, step.action)
+            self._current = behaviour_after(self.strategy, step.action)
+            yield step
+
+    def choose_next(self, state: int) -> int:
+        """Choose the next action of the episode now, before the values change, and return it."""
+        self._chosen = self._get_action(state)
+        return self._chosen
+
+    def _get_action(self, state: int) -> int:
+        """Return the action that `choose_next` has chosen, else choose one."""
+        action, self._chosen = self._chosen, NO_ACTION
+        if action != NO_ACTION:
+            return action
+        return int(choose(self._current, self.q, self.visits, state, self.exploration, self.stream))
