@@ -257,7 +257,10 @@ CALLS = [
         "FiniteMDP.from_function",
         lambda: (clew.FiniteMDP.from_function, {"num_states": 2, "num_actions": 1, "f": coin, "starts": np.array([0])}),
     ),
-    Call("FiniteMDP.from_gymnasium", lambda: (clew.FiniteMDP.from_gymnasium, {"env": gymnasium.make("FrozenLake-v1")})),
+    Call(
+        "FiniteMDP.from_gymnasium",
+        lambda: (clew.FiniteMDP.from_gymnasium, {"env": gymnasium.make("FrozenLake-v1"), "action_mask": False}),
+    ),
     Call("FiniteMDP.from_table", lambda: (clew.FiniteMDP.from_table, {"table": transitions(), "starts": [0]})),
     Call(
         "FiniteMDP.from_transitions",

@@ -38,15 +38,6 @@ def test_a_run_without_a_plug_in_names_none(clew, tmp_path):
     assert config["algorithm_settings"] == {}
 
 
-def test_a_run_from_before_there_were_parameters_is_read(clew, tmp_path, seal):
-    assert clew("train", "3x3", "--episodes", 20, "--out", tmp_path / "run")[0] == 0
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    del config["algorithm_settings"]
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    seal(tmp_path / "run")
-    assert clew("evaluate", tmp_path / "run")[0] == 0
-
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -27,7 +27,7 @@ from clew.errors import ClewError, ClusterLostError, SettingError, StoppedError
 # The module and the summary of each command; a command is imported when it is called.
 COMMANDS = {
     "train": ("run_commands", "Train an agent, and grade its policy against the optimum."),
-    "evaluate": ("run_commands", "Grade a saved run again, or a policy in a file, against the exact optimum."),
+    "evaluate": ("run_commands", "Grade a saved run again, or a policy in a file."),
     "solve": ("run_commands", "Compute the exact optimum of a world, without learning."),
     "generate": ("run_commands", "Generate a maze, and print it or save it to a file."),
     "algorithms": ("list_commands", "List the algorithms and exploration strategies, or show one."),

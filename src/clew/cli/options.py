@@ -28,7 +28,7 @@ MAZE_KINDS = "backtracker, wilson, prim, kruskal, eller, division, rooms, random
 MAZE_KEYS = "seed, braid, room, density"
 PLANNER_NAMES = (
     "breadth-first, value-iteration, gauss-seidel, directional-sweeps, policy-iteration, modified-policy-iteration, "
-    "prioritized-sweeping"
+    "prioritized-sweeping, relative-value-iteration, sparse-policy-iteration"
 )
 PLOT_ENDINGS = ".png, .svg, .pdf"
 FIGURE_NAMES = "mean_steps, mean_return, terminated_rate"

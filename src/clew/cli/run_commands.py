@@ -134,7 +134,7 @@ def evaluate(
     as_json: AsJson = False,
     **settings: Any,
 ) -> None:
-    """Grade a saved run again, or a policy in a file, against the exact optimum.
+    """Grade a saved run again, or a policy in a file.
 
     Example: clew evaluate machine.csv --policy policy.csv
     """

@@ -32,6 +32,7 @@ from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_numb
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
 # both take about the same time.
 SMALL_COMPONENT = 64
+MAX_HORIZON = 1_000_000  # steps
 MAX_ROWS = 200_000_000  # rows of the chain that sweeps may read: a second or two
 
 
@@ -142,8 +143,8 @@ def policy_values(
         epsilon: probability of a random action instead of one of the policy.
         tolerance: maximum error of a value, where sweeps are needed and end within `MAX_ROWS`; `bound` is what was
             reached.
-        horizon: number of steps after which episodes are cut off; the values are then those at the first step, exact
-            but for rounding. None is no such number, or that of the solution.
+        horizon: number of steps after which episodes are cut off, up to a million; the values are then those at the
+            first step, exact but for rounding. None is no such number, or that of the solution.
 
     Raises:
         SettingError: if a setting is out of range, the policy doesn't fit the world, or an array can be read in two
@@ -170,7 +171,7 @@ def policy_values(
     if isinstance(policy, HorizonSolution) and horizon is None:
         horizon = policy.horizon
     if horizon is not None:
-        check_count("horizon", horizon, 1)
+        check_count("horizon", horizon, 1, MAX_HORIZON)
         v, bound = _values_of_horizon(mdp, policy, gamma, epsilon, int(horizon))
     else:
         v, bound = _values_forever(mdp, weights_of(policy, mdp), epsilon, gamma, tolerance)
