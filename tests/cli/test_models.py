@@ -6,7 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clew import FiniteMDP, Maze, ModelEnvironment, ModelError, Policy, SettingError, TrainingConfig, solve
+from clew import (
+    FiniteMDP,
+    Maze,
+    ModelEnvironment,
+    ModelError,
+    Policy,
+    SettingError,
+    TrainingConfig,
+    solve,
+    solve_average,
+)
 from clew.errors import StoppedError
 from clew.runs import grade, open_run, save_checkpoints, train_run
 from clew.runs.run import open_partial_run
@@ -223,3 +233,16 @@ def test_a_mistake_is_one_clear_line(clew, folder, line, message):
     code, out, err = clew(*line.split())
     assert (code, out) == (2, "")
     assert message in err.splitlines()[-1]
+
+
+def test_solve_finds_the_average_reward(clew, folder):
+    code, out, err = clew("solve", "machine.csv", "--average", "--json", "--out", "average.csv")
+    assert (code, err) == (0, "")
+    found = solve_average(FiniteMDP.read_csv("machine.csv"), tolerance=1e-6)
+    assert json.loads(out)["gain"] == found.gain
+    rows = Path("average.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[2] for row in rows] == [str(gain) for gain in found.gains.tolist()]
+    for option, value in (("gamma", 0.5), ("horizon", 3), ("method", "policy-iteration")):
+        code, out, err = clew("solve", "machine.csv", "--average", f"--{option}", value)
+        assert (code, out) == (2, "")
+        assert err == f"clew: --{option} has no effect on the average reward; leave it out\n"

@@ -108,3 +108,35 @@ def exact_values(rows, policy, gamma):
                 factor = matrix[i][j] / matrix[j][j]
                 matrix[i] = [x - factor * y for x, y in zip(matrix[i], matrix[j], strict=True)]
     return [matrix[i][n] / matrix[i][i] for i in range(n)]
+
+
+def cycle(num_states, num_outcomes=4):
+    """A cycle in which both actions do the same, by outcomes in another order; all are optimal."""
+    weights = np.arange(1.0, num_outcomes + 1)
+    p = (weights / weights.sum()).tolist()
+
+    def outcomes(s, a):
+        found = [(p[k], (s + k) % num_states, 1.1 + (k + s) % 7, False) for k in range(num_outcomes)]
+        return found[::-1] if a else found
+
+    return clew.FiniteMDP.from_function(num_states, 2, outcomes)
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.9999, 1.0 - 1e-7])
+@pytest.mark.filterwarnings("ignore::clew.PrecisionWarning")
+def test_no_optimal_action_is_missing_where_values_are_large(gamma):
+    """The bound of relative values may be less than the rounding of a backup, here of 20,000 outcomes."""
+    solution = clew.solve(cycle(3, 20_000), gamma=gamma)
+    assert solution.optimal_actions.all()
+
+
+@pytest.mark.parametrize("tolerance", [5e-324, 1e-300, 1e300])
+@pytest.mark.parametrize("num_states", [3, 150])
+@pytest.mark.filterwarnings("ignore::clew.PrecisionWarning")
+def test_any_tolerance_is_taken(tolerance, num_states):
+    mdp = cycle(num_states)
+    best, worst = clew.solve(mdp, gamma=0.99, tolerance=tolerance), clew.solve(mdp, gamma=0.99, tolerance=1e-9)
+    assert np.abs(best.v - worst.v).max() <= best.bound + worst.bound
+    values = clew.policy_values(mdp, worst, gamma=0.99, tolerance=tolerance)
+    assert np.abs(values.v - worst.v).max() <= values.bound + worst.bound
+    assert abs(clew.solve_average(mdp, tolerance=tolerance).gain - clew.solve_average(mdp).gain) <= max(1e-6, tolerance)

@@ -201,6 +201,7 @@ def open_graded(
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
 def solve(
     *,
+    context: typer.Context,
     tolerance: Annotated[Any, typer.Option(parser=number, metavar="X", help="maximum error of a value")] = 1e-6,
     method: Annotated[
         str | None, typer.Option(metavar="NAME", help=f"planner: {PLANNER_NAMES} [default: the fastest for the world]")
@@ -245,7 +246,8 @@ def solve(
     if in_blocks:
         refuse_options("in blocks", method=method, horizon=horizon, out=out, average=average or None)
     if average:
-        refuse_options("on the average reward", method=method, horizon=horizon, gamma=settings.get("gamma"))
+        gamma = given_options(context).get("gamma")  # it has a default
+        refuse_options("on the average reward", method=method, horizon=horizon, gamma=gamma)
     if out is not None:
         check_target(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
@@ -262,7 +264,7 @@ def solve(
             options = {"average": True} if average else {"method": method, "horizon": horizon}
             solution, figures = solve_whole(config, env, tolerance=tolerance, **options)
     is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
-    if out is not None or is_drawn or config.is_model:
+    if out is not None or is_drawn or (config.is_model and not in_blocks):
         policy = solution.policy if horizon is None else solution.policy_at(0)
         values = solution.gains if average else solution.v
     if out is not None:
@@ -273,7 +275,7 @@ def solve(
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
     if is_drawn:
         print_policy(env, policy.greedy_actions())
-    elif config.is_model:
+    elif config.is_model and not in_blocks:
         print_small_policy(policy, values)
     if out is not None:
         print(f"Saved the policy to {out}.")

@@ -24,7 +24,7 @@ from clew.kernels.planning.chains import Chain, Components, find_components, wri
 from clew.models.mdp import FiniteMDP
 from clew.planning import HorizonSolution
 from clew.planning.certificate import warn_if_inexact
-from clew.planning.relative import never_ends
+from clew.planning.relative import never_ends, rewards_fit
 from clew.policies.given import HasPolicy, Weights, weights_of
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_number
@@ -32,6 +32,7 @@ from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_numb
 # Strongly connected components of up to this many states are solved by elimination, larger ones by sweeps: at gamma 0.9
 # both take about the same time.
 SMALL_COMPONENT = 64
+MAX_RELATIVE = 200_000  # states of a world that ends, above which a bound that is too large is only warned of
 MAX_HORIZON = 1_000_000  # steps
 MAX_ROWS = 200_000_000  # rows of the chain that sweeps may read: a second or two
 
@@ -210,10 +211,11 @@ def _values_forever(
     mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return (v, bound): values without a horizon, by components or by relative values, whichever is more precise."""
-    if gamma < 1.0 and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
+    is_relative = gamma < 1.0 and rewards_fit(mdp)
+    if is_relative and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
         return relative_policy_values(mdp, weights, epsilon, gamma, tolerance)
     v, bound = walk_through(mdp, weights, epsilon).values(gamma, tolerance)
-    if gamma == 1.0 or bound <= tolerance:
+    if bound <= tolerance or not is_relative or mdp.num_states > MAX_RELATIVE:
         return v, bound
     return min((v, bound), relative_policy_values(mdp, weights, epsilon, gamma, tolerance), key=lambda each: each[1])
 

@@ -46,7 +46,13 @@ from clew.planning.certificate import check_finite, check_overflow, warn_if_inex
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
-from clew.planning.relative import never_ends, plan_continuing, relative_value_iteration, sparse_policy_iteration
+from clew.planning.relative import (
+    never_ends,
+    plan_continuing,
+    relative_value_iteration,
+    rewards_fit,
+    sparse_policy_iteration,
+)
 from clew.planning.search import breadth_first, shortest_path_is_optimal
 from clew.planning.solution import Solution
 from clew.planning.undiscounted import total_reward
@@ -204,7 +210,7 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     filled = mdp.filled
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
-    elif method is None and never_ends(mdp):
+    elif method is None and never_ends(mdp) and rewards_fit(mdp):
         solution = plan_continuing(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)

@@ -35,18 +35,22 @@ MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
 MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
+TINY = 1e-300  # span that is never reached, so that its logarithm is finite
 MAX_DENSE = 100  # number of states up to which matrices are dense, and SciPy isn't imported
 MAX_SWEEPS = 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 
 
+def rewards_fit(mdp: FiniteMDP) -> bool:
+    """Return whether rewards aren't too large for relative values."""
+    return max(map(abs, mdp.reward_range)) <= MAX_REWARD
+
+
 def never_ends(mdp: FiniteMDP) -> bool:
-    """Return whether no action ends an episode, from any state, and rewards aren't too large for relative values."""
+    """Return whether no action ends an episode, from any state."""
     model = mdp.model
-    if not isinstance(model, Sparse) or max(map(abs, mdp.reward_range)) > MAX_REWARD:
-        return False
-    return not model.terminated.any() and not mdp.is_terminal.any()
+    return isinstance(model, Sparse) and not model.terminated.any() and not mdp.is_terminal.any()
 
 
 def as_rows(mdp: FiniteMDP) -> Rows:
@@ -55,7 +59,7 @@ def as_rows(mdp: FiniteMDP) -> Rows:
     Raises:
         SettingError: if products of its rewards would overflow.
     """
-    if max(map(abs, mdp.reward_range)) > MAX_REWARD:
+    if not rewards_fit(mdp):
         check_overflow(mdp, math.inf, np.zeros(0))
     model = mdp.sparse_rows
     offsets, next_states = model.offsets, model.next_states
@@ -105,7 +109,7 @@ class RelativeValues:
         """Return state values, (num_states,) float64, and a proved bound of their error, rounding included."""
         constant = 0.5 * (self.lo + self.hi) * self.scale
         v = constant + (self.high + self.low)
-        rounding = 4.0 * UNIT * (abs(constant) + float(np.abs(self.high).max()))
+        rounding = 6.0 * UNIT * (abs(constant) + float(np.abs(self.high).max()))  # of five operations
         return v[:num_states], self.bound + rounding
 
     @property
@@ -164,7 +168,9 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
     Sweeps are in double precision. When their span is that of rounding, `refine` continues in twice the precision.
     """
     rows, gamma, policy = relative.rows, relative.gamma, relative.policy
-    target = tolerance / relative.scale  # half of the span of T h - h is to be less; a half is left to rounding
+    target = max(
+        tolerance / relative.scale, TINY
+    )  # half of the span of T h - h is to be less; a half is left to rounding
     h, out = relative.high.copy(), np.empty_like(relative.high)
     max_reward = float(np.abs(rows.rewards[np.isfinite(rows.rewards)]).max())
     span, shift, cost = math.inf, 0.0, None
@@ -204,7 +210,7 @@ def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
     before = relative.improve()
     for _ in range(MAX_POLICIES):
-        evaluate_policy(relative, tolerance)
+        evaluate_by_factors(relative, tolerance)
         num_changed = relative.improve()
         if num_changed == 0 or relative.bound <= tolerance:
             return
@@ -225,14 +231,13 @@ def improve_by_sweeps(relative: RelativeValues) -> None:
             return
 
 
-def evaluate_policy(relative: RelativeValues, tolerance: float) -> None:
+def evaluate_by_factors(relative: RelativeValues, tolerance: float) -> None:
     """Compute the relative values of the policy, by a factorisation and refinements while they reduce the residual."""
     rows, gamma = relative.rows, relative.gamma
     solve, span = factorise(rows, relative.policy, min(gamma, MAX_GAMMA)), math.inf
     policy = read_only(relative.policy)
     for _ in range(MAX_REFINEMENTS):
-        high, low = relative.high.copy(), relative.low.copy()
-        lo, hi = kernels.evaluate(rows, high, low, gamma, policy, relative.residual)
+        lo, hi = kernels.evaluate(rows, relative.high, relative.low, gamma, policy, relative.residual)
         if not hi - lo < 0.5 * span:
             break
         span = hi - lo

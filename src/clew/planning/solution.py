@@ -11,6 +11,7 @@ from clew.kernels.planning.backups import backup_all
 from clew.kernels.planning.search import mark_nearer
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import rounding_bound
 from clew.planning.doubt import value_intervals
 from clew.planning.duration import expected_steps
 from clew.policies.policy import Policy
@@ -182,11 +183,15 @@ class Solution:
         """Every action that may be optimal, (num_states, num_actions) bool; all of them in states without outcomes.
 
         After breadth-first search these are exactly the actions that lead a step nearer to the goal. Otherwise they are
-        the actions whose value is at most 2 * bound below the best of their state. Action values are within the bound
-        as well, so no optimal action is missing, and none is included that is worse than the best by over 4 * bound.
+        the actions whose value is at most twice e below the best of their state. Here e is the largest error of an
+        action value: `bound`, and with a discount the rounding of a backup. So no optimal action is missing, and none
+        is included that is worse than the best by over 4 e.
         """
         if self.shortest_paths is None:
-            near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * self.bound
+            error = self.bound
+            if self.gamma < 1.0:  # `bound` may be less: it may come from sums that are more precise
+                error += rounding_bound(self.mdp, float(np.abs(self.v).max()))
+            near: npt.NDArray[np.bool_] = self.q >= self.q.max(axis=1, keepdims=True) - 2.0 * error
             return near if self.mdp.all_available else near & self.mdp.available
         optimal = np.empty((self.mdp.num_states, self.mdp.num_actions), np.bool_)
         grid = self.shortest_paths.grid
