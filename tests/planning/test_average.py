@@ -6,40 +6,47 @@ from scipy.optimize import linprog
 from scipy.stats import binom
 
 import clew
+from clew.environments.gallery import make_world
 
 
-def random_rows(rng):
-    """Outcomes of a small model; some states are left seldom or never, so that gains may differ."""
+def random_rows(rng, ends):
+    """Outcomes of a small model; some states are left seldom or never, so that gains may differ.
+
+    An outcome ends the episode with probability `ends`.
+    """
     num_states, num_actions = int(rng.integers(2, 9)), int(rng.integers(1, 4))
 
     def outcomes(s):
         n = int(rng.integers(1, 3))
         to = rng.integers(num_states, size=n) if rng.random() < 0.7 else np.full(n, s)
-        return list(zip(rng.dirichlet(np.ones(n)), to.tolist(), rng.standard_normal(n), [False] * n, strict=True))
+        return list(
+            zip(rng.dirichlet(np.ones(n)), to.tolist(), rng.standard_normal(n), rng.random(n) < ends, strict=True)
+        )
 
     return [[outcomes(s) for _ in range(num_actions)] for s in range(num_states)]
 
 
 def gains_by_linear_program(rows):
     """Return the optimal gains: the least g with g >= P g and g + h >= r + P h for some h; Puterman, section 9.3."""
-    n = len(rows)
+    n = len(rows) + 1  # the last one is the end
     matrix, bounds = [], []
-    for s, actions in enumerate(rows):
+    for s, actions in enumerate([*rows, [[(1.0, n - 1, 0.0, True)]]]):
         for outcomes in actions:
             p, here = np.zeros(n), np.eye(n)[s]
-            for probability, s_next, _, _ in outcomes:
-                p[s_next] += probability
+            for probability, s_next, _, terminated in outcomes:
+                p[n - 1 if terminated else s_next] += probability
             matrix += [np.append(p - here, np.zeros(n)), np.append(-here, p - here)]
             bounds += [0.0, -sum(probability * reward for probability, _, reward, _ in outcomes)]
-    return linprog(np.repeat([1.0, 0.0], n), A_ub=matrix, b_ub=bounds, bounds=(None, None)).x[:n]
+    return linprog(np.repeat([1.0, 0.0], n), A_ub=matrix, b_ub=bounds, bounds=(None, None)).x[: n - 1]
 
 
-def test_gains_are_those_of_the_linear_program():
-    """Of 200 models, half of which have states of different gains."""
+@pytest.mark.parametrize("ends", [0.0, 0.2])
+def test_gains_are_those_of_the_linear_program(ends):
+    """Of 200 models, many of which have states of different gains."""
     rng = np.random.default_rng(0)
     num_multichain = 0
     for _ in range(200):
-        rows = random_rows(rng)
+        rows = random_rows(rng, ends)
         mdp = clew.FiniteMDP.from_function(len(rows), len(rows[0]), lambda s, a: rows[s][a])  # noqa: B023
         solution = clew.solve_average(mdp)
         assert solution.gains == pytest.approx(gains_by_linear_program(rows), abs=1e-7)
@@ -88,6 +95,13 @@ def test_what_ends_has_a_gain_of_zero():
     assert clew.solve_average(mdp).gains == pytest.approx([0.25, 0.25])  # to go on pays
     mdp = clew.FiniteMDP.from_function(2, 2, lambda s, a: [(1.0, 1, 5.0, True)] if a else [(1.0, s, -0.25, False)])
     assert clew.solve_average(mdp).gains == pytest.approx([0.0, 0.0])  # it doesn't
+
+
+def test_an_exit_is_better_than_to_pay_forever():
+    """In Russell & Norvig's world a step costs 0.04, and one can avoid the exits."""
+    solution = clew.solve_average(make_world("russell"), tolerance=1e-6)
+    assert solution.gains == pytest.approx(np.zeros(12), abs=1e-8)
+    assert np.isfinite(clew.policy_steps(make_world("russell"), solution.policy)).all()
 
 
 def test_a_gain_that_rounding_hides_is_warned_of():

@@ -135,8 +135,9 @@ def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
         actions[states] = relative.policy
         bound = max(bound, relative.bound)
     stays = internal.any(axis=1) | mdp.is_terminal
-    least = float(gains[stays].min()) - 1.0  # subtracted, so that every end has a positive reward
-    solution = total_reward(with_stops(mdp, moves, gains - least, stays), tolerance)
+    least = float(gains[stays].min(initial=0.0)) - 1.0  # subtracted, so that every end has a positive reward
+    ends = moves._replace(rewards=np.where(moves.terminated, -least, 0.0))
+    solution = total_reward(with_stops(mdp, ends, gains - least, stays), tolerance)
     stops = solution.actions == mdp.num_actions
     stopping = np.zeros(component_of.max() + 1, bool)
     stopping[component_of[stops]] = True
@@ -163,7 +164,7 @@ def restrict_rows(rows: Rows, states: npt.NDArray[np.integer], allowed: npt.NDAr
 
 
 def with_stops(mdp: FiniteMDP, moves: Sparse, gains: Floats, stays: npt.NDArray[np.bool_]) -> FiniteMDP:
-    """Return the world without rewards, with one more action where `stays` is true: it ends, and pays the gain."""
+    """Return moves with one more action where `stays` is true: it ends the episode, and pays the gain."""
     num_actions = mdp.num_actions
     lengths = np.zeros((mdp.num_states, num_actions + 1), np.int64)
     lengths[:, :-1] = np.diff(moves.offsets).reshape(-1, num_actions)
