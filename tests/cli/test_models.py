@@ -237,7 +237,7 @@ def test_a_mistake_is_one_clear_line(clew, folder, line, message):
 
 def test_solve_finds_the_average_reward(clew, folder):
     code, out, err = clew("solve", "machine.csv", "--average", "--json", "--out", "average.csv")
-    assert (code, err) == (0, "")
+    assert code == 0, err
     found = solve_average(FiniteMDP.read_csv("machine.csv"), tolerance=1e-6)
     assert json.loads(out)["gain"] == found.gain
     rows = Path("average.csv").read_text().splitlines()[1:]

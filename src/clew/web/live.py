@@ -127,11 +127,19 @@ class LiveRun:
             return ""
         alone = sum(each.seconds for each in self.trace.events if each.what in ("work", "merge"))
         together = self.run.seconds
-        text = (
-            f"The work takes one process {alone:.3g} s. The actors took {together:.3g} s, "
-            f"and {self.run.startup_seconds:.3g} s to start."
-        )
-        return f"One process is enough. {text}" if alone <= together else text
+        return compare_times(alone, together, self.run.startup_seconds)
+
+
+def compare_times(alone: float, together: float, startup: float) -> str:
+    """Return a text that compares the seconds of the actors with those of one process.
+
+    Args:
+        alone: seconds that the work takes one process.
+        together: seconds that the actors took.
+        startup: seconds that the actors took to start.
+    """
+    text = f"The work takes one process {alone:.3g} s. The actors took {together:.3g} s, and {startup:.3g} s to start."
+    return f"One process is enough. {text}" if alone <= together else text
 
 
 def start_run(config: TrainingConfig, chaos: float) -> LiveRun:
