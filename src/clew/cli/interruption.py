@@ -153,8 +153,9 @@ class _Listener:
                 self._leave_terminal()
             if len(_received) == 1 and self.saving is not None:
                 self.saving.stop()  # also if Ray's handler was installed, and its exception was swallowed
+                again = "press Ctrl-C again" if read[0] == signal.SIGINT else "send the signal again"
                 with suppress(Exception):  # standard error may be closed
-                    logger.info("finishing this piece of work so that nothing is lost; press Ctrl-C again to quit now")
+                    logger.info("finishing this piece of work so that nothing is lost; %s to quit now", again)
             elif len(_received) == 1 and not self.handled.wait(GRACE):
                 self._end("stopped")
             elif len(_received) == 2:
