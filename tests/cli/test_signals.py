@@ -28,7 +28,9 @@ def nothing_left() -> Iterator[None]:
     """End what a test has started, also if it fails."""
     yield
     while started:
-        started.pop().kill()
+        process = started.pop()
+        process.kill()
+        process.communicate()
 
 
 def start(folder: Path, *words: str, ignored: int | None = None, **environment: str) -> subprocess.Popen:
@@ -124,6 +126,33 @@ def test_c2_a_signal_that_a_scheduler_sends_to_every_process_counts_once(tmp_pat
     _, said = process.communicate(timeout=DEADLINE)
     assert process.returncode == 143
     assert "stopped; go on with `clew train --resume run`" in said
+
+
+MANY_SIGNALS = """
+import os, signal, time
+from clew.cli.interruption import stopped_by_signals
+from clew.learning.checkpoints import Checkpoints
+
+checkpoints = Checkpoints("run")
+checkpoints.is_training = True
+with stopped_by_signals(checkpoints):
+    parent = os.getpid()
+    sender = os.fork()
+    if sender == 0:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            os.kill(parent, signal.SIGTERM)
+        os._exit(0)
+    while not os.waitpid(sender, os.WNOHANG)[0]:
+        pass
+print("done")
+"""
+
+
+def test_c2_a_signal_may_interrupt_the_handler_of_another(tmp_path):
+    words = [sys.executable, "-c", MANY_SIGNALS]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n")
 
 
 def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(tmp_path):

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from clew.cli.output import ToStandardError
@@ -75,12 +76,11 @@ def _handled(
     _received.clear()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    handled = threading.Event()  # by Python, between two of its instructions
-
+    handled: SimpleQueue[int] = SimpleQueue()  # by Python, between two of its instructions; `put` may interrupt itself
     is_repeat = _Repeats()
 
     def handle(number: int, frame: object) -> None:
-        handled.set()
+        handled.put(number)
         if is_repeat(number):
             return
         if saving is not None:
@@ -100,7 +100,7 @@ def _handled(
             raise
         raise KeyboardInterrupt from None
     finally:
-        handled.set()
+        handled.put(0)
         signal.set_wakeup_fd(pipe_before)
         for number, handler in before.items():  # a signal that comes after one that ends the program changes nothing
             signal.signal(number, signal.SIG_IGN if _received and is_program else handler)
@@ -133,7 +133,7 @@ class _Listener:
         self,
         reader: int,
         numbers: list[int],
-        handled: threading.Event,
+        handled: SimpleQueue[int],
         before_the_end: Callable[[], None] | None,
         saving: "Checkpoints | None",
     ) -> None:
@@ -156,10 +156,18 @@ class _Listener:
                 again = "press Ctrl-C again" if read[0] == signal.SIGINT else "send the signal again"
                 with suppress(Exception):  # standard error may be closed
                     logger.info("finishing this piece of work so that nothing is lost; %s to quit now", again)
-            elif len(_received) == 1 and not self.handled.wait(GRACE):
+            elif len(_received) == 1 and not self._is_handled():
                 self._end("stopped")
             elif len(_received) == 2:
                 self._end("ended at once" if self.saving is not None else "stopped")
+
+    def _is_handled(self) -> bool:
+        """Wait for Python to handle the signal, and return whether it did."""
+        try:
+            self.handled.get(timeout=GRACE)
+        except Empty:
+            return False
+        return True
 
     def _end(self, words: str) -> None:
         """Print an error and end the process, whatever the other threads are doing."""
