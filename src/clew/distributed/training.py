@@ -219,16 +219,18 @@ def train_parallel(
     check_values(learned, job.world)
     warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
-        _log_advice(in_process.placement, learning, is_bound_by_learner)
+        _log_advice(in_process.placement, learning, is_bound_by_learner, is_resumed=checkpoints.seconds > 0.0)
     return learned
 
 
 def can_be_sent(job: Job) -> bool:
-    """Return whether actors can import the plug-ins of a job; if not, and no number of actors was given, none is used.
+    """Return whether a job can be sent to actors; if not, and no number of actors was given, none is used.
 
     Raises:
-        ClusterError: if they can't, and actors were asked for.
+        ClusterError: if its environment can't be pickled or its plug-ins can't be imported, and actors were asked for.
     """
+    from clew.distributed.sending import pickle_job  # imports Ray
+
     algorithm, behaviour = job.learning.algorithm, job.learning.behaviour_name
     for name, plugins in ((algorithm, plugins_of(algorithm, "")), (behaviour, plugins_of("", behaviour))):
         for each in plugins:
@@ -236,6 +238,12 @@ def can_be_sent(job: Job) -> bool:
                 if job.sharing.num_actors:
                     raise ClusterError(f"actors can't use {name}: {reason}")
                 return False
+    try:
+        pickle_job(job)
+    except ClusterError:
+        if job.sharing.num_actors:
+            raise
+        return False
     return True
 
 
@@ -278,21 +286,25 @@ def log_unused_actors(sharing: Sharing) -> None:
         )
 
 
-def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: bool) -> None:
+def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: bool, is_resumed: bool) -> None:
     """Log a message that compares the time of a training with that of one process.
 
     Args:
         placement: has measured the rounds.
         learning: settings of the learner.
         is_bound_by_learner: whether one process can learn from all transitions as fast as it plays them.
+        is_resumed: whether training continued from a checkpoint; the rounds before it were not measured here.
     """
-    num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
+    num_rounds, num_alone = placement.here.num_rounds + placement.there.num_rounds, placement.num_without_actors
+    num_short = placement.here.num_rounds - num_alone
     parts = [
-        f"learning took {format_seconds(placement.seconds)} s; in this process alone it would have taken about "
-        f"{format_seconds(placement.seconds_here)} s"
+        f"{'since it was resumed, ' if is_resumed else ''}learning took {format_seconds(placement.seconds)} s; in this "
+        f"process alone it would have taken about {format_seconds(placement.seconds_here)} s"
     ]
-    if num_here:
-        parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
+    if num_short:
+        parts.append(f"{num_short:,} of {num_rounds:,} rounds ran here, because they are too short for actors")
+    if num_alone:
+        parts.append(f"{num_alone:,} of {num_rounds:,} rounds ran here, because no actor was running")
     if is_bound_by_learner and not ALGORITHMS[learning.algorithm].learns_model:
         parts.append("with sharing local actors learn too")
     logger.info("; ".join(parts))
