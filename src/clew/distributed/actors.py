@@ -66,10 +66,12 @@ def actor_pool(
     """
     sharing = job.sharing
     num_needed = min(sharing.num_simulations, sharing.num_actors or 0)
+    begun = time.perf_counter()
     with connected(num_needed), closing(ActorPool(job, make_worker, in_process, chaos)) as pool:
         if sharing.num_actors is not None:
             pool.start(num_needed)
             pool.wait_until_running()
+        pool.placement.seconds_to_start = time.perf_counter() - begun
         yield pool
 
 

@@ -299,7 +299,8 @@ def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: b
     num_short = placement.here.num_rounds - num_alone
     parts = [
         f"{'since it was resumed, ' if is_resumed else ''}learning took {format_seconds(placement.seconds)} s; in this "
-        f"process alone it would have taken about {format_seconds(placement.seconds_here)} s"
+        f"process alone it would have taken about {format_seconds(placement.seconds_here)} s",
+        f"the actors took {format_seconds(placement.seconds_to_start)} s to start",
     ]
     if num_short:
         parts.append(f"{num_short:,} of {num_rounds:,} rounds ran here, because they are too short for actors")
