@@ -82,6 +82,39 @@ def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray
     )
 
 
+def test_no_ray_is_started_for_a_short_training_that_asks_for_no_number_of_actors(env, caplog, monkeypatch):
+    def refuse(num_actors):
+        raise ClusterError("no room for a Ray")
+
+    monkeypatch.setattr(actors, "is_running", lambda: False)
+    monkeypatch.setattr(actors, "connected", refuse)
+    settings = {"num_episodes": 1200, "sharing": "local", "sync_every": 10}
+    here = train_policy_parallel(env, num_actors=0, **settings)
+    for seconds, said in ((60.0, []), (0.0, ["no room for a Ray; training continues in this process"])):
+        monkeypatch.setattr(actors, "SECONDS_BEFORE_RAY", seconds)
+        there = train_policy_parallel(env, num_actors=None, **settings)
+        assert there.q.tobytes() == here.q.tobytes()
+        assert caplog.messages == said
+
+
+def test_a_ray_is_started_for_a_long_training_that_asks_for_no_number_of_actors(ray_up, env, monkeypatch):
+    start = actors.ActorPool.start
+
+    def start_and_wait(pool, num_actors):
+        start(pool, num_actors)
+        pool.wait_until_running()
+
+    monkeypatch.setattr(actors, "is_running", lambda: False)
+    monkeypatch.setattr(actors, "SECONDS_BEFORE_RAY", 0.0)
+    monkeypatch.setattr(actors, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(actors.ActorPool, "start", start_and_wait)
+    trace, settings = Trace(), {"num_episodes": 400, "sharing": "local", "sync_every": 10}
+    there = train_policy_parallel(env, num_actors=None, trace=trace, **settings)
+    assert there.q.tobytes() == train_policy_parallel(env, num_actors=0, **settings).q.tobytes()
+    assert trace.count("start") == 4
+    assert {event.who for event in trace.events if event.what == "work"} > {"actor 0"}
+
+
 @BOTH
 @pytest.mark.parametrize("rounds_ahead", [0, 2])
 def test_rounds_that_end_by_steps_give_the_same_bits_wherever_they_run(ray_up, env, sharing, rounds_ahead, monkeypatch):

@@ -15,7 +15,8 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,15 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.calls import MAX_WAIT, ActorHandle, BatchResults, Call, TaskBatch, find_late, needed_calls
-from clew.distributed.cluster import START_TIMEOUT, check_alive, connected, count_cpus, count_nodes, not_started
+from clew.distributed.cluster import (
+    START_TIMEOUT,
+    check_alive,
+    connected,
+    count_cpus,
+    count_nodes,
+    is_running,
+    not_started,
+)
 from clew.distributed.handshake import Handshakes
 from clew.distributed.sending import pickle_job
 from clew.distributed.simulation_actor import SimulationActor
@@ -36,6 +45,7 @@ from clew.tracing.trace import DRIVER, STORE
 logger = logging.getLogger(__name__)
 
 SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are started; starting them takes as long
+SECONDS_BEFORE_RAY = 5.0  # the same where a Ray has to be started
 SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
 MAX_BATCHES = 4  # of a round for each actor, if each is worth a call
 MAX_CALLS = 2  # of an actor at a time: the second one waits there, so that the actor doesn't wait for a message
@@ -52,8 +62,8 @@ def actor_pool(
 ) -> Iterator["ActorPool"]:
     """Provide a pool of actors, and stop the actors at the end, also after an error.
 
-    With `num_actors` of None, actors are started when training has taken 0.3 s; otherwise all run before the pool is
-    provided.
+    With `num_actors` of None, actors are started when training has taken 0.3 s, or 5 s if a Ray has to be started for
+    them; otherwise all run before the pool is provided.
 
     Args:
         job: what the tasks have in common; every actor gets a copy.
@@ -67,8 +77,17 @@ def actor_pool(
     sharing = job.sharing
     num_needed = min(sharing.num_simulations, sharing.num_actors or 0)
     begun = time.perf_counter()
-    with connected(num_needed), closing(ActorPool(job, make_worker, in_process, chaos)) as pool:
-        if sharing.num_actors is not None:
+    with ExitStack() as stack:
+
+        def connect() -> None:
+            stack.enter_context(connected(num_needed))
+            stack.enter_context(closing(pool))
+
+        pool = ActorPool(job, make_worker, in_process, chaos)
+        if sharing.num_actors is None:
+            pool.start_later(connect)
+        else:
+            connect()
             pool.start(num_needed)
             pool.wait_until_running()
         pool.placement.seconds_to_start = time.perf_counter() - begun
@@ -93,11 +112,42 @@ class ActorPool:
         # Otherwise all rounds run on actors, if they are asked for.
         self._chooses_place = job.ends_by_steps and not chaos and not sharing.asynchronous
         self._rng = np.random.default_rng(0)  # of chaos
-        self._store = StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
         self.handles: list[ActorHandle] = []
-        # Actors to start once training has taken 0.3 s in this process; a shorter training ends without them.
-        self._num_deferred = min(sharing.num_simulations, count_cpus()) if sharing.num_actors is None else 0
-        self._deferred_at = time.monotonic()
+        self._connect: Callable[[], None] | None = None  # to a Ray, for actors that are started later
+        self._start_at = math.inf  # when these are started, by time.monotonic
+
+    @cached_property
+    def _store(self) -> StoreUsage:
+        """The use of the object store of a Ray that runs."""
+        sharing = self._job.sharing
+        return StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
+
+    def start_later(self, connect: Callable[[], None]) -> None:
+        """Start an actor for each simulation when training has taken about as long as their start takes.
+
+        A shorter training ends without them.
+
+        Args:
+            connect: connects to a running Ray, at once, or starts one, when it is needed.
+        """
+        runs = is_running()
+        if runs:
+            connect()
+        self._connect = None if runs else connect
+        self._start_at = time.monotonic() + (SECONDS_BEFORE_ACTORS if runs else SECONDS_BEFORE_RAY)
+
+    def _start_if_due(self) -> None:
+        """Start the actors of `start_later` if it is time; without them if no Ray can be started."""
+        if time.monotonic() < self._start_at:
+            return
+        self._start_at = math.inf
+        try:
+            if self._connect is not None:
+                self._connect()
+        except ClusterError as error:
+            logger.warning("%s; training continues in this process", error)
+        else:
+            self.start(min(self._job.sharing.num_simulations, count_cpus()))
 
     def start(self, num_actors: int, is_replacement: bool = False) -> None:
         """Start some actors, without waiting until they run; `is_replacement` for those in the place of lost ones."""
@@ -142,9 +192,7 @@ class ActorPool:
         Rounds that end by steps run where they end sooner, see `placement`; others on actors, if there are any. An
         actor gets about four batches, one after the other, so that a fast one can run more than a slow one.
         """
-        if self._num_deferred and time.monotonic() - self._deferred_at > SECONDS_BEFORE_ACTORS:
-            self.start(self._num_deferred)
-            self._num_deferred = 0
+        self._start_if_due()
         self._update_running()
         num_running = sum(handle.is_running for handle in self.handles)
         num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls

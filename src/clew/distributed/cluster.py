@@ -85,6 +85,11 @@ def connected(num_actors: int) -> Iterator[None]:
                 _stop()  # also a Ray that was interrupted while it started
 
 
+def is_running() -> bool:
+    """Return whether there is a Ray to use: in this process, or at RAY_ADDRESS."""
+    return ray.is_initialized() or bool(os.environ.get("RAY_ADDRESS"))
+
+
 @contextmanager
 def _handler_kept() -> Iterator[None]:
     """Keep the handler of SIGTERM that the program has, in a `with` block in which Ray installs one of its own."""

@@ -78,8 +78,9 @@ def train_policy_parallel(
             as in the chapter, need up to a quarter more steps.
         num_actors: number of Ray actors; decides only the speed. 0 runs all simulations in this process, without Ray.
             None starts training in this process, and starts one actor for each simulation, as far as the cluster has
-            processors, if the work takes longer than 0.3 s; central learning in worlds that kernels can simulate stays
-            in this process. Rounds that end by steps run in this process while they are too short for actors.
+            processors, if the work takes longer than 0.3 s, or 5 s if no Ray runs yet; central learning in worlds that
+            kernels can simulate stays in this process. Rounds that end by steps run in this process while they are too
+            short for actors.
         sharing: "central": simulations play, and one learner in this process learns from all their transitions.
             "local": each simulation learns on its own copy of the table, and the copies are merged after each round;
             actors speed this up most, but algorithms that learn a model are refused. Decides the result.
