@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import clew
-from clew.planning.relative import RelativeValues, as_rows
+from clew.planning.relative import RelativeValues, as_rows, factorisation_cost, factorise
 
 METHODS = ["sparse-policy-iteration", None]
 GAMMAS = [0.5, 0.99, 0.999999, 1.0 - 1e-9]
@@ -182,3 +182,32 @@ def test_worlds_that_seldom_end_are_solved_by_relative_values(burning, gamma):
     np.add.at(rewards, pairs[chosen] // 3, (rows.probabilities * rows.rewards)[chosen])
     v = np.linalg.solve(np.eye(300) - gamma * moves, rewards)
     np.testing.assert_allclose(found.v, v, rtol=0, atol=1e-6 + 1e-10 * np.abs(v).max())
+
+
+def queues(size):
+    """Two queues and one server, which serves one of them."""
+
+    def outcomes(s, a):
+        x, y = divmod(s, size)
+        moves = ((0.25, 1, 0), (0.2, 0, 1), (0.55, -(a == 0), -(a == 1)))
+        after = [(p, min(max(x + dx, 0), size - 1) * size + min(max(y + dy, 0), size - 1)) for p, dx, dy in moves]
+        return [(p, s_next, -float(x + 2 * y), False) for p, s_next in after]
+
+    return clew.FiniteMDP.from_function(size * size, 2, outcomes)
+
+
+def expander(num_states):
+    rng = np.random.default_rng(4)
+    return clew.FiniteMDP.from_function(
+        num_states, 1, lambda s, a: [(0.25, s_next, 0.0, False) for s_next in rng.integers(num_states, size=4).tolist()]
+    )
+
+
+@pytest.mark.parametrize("mdp", [queues(60), warehouse(1_000, 0.0), expander(1_000)], ids=["map", "line", "expander"])
+def test_the_cost_of_a_factorisation_is_predicted_within_a_factor_of_six(mdp):
+    """The cost is that of the products of each column of the factors, the squares of its entries."""
+    rows = as_rows(mdp)
+    policy = np.zeros(mdp.num_states, np.int32)
+    lower = factorise(rows, policy, 0.99).__self__.L
+    cost = float((np.diff(lower.indptr).astype(np.float64) ** 2).sum())
+    assert cost / 6.0 < factorisation_cost(rows, policy) < cost * 6.0
