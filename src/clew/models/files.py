@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
-from clew.files import open_file, write_file
+from clew.files import open_file
 from clew.models.labels import labels_as_bytes, labels_of_bytes
 from clew.settings import shown
 
@@ -81,20 +81,6 @@ def archive_of(arrays: dict[str, Any]) -> bytes:
     archive = io.BytesIO()
     np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
     return archive.getvalue()
-
-
-def write_archive(path: Path, archive: bytes) -> None:
-    """Write the file of a model, whole or not at all.
-
-    Raises:
-        ModelError: if the file can't be written.
-    """
-    try:
-        write_file(path, archive)
-    except OSError as error:
-        raise ModelError(f"{path}: can't be written: {error.strerror}") from None
-    except ValueError as error:  # the path is empty or contains a zero byte
-        raise ModelError(f"{path}: can't be written: {error}") from None
 
 
 def read_arrays(path: Path, forms: Sequence[Form] = FORMS, what: str = "a model") -> dict[str, Any]:
