@@ -233,13 +233,12 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     from clew.cli.messages import name_compiled
-    from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy, print_small_policy
+    from clew.cli.terminal import drop_missing, print_figures, print_json
     from clew.cli.waiting import working
-    from clew.environments import Environment
     from clew.policies.files import ENDINGS, check_target
     from clew.runs.run import solve_in_blocks
 
-    config, in_blocks = make_config(settings), blocks is not None or actors
+    config, solution, in_blocks = make_config(settings), None, blocks is not None or actors
     if in_blocks and actors:
         continue_in_child("start it again")
     name_compiled(method or "the planner")
@@ -253,30 +252,21 @@ def solve(
     with working("planning"):
         env = config.make_environment()
         if in_blocks:
+            num_blocks = actors if blocks is None else blocks
             figures = solve_in_blocks(
-                env,
-                gamma=config.gamma,
-                tolerance=tolerance,
-                num_blocks=actors if blocks is None else blocks,
-                num_actors=actors,
+                env, gamma=config.gamma, tolerance=tolerance, num_blocks=num_blocks, num_actors=actors
             )
         else:
             options = {"average": True} if average else {"method": method, "horizon": horizon}
             solution, figures = solve_whole(config, env, tolerance=tolerance, **options)
-    is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
-    if out is not None or is_drawn or (config.is_model and not in_blocks):
-        policy = solution.policy if horizon is None else solution.policy_at(0)
-        values = solution.gains if average else solution.v
     if out is not None:
-        save_policy(policy, values, out)
+        save_policy(*policy_and_values(solution), out)
     if as_json:
         print_json(figures)
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
-    if is_drawn:
-        print_policy(env, policy.greedy_actions())
-    elif config.is_model and not in_blocks:
-        print_small_policy(policy, values)
+    if solution is not None:
+        print_solution(config, env, solution)
     if out is not None:
         print(f"Saved the policy to {out}.")
 
@@ -294,6 +284,23 @@ def refuse_options(where: str, **options: Any) -> None:
     for name, given in options.items():
         if given is not None:
             raise SettingError(f"has no effect {where}; leave it out", setting=name)
+
+
+def policy_and_values(solution: Any) -> "tuple[Policy, Any]":
+    """Return the policy of a solution, if it has a horizon that of the first step, and the values (gains) of states."""
+    policy = solution.policy_at(0) if hasattr(solution, "policy_at") else solution.policy
+    return policy, solution.gains if hasattr(solution, "gains") else solution.v
+
+
+def print_solution(config: TrainingConfig, env: Any, solution: Any) -> None:
+    """Print the policy of a solution: arrows in a maze, a table for a model; nothing if it is too large."""
+    from clew.cli.terminal import PAGE, print_policy, print_small_policy
+    from clew.environments import Environment
+
+    if isinstance(env, Environment) and env.maze.rows <= PAGE:
+        print_policy(env, policy_and_values(solution)[0].greedy_actions())
+    elif config.is_model:
+        print_small_policy(*policy_and_values(solution))
 
 
 def save_policy(policy: "Policy", values: Any, path: Path) -> None:
