@@ -1,6 +1,6 @@
-"""Worlds that never end: inventories, queues, replacement, and random models, near gamma 1.
+"""Continuing tasks, which never end: inventories, queues, replacement, and random models, near gamma 1.
 
-    python -m benchmarks.recurrent [MODEL...]      from the root of the repository
+    python -m benchmarks.continuing [MODEL...]      from the root of the repository
 
 For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its method and its bound,
 beside policy iteration with SciPy's `spsolve`, written here as one would by hand, and its error.
