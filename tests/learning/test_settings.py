@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
 from clew.kernels.learning.learners import ConstantStepSize, SampleAverageStepSize, step_size
-from clew.kernels.learning.rollouts import ConstantRates
+from clew.kernels.learning.rates import ConstantRates
 from clew.learning.declarations import LearnerSpec
 from clew.learning.learner import make_learner, uniform_initial_value
 from clew.learning.settings import as_learning, default_of

@@ -10,7 +10,7 @@ from clew.environments import ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
-from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
+from clew.kernels.learning.rates import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
 from clew.learning.declarations import Algorithm, LearnerSpec
