@@ -290,7 +290,7 @@ def _check_header(header: list[str]) -> None:
 
 
 def _parse_columns(texts: dict[str, list[str]], lines: list[int]) -> dict[str, list[Any]]:
-    """Return the columns of a CSV file with numbers and flags in place of texts; states may be texts.
+    """Return the columns of a CSV file with numbers and flags read from their texts; labels stay texts.
 
     Args:
         texts: columns by name.
