@@ -140,33 +140,45 @@ def evaluate(
     """
     from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json, with_exact_zeros
     from clew.cli.waiting import working
-    from clew.environments import as_compiled
-    from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch, grade
-    from clew.runs.storage import finite_or_none, table_sha256
 
     load_plugins(plugin)
     config, env, graded = open_graded(world, policy, settings, given_options(context))
     with working("grading"):
-        optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
-        stopwatch = Stopwatch()
-        evaluation = grade(config, env, graded, episodes, optimum)
-        times = stopwatch.read()
-    figures = finite_or_none(
-        {
-            "gamma": config.gamma,
-            **vars(evaluation),
-            "num_states": graded.shape[0],
-            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
-            **times,
-            "table_sha256": table_sha256(graded.q) if graded.kind == "values" else None,
-        }
-    )
+        figures = grade_policy(config, env, graded, episodes)
     if as_json:
         print_json(figures)
     else:
         exact = drop_missing(with_exact_zeros(figures))
         print_figures(f"{policy or world}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **exact})
+
+
+def grade_policy(config: TrainingConfig, env: Any, policy: "Policy", episodes: int | None) -> dict[str, Any]:
+    """Return the grade of a policy, and how long it took, as figures for printing.
+
+    Args:
+        config: of the environment.
+        env: environment.
+        policy: policy.
+        episodes: number of greedy episodes; None for as many as a run is graded with.
+    """
+    from clew.environments import as_compiled
+    from clew.planning import solve as solve_world
+    from clew.runs.run import Stopwatch, grade
+    from clew.runs.storage import finite_or_none, table_sha256
+
+    optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
+    stopwatch = Stopwatch()
+    evaluation = grade(config, env, policy, episodes, optimum)
+    times = stopwatch.read()
+    figures = {
+        "gamma": config.gamma,
+        **vars(evaluation),
+        "num_states": policy.shape[0],
+        "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
+        **times,
+        "table_sha256": table_sha256(policy.q) if policy.kind == "values" else None,
+    }
+    return finite_or_none(figures)
 
 
 def open_graded(
