@@ -78,8 +78,13 @@ def archive_of(arrays: dict[str, Any]) -> bytes:
     kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS | (ESTIMATE_ARRAYS if "counts" in arrays else {})
     columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
     columns |= {name: labels_as_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
+    return encode_npz(columns)
+
+
+def encode_npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    """Return the content of an .npz file with arrays of given names, not compressed."""
     archive = io.BytesIO()
-    np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
     return archive.getvalue()
 
 

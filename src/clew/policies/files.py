@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.errors import ClewError, ModelError, PolicyError, SettingError
 from clew.files import open_file, save_file
 from clew.models.csv_files import parse_number, read_columns
-from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, read_arrays
+from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, encode_npz, read_arrays
 from clew.models.labels import check_labels, labels_as_bytes
 from clew.policies.tables import ANY_ACTION, Names, PolicyTable, as_probabilities
 from clew.settings import as_path, check_memory, choose_from, shown
@@ -49,9 +49,7 @@ def write_policy(path: str | Path, content: PolicyTable) -> None:
     arrays = {kind: np.asarray(table, KINDS[kind][0]), "num_actions": np.asarray(num_actions, "<i8")}
     labels = {"state_labels": state_labels, "action_labels": action_labels}
     arrays |= {name: labels_as_bytes(each) for name, each in labels.items() if each is not None}
-    archive = io.BytesIO()
-    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
-    save_file(check_target(path, (".npz",)), archive.getvalue(), PolicyError)
+    save_file(check_target(path, (".npz",)), encode_npz(arrays), PolicyError)
 
 
 def read_policy(path: str | Path) -> PolicyTable:
