@@ -247,7 +247,7 @@ def solve(
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import drop_missing, print_figures, print_json
     from clew.cli.waiting import working
-    from clew.policies.files import ENDINGS, check_target
+    from clew.policies.files import ENDINGS, check_policy_file
     from clew.runs.run import solve_in_blocks
 
     config, solution, in_blocks = make_config(settings), None, blocks is not None or actors
@@ -260,7 +260,7 @@ def solve(
         gamma = given_options(context).get("gamma")  # it has a default
         refuse_options("on the average reward", method=method, horizon=horizon, gamma=gamma)
     if out is not None:
-        check_target(out, ENDINGS, "out")  # before the work, not after it
+        check_policy_file(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
         env = config.make_environment()
         if in_blocks:

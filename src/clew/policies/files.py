@@ -49,7 +49,7 @@ def write_policy(path: str | Path, content: PolicyTable) -> None:
     arrays = {kind: np.asarray(table, KINDS[kind][0]), "num_actions": np.asarray(num_actions, "<i8")}
     labels = {"state_labels": state_labels, "action_labels": action_labels}
     arrays |= {name: labels_as_bytes(each) for name, each in labels.items() if each is not None}
-    save_file(check_target(path, (".npz",)), encode_npz(arrays), PolicyError)
+    save_file(check_policy_file(path, (".npz",)), encode_npz(arrays), PolicyError)
 
 
 def read_policy(path: str | Path) -> PolicyTable:
@@ -129,7 +129,7 @@ def write_csv(path: str | Path, table: Rows) -> None:
     """
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
-    save_file(check_target(path, (".csv",)), text.getvalue().encode(), PolicyError)
+    save_file(check_policy_file(path, (".csv",)), text.getvalue().encode(), PolicyError)
 
 
 def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Names, action_labels: Names) -> PolicyTable:
@@ -235,7 +235,7 @@ def _as_distributions(
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-def check_target(path: str | Path, endings: Sequence[str], setting: str = "path") -> Path:
+def check_policy_file(path: str | Path, endings: Sequence[str], setting: str = "path") -> Path:
     """Check that a policy can be saved to a file: by its name, and that it would replace nothing but a policy.
 
     Args:
@@ -253,12 +253,11 @@ def check_target(path: str | Path, endings: Sequence[str], setting: str = "path"
             f"must be a file that ends in {' or '.join(endings)}, not {shown(str(path))}", setting=setting
         )
     try:
-        if not path.is_symlink() and path.is_file() and path.stat().st_size and not _is_policy(path):
-            raise PolicyError(f"{path}: there is a file of that name that isn't a policy; give another name")
-    except PolicyError:
-        raise
+        is_other = not path.is_symlink() and path.is_file() and path.stat().st_size > 0 and not _is_policy(path)
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: can't be written: {error}") from None
+    if is_other:
+        raise PolicyError(f"{path}: there is a file of that name that isn't a policy; give another name")
     return path
 
 
