@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import beside_peers, c, learning, loops, machine, planning, recurrent
+from benchmarks import beside_peers, c, continuing, learning, loops, machine, planning
 from benchmarks.peers import TOLERANCE
 from benchmarks.report import ratio_cells
 from benchmarks.rows import Row, Section, Target, judge
@@ -49,14 +49,14 @@ def long_sections(data: Path | None) -> list[Section]:
     ]
 
 
-def recurrent_section(gamma: float, python: str) -> Section:
+def continuing_section(gamma: float, python: str) -> Section:
     """Worlds that never end, with one discount."""
     return Section(
         f"Worlds that never end, gamma {gamma}",
         f"Optimal values of inventories, queues, maintenance and random models to {TOLERANCE:.0e}, in seconds on the "
         "clock, without the time to build a model; one thread of linear algebra. Clew proves its bound; how far the "
         "relative values of the others are from ours, at most, is said below.",
-        lambda: beside_peers.measure_recurrent(gamma, python),
+        lambda: beside_peers.measure_continuing(gamma, python),
     )
 
 
@@ -93,7 +93,7 @@ def make_sections(options: argparse.Namespace) -> list[Section]:
         ),
     ]
     if options.large_peers:
-        sections += [recurrent_section(gamma, options.peers_python) for gamma in recurrent.GAMMAS]
+        sections += [continuing_section(gamma, options.peers_python) for gamma in continuing.GAMMAS]
     return sections + (long_sections(options.data) if options.long else [])
 
 

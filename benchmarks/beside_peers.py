@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import clew
-from benchmarks import loops, recurrent
+from benchmarks import continuing, loops
 from benchmarks.peers import LEARNERS, SOLVERS, TOLERANCE
 from benchmarks.rows import OURS, Row
 from clew.kernels.dynamics import Sparse
@@ -95,16 +95,16 @@ def seconds_of_ours(mdp: clew.FiniteMDP, gamma: float, repetitions: int) -> tupl
     return seconds, solution
 
 
-def measure_recurrent(gamma: float, python: str = sys.executable) -> list[Row]:
+def measure_continuing(gamma: float, python: str = sys.executable) -> list[Row]:
     """Worlds that never end: seconds of ours and of the peers, and how far their relative values are from ours."""
     rows = []
-    for name, make_model in recurrent.MODELS.items():
+    for name, make_model in continuing.MODELS.items():
         mdp = make_model()
-        seconds, solution = seconds_of_ours(mdp, gamma, recurrent.REPETITIONS)
+        seconds, solution = seconds_of_ours(mdp, gamma, continuing.REPETITIONS)
         rows.append(Row(name, OURS, "s", seconds, f"{solution.method}, proved within {solution.bound:.0e}"))
         with tempfile.TemporaryDirectory() as folder:
             problem, values = Path(folder) / "problem.npz", Path(folder) / "values.npy"
-            write_problem(problem, mdp, gamma, recurrent.REPETITIONS)
+            write_problem(problem, mdp, gamma, continuing.REPETITIONS)
             for peer, setting in FOR_RECURRENT:
                 answer = ask(python, "solve", str(problem), peer, setting, str(values), longest=LONGEST_RECURRENT)
                 note = answer.get("missing", "")

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from benchmarks import beside_peers, c, peers, recurrent, report
+from benchmarks import beside_peers, c, continuing, peers, report
 from benchmarks.rows import OURS, Row, Target, find, judge, ratio
 from benchmarks.scenarios import COSTS, map_of, misses, split, ways
 
@@ -201,7 +201,7 @@ def test_older_lengths_need_the_root_of_two_in_single_precision():
 
 
 def test_policy_iteration_of_the_peers_solves_a_world_that_never_ends(tmp_path):
-    mdp = recurrent.queues(6)
+    mdp = continuing.queues(6)
     beside_peers.write_problem(tmp_path / "problem.npz", mdp, 0.9, 1)
     problem = peers.Problem(str(tmp_path / "problem.npz"))
     assert problem.num_states == mdp.num_states  # without one more

@@ -1,4 +1,4 @@
-"""Models estimated from logged steps, and what they say of their own doubt."""
+"""Models estimated from logged steps, and the intervals of their probabilities and values."""
 
 import pickle
 

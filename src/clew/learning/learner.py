@@ -10,7 +10,7 @@ from clew.environments import ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
-from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
+from clew.kernels.learning.rates import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
 from clew.learning.declarations import Algorithm, LearnerSpec
@@ -254,11 +254,11 @@ def initial_values(
 
     Raises:
         SettingError: if the policy doesn't fit the environment, has values that are not finite, or settings give
-            initial values too; or see `initial_value`.
+            initial values too; or see `uniform_initial_value`.
     """
     shape = table_shape(env)
     if policy is None:
-        return initial_value(settings, None if world is None else world.mdp)
+        return uniform_initial_value(settings, None if world is None else world.mdp)
     check_type(
         "policy", policy, Policy, "a clew.Policy; clew.Policy(env, q=table) makes one of a table of action values"
     )
@@ -292,7 +292,7 @@ def are_finite(q: npt.NDArray[np.float32], world: ModelEnvironment | None) -> bo
     return bool(finite.all())
 
 
-def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
+def uniform_initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     """Return the initial value of every available action.
 
     An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError
+from clew.kernels.dynamics import Sparse
 from clew.models.checks import real_array, without_rounding
 
 
@@ -33,6 +34,12 @@ def pick_rows(
     """
     picked = np.concatenate([[0], np.cumsum(lengths)])
     return picked, np.repeat(offsets[pairs] - picked[:-1], lengths) + np.arange(picked[-1])
+
+
+def select_rows(model: Sparse, offsets: npt.NDArray[np.int64], rows: npt.NDArray[Any]) -> Sparse:
+    """Return a model with given offsets and some rows of another one: numbers of rows, or a mask."""
+    columns: Any = (column[rows] for column in model[1:-1])
+    return Sparse._make([offsets, *columns, model.num_actions])
 
 
 class _Entries(NamedTuple):

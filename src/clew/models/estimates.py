@@ -3,7 +3,7 @@
 An estimate is the maximum likelihood: the probability of an outcome is the share of the steps that had it. Actions may
 depend on earlier steps, and with them how many steps a pair of a state and an action has. So intervals hold for all
 outcomes and all numbers n of steps at once: with probability 1 - d, n * KL(share, p) is at most log((n + 1) / d) for
-all n, on each side of p, where KL is the relative entropy of two outcomes. `clew.planning.doubt` says why.
+all n, on each side of p, where KL is the relative entropy of two outcomes. `clew.planning.intervals` says why.
 """
 
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
+from clew.kernels.choices import ActionTable, ProbabilityTable
 from clew.kernels.learning.behaviours import EpsilonGreedy
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
@@ -14,7 +15,7 @@ from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import MaskedTable
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of
+from clew.policies.given import HasPolicy, as_policy, choices_of
 from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import NO_ACTION, BehaviourPolicy, episode_steps
@@ -135,8 +136,9 @@ class Simulation:
         check_flag("exploring_starts", exploring_starts)
         _check_stream(stream)
         strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
-        choices = choices_of(policy, self._shape)
-        if not isinstance(choices, np.ndarray) and not isinstance(strategy, EpsilonGreedy):
+        mdp = None if self._compiled is None else self._compiled.mdp
+        choices = choices_of(policy, self._shape, mdp)
+        if isinstance(choices, ActionTable | ProbabilityTable) and not isinstance(strategy, EpsilonGreedy):
             raise SettingError(f"{behaviour!r} needs action values, and this policy has none", setting="behaviour")
         if starts is not None:
             starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
@@ -144,9 +146,9 @@ class Simulation:
                 raise SettingError("must be a non-empty list of states", setting="starts")
         rates, cursor = (ConstantStepSize(np.float32(0.0)), exploration), np.zeros(4, np.int64)
         if self._compiled is not None:
-            spec, mdp = episode_spec(self._compiled, starts, exploring_starts), self._compiled.mdp
-            acting = FixedValues(choices_in(policy, mdp)), strategy, counts, rates
-            return self._played(record(mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
+            spec = episode_spec(self._compiled, starts, exploring_starts)
+            acting = FixedValues(choices), strategy, counts, rates
+            return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
         table = MaskedTable(choices.copy()) if isinstance(choices, np.ndarray) else choices
         acting = FixedValues(table), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))

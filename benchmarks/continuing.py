@@ -1,6 +1,6 @@
-"""Worlds that never end: inventories, queues, replacement, and random models.
+"""Continuing tasks, which never end: inventories, queues, replacement, and random models.
 
-    python -m benchmarks.recurrent [MODEL...]      from the root of the repository
+    python -m benchmarks.continuing [MODEL...]      from the root of the repository
 
 For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its bound and its method.
 `make bench-peers` has them beside other libraries.
