@@ -125,7 +125,11 @@ def test_environments_without_a_model_begin_with_it_whatever_the_algorithm():
     ("policy", "settings", "message"),
     [
         (clew.Policy(clew.Environment()), {}, r"policy must have action values of \(30, 4\), .*, not \(25, 4\)"),
-        (RANDOM.q, {}, r"policy must be a clew\.Policy or a Solution, not a ndarray; clew\.Policy\(env, q=table\) makes"),
+        (
+            RANDOM.q,
+            {},
+            r"policy must be a clew\.Policy or a Solution, not a ndarray; clew\.Policy\(env, q=table\) makes",
+        ),
         (clew.solve(ENV, horizon=3), {}, r"policy must be a clew\.Policy or a Solution, not a HorizonSolution"),
         (clew.solve(clew.Environment()), {}, r"q must have the shape \(30, 4\)"),
         (

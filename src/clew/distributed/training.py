@@ -26,8 +26,8 @@ from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import check_values, report, train
-from clew.policies.plugins import plugins_of, why_not_importable
 from clew.planning.solution import Solution
+from clew.policies.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
 from clew.tracing.trace import Trace

@@ -34,8 +34,8 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
-from clew.policies.plugins import plugins_of
 from clew.planning.solution import Solution
+from clew.policies.plugins import plugins_of
 from clew.policies.policy import Policy, table_shape
 from clew.settings import as_path, check_count, check_flag, shown
 from clew.version import __version__

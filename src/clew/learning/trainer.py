@@ -14,8 +14,8 @@ from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential
 from clew.learning.precision import warn_if_coarse
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
-from clew.policies.episodes import episode_spec
 from clew.planning.solution import Solution
+from clew.policies.episodes import episode_spec
 from clew.policies.policy import Policy, maze_world, table_shape
 from clew.reference import Transition
 from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
