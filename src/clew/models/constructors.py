@@ -232,6 +232,9 @@ class Constructors(Protocol):
             ModelError: names the column, and the step, that is invalid.
             SettingError: if another argument is out of range.
 
+        Warns:
+            PrecisionWarning: if all rewards of the log are 0, and no range is given.
+
         >>> import clew
         >>> log = {"state": [0, 0, 0, 0] * 999, "action": [0, 0, 0, 1] * 999, "reward": [1.0, 1.0, 0.0, 0.5] * 999}
         >>> log |= {"next_state": [0, 0, 1, 1] * 999, "terminated": [False, False, True, True] * 999}
