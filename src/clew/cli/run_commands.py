@@ -29,7 +29,7 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.cli.supervision import continue_in_child
-from clew.errors import ModelError, SettingError
+from clew.errors import ModelError, RunError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
@@ -207,7 +207,12 @@ def open_graded(
         raise SettingError(
             f"a run is graded in the world of its training; leave out {given[name]}, or give a policy by --policy FILE"
         )
-    return open_run(world)
+    try:
+        return open_run(world)
+    except RunError as error:
+        if Path(world).is_dir():
+            raise
+        raise RunError(f"{error}, and --policy FILE grades a policy in a world") from None
 
 
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
@@ -231,7 +236,8 @@ def solve(
             "-o",
             parser=Path,
             metavar="FILE",
-            help="save the policy: .csv for a table of state, action and value, .npz for clew.Policy.load",
+            help="save the policy, with --horizon that of the first step: .csv for a table of state, action and value, "
+            ".npz for clew.Policy.load",
         ),
     ] = None,
     blocks: Annotated[
@@ -280,7 +286,7 @@ def solve(
     if solution is not None:
         print_solution(config, env, solution)
     if out is not None:
-        print(f"Saved the policy to {out}.")
+        print(f"Saved the policy {'' if horizon is None else 'of the first step '}to {out}.")
 
 
 def refuse_options(where: str, **options: Any) -> None:
@@ -308,11 +314,12 @@ def print_solution(config: TrainingConfig, env: Any, solution: Any) -> None:
     """Print the policy of a solution: arrows in a maze, a table for a model; nothing if it is too large."""
     from clew.cli.terminal import PAGE, print_policy, print_small_policy
     from clew.environments import Environment
+    from clew.planning import AverageSolution
 
     if isinstance(env, Environment) and env.maze.rows <= PAGE:
         print_policy(env, policy_and_values(solution)[0].greedy_actions())
     elif config.is_model:
-        print_small_policy(*policy_and_values(solution))
+        print_small_policy(*policy_and_values(solution), "gain" if isinstance(solution, AverageSolution) else "value")
 
 
 def save_policy(policy: "Policy", values: Any, path: Path) -> None:
