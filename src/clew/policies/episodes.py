@@ -1,5 +1,7 @@
 """Simulations: episodes of a policy, played compiled or step by step, and recorded as trajectories."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,13 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.behaviours import EpsilonGreedy
+from clew.kernels.learning.behaviours import EpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
-from clew.kernels.values import MaskedTable
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of
+from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of, choices_to_mark
 from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import NO_ACTION, BehaviourPolicy, episode_steps
@@ -22,6 +23,7 @@ from clew.policies.trajectory import DTYPES, Trajectory
 from clew.reference import Transition
 from clew.settings import (
     MAX_EPISODES,
+    SHARE,
     as_numbers,
     as_states,
     check_count,
@@ -76,7 +78,8 @@ class Simulation:
         Args:
             policy: a policy, which draws from its own stream; or a `Solution`, action values, (num_states,
                 num_actions), or an action for each state, (num_states,) integers, which draw from that of seed 0. If
-                the infos of the environment have an `action_mask`, its values of masked actions become -inf.
+                the infos of the environment have an `action_mask`, no masked action is drawn, and its values of masked
+                actions become -inf.
             render: call `env.render()` at the start and after every step.
             explore: False plays the policy itself: a greedy action, that of the state, or one by its probabilities.
             epsilon: probability of a random action when exploring.
@@ -89,11 +92,7 @@ class Simulation:
                 range.
         """
         actor = as_policy(policy, self.env)
-
-        def choose_action(state: int) -> int:
-            return actor.get_action(state, explore, epsilon)
-
-        tables = [actor.q] if actor.kind == "values" else []
+        choose_action, tables = _chooser(actor, explore, epsilon)
         steps = episode_steps(self.env, choose_action, tables=tables, render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
 
@@ -147,14 +146,30 @@ class Simulation:
             spec, mdp = episode_spec(self._compiled, starts, exploring_starts), self._compiled.mdp
             acting = FixedValues(choices_in(policy, mdp)), strategy, counts, rates
             return self._played(record(mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
-        table = MaskedTable(choices.copy()) if isinstance(choices, np.ndarray) else choices
-        acting = FixedValues(table), strategy, counts, rates
+        acting = FixedValues(choices_to_mark(policy, self._shape)), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:
         """Set the trajectory's world, so that a notebook can draw it; returns the trajectory."""
         object.__setattr__(trajectory, "world", self.env)
         return trajectory
+
+
+def _chooser(policy: Policy, explore: bool, epsilon: float) -> tuple[Callable[[int], int], list[Any]]:
+    """Return a function that draws the action of a policy in a state, and the table in which masked actions are marked.
+
+    A class of policy with a `get_action` of its own and without values has no such table.
+
+    Raises:
+        SettingError: if epsilon is out of range.
+    """
+    check_flag("explore", explore)
+    check_number("epsilon", epsilon, SHARE)
+    if policy.kind == "values" or type(policy).get_action is not Policy.get_action:
+        tables = [policy.q] if policy.kind == "values" else []
+        return partial(policy.get_action, explore=explore, epsilon=epsilon), tables
+    choices = choices_to_mark(policy, policy.shape)
+    return lambda state: int(epsilon_greedy(choices, state, epsilon if explore else 0.0, policy.stream)), [choices]
 
 
 def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> EpisodeSpec:
@@ -253,15 +268,14 @@ def record_stepwise(
     Args:
         env: environment with Discrete spaces.
         exploring_starts: whether the first action of every episode is random.
-        acting: how to act; the values of its rule are a `MaskedTable`, in which masked actions are marked.
+        acting: how to act; the values of its rule are such that masked actions can be marked in them, in place.
         num_episodes: number of episodes after which to stop.
         num_steps: number of steps after which no episode begins.
         stream: (2,) uint64, changed in place; it seeds the environment's first reset too.
         cursor: (4,) int64; its first number counts the episodes, in place.
     """
     rule, strategy, visits, (alpha, exploration) = acting
-    tables = [rule.q] if isinstance(rule.q, MaskedTable) else []
-    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, tables)
+    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, [rule.q])
     transitions: list[Transition] = []
     seed: int | None = int(next_bits(stream)) >> 33
     while cursor[0] < num_episodes and len(transitions) < num_steps:
