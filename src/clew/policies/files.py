@@ -23,13 +23,17 @@ from clew.settings import as_path, check_memory, choose_from, shown
 KINDS = {"values": ("<f4", 2), "actions": ("<i4", 1), "probabilities": ("<f8", 2)}
 AVAILABLE = {"available": ("|b1", 2)}  # which a policy of actions or probabilities has, where some aren't
 FORMS = tuple(
-    {name: kind, "num_actions": ("<i8", 0), **more} for name, kind in KINDS.items() for more in ({}, AVAILABLE)
+    {name: kind, "num_actions": ("<i8", 0), **more}
+    for name, kind in KINDS.items()
+    for more in ({}, AVAILABLE)
+    if name != "values" or not more
 )
 COLUMNS = ("state", "action", "probability", "value")  # of a CSV file; the last two may be missing
 ENDINGS = (".csv", ".npz")
 BYTES_PER_BYTE = 40  # of memory, for a byte of a CSV file: each cell is a Python object while it is read
 HEAD = 1024  # bytes within which the first line of a CSV file ends
 MAX_LISTED = 20  # labels in a message
+MAX_ACTIONS = 2**31 - 1  # as in models
 NUMBER = re.compile(r"\d{1,18}")
 
 
@@ -75,7 +79,7 @@ def read_policy(path: str | Path) -> PolicyTable:
     (kind,) = KINDS.keys() & arrays.keys()
     table, num_actions = arrays[kind], arrays["num_actions"]
     shape = table.shape[0], num_actions
-    if min(shape) < 1 or table.shape not in (shape, shape[:1]):
+    if min(shape) < 1 or num_actions > MAX_ACTIONS or table.shape not in (shape, shape[:1]):
         raise PolicyError(f"{path}: damaged: {kind} of shape {table.shape} don't fit {num_actions} actions")
     available = arrays.get("available")
     if available is not None and (available.shape != shape or not available.any(axis=1).all()):

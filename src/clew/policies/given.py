@@ -24,7 +24,7 @@ from clew.models.labels import Labels
 from clew.models.mdp import FiniteMDP
 from clew.policies.files import ENDINGS
 from clew.policies.policy import Policy, table_shape
-from clew.policies.tables import as_actions, greedy_of, labels_of
+from clew.policies.tables import as_actions, as_table, greedy_of, labels_of
 from clew.settings import as_numbers, check_memory, shown
 
 Weights = npt.NDArray[np.bool_] | npt.NDArray[np.float64]
@@ -163,8 +163,8 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
         SettingError: see `weights_of`.
     """
     kind, table = _checked_table(given, shape, name)
-    if kind == "values":
-        table = np.ascontiguousarray(table, np.float32)
+    if kind == "values":  # rounded so that greedy actions stay the same
+        table = np.ascontiguousarray(table) if table.dtype == np.float32 else as_table(name, table, shape)
     return as_choices(kind, table, shape[1])
 
 
