@@ -278,7 +278,7 @@ def solve(
     elif config.is_model and not in_blocks:
         print_small_policy(policy, values)
     if out is not None:
-        print(f"Saved the policy to {out}.")
+        print(f"Saved the policy{'' if horizon is None else ' of the first step'} to {out}.")
 
 
 def refuse_options(where: str, **options: Any) -> None:
