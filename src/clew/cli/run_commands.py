@@ -33,6 +33,8 @@ from clew.errors import ModelError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
+    from clew.mazes import Maze
+    from clew.models.mdp import FiniteMDP
     from clew.policies.policy import Policy
     from clew.runs.run import Run
 
@@ -60,7 +62,7 @@ def train(
     from clew.cli.interruption import stopped_by_signals
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import print_json, print_run
-    from clew.cli.waiting import WaitingLine, working
+    from clew.cli.waiting import WaitingLine
     from clew.runs.run import save_checkpoints, train_run
 
     load_plugins(plugin)
@@ -69,12 +71,8 @@ def train(
         advice = f"go on with `clew train --resume {out}`" if out else "nothing was saved; --out DIR keeps checkpoints"
         continue_in_child(advice)
     name_compiled(config.algorithm, config.behaviour_name)
-    if config.is_maze and maze is None:
-        with working("making the maze"):
-            maze = config.make_maze()
-    elif config.is_model and maze is None:
-        with working("reading the model"):
-            maze = config.read_model()
+    if maze is None:
+        maze = make_or_read(config)
     with ExitStack() as stack:
         checkpoints, look = None, None
         # Without a discount, the optimum is computed before learning: it may not exist.
@@ -99,6 +97,19 @@ def train(
     else:
         print_run(run)
         print_remarks(run, out, chaos)
+
+
+def make_or_read(config: TrainingConfig) -> "Maze | FiniteMDP | None":
+    """Return the maze or the model of a configuration, with a waiting line; None for another kind of world."""
+    from clew.cli.waiting import working
+
+    if config.is_maze:
+        with working("making the maze"):
+            return config.make_maze()
+    if config.is_model:
+        with working("reading the model"):
+            return config.read_model()
+    return None
 
 
 def print_remarks(run: "Run", out: Path | None, chaos: float | None) -> None:
