@@ -315,7 +315,7 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     """Predict the number of operations of a factorisation, from the graph of a policy.
 
     Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers
-    (Cuthill & McKee). A state then costs the square of the distance to its first neighbour; in a graph that is no wider
+    (Cuthill & McKee). A state then costs the square of the distance to its first neighbour; in a graph that isn't wider
     than a map, such as that of two queues, only the distance times some neighbours, since parts of it are eliminated
     one by one (George's nested dissection).
     """
