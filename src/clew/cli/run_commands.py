@@ -256,7 +256,7 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     from clew.cli.messages import name_compiled
-    from clew.cli.terminal import drop_missing, print_figures, print_json
+    from clew.cli.terminal import drop_missing, policy_and_values, print_figures, print_json, print_solution
     from clew.cli.waiting import working
     from clew.policies.files import ENDINGS, check_policy_file
     from clew.runs.run import solve_in_blocks
@@ -289,7 +289,7 @@ def solve(
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
     if solution is not None:
-        print_solution(config, env, solution)
+        print_solution(env, solution, is_model=config.is_model)
     if out is not None:
         print(f"Saved the policy to {out}.")
 
@@ -307,23 +307,6 @@ def refuse_options(where: str, **options: Any) -> None:
     for name, given in options.items():
         if given is not None:
             raise SettingError(f"has no effect {where}; leave it out", setting=name)
-
-
-def policy_and_values(solution: Any) -> "tuple[Policy, Any]":
-    """Return the policy of a solution, if it has a horizon that of the first step, and the values (gains) of states."""
-    policy = solution.policy_at(0) if hasattr(solution, "policy_at") else solution.policy
-    return policy, solution.gains if hasattr(solution, "gains") else solution.v
-
-
-def print_solution(config: TrainingConfig, env: Any, solution: Any) -> None:
-    """Print the policy of a solution: arrows in a maze, a table for a model; nothing if it is too large."""
-    from clew.cli.terminal import PAGE, print_policy, print_small_policy
-    from clew.environments import Environment
-
-    if isinstance(env, Environment) and env.maze.rows <= PAGE:
-        print_policy(env, policy_and_values(solution)[0].greedy_actions())
-    elif config.is_model:
-        print_small_policy(*policy_and_values(solution))
 
 
 def save_policy(policy: "Policy", values: Any, path: Path) -> None:
