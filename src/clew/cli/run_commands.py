@@ -29,7 +29,7 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.cli.supervision import continue_in_child
-from clew.errors import ModelError, SettingError
+from clew.errors import ModelError, RunError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
@@ -218,7 +218,12 @@ def open_graded(
         raise SettingError(
             f"a run is graded in the world of its training; leave out {given[name]}, or give a policy by --policy FILE"
         )
-    return open_run(world)
+    try:
+        return open_run(world)
+    except RunError as error:
+        if Path(world).is_dir():
+            raise
+        raise RunError(f"{error}, and --policy FILE grades a policy in a world") from None
 
 
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
@@ -242,7 +247,8 @@ def solve(
             "-o",
             parser=Path,
             metavar="FILE",
-            help="save the policy: .csv for a table of state, action and value, .npz for clew.Policy.load",
+            help="save the policy, with --horizon that of the first step: .csv for a table of state, action and value, "
+            ".npz for clew.Policy.load",
         ),
     ] = None,
     blocks: Annotated[
@@ -291,7 +297,7 @@ def solve(
     if solution is not None:
         print_solution(env, solution, is_model=config.is_model)
     if out is not None:
-        print(f"Saved the policy to {out}.")
+        print(f"Saved the policy {'' if horizon is None else 'of the first step '}to {out}.")
 
 
 def refuse_options(where: str, **options: Any) -> None:

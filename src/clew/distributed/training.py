@@ -26,6 +26,7 @@ from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import check_values, report, train
+from clew.planning.solution import Solution
 from clew.policies.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
@@ -53,7 +54,7 @@ def train_policy_parallel(
     asynchronous: bool = False,
     chaos: float = 0.0,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -94,7 +95,7 @@ def train_policy_parallel(
             the slowest one. Two runs then give different results.
         chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
         seed: seed of all random draws.
-        policy: policy whose action values are the initial ones, see `train_policy`.
+        policy: policy or solution whose action values are the initial ones, see `train_policy`.
         callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
             training continues. If it raises `clew.StopTraining`, training ends, and the policy so far is returned.
         watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
@@ -153,7 +154,7 @@ def train_parallel(
     *,
     chaos: float = 0.0,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -168,7 +169,7 @@ def train_parallel(
         sharing: settings of parallel training.
         chaos: probability that an actor is killed when tasks are sent to it.
         seed: seed of all random draws.
-        policy: policy whose action values are the initial ones, or None.
+        policy: policy or solution whose action values are the initial ones, or None.
         callback: is called after each round with its metrics.
         watch: is called before `callback` with the action values, which are read-only.
         trace: records what driver and actors did.

@@ -1,5 +1,7 @@
 """Simulations: episodes of a policy, played compiled or step by step, and recorded as trajectories."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
 from clew.kernels.choices import ActionTable, ProbabilityTable
-from clew.kernels.learning.behaviours import EpsilonGreedy
+from clew.kernels.learning.behaviours import EpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
@@ -23,6 +25,7 @@ from clew.policies.trajectory import DTYPES, Trajectory
 from clew.reference import Transition
 from clew.settings import (
     MAX_EPISODES,
+    SHARE,
     as_numbers,
     as_states,
     check_count,
@@ -90,13 +93,25 @@ class Simulation:
                 range.
         """
         actor = as_policy(policy, self.env)
-
-        def choose_action(state: int) -> int:
-            return actor.get_action(state, explore, epsilon)
-
+        choose_action = self._masked_choice(actor, explore, epsilon) or partial(
+            actor.get_action, explore=explore, epsilon=epsilon
+        )
         tables = [actor.q] if actor.kind == "values" else []
         steps = episode_steps(self.env, choose_action, tables=tables, render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
+
+    def _masked_choice(self, policy: Policy, explore: bool, epsilon: float) -> Callable[[int], int] | None:
+        """Return a function that chooses as `policy.get_action` does, but only actions that are available.
+
+        None if that method does so itself: because all actions are available, or values of others are -inf.
+        """
+        is_own = type(policy).get_action is not Policy.get_action
+        if self._compiled is None or self._compiled.mdp.all_available or policy.kind == "values" or is_own:
+            return None
+        check_flag("explore", explore)
+        check_number("epsilon", epsilon, SHARE)
+        choices = choices_of(policy, self._shape, self._compiled.mdp)
+        return lambda state: int(epsilon_greedy(choices, state, epsilon if explore else 0.0, policy.stream))
 
     def rollouts(
         self,

@@ -196,7 +196,8 @@ def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: l
             number = int(cell)
         if number is None or number >= count:
             advice = f"from 0 to {count - 1}" if labels is None else choose_from(cell, labels[:MAX_LISTED])
-            raise PolicyError(f"line {lines[i]}: {shown(cell)} is not the {name} of this world; {advice}")
+            article = "an" if name == "action" else "a"
+            raise PolicyError(f"line {lines[i]}: {shown(cell)} is not {article} {name} of this world; {advice}")
         numbers[i] = number
     return numbers
 
