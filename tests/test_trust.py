@@ -54,11 +54,9 @@ def test_a2_values_that_are_not_proved_to_the_tolerance_are_said(monkeypatch):
     with pytest.warns(clew.PrecisionWarning, match="proved to within .* not to within the tolerance of 1e-15"):
         clew.policy_values(mdp, q, gamma=0.999, tolerance=1e-15)
     optimum = clew.solve(mdp, gamma=0.999)
-    with pytest.raises(clew.PrecisionError, match=r"can.t be graded exactly: with gamma 0\.999"):
-        clew.evaluate_values(mdp, q, gamma=0.999, optimum=optimum)
-    with pytest.warns(clew.PrecisionWarning, match="can't be graded exactly"):
-        evaluation = clew.evaluate_policy(mdp, clew.Policy(mdp, q=q), 2, gamma=0.999, optimum=optimum)
-    assert evaluation.suboptimality is None
+    assert clew.evaluate_values(mdp, q, gamma=0.999, optimum=optimum).suboptimality_bound <= 2e-6
+    evaluation = clew.evaluate_policy(mdp, clew.Policy(mdp, q=q), 2, gamma=0.999, optimum=optimum)
+    assert evaluation.suboptimality_bound <= 2e-6
     assert evaluation.mean_steps == 10_000
 
 

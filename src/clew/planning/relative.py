@@ -249,18 +249,33 @@ def evaluate_by_factors(relative: RelativeValues, tolerance: float) -> None:
 def factorise(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Any:
     """Return a function that solves (I - gamma P) x = b, with P the transition probabilities of a policy."""
     if policy.size <= MAX_DENSE:
-        dense = np.zeros((policy.size, policy.size))
-        entries, columns, offsets = equations(rows, policy, gamma)
-        np.add.at(dense, (np.repeat(np.arange(policy.size), np.diff(offsets)), columns), entries)
-        return np.linalg.inv(dense).dot  # refined afterwards
-    from scipy.sparse import csr_matrix  # imported here: it takes a tenth of a second
-    from scipy.sparse.linalg import splu
+        return np.linalg.inv(dense_equations(rows, policy, gamma)).dot  # refined afterwards
+    return factorise_sparse(sparse_equations(rows, policy, gamma)).solve
 
-    matrix = csr_matrix(equations(rows, policy, gamma), shape=(policy.size, policy.size))
-    # I - gamma P is an M-matrix: no pivots are needed, and so the order may be that of a symmetric matrix.
-    return splu(
-        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    ).solve
+
+def factorise_sparse(matrix: Any) -> Any:
+    """Return the LU factors of a sparse M-matrix, such as I - gamma P, by SciPy's SuperLU.
+
+    No pivots are needed, and so the order may be that of a symmetric matrix.
+    """
+    from scipy.sparse.linalg import splu  # imported here: it takes a tenth of a second
+
+    return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+def dense_equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Floats:
+    """Return I - gamma P of a policy, (num_states, num_states)."""
+    matrix = np.zeros((policy.size, policy.size))
+    entries, columns, offsets = equations(rows, policy, gamma)
+    np.add.at(matrix, (np.repeat(np.arange(policy.size), np.diff(offsets)), columns), entries)
+    return matrix
+
+
+def sparse_equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Any:
+    """Return I - gamma P of a policy as a matrix of SciPy in compressed rows."""
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix(equations(rows, policy, gamma), shape=(policy.size, policy.size))
 
 
 def equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> tuple[Any, Any, Any]:
@@ -287,10 +302,9 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     """
     if policy.size <= MAX_DENSE:
         return float(policy.size) ** 3
-    from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
-    matrix = csr_matrix(equations(rows, policy, 0.5), shape=(policy.size, policy.size))
+    matrix = sparse_equations(rows, policy, 0.5)
     matrix.sum_duplicates()  # with duplicates, SciPy's search for components may go on forever
     _, labels = connected_components(matrix, directed=True, connection="strong")
     sizes = np.bincount(labels)
