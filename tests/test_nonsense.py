@@ -529,6 +529,10 @@ CALLS = [
     Call("plot_learning", lambda: (clew.plot_learning, plots())),
     Call("plot_regret", lambda: (clew.plot_regret, plots())),
     Call("plot_steps_to_optimal", lambda: (clew.plot_steps_to_optimal, plots(tolerance=0.5))),
+    Call(
+        "policy_gain",
+        lambda: (clew.policy_gain, {"world": MDP, "policy": POLICY, "epsilon": 0.1, "tolerance": 1e-6}),
+    ),
     Call("policy_steps", lambda: (clew.policy_steps, {"world": ENV, "policy": POLICY, "epsilon": 0.1})),
     Call(
         "policy_values",
@@ -829,6 +833,7 @@ RESULTS = {
     "Evaluation",
     "Grade",
     "HorizonSolution",
+    "PolicyGain",
     "PolicyValues",
     "RoundMetrics",
     "Solution",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         StopTraining,
     )
     from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
+    from clew.evaluation.gain import PolicyGain, policy_gain
     from clew.evaluation.grades import evaluate_policy, evaluate_values
     from clew.evaluation.results import Evaluation, Grade
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
@@ -82,6 +83,7 @@ __all__ = [
     "NoPathError",
     "Policy",
     "PolicyError",
+    "PolicyGain",
     "PolicyValues",
     "PrecisionError",
     "PrecisionWarning",
@@ -104,6 +106,7 @@ __all__ = [
     "plot_learning",
     "plot_regret",
     "plot_steps_to_optimal",
+    "policy_gain",
     "policy_steps",
     "policy_values",
     "register_algorithm",
@@ -149,6 +152,7 @@ _HOMES = {
         "SettingError",
         "StopTraining",
     ),
+    "clew.evaluation.gain": ("PolicyGain", "policy_gain"),
     "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
     "clew.learning.settings": ("Learning",),
