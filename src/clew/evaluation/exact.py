@@ -146,7 +146,7 @@ class Walk:
         chain, rounding = self.policy_chain()
         rows = chain_rows(chain._replace(rewards=np.zeros_like(chain.rewards)), rounding)
         absorbing = AbsorbingChain(rows, extend(~endless & (self.goes_on > 0.0), rows), rounding=rounding)
-        check_steps(absorbing.doubt)
+        check_steps(absorbing.doubt, "; clew.policy_values(..., horizon=n) takes a given number of steps")
         steps = absorbing.steps[: steps.size]
         steps[endless] = np.inf
         return steps
@@ -182,8 +182,12 @@ class Walk:
         return v
 
 
-def check_steps(doubt: float) -> None:
+def check_steps(doubt: float, remedy: str) -> None:
     """Check the relative error of expected steps.
+
+    Args:
+        doubt: bound of the error.
+        remedy: end of the message.
 
     Raises:
         PrecisionError: if it isn't proved to be at most `STEPS_PRECISION`.
@@ -191,8 +195,7 @@ def check_steps(doubt: float) -> None:
     if not doubt <= STEPS_PRECISION:
         raise PrecisionError(
             f"expected steps are not proved to within a relative error of {STEPS_PRECISION:g}: they are too many for "
-            "double precision, or their equations too large; clew.policy_values(..., horizon=n) takes a given number "
-            "of steps"
+            f"double precision, or their equations are too large{remedy}"
         )
 
 

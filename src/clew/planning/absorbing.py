@@ -86,26 +86,27 @@ class AbsorbingChain:
     def visits(self, start: Floats) -> tuple[Floats, float]:
         """Return (visits, bound): expected visits of each state, discounted, and a bound of the sum of their errors.
 
-        In states outside of the set, visits are probabilities that the chain arrives there.
+        Args:
+            start: (num_states,) float64, probability to start in each state.
+        """
+        flow, error = self._refined_flow(start)
+        visits = np.zeros(start.size)
+        visits[self._inside] = flow[self._inside]
+        if self.doubt == np.inf:
+            return visits, np.inf
+        return visits, 1.001 * float((error * self.steps)[self._inside].sum()) * (1.0 + self.doubt)
+
+    def arrivals(self, start: Floats) -> tuple[Floats, float]:
+        """Return (arrivals, bound): probabilities that the chain arrives in each state outside of the set.
+
+        The bound is one of the sum of their errors. A start in a state counts as an arrival.
 
         Args:
             start: (num_states,) float64, probability to start in each state.
         """
-        inside, best = self._inside, np.inf
-        visits, result = np.zeros((2, start.size))
-        if self.doubt == np.inf:
-            return visits, np.inf
-        most = self.steps[inside] * (1.0 + self.doubt) + 1.0  # and one arrival outside
-        residual, lost, error = np.empty((3, start.size))
-        while True:
-            flow_residual(self._rows, visits, start, self._gamma, self._rounding, residual, lost, error)
-            with np.errstate(invalid="ignore", over="ignore"):
-                bound = float(((np.abs(residual) + error)[inside] * most).sum() + np.delete(error, inside).sum())
-            if not bound < 0.5 * best:
-                return np.maximum(result, 0.0), 1.001 * best
-            best, result = bound, residual.copy()
-            result[inside] = visits[inside]
-            visits[inside] += self._solve(residual[inside], "T")
+        flow, error = self._refined_flow(start)
+        flow[self._inside] = 0.0
+        return flow, 1.001 * float(error.sum())
 
     def _refined(self, rewards: Floats, errors: Floats, outside: Floats) -> tuple[Floats, Floats]:
         """Return values, and bounds of their errors, (num_states,) float64 each; see `values`."""
@@ -125,6 +126,26 @@ class AbsorbingChain:
             change[self._inside] = self._solve(residual[self._inside])
             add_to(high, low, change, 1.0, 0.0)
         return values, self._majorant(best)
+
+    def _refined_flow(self, start: Floats) -> tuple[Floats, Floats]:
+        """Return visits inside and arrivals outside, and residuals with the rounding error, (num_states,) each."""
+        inside, largest, ratio = self._inside, np.inf, np.inf
+        visits, result = np.zeros((2, start.size))
+        best, (residual, lost, error) = np.full(start.size, np.inf), np.empty((3, start.size))
+        while True:
+            flow_residual(self._rows, visits, start, self._gamma, self._rounding, residual, lost, error)
+            rest = np.abs(residual[inside])
+            doubt = error.copy()
+            doubt[inside] += rest
+            now = float(doubt.sum()), float((rest / (error[inside] + TINY)).max(initial=0.0))
+            if not (now[0] < 0.5 * largest or now[1] < 0.5 * ratio):
+                break
+            result, best, largest, ratio = residual.copy(), doubt, *now
+            result[inside] = visits[inside]
+            if ratio <= 1.0:  # residuals are those of rounding
+                break
+            visits[inside] += self._solve(residual[inside], "T")
+        return np.maximum(result, 0.0), best
 
     def _majorant(self, residual: Floats) -> Floats:
         """Return a proved upper bound of N r, for residuals that are not negative; infinite if none is found."""
@@ -154,6 +175,8 @@ def _new_solver(rows: Rows, inside: Bools, gamma: float) -> Callable[..., Floats
     If rounding makes the matrix singular, it returns NaN.
     """
     policy, states = np.zeros(inside.size, np.int32), np.flatnonzero(inside)
+    if states.size == 0:
+        return lambda b, transposed="N": b
     try:
         if inside.size <= MAX_DENSE:
             inverse = np.linalg.inv(dense_equations(rows, policy, gamma)[np.ix_(states, states)])
