@@ -26,7 +26,8 @@ from clew.models.mdp import FiniteMDP
 from clew.planning import HorizonSolution
 from clew.planning.absorbing import AbsorbingChain
 from clew.planning.certificate import warn_if_inexact
-from clew.planning.relative import never_ends, rewards_fit
+from clew.planning.equations import rewards_fit
+from clew.planning.relative import never_ends
 from clew.policies.given import HasPolicy, Weights, weights_of
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_number

@@ -11,7 +11,8 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
 from clew.planning.absorbing import largest_change
-from clew.planning.relative import RelativeValues, as_rows, plan
+from clew.planning.equations import as_rows
+from clew.planning.relative import RelativeValues, plan
 from clew.policies.given import Weights
 
 Floats = npt.NDArray[np.float64]

@@ -27,17 +27,11 @@ import numpy.typing as npt
 from clew.kernels.planning.absorbing import flow_residual, value_residual
 from clew.kernels.planning.relative_values import UNIT, Rows, add_to
 from clew.models.arrays import pick_rows
-from clew.planning.relative import (
-    MAX_DENSE,
-    TINY,
-    dense_equations,
-    factorisation_cost,
-    factorise_sparse,
-    sparse_equations,
-)
+from clew.planning.equations import MAX_DENSE, dense_equations, factorisation_cost, factorise_sparse, sparse_equations
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+TINY = 1e-300  # added to what may be 0
 MAX_COST = 5e12  # predicted number of operations of a factorisation; beyond, a Krylov method is used
 SLACK = (1e-9, 1e-6, 1e-3, 1.0)  # added to residuals, relative to the largest, until a bound is proved
 RESTART, MAX_RESTARTS = 60, 20  # of the Krylov method, for each refinement
