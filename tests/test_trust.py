@@ -96,7 +96,8 @@ def test_a3_an_action_without_outcomes_is_not_an_end_of_value_0():
 def test_a4_a_table_of_probabilities_is_not_read_as_action_values():
     env = clew.Environment(clew.Maze.open(1, 2))
     table = np.full((2, 4), [0.7, 0.3, 0.0, 0.0])
-    for evaluate in (clew.policy_values, clew.policy_steps, clew.evaluate_values, clew.evaluate_policy):
+    functions = clew.policy_values, clew.policy_steps, clew.policy_gain, clew.policy_statistics
+    for evaluate in (*functions, clew.evaluate_values, clew.evaluate_policy):
         with pytest.raises(clew.SettingError, match=r"policy can be read in two ways: .* clew\.Policy\.from_prob"):
             evaluate(env, table)
         evaluate(env, clew.Policy(env, q=table))

@@ -1,5 +1,7 @@
 """Gain of a policy: against known answers, powers of matrices, and planning."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from benchmarks.recurrent import MODELS
@@ -66,6 +68,49 @@ def test_gains_are_those_of_the_limit_of_powers(seed):
                 reward[s] += table[s, a] * p * r
     assert gain.gains == pytest.approx((limit_of(moves) @ reward)[:n], abs=1e-9)
     assert gain.bound <= 1e-8
+
+
+@pytest.mark.parametrize("gamma", [0.9999, 1.0 - 1e-9])
+def test_bounds_of_stochastic_policies_hold_in_exact_arithmetic(gamma):
+    """Three actions, a third each, which no double is: gains, values and long-run fractions of small models."""
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        n = int(rng.integers(2, 6))
+        p = rng.dirichlet(np.full(n, 0.5), (n, 3)) + 1e-3
+        p /= p.sum(axis=2, keepdims=True)
+        rewards = rng.standard_normal((n, 3)) * 10.0 ** rng.integers(-2, 4)
+        mdp = clew.FiniteMDP.from_arrays(p, rewards)
+        moves = [[sum(map(Fraction, column)) / 3 for column in p[s].T.tolist()] for s in range(n)]
+        for s in range(n):
+            moves[s][s] += 1 - sum(moves[s])  # what is missing stays
+        paid = [[sum(map(Fraction, p[s, a].tolist())) * Fraction(rewards[s, a]) for a in range(3)] for s in range(n)]
+        reward = [sum(each) / 3 for each in paid]
+        v = solve([[(s == t) - Fraction(gamma) * moves[s][t] for t in range(n)] for s in range(n)], reward)
+        balance = [[(s == t) - moves[s][t] for s in range(n)] for t in range(n - 1)] + [[Fraction(1)] * n]
+        fractions = solve(balance, [Fraction(0)] * (n - 1) + [Fraction(1)])
+        policy = clew.Policy(mdp)
+        values = clew.policy_values(mdp, policy, gamma=gamma, tolerance=1.0)
+        assert max(abs(Fraction(x) - y) for x, y in zip(values.v.tolist(), v, strict=True)) <= Fraction(values.bound)
+        gain = clew.policy_gain(mdp, policy)
+        exact_gain = sum(x * y for x, y in zip(fractions, reward, strict=True))
+        assert abs(Fraction(gain.gain) - exact_gain) <= Fraction(gain.bound)
+        long_run = clew.policy_statistics(mdp, policy)
+        errors = [abs(Fraction(x) - y) for x, y in zip(long_run.occupancy.tolist(), fractions, strict=True)]
+        assert sum(errors) <= Fraction(long_run.bound)
+        assert max(gain.bound, long_run.bound) < 1e-9
+
+
+def solve(matrix, right):
+    """Return the solution of linear equations in rational arithmetic."""
+    n = len(matrix)
+    whole = [[*map(Fraction, row), x] for row, x in zip(matrix, right, strict=True)]
+    for j in range(n):
+        whole[j:] = sorted(whole[j:], key=lambda row: row[j] == 0)
+        for i in range(n):
+            if i != j and whole[i][j]:
+                factor = whole[i][j] / whole[j][j]
+                whole[i] = [x - factor * y for x, y in zip(whole[i], whole[j], strict=True)]
+    return [whole[i][n] / whole[i][i] for i in range(n)]
 
 
 def test_the_gain_of_a_chain_that_ends_is_0():

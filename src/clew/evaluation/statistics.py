@@ -190,7 +190,7 @@ def policy_statistics(
         occupancy[_reachable(chain, mdp.starts) & walk.components.recurrent] = np.inf
     with np.errstate(invalid="ignore"):
         actions = np.where(shares > 0.0, shares * occupancy[:, None], 0.0)
-    return PolicyStatistics(mdp, gamma, occupancy, actions, bound, chain, rounding)
+    return PolicyStatistics(mdp, gamma, occupancy, actions, float(bound), chain, rounding)
 
 
 def _long_run(walk: Walk, rows: Rows, rounding: float, start: Floats) -> tuple[Floats, float]:
@@ -262,7 +262,7 @@ class _Hitting:
         zeros = np.zeros(n + 2)
         offsets = np.append(chain.offsets, [chain.offsets[-1]] * 2)
         self.rows = Rows(offsets, chain.probabilities, next_states, zeros, zeros, 1)
-        happens = (chain.probabilities > 0.0) & ~targets[states]
+        happens = chain.probabilities > 0.0
         before = Predecessors.from_rows(chain, np.flatnonzero(happens & (next_states < n)), n)
         possible = _search(before, _any(states, happens & enters, n)) & ~targets
         lost = ~possible & ~targets
