@@ -60,6 +60,8 @@ FUNCTIONS = {
     "policy_values, exploring": lambda policy: policy_values(ENV, policy, epsilon=0.25).v.tolist(),
     "policy_values, for a horizon": lambda policy: policy_values(ENV, policy, epsilon=0.25, horizon=3).v.tolist(),
     "policy_steps": lambda policy: policy_steps(ENV, policy, epsilon=0.25).tolist(),
+    "policy_gain": lambda policy: clew.policy_gain(ENV, policy, epsilon=0.25).gains.tolist(),
+    "policy_statistics": lambda policy: clew.policy_statistics(ENV, policy, gamma=1).action_occupancy.tolist(),
     "evaluate_values": lambda policy: clew.evaluate_values(ENV, policy),
     "evaluate_policy": lambda policy: clew.evaluate_policy(ENV, policy, starts=ENV.mdp.starts),
     "evaluate_policy, step by step": lambda policy: clew.evaluate_policy(only_steps(ENV), policy, 7),
@@ -188,7 +190,8 @@ class Own(Policy):
 def test_a_class_with_a_choice_of_its_own_is_played_and_not_graded():
     policy = Own(ENV)
     assert {step.action for step in Simulation(ENV).rollout(policy)} == {RIGHT}
-    for function in ("policy_values", "policy_steps", "evaluate_values", "evaluate_policy", "rollouts"):
+    functions = "policy_values", "policy_steps", "policy_gain", "policy_statistics"
+    for function in (*functions, "evaluate_values", "evaluate_policy", "rollouts"):
         with pytest.raises(SettingError, match="Own overrides get_action, which isn't called here"):
             FUNCTIONS[function](policy)
 
