@@ -21,11 +21,14 @@ if [ -n "${RAY_ADDRESS:-}" ]; then # otherwise Clew starts a Ray of its own here
     python "$here/wait_for_processors.py" "$actors"
 fi
 if [ -d "$run.partial" ]; then # also if it was stopped before its first checkpoint
-    every=() # the only other setting that a run doesn't keep
+    again=() # settings that a run doesn't keep; a module of yours is imported only if it is named again
     while [ $# -gt 0 ]; do
-        if [ "$1" = --checkpoint-every ]; then every=("$1" "${2:?}"); fi
+        case $1 in
+            --checkpoint-every | --plugin) again+=("$1" "${2:?}") ;;
+            gym:*:*) CLEW_IMPORT=${1#gym:} && export CLEW_IMPORT=${CLEW_IMPORT%%:*} ;;
+        esac
         shift
     done
-    exec clew train --resume "$run" --actors "$actors" ${every[@]+"${every[@]}"}
+    exec clew train --resume "$run" --actors "$actors" ${again[@]+"${again[@]}"}
 fi
 exec clew train "$@" --actors "$actors" --out "$run"

@@ -1,6 +1,9 @@
 """On a real Ray, already running; `test_cluster.py` has those that start one."""
 
+import importlib
+import platform
 import re
+import threading
 from collections import Counter
 
 import gymnasium
@@ -9,6 +12,7 @@ import pytest
 
 from clew.distributed import SimulationActor, actors, train_policy_parallel
 from clew.distributed.placement import Placement
+from clew.distributed.sending import pickle_job
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task
 from clew.distributed.training import WORKERS
@@ -71,10 +75,44 @@ def test_actors_that_nobody_asked_for_are_not_started_where_they_cannot_help(ray
     assert there.q.tobytes() == here.q.tobytes()
     number = r"[\d.,e-]+"
     assert re.search(
-        f"learning took {number} s; in this process alone it would have taken about {number} s; {number} of {number} "
-        "rounds ran here, because they are too short for actors; with sharing local actors learn too",
+        f"learning took {number} s; in this process alone it would have taken about {number} s; the actors took "
+        f"{number} s to start; {number} of {number} rounds ran here, because they are too short for actors; with "
+        "sharing local actors learn too",
         caplog.text,
     )
+
+
+def test_no_ray_is_started_for_a_short_training_that_asks_for_no_number_of_actors(env, caplog, monkeypatch):
+    def refuse(num_actors):
+        raise ClusterError("no room for a Ray")
+
+    monkeypatch.setattr(actors, "is_running", lambda: False)
+    monkeypatch.setattr(actors, "connected", refuse)
+    settings = {"num_episodes": 1200, "sharing": "local", "sync_every": 10}
+    here = train_policy_parallel(env, num_actors=0, **settings)
+    for seconds, said in ((60.0, []), (0.0, ["no room for a Ray; training continues in this process"])):
+        monkeypatch.setattr(actors, "SECONDS_BEFORE_RAY", seconds)
+        there = train_policy_parallel(env, num_actors=None, **settings)
+        assert there.q.tobytes() == here.q.tobytes()
+        assert caplog.messages == said
+
+
+def test_a_ray_is_started_for_a_long_training_that_asks_for_no_number_of_actors(ray_up, env, monkeypatch):
+    start = actors.ActorPool.start
+
+    def start_and_wait(pool, num_actors):
+        start(pool, num_actors)
+        pool.wait_until_running()
+
+    monkeypatch.setattr(actors, "is_running", lambda: False)
+    monkeypatch.setattr(actors, "SECONDS_BEFORE_RAY", 0.0)
+    monkeypatch.setattr(actors, "SECONDS_PER_CALL", 1e-9)
+    monkeypatch.setattr(actors.ActorPool, "start", start_and_wait)
+    trace, settings = Trace(), {"num_episodes": 400, "sharing": "local", "sync_every": 10}
+    there = train_policy_parallel(env, num_actors=None, trace=trace, **settings)
+    assert there.q.tobytes() == train_policy_parallel(env, num_actors=0, **settings).q.tobytes()
+    assert trace.count("start") == 4
+    assert {event.who for event in trace.events if event.what == "work"} > {"actor 0"}
 
 
 @BOTH
@@ -97,7 +135,7 @@ def test_a_run_that_actors_make_slower_says_so_in_its_first_seconds(ray_up, env,
     train_policy_parallel(env, 1200, 4, num_actors=2, sharing="local", sync_every=1)
     wanted = (
         r"so far this run takes [\d.]+ times as long as it would in this process",
-        r"learning took [\d.]+ s; in this process alone it would have taken about 0\.\d+ s",
+        r"learning took [\d.]+ s; in this process alone it would have taken about 0\.\d+ s; .* took [\d.]+ s to start",
     )
     assert all(any(re.fullmatch(pattern, said) for said in caplog.messages) for pattern in wanted), caplog.messages
 
@@ -127,7 +165,7 @@ def test_an_actor_does_what_this_process_would(ray_up, env, sharing):
     job = Job(env, Learning(), Sharing())
     snapshot, tasks = make_aggregator(job, 0).snapshot(), [Task(n, 0.1, 0.2, (1, 2, i)) for n, i in ((3, 3), (2, 4))]
     actor = SimulationActor.remote()
-    actor.begin.remote(job, make_worker)
+    actor.begin.remote(pickle_job(job), make_worker)
     there = ray_up.get(actor.perform.remote(ray_up.put(snapshot), tasks))
     worker = make_worker(job)
     here = [worker.perform(snapshot, task) for task in tasks]
@@ -165,6 +203,21 @@ def test_more_actors_than_simulations_are_not_started(ray_up, env):
     train_policy_parallel(env, 40, 2, num_actors=64)
 
 
+def test_training_begins_with_some_of_its_actors_if_the_others_find_no_processor(ray_up, env, caplog, monkeypatch):
+    """Two trainings at a time would otherwise wait for each other's processors, and fail."""
+    monkeypatch.setattr(actors, "START_TIMEOUT", 5)
+    holder = ray_up.remote(num_cpus=int(ray_up.cluster_resources()["CPU"]) - 1)(Counter).remote()
+    ray_up.get(holder.total.remote())
+    settings = {"num_simulations": 2, "sync_every": 10, "sharing": "local"}
+    try:
+        there = train_policy_parallel(env, 40, num_actors=2, **settings)
+    finally:
+        ray_up.kill(holder)
+    here = train_policy_parallel(env, 40, num_actors=0, **settings)
+    assert there.q.tobytes() == here.q.tobytes()
+    assert "only 1 of 2 actors run; the others join later" in caplog.text
+
+
 @pytest.mark.nightly
 def test_processors_are_free_again_afterwards(ray_up, env):
     for _ in range(3):
@@ -184,6 +237,35 @@ def test_an_error_on_an_actor_comes_back_in_words(ray_up):
 
     with pytest.raises(ClusterError, match="the floor gave way"):
         train_policy_parallel(Breaks(), 10, 2, num_actors=1, sync_every=1)
+
+
+@pytest.mark.parametrize("num_actors", [2, None])
+def test_an_environment_that_cannot_be_pickled_is_refused_before_ray_is_started(num_actors):
+    env = only_steps(gymnasium.make("FrozenLake-v1"))
+    env.unwrapped.lock = threading.Lock()
+    settings = {"num_simulations": 2, "sharing": "local", "num_actors": num_actors}
+    if num_actors is None:  # no number was asked for, so there are none
+        there = train_policy_parallel(env, 200, **settings)
+        here = train_policy_parallel(env, 200, **{**settings, "num_actors": 0})
+        assert there.q.tobytes() == here.q.tobytes()
+        return
+    with pytest.raises(ClusterError) as refused:
+        train_policy_parallel(env, 200, **settings)
+    assert str(refused.value) == (
+        "the environment can't be sent to actors: TypeError: cannot pickle '_thread.lock' object; leave what can't be "
+        "pickled out of its __getstate__, or take num_actors 0"
+    )
+
+
+def test_an_environment_whose_module_actors_do_not_have_is_refused_by_name(ray_up, tmp_path, monkeypatch):
+    (tmp_path / "my_hidden_world.py").write_text("import clew\n\nclass World(clew.Environment): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ClusterError) as refused:
+        train_policy_parallel(importlib.import_module("my_hidden_world").World(), 200, num_actors=2, sync_every=10)
+    assert str(refused.value) == (
+        f"host {platform.node()} can't be used: the environment can't be loaded there: ModuleNotFoundError: No module "
+        "named 'my_hidden_world'; install it on every node, or put its folder on PYTHONPATH before Ray is started"
+    )
 
 
 @BOTH

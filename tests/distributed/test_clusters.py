@@ -308,6 +308,23 @@ def test_train_or_resume_begins_a_run_goes_on_with_it_and_leaves_it_when_it_has_
     assert (again.returncode, again.stdout) == (0, f"{run} has ended already\n")
 
 
+def test_train_or_resume_imports_the_modules_that_a_run_needs(environment, tmp_path):
+    lake = "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv"
+    (tmp_path / "my_world.py").write_text(f"import gymnasium\n\ngymnasium.register('Mine-v0', entry_point={lake!r})\n")
+    shutil.copy(ROOT / "examples" / "my_rules.py", tmp_path)
+    environment["PYTHONPATH"] = f"{environment.get('PYTHONPATH', '')}{os.pathsep}{tmp_path}"
+    settings = ["gym:my_world:Mine-v0", "--algorithm", "my_rules:counted", "--plugin", "my_rules", "--episodes", "50"]
+    whole, run = tmp_path / "whole", tmp_path / "first"
+    subprocess.run([BIN / "clew", "train", *settings, "--out", whole], env=environment, capture_output=True, check=True)
+    partial = tmp_path / "first.partial"  # of a process that was killed before its first checkpoint
+    partial.mkdir()
+    shutil.copy(whole / "config.json", partial)
+    command = ["bash", str(CLUSTERS / "train-or-resume.sh"), str(run), "0", *settings]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert table_in(run) == table_in(whole)
+
+
 # A real Ray -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Actors that are killed, hang, or find no room, on a real Ray: the result is the same, or the reason is said."""
 
 import os
+import re
 import signal
 import threading
 from contextlib import suppress
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from ray.exceptions import RayActorError
 
 from clew.distributed import actors, train_policy_parallel
-from clew.distributed.store import StoreUsage
+from clew.distributed.store import StoreUsage, as_clew_error
 from clew.environments import Environment
 from clew.errors import ClusterError
 from clew.mazes import Maze
@@ -144,8 +146,24 @@ def test_actors_that_cannot_start_are_an_error(ray_up):
         def __reduce__(self):
             return os.kill, (0, 99)
 
-    with pytest.raises(ClusterError, match="an actor can't be started"):
+    with pytest.raises(ClusterError, match="the environment can't be loaded there: OSError"):
         train_policy_parallel(Fragile(), 4000, num_actors=1)
+
+
+def test_a_host_on_which_no_actor_can_be_made_is_named_with_the_reason(ray_up):
+    """As where there is no Clew."""
+
+    class Broken:
+        def __init__(self):
+            import clew_of_another_host  # noqa: F401
+
+    with pytest.raises(RayActorError) as died:
+        ray_up.get(ray_up.remote(Broken).remote().__ray_ready__.remote())
+    assert re.fullmatch(
+        r"host [\d.]+ can't be used: ModuleNotFoundError: No module named 'clew_of_another_host'; install the same "
+        "Clew on every node, and restart Ray there",
+        str(as_clew_error(died.value)),
+    )
 
 
 def test_values_that_the_store_cannot_hold_are_refused(ray_up):

@@ -101,6 +101,7 @@ def test_rays_refusal_of_another_python_becomes_one_line(monkeypatch):
     from ray._private.utils import check_version_info
 
     def refuse(**options):
+        assert options["log_to_driver"] is False  # what nodes print stays in their logs
         check_version_info({"ray_version": "2.0.0", "python_version": "3.9.1"}, "node 10.0.0.1")
 
     monkeypatch.setenv("RAY_ADDRESS", "ray://elsewhere")

@@ -8,6 +8,7 @@ import pytest
 import ray
 
 from clew.distributed import calls, train_policy_parallel
+from clew.distributed.sending import pickle_job
 from clew.distributed.settings import Sharing
 from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.tasks import Job, Position, TaskResult, TaskTotals
@@ -86,7 +87,7 @@ def test_an_actor_stops_a_call_that_is_not_needed_between_two_tasks(ray_up):
             return TaskResult(TaskTotals(0, 0, 0.0), 0, Position(), None, begun, 0.2)
 
     actor = SimulationActor.remote()
-    actor.begin.remote(Job(Environment(), Learning(), Sharing()), Slow)
+    actor.begin.remote(pickle_job(Job(Environment(), Learning(), Sharing())), Slow)
     assert len(ray.get(actor.perform.remote(None, [0, 1], 1))) == 2
     assert ray.get(actor.finish.remote(1)) == (2, pytest.approx(0.4))
     begun = time.monotonic()

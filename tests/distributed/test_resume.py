@@ -14,6 +14,7 @@ import ray
 
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
+from clew.learning.checkpoints import Checkpoints
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_partial_run, open_run, save_checkpoints, train_run
 from clew.runs.storage import is_occupied, partial_folder, table_sha256
@@ -175,3 +176,18 @@ def test_an_interrupted_notebook_leaves_no_actor(ray_up):
     with pytest.raises(KeyboardInterrupt):
         train_policy_parallel(Environment(), 4000, 4, num_actors=2, callback=interrupt)
     wait_until_free()
+
+
+@pytest.mark.ray
+def test_the_times_of_a_run_that_went_on_are_those_since_then(ray_up, caplog, tmp_path):
+    caplog.set_level("INFO", "clew")
+
+    def interrupt(row):
+        if row.round == 2:
+            raise KeyboardInterrupt
+
+    settings = {"num_episodes": 400, "num_actors": 1, "num_simulations": 2, "sync_every": 20}
+    with pytest.raises(KeyboardInterrupt):
+        train_policy_parallel(Environment(), callback=interrupt, checkpoints=Checkpoints(tmp_path, 1), **settings)
+    train_policy_parallel(Environment(), checkpoints=Checkpoints(tmp_path, 1), **settings)
+    assert caplog.text.count("learning took") == caplog.text.count("since it was resumed, learning took") == 1

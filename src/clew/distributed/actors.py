@@ -15,7 +15,8 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,18 +24,28 @@ import ray
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from clew.distributed.calls import MAX_WAIT, ActorHandle, BatchResults, Call, TaskBatch, find_late, needed_calls
-from clew.distributed.cluster import START_TIMEOUT, check_alive, connected, count_cpus, count_nodes, not_started
+from clew.distributed.cluster import (
+    START_TIMEOUT,
+    check_alive,
+    connected,
+    count_cpus,
+    count_nodes,
+    is_running,
+    not_started,
+)
 from clew.distributed.handshake import Handshakes
+from clew.distributed.sending import pickle_job
 from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.speeds import Speeds
 from clew.distributed.store import StoreUsage, as_clew_error, num_bytes
 from clew.distributed.tasks import InProcessPool, Job, Task, TaskResult, TaskRunner, Worker
-from clew.errors import ClusterError
+from clew.errors import ClewError, ClusterError
 from clew.tracing.trace import DRIVER, STORE
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BEFORE_ACTORS = 0.3  # of training in this process before actors are started; starting them takes as long
+SECONDS_BEFORE_RAY = 5.0  # the same where a Ray has to be started
 SECONDS_PER_CALL = 0.02  # least work that is worth a remote call, which takes a millisecond or two
 MAX_BATCHES = 4  # of a round for each actor, if each is worth a call
 MAX_CALLS = 2  # of an actor at a time: the second one waits there, so that the actor doesn't wait for a message
@@ -51,8 +62,8 @@ def actor_pool(
 ) -> Iterator["ActorPool"]:
     """Provide a pool of actors, and stop the actors at the end, also after an error.
 
-    With `num_actors` of None, actors are started when training has taken 0.3 s; otherwise all run before the pool is
-    provided.
+    With `num_actors` of None, actors are started when training has taken 0.3 s, or 5 s if a Ray has to be started for
+    them; otherwise all run before the pool is provided.
 
     Args:
         job: what the tasks have in common; every actor gets a copy.
@@ -65,10 +76,21 @@ def actor_pool(
     """
     sharing = job.sharing
     num_needed = min(sharing.num_simulations, sharing.num_actors or 0)
-    with connected(num_needed), closing(ActorPool(job, make_worker, in_process, chaos)) as pool:
-        if sharing.num_actors is not None:
+    begun = time.perf_counter()
+    with ExitStack() as stack:
+
+        def connect() -> None:
+            stack.enter_context(connected(num_needed))
+            stack.enter_context(closing(pool))
+
+        pool = ActorPool(job, make_worker, in_process, chaos)
+        if sharing.num_actors is None:
+            pool.start_later(connect)
+        else:
+            connect()
             pool.start(num_needed)
             pool.wait_until_running()
+        pool.placement.seconds_to_start = time.perf_counter() - begun
         yield pool
 
 
@@ -80,6 +102,7 @@ class ActorPool:
     ) -> None:
         self.in_process, self.chaos, self.trace = in_process, chaos, in_process.trace
         self._job, self._make_worker, sharing = job, make_worker, job.sharing
+        self._pickled_job = pickle_job(job)
         self._handshakes, self._speeds = Handshakes(), Speeds()
         self._slow_hosts: set[str] = set()  # those that a message has named
         self._waiting: deque[TaskBatch] = deque()  # not yet sent, in the order in which results are merged
@@ -89,30 +112,68 @@ class ActorPool:
         # Otherwise all rounds run on actors, if they are asked for.
         self._chooses_place = job.ends_by_steps and not chaos and not sharing.asynchronous
         self._rng = np.random.default_rng(0)  # of chaos
-        self._store = StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
         self.handles: list[ActorHandle] = []
-        # Actors to start once training has taken 0.3 s in this process; a shorter training ends without them.
-        self._num_deferred = min(sharing.num_simulations, count_cpus()) if sharing.num_actors is None else 0
-        self._deferred_at = time.monotonic()
+        self._connect: Callable[[], None] | None = None  # to a Ray, for actors that are started later
+        self._start_at = math.inf  # when these are started, by time.monotonic
+
+    @cached_property
+    def _store(self) -> StoreUsage:
+        """The use of the object store of a Ray that runs."""
+        sharing = self._job.sharing
+        return StoreUsage(sharing.num_simulations if sharing.asynchronous else 1 + sharing.rounds_ahead)
+
+    def start_later(self, connect: Callable[[], None]) -> None:
+        """Start an actor for each simulation when training has taken about as long as their start takes.
+
+        A shorter training ends without them.
+
+        Args:
+            connect: connects to a running Ray, at once, or starts one, when it is needed.
+        """
+        runs = is_running()
+        if runs:
+            connect()
+        self._connect = None if runs else connect
+        self._start_at = time.monotonic() + (SECONDS_BEFORE_ACTORS if runs else SECONDS_BEFORE_RAY)
+
+    def _start_if_due(self) -> None:
+        """Start the actors of `start_later` if it is time; without them if no Ray can be started."""
+        if time.monotonic() < self._start_at:
+            return
+        self._start_at = math.inf
+        try:
+            if self._connect is not None:
+                self._connect()
+        except ClusterError as error:
+            logger.warning("%s; training continues in this process", error)
+        else:
+            self.start(min(self._job.sharing.num_simulations, count_cpus()))
 
     def start(self, num_actors: int, is_replacement: bool = False) -> None:
         """Start some actors, without waiting until they run; `is_replacement` for those in the place of lost ones."""
         for _ in range(num_actors):
             actor = SimulationActor.remote()
-            hello, start = actor.ready.remote(), actor.begin.remote(self._job, self._make_worker)
+            hello, start = actor.ready.remote(), actor.begin.remote(self._pickled_job, self._make_worker)
             self.handles.append(ActorHandle(f"actor {self._num_started}", actor, hello, start, is_replacement))
             self._num_started += 1
 
     def wait_until_running(self) -> None:
-        """Wait until all actors run.
+        """Wait until all actors run; after a minute, go on with those that do.
+
+        The others join when there are processors for them. Two trainings at a time may each have started some actors,
+        and wait for processors that the other one holds.
 
         Raises:
-            ClusterError: if they don't all run within a minute, or if one can't be used, see `handshake`.
+            ClusterError: if none runs within a minute, or if one can't be used, see `handshake`.
         """
         deadline = time.monotonic() + START_TIMEOUT
         while starting := [handle.start_ref for handle in self.handles if not handle.is_running]:
             if time.monotonic() > deadline:
-                raise not_started(len(self.handles))
+                num_running = len(self.handles) - len(starting)
+                if not num_running:
+                    raise not_started(len(self.handles))
+                logger.warning("only %d of %d actors run; the others join later", num_running, len(self.handles))
+                return
             self.in_process.check_stopped()
             check_alive()
             ray.wait(starting, num_returns=1, timeout=1.0)
@@ -131,9 +192,7 @@ class ActorPool:
         Rounds that end by steps run where they end sooner, see `placement`; others on actors, if there are any. An
         actor gets about four batches, one after the other, so that a fast one can run more than a slow one.
         """
-        if self._num_deferred and time.monotonic() - self._deferred_at > SECONDS_BEFORE_ACTORS:
-            self.start(self._num_deferred)
-            self._num_deferred = 0
+        self._start_if_due()
         self._update_running()
         num_running = sum(handle.is_running for handle in self.handles)
         num_worth = self._seconds_per_task * len(tasks) / SECONDS_PER_CALL  # calls
@@ -144,6 +203,7 @@ class ActorPool:
         else:
             is_there = num_running > 0 and (self._job.sharing.num_actors is not None or num_worth >= 1)
         if not is_there:
+            self.placement.num_without_actors += not num_running
             results = self.in_process.submit(round, snapshot, tasks, fused_runner)
             return self._measured(results, time.perf_counter(), num_steps)
         num_least = num_workers if self._chooses_place else 1
@@ -228,21 +288,19 @@ class ActorPool:
             try:
                 host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
                 ray.get(reference)
-            except RayTaskError as error:
-                if isinstance(error.cause, ClusterError):  # of a plug-in
-                    self._refuse(handle, error.cause)
-                    continue
-                raise ClusterError(f"an actor can't be started: {error.cause!r}") from error
+            except RayError as error:
+                if isinstance(error, RayTaskError) or getattr(error, "actor_init_failed", False):
+                    self._refuse(handle, as_clew_error(error))
+                else:
+                    self._replace(handle, error)
             except ClusterError as error:
                 self._refuse(handle, error)
-            except RayError as error:
-                self._replace(handle, error)
             else:
                 handle.is_running, handle.host, self._num_failed = True, host, 0
                 seconds = time.time() - handle.requested_at
                 self.trace.add("start", handle.name, handle.requested_at, seconds, -1, host=host)
 
-    def _refuse(self, handle: ActorHandle, error: ClusterError) -> None:
+    def _refuse(self, handle: ActorHandle, error: ClewError) -> None:
         """Raise the error of an actor that can't be used; go on without it if it was to take the place of a lost one.
 
         A node that joins a cluster in the middle of a run doesn't end that run.
@@ -392,7 +450,7 @@ class ActorPool:
             reason: error, or text, for the log.
 
         Raises:
-            ClusterError: if actors fail to start: the constructor raises, or 20 of them in succession have died.
+            ClusterError: if 20 actors in succession have died while they started.
         """
         if handle not in self.handles:
             return
@@ -409,7 +467,7 @@ class ActorPool:
         ray.kill(handle.actor)
         if not handle.is_running:
             self._num_failed += 1
-            if self._num_failed >= MAX_FAILED_STARTS or "creation task" in str(reason):
+            if self._num_failed >= MAX_FAILED_STARTS:
                 raise ClusterError(f"an actor can't be started: {lines[-1]}")
         self.start(1, is_replacement=True)
         others = needed_calls(self.handles)

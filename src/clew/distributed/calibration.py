@@ -19,6 +19,7 @@ from clew.distributed.actors import SECONDS_PER_CALL
 from clew.distributed.cluster import connected
 from clew.distributed.local import LocalLearner, TableChanges, TableMerger, TableSnapshot
 from clew.distributed.scaling import Parameters
+from clew.distributed.sending import pickle_job
 from clew.distributed.settings import Sharing
 from clew.distributed.simulation_actor import SimulationActor
 from clew.distributed.tasks import Job, Task, TaskResult
@@ -59,7 +60,7 @@ def calibrate(sides: tuple[int, ...] = SIDES, num_steps: int = 2_000_000, repeti
         sizes = [_measure_size(side, math.ceil(num_steps / EPISODE), repetitions) for side in sides]
         largest = sizes[-1]
         actor = SimulationActor.remote()
-        ray.get(actor.begin.remote(largest.job, LocalLearner))
+        ray.get(actor.begin.remote(pickle_job(largest.job), LocalLearner))
         snapshot = ray.put(largest.snapshot)
         ray.get(actor.perform.remote(snapshot, []))
         call = min_seconds(lambda: ray.get(actor.perform.remote(snapshot, [])), repetitions)

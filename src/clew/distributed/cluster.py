@@ -31,6 +31,8 @@ _lock = threading.Lock()
 _num_users = 0  # of a Ray that was started here; the last one stops it
 
 CONNECT_TIMEOUT = 5  # seconds
+# Ray's own messages, and what actors print, stay in the logs of Ray; errors on an actor come back as exceptions.
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 START_TIMEOUT = 60  # seconds until all actors run; a busy or distant cluster takes several
 TOKEN_HINT = (
     "; its token is needed here too: RAY_AUTH_MODE=token, with RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
@@ -83,6 +85,11 @@ def connected(num_actors: int) -> Iterator[None]:
                 _stop()  # also a Ray that was interrupted while it started
 
 
+def is_running() -> bool:
+    """Return whether there is a Ray to use: in this process, or at RAY_ADDRESS."""
+    return ray.is_initialized() or bool(os.environ.get("RAY_ADDRESS"))
+
+
 @contextmanager
 def _handler_kept() -> Iterator[None]:
     """Keep the handler of SIGTERM that the program has, in a `with` block in which Ray installs one of its own."""
@@ -106,7 +113,7 @@ def _start(num_actors: int) -> None:
     try:
         if address:
             logger.info("connecting to the Ray at %s", address)
-            ray.init(logging_level=logging.ERROR)
+            ray.init(**QUIET)
         else:
             _set_token()
             logger.info("starting a local Ray (a few seconds)")
@@ -114,8 +121,7 @@ def _start(num_actors: int) -> None:
                 address="local",
                 num_cpus=max(os.cpu_count() or 1, num_actors),
                 include_dashboard=False,
-                log_to_driver=False,  # errors on an actor come back as exceptions
-                logging_level=logging.ERROR,
+                **QUIET,
             )
     except Exception as error:  # of any class: of a process that doesn't start in time, Ray raises Exception itself
         raise ClusterError(f"no connection to Ray: {_reason(error, address)}") from error

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clew.distributed.actors import actor_pool
-from clew.distributed.cluster import connected
 from clew.distributed.placement import Placement
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Progress, Rounds
 from clew.distributed.settings import Sharing
@@ -43,9 +42,9 @@ class Forecast(NamedTuple):
         num_rounds: expected number of rounds.
         num_actors: number of actors.
         in_process: time in this process.
-        on_actors: time with the actors, including that of their start. Rounds that are too short for them run in this
+        on_actors: time with the actors, including that of the start. Rounds that are too short for them run in this
             process.
-        start: time of their start.
+        start: time of the start of Ray, if none runs yet, and of the actors.
     """
 
     num_steps: int
@@ -96,7 +95,9 @@ def forecast(
     check_run(num_episodes, seed)
     sharing.check(learning)
     if sharing.num_simulations == 1:
-        raise SettingError("must be at least 2: one is trained without actors", setting="num_simulations")
+        raise SettingError(
+            "must be at least 2: one is trained without actors", setting="num_simulations", take={"num_simulations": 2}
+        )
     if not sharing.num_actors:
         raise SettingError("must be given, for a forecast", setting="num_actors", take={"num_actors": 2})
     if sharing.asynchronous:
@@ -110,12 +111,10 @@ def forecast(
     in_process.placement = OnActors()
     rounds.compile(worker, has_actors=True)
     num_steps = count_steps(rounds, in_process, seconds, expect_last_steps(job))
-    with connected(sharing.num_actors):
-        begun = time.perf_counter()
-        with actor_pool(job, WORKERS[sharing.sharing][0], in_process) as pool:
-            start = time.perf_counter() - begun
-            time_round(rounds, pool, 0)  # loads the machine code
-            sizes = list(time_sizes(rounds, in_process, pool, num_steps))
+    with actor_pool(job, WORKERS[sharing.sharing][0], in_process) as pool:
+        time_round(rounds, pool, 0)  # loads the machine code
+        sizes = list(time_sizes(rounds, in_process, pool, num_steps))
+    start = in_process.placement.seconds_to_start
     return Forecast(
         round(num_steps),
         round(sum(each.num_rounds for each in sizes)),

@@ -37,14 +37,16 @@ class Placement:
     Attributes:
         here: rounds in this process.
         there: rounds on actors.
+        num_without_actors: number of rounds that ran in this process because no actor was running.
         seconds: duration of all rounds so far.
+        seconds_to_start: duration of the start of Ray and the actors, before the rounds.
         seconds_here: their expected duration in this process. Where none has run here, it is that of the work on actors
             and of the merge.
     """
 
     def __init__(self) -> None:
-        self.here, self.there = Place(), Place()
-        self.seconds = self.seconds_here = 0.0
+        self.here, self.there, self.num_without_actors = Place(), Place(), 0
+        self.seconds_to_start = self.seconds = self.seconds_here = 0.0
         self._rates: deque[float] = deque(maxlen=NUM_RECENT)  # seconds of work per step
         # Steps of a round, divided by those it was asked for: more where episodes are played to their end.
         self._sizes: deque[float] = deque([1.0], maxlen=NUM_RECENT)

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from clew.distributed.handshake import check_plugins, describe_process
+from clew.distributed.sending import PickledJob, unpickle_job
 from clew.distributed.tasks import Job, Task, TaskResult, Worker
 
 WAITED = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processor, and those of waiting for one
@@ -44,12 +45,14 @@ class _SimulationActor:
         """Return the description of this process, see `handshake`: the actor runs."""
         return describe_process()
 
-    def begin(self, job: Job, make_worker: Callable[[Job], Worker]) -> None:
+    def begin(self, pickled: PickledJob, make_worker: Callable[[Job], Worker]) -> None:
         """Begin a job, whose tasks are run by the worker that `make_worker` makes from it.
 
         Raises:
-            ClusterError: if a plug-in of the job can't be imported here, or is another than the driver's.
+            ClusterError: if its environment can't be loaded here, or a plug-in of it can't be imported here, or is
+                another than the driver's.
         """
+        job = unpickle_job(pickled)
         check_plugins(job.plugins)
         self.worker = make_worker(job)
 

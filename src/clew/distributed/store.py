@@ -1,6 +1,7 @@
 """Use of Ray's object store, and Ray's errors as errors of Clew."""
 
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 from clew.errors import ClewError, ClusterError
 
 logger = logging.getLogger(__name__)
+
+ADDRESS = re.compile(r"\bip=([^\s,)]+)")  # of the host, in Ray's message about an error there
 
 
 class StoreUsage:
@@ -75,12 +78,17 @@ def num_bytes(content: Any) -> int:
 
 def as_clew_error(error: RayError) -> ClewError:
     """Return an error of Ray as one of Clew; a ClewError that was raised on an actor is returned as it is."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    found = ADDRESS.search(str(error))
+    host = f"host {found[1]}" if found else "a host"
     if isinstance(error, RayTaskError):
         cause = error.cause
-        return cause if isinstance(cause, ClewError) else ClusterError(f"an actor failed: {cause!r}")
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return cause if isinstance(cause, ClewError) else ClusterError(f"an actor on {host} failed: {cause!r}")
+    if isinstance(error, RayActorError) and error.actor_init_failed:  # most often, there is no Clew
+        advice = "install the same Clew on every node, and restart Ray there"
+        return ClusterError(f"{host} can't be used: {lines[-1].strip()}; {advice}")
     if isinstance(error, RayActorError):
-        return ClusterError(f"an actor can't be started: {first_line}")
+        return ClusterError(f"an actor can't be started: {lines[0]}")
     if isinstance(error, ObjectStoreFullError | OutOfDiskError):
-        return ClusterError(f"Ray's object store is full: {first_line}; start Ray with a larger object_store_memory")
-    return ClusterError(f"Ray failed: {first_line}")
+        return ClusterError(f"Ray's object store is full: {lines[0]}; start Ray with a larger object_store_memory")
+    return ClusterError(f"Ray failed: {lines[0]}")

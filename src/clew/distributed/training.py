@@ -79,8 +79,9 @@ def train_policy_parallel(
             as in the chapter, need up to a quarter more steps.
         num_actors: number of Ray actors; decides only the speed. 0 runs all simulations in this process, without Ray.
             None starts training in this process, and starts one actor for each simulation, as far as the cluster has
-            processors, if the work takes longer than 0.3 s; central learning in worlds that kernels can simulate stays
-            in this process. Rounds that end by steps run in this process while they are too short for actors.
+            processors, if the work takes longer than 0.3 s, or 5 s if no Ray runs yet; central learning in worlds that
+            kernels can simulate stays in this process. Rounds that end by steps run in this process while they are too
+            short for actors.
         sharing: "central": simulations play, and one learner in this process learns from all their transitions.
             "local": each simulation learns on its own copy of the table, and the copies are merged after each round;
             actors speed this up most, but algorithms that learn a model are refused. Decides the result.
@@ -217,7 +218,7 @@ def train_parallel(
     check_values(learned, job.world)
     warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
-        _log_advice(in_process.placement, job)
+        _log_advice(in_process.placement, job, is_resumed=checkpoints.seconds > 0.0)
     return learned
 
 
@@ -233,7 +234,7 @@ def _uses_actors(job: Job, chaos: float) -> bool:
     """Return whether tasks may be run by actors: as many as were asked for, or by default if they can save time.
 
     Raises:
-        ClusterError: if actors were asked for, and can't import the plug-ins of the job.
+        ClusterError: if actors were asked for, and the job can't be sent to them, see `can_be_sent`.
     """
     num_actors = job.sharing.num_actors
     if num_actors == 0 or (num_actors is None and _is_bound_by_learner(job) and not chaos):
@@ -242,11 +243,13 @@ def _uses_actors(job: Job, chaos: float) -> bool:
 
 
 def can_be_sent(job: Job) -> bool:
-    """Return whether actors can import the plug-ins of a job; if not, and no number of actors was given, none is used.
+    """Return whether a job can be sent to actors; if not, and no number of actors was given, none is used.
 
     Raises:
-        ClusterError: if they can't, and actors were asked for.
+        ClusterError: if its environment can't be pickled or its plug-ins can't be imported, and actors were asked for.
     """
+    from clew.distributed.sending import pickle_job  # imports Ray
+
     algorithm, behaviour = job.learning.algorithm, job.learning.behaviour_name
     for name, plugins in ((algorithm, plugins_of(algorithm, "")), (behaviour, plugins_of("", behaviour))):
         for each in plugins:
@@ -254,6 +257,12 @@ def can_be_sent(job: Job) -> bool:
                 if job.sharing.num_actors:
                     raise ClusterError(f"actors can't use {name}: {reason}")
                 return False
+    try:
+        pickle_job(job)
+    except ClusterError:
+        if job.sharing.num_actors:
+            raise
+        return False
     return True
 
 
@@ -296,15 +305,25 @@ def log_unused_actors(sharing: Sharing) -> None:
         )
 
 
-def _log_advice(placement: Placement, job: Job) -> None:
-    """Log a message that compares the time of a training, whose rounds were measured, with that of one process."""
-    num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
+def _log_advice(placement: Placement, job: Job, is_resumed: bool) -> None:
+    """Log a message that compares the time of a training, whose rounds were measured, with that of one process.
+
+    Args:
+        placement: has measured the rounds.
+        job: what the tasks had in common.
+        is_resumed: whether training continued from a checkpoint; the rounds before it were not measured.
+    """
+    num_rounds, num_alone = placement.here.num_rounds + placement.there.num_rounds, placement.num_without_actors
+    num_short = placement.here.num_rounds - num_alone
     parts = [
-        f"learning took {format_seconds(placement.seconds)} s; in this process alone it would have taken about "
-        f"{format_seconds(placement.seconds_here)} s"
+        f"{'since it was resumed, ' if is_resumed else ''}learning took {format_seconds(placement.seconds)} s; in this "
+        f"process alone it would have taken about {format_seconds(placement.seconds_here)} s",
+        f"the actors took {format_seconds(placement.seconds_to_start)} s to start",
     ]
-    if num_here:
-        parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
+    if num_short:
+        parts.append(f"{num_short:,} of {num_rounds:,} rounds ran here, because they are too short for actors")
+    if num_alone:
+        parts.append(f"{num_alone:,} of {num_rounds:,} rounds ran here, because no actor was running")
     if _is_bound_by_learner(job) and not ALGORITHMS[job.learning.algorithm].learns_model:
         parts.append("with sharing local actors learn too")
     logger.info("; ".join(parts))

@@ -207,14 +207,14 @@ def _load_file(path: Path) -> None:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return why an import has failed, in one line: the error, and the last line of code that it came from."""
+    """Return why an import has failed, in one line: the error, and the last line of code outside Clew."""
     lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
     if isinstance(error, SyntaxError):  # whose first lines are those of the code
         return f"{lines[-1]} ({error.filename}:{error.lineno})"
-    reason = lines[0]
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
-    last = frames[-1] if frames and frames[-1].filename != __file__ else None
-    return reason if last is None else f"{reason} ({last.filename}:{last.lineno})"
+    ours = Path(__file__).parents[1]
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if ours not in Path(each.filename).parents]
+    frames = [each for each in frames if "importlib" not in each.filename]
+    return f"{lines[0]} ({frames[-1].filename}:{frames[-1].lineno})" if frames else lines[0]
 
 
 # In another process ---------------------------------------------------------------------------------------------------

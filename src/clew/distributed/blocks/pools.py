@@ -156,6 +156,8 @@ class ActorBlocks:
                     return result
                 self.ray.kill(handle.actor)
             except self.ray.exceptions.RayActorError as error:
+                if error.actor_init_failed:
+                    raise as_clew_error(error) from error
                 reason = str(error).strip().splitlines()[0]
             except self.ray.exceptions.RayError as error:
                 raise as_clew_error(error) from error
