@@ -26,6 +26,7 @@ from clew.settings import as_path, check_choice, shown
 Row = TypeVar("Row")
 
 GROUP = "clew.plugins"  # of entry points
+PACKAGE = Path(__file__).parents[1]  # folder of Clew's own code
 NAME = r"[A-Za-z_][\w.-]*:[\w.+-]+"
 
 
@@ -144,8 +145,6 @@ def load_installed(name: str) -> None:
     for entry in entry_points(group=GROUP, name=name.partition(":")[0]):
         try:
             entry.load()
-        except ClewError:
-            raise
         except Exception as error:
             raise SettingError(f"the plug-in {entry.value} can't be imported: {describe_failure(error)}") from error
 
@@ -160,13 +159,14 @@ def load_plugin(given: str | Path) -> None:
         SettingError: if it can't be imported.
     """
     given = str(as_path("plugin", given))
+    path = Path(given).absolute() if given.endswith(".py") else None
+    if path is not None:
+        _check_file(path)
     try:
-        if given.endswith(".py"):
-            _load_file(Path(given).absolute())
+        if path is not None:
+            _load_file(path)
         else:
             import_module(given)
-    except ClewError:
-        raise
     except Exception as error:
         advice = ""
         if isinstance(error, ModuleNotFoundError) and error.name == given.partition(".")[0]:
@@ -174,8 +174,8 @@ def load_plugin(given: str | Path) -> None:
         raise SettingError(f"the plug-in {given} can't be imported: {describe_failure(error)}{advice}") from error
 
 
-def _load_file(path: Path) -> None:
-    """Import a file as a module that is called like it; do nothing if that has been done.
+def _check_file(path: Path) -> None:
+    """Check that a file can be imported as a module that is called like it.
 
     Raises:
         SettingError: if there is no such file, or its name is that of another module.
@@ -192,6 +192,11 @@ def _load_file(path: Path) -> None:
             f"the plug-in {path} can't be imported: another module is called {name}, {other or 'built in'}; rename the "
             "file"
         )
+
+
+def _load_file(path: Path) -> None:
+    """Import a file as a module that is called like it; do nothing if that has been done."""
+    name = path.stem
     if name in sys.modules:
         return
     spec = spec_from_file_location(name, path)
@@ -207,12 +212,20 @@ def _load_file(path: Path) -> None:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return why an import has failed, in one line: the error, and the last line of code that it came from."""
-    reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    """Return why an import has failed, in one line: the error, and the last line of code that it came from.
+
+    That of an error of Clew is the line that called it, such as one that registers an algorithm.
+    """
+    if isinstance(error, ClewError):
+        reason = str(error)
+    else:
+        reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
     if isinstance(error, SyntaxError):
         return f"{reason} ({error.filename}:{error.lineno})"
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
-    last = frames[-1] if frames and frames[-1].filename != __file__ else None
+    outside = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
+    if isinstance(error, ClewError):
+        outside = [each for each in outside if not Path(each.filename).is_relative_to(PACKAGE)]
+    last = outside[-1] if outside and outside[-1].filename != __file__ else None
     return reason if last is None else f"{reason} ({last.filename}:{last.lineno})"
 
 
@@ -229,6 +242,7 @@ def why_not_the_same(plugin: Plugin) -> str:
         return reason
     try:
         if plugin.module not in sys.modules and plugin.path and Path(plugin.path).is_file():
+            _check_file(Path(plugin.path))
             _load_file(Path(plugin.path))
         else:
             import_module(plugin.module)
