@@ -39,7 +39,7 @@ def run_agent(
     it, and `truncated` that a step limit has; one of them is True.
 
     An agent isn't told which actions are available in a state. `FiniteMDP.available` says it, and docs/agents.md shows
-    an agent that heeds it.
+    an agent that uses it.
 
     The agent draws its own random numbers, so seed it too. One that draws as a compiled algorithm does learns the same
     bits as `train_policy` in an environment without a model.
