@@ -16,7 +16,7 @@ import numpy.typing as npt
 from clew.environments import World, model_of
 from clew.errors import PrecisionError, SettingError
 from clew.evaluation.exact import STEPS_PRECISION, Walk, check_steps, walk_through
-from clew.evaluation.gain import continuing_classes, rows_of_class
+from clew.evaluation.gain import recurrent_classes, rows_of_class
 from clew.evaluation.relative import chain_rows, extend, policy_chain, policy_shares
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows

@@ -101,7 +101,7 @@ def _explain_failures(compiled: Any) -> None:
     def compile_or_explain(*args: Any, **kwargs: Any) -> Any:
         try:
             return compile_for_args(*args, **kwargs)
-        except NumbaError as error:
+        except (NumbaError, NotImplementedError) as error:
             if (failure := _ANNOUNCER.failure) is None:
                 raise
             raise explain_failure(*failure) from error

@@ -37,6 +37,9 @@ def run_agent(
     `update(transition)` with a `clew.Transition`. At the end of an episode, `terminated` says that the world has ended
     it, and `truncated` that a step limit has; one of them is True.
 
+    An agent isn't told which actions are available in a state. `FiniteMDP.available` says it, and docs/agents.md shows
+    an agent that uses it.
+
     The agent draws its own random numbers, so seed it too. One that draws as a compiled algorithm does learns the same
     bits as `train_policy` in an environment without a model.
 
@@ -74,8 +77,9 @@ def run_agent(
         the agent has learned, without its exploration. None if it has no `q`; its returns are in the `RoundMetrics`.
 
     Raises:
-        SettingError: if the agent lacks a method, `act` gives something else than an action, `q` is not a table of the
-            environment's size, or the environment doesn't follow Gymnasium's interface.
+        SettingError: if the agent lacks a method, `act` gives something else than an action or, in a model, one that
+            isn't available, `q` is not a table of the environment's size, or the environment doesn't follow Gymnasium's
+            interface.
     """
     check_run(num_episodes, seed)
     check_reporting(callback, watch, None, None)

@@ -303,7 +303,8 @@ def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
         )
     if not are_finite(policy.q, world):
         raise SettingError(
-            "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
+            "the action values became too large for float32, or NaN; use smaller rewards, a smaller gamma, or a "
+            "smaller kappa; an update rule of your own may divide by 0"
         )
 
 

@@ -26,6 +26,7 @@ from clew.settings import as_path, check_choice, shown
 Row = TypeVar("Row")
 
 GROUP = "clew.plugins"  # of entry points
+PACKAGE = Path(__file__).parents[1]  # folder of Clew's own code
 NAME = r"[A-Za-z_][\w.-]*:[\w.+-]+"
 
 
@@ -144,8 +145,6 @@ def load_installed(name: str) -> None:
     for entry in entry_points(group=GROUP, name=name.partition(":")[0]):
         try:
             entry.load()
-        except ClewError:
-            raise
         except (Exception, SystemExit) as error:
             raise SettingError(f"the plug-in {entry.value} can't be imported: {describe_failure(error)}") from error
 
@@ -160,13 +159,14 @@ def load_plugin(given: str | Path) -> None:
         SettingError: if it can't be imported.
     """
     given = str(as_path("plugin", given))
+    path = Path(given).absolute() if given.endswith(".py") else None
+    if path is not None:
+        _check_file(path)
     try:
-        if given.endswith(".py"):
-            _load_file(Path(given).absolute())
+        if path is not None:
+            _load_file(path)
         else:
             import_module(given)
-    except ClewError:
-        raise
     except (Exception, SystemExit) as error:
         advice = ""
         if isinstance(error, ModuleNotFoundError) and error.name == given.partition(".")[0]:
@@ -174,8 +174,8 @@ def load_plugin(given: str | Path) -> None:
         raise SettingError(f"the plug-in {given} can't be imported: {describe_failure(error)}{advice}") from error
 
 
-def _load_file(path: Path) -> None:
-    """Import a file as a module that is called like it; do nothing if that has been done.
+def _check_file(path: Path) -> None:
+    """Check that a file can be imported as a module that is called like it.
 
     Raises:
         SettingError: if there is no such file, or its name is that of another module.
@@ -192,6 +192,11 @@ def _load_file(path: Path) -> None:
             f"the plug-in {path} can't be imported: another module is called {name}, {other or 'built in'}; rename the "
             "file"
         )
+
+
+def _load_file(path: Path) -> None:
+    """Import a file as a module that is called like it; do nothing if that has been done."""
+    name = path.stem
     if name in sys.modules:
         return
     spec = spec_from_file_location(name, path)
@@ -211,10 +216,13 @@ def describe_failure(error: BaseException) -> str:
     lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
     if isinstance(error, SyntaxError):  # whose first lines are those of the code
         return f"{lines[-1]} ({error.filename}:{error.lineno})"
-    ours = Path(__file__).parents[1]
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if ours not in Path(each.filename).parents]
-    frames = [each for each in frames if "importlib" not in each.filename]
-    return f"{lines[0]} ({frames[-1].filename}:{frames[-1].lineno})" if frames else lines[0]
+    reason = str(error) if isinstance(error, ClewError) else lines[0]
+    frames = [
+        each
+        for each in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in each.filename and not Path(each.filename).is_relative_to(PACKAGE)
+    ]
+    return f"{reason} ({frames[-1].filename}:{frames[-1].lineno})" if frames else reason
 
 
 # In another process ---------------------------------------------------------------------------------------------------
@@ -230,6 +238,7 @@ def why_not_the_same(plugin: Plugin) -> str:
         return reason
     try:
         if plugin.module not in sys.modules and plugin.path and Path(plugin.path).is_file():
+            _check_file(Path(plugin.path))
             _load_file(Path(plugin.path))
         else:
             import_module(plugin.module)
