@@ -48,8 +48,8 @@ $(PEERS)/installed: pyproject.toml
 	$(PEERS)/bin/python -m pip install --quiet '.[peers]'
 	@touch $(PEERS)/installed
 
-bench-peers: setup $(PEERS)/installed ## all, beside other libraries; with DATA=folder, which holds maps/, large mazes: half an hour
-	$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python --long $(if $(DATA),--large-peers --data $(DATA))
+bench-peers: setup $(PEERS)/installed ## all, beside other libraries; with DATA=folder, which holds maps/, large mazes: an hour
+	$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python --long --large-peers $(if $(DATA),--data $(DATA))
 
 performance: setup ## docs/performance.md and its picture, of what `make bench` or `make bench-peers` measured last
 	$(BIN)/python -m benchmarks.report

@@ -2,7 +2,7 @@
 
     python -m benchmarks                            from the root of the repository; under a minute
     python -m benchmarks --peers-python PATH        other libraries as well, as that interpreter has them
-    python -m benchmarks --large-peers --data FOLDER    and the large maps of a folder, which take them minutes
+    python -m benchmarks --large-peers --data FOLDER    and models and large maps of a folder that take them minutes
     python -m benchmarks --long --data FOLDER       learning from samples and planning, two minutes more
 
 Ends with exit code 1 if a target is missed by far, or if clew and C don't learn the same bits.
@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import beside_peers, c, learning, loops, machine, planning
+from benchmarks import beside_peers, c, continuing, learning, loops, machine, planning
 from benchmarks.peers import TOLERANCE
 from benchmarks.report import ratio_cells
 from benchmarks.rows import Row, Section, Target, judge
@@ -47,6 +47,17 @@ def long_sections(data: Path | None) -> list[Section]:
             lambda: planning.measure_rows(data),
         ),
     ]
+
+
+def continuing_section(gamma: float, python: str) -> Section:
+    """Worlds that never end, with one discount."""
+    return Section(
+        f"Worlds that never end, gamma {gamma}",
+        f"Optimal values of inventories, queues, maintenance and random models to {TOLERANCE:.0e}, in seconds on the "
+        "clock, without the time to build a model; one thread of linear algebra. Clew proves its bound; how far the "
+        "relative values of the others are from ours, at most, is said below.",
+        lambda: beside_peers.measure_continuing(gamma, python),
+    )
 
 
 def make_sections(options: argparse.Namespace) -> list[Section]:
@@ -81,6 +92,8 @@ def make_sections(options: argparse.Namespace) -> list[Section]:
             lambda: beside_peers.measure_learners(options.peers_python),
         ),
     ]
+    if options.large_peers:
+        sections += [continuing_section(gamma, options.peers_python) for gamma in continuing.GAMMAS]
     return sections + (long_sections(options.data) if options.long else [])
 
 
@@ -101,7 +114,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed, as ratios in one run.")
     parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has the other libraries")
     parser.add_argument("--data", type=Path, help="folder with maps/, for the large ones")
-    parser.add_argument("--large-peers", action="store_true", help="other libraries on large maps; takes minutes")
+    parser.add_argument(
+        "--large-peers", action="store_true", help="other libraries on large models too; takes half an hour"
+    )
     parser.add_argument("--long", action="store_true", help="learning from samples and planning too; takes minutes")
     options = parser.parse_args()
     console = Console()

@@ -1,6 +1,7 @@
 """Ours beside other libraries, which `benchmarks.peers` measures: exact solving, and Q-learning on the 5x5 maze."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import clew
-from benchmarks import loops
+from benchmarks import continuing, loops
 from benchmarks.peers import LEARNERS, SOLVERS, TOLERANCE
 from benchmarks.rows import OURS, Row
 from clew.kernels.dynamics import Sparse
@@ -21,7 +21,15 @@ SCRIPT = Path(__file__).parent / "peers.py"
 GAMMA = 0.999
 MAP = Path("maps/maze512-8-0.map")
 MAP_GOAL = (402, 56)  # of the longest problem in its .scen file: 2,823 steps
-LONGEST = 1800  # seconds that a peer may take, for all of its settings
+LONGEST = 900  # seconds that a setting of a peer may take
+FOR_MAZES = tuple(each for each in SOLVERS if each[1] != "policy iteration")  # which takes minutes there
+FOR_RECURRENT = (
+    ("scipy", "policy iteration"),
+    ("quantecon", "policy iteration"),
+    ("quantecon", "modified policy iteration"),
+    ("mdpsolver", "mpi, standard"),
+)
+LONGEST_RECURRENT = 40
 
 
 def random_maze(size: int = 100, share: float = 0.2, seed: int = 0) -> clew.Maze:
@@ -33,55 +41,77 @@ def random_maze(size: int = 100, share: float = 0.2, seed: int = 0) -> clew.Maze
     return clew.Maze.from_text("\n".join("".join(row) for row in rows))
 
 
-def ask(python: str, *arguments: str) -> dict[str, Any]:
+def ask(python: str, *arguments: str, longest: float = LONGEST) -> dict[str, Any]:
     """What the script says in that interpreter."""
     command = [python, str(SCRIPT), *arguments]
+    one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=longest, check=False, env={**os.environ, **one_thread}
+        )
     except subprocess.TimeoutExpired:
-        return {"missing": f"not done after {LONGEST} s"}
+        return {"missing": f"not done after {longest} s"}
     if done.returncode != 0:
         return {"missing": f"failed: {done.stderr.strip().splitlines()[-1]}"}
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # a library may print as well
     return answer
 
 
-def write_problem(path: Path, env: clew.Environment, repetitions: int) -> None:
+def write_problem(path: Path, mdp: clew.FiniteMDP, gamma: float, repetitions: int) -> None:
     """The world as arrays that any library can read."""
-    model = env.mdp.to_sparse().model
+    model = mdp.to_sparse().model
     assert isinstance(model, Sparse)
-    arrays = {name: array for name, array in model._asdict().items() if name != "num_actions"}
-    np.savez(path, gamma=GAMMA, repetitions=repetitions, **arrays)
+    np.savez(path, gamma=gamma, repetitions=repetitions, **model._asdict())
 
 
 def solve_beside(task: str, env: clew.Environment, python: str, repetitions: int) -> list[Row]:
-    """Seconds of ours and of every peer to solve a world exactly, and how far the values are from ours."""
-    seconds = []
-    clew.solve(env, gamma=GAMMA, tolerance=TOLERANCE)  # compiles
-    for _ in range(max(repetitions, 3)):
-        begun = time.perf_counter()
-        solution = clew.solve(env, gamma=GAMMA, tolerance=TOLERANCE)
-        seconds.append(time.perf_counter() - begun)
+    """Seconds of ours and of every peer to solve a maze exactly, and how far the values are from ours."""
+    seconds, solution = seconds_of_ours(env.mdp, GAMMA, max(repetitions, 3))
     rows = [Row(task, OURS, "s", seconds, f"{solution.method}, proved within {solution.bound:.0e}")]
     with tempfile.TemporaryDirectory() as folder:
         problem, values = Path(folder) / "problem.npz", Path(folder) / "values.npy"
-        write_problem(problem, env, repetitions)
-        for peer in SOLVERS:
-            answer = ask(python, "solve", str(problem), peer, str(values))
-            rows += _peer_rows(task, peer, answer, solution.v, values)
+        write_problem(problem, env.mdp, GAMMA, repetitions)
+        for peer, setting in FOR_MAZES:
+            answer = ask(python, "solve", str(problem), peer, setting, str(values))
+            if "missing" in answer:
+                rows.append(Row(task, f"{peer}, {setting}", "s", note=answer["missing"]))
+                continue
+            error = float(np.abs(np.load(values)[: solution.v.size] - solution.v).max())
+            note = f"version {answer['version']}, off by {error:.0e}, {answer['peak_memory']:.0f} MB"
+            # A setting that misses the tolerance by far has not solved it: its time is no answer.
+            figures = answer["seconds"] if error <= 100 * TOLERANCE else []
+            rows.append(Row(task, f"{peer}, {setting}", "s", figures, note if figures else f"{note}: wrong"))
     return rows
 
 
-def _peer_rows(task: str, peer: str, answer: dict[str, Any], v: npt.NDArray[np.float64], path: Path) -> list[Row]:
-    if "missing" in answer:
-        return [Row(task, peer, "s", note=answer["missing"])]
+def seconds_of_ours(mdp: clew.FiniteMDP, gamma: float, repetitions: int) -> tuple[list[float], clew.Solution]:
+    """Seconds of each of some calls of `solve`, after one that compiles, and the last solution."""
+    solution = clew.solve(mdp, gamma=gamma, tolerance=TOLERANCE)
+    seconds = []
+    for _ in range(repetitions):
+        begun = time.perf_counter()
+        solution = clew.solve(mdp, gamma=gamma, tolerance=TOLERANCE)
+        seconds.append(time.perf_counter() - begun)
+    return seconds, solution
+
+
+def measure_continuing(gamma: float, python: str = sys.executable) -> list[Row]:
+    """Worlds that never end: seconds of ours and of the peers, and how far their relative values are from ours."""
     rows = []
-    for (setting, seconds), values in zip(answer["settings"].items(), np.load(path), strict=True):
-        error = float(np.abs(values[:-1] - v).max())
-        note = f"version {answer['version']}, off by {error:.0e}, {answer['peak_memory']:.0f} MB"
-        # A setting that misses the tolerance by far has not solved it: its time is no answer.
-        figures = seconds if error <= 100 * TOLERANCE else []
-        rows.append(Row(task, f"{peer}, {setting}", "s", figures, note if figures else f"{note}: wrong"))
+    for name, make_model in continuing.MODELS.items():
+        mdp = make_model()
+        seconds, solution = seconds_of_ours(mdp, gamma, continuing.REPETITIONS)
+        rows.append(Row(name, OURS, "s", seconds, f"{solution.method}, proved within {solution.bound:.0e}"))
+        with tempfile.TemporaryDirectory() as folder:
+            problem, values = Path(folder) / "problem.npz", Path(folder) / "values.npy"
+            write_problem(problem, mdp, gamma, continuing.REPETITIONS)
+            for peer, setting in FOR_RECURRENT:
+                answer = ask(python, "solve", str(problem), peer, setting, str(values), longest=LONGEST_RECURRENT)
+                note = answer.get("missing", "")
+                if not note:
+                    difference = np.load(values) - solution.v
+                    note = f"off by {float(np.ptp(difference)) / 2.0:.0e}"
+                rows.append(Row(name, f"{peer}, {setting}", "s", answer.get("seconds", []), note))
     return rows
 
 

@@ -17,10 +17,10 @@ HEAD = """\
 algorithm and the exploration strategy are chosen separately. The value of a terminated state is 0; where a step limit
 truncates the episode, every algorithm bootstraps. An on-policy algorithm learns the values of the behaviour policy,
 exploration included; an off-policy algorithm learns those of the greedy policy, whatever the behaviour policy is. A
-setting that would have no effect is refused. Memory lives for a step, an episode or the whole run; in the last case
-simulations can't learn on copies of the table (`--sharing local`). [extending.md](extending.md) shows how to add an
-algorithm or a strategy of your own. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py) has
-Q-learning and Sarsa in plain Python.
+setting that would have no effect is refused. An algorithm keeps its memory for a step, an episode or the whole run; in
+the last case simulations can't learn on copies of the table (`--sharing local`). [extending.md](extending.md) shows how
+to add an algorithm or a strategy of your own. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py)
+has Q-learning and Sarsa in plain Python.
 
 """
 

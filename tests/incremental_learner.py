@@ -4,7 +4,7 @@ import numpy as np
 
 from clew.kernels.learning.rollouts import EpisodeSpec, learn_episodes, new_episode_stats
 from clew.kernels.sampling import new_stream
-from clew.learning.learner import initial_value, make_learner
+from clew.learning.learner import make_learner, uniform_initial_value
 from clew.learning.settings import Learning
 
 
@@ -18,7 +18,7 @@ class IncrementalLearner:
     def __init__(self, mdp, num_episodes, *, max_steps=10_000, seed=0, key=(), **settings):
         self.settings = Learning(**settings)
         self.num_episodes, self.max_steps = num_episodes, max_steps
-        self.q = np.full((mdp.num_states, mdp.num_actions), initial_value(self.settings, mdp), np.float32)
+        self.q = np.full((mdp.num_states, mdp.num_actions), uniform_initial_value(self.settings, mdp), np.float32)
         self.learner = make_learner(self.q, self.settings, max_steps=max_steps, num_outcomes=mdp.num_outcomes)
         self.stream = new_stream(seed, *key)
         self.done = 0

@@ -10,11 +10,11 @@ from clew.kernels.dynamics import fast_model
 from clew.kernels.learning.behaviours import EpsilonGreedy
 from clew.kernels.learning.learners import ConstantStepSize
 from clew.kernels.learning.queues import FifoQueue, MaxHeap, num_waiting, pop, push
+from clew.kernels.learning.rates import Rates
 from clew.kernels.learning.rollouts import (
     EpisodeSpec,
     EpisodeStats,
     FixedValues,
-    Rates,
     TransitionBatch,
     learn_episodes,
     record_episodes,

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from benchmarks import beside_peers, c, peers, report
+from benchmarks import beside_peers, c, continuing, peers, report
 from benchmarks.rows import OURS, Row, Target, find, judge, ratio
 from benchmarks.scenarios import COSTS, map_of, misses, split, ways
 
@@ -156,12 +156,12 @@ def test_the_same_figures_make_the_same_picture(tmp_path):
 @pytest.mark.parametrize("slip", [0.0, 0.2])
 def test_peers_are_given_the_world_that_ours_solves(tmp_path, slip):
     env = clew.Environment(clew.Maze.from_text("S.#\n..G\n"), slip=slip)
-    beside_peers.write_problem(tmp_path / "problem.npz", env, 1)
+    beside_peers.write_problem(tmp_path / "problem.npz", env.mdp, beside_peers.GAMMA, 1)
     problem = peers.Problem(str(tmp_path / "problem.npz"))
-    moves = np.zeros((problem.rewards.size, problem.end + 1))
+    moves = np.zeros((problem.rewards.size, problem.num_states))
     np.add.at(moves, (problem.pairs, problem.next_states), problem.probabilities)
     np.testing.assert_allclose(moves.sum(axis=1), 1)
-    v = np.zeros(problem.end + 1)
+    v = np.zeros(problem.num_states)
     for _ in range(60_000 // 20):
         v = (problem.rewards + problem.gamma * moves @ v).reshape(-1, 4).max(axis=1)
     np.testing.assert_allclose(v[:-1], clew.solve(env, gamma=beside_peers.GAMMA, tolerance=1e-9).v, atol=1e-6)
@@ -198,3 +198,11 @@ def test_older_lengths_need_the_root_of_two_in_single_precision():
     assert split(275 + 49 * COSTS["movingai"]) == (275, 49)
     assert [split(k * COSTS["movingai"]) for k in range(1, 999)] == [(0, k) for k in range(1, 999)]
     assert (misses(newer, COSTS["movingai"]), misses(newer, COSTS["movingai-float32"])) == ([], [0])
+
+
+def test_policy_iteration_of_the_peers_solves_a_world_that_never_ends(tmp_path):
+    mdp = continuing.queues(6)
+    beside_peers.write_problem(tmp_path / "problem.npz", mdp, 0.9, 1)
+    problem = peers.Problem(str(tmp_path / "problem.npz"))
+    assert problem.num_states == mdp.num_states  # without one more
+    np.testing.assert_allclose(peers.solve_scipy(problem)[1], clew.solve(mdp, gamma=0.9).v, atol=1e-6)

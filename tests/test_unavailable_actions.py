@@ -526,6 +526,26 @@ def test_masks_that_cannot_be_heeded_are_refused(masks, message):
         clew.train_policy(Moody(masks), 1, epsilon=0.0)
 
 
+@pytest.mark.parametrize("kind", ["solution", "actions", "probabilities", "any action"])
+def test_a_policy_without_values_explores_among_available_actions(kind):
+    mdp = machine_from_function(None)
+    solution = clew.solve(mdp)
+    policy = {
+        "solution": solution,
+        "actions": solution.policy,
+        "probabilities": clew.Policy.from_probabilities(mdp, solution.policy.probabilities()),
+        "any action": np.full(mdp.num_states, -1),
+    }[kind]
+    simulation = clew.Simulation(ModelEnvironment(mdp, max_episode_steps=200))
+    for settings in {"epsilon": 1.0}, {"epsilon": 0.1}, {"explore": False}:
+        played = simulation.rollout(policy, **settings)
+        assert len(played) == 200
+        assert mdp.available[played.state, played.action].all()
+    if kind != "any action":
+        greedy = played  # the last one
+        assert (greedy.action == solution.actions[greedy.state]).all()
+
+
 def test_a_strategy_that_takes_unavailable_actions_is_found_out():
     from typing import NamedTuple
 

@@ -153,6 +153,7 @@ class KernelError(ClewError, TypeError):
     >>> import clew
     >>> import numpy as np
     >>> from clew.kernels import kernel
+    >>> __name__ = "my_rules"  # a kernel of another module than Clew's
     >>> @kernel
     ... def smooth(q):
     ...     return q.copy()

@@ -4,10 +4,12 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+
+from clew.errors import ClewError
 
 
 def neighbour_of(path: Path) -> Path:
@@ -75,6 +77,20 @@ def write_file(path: Path, data: bytes) -> None:
         neighbour.replace(path)
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+def save_file(path: Path, data: bytes, failure: Callable[[str], ClewError]) -> None:
+    """Write a file as `write_file` does, with an error of ours if it can't be written.
+
+    Args:
+        path: the file.
+        data: its content.
+        failure: class of that error, such as `RunError`; its message names the file and the reason.
+    """
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise failure(f"{path}: can't be written: {error.strerror}") from None
 
 
 def check_name(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Models in files on the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,12 @@ def test_solve_prints_the_policy_of_a_small_model_with_its_labels(clew, folder):
         f"worn   replace  {v[1]:.6g}",
         "scrap  -        0",
     ]
+
+
+def test_solve_says_which_policy_and_which_figures_it_shows(clew, folder):
+    assert clew("solve", "machine.csv", "--average")[1].splitlines()[-4].split() == ["state", "action", "gain"]
+    _, out, _ = clew("solve", "machine.csv", "--horizon", 3, "--out", "first.csv")
+    assert out.endswith("Saved the policy of the first step to first.csv.\n")
 
 
 def test_the_policy_of_a_larger_model_is_not_printed(clew, folder):
@@ -169,7 +176,9 @@ def test_a_model_is_trained_and_its_run_stands_without_the_file(clew, folder):
     )
     assert (env.max_episode_steps, policy.q.shape) == (50, (3, 2))
     assert table(clew, "evaluate", "run") == trained["table_sha256"]
-    assert clew("play", "run")[0] == 0
+    code, out, _ = clew("play", "run")
+    assert code == 0
+    assert re.match(r"step 0\nstep 1: state (new|worn), action (run|replace), reward \S+, next state \w+\n", out)
 
 
 def test_a_run_whose_model_was_changed_or_removed_is_refused(clew, folder):
@@ -213,13 +222,15 @@ def test_a_configuration_reads_its_model_and_no_other(folder):
         ("solve nothing.npz", "nothing.npz: can't be read: No such file or directory"),
         ("solve wrong.csv", "wrong.csv: line 2: probability must be a number, such as 0.25 or 1/3, not 'p'"),
         ("solve machine.csv --slip 0.1", "--slip has no effect on 'machine.csv', which has rules of its own"),
-        ("info machine.npz", "'machine.npz' is a world with rules of its own, not only a maze"),
+        ("info machine.npz", "'machine.npz' is a model, not a maze; `clew solve machine.npz` shows"),
+        ("play machine.csv", "machine.csv: there is no such run folder; `clew train machine.csv --out DIR` makes one"),
+        ("evaluate machine.csv", " --out DIR` makes one, and --policy FILE grades a policy in a world"),
         ("solve book --blocks 2 --out a.csv", "--out has no effect in blocks; leave it out"),
         ("evaluate machine.csv --policy wrong.csv", "wrong.csv: not a policy: its columns must be state and action"),
         ("evaluate machine.csv --policy nothing.npz", "nothing.npz: can't be read: No such file or directory"),
         ("evaluate machine.csv --policy p.txt", "--policy must be a file that ends in .csv or .npz, not 'p.txt'"),
         ("evaluate machine.csv --policy machine.npz", "machine.npz: not a policy: it contains "),
-        ("evaluate 2x2 --policy right.csv", "right.csv: line 2: 'new' is not the state of this world; from 0 to 3"),
+        ("evaluate 2x2 --policy right.csv", "right.csv: line 2: 'new' is not a state of this world; from 0 to 3"),
         ("evaluate book --policy other.npz", "a policy of (3, 2) doesn't fit an environment of (25, 4)"),
         ("evaluate machine.csv --policy other.npz", "must be a policy of this world; in other.npz the states have"),
         ("evaluate nothing --policy right.csv", "no maze is called 'nothing'"),

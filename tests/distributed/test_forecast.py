@@ -5,7 +5,7 @@ import pytest
 
 from clew.distributed import forecast as module
 from clew.distributed import train_policy_parallel
-from clew.distributed.forecast import RoundTimes, count_steps, forecast, time_sizes
+from clew.distributed.forecast import RoundTimes, count_steps, extrapolate, forecast, time_sizes
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Plan
 from clew.distributed.settings import Sharing
 from clew.environments import Environment
@@ -83,16 +83,21 @@ def test_steps_are_continued_as_a_power_beyond_those_at_the_end(power, steps_at_
     def steps(ended):
         return steps_at_end * ended + excess * ended ** (power + 1)
 
-    class Known:
-        """Rounds with episodes of known length."""
+    ends = [0, 250, 500, 1000]
+    assert extrapolate(ends, [steps(each) for each in ends], 10**6, steps_at_end) == pytest.approx(steps(10**6))
 
-        plan = SimpleNamespace(num_episodes=10**6)
 
-        def play(self, pool):
-            for last, ended in itertools.pairwise([0, 250, 500, 1000]):
-                yield SimpleNamespace(num_ended=ended, num_steps=steps(ended) - steps(last))
-
-    assert count_steps(Known(), None, 0.0, steps_at_end) == pytest.approx(steps(10**6))
+@pytest.mark.parametrize(("seconds", "num_rounds"), [(6, 51), (2, 21)])
+def test_steps_are_counted_until_a_twentieth_is_done_or_ten_times_the_seconds_have_passed(
+    monkeypatch, seconds, num_rounds
+):
+    """A round of one episode takes a second."""
+    monkeypatch.setattr(module.time, "perf_counter", itertools.count().__next__)
+    rounds = SimpleNamespace(plan=SimpleNamespace(num_episodes=1_000))
+    rows = (SimpleNamespace(num_ended=ended, num_steps=100) for ended in range(1, 1_001))
+    rounds.play = lambda pool: rows
+    assert count_steps(rounds, None, seconds, 0.0) == pytest.approx(100_000)
+    assert next(rows).num_ended == num_rounds + 1
 
 
 @pytest.mark.ray

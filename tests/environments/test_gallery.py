@@ -195,7 +195,11 @@ def test_worlds_are_trained_kept_graded_again_and_played(clew, tmp_path, world, 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("train cliff --slip 0.1", "--slip has no effect on 'cliff', which has rules of its own"),
+        ("train cliff --slip 0.1", "--slip has no effect on 'cliff', which has rules of its own\n"),
+        (
+            "solve berkeley-bridge --slip 0.01",
+            "which has rules of its own; `clew worlds berkeley-bridge --out FILE` saves its maze, which takes it",
+        ),
         ("solve gym:Frozen", "Gymnasium has no environment 'Frozen'; similar IDs are FrozenLake-v1"),
         (
             "solve gym:Blackjack-v1",

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from benchmarks.recurrent import MODELS
+from benchmarks.continuing import MODELS
 
 import clew
 from worlds import access_control

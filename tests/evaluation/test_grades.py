@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 import gymnasium
 import numpy as np
 import pytest
-from benchmarks.recurrent import MODELS
+from benchmarks.continuing import MODELS
 from gymnasium.wrappers import TimeLimit
 from scipy import stats
 from scipy.sparse import csr_matrix, identity, kron

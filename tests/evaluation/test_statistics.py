@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks.recurrent import MODELS
+from benchmarks.continuing import MODELS
 from scipy.stats import poisson
 
 import clew

@@ -47,6 +47,13 @@ def test_a_training_that_changes_nothing_returns_the_policy_it_began_with(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_solution_is_a_policy_of_its_action_values(way):
+    began = WAYS[way](ENV, 50, policy=SOLUTION)
+    assert began.q.tobytes() == WAYS[way](ENV, 50, policy=OPTIMAL).q.tobytes()
+    assert began.q.tobytes() != WAYS[way](ENV, 50).q.tobytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_uniform_policy_is_an_initial_value(way):
     uniform = clew.Policy(ENV, q=np.full((30, 4), 0.75))
     began = WAYS[way](ENV, 200, policy=uniform, seed=2)
@@ -118,8 +125,13 @@ def test_environments_without_a_model_begin_with_it_whatever_the_algorithm():
     ("policy", "settings", "message"),
     [
         (clew.Policy(clew.Environment()), {}, r"policy must have action values of \(30, 4\), .*, not \(25, 4\)"),
-        (RANDOM.q, {}, r"policy must be a clew\.Policy, not a ndarray; clew\.Policy\(env, q=table\) makes one"),
-        (SOLUTION, {}, r"policy must be a clew\.Policy, not .*Solution"),
+        (
+            RANDOM.q,
+            {},
+            r"policy must be a clew\.Policy or a Solution, not a ndarray; clew\.Policy\(env, q=table\) makes",
+        ),
+        (clew.solve(ENV, horizon=3), {}, r"policy must be a clew\.Policy or a Solution, not a HorizonSolution"),
+        (clew.solve(clew.Environment()), {}, r"q must have the shape \(30, 4\)"),
         (
             SOLUTION.policy,
             {},

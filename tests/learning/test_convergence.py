@@ -32,7 +32,7 @@ import pytest
 
 import worlds
 from clew import ALGORITHMS
-from clew.learning.learner import initial_value
+from clew.learning.learner import uniform_initial_value
 from incremental_learner import IncrementalLearner
 from loops import used_settings
 
@@ -225,7 +225,8 @@ def test_r_max_tries_everything_as_often_as_it_was_told_to_and_then_does_well():
         settings = {"algorithm": "r-max", "gamma": GAMMA, **PLANNING, "known_after": 20}
         pupil = IncrementalLearner(mdp, num_episodes, max_steps=CUT_OFF, key=(seed,), **settings)
         pupil.learn(mdp)
-        assert pupil.q[mdp.starts].max() < initial_value(pupil.settings, mdp)  # of what was tried less than 20 times
+        untried = uniform_initial_value(pupil.settings, mdp)  # and of what was tried less than 20 times
+        assert pupil.q[mdp.starts].max() < untried
         best, learned = exact(seed, BEST)[0].max(axis=1), pupil.q.max(axis=1)
         losses.append(np.abs(best - learned)[mdp.starts].mean() / np.abs(best).mean())
     assert np.mean(losses) < 0.1

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from clew import ALGORITHMS, BEHAVIOURS, Environment, FiniteMDP, Learning, Maze, SettingError, train_policy
 from clew.kernels.learning.learners import ConstantStepSize, SampleAverageStepSize, step_size
-from clew.kernels.learning.rollouts import ConstantRates
+from clew.kernels.learning.rates import ConstantRates
 from clew.learning.declarations import LearnerSpec
-from clew.learning.learner import initial_value, make_learner
+from clew.learning.learner import make_learner, uniform_initial_value
 from clew.learning.settings import as_learning, default_of
 from loops import play, used_settings
 from oracles import sparse_world
@@ -258,7 +258,7 @@ def test_the_mean_of_what_a_coin_pays():
 )
 def test_the_most_and_the_least_that_can_be_are_exact_fixed_points(reward, gamma, alpha):
     kind = {"optimistic": True} if reward > 0 else {"pessimistic": True}
-    value = initial_value(Learning(gamma=gamma, **kind), loop_world(reward))
+    value = uniform_initial_value(Learning(gamma=gamma, **kind), loop_world(reward))
     assert value.dtype == np.float32
     target = np.float32(reward) + np.float32(gamma) * value
     assert value + np.float32(alpha) * (target - value) == value
@@ -273,7 +273,7 @@ def test_an_initial_value_is_a_fixed_point_also_where_the_rounded_quotient_is_no
     quotient = reward / (np.float32(1) - discount)
     assert reward + discount * quotient != quotient
     kind = "optimistic" if sign > 0 else "pessimistic"
-    value = initial_value(Learning(gamma=gamma, **{kind: True}), loop_world(reward))
+    value = uniform_initial_value(Learning(gamma=gamma, **{kind: True}), loop_world(reward))
     assert reward + discount * value == value
     assert abs(float(value) - float(quotient)) == np.spacing(abs(quotient))
 
@@ -296,19 +296,19 @@ def test_a_step_that_pays_the_most_leaves_the_values_as_they_are(gamma, kind):
     """Episodes in a world with a constant reward; every update has the value itself as its target."""
     reward = 0.7 if kind == "optimistic" else -0.7
     policy = train_policy(loop_world(reward), 20, gamma=gamma, alpha=0.3, **{kind: True})
-    assert policy.q[0, 0] == initial_value(Learning(gamma=gamma, **{kind: True}), loop_world(reward))
+    assert policy.q[0, 0] == uniform_initial_value(Learning(gamma=gamma, **{kind: True}), loop_world(reward))
 
 
 def test_values_at_first_of_a_maze():
     mdp = Environment(Maze.open(2, 2, hazards=[(0, 1)]), step_reward=-0.5, goal_reward=3.0, hazard_reward=-4.0).mdp
     assert mdp.reward_range == (-4.5, 2.5)
-    assert initial_value(Learning(gamma=0.5), mdp) == 0.0
-    assert initial_value(Learning(gamma=0.5, optimistic=True), mdp) == 5.0
-    assert initial_value(Learning(gamma=0.5, pessimistic=True), mdp) == -9.0
-    assert initial_value(Learning(gamma=0.5, algorithm="r-max"), mdp) == 5.0
-    assert initial_value(Learning(gamma=0.5, algorithm="propagation"), mdp) == -9.0
-    assert initial_value(Learning(gamma=0.5, algorithm="propagation", initial_value=1.5), mdp) == 1.5
-    assert initial_value(Learning(gamma=0.5, algorithm="r-max", pessimistic=True), mdp) == -9.0
+    assert uniform_initial_value(Learning(gamma=0.5), mdp) == 0.0
+    assert uniform_initial_value(Learning(gamma=0.5, optimistic=True), mdp) == 5.0
+    assert uniform_initial_value(Learning(gamma=0.5, pessimistic=True), mdp) == -9.0
+    assert uniform_initial_value(Learning(gamma=0.5, algorithm="r-max"), mdp) == 5.0
+    assert uniform_initial_value(Learning(gamma=0.5, algorithm="propagation"), mdp) == -9.0
+    assert uniform_initial_value(Learning(gamma=0.5, algorithm="propagation", initial_value=1.5), mdp) == 1.5
+    assert uniform_initial_value(Learning(gamma=0.5, algorithm="r-max", pessimistic=True), mdp) == -9.0
 
 
 def test_the_range_of_rewards_has_what_can_happen_and_0():
@@ -322,14 +322,14 @@ def test_the_range_of_rewards_has_what_can_happen_and_0():
 @pytest.mark.parametrize(("gamma", "reward"), [(1.0, 1.0), (0.9, 3e38)])
 def test_a_value_at_first_that_float32_cannot_hold_is_refused(gamma, reward):
     with pytest.raises(SettingError, match="the optimistic initial value is not finite in float32; take initial_value"):
-        initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
+        uniform_initial_value(Learning(gamma=gamma, optimistic=True), loop_world(reward))
 
 
 def test_a_world_that_does_not_say_what_it_pays_needs_a_value():
     with pytest.raises(SettingError, match=r"initial_value must be given: .* and so the pessimistic value"):
-        initial_value(Learning(algorithm="propagation"), None)
-    assert initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
-    assert initial_value(Learning(), None) == 0.0
+        uniform_initial_value(Learning(algorithm="propagation"), None)
+    assert uniform_initial_value(Learning(algorithm="propagation", initial_value=-2.0), None) == -2.0
+    assert uniform_initial_value(Learning(), None) == 0.0
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------

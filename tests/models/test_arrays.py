@@ -129,6 +129,51 @@ def test_zeros_that_are_stored_are_no_outcomes():
     assert rows_of(FiniteMDP.from_arrays([matrix], [0.0, 0.0]), 0, 0) == [(1.0, 0, 0.0, False)]
 
 
+# A matrix for each action ---------------------------------------------------------------------------------------------
+
+
+def objects(matrices):
+    """A 1-D array of objects, as pymdptoolbox has them."""
+    array = np.empty(len(matrices), object)
+    array[:] = matrices
+    return array
+
+
+def numbered_backwards(matrices):
+    return {action: matrices[action] for action in reversed(range(len(matrices)))}
+
+
+def labelled(matrices):
+    return dict(zip("cab", matrices, strict=True))
+
+
+@pytest.mark.parametrize("each", [objects, numbered_backwards, labelled])
+@pytest.mark.parametrize("form", [np.array, sparse.csr_matrix, sparse.coo_array])
+@pytest.mark.parametrize("reward_shape", ["s", "sa", "sas"])
+def test_a_matrix_for_each_action_gives_the_same_model(each, form, reward_shape):
+    table, rewards, terminal = random_arrays(6, reward_shape=reward_shape)
+    dense = FiniteMDP.from_arrays(table, rewards, terminal=terminal)
+    if rewards.ndim > 1:
+        rewards = each([rewards[:, a] if rewards.ndim == 2 else form(rewards[:, a]) for a in range(3)])
+    model = FiniteMDP.from_arrays(each([form(table[:, a]) for a in range(3)]), rewards, terminal=terminal)
+    assert model.action_labels == (("c", "a", "b") if each is labelled else None)
+    for column, expected in zip((*model.model, model.starts), (*dense.model, dense.starts), strict=True):
+        assert np.array_equal(column, expected)
+
+
+def test_rewards_by_label_are_those_of_the_action_with_this_label():
+    table, rewards, terminal = random_arrays(7)
+    P_by_name = {name: table[:, a] for a, name in enumerate("abc")}
+    R_by_name = {name: sparse.csr_array(rewards[:, "abc".index(name)]) for name in "cab"}
+    model = FiniteMDP.from_arrays(P_by_name, R_by_name, terminal=terminal)
+    assert np.array_equal(model.model.rewards, FiniteMDP.from_arrays(table, rewards, terminal=terminal).model.rewards)
+
+
+def test_rewards_of_pairs_may_be_sparse():
+    mdp = FiniteMDP.from_arrays(P, sparse.csr_matrix(R), terminal=TERMINAL)
+    assert mdp.model.rewards.tolist() == [1.0, 1.0, -1.0, 2.0, 2.0, 0.0]
+
+
 # Invalid arguments ----------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +214,21 @@ def changed(table, *places, value):
         ({"P": [sparse.csr_array(P[:, 0, :2])] * 2}, r"action 0: its matrix must have shape \(3, 3\)"),
         ({"P": [SimpleNamespace(indptr=[0, 2, 1], indices=[0], data=[1.0])]}, "action 0: indptr must rise"),
         ({"P": [SimpleNamespace(indptr=[0, 1], indices=[3], data=[1.0])]}, r"state 0, action 0: next state is outside"),
+        ({"P": {0: P[:, 0], 2: P[:, 1]}}, r"the actions of P must be texts, or numbers from 0 to 1, not \[0, 2\]"),
+        ({"P": {}}, r"P must have an array or a sparse matrix for each action, not \{\}"),
+        ({"R": {0: R[:, 0], 1: {}}}, r"R must have an array or a sparse matrix for each action, not \{\}"),
+        ({"P": {0: P[:, 0], 1: P[:2, 1]}}, "P must have an array or a sparse matrix for each action: all input arrays"),
+        ({"P": {0: {0: [(1.0, 0, 0.0, True)]}}}, "of Gymnasium's .* FiniteMDP.from_function"),
+        (
+            {"P": {"a": P[:, 0], "b": P[:, 1]}, "R": {"a": R[:, 0]}},
+            r"R must have an entry for each action, \('a', 'b'\), not",
+        ),
+        ({"R": {0: R[:, 0], 1: SimpleNamespace(columns=[])}}, "R: the labels of a data frame aren't read here"),
+        ({"P": SimpleNamespace(columns=[])}, "P: the labels of a data frame aren't read here"),
+        ({"R": [sparse.csr_array(P[:, 0])]}, "R must have a matrix for each of the 2 actions, not 1"),
+        ({"R": sparse.csr_array(R.T)}, r"R must be .* a sparse matrix must have shape \(3, 2\) here, not \(2, 3\)"),
+        ({"R": sparse.csr_array(R * 1j)}, "R must be .* it is of type complex128"),
+        ({"R": SimpleNamespace(indptr=[0], indices=[], data=[])}, "R must be an array of numbers, or sparse matrices"),
         ({"terminal": [False, True]}, r"3 bools, one for each state, not bool of shape \(2,\)"),
         ({"terminal": [2, 0, 1]}, "3 bools, one for each state, not int64"),
         ({"starts": [3]}, "start state 3 is outside"),

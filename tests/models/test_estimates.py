@@ -1,4 +1,4 @@
-"""Models estimated from logged steps, and what they say of their own doubt."""
+"""Models estimated from logged steps, and the intervals of their probabilities and values."""
 
 import pickle
 
@@ -47,6 +47,15 @@ def test_what_was_never_tried_does_not_look_good():
     assert solution.q[mdp.estimate.untried].tolist() == pytest.approx([-2 + 0.9 * v for v in solution.v[[0, 1, 2, 2]]])
     paid = estimate(reward=[1.0] * 6)  # rewards are all good: to stay must not be better than to end
     assert paid.model.rewards[paid.estimate.counts == 0].tolist() == [0.0] * 4
+
+
+def test_a_log_without_rewards_is_warned_of():
+    """Its range of rewards is from 0 to 0, with which the interval of every value would be [0, 0]."""
+    log = {"state": [0], "action": [0], "reward": [0.0], "next_state": [0], "terminated": [False]}
+    with pytest.warns(clew.PrecisionWarning, match=r"all rewards of the log are 0, .* give reward_range=") as caught:
+        clew.FiniteMDP.from_transitions(**log)
+    assert caught[0].filename == __file__
+    assert clew.solve(clew.FiniteMDP.from_transitions(**log, reward_range=(0, 1)), gamma=0.5).value_interval[1] > 0.0
 
 
 def test_labels_name_states_and_actions():

@@ -1,6 +1,8 @@
 """Models made from tables of transitions, in columns and as CSV files."""
 
 import pickle
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -342,3 +344,11 @@ def test_a_file_too_large_for_this_machine_is_refused_before_it_is_read(tmp_path
         file.truncate(2**42)  # takes no room on the disk
     with pytest.raises(ModelError, match=r"large\.csv: its table would take .* GB, and this machine has"):
         FiniteMDP.read_csv(tmp_path / "large.csv")
+
+
+def test_the_example_models_an_inventory_three_times_to_the_same_values(tmp_path):
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "inventory.py"))
+    values = example["main"](tmp_path)
+    assert values == pytest.approx([values[0]] * 3, rel=1e-9)
+    rows = (tmp_path / "inventory-policy.csv").read_text().splitlines()
+    assert (rows[0], rows[1], len(rows)) == ("state,action,value", f"0+0,order 3,{values[0]:.3f}", 31)

@@ -161,8 +161,8 @@ def test_probabilities_of_a_table_are_fractions_and_rows_of_one_pair_are_added(t
         ("state,state,action\n", "its columns must be state and action"),
         ("state,action\n", "there are no rows; each state needs one"),
         ("state,action\nnew\n", "line 2: 2 columns are expected, not 1"),
-        ("state,action\nnew,run\nnews,run\n", "line 3: 'news' is not the state of this world; did you mean 'new'"),
-        ("state,action\nnew,3\n", "line 2: '3' is not the action of this world; choose from run, "),
+        ("state,action\nnew,run\nnews,run\n", "line 3: 'news' is not a state of this world; did you mean 'new'"),
+        ("state,action\nnew,3\n", "line 2: '3' is not an action of this world; choose from run, "),
         ("state,action\nnew,run\n", "there is no row for state worn, old; the world has 3 states"),
         (TABLE + "new,1\n", "line 5: the state has a row before; several actions need a column probability"),
         (

@@ -56,7 +56,7 @@ def test_text_names_exits_by_letters_that_it_explains():
     assert [line.split()[-1] for line in drawing.splitlines()[:2]] == ["A", "B"]
     assert drawing.endswith("\n\nA exit 1\nB exit -2.5\n")
     assert clew.draw(MAZE).text() == MAZE.to_text()
-    assert draw_scene(MAZE, (0, 3)) == "...S\n...A\n..a.\n\n0,3 exit 1\nA exit -2.5\na reward -0.5\n"
+    assert draw_scene(MAZE, (0, 3)) == "...S\n...B\n..a.\n\nA exit 1\nB exit -2.5\na reward -0.5\n"
 
 
 def test_a_terminal_shows_the_numbers_where_there_is_room():

@@ -23,7 +23,7 @@ from rich.segment import Segment
 
 from clew.cli.palette import style_of
 from clew.cli.waiting import NUM_RECENT, can_draw, seconds_left
-from clew.environments import Environment, as_compiled
+from clew.environments import Environment, ModelEnvironment, as_compiled
 from clew.errors import ClewError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.learning.metrics import Callback, RoundMetrics
@@ -354,7 +354,7 @@ def drawing(
         A function without arguments.
     """
     if not isinstance(env, Environment):
-        yield lambda: print_step(steps)
+        yield lambda: print_step(env, steps)
         return
     if not can_draw(console):
         yield lambda: show(env.frame() + format_step(steps) + "\n")
@@ -391,7 +391,13 @@ def format_step(steps: list[Transition]) -> str:
     return f"step {len(steps)}"
 
 
-def print_step(steps: list[Transition]) -> None:
-    """Print the number, the state and the reward of the last step, in a world that can't be drawn."""
-    result = f": state {steps[-1].next_state}, reward {steps[-1].reward:g}" if steps else ""
-    print(format_step(steps) + result)
+def print_step(env: Any, steps: list[Transition]) -> None:
+    """Print the last step in a world that can't be drawn, with the names of states and actions if it has some."""
+    if not steps:
+        print(format_step(steps))
+        return
+    step, is_model = steps[-1], isinstance(env, ModelEnvironment)
+    names = env.mdp.state_labels if is_model else None
+    before, after = (s if names is None else names[s] for s in (step.state, step.next_state))
+    action = env.actions[step.action] if is_model else step.action
+    print(f"{format_step(steps)}: state {before}, action {action}, reward {step.reward:g}, next state {after}")

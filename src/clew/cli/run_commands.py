@@ -29,7 +29,7 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.cli.supervision import continue_in_child
-from clew.errors import ModelError, SettingError
+from clew.errors import ModelError, RunError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
@@ -140,33 +140,45 @@ def evaluate(
     """
     from clew.cli.terminal import drop_missing, grade_of, print_figures, print_json, with_exact_zeros
     from clew.cli.waiting import working
-    from clew.environments import as_compiled
-    from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch, grade
-    from clew.runs.storage import finite_or_none, table_sha256
 
     load_plugins(plugin)
     config, env, graded = open_graded(world, policy, settings, given_options(context))
     with working("grading"):
-        optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
-        stopwatch = Stopwatch()
-        evaluation = grade(config, env, graded, episodes, optimum)
-        times = stopwatch.read()
-    figures = finite_or_none(
-        {
-            "gamma": config.gamma,
-            **vars(evaluation),
-            "num_states": graded.shape[0],
-            "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
-            **times,
-            "table_sha256": table_sha256(graded.q) if graded.kind == "values" else None,
-        }
-    )
+        figures = grade_policy(config, env, graded, episodes)
     if as_json:
         print_json(figures)
     else:
         exact = drop_missing(with_exact_zeros(figures))
         print_figures(f"{policy or world}: {config.maze}", {"gamma": config.gamma, **grade_of(figures), **exact})
+
+
+def grade_policy(config: TrainingConfig, env: Any, policy: "Policy", episodes: int | None) -> dict[str, Any]:
+    """Return the grade of a policy, and how long it took, as figures for printing.
+
+    Args:
+        config: of the environment.
+        env: environment.
+        policy: policy.
+        episodes: number of greedy episodes; None for as many as a run is graded with.
+    """
+    from clew.environments import as_compiled
+    from clew.planning import solve as solve_world
+    from clew.runs.run import Stopwatch, grade
+    from clew.runs.storage import finite_or_none, table_sha256
+
+    optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
+    stopwatch = Stopwatch()
+    evaluation = grade(config, env, policy, episodes, optimum)
+    times = stopwatch.read()
+    figures = {
+        "gamma": config.gamma,
+        **vars(evaluation),
+        "num_states": policy.shape[0],
+        "steps_per_second": evaluation.mean_steps * evaluation.num_episodes / times["seconds"],
+        **times,
+        "table_sha256": table_sha256(policy.q) if policy.kind == "values" else None,
+    }
+    return finite_or_none(figures)
 
 
 def open_graded(
@@ -195,7 +207,12 @@ def open_graded(
         raise SettingError(
             f"a run is graded in the world of its training; leave out {given[name]}, or give a policy by --policy FILE"
         )
-    return open_run(world)
+    try:
+        return open_run(world)
+    except RunError as error:
+        if Path(world).is_dir():
+            raise
+        raise RunError(f"{error}, and --policy FILE grades a policy in a world") from None
 
 
 @with_settings("maze", *MAZE_SETTINGS, "gamma")
@@ -219,7 +236,8 @@ def solve(
             "-o",
             parser=Path,
             metavar="FILE",
-            help="save the policy: .csv for a table of state, action and value, .npz for clew.Policy.load",
+            help="save the policy, with --horizon that of the first step: .csv for a table of state, action and value, "
+            ".npz for clew.Policy.load",
         ),
     ] = None,
     blocks: Annotated[
@@ -233,13 +251,12 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     from clew.cli.messages import name_compiled
-    from clew.cli.terminal import PAGE, drop_missing, print_figures, print_json, print_policy, print_small_policy
+    from clew.cli.terminal import drop_missing, print_figures, print_json
     from clew.cli.waiting import working
-    from clew.environments import Environment
-    from clew.policies.files import ENDINGS, check_target
+    from clew.policies.files import ENDINGS, check_policy_file
     from clew.runs.run import solve_in_blocks
 
-    config, in_blocks = make_config(settings), blocks is not None or actors
+    config, solution, in_blocks = make_config(settings), None, blocks is not None or actors
     if in_blocks and actors:
         continue_in_child("start it again")
     name_compiled(method or "the planner")
@@ -249,36 +266,27 @@ def solve(
         gamma = given_options(context).get("gamma")  # it has a default
         refuse_options("on the average reward", method=method, horizon=horizon, gamma=gamma)
     if out is not None:
-        check_target(out, ENDINGS, "out")  # before the work, not after it
+        check_policy_file(out, ENDINGS, "out")  # before the work, not after it
     with working("planning"):
         env = config.make_environment()
         if in_blocks:
+            num_blocks = actors if blocks is None else blocks
             figures = solve_in_blocks(
-                env,
-                gamma=config.gamma,
-                tolerance=tolerance,
-                num_blocks=actors if blocks is None else blocks,
-                num_actors=actors,
+                env, gamma=config.gamma, tolerance=tolerance, num_blocks=num_blocks, num_actors=actors
             )
         else:
             options = {"average": True} if average else {"method": method, "horizon": horizon}
             solution, figures = solve_whole(config, env, tolerance=tolerance, **options)
-    is_drawn = not in_blocks and isinstance(env, Environment) and env.maze.rows <= PAGE  # a longer one isn't shown
-    if out is not None or is_drawn or (config.is_model and not in_blocks):
-        policy = solution.policy if horizon is None else solution.policy_at(0)
-        values = solution.gains if average else solution.v
     if out is not None:
-        save_policy(policy, values, out)
+        save_policy(*policy_and_values(solution), out)
     if as_json:
         print_json(figures)
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
-    if is_drawn:
-        print_policy(env, policy.greedy_actions())
-    elif config.is_model and not in_blocks:
-        print_small_policy(policy, values)
+    if solution is not None:
+        print_solution(config, env, solution)
     if out is not None:
-        print(f"Saved the policy to {out}.")
+        print(f"Saved the policy {'' if horizon is None else 'of the first step '}to {out}.")
 
 
 def refuse_options(where: str, **options: Any) -> None:
@@ -294,6 +302,24 @@ def refuse_options(where: str, **options: Any) -> None:
     for name, given in options.items():
         if given is not None:
             raise SettingError(f"has no effect {where}; leave it out", setting=name)
+
+
+def policy_and_values(solution: Any) -> "tuple[Policy, Any]":
+    """Return the policy of a solution, if it has a horizon that of the first step, and the values (gains) of states."""
+    policy = solution.policy_at(0) if hasattr(solution, "policy_at") else solution.policy
+    return policy, solution.gains if hasattr(solution, "gains") else solution.v
+
+
+def print_solution(config: TrainingConfig, env: Any, solution: Any) -> None:
+    """Print the policy of a solution: arrows in a maze, a table for a model; nothing if it is too large."""
+    from clew.cli.terminal import PAGE, print_policy, print_small_policy
+    from clew.environments import Environment
+    from clew.planning import AverageSolution
+
+    if isinstance(env, Environment) and env.maze.rows <= PAGE:
+        print_policy(env, policy_and_values(solution)[0].greedy_actions())
+    elif config.is_model:
+        print_small_policy(*policy_and_values(solution), "gain" if isinstance(solution, AverageSolution) else "value")
 
 
 def save_policy(policy: "Policy", values: Any, path: Path) -> None:

@@ -152,12 +152,13 @@ def print_policy(env: Any, greedy: Any) -> None:
         print(drawing, end="")
 
 
-def print_small_policy(policy: "Policy", v: Any) -> None:
+def print_small_policy(policy: "Policy", v: Any, name: str = "value") -> None:
     """Print a policy of at most `SMALL` states in columns: state, action and value; "-" where there is no action.
 
     Args:
         policy: an action for each state.
         v: (num_states,) float64, values of the states.
+        name: what they are.
     """
     from clew.policies.files import rows_of
 
@@ -166,6 +167,6 @@ def print_small_policy(policy: "Policy", v: Any) -> None:
     rows = rows_of(policy.content, policy.greedy_actions(), v).rows
     texts = [(state, action or "-", format_figure(value)) for state, action, value in rows]
     widths = [max(len(row[i]) for row in [("state", "action"), *texts]) for i in range(2)]
-    print(styled(f"{'state':<{widths[0]}}  {'action':<{widths[1]}}  value", BOLD))
+    print(styled(f"{'state':<{widths[0]}}  {'action':<{widths[1]}}  {name}", BOLD))
     for state, action, value in texts:
         print(f"{state:<{widths[0]}}  {action:<{widths[1]}}  {value}")

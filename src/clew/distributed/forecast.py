@@ -28,7 +28,9 @@ from clew.planning import find_optimum
 from clew.policies.behaviours import BEHAVIOURS
 from clew.tracing.trace import Trace
 
-SECONDS = 3.0  # of training in this process before rounds are timed
+SECONDS = 3.0  # of training in this process before rounds are timed, at least
+SHARE = 0.05  # of the expected steps of the training, which are done before rounds are timed
+MAX_TIMES = 10  # that many times the seconds are enough for them
 MAX_SOLVED = 100_000  # states of a model that is solved to know how long episodes are in the end
 REPETITIONS = 3  # of each timed round; the median counts
 
@@ -81,7 +83,8 @@ def forecast(
         learning: settings of the learner.
         sharing: settings of parallel training, with two simulations or more, and a number of actors.
         seed: seed of all random draws.
-        seconds: of training in this process before rounds are timed.
+        seconds: of training in this process before rounds are timed; up to ten times as many where a twentieth of the
+            expected steps takes longer.
 
     Returns:
         Expected seconds in both places.
@@ -126,13 +129,11 @@ def forecast(
 def count_steps(rounds: Rounds, pool: Pool, seconds: float, steps_at_end: float) -> float:
     """Begin a training; return the expected number of steps of the whole.
 
-    Episodes become shorter. Their length beyond `steps_at_end` is continued as a power of their number, from the last
-    half of the episodes that have ended and the quarter before it.
-
     Args:
         rounds: of the training, before the first.
         pool: runs them.
-        seconds: after which the training is stopped, once episodes have ended in three rounds.
+        seconds: after which the training is stopped, once episodes have ended in three rounds, and a twentieth of the
+            expected steps is done; ten times as many are enough in any case.
         steps_at_end: expected steps of an episode when all is learned; 0 if unknown.
     """
     rounds.episodes_per_report = 1
@@ -140,19 +141,37 @@ def count_steps(rounds: Rounds, pool: Pool, seconds: float, steps_at_end: float)
     for row in rounds.play(pool):
         ends.append(row.num_ended)
         steps.append(steps[-1] + row.num_steps)
-        if time.perf_counter() - begun > seconds and len(ends) > 3:
-            break
-    total, ended = rounds.plan.num_episodes, ends[-1]
+        elapsed = time.perf_counter() - begun
+        if len(ends) > 3 and elapsed > seconds:
+            expected = extrapolate(ends, steps, rounds.plan.num_episodes, steps_at_end)
+            if steps[-1] > SHARE * expected or elapsed > MAX_TIMES * seconds:
+                return expected
+    return float(steps[-1])  # it was short, and has ended
+
+
+def extrapolate(ends: list[int], steps: list[int], num_episodes: int, steps_at_end: float) -> float:
+    """Return the expected number of steps of a training from those of its beginning.
+
+    Episodes become shorter. Their length beyond `steps_at_end` is continued as a power of their number, from the last
+    half of the episodes that have ended and the quarter before it.
+
+    Args:
+        ends: numbers of episodes that had ended, from 0, increasing.
+        steps: number of steps until then.
+        num_episodes: number of episodes of the training.
+        steps_at_end: expected steps of an episode when all is learned; 0 if unknown.
+    """
+    ended = ends[-1]
     # Steps beyond those at the end, up to a quarter and a half of the episodes that have ended, and up to all of them.
     numbers = np.array([0.25 * ended, 0.5 * ended, ended])
     quarter, half, whole = np.interp(numbers, ends, steps) - steps_at_end * numbers
     if whole <= half:  # the episodes are as short as they will be
-        return float(steps[-1] + steps_at_end * (total - ended))
+        return float(steps[-1] + steps_at_end * (num_episodes - ended))
     slope = math.log2((whole - half) / max(1.0, 2.0 * (half - quarter)))  # of the logarithm of their length
     power = min(1.0, max(slope, -4.0 if steps_at_end else -0.9) + 1.0)
     power = math.copysign(max(abs(power), 0.01), power)
-    further = (whole - half) / (1.0 - 0.5**power) * ((total / ended) ** power - 1.0)
-    return float(whole + further + steps_at_end * total)
+    further = (whole - half) / (1.0 - 0.5**power) * ((num_episodes / ended) ** power - 1.0)
+    return float(whole + further + steps_at_end * num_episodes)
 
 
 def expect_last_steps(job: Job) -> float:

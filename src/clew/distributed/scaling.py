@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clew.errors import RunError, SettingError
-from clew.files import open_file, write_file
+from clew.files import open_file, save_file
 from clew.settings import shown
 
 BYTES_A_VALUE = 4  # of the table, float32
@@ -76,10 +76,7 @@ class Parameters:
         Raises:
             RunError: if it can't be written.
         """
-        try:
-            write_file(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
-        except OSError as error:
-            raise RunError(f"{path}: can't be written: {error.strerror}") from None
+        save_file(path, (json.dumps(asdict(self), indent=2) + "\n").encode(), RunError)
 
     @classmethod
     def read(cls, path: Path) -> "Parameters":

@@ -26,6 +26,7 @@ from clew.learning.precision import warn_if_coarse, warn_if_stalled
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.learning.training import check_values, report, train
+from clew.planning.solution import Solution
 from clew.policies.plugins import plugins_of, why_not_importable
 from clew.policies.policy import Policy
 from clew.settings import SHARE, check_number
@@ -53,7 +54,7 @@ def train_policy_parallel(
     asynchronous: bool = False,
     chaos: float = 0.0,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -94,7 +95,7 @@ def train_policy_parallel(
             the slowest one. Two runs then give different results.
         chaos: probability, in [0, 1], that an actor is killed when tasks are sent to it, for tests.
         seed: seed of all random draws.
-        policy: policy whose action values are the initial ones, see `train_policy`.
+        policy: policy or solution whose action values are the initial ones, see `train_policy`.
         callback: is called after each round with its `RoundMetrics`; first for the rounds of the checkpoint from which
             training continues. If it raises `clew.StopTraining`, training ends, and the policy so far is returned.
         watch: is called before `callback` with the (num_states, num_actions) action values after that round, which are
@@ -153,7 +154,7 @@ def train_parallel(
     *,
     chaos: float = 0.0,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -168,7 +169,7 @@ def train_parallel(
         sharing: settings of parallel training.
         chaos: probability that an actor is killed when tasks are sent to it.
         seed: seed of all random draws.
-        policy: policy whose action values are the initial ones, or None.
+        policy: policy or solution whose action values are the initial ones, or None.
         callback: is called after each round with its metrics.
         watch: is called before `callback` with the action values, which are read-only.
         trace: records what driver and actors did.
@@ -206,10 +207,7 @@ def train_parallel(
     deciding = {each.name: getattr(sharing, each.name) for each in fields(sharing) if each.name != "num_actors"}
     deciding |= {"sync_every": rounds.plan.sync_every, "num_episodes": num_episodes, "seed": seed}
     checkpoints.resume(identity(env, job.world, learning, policy, **deciding), training)
-    # Sending transitions to a learner takes longer than playing the episodes in its process.
-    is_bound_by_learner = sharing.sharing == "central" and job.world is not None
-    has_actors = sharing.num_actors != 0 and not (sharing.num_actors is None and is_bound_by_learner and not chaos)
-    has_actors = has_actors and can_be_sent(job)
+    has_actors = _uses_actors(job, chaos)
     rounds.compile(worker, has_actors)
     in_process = InProcessPool(worker, trace, checkpoints.raise_if_stopped)
     pool_context = _open_pool(job, in_process, chaos) if has_actors else nullcontext(in_process)
@@ -219,8 +217,28 @@ def train_parallel(
     check_values(learned, job.world)
     warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
-        _log_advice(in_process.placement, learning, is_bound_by_learner)
+        _log_advice(in_process.placement, job)
     return learned
+
+
+def _is_bound_by_learner(job: Job) -> bool:
+    """Return whether one process can learn from all transitions as fast as it plays them.
+
+    Sending transitions to the learner then takes longer than playing the episodes in its process.
+    """
+    return job.sharing.sharing == "central" and job.world is not None
+
+
+def _uses_actors(job: Job, chaos: float) -> bool:
+    """Return whether tasks may be run by actors: as many as were asked for, or by default if they can save time.
+
+    Raises:
+        ClusterError: if actors were asked for, and can't import the plug-ins of the job.
+    """
+    num_actors = job.sharing.num_actors
+    if num_actors == 0 or (num_actors is None and _is_bound_by_learner(job) and not chaos):
+        return False
+    return can_be_sent(job)
 
 
 def can_be_sent(job: Job) -> bool:
@@ -278,14 +296,8 @@ def log_unused_actors(sharing: Sharing) -> None:
         )
 
 
-def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: bool) -> None:
-    """Log a message that compares the time of a training with that of one process.
-
-    Args:
-        placement: has measured the rounds.
-        learning: settings of the learner.
-        is_bound_by_learner: whether one process can learn from all transitions as fast as it plays them.
-    """
+def _log_advice(placement: Placement, job: Job) -> None:
+    """Log a message that compares the time of a training, whose rounds were measured, with that of one process."""
     num_here, num_there = placement.here.num_rounds, placement.there.num_rounds
     parts = [
         f"learning took {format_seconds(placement.seconds)} s; in this process alone it would have taken about "
@@ -293,7 +305,7 @@ def _log_advice(placement: Placement, learning: Learning, is_bound_by_learner: b
     ]
     if num_here:
         parts.append(f"{num_here:,} of {num_here + num_there:,} rounds ran here, because they are too short for actors")
-    if is_bound_by_learner and not ALGORITHMS[learning.algorithm].learns_model:
+    if _is_bound_by_learner(job) and not ALGORITHMS[job.learning.algorithm].learns_model:
         parts.append("with sharing local actors learn too")
     logger.info("; ".join(parts))
 

@@ -134,11 +134,7 @@ class Environment(ModelEnvironment):
         self.moves = find_moves(moves)
         if starts is not None and (random_start or random_goal):
             raise SettingError("must be None with a random start or a random goal", setting="starts")
-        cells = None if starts is None else _weighted_starts(maze, starts)
-        cell_rewards = CellRewards.of(
-            maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action
-        )
-        mdp = _make_model(maze, self.moves, cells, random_start, random_goal, float(slip), rewards, cell_rewards)
+        mdp = self._make_model(starts, random_start, float(slip), rewards, exit_action)
         super().__init__(
             mdp.with_labels(actions=self.moves.actions),
             max_episode_steps=max_episode_steps or STEPS_PER_STATE * int((~maze.blocked).sum()),
@@ -147,6 +143,46 @@ class Environment(ModelEnvironment):
         )
         # So that gymnasium.make can make an environment again that was made without it.
         self.spec = EnvSpec(ENV_ID, entry_point=cast(Any, type(self)), kwargs=settings)
+
+    def _make_model(
+        self,
+        starts: Mapping[Place, float] | None,
+        random_start: bool,
+        slip: float,
+        rewards: Rewards,
+        exit_action: bool,
+    ) -> FiniteMDP:
+        """Return the model of the maze, in the form of a grid where this form has such moves and rewards.
+
+        Raises:
+            SettingError: if the goal is random and the model can't be a grid, or some of `starts` have no path.
+        """
+        maze, moves = self.maze, self.moves
+        if starts is None:
+            begin = _start_states(maze, random_start, self.random_goal, moves.includes_single_steps)
+        else:
+            begin = _weighted_starts(maze, starts)
+        has_cell_rewards = bool(maze.exits or maze.cell_rewards)
+        if moves == FOUR and not has_cell_rewards:
+            return FiniteMDP.grid(maze.cells, begin, moving_goal=self.random_goal, slip=slip, **rewards._asdict())
+        if self.random_goal:
+            raise SettingError(
+                "must be False for a maze with exits or rewards of cells"
+                if has_cell_rewards
+                else f"must be False with the moves {moves.name!r}: random goals need the moves 'four'",
+                setting="random_goal",
+            )
+        cell_rewards = CellRewards.of(
+            maze.cells, rewards.goal_reward, maze.exits, maze.cell_rewards, exit_action=exit_action
+        )
+        mdp = model_of_moves(
+            maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=cell_rewards
+        )
+        if starts is not None and mdp.starts.size < begin.size:
+            raise SettingError(
+                f"has cells from which the moves {moves.name!r} have no path to a goal", setting="starts"
+            )
+        return mdp
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
         """Draw the maze with the seeker, S, in the way of `render_mode`.
@@ -259,51 +295,6 @@ class Environment(ModelEnvironment):
 
     def _info(self) -> dict[str, Any]:
         return {"position": self.position, "goal": self.goal}
-
-
-def _make_model(
-    maze: Maze,
-    moves: Moves,
-    starts: npt.NDArray[np.int32] | None,
-    random_start: bool,
-    random_goal: bool,
-    slip: float,
-    rewards: Rewards,
-    cell_rewards: CellRewards,
-) -> FiniteMDP:
-    """Return the model of a maze, in the form of a grid where this form has such moves and rewards.
-
-    Args:
-        maze: the maze.
-        moves: the moves.
-        starts: (num_starts,) int32, cells in which episodes begin; None for the start of the maze, or
-            those of `random_start` and `random_goal`.
-        random_start: True to begin anywhere.
-        random_goal: True to draw the goal.
-        slip: probability of a slip.
-        rewards: rewards of moves.
-        cell_rewards: rewards of cells.
-
-    Raises:
-        SettingError: if the goal is random and the model can't be a grid, or some of `starts` have no path.
-    """
-    has_cell_rewards = bool(maze.exits or maze.cell_rewards)
-    begin = _start_states(maze, random_start, random_goal, moves.includes_single_steps) if starts is None else starts
-    if moves == FOUR and not has_cell_rewards:
-        return FiniteMDP.grid(maze.cells, begin, moving_goal=random_goal, slip=slip, **rewards._asdict())
-    if random_goal:
-        raise SettingError(
-            "must be False for a maze with exits or rewards of cells"
-            if has_cell_rewards
-            else f"must be False with the moves {moves.name!r}: random goals need the moves 'four'",
-            setting="random_goal",
-        )
-    mdp = model_of_moves(
-        maze.cells, moves, begin, random_start=random_start, slip=slip, rewards=rewards, cell_rewards=cell_rewards
-    )
-    if starts is not None and mdp.starts.size < starts.size:
-        raise SettingError(f"has cells from which the moves {moves.name!r} have no path to a goal", setting="starts")
-    return mdp
 
 
 def _weighted_starts(maze: Maze, starts: Any) -> npt.NDArray[np.int32]:

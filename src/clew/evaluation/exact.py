@@ -129,9 +129,10 @@ class Walk:
         # by at most n times the residual of its own equations, so n is at most w / (1 - that residual).
         steps = np.where(self.components.recurrent, 0.0, np.sign(self.goes_on))
         w = self._solve(steps, 1.0, 0.0)
-        doubt, longest = chain_residual(self.chain, steps, w, 1.0)
-        doubt += self.slack * (1.0 + longest)
-        return v, residual * longest / (1.0 - doubt) if doubt < 1.0 and not np.isnan(w).any() else np.inf
+        step_residual, longest = chain_residual(self.chain, steps, w, 1.0)
+        step_residual += self.slack * (1.0 + longest)
+        is_bounded = step_residual < 1.0 and not np.isnan(w).any()
+        return v, residual * longest / (1.0 - step_residual) if is_bounded else np.inf
 
     def steps(self) -> npt.NDArray[np.float64]:
         """Return the expected steps to the end, (num_states,) float64; infinite where the policy may never end.

@@ -24,7 +24,7 @@ from clew.models.mdp import FiniteMDP
 from clew.models.rows import unwrap_transparent
 from clew.planning import Solution, find_optimum
 from clew.policies.episodes import Simulation
-from clew.policies.given import HasPolicy, Weights, choices_in, choices_of, weights_of
+from clew.policies.given import HasPolicy, Weights, choices_of, weights_of
 from clew.policies.policy import Policy, table_shape
 from clew.settings import MAX_EPISODES, SHARE, as_states, check_count, check_memory, check_number
 
@@ -227,7 +227,7 @@ def _evaluate_model(
     stats = new_episode_stats(played.size)
     play_episodes(
         env.mdp.model,
-        choices_in(policy, env.mdp),
+        choices_of(policy, table_shape(env), env.mdp),
         played,
         env.max_episode_steps,
         gamma,

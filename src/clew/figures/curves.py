@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clew.errors import ExtraError, RunError, SettingError
 from clew.evaluation.intervals import mean_interval
 from clew.experiments.samples import Group, Metrics, Runs, as_groups
-from clew.files import write_file
+from clew.files import save_file
 from clew.settings import POSITIVE, as_path, check_choice, check_number, check_type
 
 if TYPE_CHECKING:
@@ -247,10 +247,7 @@ def save_plot(plot: "Plot", path: str | Path) -> None:
     """
     path = as_path("path", path)
     check_file_ending(path)
-    try:
-        write_file(path, plot.data(path.suffix[1:].lower()))
-    except OSError as error:
-        raise RunError(f"{path}: can't be written: {error.strerror}") from None
+    save_file(path, plot.data(path.suffix[1:].lower()), RunError)
 
 
 def check_file_ending(path: Path) -> None:

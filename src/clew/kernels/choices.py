@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from clew.kernels import kernel, read_only
 from clew.kernels.sampling import below
-from clew.kernels.values import best_action, random_action, row_length
+from clew.kernels.values import (
+    best_action,
+    count_available,
+    is_available,
+    num_available,
+    pick_available,
+    random_action,
+    row_length,
+)
 
 
 class ActionTable(NamedTuple):
@@ -71,19 +79,14 @@ def best_action_of_probabilities(policy: ProbabilityTable, s: int, bits32: np.ui
     return draw_action(policy.probabilities, s, bits32)
 
 
-@random_action.register(ProbabilityTable)
-def random_action_of_probabilities(policy: ProbabilityTable, s: int, bits32: np.uint64) -> int:
-    """Return one of the available actions of state s, drawn uniformly by 32 random bits."""
-    count = 0
-    for a in range(policy.available.shape[1]):
-        count += policy.available[s, a]
-    left_to_skip = below(bits32, count)
-    for a in range(policy.available.shape[1]):
-        if policy.available[s, a]:
-            if left_to_skip == 0:
-                return a
-            left_to_skip -= 1
-    return 0  # only reached if no action is available
+@is_available.register(ProbabilityTable)
+def is_available_to_probabilities(policy: ProbabilityTable, s: int, a: int) -> bool:
+    """Return whether action a is available in state s."""
+    return policy.available[s, a]
+
+
+num_available.register(ProbabilityTable)(count_available)
+random_action.register(ProbabilityTable)(pick_available)
 
 
 @kernel

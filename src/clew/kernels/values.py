@@ -141,6 +141,27 @@ def random_action(q: Values, s: int, bits32: np.uint64) -> int:
     return below(bits32, row_length(q))
 
 
+@kernel
+def count_available(q: Values, s: int) -> int:
+    """Return the number of actions that are available in state s, for forms in which some aren't."""
+    count = 0
+    for a in range(row_length(q)):
+        count += np.int64(is_available(q, s, a))
+    return count
+
+
+@kernel
+def pick_available(q: Values, s: int, bits32: np.uint64) -> int:
+    """Return the k-th of the n available actions of state s, for k drawn from 0 to n - 1."""
+    left_to_skip = below(bits32, count_available(q, s))
+    for a in range(row_length(q)):
+        if is_available(q, s, a):
+            if left_to_skip == 0:
+                return a
+            left_to_skip -= 1
+    return 0  # only reached if no action is available
+
+
 @dispatch
 def best_or_random_action(q: Values, s: int, explores: bool, bits32: np.uint64) -> int:
     """Return any available action, drawn uniformly, if `explores`; else an action with the maximum of q[s]."""
@@ -247,22 +268,5 @@ def is_available_in_masked(q: MaskedTable, s: int, a: int) -> bool:
     return value(q.table, s, a) != -np.inf
 
 
-@num_available.register(MaskedTable)
-def num_available_in_masked(q: MaskedTable, s: int) -> int:
-    """Return the number of values of state s that aren't -inf."""
-    count = 0
-    for a in range(row_length(q.table)):
-        count += np.int64(value(q.table, s, a) != -np.inf)
-    return count
-
-
-@random_action.register(MaskedTable)
-def random_action_of_masked(q: MaskedTable, s: int, bits32: np.uint64) -> int:
-    """Return the k-th of the n available actions of state s, for k drawn from 0 to n - 1."""
-    left_to_skip = below(bits32, num_available(q, s))
-    for a in range(row_length(q.table)):
-        if value(q.table, s, a) != -np.inf:
-            if left_to_skip == 0:
-                return a
-            left_to_skip -= 1
-    return 0  # only reached if no action is available
+num_available.register(MaskedTable)(count_available)
+random_action.register(MaskedTable)(pick_available)

@@ -34,6 +34,7 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.lock import FolderLock
 from clew.learning.saved_arrays import Arrays, arrays_of
 from clew.learning.settings import Learning
+from clew.planning.solution import Solution
 from clew.policies.plugins import plugins_of
 from clew.policies.policy import Policy, table_shape
 from clew.settings import as_path, check_count, check_flag, shown
@@ -70,7 +71,7 @@ class Training(Protocol):
 
 
 def identity(
-    env: Any, world: ModelEnvironment | None, learning: Learning, policy: Policy | None, **plan: Any
+    env: Any, world: ModelEnvironment | None, learning: Learning, policy: Policy | Solution | None, **plan: Any
 ) -> dict[str, Any]:
     """Return everything that decides the result of a training, as JSON; checkpoints of another one are refused.
 
@@ -78,7 +79,7 @@ def identity(
         env: environment, or model.
         world: its compiled form, from `as_compiled(env)`; None if it has none, and then only its size is compared.
         learning: settings of the learner.
-        policy: policy from which training begins, or None.
+        policy: policy or solution from which training begins, or None.
         plan: further settings, such as `num_episodes` and `seed`.
     """
     digest = hashlib.sha256()
@@ -90,7 +91,7 @@ def identity(
         **{each.name: getattr(learning, each.name) for each in fields(Learning)},
         **plan,
         "world": digest.hexdigest(),
-        **({} if policy is None else {"policy": hashlib.sha256(policy.q.tobytes()).hexdigest()}),
+        **({} if policy is None else {"policy": hashlib.sha256(policy.q.astype(np.float32).tobytes()).hexdigest()}),
     }
 
 

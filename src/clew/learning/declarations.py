@@ -40,10 +40,9 @@ class Algorithm:
         num_bytes: function that returns the bytes that `make` allocates, without the table that it gets.
         learns_model: True if it also learns a model of the world, or keeps past transitions.
         learns_at_end: True if it learns when an episode has ended, from all its steps.
-        memory: how long what it remembers lives, besides its tables: "step" (it remembers nothing), "episode"
-            (`begin_episode` clears it) or "run". Where each simulation learns on a copy of the tables, what lives
-            longer than an episode would be lost, so "run" is refused there without `merge`. It is the default, because
-            it is always safe.
+        memory: how long it keeps what it remembers besides its tables: "step" (it remembers nothing), "episode"
+            (`begin_episode` clears it) or "run". Where each simulation learns on a copy of the tables, memory of the
+            run would be lost, so "run" is refused there without `merge`. It is the default, because it is always safe.
         merge: function that merges what simulations remember, for a rule with memory "run": `merge(memory, before,
             after)` changes `memory`, that of the run, in place by what one simulation remembered when its task began
             and when it ended. Each is a dictionary of arrays by field of the named tuple (`model.counts` for an inner

@@ -10,13 +10,14 @@ from clew.environments import ModelEnvironment
 from clew.errors import SettingError
 from clew.kernels.learning import sweeping
 from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, SampleAverageStepSize
-from clew.kernels.learning.rollouts import AverageRates, ConstantRates, CountedRates, Rates
+from clew.kernels.learning.rates import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
 from clew.learning.declarations import Algorithm, LearnerSpec
 from clew.learning.registering import make_rule
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
+from clew.planning.solution import Solution
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.policy import Policy, table_shape
 from clew.settings import check_memory, check_type
@@ -242,26 +243,27 @@ def grow_model(learner: Learner, num_more: int) -> Learner:
 
 
 def initial_values(
-    env: Any, world: ModelEnvironment | None, settings: Learning, policy: Policy | None = None
+    env: Any, world: ModelEnvironment | None, settings: Learning, policy: Policy | Solution | None = None
 ) -> npt.NDArray[np.float32] | np.float32:
-    """Return the initial action values: those of a policy if there is one, else one value of all actions.
+    """Return the initial action values: those of a policy or solution if there is one, else one value of all actions.
 
     Args:
         env: environment, or model.
         world: its compiled form, from `as_compiled(env)`; None if it has none.
         settings: settings of the learner.
-        policy: policy from which training begins, or None.
+        policy: policy or solution from which training begins, or None.
 
     Raises:
         SettingError: if the policy doesn't fit the environment, has values that are not finite, or settings give
-            initial values too; or see `initial_value`.
+            initial values too; or see `uniform_initial_value`.
     """
     shape = table_shape(env)
     if policy is None:
-        return initial_value(settings, None if world is None else world.mdp)
-    check_type(
-        "policy", policy, Policy, "a clew.Policy; clew.Policy(env, q=table) makes one of a table of action values"
-    )
+        return uniform_initial_value(settings, None if world is None else world.mdp)
+    if isinstance(policy, Solution):
+        policy = Policy(env, q=policy.q)
+    advice = "a clew.Policy or a Solution; clew.Policy(env, q=table) makes a policy of a table of action values"
+    check_type("policy", policy, Policy, advice)
     if policy.q.shape != shape:
         raise SettingError(
             f"must have action values of {shape}, (num_states, num_actions), not {policy.q.shape}", setting="policy"
@@ -292,7 +294,7 @@ def are_finite(q: npt.NDArray[np.float32], world: ModelEnvironment | None) -> bo
     return bool(finite.all())
 
 
-def initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
+def uniform_initial_value(settings: Learning, mdp: FiniteMDP | None) -> np.float32:
     """Return the initial value of every available action.
 
     An optimistic or pessimistic value is the bound r / (1 - gamma), where r is the largest or smallest reward of a

@@ -14,6 +14,7 @@ from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential
 from clew.learning.precision import warn_if_coarse
 from clew.learning.settings import LearningSettings, as_learning
 from clew.learning.training import joined, new_policy
+from clew.planning.solution import Solution
 from clew.policies.episodes import episode_spec
 from clew.policies.policy import Policy, maze_world, table_shape
 from clew.reference import Transition
@@ -45,7 +46,7 @@ class Trainer:
         env: environment with a model, or a model.
         num_episodes: number of episodes on which schedules are based; more may be learned.
         seed: seed of all random numbers; a non-negative integer.
-        policy: policy whose action values are the initial ones, see `train_policy`.
+        policy: policy or solution whose action values are the initial ones, see `train_policy`.
         counted: count the updates of the values of each state, see `updates`.
         settings: any of `clew.Learning`, except that `num_interleaved` must be 1.
 
@@ -64,7 +65,7 @@ class Trainer:
         *,
         num_episodes: int = 10_000,
         seed: int = 0,
-        policy: Policy | None = None,
+        policy: Policy | Solution | None = None,
         counted: bool = False,
         **settings: Unpack[LearningSettings],
     ) -> None:

@@ -22,6 +22,7 @@ from clew.learning.reporting import check_reporting
 from clew.learning.saved_arrays import load_arrays, load_learner, metrics_from_arrays, metrics_to_arrays
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.models.availability import mark_unavailable
+from clew.planning.solution import Solution
 from clew.policies.policy import Policy
 from clew.policies.trajectory import Trajectory
 from clew.settings import check_type
@@ -39,7 +40,7 @@ def train_policy(
     num_episodes: int = 10_000,
     *,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,
@@ -62,8 +63,8 @@ def train_policy(
         env: environment with Discrete spaces, or a model.
         num_episodes: number of episodes to learn from.
         seed: seed of all random numbers, and so of every bit of the result; a non-negative integer.
-        policy: policy whose action values are the initial ones; they are copied. Double Q-learning begins with them in
-            both of its tables. None begins with those that `settings` give, by default 0.
+        policy: policy or solution whose action values are the initial ones; they are copied. Double Q-learning begins
+            with them in both of its tables. None begins with those that `settings` give, by default 0.
         callback: function that is called with the `RoundMetrics` of each round. There are at most a hundred rounds;
             those that were restored from a checkpoint are reported first. If it raises `clew.StopTraining`, training
             ends, and the policy so far is returned.
@@ -104,7 +105,7 @@ def train(
     learning: Learning,
     *,
     seed: int = 0,
-    policy: Policy | None = None,
+    policy: Policy | Solution | None = None,
     callback: Callback | None = None,
     watch: Watch | None = None,
     trace: Trace | None = None,

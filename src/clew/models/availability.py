@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels.dynamics import Sparse
-from clew.models.arrays import pick_rows
+from clew.models.arrays import pick_rows, select_rows
 from clew.models.checks import read_only_model
 from clew.settings import check_memory, shown
 
@@ -52,16 +52,7 @@ def fill_unavailable(model: Sparse, available: Bools) -> Sparse:
     lengths = np.diff(model.offsets)[pairs]
     check_memory(29 * int(lengths.sum()), "a model with outcomes for every action")
     offsets, rows = pick_rows(model.offsets, pairs, lengths)
-    return read_only_model(
-        Sparse(
-            offsets,
-            model.probabilities[rows],
-            model.next_states[rows],
-            model.rewards[rows],
-            model.terminated[rows],
-            model.num_actions,
-        )
-    )
+    return read_only_model(select_rows(model, offsets, rows))
 
 
 def as_available(mdp: HasAvailable, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -38,7 +38,7 @@ class Constructors(Protocol):
     def from_arrays(
         cls,
         P: Any,  # noqa: N803  # as every textbook writes it
-        R: npt.ArrayLike,  # noqa: N803
+        R: Any,  # noqa: N803
         *,
         terminal: npt.ArrayLike | None = None,
         starts: Starts | None = None,
@@ -46,17 +46,21 @@ class Constructors(Protocol):
         """Make a model from arrays of transition probabilities and rewards.
 
         pymdptoolbox's arrays have the action first, (num_actions, num_states, num_states): use
-        `P.transpose(1, 0, 2)`, and the same for rewards of that shape. `Q` and `R` of quantecon's DiscreteDP can be
-        used as they are.
+        `P.transpose(1, 0, 2)`, and the same for rewards of that shape. Its arrays of objects, and `Q` and `R` of
+        quantecon's DiscreteDP, can be used as they are.
 
         Args:
-            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a list
-                of sparse matrices, (num_states, num_states), one for each action: SciPy's, or any objects with
-                `indptr`, `indices` and `data` in compressed sparse row format.
+            P: (num_states, num_actions, num_states) float64; `P[s, a, s_next]` is the probability of s_next. Or a
+                matrix, (num_states, num_states), for each action: a list of sparse matrices (SciPy's, or any objects
+                with `indptr`, `indices` and `data` in compressed sparse row format), or a dict or a 1-D array of
+                objects with matrices that are all sparse or all dense. Keys of a dict are numbers from 0, or texts,
+                which become the labels of the actions.
                 An action isn't available in a state if all of its probabilities there are 0.
-            R: rewards: (num_states,) for all actions in s, (num_states, num_actions), or
-                (num_states, num_actions, num_states) for the transition from s to s_next. They are finite, but in the
-                second form -inf says that an action isn't available, and its probabilities are ignored.
+            R: rewards: (num_states,) for all actions in s, (num_states, num_actions), which may be a sparse matrix, or
+                (num_states, num_actions, num_states) for the transition from s to s_next. Or, for each action, a
+                sparse matrix in a list, or a matrix or a vector in a dict or a 1-D array of objects; keys are those of
+                P. What a sparse matrix doesn't store is 0. Rewards are finite, but in the second form -inf says that
+                an action isn't available, and its probabilities are ignored.
             terminal: (num_states,) bool; entering such a state ends the episode, and its own rows of P and R are
                 ignored. By default there is none, and episodes don't end.
             starts: start states, or a dict of their probabilities; by default all states that aren't terminal.
@@ -64,7 +68,8 @@ class Constructors(Protocol):
         Raises:
             ModelError: names the argument, or the state and action, that is invalid.
         """
-        return cls._from_rows(rows_of_arrays(P, R, terminal), starts)
+        rows, labels = rows_of_arrays(P, R, terminal)
+        return cls._from_rows(rows, starts, labels)
 
     @classmethod
     def from_function(
@@ -226,6 +231,9 @@ class Constructors(Protocol):
         Raises:
             ModelError: names the column, and the step, that is invalid.
             SettingError: if another argument is out of range.
+
+        Warns:
+            PrecisionWarning: if all rewards of the log are 0, and no range is given.
 
         >>> import clew
         >>> log = {"state": [0, 0, 0, 0] * 999, "action": [0, 0, 0, 1] * 999, "reward": [1.0, 1.0, 0.0, 0.5] * 999}

@@ -3,9 +3,10 @@
 An estimate is the maximum likelihood: the probability of an outcome is the share of the steps that had it. Actions may
 depend on earlier steps, and with them how many steps a pair of a state and an action has. So intervals hold for all
 outcomes and all numbers n of steps at once: with probability 1 - d, n * KL(share, p) is at most log((n + 1) / d) for
-all n, on each side of p, where KL is the relative entropy of two outcomes. `clew.planning.doubt` says why.
+all n, on each side of p, where KL is the relative entropy of two outcomes. `clew.planning.intervals` says why.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError, SettingError
+from clew.errors import ModelError, PrecisionWarning, SettingError
 from clew.kernels.dynamics import Sparse
 from clew.models.availability import available_pairs
 from clew.models.checks import MAX_STATES, Starts
@@ -207,6 +208,13 @@ def _reward_range(given: Any, rewards: Floats) -> tuple[float, float]:
     """Return the lowest and the highest reward that a step may have: as given, or as the log has them."""
     seen = float(rewards.min()), float(rewards.max())
     if given is None:
+        if seen == (0.0, 0.0):
+            warnings.warn(
+                "all rewards of the log are 0, so all values and their intervals will be 0; if the real world pays "
+                "other rewards, give reward_range=(lowest, highest)",
+                PrecisionWarning,
+                stacklevel=4,  # the caller of `FiniteMDP.from_transitions`
+            )
         return seen
     bounds = as_numbers("reward_range", given)
     if bounds.shape != (2,) or not np.isfinite(bounds).all() or not bounds[0] <= seen[0] <= seen[1] <= bounds[1]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ModelError, SettingError
-from clew.files import open_file, write_file
+from clew.files import open_file
 from clew.models.labels import labels_as_bytes, labels_of_bytes
 from clew.settings import shown
 
@@ -78,23 +78,14 @@ def archive_of(arrays: dict[str, Any]) -> bytes:
     kinds = GRID_ARRAYS if "cells" in arrays else SPARSE_ARRAYS | (ESTIMATE_ARRAYS if "counts" in arrays else {})
     columns = {name: np.asarray(arrays[name], dtype) for name, (dtype, _) in kinds.items()}
     columns |= {name: labels_as_bytes(arrays[name]) for name in LABEL_ARRAYS if name in arrays}
+    return encode_npz(columns)
+
+
+def encode_npz(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    """Return the content of an .npz file with arrays of given names, not compressed."""
     archive = io.BytesIO()
-    np.savez(archive, **columns)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
     return archive.getvalue()
-
-
-def write_archive(path: Path, archive: bytes) -> None:
-    """Write the file of a model, whole or not at all.
-
-    Raises:
-        ModelError: if the file can't be written.
-    """
-    try:
-        write_file(path, archive)
-    except OSError as error:
-        raise ModelError(f"{path}: can't be written: {error.strerror}") from None
-    except ValueError as error:  # the path is empty or contains a zero byte
-        raise ModelError(f"{path}: can't be written: {error}") from None
 
 
 def read_arrays(path: Path, forms: Sequence[Form] = FORMS, what: str = "a model") -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ClewError, ModelError
+from clew.files import save_file
 from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
@@ -26,7 +27,7 @@ from clew.models.availability import available_pairs, fill_unavailable
 from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
-from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays, write_archive
+from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays
 from clew.models.grids import GRID_SETTINGS, check_grid_starts, grid_model, grid_rewards
 from clew.models.labels import UNLABELLED, Labels, check_labels
 from clew.settings import as_path
@@ -307,7 +308,7 @@ class FiniteMDP(Constructors):
         Raises:
             ModelError: if the file can't be written.
         """
-        write_archive(as_path("path", path), self.to_bytes())
+        save_file(as_path("path", path), self.to_bytes(), ModelError)
 
     def to_bytes(self) -> bytes:
         """Return the content of the file that `save` writes."""

@@ -1,27 +1,23 @@
 """Conversion of a table of transitions, in columns or as a CSV file, to rows of a sparse model."""
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError, SettingError
-from clew.files import open_file
+from clew.errors import ModelError
 from clew.kernels.dynamics import Sparse
 from clew.models.checks import MAX_STATES, Starts, read_only_copy, without_rounding
+from clew.models.csv_files import parse_number, read_columns
 from clew.models.labels import Labels, check_labels
 from clew.settings import check_memory, choose_from, shown
 
 COLUMNS = ("state", "action", "next_state", "probability", "reward")
 TERMINATED = "terminated"  # a column that may be missing
 FLAGS = {"true": True, "false": False, "1": True, "0": False}  # in a CSV file
-BYTES_PER_BYTE = 40  # of memory, for a byte of a CSV file: each cell is a Python object while it is read
 Ints = npt.NDArray[np.int64]
 
 
@@ -279,68 +275,42 @@ def rows_of_csv(path: Path, starts: Any) -> tuple[Sparse, Starts | None, Labels]
         ModelError: names the line that is invalid, or says why the file can't be read.
         SettingError: if a label is not printable, or the file is too large for the memory of this machine.
     """
-    try:
-        with open_file(path) as file:
-            check_memory(BYTES_PER_BYTE * file.seek(0, io.SEEK_END), "its table")
-            file.seek(0)
-            text = file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ModelError(f"can't be read: byte {error.start} is not UTF-8") from None
-    except OSError as error:
-        raise ModelError(f"can't be read: {error.strerror or error}") from None
-    except SettingError:
-        raise
-    except ValueError as error:  # the path contains a zero byte
-        raise ModelError(f"can't be read: {error}") from None
-    try:
-        columns, lines = _read_columns(text)
-    except csv.Error as error:
-        raise ModelError(f"not a table: {error}") from None
-    return rows_of_table(columns, starts, lambda row: f"line {lines[row]}")
+    texts, lines = read_columns(path, "a table", _check_header)
+    return rows_of_table(_parse_columns(texts, lines), starts, lambda row: f"line {lines[row]}")
 
 
-def _read_columns(text: str) -> tuple[dict[str, list[Any]], list[int]]:
-    """Return the columns of a table as CSV, and the line of each row.
-
-    Raises:
-        ModelError: names the line and the column that is invalid.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    header = [name.strip().lower() for name in next(reader, [])]
+def _check_header(header: list[str]) -> None:
+    """Check the names of the columns; raise ModelError if one is unknown, or there are two of a name."""
     known = (*COLUMNS, TERMINATED)
     for name in header:
         if name not in known:
             raise ModelError(f"line 1: {shown(name)} is not a column of a table; {choose_from(name, known)}")
     if len(set(header)) < len(header):
         raise ModelError("line 1: a column stands there twice")
-    rows, lines = [], []
-    for row in reader:
-        if not row:
-            continue
-        if len(row) != len(header):
-            raise ModelError(f"line {reader.line_num}: {len(header)} columns are expected, not {len(row)}")
-        rows.append([cell.strip() for cell in row])
-        lines.append(reader.line_num)
-    texts = (
-        dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in header}
-    )
+
+
+def _parse_columns(texts: dict[str, list[str]], lines: list[int]) -> dict[str, list[Any]]:
+    """Return the columns of a CSV file with numbers and flags read from their texts; labels stay texts.
+
+    Args:
+        texts: columns by name.
+        lines: the line of each row.
+
+    Raises:
+        ModelError: names the line and the column that is invalid.
+    """
     columns: dict[str, list[Any]] = dict(texts)
     for names in (("state", "next_state"), ("action",)):
         if all(re.fullmatch(r"\d{1,18}", cell) for name in names for cell in texts.get(name, [])):
             columns |= {name: list(map(int, texts[name])) for name in names if name in texts}
-    for name, read in {"probability": _number, "reward": _number, TERMINATED: _flag}.items():
+    for name, read in {"probability": parse_number, "reward": parse_number, TERMINATED: _flag}.items():
         for i, cell in enumerate(texts.get(name, [])):
             try:
                 columns[name][i] = read(cell)
             except (ValueError, ArithmeticError, LookupError):
                 expected = "true or false" if name == TERMINATED else "a number, such as 0.25 or 1/3"
                 raise ModelError(f"line {lines[i]}: {name} must be {expected}, not {shown(cell)}") from None
-    return columns, lines
-
-
-def _number(text: str) -> float:
-    """Return a text as float, also if it is a fraction such as 1/3."""
-    return float(Fraction(text)) if "/" in text else float(text)
+    return columns
 
 
 def _flag(text: str) -> bool:

@@ -38,6 +38,7 @@ import numpy as np
 
 from clew.environments import World, model_of
 from clew.errors import SettingError
+from clew.kernels.dynamics import Sparse
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.average import AverageSolution, solve_average
@@ -50,6 +51,7 @@ from clew.planning.prioritized import prioritized_sweeping
 from clew.planning.relative import (
     never_ends,
     plan_continuing,
+    plan_ending,
     relative_value_iteration,
     sparse_policy_iteration,
 )
@@ -212,6 +214,8 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     elif method is None and never_ends(mdp) and rewards_fit(mdp):
         solution = plan_continuing(filled, gamma, tolerance)
+    elif method is None and is_large_in_rows(mdp) and rewards_fit(mdp):
+        solution = plan_ending(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":
@@ -229,6 +233,11 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     if value == -np.inf:  # the values of all states are computed in this case only
         check_finite(mdp.starts, solution.v[mdp.starts])
     return solution
+
+
+def is_large_in_rows(mdp: FiniteMDP) -> bool:
+    """Return whether a model has rows of outcomes, and more states than policy iteration is taken for."""
+    return isinstance(mdp.model, Sparse) and mdp.num_states > MAX_POLICY_ITERATION_STATES
 
 
 def _default_method(mdp: FiniteMDP, gamma: float) -> str:

@@ -30,7 +30,7 @@ from clew.kernels.planning.undiscounted import (
     label_strong_components,
     prune_leaving_pairs,
 )
-from clew.models.arrays import pick_rows
+from clew.models.arrays import pick_rows, select_rows
 from clew.models.mdp import FiniteMDP
 from clew.settings import check_memory
 
@@ -162,18 +162,9 @@ def _possible_outcomes(mdp: FiniteMDP) -> Sparse:
     """Return the sparse model of a world without its outcomes of probability 0."""
     if isinstance(mdp.model, Grid):
         check_memory(100 * mdp.num_outcomes, "planning without a discount")
-    model = mdp.to_sparse().model
-    assert isinstance(model, Sparse)
+    model = mdp.sparse_rows
     possible = model.probabilities > 0.0
-    offsets = np.concatenate([[0], np.cumsum(possible)])[model.offsets]
-    return Sparse(
-        offsets,
-        model.probabilities[possible],
-        model.next_states[possible],
-        model.rewards[possible],
-        model.terminated[possible],
-        model.num_actions,
-    )
+    return select_rows(model, np.concatenate([[0], np.cumsum(possible)])[model.offsets], possible)
 
 
 def _breadth_first_order(model: Sparse, num_states: int) -> tuple[npt.NDArray[np.int64], Sparse]:
@@ -193,14 +184,8 @@ def _breadth_first_order(model: Sparse, num_states: int) -> tuple[npt.NDArray[np
     position[states] = np.arange(num_states, dtype=np.int32)
     pairs = (states[:, None] * num_actions + np.arange(num_actions)).reshape(-1)
     offsets, rows = pick_rows(model.offsets, pairs, np.diff(model.offsets)[pairs])
-    return states, Sparse(
-        offsets,
-        model.probabilities[rows],
-        position[model.next_states[rows]],
-        model.rewards[rows],
-        model.terminated[rows],
-        num_actions,
-    )
+    ordered = select_rows(model, offsets, rows)
+    return states, ordered._replace(next_states=position[ordered.next_states])
 
 
 def _pair_of_row(model: Sparse) -> Pairs:

@@ -88,7 +88,9 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     """Predict the number of operations of a factorisation, from the graph of a policy.
 
     Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers
-    (Cuthill & McKee); the cost is the sum of the squares of each state's distance to its first neighbour.
+    (Cuthill & McKee). A state then costs the square of the distance to its first neighbour; in a graph that isn't wider
+    than a map, such as that of two queues, only the distance times some neighbours, since parts of it are eliminated
+    one by one (George's nested dissection).
     """
     if policy.size <= MAX_DENSE:
         return float(policy.size) ** 3
@@ -108,4 +110,6 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     first = np.arange(states.size)
     np.minimum.at(first, core.row, core.col)
     width: Floats = (np.arange(states.size) - first).astype(np.float64)
-    return float((width**2).sum()) + 10.0 * float(matrix.nnz)
+    is_map = float(width.max()) ** 2 <= 16.0 * states.size
+    filled = np.minimum(width, core.nnz / states.size) if is_map else width
+    return float((width * filled).sum()) + 10.0 * float(matrix.nnz)

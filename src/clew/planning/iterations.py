@@ -1,6 +1,7 @@
 """Iteration shared by the planners that sweep: initial values, stopping rule, and the error bound at the end."""
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,7 +51,7 @@ class Iteration:
     @cached_property
     def target(self) -> float:
         """Bellman residual at which sweeps stop; half of the tolerance is left to rounding."""
-        return 0.5 * self.tolerance * (1.0 - self.gamma)
+        return max(0.5 * self.tolerance * (1.0 - self.gamma), sys.float_info.min)
 
     @cached_property
     def reward_span(self) -> float:

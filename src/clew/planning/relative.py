@@ -24,6 +24,9 @@ from clew.kernels.planning import relative_values as kernels
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
 from clew.planning.equations import as_rows, factorisation_cost, factorise
+from clew.planning.iterations import Iteration
+from clew.planning.orders import breadth_first_order
+from clew.planning.policy_iteration import improve_and_evaluate
 from clew.planning.solution import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -37,6 +40,8 @@ TINY = 1e-300  # span that is never reached, so that its logarithm is finite
 MAX_SWEEPS = 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
+TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of further rounds is predicted
+MAX_LEFT = 1e7  # rounds times outcomes, some hundredths of a second: up to which nothing else is tried
 
 
 def never_ends(mdp: FiniteMDP) -> bool:
@@ -105,6 +110,33 @@ def plan_continuing(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     relative = RelativeValues(as_rows(mdp), gamma)
     method = plan(relative, tolerance)
     return as_solution(mdp, relative, method)
+
+
+def plan_ending(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world in rows some of whose episodes end: by modified policy iteration, or by relative values.
+
+    Sweeps are slow where most states end seldom or never. So every few rounds predict how many are left; if they are
+    many, `plan` continues.
+    """
+    iteration, change = Iteration(mdp, breadth_first_order(mdp), gamma, tolerance), math.inf
+    for i in range(1, iteration.max_sweeps(iteration.target)):
+        before, change = change, improve_and_evaluate(iteration)
+        if iteration.is_converged(change):
+            solution = iteration.solve("modified-policy-iteration", lambda _: improve_and_evaluate(iteration))
+            if solution.bound <= tolerance:
+                return solution
+            break  # values are so large that rounding counts
+        if i % TRIAL_ROUNDS == 0 and rounds_left(iteration, before, change) * mdp.sparse_rows.rewards.size > MAX_LEFT:
+            break
+    relative = RelativeValues(as_rows(mdp), gamma)
+    method = plan(relative, tolerance)
+    return as_solution(mdp, relative, method)
+
+
+def rounds_left(iteration: Iteration, before: float, change: float) -> float:
+    """Predict the number of further rounds of modified policy iteration, from the changes of the last two."""
+    predicted = math.log(iteration.target / change) / math.log(min(change / before, 1.0 - 1e-9))
+    return min(predicted, iteration.max_sweeps(iteration.target))
 
 
 def relative_value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:

@@ -12,8 +12,8 @@ from clew.kernels.planning.search import mark_nearer
 from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import rounding_bound
-from clew.planning.doubt import value_intervals
 from clew.planning.duration import expected_steps
+from clew.planning.intervals import value_intervals
 from clew.policies.policy import Policy
 from clew.policies.tables import ANY_ACTION
 

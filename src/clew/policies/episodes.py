@@ -1,5 +1,7 @@
 """Simulations: episodes of a policy, played compiled or step by step, and recorded as trajectories."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,15 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
-from clew.kernels.learning.behaviours import EpsilonGreedy
+from clew.kernels.choices import ActionTable, ProbabilityTable
+from clew.kernels.learning.behaviours import EpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import MaskedTable
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.given import HasPolicy, as_policy, choices_in, choices_of
+from clew.policies.given import HasPolicy, as_policy, choices_of
 from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import NO_ACTION, BehaviourPolicy, episode_steps
@@ -22,6 +25,7 @@ from clew.policies.trajectory import DTYPES, Trajectory
 from clew.reference import Transition
 from clew.settings import (
     MAX_EPISODES,
+    SHARE,
     as_numbers,
     as_states,
     check_count,
@@ -89,13 +93,25 @@ class Simulation:
                 range.
         """
         actor = as_policy(policy, self.env)
-
-        def choose_action(state: int) -> int:
-            return actor.get_action(state, explore, epsilon)
-
+        choose_action = self._masked_choice(actor, explore, epsilon) or partial(
+            actor.get_action, explore=explore, epsilon=epsilon
+        )
         tables = [actor.q] if actor.kind == "values" else []
         steps = episode_steps(self.env, choose_action, tables=tables, render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
+
+    def _masked_choice(self, policy: Policy, explore: bool, epsilon: float) -> Callable[[int], int] | None:
+        """Return a function that chooses as `policy.get_action` does, but only actions that are available.
+
+        None if that method does so itself: because all actions are available, or values of others are -inf.
+        """
+        is_own = type(policy).get_action is not Policy.get_action
+        if self._compiled is None or self._compiled.mdp.all_available or policy.kind == "values" or is_own:
+            return None
+        check_flag("explore", explore)
+        check_number("epsilon", epsilon, SHARE)
+        choices = choices_of(policy, self._shape, self._compiled.mdp)
+        return lambda state: int(epsilon_greedy(choices, state, epsilon if explore else 0.0, policy.stream))
 
     def rollouts(
         self,
@@ -135,8 +151,9 @@ class Simulation:
         check_flag("exploring_starts", exploring_starts)
         _check_stream(stream)
         strategy, counts, exploration = _checked_strategy(behaviour, exploration, visits, self._shape)
-        choices = choices_of(policy, self._shape)
-        if not isinstance(choices, np.ndarray) and not isinstance(strategy, EpsilonGreedy):
+        mdp = None if self._compiled is None else self._compiled.mdp
+        choices = choices_of(policy, self._shape, mdp)
+        if isinstance(choices, ActionTable | ProbabilityTable) and not isinstance(strategy, EpsilonGreedy):
             raise SettingError(f"{behaviour!r} needs action values, and this policy has none", setting="behaviour")
         if starts is not None:
             starts = as_states("starts", starts, self._shape[0]).astype(np.int32)
@@ -144,9 +161,9 @@ class Simulation:
                 raise SettingError("must be a non-empty list of states", setting="starts")
         rates, cursor = (ConstantStepSize(np.float32(0.0)), exploration), np.zeros(4, np.int64)
         if self._compiled is not None:
-            spec, mdp = episode_spec(self._compiled, starts, exploring_starts), self._compiled.mdp
-            acting = FixedValues(choices_in(policy, mdp)), strategy, counts, rates
-            return self._played(record(mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
+            spec = episode_spec(self._compiled, starts, exploring_starts)
+            acting = FixedValues(choices), strategy, counts, rates
+            return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
         table = MaskedTable(choices.copy()) if isinstance(choices, np.ndarray) else choices
         acting = FixedValues(table), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))

@@ -5,16 +5,16 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import ModelError, PolicyError, SettingError
-from clew.files import open_file, write_file
-from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, read_arrays
+from clew.errors import ClewError, ModelError, PolicyError, SettingError
+from clew.files import open_file, save_file
+from clew.models.csv_files import parse_number, read_columns
+from clew.models.files import LABEL_ARRAYS, ZIP_ERRORS, encode_npz, read_arrays
 from clew.models.labels import check_labels, labels_as_bytes
 from clew.policies.tables import ANY_ACTION, Names, PolicyTable, as_probabilities
 from clew.settings import as_path, check_memory, choose_from, shown
@@ -24,7 +24,6 @@ KINDS = {"values": ("<f4", 2), "actions": ("<i4", 1), "probabilities": ("<f8", 2
 FORMS = tuple({name: kind, "num_actions": ("<i8", 0)} for name, kind in KINDS.items())
 COLUMNS = ("state", "action", "probability", "value")  # of a CSV file; the last two may be missing
 ENDINGS = (".csv", ".npz")
-BYTES_PER_BYTE = 40  # of memory, for a byte of a CSV file: each cell is a Python object while it is read
 HEAD = 1024  # bytes within which the first line of a CSV file ends
 MAX_LISTED = 20  # labels in a message
 
@@ -50,9 +49,7 @@ def write_policy(path: str | Path, content: PolicyTable) -> None:
     arrays = {kind: np.asarray(table, KINDS[kind][0]), "num_actions": np.asarray(num_actions, "<i8")}
     labels = {"state_labels": state_labels, "action_labels": action_labels}
     arrays |= {name: labels_as_bytes(each) for name, each in labels.items() if each is not None}
-    archive = io.BytesIO()
-    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub confuses the keywords with allow_pickle
-    _write(path, ".npz", archive.getvalue())
+    save_file(check_policy_file(path, (".npz",)), encode_npz(arrays), PolicyError)
 
 
 def read_policy(path: str | Path) -> PolicyTable:
@@ -132,7 +129,7 @@ def write_csv(path: str | Path, table: Rows) -> None:
     """
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
-    _write(path, ".csv", text.getvalue().encode())
+    save_file(check_policy_file(path, (".csv",)), text.getvalue().encode(), PolicyError)
 
 
 def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Names, action_labels: Names) -> PolicyTable:
@@ -149,7 +146,9 @@ def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Names, acti
     """
     path = as_path("path", path)
     try:
-        columns, lines = _read_columns(path)
+        columns, lines = read_columns(path, "a policy", _check_header)
+        if not lines:
+            raise PolicyError("there are no rows; each state needs one")
         states = _as_indices("state", columns["state"], shape[0], state_labels, lines)
         actions = _as_indices("action", columns["action"], shape[1], action_labels, lines)
         counts = np.bincount(states, minlength=shape[0])
@@ -168,42 +167,8 @@ def read_csv(path: str | Path, shape: tuple[int, int], state_labels: Names, acti
         table = np.empty(shape[0], np.int32)
         table[states] = actions
         return PolicyTable("actions", table, shape, state_labels, action_labels)
-    except (PolicyError, SettingError) as error:
+    except ClewError as error:
         raise PolicyError(f"{path}: {error}") from None
-
-
-def _read_columns(path: Path) -> tuple[dict[str, list[str]], list[int]]:
-    """Return the columns of a CSV file, and the line of each row.
-
-    Raises:
-        PolicyError: if it can't be read, or isn't the table of a policy.
-    """
-    try:
-        with open_file(path) as file:
-            check_memory(BYTES_PER_BYTE * file.seek(0, io.SEEK_END), "its table")
-            file.seek(0)
-            reader = csv.reader(io.StringIO(file.read().decode("utf-8-sig"), newline=""), skipinitialspace=True)
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header)
-        rows, lines = [], []
-        for row in filter(None, reader):
-            if len(row) != len(header):
-                raise PolicyError(f"line {reader.line_num}: {len(header)} columns are expected, not {len(row)}")
-            rows.append([cell.strip() for cell in row])
-            lines.append(reader.line_num)
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"can't be read: byte {error.start} is not UTF-8") from None
-    except OSError as error:
-        raise PolicyError(f"can't be read: {error.strerror or error}") from None
-    except csv.Error as error:
-        raise PolicyError(f"not a policy: {error}") from None
-    except (PolicyError, SettingError):
-        raise
-    except ValueError as error:  # the path contains a zero byte
-        raise PolicyError(f"can't be read: {error}") from None
-    if not rows:
-        raise PolicyError("there are no rows; each state needs one")
-    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), lines
 
 
 def _check_header(header: Sequence[str]) -> None:
@@ -231,7 +196,8 @@ def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: l
             number = int(cell)
         if number is None or number >= count:
             advice = f"from 0 to {count - 1}" if labels is None else choose_from(cell, labels[:MAX_LISTED])
-            raise PolicyError(f"line {lines[i]}: {shown(cell)} is not the {name} of this world; {advice}")
+            article = "an" if name == "action" else "a"
+            raise PolicyError(f"line {lines[i]}: {shown(cell)} is not {article} {name} of this world; {advice}")
         numbers[i] = number
     return numbers
 
@@ -239,7 +205,7 @@ def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: l
 def _as_probability(cell: str, line: int) -> float:
     """Return a cell as a float, also if it is a fraction; raise PolicyError if it is not a number."""
     try:
-        return float(Fraction(cell)) if "/" in cell else float(cell)
+        return parse_number(cell)
     except (ValueError, ArithmeticError):
         raise PolicyError(
             f"line {line}: probability must be a number, such as 0.25 or 1/3, not {shown(cell)}"
@@ -270,7 +236,7 @@ def _as_distributions(
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-def check_target(path: str | Path, endings: Sequence[str], setting: str = "path") -> Path:
+def check_policy_file(path: str | Path, endings: Sequence[str], setting: str = "path") -> Path:
     """Check that a policy can be saved to a file: by its name, and that it would replace nothing but a policy.
 
     Args:
@@ -288,12 +254,11 @@ def check_target(path: str | Path, endings: Sequence[str], setting: str = "path"
             f"must be a file that ends in {' or '.join(endings)}, not {shown(str(path))}", setting=setting
         )
     try:
-        if not path.is_symlink() and path.is_file() and path.stat().st_size and not _is_policy(path):
-            raise PolicyError(f"{path}: there is a file of that name that isn't a policy; give another name")
-    except PolicyError:
-        raise
+        is_other = not path.is_symlink() and path.is_file() and path.stat().st_size > 0 and not _is_policy(path)
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: can't be written: {error}") from None
+    if is_other:
+        raise PolicyError(f"{path}: there is a file of that name that isn't a policy; give another name")
     return path
 
 
@@ -302,20 +267,9 @@ def _is_policy(path: Path) -> bool:
     with open_file(path) as file:
         try:
             if path.suffix.lower() == ".csv":
-                _check_header(file.readline(HEAD).decode().strip().split(","))
+                _check_header(file.readline(HEAD).decode().strip().lower().split(","))
                 return True
             names = {name.removesuffix(".npy") for name in zipfile.ZipFile(file).namelist()}
             return any(names - LABEL_ARRAYS.keys() == form.keys() for form in FORMS)
         except (PolicyError, *ZIP_ERRORS):
             return False
-
-
-def _write(path: str | Path, ending: str, data: bytes) -> None:
-    """Write the file of a policy, whole or not at all; see `write_policy`."""
-    path = check_target(path, (ending,))
-    try:
-        write_file(path, data)
-    except OSError as error:
-        raise PolicyError(f"{path}: can't be written: {error.strerror}") from None
-    except ValueError as error:  # the path contains a zero byte
-        raise PolicyError(f"{path}: can't be written: {error}") from None

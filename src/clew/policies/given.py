@@ -2,8 +2,7 @@
 
 as_policy       Policy, to draw actions from
 weights_of      weights of the actions that it takes, for exact evaluation
-choices_of      form from which kernels choose actions, to play episodes of an environment
-choices_in      the same for a model, whose unavailable actions are known
+choices_of      form from which kernels choose actions, to play episodes
 read_policy_of  Policy from a file
 """
 
@@ -147,14 +146,14 @@ def _among_available(weights: Weights, mdp: FiniteMDP, name: str) -> Weights:
     return taken
 
 
-def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
+def choices_of(given: Any, shape: tuple[int, int], mdp: FiniteMDP | None = None, name: str = "policy") -> Any:
     """Return a policy in the form from which kernels choose actions, see `clew.kernels.choices`.
-
-    Action values are (num_states, num_actions) float32, C-contiguous; they are shared if they were before.
 
     Args:
         given: see `as_policy`.
         shape: (num_states, num_actions) of the world.
+        mdp: its model, if it has one: then actions that aren't available are left out, and action values have the form
+            that is the fastest. Otherwise they are an array of float32, which is shared if it was one before.
         name: of the setting.
 
     Raises:
@@ -163,6 +162,11 @@ def choices_of(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
     kind, table = _checked_table(given, shape, name)
     if kind == "values":
         table = np.ascontiguousarray(table, np.float32)
+        if mdp is not None:
+            return as_values(read_only(available_values(mdp, table)), masked=not mdp.all_available)
+    elif mdp is not None and not mdp.all_available:
+        weights = weights_of(given, mdp, name)
+        return ProbabilityTable(read_only(weights / weights.sum(axis=1, keepdims=True)), read_only(mdp.available))
     return as_choices(kind, table, shape[1])
 
 
@@ -173,21 +177,6 @@ def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
     values = q.copy()
     mark_unavailable(mdp, values)
     return values
-
-
-def choices_in(given: Any, mdp: FiniteMDP, name: str = "policy") -> Any:
-    """Return a policy in the form from which kernels choose actions of a model fastest.
-
-    Raises:
-        SettingError: see `weights_of`.
-    """
-    choices = choices_of(given, (mdp.num_states, mdp.num_actions), name)
-    if isinstance(choices, np.ndarray):
-        return as_values(read_only(available_values(mdp, choices)), masked=not mdp.all_available)
-    if mdp.all_available:
-        return choices
-    weights = weights_of(given, mdp, name)
-    return ProbabilityTable(read_only(weights / weights.sum(axis=1, keepdims=True)), read_only(mdp.available))
 
 
 def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:

@@ -232,6 +232,8 @@ class Policy:
 
         That is a greedy action, each that ties with the same probability; the action of the state; or an action drawn
         by the probabilities of the state. Actions that have the value -inf aren't available, and are never drawn.
+        A policy of actions or probabilities doesn't know which actions are available, and explores all of them;
+        `Simulation.rollout` explores among those of its environment.
 
         Args:
             state: state, in [0, num_states).

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import RunError, SettingError
-from clew.files import write_file
+from clew.files import save_file
 from clew.rendering.picture import Picture
 from clew.rendering.pillow import encode_png
 from clew.rendering.pixels import paint
@@ -75,10 +75,6 @@ class Drawing:
         }.get(path.suffix.lower())
         if encode is None:
             raise SettingError(f"a drawing is saved as {', '.join(ENDINGS)}, not as {path.name!r}")
-        data = encode()
-        try:
-            write_file(path, data)
-        except OSError as error:
-            raise RunError(f"{path}: can't be written: {error.strerror}") from None
+        save_file(path, encode(), RunError)
 
     _repr_svg_ = svg

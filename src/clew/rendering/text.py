@@ -85,14 +85,23 @@ def draw_scene(maze: Maze, seeker: Place | None, goal: Place | None = None, head
     """
     if goal is not None:
         maze = maze.with_ends(None, goal)
-    drawing = _draw_letters(maze, seeker)
+    drawing = _draw_letters(maze, seeker, hidden=True)
     return drawing if heading is None else drawing.replace("S", ARROWS[heading])
 
 
-def _draw_letters(maze: Maze, seeker: Place | None) -> str:
-    """Draw a maze in Clew's own text format, its exits and rewards of cells included, with a seeker as its start."""
-    letters = cell_letters(maze.cells, seeker)
+def _draw_letters(maze: Maze, seeker: Place | None, *, hidden: bool = False) -> str:
+    """Draw a maze in Clew's own text format, its exits and rewards of cells included, with a seeker as its start.
+
+    Args:
+        maze: the maze.
+        seeker: (row, column) of the seeker; None for none.
+        hidden: draw the seeker over the letter of its cell, so that all letters are the same wherever it stands; else
+            such a cell is named by its place.
+    """
+    letters = cell_letters(maze.cells, None if hidden else seeker)
     lines = name_rewards(Layout(maze.cells, seeker, maze.exits, maze.cell_rewards), letters)
+    if seeker is not None:
+        letters[seeker] = ord("S")
     return draw_text(maze.cells, letters) + "".join(f"{line}\n" for line in ["", *lines] if lines)
 
 

@@ -180,8 +180,10 @@ class TrainingConfig(Learning):
             MazeError: if there is no such maze, or it isn't valid.
             SettingError: if unknown walls have to be read as open for a path to the goal.
         """
+        if self.is_model:
+            raise MazeError(f"{self.maze!r} is a model, not a maze; `clew solve {self.maze}` shows what it is worth")
         if not self.is_maze:
-            where = "" if self.maze.startswith(GYMNASIUM) or self.is_model else f"; see clew worlds {self.maze}"
+            where = "" if self.maze.startswith(GYMNASIUM) else f"; see clew worlds {self.maze}"
             raise MazeError(f"{self.maze!r} is a world with rules of its own, not only a maze{where}")
         try:
             return self._find_maze(self.unknown_walls)
@@ -251,14 +253,16 @@ class TrainingConfig(Learning):
 
     def _make_world(self, model: Any) -> Any:
         """Return an environment of the gallery, of Gymnasium or of a model, with the step limit of this run."""
-        from clew.environments import ModelEnvironment, make_gymnasium
-        from clew.environments.gallery import make_world
+        from clew.environments import Environment, ModelEnvironment, make_gymnasium
+        from clew.environments.gallery import GALLERY, make_world
         from clew.models.mdp import FiniteMDP
 
         defaults = {each.name: each.default for each in fields(self)}
         for name in MAZE_SETTINGS:
             if getattr(self, name) != defaults[name]:
-                raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own", setting=name)
+                is_grid = self.maze in GALLERY and isinstance(make_world(self.maze), Environment)
+                advice = f"; `clew worlds {self.maze} --out FILE` saves its maze, which takes it" if is_grid else ""
+                raise SettingError(f"has no effect on {self.maze!r}, which has rules of its own{advice}", setting=name)
         limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
         if self.is_model:
             mdp = self.read_model() if model is None else model

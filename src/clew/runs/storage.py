@@ -206,7 +206,8 @@ def load_run(folder: str | Path) -> SavedRun:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such run folder; `clew train --out {folder}` makes one")
+        command = f"clew train {folder} --out DIR" if folder.is_file() else f"clew train --out {folder}"
+        raise RunError(f"{folder}: there is no such run folder; `{command}` makes one")
     if not (folder / "config.json").exists() and any(folder.glob("*/config.json")):
         raise RunError(
             f"{folder}: holds run folders, and isn't one; give one of them, or {folder}/* where several may stand"

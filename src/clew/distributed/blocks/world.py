@@ -23,7 +23,7 @@ from clew.distributed.blocks.results import BlockGrade, BlockSolution, BlockTrai
 from clew.environments import World, model_of
 from clew.errors import SettingError, StopTraining
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.learner import initial_value
+from clew.learning.learner import uniform_initial_value
 from clew.learning.metrics import Callback, RoundMetrics
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
@@ -180,7 +180,7 @@ class BlockWorld:
         learning = as_learning(settings)
         check_blockwise(learning)
         begun = time.perf_counter()
-        spec = BlockLearnerSpec(learning, float(initial_value(learning, self.mdp)), max_episode_steps)
+        spec = BlockLearnerSpec(learning, float(uniform_initial_value(learning, self.mdp)), max_episode_steps)
         first = TrainingSlice(1, 0, 1, (0, 0, 0))
         self._compile(lambda block: (block.begin_learning(spec), block.learn(UNCHANGED, first)))
         exchange = Exchange(self._call_all("begin_learning", spec), spec.initial_value)

@@ -13,6 +13,7 @@
     learners              the protocol between update rules and episode loops; step sizes
     behaviours            exploration strategies: epsilon-greedy, softmax, UCB and others
 
+    rates                 step size and exploration of each episode
     rollouts              episode loops: learn while acting, record transitions, learn from a record, evaluate
     interleaving          the learning loop with several episodes at a time
     learn_while_acting    an actor with values of its own, and a learner that learns from its steps
@@ -20,6 +21,6 @@
     boundary_values       values of states outside a section of a world, set by other learners
     stepping              many copies of a world, stepped together for a vector environment; nothing is learned
 
-A new update rule is a named tuple of what it works on, with kernels registered for `learners.learn` and, if it needs
-them, for `begin_episode`, `end_episode` and `next_action_order`; `updates` has the shortest examples.
+A new update rule is a named tuple of its tables, settings and memory, with kernels registered for `learners.learn` and,
+if it needs them, for `begin_episode`, `end_episode` and `next_action_order`; `updates` has the shortest examples.
 """

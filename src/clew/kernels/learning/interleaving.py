@@ -9,14 +9,8 @@ import numpy.typing as npt
 from clew.kernels import kernel
 from clew.kernels.dynamics import is_outside_section
 from clew.kernels.learning.behaviours import Visits, branchless
-from clew.kernels.learning.rollouts import (
-    EpisodeSpec,
-    EpisodeStats,
-    choose_first_action,
-    episode_rates,
-    step_parameters,
-    take_step,
-)
+from clew.kernels.learning.rates import episode_rates, step_parameters
+from clew.kernels.learning.rollouts import EpisodeSpec, EpisodeStats, choose_first_action, take_step
 from clew.kernels.sampling import Stream, draw_start
 
 # One running episode: 64 bytes, a cache line.

@@ -14,21 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import dispatch, kernel
+from clew.kernels import kernel
 from clew.kernels.dynamics import is_outside_section
 from clew.kernels.learning.behaviours import UniformRandom, Visits, behaviour_after, choose, count_visit, epsilon_greedy
 from clew.kernels.learning.learners import (
     BEFORE_UPDATE,
     EITHER_ORDER,
-    ConstantStepSize,
-    CountedStepSize,
-    SampleAverageStepSize,
     Step,
     begin_episode,
     end_episode,
     learn,
     next_action_order,
 )
+from clew.kernels.learning.rates import episode_rates, step_parameters
 from clew.kernels.sampling import Stream, draw_start, sample
 from clew.kernels.values import Values
 
@@ -39,78 +37,6 @@ class EpisodeSpec(NamedTuple):
     starts: npt.NDArray[np.int32]  # (num_starts,), start states, drawn uniformly
     max_steps: int
     exploring_starts: bool  # the first action is drawn uniformly
-
-
-class Rates(NamedTuple):
-    """Step size and exploration of each episode, as schedules give them: (num_episodes,) arrays."""
-
-    alpha: npt.NDArray[np.float32]  # step size
-    exploration: npt.NDArray[np.float64]
-
-
-class AverageRates(NamedTuple):
-    """Exploration of each episode; the step size is 1 / n for the n-th update of a value."""
-
-    alpha: npt.NDArray[np.float32]  # not used
-    exploration: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
-
-
-class CountedRates(NamedTuple):
-    """Constant step size and exploration; also counts the updates of each value."""
-
-    alpha: np.float32
-    exploration: float
-    counts: npt.NDArray[np.int32]  # (num_states, num_actions), number of updates of each value
-
-
-class ConstantRates(NamedTuple):
-    """Constant step size and exploration."""
-
-    alpha: np.float32
-    exploration: float
-
-
-@dispatch
-def episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
-    """Return (step size, exploration) of an episode."""
-    return rates.alpha[episode], rates.exploration[episode]
-
-
-@episode_rates.register(ConstantRates, CountedRates)
-def constant_episode_rates(rates: Any, episode: int) -> tuple[np.float32, float]:
-    """Return (step size, exploration), which are the same for all episodes."""
-    return rates.alpha, rates.exploration
-
-
-@dispatch
-def step_parameters(rates: Any, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Return what an update rule receives in one episode: (step size as a named tuple of `learners`, exploration).
-
-    Args:
-        rates: rates of all episodes.
-        alpha: step size of the episode, from `episode_rates`.
-        exploration: exploration of the episode, from `episode_rates`.
-    """
-    return ConstantStepSize(alpha), exploration
-
-
-@step_parameters.register(AverageRates)
-def average_step_parameters(rates: AverageRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Return (sample-average step size, exploration of the episode); `alpha` is not used."""
-    return SampleAverageStepSize(alpha, rates.counts), exploration
-
-
-@step_parameters.register(ConstantRates)
-def constant_step_parameters(rates: ConstantRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Return (constant step size, exploration), without a lookup of the episode's rates."""
-    return ConstantStepSize(rates.alpha), rates.exploration
-
-
-@step_parameters.register(CountedRates)
-def counted_step_parameters(rates: CountedRates, alpha: np.float32, exploration: float) -> tuple[Any, float]:
-    """Return (constant step size that counts updates, exploration)."""
-    return CountedStepSize(rates.alpha, rates.counts), rates.exploration
 
 
 class FixedValues(NamedTuple):
@@ -403,10 +329,8 @@ def record_episodes(
         while not terminated and steps < spec.max_steps and n < batch.state.size:
             if steps > 0:
                 a = choose(behaviour_after(behaviour, a), rule.q, visits, s, exploration, stream)
-            elif spec.exploring_starts:
-                a = choose(UniformRandom(), rule.q, visits, s, exploration, stream)
             else:
-                a = choose(behaviour, rule.q, visits, s, exploration, stream)
+                a = choose_first_action(rule, behaviour, visits, spec, s, exploration, stream)
             count_visit(behaviour, visits, s, a)
             s_next, reward, terminated = sample(model, s, a, stream)
             learn(rule, Step(s, a, reward, s_next, -1, terminated), alpha, exploration, stream)

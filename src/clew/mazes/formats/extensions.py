@@ -83,6 +83,8 @@ def find_format(path: Path) -> Format:
     """
     known = FORMATS.get(path.suffix.lower())
     if known is None:
+        if path.is_dir():
+            raise MazeError(f"is a folder; a maze is a {list_extensions()} file")
         raise MazeError(f"unknown file extension {path.suffix!r}; use a {list_extensions()} file")
     return known
 

@@ -1,26 +1,21 @@
-"""Worlds that never end: inventories, queues, replacement, and random models, near gamma 1.
+"""Continuing tasks, which never end: inventories, queues, replacement, and random models.
 
-    python -m benchmarks.recurrent [MODEL...]      from the root of the repository
+    python -m benchmarks.continuing [MODEL...]      from the root of the repository
 
-For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its method and its bound,
-beside policy iteration with SciPy's `spsolve`, written here as one would by hand, and its error.
+For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its bound and its method.
+`make bench-peers` has them beside other libraries.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_matrix, identity
-from scipy.sparse.linalg import spsolve
 from scipy.stats import poisson
 
 import clew
-from clew.kernels.dynamics import Sparse
 
 GAMMAS = (0.99, 0.9999, 0.999999)
 REPETITIONS = 5
@@ -141,50 +136,23 @@ MODELS: dict[str, Callable[[], clew.FiniteMDP]] = {
 }
 
 
-def policy_iteration(mdp: clew.FiniteMDP, gamma: float) -> npt.NDArray[np.float64]:
-    """Return the values of policy iteration, as one would write it with SciPy."""
-    rows, n = mdp.model, mdp.num_states
-    assert isinstance(rows, Sparse)
-    moves = csr_matrix((rows.probabilities, rows.next_states, rows.offsets), shape=(n * mdp.num_actions, n))
-    rewards = np.add.reduceat(rows.probabilities * rows.rewards, rows.offsets[:-1])
-    policy = np.zeros(n, np.int64)
-    while True:
-        pairs = np.arange(n) * mdp.num_actions + policy
-        v = spsolve((identity(n) - gamma * moves[pairs]).tocsc(), rewards[pairs])
-        q = (rewards + gamma * (moves @ v)).reshape(n, mdp.num_actions)
-        better = q.max(axis=1) > q[np.arange(n), policy] + 1e-9 * np.abs(v).max()
-        if not better.any():
-            return np.asarray(v)
-        policy = np.where(better, q.argmax(axis=1), policy)
-
-
-def seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the median of some calls, fewer if they are long, and the last result."""
-    seconds: list[float] = []
-    while len(seconds) < REPETITIONS and sum(seconds) < 20.0:
-        begun = time.perf_counter()
-        result = call()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds), result
-
-
 def main() -> None:
-    """Measure the models that the command line names."""
+    """Solve the models that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument("--alone", action="store_true", help="without SciPy")
     parser.add_argument("--method", help="of clew.solve")
     arguments = parser.parse_args()
     for name in arguments.models or MODELS:
         mdp = MODELS[name]()
+        clew.solve(mdp, gamma=0.5, method=arguments.method)  # compiles
         for gamma in GAMMAS:
-            clew.solve(mdp, gamma=0.5, method=arguments.method)
-            seconds, found = seconds_of(partial(clew.solve, mdp, gamma=gamma, method=arguments.method))
-            line = f"{name:24} {gamma:<9} {seconds:8.4f} s  bound {found.bound:7.1e}  {found.method:26}"
-            if not arguments.alone:
-                other, v = seconds_of(partial(policy_iteration, mdp, gamma))
-                line += f"spsolve {other:8.4f} s  off by {np.abs(v - found.v).max():7.1e}"
-            print(line, flush=True)
+            seconds = []
+            for _ in range(REPETITIONS):
+                begun = time.perf_counter()
+                found = clew.solve(mdp, gamma=gamma, method=arguments.method)
+                seconds.append(time.perf_counter() - begun)
+            median = statistics.median(seconds)
+            print(f"{name:24} {gamma:<9} {median:8.4f} s  bound {found.bound:7.1e}  {found.method}", flush=True)
 
 
 if __name__ == "__main__":
