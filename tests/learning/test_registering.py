@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -543,7 +544,7 @@ def test_a_package_is_hashed_as_a_whole(tmp_path, monkeypatch):
     assert before == hash_module("my_package")
     (package / "constants.py").write_text("C = 1")
     assert hash_module("my_package.rules") != before
-    assert hash_module("__main__") == hash_module("sys") == hash_module("my_none") == ""
+    assert hash_module("sys") == hash_module("my_none") == ""
 
 
 FAULTS = [
@@ -667,3 +668,25 @@ def clew_plugin(*fields):
     from clew.policies.plugins import Plugin
 
     return Plugin(*fields)
+
+
+PROGRAM = """
+import sys
+import clew
+from clew.extending import Algorithm
+from clew.learning.checkpoints import versions
+
+clew.register_algorithm(Algorithm("my_program:rule", "", "", (), lambda spec: spec))
+print(versions("my_program:rule")["plug-in __main__"])
+"""
+
+
+def test_the_source_of_a_program_that_registers_a_rule_is_compared_too(tmp_path):
+    """So a checkpoint isn't continued by a rule that was edited in the program itself."""
+    hashes = []
+    for text in (PROGRAM, PROGRAM, PROGRAM + "# edited"):
+        (tmp_path / "program.py").write_text(text)
+        command = [sys.executable, tmp_path / "program.py"]
+        hashes.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(hashes[0]) == 65
+    assert hashes[0] == hashes[1] != hashes[2]

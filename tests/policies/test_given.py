@@ -145,6 +145,16 @@ def test_a_table_that_is_refused_is_taken_in_either_of_the_two_ways():
     assert values.q.tolist() == WANDERING
 
 
+def test_an_array_is_played_as_it_is_graded():
+    """Values that differ by less than float32 tells apart aren't tied by rounding."""
+    mdp = clew.FiniteMDP.from_function(1, 2, lambda s, a: [(1.0, 0, float(a), True)])
+    q = np.array([[1.0, 1.0 + 1e-8]])
+    assert np.float32(q[0, 0]) == np.float32(q[0, 1])
+    for given in (q, Policy(mdp, q=q)):
+        grade = clew.evaluate_policy(mdp, given, 50)
+        assert (grade.mean_return, grade.suboptimality) == (1.0, 0.0)
+
+
 def test_integers_for_cells_may_be_actions_and_are_drawn_as_what_was_said():
     env = Environment(Maze.open(1, 6))
     actions = [RIGHT] * 6

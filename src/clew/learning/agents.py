@@ -7,13 +7,12 @@ from typing import Any
 from clew.environments import ModelEnvironment, as_compiled
 from clew.environments.checks import as_integer
 from clew.errors import SettingError
-from clew.kernels import read_only
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.loops import env_seed, loop_over
 from clew.learning.metrics import Callback, Watch
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import check_run
-from clew.learning.training import SerialRounds, check_values
+from clew.learning.training import SerialRounds, check_values, report
 from clew.models.mdp import FiniteMDP
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import episode_steps
@@ -92,10 +91,8 @@ def run_agent(
     rounds = SerialRounds(None, loop_over(_transitions(agent, world, seed)), num_episodes, None, Checkpoints(None))
     with rounds.checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
-            if watch is not None and (current := policy_of(agent, world, seed)) is not None:
-                watch(read_only(current.q))
-            if callback is not None:
-                callback(metrics)
+            current = None if watch is None else policy_of(agent, world, seed)
+            report(metrics, current, watch, callback)
     return policy_of(agent, world, seed)
 
 

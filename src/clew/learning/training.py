@@ -263,14 +263,14 @@ class SerialRounds:
         self._round_begun = time.perf_counter() - self._seconds
 
 
-def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
-    """Report a completed round: call `watch` with the action values, then `callback` with the metrics.
+def report(metrics: RoundMetrics, policy: Policy | None, watch: Watch | None, callback: Callback | None) -> None:
+    """Report a completed round: call `watch` with the action values, if any, then `callback` with the metrics.
 
     Raises:
         StopTraining: if one of them has raised it.
     """
     try:
-        if watch is not None:
+        if watch is not None and policy is not None:
             watch(read_only(policy.q))
     except StopTraining:
         if callback is not None:  # the round is complete

@@ -35,7 +35,7 @@ class Plugin(NamedTuple):
 
     Attributes:
         module: name of the module.
-        sha256: hash of its source, see `hash_module`; "" if it has no file.
+        sha256: hash of its source, see `hash_module`; "" if it has no file. Another process can't import `__main__`.
         path: file that it was loaded from; "" if it is imported by its name.
     """
 
@@ -95,7 +95,7 @@ def hash_module(name: str) -> str:
     """Return a SHA-256 of the source of a module: of all modules of its package, if it is in one.
 
     Returns:
-        The hash; "" if the module has no file, as in a notebook, or is the program that was started, `__main__`.
+        The hash; "" if the module has no file, as in a notebook. That of `__main__` is of the file that was started.
     """
     parts, files, root = name.split("."), [], Path()
     for i in range(1, len(parts) + 1):
@@ -105,7 +105,7 @@ def hash_module(name: str) -> str:
             root = Path(file).parent
             files = sorted(root.rglob("*.py")) if hasattr(module, "__path__") else [Path(file)]
             break
-    if not files or name == "__main__":
+    if not files:
         return ""
     digest = hashlib.sha256()
     for each in files:
@@ -145,7 +145,7 @@ def load_installed(name: str) -> None:
     for entry in entry_points(group=GROUP, name=name.partition(":")[0]):
         try:
             entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingError(f"the plug-in {entry.value} can't be imported: {describe_failure(error)}") from error
 
 
@@ -167,7 +167,7 @@ def load_plugin(given: str | Path) -> None:
             _load_file(path)
         else:
             import_module(given)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         advice = ""
         if isinstance(error, ModuleNotFoundError) and error.name == given.partition(".")[0]:
             advice = f"; give its file, such as {given}.py, or put its folder on PYTHONPATH"
@@ -211,21 +211,20 @@ def _load_file(path: Path) -> None:
         raise
 
 
-def describe_failure(error: Exception) -> str:
+def describe_failure(error: BaseException) -> str:
     """Return why an import has failed, in one line: the error, and the last line of code that it came from.
 
     That of an error of Clew is the line that called it, such as one that registers an algorithm.
     """
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    if isinstance(error, SyntaxError):  # whose first lines are those of the code
+        return f"{lines[-1]} ({error.filename}:{error.lineno})"
+    reason = lines[0]
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
     if isinstance(error, ClewError):
         reason = str(error)
-    else:
-        reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-    if isinstance(error, SyntaxError):
-        return f"{reason} ({error.filename}:{error.lineno})"
-    outside = [each for each in traceback.extract_tb(error.__traceback__) if "importlib" not in each.filename]
-    if isinstance(error, ClewError):
-        outside = [each for each in outside if not Path(each.filename).is_relative_to(PACKAGE)]
-    last = outside[-1] if outside and outside[-1].filename != __file__ else None
+        frames = [each for each in frames if not Path(each.filename).is_relative_to(PACKAGE)]
+    last = frames[-1] if frames and frames[-1].filename != __file__ else None
     return reason if last is None else f"{reason} ({last.filename}:{last.lineno})"
 
 
@@ -246,7 +245,7 @@ def why_not_the_same(plugin: Plugin) -> str:
             _load_file(Path(plugin.path))
         else:
             import_module(plugin.module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return (
             f"the plug-in {plugin.module} can't be imported there: {describe_failure(error)}; install it on every "
             "node, or put its folder on PYTHONPATH before Ray is started"
