@@ -1,6 +1,9 @@
 """The layout of the package: few modules at the top, imports that point down, and no cycle among them."""
 
 import ast
+import re
+import sys
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -75,6 +78,27 @@ def test_a_cycle_would_be_found():
 def test_no_room_imports_by_the_front_door():
     """`clew` loads its names when they are used, so that such an import would be missed by the tests above."""
     assert {name for name, imported in graph_of_files().items() if "clew" in imported} <= {"clew.cli.main"}
+
+
+OF_DEPENDENCIES = {"llvmlite": "numba", "starlette": "nicegui"}  # what a package installs, and is used beside it
+NAMES = {"PIL": "pillow"}
+
+
+def test_packages_that_are_imported_are_dependencies():
+    """Those of a user's installation: of `dependencies`, or of an extra; not of the group for developers."""
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]
+    listed = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {re.split(r"[\[<>=]", each)[0] for names in listed for each in names}
+    imported = set()
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    outside = imported - sys.stdlib_module_names - {"clew"}
+    assert "scipy" in outside
+    assert {OF_DEPENDENCIES.get(name, NAMES.get(name, name)) for name in outside} <= declared
 
 
 def test_no_contract_has_an_exception():

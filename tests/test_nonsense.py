@@ -38,6 +38,7 @@ ENV = clew.Environment(MAZE)
 MDP = ENV.mdp.to_sparse()
 POLICY = clew.Policy(ENV)
 SOLUTION = clew.solve(MAZE)
+STATISTICS = clew.policy_statistics(ENV, SOLUTION)
 TRAJECTORY = clew.Simulation(ENV).rollouts(SOLUTION.q, 1, exploration=0.0, stream=new_stream(1))
 CONFIG = clew.TrainingConfig(maze="2x3", num_episodes=2, num_simulations=1)
 RUN = train_run(CONFIG)
@@ -529,6 +530,16 @@ CALLS = [
     Call("plot_learning", lambda: (clew.plot_learning, plots())),
     Call("plot_regret", lambda: (clew.plot_regret, plots())),
     Call("plot_steps_to_optimal", lambda: (clew.plot_steps_to_optimal, plots(tolerance=0.5))),
+    Call(
+        "policy_gain",
+        lambda: (clew.policy_gain, {"world": MDP, "policy": POLICY, "epsilon": 0.1, "tolerance": 1e-6}),
+    ),
+    Call(
+        "policy_statistics",
+        lambda: (clew.policy_statistics, {"world": ENV, "policy": POLICY, "gamma": 0.9, "epsilon": 0.1}),
+    ),
+    Call("PolicyStatistics.hitting_times", lambda: (STATISTICS.hitting_times, {"states": [1]})),
+    Call("PolicyStatistics.hitting_probabilities", lambda: (STATISTICS.hitting_probabilities, {"states": [1]})),
     Call("policy_steps", lambda: (clew.policy_steps, {"world": ENV, "policy": POLICY, "epsilon": 0.1})),
     Call(
         "policy_values",
@@ -829,6 +840,8 @@ RESULTS = {
     "Evaluation",
     "Grade",
     "HorizonSolution",
+    "PolicyGain",
+    "PolicyStatistics",
     "PolicyValues",
     "RoundMetrics",
     "Solution",

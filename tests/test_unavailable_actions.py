@@ -183,6 +183,81 @@ def test_a_policy_and_a_trainer_know_what_is_available():
         clew.Trainer(mdp).change_world(mdp.filled)
 
 
+def policies_without_values(mdp):
+    first = np.where(mdp.is_terminal, -1, mdp.available.argmax(axis=1))
+    return {
+        "a solution": (clew.solve(mdp), clew.solve(mdp).actions),
+        "actions": (clew.Policy.from_actions(mdp, first), first),
+        "any action": (clew.Policy.from_actions(mdp, np.full(mdp.num_states, -1)), None),
+        "equal probabilities": (clew.Policy.from_probabilities(mdp, np.ones(mdp.available.shape) / 3), None),
+        "rows of zeros": (clew.Policy.from_probabilities(mdp, np.zeros(mdp.available.shape)), None),
+    }
+
+
+def test_a_policy_without_values_knows_what_is_available_also_in_a_file(tmp_path):
+    mdp = random_world(0).mdp
+    random = mdp.available / mdp.available.sum(axis=1, keepdims=True)
+    for given, actions in policies_without_values(mdp).values():
+        policy = getattr(given, "policy", given)
+        policy.save(tmp_path / "policy.npz")
+        policy.to_csv(tmp_path / "policy.csv")
+        for each in (
+            policy,
+            pickle.loads(pickle.dumps(policy)),
+            clew.Policy.load(tmp_path / "policy.npz"),
+            clew.Policy.read_csv(mdp, tmp_path / "policy.csv"),
+        ):
+            shares = random if actions is None else np.eye(3)[actions]
+            shares = np.where(mdp.is_terminal[:, None], random, shares)
+            assert each.probabilities() == pytest.approx(shares)
+            assert each.probabilities(epsilon=0.3) == pytest.approx(0.7 * shares + 0.3 * random)
+            assert np.array_equal(each.greedy_actions(), shares > 0.0)
+            for s in range(mdp.num_states):
+                assert mdp.available[s, each.action(s)]
+                drawn = {each.get_action(s, epsilon=1.0) for _ in range(60)}
+                assert drawn == set(np.flatnonzero(mdp.available[s]).tolist())
+                drawn = {each.get_action(s, explore=False) for _ in range(60)}
+                assert drawn == set(np.flatnonzero(shares[s]).tolist())
+
+
+@pytest.mark.parametrize("kind", ["a solution", "actions", "any action", "equal probabilities", "rows of zeros"])
+def test_a_policy_without_values_is_played_among_available_actions(kind):
+    mdp = random_world(0).mdp
+    given, _ = policies_without_values(mdp)[kind]
+    env = Watched(ModelEnvironment(mdp, max_episode_steps=30))  # fails if a masked action is taken
+    for _ in range(5):
+        assert len(clew.Simulation(env).rollout(given, epsilon=1.0)) > 0
+        assert len(clew.Simulation(env).rollout(given, explore=False)) > 0
+        assert len(clew.Simulation(env.env).rollout(given, epsilon=1.0)) > 0
+    assert len(clew.Simulation(env).rollouts(given, 5, exploration=1.0, stream=new_stream(1))) > 0
+    assert clew.evaluate_policy(env, given, 5).num_episodes == 5
+
+
+def test_a_policy_that_takes_a_masked_action_is_refused_by_name():
+    mdp = random_world(0).mdp
+    s, a = np.argwhere(~mdp.available)[0].tolist()
+    probabilities = np.where(mdp.available, 1.0, 0.0)
+    probabilities[s] = 0.0
+    probabilities[s, a] = 1.0
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    for env in (mdp, Watched(ModelEnvironment(mdp))):
+        policy = clew.Policy.from_probabilities(env, probabilities)
+        with pytest.raises(SettingError, match=f"policy takes an action that isn't available: state {s}, action {a}"):
+            clew.Simulation(env).rollouts(policy, 200, stream=new_stream(1))
+
+
+def test_values_of_minus_infinity_alone_are_a_tie():
+    """So are those of a solution where every policy loses without bound."""
+    mdp = FiniteMDP.from_function(
+        3, 2, lambda s, a: [[(1.0, 0, -1.0, False)], [(1.0, 2 * (a == 0), 1.0, a == 0)], []][s], starts=[1]
+    )
+    solution = clew.solve(mdp, gamma=1.0)
+    assert np.isneginf(solution.q[0]).all()
+    policy = clew.Policy(mdp, q=solution.q)
+    assert policy.probabilities(epsilon=0.5).tolist() == [[0.5, 0.5], [1.0, 0.0], [0.5, 0.5]]
+    assert {policy.get_action(0, explore=False) for _ in range(60)} == {0, 1}
+
+
 def test_training_begins_with_a_policy_of_the_same_world():
     mdp = random_world(0).mdp
     first = clew.train_policy(mdp, 50, seed=1)

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import gymnasium
 import numpy as np
 from gymnasium.wrappers import RecordEpisodeStatistics
+from scipy.stats import binom
 
 from oracles import MOVES, sparse_world
 
@@ -126,3 +127,20 @@ def gymnasium_world(name, start, **settings):
     table = gymnasium.make(name, **settings).unwrapped.P
     rows = [[[tuple(row) for row in table[s][a]] for a in sorted(table[s])] for s in sorted(table)]
     return sparse_world(rows, start)
+
+
+def access_control(state, action):
+    """Outcomes in example 10.2 of Sutton & Barto (2018): ten servers, customers of four priorities; 1 accepts one.
+
+    The state is 4 * (number of free servers) + priority.
+    """
+    pay, free_again = (1.0, 2.0, 4.0, 8.0), 0.06
+    free, priority = divmod(state, 4)
+    if action == 1 and free == 0:
+        return []  # nobody can be accepted
+    left = free - action
+    return [
+        (binom.pmf(k, 10 - left, free_again) / 4.0, (left + k) * 4 + i, action * pay[priority], False)
+        for k in range(11 - left)
+        for i in range(4)
+    ]

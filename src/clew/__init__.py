@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         StopTraining,
     )
     from clew.evaluation.exact import PolicyValues, policy_steps, policy_values
+    from clew.evaluation.gain import PolicyGain, policy_gain
     from clew.evaluation.grades import evaluate_policy, evaluate_values
     from clew.evaluation.results import Evaluation, Grade
+    from clew.evaluation.statistics import PolicyStatistics, policy_statistics
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
     from clew.learning.agents import run_agent
@@ -82,6 +84,8 @@ __all__ = [
     "NoPathError",
     "Policy",
     "PolicyError",
+    "PolicyGain",
+    "PolicyStatistics",
     "PolicyValues",
     "PrecisionError",
     "PrecisionWarning",
@@ -104,6 +108,8 @@ __all__ = [
     "plot_learning",
     "plot_regret",
     "plot_steps_to_optimal",
+    "policy_gain",
+    "policy_statistics",
     "policy_steps",
     "policy_values",
     "register_algorithm",
@@ -149,7 +155,9 @@ _HOMES = {
         "SettingError",
         "StopTraining",
     ),
+    "clew.evaluation.gain": ("PolicyGain", "policy_gain"),
     "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
+    "clew.evaluation.statistics": ("PolicyStatistics", "policy_statistics"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),

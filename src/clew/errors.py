@@ -34,15 +34,16 @@ class PrecisionWarning(UserWarning):
 
 
 class PrecisionError(ClewError, ArithmeticError):
-    """Values of a policy or of the optimum that aren't proved to be exact enough to grade the policy.
+    """Values that aren't proved to be exact enough to grade a policy, or expected steps or visits of one.
 
     >>> import clew
-    >>> endless = clew.FiniteMDP.from_function(1, 2, lambda s, a: [(1.0, 0, float(a), False)])
+    >>> def drift(s, a):  # nine steps away from the end for each step towards it
+    ...     return [(0.9, min(s + 1, 39), 0.0, False), (0.1, max(s - 1, 0), 0.0, s == 0)]
     >>> try:
-    ...     clew.evaluate_values(endless, [[0.0, 1.0]], gamma=1 - 1e-12)
+    ...     clew.policy_steps(clew.FiniteMDP.from_function(40, 1, drift), [0] * 40)
     ... except clew.PrecisionError as error:
     ...     print(str(error).partition(":")[0])
-    this policy can't be graded exactly
+    expected steps are not proved to within a relative error of 1e-09
     """
 
 

@@ -11,6 +11,7 @@
     next_action_order                       BEFORE_UPDATE, AFTER_UPDATE or EITHER_ORDER: when the next action is chosen
     Step                                    what a rule learns from: a transition
     step_size, without_counting             the step size of an update
+    with_counts                             the same with the counts of another table
     td_update                               move a value towards a target
 
     value, assign, max_value, best_action   read and write action values, `Values`, whatever their form
@@ -53,6 +54,7 @@ from clew.kernels.learning.learners import (
     learn,
     next_action_order,
     step_size,
+    with_counts,
     without_counting,
 )
 from clew.kernels.learning.updates import td_update
@@ -113,5 +115,6 @@ __all__ = [
     "td_update",
     "uniform",
     "value",
+    "with_counts",
     "without_counting",
 ]

@@ -145,7 +145,8 @@ class Bounds(NamedTuple):
         if self.most == inf:
             at_least = f"of at least {self.least:g}" if self.least > -inf else ""
             return f"above {self.above:g}" if self.above > -inf else at_least
-        return f"in ({self.above:g}, {self.most:g}]" if self.above > -inf else f"in [{self.least:g}, {self.most:g}]"
+        most = f"{self.most:.12g}"  # which isn't 1 for the number below it
+        return f"in ({self.above:g}, {most}]" if self.above > -inf else f"in [{self.least:g}, {most}]"
 
 
 ANY_NUMBER = Bounds()

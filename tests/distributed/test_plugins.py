@@ -62,6 +62,26 @@ def test_a_module_is_imported_by_its_name_and_a_file_by_its_path(tmp_path, monke
     assert why_not_the_same(Plugin("my_other", sha256, "/none/my_other.py")) == ""
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise RuntimeError('the first line\\nand another')", "RuntimeError: the first line"),
+        ("import sys\nsys.exit('usage: my_broken FILE')", "SystemExit: usage: my_broken FILE"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_an_import_that_fails_is_reported_in_a_line_with_the_place(source, reason, tmp_path, monkeypatch):
+    (tmp_path / "my_broken.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    place = f"{tmp_path / 'my_broken.py'}:{len(source.splitlines())}"
+    for given in ("my_broken", tmp_path / "my_broken.py"):
+        with pytest.raises(SettingError) as refused:
+            load_plugin(given)
+        assert str(refused.value) == f"the plug-in {given} can't be imported: {reason} ({place})"
+    there = f"the plug-in my_broken can't be imported there: {reason} ({place}); install it on every"
+    assert why_not_the_same(Plugin("my_broken", "f" * 64)).startswith(there)
+
+
 def test_a_module_that_registers_nothing_is_refused(tmp_path, monkeypatch):
     (tmp_path / "my_empty.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)

@@ -93,6 +93,16 @@ def test_the_same_draws_lead_the_same_way(name):
     assert ends > 10
 
 
+def test_a_method_of_masks_that_takes_no_state_is_refused():
+    class Current(FrozenLakeEnv):
+        def action_mask(self):
+            return np.array([1, 0, 0, 0], np.int8)
+
+    with pytest.raises(ModelError, match=r"action_mask must be a method of a state, action_mask\(state\): too many"):
+        FiniteMDP.from_gymnasium(Current())
+    assert FiniteMDP.from_gymnasium(Current(), action_mask=False).all_available
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_reachable_states_have_the_rows_of_the_table_and_others_none(name):
     env = make(name)

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from clew import (
     FiniteMDP,
     Maze,
     Policy,
-    PrecisionWarning,
+    PrecisionError,
     SettingError,
     policy_steps,
     policy_values,
@@ -15,6 +17,7 @@ from clew import (
 )
 from clew.evaluation import exact
 from clew.evaluation.exact import model_of
+from clew.planning import absorbing
 from clew.policies.given import weights_of
 from oracles import grid_world, random_layout, random_sparse_world, sparse_world
 
@@ -147,11 +150,9 @@ def test_the_bound_holds_when_sweeps_run_out(monkeypatch):
     monkeypatch.setattr(exact, "MAX_ROWS", 20 * 1600)
     cut_short = policy_values(env, q, gamma=0.999, tolerance=1e-8)  # then by a factorisation
     assert abs(cut_short.v - expected).max() - 1e-11 <= cut_short.bound <= 1e-8
-    assert np.isfinite(steps).all()
-    assert np.flatnonzero(~np.isnan(policy_steps(env, q))).tolist() == [399]
-    with pytest.warns(PrecisionWarning, match="proved to within inf only"):
-        undiscounted = policy_values(env, q, gamma=1.0)
-    assert (np.isnan(undiscounted.value), undiscounted.bound) == (True, np.inf)
+    assert policy_steps(env, q) == pytest.approx(steps, rel=1e-9)
+    undiscounted = policy_values(env, q, gamma=1.0)
+    assert abs(undiscounted.v + steps - (steps > 0.0)).max() <= undiscounted.bound + 1e-6 < 1e-5
 
 
 def test_undiscounted_values_of_a_large_room_are_its_steps_within_the_bound():
@@ -161,6 +162,77 @@ def test_undiscounted_values_of_a_large_room_are_its_steps_within_the_bound():
     exact = oracles.policy_steps(world.rows, [[1] * 4] * 400, 0.0)
     assert steps == pytest.approx(exact, rel=1e-8)
     assert abs(values.v + exact).max() <= values.bound + 1e-8 < 1e-3
+
+
+def lottery(num_states, p):
+    """From each state to the next or back to the first, until the last, which ends it: 1/p + 1/p**2 + ... steps."""
+    return FiniteMDP.from_function(
+        num_states, 1, lambda s, a: [(p, min(s + 1, num_states - 1), 1.0, s == num_states - 1), (1 - p, 0, 1.0, False)]
+    )
+
+
+@pytest.mark.parametrize(("num_states", "p"), [(24, 0.3), (45, 0.5), (120, 0.78)])
+def test_steps_are_exact_where_episodes_are_very_long(num_states, p):
+    """Up to 7e13 steps; in the sum of probabilities, what is missing counts as staying."""
+    exact_p, back = Fraction(p), Fraction(1 - p)
+    ratio = back / exact_p + 1  # of the steps from one state to the next, and before it
+    expected = [sum((1 / exact_p) * ratio**i for i in range(num_states))]
+    for s in range(1, num_states):
+        expected.append(expected[0] - sum((1 / exact_p) * ratio**i for i in range(s)))
+    steps = policy_steps(lottery(num_states, p), np.zeros((num_states, 1)))
+    assert steps == pytest.approx(np.array([float(n) for n in expected]), rel=1e-9)
+    values = policy_values(lottery(num_states, p), np.zeros((num_states, 1)), gamma=1.0, tolerance=1e12)
+    assert abs(values.v - steps).max() <= values.bound + 1e-9 * steps.max()
+
+
+def test_steps_that_rounding_hides_are_refused():
+    with pytest.raises(PrecisionError, match="expected steps are not proved to within a relative error of 1e-09"):
+        policy_steps(lottery(80, 0.5), np.zeros((80, 1)))
+
+
+def test_steps_of_a_large_world_are_solved_by_factors():
+    """A walk at random over 22,500 places, which may also never end in another part of the world."""
+    maze = Maze.open(150, 150, obstacles=[(140, column) for column in range(150)], start=(0, 1), goal=(0, 0))
+    steps = policy_steps(Environment(maze), np.zeros((22_500, 4))).reshape(150, 150)
+    assert np.isinf(steps[141:]).all()
+    n = np.pad(steps[:140], 1, mode="edge")
+    mean = 1.0 + (n[:-2, 1:-1] + n[2:, 1:-1] + n[1:-1, :-2] + n[1:-1, 2:]) / 4.0
+    assert abs((steps[:140] - mean).ravel()[1:]).max() < 1e-8
+    assert steps[0, 0] == 0.0
+
+
+def test_steps_of_a_random_model_that_is_too_large_to_factorise():
+    rng = np.random.default_rng(0)
+    next_states, n = rng.integers(3000, size=(3000, 3)), 3000
+
+    def outcomes(s, a):
+        return [((1.0 - 1e-5) / 3.0, t, 1.0, False) for t in next_states[s].tolist()] + [(1e-5, s, 1.0, True)]
+
+    mdp = FiniteMDP.from_function(n, 1, outcomes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(absorbing, "MAX_COST", 0.0)
+        steps = policy_steps(mdp, np.zeros((n, 1)))
+    assert steps == pytest.approx(np.full(n, 1e5), rel=1e-9)
+
+
+def test_undiscounted_values_where_some_are_infinite_and_sweeps_run_out(monkeypatch):
+    """A room of 100 places that leads to the end, one that may also lead to a loss without end."""
+    rng = np.random.default_rng(0)
+
+    def outcomes(s, a):
+        if s == 200:
+            return [(1.0, 200, -1.0, False)]
+        room = s // 100 * 100
+        near = [(0.24, room + int(t), -1.0, False) for t in rng.integers(100, size=4)]
+        return [*near, (0.04, s, 3.0, True) if room == 0 else (0.04, 200, 0.0, False)]
+
+    mdp = FiniteMDP.from_function(201, 1, outcomes)
+    exact_values = policy_values(mdp, np.zeros((201, 1)), gamma=1.0).v
+    monkeypatch.setattr(exact, "MAX_ROWS", 0)
+    values = policy_values(mdp, np.zeros((201, 1)), gamma=1.0)
+    assert np.isneginf(values.v[100:]).all()
+    assert abs(values.v[:100] - exact_values[:100]).max() <= 2e-6
+    assert values.bound < 1e-9
 
 
 @pytest.mark.parametrize("settings", [{}, {"slip": 0.2}, {"outer_wall_reward": -1.0}])

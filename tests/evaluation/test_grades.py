@@ -4,8 +4,11 @@ from dataclasses import asdict, fields
 import gymnasium
 import numpy as np
 import pytest
+from benchmarks.continuing import MODELS
 from gymnasium.wrappers import TimeLimit
 from scipy import stats
+from scipy.sparse import csr_matrix, identity, kron
+from scipy.sparse.linalg import spsolve
 
 import oracles
 from clew import (
@@ -167,15 +170,49 @@ def test_an_unlearned_table_has_the_luck_of_the_first_action_and_gets_nothing_fo
 
 
 def test_where_the_values_take_too_long_there_is_no_grade():
-    """A walk at random through 3,600 states without a discount: sweeps end before it is evaluated."""
-    env = Environment(Maze.open(60, 60), step_reward=-1.0, max_episode_steps=100)
-    optimum = solve(env, gamma=1.0)
-    with pytest.raises(PrecisionError, match=r"can't be graded exactly: with gamma 1\.0 its values in 3,600 states"):
-        evaluate_values(env, np.zeros((3600, 4)), gamma=1.0, optimum=optimum)
-    with pytest.warns(PrecisionWarning, match=r"can't be graded exactly: with gamma 1\.0 its values in 3,600 states"):
-        evaluation = evaluate_policy(env, Policy(env), 3, gamma=1.0, optimum=optimum)
+    """Against a drift of 9 to 1, the 40 steps to the end take 9**40 on average; there is also an exit."""
+
+    def outcomes(s, a):
+        if a:
+            return [(1.0, s, -5.0, True)]
+        return [(0.9, min(s + 1, 39), -1.0, False), (0.1, max(s - 1, 0), -1.0, s == 0)]
+
+    mdp = FiniteMDP.from_function(40, 2, outcomes)
+    drifts, env = np.zeros(40, int), ModelEnvironment(mdp, max_episode_steps=100)
+    with pytest.raises(PrecisionError, match=r"can't be graded exactly: with gamma 1\.0 its values in 40 states"):
+        evaluate_values(mdp, drifts, gamma=1.0)
+    with pytest.warns(PrecisionWarning, match=r"can't be graded exactly: with gamma 1\.0 its values in 40 states"):
+        evaluation = evaluate_policy(env, drifts, 3, gamma=1.0, starts=[30, 30, 39])
     assert [getattr(evaluation, each.name) for each in fields(Grade)] == [None] * 5
-    assert (evaluation.mean_steps, evaluation.optimal_steps, evaluation.success_rate) == (100.0, 100.0, 0.0)
+    assert (evaluation.mean_steps, evaluation.optimal_steps) == (100.0, 1.0)
+
+
+def test_a_walk_at_random_is_graded_without_a_discount():
+    """60 x 60 places, where sweeps would take thousands of passes."""
+    env = Environment(Maze.open(60, 60), step_reward=-1.0, goal_reward=0.0)
+    grade = evaluate_values(env, np.zeros((3600, 4)), gamma=1.0)
+    assert grade.suboptimality == pytest.approx(policy_steps(env, np.zeros((3600, 4)))[0] - 1.0 - 117.0, rel=1e-9)
+    assert grade.suboptimality_bound < 1e-6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["inventory 1,001 x 21", "queues 50x50", "river swim 1,000"])
+def test_worlds_that_never_end_are_graded_near_gamma_1(name):
+    """Policies that are optimal, and random; the latter beside SciPy's solver, which is less exact."""
+    mdp = MODELS[name]()
+    rows, n, shape = mdp.model, mdp.num_states, (mdp.num_states, mdp.num_actions)
+    moves = csr_matrix((rows.probabilities, rows.next_states, rows.offsets), shape=(n * mdp.num_actions, n))
+    mean = kron(identity(n), np.full((1, mdp.num_actions), 1.0 / mdp.num_actions)).tocsr()
+    reward = mean @ np.add.reduceat(rows.probabilities * rows.rewards, rows.offsets[:-1])
+    for gamma in (0.99, 0.9999, 0.999999):
+        optimum = solve(mdp, gamma=gamma)
+        best = evaluate_values(mdp, optimum, gamma=gamma, optimum=optimum)
+        assert (best.optimal_states, best.optimal_starts) == (1.0, 1.0)
+        assert max(abs(best.suboptimality), abs(best.max_suboptimality)) <= best.suboptimality_bound < 1e-6
+        random = evaluate_values(mdp, np.zeros(shape), gamma=gamma, optimum=optimum)
+        v = spsolve((identity(n) - gamma * mean @ moves).tocsc(), reward)
+        assert random.max_suboptimality == pytest.approx((optimum.v - v).max(), rel=1e-9)
+        assert random.suboptimality_bound < 2e-12 * abs(v).max() + 1e-6
 
 
 def test_one_of_two_ties_that_is_wrong_makes_a_state_wrong():

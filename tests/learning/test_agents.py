@@ -127,6 +127,61 @@ def test_the_step_limit_is_that_of_the_environment(limit):
     assert [i for i, step in enumerate(agent.steps) if step.truncated] == [limit - 1, 2 * limit - 1]
 
 
+# Actions that aren't available ----------------------------------------------------------------------------------------
+
+
+class Masked(Greedy):
+    """Looks at a mask of (state, action) whenever it needs it, as a wrapper fills it."""
+
+    def __init__(self, available):
+        super().__init__(*available.shape)
+        self.available = available
+
+    def act(self, state):
+        self.q[state, ~self.available[state]] = -np.inf
+        return super().act(state)
+
+    def update(self, transition):
+        self.q[transition.next_state, ~self.available[transition.next_state]] = -np.inf
+        super().update(transition)
+
+
+def taxi_model():
+    return clew.FiniteMDP.from_gymnasium(gymnasium.make("Taxi-v4"))
+
+
+@pytest.mark.parametrize(
+    "env",
+    [taxi_model(), clew.ModelEnvironment(taxi_model()), clew.make_gymnasium("Taxi-v4")],
+    ids=["model", "environment of a model", "Taxi"],
+)
+def test_an_agent_with_the_mask_takes_what_is_available_and_learns_from_nothing_else(env):
+    available = taxi_model().available
+    agent = Masked(available)
+    policy = clew.run_agent(agent, env, 200, seed=1)
+    steps = agent.log[1::2]
+    assert all(available[step.state, step.action] for step in steps)
+    assert (np.isneginf(policy.q) == ~available).all()
+    assert np.isfinite(agent.q[available]).all()
+    assert np.count_nonzero(agent.q[available]) > 500
+
+
+def test_masks_that_a_wrapper_keeps_are_there_in_time():
+    """Before `act` and `update` are called with a state; the wrapper is that of docs/agents.md."""
+    page = (EXAMPLE.parents[1] / "docs" / "agents.md").read_text()
+    names = {}
+    exec(page[page.index("class KeepMasks") :].partition("\n\n\nenv = ")[0], {"gymnasium": gymnasium, "np": np}, names)
+    env = names["KeepMasks"](clew.ModelEnvironment(taxi_model()))
+    agent = Masked(env.available)
+    policy = clew.run_agent(agent, env, 200, seed=1)
+    known = Masked(taxi_model().available)
+    expected = clew.run_agent(known, clew.ModelEnvironment(taxi_model()), 200, seed=1)
+    assert agent.log == known.log
+    assert (np.isneginf(policy.q) <= np.isneginf(expected.q)).all()
+    with pytest.raises(SettingError, match=r"^action \d isn't available in state \d+; take one of \d"):
+        clew.run_agent(Greedy(500, 6), taxi_model(), 200, seed=1)
+
+
 # Reports --------------------------------------------------------------------------------------------------------------
 
 

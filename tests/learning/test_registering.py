@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,25 @@ from clew.distributed.local import LocalLearner, TableMerger
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import Job, Task
 from clew.errors import SettingError
-from clew.extending import Algorithm, Behaviour, Bounds, Parameter, Values, choose, learn, step_size, td_update
+from clew.extending import (
+    Algorithm,
+    Behaviour,
+    Bounds,
+    Parameter,
+    Values,
+    assign,
+    best_action,
+    choose,
+    count_visit,
+    increment,
+    learn,
+    max_value,
+    next_bits,
+    step_size,
+    td_update,
+    value,
+    with_counts,
+)
 from clew.kernels.sampling import new_stream
 from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.declarations import MEMORIES
@@ -105,6 +124,10 @@ REFUSED = [
     ({"memory": "forever"}, "memory must be one of step, episode, run, not 'forever'"),
     ({"merge": 3}, "merge must be a function of memory, before and after, not 3"),
     ({"merge": print, "memory": "step"}, "merge has no effect with memory='step'; it is for memory='run'"),
+    (
+        {"merge": print, "memory": "run", "settings": ()},
+        "merge has no effect without 'alpha' in `settings`: tables are merged by their step size",
+    ),
     ({"behaviour": "greed"}, "behaviour must be one of .*; did you mean 'greedy'"),
     ({"behaviour": "my:none"}, "behaviour must be registered, and 'my:none' is not: import the module"),
     ({"initial_values": "high"}, "initial_values must be one of"),
@@ -147,12 +170,30 @@ def choose_to_go(behaviour, q, visits, s, exploration, stream):
     return 0
 
 
+class Counts(NamedTuple):
+    pass
+
+
+choose.register(Counts)(choose_to_go)
+
+
+@count_visit.register(Counts)
+def count_of_all(behaviour, visits, s, a):
+    increment(visits, s, a)
+
+
 @pytest.mark.parametrize(
     ("name", "strategy", "message"),
     [
         ("mine", Behaviour(Goes(), ""), "name must be package:name"),
         ("my_rules:momentum", Behaviour(Goes(), ""), "name must be new, and .* by my_rules; take another name"),
         ("my:waits", Behaviour(Waits(), ""), r"chooses no action: @choose.register\(Waits\) registers a kernel"),
+        (
+            "my:goes",
+            Behaviour(Goes(), "", uses_visits=True),
+            r"uses_visits must be False where nothing counts them: @count_visit.register\(Goes\)",
+        ),
+        ("my:counts", Behaviour(Counts(), ""), r"uses_visits must be True, because @count_visit.register\(Counts\)"),
         ("my:goes", Behaviour(3, ""), "strategy must be a named tuple, not 3"),
         ("my:goes", Behaviour(Goes(), "", "gamma"), "setting must be None or one of epsilon, temp.*, not 'gamma'"),
     ],
@@ -184,6 +225,67 @@ def test_a_rule_that_would_learn_nothing_is_refused(make, message):
     clew.register_algorithm(row(make=make))
     with pytest.raises(SettingError, match=f"^{message}"):
         clew.train_policy(clew.Environment(), 10, algorithm="my:rule")
+
+
+class Paired(NamedTuple):
+    q: Values
+    v: np.ndarray
+    v_counts: np.ndarray
+
+
+@learn.register(Paired)
+def learn_paired(learner, step, alpha, exploration, stream):
+    learner.v_counts[step.state] += 1
+
+
+def test_fields_that_would_be_taken_for_tables_of_action_values_are_refused():
+    def make(spec):
+        return Paired(spec.q, np.zeros(25, np.float32), np.zeros(25, np.int32))
+
+    clew.register_algorithm(row(make=make))
+    with pytest.raises(SettingError, match=r"^make of my:rule must give other names than v and v_counts to what isn't"):
+        clew.train_policy(clew.Environment(), 10, algorithm="my:rule")
+
+
+class Two(NamedTuple):
+    """Learner of double Q-learning."""
+
+    q: Values
+    q1: np.ndarray
+    q2: np.ndarray
+    q1_counts: np.ndarray
+    q2_counts: np.ndarray
+    gamma: np.float32
+
+
+@learn.register(Two)
+def learn_two(learner, step, alpha, exploration, stream):
+    s, a, bits = step.state, step.action, next_bits(stream)
+    q1, q2, counts = learner.q2, learner.q1, learner.q2_counts
+    if bits & np.uint64(1):
+        q1, q2, counts = learner.q1, learner.q2, learner.q1_counts
+    target = step.reward
+    if not step.terminated:
+        best = best_action(q1, step.next_state, bits >> np.uint64(32))
+        target += learner.gamma * value(q2, step.next_state, best)
+    td_update(q1, s, a, target, step_size(with_counts(alpha, counts), s, a))
+    assign(learner.q, s, a, np.float32(0.5) * (value(learner.q1, s, a) + value(learner.q2, s, a)))
+
+
+def test_a_rule_with_two_tables_is_merged_like_ours():
+    def make(spec):
+        shape = spec.table.shape if spec.counted else (0, 0)
+        tables, counts = (spec.table.copy(), spec.table.copy()), (np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+        return Two(spec.q, *tables, *counts, spec.gamma)
+
+    clew.register_algorithm(row(make=make, memory="step"))
+    settings = {"num_actors": 0, "sharing": "local", "seed": 1}
+    ours, theirs = (
+        clew.train_policy_parallel(clew.Environment(), 300, 3, algorithm=name, **settings).q
+        for name in ("double-q-learning", "my:rule")
+    )
+    assert np.count_nonzero(ours) > 40
+    assert (ours == theirs).all()
 
 
 def test_a_kernel_that_cannot_be_compiled_is_named_in_a_training():
@@ -337,6 +439,45 @@ def test_memory_that_lives_for_a_run_is_refused_where_copies_learn(rules):
         clew.train_policy_parallel(env, 20, 2, num_actors=0, sharing="local", algorithm="my_rules:counted")
 
 
+class OwnStep(NamedTuple):
+    """Learner of Q-learning with a step size of its own, which isn't counted."""
+
+    q: Values
+    gamma: np.float32
+
+
+@learn.register(OwnStep)
+def learn_with_own_step_size(learner, step, alpha, exploration, stream):
+    target = step.reward
+    if not step.terminated:
+        target += learner.gamma * max_value(learner.q, step.next_state)
+    td_update(learner.q, step.state, step.action, target, np.float32(0.5))
+
+
+def test_interleaved_episodes_need_a_rule_that_declares_them(rules):
+    with pytest.raises(SettingError, match=r"^num_interleaved must be 1 with my_rules:counted, which doesn't declare"):
+        clew.Learning(algorithm="my_rules:counted", num_interleaved=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((), "^sharing must be 'central' with my:own, which doesn't use alpha: tables are merged by their step size$"),
+        (("alpha",), r"^my:own wrote the value of action \d in state \d without counting the update, .* step_size\("),
+    ],
+)
+def test_updates_that_merging_would_lose_are_refused(settings, message):
+    clew.register_algorithm(
+        row(name="my:own", make=lambda spec: OwnStep(spec.q, spec.gamma), settings=settings, memory="step")
+    )
+    env = clew.Environment(clew.Maze.open(3, 3))
+    for sharing, n in (("central", 2), ("local", 1)):
+        policy = clew.train_policy_parallel(env, 100, n, num_actors=0, sharing=sharing, algorithm="my:own")
+        assert policy.q.any()
+    with pytest.raises(SettingError, match=message):
+        clew.train_policy_parallel(env, 100, 2, num_actors=0, sharing="local", algorithm="my:own")
+
+
 def merge_counts(memory, before, after):
     assert memory.keys() == before.keys() == after.keys() == {"counts"}
     memory["counts"] += after["counts"] - before["counts"]
@@ -403,7 +544,7 @@ def test_a_package_is_hashed_as_a_whole(tmp_path, monkeypatch):
     assert before == hash_module("my_package")
     (package / "constants.py").write_text("C = 1")
     assert hash_module("my_package.rules") != before
-    assert hash_module("__main__") == hash_module("sys") == hash_module("my_none") == ""
+    assert hash_module("sys") == hash_module("my_none") == ""
 
 
 FAULTS = [
@@ -414,6 +555,11 @@ FAULTS = [
     ),
     ("none/my_none.py", None, "the plug-in .*my_none.py can't be read: there is no such file"),
     ("my_fault.py", "1 / 0\n", r"the plug-in .*can't be imported: ZeroDivisionError: .* \(.*my_fault.py:1\)$"),
+    (
+        "my_fault.py",
+        "import clew\n\nclew.register_algorithm(3)\n",
+        r"the plug-in .*can't be imported: row must be a clew.extending.Algorithm, not 3 \(.*my_fault.py:3\)$",
+    ),
     ("my_fault.py", "x = (\n", r"the plug-in .*can't be imported: SyntaxError: .* \(.*my_fault.py:1\)$"),
     ("my-fault.py", "", "the plug-in .*: 'my-fault' is not a name of Python; rename the file"),
     ("json.py", "", "the plug-in .*: another module is called json, .*json/__init__.py; rename the file"),
@@ -522,3 +668,25 @@ def clew_plugin(*fields):
     from clew.policies.plugins import Plugin
 
     return Plugin(*fields)
+
+
+PROGRAM = """
+import sys
+import clew
+from clew.extending import Algorithm
+from clew.learning.checkpoints import versions
+
+clew.register_algorithm(Algorithm("my_program:rule", "", "", (), lambda spec: spec))
+print(versions("my_program:rule")["plug-in __main__"])
+"""
+
+
+def test_the_source_of_a_program_that_registers_a_rule_is_compared_too(tmp_path):
+    """So a checkpoint isn't continued by a rule that was edited in the program itself."""
+    hashes = []
+    for text in (PROGRAM, PROGRAM, PROGRAM + "# edited"):
+        (tmp_path / "program.py").write_text(text)
+        command = [sys.executable, tmp_path / "program.py"]
+        hashes.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(hashes[0]) == 65
+    assert hashes[0] == hashes[1] != hashes[2]

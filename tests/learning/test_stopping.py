@@ -92,13 +92,14 @@ def test_an_environment_without_a_model_is_left_too():
     assert stop.rows[1].num_ended == 6
 
 
-def test_a_watch_ends_it_after_the_callback_of_the_round():
+@pytest.mark.parametrize("train", [clew.train_policy, train_agent])
+def test_a_watch_ends_it_after_the_callback_of_the_round(train):
     rows = []
 
     def watch(q):
         raise StopTraining
 
-    clew.train_policy(ENV, 600, watch=watch, callback=rows.append)
+    train(ENV, 600, seed=3, watch=watch, callback=rows.append)
     assert len(rows) == 1
 
 

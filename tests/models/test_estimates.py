@@ -1,6 +1,7 @@
 """Models estimated from logged steps, and the intervals of their probabilities and values."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -274,3 +275,19 @@ def test_the_lake_is_within_its_intervals():
 @pytest.mark.nightly
 def test_the_lake_is_within_its_intervals_in_95_of_100_seeds():
     assert sum(is_right_about_the_lake(1000 + seed)[0] for seed in range(100)) >= 95
+
+
+def test_rewards_near_the_largest_float_have_infinite_bounds():
+    log = {"state": [0], "action": [0], "reward": [1e308], "next_state": [0], "terminated": [True]}
+    mdp = FiniteMDP.from_transitions(**log)
+    with pytest.warns(clew.errors.PrecisionWarning):
+        solution = clew.solve(mdp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert solution.value_interval == (0.0, np.inf)
+
+
+def test_a_confidence_of_one_is_refused_by_a_bound_that_is_below_one():
+    log = {"state": [0], "action": [0], "reward": [1.0], "next_state": [0], "terminated": [True]}
+    with pytest.raises(SettingError, match=r"confidence must be .* in \[0\.5, 0\.999999999999\], not 1\.0"):
+        FiniteMDP.from_transitions(**log, confidence=1.0)

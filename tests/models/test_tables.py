@@ -206,6 +206,18 @@ def test_a_million_rows_of_a_few_states_with_too_many_actions_take_no_memory_for
 # Labels ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("flag", [bool, np.bool_, int])
+@pytest.mark.parametrize("kind", [list, lambda flags: np.array(flags, object)])
+def test_flags_are_those_of_python_or_numpy(flag, kind):
+    table = {"state": [0, 0], "action": [0, 0], "next_state": [0, 0], "probability": [0.5, 0.5], "reward": [0.0, 0.0]}
+    flags = kind([flag(1), flag(0)])
+    if flag is int and isinstance(flags, np.ndarray):
+        with pytest.raises(ModelError, match="row 0 of the table: terminated must be True or False, not 1"):
+            FiniteMDP.from_table(table | {"terminated": flags})
+    else:
+        assert sorted(FiniteMDP.from_table(table | {"terminated": flags}).model.terminated.tolist()) == [False, True]
+
+
 def test_labels_are_pickled_and_saved_with_the_model(tmp_path):
     labels = ("runs", "broken ü", "a, \"b\" ; 'c'")
     mdp = machine().with_labels(states=labels)
@@ -242,6 +254,7 @@ def test_a_grid_may_have_labels_of_its_actions_alone(tmp_path):
         (["a", "b"], "states must be 3 labels, not 2"),
         (["a", "b", "a"], "states must all be different; 'a' stands there twice"),
         (["a", "b", ""], "states must be printable texts of 1 to 200 characters, not ''"),
+        (["a", "b", "a "], "states must be printable texts of 1 to 200 characters, without blanks at their ends, not "),
         (["a", "b", "c\n"], r"states must be printable texts of 1 to 200 characters, not 'c\\n'"),
         (["a", "b", 3], "states must be printable texts of 1 to 200 characters, not 3"),
         ("abc", "states must be a list of texts, not 'abc'"),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.optimize import linprog
-from scipy.stats import binom
 
 import clew
 from clew.environments.gallery import make_world
+from worlds import access_control
 
 
 def random_rows(rng, ends):
@@ -60,20 +60,7 @@ def test_gains_are_those_of_the_linear_program(ends):
 
 def test_access_control():
     """Sutton & Barto (2018), example 10.2: ten servers and customers of four priorities; 2.747642 by their own code."""
-    pay, free_again = (1.0, 2.0, 4.0, 8.0), 0.06
-
-    def outcomes(state, action):
-        free, priority = divmod(state, 4)
-        if action == 1 and free == 0:
-            return []  # nobody can be accepted
-        left = free - action
-        return [
-            (binom.pmf(k, 10 - left, free_again) / 4.0, (left + k) * 4 + i, action * pay[priority], False)
-            for k in range(11 - left)
-            for i in range(4)
-        ]
-
-    solution = clew.solve_average(clew.FiniteMDP.from_function(44, 2, outcomes))
+    solution = clew.solve_average(clew.FiniteMDP.from_function(44, 2, access_control))
     assert solution.gain == pytest.approx(2.747642, abs=5e-7)
     accepts = solution.actions.reshape(11, 4).astype(bool)
     assert not accepts[0].any()  # not available

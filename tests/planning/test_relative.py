@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import clew
-from clew.planning.relative import RelativeValues, as_rows, factorisation_cost, factorise
+from clew.planning.equations import as_rows, factorisation_cost, factorise
+from clew.planning.relative import RelativeValues
 
 METHODS = ["sparse-policy-iteration", None]
 GAMMAS = [0.5, 0.99, 0.999999, 1.0 - 1e-9]

@@ -185,6 +185,18 @@ def test_expected_steps_solve_the_linear_equations(name):
     assert solution.steps == pytest.approx(expected[world.mdp.starts].mean(), rel=1e-9)
 
 
+@pytest.mark.long
+def test_expected_steps_of_long_episodes_in_a_large_world():
+    """3,000 states, in each of which an episode ends with a probability of 1e-6; sweeps would take millions."""
+    next_states = np.random.default_rng(0).integers(3000, size=(3000, 3)).tolist()
+
+    def outcomes(s, a):
+        return [((1.0 - 1e-6) / 3.0, t, 1.0, False) for t in next_states[s]] + [(1e-6, s, 1.0, True)]
+
+    mdp = FiniteMDP.from_function(3000, 1, outcomes)
+    assert solve(mdp, gamma=0.9).steps_from == pytest.approx(np.full(3000, 1e6), rel=1e-8)
+
+
 @pytest.mark.parametrize("chance", [0.1, 1e-3, 1e-5, 1e-7])
 def test_expected_steps_are_exact_however_long_one_waits(chance):
     """A step ends the episode with this probability, and changes nothing otherwise."""

@@ -60,6 +60,8 @@ FUNCTIONS = {
     "policy_values, exploring": lambda policy: policy_values(ENV, policy, epsilon=0.25).v.tolist(),
     "policy_values, for a horizon": lambda policy: policy_values(ENV, policy, epsilon=0.25, horizon=3).v.tolist(),
     "policy_steps": lambda policy: policy_steps(ENV, policy, epsilon=0.25).tolist(),
+    "policy_gain": lambda policy: clew.policy_gain(ENV, policy, epsilon=0.25).gains.tolist(),
+    "policy_statistics": lambda policy: clew.policy_statistics(ENV, policy, gamma=1).action_occupancy.tolist(),
     "evaluate_values": lambda policy: clew.evaluate_values(ENV, policy),
     "evaluate_policy": lambda policy: clew.evaluate_policy(ENV, policy, starts=ENV.mdp.starts),
     "evaluate_policy, step by step": lambda policy: clew.evaluate_policy(only_steps(ENV), policy, 7),
@@ -145,6 +147,16 @@ def test_a_table_that_is_refused_is_taken_in_either_of_the_two_ways():
     assert values.q.tolist() == WANDERING
 
 
+def test_an_array_is_played_as_it_is_graded():
+    """Values that differ by less than float32 tells apart aren't tied by rounding."""
+    mdp = clew.FiniteMDP.from_function(1, 2, lambda s, a: [(1.0, 0, float(a), True)])
+    q = np.array([[1.0, 1.0 + 1e-8]])
+    assert np.float32(q[0, 0]) == np.float32(q[0, 1])
+    for given in (q, Policy(mdp, q=q)):
+        grade = clew.evaluate_policy(mdp, given, 50)
+        assert (grade.mean_return, grade.suboptimality) == (1.0, 0.0)
+
+
 def test_integers_for_cells_may_be_actions_and_are_drawn_as_what_was_said():
     env = Environment(Maze.open(1, 6))
     actions = [RIGHT] * 6
@@ -178,7 +190,8 @@ class Own(Policy):
 def test_a_class_with_a_choice_of_its_own_is_played_and_not_graded():
     policy = Own(ENV)
     assert {step.action for step in Simulation(ENV).rollout(policy)} == {RIGHT}
-    for function in ("policy_values", "policy_steps", "evaluate_values", "evaluate_policy", "rollouts"):
+    functions = "policy_values", "policy_steps", "policy_gain", "policy_statistics"
+    for function in (*functions, "evaluate_values", "evaluate_policy", "rollouts"):
         with pytest.raises(SettingError, match="Own overrides get_action, which isn't called here"):
             FUNCTIONS[function](policy)
 

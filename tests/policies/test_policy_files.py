@@ -99,6 +99,25 @@ def test_a_policy_is_a_table_with_its_labels(tmp_path):
     assert (tmp_path / "policy.csv").read_text().splitlines()[1] == 'new,"the ""other""",1'
 
 
+def test_numbers_are_not_read_where_labels_are_numbers(tmp_path):
+    mdp = FiniteMDP.from_function(2, 3, lambda s, a: [(1.0, s, float(a), False)])
+    (tmp_path / "policy.csv").write_text("state,action\n0,1\n1,2\n")
+    assert Policy.read_csv(mdp, tmp_path / "policy.csv").table.tolist() == [1, 2]
+    named = mdp.with_labels(states=["a", "b"], actions=["1", "2", "3"])
+    (tmp_path / "policy.csv").write_text("state,action\na,1\n1,3\n")
+    assert Policy.read_csv(named, tmp_path / "policy.csv").table.tolist() == [0, 2]
+    (tmp_path / "policy.csv").write_text("state,action\na,1\nb,0\n")
+    with pytest.raises(PolicyError, match=r"line 3: '0' is not an action of this world; .*hoose from 1, 2, 3"):
+        Policy.read_csv(named, tmp_path / "policy.csv")
+
+
+def test_a_table_that_a_spreadsheet_has_saved_can_be_replaced(tmp_path):
+    path, policy = tmp_path / "policy.csv", POLICIES["actions"]()
+    path.write_bytes(b"\xef\xbb\xbfstate, action\r\nnew, run\r\n")
+    policy.to_csv(path)
+    assert Policy.read_csv(MDP, path).table.tolist() == policy.table.tolist()
+
+
 def test_ties_have_a_row_each(tmp_path):
     policy = Policy(ENV, q=[[1, 0, 0, 1], [0, 0, 0, 2], [0] * 4, [0] * 4, [0] * 4, [0] * 4])
     policy.to_csv(tmp_path / "policy.csv")

@@ -1,4 +1,4 @@
-"""Rules with a fault each, which `clew.testing.check_algorithm` must find, and one without."""
+"""Rules with a fault each, which `clew.testing.check_algorithm` must find, and some without."""
 
 from typing import NamedTuple
 
@@ -258,6 +258,35 @@ def merge_twice(memory, before, after):
 register("merging", make_counting, merge=merge_counts)
 register("merging_twice", make_counting, merge=merge_twice)
 
+
+class Averaging(NamedTuple):
+    """QV-learning with a table of state values, which it merges: right."""
+
+    q: Values
+    gamma: np.float32
+    v: np.ndarray
+
+
+@learn.register(Averaging)
+def learn_averaging(learner, step, alpha, exploration, stream):
+    s, a, target = step.state, step.action, step.reward
+    if not step.terminated:
+        target += learner.gamma * learner.v[step.next_state]
+    learner.v[s] += np.float32(0.02) * (target - learner.v[s])
+    td_update(learner.q, s, a, target, step_size(alpha, s, a))
+
+
+def merge_values(memory, before, after):
+    memory["v"] += after["v"] - before["v"]  # which is rounded
+
+
+register(
+    "averaging",
+    lambda spec: Averaging(spec.q, spec.gamma, np.zeros(len(spec.table), np.float32)),
+    merge=merge_values,
+    on_policy=True,
+)
+
 SHARED = np.zeros(1000, np.int32)
 
 
@@ -327,6 +356,27 @@ def learn_divergent(learner, step, alpha, exploration, stream):
 
 
 register("divergent", lambda spec: Divergent(spec.q, spec.gamma), memory="step")
+
+
+class Early(NamedTuple):
+    """Divides by the number of tries before it counts this one."""
+
+    q: Values
+    gamma: np.float32
+    counts: np.ndarray
+
+
+@learn.register(Early)
+def learn_early(learner, step, alpha, exploration, stream):
+    s, a = step.state, step.action
+    target = step.reward + np.float32(0.1) / np.sqrt(np.float32(value(learner.counts, s, a)))
+    increment(learner.counts, s, a)
+    if not step.terminated:
+        target += learner.gamma * max_value(learner.q, step.next_state)
+    td_update(learner.q, s, a, target, step_size(alpha, s, a))
+
+
+register("early", lambda spec: Early(spec.q, spec.gamma, np.zeros(spec.table.shape, np.int32)))
 
 
 class Beyond(NamedTuple):

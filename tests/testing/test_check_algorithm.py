@@ -50,6 +50,7 @@ FAULTS = {
     "wrong_row": ("rows", r"learn must write values of states \[\d\] alone here, and wrote q\[\d, \d\]"),
     "uncounted": ("rows", "learn must count its updates, .* take its step size from step_size"),
     "divergent": ("step size", "with a step size of 1, and the last changes were up to"),
+    "early": ("finite", r"must stay finite numbers, and .* q\[\d, \d\] is (inf|nan); look for a division by 0"),
     "beyond": ("bounds", r"learn_beyond \(.*my_faulty_rules.py:\d+\): index 6 is out of bounds for axis 0 with size 6"),
     "mean": ("availability", r"no other value must be learned from it: q\[\d, \d\] is (nan|-inf)"),
     "previous": ("interleaving", "declare interleaves=False"),
@@ -72,6 +73,7 @@ def test_faults_of_single_updates_are_found(faulty):
         "previous",
         "uncounted",
         "divergent",
+        "early",
     ):
         assert found[name].keys() == {FAULTS[name][0]}, found[name]
 
@@ -118,7 +120,7 @@ def test_the_example_passes_and_equals_its_twin():
 
 
 def test_rules_that_draw_and_that_merge_pass(faulty):
-    check_algorithm("my_faulty_rules:double", "my_faulty_rules:merging")
+    check_algorithm(*(f"my_faulty_rules:{name}" for name in ("double", "merging", "averaging")))
 
 
 QV_LEARNING = """

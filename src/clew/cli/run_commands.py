@@ -33,6 +33,8 @@ from clew.errors import ModelError, RunError, SettingError
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 
 if TYPE_CHECKING:
+    from clew.mazes import Maze
+    from clew.models.mdp import FiniteMDP
     from clew.policies.policy import Policy
     from clew.runs.run import Run
 
@@ -60,7 +62,7 @@ def train(
     from clew.cli.interruption import stopped_by_signals
     from clew.cli.messages import name_compiled
     from clew.cli.terminal import print_json, print_run
-    from clew.cli.waiting import WaitingLine, working
+    from clew.cli.waiting import WaitingLine
     from clew.runs.run import save_checkpoints, train_run
 
     load_plugins(plugin)
@@ -69,12 +71,8 @@ def train(
         advice = f"go on with `clew train --resume {out}`" if out else "nothing was saved; --out DIR keeps checkpoints"
         continue_in_child(advice)
     name_compiled(config.algorithm, config.behaviour_name)
-    if config.is_maze and maze is None:
-        with working("making the maze"):
-            maze = config.make_maze()
-    elif config.is_model and maze is None:
-        with working("reading the model"):
-            maze = config.read_model()
+    if maze is None:
+        maze = make_or_read(config)
     with ExitStack() as stack:
         checkpoints, look = None, None
         # Without a discount, the optimum is computed before learning: it may not exist.
@@ -99,6 +97,19 @@ def train(
     else:
         print_run(run)
         print_remarks(run, out, chaos)
+
+
+def make_or_read(config: TrainingConfig) -> "Maze | FiniteMDP | None":
+    """Return the maze or the model of a configuration, with a waiting line; None for another kind of world."""
+    from clew.cli.waiting import working
+
+    if config.is_maze:
+        with working("making the maze"):
+            return config.make_maze()
+    if config.is_model:
+        with working("reading the model"):
+            return config.read_model()
+    return None
 
 
 def print_remarks(run: "Run", out: Path | None, chaos: float | None) -> None:
@@ -251,7 +262,7 @@ def solve(
 ) -> None:
     """Compute the exact optimum of a world, without learning."""
     from clew.cli.messages import name_compiled
-    from clew.cli.terminal import drop_missing, print_figures, print_json
+    from clew.cli.terminal import drop_missing, policy_and_values, print_figures, print_json, print_solution
     from clew.cli.waiting import working
     from clew.policies.files import ENDINGS, check_policy_file
     from clew.runs.run import solve_in_blocks
@@ -284,7 +295,7 @@ def solve(
         return
     print_figures(f"Optimum of {config.maze}{', in blocks' if in_blocks else ''}", drop_missing(figures))
     if solution is not None:
-        print_solution(config, env, solution)
+        print_solution(env, solution, is_model=config.is_model)
     if out is not None:
         print(f"Saved the policy {'' if horizon is None else 'of the first step '}to {out}.")
 
@@ -302,24 +313,6 @@ def refuse_options(where: str, **options: Any) -> None:
     for name, given in options.items():
         if given is not None:
             raise SettingError(f"has no effect {where}; leave it out", setting=name)
-
-
-def policy_and_values(solution: Any) -> "tuple[Policy, Any]":
-    """Return the policy of a solution, if it has a horizon that of the first step, and the values (gains) of states."""
-    policy = solution.policy_at(0) if hasattr(solution, "policy_at") else solution.policy
-    return policy, solution.gains if hasattr(solution, "gains") else solution.v
-
-
-def print_solution(config: TrainingConfig, env: Any, solution: Any) -> None:
-    """Print the policy of a solution: arrows in a maze, a table for a model; nothing if it is too large."""
-    from clew.cli.terminal import PAGE, print_policy, print_small_policy
-    from clew.environments import Environment
-    from clew.planning import AverageSolution
-
-    if isinstance(env, Environment) and env.maze.rows <= PAGE:
-        print_policy(env, policy_and_values(solution)[0].greedy_actions())
-    elif config.is_model:
-        print_small_policy(*policy_and_values(solution), "gain" if isinstance(solution, AverageSolution) else "value")
 
 
 def save_policy(policy: "Policy", values: Any, path: Path) -> None:

@@ -133,6 +133,23 @@ def grade_of(figures: dict[str, Any]) -> dict[str, Any]:
     return drop_missing(returns | (steps | rates if figures["terminated_rate"] > 0.0 else {}))
 
 
+def policy_and_values(solution: Any) -> "tuple[Policy, Any]":
+    """Return the policy of a solution, if it has a horizon that of the first step, and the values (gains) of states."""
+    policy = solution.policy_at(0) if hasattr(solution, "policy_at") else solution.policy
+    return policy, solution.gains if hasattr(solution, "gains") else solution.v
+
+
+def print_solution(env: Any, solution: Any, *, is_model: bool) -> None:
+    """Print the policy of a solution: arrows in a maze, a table for a model in a file; nothing if it is too large."""
+    from clew.environments import Environment
+    from clew.planning import AverageSolution
+
+    if isinstance(env, Environment) and env.maze.rows <= PAGE:
+        print_policy(env, policy_and_values(solution)[0].greedy_actions())
+    elif is_model:
+        print_small_policy(*policy_and_values(solution), "gain" if isinstance(solution, AverageSolution) else "value")
+
+
 def print_policy(env: Any, greedy: Any) -> None:
     """Print a policy of a maze as arrows, if its moves are those of a grid and the drawing fits on the terminal.
 

@@ -18,7 +18,7 @@ from clew.distributed.rounds import ROUNDS_PER_SIZE, Progress, Rounds
 from clew.distributed.settings import Sharing
 from clew.distributed.tasks import InProcessPool, Job, Pool
 from clew.distributed.training import WORKERS, can_be_sent, new_rounds
-from clew.errors import SettingError
+from clew.errors import PrecisionError, SettingError
 from clew.evaluation.exact import policy_steps
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.learner import initial_values
@@ -174,13 +174,16 @@ def extrapolate(ends: list[int], steps: list[int], num_episodes: int, steps_at_e
 
 
 def expect_last_steps(job: Job) -> float:
-    """Return the expected steps of an episode when all is learned; 0 if the world has no model, or a large one."""
+    """Return the expected steps of an episode when all is learned; 0 if unknown, as of a world that is large."""
     world, learning = job.world, job.learning
     if world is None or world.mdp.num_states > MAX_SOLVED:
         return 0.0
     epsilon = learning.exploration if BEHAVIOURS[learning.behaviour_name].setting == "epsilon" else 0.0
-    steps = policy_steps(world.mdp, find_optimum(world.mdp, learning.gamma).q, epsilon=epsilon)[world.mdp.starts]
-    return float(np.mean(np.minimum(np.nan_to_num(steps, nan=0.0), world.max_episode_steps)))
+    try:
+        steps = policy_steps(world.mdp, find_optimum(world.mdp, learning.gamma).q, epsilon=epsilon)[world.mdp.starts]
+    except PrecisionError:
+        return 0.0
+    return float(np.mean(np.minimum(steps, world.max_episode_steps)))
 
 
 class RoundTimes(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskTotals
+from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_updates
 from clew.kernels.learning.rollouts import learn_steps
@@ -99,6 +100,24 @@ def needs_update_counts(job: Job) -> bool:
     return ALGORITHMS[job.learning.algorithm].on_policy or not (replaces and is_deterministic)
 
 
+def check_counted(learner: Learner, snapshot: TableSnapshot) -> None:
+    """Check that a rule has counted its updates, for merging takes values without updates from other simulations.
+
+    Raises:
+        SettingError: if a value has changed and its count hasn't; the message says what to do.
+    """
+    for (table, counts), (base, base_counts) in zip(learner.tables, snapshot.tables, strict=True):
+        before = base_counts if base_counts.size else 0
+        lost = (table != base) & (counts == before) & (table != -np.inf) if counts.size else np.zeros(0, np.bool_)
+        if lost.any():  # an action that a simulation found unavailable has -inf, without an update
+            s, a = np.argwhere(lost)[0]
+            raise SettingError(
+                f"{learner.settings.algorithm} wrote the value of action {a} in state {s} without counting the update, "
+                "and tables are merged by these counts; take its step size from step_size(alpha, s, a), once for each "
+                "update, or sharing='central'"
+            )
+
+
 class LocalLearner:
     """Runs tasks by learning on its own copy of the table; see `tasks.Worker`."""
 
@@ -153,6 +172,8 @@ class LocalLearner:
                 mark_changed(read_only(table), read_only(base), marks)
         if learner.visits.size:
             mark_counted(read_only(learner.visits), read_only(snapshot.visits), marks)
+        if ":" in learner.settings.algorithm:
+            check_counted(learner, snapshot)
         rows = np.flatnonzero(marks).astype(np.int32)
         tables = [
             (table.take(rows, axis=0), count_since(counts, base_counts, rows) if counts.size else counts)

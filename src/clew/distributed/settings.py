@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from clew.errors import SettingError
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.declarations import RUN
+from clew.learning.declarations import RUN, Algorithm
 from clew.learning.settings import Learning
 from clew.settings import check_choice, check_count, make_plain
 
@@ -66,18 +66,16 @@ class Sharing:
             learning: settings of the learner.
 
         Raises:
-            SettingError: if `sharing` is "local" and the algorithm remembers something for the whole run, such as a
-                model, and has no function that merges it, or if it is "central" and episodes are to be interleaved.
+            SettingError: if `sharing` is "local" and what simulations learn can't be merged, because the algorithm
+                remembers something for the whole run, such as a model, and has no function that merges it, or doesn't
+                use `alpha`; or if it is "central" and episodes are to be interleaved.
         """
         if self.num_simulations == 1:
             return
         row = ALGORITHMS[learning.algorithm]
-        if self.sharing == "local" and row.memory == RUN and row.merge is None:
-            what = "learns a model of the world: models" if row.learns_model else "remembers for a whole run: memories"
+        if self.sharing == "local" and not row.is_mergeable:
             raise SettingError(
-                f"must be 'central' with {learning.algorithm}, which {what} can't be merged"
-                f"{'; merge= of its Algorithm gives the function that does it' if ':' in row.name else ''}",
-                setting="sharing",
+                f"must be 'central' with {learning.algorithm}, {_reason_against(row)}", setting="sharing"
             )
         if self.sharing == "central" and learning.num_interleaved > 1:
             raise SettingError(
@@ -85,3 +83,13 @@ class Sharing:
                 setting="num_interleaved",
                 take={"sharing": "local", "num_simulations": 1},
             )
+
+
+def _reason_against(row: Algorithm) -> str:
+    """Return in words why copies of the tables of an algorithm can't be merged."""
+    if row.memory != RUN or ("alpha" not in row.settings and not row.learns_model):
+        return "which doesn't use alpha: tables are merged by their step size"
+    what = "learns a model of the world: models" if row.learns_model else "remembers for a whole run: memories"
+    can_merge = ":" in row.name and "alpha" in row.settings
+    advice = "; merge= of its Algorithm gives the function that does it" if can_merge else ""
+    return f"which {what} can't be merged{advice}"

@@ -15,16 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import World, model_of
-from clew.errors import SettingError
-from clew.evaluation.relative import relative_policy_values
+from clew.errors import PrecisionError, SettingError
+from clew.evaluation.relative import chain_rows, extend, policy_chain, policy_shares, relative_policy_values
 from clew.kernels import read_only
-from clew.kernels.dynamics import Grid
+from clew.kernels.dynamics import Grid, Sparse
 from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
+from clew.kernels.planning.grading import propagate_suboptimal
 from clew.models.mdp import FiniteMDP
 from clew.planning import HorizonSolution
+from clew.planning.absorbing import AbsorbingChain
 from clew.planning.certificate import warn_if_inexact
-from clew.planning.relative import never_ends, rewards_fit
+from clew.planning.equations import rewards_fit
+from clew.planning.relative import never_ends
 from clew.policies.given import HasPolicy, Weights, weights_of
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, SHARE, check_count, check_memory, check_number
@@ -35,6 +38,8 @@ SMALL_COMPONENT = 64
 MAX_RELATIVE = 200_000  # states of a world that ends, above which a bound that is too large is only warned of
 MAX_HORIZON = 1_000_000  # steps
 MAX_ROWS = 200_000_000  # rows of the chain that sweeps may read: a second or two
+MAX_SWEEPS = 1000  # after which equations are factorised
+STEPS_PRECISION = 1e-9  # largest relative error of a number of steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +49,8 @@ class PolicyValues:
     Attributes:
         value: expected discounted return, mean over the starts.
         v: (num_states,) float64, state values. With gamma 1, -inf or inf where the policy may never end and collects
-            negative or positive rewards without bound, NaN where it may do both, or where the value was not found
-            within `MAX_ROWS`.
+            negative or positive rewards without bound, NaN where it may do both, or where the value was not found,
+            and `bound` is infinite.
         bound: proved bound on the error of the finite values of v, rounding included; see `policy_values`.
         gamma: discount of these values.
         horizon: number of steps after which episodes are cut off; None if they aren't.
@@ -68,6 +73,9 @@ class Walk:
     """Markov chain of a policy, with its strongly connected components in the order in which they are solved.
 
     Attributes:
+        mdp: the world.
+        weights: (num_states, num_actions), weights of the actions, see `clew.policies.given.weights_of`.
+        epsilon: probability of a random action instead.
         chain: transition probabilities between states.
         components: strongly connected components; each comes after those that it leads to.
         num_components: number of components.
@@ -77,6 +85,9 @@ class Walk:
         max_reward: maximum absolute reward.
     """
 
+    mdp: FiniteMDP
+    weights: Weights
+    epsilon: float
     chain: Chain
     components: Components
     num_components: int
@@ -88,10 +99,27 @@ class Walk:
     def values(self, gamma: float, tolerance: float) -> tuple[npt.NDArray[np.float64], float]:
         """Return (v, bound): state values, (num_states,) float64, and a proved bound on their error.
 
+        They are computed by components or by relative values, whichever is more precise.
+
         Args:
             gamma: discount per step, in [0, 1].
             tolerance: error at which sweeps stop.
         """
+        mdp = self.mdp
+        is_relative = gamma < 1.0 and rewards_fit(mdp)
+        if is_relative and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
+            return relative_policy_values(mdp, self.weights, self.epsilon, gamma, tolerance)
+        found = self._values_by_components(gamma, tolerance)
+        if found[1] <= tolerance or (gamma < 1.0 and (not is_relative or mdp.num_states > MAX_RELATIVE)):
+            return found
+        if gamma == 1.0:
+            better = self._undiscounted(found[0])
+        else:
+            better = relative_policy_values(mdp, self.weights, self.epsilon, gamma, tolerance)
+        return min(found, better, key=lambda each: each[1])
+
+    def _values_by_components(self, gamma: float, tolerance: float) -> tuple[npt.NDArray[np.float64], float]:
+        """Return (v, bound), see `values`; the bound is by the largest residual."""
         v = self._solve(self.reward, gamma, 0.5 * tolerance * (1.0 - gamma))
         residual, max_value = chain_residual(self.chain, self.reward, v, gamma)
         residual += self.slack * (self.max_reward + max_value)
@@ -107,13 +135,70 @@ class Walk:
         return v, residual * longest / (1.0 - step_residual) if is_bounded else np.inf
 
     def steps(self) -> npt.NDArray[np.float64]:
-        """Return the expected steps to the end, (num_states,) float64; infinite if it may never end, NaN if unknown."""
-        return self._solve(self.goes_on, 1.0, 0.0)
+        """Return the expected steps to the end, (num_states,) float64; infinite where the policy may never end.
+
+        Raises:
+            PrecisionError: if they aren't proved to within a relative error of `STEPS_PRECISION`.
+        """
+        steps = self._solve(self.goes_on, 1.0, 0.0)
+        residual, longest = chain_residual(self.chain, self.goes_on, steps, 1.0)
+        if not np.isnan(steps).any() and residual + self.slack * (1.0 + longest) <= 0.5 * STEPS_PRECISION:
+            return steps
+        endless = self.leads_to(self.components.recurrent)
+        chain, rounding = self.policy_chain()
+        rows = chain_rows(chain._replace(rewards=np.zeros_like(chain.rewards)), rounding)
+        absorbing = AbsorbingChain(rows, extend(~endless & (self.goes_on > 0.0), rows), rounding=rounding)
+        check_steps(absorbing.doubt, "; clew.policy_values(..., horizon=n) takes a given number of steps")
+        steps = absorbing.steps[: steps.size]
+        steps[endless] = np.inf
+        return steps
+
+    def leads_to(self, states: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return the states from which some whole components may be reached, (num_states,) bool, these included."""
+        none, found = np.zeros((2, states.size), np.bool_)
+        components = self.components._replace(recurrent=states)
+        propagate_suboptimal(self.chain, components, self.num_components, none, found, none.copy())
+        return found
+
+    def policy_chain(self) -> tuple[Sparse, float]:
+        """Return the chain as a model with one action, and the relative rounding error of its probabilities."""
+        return policy_chain(self.mdp, policy_shares(self.mdp, self.weights, self.epsilon))
+
+    def _undiscounted(self, v: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
+        """Return (v, bound) with gamma 1, by a factorisation; given are values that are right in recurrent states."""
+        chain, rounding = self.policy_chain()
+        rows = chain_rows(chain, rounding)
+        recurrent = self.components.recurrent
+        infinite = self.leads_to(recurrent & (v != 0.0))
+        inside = extend(~infinite & ~recurrent & (self.goes_on > 0.0), rows)
+        absorbing = AbsorbingChain(rows, inside, rounding=rounding)
+        rewards, errors = np.where(inside, rows.rewards, 0.0), np.where(inside, rows.reward_errors, 0.0)
+        finite, bound = absorbing.values(rewards, errors, np.zeros(inside.size))
+        v = self._solve(np.where(infinite & recurrent, self.reward, 0.0), 1.0, 0.0)
+        return np.where(infinite, v, finite[: v.size]), bound
 
     def _solve(self, reward: npt.NDArray[np.float64], gamma: float, target: float) -> npt.NDArray[np.float64]:
         v, matrix = np.empty(reward.size), np.empty((SMALL_COMPONENT, SMALL_COMPONENT + 1))
-        solve_chain(self.chain, reward, gamma, self.components, self.num_components, v, matrix, target, MAX_ROWS)
+        max_rows = min(MAX_ROWS, MAX_SWEEPS * int(self.chain.offsets[-1]))
+        solve_chain(self.chain, reward, gamma, self.components, self.num_components, v, matrix, target, max_rows)
         return v
+
+
+def check_steps(doubt: float, remedy: str) -> None:
+    """Check the relative error of expected steps.
+
+    Args:
+        doubt: bound of the error.
+        remedy: end of the message.
+
+    Raises:
+        PrecisionError: if it isn't proved to be at most `STEPS_PRECISION`.
+    """
+    if not doubt <= STEPS_PRECISION:
+        raise PrecisionError(
+            f"expected steps are not proved to within a relative error of {STEPS_PRECISION:g}: they are too many for "
+            f"double precision, or their equations are too large{remedy}"
+        )
 
 
 def policy_values(
@@ -133,7 +218,8 @@ def policy_values(
         |v - v_pi| <= max_s |(T v)(s) - v(s)| / (1 - gamma)
 
     With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). In worlds that never end, and
-    where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`.
+    where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`;
+    with gamma 1 equations are then factorised, see `clew.planning.absorbing`.
     The step limit of an environment is not part of its model.
 
     Args:
@@ -143,8 +229,7 @@ def policy_values(
             its own action at each step.
         gamma: discount per step, in [0, 1].
         epsilon: probability of a random action instead of one of the policy.
-        tolerance: maximum error of a value, where sweeps are needed and end within `MAX_ROWS`; `bound` is what was
-            reached.
+        tolerance: requested error of a value; `bound` is what was reached.
         horizon: number of steps after which episodes are cut off, up to a million; the values are then those at the
             first step, exact but for rounding. None is no such number, or that of the solution.
 
@@ -176,7 +261,7 @@ def policy_values(
         check_count("horizon", horizon, 1, MAX_HORIZON)
         v, bound = _values_of_horizon(mdp, policy, gamma, epsilon, int(horizon))
     else:
-        v, bound = _values_forever(mdp, weights_of(policy, mdp), epsilon, gamma, tolerance)
+        v, bound = walk_through(mdp, weights_of(policy, mdp), epsilon).values(gamma, tolerance)
     warn_if_inexact(bound, tolerance)
     return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
 
@@ -193,11 +278,12 @@ def policy_steps(
         epsilon: probability of a random action instead of one of the policy.
 
     Returns:
-        (num_states,) float64; infinite where the policy may never end, 0 in terminal states, NaN where the number was
-        not found within `MAX_ROWS`.
+        (num_states,) float64, proved to within a relative error of 1e-9; infinite where the policy may never end, 0 in
+        terminal states.
 
     Raises:
         SettingError: if epsilon is out of range, the policy doesn't fit the world, or an array can be read in two ways.
+        PrecisionError: if the numbers aren't proved, as where they are larger than about 1e15.
 
     >>> import clew
     >>> env = clew.Environment(clew.Maze.open(3, 3))
@@ -206,19 +292,6 @@ def policy_steps(
     """
     mdp = model_of(world)
     return walk_through(mdp, weights_of(policy, mdp), epsilon).steps()
-
-
-def _values_forever(
-    mdp: FiniteMDP, weights: Weights, epsilon: float, gamma: float, tolerance: float
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Return (v, bound): values without a horizon, by components or by relative values, whichever is more precise."""
-    is_relative = gamma < 1.0 and rewards_fit(mdp)
-    if is_relative and mdp.num_states > SMALL_COMPONENT and never_ends(mdp):
-        return relative_policy_values(mdp, weights, epsilon, gamma, tolerance)
-    v, bound = walk_through(mdp, weights, epsilon).values(gamma, tolerance)
-    if bound <= tolerance or not is_relative or mdp.num_states > MAX_RELATIVE:
-        return v, bound
-    return min((v, bound), relative_policy_values(mdp, weights, epsilon, gamma, tolerance), key=lambda each: each[1])
 
 
 def _values_of_horizon(
@@ -263,7 +336,7 @@ def walk_through(mdp: FiniteMDP, weights: Weights, epsilon: float = 0.0) -> Walk
         np.empty(n, np.int32), np.empty(n + 1, np.int32), np.empty(n, np.int32), np.empty(n, np.bool_)
     )
     num_components = find_components(chain, components, np.empty((6, n), np.int32), np.empty(n, np.int64))
-    return Walk(chain, components, num_components, reward, goes_on, _slack(mdp), max_reward)
+    return Walk(mdp, weights, epsilon, chain, components, num_components, reward, goes_on, _slack(mdp), max_reward)
 
 
 def _slack(mdp: FiniteMDP) -> float:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
-from clew.planning.relative import RelativeValues, as_rows, plan
+from clew.planning.absorbing import largest_change
+from clew.planning.equations import as_rows
+from clew.planning.relative import RelativeValues, plan
 from clew.policies.given import Weights
 
 Floats = npt.NDArray[np.float64]
@@ -28,29 +30,35 @@ def relative_policy_values(
         gamma: discount per step, below 1.
         tolerance: requested bound.
     """
-    shares = np.where(mdp.available, weights, 0.0)
-    shares *= ((1.0 - epsilon) / shares.sum(axis=1))[:, None]
-    shares += epsilon * mdp.available / mdp.available.sum(axis=1)[:, None]
-    is_mixed = np.count_nonzero(shares, axis=1).max() > 1
-    rounding = UNIT * (mdp.num_actions + 8.0) if is_mixed else 0.0  # relative error of a product with a share
-    relative = RelativeValues(chain_rows(mdp, shares, rounding), gamma)
+    chain, rounding = policy_chain(mdp, policy_shares(mdp, weights, epsilon))
+    relative = RelativeValues(chain_rows(chain, rounding), gamma)
     plan(relative, tolerance)
-    spread = rounding * float(np.ptp(relative.high))
-    relative.lo, relative.hi = relative.lo - spread, relative.hi + spread
+    widen(relative, rounding)
     v, bound = relative.values(mdp.num_states)
     v[mdp.is_terminal] = 0.0
     return v, bound
 
 
-def chain_rows(mdp: FiniteMDP, shares: Floats, rounding: float) -> Rows:
-    """Return the world with a single action, which does what the policy does.
+def policy_shares(mdp: FiniteMDP, weights: Weights, epsilon: float) -> Floats:
+    """Return the probabilities of a policy's actions, (num_states, num_actions) float64; see `policy_values`."""
+    shares: Floats = np.where(mdp.available, weights, 0.0)
+    shares /= shares.sum(axis=1)[:, None]
+    shares *= 1.0 - epsilon
+    shares += epsilon * mdp.available / mdp.available.sum(axis=1)[:, None]
+    return shares
+
+
+def policy_chain(mdp: FiniteMDP, shares: Floats) -> tuple[Sparse, float]:
+    """Return the world with a single action, which does what the policy does, and a relative rounding error.
+
+    The latter is that of the product of a share and a probability: 0 if shares are 0 and 1.
 
     Args:
         mdp: model.
         shares: (num_states, num_actions), probabilities of the policy's actions.
-        rounding: relative error of the product of a share and a probability; 0 if shares are 0 and 1.
     """
     model = mdp.sparse_rows
+    is_mixed = bool(((shares != 0.0) & (shares != 1.0)).any())
     lengths = np.diff(model.offsets)
     taken = np.repeat(shares.reshape(-1) > 0.0, lengths)
     counts = np.where(shares > 0.0, lengths.reshape(shares.shape), 0).sum(axis=1)
@@ -62,9 +70,31 @@ def chain_rows(mdp: FiniteMDP, shares: Floats, rounding: float) -> Rows:
         model.terminated[taken],
         1,
     )
-    states = np.repeat(np.arange(counts.size), counts)
-    sizes = np.bincount(states, chain.probabilities * np.abs(chain.rewards), counts.size)
-    rows = as_rows(FiniteMDP(chain, mdp.num_states, 1, mdp.starts))
+    return chain, UNIT * (mdp.num_actions + 8.0) if is_mixed else 0.0
+
+
+def chain_rows(chain: Sparse, rounding: float) -> Rows:
+    """Return the chain of a policy as rows of outcomes.
+
+    Args:
+        chain: a model with a single action, see `policy_chain`.
+        rounding: relative error of its probabilities.
+    """
+    num_states = chain.offsets.size - 1
+    states = np.repeat(np.arange(num_states), np.diff(chain.offsets))
+    sizes = np.bincount(states, chain.probabilities * np.abs(chain.rewards), num_states)
+    rows = as_rows(FiniteMDP(chain, num_states, 1, np.zeros(1, np.int32)))
     errors = rows.reward_errors
-    errors[: counts.size] += rounding * sizes
+    errors[:num_states] += rounding * sizes
     return rows
+
+
+def widen(relative: RelativeValues, rounding: float) -> None:
+    """Widen the bounds of relative values by what a relative error of the probabilities may change."""
+    spread = rounding * largest_change(relative.rows, relative.high)
+    relative.lo, relative.hi = relative.lo - spread, relative.hi + spread
+
+
+def extend(states: npt.NDArray[np.bool_], rows: Rows) -> npt.NDArray[np.bool_]:
+    """Return a set of states as one of `rows`, which have one more state if episodes may end; it isn't in the set."""
+    return np.append(states, np.zeros(rows.offsets.size - 1 - states.size, np.bool_))

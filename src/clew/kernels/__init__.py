@@ -28,6 +28,7 @@ caller allocates; the kernel fills arrays in place and returns numbers.
     planning.horizon              backward induction for a fixed number of steps
     planning.undiscounted         planning with a discount of 1: end components, and sweeps over them
     planning.chains               exact policy evaluation: the Markov chain of a policy, solved by components
+    planning.absorbing            absorbing chains: residuals of values and of expected visits
     planning.grading              states from which a policy may take a suboptimal action
 
     mazes.carving                 perfect mazes, carved out of a grid in which all walls stand
@@ -100,7 +101,7 @@ def _explain_failures(compiled: Any) -> None:
     def compile_or_explain(*args: Any, **kwargs: Any) -> Any:
         try:
             return compile_for_args(*args, **kwargs)
-        except NumbaError as error:
+        except (NumbaError, NotImplementedError) as error:
             if (failure := _ANNOUNCER.failure) is None:
                 raise
             raise explain_failure(*failure) from error

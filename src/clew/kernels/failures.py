@@ -18,7 +18,18 @@ REASONS = (
         "it uses {name}, which is neither a number, an array, a named tuple of these nor a kernel",
         "decorate functions with @kernel, and pass what changes in the learner's named tuple",
     ),
+    (
+        r"No definition for lowering [^\n]*\)\.(\w+) = ",
+        "it sets {name} of a named tuple, which can't be changed",
+        "make it an array of one number, and set that by an index",
+    ),
+    (
+        r">>> [gs]etitem\((?:FourAction|Masked|Wide)Table",
+        "it reads or writes action values by an index, and their form depends on the number of actions",
+        "use value(q, s, a), assign(q, s, a, x), max_value(q, s) and best_action(q, s, bits)",
+    ),
 )
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of the terminal, in Numba's messages
 
 
 def explain_failure(function: Callable[..., Any], error: Exception) -> KernelError:
@@ -28,7 +39,7 @@ def explain_failure(function: Callable[..., Any], error: Exception) -> KernelErr
         function: the function, as it was written.
         error: Numba's error about it.
     """
-    text, code = str(error), function.__code__
+    text, code = COLOURS.sub("", str(error)), function.__code__
     place = getattr(error, "loc", None)
     is_there = place is not None and str(place.filename) == code.co_filename
     where = f"{code.co_filename}:{place.line if place is not None and is_there else code.co_firstlineno}"

@@ -7,13 +7,12 @@ from typing import Any
 from clew.environments import ModelEnvironment, as_compiled
 from clew.environments.checks import as_integer
 from clew.errors import SettingError
-from clew.kernels import read_only
 from clew.learning.checkpoints import Checkpoints
 from clew.learning.loops import env_seed, loop_over
 from clew.learning.metrics import Callback, Watch
 from clew.learning.reporting import check_reporting
 from clew.learning.settings import check_run
-from clew.learning.training import SerialRounds, check_values
+from clew.learning.training import SerialRounds, check_values, report
 from clew.models.mdp import FiniteMDP
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import episode_steps
@@ -37,6 +36,9 @@ def run_agent(
     An agent is any object with the methods of `clew.Agent`. In each state `act(state)` is called, and after the step
     `update(transition)` with a `clew.Transition`. At the end of an episode, `terminated` says that the world has ended
     it, and `truncated` that a step limit has; one of them is True.
+
+    An agent isn't told which actions are available in a state. `FiniteMDP.available` says it, and docs/agents.md shows
+    an agent that uses it.
 
     The agent draws its own random numbers, so seed it too. One that draws as a compiled algorithm does learns the same
     bits as `train_policy` in an environment without a model.
@@ -75,8 +77,9 @@ def run_agent(
         the agent has learned, without its exploration. None if it has no `q`; its returns are in the `RoundMetrics`.
 
     Raises:
-        SettingError: if the agent lacks a method, `act` gives something else than an action, `q` is not a table of the
-            environment's size, or the environment doesn't follow Gymnasium's interface.
+        SettingError: if the agent lacks a method, `act` gives something else than an action or, in a model, one that
+            isn't available, `q` is not a table of the environment's size, or the environment doesn't follow Gymnasium's
+            interface.
     """
     check_run(num_episodes, seed)
     check_reporting(callback, watch, None, None)
@@ -88,10 +91,8 @@ def run_agent(
     rounds = SerialRounds(None, loop_over(_transitions(agent, world, seed)), num_episodes, None, Checkpoints(None))
     with rounds.checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
-            if watch is not None and (current := policy_of(agent, world, seed)) is not None:
-                watch(read_only(current.q))
-            if callback is not None:
-                callback(metrics)
+            current = None if watch is None else policy_of(agent, world, seed)
+            report(metrics, current, watch, callback)
     return policy_of(agent, world, seed)
 
 

@@ -66,6 +66,15 @@ class Algorithm:
     merge: Callable[[Memory, Memory, Memory], None] | None = None
     parameters: tuple["Parameter", ...] = ()
 
+    @property
+    def is_mergeable(self) -> bool:
+        """True if simulations may learn on copies of its tables, because the copies can be merged.
+
+        Tables are merged by the step size and the number of updates, so an algorithm that doesn't use `alpha` has none
+        that can be.
+        """
+        return "alpha" in self.settings and (self.memory != RUN or self.merge is not None)
+
 
 @dataclass(frozen=True)
 class Parameter:

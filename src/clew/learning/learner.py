@@ -14,7 +14,7 @@ from clew.kernels.learning.rates import AverageRates, ConstantRates, CountedRate
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
 from clew.learning.declarations import Algorithm, LearnerSpec
-from clew.learning.registering import make_rule
+from clew.learning.registering import make_rule, table_names
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.planning.solution import Solution
@@ -78,8 +78,8 @@ class Learner:
         An update rule with tables of its own has a pair of fields for each, such as `q1` and `q1_counts`.
         """
         rule = self.rule
-        names = [name for name in rule._fields if f"{name}_counts" in rule._fields]
-        return [(getattr(rule, name), getattr(rule, f"{name}_counts")) for name in names] or [(self.q, self.counts)]
+        pairs = [(getattr(rule, name), getattr(rule, f"{name}_counts")) for name in table_names(rule)]
+        return pairs or [(self.q, self.counts)]
 
     def with_fixed_rates(self, alpha: float, exploration: float) -> "Learner":
         """Return a learner with the same arrays that has one step size and exploration in all episodes."""

@@ -4,6 +4,8 @@ import sys
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from clew.errors import SettingError
 from clew.kernels.learning.learners import end_episode, learn
 from clew.learning.algorithms import ALGORITHMS
@@ -65,6 +67,10 @@ def register_algorithm(row: Algorithm) -> None:
         check_callable("merge", row.merge, "memory, before and after")
         if row.memory != RUN:
             raise SettingError(f"has no effect with memory={row.memory!r}; it is for memory='run'", setting="merge")
+        if "alpha" not in row.settings:
+            raise SettingError(
+                "has no effect without 'alpha' in `settings`: tables are merged by their step size", setting="merge"
+            )
     check_known("behaviour", row.behaviour, BEHAVIOURS)
     check_choice("initial_values", row.initial_values, ("", "optimistic", "pessimistic"))
     known = [each.name for each in fields(Learning) if each.name not in ("algorithm", "algorithm_settings")]
@@ -96,6 +102,30 @@ def make_rule(row: Algorithm, spec: LearnerSpec) -> Any:
     if "q" not in getattr(rule, "_fields", ()):
         raise SettingError(f"make of {row.name} must return a named tuple with a field q, not {shown(rule)}")
     if not (learn.implements(type(rule)) or end_episode.implements(type(rule))):
-        kind = type(rule).__name__
+        kind = type(rule).__name__.partition("#")[0]
         raise SettingError(f"{row.name} has no update rule: @learn.register({kind}) registers one for its learner")
+    _check_tables(rule, spec, row.name)
     return rule
+
+
+def table_names(rule: Any) -> list[str]:
+    """Return the fields that are tables of action values besides q: `q1` is one if there is a field `q1_counts`."""
+    return [name for name in rule._fields if f"{name}_counts" in rule._fields]
+
+
+def _check_tables(rule: Any, spec: LearnerSpec, algorithm: str) -> None:
+    """Check that what is taken for tables of action values, of which q is the mean, has their form.
+
+    Raises:
+        SettingError: if there is only one, or an array has another shape or type.
+    """
+    names, counted = table_names(rule), spec.table.shape if spec.counted else (0, 0)
+    forms = [(np.float32, spec.table.shape), (np.int32, counted)]
+    for name in names:
+        pair = getattr(rule, name), getattr(rule, f"{name}_counts")
+        if len(names) == 1 or [(getattr(each, "dtype", None), np.shape(each)) for each in pair] != forms:
+            raise SettingError(
+                f"make of {algorithm} must give other names than {name} and {name}_counts to what isn't one of several "
+                "tables of action values, of which q is the mean, and the numbers of its updates: float32 of the "
+                f"shape {spec.table.shape}, and int32 of the shape {counted}"
+            )

@@ -300,8 +300,9 @@ def _check_together(learning: Learning) -> None:
     row = ALGORITHMS[learning.algorithm]
     if learning.num_interleaved > 1 and not row.interleaves:
         able = ", ".join(name for name, other in ALGORITHMS.items() if other.interleaves)
+        why = "doesn't declare interleaves=True" if ":" in row.name else "stores the current episode"
         raise SettingError(
-            f"must be 1 with {row.name}, which stores the current episode; more is for {able}",
+            f"must be 1 with {row.name}, which {why}; more is for {able}",
             setting="num_interleaved",
         )
     last = learning.exploration_last

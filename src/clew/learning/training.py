@@ -263,14 +263,14 @@ class SerialRounds:
         self._round_begun = time.perf_counter() - self._seconds
 
 
-def report(metrics: RoundMetrics, policy: Policy, watch: Watch | None, callback: Callback | None) -> None:
-    """Report a completed round: call `watch` with the action values, then `callback` with the metrics.
+def report(metrics: RoundMetrics, policy: Policy | None, watch: Watch | None, callback: Callback | None) -> None:
+    """Report a completed round: call `watch` with the action values, if any, then `callback` with the metrics.
 
     Raises:
         StopTraining: if one of them has raised it.
     """
     try:
-        if watch is not None:
+        if watch is not None and policy is not None:
             watch(read_only(policy.q))
     except StopTraining:
         if callback is not None:  # the round is complete
@@ -303,7 +303,8 @@ def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
         )
     if not are_finite(policy.q, world):
         raise SettingError(
-            "the action values became too large for float32; use smaller rewards, a smaller gamma, or a smaller kappa"
+            "the action values became too large for float32, or NaN; use smaller rewards, a smaller gamma, or a "
+            "smaller kappa; an update rule of your own may divide by 0"
         )
 
 

@@ -153,13 +153,9 @@ def rows_of_transitions(
     terminated = read_flags(given["terminated"], where)
     lowest, highest = _reward_range(reward_range, rewards)
 
-    # Every pair that was never tried gets a row too, of 0 steps, except in terminal states.
     pairs = states * num_actions + actions
-    tried = np.bincount(pairs, minlength=num_pairs) > 0
-    acted = tried.reshape(num_states, num_actions).any(axis=1)
-    ended, entered = (np.bincount(next_states[flags], minlength=num_states) > 0 for flags in (terminated, ~terminated))
-    untried = np.flatnonzero(~tried & ~np.repeat(ended & ~entered & ~acted, num_actions))
-
+    tried = (np.bincount(pairs, minlength=num_pairs) > 0).reshape(num_states, num_actions)
+    untried = _untried_pairs(tried, next_states, terminated)  # each gets a row too, of 0 steps
     order, first = sorted_groups((pairs, next_states, terminated))
     counts = np.diff(np.append(first, order.size))
     means, variances = _moments(rewards[order], first, counts)
@@ -182,7 +178,24 @@ def rows_of_transitions(
     variances = np.concatenate([variances, zeros])[order]
     estimate = Estimate(offsets, num_actions, counts, variances, (lowest, highest), float(confidence))
     found = find_starts(starts, labels)
-    return rows, np.flatnonzero(acted) if found is None else found, labels, estimate
+    return rows, np.flatnonzero(tried.any(axis=1)) if found is None else found, labels, estimate
+
+
+def _untried_pairs(
+    tried: npt.NDArray[np.bool_], next_states: npt.NDArray[np.int64], terminated: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Return the pairs of a state and an action that were never tried, except those of terminal states.
+
+    A state is taken to be terminal if episodes ended in it, no other step led to it, and no action was taken there.
+
+    Args:
+        tried: (num_states, num_actions), whether an action was taken.
+        next_states: (num_steps,)
+        terminated: (num_steps,)
+    """
+    ended, entered = (np.bincount(next_states[flags], minlength=len(tried)) > 0 for flags in (terminated, ~terminated))
+    is_terminal = ended & ~entered & ~tried.any(axis=1)
+    return np.flatnonzero(~(tried | is_terminal[:, None]))
 
 
 def _moments(rewards: Floats, first: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:

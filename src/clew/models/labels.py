@@ -36,7 +36,8 @@ def check_labels(name: str, labels: Any, count: int) -> tuple[str, ...]:
 
     Args:
         name: of the argument.
-        labels: a list of texts that are all different, printable, and of 1 to `MAX_LABEL` characters.
+        labels: a list of texts that are all different, printable, of 1 to `MAX_LABEL` characters, and without blanks at
+            their ends, which tables don't keep.
         count: number of labels that are needed.
 
     Raises:
@@ -46,9 +47,11 @@ def check_labels(name: str, labels: Any, count: int) -> tuple[str, ...]:
     if len(texts) != count:
         raise SettingError(f"must be {count:,} labels, not {len(texts):,}", setting=name)
     for text in texts:
-        if not isinstance(text, str) or not 0 < len(text) <= MAX_LABEL or not text.isprintable():
+        is_label = isinstance(text, str) and 0 < len(text) <= MAX_LABEL and text.isprintable()
+        if not is_label or text != text.strip():
+            blanks = ", without blanks at their ends" if is_label else ""
             raise SettingError(
-                f"must be printable texts of 1 to {MAX_LABEL} characters, not {shown(text)}", setting=name
+                f"must be printable texts of 1 to {MAX_LABEL} characters{blanks}, not {shown(text)}", setting=name
             )
     if len(set(texts)) < count:
         double, _ = Counter(texts).most_common(1)[0]

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable
+from inspect import signature
 from itertools import chain
 from numbers import Real
 from operator import index
@@ -180,8 +181,22 @@ def rows_of_environment(env: Any, action_mask: bool = True) -> tuple[SparseRows,
     num_states, num_actions = _space_size(inner, "observation_space"), _space_size(inner, "action_space")
     starts = _start_states(inner, num_states)
     masked = getattr(inner, "action_mask", None) if action_mask else None
-    mask_of = masked if callable(masked) else lambda s: np.ones(num_actions, np.bool_)
+    mask_of = _checked_mask_function(masked) if callable(masked) else lambda s: np.ones(num_actions, np.bool_)
     return _reachable_rows(inner.P, mask_of, starts, num_states, num_actions), starts
+
+
+def _checked_mask_function(masked: Callable[..., Any]) -> Callable[[int], Any]:
+    """Return the method `action_mask` of an environment; raise ModelError if it can't be asked about a state."""
+    try:
+        signature(masked).bind(0)
+    except ValueError:  # a function in C, whose arguments Python doesn't know
+        return masked
+    except TypeError as error:
+        raise ModelError(
+            f"the environment's action_mask must be a method of a state, action_mask(state): {error}; without masks, "
+            "give action_mask=False"
+        ) from None
+    return masked
 
 
 def _space_size(env: Any, name: str) -> int:

@@ -137,7 +137,7 @@ def read_flags(column: npt.NDArray[Any], where: Callable[[int], str]) -> npt.NDA
     if column.dtype.kind == "b":
         return column
     if column.dtype.kind == "O":
-        wrong = [i for i, flag in enumerate(column.tolist()) if not isinstance(flag, bool)]
+        wrong = [i for i, flag in enumerate(column.tolist()) if not isinstance(flag, bool | np.bool_)]
     else:
         wrong = [] if column.dtype.kind in "iu" else [0]
         wrong = wrong or np.flatnonzero((column != 0) & (column != 1)).tolist()

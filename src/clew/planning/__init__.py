@@ -44,6 +44,7 @@ from clew.models.mdp import FiniteMDP
 from clew.planning.average import AverageSolution, solve_average
 from clew.planning.best_first import best_first, is_deterministic_with_costs
 from clew.planning.certificate import check_finite, check_overflow, warn_if_inexact
+from clew.planning.equations import rewards_fit
 from clew.planning.finite_horizon import HorizonSolution, backward_induction
 from clew.planning.policy_iteration import modified_policy_iteration, policy_iteration
 from clew.planning.prioritized import prioritized_sweeping
@@ -52,7 +53,6 @@ from clew.planning.relative import (
     plan_continuing,
     plan_ending,
     relative_value_iteration,
-    rewards_fit,
     sparse_policy_iteration,
 )
 from clew.planning.search import breadth_first, shortest_path_is_optimal

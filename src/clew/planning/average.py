@@ -26,7 +26,8 @@ from clew.models.availability import as_available
 from clew.models.mdp import FiniteMDP
 from clew.planning.certificate import warn_if_inexact
 from clew.planning.end_components import collapse_end_components
-from clew.planning.relative import RelativeValues, as_rows, plan
+from clew.planning.equations import as_rows
+from clew.planning.relative import RelativeValues, plan
 from clew.planning.undiscounted import total_reward
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, check_number

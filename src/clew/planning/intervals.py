@@ -55,8 +55,9 @@ def value_intervals(model: Sparse, estimate: Estimate, gamma: float) -> tuple[Fl
     """
     if gamma == 1.0:
         raise SettingError("must be below 1 for intervals of values", setting="gamma")
-    low = -_upper_bounds(model, estimate, gamma, negative=True)
-    return low, _upper_bounds(model, estimate, gamma, negative=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # of rewards near the largest float; bounds become infinite
+        low = -_upper_bounds(model, estimate, gamma, negative=True)
+        return low, _upper_bounds(model, estimate, gamma, negative=False)
 
 
 def _upper_bounds(model: Sparse, estimate: Estimate, gamma: float, *, negative: bool) -> Floats:
@@ -101,6 +102,6 @@ def _upper_bounds(model: Sparse, estimate: Estimate, gamma: float, *, negative: 
         after = np.minimum(bounds[live], q.min(axis=1) if negative else q.max(axis=1))
         change = (bounds[live] - after).max(initial=0.0)
         bounds[live] = after
-        if change * gamma <= PRECISION * (1.0 - gamma) * np.abs(bounds).max():
+        if not change * gamma > PRECISION * (1.0 - gamma) * np.abs(bounds).max():  # also if bounds are infinite
             break
     return bounds

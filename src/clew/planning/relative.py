@@ -14,7 +14,6 @@ result doesn't depend on the machine.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning import relative_values as kernels
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
-from clew.planning.certificate import check_overflow
+from clew.planning.equations import as_rows, factorisation_cost, factorise
 from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order
 from clew.planning.policy_iteration import improve_and_evaluate
@@ -33,13 +32,11 @@ from clew.planning.solution import Solution
 Floats = npt.NDArray[np.float64]
 DAMPING = 0.95  # see `relative_values.sweep`
 EVALUATION_SWEEPS = 20  # of each round
-MAX_REWARD = 1e150  # sums in twice the precision overflow beyond
 MAX_ROUNDS = 100_000
 MAX_POLICIES = 200
 MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
 TINY = 1e-300  # span that is never reached, so that its logarithm is finite
-MAX_DENSE = 100  # number of states up to which matrices are dense, and SciPy isn't imported
 MAX_SWEEPS = 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
@@ -47,33 +44,10 @@ TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of fur
 MAX_LEFT = 1e7  # rounds times outcomes, some hundredths of a second: up to which nothing else is tried
 
 
-def rewards_fit(mdp: FiniteMDP) -> bool:
-    """Return whether rewards aren't too large for relative values."""
-    return max(map(abs, mdp.reward_range)) <= MAX_REWARD
-
-
 def never_ends(mdp: FiniteMDP) -> bool:
     """Return whether no action ends an episode, from any state."""
     model = mdp.model
     return isinstance(model, Sparse) and not model.terminated.any() and not mdp.is_terminal.any()
-
-
-def as_rows(mdp: FiniteMDP) -> Rows:
-    """Return a model as rows of outcomes; if outcomes end the episode, the end is one more state.
-
-    Raises:
-        SettingError: if products of its rewards would overflow.
-    """
-    if not rewards_fit(mdp):
-        check_overflow(mdp, math.inf, np.zeros(0))
-    model = mdp.sparse_rows
-    offsets, next_states = model.offsets, model.next_states
-    if model.terminated.any():
-        offsets = np.concatenate([offsets, np.full(mdp.num_actions, offsets[-1])])
-        next_states = np.where(model.terminated, np.int32(mdp.num_states), next_states)
-    expected, errors = np.empty((2, offsets.size - 1))
-    kernels.expect_rewards(offsets, model.probabilities, model.rewards, expected, errors)
-    return Rows(offsets, model.probabilities, next_states, expected, errors, mdp.num_actions)
 
 
 class RelativeValues:
@@ -278,66 +252,7 @@ def evaluate_by_factors(relative: RelativeValues, tolerance: float) -> None:
         relative.add(solve(relative.residual - 0.5 * (lo + hi)))
 
 
-def factorise(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> Any:
-    """Return a function that solves (I - gamma P) x = b, with P the transition probabilities of a policy."""
-    if policy.size <= MAX_DENSE:
-        dense = np.zeros((policy.size, policy.size))
-        entries, columns, offsets = equations(rows, policy, gamma)
-        np.add.at(dense, (np.repeat(np.arange(policy.size), np.diff(offsets)), columns), entries)
-        return np.linalg.inv(dense).dot  # refined afterwards
-    from scipy.sparse import csr_matrix  # imported here: it takes a tenth of a second
-    from scipy.sparse.linalg import splu
-
-    matrix = csr_matrix(equations(rows, policy, gamma), shape=(policy.size, policy.size))
-    # I - gamma P is an M-matrix: no pivots are needed, and so the order may be that of a symmetric matrix.
-    return splu(
-        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    ).solve
-
-
-def equations(rows: Rows, policy: npt.NDArray[np.int32], gamma: float) -> tuple[Any, Any, Any]:
-    """Return I - gamma P of a policy in compressed rows: (entries, columns, offsets)."""
-    first = np.arange(policy.size) * rows.num_actions + policy
-    size = int((rows.offsets[first + 1] - rows.offsets[first]).sum()) + policy.size
-    offsets, columns = np.empty(policy.size + 1, np.int32), np.empty(size, np.int32)
-    entries = np.empty(size)
-    size = kernels.write_equations(rows, read_only(policy), gamma, offsets, columns, entries)
-    return entries[:size], columns[:size], offsets
-
-
 def round_cost(rows: Rows) -> float:
     """Return the number of operations of one round of sweeps."""
     per_action = rows.probabilities.size / rows.num_actions
     return SWEEP_COST * (rows.probabilities.size + EVALUATION_SWEEPS * per_action)
-
-
-def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
-    """Predict the number of operations of a factorisation, from the graph of a policy.
-
-    Only strongly connected states fill the factors. They are renumbered so that neighbours have close numbers
-    (Cuthill & McKee). A state then costs the square of the distance to its first neighbour; in a graph that isn't wider
-    than a map, such as that of two queues, only the distance times some neighbours, since parts of it are eliminated
-    one by one (George's nested dissection).
-    """
-    if policy.size <= MAX_DENSE:
-        return float(policy.size) ** 3
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
-
-    matrix = csr_matrix(equations(rows, policy, 0.5), shape=(policy.size, policy.size))
-    matrix.sum_duplicates()  # with duplicates, SciPy's search for components may go on forever
-    _, labels = connected_components(matrix, directed=True, connection="strong")
-    sizes = np.bincount(labels)
-    states = np.flatnonzero(sizes[labels] > 1)
-    if states.size == 0:
-        return float(matrix.nnz)
-    core = matrix[states][:, states]
-    core = (core + core.T).tocsr()
-    order = reverse_cuthill_mckee(core, symmetric_mode=True)
-    core = core[order][:, order].tocoo()
-    first = np.arange(states.size)
-    np.minimum.at(first, core.row, core.col)
-    width: Floats = (np.arange(states.size) - first).astype(np.float64)
-    is_map = float(width.max()) ** 2 <= 16.0 * states.size
-    filled = np.minimum(width, core.nnz / states.size) if is_map else width
-    return float((width * filled).sum()) + 10.0 * float(matrix.nnz)

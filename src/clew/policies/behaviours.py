@@ -30,7 +30,8 @@ class Behaviour(NamedTuple):
         description: which action is taken, in one line.
         setting: name of the field of `Learning` that says how much is explored; None if there is none.
         bounds: range of that setting.
-        uses_visits: True if the choice depends on how often each action was tried in the state.
+        uses_visits: True if the choice depends on how often each action was tried in the state, which `count_visit`
+            counts.
     """
 
     strategy: Any
@@ -100,17 +101,29 @@ def register_behaviour(name: str, row: Behaviour) -> None:
         row: the strategy.
 
     Raises:
-        SettingError: if the name is not of this form or is taken, the strategy has no kernel that chooses actions, or
-            its setting is not one of those that say how much is explored.
+        SettingError: if the name is not of this form or is taken, the strategy has no kernel that chooses actions, it
+            uses visits without a kernel that counts them or counts them without using them, or its setting is not one
+            of those that say how much is explored.
     """
     check_type("row", row, Behaviour, "a clew.extending.Behaviour")
     module = sys._getframe(1).f_globals.get("__name__", "__main__")
     check_name("behaviour", name, BEHAVIOURS, module)
     kind = type(row.strategy)
+    named = kind.__name__.partition("#")[0]  # the rest was added when a kernel was registered
     if not hasattr(kind, "_fields"):
         raise SettingError(f"must be a named tuple, not {shown(row.strategy)}", setting="strategy")
     if not behaviours.choose.implements(kind):
-        raise SettingError(f"chooses no action: @choose.register({kind.__name__}) registers a kernel that does")
+        raise SettingError(f"chooses no action: @choose.register({named}) registers a kernel that does")
+    if row.uses_visits and not behaviours.count_visit.implements(kind):
+        raise SettingError(
+            f"must be False where nothing counts them: @count_visit.register({named}) registers a kernel that does",
+            setting="uses_visits",
+        )
+    if behaviours.count_visit.implements(kind) and not row.uses_visits:
+        raise SettingError(
+            f"must be True, because @count_visit.register({named}) counts in an array that there isn't otherwise",
+            setting="uses_visits",
+        )
     if row.setting is not None and row.setting not in EXPLORATION:
         expected = f"None or one of {', '.join(EXPLORATION)}"
         raise SettingError(f"must be {expected}, not {shown(row.setting)}", setting="setting")

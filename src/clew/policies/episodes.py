@@ -14,10 +14,9 @@ from clew.kernels.learning.behaviours import EpsilonGreedy, epsilon_greedy
 from clew.kernels.learning.learners import ConstantStepSize, Step, learn
 from clew.kernels.learning.rollouts import Cursor, EpisodeSpec, FixedValues, TransitionBatch, record_episodes
 from clew.kernels.sampling import Stream, next_bits
-from clew.kernels.values import MaskedTable
 from clew.models.mdp import FiniteMDP
 from clew.policies.behaviours import BEHAVIOURS
-from clew.policies.given import HasPolicy, as_policy, choices_of
+from clew.policies.given import HasPolicy, as_policy, choices_of, choices_to_mark
 from clew.policies.plugins import check_known
 from clew.policies.policy import Policy, table_shape
 from clew.policies.stepwise import NO_ACTION, BehaviourPolicy, episode_steps
@@ -80,7 +79,8 @@ class Simulation:
         Args:
             policy: a policy, which draws from its own stream; or a `Solution`, action values, (num_states,
                 num_actions), or an action for each state, (num_states,) integers, which draw from that of seed 0. If
-                the infos of the environment have an `action_mask`, its values of masked actions become -inf.
+                the infos of the environment have an `action_mask`, no masked action is drawn, and its values of masked
+                actions become -inf.
             render: call `env.render()` at the start and after every step.
             explore: False plays the policy itself: a greedy action, that of the state, or one by its probabilities.
             epsilon: probability of a random action when exploring.
@@ -93,25 +93,9 @@ class Simulation:
                 range.
         """
         actor = as_policy(policy, self.env)
-        choose_action = self._masked_choice(actor, explore, epsilon) or partial(
-            actor.get_action, explore=explore, epsilon=epsilon
-        )
-        tables = [actor.q] if actor.kind == "values" else []
+        choose_action, tables = _chooser(actor, explore, epsilon)
         steps = episode_steps(self.env, choose_action, tables=tables, render=render)
         return self._played(Trajectory.from_transitions(list(steps)))
-
-    def _masked_choice(self, policy: Policy, explore: bool, epsilon: float) -> Callable[[int], int] | None:
-        """Return a function that chooses as `policy.get_action` does, but only actions that are available.
-
-        None if that method does so itself: because all actions are available, or values of others are -inf.
-        """
-        is_own = type(policy).get_action is not Policy.get_action
-        if self._compiled is None or self._compiled.mdp.all_available or policy.kind == "values" or is_own:
-            return None
-        check_flag("explore", explore)
-        check_number("epsilon", epsilon, SHARE)
-        choices = choices_of(policy, self._shape, self._compiled.mdp)
-        return lambda state: int(epsilon_greedy(choices, state, epsilon if explore else 0.0, policy.stream))
 
     def rollouts(
         self,
@@ -164,14 +148,30 @@ class Simulation:
             spec = episode_spec(self._compiled, starts, exploring_starts)
             acting = FixedValues(choices), strategy, counts, rates
             return self._played(record(self._compiled.mdp, spec, acting, int(num_episodes), NO_LIMIT, stream, cursor))
-        table = MaskedTable(choices.copy()) if isinstance(choices, np.ndarray) else choices
-        acting = FixedValues(table), strategy, counts, rates
+        acting = FixedValues(choices_to_mark(policy, self._shape)), strategy, counts, rates
         return self._played(record_stepwise(self.env, exploring_starts, acting, num_episodes, NO_LIMIT, stream, cursor))
 
     def _played(self, trajectory: Trajectory) -> Trajectory:
         """Set the trajectory's world, so that a notebook can draw it; returns the trajectory."""
         object.__setattr__(trajectory, "world", self.env)
         return trajectory
+
+
+def _chooser(policy: Policy, explore: bool, epsilon: float) -> tuple[Callable[[int], int], list[Any]]:
+    """Return a function that draws the action of a policy in a state, and the table in which masked actions are marked.
+
+    A class of policy with a `get_action` of its own and without values has no such table.
+
+    Raises:
+        SettingError: if epsilon is out of range.
+    """
+    check_flag("explore", explore)
+    check_number("epsilon", epsilon, SHARE)
+    if policy.kind == "values" or type(policy).get_action is not Policy.get_action:
+        tables = [policy.q] if policy.kind == "values" else []
+        return partial(policy.get_action, explore=explore, epsilon=epsilon), tables
+    choices = choices_to_mark(policy, policy.shape)
+    return lambda state: int(epsilon_greedy(choices, state, epsilon if explore else 0.0, policy.stream)), [choices]
 
 
 def episode_spec(world: ModelEnvironment, starts: npt.NDArray[np.int32] | None, exploring_starts: bool) -> EpisodeSpec:
@@ -270,15 +270,14 @@ def record_stepwise(
     Args:
         env: environment with Discrete spaces.
         exploring_starts: whether the first action of every episode is random.
-        acting: how to act; the values of its rule are a `MaskedTable`, in which masked actions are marked.
+        acting: how to act; the values of its rule are such that masked actions can be marked in them, in place.
         num_episodes: number of episodes after which to stop.
         num_steps: number of steps after which no episode begins.
         stream: (2,) uint64, changed in place; it seeds the environment's first reset too.
         cursor: (4,) int64; its first number counts the episodes, in place.
     """
     rule, strategy, visits, (alpha, exploration) = acting
-    tables = [rule.q] if isinstance(rule.q, MaskedTable) else []
-    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, tables)
+    policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, [rule.q])
     transitions: list[Transition] = []
     seed: int | None = int(next_bits(stream)) >> 33
     while cursor[0] < num_episodes and len(transitions) < num_steps:

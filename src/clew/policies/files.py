@@ -21,11 +21,19 @@ from clew.settings import as_path, check_memory, choose_from, shown
 
 # Name, dtype and number of dimensions of the arrays of each kind of policy; labels are optional.
 KINDS = {"values": ("<f4", 2), "actions": ("<i4", 1), "probabilities": ("<f8", 2)}
-FORMS = tuple({name: kind, "num_actions": ("<i8", 0)} for name, kind in KINDS.items())
+AVAILABLE = {"available": ("|b1", 2)}  # which a policy of actions or probabilities has, where some aren't
+FORMS = tuple(
+    {name: kind, "num_actions": ("<i8", 0), **more}
+    for name, kind in KINDS.items()
+    for more in ({}, AVAILABLE)
+    if name != "values" or not more
+)
 COLUMNS = ("state", "action", "probability", "value")  # of a CSV file; the last two may be missing
 ENDINGS = (".csv", ".npz")
 HEAD = 1024  # bytes within which the first line of a CSV file ends
 MAX_LISTED = 20  # labels in a message
+MAX_ACTIONS = 2**31 - 1  # as in models
+NUMBER = re.compile(r"\d{1,18}")
 
 
 class Rows(NamedTuple):
@@ -45,8 +53,10 @@ def write_policy(path: str | Path, content: PolicyTable) -> None:
         SettingError: if the name doesn't end in .npz.
         PolicyError: if it can't be written, or there is a file of that name that isn't a policy.
     """
-    kind, table, (_, num_actions), state_labels, action_labels = content
+    kind, table, (_, num_actions), state_labels, action_labels, available = content
     arrays = {kind: np.asarray(table, KINDS[kind][0]), "num_actions": np.asarray(num_actions, "<i8")}
+    if available is not None:
+        arrays["available"] = available
     labels = {"state_labels": state_labels, "action_labels": action_labels}
     arrays |= {name: labels_as_bytes(each) for name, each in labels.items() if each is not None}
     save_file(check_policy_file(path, (".npz",)), encode_npz(arrays), PolicyError)
@@ -66,8 +76,11 @@ def read_policy(path: str | Path) -> PolicyTable:
     (kind,) = KINDS.keys() & arrays.keys()
     table, num_actions = arrays[kind], arrays["num_actions"]
     shape = table.shape[0], num_actions
-    if min(shape) < 1 or table.shape not in (shape, shape[:1]):
+    if min(shape) < 1 or num_actions > MAX_ACTIONS or table.shape not in (shape, shape[:1]):
         raise PolicyError(f"{path}: damaged: {kind} of shape {table.shape} don't fit {num_actions} actions")
+    available = arrays.get("available")
+    if available is not None and (available.shape != shape or not available.any(axis=1).all()):
+        raise PolicyError(f"{path}: damaged: available must have an action in each of {shape[0]} states")
     try:
         labels = [
             check_labels(name, arrays[name], count) if name in arrays else None
@@ -75,7 +88,8 @@ def read_policy(path: str | Path) -> PolicyTable:
         ]
     except SettingError as error:
         raise PolicyError(f"{path}: damaged: {error}") from None
-    return PolicyTable(kind, table, shape, *labels)
+    state_labels, action_labels = labels
+    return PolicyTable(kind, table, shape, state_labels, action_labels, available)
 
 
 # CSV ------------------------------------------------------------------------------------------------------------------
@@ -91,7 +105,7 @@ def rows_of(content: PolicyTable, taken: npt.NDArray[np.bool_], values: npt.NDAr
         taken: (num_states, num_actions) bool, the actions that it takes.
         values: (num_states,) numbers for a column `value`; None for no such column.
     """
-    kind, table, (_, num_actions), state_labels, action_labels = content
+    kind, table, (_, num_actions), state_labels, action_labels, _ = content
     if kind == "actions":
         is_any = table == ANY_ACTION
     else:
@@ -183,16 +197,19 @@ def _check_header(header: Sequence[str]) -> None:
 def _as_indices(name: str, cells: list[str], count: int, labels: Names, lines: list[int]) -> npt.NDArray[np.int64]:
     """Return a column of states or actions as their numbers; an empty action becomes `ANY_ACTION`.
 
+    Where a label looks like a number, labels alone are read, so that "1" has one meaning.
+
     Raises:
         PolicyError: names the line of a cell that is neither a label nor a number of the world.
     """
     known = {} if labels is None else {label: i for i, label in enumerate(labels)}
+    reads_numbers = not any(map(NUMBER.fullmatch, known))
     if name == "action":
         known[""] = ANY_ACTION
     numbers = np.empty(len(cells), np.int64)
     for i, cell in enumerate(cells):
         number = known.get(cell)
-        if number is None and re.fullmatch(r"\d{1,18}", cell):
+        if number is None and reads_numbers and NUMBER.fullmatch(cell):
             number = int(cell)
         if number is None or number >= count:
             advice = f"from 0 to {count - 1}" if labels is None else choose_from(cell, labels[:MAX_LISTED])
@@ -267,7 +284,7 @@ def _is_policy(path: Path) -> bool:
     with open_file(path) as file:
         try:
             if path.suffix.lower() == ".csv":
-                _check_header(file.readline(HEAD).decode().strip().lower().split(","))
+                _check_header([name.strip().lower() for name in file.readline(HEAD).decode("utf-8-sig").split(",")])
                 return True
             names = {name.removesuffix(".npy") for name in zipfile.ZipFile(file).namelist()}
             return any(names - LABEL_ARRAYS.keys() == form.keys() for form in FORMS)

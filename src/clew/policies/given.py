@@ -3,6 +3,7 @@
 as_policy       Policy, to draw actions from
 weights_of      weights of the actions that it takes, for exact evaluation
 choices_of      form from which kernels choose actions, to play episodes
+choices_to_mark the same for an environment that is stepped, whose action masks are marked as they come
 read_policy_of  Policy from a file
 """
 
@@ -14,15 +15,16 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.kernels import read_only
-from clew.kernels.choices import ProbabilityTable, as_choices
+from clew.kernels.choices import ActionTable, ProbabilityTable, as_choices
+from clew.kernels.values import MaskedTable
 from clew.kernels.wide import as_values
 from clew.models.availability import mark_unavailable
 from clew.models.labels import Labels
 from clew.models.mdp import FiniteMDP
 from clew.policies.files import ENDINGS
 from clew.policies.policy import Policy, table_shape
-from clew.policies.tables import as_actions, greedy_of, labels_of
-from clew.settings import as_numbers, shown
+from clew.policies.tables import as_actions, as_table, greedy_of, labels_of
+from clew.settings import as_numbers, check_memory, shown
 
 Weights = npt.NDArray[np.bool_] | npt.NDArray[np.float64]
 
@@ -160,8 +162,8 @@ def choices_of(given: Any, shape: tuple[int, int], mdp: FiniteMDP | None = None,
         SettingError: see `weights_of`.
     """
     kind, table = _checked_table(given, shape, name)
-    if kind == "values":
-        table = np.ascontiguousarray(table, np.float32)
+    if kind == "values":  # rounded so that greedy actions stay the same
+        table = np.ascontiguousarray(table) if table.dtype == np.float32 else as_table(name, table, shape)
         if mdp is not None:
             return as_values(read_only(available_values(mdp, table)), masked=not mdp.all_available)
     elif mdp is not None and not mdp.all_available:
@@ -177,6 +179,30 @@ def available_values(mdp: FiniteMDP, q: npt.NDArray[Any]) -> npt.NDArray[Any]:
     values = q.copy()
     mark_unavailable(mdp, values)
     return values
+
+
+def choices_to_mark(given: Any, shape: tuple[int, int], name: str = "policy") -> Any:
+    """Return a copy of a policy in a form in which actions are marked that turn out not to be available.
+
+    Args:
+        given: see `as_policy`.
+        shape: (num_states, num_actions) of the environment.
+        name: of the setting.
+
+    Returns:
+        `MaskedTable` or `ProbabilityTable`; `clew.policies.stepwise.mark_masked` marks actions.
+
+    Raises:
+        SettingError: see `weights_of`.
+    """
+    choices = choices_of(given, shape, name=name)
+    if isinstance(choices, np.ndarray):
+        return MaskedTable(choices.copy())
+    if isinstance(choices, ActionTable):
+        check_memory(8 * shape[0] * shape[1], "the table of probabilities")
+        taken = greedy_of(choices.actions, shape[1])
+        return ProbabilityTable(taken / taken.sum(axis=1, keepdims=True), np.ones(shape, np.bool_))
+    return ProbabilityTable(choices.probabilities.copy(), np.ones(shape, np.bool_))
 
 
 def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:
@@ -198,7 +224,8 @@ def read_policy_of(world: Any, path: Path, name: str = "path") -> Policy:
         return Policy.read_csv(world, path)
     policy, shape = Policy.load(path), table_shape(world)
     check_policy(policy, shape)
-    for kind, here, there in zip(("states", "actions"), labels_of(world, shape), policy.content[-2:], strict=True):
+    names = policy.state_labels, policy.action_labels
+    for kind, here, there in zip(("states", "actions"), labels_of(world, shape), names, strict=True):
         if here is not None and there is not None and here != there:
             raise SettingError(f"must be a policy of this world; in {path} the {kind} have other names", setting=name)
     return policy

@@ -26,6 +26,7 @@ from clew.settings import as_path, check_choice, shown
 Row = TypeVar("Row")
 
 GROUP = "clew.plugins"  # of entry points
+PACKAGE = Path(__file__).parents[1]  # folder of Clew's own code
 NAME = r"[A-Za-z_][\w.-]*:[\w.+-]+"
 
 
@@ -34,7 +35,7 @@ class Plugin(NamedTuple):
 
     Attributes:
         module: name of the module.
-        sha256: hash of its source, see `hash_module`; "" if it has no file.
+        sha256: hash of its source, see `hash_module`; "" if it has no file. Another process can't import `__main__`.
         path: file that it was loaded from; "" if it is imported by its name.
     """
 
@@ -94,7 +95,7 @@ def hash_module(name: str) -> str:
     """Return a SHA-256 of the source of a module: of all modules of its package, if it is in one.
 
     Returns:
-        The hash; "" if the module has no file, as in a notebook, or is the program that was started, `__main__`.
+        The hash; "" if the module has no file, as in a notebook. That of `__main__` is of the file that was started.
     """
     parts, files, root = name.split("."), [], Path()
     for i in range(1, len(parts) + 1):
@@ -104,7 +105,7 @@ def hash_module(name: str) -> str:
             root = Path(file).parent
             files = sorted(root.rglob("*.py")) if hasattr(module, "__path__") else [Path(file)]
             break
-    if not files or name == "__main__":
+    if not files:
         return ""
     digest = hashlib.sha256()
     for each in files:
@@ -144,9 +145,7 @@ def load_installed(name: str) -> None:
     for entry in entry_points(group=GROUP, name=name.partition(":")[0]):
         try:
             entry.load()
-        except ClewError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingError(f"the plug-in {entry.value} can't be imported: {describe_failure(error)}") from error
 
 
@@ -160,22 +159,23 @@ def load_plugin(given: str | Path) -> None:
         SettingError: if it can't be imported.
     """
     given = str(as_path("plugin", given))
+    path = Path(given).absolute() if given.endswith(".py") else None
+    if path is not None:
+        _check_file(path)
     try:
-        if given.endswith(".py"):
-            _load_file(Path(given).absolute())
+        if path is not None:
+            _load_file(path)
         else:
             import_module(given)
-    except ClewError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         advice = ""
         if isinstance(error, ModuleNotFoundError) and error.name == given.partition(".")[0]:
             advice = f"; give its file, such as {given}.py, or put its folder on PYTHONPATH"
         raise SettingError(f"the plug-in {given} can't be imported: {describe_failure(error)}{advice}") from error
 
 
-def _load_file(path: Path) -> None:
-    """Import a file as a module that is called like it; do nothing if that has been done.
+def _check_file(path: Path) -> None:
+    """Check that a file can be imported as a module that is called like it.
 
     Raises:
         SettingError: if there is no such file, or its name is that of another module.
@@ -192,6 +192,11 @@ def _load_file(path: Path) -> None:
             f"the plug-in {path} can't be imported: another module is called {name}, {other or 'built in'}; rename the "
             "file"
         )
+
+
+def _load_file(path: Path) -> None:
+    """Import a file as a module that is called like it; do nothing if that has been done."""
+    name = path.stem
     if name in sys.modules:
         return
     spec = spec_from_file_location(name, path)
@@ -206,14 +211,17 @@ def _load_file(path: Path) -> None:
         raise
 
 
-def describe_failure(error: Exception) -> str:
+def describe_failure(error: BaseException) -> str:
     """Return why an import has failed, in one line: the error, and the last line of code outside Clew."""
-    reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-    if isinstance(error, SyntaxError):
-        return f"{reason} ({error.filename}:{error.lineno})"
-    ours = Path(__file__).parents[1]
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if ours not in Path(each.filename).parents]
-    frames = [each for each in frames if "importlib" not in each.filename]
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    if isinstance(error, SyntaxError):  # whose first lines are those of the code
+        return f"{lines[-1]} ({error.filename}:{error.lineno})"
+    reason = str(error) if isinstance(error, ClewError) else lines[0]
+    frames = [
+        each
+        for each in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in each.filename and not Path(each.filename).is_relative_to(PACKAGE)
+    ]
     return f"{reason} ({frames[-1].filename}:{frames[-1].lineno})" if frames else reason
 
 
@@ -230,10 +238,11 @@ def why_not_the_same(plugin: Plugin) -> str:
         return reason
     try:
         if plugin.module not in sys.modules and plugin.path and Path(plugin.path).is_file():
+            _check_file(Path(plugin.path))
             _load_file(Path(plugin.path))
         else:
             import_module(plugin.module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return (
             f"the plug-in {plugin.module} can't be imported there: {describe_failure(error)}; install it on every "
             "node, or put its folder on PYTHONPATH before Ray is started"

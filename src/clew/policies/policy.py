@@ -16,7 +16,16 @@ import numpy.typing as npt
 from clew.errors import PolicyError, SettingError
 from clew.notebook import svg_of
 from clew.policies.files import read_csv, read_policy, rows_of, write_csv, write_policy
-from clew.policies.tables import PolicyTable, as_actions, as_probabilities, as_table, greedy_of, labels_of
+from clew.policies.tables import (
+    ANY_ACTION,
+    PolicyTable,
+    as_actions,
+    as_probabilities,
+    as_table,
+    greedy_of,
+    labels_of,
+    share_among,
+)
 from clew.settings import SHARE, as_numbers, check_count, check_flag, check_memory, check_number, shown
 
 if TYPE_CHECKING:
@@ -61,13 +70,19 @@ def table_shape(env: FiniteEnvironment | FiniteMDP) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _mark_unavailable(q: npt.NDArray[np.float32], env: Any) -> None:
-    """Set the values of actions that aren't available to -inf, in place, if the environment has a model."""
+def _model_of(env: Any) -> FiniteMDP | None:
+    """Return the model of an environment, which tells what actions are available; None if it has none."""
     from clew.environments import as_compiled
+
+    compiled = as_compiled(env)
+    return None if compiled is None else compiled.mdp
+
+
+def _mark_unavailable(q: npt.NDArray[np.float32], mdp: FiniteMDP) -> None:
+    """Set the values of actions that aren't available to -inf, in place."""
     from clew.models.availability import mark_unavailable
 
-    if (compiled := as_compiled(env)) is not None:
-        mark_unavailable(compiled.mdp, q)
+    mark_unavailable(mdp, q)
 
 
 def maze_world(env: Any) -> Any:
@@ -125,13 +140,19 @@ class Policy:
         shape = table_shape(env)
         check_memory(4 * shape[0] * shape[1], "the table")
         table = np.zeros(shape, np.float32) if q is None else as_table("q", q, shape)
-        _mark_unavailable(table, env)
         self._hold(PolicyTable("values", table, shape, *labels_of(env, shape)), seed, env)
 
     def _hold(self, content: PolicyTable, seed: int, env: Any = None) -> None:
         """Set all attributes."""
         check_count("seed", seed, 0)
-        self.kind, self.table, self.shape, self.state_labels, self.action_labels = content
+        self.kind, self.table, self.shape, self.state_labels, self.action_labels, self._available = content
+        if env is not None and (mdp := _model_of(env)) is not None:
+            if self.kind == "values":
+                _mark_unavailable(self.table, mdp)
+            elif not mdp.all_available:
+                self._available = mdp.available
+                if self.kind == "probabilities":
+                    share_among(self.table, mdp.available)
         self._seed = int(seed)
         self.world = maze_world(env)
 
@@ -218,22 +239,24 @@ class Policy:
     def action(self, state: int) -> int:
         """Return the action that the policy takes first in a state; the same one at each call, nothing is drawn.
 
-        It is the first of the greedy actions, the action of the state (0 where any may be taken), or the first of the
-        most likely ones.
+        It is the first of the greedy actions, the action of the state (the first one where any may be taken), or the
+        first of the most likely ones.
 
         Raises:
             SettingError: if the state is out of range.
         """
-        row = self.table[self._index(state)]
-        return max(int(row), 0) if self.kind == "actions" else int(row.argmax())
+        s = self._index(state)
+        row = self.table[s]
+        if self.kind == "actions":
+            return int(self._available_in(s).argmax()) if row == ANY_ACTION else int(row)
+        return int(row.argmax())
 
     def get_action(self, state: int, explore: bool = True, epsilon: float = 0.1) -> int:
         """Draw an action: with probability epsilon any action, else one of the policy.
 
         That is a greedy action, each that ties with the same probability; the action of the state; or an action drawn
-        by the probabilities of the state. Actions that have the value -inf aren't available, and are never drawn.
-        A policy of actions or probabilities doesn't know which actions are available, and explores all of them;
-        `Simulation.rollout` explores among those of its environment.
+        by the probabilities of the state. Actions that aren't available, by the model of the environment or by the
+        value -inf, are never drawn.
 
         Args:
             state: state, in [0, num_states).
@@ -246,16 +269,22 @@ class Policy:
         Raises:
             SettingError: if the state or epsilon is out of range.
         """
-        from clew.kernels.choices import as_choices
+        from clew.kernels import read_only
+        from clew.kernels.choices import ProbabilityTable, as_choices
         from clew.kernels.learning.behaviours import epsilon_greedy
         from clew.kernels.values import MaskedTable
+        from clew.models.availability import LOWEST
 
         s = self._index(state)
         check_flag("explore", explore)
         check_number("epsilon", epsilon, SHARE)
-        choices = as_choices(self.kind, self.table, self.shape[1])
-        choices = MaskedTable(choices) if self.kind == "values" else choices
-        return int(epsilon_greedy(choices, s, epsilon if explore else 0.0, self.stream))
+        row = slice(s, s + 1)
+        choices, available = as_choices(self.kind, self.table[row], self.shape[1]), self._available_in(row)
+        if self.kind == "values":  # where all values are -inf, all actions are available
+            choices = MaskedTable(read_only(np.where(available, np.maximum(choices, LOWEST), choices)))
+        elif not available.all():
+            choices = ProbabilityTable(read_only(self._shares(row)), read_only(available))
+        return int(epsilon_greedy(choices, 0, epsilon if explore else 0.0, self.stream))
 
     def _index(self, state: int) -> int:
         """Return a state as int; raise SettingError if it is out of range."""
@@ -269,7 +298,31 @@ class Policy:
         Of action values these are the greedy actions; in a state several may tie. Of probabilities they are those above
         0.
         """
-        return self.table > 0.0 if self.kind == "probabilities" else greedy_of(self.table, self.shape[1])
+        return self._taken(slice(None))
+
+    def _taken(self, rows: slice) -> npt.NDArray[np.bool_]:
+        """Return `greedy_actions` of some states."""
+        table = self.table[rows]
+        if self.kind == "probabilities":
+            return np.asarray(table > 0.0)
+        taken = greedy_of(table, self.shape[1])
+        if self.kind == "actions":
+            taken &= (table != ANY_ACTION)[:, None] | self._available_in(rows)
+        return taken
+
+    def _shares(self, rows: slice) -> npt.NDArray[np.float64]:
+        """Return the probability of each action without exploring, in some states."""
+        if self.kind == "probabilities":
+            return np.asarray(self.table[rows])
+        taken = self._taken(rows)
+        return np.asarray(taken / taken.sum(axis=1, keepdims=True))
+
+    def _available_in(self, rows: slice | int) -> npt.NDArray[np.bool_]:
+        """Return which actions are available in some states; of values those above -inf, or all if there are none."""
+        if self.kind != "values":
+            return np.broadcast_to(True if self._available is None else self._available, self.shape)[rows]
+        above = ~np.isneginf(self.table[rows])
+        return np.asarray(above | ~above.any(axis=-1, keepdims=True))
 
     def probabilities(self, epsilon: float = 0.0) -> npt.NDArray[np.float64]:
         """Return the probability of each action, (num_states, num_actions) float64.
@@ -286,10 +339,9 @@ class Policy:
             SettingError: if epsilon is out of range.
         """
         check_number("epsilon", epsilon, SHARE)
-        taken = self.greedy_actions()
-        table = self.table if self.kind == "probabilities" else taken / taken.sum(axis=1, keepdims=True)
-        available = ~np.isneginf(self.table) if self.kind == "values" else np.ones(self.shape, np.bool_)
-        return np.asarray((1.0 - epsilon) * table + epsilon * available / available.sum(axis=1, keepdims=True))
+        available = self._available_in(slice(None))
+        random = available / available.sum(axis=1, keepdims=True)
+        return np.asarray((1.0 - epsilon) * self._shares(slice(None)) + epsilon * random)
 
     def save(self, path: str | Path) -> None:
         """Write the policy to an .npz file, whole or not at all, with its labels; nothing is pickled.
@@ -385,8 +437,9 @@ class Policy:
 
     @property
     def content(self) -> PolicyTable:
-        """Its kind, table and shape, and the labels of states and actions."""
-        return PolicyTable(self.kind, self.table, self.shape, self.state_labels, self.action_labels)
+        """Its kind, table and shape, the labels of states and actions, and which actions are available."""
+        names = self.state_labels, self.action_labels
+        return PolicyTable(self.kind, self.table, self.shape, *names, self._available)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"content": self.content, "stream": self.stream}  # without the world, which the receiver has already

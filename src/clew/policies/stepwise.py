@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from clew.environments import STEPS_PER_STATE, parts_of
 from clew.errors import SettingError
+from clew.kernels.choices import ProbabilityTable
 from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
 from clew.kernels.sampling import Stream
 from clew.kernels.values import assign, value
@@ -117,29 +118,55 @@ def episode_steps(
 
 
 def mark_masked(info: Any, state: int, num_actions: int, tables: Sequence[Any]) -> None:
-    """Set the values of the actions that the `action_mask` of an info masks to -inf, if it has one.
+    """Mark the actions that the `action_mask` of an info masks in tables, if it has one: their values become -inf.
+
+    In a table of probabilities they become unavailable.
 
     Args:
         info: what the environment returned beside the state.
         state: state to which the mask belongs, and on which alone it must depend.
         num_actions: number of actions.
-        tables: tables of action values, in forms of kernels; changed in place.
+        tables: tables of action values or of probabilities, in forms of kernels; changed in place.
 
     Raises:
-        SettingError: if the mask is none, or an action is available that wasn't before.
+        SettingError: if the mask is none, an action is available that wasn't before, or a policy takes a masked one.
     """
     if not tables or not isinstance(info, Mapping) or info.get("action_mask") is None:
         return
-    for action, is_available in enumerate(check_mask(info["action_mask"], num_actions, state).tolist()):
-        for table in tables:
-            was_available = value(table, state, action) != -np.inf
-            if was_available and not is_available:
+    mask = check_mask(info["action_mask"], num_actions, state)
+    for table in tables:
+        known = _available_in(table, state, num_actions)
+        if (back := np.flatnonzero(mask & ~known)).size:
+            raise SettingError(
+                f"the environment's action_mask must depend on the state alone: in state {state} action {back[0]} is "
+                "available now, and wasn't before"
+            )
+        if isinstance(table, ProbabilityTable):
+            _exclude(table, state, known, mask)
+        else:
+            for action in np.flatnonzero(known & ~mask).tolist():
                 assign(table, state, action, np.float32(-np.inf))
-            elif is_available and not was_available:
-                raise SettingError(
-                    f"the environment's action_mask must depend on the state alone: in state {state} action {action} "
-                    "is available now, and wasn't before"
-                )
+
+
+def _exclude(policy: ProbabilityTable, state: int, known: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_]) -> None:
+    """Make masked actions of a policy unavailable, in place. Where any action may be taken, the others share alike.
+
+    Raises:
+        SettingError: if the policy takes one of them.
+    """
+    row = policy.probabilities[state]
+    if (row[known] == row[known][0]).all():
+        row[:] = mask / mask.sum()
+    elif (wrong := np.flatnonzero((row > 0.0) & ~mask)).size:
+        raise SettingError(f"takes an action that isn't available: state {state}, action {wrong[0]}", setting="policy")
+    policy.available[state] = mask
+
+
+def _available_in(table: Any, state: int, num_actions: int) -> npt.NDArray[np.bool_]:
+    """Return which actions are available in a state by a table that `mark_masked` takes, (num_actions,) bool."""
+    if isinstance(table, ProbabilityTable):
+        return np.array(table.available[state])
+    return np.array([value(table, state, action) != -np.inf for action in range(num_actions)])
 
 
 class BehaviourPolicy:

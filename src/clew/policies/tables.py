@@ -21,6 +21,9 @@ class PolicyTable(NamedTuple):
     shape: tuple[int, int]  # (num_states, num_actions)
     state_labels: Names = None
     action_labels: Names = None
+    available: npt.NDArray[np.bool_] | None = (
+        None  # (num_states, num_actions); None if all are, or values say it by -inf
+    )
 
 
 def as_table(name: str, table: Any, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -118,6 +121,17 @@ def as_probabilities(name: str, probabilities: Any, shape: tuple[int, int]) -> n
     if (np.abs(sums - 1.0) > 1e-12).any():  # other rounding is left as it is
         table /= sums
     return table
+
+
+def share_among(table: npt.NDArray[np.float64], available: npt.NDArray[np.bool_]) -> None:
+    """Share probabilities that are equal, so that any action may be taken, among the available actions, in place.
+
+    Args:
+        table: (num_states, num_actions), probabilities.
+        available: (num_states, num_actions), at least one action of each state.
+    """
+    is_any = (table == table[:, :1]).all(axis=1)
+    table[is_any] = available[is_any] / available[is_any].sum(axis=1, keepdims=True)
 
 
 def greedy_of(table: npt.NDArray[Any], num_actions: int) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,7 @@
 
 >>> import clew
 >>> list(clew.testing.CHECKS)[:3]
-['make', 'draws', 'terminal mask']
+['make', 'draws', 'finite']
 """
 
 from clew.testing.checking import check_algorithm

@@ -18,7 +18,7 @@ from clew.kernels.learning.learners import (
 )
 from clew.kernels.sampling import Stream
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.declarations import RUN, Algorithm
+from clew.learning.declarations import Algorithm
 from clew.learning.learner import Learner, make_learner
 from clew.learning.settings import Learning
 
@@ -49,7 +49,7 @@ class Subject(NamedTuple):
     @property
     def is_mergeable(self) -> bool:
         """True if simulations may learn on copies of its tables, because the copies can be merged."""
-        return self.row.memory != RUN or self.row.merge is not None
+        return self.row.is_mergeable
 
 
 # Learners -------------------------------------------------------------------------------------------------------------

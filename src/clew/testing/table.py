@@ -29,6 +29,7 @@ class Check(NamedTuple):
 CHECKS: dict[str, Check] = {
     "make": Check(updates.check_make, is_basis=True),
     "draws": Check(updates.check_draws, is_basis=True),
+    "finite": Check(updates.check_finite, is_basis=True),
     "terminal mask": Check(updates.check_terminal_mask),
     "truncation": Check(updates.check_truncation),
     "step size": Check(updates.check_step_size),

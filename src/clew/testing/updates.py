@@ -69,6 +69,21 @@ def check_draws(subject: Subject) -> str:
     return ""
 
 
+def check_finite(subject: Subject) -> str:
+    """Check that values stay finite numbers."""
+    for seed in range(NUM_TRIALS):
+        learner = new_learner(subject)
+        play(learner, make_episodes(subject, seed) * 3, new_stream(seed))
+        if (wrong := np.argwhere(~np.isfinite(learner.q))).size:
+            s, a = wrong[0].tolist()
+            return (
+                f"values must stay finite numbers, and after a few steps with rewards of up to 2 q[{s}, {a}] is "
+                f"{learner.q[s, a]:g}; look for a division by 0, such as by a count that is raised later, and for "
+                "roots and logarithms of negative numbers"
+            )
+    return ""
+
+
 # Learned values -------------------------------------------------------------------------------------------------------
 
 
@@ -266,7 +281,8 @@ def check_merge(subject: Subject) -> str:
         after = memory_of(learner)
         merge(memory, before, after)
         for name, array in after.items():
-            if not np.array_equal(memory[name], array):
+            tolerance = 1e-5 if array.dtype.kind == "f" else 0.0  # sums and differences of floats are rounded
+            if not np.allclose(memory[name], array, rtol=tolerance, atol=tolerance, equal_nan=True):
                 return (
                     f"merge must give the memory of a simulation if it is the only one, and {name} has other values; "
                     f"add what it has changed, as in memory[{name!r}] += after[{name!r}] - before[{name!r}]"
