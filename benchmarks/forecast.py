@@ -1,6 +1,6 @@
 """The forecast of `clew doctor` held against trainings: the time on two actors, divided by that in this process.
 
-python -m benchmarks.forecast      of ten trainings, of 0.05 to 60 s in this process; it takes seven minutes
+python -m benchmarks.forecast      of ten trainings, of 0.14 to 49 s in this process; it takes seven minutes
 """
 
 import statistics
