@@ -215,12 +215,14 @@ def refine(relative: RelativeValues, tolerance: float) -> None:
 def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
     before = relative.improve()
+    sweeps_cost = SWEEP_COST * MAX_SWEEPS * relative.rows.probabilities.size
+    are_cheap = factorisation_cost(relative.rows, relative.policy) > sweeps_cost
     for _ in range(MAX_POLICIES):
         evaluate_by_factors(relative, tolerance)
         num_changed = relative.improve()
         if num_changed == 0 or relative.bound <= tolerance:
             return
-        if 2 * num_changed > before:
+        if are_cheap or 2 * num_changed > before:
             improve_by_sweeps(relative)
         before = num_changed
 
