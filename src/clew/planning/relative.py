@@ -37,7 +37,7 @@ MAX_POLICIES = 200
 MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
 TINY = 1e-300  # span that is never reached, so that its logarithm is finite
-MAX_SWEEPS = 30  # in place, between evaluations
+MIN_SWEEPS, MAX_SWEEPS = 4, 30  # in place, between evaluations
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of further rounds is predicted
@@ -215,22 +215,24 @@ def refine(relative: RelativeValues, tolerance: float) -> None:
 def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
     before = relative.improve()
-    sweeps_cost = SWEEP_COST * MAX_SWEEPS * relative.rows.probabilities.size
-    are_cheap = factorisation_cost(relative.rows, relative.policy) > sweeps_cost
+    sweeps_per_policy = factorisation_cost(relative.rows, relative.policy) / (
+        SWEEP_COST * relative.rows.probabilities.size
+    )
+    max_sweeps = round(min(max(MIN_SWEEPS, 16.0 * sweeps_per_policy), MAX_SWEEPS))
     for _ in range(MAX_POLICIES):
         evaluate_by_factors(relative, tolerance)
         num_changed = relative.improve()
         if num_changed == 0 or relative.bound <= tolerance:
             return
-        if are_cheap or 2 * num_changed > before:
-            improve_by_sweeps(relative)
+        if sweeps_per_policy > MAX_SWEEPS or 2 * num_changed > before:
+            improve_by_sweeps(relative, max_sweeps)
         before = num_changed
 
 
-def improve_by_sweeps(relative: RelativeValues) -> None:
+def improve_by_sweeps(relative: RelativeValues, max_sweeps: int) -> None:
     """Improve the policy by sweeps in place, back and forth; each takes an improvement through many states."""
     h, unchanged = relative.high.copy(), 0
-    for i in range(MAX_SWEEPS):
+    for i in range(max_sweeps):
         num_changed = kernels.improve_in_place(
             relative.rows, h, relative.gamma, relative.lo, relative.policy, i % 2 == 0
         )
