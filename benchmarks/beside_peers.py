@@ -23,13 +23,13 @@ MAP = Path("maps/maze512-8-0.map")
 MAP_GOAL = (402, 56)  # of the longest problem in its .scen file: 2,823 steps
 LONGEST = 900  # seconds that a setting of a peer may take
 FOR_MAZES = tuple(each for each in SOLVERS if each[1] != "policy iteration")  # which takes minutes there
-FOR_RECURRENT = (
+FOR_CONTINUING = (
     ("scipy", "policy iteration"),
     ("quantecon", "policy iteration"),
     ("quantecon", "modified policy iteration"),
     ("mdpsolver", "mpi, standard"),
 )
-LONGEST_RECURRENT = 40
+LONGEST_CONTINUING = 40
 
 
 def random_maze(size: int = 100, share: float = 0.2, seed: int = 0) -> clew.Maze:
@@ -105,8 +105,8 @@ def measure_continuing(gamma: float, python: str = sys.executable) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             problem, values = Path(folder) / "problem.npz", Path(folder) / "values.npy"
             write_problem(problem, mdp, gamma, continuing.REPETITIONS)
-            for peer, setting in FOR_RECURRENT:
-                answer = ask(python, "solve", str(problem), peer, setting, str(values), longest=LONGEST_RECURRENT)
+            for peer, setting in FOR_CONTINUING:
+                answer = ask(python, "solve", str(problem), peer, setting, str(values), longest=LONGEST_CONTINUING)
                 note = answer.get("missing", "")
                 if not note:
                     difference = np.load(values) - solution.v

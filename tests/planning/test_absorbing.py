@@ -62,7 +62,7 @@ def test_values_and_visits_are_within_their_bounds(gamma):
         inside = np.arange(n + 1) < n
         chain = AbsorbingChain(rows, inside, gamma=gamma)
         for s in range(n):
-            assert abs(Fraction(chain.steps[s]) - sum(exact[s])) <= Fraction(chain.doubt) * sum(exact[s])
+            assert abs(Fraction(chain.steps[s]) - sum(exact[s])) <= Fraction(chain.steps_error) * sum(exact[s])
         rewards = np.append(rng.standard_normal(n) * 10.0 ** rng.integers(-3, 4, n), 0.0)
         outside = np.append(np.zeros(n), 5.0 if gamma == 1.0 else 0.0)
         v, bound = chain.values(rewards, np.zeros(n + 1), outside)
@@ -76,7 +76,7 @@ def test_values_and_visits_are_within_their_bounds(gamma):
         assert abs(Fraction(arrivals[n]) - sum(x * y for x, y in zip(true, ends, strict=True))) <= Fraction(doubt)
         assert (arrivals[:n].any(), doubt < 1e-14 * visits.sum(), visits[n]) == (False, True, 0.0)
         assert sum(abs(Fraction(x) - y) for x, y in zip(visits[:n].tolist(), true, strict=True)) <= Fraction(error)
-        assert (chain.doubt < 1e-9, error < 1e-7 * visits.sum()) == (True, True)
+        assert (chain.steps_error < 1e-9, error < 1e-7 * visits.sum()) == (True, True)
 
 
 @pytest.mark.parametrize("n", [5, 300])
@@ -84,7 +84,7 @@ def test_a_set_that_is_never_left_is_not_proved(n):
     rows = Rows(np.arange(n + 1), np.ones(n), ((np.arange(n) + 1) % n).astype(np.int32), np.zeros(n), np.zeros(n), 1)
     chain = AbsorbingChain(rows, np.ones(n, bool))
     zeros = np.zeros(n)
-    assert chain.doubt == np.inf
+    assert chain.steps_error == np.inf
     assert chain.visits(np.full(n, 1.0 / n))[1] == np.inf
     assert not chain.values(zeros + 1.0, zeros, zeros)[1] < np.inf
 
@@ -99,6 +99,6 @@ def test_factors_and_krylov_methods_agree(monkeypatch):
     monkeypatch.setattr(absorbing, "MAX_COST", 0.0)
     by_krylov = AbsorbingChain(rows, inside)
     assert by_krylov.steps == pytest.approx(by_factors.steps, rel=1e-9)
-    assert max(by_factors.doubt, by_krylov.doubt) < 1e-9
+    assert max(by_factors.steps_error, by_krylov.steps_error) < 1e-9
     (one, bound), (other, other_bound) = by_factors.visits(start), by_krylov.visits(start)
     assert abs(one - other).sum() <= bound + other_bound < 1e-6 * one.sum()

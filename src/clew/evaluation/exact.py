@@ -148,7 +148,7 @@ class Walk:
         chain, rounding = self.policy_chain()
         rows = chain_rows(chain._replace(rewards=np.zeros_like(chain.rewards)), rounding)
         absorbing = AbsorbingChain(rows, extend(~endless & (self.goes_on > 0.0), rows), rounding=rounding)
-        check_steps(absorbing.doubt, "; clew.policy_values(..., horizon=n) takes a given number of steps")
+        check_steps(absorbing.steps_error, "; clew.policy_values(..., horizon=n) takes a given number of steps")
         steps = absorbing.steps[: steps.size]
         steps[endless] = np.inf
         return steps
@@ -184,17 +184,17 @@ class Walk:
         return v
 
 
-def check_steps(doubt: float, remedy: str) -> None:
+def check_steps(error: float, remedy: str) -> None:
     """Check the relative error of expected steps.
 
     Args:
-        doubt: bound of the error.
+        error: bound of the relative error.
         remedy: end of the message.
 
     Raises:
         PrecisionError: if it isn't proved to be at most `STEPS_PRECISION`.
     """
-    if not doubt <= STEPS_PRECISION:
+    if not error <= STEPS_PRECISION:
         raise PrecisionError(
             f"expected steps are not proved to within a relative error of {STEPS_PRECISION:g}: they are too many for "
             f"double precision, or their equations are too large{remedy}"

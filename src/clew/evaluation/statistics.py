@@ -124,7 +124,7 @@ class PolicyStatistics:
         """
         hitting = _Hitting(self.chain, _as_set(states, self.mdp.num_states))
         absorbing = AbsorbingChain(hitting.rows, hitting.sure, rounding=self.rounding)
-        check_steps(absorbing.doubt, "; hitting_probabilities may still be found")
+        check_steps(absorbing.steps_error, "; hitting_probabilities may still be found")
         times = np.where(hitting.sure | hitting.targets, absorbing.steps, np.inf)
         return times[: self.mdp.num_states]
 
@@ -224,7 +224,7 @@ def _stationary(rows: Rows, rounding: float) -> tuple[Floats, float]:
         absorbing = AbsorbingChain(rows, inside, rounding=rounding)
         visits, bound = absorbing.visits(start)
         visits[state] = 1.0
-        bound += (rounding + (last - first) * UNIT) * float(start @ absorbing.steps) * (1.0 + absorbing.doubt)
+        bound += (rounding + (last - first) * UNIT) * float(start @ absorbing.steps) * (1.0 + absorbing.steps_error)
         total = float(visits.sum())
         bound = 2.0 * bound / total + 2.0 * n * UNIT
         if bound <= 0.01 * PRECISION:

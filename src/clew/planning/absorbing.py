@@ -42,7 +42,7 @@ class AbsorbingChain:
 
     Attributes:
         steps: (num_states,) float64, expected steps until the chain leaves the set, discounted; 0 outside.
-        doubt: proved bound of the relative error of `steps`; infinite if it couldn't be computed.
+        steps_error: proved bound of the relative error of `steps`; infinite if it couldn't be computed.
     """
 
     def __init__(self, rows: Rows, inside: Bools, *, rounding: float = 0.0, gamma: float = 1.0) -> None:
@@ -61,10 +61,10 @@ class AbsorbingChain:
         self._inside, self._rounding, self._gamma = np.flatnonzero(inside), rounding, gamma
         self._solve = _new_solver(self._rows, inside, gamma)
         steps, error = self._refined(inside.astype(np.float64), zeros, zeros)
-        self.steps, self.doubt = steps, np.inf
+        self.steps, self.steps_error = steps, np.inf
         if bool((error[inside] < 0.5 * steps[inside]).all()):
             relative = error[inside] / (steps[inside] - error[inside])
-            self.doubt = float(relative.max(initial=0.0)) + 4.0 * UNIT
+            self.steps_error = float(relative.max(initial=0.0)) + 4.0 * UNIT
 
     def values(self, rewards: Floats, errors: Floats, outside: Floats) -> tuple[Floats, float]:
         """Return (v, bound): expected rewards until the chain leaves the set, and of what it then receives.
@@ -86,9 +86,9 @@ class AbsorbingChain:
         flow, error = self._refined_flow(start)
         visits = np.zeros(start.size)
         visits[self._inside] = flow[self._inside]
-        if self.doubt == np.inf:
+        if self.steps_error == np.inf:
             return visits, np.inf
-        return visits, 1.001 * float((error * self.steps)[self._inside].sum()) * (1.0 + self.doubt)
+        return visits, 1.001 * float((error * self.steps)[self._inside].sum()) * (1.0 + self.steps_error)
 
     def arrivals(self, start: Floats) -> tuple[Floats, float]:
         """Return (arrivals, bound): probabilities that the chain arrives in each state outside of the set.
@@ -110,11 +110,11 @@ class AbsorbingChain:
         change = np.zeros(outside.size)
         while True:
             value_residual(rows, high, low, self._gamma, self._rounding, residual, error)
-            doubt = np.abs(residual) + error
-            now = float(doubt.max()), float((np.abs(residual) / (error + TINY)).max())
+            total = np.abs(residual) + error
+            now = float(total.max()), float((np.abs(residual) / (error + TINY)).max())
             if not (now[0] < 0.5 * largest or now[1] < 0.5 * ratio):
                 break
-            values, best, largest, ratio = high + low, doubt, *now
+            values, best, largest, ratio = high + low, total, *now
             if ratio <= 1.0:  # residuals are those of rounding
                 break
             change[self._inside] = self._solve(residual[self._inside])
@@ -129,12 +129,12 @@ class AbsorbingChain:
         while True:
             flow_residual(self._rows, visits, start, self._gamma, self._rounding, residual, lost, error)
             rest = np.abs(residual[inside])
-            doubt = error.copy()
-            doubt[inside] += rest
-            now = float(doubt.sum()), float((rest / (error[inside] + TINY)).max(initial=0.0))
+            total = error.copy()
+            total[inside] += rest
+            now = float(total.sum()), float((rest / (error[inside] + TINY)).max(initial=0.0))
             if not (now[0] < 0.5 * largest or now[1] < 0.5 * ratio):
                 break
-            result, best, largest, ratio = residual.copy(), doubt, *now
+            result, best, largest, ratio = residual.copy(), total, *now
             result[inside] = visits[inside]
             if ratio <= 1.0:  # residuals are those of rounding
                 break

@@ -40,7 +40,7 @@ def expected_steps(mdp: FiniteMDP, policy: npt.NDArray[np.int32]) -> npt.NDArray
     steps = ordered.to_original(steps)
     inside = np.append(np.isfinite(steps) & ~mdp.is_terminal, False)
     chain = AbsorbingChain(_rows_of_policy(mdp, policy), inside)
-    steps[inside[:-1]] = chain.steps[inside] if chain.doubt <= PRECISION else np.nan
+    steps[inside[:-1]] = chain.steps[inside] if chain.steps_error <= PRECISION else np.nan
     return steps
 
 

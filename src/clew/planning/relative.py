@@ -38,6 +38,7 @@ MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve th
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
 TINY = 1e-300  # span that is never reached, so that its logarithm is finite
 MIN_SWEEPS, MAX_SWEEPS = 4, 30  # in place, between evaluations
+MAX_SHARE = 16.0  # factorisations that these sweeps may cost, beyond the fewest
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of further rounds is predicted
@@ -174,9 +175,8 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
     Sweeps are in double precision. When their span is that of rounding, `refine` continues in twice the precision.
     """
     rows, gamma, policy = relative.rows, relative.gamma, relative.policy
-    target = max(
-        tolerance / relative.scale, TINY
-    )  # half of the span of T h - h is to be less; a half is left to rounding
+    # Half of the span of T h - h is to be less; a half is left to rounding.
+    target = max(tolerance / relative.scale, TINY)
     h, out = relative.high.copy(), np.empty_like(relative.high)
     max_reward = float(np.abs(rows.rewards[np.isfinite(rows.rewards)]).max())
     span, shift, cost = math.inf, 0.0, None
@@ -215,10 +215,9 @@ def refine(relative: RelativeValues, tolerance: float) -> None:
 def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
     before = relative.improve()
-    sweeps_per_policy = factorisation_cost(relative.rows, relative.policy) / (
-        SWEEP_COST * relative.rows.probabilities.size
-    )
-    max_sweeps = round(min(max(MIN_SWEEPS, 16.0 * sweeps_per_policy), MAX_SWEEPS))
+    sweep_cost = SWEEP_COST * relative.rows.probabilities.size
+    sweeps_per_policy = factorisation_cost(relative.rows, relative.policy) / sweep_cost  # that take as long
+    max_sweeps = round(min(max(MIN_SWEEPS, MAX_SHARE * sweeps_per_policy), MAX_SWEEPS))
     for _ in range(MAX_POLICIES):
         evaluate_by_factors(relative, tolerance)
         num_changed = relative.improve()

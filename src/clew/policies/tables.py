@@ -21,9 +21,8 @@ class PolicyTable(NamedTuple):
     shape: tuple[int, int]  # (num_states, num_actions)
     state_labels: Names = None
     action_labels: Names = None
-    available: npt.NDArray[np.bool_] | None = (
-        None  # (num_states, num_actions); None if all are, or values say it by -inf
-    )
+    # (num_states, num_actions); None if all are, or if values mark the others by -inf.
+    available: npt.NDArray[np.bool_] | None = None
 
 
 def as_table(name: str, table: Any, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
