@@ -43,10 +43,10 @@ def gains_by_linear_program(rows):
 
 @pytest.mark.parametrize("ends", [0.0, 0.2])
 def test_gains_are_those_of_the_linear_program(ends):
-    """Of 200 models, many of which have states of different gains."""
+    """Of models until 100 of them have states of different gains."""
     rng = np.random.default_rng(0)
     num_multichain = 0
-    for _ in range(200):
+    while num_multichain < 100:
         rows = random_rows(rng, ends)
         mdp = clew.FiniteMDP.from_function(len(rows), len(rows[0]), lambda s, a: rows[s][a])  # noqa: B023
         solution = clew.solve_average(mdp)
@@ -56,7 +56,6 @@ def test_gains_are_those_of_the_linear_program(ends):
         chosen = [[rows[s][a]] for s, a in enumerate(solution.actions.tolist())]
         fixed = clew.FiniteMDP.from_function(len(rows), 1, lambda s, a: chosen[s][a])  # noqa: B023
         assert clew.solve_average(fixed).gains == pytest.approx(solution.gains, abs=2e-8)  # the policy has them
-    assert num_multichain > 50
 
 
 def test_access_control():
