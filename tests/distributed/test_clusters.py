@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from packaging.requirements import Requirement
 import clew
 from clew.distributed import train_policy_parallel
 from clew.runs.storage import table_sha256
+from waiting import wait_for_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = ROOT / "examples" / "clusters"
@@ -296,9 +296,7 @@ def test_train_or_resume_begins_a_run_goes_on_with_it_and_leaves_it_when_it_has_
     for name in ("config.json", "maze.txt"):
         shutil.copy(whole / name, partial)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.02)
+        wait_for_checkpoint(run, process)
         process.send_signal(signal.SIGTERM)
         process.communicate()
     assert process.returncode == 143
@@ -563,9 +561,7 @@ def test_the_script_for_slurm_is_stopped_in_time_queued_again_and_goes_on_to_the
     command = [*ALONE, "bash", str(CLUSTERS / "slurm.sh"), *RUN]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=slurm, cwd=ROOT, **output) as process:
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.1)
+        wait_for_checkpoint(run, process)
         script = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
         os.kill(script, signal.SIGUSR1)
         said, _ = process.communicate(timeout=120)
@@ -653,8 +649,7 @@ def test_a_job_that_is_submitted_stopped_and_submitted_again(environment, tmp_pa
 
         train_it = ["bash", "train-or-resume.sh", str(run), "2", *RUN]
         assert submit("--no-wait", "--submission-id", "first", "--", *train_it).returncode == 0
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            time.sleep(0.1)
+        wait_for_checkpoint(run)
         stop = [BIN / "ray", "job", "stop", "--address", server, "first"]
         subprocess.run(stop, env=environment, capture_output=True, check=True, timeout=100)
         assert not run.exists()
