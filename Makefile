@@ -4,6 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-peers
 TWO := -n 2 --dist loadgroup --durations 12
+KERNELS = $(shell grep --recursive --files-with-matches --include '*.py' mark.kernels tests) # to import the others takes longer
 
 .PHONY: setup demo test nightly check style bench bench-peers performance scaling picture lock clean
 
@@ -25,8 +26,8 @@ demo: setup ## the chapter's maze, learned in one process and over two Ray actor
 
 test: setup ## the tests, in two processes; the kernels also without the compiler, and with bounds checks
 	$(BIN)/pytest $(TWO) -m "not nightly"
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
-	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly" $(KERNELS)
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly" $(KERNELS)
 
 nightly: setup ## the tests that are too slow for every commit, and more moments at which drivers are killed
 	$(BIN)/pytest $(TWO) -m nightly --moments 20
