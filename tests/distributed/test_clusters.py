@@ -469,6 +469,7 @@ cluster.shutdown()
 @pytest.mark.ray
 def test_a_node_at_a_tenth_of_its_speed_changes_no_bit(environment):
     """Its actor is stopped for 90 ms of each 100 ms; the other one takes over what is late."""
+    settings = WANDERING | {"num_episodes": 2_000}
     code = f"""
 import json, os, signal, sys, threading, time
 sys.path.append({str(Path(__file__).parent)!r})
@@ -499,7 +500,7 @@ slower.start()
 env = clew.Environment(clew.Maze.open(60, 60), random_start=True)
 trace = Trace()
 try:
-    policy = clew.train_policy_parallel(env, num_actors=2, trace=trace, **{WANDERING!r})
+    policy = clew.train_policy_parallel(env, num_actors=2, trace=trace, **{settings!r})
 finally:
     ended.set()
     slower.join()
@@ -512,7 +513,7 @@ cluster.shutdown()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     sha256, counts = json.loads(next(line for line in done.stderr.splitlines() if line.startswith('["')))
-    assert sha256 == learned_here(WANDERING)
+    assert sha256 == learned_here(settings)
     assert counts["copy"] > 0
     assert counts["lost"] == 0
 
