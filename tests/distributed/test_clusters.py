@@ -212,7 +212,7 @@ def test_the_job_of_kuberay_has_a_processor_and_a_simulation_for_each_actor_and_
     assert {"name": "runs", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}} in pod["volumes"]
 
 
-def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
+def test_settings_of_the_examples_are_those_of_clew_train(clew, tmp_path):
     """The number of episodes aside, which is large."""
     _, spec, _ = kuberay()
     slurm = re.search(r"^    set -- (.*)$", (CLUSTERS / "slurm.sh").read_text(), re.MULTILINE).group(1)
@@ -222,8 +222,8 @@ def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
         if "--checkpoint-every" not in given:
             given += ["--checkpoint-every", "60s"]
         out = tmp_path / str(len(list(tmp_path.iterdir())))
-        done = subprocess.run([BIN / "clew", "train", *given, "--out", out], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        code, _, said = clew("train", *given, "--out", out)
+        assert code == 0, said
 
 
 # The image ------------------------------------------------------------------------------------------------------------
