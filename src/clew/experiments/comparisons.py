@@ -70,7 +70,7 @@ def compare(
     >>> rng = np.random.default_rng(0)
     >>> sarsa, q_learning = rng.normal(-25.0, 5.0, 30), rng.normal(-45.0, 15.0, 30)
     >>> compare(sarsa, q_learning, names=("sarsa", "q-learning"), what="return").verdict
-    ''
+    "sarsa's return is greater than q-learning's by 15.25 (95% interval 9.589 to 21.02, p = 0.0002)"
     """
     check_flag("paired", paired)
     check_flag("lower_is_better", lower_is_better)
@@ -265,26 +265,28 @@ def _improvement(x: Floats, y: Floats, *, paired: bool) -> tuple[float, Pair]:
     if paired:
         greater = float((x > y).sum() + (x == y).sum() / 2)
         return greater / x.size, rate_interval(greater, x.size)
-    ranks = _ranks(np.concatenate([x, y]))
-    greater = (float(ranks[: x.size].sum()) - x.size * (x.size + 1) / 2) / (x.size * y.size)
-    return greater, _probability_interval(greater, x.size, y.size)
+    runs = np.concatenate([x, y])
+    greater = (float(_ranks(runs)[: x.size].sum()) - x.size * (x.size + 1) / 2) / (x.size * y.size)
+    equal = np.unique(runs, return_counts=True)[1].astype(np.float64)
+    ties = float((equal**3 - equal).sum()) / (runs.size**3 - runs.size)
+    return greater, _probability_interval(greater, x.size, y.size, ties)
 
 
-def _probability_interval(probability: float, n: int, m: int) -> Pair:
+def _probability_interval(probability: float, n: int, m: int, ties: float) -> Pair:
     """Return the 95% interval of the probability that one run is greater than another, of n and m runs.
 
     It holds the probabilities whose distance from the one seen is at most 1.96 of their own standard errors, so that
-    it has a width where all runs of one sample are greater.
+    it has a width where all runs of one sample are greater. Ties reduce the variance, as in the Mann-Whitney test.
 
     Source:
         Newcombe (2006), Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2,
-        method 5.
+        method 5; Lehmann (1975), Nonparametrics, appendix, for ties.
     """
-    many = (n + m) / 2 - 1
+    scale = NORMAL * sqrt((1 - ties) / (n * m))
+    half = (n + m) / 2 - 1
 
     def excess(p: float) -> float:
-        variance = p * (1 - p) * (1 + many * ((1 - p) / (2 - p) + p / (1 + p))) / (n * m)
-        return NORMAL * sqrt(max(variance, 0.0)) - abs(p - probability)
+        return scale * sqrt(p * (1 - p) * (1 + half * ((1 - p) / (2 - p) + p / (1 + p)))) - abs(p - probability)
 
     return _bisect(excess, probability, 0.0), _bisect(excess, probability, 1.0)
 

@@ -39,7 +39,8 @@ def mean_interval(samples: npt.ArrayLike, axis: int = -1, *, seed: int = 0) -> t
 
     Each end is the wider one of Student's t and the bootstrap-t, which adapts to skewed samples. In a resample, the
     variance counts the sample's variance as one more run, so that resamples of equal runs have a finite t. The error
-    of the bootstrap is 5% * n / (n + 3). Where runs have only two values, the interval is Jeffreys' of their rate.
+    of the bootstrap is 5% * n / (n + 3). Where three or more runs have only two values, the interval is Jeffreys' of
+    their rate.
 
     Args:
         samples: one number per run along `axis`, for any number of points; finite, or +inf or NaN for censored runs.
@@ -242,6 +243,7 @@ def _mean_ends(runs: Floats, seed: int) -> Floats:
     equal = (least == greatest)[:, 0] & np.isfinite(greatest[:, 0])
     ends[:, equal] = least[equal, 0]
     two = ((runs == least) | (runs == greatest)).all(axis=1) & np.isfinite(greatest[:, 0]) & ~equal
+    two &= runs.shape[1] > 2  # any two runs that differ have two values
     rates = np.array(rate_ends((runs == greatest).sum(axis=1), runs.shape[1]))
     ends[:, two] = (least[:, 0] * (1 - rates) + greatest[:, 0] * rates)[:, two] if two.any() else 0.0
     others = np.isfinite(greatest[:, 0]) & ~equal & ~two
@@ -292,31 +294,37 @@ def _interquartile_ends(runs: Floats, seed: int) -> Floats:
 def quantile(runs: Floats, probability: float) -> float:
     """Return a quantile of sorted runs, by linear interpolation; +inf between a finite and a censored run."""
     place = probability * (runs.size - 1)
-    below, share = int(place), place - int(place)
-    if share == 0.0:
-        return float(runs[below])
-    return float(runs[below] * (1 - share) + runs[below + 1] * share)
+    return _between(runs, int(place), int(place) + 1, place - int(place))
+
+
+def _between(runs: Floats, first: int, second: int, share: float) -> float:
+    """Return the number between two runs that has a share of the second; +inf between a finite and a censored run."""
+    return float(runs[first] if share == 0.0 else runs[first] * (1 - share) + runs[second] * share)
 
 
 def median_interval(runs: Floats) -> Pair:
-    """Return a confidence interval of the median: the order statistics with a confidence nearest to 95%.
+    """Return a 95% confidence interval of the median, interpolated between order statistics.
 
-    It holds for any distribution, and is wider than it has to be where runs are equal. With 30 or more runs its
-    confidence is from 93.5% to 96.5%; below 5 runs it would be less than 92%, and NaN is returned.
+    It holds for any distribution, nearly exactly for a continuous one; where runs are equal it is wider than it has to
+    be. The least and greatest of five runs have a confidence of 94%, and those of fewer runs less: NaN is returned.
 
     Args:
         runs: (n,), in increasing order.
 
     Source:
-        David & Nagaraja (2003), Order statistics, section 7.1.
+        Hettmansperger & Sheather (1986), Confidence intervals based on interpolated order statistics.
     """
     from scipy.special import bdtr
 
-    confidences = 1 - 2 * bdtr(np.arange((runs.size + 1) // 2), runs.size, 0.5)
-    rank = int(np.abs(confidences - (1 - ERROR)).argmin())
-    if confidences[rank] < 0.92:
+    n = runs.size
+    if n < 5:
         return UNKNOWN
-    return float(runs[rank]), float(runs[runs.size - 1 - rank])
+    confidences = 1 - 2 * bdtr(np.arange((n + 1) // 2), n, 0.5)  # of the interval that leaves out as many runs
+    below = max(int((confidences >= 1 - ERROR).sum()), 1)  # the rank of its low end, from 1
+    wide, narrow = confidences[below - 1 : below + 1]
+    share = max(0.0, (wide - (1 - ERROR)) / (wide - narrow))
+    share *= (n - below) / (below + (n - 2 * below) * share)
+    return _between(runs, below - 1, below, share), _between(runs, n - below, n - below - 1, share)
 
 
 def tolerance_interval(runs: Floats) -> tuple[Pair, float]:
