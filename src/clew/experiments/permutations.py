@@ -31,9 +31,10 @@ def permutation_test(a: Floats, b: Floats, *, seed: int = 0) -> float:
     >>> permutation_test(np.array([1.0, 2.0, 3.0]), np.array([7.0, 8.0, 9.0]))  # 2 of 20 divisions
     0.1
     """
+    a, b = sorted((np.sort(a), np.sort(b)), key=np.ndarray.tolist)  # so that the p-value of b and a is the same
     runs = np.concatenate([a, b])
+    seen = float((a - runs.mean()).sum())
     runs = np.sort(runs - runs.mean())
-    seen = float((a - np.concatenate([a, b]).mean()).sum())
     if comb(runs.size, a.size) <= num_resamples(runs.size):
         chosen = np.array(list(combinations(range(runs.size), a.size)))
         return _two_sided(runs[chosen].sum(axis=1), seen, exact=True)

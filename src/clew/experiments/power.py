@@ -1,4 +1,4 @@
-"""How many runs a comparison needs, and which difference given runs can find.
+"""Number of runs that a comparison needs, and the difference that given runs can find.
 
 A difference counts as found if the p-value of a two-sided test is below `SIGNIFICANCE`, and "can be found" means in 80%
 of experiments. Holm's correction for several comparisons asks for more runs than these.

@@ -51,7 +51,7 @@ class Comparison:
 
     @property
     def is_different(self) -> bool:
-        """Whether a difference was found: by the corrected test and by the interval as well, or between constants.
+        """True if a difference was found: by the corrected test and by the interval as well, or between constants.
 
         The corrected p-value must be below 3.5%, so that of 1,000 comparisons of identical learners about 965 end in
         "no difference"; with 5% it would be 950, more or less.
@@ -63,12 +63,12 @@ class Comparison:
 
     @property
     def is_censored(self) -> bool:
-        """Whether a run of either sample is censored, so that means are unknown."""
+        """True if a run of either sample is censored, so that means are unknown."""
         return any(self.num_censored)
 
     @property
     def is_greater(self) -> bool:
-        """Whether the figure of a is greater, by the difference of means or, if runs are censored, in most pairs."""
+        """True if the figure of a is greater, by the difference of means or, if runs are censored, in most pairs."""
         if self.constants is not None:
             return self.constants[0] > self.constants[1]
         if self.is_censored:
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What was found, in words; if nothing was, what these runs can find, and how many runs would find more."""
+        """Result in words; if no difference was found, also what these runs can find, and how many would find more."""
         (a, b), what = self.names, self.what
         larger = "greater" if self.is_greater else "smaller"
         if self.constants is not None:
