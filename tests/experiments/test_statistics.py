@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from scipy import stats
 from clew.errors import SettingError
 from clew.experiments.comparisons import compare, compare_all, holm
 from clew.experiments.intervals import (
+    _counts,
+    blocks,
     interquartile_mean,
     interquartile_mean_interval,
     mean_interval,
@@ -66,7 +69,8 @@ def test_a_tolerance_interval_of_many_runs_leaves_out_the_outermost():
 def test_the_interval_of_a_median_lies_between_those_of_order_statistics():
     assert 1 - 2 * stats.binom.cdf(9, 31, 0.5) > 0.95 > 1 - 2 * stats.binom.cdf(10, 31, 0.5)
     low, high = median_interval(np.arange(31.0))
-    assert 9.0 < low < 10.0
+    # Confidences 0.97055 and 0.92923 of ranks 10 and 11: 0.4973 of the way; 21 * 0.4973 / (10 + 11 * 0.4973) = 0.675.
+    assert low == pytest.approx(9.675, abs=1e-3)
     assert high == pytest.approx(30.0 - low)
     assert median_interval(np.arange(5.0)) == (0.0, 4.0)
     runs = np.sort(np.random.default_rng(0).exponential(size=(4_000, 31)), axis=1)
@@ -96,11 +100,15 @@ def test_an_interval_is_never_narrower_than_students():
     assert high - SKEWED.mean() > 1.1 * (SKEWED.mean() - low)  # towards the long tail
 
 
-def test_the_interquartile_interval_is_that_of_slow_resampling():
-    draws = np.random.default_rng(3).integers(30, size=(4_000, 30))
-    slow = stats.trim_mean(NORMAL[draws], 0.25, axis=1)
-    tail = stats.norm.cdf(-math.sqrt(30 / 29) * stats.t.ppf(0.975, 29))
-    assert interquartile_mean_interval(NORMAL) == pytest.approx(np.quantile(slow, [tail, 1 - tail]), abs=0.08)
+def test_the_interquartile_interval_is_that_of_the_same_resamples_by_scipy():
+    counts = np.concatenate(list(blocks(_counts, 30, 0))).astype(int)
+    assert counts.shape == (9_999, 30)
+    assert (counts.sum(axis=1) == 30).all()
+    resamples = np.repeat(np.tile(np.sort(NORMAL), len(counts)), counts.ravel()).reshape(counts.shape)
+    means = np.sort(stats.trim_mean(resamples, 0.25, axis=1))
+    place = int(10_000 * stats.norm.cdf(-math.sqrt(30 / 29) * stats.t.ppf(0.975, 29)))
+    assert place == 187  # of 10,000, instead of 250
+    assert interquartile_mean_interval(NORMAL) == pytest.approx((means[place - 1], means[-place]), rel=1e-12)
 
 
 def test_a_curve_has_the_intervals_of_its_points():
@@ -223,7 +231,10 @@ def test_the_test_of_pairs_is_scipys(n):
 def test_equal_values_are_ties_whatever_their_rounding():
     a, b = np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.1, 0.2])
     assert permutation_test(a, b) == 1.0
-    assert permutation_test(np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])) == 1.0
+    for seed in range(10):
+        a, b = np.random.default_rng(seed).integers(20, size=(2, 6)).astype(float)
+        assert permutation_test(a / 10, b / 10) == permutation_test(a, b)
+        assert sign_flip_test(a / 10 - b / 10) == sign_flip_test(a - b)
 
 
 def test_holms_correction():
@@ -267,6 +278,20 @@ def test_the_interval_of_the_probability_of_improvement_has_a_width_where_all_ru
     found = compare(NORMAL, NORMAL - 100.0)
     assert found.probability_of_improvement == found.improvement_interval[1] == 1.0
     assert 0.9 < found.improvement_interval[0] < 0.95
+
+
+def test_ties_make_the_probability_of_improvement_more_precise():
+    a, b = [1.0] * 9 + [0.0] * 21, [1.0] * 8 + [0.0] * 22  # the probability is 0.5 + (9 - 8) / 60
+    low, high = compare(a, b).improvement_interval
+    half = 1.96 * 0.5 * math.sqrt((0.3 * 0.7 + 8 * 22 / 900) / 30)  # of a difference of rates
+    assert (low, high) == pytest.approx((0.5 + 1 / 60 - half, 0.5 + 1 / 60 + half), abs=0.005)
+
+
+def test_a_difference_needs_the_test_and_the_interval():
+    found = compare(NORMAL + 5.0, OTHER)
+    assert found.is_different
+    assert not replace(found, difference_interval=(-1.0, 9.0)).is_different
+    assert not replace(found, corrected_p_value=0.04).is_different
 
 
 def test_pairs_are_compared_with_each_other():
