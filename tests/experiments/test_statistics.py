@@ -120,6 +120,15 @@ def test_a_curve_has_the_intervals_of_its_points():
             assert (low[point], high[point]) == pytest.approx(interval(curve[:, point]), rel=1e-9)
 
 
+def test_a_curve_may_have_points_of_every_kind():
+    points = [[7.0] * 8, [1.0] * 3 + [2.0] * 5, np.arange(8.0), [1.0] * 7 + [NAN], [INF] * 8]
+    for interval in (mean_interval, interquartile_mean_interval):
+        low, high = interval(points)
+        alone = np.array([interval(point) for point in points]).T
+        assert np.array([low, high]) == pytest.approx(alone, rel=1e-9, nan_ok=True)
+    assert np.isnan(mean_interval(points)[0]).tolist() == [False] * 3 + [True] * 2
+
+
 def test_intervals_depend_on_the_seed_and_not_on_the_order_of_runs():
     assert mean_interval(SKEWED[::-1]) == mean_interval(SKEWED)
     assert mean_interval(SKEWED, seed=1) != mean_interval(SKEWED)

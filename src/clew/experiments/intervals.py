@@ -238,15 +238,16 @@ def _outer(values: Floats, tail: float) -> tuple[Floats, Floats]:
 
 def _mean_ends(runs: Floats, seed: int) -> Floats:
     """Return the ends of intervals of means, (2, num_points), of sorted runs, (num_points, n)."""
-    least, greatest = runs[:, :1], runs[:, -1:]
-    ends = np.full((2, len(runs)), np.nan)
-    equal = (least == greatest)[:, 0] & np.isfinite(greatest[:, 0])
-    ends[:, equal] = least[equal, 0]
-    two = ((runs == least) | (runs == greatest)).all(axis=1) & np.isfinite(greatest[:, 0]) & ~equal
+    least, greatest = runs[:, 0], runs[:, -1]
+    finite, equal = np.isfinite(greatest), least == greatest
+    two = finite & ~equal & ((runs == least[:, None]) | (runs == greatest[:, None])).all(axis=1)
     two &= runs.shape[1] > 2  # any two runs that differ have two values
-    rates = np.array(rate_ends((runs == greatest).sum(axis=1), runs.shape[1]))
-    ends[:, two] = (least[:, 0] * (1 - rates) + greatest[:, 0] * rates)[:, two] if two.any() else 0.0
-    others = np.isfinite(greatest[:, 0]) & ~equal & ~two
+    others = finite & ~equal & ~two
+    ends = np.full((2, len(runs)), np.nan)
+    ends[:, finite & equal] = least[finite & equal]
+    if two.any():
+        rates = np.array(rate_ends((runs[two] == greatest[two, None]).sum(axis=1), runs.shape[1]))
+        ends[:, two] = least[two] * (1 - rates) + greatest[two] * rates
     if others.any():
         ends[:, others] = _bootstrap_t_ends(runs[others], seed)
     return ends
