@@ -147,7 +147,11 @@ def test_intervals_are_in_the_units_of_the_sample():
 def test_equal_runs_have_an_interval_of_no_width():
     low, high = mean_interval([[0.1] * 30, [7.0] * 30])
     assert low.tolist() == high.tolist() == [0.1, 7.0]
-    assert summarise([0.1] * 30).standard_deviation == 0.0
+    for n in (30, 60, 61):
+        summary = summarise([0.1] * n)
+        assert summary.standard_deviation == 0.0
+        assert {summary.mean, summary.interquartile_mean, *summary.interquartile_mean_interval} == {0.1}
+        assert interquartile_mean_interval([0.1] * (n - 2) + [5.0, 6.0]) == (0.1, 0.1)
 
 
 def test_two_values_have_the_interval_of_a_rate():

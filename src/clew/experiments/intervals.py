@@ -89,7 +89,8 @@ def interquartile_mean(samples: npt.ArrayLike, axis: int = -1) -> Floats:
     """
     runs = sorted_runs(samples, axis)
     least = runs.shape[-1] // 4
-    return np.asarray(runs[..., least : runs.shape[-1] - least].mean(axis=-1))
+    middle = _middle(runs)
+    return np.asarray(middle + (runs[..., least : runs.shape[-1] - least] - middle[..., None]).mean(axis=-1))
 
 
 def interquartile_mean_interval(samples: npt.ArrayLike, axis: int = -1, *, seed: int = 0) -> tuple[Floats, Floats]:
@@ -119,6 +120,15 @@ def interquartile_mean_interval(samples: npt.ArrayLike, axis: int = -1, *, seed:
     (-0.45, 0.2)
     """
     return _for_points(samples, axis, seed, _interquartile_ends)
+
+
+def _middle(runs: Floats) -> Floats:
+    """Return the middle one of sorted runs, or 0 if it is censored. Means are taken of differences from it.
+
+    Equal runs then have exactly their value as a mean, whatever the rounding of sums.
+    """
+    middle = runs[..., runs.shape[-1] // 2]
+    return np.where(np.isinf(middle), 0.0, middle)
 
 
 def _for_points(
@@ -286,10 +296,10 @@ def _interquartile_ends(runs: Floats, seed: int) -> Floats:
     from scipy.special import ndtr, stdtrit
 
     n = runs.shape[1]
-    censored = np.isinf(runs)
-    finite = np.where(censored, 0.0, runs)
+    censored, middle = np.isinf(runs), _middle(runs)[:, None]
+    finite = np.where(censored, 0.0, runs - middle)
     shares = list(blocks(_kept_shares, n, seed))
-    means = np.concatenate([finite @ each.T for each in shares], axis=1)
+    means = middle + np.concatenate([finite @ each.T for each in shares], axis=1)
     if censored.any():
         infinite = np.concatenate([censored.astype(np.float64) @ each.T for each in shares], axis=1)
         means[infinite > 0.0] = np.inf
