@@ -304,7 +304,10 @@ def test_a_difference_needs_the_test_and_the_interval():
     found = compare(NORMAL + 5.0, OTHER)
     assert found.is_different
     assert not replace(found, difference_interval=(-1.0, 9.0)).is_different
-    assert not replace(found, corrected_p_value=0.04).is_different
+    near = replace(found, corrected_p_value=0.04)
+    assert not near.is_different
+    assert "p = 0.04 after correction), which takes p < 0.035; these runs" in near.verdict
+    assert "takes p" not in replace(found, corrected_p_value=0.06).verdict
 
 
 def test_pairs_are_compared_with_each_other():

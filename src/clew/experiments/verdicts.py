@@ -89,6 +89,7 @@ class Comparison:
             return f"{a}'s {what} is {larger} than {b}'s in all of these runs, which don't vary: {values}"
         if not self.is_different:
             words = f"no difference was found between {a}'s {what} and {b}'s ({self._describe_difference()})"
+            words += f", which takes p < {SIGNIFICANCE}" * (SIGNIFICANCE <= self.corrected_p_value < 0.05)
             return "; ".join([words, *self._describe_power()])
         if self.is_censored:
             return f"{a}'s {what} is {larger} than {b}'s in most pairs of runs ({self._describe_difference()})"
