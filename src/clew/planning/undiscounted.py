@@ -40,6 +40,7 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.kernels.planning.undiscounted import STAY, evaluation_sweep, improvement_sweep, margins
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import AVERAGE_INSTEAD
 from clew.planning.end_components import Pairs, Quotient, collapse_end_components
 from clew.planning.rounding import Rounding
 from clew.planning.solution import Solution
@@ -72,7 +73,7 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
                 raise SettingError(
                     f"must be below 1 here: from state {quotient.states[nonterminating[0]]} an episode can go on "
                     "forever and gain, or lose too little to distinguish from rounding, so the value is not finite; "
-                    "clew.solve_average finds the best reward per step",
+                    f"{AVERAGE_INSTEAD}",
                     setting="gamma",
                 )
             margin = max(1e-4 * requested, min_margin)
