@@ -201,7 +201,9 @@ def solve(
                 f"can't be {method!r} with a horizon, which takes backward induction; leave out one of them",
                 setting="method",
             )
-        return backward_induction(mdp, int(horizon), gamma)
+        planned = backward_induction(mdp, int(horizon), gamma)
+        warn_if_inexact(planned.bound, tolerance)
+        return planned
     solution = find_optimum(mdp, gamma, tolerance, method)
     warn_if_inexact(solution.bound, tolerance, remedy="" if method is None else OTHER_PLANNERS)
     return solution

@@ -83,7 +83,7 @@ class RelativeValues:
         return num_changed
 
     def add(self, change: Floats) -> None:
-        """Add a change to the relative values, less a constant that keeps them small: that of state 0 stays as it is."""
+        """Add a change to the relative values, less its value in state 0, which keeps them small."""
         kernels.add_to(self.high, self.low, change, 1.0, float(change[0]))
 
     def factorisation_cost(self) -> float:
