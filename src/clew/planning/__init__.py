@@ -174,6 +174,7 @@ def solve(
             values overflow double precision; with gamma 1 also if continuing forever has no cost, or a start can't end,
             so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
+        PrecisionError: if gamma is 1, and episodes take too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.

@@ -86,6 +86,7 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     Raises:
         SettingError: if the tolerance is out of range.
         ModelError: if an environment has no model.
+        PrecisionError: if gains differ, or episodes end, but after too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.

@@ -145,15 +145,16 @@ def plan_ending(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
             if solution.bound <= tolerance:
                 return solution
             break  # values are so large that rounding counts
-        if i % TRIAL_ROUNDS == 0 and rounds_left(iteration, before, change) * mdp.sparse_rows.rewards.size > MAX_LEFT:
-            break
+        if i % TRIAL_ROUNDS == 0:
+            rounds = min(rounds_left(before, change, iteration.target), iteration.max_sweeps(iteration.target))
+            if rounds * mdp.sparse_rows.rewards.size > MAX_LEFT:
+                break
     return plan_relative(mdp, gamma, tolerance)
 
 
-def rounds_left(iteration: Iteration, before: float, change: float) -> float:
-    """Predict the number of further rounds of modified policy iteration, from the changes of the last two."""
-    predicted = math.log(iteration.target / change) / math.log(min(change / before, 1.0 - 1e-9))
-    return min(predicted, iteration.max_sweeps(iteration.target))
+def rounds_left(before: float, now: float, target: float) -> float:
+    """Predict the number of rounds until a change falls to the target, if each reduces it as the last one did."""
+    return math.log(target / now) / math.log(min(now / before, 1.0 - 1e-9))
 
 
 def relative_value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
@@ -204,8 +205,7 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
             break
         if may_switch and i >= 2:
             cost = relative.factorisation_cost() if cost is None or i % 16 == 0 else cost  # the policy changes little
-            rounds = math.log(target / span) / math.log(min(span / before, 1.0 - 1e-9))
-            if rounds * round_cost(rows) > EXPECTED_POLICIES * cost:
+            if rounds_left(before, span, target) * round_cost(rows) > EXPECTED_POLICIES * cost:
                 relative.high[:] = h
                 return False
         for _ in range(EVALUATION_SWEEPS):
