@@ -179,7 +179,7 @@ def print_discounted(name: str, mdp: clew.FiniteMDP, method: str | None) -> None
 
 
 def print_average(name: str, mdp: clew.FiniteMDP) -> None:
-    """Print a line of ours, and of both linear programs: seconds, how often ours, and the difference of the gain."""
+    """Print a line: our seconds and bound, and seconds of both linear programs, relative to ours, with their error."""
     clew.solve_average(mdp)  # compiles
     ours, found = median_seconds(lambda: clew.solve_average(mdp))
     line = f"{name:24} {ours:8.4f} s  bound {found.bound:7.1e}"

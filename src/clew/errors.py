@@ -34,7 +34,7 @@ class PrecisionWarning(UserWarning):
 
 
 class PrecisionError(ClewError, ArithmeticError):
-    """Values that aren't proved to be exact enough to grade a policy, or expected steps or visits of one.
+    """Values that aren't proved to be exact enough to grade a policy, or expected steps or visits, or total rewards.
 
     >>> import clew
     >>> def drift(s, a):  # nine steps away from the end for each step towards it

@@ -141,6 +141,16 @@ def test_worlds_that_seldom_end_are_solved_by_relative_values(burning, gamma):
     np.testing.assert_allclose(found.v, v, rtol=0, atol=1e-6 + 1e-10 * np.abs(v).max())
 
 
+@pytest.mark.parametrize("gamma", [0.9999, 0.999999])
+def test_small_worlds_are_proved_where_rounding_of_large_values_counts(gamma):
+    mdp = warehouse(60, 1e-6)
+    found = clew.solve(mdp, gamma=gamma)
+    assert found.bound <= 1e-6
+    with pytest.warns(clew.PrecisionWarning, match="without a method, solve takes another planner"):
+        other = clew.solve(mdp, gamma=gamma, method="policy-iteration")
+    assert np.abs(found.v - other.v).max() <= found.bound + other.bound
+
+
 def queues(size):
     """Two queues and one server, which serves one of them."""
 

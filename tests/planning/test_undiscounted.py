@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
 import oracles
-from clew import Environment, FiniteMDP, Maze, PrecisionWarning, SettingError, solve
+from clew import Environment, FiniteMDP, Maze, PrecisionError, PrecisionWarning, SettingError, solve, solve_average
 from clew.kernels.planning.undiscounted import (
     STAY,
     UNKNOWN,
@@ -463,3 +463,11 @@ def test_reaching_by_hand():
     assert backward_search(first, predecessors, allowed, 2, queue, 1, chosen) == 3
     assert queue[:3].tolist() == [0, 1, 2]
     assert chosen.tolist() == [STAY, 2, 4, UNKNOWN]
+
+
+def test_episodes_that_take_too_many_steps_for_double_precision_are_refused():
+    mdp = FiniteMDP.from_function(2, 1, lambda s, a: [(1.0 - 1e-15, 1 - s, -1.0, False), (1e-15, s, 0.0, True)])
+    with pytest.raises(PrecisionError, match="episodes take too many steps for double precision"):
+        solve(mdp, gamma=1.0)
+    with pytest.raises(PrecisionError, match="episodes take too many steps for double precision"):
+        solve_average(mdp)

@@ -219,7 +219,8 @@ def policy_values(
 
     With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). In worlds that never end, and
     where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`;
-    with gamma 1 equations are then factorised, see `clew.planning.absorbing`.
+    with gamma 1 equations are then factorised, see `clew.planning.absorbing`. Where a policy may never end and values
+    are not finite, `policy_gain` has its reward per step.
     The step limit of an environment is not part of its model.
 
     Args:

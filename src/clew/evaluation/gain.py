@@ -8,7 +8,7 @@ Source:
     Puterman (1994), section 8.2 and appendix A.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class PolicyGain:
     """
 
     gain: float
-    gains: Floats
+    gains: Floats = field(repr=False)
     bound: float
 
 
@@ -92,7 +92,7 @@ def policy_gain(
     check_number("tolerance", tolerance, POSITIVE)
     mdp = model_of(world)
     gains, bound = _gains(walk_through(mdp, weights_of(policy, mdp), epsilon), float(tolerance))
-    warn_if_inexact(bound, tolerance)
+    warn_if_inexact(bound, tolerance, what="gains")
     return PolicyGain(float(gains[mdp.starts].mean()), gains, bound)
 
 

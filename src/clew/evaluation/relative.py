@@ -10,7 +10,6 @@ import numpy.typing as npt
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
-from clew.planning.absorbing import largest_change
 from clew.planning.equations import as_rows
 from clew.planning.relative import RelativeValues, plan
 from clew.policies.given import Weights
@@ -90,8 +89,14 @@ def chain_rows(chain: Sparse, rounding: float) -> Rows:
 
 
 def widen(relative: RelativeValues, rounding: float) -> None:
-    """Widen the bounds of relative values by what a relative error of the probabilities may change."""
-    spread = rounding * largest_change(relative.rows, relative.high)
+    """Widen the bounds of relative values by what a relative error of the probabilities may change.
+
+    That is the error, times the largest expected absolute change of a value in a step.
+    """
+    rows, h = relative.rows, relative.high
+    states = np.repeat(np.arange(h.size), np.diff(rows.offsets))
+    changes = rows.probabilities * np.abs(h[rows.next_states] - h[states])
+    spread = rounding * (1.01 * float(np.bincount(states, changes, 1).max()))
     relative.lo, relative.hi = relative.lo - spread, relative.hi + spread
 
 

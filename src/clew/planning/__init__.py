@@ -13,12 +13,13 @@ and a tolerance, and a row of the table `PLANNERS`. All of them find the same va
     relative-value-iteration    worlds that never end; sweeps over differences of values, stopped by their span
     sparse-policy-iteration     worlds that never end; evaluates each policy by a sparse factorisation
 
-Without a discount, with a step limit, and in worlds that never end, `solve` chooses the planner by itself:
+Without a discount and with a step limit, other planners are taken, which have no row:
 
     gamma 1, deterministic, all steps cost    best-first search (Dijkstra), see `best_first`
     gamma 1, any other world                  total reward over collapsed end components, see `undiscounted`
-    worlds that never end                     sweeps, or factorisations if those are faster, see `relative`
     horizon                                   backward induction, see `finite_horizon`
+
+docs/planning.md says which planner `solve` takes when no method is named, and what its bound proves.
 
 Planners work on `FiniteMDP.filled`, in which actions that aren't available are copies of available ones: a copy changes
 no optimum. `find_optimum` then leaves the copies out of the solution.
@@ -50,8 +51,9 @@ from clew.planning.policy_iteration import modified_policy_iteration, policy_ite
 from clew.planning.prioritized import prioritized_sweeping
 from clew.planning.relative import (
     never_ends,
-    plan_continuing,
     plan_ending,
+    plan_relative,
+    plan_small,
     relative_value_iteration,
     sparse_policy_iteration,
 )
@@ -64,6 +66,7 @@ from clew.settings import POSITIVE, SHARE, check_choice, check_count, check_numb
 __all__ = ["PLANNERS", "AverageSolution", "HorizonSolution", "Planner", "Solution", "solve", "solve_average"]
 
 MAX_POLICY_ITERATION_STATES = 100  # for which linear equations take about a millisecond, however near 1 gamma is
+OTHER_PLANNERS = "; without a method, solve takes another planner where that one may be more precise"
 
 
 class Planner(NamedTuple):
@@ -158,8 +161,9 @@ def solve(
         tolerance: largest error of a value, in reward units. Where rounding in double precision prevents it, the
             `bound` of the solution is larger.
         method: a name in `PLANNERS`; None chooses breadth-first search where a shortest path is optimal, relative value
-            iteration or sparse policy iteration in worlds that never end, policy iteration in other small worlds, and
-            otherwise modified policy iteration. With gamma 1, only None and breadth-first are possible.
+            iteration or sparse policy iteration in worlds that seldom or never end, policy iteration in other small
+            worlds, and otherwise modified policy iteration; docs/planning.md has the details. With gamma 1, only None
+            and breadth-first are possible.
         horizon: number of steps after which an episode is cut off; None if it isn't.
 
     Returns:
@@ -170,6 +174,7 @@ def solve(
             values overflow double precision; with gamma 1 also if continuing forever has no cost, or a start can't end,
             so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
+        PrecisionError: if gamma is 1, and episodes take too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.
@@ -197,9 +202,11 @@ def solve(
                 f"can't be {method!r} with a horizon, which takes backward induction; leave out one of them",
                 setting="method",
             )
-        return backward_induction(mdp, int(horizon), gamma)
+        planned = backward_induction(mdp, int(horizon), gamma)
+        warn_if_inexact(planned.bound, tolerance)
+        return planned
     solution = find_optimum(mdp, gamma, tolerance, method)
-    warn_if_inexact(solution.bound, tolerance)
+    warn_if_inexact(solution.bound, tolerance, remedy="" if method is None else OTHER_PLANNERS)
     return solution
 
 
@@ -213,9 +220,10 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     if gamma == 1.0 and method is None and not shortest_path_is_optimal(mdp, gamma):
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     elif method is None and never_ends(mdp) and rewards_fit(mdp):
-        solution = plan_continuing(filled, gamma, tolerance)
-    elif method is None and is_large_in_rows(mdp) and rewards_fit(mdp):
-        solution = plan_ending(filled, gamma, tolerance)
+        solution = plan_relative(filled, gamma, tolerance)
+    elif method is None and isinstance(mdp.model, Sparse) and rewards_fit(mdp):
+        plan = plan_small if mdp.num_states <= MAX_POLICY_ITERATION_STATES else plan_ending
+        solution = plan(filled, gamma, tolerance)
     else:
         method = method or _default_method(mdp, gamma)
         if gamma == 1.0 and method != "breadth-first":
@@ -233,11 +241,6 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     if value == -np.inf:  # the values of all states are computed in this case only
         check_finite(mdp.starts, solution.v[mdp.starts])
     return solution
-
-
-def is_large_in_rows(mdp: FiniteMDP) -> bool:
-    """Return whether a model has rows of outcomes, and more states than policy iteration is taken for."""
-    return isinstance(mdp.model, Sparse) and mdp.num_states > MAX_POLICY_ITERATION_STATES
 
 
 def _default_method(mdp: FiniteMDP, gamma: float) -> str:

@@ -32,7 +32,7 @@ from clew.planning.equations import MAX_DENSE, dense_equations, factorisation_co
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TINY = 1e-300  # added to what may be 0
-MAX_COST = 5e12  # predicted number of operations of a factorisation; beyond, a Krylov method is used
+MAX_COST = 5e12  # predicted number of operations of a factorisation; beyond, GMRES, a Krylov method, is used
 SLACK = (1e-9, 1e-6, 1e-3, 1.0)  # added to residuals, relative to the largest, until a bound is proved
 RESTART, MAX_RESTARTS = 60, 20  # of the Krylov method, for each refinement
 
@@ -148,19 +148,12 @@ class AbsorbingChain:
             return np.full(residual.size, np.inf)
         for share in SLACK:
             more = residual + share * float(residual.max())
-            z[self._inside] = 2.0 * self._solve(more[self._inside])
+            z[self._inside] = 2.0 * self._solve(more[self._inside])  # twice: the solver may be off by as much
             rows = self._rows._replace(rewards=more, reward_errors=low)
             value_residual(rows, z, low, self._gamma, self._rounding, rest, error)
             if (z >= 0.0).all() and ((rest + error)[self._inside] <= 0.0).all():
                 return z
         return np.full(residual.size, np.inf)
-
-
-def largest_change(rows: Rows, values: Floats) -> float:
-    """Return the largest expected absolute change of a value in a step of a chain."""
-    states = np.repeat(np.arange(values.size), np.diff(rows.offsets))
-    changes = rows.probabilities * np.abs(values[rows.next_states] - values[states])
-    return 1.01 * float(np.bincount(states, changes, 1).max())
 
 
 def _new_solver(rows: Rows, inside: Bools, gamma: float) -> Callable[..., Floats]:

@@ -41,7 +41,8 @@ class AverageSolution:
 
     Attributes:
         mdp: the world's model.
-        gains: (num_states,) float64, greatest reward per step in the long run, from each state.
+        gain: greatest reward per step in the long run, mean over the start states.
+        gains: (num_states,) float64, the same from each state.
         bias: (num_states,) float64, relative values: how much more reward a start in this state brings than a start in
             another. None if end components were solved one by one, as where states have different gains.
         actions: (num_states,) int32, an action for each state, of a policy with these gains.
@@ -55,15 +56,14 @@ class AverageSolution:
     """
 
     mdp: FiniteMDP = field(repr=False)
+    gain: float = field(init=False)
     gains: Floats = field(repr=False)
     bias: Floats | None = field(repr=False)
     actions: npt.NDArray[np.int32] = field(repr=False)
     bound: float
 
-    @cached_property
-    def gain(self) -> float:
-        """Reward per step in the long run, mean over the start states."""
-        return float(self.gains[self.mdp.starts].mean())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", float(self.gains[self.mdp.starts].mean()))
 
     @cached_property
     def policy(self) -> Policy:
@@ -86,6 +86,7 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     Raises:
         SettingError: if the tolerance is out of range.
         ModelError: if an environment has no model.
+        PrecisionError: if gains differ, or episodes end, but after too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.
@@ -112,13 +113,14 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
         solution = AverageSolution(mdp, gains, relative.high[:n], relative.policy[:n], relative.bound)
     else:
         solution = solve_components(filled, float(tolerance))
-    warn_if_inexact(solution.bound, tolerance)
+    warn_if_inexact(solution.bound, tolerance, what="gains")
     return replace(solution, mdp=mdp, actions=as_available(mdp, solution.actions))
 
 
 def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
     """Solve the end components of a world one by one, and then choose in which of them to stay."""
     model = mdp.sparse_rows
+    # Without rewards, every end component is one of zero reward. The quotient has states in an order of its own.
     moves = model._replace(rewards=np.zeros_like(model.rewards))
     quotient = collapse_end_components(FiniteMDP(moves, mdp.num_states, mdp.num_actions, mdp.starts))
     component_of = np.empty(mdp.num_states, np.int64)
@@ -139,6 +141,7 @@ def solve_components(mdp: FiniteMDP, tolerance: float) -> AverageSolution:
     least = float(gains[stays].min(initial=0.0)) - 1.0  # subtracted, so that every end has a positive reward
     ends = moves._replace(rewards=np.where(moves.terminated, -least, 0.0))
     solution = total_reward(with_stops(mdp, ends, gains - least, stays), tolerance)
+    # A component stays if one of its states stops. In all others, and on the way there, actions are those of the total.
     stops = solution.actions == mdp.num_actions
     stopping = np.zeros(component_of.max() + 1, bool)
     stopping[component_of[stops]] = True

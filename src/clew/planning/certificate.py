@@ -10,6 +10,8 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.backups import bellman_residual
 from clew.models.mdp import FiniteMDP
 
+AVERAGE_INSTEAD = "clew.solve_average, or clew solve --average, finds the best reward per step"  # in error messages
+
 
 def error_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> float:
     """Return a proved bound on the error of state values, however they were computed.
@@ -40,11 +42,18 @@ def error_bound(mdp: FiniteMDP, v: npt.NDArray[np.float64], gamma: float) -> flo
     return float((residual + rounding_bound(mdp, float(np.abs(v).max()))) / (1.0 - contraction))
 
 
-def warn_if_inexact(bound: float, tolerance: float) -> None:
-    """Warn the caller of a public function if the error bound of its result is larger than the tolerance."""
+def warn_if_inexact(bound: float, tolerance: float, *, what: str = "values", remedy: str = "") -> None:
+    """Warn the caller of a public function if the error bound of its result is larger than the tolerance.
+
+    Args:
+        bound: proved bound of the error.
+        tolerance: requested bound.
+        what: what is off by the error, in the plural.
+        remedy: end of the message.
+    """
     if not bound <= tolerance:
         warnings.warn(
-            f"values are proved to within {bound:.3g} only, not to within the tolerance of {tolerance:g}",
+            f"{what} are proved to within {bound:.3g} only, not to within the tolerance of {tolerance:g}{remedy}",
             PrecisionWarning,
             stacklevel=3,
         )
@@ -63,7 +72,7 @@ def check_finite(starts: npt.NDArray[np.integer], values: npt.NDArray[np.float64
     if np.isneginf(values).any():
         raise SettingError(
             f"must be below 1 here: from start state {starts[np.isneginf(values)][0]} every policy may go on forever "
-            "and lose without bound, so the value is not finite; clew.solve_average finds the best reward per step",
+            f"and lose without bound, so the value is not finite; {AVERAGE_INSTEAD}",
             setting="gamma",
         )
 

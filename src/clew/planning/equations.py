@@ -17,6 +17,8 @@ from clew.planning.certificate import check_overflow
 Floats = npt.NDArray[np.float64]
 MAX_REWARD = 1e150  # sums in twice the precision overflow beyond
 MAX_DENSE = 100  # number of states up to which matrices are dense, and SciPy isn't imported
+MAP_WIDTH = 4.0  # a graph of n states is like a map if its width is at most this times the square root of n
+ENTRY_COST = 10.0  # operations for each entry of a matrix, before any is filled in
 
 
 def rewards_fit(mdp: FiniteMDP) -> bool:
@@ -110,6 +112,6 @@ def factorisation_cost(rows: Rows, policy: npt.NDArray[np.int32]) -> float:
     first = np.arange(states.size)
     np.minimum.at(first, core.row, core.col)
     width: Floats = (np.arange(states.size) - first).astype(np.float64)
-    is_map = float(width.max()) ** 2 <= 16.0 * states.size
+    is_map = float(width.max()) ** 2 <= MAP_WIDTH**2 * states.size
     filled = np.minimum(width, core.nnz / states.size) if is_map else width
-    return float((width * filled).sum()) + 10.0 * float(matrix.nnz)
+    return float((width * filled).sum()) + ENTRY_COST * float(matrix.nnz)

@@ -26,14 +26,14 @@ from clew.models.mdp import FiniteMDP
 from clew.planning.equations import as_rows, factorisation_cost, factorise
 from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order
-from clew.planning.policy_iteration import improve_and_evaluate
+from clew.planning.policy_iteration import improve_and_evaluate, policy_iteration
 from clew.planning.solution import Solution
 
 Floats = npt.NDArray[np.float64]
 DAMPING = 0.95  # see `relative_values.sweep`
-EVALUATION_SWEEPS = 20  # of each round
-MAX_ROUNDS = 100_000
-MAX_POLICIES = 200
+EVALUATION_SWEEPS = 20  # of each round: one improves the policy, and these evaluate it
+MAX_ROUNDS = 100_000  # a limit on time only: a planner that reaches it returns the bound that it has
+MAX_POLICIES = 200  # the same, of factorisations
 MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
 MAX_GAMMA = 1.0 - 1e-9  # gamma of a factorisation, since I - P has no inverse; at gamma 1, refinements do the rest
 TINY = 1e-300  # span that is never reached, so that its logarithm is finite
@@ -73,6 +73,7 @@ class RelativeValues:
         self.high, self.low, self.residual = np.zeros((3, num_states))
         self.policy = rows.rewards.reshape(num_states, -1).argmax(axis=1).astype(np.int32)
         self.lo, self.hi = -math.inf, math.inf
+        self._cost: tuple[npt.NDArray[np.int32], float] | None = None  # of the policy for which it was predicted
 
     def improve(self) -> int:
         """Improve the policy, and compute the bounds; return the number of actions that changed."""
@@ -82,8 +83,14 @@ class RelativeValues:
         return num_changed
 
     def add(self, change: Floats) -> None:
-        """Add a change to the relative values, but for a constant."""
+        """Add a change to the relative values, less its value in state 0, which keeps them small."""
         kernels.add_to(self.high, self.low, change, 1.0, float(change[0]))
+
+    def factorisation_cost(self) -> float:
+        """Predict the number of operations of a factorisation, see `equations`; once for the same policy."""
+        if self._cost is None or not np.array_equal(self._cost[0], self.policy):
+            self._cost = self.policy.copy(), factorisation_cost(self.rows, self.policy)
+        return self._cost[1]
 
     def values(self, num_states: int) -> tuple[Floats, float]:
         """Return state values, (num_states,) float64, and a proved bound of their error, rounding included."""
@@ -106,18 +113,29 @@ def plan(relative: RelativeValues, tolerance: float) -> str:
     return "sparse-policy-iteration"
 
 
-def plan_continuing(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """Solve a world that never ends, by the method that `plan` chooses."""
+def plan_relative(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a world in rows by relative values, by the method that `plan` chooses."""
     relative = RelativeValues(as_rows(mdp), gamma)
     method = plan(relative, tolerance)
     return as_solution(mdp, relative, method)
 
 
+def plan_small(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
+    """Solve a small world in rows: by policy iteration, and where rounding counts by relative values.
+
+    Near gamma 1, values may be so large that their rounding alone exceeds the tolerance.
+    """
+    solution = policy_iteration(mdp, gamma, tolerance)
+    if solution.bound <= tolerance:
+        return solution
+    return min(solution, plan_relative(mdp, gamma, tolerance), key=lambda each: each.bound)
+
+
 def plan_ending(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
     """Solve a world in rows some of whose episodes end: by modified policy iteration, or by relative values.
 
-    Sweeps are slow where most states end seldom or never. So every few rounds predict how many are left; if they are
-    many, `plan` continues.
+    Sweeps are slow where most states end seldom or never. So every `TRIAL_ROUNDS` rounds predict how many are left; if
+    they are many, or if values are so large that rounding counts, the world is solved by relative values.
     """
     iteration, change = Iteration(mdp, breadth_first_order(mdp), gamma, tolerance), math.inf
     for i in range(1, iteration.max_sweeps(iteration.target)):
@@ -127,17 +145,16 @@ def plan_ending(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
             if solution.bound <= tolerance:
                 return solution
             break  # values are so large that rounding counts
-        if i % TRIAL_ROUNDS == 0 and rounds_left(iteration, before, change) * mdp.sparse_rows.rewards.size > MAX_LEFT:
-            break
-    relative = RelativeValues(as_rows(mdp), gamma)
-    method = plan(relative, tolerance)
-    return as_solution(mdp, relative, method)
+        if i % TRIAL_ROUNDS == 0:
+            rounds = min(rounds_left(before, change, iteration.target), iteration.max_sweeps(iteration.target))
+            if rounds * mdp.sparse_rows.rewards.size > MAX_LEFT:
+                break
+    return plan_relative(mdp, gamma, tolerance)
 
 
-def rounds_left(iteration: Iteration, before: float, change: float) -> float:
-    """Predict the number of further rounds of modified policy iteration, from the changes of the last two."""
-    predicted = math.log(iteration.target / change) / math.log(min(change / before, 1.0 - 1e-9))
-    return min(predicted, iteration.max_sweeps(iteration.target))
+def rounds_left(before: float, now: float, target: float) -> float:
+    """Predict the number of rounds until a change falls to the target, if each reduces it as the last one did."""
+    return math.log(target / now) / math.log(min(now / before, 1.0 - 1e-9))
 
 
 def relative_value_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
@@ -187,9 +204,8 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
         if span <= max(target, floor):
             break
         if may_switch and i >= 2:
-            cost = factorisation_cost(rows, policy) if cost is None or i % 16 == 0 else cost
-            rounds = math.log(target / span) / math.log(min(span / before, 1.0 - 1e-9))
-            if rounds * round_cost(rows) > EXPECTED_POLICIES * cost:
+            cost = relative.factorisation_cost() if cost is None or i % 16 == 0 else cost  # the policy changes little
+            if rounds_left(before, span, target) * round_cost(rows) > EXPECTED_POLICIES * cost:
                 relative.high[:] = h
                 return False
         for _ in range(EVALUATION_SWEEPS):
@@ -215,7 +231,7 @@ def refine(relative: RelativeValues, tolerance: float) -> None:
 def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
     sweep_cost = SWEEP_COST * relative.rows.probabilities.size
-    sweeps_per_policy = factorisation_cost(relative.rows, relative.policy) / sweep_cost  # that take as long
+    sweeps_per_policy = relative.factorisation_cost() / sweep_cost  # that take as long as one factorisation
     max_sweeps = round(max(MIN_SWEEPS, min(MAX_SHARE * sweeps_per_policy, MAX_SWEEPS), 0.5 * sweeps_per_policy))
     before = relative.improve()
     for _ in range(MAX_POLICIES):

@@ -37,15 +37,17 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import SettingError
+from clew.errors import PrecisionError, SettingError
 from clew.kernels.planning.undiscounted import STAY, evaluation_sweep, improvement_sweep, margins
 from clew.models.mdp import FiniteMDP
+from clew.planning.certificate import AVERAGE_INSTEAD
 from clew.planning.end_components import Pairs, Quotient, collapse_end_components
 from clew.planning.rounding import Rounding
 from clew.planning.solution import Solution
 
 Values = npt.NDArray[np.float64]
 MAX_EQUATIONS = 1000  # components whose linear equations are solved if sweeps take long
+MAX_ROUNDS = 2000  # of policy iteration where equations are solved; far fewer are needed if these have a solution
 
 
 def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
@@ -58,6 +60,7 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
     Raises:
         SettingError: if continuing forever from some state, which is named, gains reward, or loses too little to be
             distinguished from rounding.
+        PrecisionError: if episodes take too many steps for double precision.
     """
     quotient, rounding = collapse_end_components(mdp), Rounding(mdp)
     min_margin = 8.0 * rounding.of_backup(0.0)
@@ -72,7 +75,7 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
                 raise SettingError(
                     f"must be below 1 here: from state {quotient.states[nonterminating[0]]} an episode can go on "
                     "forever and gain, or lose too little to distinguish from rounding, so the value is not finite; "
-                    "clew.solve_average finds the best reward per step",
+                    f"{AVERAGE_INSTEAD}",
                     setting="gamma",
                 )
             margin = max(1e-4 * requested, min_margin)
@@ -115,6 +118,9 @@ def _improve(
 
     Returns:
         The margin, raised if rounding requires it; and the states from which the choice continues forever, if it does.
+
+    Raises:
+        PrecisionError: if equations are so close to singular that nothing is proved.
     """
     model, components = quotient.model, quotient.components
     for i in count(1):
@@ -127,6 +133,11 @@ def _improve(
                 return margin, nonterminating
         if change <= margin / 4.0 and (sign < 0.0 or margins(model, components, v, choice)[0] > rounding_error):
             break
+        if choice.size <= MAX_EQUATIONS and i >= MAX_ROUNDS:
+            raise PrecisionError(
+                "total rewards without a discount are not proved: episodes take too many steps for double precision; "
+                "clew.solve with a gamma below 1 takes fewer"
+            )
         if i % 8 == 0 and choice.size <= MAX_EQUATIONS:
             v[:] = _solve_equations(quotient, choice, sign * margin)
         else:

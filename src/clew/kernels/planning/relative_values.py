@@ -132,8 +132,9 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
 def advantage_at_most(rows: Rows, high: Floats, largest: float, s: int, pair: int, gamma: float) -> float:
     """Return an upper bound of the advantage of an action, which takes a third of the time of `advantage`.
 
-    A sum of n products, each with two roundings, has an error of at most (n + 2) * UNIT times the sum of p |d|; the small
-    parts, which are left out, are at most UNIT * `largest` each. All factors are doubled, for terms of second order.
+    A sum of n products, each with two roundings, has an error of at most (n + 2) * UNIT times the sum of p |d|; the
+    small parts, which are left out, are at most UNIT * `largest` each. All factors are doubled, for terms of second
+    order.
 
     Args:
         rows: model.
