@@ -40,6 +40,7 @@ TINY = 1e-300  # span that is never reached, so that its logarithm is finite
 MIN_SWEEPS, MAX_SWEEPS = 4, 30  # in place, between evaluations
 MAX_SHARE = 16.0  # factorisations that these sweeps may cost, beyond the fewest
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
+PREDICTION_COST = 2000.0  # operations for each outcome of a policy, below which no factorisation is considered
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of further rounds is predicted
 MAX_LEFT = 1e7  # rounds times outcomes, some hundredths of a second: up to which nothing else is tried
@@ -204,10 +205,12 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
         if span <= max(target, floor):
             break
         if may_switch and i >= 2:
-            cost = relative.factorisation_cost() if cost is None or i % 16 == 0 else cost  # the policy changes little
-            if rounds_left(before, span, target) * round_cost(rows) > EXPECTED_POLICIES * cost:
-                relative.high[:] = h
-                return False
+            left = rounds_left(before, span, target) * round_cost(rows)
+            if left > PREDICTION_COST * rows.probabilities.size / rows.num_actions:
+                cost = relative.factorisation_cost() if cost is None or i % 16 == 0 else cost  # policies change little
+                if left > EXPECTED_POLICIES * cost:
+                    relative.high[:] = h
+                    return False
         for _ in range(EVALUATION_SWEEPS):
             shift = 0.5 * (lo + hi)
             lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, False, out)
