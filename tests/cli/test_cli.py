@@ -276,8 +276,6 @@ def bad_files(tmp_path, monkeypatch):
 
 BAD = {
     "bench": "--calibrate must be given",
-    "doctor 9x9": "--simulations must be at least 2: one is trained without actors",
-    "doctor 9x9 --simulations 2": "--actors must be given, for a forecast; take --actors 2",
     "doctor --simulations 2 --actors 3": "--simulations must be at least 3, not 2",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",

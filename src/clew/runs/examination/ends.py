@@ -1,0 +1,102 @@
+"""Checks of how episodes end: whether they can, within which steps, and whether a discount may be left out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from clew.learning.findings import Finding
+from clew.runs.examination.case import Case
+
+
+def check_ends(case: Case) -> Iterator[Finding]:
+    """Find start states, and other states that can be reached, from which no end can be."""
+    graph = case.graph
+    is_terminal = ~graph.has_outcomes.reshape(graph.num_states, -1).any(axis=1)
+    leads = (graph.distances(graph.ends) > 0) | is_terminal
+    stuck = graph.starts[~leads[graph.starts]]
+    rewards = graph.rewards[case.reached]
+    is_uniform = rewards.size == 0 or bool((rewards == rewards[0]).all())
+    has_ends = bool(graph.ends.any() or is_terminal.any())
+    if stuck.size == graph.starts.size and not has_ends and is_uniform:
+        yield Finding(
+            "unreachable-goal",
+            float(stuck.size),
+            f"no step ends an episode, and all of them pay {rewards[0]:g}, so there is nothing to learn",
+            "add an end, or a reward that depends on the action",
+            "error",
+        )
+    elif stuck.size and has_ends:
+        yield Finding(
+            "unreachable-goal",
+            float(stuck.size),
+            f"no {case.end} can be reached from {stuck.size:,} of {graph.starts.size:,} start states, such as "
+            f"{case.name_state(int(stuck[0]))}",
+            f"open a path to the {case.end}, or start elsewhere",
+            "error" if stuck.size == graph.starts.size and is_uniform else "warning",
+        )
+    elif has_ends and (traps := np.flatnonzero(case.reachable & ~leads)).size:
+        yield Finding(
+            "dead-ends",
+            float(traps.size),
+            f"from {traps.size:,} of {np.count_nonzero(case.reachable):,} states that can be reached, such as "
+            f"{case.name_state(int(traps[0]))}, no {case.end} can be reached any more",
+            "let the episode end there, or keep the step limit small: until then every step there is wasted",
+        )
+
+
+def check_step_limit(case: Case) -> Iterator[Finding]:
+    """Find a world without a step limit whose episodes may never end, and a limit that is too small."""
+    distances = case.graph.distances(case.target)[case.graph.starts]
+    far = np.count_nonzero(distances > case.max_steps)
+    if far:
+        nearest = int(distances[distances > case.max_steps].min())
+        all_far = far == distances.size
+        where = "" if all_far else f" from {far:,} of {distances.size:,} start states"
+        target = case.end if (case.target & case.graph.ends).any() else "first reward"
+        yield Finding(
+            "short-step-limit",
+            float(nearest),
+            f"the {target} is at least {nearest:,} steps away{where}, and episodes are cut off after "
+            f"{case.max_steps:,}",
+            "take a larger step limit",
+            "error" if all_far else "warning",
+        )
+    if case.has_own_limit:
+        return
+    endless = case.graph.can_go_on(case.reachable, case.graph.has_outcomes)
+    if endless[case.reachable].any():
+        example = case.name_state(int(np.flatnonzero(endless)[0]))
+        yield Finding(
+            "no-step-limit",
+            float(np.count_nonzero(endless)),
+            f"the world has no step limit, and an episode can go on forever in {np.count_nonzero(endless):,} states, "
+            f"such as {example}; Clew cuts it off after {case.max_steps:,} steps, other programs may not",
+            "set a step limit, such as a few times the steps of a good policy",
+            "note",
+        )
+
+
+def check_undiscounted(case: Case) -> Iterator[Finding]:
+    """Find start states from which, with gamma 1, no policy is sure to end, or going on forever gains."""
+    if case.learning.gamma < 1.0 or not case.is_exact:
+        return
+    starts = case.graph.starts
+    improper = starts[~case.can_end[starts]]
+    if improper.size:
+        yield Finding(
+            "undiscounted-without-end",
+            float(improper.size),
+            f"with gamma 1 the values of {improper.size:,} of {starts.size:,} start states may be infinite: from "
+            f"{case.name_state(int(improper[0]))} no policy ends an episode with probability 1",
+            "take a gamma below 1, such as 0.99",
+            "error",
+        )
+    elif case.is_thorough and case.optimum is None:
+        yield Finding(
+            "staying-optimal",
+            float("inf"),
+            "with gamma 1 an episode can go on forever and gain, so the optimal value is infinite and the "
+            f"{case.end} is never worth reaching",
+            "pay less for steps than 0, or take a gamma below 1",
+            "error",
+        )
