@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @with_settings(*RUN, *LEARNING)
 def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = False, **settings: Any) -> None:
-    """Check this installation, or a world and the settings of a training before it begins.
+    """Check this installation, or a training before it begins.
 
     With a world or options of clew train, what may keep that training from learning is printed, each with a number, a
     reason and a remedy. With --actors, its time is forecast too, with actors and without.
@@ -49,25 +49,26 @@ def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
     from clew.cli.terminal import print_json
     from clew.cli.waiting import working
     from clew.runs.examination import examine_run
-    from clew.runs.run import forecast_run
+    from clew.runs.run import check_simulations, forecast_run
     from clew.runs.storage import finite_or_none
 
+    check_simulations(config)
     if config.num_actors:
         continue_in_child("start it again")
     name_compiled(config.algorithm, config.behaviour_name)
     with working("looking"):
         findings = examine_run(config)
-    figures: dict[str, Any] = {"findings": [finite_or_none(vars(each)) for each in findings]}
-    if not as_json:
-        print_findings(config, findings)
+    forecast = None
     if config.num_actors:
         with working("measuring"):
-            found = forecast_run(config)
-        figures |= {**found._asdict(), "ratio": found.ratio}
-        if not as_json:
-            print_forecast(config, found)
+            forecast = forecast_run(config)
     if as_json:
-        print_json(figures)
+        figures = {} if forecast is None else {**forecast._asdict(), "ratio": forecast.ratio}
+        print_json({"findings": [finite_or_none(vars(each)) for each in findings], **figures})
+        return
+    print_findings(config, findings)
+    if forecast is not None:
+        print_forecast(config, forecast)
 
 
 def print_findings(config: "TrainingConfig", findings: "list[Finding]") -> None:

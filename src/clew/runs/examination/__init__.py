@@ -12,9 +12,8 @@ A check is a generator of `Finding`s. Those of a model take a `Case`, and are in
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Unpack
-
-import numpy as np
 
 from clew.environments import STEPS_PER_STATE, Environment, as_compiled
 from clew.errors import MazeSizeError, NoPathError, SizeError
@@ -32,7 +31,7 @@ from clew.runs.examination.ends import check_ends, check_step_limit, check_undis
 from clew.runs.examination.optimal import check_discount, check_step_size, check_ties
 from clew.runs.examination.rewards import check_first_reward
 from clew.runs.examination.size import check_size
-from clew.runs.examination.walks import Walk, check_hidden_state, walk_at_random
+from clew.runs.examination.walks import check_fickle, check_hidden_state, check_unseen, walk_at_random
 from clew.settings import check_flag
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
@@ -158,39 +157,20 @@ def step_limit_of(env: Any) -> int | None:
 def _examine_walk(env: Any, num_episodes: int, learning: Learning, own_limit: int | None) -> list[Finding]:
     """Examine an environment without a model, by a random walk and the model that it suggests."""
     walk = walk_at_random(env)
-    hidden = list(check_hidden_state(walk))
-    unseen = list(_check_unseen(walk))
-    max_steps = own_limit or STEPS_PER_STATE * table_shape(env)[0]
+    findings = [*check_fickle(env), *check_hidden_state(walk)]
+    checks = (check_step_limit,) if findings or not walk.is_complete else CHECKS
+    if not walk.is_complete:
+        findings += check_unseen(walk, num_episodes)
     names = walk.names
     case = Case(
         walk.as_model(),
         learning,
         num_episodes,
-        max_steps,
+        STEPS_PER_STATE * table_shape(env)[0] if own_limit is None else own_limit,
         has_own_limit=own_limit is not None or walk.was_cut,
         is_exact=walk.is_complete,
         name_state=lambda s: f"state {int(names[s])}",
     )
-    checks = (check_step_limit,) if hidden or unseen or not walk.is_complete else CHECKS
-    return [*hidden, *unseen, *(each for check in checks for each in check(case))]
-
-
-def _check_unseen(walk: Walk) -> Iterator[Finding]:
-    """Find that neither an end nor a reward was seen in a random walk."""
-    rewards, seen = walk.rewards, np.unique(walk.rewards)
-    where = f"in {walk.num_steps:,} random steps"
-    if not walk.terminated.any() and seen.size == 1:
-        yield Finding(
-            "unreachable-goal",
-            float(walk.num_steps),
-            f"{where} no episode ended, and each step paid {rewards[0]:g}",
-            "check that the goal can be reached, reward steps on the way, or begin nearer to it",
-            "error",
-        )
-    if not (rewards > 0.0).any() and float(rewards.max()) >= 0.0 and not (rewards < 0.0).all():
-        yield Finding(
-            "first-reward",
-            float(walk.num_steps),
-            f"{where} no reward above 0 was seen",
-            "reward steps on the way, begin nearer to the goal, or explore by counting",
-        )
+    found = (each for check in checks for each in check(case))
+    source = f" (by the model that {walk.num_steps:,} random steps suggest)"
+    return [*findings, *(replace(each, reason=each.reason + source) for each in found)]

@@ -18,6 +18,7 @@ from clew.planning.search import shortest_path_is_optimal
 from clew.runs.examination.graphs import Graph
 
 QUICK = 3_000  # outcomes of a model that is examined before each training; a few hundredths of a second
+ENDLESS = 10**9  # steps of an episode that are as good as no limit: a minute and more
 THOROUGH = 4_000_000  # outcomes of a model that `clew doctor` examines; some seconds, and about 300 MB
 
 
@@ -95,6 +96,11 @@ class Case:
             return find_optimum(self.mdp, self.learning.gamma, 1e-9)
         except SettingError:  # continuing forever gains, or no start can end
             return None
+
+
+def counted(n: Any, noun: str) -> str:
+    """Return a number with its noun, such as "1 state" or "3 states"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def namer_of(env: Any, mdp: FiniteMDP) -> Callable[[int], str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clew.learning.findings import Finding
-from clew.runs.examination.case import Case
+from clew.runs.examination.case import ENDLESS, Case, counted
 
 
 def check_ends(case: Case) -> Iterator[Finding]:
@@ -29,7 +29,7 @@ def check_ends(case: Case) -> Iterator[Finding]:
         yield Finding(
             "unreachable-goal",
             float(stuck.size),
-            f"no {case.end} can be reached from {stuck.size:,} of {graph.starts.size:,} start states, such as "
+            f"no {case.end} can be reached from {stuck.size:,} of {counted(graph.starts.size, 'start state')}, such as "
             f"{case.name_state(int(stuck[0]))}",
             f"open a path to the {case.end}, or start elsewhere",
             "error" if stuck.size == graph.starts.size and is_uniform else "warning",
@@ -38,7 +38,7 @@ def check_ends(case: Case) -> Iterator[Finding]:
         yield Finding(
             "dead-ends",
             float(traps.size),
-            f"from {traps.size:,} of {np.count_nonzero(case.reachable):,} states that can be reached, such as "
+            f"from {traps.size:,} of {counted(np.count_nonzero(case.reachable), 'state')} that can be reached, such as "
             f"{case.name_state(int(traps[0]))}, no {case.end} can be reached any more",
             "let the episode end there, or keep the step limit small: until then every step there is wasted",
         )
@@ -51,28 +51,30 @@ def check_step_limit(case: Case) -> Iterator[Finding]:
     if far:
         nearest = int(distances[distances > case.max_steps].min())
         all_far = far == distances.size
-        where = "" if all_far else f" from {far:,} of {distances.size:,} start states"
+        where = "" if all_far else f" from {far:,} of {counted(distances.size, 'start state')}"
         target = case.end if (case.target & case.graph.ends).any() else "first reward"
         yield Finding(
             "short-step-limit",
             float(nearest),
-            f"the {target} is at least {nearest:,} steps away{where}, and episodes are cut off after "
+            f"the {target} is at least {counted(nearest, 'step')} away{where}, and episodes are cut off after "
             f"{case.max_steps:,}",
             "take a larger step limit",
             "error" if all_far else "warning",
         )
-    if case.has_own_limit:
+    if case.has_own_limit and case.max_steps <= ENDLESS:
         return
     endless = case.graph.can_go_on(case.reachable, case.graph.has_outcomes)
-    if endless[case.reachable].any():
-        example = case.name_state(int(np.flatnonzero(endless)[0]))
+    if endless.any():
+        states = counted(np.count_nonzero(endless), "state")
+        limit = f"the step limit of {case.max_steps:,} is as good as none"
+        cut = f"; Clew cuts it off after {counted(case.max_steps, 'step')}, other programs may not"
         yield Finding(
             "no-step-limit",
             float(np.count_nonzero(endless)),
-            f"the world has no step limit, and an episode can go on forever in {np.count_nonzero(endless):,} states, "
-            f"such as {example}; Clew cuts it off after {case.max_steps:,} steps, other programs may not",
+            f"{limit if case.has_own_limit else 'the world has no step limit'}, and an episode can go on forever in "
+            f"{states}, such as {case.name_state(int(np.flatnonzero(endless)[0]))}{'' if case.has_own_limit else cut}",
             "set a step limit, such as a few times the steps of a good policy",
-            "note",
+            "warning" if case.has_own_limit else "note",
         )
 
 
@@ -86,8 +88,8 @@ def check_undiscounted(case: Case) -> Iterator[Finding]:
         yield Finding(
             "undiscounted-without-end",
             float(improper.size),
-            f"with gamma 1 the values of {improper.size:,} of {starts.size:,} start states may be infinite: from "
-            f"{case.name_state(int(improper[0]))} no policy ends an episode with probability 1",
+            f"with gamma 1 the values of {improper.size:,} of {counted(starts.size, 'start state')} may be infinite: "
+            f"from {case.name_state(int(improper[0]))} no policy ends an episode with probability 1",
             "take a gamma below 1, such as 0.99",
             "error",
         )

@@ -12,7 +12,7 @@ from clew.learning.findings import Finding
 from clew.learning.precision import last_step_size, lost_error
 from clew.planning import Solution
 from clew.planning.certificate import rounding_bound
-from clew.runs.examination.case import Case
+from clew.runs.examination.case import Case, counted
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # below it float32 has fewer and fewer digits
 EPS = float(np.finfo(np.float32).eps)
@@ -22,10 +22,11 @@ GAMMAS = (0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 def check_discount(case: Case) -> Iterator[Finding]:
     """Find a discount at which float32 can't tell, at the start, whether a reward is ever reached."""
     gamma, distance = case.learning.gamma, case.distance
-    if gamma in (0.0, 1.0) or distance <= 0:
+    largest = float(np.abs(case.graph.rewards[case.reached]).max(initial=0.0))
+    if gamma in (0.0, 1.0) or distance <= 0 or largest == 0.0:
         return
     share = gamma**distance
-    effect = share * float(np.abs(case.graph.rewards[case.reached]).max()) / (1.0 - gamma)
+    effect = share * largest / (1.0 - gamma)
     lost, of_value = SMALLEST, ""
     if case.optimum is not None:
         value = float(np.abs(case.optimum.v[case.graph.starts]).max())
@@ -35,7 +36,7 @@ def check_discount(case: Case) -> Iterator[Finding]:
         return
     better = next((each for each in GAMMAS if each > gamma and each**distance >= 0.1), 1.0)
     target = case.end if (case.target & case.graph.ends).any() else "first reward"
-    reason = f"the {target} is {distance:,} steps away, and {gamma:g}^{distance} = {share:.2g}"
+    reason = f"the {target} is {counted(distance, 'step')} away, and {gamma:g}^{distance} = {share:.2g}"
     reason += f": no value will reach the start, as float32 loses it{of_value}" if effect < lost else ""
     reason += ": at the start, rewards there count less than the rounding of a value of 1" if effect >= lost else ""
     severity = "warning" if effect < lost else "note"
@@ -56,9 +57,9 @@ def check_ties(case: Case) -> Iterator[Finding]:
         yield Finding(
             "staying-optimal",
             value,
-            f"from {staying.size:,} of {graph.starts.size:,} start states, such as {case.name_state(int(staying[0]))}, "
-            f"the optimal policy never ends, though it could: to go on forever is worth {value:.6g}, and more than any "
-            f"{case.end}",
+            f"from {staying.size:,} of {counted(graph.starts.size, 'start state')}, such as "
+            f"{case.name_state(int(staying[0]))}, the optimal policy never ends, though it could: to go on "
+            f"forever is worth {value:.6g}, and more than any {case.end}",
             "pay less for steps, or more for the end",
         )
         return
@@ -78,9 +79,10 @@ def _report_loops(
     return Finding(
         "looping-ties",
         steps,
-        f"in {np.count_nonzero(looping):,} states, such as {case.name_state(int(np.flatnonzero(looping)[0]))}, actions "
-        "that lead round and round are worth as much as those that lead to an end: a greedy policy may loop forever, "
-        f"and one that breaks ties at random takes {steps:,.6g} steps",
+        f"in {counted(np.count_nonzero(looping), 'state')}, such as "
+        f"{case.name_state(int(np.flatnonzero(looping)[0]))}, actions that lead round and round are worth as much "
+        "as those that lead to an end: a greedy policy may loop forever, and "
+        f"one that breaks ties at random takes {steps:,.6g} steps",
         "take a gamma below 1, or a step reward below 0",
     )
 

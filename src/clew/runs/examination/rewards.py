@@ -13,10 +13,9 @@ from clew.learning.findings import Finding
 from clew.learning.learner import uniform_initial_value
 from clew.models.checks import read_only_model
 from clew.models.mdp import FiniteMDP
-from clew.policies.behaviours import BEHAVIOURS
 from clew.runs.examination.case import Case
 
-DENSE = {False: 100, True: 1_000}  # states of a matrix that is raised to a power: milliseconds, or a second
+DENSE = {False: 100, True: 400}  # states of a matrix that is raised to a power: milliseconds, or tenths of a second
 MAX_STATES = 50_000  # whose equations are solved
 MAX_OUTCOMES = 1e9  # of backward induction: some seconds
 MAX_HORIZON = 1_000_000
@@ -50,13 +49,13 @@ def check_first_reward(case: Case) -> Iterator[Finding]:
 
 
 def explores_at_random(case: Case) -> bool:
-    """Return whether all actions are chosen alike until the first reward above 0.
+    """Return whether actions are chosen without regard to what was tried, until the first reward above 0.
 
     They aren't if tries are counted, if values are optimistic, or if every other step loses, which makes untried
     actions look better.
     """
     settings = case.learning
-    if BEHAVIOURS[settings.behaviour_name].uses_visits or ":" in settings.behaviour_name or settings.kappa > 1.0:
+    if settings.behaviour_name not in ("epsilon-greedy", "first-action", "greedy", "softmax", "random"):
         return False
     initial = float(uniform_initial_value(settings, case.mdp))
     others = case.graph.rewards[case.reached & ~case.target]
@@ -66,9 +65,9 @@ def explores_at_random(case: Case) -> bool:
 def expect_first_reward(case: Case) -> tuple[float, float] | None:
     """Return the expected (steps, episodes) of a random walk to the first reward; None if that takes too long.
 
-    Every action is as likely as any other. Episodes that end, or are cut off by the step limit, begin again from a
-    start state: with L the expected steps of an episode, up to the reward at most, and p the probability that it has
-    one, 1 / p episodes and L / p steps are expected.
+    Every action is as likely as any other, or the first one if ties are broken by it. Episodes that end, or are cut
+    off by the step limit, begin again from a start state: with L the expected steps of an episode, up to the reward at
+    most, and p the probability that it has one, 1 / p episodes and L / p steps are expected.
     """
     if case.mdp.num_states <= DENSE[case.is_thorough]:
         probability, length = _by_matrix_power(_first_reward_chain(case), case.max_steps)
@@ -130,7 +129,11 @@ def _by_equations(chain: FiniteMDP, case: Case) -> tuple[float, float]:
 def _first_reward_chain(case: Case) -> FiniteMDP:
     """Return the chain of a random walk as a model with one action that pays 1 for the first reward, and ends."""
     mdp = case.mdp
-    chain, _ = policy_chain(mdp, policy_shares(mdp, np.ones((mdp.num_states, mdp.num_actions), np.bool_), 0.0))
+    chosen, epsilon = np.ones((mdp.num_states, mdp.num_actions), np.bool_), 0.0
+    if case.learning.behaviour_name == "first-action":  # which breaks ties by the first action
+        chosen = np.arange(mdp.num_actions) == mdp.available.argmax(axis=1)[:, None]
+        epsilon = case.learning.epsilon
+    chain, _ = policy_chain(mdp, policy_shares(mdp, chosen, epsilon))
     is_positive = bool((case.graph.rewards[case.reached] > 0.0).any())
     found = chain.rewards > 0.0 if is_positive else chain.rewards != 0.0
     ended = chain._replace(rewards=found.astype(np.float64), terminated=chain.terminated | found)

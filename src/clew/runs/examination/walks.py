@@ -21,7 +21,9 @@ from clew.reference import Transition
 Ints = npt.NDArray[np.int64]
 NUM_STEPS = 20_000
 SECONDS = 5.0
-SIGNIFICANT = 10.0  # standard errors; worlds without hidden state had up to 5, those with a hidden goal 19 and more
+SIGNIFICANT = 10.0  # standard errors of `_dependence`; worlds without hidden state had up to 5
+SIGNIFICANT_ENDS = 6.0  # the same of `_association`, which is nearer to a normal distribution: up to 2
+FICKLE = 0.3  # probability in Gymnasium's Taxi
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,24 +125,21 @@ def check_hidden_state(walk: Walk) -> Iterator[Finding]:
     """Find outcomes that depend on what came before the state and the action.
 
     In a Markov decision process the next state of a pair, and then the reward and the end, are independent of all that
-    came before in the episode. This is tested against the step before, against what the pair led to last, against
-    whether the next state was visited before (it isn't the goal, then), and against the time.
+    came before in the episode. This is tested against the step before, the time, the first state, what the pair led to
+    last, and whether the next state was visited before: it isn't the goal, then.
     """
-    paid = _number(walk.rewards, walk.terminated)
-    moves = _number(walk.pairs, walk.next_states)
-    before, times = _previous_pairs(walk), np.log2(_times(walk) + 1).astype(np.int64)
-    of_moves = [
-        _dependence(walk.pairs, context, walk.next_states)
-        for context in (before, times, _last_seen(walk, walk.pairs, walk.next_states))
-    ]
-    was_there = np.minimum(_last_seen(walk, walk.next_states, paid), 0)
-    of_ends = [_dependence(moves, context, paid) for context in (before, times, was_there)]
-    found = max(of_moves)
+    paid, moves = _number(walk.rewards, walk.terminated), _number(walk.pairs, walk.next_states)
+    contexts = _previous_pairs(walk), np.log2(_times(walk) + 1).astype(np.int64), _first_states(walk)
+    last_moves = _last_seen(walk, walk.pairs, walk.next_states)
+    was_there = _last_seen(walk, walk.next_states, paid) >= 0
+    found = max(_dependence(walk.pairs, each, walk.next_states) for each in (*contexts, last_moves))
     is_goal = found[0] < SIGNIFICANT
     if is_goal:
-        found = max(of_ends)
+        found = max(_dependence(moves, each, paid) for each in contexts)
     if found[0] < SIGNIFICANT:
-        return
+        found = _association(moves, was_there, walk.terminated)
+        if found[0] < SIGNIFICANT_ENDS:
+            return
     i = int(np.flatnonzero((moves if is_goal else walk.pairs) == found[1])[0])
     what = "what it pays, and whether it ends the episode," if is_goal else "where it leads"
     hidden = "a goal, or a time limit" if is_goal else "a part of the state"
@@ -151,6 +150,39 @@ def check_hidden_state(walk: Walk) -> Iterator[Finding]:
         f"observations hide {hidden} (by {found[0]:.3g} standard errors in {walk.num_steps:,} random steps)",
         "put what is hidden into the observation" + (", such as the goal" if is_goal else ""),
     )
+
+
+def check_fickle(env: Any) -> Iterator[Finding]:
+    """Find the option of Gymnasium's Taxi whose effect is too rare to be seen in a random walk."""
+    if getattr(env.unwrapped, "fickle_passenger", False):
+        yield Finding(
+            "hidden-state",
+            FICKLE,
+            f"the passenger changes the destination once, with probability {FICKLE:g}, and whether that has happened "
+            "isn't observed",
+            "leave out fickle_passenger",
+        )
+
+
+def check_unseen(walk: Walk, num_episodes: int) -> Iterator[Finding]:
+    """Find that neither an end nor a reward above 0 was seen, where not every action was tried in every state."""
+    where, rewards = f"in {walk.num_steps:,} random steps", walk.rewards
+    if not walk.terminated.any() and (rewards == rewards[0]).all():
+        yield Finding(
+            "unreachable-goal",
+            float(walk.num_steps),
+            f"{where} no episode ended, and each step paid {rewards[0]:g}",
+            "check that the goal can be reached, reward steps on the way, or begin nearer to it",
+        )
+    if float(rewards.max()) == 0.0:
+        num_steps = num_episodes * walk.num_steps / np.count_nonzero(walk.begins)
+        yield Finding(
+            "first-reward",
+            float(walk.num_steps),
+            f"{where} no reward above 0 was seen; the training has about {num_steps:,.3g}",
+            "reward steps on the way, begin nearer to the goal, or explore by counting",
+            "warning" if num_steps <= walk.num_steps else "note",
+        )
 
 
 def _previous_pairs(walk: Walk) -> Ints:
@@ -164,6 +196,12 @@ def _times(walk: Walk) -> Ints:
     """Return the number of steps before each in the same episode, (num_steps,)."""
     numbers = np.arange(walk.num_steps)
     return numbers - np.maximum.accumulate(np.where(walk.begins, numbers, 0))
+
+
+def _first_states(walk: Walk) -> Ints:
+    """Return the state in which the episode of each step began, (num_steps,)."""
+    firsts: Ints = walk.states[np.flatnonzero(walk.begins)[np.cumsum(walk.begins) - 1]]
+    return firsts
 
 
 def _last_seen(walk: Walk, keys: Ints, values: Ints) -> Ints:
@@ -199,6 +237,22 @@ def _dependence(groups: Ints, contexts: Ints, outcomes: Ints) -> tuple[float, in
     excess = np.where(tested, statistic - freedom, 0.0)
     most = int((excess / np.sqrt(np.maximum(freedom, 1.0))).argmax())
     return float(excess.sum() / np.sqrt(2.0 * freedom[tested].sum())), most
+
+
+def _association(groups: Ints, contexts: npt.NDArray[np.bool_], outcomes: npt.NDArray[np.bool_]) -> tuple[float, int]:
+    """Return the same for contexts and outcomes of two values, which may differ in one direction: Mantel & Haenszel.
+
+    Source:
+        Mantel & Haenszel (1959), Statistical aspects of the analysis of data from retrospective studies of disease.
+    """
+    n, c, o, both = (
+        np.bincount(groups, each.astype(np.float64))
+        for each in (np.ones(groups.size), contexts, outcomes, contexts & outcomes)
+    )
+    n = np.maximum(n, 1.0)
+    excess = both - c * o / n
+    variance = float((c * o * (n - c) * (n - o) / (n**2 * np.maximum(n - 1.0, 1.0))).sum())
+    return (float(abs(excess.sum()) / np.sqrt(variance)) if variance > 0.0 else 0.0), int(np.abs(excess).argmax())
 
 
 def _number(*columns: npt.NDArray[Any]) -> Ints:
