@@ -174,8 +174,7 @@ def test_a_world_without_rewards():
 def test_greedy_ties_that_can_loop(thorough):
     env = clew.Environment(clew.Maze.open(5, 5))
     finding = the("looping-ties", clew.examine(env, gamma=1.0, thorough=thorough))
-    random = clew.policy_steps(env, np.ones((25, 4)))[0]
-    assert finding.number == pytest.approx(random), "with gamma 1 every action of every cell is optimal"
+    assert finding.number == 24.0, "with gamma 1 every action of every cell is optimal"
     assert "in 24 states, such as cell (0, 0)" in finding.reason
     assert names(clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0), gamma=1.0, thorough=thorough) == []
     assert names(env, gamma=0.99, thorough=thorough) == []

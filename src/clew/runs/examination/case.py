@@ -81,10 +81,20 @@ class Case:
         return target
 
     @cached_property
+    def to_end(self) -> npt.NDArray[np.int64]:
+        """Fewest steps to an end from each state, (num_states,); -1 where none can be reached."""
+        return self.graph.distances(self.graph.ends)
+
+    @cached_property
+    def to_target(self) -> npt.NDArray[np.int64]:
+        """Fewest steps to a target from each start state, (num_starts,); -1 where none can be reached."""
+        is_end = np.array_equal(self.target, self.graph.ends)
+        return (self.to_end if is_end else self.graph.distances(self.target))[self.graph.starts]
+
+    @property
     def distance(self) -> int:
-        """Fewest steps from the start state that is farthest from a target to the nearest; -1 if there is none."""
-        distances = self.graph.distances(self.target)[self.graph.starts]
-        return int(distances.max())
+        """Fewest steps to a target from the start state that is farthest from one; -1 if there is none."""
+        return int(self.to_target.max())
 
     @cached_property
     def optimum(self) -> Solution | None:

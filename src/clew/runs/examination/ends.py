@@ -11,12 +11,11 @@ from clew.runs.examination.case import ENDLESS, Case, counted
 def check_ends(case: Case) -> Iterator[Finding]:
     """Find start states, and other states that can be reached, from which no end can be."""
     graph = case.graph
-    is_terminal = ~graph.has_outcomes.reshape(graph.num_states, -1).any(axis=1)
-    leads = (graph.distances(graph.ends) > 0) | is_terminal
+    leads = (case.to_end > 0) | graph.is_terminal
     stuck = graph.starts[~leads[graph.starts]]
     rewards = graph.rewards[case.reached]
     is_uniform = rewards.size == 0 or bool((rewards == rewards[0]).all())
-    has_ends = bool(graph.ends.any() or is_terminal.any())
+    has_ends = bool(graph.ends.any() or graph.is_terminal.any())
     if stuck.size == graph.starts.size and not has_ends and is_uniform:
         yield Finding(
             "unreachable-goal",
@@ -46,7 +45,7 @@ def check_ends(case: Case) -> Iterator[Finding]:
 
 def check_step_limit(case: Case) -> Iterator[Finding]:
     """Find a world without a step limit whose episodes may never end, and a limit that is too small."""
-    distances = case.graph.distances(case.target)[case.graph.starts]
+    distances = case.to_target
     far = np.count_nonzero(distances > case.max_steps)
     if far:
         nearest = int(distances[distances > case.max_steps].min())

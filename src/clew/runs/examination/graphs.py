@@ -24,6 +24,7 @@ class Graph:
         ends: (num_outcomes,) bool, True if the episode ends: by the outcome, or in a terminal state.
         rewards: (num_outcomes,) reward.
         has_outcomes: (num_pairs,) bool, False for pairs of terminal states and unavailable actions.
+        is_terminal: (num_states,) bool, states without outcomes.
     """
 
     def __init__(self, mdp: FiniteMDP) -> None:
@@ -34,9 +35,10 @@ class Graph:
         self.starts: Ints = np.unique(mdp.starts).astype(np.int64)
         self.pairs: Ints = np.repeat(np.arange(lengths.size), lengths)[possible]
         self.next_states: Ints = model.next_states[possible].astype(np.int64)
-        self.ends: Bools = model.terminated[possible] | mdp.is_terminal[self.next_states]
-        self.rewards = model.rewards[possible]
         self.has_outcomes: Bools = lengths > 0
+        self.is_terminal: Bools = np.asarray(~self.has_outcomes.reshape(self.num_states, -1).any(axis=1))
+        self.ends: Bools = model.terminated[possible] | self.is_terminal[self.next_states]
+        self.rewards = model.rewards[possible]
         self.states: Ints = self.pairs // self.num_actions
 
     def reachable(self, allowed: Bools | None = None) -> Bools:
@@ -70,11 +72,10 @@ class Graph:
             allowed: (num_pairs,) bool, pairs that may be taken.
         """
         found = np.ones(self.num_states, np.bool_)
-        terminal = ~self.has_outcomes.reshape(self.num_states, -1).any(axis=1)
         while True:
             leaves = np.zeros(self.has_outcomes.size, np.bool_)
             leaves[self.pairs[~self.ends & ~found[self.next_states]]] = True
-            inside = (self.distances(self.ends, allowed & ~leaves) > 0) | terminal
+            inside = (self.distances(self.ends, allowed & ~leaves) > 0) | self.is_terminal
             if np.array_equal(inside, found):
                 return found
             found = inside

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import PrecisionError
-from clew.evaluation.exact import policy_steps
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.findings import Finding
 from clew.learning.precision import last_step_size, lost_error
@@ -63,28 +61,15 @@ def check_ties(case: Case) -> Iterator[Finding]:
             "pay less for steps, or more for the end",
         )
         return
-    looping = graph.can_go_on(graph.reachable(allowed), allowed)
-    if looping.any():
-        yield _report_loops(case, optimum, tied, looping)
-
-
-def _report_loops(
-    case: Case, optimum: Solution, tied: npt.NDArray[np.bool_], looping: npt.NDArray[np.bool_]
-) -> Finding:
-    """Return the finding of ties that can loop: how long a policy takes that breaks them at random."""
-    try:
-        steps = float(policy_steps(case.mdp, tied.astype(np.float64))[case.graph.starts].mean())
-    except PrecisionError:
-        steps = float("inf")
-    return Finding(
-        "looping-ties",
-        steps,
-        f"in {counted(np.count_nonzero(looping), 'state')}, such as "
-        f"{case.name_state(int(np.flatnonzero(looping)[0]))}, actions that lead round and round are worth as much "
-        "as those that lead to an end: a greedy policy may loop forever, and "
-        f"one that breaks ties at random takes {steps:,.6g} steps",
-        "take a gamma below 1, or a step reward below 0",
-    )
+    looping = np.flatnonzero(graph.can_go_on(graph.reachable(allowed), allowed))
+    if looping.size:
+        yield Finding(
+            "looping-ties",
+            float(looping.size),
+            f"in {counted(looping.size, 'state')}, such as {case.name_state(int(looping[0]))}, actions that lead round "
+            "and round are worth as much as those that lead to an end, so a greedy policy may loop forever",
+            "take a gamma below 1, or a step reward below 0",
+        )
 
 
 def find_ties(optimum: Solution) -> npt.NDArray[np.bool_]:

@@ -93,7 +93,7 @@ def _by_matrix_power(chain: FiniteMDP, max_steps: int) -> tuple[float, float]:
     goes_on = ~model.terminated
     np.add.at(matrix, (states[goes_on], model.next_states[goes_on]), model.probabilities[goes_on])
     matrix[:n, n] = np.bincount(states, model.probabilities * model.rewards, n)
-    matrix[:n, n + 1] = ~chain.is_terminal
+    matrix[:n, n + 1] = np.diff(model.offsets) > 0
     matrix[n, n] = matrix[n + 1, n + 1] = 1.0
     power = np.linalg.matrix_power(matrix, max_steps)
     return float(power[chain.starts, n].mean()), float(power[chain.starts, n + 1].mean())
