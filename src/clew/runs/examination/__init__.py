@@ -74,7 +74,7 @@ def examine(
     >>> mdp = clew.FiniteMDP.from_function(41, 2, lambda s, a: lock(s, a) if s < 40 else [], starts=[0])
     >>> for finding in clew.examine(mdp):
     ...     print(finding.severity, finding.name, f"{finding.number:.3g}")
-    error first-reward 2.2e+12
+    error first-reward 2.22e+12
     note no-step-limit 40
     """
     check_run(num_episodes, 0)
