@@ -112,21 +112,17 @@ def examine_run(
 def examine_training(world: Any, num_episodes: int, learning: Learning, *, thorough: bool) -> list[Finding]:
     """Find what may keep a training from learning; see `examine`, except that settings are in range."""
     env = Environment(world) if isinstance(world, Maze) else world
-    compiled, shape = as_compiled(env), table_shape(env)
-    own_limit = step_limit_of(env)
-    max_steps = STEPS_PER_STATE * shape[0] if own_limit is None else own_limit
-    if compiled is not None:
-        max_steps = compiled.max_episode_steps
-    findings = list(check_size(learning, shape, max_steps, None if compiled is None else compiled.mdp.num_outcomes))
-    if any(each.severity == "error" for each in findings):
-        return findings
+    compiled, own_limit, (num_states, num_actions) = as_compiled(env), step_limit_of(env), table_shape(env)
     if compiled is None:
-        findings += _examine_walk(env, num_episodes, learning, own_limit) if thorough else []
+        max_steps = STEPS_PER_STATE * num_states if own_limit is None else own_limit
+        findings = list(check_size(learning, (num_states, num_actions), max_steps, None))
+        if thorough and not any(each.severity == "error" for each in findings):
+            findings += _examine_walk(env, num_episodes, learning, own_limit, max_steps)
     else:
-        mdp = compiled.mdp
+        mdp, max_steps = compiled.mdp, compiled.max_episode_steps
+        findings = list(check_size(learning, (num_states, num_actions), max_steps, mdp.num_outcomes))
         findings += find_coarse(learning, mdp.step_rewards, uniform_initial_value(learning, mdp))
         if mdp.num_outcomes <= (THOROUGH if thorough else QUICK_GRAPH):
-            has_goal = isinstance(env.unwrapped, Environment) if not isinstance(env, FiniteMDP) else False
             case = Case(
                 mdp,
                 learning,
@@ -135,7 +131,7 @@ def examine_training(world: Any, num_episodes: int, learning: Learning, *, thoro
                 has_own_limit=own_limit is not None,
                 is_thorough=thorough,
                 name_state=namer_of(env, mdp),
-                end="goal" if has_goal or compiled.has_goal else "end",
+                end="goal" if compiled.has_goal or isinstance(compiled, Environment) else "end",
             )
             findings += [each for check in CHECKS for each in check(case)]
     return sorted(findings, key=lambda each: SEVERITIES.index(each.severity))
@@ -154,7 +150,9 @@ def step_limit_of(env: Any) -> int | None:
     return min(limits, default=None)
 
 
-def _examine_walk(env: Any, num_episodes: int, learning: Learning, own_limit: int | None) -> list[Finding]:
+def _examine_walk(
+    env: Any, num_episodes: int, learning: Learning, own_limit: int | None, max_steps: int
+) -> list[Finding]:
     """Examine an environment without a model, by a random walk and the model that it suggests."""
     walk = walk_at_random(env)
     findings = [*check_fickle(env), *check_hidden_state(walk)]
@@ -166,7 +164,7 @@ def _examine_walk(env: Any, num_episodes: int, learning: Learning, own_limit: in
         walk.as_model(),
         learning,
         num_episodes,
-        STEPS_PER_STATE * table_shape(env)[0] if own_limit is None else own_limit,
+        max_steps,
         has_own_limit=own_limit is not None or walk.was_cut,
         is_exact=walk.is_complete,
         name_state=lambda s: f"state {int(names[s])}",

@@ -22,7 +22,7 @@ MAX_HORIZON = 1_000_000
 
 
 def check_first_reward(case: Case) -> Iterator[Finding]:
-    """Find a first reward that a random walk isn't expected to find within the episodes of the training."""
+    """Find a first reward that a random walk probably doesn't find within the episodes of the training."""
     rewards = case.graph.rewards[case.reached]
     if not (rewards != 0.0).any():
         yield Finding(
@@ -34,7 +34,7 @@ def check_first_reward(case: Case) -> Iterator[Finding]:
         )
         return
     figures = expect_first_reward(case) if explores_at_random(case) and case.distance <= case.max_steps else None
-    if figures is None or figures[1] <= case.num_episodes:
+    if figures is None or figures[1] <= 1.0 or case.num_episodes * np.log1p(-1.0 / figures[1]) <= np.log(0.5):
         return
     num_steps, num_episodes = figures
     yield Finding(
@@ -113,7 +113,7 @@ def _by_equations(chain: FiniteMDP, case: Case) -> tuple[float, float]:
                 float(steps[case.reachable].max()),
                 float(walk.values(1.0, 1e-12)[0][chain.starts].mean()),
             )
-            if (probability - 0.5 ** (case.max_steps // (2.0 * longest))) * case.num_episodes >= 1.0:
+            if probability - 0.5 ** (case.max_steps // (2.0 * longest)) >= min(0.5, 1.0 / case.num_episodes):
                 return probability, float(steps[chain.starts].mean())
     horizon = min(case.max_steps, MAX_HORIZON)
     if horizon * (chain.num_outcomes + 2_000) > MAX_OUTCOMES:
