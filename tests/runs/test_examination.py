@@ -166,6 +166,17 @@ def test_expected_steps_to_the_first_reward_are_exact(n, num_steps):
         assert figures == pytest.approx((2.0**17 - 2.0 if n == 16 else 1000.0 * 1001.0, 1.0), rel=1e-6)
 
 
+def test_penalties_are_no_first_reward():
+    env = clew.Environment(clew.Maze.open(5, 5), outer_wall_reward=-1.0, max_episode_steps=8)
+    finding = the("first-reward", clew.examine(env, 100))
+    assert finding.number == pytest.approx(8 / probability_of_eight_steps_to_the_goal(), rel=1e-3)
+
+
+def probability_of_eight_steps_to_the_goal():
+    """Return the probability of a shortest path in the open 5x5 grid: 70 paths of eight moves."""
+    return 70 / 4**8
+
+
 def test_a_world_without_rewards():
     finding = the("first-reward", clew.examine(clew.ModelEnvironment(corridor(6, 0.0))))
     assert (finding.number, finding.severity) == (np.inf, "error")
@@ -375,6 +386,7 @@ def test_graphs_are_those_of_a_slow_search():
             ]
             for _ in range(n)
         ]
+        rows[-1] = [[(1.0, n - 1, 0.0, False)]] * num_actions  # a trap
         mdp = sparse_world(rows, [0]).mdp
         graph = Graph(mdp)
         everything = np.ones(n * num_actions, np.bool_)
@@ -392,7 +404,7 @@ def slow_can_end(rows):
         for s, a in enumerate(policy):
             for p, s_next, _, terminated in rows[s][a]:
                 chain[s, s_next] += 0.0 if terminated else p
-        found |= np.linalg.matrix_power(chain, 2**20).sum(axis=1) < 0.5
+        found |= np.linalg.matrix_power(chain, 2**20).sum(axis=1) < 1e-9
     return found
 
 
