@@ -354,6 +354,15 @@ def test_warnings_of_float32_are_findings():
     assert {each.filename for each in caught} == {__file__}
 
 
+def test_what_is_not_examined_is_said():
+    env = clew.Environment(clew.Maze.open(600, 600), slip=0.1)
+    finding = the("not-examined", clew.examine(env))
+    assert finding.number == 600 * 600 * 4 * 3
+    assert names(env, thorough=False) == []
+    long = clew.Environment(clew.Maze.open(250, 250), goal_reward=10.0)
+    assert the("not-examined", clew.examine(long, gamma=0.999)).number == 250 * 250
+
+
 # No findings ----------------------------------------------------------------------------------------------------------
 
 

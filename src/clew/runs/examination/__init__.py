@@ -134,6 +134,10 @@ def examine_training(world: Any, num_episodes: int, learning: Learning, *, thoro
                 end="goal" if compiled.has_goal or isinstance(compiled, Environment) else "end",
             )
             findings += [each for check in CHECKS for each in check(case)]
+        elif thorough:
+            reason = f"only the memory and the rewards of a model with over {THOROUGH:,} outcomes are examined"
+            remedy = "examine a smaller world of the same kind"
+            findings.append(Finding("not-examined", float(mdp.num_outcomes), reason, remedy, "note"))
     return sorted(findings, key=lambda each: SEVERITIES.index(each.severity))
 
 

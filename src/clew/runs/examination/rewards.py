@@ -33,8 +33,20 @@ def check_first_reward(case: Case) -> Iterator[Finding]:
             "error",
         )
         return
-    figures = expect_first_reward(case) if explores_at_random(case) and case.distance <= case.max_steps else None
-    if figures is None or figures[1] <= 1.0 or case.num_episodes * np.log1p(-1.0 / figures[1]) <= np.log(0.5):
+    if not explores_at_random(case) or case.distance > case.max_steps:
+        return
+    figures = expect_first_reward(case)
+    if figures is None:
+        if case.is_thorough:
+            yield Finding(
+                "not-examined",
+                float(case.mdp.num_states),
+                f"how long a random walk takes to the first reward isn't computed for {case.mdp.num_states:,} states",
+                "examine a smaller world of the same kind",
+                "note",
+            )
+        return
+    if figures[1] <= 1.0 or case.num_episodes * np.log1p(-1.0 / figures[1]) <= np.log(0.5):
         return
     num_steps, num_episodes = figures
     yield Finding(
@@ -70,12 +82,13 @@ def expect_first_reward(case: Case) -> tuple[float, float] | None:
     most, and p the probability that it has one, 1 / p episodes and L / p steps are expected.
     """
     if case.mdp.num_states <= DENSE[case.is_thorough]:
-        probability, length = _by_matrix_power(_first_reward_chain(case), case.max_steps)
-    elif case.is_thorough:
-        probability, length = _by_equations(_first_reward_chain(case), case)
+        found: tuple[float, float] | None = _by_matrix_power(_first_reward_chain(case), case.max_steps)
     else:
+        found = _by_equations(_first_reward_chain(case), case) if case.is_thorough else None
+    if found is None:
         return None
-    return (length / probability, 1.0 / probability) if probability > 0.0 else None
+    probability, length = found
+    return (length / probability, 1.0 / probability) if probability > 0.0 else (np.inf, np.inf)
 
 
 def _by_matrix_power(chain: FiniteMDP, max_steps: int) -> tuple[float, float]:
@@ -99,10 +112,10 @@ def _by_matrix_power(chain: FiniteMDP, max_steps: int) -> tuple[float, float]:
     return float(power[chain.starts, n].mean()), float(power[chain.starts, n + 1].mean())
 
 
-def _by_equations(chain: FiniteMDP, case: Case) -> tuple[float, float]:
+def _by_equations(chain: FiniteMDP, case: Case) -> tuple[float, float] | None:
     """Return (p, L) by equations, without the step limit, if that is enough to know that the reward is found.
 
-    Else by backward induction under the step limit; (0, 0) if that takes too long. At least half of the episodes end
+    Else by backward induction under the step limit; None if that takes too long. At least half of the episodes end
     within twice the expected steps n, wherever they begin, so at most 2**-(H // 2n) are longer than the step limit H.
     """
     if chain.num_states <= MAX_STATES:
@@ -117,7 +130,7 @@ def _by_equations(chain: FiniteMDP, case: Case) -> tuple[float, float]:
                 return probability, float(steps[chain.starts].mean())
     horizon = min(case.max_steps, MAX_HORIZON)
     if horizon * (chain.num_outcomes + 2_000) > MAX_OUTCOMES:
-        return 0.0, 0.0
+        return None
     only = np.zeros(chain.num_states, np.int32)
     probability, length = (
         policy_values(each, only, gamma=1.0, horizon=horizon, tolerance=float(horizon)).value
