@@ -21,14 +21,13 @@ from clew.evaluation.results import Evaluation
 from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.metrics import Callback, RoundMetrics, Watch
-from clew.learning.precision import COARSE
 from clew.learning.reporting import check_reporting
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, find_optimum
 from clew.policies.policy import Policy
 from clew.runs.configuration import TrainingConfig
-from clew.runs.examination import examine_training
+from clew.runs.examination import log_findings
 from clew.runs.storage import (
     SavedRun,
     create_partial_folder,
@@ -172,7 +171,7 @@ def train_run(
     # Without a discount there may be no optimum; that is an error before the training, not after it.
     optimum = find_optimum(world.mdp, 1.0) if world is not None and config.gamma == 1.0 else None
     if checkpoints.folder is None or not checkpoints.folders:  # a run that goes on has been examined
-        log_findings(config, env)
+        log_findings(env, config.num_episodes, config.learning)
     begun = time.perf_counter()
     policy = train_parallel(
         env,
@@ -190,16 +189,6 @@ def train_run(
     seconds = sum(row.seconds for row in metrics)
     evaluation = grade(config, env, policy, optimum=optimum)
     return Run(config, env, policy, evaluation, metrics, seconds, wall - seconds, trace)
-
-
-def log_findings(config: TrainingConfig, env: Any) -> None:
-    """Log what may keep a training from learning, as far as that is known within some hundredths of a second.
-
-    Findings about the precision of rewards are left out: training warns of them by itself, in the same words.
-    """
-    for finding in examine_training(env, config.num_episodes, config.learning, thorough=False):
-        if finding.severity != "note" and finding.name != COARSE:
-            logger.warning("warning: %s", finding)
 
 
 def forecast_run(config: TrainingConfig) -> "Forecast":

@@ -11,6 +11,7 @@ walks     environments without a model: a model of a random walk, and whether ou
 A check is a generator of `Finding`s. Those of a model take a `Case`, and are in the list `CHECKS`.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Unpack
@@ -19,7 +20,7 @@ from clew.environments import STEPS_PER_STATE, Environment, as_compiled
 from clew.errors import MazeSizeError, NoPathError, SizeError
 from clew.learning.findings import SEVERITIES, Finding
 from clew.learning.learner import uniform_initial_value
-from clew.learning.precision import find_coarse
+from clew.learning.precision import COARSE, find_coarse
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
@@ -33,6 +34,8 @@ from clew.runs.examination.rewards import check_first_reward
 from clew.runs.examination.size import check_size
 from clew.runs.examination.walks import check_fickle, check_hidden_state, check_unseen, walk_at_random
 from clew.settings import check_flag
+
+logger = logging.getLogger(__name__)
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_ends,
@@ -107,6 +110,16 @@ def examine_run(
     except (SizeError, MazeSizeError, MemoryError) as error:
         reason = str(error) or "the world doesn't fit into the memory of this machine"
         return [Finding("memory", float("inf"), reason, "take a smaller world", "error")]
+
+
+def log_findings(env: Any, num_episodes: int, learning: Learning) -> None:
+    """Log errors and warnings about a training, as far as they are known within some hundredths of a second.
+
+    Those about the precision of rewards are left out: training warns of them by itself, in the same words.
+    """
+    for finding in examine_training(env, num_episodes, learning, thorough=False):
+        if finding.severity != "note" and finding.name != COARSE:
+            logger.warning("warning: %s", finding)
 
 
 def examine_training(world: Any, num_episodes: int, learning: Learning, *, thorough: bool) -> list[Finding]:
