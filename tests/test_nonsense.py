@@ -566,6 +566,7 @@ CALLS = [
         ),
     ),
     Call("train_policy", lambda: (clew.train_policy, training())),
+    Call("examine", lambda: (clew.examine, {"world": ENV, "num_episodes": 2, "thorough": True, "gamma": 0.9})),
     Call(
         "train_policy_parallel",
         lambda: (
@@ -838,6 +839,7 @@ def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
 RESULTS = {
     "AverageSolution",
     "Evaluation",
+    "Finding",
     "Grade",
     "HorizonSolution",
     "PolicyGain",
@@ -899,6 +901,7 @@ REWARDS = [None, "1", [1.0], 1e300, float("nan"), float("inf"), 1j, b"1", object
 OBSERVATIONS = [None, "0", 2, -1, 0.5, [0], object(), np.array([0, 1]), 10**5000, True, np.True_, np.array(True)]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "train_policy": lambda env: clew.train_policy(env, 2),
+    "examine": lambda env: clew.examine(env, 2),
     "run_agent": lambda env: clew.run_agent(QLearning(np.zeros((2, 2)), np.random.default_rng(0)), env, 2),
     "train_policy_parallel": lambda env: clew.train_policy_parallel(env, 2, num_simulations=2, num_actors=0),
     "evaluate_policy": lambda env: clew.evaluate_policy(env, clew.Policy(env), 2),

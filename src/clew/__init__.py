@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from clew.figures.drawing import draw
     from clew.learning.agents import run_agent
     from clew.learning.algorithms import ALGORITHMS
+    from clew.learning.findings import Finding
     from clew.learning.metrics import RoundMetrics
     from clew.learning.progress import show_progress
     from clew.learning.registering import register_algorithm
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from clew.policies.trajectory import Trajectory
     from clew.reference import Agent, Transition
     from clew.runs.configuration import TrainingConfig
+    from clew.runs.examination import examine
 
 __all__ = [
     "ALGORITHMS",
@@ -70,6 +72,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "ExtraError",
+    "Finding",
     "FiniteMDP",
     "Grade",
     "HorizonSolution",
@@ -103,6 +106,7 @@ __all__ = [
     "draw",
     "evaluate_policy",
     "evaluate_values",
+    "examine",
     "generate_maze",
     "make_gymnasium",
     "plot_learning",
@@ -128,6 +132,7 @@ _HOMES = {
     "clew.learning.registering": ("register_algorithm",),
     "clew.policies.behaviours": ("BEHAVIOURS", "register_behaviour"),
     "clew.runs.configuration": ("TrainingConfig",),
+    "clew.runs.examination": ("examine",),
     "clew.figures.curves": ("plot_learning", "plot_regret", "plot_steps_to_optimal"),
     "clew.distributed": ("train_policy_parallel",),
     "clew.figures.drawing": ("draw",),
@@ -159,6 +164,7 @@ _HOMES = {
     "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
     "clew.evaluation.statistics": ("PolicyStatistics", "policy_statistics"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
+    "clew.learning.findings": ("Finding",),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
     "clew.models.mdp": ("FiniteMDP",),

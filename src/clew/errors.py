@@ -85,6 +85,17 @@ class NoPathError(MazeError):
         return NoPathError, (str(self), self.cells, self.start)
 
 
+class MazeSizeError(MazeError):
+    """A maze with more cells than Clew can hold.
+
+    >>> import clew
+    >>> clew.Maze.open(100_000, 100_000)
+    Traceback (most recent call last):
+        ...
+    clew.errors.MazeSizeError: a maze of 100000 x 100000 cells is too large: the limit is 67,108,864 cells
+    """
+
+
 class ModelError(ClewError, ValueError):
     """Arrays that don't describe a finite Markov decision process.
 
@@ -145,6 +156,19 @@ class SettingError(ClewError, ValueError):
         subject = "" if self.setting is None else f"{name_setting(self.setting)} "
         advice = ", or ".join(assign(name, value) for name, value in self.take.items())
         return f"{subject}{self.problem}{'; take ' if advice else ''}{advice}"
+
+
+class SizeError(SettingError):
+    """A world, a table or a list that is larger than this machine, or Clew, can hold.
+
+    >>> import clew
+    >>> from clew.errors import SizeError
+    >>> try:
+    ...     clew.Environment(clew.Maze.open(300, 300), random_goal=True)
+    ... except SizeError as error:
+    ...     print(error.setting)
+    random_goal
+    """
 
 
 class KernelError(ClewError, TypeError):

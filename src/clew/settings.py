@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, get_args
 
-from clew.errors import SettingError
+from clew.errors import SettingError, SizeError
 
 
 def setting(default: Any, meaning: str) -> Any:
@@ -314,6 +314,13 @@ def as_states(name: str, states: Any, num_states: int) -> Any:
     return array.astype("int64", copy=False)
 
 
+def machine_memory() -> int | None:
+    """Return the memory of this machine in bytes; None if the system doesn't tell."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def check_memory(num_bytes: int, what: str) -> None:
     """Check that the machine can hold an array, before it is allocated.
 
@@ -322,10 +329,9 @@ def check_memory(num_bytes: int, what: str) -> None:
         what: the array, as subject of the message.
 
     Raises:
-        SettingError: if it would take more than four fifths of the machine's memory.
+        SizeError: if it would take more than four fifths of the machine's memory.
     """
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if num_bytes > 0.8 * memory:
-            size = f"{num_bytes / 1e9:.1f}" if num_bytes < 2**70 else "over 10**12"
-            raise SettingError(f"{what} would take {size} GB, and this machine has {memory / 1e9:.1f} GB of memory")
+    memory = machine_memory()
+    if memory is not None and num_bytes > 0.8 * memory:
+        size = f"{num_bytes / 1e9:.1f}" if num_bytes < 2**70 else "over 10**12"
+        raise SizeError(f"{what} would take {size} GB, and this machine has {memory / 1e9:.1f} GB of memory")

@@ -56,6 +56,30 @@ def test_doctor_describes_the_installation(figures):
     assert "RAY_ADDRESS is set, but there is no connection to Ray: nothing answers at " in done.stdout
 
 
+def test_doctor_examines_a_training(clew, figures):
+    found = figures("doctor", "5x5", "--max-steps", 7)["findings"]
+    assert [(each["name"], each["number"], each["severity"]) for each in found] == [("short-step-limit", 8.0, "error")]
+    code, out, _ = clew("doctor", "5x5", "--max-steps", 7)
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "5x5, q-learning, 10,000 episodes",
+            "error, short-step-limit: the goal is at least 8 steps away, and episodes are cut off after 7; take a "
+            "larger step limit.",
+        ],
+    )
+    assert clew("doctor", "warehouse")[1].splitlines()[-1] == "Nothing was found."
+    assert figures("doctor", "6x6", "--goal-reward", 0)["findings"][0]["number"] is None, "JSON has no infinity"
+
+
+def test_training_warns_in_the_words_of_doctor(clew, figures):
+    [found] = figures("doctor", "5x5", "--gamma", 1)["findings"]
+    code, _, error = clew("train", "5x5", "--gamma", 1, "--episodes", 100)
+    assert code == 0
+    assert f"warning: {found['reason']}; {found['remedy']}\n" in error
+    assert "warning" not in clew("train", "5x5", "--episodes", 100)[2]
+
+
 @pytest.mark.ray
 def test_doctor_forecasts_a_training(ray_up, clew, figures):
     training = ("20x20", "--random-start", "--episodes", 500, "--simulations", 2, "--actors", 2)
@@ -276,8 +300,6 @@ def bad_files(tmp_path, monkeypatch):
 
 BAD = {
     "bench": "--calibrate must be given",
-    "doctor 9x9": "--simulations must be at least 2: one is trained without actors",
-    "doctor 9x9 --simulations 2": "--actors must be given, for a forecast; take --actors 2",
     "doctor --simulations 2 --actors 3": "--simulations must be at least 3, not 2",
     "train 0x5": "a maze of 0 rows and 5 columns has no cell",
     "train 99999x99999": "too large",

@@ -175,7 +175,9 @@ def test_what_the_page_cannot_show_is_refused_and_nothing_changes(playground, se
 def test_a_warning_goes_to_the_visitor_who_caused_it(playground):
     assert playground.notice == ""
     do(playground, lambda: playground.configure(goal_reward=16777217.0))
-    assert playground.notice == ("a reward of 16777217 becomes 16777216 in float32, in which values are learned")
+    assert playground.notice == (
+        "a reward of 16777217 becomes 16777216 in float32, in which values are learned; scale the rewards"
+    )
     do(playground, lambda: playground.paint([(1, 1)], "wall"))
     do(playground, playground.reset)
     assert "16777217" in playground.notice, "each time, not only the first"

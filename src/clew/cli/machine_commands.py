@@ -1,21 +1,27 @@
 """Commands about the machine or the cluster: doctor, bench."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clew.cli.options import LEARNING, RUN, AsJson, Plugins, given_options, load_plugins, make_config, with_settings
 from clew.errors import SettingError
 
+if TYPE_CHECKING:
+    from clew.distributed.forecast import Forecast
+    from clew.learning.findings import Finding
+    from clew.runs.configuration import TrainingConfig
+
 
 @with_settings(*RUN, *LEARNING)
 def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = False, **settings: Any) -> None:
-    """Check this installation, or forecast whether Ray actors pay.
+    """Check this installation, or a training before it begins.
 
-    With options of clew train, the time of that training is forecast, with actors and without.
+    With a world or options of clew train, what may keep that training from learning is printed, each with a number, a
+    reason and a remedy. With --actors, its time is forecast too, with actors and without.
 
-    Example: clew doctor 200x200 --episodes 20000 --simulations 2 --actors 2 --sharing local
+    Example: clew doctor 30x30 --episodes 200 --gamma 0.9
     """
     from clew.cli.terminal import print_figures, print_json
     from clew.cli.waiting import working
@@ -23,7 +29,7 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
 
     load_plugins(plugin)
     if given_options(context).keys() - {"as_json", "plugin"}:
-        forecast_training(settings, as_json)
+        examine_and_forecast(make_config(settings), as_json)
         return
     with working("looking"):
         figures, problems = describe_machine()
@@ -36,22 +42,51 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
         raise typer.Exit(1)
 
 
-def forecast_training(settings: dict[str, Any], as_json: bool) -> None:
-    """Print the expected time of a training in this process and on actors."""
+def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
+    """Print what may keep a training from learning; with actors, its expected time too."""
     from clew.cli.messages import name_compiled
     from clew.cli.supervision import continue_in_child
-    from clew.cli.terminal import print_figures, print_json
+    from clew.cli.terminal import print_json
     from clew.cli.waiting import working
-    from clew.runs.run import forecast_run
+    from clew.runs.examination import examine_run
+    from clew.runs.run import check_simulations, forecast_run
+    from clew.runs.storage import finite_or_none
 
-    config = make_config(settings)
-    continue_in_child("start it again")
+    check_simulations(config)
+    if config.num_actors:
+        continue_in_child("start it again")
     name_compiled(config.algorithm, config.behaviour_name)
-    with working("measuring"):
-        found = forecast_run(config)
+    with working("looking"):
+        findings = examine_run(config)
+    forecast = None
+    if config.num_actors:
+        with working("measuring"):
+            forecast = forecast_run(config)
     if as_json:
-        print_json({**found._asdict(), "ratio": found.ratio})
+        figures = {} if forecast is None else {**forecast._asdict(), "ratio": forecast.ratio}
+        print_json({"findings": [finite_or_none(vars(each)) for each in findings], **figures})
         return
+    print_findings(config, findings)
+    if forecast is not None:
+        print_forecast(config, forecast)
+
+
+def print_findings(config: "TrainingConfig", findings: "list[Finding]") -> None:
+    """Print findings, a line each."""
+    from clew.cli.terminal import BOLD, styled
+
+    print(styled(f"{config.maze}, {config.algorithm}, {config.num_episodes:,} episodes", BOLD))
+    for each in findings:
+        print(f"{each.severity}, {each.name}: {each}.")
+    if not findings:
+        print("Nothing was found.")
+
+
+def print_forecast(config: "TrainingConfig", found: "Forecast") -> None:
+    """Print the expected time of a training in this process and on actors."""
+    from clew.cli.terminal import print_figures
+
+    print()
     print_figures(
         f"Training of {config.maze}, {config.num_episodes:,} episodes",
         {

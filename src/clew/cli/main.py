@@ -33,7 +33,7 @@ COMMANDS = {
     "algorithms": ("list_commands", "List the algorithms and exploration strategies, or show one."),
     "worlds": ("list_commands", "List the worlds that come with Clew, or show the card of one."),
     "info": ("list_commands", "Describe a maze: its size, start, goals and shortest path."),
-    "doctor": ("machine_commands", "Check this installation, or forecast whether Ray actors pay."),
+    "doctor": ("machine_commands", "Check this installation, or a training before it begins."),
     "bench": ("machine_commands", "Measure this machine or cluster, for docs/scaling.md."),
     "play": ("show_commands", "Play one greedy episode of a run, step by step."),
     "render": ("show_commands", "Draw the values and the greedy path of a run."),

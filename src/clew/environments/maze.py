@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from clew.environments.checks import STEPS_PER_STATE, check_world
 from clew.environments.model import ModelEnvironment, action_error
-from clew.errors import ModelError, SettingError
+from clew.errors import ModelError, SettingError, SizeError
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import Maze
 from clew.mazes.formats import Place, check_place
@@ -347,7 +347,7 @@ def _start_states(maze: Maze, random_start: bool, random_goal: bool, single_step
             raise SettingError("there is no cell to start in: no free cell has a path to a goal")
         return cells.astype(np.int32)
     if maze.cells.size**2 > np.iinfo(np.int32).max:
-        raise SettingError(
+        raise SizeError(
             f"must be False for a maze of {maze.cells.size:,} cells: it makes {maze.cells.size:,} squared states, more "
             "than 2**31 - 1",
             setting="random_goal",

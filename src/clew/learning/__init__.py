@@ -5,7 +5,8 @@ declarations  Algorithm, Parameter, LearnerSpec: what an algorithm declares, and
 registering   register_algorithm: adds the algorithms of users to the table
 settings      Learning: the settings of a learner; the checks of these and of a training
 learner       Learner: an algorithm at work, with its values and memory
-precision     warnings that float32 is too coarse for the rewards of a world
+findings      Finding: what may keep a training from learning
+precision     findings and warnings that float32 is too coarse for the rewards of a world
 loops         the loops that play episodes and learn from them: compiled, or step by step
 metrics       RoundMetrics: the statistics that a training reports
 training      train_policy, update_policy

@@ -13,7 +13,7 @@ from clew.kernels.learning.learners import ConstantStepSize, CountedStepSize, Sa
 from clew.kernels.learning.rates import AverageRates, ConstantRates, CountedRates, Rates
 from clew.kernels.wide import MIN_WIDE_ACTIONS, as_values
 from clew.learning.algorithms import ALGORITHMS, MAX_OUTCOMES
-from clew.learning.declarations import Algorithm, LearnerSpec
+from clew.learning.declarations import LearnerSpec
 from clew.learning.registering import make_rule, table_names
 from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
@@ -142,40 +142,49 @@ def make_learner(
             f"(num_states, num_actions), got {q.dtype} of {q.shape}"
         )
     row, exploring = ALGORITHMS[settings.algorithm], BEHAVIOURS[settings.behaviour_name]
+    spec = new_spec(q, settings, max_steps=max_steps, num_outcomes=num_outcomes, counted=counted)
+    num_states, num_actions = q.shape
+    what = f"{row.name} with {num_states:,} states, {num_actions:,} actions and {max_steps:,} steps an episode"
+    check_memory(count_bytes(spec), what)
     none = np.zeros((0, 0), np.int32)
-    spec = LearnerSpec(
-        table=q,
-        q=q,
-        settings=settings,
-        max_steps=max_steps,
-        num_outcomes=q.size + 1024 if num_outcomes is None else max(num_outcomes, q.size),
-        behaviour=exploring.strategy,
-        visits=none,
-        counted=counted or settings.alpha_schedule == "visits",
-    )
-    _check_size(row, spec, exploring.uses_visits + spec.counted)
     visits = np.zeros(q.shape, np.int32) if exploring.uses_visits else none
     counts = np.zeros(q.shape, np.int32) if spec.counted else none
     rule = make_rule(row, spec._replace(q=as_values(q, masked=masked), visits=visits))
     return Learner(q, rule, visits, counts, settings, num_outcomes is None)
 
 
-def _check_size(row: Algorithm, spec: LearnerSpec, num_counted: int) -> None:
-    """Check that the machine has the memory for a learner, before it is allocated.
+def new_spec(
+    table: npt.NDArray[np.float32],
+    settings: Learning,
+    *,
+    max_steps: int,
+    num_outcomes: int | None = None,
+    counted: bool = False,
+) -> LearnerSpec:
+    """Return what a learner's memory depends on; see `make_learner` for the arguments."""
+    return LearnerSpec(
+        table=table,
+        q=table,
+        settings=settings,
+        max_steps=max_steps,
+        num_outcomes=table.size + 1024 if num_outcomes is None else max(num_outcomes, table.size),
+        behaviour=BEHAVIOURS[settings.behaviour_name].strategy,
+        visits=np.zeros((0, 0), np.int32),
+        counted=counted or settings.alpha_schedule == "visits",
+    )
 
-    Args:
-        row: algorithm.
-        spec: sizes and settings.
-        num_counted: number of int32 counts for each pair of state and action.
+
+def count_bytes(spec: LearnerSpec) -> int:
+    """Return the bytes of a learner: its table, counts of tries and updates, and the memory of its algorithm.
 
     Raises:
-        SettingError: if it has not.
+        SettingError: if a learned model has more outcomes than it can number.
     """
-    num_states, num_actions = spec.table.shape
+    row, exploring = ALGORITHMS[spec.settings.algorithm], BEHAVIOURS[spec.settings.behaviour_name]
+    num_counted = exploring.uses_visits + spec.counted  # int32 counts for each pair of state and action
     # The table and the counts; of wide rows also the maxima of blocks, and the arrays from which they are computed.
-    bytes_per_pair = 4 + 4 * num_counted + (8 if num_actions >= MIN_WIDE_ACTIONS else 0)
-    what = f"{row.name} with {num_states:,} states, {num_actions:,} actions and {spec.max_steps:,} steps an episode"
-    check_memory(bytes_per_pair * spec.table.size + row.num_bytes(spec), what)
+    bytes_per_pair = 4 + 4 * num_counted + (8 if spec.table.shape[1] >= MIN_WIDE_ACTIONS else 0)
+    return bytes_per_pair * spec.table.size + row.num_bytes(spec)
 
 
 # Learned models that grow ---------------------------------------------------------------------------------------------

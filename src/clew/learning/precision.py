@@ -1,4 +1,4 @@
-"""Warnings that float32, in which values are learned, is too coarse for the rewards of a world."""
+"""Findings and warnings that float32, in which values are learned, is too coarse for the rewards of a world."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -9,26 +9,36 @@ import numpy.typing as npt
 from clew.environments import ModelEnvironment
 from clew.errors import PrecisionWarning
 from clew.learning.algorithms import ALGORITHMS
+from clew.learning.findings import Finding
 from clew.learning.settings import Learning
+
+COARSE = "coarse-rewards"  # name of the finding
 
 
 def warn_if_coarse(settings: Learning, world: ModelEnvironment | None, initial: npt.ArrayLike) -> None:
     """Warn if float32, in which values are learned, is too coarse for the rewards of a world.
-
-    An update that changes a value V by less than half the distance to the next float32 number, ulp(V) / 2, changes
-    nothing. So errors below ulp(V) / (2 * alpha) stay, and if the smallest reward is one of them, it isn't learned.
 
     Args:
         settings: settings of the learner.
         world: compiled world, whose rewards are known; None if it has none.
         initial: initial values, from `initial_values`.
     """
-    if world is not None:
-        _warn_if_coarse(settings, world.mdp.step_rewards, initial)
+    for finding in [] if world is None else find_coarse(settings, world.mdp.step_rewards, initial):
+        _warn(str(finding), 4)
 
 
-def _warn_if_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: npt.ArrayLike) -> None:
-    """Warn if float32 is too coarse for rewards and initial values, see `warn_if_coarse`."""
+def find_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: npt.ArrayLike) -> list[Finding]:
+    """Return in what float32, in which values are learned, is too coarse for rewards and initial values.
+
+    An update that changes a value V by less than half the distance to the next float32 number, ulp(V) / 2, changes
+    nothing. So errors below ulp(V) / (2 * alpha) stay, and if the smallest reward is one of them, it isn't learned.
+
+    Args:
+        settings: settings of the learner.
+        rewards: rewards that a step may have.
+        initial: initial values, from `initial_values`.
+    """
+    found = []
     rewards = np.unique(rewards).astype(np.float64)  # sorted
     with np.errstate(over="ignore", under="ignore"):
         stored = rewards.astype(np.float32).astype(np.float64)
@@ -36,19 +46,21 @@ def _warn_if_coarse(settings: Learning, rewards: npt.NDArray[Any], initial: npt.
     changed = ((stored == 0.0) != (rewards == 0.0)) | (is_whole & (stored != rewards))
     if changed.any():
         i = int(changed.argmax())
-        _warn(f"a reward of {rewards[i]:.17g} becomes {stored[i]:.17g} in float32, in which values are learned", 5)
-    smallest = np.abs(stored[stored != 0.0]).min(initial=np.inf)
-    largest, alpha = float(np.abs(stored).max(initial=0.0)), _last_step_size(settings)
+        reason = f"a reward of {rewards[i]:.17g} becomes {stored[i]:.17g} in float32, in which values are learned"
+        found.append(Finding(COARSE, float(rewards[i]), reason, "scale the rewards"))
+    smallest = float(np.abs(stored[stored != 0.0]).min(initial=np.inf))
+    largest, alpha = float(np.abs(stored).max(initial=0.0)), last_step_size(settings)
     if "alpha" in ALGORITHMS[settings.algorithm].settings:  # others replace the initial value, and don't move it
         largest = max(largest, float(np.max(np.abs(initial), initial=0.0, where=np.isfinite(initial))))
-    lost = _lost(largest, alpha)
+    lost = lost_error(largest, alpha)
     if smallest < lost:
-        _warn(
+        reason = (
             f"rewards of {smallest:g} are lost beside values of {largest:g}: they are learned in float32, and with a "
-            f"step size of {alpha:g} errors below {lost:.2g} stay; scale the rewards so that they differ less, or take "
-            "a larger step size",
-            5,
+            f"step size of {alpha:g} errors below {lost:.2g} stay"
         )
+        remedy = "scale the rewards so that they differ less, or take a larger step size"
+        found.append(Finding(COARSE, lost, reason, remedy))
+    return found
 
 
 class RewardRange(NamedTuple):
@@ -96,14 +108,15 @@ def warn_if_stalled(
         rewards = np.abs(world.mdp.step_rewards)
     elif paid.largest > 0.0:
         rewards = np.array(paid)
-        _warn_if_coarse(settings, rewards, initial)
+        for finding in find_coarse(settings, rewards, initial):
+            _warn(str(finding), 4)
     else:
         return
     smallest = float(rewards[(rewards > 0.0) & (rewards >= 1e-3 * rewards.max(initial=0.0))].min(initial=np.inf))
     is_learned = (q != initial) & np.isfinite(q)  # `warn_if_coarse` warns of an initial value
     largest = max(float(q.max(initial=0.0, where=is_learned)), -float(q.min(initial=0.0, where=is_learned)))
-    alpha = _last_step_size(settings)
-    lost = _lost(largest, alpha)
+    alpha = last_step_size(settings)
+    lost = lost_error(largest, alpha)
     if largest >= smallest and 0.25 * smallest < lost:
         _warn(
             f"rewards of {smallest:g} are lost beside values that have become as large as {largest:g}, which may be "
@@ -113,14 +126,14 @@ def warn_if_stalled(
         )
 
 
-def _last_step_size(settings: Learning) -> float:
+def last_step_size(settings: Learning) -> float:
     """Return the smallest step size of a schedule; 1 for a sample average, and if values are replaced as a whole."""
     if settings.alpha_schedule == "visits" or "alpha" not in ALGORITHMS[settings.algorithm].settings:
         return 1.0
     return settings.alpha if settings.alpha_schedule == "constant" else min(settings.alpha, settings.alpha_last)
 
 
-def _lost(largest: float, alpha: float) -> float:
+def lost_error(largest: float, alpha: float) -> float:
     """Return the largest error of a value that updates in float32 can't mend, ulp(V) / (2 * alpha)."""
     return float(np.spacing(np.float32(largest))) / (2.0 * alpha)
 

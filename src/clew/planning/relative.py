@@ -23,7 +23,7 @@ from clew.kernels.dynamics import Sparse
 from clew.kernels.planning import relative_values as kernels
 from clew.kernels.planning.relative_values import UNIT, Rows
 from clew.models.mdp import FiniteMDP
-from clew.planning.equations import as_rows, factorisation_cost, factorise
+from clew.planning.equations import MAX_DENSE, as_rows, factorisation_cost, factorise
 from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order
 from clew.planning.policy_iteration import improve_and_evaluate, policy_iteration
@@ -40,7 +40,7 @@ TINY = 1e-300  # span that is never reached, so that its logarithm is finite
 MIN_SWEEPS, MAX_SWEEPS = 4, 30  # in place, between evaluations
 MAX_SHARE = 16.0  # factorisations that these sweeps may cost, beyond the fewest
 SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
-PREDICTION_COST = 2000.0  # operations for each outcome of a policy, below which no factorisation is considered
+PREDICTION_COST = 2000.0  # operations for each outcome of a policy, up to which sweeps go on without a prediction
 EXPECTED_POLICIES = 4.0  # number of factorisations that are expected
 TRIAL_ROUNDS = 16  # of modified policy iteration, after which the number of further rounds is predicted
 MAX_LEFT = 1e7  # rounds times outcomes, some hundredths of a second: up to which nothing else is tried
@@ -206,7 +206,7 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
             break
         if may_switch and i >= 2:
             left = rounds_left(before, span, target) * round_cost(rows)
-            if left > PREDICTION_COST * rows.probabilities.size / rows.num_actions:
+            if policy.size <= MAX_DENSE or left > PREDICTION_COST * rows.probabilities.size / rows.num_actions:
                 cost = relative.factorisation_cost() if cost is None or i % 16 == 0 else cost  # policies change little
                 if left > EXPECTED_POLICIES * cost:
                     relative.high[:] = h

@@ -1,6 +1,7 @@
 """One training run: its configuration, its training and its grade, and the folder to which it is saved.
 
 configuration   TrainingConfig: all settings of a run, in one flat record
+examination     examine: what may keep a training from learning, before it begins
 flags           settings as options of the command line
 run             train_run, open_run: one configuration trained, graded and saved
 storage         the files of a run folder

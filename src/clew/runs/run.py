@@ -27,6 +27,7 @@ from clew.models.mdp import FiniteMDP
 from clew.planning import Solution, find_optimum
 from clew.policies.policy import Policy
 from clew.runs.configuration import TrainingConfig
+from clew.runs.examination import log_findings
 from clew.runs.storage import (
     SavedRun,
     create_partial_folder,
@@ -169,6 +170,8 @@ def train_run(
     world = as_compiled(env)
     # Without a discount there may be no optimum; that is an error before the training, not after it.
     optimum = find_optimum(world.mdp, 1.0) if world is not None and config.gamma == 1.0 else None
+    if checkpoints.folder is None or not checkpoints.folders:  # a run that goes on has been examined
+        log_findings(env, config.num_episodes, config.learning)
     begun = time.perf_counter()
     policy = train_parallel(
         env,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import MazeError
+from clew.errors import MazeError, MazeSizeError
 from clew.kernels.dynamics import (
     BLOCKED,
     GOAL,
@@ -55,7 +55,9 @@ def parse_size(text: str) -> tuple[int, int] | None:
     if match is None:
         return None
     if len(text) > MAX_SIZE_LENGTH:  # Python converts no number of thousands of digits
-        raise MazeError(f"a maze of a size of {len(text):,} characters is too large: the limit is {MAX_CELLS:,} cells")
+        raise MazeSizeError(
+            f"a maze of a size of {len(text):,} characters is too large: the limit is {MAX_CELLS:,} cells"
+        )
     return int(match[1]), int(match[2])
 
 
@@ -73,7 +75,7 @@ def check_size(rows: int, columns: int) -> None:
         raise MazeError(f"a maze of {size} has no cells; both must be at least 1")
     if int(rows) * int(columns) > MAX_CELLS:  # as Python integers: NumPy's would overflow
         size = f"{shown(rows)} x {shown(columns)} cells"
-        raise MazeError(f"a maze of {size} is too large: the limit is {MAX_CELLS:,} cells")
+        raise MazeSizeError(f"a maze of {size} is too large: the limit is {MAX_CELLS:,} cells")
 
 
 def check_place(name: str, place: Place, rows: int, columns: int) -> Place:
