@@ -170,6 +170,7 @@ def solve(
             values overflow double precision; with gamma 1 also if continuing forever has no cost, or a start can't end,
             so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
+        PrecisionError: if gamma is 1 and episodes take too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.
@@ -217,12 +218,15 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     elif method is None and is_large_in_rows(mdp) and rewards_fit(mdp):
         solution = plan_ending(filled, gamma, tolerance)
     else:
-        method = method or _default_method(mdp, gamma)
-        if gamma == 1.0 and method != "breadth-first":
+        planner = method or _default_method(mdp, gamma)
+        if gamma == 1.0 and planner != "breadth-first":
             raise SettingError(
-                f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
+                f"must be below 1 here: {planner} needs a discount; without one, name no method", setting="gamma"
             )
-        solution = PLANNERS[method].plan(filled, gamma, tolerance)
+        solution = PLANNERS[planner].plan(filled, gamma, tolerance)
+        if method is None and planner == "policy-iteration" and solution.bound > tolerance and rewards_fit(mdp):
+            more_precise = sparse_policy_iteration(filled, gamma, tolerance)
+            solution = min(solution, more_precise, key=lambda each: each.bound)
     if filled is not mdp:
         planned = solution.planned_actions
         solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else as_available(mdp, planned))

@@ -86,6 +86,7 @@ def solve_average(world: World, *, tolerance: float = 1e-8) -> AverageSolution:
     Raises:
         SettingError: if the tolerance is out of range.
         ModelError: if an environment has no model.
+        PrecisionError: if states have different gains, and it takes too many steps to reach those of the best.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.
