@@ -61,7 +61,7 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
     Raises:
         SettingError: if continuing forever from some state, which is named, gains reward, or loses too little to be
             distinguished from rounding.
-        PrecisionError: if episodes take so many steps that rounding counts for more than rewards.
+        PrecisionError: if episodes take too many steps for double precision.
     """
     quotient, rounding = collapse_end_components(mdp), Rounding(mdp)
     min_margin = 8.0 * rounding.of_backup(0.0)
