@@ -65,9 +65,9 @@ def test_ill_conditioned_worlds_take_100_000_sweeps_and_planners_agree(seed):
 @pytest.mark.parametrize("seed", range(0, 1000, 10))
 def test_ill_conditioned_worlds_agree_with_a_linear_program(seed):
     mdp = random_mdp(seed)
-    solution = solve(mdp, gamma=0.9999, tolerance=1e-6, method="policy-iteration")
+    solution = solve(mdp, gamma=0.9999, tolerance=5e-6, method="policy-iteration")
     assert np.abs(solution.v - linear_program(mdp, 0.9999)).max() <= solution.bound
-    assert solution.bound < 5e-6  # some have values of ten thousand, where rounding exceeds the tolerance
+    assert solution.bound <= 5e-6  # some have values of ten thousand, where rounding exceeds the tolerance
 
 
 # Grids ----------------------------------------------------------------------------------------------------------------
@@ -121,15 +121,14 @@ def test_the_bound_of_any_values_holds_and_is_not_idle(seed):
         assert error_bound(world.mdp, v, 0.9) <= 19.0 * error + 1e-11  # (1 + gamma) / (1 - gamma)
 
 
-def test_probabilities_that_sum_to_more_than_one_are_allowed_for():
-    """A model may be off by 1e-9; its value is then 1 / (1 - gamma (1 + 1e-9))."""
+def test_probabilities_that_sum_to_more_than_one_are_divided_by_their_sum():
+    """Sums may be off by 1e-9 when a model is made; what rounding leaves may still undo a discount near 1."""
     world = sparse_world([[[(0.5, 0, 1.0, False), (0.5 + 9e-10, 0, 1.0, False)]]])
     for gamma in (0.9, 0.9999, 0.99999):
         solution = solve(world.mdp, gamma=gamma, tolerance=1e-4, method="policy-iteration")
-        mass = Fraction(0.5) + Fraction(0.5 + 9e-10)
-        exact = mass / (1 - Fraction(gamma) * mass)
+        exact = 1 / (1 - Fraction(gamma))
         assert abs(Fraction(float(solution.v[0])) - exact) <= solution.bound < 1e-4
-    assert error_bound(world.mdp, solution.v, 1.0 - 1e-10) == math.inf
+    assert error_bound(world.mdp, solution.v, math.nextafter(1.0, 0.0)) == math.inf
 
 
 def test_what_rounding_hides_is_said_and_not_sought_for_ever():

@@ -22,6 +22,7 @@ from clew.kernels.dynamics import Grid, Sparse
 from clew.kernels.planning.chain_values import backup_chain, chain_residual, solve_chain
 from clew.kernels.planning.chains import Chain, Components, find_components, write_chain
 from clew.kernels.planning.grading import propagate_suboptimal
+from clew.kernels.planning.relative_values import UNDERFLOW
 from clew.models.mdp import FiniteMDP
 from clew.planning import HorizonSolution
 from clew.planning.absorbing import AbsorbingChain
@@ -112,17 +113,17 @@ class Walk:
         found = self._values_by_components(gamma, tolerance)
         if found[1] <= tolerance or (gamma < 1.0 and (not is_relative or mdp.num_states > MAX_RELATIVE)):
             return found
-        if gamma == 1.0:
-            better = self._undiscounted(found[0])
-        else:
-            better = relative_policy_values(mdp, self.weights, self.epsilon, gamma, tolerance)
+        better = self._values_by_factors(gamma, found[0])
+        if gamma < 1.0 and not better[1] <= tolerance:
+            relative = relative_policy_values(mdp, self.weights, self.epsilon, gamma, tolerance)
+            better = min(better, relative, key=lambda each: each[1])
         return min(found, better, key=lambda each: each[1])
 
     def _values_by_components(self, gamma: float, tolerance: float) -> tuple[npt.NDArray[np.float64], float]:
         """Return (v, bound), see `values`; the bound is by the largest residual."""
         v = self._solve(self.reward, gamma, 0.5 * tolerance * (1.0 - gamma))
         residual, max_value = chain_residual(self.chain, self.reward, v, gamma)
-        residual += self.slack * (self.max_reward + max_value)
+        residual += self.slack * (self.max_reward + max_value) + UNDERFLOW
         if gamma < 1.0:
             return v, residual / (1.0 - gamma)
         # Without a discount, the residual of a step adds up over the n steps of the episode. The computed n, w, is off
@@ -131,7 +132,7 @@ class Walk:
         w = self._solve(steps, 1.0, 0.0)
         step_residual, longest = chain_residual(self.chain, steps, w, 1.0)
         step_residual += self.slack * (1.0 + longest)
-        is_bounded = step_residual < 1.0 and not np.isnan(w).any()
+        is_bounded = step_residual < 1.0 and np.isfinite(w).all()
         return v, residual * longest / (1.0 - step_residual) if is_bounded else np.inf
 
     def steps(self) -> npt.NDArray[np.float64]:
@@ -142,9 +143,10 @@ class Walk:
         """
         steps = self._solve(self.goes_on, 1.0, 0.0)
         residual, longest = chain_residual(self.chain, self.goes_on, steps, 1.0)
-        if not np.isnan(steps).any() and residual + self.slack * (1.0 + longest) <= 0.5 * STEPS_PRECISION:
-            return steps
         endless = self.leads_to(self.components.recurrent)
+        is_finite = bool(np.isfinite(steps[~endless]).all())
+        if is_finite and residual + self.slack * (1.0 + longest) <= 0.5 * STEPS_PRECISION:
+            return steps
         chain, rounding = self.policy_chain()
         rows = chain_rows(chain._replace(rewards=np.zeros_like(chain.rewards)), rounding)
         absorbing = AbsorbingChain(rows, extend(~endless & (self.goes_on > 0.0), rows), rounding=rounding)
@@ -164,17 +166,17 @@ class Walk:
         """Return the chain as a model with one action, and the relative rounding error of its probabilities."""
         return policy_chain(self.mdp, policy_shares(self.mdp, self.weights, self.epsilon))
 
-    def _undiscounted(self, v: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
-        """Return (v, bound) with gamma 1, by a factorisation; given are values that are right in recurrent states."""
+    def _values_by_factors(self, gamma: float, v: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
+        """Return (v, bound), see `values`, by a factorisation; with gamma 1, v must be right in recurrent states."""
         chain, rounding = self.policy_chain()
         rows = chain_rows(chain, rounding)
-        recurrent = self.components.recurrent
+        recurrent = self.components.recurrent & (gamma == 1.0)
         infinite = self.leads_to(recurrent & (v != 0.0))
         inside = extend(~infinite & ~recurrent & (self.goes_on > 0.0), rows)
-        absorbing = AbsorbingChain(rows, inside, rounding=rounding)
+        absorbing = AbsorbingChain(rows, inside, rounding=rounding, gamma=gamma)
         rewards, errors = np.where(inside, rows.rewards, 0.0), np.where(inside, rows.reward_errors, 0.0)
         finite, bound = absorbing.values(rewards, errors, np.zeros(inside.size))
-        v = self._solve(np.where(infinite & recurrent, self.reward, 0.0), 1.0, 0.0)
+        v = self._solve(np.where(infinite & recurrent, self.reward, 0.0), 1.0, 0.0) if infinite.any() else v
         return np.where(infinite, v, finite[: v.size]), bound
 
     def _solve(self, reward: npt.NDArray[np.float64], gamma: float, target: float) -> npt.NDArray[np.float64]:
@@ -218,9 +220,9 @@ def policy_values(
         |v - v_pi| <= max_s |(T v)(s) - v(s)| / (1 - gamma)
 
     With gamma 1 the maximum expected number of steps takes the place of 1 / (1 - gamma). In worlds that never end, and
-    where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`;
-    with gamma 1 equations are then factorised, see `clew.planning.absorbing`. Where a policy may never end and values
-    are not finite, `policy_gain` has its reward per step.
+    where this bound is above the tolerance, the span of (T v)(s) - v(s) bounds the error, see `clew.planning.relative`,
+    or equations are factorised, see `clew.planning.absorbing`; with gamma 1 only the latter. Where a policy may never
+    end and values are not finite, `policy_gain` has its reward per step.
     The step limit of an environment is not part of its model.
 
     Args:
@@ -264,7 +266,8 @@ def policy_values(
     else:
         v, bound = walk_through(mdp, weights_of(policy, mdp), epsilon).values(gamma, tolerance)
     warn_if_inexact(bound, tolerance)
-    return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
+    with np.errstate(invalid="ignore", over="ignore"):  # the mean of inf and -inf is NaN
+        return PolicyValues(float(v[mdp.starts].mean()), v, bound, gamma, horizon)
 
 
 def policy_steps(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from clew.environments import World, model_of
 from clew.evaluation.exact import Walk, walk_through
 from clew.evaluation.relative import chain_rows, extend, widen
-from clew.kernels.planning.relative_values import Rows
+from clew.kernels.planning.relative_values import UNDERFLOW, Rows
 from clew.planning.absorbing import AbsorbingChain
 from clew.planning.average import restrict_rows
 from clew.planning.certificate import warn_if_inexact
@@ -115,7 +115,7 @@ def _gains(walk: Walk, tolerance: float) -> tuple[Floats, float]:
     gains, bound = np.zeros(rows.offsets.size - 1), 0.0
     for states in recurrent_classes(walk):
         if states.size == 1:
-            gains[states], error = rows.rewards[states], float(rows.reward_errors[states[0]])
+            gains[states], error = rows.rewards[states], float(rows.reward_errors[states[0]]) + UNDERFLOW
         else:
             relative = RelativeValues(rows_of_class(rows, states), 1.0)
             plan(relative, 0.5 * tolerance)
@@ -123,8 +123,8 @@ def _gains(walk: Walk, tolerance: float) -> tuple[Floats, float]:
             gains[states], error = 0.5 * (relative.lo + relative.hi), relative.bound
         bound = max(bound, error)
     transient = extend(~walk.components.recurrent & (walk.goes_on > 0.0), rows)
-    ends = bool((walk.chain.ends & (walk.goes_on > 0.0)).any())
-    reached = np.append(gains[extend(walk.components.recurrent, rows)], np.zeros(int(ends)))
+    happens = np.repeat(transient, np.diff(rows.offsets)) & (rows.probabilities > 0.0)
+    reached = gains[rows.next_states[happens & ~transient[rows.next_states]]]
     if transient.any() and np.ptp(reached) == 0.0:
         gains[transient] = reached[0]
     elif transient.any():

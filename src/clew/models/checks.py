@@ -66,6 +66,28 @@ def without_rounding(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     return np.where(below, 0.0, probabilities) if below.any() else probabilities
 
 
+def sums_of_rows(probabilities: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the sum of the probabilities of each pair of a state and an action, in the order of its outcomes."""
+    sums = np.zeros(lengths.size)
+    with np.errstate(over="ignore"):  # an infinite sum is refused afterwards
+        np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), probabilities)
+    return sums
+
+
+def normalise(model: Sparse) -> Sparse:
+    """Return a checked model in which probabilities whose sum differs from 1 by more than rounding are divided by it.
+
+    Near gamma 1 such a difference would change values, and planners would have to agree on what it means.
+    """
+    lengths = np.diff(model.offsets)
+    sums = sums_of_rows(model.probabilities, lengths)
+    off = np.abs(sums - 1.0) > np.maximum(lengths, 1) * np.finfo(float).eps
+    off &= lengths > 0
+    if not off.any():
+        return model
+    return model._replace(probabilities=model.probabilities / np.repeat(np.where(off, sums, 1.0), lengths))
+
+
 def require(holds: bool, message: str) -> None:
     """Raise a ModelError with a message if a condition doesn't hold."""
     if not holds:
@@ -240,9 +262,7 @@ def _check_rows(model: Sparse, num_states: int, labels: Labels) -> None:
     if not sound.all():
         raise ModelError(f"{first_pair(~sound)}: probability must not be negative")
     lengths = np.diff(model.offsets)
-    sums = np.zeros(lengths.size)
-    with np.errstate(over="ignore"):  # an infinite sum is refused below
-        np.add.at(sums, np.repeat(np.arange(lengths.size), lengths), model.probabilities)
+    sums = sums_of_rows(model.probabilities, lengths)
     uneven = np.flatnonzero((lengths > 0) & (np.abs(sums - 1.0) > 1e-9))
     if uneven.size:
         raise ModelError(

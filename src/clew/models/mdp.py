@@ -24,7 +24,15 @@ from clew.kernels import dynamics
 from clew.kernels.dynamics import Grid, Sparse, fast_model
 from clew.models.arrays import SparseRows
 from clew.models.availability import available_pairs, fill_unavailable
-from clew.models.checks import Starts, check_sparse, check_starts, read_only_model, sparse_model, without_rounding
+from clew.models.checks import (
+    Starts,
+    check_sparse,
+    check_starts,
+    normalise,
+    read_only_model,
+    sparse_model,
+    without_rounding,
+)
 from clew.models.constructors import Constructors
 from clew.models.estimates import Estimate, check_estimate
 from clew.models.files import ESTIMATE_ARRAYS, LABEL_ARRAYS, archive_of, read_arrays
@@ -198,7 +206,8 @@ class FiniteMDP(Constructors):
             offsets: (num_states * num_actions + 1,) int64; the outcomes of (s, a) are the rows from
                 `offsets[s * num_actions + a]` up to the next offset. A state without rows is terminal; an action
                 without rows isn't available in a state that has some.
-            probabilities: (num_rows,) float64, not negative; they sum to 1 for each (s, a) that has rows.
+            probabilities: (num_rows,) float64, not negative; they sum to 1 for each (s, a) that has rows, and are
+                divided by their sum if it is off by up to 1e-9 but more than rounding.
             next_states: (num_rows,) int32.
             rewards: (num_rows,) float64, finite.
             terminated: (num_rows,) bool, True where the outcome ends the episode.
@@ -297,6 +306,7 @@ class FiniteMDP(Constructors):
         """Make a model from rows, which belong to it; if `starts` is None, from all states that aren't terminal."""
         model = Sparse(*cast(Sparse, rows._replace(probabilities=without_rounding(rows.probabilities))))
         num_states = check_sparse(model, labels)
+        model = normalise(model)
         model = read_only_model(model._replace(next_states=model.next_states.astype(np.int32, copy=False)))
         if starts is None:
             starts = np.flatnonzero(np.diff(rows.offsets[:: rows.num_actions]))  # states that aren't terminal

@@ -174,7 +174,7 @@ def solve(
             values overflow double precision; with gamma 1 also if continuing forever has no cost, or a start can't end,
             so that there is no finite value.
         ModelError: if an environment has no model; the message says why.
-        PrecisionError: if gamma is 1, and episodes take too many steps for double precision.
+        PrecisionError: if gamma is 1 and episodes take too many steps for double precision.
 
     Warns:
         PrecisionWarning: if the bound of the solution is larger than the tolerance.
@@ -221,16 +221,17 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
         solution = best_first(filled) if is_deterministic_with_costs(filled) else total_reward(filled, tolerance)
     elif method is None and never_ends(mdp) and rewards_fit(mdp):
         solution = plan_relative(filled, gamma, tolerance)
-    elif method is None and isinstance(mdp.model, Sparse) and rewards_fit(mdp):
-        plan = plan_small if mdp.num_states <= MAX_POLICY_ITERATION_STATES else plan_ending
-        solution = plan(filled, gamma, tolerance)
+    elif method is None and is_large_in_rows(mdp) and rewards_fit(mdp):
+        solution = plan_ending(filled, gamma, tolerance)
     else:
-        method = method or _default_method(mdp, gamma)
-        if gamma == 1.0 and method != "breadth-first":
+        planner = method or _default_method(mdp, gamma)
+        if gamma == 1.0 and planner != "breadth-first":
             raise SettingError(
-                f"must be below 1 here: {method} needs a discount; without one, name no method", setting="gamma"
+                f"must be below 1 here: {planner} needs a discount; without one, name no method", setting="gamma"
             )
-        solution = PLANNERS[method].plan(filled, gamma, tolerance)
+        is_small = method is None and planner == "policy-iteration" and rewards_fit(mdp)
+        plan = plan_small if is_small else PLANNERS[planner].plan
+        solution = plan(filled, gamma, tolerance)
     if filled is not mdp:
         planned = solution.planned_actions
         solution = replace(solution, mdp=mdp, planned_actions=None if planned is None else as_available(mdp, planned))
@@ -241,6 +242,11 @@ def find_optimum(mdp: FiniteMDP, gamma: float, tolerance: float = 1e-6, method: 
     if value == -np.inf:  # the values of all states are computed in this case only
         check_finite(mdp.starts, solution.v[mdp.starts])
     return solution
+
+
+def is_large_in_rows(mdp: FiniteMDP) -> bool:
+    """Return whether a model is one of rows of outcomes, and has too many states for exact policy iteration."""
+    return isinstance(mdp.model, Sparse) and mdp.num_states > MAX_POLICY_ITERATION_STATES
 
 
 def _default_method(mdp: FiniteMDP, gamma: float) -> str:

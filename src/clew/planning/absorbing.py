@@ -59,7 +59,7 @@ class AbsorbingChain:
         offsets, chosen = pick_rows(rows.offsets, np.arange(inside.size), lengths)
         self._rows = Rows(offsets, rows.probabilities[chosen], rows.next_states[chosen], zeros, zeros, 1)
         self._inside, self._rounding, self._gamma = np.flatnonzero(inside), rounding, gamma
-        self._solve = _new_solver(self._rows, inside, gamma)
+        self._solve = new_solver(self._rows, inside, gamma)
         steps, error = self._refined(inside.astype(np.float64), zeros, zeros)
         self.steps, self.steps_error = steps, np.inf
         if bool((error[inside] < 0.5 * steps[inside]).all()):
@@ -156,7 +156,7 @@ class AbsorbingChain:
         return np.full(residual.size, np.inf)
 
 
-def _new_solver(rows: Rows, inside: Bools, gamma: float) -> Callable[..., Floats]:
+def new_solver(rows: Rows, inside: Bools, gamma: float) -> Callable[..., Floats]:
     """Return a function of b, and "T" for the transposed matrix, that solves A x = b of the states inside.
 
     If rounding makes the matrix singular, it returns NaN.
@@ -167,7 +167,9 @@ def _new_solver(rows: Rows, inside: Bools, gamma: float) -> Callable[..., Floats
     try:
         if inside.size <= MAX_DENSE:
             inverse = np.linalg.inv(dense_equations(rows, policy, gamma)[np.ix_(states, states)])
-            return lambda b, transposed="N": (inverse if transposed == "N" else inverse.T).dot(b)
+            return np.errstate(over="ignore", invalid="ignore")(
+                lambda b, transposed="N": (inverse if transposed == "N" else inverse.T).dot(b)
+            )
         matrix = sparse_equations(rows, policy, gamma)[states][:, states]
         if factorisation_cost(rows, policy) > MAX_COST:
             return _krylov_solver(matrix)

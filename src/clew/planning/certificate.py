@@ -8,6 +8,7 @@ import numpy.typing as npt
 from clew.errors import PrecisionWarning, SettingError
 from clew.kernels.dynamics import Sparse
 from clew.kernels.planning.backups import bellman_residual
+from clew.kernels.planning.relative_values import UNDERFLOW
 from clew.models.mdp import FiniteMDP
 
 AVERAGE_INSTEAD = "clew.solve_average, or clew solve --average, finds the best reward per step"  # in error messages
@@ -100,10 +101,12 @@ def rounding_bound(mdp: FiniteMDP, max_value: float) -> float:
     """Return a bound on the rounding error of one backup of values that are at most `max_value` in absolute value.
 
     A sum of n products of three factors has a relative error of (n + 3) units of roundoff (half of eps), and the
-    difference from v adds one. The bound is twice that, to cover terms of second order and the division that follows.
+    difference from v adds one. Probabilities may sum to 1 only within 3 n units, see `clew.models.checks.normalise`.
+    The bound is more than that, to cover terms of second order and the division that follows, and products that are
+    too small for a double.
     """
     lowest, highest = mdp.reward_range
-    return float((4 + mdp.max_outcomes) * np.finfo(float).eps * (max(-lowest, highest) + max_value))
+    return float((4 + 2 * mdp.max_outcomes) * np.finfo(float).eps * (max(-lowest, highest) + max_value)) + UNDERFLOW
 
 
 def _max_continuation(mdp: FiniteMDP) -> float:

@@ -17,11 +17,13 @@ Source:
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.kernels.dynamics import Grid, Sparse
+from clew.kernels.planning.relative_values import Rows
 from clew.kernels.planning.undiscounted import (
     STAY,
     UNKNOWN,
@@ -32,6 +34,7 @@ from clew.kernels.planning.undiscounted import (
 )
 from clew.models.arrays import pick_rows, select_rows
 from clew.models.mdp import FiniteMDP
+from clew.planning.equations import factorisation_cost
 from clew.settings import check_memory
 
 Bools = npt.NDArray[np.bool_]
@@ -96,6 +99,30 @@ class Quotient:
     stay_pairs: Pairs
     likeliest: Predecessors
     predecessors: Predecessors
+
+    @cached_property
+    def factorisation_cost(self) -> float:
+        """Predicted number of operations that it takes to factorise the equations of `choice`."""
+        return factorisation_cost(self.chain_of(self.choice, 0.0), np.zeros(self.choice.size + 1, np.int32))
+
+    def chain_of(self, choice: Pairs, extra_reward: float) -> Rows:
+        """Return the chain of a choice, with a state for each component, and the end as its last state.
+
+        Args:
+            choice: (num_components,) a pair or STAY for each component.
+            extra_reward: added to the reward of every step.
+        """
+        model, n = self.model, choice.size
+        moves = np.flatnonzero(choice != STAY)
+        lengths = np.zeros(n + 1, np.int64)
+        lengths[moves] = np.diff(model.offsets)[choice[moves]]
+        offsets, chosen = pick_rows(model.offsets, np.append(np.maximum(choice, 0), 0), lengths)
+        next_states = np.where(model.terminated[chosen], n, self.component_of[model.next_states[chosen]])
+        owners, probabilities = np.repeat(np.arange(n + 1), lengths), model.probabilities[chosen]
+        rewards = np.zeros(n + 1)
+        rewards[moves] = extra_reward
+        np.add.at(rewards, owners, probabilities * model.rewards[chosen])
+        return Rows(offsets, probabilities, next_states.astype(np.int32), rewards, np.zeros(n + 1), 1)
 
     def expand_policy(self, choice: Pairs) -> npt.NDArray[np.int32]:
         """Return the actions, (num_states,), that carry out the choice of each component.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from clew.kernels import read_only
 from clew.kernels.planning.sweeps import gauss_seidel_sweep, improve_policy, mark_nonterminating, mark_proper
 from clew.models.mdp import FiniteMDP
-from clew.planning.certificate import error_bound, rounding_bound
+from clew.planning.certificate import check_overflow, error_bound, rounding_bound
 from clew.planning.orders import OrderedModel
 from clew.planning.solution import Solution
 
@@ -44,6 +44,7 @@ class Iteration:
     policy: npt.NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
+        check_overflow(self.mdp, self.reward_span, np.zeros(0))
         lowest, _ = self.mdp.reward_range
         v = np.zeros(self.ordered.num_states)
         v[: self.ordered.num_live] = lowest / (1.0 - self.gamma)

@@ -122,7 +122,7 @@ def plan_relative(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
 
 
 def plan_small(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution:
-    """Solve a small world in rows: by policy iteration, and where rounding counts by relative values.
+    """Solve a small world: by policy iteration, and where rounding counts by relative values.
 
     Near gamma 1, values may be so large that their rounding alone exceeds the tolerance.
     """

@@ -40,14 +40,16 @@ import numpy.typing as npt
 from clew.errors import PrecisionError, SettingError
 from clew.kernels.planning.undiscounted import STAY, evaluation_sweep, improvement_sweep, margins
 from clew.models.mdp import FiniteMDP
+from clew.planning.absorbing import new_solver
 from clew.planning.certificate import AVERAGE_INSTEAD
 from clew.planning.end_components import Pairs, Quotient, collapse_end_components
 from clew.planning.rounding import Rounding
 from clew.planning.solution import Solution
 
 Values = npt.NDArray[np.float64]
-MAX_EQUATIONS = 1000  # components whose linear equations are solved if sweeps take long
-MAX_ROUNDS = 2000  # of policy iteration where equations are solved; far fewer are needed if these have a solution
+MAX_EQUATIONS = 1000  # components whose linear equations are solved if sweeps take long, whatever it costs
+SWEEP_COST = 2.0  # operations for each outcome, relative to one of a factorisation
+MIN_COST = 1e8  # operations of sweeps, some tenths of a second, before equations of more components are thought of
 
 
 def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
@@ -97,6 +99,13 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
     )
 
 
+def _too_many_steps() -> PrecisionError:
+    return PrecisionError(
+        "total rewards are not proved: from some states it takes too many steps for double precision until the episode "
+        "ends or nothing is gained any more; clew.solve with a gamma below 1 takes fewer"
+    )
+
+
 def _max_abs(v: Values) -> float:
     return float(np.abs(v).max())
 
@@ -122,10 +131,12 @@ def _improve(
     Raises:
         PrecisionError: if equations are so close to singular that nothing is proved.
     """
-    model, components = quotient.model, quotient.components
+    model, components, requested = quotient.model, quotient.components, margin
     for i in count(1):
         rounding_error = rounding.of_backup(_max_abs(v))
         margin = max(margin, 8.0 * rounding_error)
+        if margin > max(requested, rounding.max_reward):
+            raise _too_many_steps()
         change = improvement_sweep(model, components, v, choice, sign * margin, rounding_error)
         if change <= margin / 4.0 or i % 8 == 0:
             nonterminating = quotient.nonterminating_states(choice)
@@ -133,14 +144,7 @@ def _improve(
                 return margin, nonterminating
         if change <= margin / 4.0 and (sign < 0.0 or margins(model, components, v, choice)[0] > rounding_error):
             break
-        if choice.size <= MAX_EQUATIONS and i >= MAX_ROUNDS:
-            raise PrecisionError(
-                "total rewards without a discount are not proved: episodes take too many steps for double precision; "
-                "clew.solve with a gamma below 1 takes fewer"
-            )
-        if i % 8 == 0 and choice.size <= MAX_EQUATIONS:
-            v[:] = _solve_equations(quotient, choice, sign * margin)
-        else:
+        if i % 8 != 0 or not _solve_equations(quotient, v, choice, sign * margin, 11 * i):
             for j in range(10):
                 if evaluation_sweep(model, components, v, choice, sign * margin, j % 2 == 0) <= change / 10.0:
                     break
@@ -169,20 +173,28 @@ def _evaluate(
             target = max(target, 2.0 * rounding.of_backup(_max_abs(v)))
         if evaluation_sweep(quotient.model, quotient.components, v, choice, extra_reward, i % 2 == 1) <= target:
             break
-        if i % 200 == 199 and choice.size <= MAX_EQUATIONS:
-            v[:] = _solve_equations(quotient, choice, extra_reward)
+        if i % 200 == 199:
+            _solve_equations(quotient, v, choice, extra_reward, i)
 
 
-def _solve_equations(quotient: Quotient, choice: Pairs, extra_reward: float) -> Values:
-    """Return the values of the choice with extra_reward added to every reward, by one linear equation per component."""
-    model, num_components = quotient.model, choice.size
-    equations, rewards = np.eye(num_components), np.where(choice == STAY, 0.0, extra_reward)
-    for c in np.flatnonzero(choice != STAY):
-        outcomes = slice(model.offsets[choice[c]], model.offsets[choice[c] + 1])
-        probabilities, continues = model.probabilities[outcomes], ~model.terminated[outcomes]
-        rewards[c] += probabilities @ model.rewards[outcomes]
-        np.subtract.at(
-            equations[c], quotient.component_of[model.next_states[outcomes][continues]], probabilities[continues]
-        )
-    values: Values = np.linalg.solve(equations, rewards).astype(np.float64)[quotient.component_of]
-    return values
+def _solve_equations(quotient: Quotient, v: Values, choice: Pairs, extra_reward: float, num_sweeps: int) -> bool:
+    """Evaluate the choice in place, with extra_reward added to every reward, by one linear equation per component.
+
+    Nothing is done, and False returned, if sweeps haven't taken long yet, or that is predicted to take longer than they
+    have taken.
+
+    Raises:
+        PrecisionError: if values overflow, or rounding makes the equations singular.
+    """
+    if choice.size > MAX_EQUATIONS:
+        cost_of_sweeps = num_sweeps * SWEEP_COST * quotient.model.probabilities.size
+        if cost_of_sweeps < MIN_COST or quotient.factorisation_cost > cost_of_sweeps:
+            return False
+    rows = quotient.chain_of(choice, extra_reward)
+    inside = np.append(choice != STAY, False)
+    values = np.zeros(choice.size + 1)
+    values[inside] = new_solver(rows, inside, 1.0)(rows.rewards[inside])
+    if not np.isfinite(values).all():
+        raise _too_many_steps()
+    v[:] = values[quotient.component_of]
+    return True

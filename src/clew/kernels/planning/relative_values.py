@@ -27,6 +27,7 @@ from clew.kernels import kernel
 
 Floats = npt.NDArray[np.float64]
 UNIT = 2.0**-53  # largest relative error of an operation in double precision
+UNDERFLOW = 1e-300  # more than what the terms of an advantage lose that are too small for a double
 SPLITTER = 134217729.0  # 2**27 + 1, which splits a double into two halves
 
 
@@ -96,7 +97,7 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
     compensated sum of n such products has one rounding that counts, that of its result, and n**2 * UNIT**2 times the
     sum of p |d|; the small parts add n * UNIT times their sum. The product with gamma has one rounding, (1 - gamma) * h
     three (`low` is left out), and the sums of these terms have one each, as has the result of adding this bound. The
-    factors below are a percent larger, for terms of second order.
+    factors below are a percent larger, for terms of second order; `UNDERFLOW` is for terms that are too small.
 
     Args:
         rows: model.
@@ -125,7 +126,7 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
     error = gamma * (n + 4.0) * (2.0 * (n + 4.0) * UNIT * size + 2.02 * size_low)
     error += 2.02 * abs(future) + 3.03 * abs(shrunk)
     error += 1.01 * abs(gained) + 2.02 * abs(value)
-    return value, 1.01 * (UNIT * error + rows.reward_errors[pair])
+    return value, 1.01 * (UNIT * error + rows.reward_errors[pair]) + UNDERFLOW
 
 
 @kernel
@@ -155,7 +156,7 @@ def advantage_at_most(rows: Rows, high: Floats, largest: float, s: int, pair: in
     n = np.float64(rows.offsets[pair + 1] - rows.offsets[pair])
     shrunk = (1.0 - gamma) * high[s]
     error = (n + 8.0) * size + 8.0 * abs(shrunk) + 4.0 * abs(reward) + 2.0 * largest
-    return reward + gamma * total - shrunk + 2.0 * UNIT * error + 2.0 * rows.reward_errors[pair]
+    return reward + gamma * total - shrunk + 2.0 * UNIT * error + 2.0 * rows.reward_errors[pair] + UNDERFLOW
 
 
 @kernel
