@@ -469,5 +469,5 @@ def test_episodes_that_take_too_many_steps_for_double_precision_are_refused():
     mdp = FiniteMDP.from_function(2, 1, lambda s, a: [(1.0 - 1e-15, 1 - s, -1.0, False), (1e-15, s, 0.0, True)])
     with pytest.raises(PrecisionError, match="too many steps for double precision"):
         solve(mdp, gamma=1.0)
-    with pytest.raises(PrecisionError, match="episodes take too many steps for double precision"):
+    with pytest.raises(PrecisionError, match="too many steps for double precision"):
         solve_average(mdp)
