@@ -73,7 +73,7 @@ class World:
             yield self.remake()
         else:
             with self._lock:
-                yield ModelEnvironment(self.env) if isinstance(self.env, FiniteMDP) else self.env
+                yield self.env
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +199,12 @@ def _as_world(name: str, given: Any) -> World:
         if isinstance(given, str):
             remake = TrainingConfig(maze=given).make_environment
             given = remake()
-        env = Environment(given) if isinstance(given, Maze) else given
-        table_shape(env)
+        env = given
+        if isinstance(given, Maze):
+            env = Environment(given)
+        elif isinstance(given, FiniteMDP):
+            env = ModelEnvironment(given)
+        table_shape(env)  # raises an error if it isn't an environment
         return World(name, env, as_compiled(env), remake)
     except ClewError as error:
         raise SettingError(f"the world {name!r}: {error}") from None
