@@ -3,6 +3,7 @@
 import csv
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,17 @@ def test_samples_are_means_of_each_run(results):
         results.sample("sarsa", "open")
     with pytest.raises(SettingError, match="seed 6 is not in the experiment; from 0 to 5"):
         results.policy("Q", "open", seed=6)
+
+
+def test_metrics_are_those_of_train_policy(results):
+    rows = []
+    clew.train_policy(clew.Environment(clew.Maze.open(5, 5)), 40, seed=4, callback=rows.append, **CLIFF)
+    of_run = results.metrics("open")["Q"][4]
+    assert [replace(row, seconds=0.0) for row in rows] == of_run
+    few = results.metrics("open", num_rounds=3)["Q"][4]
+    assert [row.num_episodes for row in few] == [14, 14, 12]
+    assert sum(row.num_steps for row in few) == results.steps[0, 1, 4].sum()
+    assert few[-1].mean_return == results.episode_return[0, 1, 4, 28:].mean()
 
 
 def test_csv_has_a_row_for_each_episode(results, tmp_path):

@@ -110,7 +110,9 @@ def test_what_an_agent_holds_is_part_of_its_key(tmp_path):
         (made_in_a_notebook(1), made_in_a_notebook(2)),
     ):
         assert [computed(agent) for agent in (*agents, *agents)] == [1, 1, 0, 0]
-    with pytest.raises(SettingError, match=r"agent in open: the agent holds .*, of which nothing tells when it changes"):
+    with pytest.raises(
+        SettingError, match=r"agent in open: the agent holds .*, of which nothing tells when it changes"
+    ):
         computed(captured(iter([1])))
 
 

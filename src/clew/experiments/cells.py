@@ -31,7 +31,7 @@ AgentFactory = Callable[[Any, int], Any]
 
 
 class Budget(NamedTuple):
-    """How long each run is: a number of episodes, or as many as begin within a number of steps; the other one is None.
+    """Length of each run: a number of episodes, or of steps within which episodes begin; the other one is None.
 
     Of `every` episodes the last one is recorded.
     """
@@ -42,7 +42,7 @@ class Budget(NamedTuple):
 
 
 class CellResults(NamedTuple):
-    """What some runs of a cell gave."""
+    """Results of some runs of a cell."""
 
     num_episodes: npt.NDArray[np.int64]  # (num_runs,), number of recorded episodes of each run
     stats: EpisodeStats  # of all recorded episodes, run after run
@@ -68,7 +68,7 @@ class World:
 
     @contextmanager
     def stepped(self) -> Iterator[Any]:
-        """Return a context with an environment that is stepped in Python by nobody else at the same time."""
+        """Return a context with an environment that no other thread steps at the same time."""
         if self.remake is not None:
             yield self.remake()
         else:

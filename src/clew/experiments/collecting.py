@@ -1,4 +1,4 @@
-"""What is collected while an experiment runs, in memory and in a folder."""
+"""Collection of the results of an experiment while it runs, in memory and in a folder."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -21,7 +21,7 @@ from clew.settings import MAX_EPISODES, as_list, as_path, check_callable, check_
 
 @dataclass(frozen=True)
 class ExperimentProgress:
-    """How far an experiment has come.
+    """Progress of an experiment.
 
     Attributes:
         num_done: number of complete runs, those that were found in the folder included.
@@ -69,7 +69,7 @@ class Experiment:
             `clew.run_agent`.
         seeds: different non-negative integers.
         num_episodes: number of episodes of each run, on which schedules are based.
-        num_steps: instead of num_episodes: a run begins episodes until so many steps have been taken, and completes the
+        num_steps: instead of num_episodes: a run begins episodes until this number of steps is taken, and completes the
             last one. Settings can't change over the episodes then, as their number is unknown.
 
     Raises:
@@ -182,7 +182,7 @@ class Experiment:
         return every
 
     def _progress(self, collected: Collected, num_found: int, begun: float) -> ExperimentProgress:
-        """Return how far the experiment has come."""
+        """Return the progress of the experiment."""
         num_done, seconds = collected.num_done, time.perf_counter() - begun
         per_run = seconds / (num_done - num_found) if num_done > num_found else None
         left = None if per_run is None else per_run * (self.num_runs - num_done)

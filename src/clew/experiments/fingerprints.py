@@ -1,4 +1,4 @@
-"""What decides the results of a cell, as JSON: if it is the same, results that were kept can be used again.
+"""Descriptions of all that decides the results of a cell, as JSON: if it is the same, saved results are used again.
 
 Everything that can't be described is refused: nothing would tell that it has changed.
 """
@@ -38,7 +38,7 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
 
     Args:
         cell: the cell.
-        budget: how long each run is; which episodes are recorded is no part of the description.
+        budget: how long each run is; which episodes are recorded isn't described.
 
     Raises:
         SettingError: if something can't be described.

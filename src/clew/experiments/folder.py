@@ -5,7 +5,7 @@
 
 A file of results is a series of records: eight bytes that say what it is, the length of the content, its SHA-256, and
 the content, an archive of NumPy without pickles. A record that was cut off when its process was killed ends the file;
-its runs are computed again. So processes may share a folder: nobody changes what another has written, and of a run that
+its runs are computed again. So processes may share a folder: none changes what another has written, and of a run that
 is there twice either is taken, since both have the same bits.
 """
 
@@ -34,7 +34,7 @@ class KeptRuns(NamedTuple):
     """Runs of a cell that were found in the folder."""
 
     seeds: list[int]
-    every: int  # of so many episodes the last one is recorded
+    every: int  # episodes of which the last one is recorded
     has_tables: bool  # False if the tables weren't recorded
     results: CellResults
 

@@ -1,21 +1,41 @@
 """Results of an experiment: the episodes of all runs as arrays, and the tables that were learned."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ExtraError, RunError, SettingError
+from clew.learning.metrics import RoundMetrics
 from clew.policies.policy import Policy
-from clew.settings import as_path, check_choice, choose_from, shown
+from clew.settings import as_path, check_choice, check_count, choose_from, shown
 
+RECORDED = ("steps", "terminated", "episode_return")  # as `RoundMetrics.from_totals` takes them
 FIGURES = ("episode_return", "steps", "terminated")  # of an episode
 COLUMNS = ("learner", "world", "seed", "episode", *FIGURES[1:], FIGURES[0])
+
+
+class Rounds(NamedTuple):
+    """Rounds of the episodes of a run."""
+
+    num_episodes: npt.NDArray[np.int64]  # (num_rounds,)
+    num_recorded: npt.NDArray[np.int64]  # (num_rounds,), of them
+
+    def of_run(self, totals: Sequence[npt.NDArray[Any]]) -> list[RoundMetrics]:
+        """Return the metrics of a run from the sums of its recorded steps, ends and rewards, (num_rounds,) each."""
+        ended = np.cumsum(self.num_episodes)
+        means = [(total / self.num_recorded).tolist() for total in totals]
+        return [
+            RoundMetrics(i, n, round(steps * n), steps, share, reward, 0.0, int(ended[i]), int(ended[-1]))
+            for i, (n, steps, share, reward) in enumerate(zip(self.num_episodes.tolist(), *means, strict=True))
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +104,7 @@ class ExperimentResults:
             learner: name of the learner.
             world: name of the world.
             figure: "episode_return", "steps" or "terminated".
-            last: only the last so many recorded episodes; None for all.
+            last: number of recorded episodes, from the end of each run; None for all.
 
         Returns:
             (num_seeds,) float64.
@@ -94,10 +114,38 @@ class ExperimentResults:
         """
         check_choice("figure", figure, FIGURES)
         runs = getattr(self, figure)[self._index("learner", learner), self._index("world", world)]
-        if last is not None and (not isinstance(last, int) or last < 1):
-            raise SettingError(f"must be a whole number of at least 1, or None, not {shown(last)}", setting="last")
+        if last is not None:
+            check_count("last", last, 1)
         first = 0 if last is None else -last
         return np.array([np.mean(run[first:]) for run in runs])
+
+    def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
+        """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
+
+        Args:
+            world: name of the world.
+            num_rounds: greatest number of points of a curve.
+
+        Returns:
+            From the name of each learner to the `RoundMetrics` of each of its runs; their seconds are 0. If not all
+            episodes were recorded, the figures of a round are those of the recorded ones.
+
+        Raises:
+            SettingError: if there is no such world, or runs have different numbers of episodes.
+        """
+        place = self._index("world", world)
+        check_count("num_rounds", num_rounds, 1)
+        if self.episodes is None:
+            raise SettingError("curves need num_episodes: with num_steps, runs have different numbers of episodes")
+        size = math.ceil(self.episodes.size / num_rounds)
+        firsts = np.arange(0, self.episodes.size, size)
+        ends = np.minimum(firsts + size, self.episodes.size)
+        columns = [np.add.reduceat(getattr(self, name)[:, place], firsts, axis=-1) for name in RECORDED]
+        rounds = Rounds(np.diff(self.episodes[ends - 1], prepend=-1), ends - firsts)
+        return {
+            name: [rounds.of_run([column[i, k] for column in columns]) for k in range(len(self.seeds))]
+            for i, name in enumerate(self.learners)
+        }
 
     def policy(self, learner: str, world: str, *, seed: int) -> Policy:
         """Return the policy that a run has learned.
@@ -165,7 +213,7 @@ class ExperimentResults:
             ExtraError: if pandas isn't installed.
         """
         try:
-            import pandas
+            pandas = import_module("pandas")  # no dependency, and no extra either: for those who have it
         except ModuleNotFoundError as error:
             if error.name != "pandas":
                 raise

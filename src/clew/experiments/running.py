@@ -39,7 +39,7 @@ class Stopped(Exception):  # noqa: N818  # no error: the experiment was ended
 
 
 class Schedule:
-    """The runs that nobody has taken yet; threads take blocks of them.
+    """The runs that no thread has taken yet; threads take blocks of them.
 
     Args:
         missing: numbers of the runs of each cell that have to be computed.

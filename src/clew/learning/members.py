@@ -36,7 +36,7 @@ Check = Callable[[], None]
 
 
 class Members(NamedTuple):
-    """What several trainings gave."""
+    """Results of several trainings."""
 
     stats: EpisodeStats  # (num_members, num_episodes) arrays
     tables: npt.NDArray[np.float32]  # (num_members, num_states, num_actions), learned action values
@@ -54,7 +54,7 @@ def train_members(
         num_episodes: number of episodes of each training.
 
     Returns:
-        What the trainings gave, in the order of the seeds; None if they can't be learned in one call: if episodes are
+        Results of the trainings, in the order of the seeds; None if they can't be learned in one call: if episodes are
         interleaved or too many, or a rule of a plug-in has arrays that don't lie in one piece.
 
     Raises:

@@ -30,7 +30,7 @@ from clew.tracing.trace import DRIVER, Trace
 
 SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
 NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new values
-MAX_UNSEEN_EPISODES = 2**20  # of a round that is reported to nobody; their statistics take 17 bytes each
+MAX_UNSEEN_EPISODES = 2**20  # of a round that isn't reported; their statistics take 17 bytes each
 
 
 # Training -------------------------------------------------------------------------------------------------------------
@@ -184,8 +184,8 @@ class SerialRounds:
         num_episodes: number of episodes of the training.
         trace: records when each round was learned; None records nothing.
         checkpoints: saves the training while it goes on, and stops it.
-        is_reported: True if somebody gets the metrics, the values or the trace of the rounds; False makes a single
-            round, if the episodes aren't too many.
+        is_reported: True if a callback, a watch or a file gets the metrics, the values or the trace of the rounds;
+            False makes a single round, if the episodes aren't too many.
 
     Attributes:
         metrics: statistics of the completed rounds.
@@ -245,7 +245,7 @@ class SerialRounds:
     def _learn_chunk(self, n: int) -> None:
         """Learn from the n episodes that remain in the round; from fewer at once, in about 0.1 s, if they are saved.
 
-        So too if the round is reported to nobody and may be long: a kernel can't be interrupted.
+        The same if the round isn't reported, and may be long: a kernel can't be interrupted.
         """
         if self.checkpoints.folder is not None or not self._is_reported:
             n = min(n, self._chunk_size, self.checkpoints.episodes_until_due)

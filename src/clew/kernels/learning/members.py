@@ -41,7 +41,7 @@ def learn_members(
     stats: EpisodeStats,
     tables: npt.NDArray[np.uint8],
 ) -> None:
-    """Train a learner anew with each of several streams.
+    """Train a learner from its initial state with each of several streams.
 
     Args:
         model: world, see `dynamics`; `fast_model` gives the form that is fastest to step.
