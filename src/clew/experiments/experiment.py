@@ -23,6 +23,13 @@ from clew.settings import MAX_EPISODES, as_list, as_path, check_callable, check_
 class ExperimentProgress:
     """Progress of an experiment.
 
+        >>> import clew
+        >>> rows = []
+        >>> experiment = clew.Experiment({"open": "5x5"}, {"Q": {}}, range(10), num_episodes=50)
+        >>> results = experiment.run(progress=rows.append)
+        >>> rows[-1].num_done, rows[-1].num_runs, rows[-1].num_found
+        (10, 10, 0)
+
     Attributes:
         num_done: number of complete runs, those that were found in the folder included.
         num_runs: number of all runs.
