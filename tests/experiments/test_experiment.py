@@ -211,7 +211,8 @@ def test_nonsense_is_refused_in_words(arguments, message):
     ("arguments", "message"),
     [
         ({"num_threads": 0}, "num_threads must be a whole number"),
-        ({"num_actors": 2}, "num_actors must be 0"),
+        ({"num_actors": -1}, "num_actors must be a whole number"),
+        ({"num_actors": 2, "num_threads": 2}, "num_threads can't be combined with num_actors"),
         ({"progress": True}, "progress must be a function"),
         ({"folder": 5}, "folder must be a path"),
     ],

@@ -66,6 +66,9 @@ class World:
     remake: Callable[[], Any] | None
     _lock: Any = field(default_factory=RLock)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # for actors; a lock can't be pickled
+        return World, (self.name, self.env, self.compiled, self.remake)
+
     @contextmanager
     def stepped(self) -> Iterator[Any]:
         """Return a context with an environment that no other thread steps at the same time."""

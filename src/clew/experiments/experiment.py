@@ -12,7 +12,7 @@ from clew.errors import SettingError
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
 from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
 from clew.experiments.results import ExperimentResults
-from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, run_blocks
+from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
 from clew.learning.learner import initial_values
 from clew.learning.precision import RewardRange, warn_if_stalled
 from clew.learning.settings import Learning
@@ -130,7 +130,8 @@ class Experiment:
 
         Args:
             num_threads: number of threads, which changes no bit; None for one for each processor of this process.
-            num_actors: must be 0: experiments can't run on Ray actors yet.
+            num_actors: number of Ray actors that run the experiment instead of threads, with a processor each; changes
+                no bit. 0 runs it in this process. A Ray is started if none runs, see docs/clusters.md.
             folder: keeps the results of each run by a hash of all that decides them: a rerun computes nothing, more
                 seeds are computed alone, and after a kill the experiment goes on. Several processes may share it. None
                 keeps nothing.
@@ -140,6 +141,7 @@ class Experiment:
             SettingError: if an argument is out of range, something in the experiment can't be described for the folder,
                 or a learner's values grow too large.
             RunError: if the folder can't be read or written.
+            ClusterError: if the actors can't be started or used, or an agent or environment can't be sent to them.
         """
         check_run_arguments(num_threads, num_actors, progress)
         num_threads, begun = num_threads or count_processors(), time.perf_counter()
@@ -152,7 +154,7 @@ class Experiment:
             num_found = collected.num_done
             if num_found and progress is not None:
                 progress(self._progress(collected, num_found, begun))
-            with closing(self._blocks(collected, budget, kept, num_threads)) as blocks:
+            with closing(self._blocks(collected, budget, kept, num_threads, num_actors)) as blocks:
                 for block in blocks:
                     if kept is not None and block.is_new:
                         kept.save(block)
@@ -163,19 +165,22 @@ class Experiment:
         return self._results(collected, time.perf_counter() - begun)
 
     def _blocks(
-        self, collected: Collected, budget: Budget, kept: KeptCells | None, num_threads: int
+        self, collected: Collected, budget: Budget, kept: KeptCells | None, num_threads: int, num_actors: int
     ) -> Generator[Block, None, None]:
         """Run what is missing, and yield the complete blocks."""
         missing = collected.missing()
+        if not any(missing):
+            return
+        num_workers = num_actors or num_threads  # a thread waits for each actor
         schedule = Schedule(
             missing,
-            num_threads,
+            num_workers,
             max_runs_of(budget, max(map(bytes_of_table, self._cells))),
             None if kept is None else kept.find,
             backwards=kept is not None and not kept.is_first,
         )
-        if any(missing):
-            yield from run_blocks(self._cells, self.seeds, budget, schedule, num_threads)
+        with performer(self._cells, self.seeds, budget, num_actors) as perform:
+            yield from run_blocks(perform, schedule, num_workers)
 
     def _every(self) -> int:
         """Return of how many episodes the last one is recorded: a power of 2, so that a folder can hold finer ones."""
@@ -234,13 +239,9 @@ def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> Non
     """
     if num_threads is not None:
         check_count("num_threads", num_threads, 1, 1024)
-    check_count("num_actors", num_actors, 0)
-    if num_actors:
-        raise SettingError(
-            "must be 0: experiments can't run on Ray actors yet; take num_threads, or a shared folder and one process "
-            "on each host",
-            setting="num_actors",
-        )
+    check_count("num_actors", num_actors, 0, 100_000)
+    if num_actors and num_threads is not None:
+        raise SettingError("can't be combined with num_actors: each actor has one thread", setting="num_threads")
     if progress is not None:
         check_callable("progress", progress, "an ExperimentProgress")
 

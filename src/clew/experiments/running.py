@@ -1,4 +1,4 @@
-"""Running the cells of an experiment: blocks of seeds, over threads.
+"""Running the cells of an experiment: blocks of seeds, over threads or Ray actors.
 
 A block is some seeds of one cell. Threads take blocks, which are small at first and then take about 0.1 s, so that all
 threads end at the same time, Ctrl-C is heard, and a folder loses little when the process is killed. Compiled code runs
@@ -10,10 +10,15 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from clew.experiments.cells import Budget, Cell, CellResults
+from clew.learning.members import Check
+from clew.learning.settings import Learning
+from clew.policies.plugins import plugins_of
 
 SECONDS_PER_BLOCK = 0.1
 LEAST_SECONDS_PER_BLOCK = 0.002  # if there is enough to do; a block costs about 0.0002 s of Python
@@ -32,6 +37,10 @@ class Block(NamedTuple):
 
 Find = Callable[[int, Sequence[int]], list[Block]]
 """Function of a cell and of its missing runs: returns those that another process has completed in the meantime."""
+
+
+Perform = Callable[[Check, int, Sequence[int]], CellResults]
+"""Function of a check, which is called now and then and raises an error to stop, of a cell, and of its runs."""
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the experiment was ended
@@ -116,15 +125,11 @@ def max_runs_of(budget: Budget, bytes_per_table: int) -> int:
     return max(1, MAX_BLOCK_BYTES // (BYTES_PER_EPISODE * num_episodes + bytes_per_table))
 
 
-def run_blocks(
-    cells: Sequence[Cell], seeds: Sequence[int], budget: Budget, schedule: Schedule, num_threads: int
-) -> Generator[Block, None, None]:
+def run_blocks(perform: Perform, schedule: Schedule, num_threads: int) -> Generator[Block, None, None]:
     """Run all runs of a schedule in threads.
 
     Args:
-        cells: cells of the experiment.
-        seeds: seeds of the experiment.
-        budget: how long each run is.
+        perform: runs a block, in this process or on an actor.
         schedule: the runs.
         num_threads: number of threads.
 
@@ -145,7 +150,7 @@ def run_blocks(
             while not stop.is_set() and (block := schedule.take(finished.put)) is not None:
                 cell, runs = block
                 begun = time.perf_counter()
-                results = cells[cell].run([seeds[run] for run in runs], budget, check)
+                results = perform(check, cell, runs)
                 schedule.note(cell, len(runs), time.perf_counter() - begun)
                 finished.put(Block(cell, runs, results, True))
             finished.put(None)
@@ -170,3 +175,32 @@ def run_blocks(
         stop.set()
         while num_ended < num_threads:  # the others may wait for room
             num_ended += not isinstance(finished.get(), Block)
+
+
+def run_seeds(cells: Sequence[Cell], budget: Budget, cell: int, seeds: Sequence[int]) -> CellResults:
+    """Run a cell with some seeds, to the end; an actor calls this."""
+    return cells[cell].run(seeds, budget, lambda: None)
+
+
+@contextmanager
+def performer(cells: Sequence[Cell], seeds: Sequence[int], budget: Budget, num_actors: int) -> Iterator[Perform]:
+    """Provide a function that runs blocks: in the thread that calls it, or on one of some actors.
+
+    Args:
+        cells: cells of the experiment.
+        seeds: seeds of the experiment.
+        budget: how long each run is.
+        num_actors: number of Ray actors; 0 for none.
+
+    Raises:
+        ClusterError: if the actors can't be started or used.
+    """
+    if not num_actors:
+        yield lambda check, cell, runs: cells[cell].run([seeds[run] for run in runs], budget, check)
+        return
+    from clew.distributed.functions import remote_function  # imports Ray
+
+    learners = [cell.learner for cell in cells if isinstance(cell.learner, Learning)]
+    plugins = [each for row in learners for each in plugins_of(row.algorithm, row.behaviour_name)]
+    with remote_function(partial(run_seeds, cells, budget), plugins, num_actors) as call:
+        yield lambda check, cell, runs: call(check, cell, [seeds[run] for run in runs])
