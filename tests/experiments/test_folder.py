@@ -13,7 +13,10 @@ import pytest
 import clew
 from clew import Experiment, SettingError
 from clew.experiments import collecting, experiment
+from clew.experiments.cells import Budget
+from clew.experiments.collecting import kept_cells
 from clew.experiments.folder import HEADER
+from clew.experiments.running import Schedule
 from clew.reference import QLearning
 from worlds import only_steps
 
@@ -218,3 +221,18 @@ def test_two_processes_share_the_work(tmp_path):
     assert is_same(long_run(tmp_path), long_run(None))
     assert long_run(tmp_path).num_computed == 0
     assert sum(numbers) < 160, numbers  # else each has computed everything
+
+
+def test_the_second_process_begins_at_the_other_end(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    cells = Experiment(WORLDS, LEARNERS, range(6), num_episodes=30)._cells
+    budget = Budget(30, None, 1)
+    with kept_cells(tmp_path, cells, range(6), budget) as kept:
+        assert kept.is_first
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with kept_cells(tmp_path, cells, range(6), budget) as kept:
+            assert not kept.is_first
+    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(2, [0]), (0, [2]), (0, [1])])):
+        schedule = Schedule([[1, 2], [], [0]], 1, 1, None, backwards=backwards)
+        assert [schedule.take(print) for _ in range(4)] == [*taken, None]
