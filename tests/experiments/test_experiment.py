@@ -135,6 +135,22 @@ def test_worlds_without_a_model_and_agents_in_plain_python():
             assert results.steps[place].tolist() == [row.num_steps for row in rows]
 
 
+@pytest.mark.parametrize("num_seeds", [1, 4])
+def test_a_world_that_changes_at_given_episodes(num_seeds):
+    first, second, third = (clew.Environment(clew.Maze.open(4, 4, goal=goal)) for goal in ((3, 3), (0, 3), (3, 0)))
+    learning = {"exploration_schedule": "linear", "algorithm": "dyna-q"}
+    world = {0: first, 50: second, 120: clew.Maze.open(4, 4, goal=(3, 0))}
+    results = Experiment({"w": world}, {"l": learning}, range(num_seeds), num_episodes=150).run()
+    for seed in range(num_seeds):
+        trainer = clew.Trainer(first, num_episodes=150, seed=seed, **learning)
+        parts = [trainer.learn(50)]
+        for env, n in ((second, 70), (third, 30)):
+            trainer.change_world(env)
+            parts.append(trainer.learn(n))
+        assert np.array_equal(results.steps[0, 0, seed], np.concatenate([part.steps for part in parts]))
+        assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
+
+
 # A number of steps ----------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +198,11 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"": "cliff"}}, "worlds must have printable names, not ''"),
         ({"worlds": {"mine": "clif"}}, "the world 'mine': .*clif"),
         ({"worlds": {"mine": 5}}, "the world 'mine': expected an environment, got a int"),
+        ({"worlds": {"w": {1: "cliff"}}}, r"a world that changes is a dictionary .* with the keys \[1\]"),
+        ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
+        ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "learners": {"a": make_agent}}, "a in w: an agent in plain Python"),
+        ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "num_episodes": None, "num_steps": 9}, "q in w: a world that changes"),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),
         ({"learners": {"q": "q-lerning"}}, "the learner 'q': algorithm must be one of"),
         ({"learners": {"q": 3}}, "the learner 'q' must be settings, .*, not 3"),

@@ -64,6 +64,13 @@ def test_names_decide_nothing_and_everything_else_is_another_cell(tmp_path):
     assert run(tmp_path, worlds={**same, "b": limited}, learners=renamed).num_computed == 0
     limited = clew.ModelEnvironment(same["b"], max_episode_steps=2499)
     assert run(tmp_path, worlds={**same, "b": limited}, learners=renamed).num_computed == 6
+    changing = {"w": {0: "5x5", 20: clew.Environment(clew.Maze.open(5, 5, goal=(0, 4)))}}
+    later = {"w": {0: "5x5", 21: changing["w"][20]}}
+    assert [run(tmp_path, worlds=each, learners=renamed).num_computed for each in (changing, changing, later)] == [
+        6,
+        0,
+        6,
+    ]
     assert run(tmp_path, learners={"Q": {"alpha": 0.25}}).num_computed == 12
     assert run(tmp_path, num_episodes=31).num_computed == 24
     assert run(tmp_path, worlds={"slips": clew.Environment(clew.Maze.open(5, 5), slip=0.1)}).num_computed == 12

@@ -2,6 +2,7 @@
 
 experiment     Experiment: learners x worlds x seeds, run in one call; begin reading here
 cells          a learner in a world, and what is given as learners and worlds
+changes        worlds that change in the course of a run
 running        blocks of seeds over threads
 collecting     what is collected in memory and in a folder
 folder         the files of that folder

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import signature
 from threading import RLock
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from clew.environments import Environment, ModelEnvironment, as_compiled
 from clew.errors import ClewError, SettingError
+from clew.experiments.changes import Change, changing_loop, check_episodes, make_trainer
 from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning.agents import agent_transitions, check_agent, policy_of
 from clew.learning.learner import initial_values
@@ -58,16 +59,18 @@ class World:
         env: the environment.
         compiled: its compiled form; None if it has none.
         remake: returns a new environment, if it was given by a name; None if it was given as an object.
+        changes: other worlds, in which runs continue from some episodes on.
     """
 
     name: str
     env: Any
     compiled: ModelEnvironment | None
     remake: Callable[[], Any] | None
+    changes: tuple[Change, ...] = ()
     _lock: Any = field(default_factory=RLock)
 
     def __reduce__(self) -> tuple[Any, ...]:  # for actors; a lock can't be pickled
-        return World, (self.name, self.env, self.compiled, self.remake)
+        return World, (self.name, self.env, self.compiled, self.remake, self.changes)
 
     @contextmanager
     def stepped(self) -> Iterator[Any]:
@@ -105,6 +108,8 @@ class Cell:
             SettingError: if it doesn't fit; names the cell.
         """
         try:
+            if self.world.changes:
+                self._check_changes()
             if isinstance(self.learner, Learning):
                 initial = initial_values(self.world.env, self.world.compiled, self.learner)
                 warn_if_coarse(self.learner, self.world.compiled, initial)
@@ -112,6 +117,18 @@ class Cell:
                 check_agent(self.learner(self.world.env, 0))
         except ClewError as error:
             raise SettingError(f"{self.name}: {error}") from None
+
+    def _check_changes(self) -> None:
+        """Check that the learner can continue in every world to which its world changes.
+
+        Raises:
+            SettingError: if one has another table, or the learner is an agent or interleaves episodes.
+        """
+        if not isinstance(self.learner, Learning):
+            raise SettingError("an agent in plain Python can't continue in another world")
+        trainer = make_trainer(self.world.env, self.learner, 1, 0)
+        for change in self.world.changes:
+            trainer.change_world(change.world)
 
     def run(self, seeds: Sequence[int], budget: Budget, check: Check) -> CellResults:
         """Run the learner once with each of some seeds.
@@ -138,7 +155,7 @@ class Cell:
         """
         if not isinstance(self.learner, Learning) or self.world.compiled is None:
             return None
-        if budget.num_episodes is None or len(seeds) == 1:
+        if budget.num_episodes is None or len(seeds) == 1 or self.world.changes:
             return None
         return train_members(self.world.compiled, self.learner, seeds, budget.num_episodes)
 
@@ -151,6 +168,11 @@ class Cell:
                 stats = _play(loop_over(agent_transitions(agent, env, seed)), None, budget, check)
                 policy = policy_of(agent, env)
                 return stats, np.zeros((0, 0), np.float32) if policy is None else policy.q
+        if self.world.changes:
+            trainer = make_trainer(self.world.env, self.learner, budget.num_episodes or 1, seed)
+            stats = _play(changing_loop(trainer, self.world.changes), None, budget, check)
+            check_values(trainer.policy.q, self.world.compiled)
+            return stats, trainer.policy.q
         if self.world.compiled is not None:
             return self._learn(self.world.env, seed, budget, check)
         with self.world.stepped() as env:
@@ -197,6 +219,15 @@ def as_worlds(worlds: Mapping[str, Any]) -> list[World]:
 
 
 def _as_world(name: str, given: Any) -> World:
+    """Return a world; raise a SettingError that names it if it is none."""
+    if isinstance(given, Mapping):
+        check_episodes(given)
+        first, *others = (_as_world(name, world) for world in given.values())
+        compiled = [world.compiled for world in (first, *others) if world.compiled is not None]
+        if len(compiled) < len(given):
+            raise SettingError(f"the world {name!r}: only worlds with a model can change")
+        changes = tuple(Change(episode, world) for episode, world in zip(given, compiled, strict=True))
+        return replace(first, changes=changes[1:])
     try:
         remake = None
         if isinstance(given, str):

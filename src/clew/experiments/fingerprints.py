@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from clew.environments import as_compiled
 from clew.errors import SettingError
 from clew.experiments.cells import Budget, Cell, World
 from clew.learning.checkpoints import identity, versions
@@ -54,9 +55,15 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
                     f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
                     "move its rules to a module, or leave out folder"
                 )
-        return {**common, **identity(env, world, cell.learner, None, **length), **versions(*chosen)}
-    world_only = identity(env, world, Learning(), None)["world"]
-    return {**common, **length, "world": world_only, "agent": digest_of(cell.learner, cell.name), **versions()}
+        changes = [(each.episode, _world_of(each.world)) for each in cell.world.changes]
+        described = identity(env, world, cell.learner, None, **length, changes=changes)
+        return {**common, **described, **versions(*chosen)}
+    return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}
+
+
+def _world_of(env: Any) -> str:
+    """Return a hash of the model of a world, or of its size if it has none."""
+    return str(identity(env, as_compiled(env), Learning(), None)["world"])
 
 
 def _describe_stepping(cell: Cell) -> str:

@@ -119,6 +119,16 @@ class ExperimentResults:
         first = 0 if last is None else -last
         return np.array([np.mean(run[first:]) for run in runs])
 
+    def samples(
+        self, world: str, figure: str = "episode_return", *, last: int | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the `sample` of each learner in a world, by its name. The seeds are the same, in the same order.
+
+        Raises:
+            SettingError: as `sample`.
+        """
+        return {learner: self.sample(learner, world, figure, last=last) for learner in self.learners}
+
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
 
