@@ -53,9 +53,6 @@ LEARNERS = {
     "q-learning": {"exploration_schedule": "linear", "alpha_schedule": "exponential"},
     "double-q-learning": {"alpha_schedule": "visits", "exploring_starts": True},
     "dyna-q": {"behaviour": "ucb"},
-    "sarsa-lambda": {"optimistic": True},
-    "propagation": {},
-    "monte-carlo": {"num_interleaved": 1},
 }
 
 

@@ -23,15 +23,14 @@ from clew.settings import shown
 from clew.version import hash_sources
 
 FORMAT = 1  # of what is kept; another one is computed again
-ROOMS = ("environments", "learning", "mazes", "models", "policies")  # whose code decides bits, besides the kernels
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 NOT_MEMBERS = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
 
 
 @cache
-def sources_of_bits() -> str:
-    """Return a hash of the code of Clew that decides results, besides the kernels."""
-    return hashlib.sha256(" ".join(map(hash_sources, ROOMS)).encode()).hexdigest()
+def sources() -> str:
+    """Return a hash of the code of Clew."""
+    return hash_sources()
 
 
 def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
         SettingError: if something can't be described.
     """
     length = {"num_episodes": budget.num_episodes, "num_steps": budget.num_steps}
-    common = {"format": FORMAT, "sources": sources_of_bits(), "environment": _describe_stepping(cell)}
+    common = {"format": FORMAT, "sources": sources(), "environment": _describe_stepping(cell)}
     env, world = cell.world.env, cell.world.compiled
     if isinstance(cell.learner, Learning):
         chosen = cell.learner.algorithm, cell.learner.behaviour_name
