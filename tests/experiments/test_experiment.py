@@ -329,3 +329,21 @@ def test_values_that_grow_too_large_are_refused_as_by_train_policy():
     for seeds in ([1], [1, 2, 3]):
         with pytest.raises(SettingError, match="too large for float32"):
             Experiment({"huge": env}, {"q": {"alpha": 1.0, "gamma": 1.0}}, seeds, num_episodes=5).run(num_threads=1)
+
+
+def test_example_6_6_of_sutton_and_barto():
+    """Sarsa's return is better while it explores, and Q-learning's greedy path is shorter."""
+    learners = {"Q": CLIFF, "Sarsa": {"algorithm": "sarsa", **CLIFF}}
+    results = Experiment({"cliff": "cliff"}, learners, range(30), num_episodes=500).run()
+    returns = results.samples("cliff", "episode_return", last=400)
+    assert (returns["Sarsa"] > returns["Q"]).all()
+    env = clew.gallery.make_world("cliff")
+    steps = {
+        name: [
+            clew.evaluate_policy(env, results.policy(name, "cliff", seed=seed), gamma=1.0).mean_steps
+            for seed in range(9)
+        ]
+        for name in learners
+    }
+    assert np.median(steps["Q"]) == 13.0
+    assert np.median(steps["Sarsa"]) > 14.0
