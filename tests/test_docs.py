@@ -24,6 +24,7 @@ NAMES = (
     "planning.md",
     "statistics.md",
     "doctor.md",
+    "experiments.md",
 )
 PAGES = "\n".join((DOCS / name).read_text() for name in NAMES)
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]

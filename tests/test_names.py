@@ -13,7 +13,10 @@ import clew
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / name
-    for name in ("README.md", *(f"docs/{page}.md" for page in ("worlds", "seeing", "plots", "extending", "agents")))
+    for name in (
+        "README.md",
+        *(f"docs/{page}.md" for page in ("worlds", "seeing", "plots", "extending", "agents", "experiments")),
+    )
 ]
 WRITTEN = sorted({name for page in PAGES for name in re.findall(r"\bclew((?:\.\w+)+)(?=[(`])", page.read_text())})
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from clew.evaluation.grades import evaluate_policy, evaluate_values
     from clew.evaluation.results import Evaluation, Grade
     from clew.evaluation.statistics import PolicyStatistics, policy_statistics
+    from clew.experiments.experiment import Experiment, ExperimentProgress
+    from clew.experiments.results import ExperimentResults
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
     from clew.learning.agents import run_agent
@@ -71,6 +73,9 @@ __all__ = [
     "ClusterError",
     "Environment",
     "Evaluation",
+    "Experiment",
+    "ExperimentProgress",
+    "ExperimentResults",
     "ExtraError",
     "Finding",
     "FiniteMDP",
@@ -164,6 +169,8 @@ _HOMES = {
     "clew.evaluation.grades": ("evaluate_policy", "evaluate_values"),
     "clew.evaluation.statistics": ("PolicyStatistics", "policy_statistics"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
+    "clew.experiments.experiment": ("Experiment", "ExperimentProgress"),
+    "clew.experiments.results": ("ExperimentResults",),
     "clew.learning.findings": ("Finding",),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),

@@ -19,7 +19,10 @@ from clew import (
     update_policy,
 )
 from clew.environments import as_compiled
+from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning import settings, trainer, training
+from clew.learning.checkpoints import Checkpoints
+from clew.learning.loops import Loop
 from clew.policies import episodes
 from worlds import only_steps
 
@@ -310,3 +313,37 @@ def test_update_policy_names_the_setting_that_is_out_of_range(name, value):
 def test_a_config_names_the_setting_that_is_out_of_range(name, value):
     with pytest.raises(SettingError, match=name):
         TrainingConfig(**{name: value})
+
+
+# Rounds ---------------------------------------------------------------------------------------------------------------
+
+
+def played_rounds(num_episodes, *, is_reported):
+    """Return (number of rounds, numbers of episodes of all calls) of a training whose loop only counts."""
+    calls = []
+
+    def learn(n):
+        calls.append(n)
+        return EpisodeStats(np.ones(n, np.int64), np.zeros(n), np.ones(n, np.bool_))
+
+    rounds = training.SerialRounds(
+        None, Loop(learn, None), num_episodes, None, Checkpoints(None), is_reported=is_reported
+    )
+    return len(list(rounds.play())), calls
+
+
+def test_a_training_has_a_hundred_rounds_for_those_who_look_and_one_for_nobody():
+    assert played_rounds(500, is_reported=True) == (100, [5] * 100)
+    num_rounds, calls = played_rounds(500, is_reported=False)
+    assert num_rounds == 1
+    assert calls[0] == 1  # of a kernel that may take long, and can't be interrupted
+    assert sum(calls) == 500
+    assert len(calls) < 10
+    assert played_rounds(2**20 + 1, is_reported=False)[0] == 2
+
+
+@pytest.mark.parametrize("learning", [{"exploration_schedule": "linear"}, {"num_interleaved": 3}])
+def test_those_who_look_change_no_bit(learning):
+    env = Environment(Maze.open(5, 5), slip=0.1)
+    table = train_policy(env, 321, seed=5, **learning).q
+    assert np.array_equal(table, train_policy(env, 321, seed=5, callback=lambda _: None, **learning).q)

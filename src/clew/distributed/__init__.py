@@ -9,6 +9,7 @@
     local         each simulation learns, and tables are merged
     actors        ActorPool: distributes tasks among Ray actors, each of them a `simulation_actor`
     calls         what was sent to each actor, and what is late; `speeds` has the durations
+    functions     a function that is called on actors: the blocks of an experiment
     handshake     which actors would compute the same bits
     store         Ray's object store, and Ray's errors
     cluster       connecting to a running Ray, or starting and stopping one

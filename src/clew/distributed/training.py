@@ -215,7 +215,7 @@ def train_parallel(
     with pool_context as pool, checkpoints.saved_on_stop(training):
         for metrics in training.play(pool):
             report(metrics, learned, watch, callback)
-    check_values(learned, job.world)
+    check_values(learned.q, job.world)
     warn_if_stalled(learning, job.world, learned.q, rounds.paid, initial)
     if sharing.num_actors:
         _log_advice(in_process.placement, job, is_resumed=checkpoints.seconds > 0.0)

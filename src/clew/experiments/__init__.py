@@ -1,6 +1,14 @@
 """Many runs together.
 
-samples        runs grouped by their settings, one sample per seed
+experiment     Experiment: learners x worlds x seeds, run in one call; begin reading here
+cells          a learner in a world, and what is given as learners and worlds
+changes        worlds that change in the course of a run
+running        blocks of seeds over threads
+collecting     what is collected in memory and in a folder
+folder         the files of that folder
+fingerprints   what decides the results of a cell, by which they are found again
+results        ExperimentResults: arrays (learner, world, seed, episode)
+samples        saved runs grouped by their settings, one sample per seed
 statistics     one sample: mean, interquartile mean, median, spread and where 90% of runs lie
 comparisons    pairs of samples: difference, probability of improvement, tests, and a verdict in words
 verdicts       the result of a comparison

@@ -88,7 +88,8 @@ def run_agent(
     check_agent(agent)
     if policy_of(agent, world, seed) is None and watch is not None:
         raise SettingError("needs an agent with a table q of action values; leave it out", setting="watch")
-    rounds = SerialRounds(None, loop_over(_transitions(agent, world, seed)), num_episodes, None, Checkpoints(None))
+    loop, is_reported = loop_over(agent_transitions(agent, world, seed)), callback is not None or watch is not None
+    rounds = SerialRounds(None, loop, num_episodes, None, Checkpoints(None), is_reported=is_reported)
     with rounds.checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
             current = None if watch is None else policy_of(agent, world, seed)
@@ -96,7 +97,7 @@ def run_agent(
     return policy_of(agent, world, seed)
 
 
-def _transitions(agent: Agent, env: Any, seed: int) -> Iterator[Transition]:
+def agent_transitions(agent: Agent, env: Any, seed: int) -> Iterator[Transition]:
     """Play episode after episode, let the agent learn from every step, and yield its transition; without end."""
     num_actions, world = table_shape(env)[1], as_compiled(env)
     max_steps = None if world is None else world.max_episode_steps
@@ -136,7 +137,7 @@ def policy_of(agent: Agent, env: Any, seed: int = 0) -> Policy | None:
         raise SettingError(
             f"the agent's {error}; give it another name than q if it isn't a table of action values"
         ) from None
-    check_values(policy, as_compiled(env))
+    check_values(policy.q, as_compiled(env))
     return policy
 
 

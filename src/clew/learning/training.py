@@ -30,6 +30,7 @@ from clew.tracing.trace import DRIVER, Trace
 
 SECONDS_PER_CHUNK = 0.1  # of a training that can be stopped, which a kernel can't be
 NUM_ROUNDS = 100  # by default; a round ends with a report, and actors get new values
+MAX_UNSEEN_EPISODES = 2**20  # of a round that isn't reported; their statistics take 17 bytes each
 
 
 # Training -------------------------------------------------------------------------------------------------------------
@@ -128,13 +129,14 @@ def train(
             setting="num_simulations",
         )
     loop.learn(0)  # compiles, so that the first round is timed without the compiler
-    rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints)
+    is_reported = any(each is not None for each in (callback, watch, trace, checkpoints.folder))
+    rounds = SerialRounds(learner, loop, num_episodes, trace, checkpoints, is_reported=is_reported)
     plan = {"num_episodes": num_episodes, "num_simulations": 1, "seed": seed}
     checkpoints.resume(identity(env, world, learning, policy, **plan), rounds)
     with checkpoints.saved_on_stop(rounds):
         for metrics in rounds.play():
             report(metrics, learned, watch, callback)
-    check_values(learned, world)
+    check_values(learned.q, world)
     warn_if_stalled(learning, world, learned.q, loop.paid(), initial)
     return learned
 
@@ -182,17 +184,27 @@ class SerialRounds:
         num_episodes: number of episodes of the training.
         trace: records when each round was learned; None records nothing.
         checkpoints: saves the training while it goes on, and stops it.
+        is_reported: True if a callback, a watch or a file gets the metrics, the values or the trace of the rounds;
+            False makes a single round, if the episodes aren't too many.
 
     Attributes:
         metrics: statistics of the completed rounds.
     """
 
     def __init__(
-        self, learner: Learner | None, loop: Loop, num_episodes: int, trace: Trace | None, checkpoints: Checkpoints
+        self,
+        learner: Learner | None,
+        loop: Loop,
+        num_episodes: int,
+        trace: Trace | None,
+        checkpoints: Checkpoints,
+        *,
+        is_reported: bool,
     ) -> None:
         self.learner, self.loop, self.trace, self.checkpoints = learner, loop, trace, checkpoints
         self.metrics: list[RoundMetrics] = []
-        size = math.ceil(num_episodes / NUM_ROUNDS)
+        self._is_reported = is_reported
+        size = math.ceil(num_episodes / NUM_ROUNDS) if is_reported else min(num_episodes, MAX_UNSEEN_EPISODES)
         self._sizes = [min(size, num_episodes - first) for first in range(0, num_episodes, size)]
         self._chunks: list[EpisodeStats] = []  # of the episodes of the current round
         self._chunk_size = 1  # episodes that are learned between two looks at the clock
@@ -231,8 +243,11 @@ class SerialRounds:
         return self.metrics[-1]
 
     def _learn_chunk(self, n: int) -> None:
-        """Learn from the n episodes that remain in the round; from fewer at once, in about 0.1 s, if they are saved."""
-        if self.checkpoints.folder is not None:
+        """Learn from the n episodes that remain in the round; from fewer at once, in about 0.1 s, if they are saved.
+
+        The same if the round isn't reported, and may be long: a kernel can't be interrupted.
+        """
+        if self.checkpoints.folder is not None or not self._is_reported:
             n = min(n, self._chunk_size, self.checkpoints.episodes_until_due)
         begun = time.perf_counter()
         self._chunks.append(self.loop.learn(n))
@@ -285,23 +300,23 @@ def joined(chunks: list[EpisodeStats]) -> EpisodeStats:
     return EpisodeStats(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
 
 
-def check_values(policy: Policy, world: ModelEnvironment | None) -> None:
+def check_values(q: npt.NDArray[np.float32], world: ModelEnvironment | None) -> None:
     """Check that the values of all available actions are finite.
 
     Args:
-        policy: policy that was trained.
+        q: (num_states, num_actions) float32, action values that were learned.
         world: compiled world; None if it has none.
 
     Raises:
         SettingError: if rewards, or their discounted sums, were too large for float32, or a strategy took an action
             that isn't available.
     """
-    if not (world is None or world.mdp.all_available or np.isneginf(policy.q[~world.mdp.available]).all()):
+    if not (world is None or world.mdp.all_available or np.isneginf(q[~world.mdp.available]).all()):
         raise SettingError(
             "the exploration strategy took an action in a state where it isn't available; it must choose among those "
             "for which is_available(q, s, a) is true"
         )
-    if not are_finite(policy.q, world):
+    if not are_finite(q, world):
         raise SettingError(
             "the action values became too large for float32, or NaN; use smaller rewards, a smaller gamma, or a "
             "smaller kappa; an update rule of your own may divide by 0"

@@ -15,6 +15,7 @@
 
     rates                 step size and exploration of each episode
     rollouts              episode loops: learn while acting, record transitions, learn from a record, evaluate
+    members               many trainings in one call, which differ by their streams of random numbers
     interleaving          the learning loop with several episodes at a time
     learn_while_acting    an actor with values of its own, and a learner that learns from its steps
     merging               combine the tables that several learners made of one

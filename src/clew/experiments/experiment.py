@@ -1,0 +1,288 @@
+"""Experiment: learners x worlds x seeds, run in one call."""
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clew.errors import SettingError
+from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
+from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
+from clew.experiments.results import ExperimentResults
+from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
+from clew.learning.learner import initial_values
+from clew.learning.precision import RewardRange, warn_if_stalled
+from clew.learning.settings import Learning
+from clew.settings import MAX_EPISODES, as_list, as_path, check_callable, check_count, shown
+
+
+@dataclass(frozen=True)
+class ExperimentProgress:
+    """Progress of an experiment.
+
+        >>> import clew
+        >>> rows = []
+        >>> experiment = clew.Experiment({"open": "5x5"}, {"Q": {}}, range(10), num_episodes=50)
+        >>> results = experiment.run(progress=rows.append)
+        >>> rows[-1].num_done, rows[-1].num_runs, rows[-1].num_found
+        (10, 10, 0)
+
+    Attributes:
+        num_done: number of complete runs, those that were found in the folder included.
+        num_runs: number of all runs.
+        num_found: number of runs that were found in the folder.
+        seconds: wall time so far.
+        seconds_left: estimate for the other runs; None before the first has been computed.
+    """
+
+    num_done: int
+    num_runs: int
+    num_found: int
+    seconds: float
+    seconds_left: float | None
+
+
+Progress = Callable[[ExperimentProgress], None]
+
+
+class Experiment:
+    """Learners x worlds x seeds: every learner learns in every world once with each seed, in one call.
+
+    A run has the bits of `clew.train_policy` with its seed, or of `clew.run_agent`, whatever the number of threads.
+
+        >>> import clew
+        >>> experiment = clew.Experiment(
+        ...     worlds={"open": "5x5", "cliff": "cliff"},
+        ...     learners={"Q": {"alpha": 0.5}, "Sarsa": {"algorithm": "sarsa", "alpha": 0.5}},
+        ...     seeds=range(20),
+        ...     num_episodes=100,
+        ... )
+        >>> results = experiment.run()
+        >>> results.episode_return.shape
+        (2, 2, 20, 100)
+        >>> env = clew.Environment(clew.Maze.open(5, 5))
+        >>> policy = clew.train_policy(env, 100, alpha=0.5, seed=7)
+        >>> bool((results.policy("Q", "open", seed=7).q == policy.q).all())
+        True
+
+    Args:
+        worlds: dictionary from a name to a world: text as `clew train` takes it, such as "5x5", "wilson:20x30:seed=3",
+            "cliff", "gym:FrozenLake-v1" or a file; or an environment, a `Maze` or a `FiniteMDP`. A world that changes
+            is a dictionary from the episode of each change to the world from then on: {0: maze, 1000: other}.
+        learners: dictionary from a name to a learner: settings, as a dictionary or a `clew.Learning`; the name of an
+            algorithm, also of a plug-in; or a function or class that makes an agent in plain Python of (env, seed), see
+            `clew.run_agent`.
+        seeds: different non-negative integers.
+        num_episodes: number of episodes of each run, on which schedules are based.
+        num_steps: instead of num_episodes: a run begins episodes until this number of steps is taken, and completes the
+            last one. Settings can't change over the episodes then, as their number is unknown.
+
+    Raises:
+        SettingError: if a world, a learner or a seed is none, a learner doesn't fit a world, or not exactly one of
+            num_episodes and num_steps is given; names it.
+    """
+
+    def __init__(
+        self,
+        worlds: Mapping[str, Any],
+        learners: Mapping[str, Any],
+        seeds: Iterable[int] = range(30),
+        *,
+        num_episodes: int | None = None,
+        num_steps: int | None = None,
+    ) -> None:
+        self._worlds, self._learners = as_worlds(worlds), as_learners(learners)
+        self.seeds = _as_seeds(seeds)
+        if (num_episodes is None) == (num_steps is None):
+            raise SettingError("give either num_episodes or num_steps: how long each run is")
+        for name, count in (("num_episodes", num_episodes), ("num_steps", num_steps)):
+            if count is not None:
+                check_count(name, count, 1, MAX_EPISODES)
+        self.num_episodes, self.num_steps = num_episodes, num_steps
+        # The runs of a learner in all worlds follow each other, as the axes of the results do.
+        self._cells = [Cell(name, learner, world) for name, learner in self._learners.items() for world in self._worlds]
+        for cell in self._cells:
+            cell.check()
+            if num_steps is not None:
+                _check_constant(cell)
+
+    def __repr__(self) -> str:
+        length = f"{self.num_episodes or self.num_steps:,} {'steps' if self.num_episodes is None else 'episodes'}"
+        sizes = f"{len(self._learners)} learners x {len(self._worlds)} worlds x {len(self.seeds)} seeds"
+        return f"Experiment({sizes}, {length} each)"
+
+    @property
+    def num_runs(self) -> int:
+        """Number of runs."""
+        return len(self._cells) * len(self.seeds)
+
+    def run(
+        self,
+        *,
+        num_threads: int | None = None,
+        num_actors: int = 0,
+        folder: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> ExperimentResults:
+        """Run everything that isn't in the folder, and return the results.
+
+        Args:
+            num_threads: number of threads, which changes no bit; None for one for each processor of this process.
+            num_actors: number of Ray actors that run the experiment instead of threads, with a processor each; changes
+                no bit. 0 runs it in this process. A Ray is started if none runs, see docs/clusters.md.
+            folder: keeps the results of each run by a hash of all that decides them: a rerun computes nothing, more
+                seeds are computed alone, and after a kill the experiment goes on. Several processes may share it. None
+                keeps nothing.
+            progress: function that is called with an `ExperimentProgress` whenever runs are complete.
+
+        Raises:
+            SettingError: if an argument is out of range, something in the experiment can't be described for the folder,
+                or a learner's values grow too large.
+            RunError: if the folder can't be read or written.
+            ClusterError: if the actors can't be started or used, or an agent or environment can't be sent to them.
+        """
+        check_run_arguments(num_threads, num_actors, progress)
+        num_threads, begun = num_threads or count_processors(), time.perf_counter()
+        budget = Budget(self.num_episodes, self.num_steps, self._every())
+        collected = Collected(self._cells, self.seeds, budget)
+        path = None if folder is None else as_path("folder", folder)
+        with kept_cells(path, self._cells, self.seeds, budget) as kept:
+            for block in () if kept is None else kept.find_all():
+                collected.add(block)
+            num_found = collected.num_done
+            if num_found and progress is not None:
+                progress(self._progress(collected, num_found, begun))
+            with closing(self._blocks(collected, budget, kept, num_threads, num_actors)) as blocks:
+                for block in blocks:
+                    if kept is not None and block.is_new:
+                        kept.save(block)
+                    collected.add(block)
+                    if progress is not None:
+                        progress(self._progress(collected, num_found, begun))
+        self._warn_if_stalled(collected)
+        return self._results(collected, time.perf_counter() - begun)
+
+    def _blocks(
+        self, collected: Collected, budget: Budget, kept: KeptCells | None, num_threads: int, num_actors: int
+    ) -> Generator[Block, None, None]:
+        """Run what is missing, and yield the complete blocks."""
+        missing = collected.missing()
+        if not any(missing):
+            return
+        num_workers = num_actors or num_threads  # a thread waits for each actor
+        schedule = Schedule(
+            missing,
+            num_workers,
+            max_runs_of(budget, max(map(bytes_of_table, self._cells))),
+            None if kept is None else kept.find,
+            backwards=kept is not None and not kept.is_first,
+        )
+        with performer(self._cells, self.seeds, budget, num_actors) as perform:
+            yield from run_blocks(perform, schedule, num_workers)
+
+    def _every(self) -> int:
+        """Return of how many episodes the last one is recorded: a power of 2, so that a folder can hold finer ones."""
+        every = 1
+        if self.num_episodes is not None:
+            while (
+                2 * every <= self.num_episodes
+                and self.num_runs * (self.num_episodes // every) * BYTES_PER_EPISODE > MEMORY_LIMIT
+            ):
+                every *= 2
+        return every
+
+    def _progress(self, collected: Collected, num_found: int, begun: float) -> ExperimentProgress:
+        """Return the progress of the experiment."""
+        num_done, seconds = collected.num_done, time.perf_counter() - begun
+        per_run = seconds / (num_done - num_found) if num_done > num_found else None
+        left = None if per_run is None else per_run * (self.num_runs - num_done)
+        return ExperimentProgress(num_done, self.num_runs, num_found, seconds, left)
+
+    def _warn_if_stalled(self, collected: Collected) -> None:
+        """Warn if float32 became too coarse for the values of a learner, see `clew.PrecisionWarning`."""
+        for i, cell in enumerate(self._cells):
+            if i in collected.tables and isinstance(cell.learner, Learning) and cell.world.compiled is not None:
+                initial = initial_values(cell.world.env, cell.world.compiled, cell.learner)
+                warn_if_stalled(cell.learner, cell.world.compiled, collected.tables[i], RewardRange(), initial)
+
+    def _results(self, collected: Collected, seconds: float) -> ExperimentResults:
+        """Return what was collected, with an axis for the learners and one for the worlds."""
+        num_worlds = len(self._worlds)
+        shape = len(self._learners), num_worlds, *collected.steps.shape[1:]
+        return ExperimentResults(
+            tuple(self._learners),
+            tuple(world.name for world in self._worlds),
+            self.seeds,
+            collected.episodes,
+            collected.steps.reshape(shape),
+            collected.episode_return.reshape(shape),
+            collected.terminated.reshape(shape),
+            collected.num_computed,
+            seconds,
+            {divmod(i, num_worlds): tables for i, tables in collected.tables.items()},
+            tuple(world.env for world in self._worlds),
+        )
+
+
+def count_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> None:
+    """Check the arguments of `Experiment.run`.
+
+    Raises:
+        SettingError: names the one that is out of range.
+    """
+    if num_threads is not None:
+        check_count("num_threads", num_threads, 1, 1024)
+    check_count("num_actors", num_actors, 0, 100_000)
+    if num_actors and num_threads is not None:
+        raise SettingError("can't be combined with num_actors: each actor has one thread", setting="num_threads")
+    if progress is not None:
+        check_callable("progress", progress, "an ExperimentProgress")
+
+
+def _as_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return the seeds of an experiment.
+
+    Raises:
+        SettingError: if one isn't a non-negative integer, is there twice, or there is none.
+    """
+    if isinstance(seeds, int):
+        raise SettingError(f"must be a list, such as range({seeds}), not {seeds}", setting="seeds")
+    given = as_list("seeds", seeds, "non-negative integers, such as range(30)")
+    for seed in given:
+        check_count("seeds: each", seed, 0)
+    plain = tuple(int(seed) for seed in given)
+    if not plain:
+        raise SettingError("must not be empty; take range(30)", setting="seeds")
+    if len(set(plain)) < len(plain):
+        twice = next(seed for seed in plain if plain.count(seed) > 1)
+        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting="seeds")
+    return plain
+
+
+def _check_constant(cell: Cell) -> None:
+    """Check that a cell can be run for a number of steps.
+
+    Raises:
+        SettingError: if the world or a setting changes over the episodes, whose number is unknown, or episodes are
+            interleaved.
+    """
+    learning = cell.learner
+    if cell.world.changes:
+        raise SettingError(f"{cell.name}: a world that changes needs num_episodes, as it changes at episodes")
+    if not isinstance(learning, Learning):
+        return
+    for name in ("alpha_schedule", "exploration_schedule"):
+        if getattr(learning, name) not in ("constant", "visits"):
+            raise SettingError(
+                f"{cell.name}: {name} needs num_episodes: with num_steps the number of episodes is unknown"
+            )
+    if learning.num_interleaved > 1:
+        raise SettingError(f"{cell.name}: num_interleaved needs num_episodes: interleaved episodes end together")

@@ -1,0 +1,180 @@
+"""Descriptions of all that decides the results of a cell, as JSON: if it is the same, saved results are used again.
+
+Everything that can't be described is refused: nothing would tell that it has changed.
+"""
+
+import builtins
+import hashlib
+import pickle
+from collections.abc import Iterator
+from functools import cache, partial
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from clew.environments import as_compiled
+from clew.errors import SettingError
+from clew.experiments.cells import Budget, Cell, World
+from clew.learning.checkpoints import identity, versions
+from clew.learning.settings import Learning
+from clew.policies.plugins import hash_module, plugins_of
+from clew.settings import shown
+from clew.version import hash_sources
+
+FORMAT = 1  # of what is kept; another one is computed again
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
+NOT_MEMBERS = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
+
+
+@cache
+def sources() -> str:
+    """Return a hash of the code of Clew."""
+    return hash_sources()
+
+
+def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
+    """Return everything that decides the results of a cell but the seeds, as JSON; names decide nothing.
+
+    Args:
+        cell: the cell.
+        budget: how long each run is; which episodes are recorded isn't described.
+
+    Raises:
+        SettingError: if something can't be described.
+    """
+    length = {"num_episodes": budget.num_episodes, "num_steps": budget.num_steps}
+    common = {"format": FORMAT, "sources": sources(), "environment": _describe_stepping(cell)}
+    env, world = cell.world.env, cell.world.compiled
+    if isinstance(cell.learner, Learning):
+        chosen = cell.learner.algorithm, cell.learner.behaviour_name
+        for plugin in plugins_of(*chosen):
+            if not plugin.sha256:
+                raise SettingError(
+                    f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
+                    "move its rules to a module, or leave out folder"
+                )
+        changes = [(each.episode, _world_of(each.world)) for each in cell.world.changes]
+        described = identity(env, world, cell.learner, None, **length, changes=changes)
+        return {**common, **described, **versions(*chosen)}
+    return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}
+
+
+def _world_of(env: Any) -> str:
+    """Return a hash of the model of a world, or of its size if it has none."""
+    return str(identity(env, as_compiled(env), Learning(), None)["world"])
+
+
+def _describe_stepping(cell: Cell) -> str:
+    """Return a hash of what an environment does when it is stepped in Python; "" if only its model is used."""
+    if isinstance(cell.learner, Learning) and cell.world.compiled is not None:
+        return ""
+    digest = hashlib.sha256()
+    for part in _describe_environment(cell.world):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _describe_environment(world: World) -> Iterator[bytes]:
+    """Yield the code of an environment and its wrappers, and what it was made with.
+
+    Raises:
+        SettingError: if it was given as an object that can't be pickled.
+    """
+    layer = world.env
+    while layer is not None:
+        kind = type(layer)
+        yield f"{kind.__module__}.{kind.__qualname__} {hash_module(kind.__module__)}".encode()
+        layer = vars(layer).get("env") if hasattr(layer, "__dict__") else None
+    if world.remake is not None:
+        yield repr(getattr(world.env, "spec", None)).encode()
+        return
+    try:
+        yield pickle.dumps(world.env)
+    except Exception as error:  # of a class of the user
+        raise SettingError(
+            f"the environment of {world.name!r} can't be described, so nothing tells when it is another: "
+            f"{type(error).__name__}: {error}; give the world by a name such as 'gym:ID', or leave out folder"
+        ) from None
+
+
+# Functions and classes of users ---------------------------------------------------------------------------------------
+
+
+def digest_of(thing: Any, owner: str) -> str:
+    """Return a hash of a function or class of a user: of its source, and of all values that it holds.
+
+    The source is that of its module, or of its package; without a file, as in a notebook, its compiled code and all
+    that it names.
+
+    Args:
+        thing: function, class, `functools.partial`, or a plain value.
+        owner: whose it is, for the message.
+
+    Raises:
+        SettingError: if it holds an object that can't be described.
+    """
+    digest = hashlib.sha256()
+    for part in _parts_of(thing, owner, set()):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts_of(thing: Any, owner: str, seen: set[int]) -> Iterator[bytes]:
+    """Yield bytes that describe a value, a function or a class; see `digest_of`."""
+    if isinstance(thing, np.ndarray) and thing.dtype != object:
+        yield f"{thing.dtype.str} {thing.shape}".encode() + thing.tobytes()
+    elif isinstance(thing, PLAIN):
+        yield f"{type(thing).__name__} {thing!r};".encode()
+    elif isinstance(thing, ModuleType):
+        yield f"module {thing.__name__} {getattr(thing, '__version__', '')};".encode()
+    elif (name := getattr(thing, "__name__", "")) and getattr(builtins, name, None) is thing:
+        yield f"builtin {name};".encode()
+    elif id(thing) in seen:
+        yield b"seen;"
+    else:
+        inner = _parts_within(thing)
+        if inner is None:
+            raise SettingError(
+                f"{owner}: the agent holds {shown(thing)}, of which nothing tells when it changes; give numbers, text, "
+                "arrays, functions or classes, or leave out folder"
+            )
+        yield f"{type(thing).__name__} of {len(inner)}:".encode()
+        for part in inner:
+            yield from _parts_of(part, owner, seen | {id(thing)})
+
+
+def _parts_within(thing: Any) -> list[Any] | None:
+    """Return what a collection, a function, a class or an object consists of; None if that isn't known."""
+    if isinstance(thing, tuple | list):
+        return list(thing)
+    if isinstance(thing, set | frozenset):
+        return sorted(thing, key=repr)
+    if isinstance(thing, dict):
+        return [part for item in thing.items() for part in item]
+    if isinstance(thing, partial):
+        return [thing.func, thing.args, thing.keywords]
+    if isinstance(thing, staticmethod | classmethod | MethodType):
+        return [thing.__func__, getattr(thing, "__self__", None)]
+    if isinstance(thing, property):
+        return [thing.fget, thing.fset]
+    if isinstance(thing, CodeType):
+        return [thing.co_code, thing.co_names, thing.co_consts]
+    source = hash_module(getattr(thing, "__module__", None) or "")
+    if isinstance(thing, FunctionType):
+        held = [thing.__defaults__, thing.__kwdefaults__, [cell.cell_contents for cell in thing.__closure__ or ()]]
+        return [thing.__qualname__, source, *held, *([] if source else [thing.__code__, _globals_of(thing)])]
+    if isinstance(thing, type):
+        return [thing.__qualname__, source, *([] if source else [thing.__bases__, _members_of(thing)])]
+    return [type(thing), vars(thing)] if hasattr(thing, "__dict__") else None
+
+
+def _members_of(kind: type) -> dict[str, Any]:
+    """Return what the body of a class has defined, by name."""
+    return {name: member for name, member in vars(kind).items() if name not in NOT_MEMBERS}
+
+
+def _globals_of(function: FunctionType) -> dict[str, Any]:
+    """Return the globals that a function names."""
+    names = [name for name in function.__code__.co_names if name in function.__globals__]
+    return {name: function.__globals__[name] for name in names}

@@ -1,0 +1,245 @@
+"""The folder of an experiment: nothing is computed twice, nothing stale is used, and a kill loses little."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+import clew
+from clew import Experiment, SettingError
+from clew.experiments import collecting, experiment
+from clew.experiments.cells import Budget
+from clew.experiments.collecting import kept_cells
+from clew.experiments.folder import HEADER
+from clew.experiments.running import Schedule
+from clew.reference import QLearning
+from worlds import only_steps
+
+WORLDS = {"cliff": "cliff", "open": "5x5"}
+LEARNERS = {"Q": {"alpha": 0.5}, "Sarsa": {"algorithm": "sarsa", "alpha": 0.5}}
+
+
+def run(folder, seeds=range(6), worlds=WORLDS, learners=LEARNERS, **more):
+    length = {} if "num_steps" in more else {"num_episodes": 30}
+    given = {name: more.pop(name) for name in ("num_episodes", "num_steps") if name in more}
+    return Experiment(worlds, learners, seeds, **{**length, **given}).run(folder=folder, **more)
+
+
+def is_same(one, other):
+    return all(
+        np.array_equal(x, y)
+        for name in ("steps", "episode_return", "terminated")
+        for x, y in zip(getattr(one, name).ravel(), getattr(other, name).ravel(), strict=True)
+    ) and all(
+        np.array_equal(one.policy(*cell, seed=seed).q, other.policy(*cell, seed=seed).q)
+        for cell in ((learner, world) for learner in one.learners for world in one.worlds)
+        for seed in one.seeds
+    )
+
+
+@pytest.mark.parametrize("length", [{"num_episodes": 30}, {"num_steps": 400}])
+def test_a_rerun_computes_nothing_and_more_seeds_are_computed_alone(tmp_path, length):
+    assert run(tmp_path, **length).num_computed == 24
+    rows = []
+    again = run(tmp_path, **length, progress=rows.append)
+    assert again.num_computed == 0
+    assert (rows[0].num_found, rows[0].num_done) == (24, 24)
+    assert is_same(again, run(None, **length))
+    more = run(tmp_path, [9, 3, 8, 5], **length)
+    assert more.num_computed == 2 * 2 * 2
+    assert is_same(more, run(None, [9, 3, 8, 5], **length))
+    assert len(list(tmp_path.iterdir())) == 4 * (1 + 2)  # a description of each cell, and a file of each process
+
+
+def test_names_decide_nothing_and_everything_else_is_another_cell(tmp_path):
+    run(tmp_path)
+    same = {"a": clew.gallery.make_world("cliff"), "b": clew.Environment(clew.Maze.open(5, 5)).mdp}
+    limited = clew.ModelEnvironment(same["b"], max_episode_steps=2500)
+    renamed = {"x": clew.Learning(alpha=0.5)}
+    assert run(tmp_path, worlds={**same, "b": limited}, learners=renamed).num_computed == 0
+    limited = clew.ModelEnvironment(same["b"], max_episode_steps=2499)
+    assert run(tmp_path, worlds={**same, "b": limited}, learners=renamed).num_computed == 6
+    changing = {"w": {0: "5x5", 20: clew.Environment(clew.Maze.open(5, 5, goal=(0, 4)))}}
+    later = {"w": {0: "5x5", 21: changing["w"][20]}}
+    assert [run(tmp_path, worlds=each, learners=renamed).num_computed for each in (changing, changing, later)] == [
+        6,
+        0,
+        6,
+    ]
+    assert run(tmp_path, learners={"Q": {"alpha": 0.25}}).num_computed == 12
+    assert run(tmp_path, num_episodes=31).num_computed == 24
+    assert run(tmp_path, worlds={"slips": clew.Environment(clew.Maze.open(5, 5), slip=0.1)}).num_computed == 12
+
+
+def test_a_version_is_part_of_the_key(tmp_path, monkeypatch):
+    run(tmp_path)
+    monkeypatch.setattr(np, "__version__", "9.9")
+    assert run(tmp_path).num_computed == 24
+
+
+def make_agent(env, seed, alpha=0.1):
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    return QLearning(q, random.Random(seed), alpha=alpha)
+
+
+NOTEBOOK = """
+class Agent:
+    def __init__(self, env, seed):
+        self.step = {step}
+    def act(self, state):
+        return min(state, 1)
+    def update(self, transition):
+        pass
+def make(env, seed):
+    return Agent(env, seed)
+"""
+
+
+def made_in_a_notebook(step):
+    """Return a function that makes an agent, whose module has no file."""
+    namespace = {"__name__": "notebook"}
+    exec(NOTEBOOK.format(step=step), namespace)
+    return namespace["make"]
+
+
+def test_what_an_agent_holds_is_part_of_its_key(tmp_path):
+    def computed(agent):
+        return run(tmp_path, [1], {"open": "3x3"}, {"agent": agent}).num_computed
+
+    def captured(alpha):
+        return lambda env, seed: make_agent(env, seed, alpha)
+
+    for agents in (
+        (partial(make_agent, alpha=0.5), partial(make_agent, alpha=0.25)),
+        (captured(0.5), captured(0.125)),
+        (made_in_a_notebook(1), made_in_a_notebook(2)),
+    ):
+        assert [computed(agent) for agent in (*agents, *agents)] == [1, 1, 0, 0]
+    with pytest.raises(
+        SettingError, match=r"agent in open: the agent holds .*, of which nothing tells when it changes"
+    ):
+        computed(captured(iter([1])))
+
+
+def test_worlds_without_a_model(tmp_path):
+    def computed(slip, **more):
+        env = only_steps(clew.Environment(clew.Maze.open(3, 3), slip=slip))
+        return run(tmp_path, [1, 2], {"w": env}, {"q": {}}, **more).num_computed
+
+    assert [computed(0.1), computed(0.1), computed(0.2)] == [2, 0, 2]
+    blackjack = {"w": "gym:Blackjack-v1"}
+    assert [run(tmp_path, [1], blackjack, {"q": {}}).num_computed for _ in range(2)] == [1, 0]
+    env = only_steps(clew.Environment(clew.Maze.open(3, 3)))
+    env.held = iter([1]).__next__  # can't be pickled, or not for long
+    env.held = lambda: None
+    with pytest.raises(SettingError, match="the environment of 'w' can't be described"):
+        run(tmp_path, [1], {"w": env}, {"q": {}})
+
+
+def test_coarser_records_are_made_of_finer_ones(tmp_path, monkeypatch):
+    fine = run(tmp_path)
+    monkeypatch.setattr(experiment, "MEMORY_LIMIT", 17 * 24 * 8)
+    coarse = run(tmp_path)
+    assert coarse.num_computed == 0
+    assert coarse.episodes.tolist() == list(range(3, 30, 4))
+    assert np.array_equal(coarse.steps, fine.steps[..., 3::4])
+    other = tmp_path / "other"
+    run(other)
+    monkeypatch.undo()
+    assert run(other).num_computed == 24  # finer ones aren't there
+    monkeypatch.setattr(collecting, "MEMORY_LIMIT", 1000)
+    run(tmp_path, num_episodes=20)
+    monkeypatch.undo()
+    assert run(tmp_path, num_episodes=20).num_computed == 24  # the tables aren't there
+
+
+def test_damaged_records_are_computed_again(tmp_path):
+    whole = run(tmp_path)
+    files = sorted(tmp_path.glob("*.runs"))
+    cut, changed, foreign = files[0], files[1], files[2]
+    cut.write_bytes(cut.read_bytes()[:-1])
+    content = bytearray(changed.read_bytes())
+    content[HEADER + 100] ^= 1
+    changed.write_bytes(content)
+    foreign.write_bytes(b"something else, which is longer than a header of a record" * 2)
+    again = run(tmp_path)
+    assert 0 < again.num_computed < 24
+    assert is_same(again, whole)
+    assert run(tmp_path).num_computed == 0
+
+
+def test_a_folder_that_can_not_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(clew.RunError, match="can't be written"):
+        run(tmp_path / "file")
+
+
+# Several processes ----------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys, clew
+experiment = clew.Experiment({"open": "30x30"}, {"Q": {}, "Sarsa": "sarsa"}, range(40), num_episodes=200)
+print("begun", flush=True)
+results = experiment.run(folder=sys.argv[1], num_threads=int(sys.argv[2]))
+print(results.num_computed)
+"""
+
+
+def start(folder, num_threads=1):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), str(num_threads)], stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    return process
+
+
+def long_run(folder):
+    return Experiment({"open": "30x30"}, {"Q": {}, "Sarsa": "sarsa"}, range(40), num_episodes=200).run(folder=folder)
+
+
+def count_records(folder):
+    return sum(path.read_bytes().count(b"CLEWRUN1") for path in folder.glob("*.runs"))
+
+
+def test_a_killed_experiment_goes_on(tmp_path, moments):
+    whole = long_run(None)
+    for i in range(moments):
+        folder = tmp_path / str(i)
+        process = start(folder, 1 + i % 2)
+        while process.poll() is None and count_records(folder) < 1 + i % 4:  # a different moment each time
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        resumed = long_run(folder)
+        assert resumed.num_computed < 80
+        assert is_same(resumed, whole)
+
+
+def test_two_processes_share_the_work(tmp_path):
+    processes = [start(tmp_path), start(tmp_path)]
+    numbers = [int(process.communicate()[0]) for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert sum(numbers) >= 80
+    assert is_same(long_run(tmp_path), long_run(None))
+    assert long_run(tmp_path).num_computed == 0
+    assert sum(numbers) < 160, numbers  # else each has computed everything
+
+
+def test_the_second_process_begins_at_the_other_end(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    cells = Experiment(WORLDS, LEARNERS, range(6), num_episodes=30)._cells
+    budget = Budget(30, None, 1)
+    with kept_cells(tmp_path, cells, range(6), budget) as kept:
+        assert kept.is_first
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with kept_cells(tmp_path, cells, range(6), budget) as kept:
+            assert not kept.is_first
+    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(2, [0]), (0, [2]), (0, [1])])):
+        schedule = Schedule([[1, 2], [], [0]], 1, 1, None, backwards=backwards)
+        assert [schedule.take(print) for _ in range(4)] == [*taken, None]
