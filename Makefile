@@ -4,6 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PEERS := .venv-peers
 TWO := -n 2 --dist loadgroup --durations 12
+# To import the other modules would take longer than most of these tests.
+KERNELS = $(shell grep --recursive --files-with-matches --include '*.py' mark.kernels tests)
+# In plain Python NumPy checks the bounds of all kernels. These are also compiled with bounds checks; `make nightly` compiles all.
+BOUNDS := tests/kernels/learning/test_rules.py tests/kernels/planning
 
 .PHONY: setup demo test nightly check style bench bench-peers performance scaling picture lock clean
 
@@ -23,13 +27,14 @@ demo: setup ## the chapter's maze, learned in one process and over two Ray actor
 	if [ "$$(table "$$one")" = "$$(table "$$two")" ]; then echo "Both tables are the same, bit for bit."; \
 	else echo "The tables differ: that is a fault of Clew."; exit 1; fi
 
-test: setup ## the tests, in two processes; the kernels also without the compiler, and with bounds checks
+test: setup ## the tests, in two processes; the kernels also without the compiler, and some with bounds checks
 	$(BIN)/pytest $(TWO) -m "not nightly"
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
-	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly" $(KERNELS)
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m "kernels and not nightly" $(BOUNDS)
 
 nightly: setup ## the tests that are too slow for every commit, and more moments at which drivers are killed
 	$(BIN)/pytest $(TWO) -m nightly --moments 20
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest $(TWO) -q -m kernels $(KERNELS)
 
 check: style ## style, and the fast tests
 	$(BIN)/pytest $(TWO) -q -m "not ray and not data and not long and not nightly"

@@ -1,9 +1,12 @@
 """Continuing tasks, which never end: inventories, queues, replacement, and random models.
 
-    python -m benchmarks.continuing [MODEL...]      from the root of the repository
+    python -m benchmarks.continuing [MODEL...]                from the root of the repository
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.continuing --average [MODEL...]
 
-For each model and discount: seconds of `solve` (the median of five calls, kernels compiled), its bound and its method.
-`make bench-peers` has them beside other libraries.
+For each model and discount: seconds of processor time of `solve` (the median of five calls, kernels compiled), its
+bound and its method. `make bench-peers` has them beside other libraries. With --average: the same of `solve_average`,
+beside the linear program of the average reward by HiGHS, in its primal and its dual form (Puterman, section 8.8), one
+call each.
 """
 
 import argparse
@@ -16,9 +19,11 @@ import numpy as np
 from scipy.stats import poisson
 
 import clew
+from clew.kernels.dynamics import Sparse
 
 GAMMAS = (0.99, 0.9999, 0.999999)
 REPETITIONS = 5
+LONGEST = 60.0  # seconds that a linear program may take
 Columns = list[tuple[Any, Any, Any, Any]]  # pair, probability, next state, reward; each broadcast
 
 
@@ -136,23 +141,79 @@ MODELS: dict[str, Callable[[], clew.FiniteMDP]] = {
 }
 
 
+def gain_by_highs(mdp: clew.FiniteMDP, dual: bool) -> tuple[float, float | None, str]:
+    """Return the seconds of the linear program of the gain, the gain, which is None if it isn't found, and a message.
+
+    The least g with g + h(s) >= r(s, a) + sum of p * h(s_next) for all s and a. Its dual has the greatest reward of all
+    fractions of time in each pair of a state and an action.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array, csr_array, hstack
+
+    rows = mdp.sparse_rows
+    assert isinstance(rows, Sparse)
+    num_pairs = mdp.num_states * mdp.num_actions
+    pairs = np.repeat(np.arange(num_pairs), np.diff(rows.offsets))
+    moves = coo_array((rows.probabilities, (pairs, rows.next_states)), (num_pairs, mdp.num_states)).tocsr()
+    states = np.repeat(np.arange(mdp.num_states), mdp.num_actions)
+    here = csr_array((np.ones(num_pairs), states, np.arange(num_pairs + 1)), moves.shape)
+    matrix = hstack([np.ones((num_pairs, 1)), here - moves]).tocsc()
+    rewards = np.bincount(pairs, rows.probabilities * rows.rewards, num_pairs)
+    first = np.eye(1, mdp.num_states + 1)[0]
+    begun, options = time.process_time(), {"time_limit": LONGEST}
+    if dual:
+        found = linprog(-rewards, A_eq=matrix.T, b_eq=first, method="highs", options=options)
+    else:
+        found = linprog(first, A_ub=-matrix, b_ub=-rewards, bounds=(None, None), method="highs", options=options)
+    seconds = time.process_time() - begun
+    gain = (-found.fun if dual else found.fun) if found.status == 0 else None
+    return seconds, gain, found.message.partition(" (")[0]
+
+
+def print_discounted(name: str, mdp: clew.FiniteMDP, method: str | None) -> None:
+    """Print a line for each discount."""
+    clew.solve(mdp, gamma=0.5, method=method)  # compiles
+    for gamma in GAMMAS:
+        seconds, found = median_seconds(lambda gamma=gamma: clew.solve(mdp, gamma=gamma, method=method))
+        print(f"{name:24} {gamma:<9} {seconds:8.4f} s  bound {found.bound:7.1e}  {found.method}", flush=True)
+
+
+def print_average(name: str, mdp: clew.FiniteMDP) -> None:
+    """Print a line of ours, and of both linear programs: seconds, how often ours, and the difference of the gain."""
+    clew.solve_average(mdp)  # compiles
+    ours, found = median_seconds(lambda: clew.solve_average(mdp))
+    line = f"{name:24} {ours:8.4f} s  bound {found.bound:7.1e}"
+    for form in ("primal", "dual"):
+        seconds, gain, note = gain_by_highs(mdp, form == "dual")
+        if gain is not None:
+            note = f"off by {abs(gain - found.gain):.0e}"
+        line += f"   {form} {seconds:8.3f} s, {seconds / ours:6.1f} times, {note}"
+    print(line, flush=True)
+
+
+def median_seconds(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the median of the seconds of some calls, and what the last one returned."""
+    seconds = []
+    for _ in range(REPETITIONS):
+        begun = time.process_time()
+        found = call()
+        seconds.append(time.process_time() - begun)
+    return statistics.median(seconds), found
+
+
 def main() -> None:
     """Solve the models that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--method", help="of clew.solve")
+    parser.add_argument("--average", action="store_true", help="average reward, beside HiGHS")
     arguments = parser.parse_args()
     for name in arguments.models or MODELS:
         mdp = MODELS[name]()
-        clew.solve(mdp, gamma=0.5, method=arguments.method)  # compiles
-        for gamma in GAMMAS:
-            seconds = []
-            for _ in range(REPETITIONS):
-                begun = time.perf_counter()
-                found = clew.solve(mdp, gamma=gamma, method=arguments.method)
-                seconds.append(time.perf_counter() - begun)
-            median = statistics.median(seconds)
-            print(f"{name:24} {gamma:<9} {median:8.4f} s  bound {found.bound:7.1e}  {found.method}", flush=True)
+        if arguments.average:
+            print_average(name, mdp)
+        else:
+            print_discounted(name, mdp, arguments.method)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numba
@@ -91,7 +93,10 @@ def ray_up():
     # Ray 2.60 counts the actors that a killed driver was still starting as if they went on doing so, for ever.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_cap_enabled", "0")
-        with connected(4):
+        with ExitStack() as running:
+            with pytest.MonkeyPatch.context() as path:  # Ray's first processes don't have the driver's sys.path
+                path.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+                running.enter_context(connected(4))
             yield ray
 
 

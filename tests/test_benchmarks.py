@@ -206,3 +206,10 @@ def test_policy_iteration_of_the_peers_solves_a_world_that_never_ends(tmp_path):
     problem = peers.Problem(str(tmp_path / "problem.npz"))
     assert problem.num_states == mdp.num_states  # without one more
     np.testing.assert_allclose(peers.solve_scipy(problem)[1], clew.solve(mdp, gamma=0.9).v, atol=1e-6)
+
+
+@pytest.mark.parametrize("dual", [False, True])
+def test_the_linear_program_of_average_reward_has_our_gain(dual):
+    mdp = continuing.queues(6)
+    _, gain, _ = continuing.gain_by_highs(mdp, dual)
+    assert gain == pytest.approx(clew.solve_average(mdp).gain, abs=1e-6)

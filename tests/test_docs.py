@@ -15,7 +15,16 @@ def test_the_page_of_algorithms_is_that_of_the_tables():
     assert (DOCS / "algorithms.md").read_text() == page
 
 
-NAMES = ("worlds.md", "seeing.md", "plots.md", "extending.md", "agents.md", "planning.md", "experiments.md")
+NAMES = (
+    "worlds.md",
+    "seeing.md",
+    "plots.md",
+    "extending.md",
+    "agents.md",
+    "planning.md",
+    "experiments.md",
+    "statistics.md",
+)
 PAGES = "\n".join((DOCS / name).read_text() for name in NAMES)
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]
 

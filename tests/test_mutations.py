@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3600)]
 logger = logging.getLogger(__name__)
 
 FILES_A_MOMENT = 8  # of each kind that are damaged, for each of --moments
-MAX_CACHES = 20  # processes that are started with a damaged cache: one, and one for every third moment
+MAX_CACHES = 20  # processes that are started with a damaged cache: one for every third moment
 SECONDS, MEMORY = 20.0, 3 * 2**30  # of the processor, and bytes; for each file
 NEVER = 10**12  # episodes
 
@@ -453,7 +453,7 @@ def test_a_damaged_cache_is_compiled_again_to_the_right_table(tmp_path, moments)
     wanted = table_sha256(clew.train_policy(clew.Environment(clew.Maze.open(3, 3)), 50, seed=1).q)
     assert train() == wanted
     ends: Counter[str] = Counter()
-    for _ in range(min(1 + moments // 3, MAX_CACHES)):
+    for _ in range(min(max(1, moments // 3), MAX_CACHES)):
         paths = sorted(path for path in tmp_path.rglob("*") if path.is_file())
         chosen = rng.sample(paths, len(paths) // 4)
         for path, other in zip(chosen, chosen[1:] + chosen[:1], strict=True):

@@ -6,6 +6,7 @@ Faults of `clew.book` are in test_book.py, those of the page in tests/web, and t
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import clew
 from clew.errors import RunError
 from clew.evaluation import exact, grades
 from clew.figures.films import Film
+from clew.kernels import cache
 from clew.learning.checkpoints import Checkpoints
 from clew.mazes.formats.pictures import parse_picture
 from clew.runs.run import open_partial_run, open_run, train_run
@@ -454,7 +456,19 @@ BEHAVIOURS["always"] = Behaviour(Always(1), "one action")
 """
 
 
-def test_d1_machine_code_of_code_from_outside_is_not_kept(tmp_path):
+@pytest.fixture
+def compiled(tmp_path):
+    """Environment variables of a process that may change machine code: it has a copy of what is compiled already."""
+    if cache.FOLDER is not None:
+        shutil.copytree(
+            cache.FOLDER,
+            tmp_path / "clew" / cache.FOLDER.name,
+            ignore=shutil.ignore_patterns("*.tmp.*"),  # other tests write them
+        )
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+
+
+def test_d1_machine_code_of_code_from_outside_is_not_kept(compiled, tmp_path):
     rule = tmp_path / "my_kernels.py"
     rule.write_text(MY_KERNELS)
     script = (
@@ -462,11 +476,10 @@ def test_d1_machine_code_of_code_from_outside_is_not_kept(tmp_path):
         "env = clew.Environment(step_reward=-1.0, max_episode_steps=3)\n"
         "print(*clew.train_policy(env, 1, behaviour='always').q.any(axis=0).nonzero()[0])\n"  # actions that were taken
     )
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     def run() -> bytes:
         words = [sys.executable, "-c", script, tmp_path]
-        result = subprocess.run(words, capture_output=True, env=environment, timeout=300)
+        result = subprocess.run(words, capture_output=True, env=compiled, timeout=300)
         assert result.returncode == 0, result.stderr.decode()
         return result.stdout
 
@@ -474,7 +487,7 @@ def test_d1_machine_code_of_code_from_outside_is_not_kept(tmp_path):
     rule.write_text(MY_KERNELS.replace("SHIFT = 0", "SHIFT = 2"))  # an edited rule is compiled anew
     assert run() == b"3\n"
     rule.unlink()
-    after = run_clew("train", "book", "--episodes", "10", env=environment)
+    after = run_clew("train", "book", "--episodes", "10", env=compiled)
     assert after.returncode == 0, after.stderr.decode()
 
 

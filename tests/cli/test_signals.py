@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from waiting import wait_for_checkpoint, wait_until
+
 pytestmark = pytest.mark.usefixtures("signals_heard", "nothing_left")
 DEADLINE = 120
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
@@ -48,20 +50,13 @@ def start(folder: Path, *words: str, ignored: int | None = None, **environment: 
     return process
 
 
-def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not list(folder.glob("run.partial/checkpoint-*")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()[1]
-
-
 def hash_of(folder: Path) -> str:
     return json.loads((folder / "run" / "summary.json").read_text())["table_sha256"]
 
 
 def start_long_run(folder: Path, ignored: int | None = None) -> subprocess.Popen:
     process = start(folder, *RUN, "--episodes", "100000000", "--out", "run", ignored=ignored)
-    wait_for_checkpoint(process, folder)
+    wait_for_checkpoint(folder / "run", process)
     return process
 
 
@@ -79,10 +74,7 @@ def test_c2_a_signal_that_is_ignored_stays_ignored(tmp_path):
     process = start_long_run(tmp_path, ignored=signal.SIGHUP)
     process.send_signal(signal.SIGHUP)
     before = max(tmp_path.glob("run.partial/checkpoint-*"), key=lambda path: path.stat().st_mtime)
-    deadline = time.monotonic() + DEADLINE
-    while before.exists():  # it goes on, and replaces the checkpoint
-        assert time.monotonic() < deadline
-        assert process.poll() is None
+    wait_until(lambda: not before.exists(), process)  # it goes on, and replaces the checkpoint
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=DEADLINE)
     assert process.returncode == 143
@@ -101,7 +93,7 @@ def test_c2_a_terminal_that_is_closed_stops_the_run(tmp_path):
     )
     started.append(process)
     os.close(slave)
-    wait_for_checkpoint(process, tmp_path)
+    wait_for_checkpoint(tmp_path / "run", process)
     os.close(master)
     assert process.wait(DEADLINE) == 129
     assert list(tmp_path.glob("run.partial/checkpoint-*"))
@@ -168,10 +160,8 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(tmp_path)
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=DEADLINE)
     second = start(tmp_path, "--resume", "run")
-    deadline = time.monotonic() + DEADLINE
-    while (tmp_path / "run.partial" / "lock").read_text() != str(second.pid):  # the kernel has unlocked it
-        assert time.monotonic() < deadline
-        assert second.poll() is None, second.communicate()[1]
+    lock = tmp_path / "run.partial" / "lock"
+    wait_until(lambda: lock.read_text() == str(second.pid), second)  # the kernel has unlocked it
     second.kill()
     second.communicate(timeout=DEADLINE)
 
@@ -189,7 +179,7 @@ def test_c2_a_run_that_a_signal_stopped_is_resumed_to_the_same_bits(name, tmp_pa
         folder = tmp_path / str(moment)
         folder.mkdir()
         process = start(folder, *words, "--out", "run")
-        wait_for_checkpoint(process, folder)
+        wait_for_checkpoint(folder / "run", process)
         time.sleep(delay)
         process.send_signal(getattr(signal, name))
         process.communicate(timeout=DEADLINE)

@@ -115,8 +115,14 @@ def test_a_ray_is_started_for_a_long_training_that_asks_for_no_number_of_actors(
     assert {event.who for event in trace.events if event.what == "work"} > {"actor 0"}
 
 
-@BOTH
-@pytest.mark.parametrize("rounds_ahead", [0, 2])
+@pytest.mark.parametrize(
+    ("sharing", "rounds_ahead"),
+    [
+        ("local", 0),
+        ("central", 2),
+        *(pytest.param(*each, marks=pytest.mark.nightly) for each in (("central", 0), ("local", 2))),
+    ],
+)
 def test_rounds_that_end_by_steps_give_the_same_bits_wherever_they_run(ray_up, env, sharing, rounds_ahead, monkeypatch):
     """Episodes go on in other rounds, on other actors, and in this process."""
     settings = {"sharing": sharing, "rounds_ahead": rounds_ahead, "seed": 2}

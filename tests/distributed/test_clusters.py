@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from packaging.requirements import Requirement
 import clew
 from clew.distributed import train_policy_parallel
 from clew.runs.storage import table_sha256
+from waiting import wait_for_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = ROOT / "examples" / "clusters"
@@ -212,7 +212,7 @@ def test_the_job_of_kuberay_has_a_processor_and_a_simulation_for_each_actor_and_
     assert {"name": "runs", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}} in pod["volumes"]
 
 
-def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
+def test_settings_of_the_examples_are_those_of_clew_train(clew, tmp_path):
     """The number of episodes aside, which is large."""
     _, spec, _ = kuberay()
     slurm = re.search(r"^    set -- (.*)$", (CLUSTERS / "slurm.sh").read_text(), re.MULTILINE).group(1)
@@ -222,8 +222,8 @@ def test_settings_of_the_examples_are_those_of_clew_train(tmp_path):
         if "--checkpoint-every" not in given:
             given += ["--checkpoint-every", "60s"]
         out = tmp_path / str(len(list(tmp_path.iterdir())))
-        done = subprocess.run([BIN / "clew", "train", *given, "--out", out], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        code, _, said = clew("train", *given, "--out", out)
+        assert code == 0, said
 
 
 # The image ------------------------------------------------------------------------------------------------------------
@@ -296,9 +296,7 @@ def test_train_or_resume_begins_a_run_goes_on_with_it_and_leaves_it_when_it_has_
     for name in ("config.json", "maze.txt"):
         shutil.copy(whole / name, partial)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.02)
+        wait_for_checkpoint(run, process)
         process.send_signal(signal.SIGTERM)
         process.communicate()
     assert process.returncode == 143
@@ -471,6 +469,7 @@ cluster.shutdown()
 @pytest.mark.ray
 def test_a_node_at_a_tenth_of_its_speed_changes_no_bit(environment):
     """Its actor is stopped for 90 ms of each 100 ms; the other one takes over what is late."""
+    settings = WANDERING | {"num_episodes": 2_000}
     code = f"""
 import json, os, signal, sys, threading, time
 sys.path.append({str(Path(__file__).parent)!r})
@@ -501,7 +500,7 @@ slower.start()
 env = clew.Environment(clew.Maze.open(60, 60), random_start=True)
 trace = Trace()
 try:
-    policy = clew.train_policy_parallel(env, num_actors=2, trace=trace, **{WANDERING!r})
+    policy = clew.train_policy_parallel(env, num_actors=2, trace=trace, **{settings!r})
 finally:
     ended.set()
     slower.join()
@@ -514,7 +513,7 @@ cluster.shutdown()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     sha256, counts = json.loads(next(line for line in done.stderr.splitlines() if line.startswith('["')))
-    assert sha256 == learned_here(WANDERING)
+    assert sha256 == learned_here(settings)
     assert counts["copy"] > 0
     assert counts["lost"] == 0
 
@@ -563,9 +562,7 @@ def test_the_script_for_slurm_is_stopped_in_time_queued_again_and_goes_on_to_the
     command = [*ALONE, "bash", str(CLUSTERS / "slurm.sh"), *RUN]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=slurm, cwd=ROOT, **output) as process:
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.1)
+        wait_for_checkpoint(run, process)
         script = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
         os.kill(script, signal.SIGUSR1)
         said, _ = process.communicate(timeout=120)
@@ -653,8 +650,7 @@ def test_a_job_that_is_submitted_stopped_and_submitted_again(environment, tmp_pa
 
         train_it = ["bash", "train-or-resume.sh", str(run), "2", *RUN]
         assert submit("--no-wait", "--submission-id", "first", "--", *train_it).returncode == 0
-        while not list(tmp_path.glob("runs/first.partial/checkpoint-*")):
-            time.sleep(0.1)
+        wait_for_checkpoint(run)
         stop = [BIN / "ray", "job", "stop", "--address", server, "first"]
         subprocess.run(stop, env=environment, capture_output=True, check=True, timeout=100)
         assert not run.exists()

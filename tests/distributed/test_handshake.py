@@ -160,8 +160,9 @@ def driver_environment(tmp_path_factory):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("work", ["train", "solve"])
+@pytest.mark.parametrize("work", [pytest.param("train", marks=pytest.mark.nightly), "solve"])
 def test_a_node_with_another_update_rule_is_refused(driver_environment, work):
+    """Training is refused by the command line too, in the next test, and here by night."""
     command = [sys.executable, "-c", TRAIN, work]
     done = subprocess.run(command, env=driver_environment, capture_output=True, text=True, timeout=180)
     (line,) = done.stdout.splitlines()

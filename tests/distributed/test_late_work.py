@@ -41,8 +41,10 @@ def all_is_late(monkeypatch):
     monkeypatch.setattr(calls, "SECONDS_LATE", -np.inf)
 
 
-@pytest.mark.parametrize("rounds_ahead", [0, 1])
-@pytest.mark.parametrize("chaos", [0.0, 0.02])
+@pytest.mark.parametrize(
+    ("chaos", "rounds_ahead"),
+    [(0.0, 0), (0.02, 1), *(pytest.param(*each, marks=pytest.mark.nightly) for each in ((0.0, 1), (0.02, 0)))],
+)
 def test_each_task_is_used_once_whoever_is_first(ray_up, env, all_is_late, rounds_ahead, chaos):
     here = train_policy_parallel(env, num_actors=0, rounds_ahead=rounds_ahead, **RUN)
     trace = Trace()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from waiting import DEADLINE, wait_for_checkpoint, wait_until
+
 pytestmark = [pytest.mark.usefixtures("signals_heard"), pytest.mark.timeout(0)]  # each wait has its deadline
-DEADLINE = 200
 RUN = ("wilson:60x60:seed=1", "--simulations", "4", "--sharing", "local", "--episodes", "12000", "--json")
 WITH_ACTORS = (*RUN, "--actors", "2", "--checkpoint-every", "0.5s", "--out", "run")
 RESUME = ("train", "--resume", "run", "--actors", "0", "--json")
@@ -54,13 +55,17 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
 
 def wait_for_actors(process: subprocess.Popen, number: int) -> dict[int, str]:
     """Wait until a process has some actors of Ray; return all processes that it has, none if it has ended."""
-    deadline = time.monotonic() + DEADLINE
-    while process.poll() is None:
-        assert time.monotonic() < deadline
-        found = descendants(process.pid)
-        if sum(words.startswith("ray::") and "Actor" in words for words in found.values()) >= number:
-            return found
-    return {}
+
+    def num_actors() -> int:
+        return sum(words.startswith("ray::") and "Actor" in words for words in descendants(process.pid).values())
+
+    wait_until(lambda: process.poll() is not None or num_actors() >= number)
+    return descendants(process.pid)
+
+
+def wait_for_gcs(process: subprocess.Popen) -> None:
+    """Wait until a process starts Ray, whose first process is the GCS."""
+    wait_until(lambda: any(PATTERNS["gcs"] in words for words in descendants(process.pid).values()), process)
 
 
 def kill_one(process: subprocess.Popen, kind: str, delay: float) -> set[int]:
@@ -77,10 +82,7 @@ def kill_one(process: subprocess.Popen, kind: str, delay: float) -> set[int]:
 
 
 def assert_gone(pids: set[int]) -> None:
-    deadline = time.monotonic() + 30
-    while alive := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:  # a zombie has none
-        assert time.monotonic() < deadline, alive
-        time.sleep(0.1)
+    wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids), seconds=30)  # a zombie has none
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +154,7 @@ def test_c2_a_signal_keeps_what_two_actors_have_learned(name, tmp_path, delays, 
         folder = tmp_path / str(moment)
         folder.mkdir()
         process = start(folder, "train", *WITH_ACTORS)
-        deadline = time.monotonic() + DEADLINE
-        while not list(folder.glob("run.partial/checkpoint-*")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None, process.communicate()
+        wait_for_checkpoint(folder / "run", process)
         time.sleep(delay)
         pids = set(descendants(process.pid))
         process.send_signal(number)
@@ -178,9 +177,7 @@ def test_c2_a_signal_while_ray_starts_leaves_nothing(name, tmp_path):
     number = getattr(signal, name)
     for delay in (0.0, 0.5, 1.0, 2.0):
         process = start(tmp_path, "train", *WITH_ACTORS)
-        deadline = time.monotonic() + DEADLINE
-        while not any("gcs_server" in words for words in descendants(process.pid).values()):
-            assert time.monotonic() < deadline
+        wait_for_gcs(process)
         time.sleep(delay)  # different moments of the start
         pids = set(descendants(process.pid))
         process.send_signal(number)

@@ -18,6 +18,7 @@ from clew.learning.checkpoints import Checkpoints
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_partial_run, open_run, save_checkpoints, train_run
 from clew.runs.storage import is_occupied, partial_folder, table_sha256
+from waiting import wait_for_checkpoint, wait_until
 
 DEADLINE = 120  # seconds
 WORLD = {"maze": "20x20", "random_start": True, "slip": 0.2, "max_episode_steps": 400, "seed": 5}
@@ -118,9 +119,7 @@ def address():
 
 def wait_until_free():
     """All processors of the cluster are free again: nobody's actors are left."""
-    deadline = time.monotonic() + DEADLINE
-    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
-        assert time.monotonic() < deadline
+    wait_until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])
 
 
 @pytest.mark.ray
@@ -147,10 +146,8 @@ def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path)
         )
 
     settings = "--slip", "0.2", "--random-start", "--episodes", "100000000", "--simulations", "4", "--sync-every", "100"
-    process, deadline = start("20x20", *settings, "--out", "run"), time.monotonic() + DEADLINE
-    while not list(tmp_path.glob("run.partial/checkpoint-*")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
+    process = start("20x20", *settings, "--out", "run")
+    wait_for_checkpoint(tmp_path / "run", process)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
@@ -159,9 +156,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_leaves_no_actor(ray_up, ctrl_c, tmp_path)
 
     before = max(tmp_path.glob("run.partial/checkpoint-*"), key=lambda path: path.stat().st_mtime)
     process = start("--resume", "run")
-    while before.exists():  # until it has made place for three more
-        assert time.monotonic() < deadline
-        assert process.poll() is None
+    wait_until(lambda: not before.exists(), process)  # until it has made place for three more
     process.kill()
     process.communicate()
     wait_until_free()

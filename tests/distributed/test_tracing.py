@@ -67,7 +67,7 @@ def test_one_learner_has_a_trace_and_is_never_stale(env):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("rounds_ahead", [0, 1])
+@pytest.mark.parametrize("rounds_ahead", [pytest.param(0, marks=pytest.mark.nightly), 1])
 def test_actors_that_are_killed(ray_up, env, rounds_ahead):
     here, *_ = train(env, num_actors=0, rounds_ahead=rounds_ahead)
     there, events, rows = train(env, num_actors=2, rounds_ahead=rounds_ahead, chaos=0.3)

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.continuing import MODELS
 
 import clew
+from oracles_rational import solve
 from worlds import access_control
 
 
@@ -98,19 +99,6 @@ def test_bounds_of_stochastic_policies_hold_in_exact_arithmetic(gamma):
         errors = [abs(Fraction(x) - y) for x, y in zip(long_run.occupancy.tolist(), fractions, strict=True)]
         assert sum(errors) <= Fraction(long_run.bound)
         assert max(gain.bound, long_run.bound) < 1e-9
-
-
-def solve(matrix, right):
-    """Return the solution of linear equations in rational arithmetic."""
-    n = len(matrix)
-    whole = [[*map(Fraction, row), x] for row, x in zip(matrix, right, strict=True)]
-    for j in range(n):
-        whole[j:] = sorted(whole[j:], key=lambda row: row[j] == 0)
-        for i in range(n):
-            if i != j and whole[i][j]:
-                factor = whole[i][j] / whole[j][j]
-                whole[i] = [x - factor * y for x, y in zip(whole[i], whole[j], strict=True)]
-    return [whole[i][n] / whole[i][i] for i in range(n)]
 
 
 def test_the_gain_of_a_chain_that_ends_is_0():

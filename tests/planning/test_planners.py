@@ -55,10 +55,10 @@ def test_planners_agree_on_a_thousand_random_worlds(hundred):
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.long] * (seed > 0)) for seed in ILL_CONDITIONED]
+    "seed", [pytest.param(seed, marks=[pytest.mark.nightly] * (seed % 250 > 0)) for seed in ILL_CONDITIONED]
 )
 def test_ill_conditioned_worlds_take_100_000_sweeps_and_planners_agree(seed):
-    """Gamma 0.9999, and states that are rarely left: a sweep removes a ten-thousandth of the error."""
+    """Gamma 0.9999, and states that are rarely left: a sweep removes a ten-thousandth of the error. Most by night."""
     assert np.abs(check_planners(seed, 0.9999, 1.0)[0].v).max() > 1000.0
 
 

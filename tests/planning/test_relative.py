@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import clew
+import oracles_rational
 from clew.planning.equations import as_rows, factorisation_cost, factorise
 from clew.planning.relative import RelativeValues
 
@@ -27,31 +28,6 @@ def random_rows(rng, num_states, num_actions, can_end):
     return [[outcomes() for _ in range(num_actions)] for _ in range(num_states)]
 
 
-def exact_advantages(rows, h, gamma):
-    """Return the advantages of all actions, and of the end, in rational arithmetic; missing probability stays."""
-    g = Fraction(gamma)
-
-    def advantage(s, outcomes):
-        value = -(1 - g) * h[s]
-        for p, s_next, reward, terminated in outcomes:
-            value += Fraction(p) * (Fraction(reward) + g * (h[-1 if terminated else s_next] - h[s]))
-        return value
-
-    return [[advantage(s, outcomes) for outcomes in actions] for s, actions in enumerate(rows)] + [[-(1 - g) * h[-1]]]
-
-
-def exact_optimum(rows, policy, gamma):
-    """Return the exact optimal values, by policy iteration from a policy."""
-    policy = list(policy)
-    while True:
-        v = exact_values(rows, policy, gamma)
-        better = [row.index(max(row)) for row in exact_advantages(rows, [*v, Fraction(0)], gamma)[:-1]]
-        gains = exact_advantages(rows, [*v, Fraction(0)], gamma)
-        if all(gains[s][a] <= gains[s][policy[s]] for s, a in enumerate(better)):
-            return v
-        policy = better
-
-
 @pytest.mark.parametrize("can_end", [False, True])
 def test_bounds_hold_in_exact_arithmetic(can_end):
     """Of 500 models, many of them badly scaled, for random relative values and for those of a planner."""
@@ -67,9 +43,9 @@ def test_bounds_hold_in_exact_arithmetic(can_end):
         relative.improve()
         h = [Fraction(x) + Fraction(y) for x, y in zip(relative.high.tolist(), relative.low.tolist(), strict=True)]
         if len(h) == num_states:
-            exact = [max(row) for row in exact_advantages(rows, [*h, Fraction(0)], gamma)[:-1]]
+            exact = [max(row) for row in oracles_rational.advantages(rows, [*h, Fraction(0)], gamma)[:-1]]
         else:
-            exact = [max(row) for row in exact_advantages(rows, h, gamma)]
+            exact = [max(row) for row in oracles_rational.advantages(rows, h, gamma)]
         assert Fraction(relative.lo) <= min(exact) <= max(exact) <= Fraction(relative.hi)
         widths.append(float((min(exact) - Fraction(relative.lo)) / max(map(abs, exact))))
     assert 0.0 < np.median(widths) < 1e-14  # and they are close
@@ -86,29 +62,9 @@ def test_values_are_within_their_bound_of_the_exact_ones(method, gamma, can_end)
         rows = random_rows(rng, num_states, 2, can_end)
         mdp = clew.FiniteMDP.from_function(num_states, 2, lambda s, a: rows[s][a])  # noqa: B023
         found = clew.solve(mdp, gamma=gamma, method=method, tolerance=1e-3)
-        v = exact_optimum(rows, found.actions, gamma)
+        v = oracles_rational.optimum(rows, found.actions, gamma)
         assert max(abs(Fraction(x) - y) for x, y in zip(found.v.tolist(), v, strict=True)) <= Fraction(found.bound)
         assert found.bound <= 1e-3 or can_end
-
-
-def exact_values(rows, policy, gamma):
-    """Return the exact values of a policy, by elimination in rational arithmetic."""
-    n, g = len(rows), Fraction(gamma)
-    matrix = [[Fraction(i == j) for j in range(n)] + [Fraction(0)] for i in range(n)]
-    for s, actions in enumerate(rows):
-        rest = Fraction(1)
-        for p, s_next, reward, terminated in actions[policy[s]]:
-            rest -= Fraction(p)
-            matrix[s][n] += Fraction(p) * Fraction(reward)
-            if not terminated:
-                matrix[s][s_next] -= g * Fraction(p)
-        matrix[s][s] -= g * rest
-    for j in range(n):
-        for i in range(n):
-            if i != j and matrix[i][j]:
-                factor = matrix[i][j] / matrix[j][j]
-                matrix[i] = [x - factor * y for x, y in zip(matrix[i], matrix[j], strict=True)]
-    return [matrix[i][n] / matrix[i][i] for i in range(n)]
 
 
 def cycle(num_states, num_outcomes=4):

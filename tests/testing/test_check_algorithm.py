@@ -95,8 +95,19 @@ def test_a_crash_and_a_hang_are_found_and_the_others_are_checked_nevertheless(fa
 # What is right --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(900)  # compiles the loops of all of them, with bounds checks
+COMPILED = [name for name, check in CHECKS.items() if check.is_compiled]
+REPRESENTATIVES = "sarsa", "watkins-q", "dyna-q"  # with the memory of a step, an episode, a run
+
+
 def test_our_own_algorithms_pass():
+    """All of them in plain Python, and some compiled; see the next test for the others."""
+    check_algorithm(*(name for name in clew.ALGORITHMS if name not in REPRESENTATIVES), skip=COMPILED)
+    check_algorithm(*REPRESENTATIVES, timeout=600.0)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)  # compiles the loops of all of them, with bounds checks
+def test_our_own_algorithms_pass_compiled():
     check_algorithm(*clew.ALGORITHMS, timeout=600.0)
 
 
@@ -174,9 +185,12 @@ if __name__ == "__main__":
 
 
 def test_rules_that_are_added_by_the_page_pass(tmp_path):
-    """The rule of the page, as it stands there, and QV-learning; the latter checked by its own program."""
+    """The rule of the page without its training, and QV-learning; the latter checked by its own program."""
     page = (ROOT / "docs" / "extending.md").read_text()
-    (tmp_path / "my_rules.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
+    rule, training = re.search(r"```python\n(.*?)(\nenv = .*?)```", page, re.DOTALL).groups()
+    assert "train_policy" not in rule
+    assert "train_policy" in training  # each process that imports the rule would train; test_docs.py does
+    (tmp_path / "my_rules.py").write_text(rule)
     load_plugin(tmp_path / "my_rules.py")
     check_algorithm("my_rules:counted")
     (tmp_path / "my_qv.py").write_text(QV_LEARNING)
@@ -185,11 +199,26 @@ def test_rules_that_are_added_by_the_page_pass(tmp_path):
 
 
 @pytest.mark.ray
-def test_actors_learn_the_same_bits(faulty, tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("my_faulty_rules:merging", "my_qv:qv-learning"),
+        pytest.param(("my_faulty_rules:double", "sarsa"), marks=pytest.mark.nightly),
+    ],
+    ids=", ".join,
+)
+def test_actors_learn_the_same_bits(ray_up, faulty, tmp_path, monkeypatch, names):
+    """On the Ray of other tests: each training starts its own otherwise, as the next test has it."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_up.get_runtime_context().gcs_address)
     (tmp_path / "my_qv.py").write_text(QV_LEARNING)
     load_plugin(tmp_path / "my_qv.py")
-    names = "my_faulty_rules:double", "my_faulty_rules:merging", "my_qv:qv-learning", "sarsa"
     check_algorithm(*names, num_actors=2, skip=all_but("actors"))
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_actors_of_a_ray_that_the_check_starts_learn_the_same_bits(faulty):
+    check_algorithm("my_faulty_rules:merging", num_actors=2, skip=all_but("actors"))
 
 
 # What is asked --------------------------------------------------------------------------------------------------------

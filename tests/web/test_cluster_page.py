@@ -1,7 +1,6 @@
 """A run over Ray on the page: it is started, looked at, stopped."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from clew.tracing.timeline import recent_svg
 from clew.tracing.trace import Trace
 from clew.web.cluster_tab import without_style
 from clew.web.live import LiveRun, compare_times, start_run
+from waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.ray]
 
@@ -77,10 +77,7 @@ def descendants(process):
 
 def gone(process, seconds=30):
     """Wait until a server has no processes below it, which is when Ray has stopped; and make sure that it goes on."""
-    deadline = time.monotonic() + seconds
-    while found := descendants(process):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    wait_until(lambda: not descendants(process), seconds=seconds)
     assert process.poll() is None
 
 

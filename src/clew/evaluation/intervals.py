@@ -42,7 +42,7 @@ def student(freedom: int) -> float:
     return x + sum(term / n**power for power, term in enumerate(terms, 1))
 
 
-def rate_interval(successes: int, n: int) -> Interval:
+def rate_interval(successes: float, n: int) -> Interval:
     """Return the 95% confidence interval of a rate by Wilson's score, which also holds near 0 and 1.
 
     Source:

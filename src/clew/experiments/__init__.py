@@ -9,4 +9,10 @@ folder         the files of that folder
 fingerprints   what decides the results of a cell, by which they are found again
 results        ExperimentResults: arrays (learner, world, seed, episode)
 samples        saved runs grouped by their settings, one sample per seed
+statistics     one sample: mean, interquartile mean, median, spread and where 90% of runs lie
+comparisons    pairs of samples: difference, probability of improvement, tests, and a verdict in words
+verdicts       the result of a comparison
+intervals      confidence intervals of samples and of curves
+permutations   permutation tests
+power          how many runs a difference needs
 """

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ExtraError, RunError, SettingError
-from clew.evaluation.intervals import mean_interval
+from clew.experiments.intervals import mean_interval
 from clew.experiments.samples import Group, Metrics, Runs, as_groups
 from clew.files import save_file
 from clew.settings import POSITIVE, as_path, check_choice, check_number, check_type
@@ -74,8 +74,8 @@ def plot_learning(
         title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
 
     Returns:
-        Matplotlib figure, which notebooks display; `savefig(path)` saves it. The band is Student's t interval of each
-        point separately; a single seed has none.
+        Matplotlib figure, which notebooks display; `savefig(path)` saves it. The band is the interval of each point
+        separately, see `clew.experiments.intervals.mean_interval`; a single seed has none.
 
     Raises:
         SettingError: if there are no runs, runs of one group have rounds of different sizes, or the figure is unknown.
@@ -92,7 +92,7 @@ def plot_learning(
         >>> plot.axes[0].get_ylabel()
         'mean steps per episode, log scale'
         >>> plot.get_supxlabel()
-        "mean over 3 seeds; band: 95% interval at each point (Student's t)"
+        'mean over 3 seeds; band: 95% interval at each point (bootstrap-t)'
     """
     groups = _checked_groups(runs, figure, optimum, title)
     lines = [
@@ -119,7 +119,7 @@ def plot_regret(
         title: of the plot; None names the environment of `Run`s and run folders, if they have one in common.
 
     Returns:
-        Matplotlib figure, which notebooks display. The band is Student's t interval of the regret at each point.
+        Matplotlib figure, which notebooks display. The band is the interval of the regret at each point.
 
     Raises:
         SettingError: if there are no runs, runs of one group have rounds of different sizes, the figure is unknown, or
@@ -336,9 +336,7 @@ def _line(
         sample: (num_seeds, num_points), values.
         optimum: best possible value; None for no line.
     """
-    ends = [mean_interval(point) for point in sample.T]
-    low, high = (np.array([end[i] for end in ends if end is not None]) for i in (0, 1))
-    band = (low, high) if low.size else (None, None)
+    band = mean_interval(sample, axis=0) if len(sample) > 1 else (None, None)
     line: Line = _plots().Line(group.name, episodes.astype(np.float64), sample.mean(axis=0), *band, optimum)
     return line
 
@@ -368,7 +366,7 @@ def _note(groups: Sequence[Group]) -> str:
     if counts == [1]:
         return "one seed" if len(groups) == 1 else "one seed each"
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"mean over {many} seeds; band: 95% interval at each point (Student's t)"
+    return f"mean over {many} seeds; band: 95% interval at each point (bootstrap-t)"
 
 
 def _plots() -> Any:

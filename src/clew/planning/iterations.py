@@ -16,6 +16,8 @@ from clew.planning.certificate import error_bound, rounding_bound
 from clew.planning.orders import OrderedModel
 from clew.planning.solution import Solution
 
+MIN_FURTHER_SWEEPS = 1_000  # that may be made beyond the number of states, while a policy doesn't end
+
 
 @dataclass(frozen=True, eq=False)
 class Iteration:
@@ -108,8 +110,9 @@ class Iteration:
     def _sweep_until_proper(self) -> None:
         """Sweep on while the greedy policy may fail to end from a start state, although near-optimal actions could end.
 
-        A goal may be so far away that its value is below the tolerance; more sweeps still find the path to it. The
-        first sweeps are for planners that don't visit the states nearest to an end first.
+        A goal may be so far away that its value is below the tolerance; more sweeps still find the path to it, one more
+        state of it by each. Where rounding hides which actions end, changes never fall to the target, and so the number
+        of sweeps is limited. The first sweeps are for planners that don't visit the states nearest to an end first.
         """
         self.sweep_until_converged(lambda _: self.gauss_seidel_sweep())
         model, num_actions = self.ordered.model, self.ordered.num_actions
@@ -119,7 +122,7 @@ class Iteration:
         nonterminating, proper, workspace = np.empty((3, self.ordered.num_states), np.bool_)
         actions = np.zeros(self.ordered.num_states, np.int32)
         margin = 4.0 * max(self.target, self.rounding_error()) / (1.0 - self.gamma)
-        target, change = self.target, math.inf
+        target, change, limit = self.target, math.inf, MIN_FURTHER_SWEEPS + self.ordered.num_live
         while target > 1e-200 and change > 0.0:
             improve_policy(model, self.v, num_actions, self.gamma, actions[: self.ordered.num_live])
             mark_nonterminating(model, read_only(actions), nonterminating)
@@ -129,7 +132,7 @@ class Iteration:
             if not (nonterminating & proper)[starts].any():
                 return
             target *= 1e-9
-            for _ in range(self.max_sweeps(target)):
+            for _ in range(min(self.max_sweeps(target), limit)):
                 change = self.gauss_seidel_sweep()
                 if change <= target:
                     break

@@ -3,7 +3,7 @@
 import numpy as np
 
 from clew.kernels import read_only
-from clew.kernels.planning.sweeps import evaluation_sweeps, improve_policy
+from clew.kernels.planning.sweeps import evaluation_sweeps, gauss_seidel_sweep, improve_policy
 from clew.models.mdp import FiniteMDP
 from clew.planning.iterations import Iteration
 from clew.planning.orders import breadth_first_order, policy_equations
@@ -25,9 +25,9 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
     model, num_actions, policy = iteration.ordered.model, iteration.ordered.num_actions, iteration.policy
 
     def improve_and_evaluate_exactly(i: int) -> float:
-        """Improve the policy and evaluate it; return the largest increase of a value: 0 ends the iteration.
+        """Improve the policy and evaluate it; return the largest increase of a value, or of a backup: 0 ends it.
 
-        It is 0 if no action changed or the increase is only rounding, and infinite for i = 0, the first iteration.
+        It is 0 if no action changed or both are only rounding, and infinite for i = 0, the first iteration.
         """
         if i == 0:
             iteration.gauss_seidel_sweep()  # a first policy
@@ -43,9 +43,13 @@ def policy_iteration(mdp: FiniteMDP, gamma: float, tolerance: float) -> Solution
             evaluate(iteration, iteration.max_sweeps(iteration.target))
         if i == 0:
             return np.inf  # the first values had no policy to compare with
-        # A gain within rounding stops: otherwise two equally good policies could alternate without end.
-        gain = float((iteration.v - before).max())
-        return gain if gain > iteration.rounding_error() / (1.0 - gamma) else 0.0
+        # A gain within rounding stops: otherwise two equally good policies could alternate without end. Near gamma 1
+        # values have large errors of rounding, but backups don't: from 1e2, a better policy may lead to 1e8.
+        gain, rounding = float((iteration.v - before).max()), iteration.rounding_error()
+        if gain > rounding / (1.0 - gamma):
+            return gain
+        change = gauss_seidel_sweep(model, iteration.v.copy(), policy.copy(), num_actions, gamma)
+        return change if change > policy.size * rounding else 0.0
 
     return iteration.solve("policy-iteration", improve_and_evaluate_exactly)
 

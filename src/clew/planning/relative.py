@@ -214,10 +214,10 @@ def refine(relative: RelativeValues, tolerance: float) -> None:
 
 def iterate_policies(relative: RelativeValues, tolerance: float) -> None:
     """Improve policies that are evaluated by sparse factorisations, until the bound meets the tolerance."""
-    before = relative.improve()
     sweep_cost = SWEEP_COST * relative.rows.probabilities.size
     sweeps_per_policy = factorisation_cost(relative.rows, relative.policy) / sweep_cost  # that take as long
-    max_sweeps = round(min(max(MIN_SWEEPS, MAX_SHARE * sweeps_per_policy), MAX_SWEEPS))
+    max_sweeps = round(max(MIN_SWEEPS, min(MAX_SHARE * sweeps_per_policy, MAX_SWEEPS), 0.5 * sweeps_per_policy))
+    before = relative.improve()
     for _ in range(MAX_POLICIES):
         evaluate_by_factors(relative, tolerance)
         num_changed = relative.improve()

@@ -92,11 +92,11 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
 
         reward + gamma * sum of p * (h(s_next) - h(s)) - (1 - gamma) * h(s),  h = high + low
 
-    A difference of `high` is exact as a sum of two doubles, so that the difference d of two relative values has one
-    rounding that counts, UNIT * |d|, and three of the small parts, UNIT * |its small part| each; its product with p has
-    one more. A compensated sum of n products adds UNIT times its result and n**2 * UNIT**2 times the sum of p |d|. The
-    product with gamma has one rounding, (1 - gamma) * h three (`low` is left out), and the sums of these terms have one
-    each, as has the result of adding this bound. The factors below are a percent larger, for terms of second order.
+    A difference of `high` is exact as a sum of two doubles, d and a small part, and so is the product of p and d. A
+    compensated sum of n such products has one rounding that counts, that of its result, and n**2 * UNIT**2 times the
+    sum of p |d|; the small parts add n * UNIT times their sum. The product with gamma has one rounding, (1 - gamma) * h
+    three (`low` is left out), and the sums of these terms have one each, as has the result of adding this bound. The
+    factors below are a percent larger, for terms of second order.
 
     Args:
         rows: model.
@@ -113,17 +113,48 @@ def advantage(rows: Rows, high: Floats, low: Floats, s: int, pair: int, gamma: f
         p, s_next = rows.probabilities[k], rows.next_states[k]
         d, d_low = two_sum(high[s_next], -high[s])
         d_low += low[s_next] - low[s]
-        product = p * (d + d_low)
+        product, error = two_product(p, d)
         total, lost = two_sum(total, product)
-        rest += lost
+        rest += lost + (error + p * d_low)
         size += abs(product)
         size_low += p * (abs(d_low) + abs(low[s]) + abs(low[s_next]))
     future, shrunk = gamma * (total + rest), (1.0 - gamma) * high[s]
     gained = future - shrunk
     value = rows.rewards[pair] + gained
-    error = gamma * (2.02 * size + 2.02 * size_low) + 2.02 * abs(future) + 3.03 * abs(shrunk)
+    n = np.float64(rows.offsets[pair + 1] - rows.offsets[pair])
+    error = gamma * (n + 4.0) * (2.0 * (n + 4.0) * UNIT * size + 2.02 * size_low)
+    error += 2.02 * abs(future) + 3.03 * abs(shrunk)
     error += 1.01 * abs(gained) + 2.02 * abs(value)
     return value, 1.01 * (UNIT * error + rows.reward_errors[pair])
+
+
+@kernel
+def advantage_at_most(rows: Rows, high: Floats, largest: float, s: int, pair: int, gamma: float) -> float:
+    """Return an upper bound of the advantage of an action, which takes a third of the time of `advantage`.
+
+    A sum of n products, each with two roundings, has an error of at most (n + 2) * UNIT times the sum of p |d|; the small
+    parts, which are left out, are at most UNIT * `largest` each. All factors are doubled, for terms of second order.
+
+    Args:
+        rows: model.
+        high: (num_states,) float64, relative values, rounded.
+        largest: the largest of their absolute values.
+        s: state.
+        pair: `s * num_actions + a`.
+        gamma: discount per step, in [0, 1].
+    """
+    reward = rows.rewards[pair]
+    if reward == -np.inf:
+        return -np.inf
+    total, size = 0.0, 0.0
+    for k in range(rows.offsets[pair], rows.offsets[pair + 1]):
+        product = rows.probabilities[k] * (high[rows.next_states[k]] - high[s])
+        total += product
+        size += abs(product)
+    n = np.float64(rows.offsets[pair + 1] - rows.offsets[pair])
+    shrunk = (1.0 - gamma) * high[s]
+    error = (n + 8.0) * size + 8.0 * abs(shrunk) + 4.0 * abs(reward) + 2.0 * largest
+    return reward + gamma * total - shrunk + 2.0 * UNIT * error + 2.0 * rows.reward_errors[pair]
 
 
 @kernel
@@ -143,12 +174,16 @@ def improve(
     Returns:
         (lo, hi, number of actions that changed), with lo <= T h - h <= hi in all states, rounding included.
     """
-    least, greatest, num_changed = np.inf, -np.inf, 0
+    least, greatest, num_changed, largest = np.inf, -np.inf, 0, 0.0
+    for s in range(policy.size):
+        largest = max(largest, abs(high[s]))
     for s in range(policy.size):
         first = s * rows.num_actions
         chosen, chosen_error = advantage(rows, high, low, s, first + policy[s], gamma)
         lo, hi, best, best_action = chosen - chosen_error, chosen + chosen_error, chosen + chosen_error, policy[s]
         for a in range(rows.num_actions):
+            if a == policy[s] or advantage_at_most(rows, high, largest, s, first + a, gamma) <= lo:
+                continue
             value, error = advantage(rows, high, low, s, first + a, gamma)
             lo, hi = max(lo, value - error), max(hi, value + error)
             if value - error > best:
