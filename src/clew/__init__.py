@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from clew.evaluation.results import Evaluation, Grade
     from clew.evaluation.statistics import PolicyStatistics, policy_statistics
     from clew.experiments.experiment import Experiment, ExperimentProgress
+    from clew.experiments.report import ExperimentComparison
     from clew.experiments.results import ExperimentResults
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
@@ -72,6 +73,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "Experiment",
+    "ExperimentComparison",
     "ExperimentProgress",
     "ExperimentResults",
     "ExtraError",
@@ -165,6 +167,7 @@ _HOMES = {
     "clew.evaluation.statistics": ("PolicyStatistics", "policy_statistics"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
     "clew.experiments.experiment": ("Experiment", "ExperimentProgress"),
+    "clew.experiments.report": ("ExperimentComparison",),
     "clew.experiments.results": ("ExperimentResults",),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
@@ -208,5 +211,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})
 
 
-draw_with("clew.figures.drawing")
+draw_with("clew.figures.drawing", "clew.figures.curves")
 register_with_gymnasium()

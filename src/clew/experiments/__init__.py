@@ -8,6 +8,8 @@ collecting     what is collected in memory and in a folder
 folder         the files of that folder
 fingerprints   what decides the results of a cell, by which they are found again
 results        ExperimentResults: arrays (learner, world, seed, episode)
+optimum        runs against the exact optimum: regret, time until they are near it, suboptimality
+report         ExperimentComparison: statistics, tests and verdicts of all learners in all worlds
 samples        saved runs grouped by their settings, one sample per seed
 statistics     one sample: mean, interquartile mean, median, spread and where 90% of runs lie
 comparisons    pairs of samples: difference, probability of improvement, tests, and a verdict in words

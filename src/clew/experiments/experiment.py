@@ -224,6 +224,7 @@ class Experiment:
             seconds,
             {divmod(i, num_worlds): tables for i, tables in collected.tables.items()},
             tuple(world.env for world in self._worlds),
+            tuple(self._cells),
         )
 
 
