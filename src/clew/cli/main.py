@@ -29,6 +29,7 @@ COMMANDS = {
     "train": ("run_commands", "Train an agent, and grade its policy against the optimum."),
     "evaluate": ("run_commands", "Grade a saved run again, or a policy in a file."),
     "solve": ("run_commands", "Compute the exact optimum of a world, without learning."),
+    "compare": ("experiment_commands", "Compare algorithms over many seeds, with a verdict."),
     "generate": ("run_commands", "Generate a maze, and print it or save it to a file."),
     "algorithms": ("list_commands", "List the algorithms and exploration strategies, or show one."),
     "worlds": ("list_commands", "List the worlds that come with Clew, or show the card of one."),

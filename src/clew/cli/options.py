@@ -229,7 +229,7 @@ def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]]
     def add_options(command: Any) -> Any:
         own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
         known = {field.name: field for field in fields(TrainingConfig)}
-        groups = GROUPS if "algorithm" in names else dict.fromkeys(MAZE_SETTINGS, WORLD)
+        groups = GROUPS if "alpha" in names else dict.fromkeys(MAZE_SETTINGS, WORLD)
         parameters = [*(_parameter(known[name], maze, groups.get(name)) for name in names), *own]
         command.__signature__ = inspect.Signature(parameters)  # which Typer reads
         command.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -176,7 +176,9 @@ class ExperimentResults:
         what = WORDS[figure]
         seeds = f"{len(self.seeds)} seeds"
         if figure in FIGURES:
-            seeds = f"mean of {'all' if last is None else f'the last {last:,} recorded'} episodes, {seeds}"
+            is_all = self.episodes is None or self.episodes.size == self.episodes[-1] + 1
+            which = "all" if last is None else f"the last {last:,}"
+            seeds = f"mean of {which}{'' if is_all else ' recorded'} episodes, {seeds}"
         is_less = figure == "steps" or figure in OUTCOMES
         return compare_learners(samples, f"{what}: {seeds}", what=what, lower_is_better=is_less, seed=seed)
 
