@@ -1,5 +1,6 @@
-"""Commands of many runs: compare."""
+"""Commands of many runs: compare, sweep."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clew.cli.choices import with_choices
 from clew.cli.options import (
     LEARNING,
     OUTPUT,
@@ -118,6 +120,109 @@ def compare(
         print_json({**run, "num_computed": results.num_computed, "seconds": results.seconds, **comparison.to_dict()})
     else:
         print(comparison)
+
+
+@with_choices
+def sweep(
+    *,
+    world: Annotated[str, typer.Argument(metavar="WORLD", help="as for clew train")],
+    seeds: Annotated[
+        Any,
+        typer.Option(parser=whole_number, metavar="N", help="runs of each combination", rich_help_panel=RUNS),
+    ] = 10,
+    fresh_seeds: Annotated[
+        Any,
+        typer.Option(
+            "--fresh-seeds",
+            parser=whole_number,
+            metavar="N",
+            help="runs of the best on other seeds, for the report",
+            rich_help_panel=RUNS,
+        ),
+    ] = 30,
+    episodes: Episodes = 500,
+    random: Annotated[
+        Any,
+        typer.Option(
+            parser=whole_number,
+            metavar="N",
+            help="try N random combinations [default: all, a grid]",
+            rich_help_panel=RUNS,
+        ),
+    ] = None,
+    figure: Figure = "episode_return",
+    last: Last = None,
+    actors: Actors = 0,
+    out: KeptIn = None,
+    best: Annotated[
+        Path | None,
+        typer.Option(
+            parser=Path,
+            metavar="FILE",
+            help="save the best settings as JSON, for clew train --config",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+    **choices: Any,
+) -> None:
+    """Find the best settings, and report them on fresh seeds.
+
+    A setting takes several values, 0.1,0.2,0.5, or with --random a range, 0.01..1 or 0.01..1:log.
+
+    Example: clew sweep cliff --alpha 0.1,0.3,0.5 --algorithm sarsa,q-learning --best best.json
+    """
+    from clew.cli.terminal import print_json
+    from clew.experiments.sweep import Sweep
+    from clew.runs.flags import as_flags
+    from clew.settings import check_choice, check_count
+
+    load_plugins(plugin)
+    check_count("seeds", seeds, 1)
+    check_count("fresh_seeds", fresh_seeds, 2)
+    check_choice("figure", figure, FIGURE_NAMES.split(", "))
+    base, varied = split_choices(choices, world)
+    trial = Sweep(
+        world,
+        varied,
+        base=base,
+        num_episodes=episodes,
+        seeds=range(seeds),
+        fresh_seeds=range(seeds, seeds + fresh_seeds),
+        num_random=random,
+        figure=figure,
+        last=last,
+    )
+    learners = [{"algorithm": "q-learning", **base, **point} for point in trial.points]
+    with running(actors, learners, len(learners) * seeds) as progress:
+        results = trial.run(num_actors=actors, folder=out, progress=progress)
+    if best is not None:
+        results.save(best)
+    if as_json:
+        print_json(results.to_dict())
+    else:
+        settings = {name: value for name, value in results.config().items() if name != "maze" and value is not False}
+        print(results)
+        print(f"\nclew train {shlex.quote(world)} {as_flags(settings)}")
+
+
+def split_choices(choices: dict[str, Any], world: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings with a single value, and the choices of the others.
+
+    Args:
+        choices: list of values or range of each setting; None for those that weren't given.
+        world: whose usual discount all learners have, unless another one is given.
+
+    Raises:
+        SettingError: if no setting has several values.
+    """
+    given = {name: values for name, values in choices.items() if values is not None}
+    base = {name: values[0] for name, values in given.items() if isinstance(values, list) and len(values) == 1}
+    varied = {name: values for name, values in given.items() if name not in base}
+    if not varied:
+        raise SettingError("there is nothing to choose from; give a setting several values, such as --alpha 0.1,0.5")
+    return ({} if "gamma" in varied else {"gamma": usual_gamma(world)}) | base, varied
 
 
 @contextmanager

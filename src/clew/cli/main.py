@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": ("run_commands", "Grade a saved run again, or a policy in a file."),
     "solve": ("run_commands", "Compute the exact optimum of a world, without learning."),
     "compare": ("experiment_commands", "Compare algorithms over many seeds, with a verdict."),
+    "sweep": ("experiment_commands", "Find the best settings, and report them on fresh seeds."),
     "generate": ("run_commands", "Generate a maze, and print it or save it to a file."),
     "algorithms": ("list_commands", "List the algorithms and exploration strategies, or show one."),
     "worlds": ("list_commands", "List the worlds that come with Clew, or show the card of one."),

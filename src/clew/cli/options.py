@@ -14,7 +14,7 @@ from clew.errors import SettingError
 from clew.learning.settings import Learning
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
-from clew.settings import KINDS
+from clew.settings import KINDS, check_type, choose_from, shown
 
 if TYPE_CHECKING:
     from clew.mazes import Maze
@@ -145,6 +145,15 @@ Resumed = Annotated[
         metavar="RUN",
         help="go on with a run that was stopped; of its settings only --actors may change",
         rich_help_panel=OUTPUT,
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        parser=Path,
+        metavar="FILE",
+        help="read settings from a JSON file, as clew sweep writes it, or a config.json; options replace them",
     ),
 ]
 OtherVersions = Annotated[
@@ -292,6 +301,33 @@ def load_plugins(given: list[str] | None) -> None:
 
     for each in given or ():
         load_plugin(each)
+
+
+def with_file(context: typer.Context, settings: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Return the settings of the command line, with those of a file where no option was given.
+
+    Args:
+        context: of the command, which knows the options that were given.
+        settings: values of all options that are settings.
+        path: JSON file with settings; None for no file.
+
+    Raises:
+        RunError: if the file can't be read, or doesn't hold an object.
+        SettingError: if it has a name that isn't a setting, or a world or parameters of another type.
+    """
+    if path is None:
+        return settings
+    from clew.runs.storage import read_json
+
+    read, given = read_json(path), given_options(context)
+    for name in read:
+        if name not in settings:
+            raise SettingError(f"{path}: {shown(name)} is not a setting; {choose_from(name, settings)}")
+    check_type("maze", read.get("maze", ""), str, "text")
+    check_type("algorithm_settings", read.get("algorithm_settings", {}), dict, "a dictionary")
+    if "algorithm_settings" in read:  # as the option that can be repeated has them
+        read["algorithm_settings"] = list(read["algorithm_settings"].items())
+    return settings | {name: value for name, value in read.items() if name not in given}
 
 
 def resolve_run(
