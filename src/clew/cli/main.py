@@ -34,6 +34,7 @@ COMMANDS = {
     "generate": ("run_commands", "Generate a maze, and print it or save it to a file."),
     "algorithms": ("list_commands", "List the algorithms and exploration strategies, or show one."),
     "worlds": ("list_commands", "List the worlds that come with Clew, or show the card of one."),
+    "runs": ("list_commands", "List run folders and experiments, and how far they are."),
     "info": ("list_commands", "Describe a maze: its size, start, goals and shortest path."),
     "doctor": ("machine_commands", "Check this installation, or forecast whether Ray actors pay."),
     "bench": ("machine_commands", "Measure this machine or cluster, for docs/scaling.md."),

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from clew.errors import SettingError
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
 from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
+from clew.experiments.listing import save_plan
 from clew.experiments.results import ExperimentResults
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
 from clew.learning.learner import initial_values
@@ -150,6 +151,8 @@ class Experiment:
         collected = Collected(self._cells, self.seeds, budget)
         path = None if folder is None else as_path("folder", folder)
         with kept_cells(path, self._cells, self.seeds, budget) as kept:
+            if path is not None and kept is not None:
+                save_plan(path, self._plan(kept.keys))
             for block in () if kept is None else kept.find_all():
                 collected.add(block)
             num_found = collected.num_done
@@ -182,6 +185,17 @@ class Experiment:
         )
         with performer(self._cells, self.seeds, budget, num_actors) as perform:
             yield from run_blocks(perform, schedule, num_workers)
+
+    def _plan(self, keys: Sequence[str]) -> dict[str, Any]:
+        """Return what the experiment consists of, as JSON, to be listed by `clew runs`."""
+        return {
+            "learners": list(self._learners),
+            "worlds": [world.name for world in self._worlds],
+            "seeds": list(self.seeds),
+            "num_episodes": self.num_episodes,
+            "num_steps": self.num_steps,
+            "cells": list(keys),
+        }
 
     def _every(self) -> int:
         """Return of how many episodes the last one is recorded: a power of 2, so that a folder can hold finer ones."""

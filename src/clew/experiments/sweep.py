@@ -192,7 +192,10 @@ class Sweep:
         self._lower_is_better = figure == "steps" or figure in OUTCOMES
         name = world if isinstance(world, str) else "world"
         self._worlds = {name: world}
-        self._config = {"num_episodes": num_episodes, **({"maze": world} if isinstance(world, str) else {})}
+        self._config: dict[str, Any] = {
+            "num_episodes": num_episodes,
+            **({"maze": world} if isinstance(world, str) else {}),
+        }
         learners = {name_of(point): {**self._base, **point} for point in self.points}
         self._selection = Experiment(self._worlds, learners, seeds, num_episodes=num_episodes)
         seeds = self._selection.seeds
