@@ -88,6 +88,10 @@ def compare(
     episodes: Episodes = 500,
     figure: Figure = "episode_return",
     last: Last = None,
+    paired: Annotated[
+        bool,
+        typer.Option("--paired", help="compare runs of the same seed with each other", rich_help_panel=RUNS),
+    ] = False,
     actors: Actors = 0,
     out: KeptIn = None,
     plugin: Plugins = None,
@@ -114,7 +118,7 @@ def compare(
     with running(actors, given.values(), len(given) * len(world) * seeds) as progress:
         experiment = Experiment({name: name for name in world}, given, range(seeds), num_episodes=episodes)
         results = experiment.run(num_actors=actors, folder=out, progress=progress)
-        comparison = results.compare(figure, last=last)
+        comparison = results.compare(figure, last=last, paired=paired)
     if as_json:
         run = {"num_episodes": episodes, "seeds": list(results.seeds), "learners": given}
         print_json({**run, "num_computed": results.num_computed, "seconds": results.seconds, **comparison.to_dict()})

@@ -97,7 +97,13 @@ class ExperimentComparison:
 
 
 def compare_learners(
-    samples: Samples, title: str, *, what: str, lower_is_better: bool = False, seed: int = 0
+    samples: Samples,
+    title: str,
+    *,
+    what: str,
+    paired: bool = False,
+    lower_is_better: bool = False,
+    seed: int = 0,
 ) -> ExperimentComparison:
     """Summarise each sample, and compare each pair of learners in each world, with Holm's correction over all pairs.
 
@@ -105,6 +111,7 @@ def compare_learners(
         samples: of each learner in each world, a number per seed.
         title: of the table.
         what: name of the figure, for the verdicts.
+        paired: True if run i of all learners has something in common, as in `compare`.
         lower_is_better: True if less of the figure is better.
         seed: of the bootstrap and of the permutations.
 
@@ -126,7 +133,9 @@ def compare_learners(
         for learner, sample in each.items()
     }
     found = {
-        (world, a, b): compare(each[a], each[b], lower_is_better=lower_is_better, names=(a, b), what=what, seed=seed)
+        (world, a, b): compare(
+            each[a], each[b], paired=paired, lower_is_better=lower_is_better, names=(a, b), what=what, seed=seed
+        )
         for world, each in samples.items()
         for a, b in combinations(each, 2)
     }

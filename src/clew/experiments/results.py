@@ -160,13 +160,15 @@ class ExperimentResults:
         return {learner: self.sample(learner, world, figure, last=last) for learner in self.learners}
 
     def compare(
-        self, figure: str = "episode_return", *, last: int | None = None, seed: int = 0
+        self, figure: str = "episode_return", *, last: int | None = None, paired: bool = False, seed: int = 0
     ) -> ExperimentComparison:
         """Compare the learners in each world: statistics of each, tests of each pair, and verdicts in words.
 
         Args:
             figure: as for `sample`.
             last: as for `sample`.
+            paired: True compares runs of the same seed with each other. They draw the same random numbers, so where
+                learners differ little, so do their runs, and fewer seeds suffice.
             seed: of the bootstrap and of the permutations.
 
         Raises:
@@ -180,7 +182,9 @@ class ExperimentResults:
             which = "all" if last is None else f"the last {last:,}"
             seeds = f"mean of {which}{'' if is_all else ' recorded'} episodes, {seeds}"
         is_less = figure == "steps" or figure in OUTCOMES
-        return compare_learners(samples, f"{what}: {seeds}", what=what, lower_is_better=is_less, seed=seed)
+        return compare_learners(
+            samples, f"{what}: {seeds}", what=what, paired=paired, lower_is_better=is_less, seed=seed
+        )
 
     def plot(self, world: str | None = None, **options: Any) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.
