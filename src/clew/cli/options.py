@@ -154,6 +154,7 @@ ConfigFile = Annotated[
         parser=Path,
         metavar="FILE",
         help="read settings from a JSON file, as clew sweep writes it, or a config.json; options replace them",
+        rich_help_panel=OUTPUT,
     ),
 ]
 OtherVersions = Annotated[

@@ -96,7 +96,7 @@ class Experiment:
         num_steps: int | None = None,
     ) -> None:
         self._worlds, self._learners = as_worlds(worlds), as_learners(learners)
-        self.seeds = _as_seeds(seeds)
+        self.seeds = as_seeds("seeds", seeds)
         if (num_episodes is None) == (num_steps is None):
             raise SettingError("give either num_episodes or num_steps: how long each run is")
         for name, count in (("num_episodes", num_episodes), ("num_steps", num_steps)):
@@ -262,23 +262,27 @@ def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> Non
         check_callable("progress", progress, "an ExperimentProgress")
 
 
-def _as_seeds(seeds: Any) -> tuple[int, ...]:
+def as_seeds(name: str, seeds: Any) -> tuple[int, ...]:
     """Return the seeds of an experiment.
+
+    Args:
+        name: of the argument, for messages.
+        seeds: its value.
 
     Raises:
         SettingError: if one isn't a non-negative integer, is there twice, or there is none.
     """
     if isinstance(seeds, int):
-        raise SettingError(f"must be a list, such as range({seeds}), not {seeds}", setting="seeds")
-    given = as_list("seeds", seeds, "non-negative integers, such as range(30)")
+        raise SettingError(f"must be a list, such as range({shown(seeds)}), not {shown(seeds)}", setting=name)
+    given = as_list(name, seeds, "non-negative integers, such as range(30)")
     for seed in given:
-        check_count("seeds: each", seed, 0)
+        check_count(f"{name}: each", seed, 0)
     plain = tuple(int(seed) for seed in given)
     if not plain:
-        raise SettingError("must not be empty; take range(30)", setting="seeds")
+        raise SettingError("must not be empty; take range(30)", setting=name)
     if len(set(plain)) < len(plain):
         twice = next(seed for seed in plain if plain.count(seed) > 1)
-        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting="seeds")
+        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting=name)
     return plain
 
 

@@ -19,7 +19,7 @@ from clew.experiments.report import ExperimentComparison, compare_learners
 from clew.learning.metrics import RoundMetrics
 from clew.notebook import curves_of
 from clew.policies.policy import Policy
-from clew.settings import as_path, check_choice, check_count, choose_from, shown
+from clew.settings import MAX_EPISODES, as_path, check_choice, check_count, check_flag, choose_from, shown
 
 if TYPE_CHECKING:
     from clew.experiments.cells import Cell
@@ -145,7 +145,7 @@ class ExperimentResults:
             return outcome_of(CellRuns(self._cells[i * len(self.worlds) + j], find_metrics, find_policies), figure)
         runs = getattr(self, figure)[i, j]
         if last is not None:
-            check_count("last", last, 1)
+            check_count("last", last, 1, MAX_EPISODES)
         first = 0 if last is None else -last
         return np.array([np.mean(run[first:]) for run in runs])
 
@@ -174,12 +174,15 @@ class ExperimentResults:
         Raises:
             SettingError: as for `sample`, or if there are fewer than two seeds.
         """
+        check_flag("paired", paired)
+        check_count("seed", seed, 0)
         samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
         what = WORDS[figure]
         seeds = f"{len(self.seeds)} seeds"
         if figure in FIGURES:
             is_all = self.episodes is None or self.episodes.size == self.episodes[-1] + 1
-            which = "all" if last is None else f"the last {last:,}"
+            has_more = last is not None and (self.episodes is None or last < self.episodes.size)
+            which = f"the last {last:,}" if has_more else "all"
             seeds = f"mean of {which}{'' if is_all else ' recorded'} episodes, {seeds}"
         is_less = figure == "steps" or figure in OUTCOMES
         return compare_learners(
@@ -265,7 +268,7 @@ class ExperimentResults:
             SettingError: if it isn't there.
         """
         names: Sequence[Any] = getattr(self, f"{axis}s")
-        if name not in names:
+        if not isinstance(name, str | int | np.integer) or name not in names:
             known = f"from {names[0]} to {names[-1]}" if axis == "seed" else choose_from(name, names)
             raise SettingError(f"{shown(name)} is not in the experiment; {known}", setting=axis)
         return names.index(name)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import RunError, SettingError
-from clew.experiments.experiment import Experiment, Progress
+from clew.experiments.experiment import Experiment, Progress, as_seeds
 from clew.experiments.grids import (
     MAX_POINTS,
     Choices,
@@ -27,7 +27,7 @@ from clew.experiments.report import ExperimentComparison
 from clew.experiments.results import FIGURES, ExperimentResults
 from clew.files import write_file
 from clew.learning.settings import Learning, as_learning
-from clew.settings import as_path, check_choice, check_count
+from clew.settings import MAX_EPISODES, as_path, check_choice, check_count
 
 NUM_FRESH = 30  # seeds of the report
 NUM_SHOWN = 10  # of the best settings in a printed table
@@ -35,7 +35,7 @@ BASE, BEST = "base", "best"  # names in the report
 
 
 class SensitivityCurve(NamedTuple):
-    """How a figure depends on one setting, while the others stay the same.
+    """Figure by the values of one setting, while the others stay the same.
 
     Attributes:
         values: (num_values,), values of the setting.
@@ -183,7 +183,7 @@ class Sweep:
         check_count("random_seed", random_seed, 0)
         check_choice("figure", figure, (*FIGURES, *OUTCOMES))
         if last is not None:
-            check_count("last", last, 1)
+            check_count("last", last, 1, MAX_EPISODES)
         self._choices = as_choices(choices, is_random=num_random is not None)
         self.points = (
             grid_of(self._choices) if num_random is None else random_points(self._choices, num_random, random_seed)
@@ -201,7 +201,7 @@ class Sweep:
         seeds = self._selection.seeds
         if fresh_seeds is None:
             fresh_seeds = range(max(seeds) + 1, max(seeds) + 1 + NUM_FRESH)
-        self._fresh = Experiment(self._worlds, {BASE: {}}, fresh_seeds, num_episodes=num_episodes).seeds
+        self._fresh = as_seeds("fresh_seeds", fresh_seeds)
         if both := set(seeds) & set(self._fresh):
             raise SettingError(f"must be others than seeds, and {min(both)} is in both", setting="fresh_seeds")
         if len(self._fresh) < 2:
@@ -284,7 +284,7 @@ def _as_base(base: Any) -> dict[str, Any]:
 
 
 def _is_same(settings: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
-    """Return whether the base can't be compared: it is no learner by itself, or has the same settings."""
+    """Return whether the base can't be compared: it isn't a learner by itself, or has the same settings."""
     try:
         return as_learning(settings) == as_learning(base)
     except SettingError:
