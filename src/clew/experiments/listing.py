@@ -140,12 +140,10 @@ def _seeds_of(folder: Path, key: str) -> set[int]:
 
 
 def _records_of(path: Path) -> Sequence[bytes]:
-    """Return the contents of the whole records of a file."""
+    """Return the contents of the records of a file; the last one may have been cut off."""
     data, records, start = path.read_bytes(), [], 0
     while data[start : start + len(MAGIC)] == MAGIC:
         end = start + HEADER + int.from_bytes(data[start + 8 : start + 16], "little")
-        if end > len(data):
-            break
         records.append(data[start + HEADER : end])
         start = end
     return records
