@@ -84,9 +84,9 @@ def test_sweep_writes_a_configuration_that_train_takes(clew, tmp_path):
     by_file = json.loads(clew("train", "--config", best, "--json")[1])
     by_line = json.loads(clew(*out.splitlines()[-1].split()[1:], "--json")[1])
     assert by_file["table_sha256"] == by_line["table_sha256"]
-    assert (
-        json.loads(clew("train", "--config", best, "--seed", 1, "--json")[1])["table_sha256"] != by_file["table_sha256"]
-    )
+    for option in ("--seed", 1), ("--alpha", 0.3):  # replaces the setting of the file
+        other = json.loads(clew("train", "--config", best, *option, "--json")[1])
+        assert other["table_sha256"] != by_file["table_sha256"]
 
 
 def test_sweep_draws_from_ranges(clew):
