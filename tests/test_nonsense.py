@@ -737,6 +737,7 @@ CALLS = [
         ),
     ),
     Call("SweepResults.curve", lambda: (SWEPT.curve, {"setting": "alpha"})),
+    Call("SweepResults.plot", lambda: (SWEPT.plot, {"setting": "alpha"})),
     Call("SweepResults.save", lambda: (SWEPT.save, {"path": "best.json"})),
     Call(
         "ExperimentResults.compare",

@@ -2,7 +2,7 @@
 
 A notebook gets the picture of an object from its method `_repr_svg_`. Mazes, policies and trajectories implement it
 with `svg_of`, which imports the drawing module, set by `draw_with`, at the first call. So imports point down only. The
-curves of an experiment are drawn by `curves_of` in the same way.
+curves of an experiment and of a sweep are drawn by `plotted` in the same way.
 """
 
 from importlib import import_module
@@ -16,7 +16,7 @@ def draw_with(module: str, curves: str) -> None:
 
     Args:
         module: has a function `notebook_svg(shown)`.
-        curves: has a function `plot_learning(runs, **options)`.
+        curves: has the functions that `plotted` calls.
     """
     global _drawing, _curves
     _drawing, _curves = module, curves
@@ -27,6 +27,6 @@ def svg_of(shown: Any) -> str | None:
     return cast("str | None", import_module(_drawing).notebook_svg(shown))
 
 
-def curves_of(runs: Any, **options: Any) -> Any:
-    """Return the Matplotlib figure with the learning curves of runs, see `clew.plot_learning`."""
-    return import_module(_curves).plot_learning(runs, **options)
+def plotted(function: str, *arguments: Any, **options: Any) -> Any:
+    """Return the Matplotlib figure that a function of the module of curves draws, such as "plot_learning"."""
+    return getattr(import_module(_curves), function)(*arguments, **options)

@@ -48,8 +48,32 @@ def test_curves_have_the_means_by_setting(found):
     for i, curve in enumerate(curves.values()):
         assert curve.values.tolist() == [0.1, 0.5, 0.9]
         assert curve.means.tolist() == means[:, i].tolist()
+        assert ((curve.low < curve.means) & (curve.means < curve.high)).all()
     with pytest.raises(SettingError, match="epsilon"):
         found.curve("epsilon")
+
+
+def test_curves_of_random_points_are_in_order():
+    choices = {"alpha": Range(0.1, 1.0)}
+    found = Sweep("5x5", choices, num_episodes=10, seeds=range(2), fresh_seeds=[2, 3], num_random=5).run()
+    (curve,) = found.curve("alpha").values()
+    assert curve.values.tolist() == sorted(point["alpha"] for point in found.points)
+
+
+def test_curves_are_plotted(found):
+    plot = found.plot("alpha")
+    lines = plot.axes[0].get_lines()
+    assert [line.get_label() for line in lines] == [f"algorithm={name}" for name in CHOICES["algorithm"]]
+    assert lines[0].get_ydata().tolist() == found.curve("alpha")["algorithm=sarsa"].means.tolist()
+    assert (plot.axes[0].get_xlabel(), plot.axes[0].get_ylabel()) == ("alpha", "return")
+    assert any(0.0 < tick < 1.0 for tick in plot.axes[0].get_xticks())
+    negative = Sweep("5x5", {"initial_value": [-1.0, 0.5]}, num_episodes=5, seeds=[0, 1]).run().plot("initial_value")
+    assert negative.axes[0].get_xlim() == (-1.0, 0.5)
+    censored = Sweep("5x5", {"alpha": [0.1, 0.2]}, num_episodes=5, seeds=[0, 1], figure="steps_to_optimal").run()
+    with pytest.raises(SettingError, match="runs are censored"):
+        censored.plot("alpha")
+    with pytest.raises(SettingError, match="aren't numbers"):
+        found.plot("algorithm")
 
 
 EDGES = [
@@ -121,6 +145,7 @@ WRONG = [
     ({"fresh_seeds": [77]}, "fresh_seeds must be at least two"),
     ({"base": 3}, "base must be settings"),
     ({"figure": "length"}, "figure"),
+    ({"figure": "regret", "last": 5}, "last has no effect on regret"),
     ({"num_random": 0}, "num_random must be"),
     ({"world": "clif"}, "the world 'clif'"),
     ({"choices": {"alpha": [i / 400 for i in range(1, 401)], "n": list(range(1, 401))}}, "at most 100,000"),

@@ -106,11 +106,12 @@ def compare(
     """
     from clew.cli.terminal import print_json
     from clew.experiments.experiment import Experiment
-    from clew.settings import check_choice, check_count
+    from clew.experiments.results import check_figure
+    from clew.settings import check_count
 
     load_plugins(plugin)
     check_count("seeds", seeds, 2)
-    check_choice("figure", figure, FIGURE_NAMES.split(", "))
+    check_figure(figure, last)
     common = given_settings(context, settings, world)
     given = {text: read_learner(text, common) for text in learners}
     if len(given) < len(learners):
@@ -180,12 +181,11 @@ def sweep(
     from clew.cli.terminal import print_json
     from clew.experiments.sweep import Sweep
     from clew.runs.flags import as_flags
-    from clew.settings import check_choice, check_count
+    from clew.settings import check_count
 
     load_plugins(plugin)
     check_count("seeds", seeds, 1)
     check_count("fresh_seeds", fresh_seeds, 2)
-    check_choice("figure", figure, FIGURE_NAMES.split(", "))
     base, varied = split_choices(choices, world)
     trial = Sweep(
         world,

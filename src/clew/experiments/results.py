@@ -17,7 +17,7 @@ from clew.errors import ExtraError, RunError, SettingError
 from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
 from clew.experiments.report import ExperimentComparison, compare_learners
 from clew.learning.metrics import RoundMetrics
-from clew.notebook import curves_of
+from clew.notebook import plotted
 from clew.policies.policy import Policy
 from clew.settings import MAX_EPISODES, as_path, check_choice, check_count, check_flag, choose_from, shown
 
@@ -36,6 +36,19 @@ WORDS = {  # names of figures in sentences
     "suboptimality": "suboptimality",
 }
 COLUMNS = ("learner", "world", "seed", "episode", *FIGURES[1:], FIGURES[0])
+
+
+def check_figure(figure: Any, last: Any) -> None:
+    """Check the figure of runs that is asked for, see `ExperimentResults.sample`.
+
+    Raises:
+        SettingError: if there is no such figure, or `last` isn't a number of episodes, or has no effect on it.
+    """
+    check_choice("figure", figure, (*FIGURES, *OUTCOMES))
+    if last is not None:
+        check_count("last", last, 1, MAX_EPISODES)
+        if figure in OUTCOMES:
+            raise SettingError(f"has no effect on {figure}, which is of whole runs", setting="last")
 
 
 class Rounds(NamedTuple):
@@ -132,11 +145,9 @@ class ExperimentResults:
         Raises:
             SettingError: if there is no such learner, world or figure, no episode, or the optimum is unknown.
         """
-        check_choice("figure", figure, (*FIGURES, *OUTCOMES))
+        check_figure(figure, last)
         i, j = self._index("learner", learner), self._index("world", world)
         if figure in OUTCOMES:
-            if last is not None:
-                raise SettingError(f"has no effect on {figure}, which is of whole runs", setting="last")
 
             def find_policies() -> list[Policy]:
                 return [self.policy(learner, world, seed=seed) for seed in self.seeds]
@@ -144,8 +155,6 @@ class ExperimentResults:
             find_metrics = partial(self._metrics_of, i, j, 100)
             return outcome_of(CellRuns(self._cells[i * len(self.worlds) + j], find_metrics, find_policies), figure)
         runs = getattr(self, figure)[i, j]
-        if last is not None:
-            check_count("last", last, 1, MAX_EPISODES)
         first = 0 if last is None else -last
         return np.array([np.mean(run[first:]) for run in runs])
 
@@ -207,7 +216,7 @@ class ExperimentResults:
             if len(self.worlds) > 1:
                 raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
             world = self.worlds[0]
-        return curves_of(self.metrics(world), **{"figure": "mean_return", "title": world, **options})
+        return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.

@@ -22,12 +22,14 @@ from clew.experiments.grids import (
     name_of,
     random_points,
 )
+from clew.experiments.intervals import mean_interval
 from clew.experiments.optimum import OUTCOMES
 from clew.experiments.report import ExperimentComparison
-from clew.experiments.results import FIGURES, ExperimentResults
+from clew.experiments.results import ExperimentResults, check_figure
 from clew.files import write_file
 from clew.learning.settings import Learning, as_learning
-from clew.settings import MAX_EPISODES, as_path, check_choice, check_count
+from clew.notebook import plotted
+from clew.settings import as_path, check_choice, check_count, shown
 
 NUM_FRESH = 30  # seeds of the report
 NUM_SHOWN = 10  # of the best settings in a printed table
@@ -40,10 +42,14 @@ class SensitivityCurve(NamedTuple):
     Attributes:
         values: (num_values,), values of the setting.
         means: (num_values,) float64, mean of the figure over the seeds of the selection.
+        low: (num_values,) float64, low end of its 95% interval.
+        high: (num_values,) float64, high end.
     """
 
     values: npt.NDArray[Any]
     means: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +98,30 @@ class SweepResults:
             SettingError: if the setting wasn't varied.
         """
         check_choice("setting", setting, self.points[0])
-        means = self.sample.mean(axis=1)
-        return {
-            others: SensitivityCurve(np.array([self.points[i][setting] for i in numbers]), means[numbers])
-            for others, numbers in columns_of(self.points, setting).items()
-        }
+        curves = {}
+        for others, numbers in columns_of(self.points, setting).items():
+            values, sample = np.array([self.points[i][setting] for i in numbers]), self.sample[numbers]
+            order = np.argsort(values, kind="stable") if values.dtype.kind in "if" else np.arange(values.size)
+            ends = mean_interval(sample[order])
+            curves[others] = SensitivityCurve(values[order], sample[order].mean(axis=1), *ends)
+        return curves
+
+    def plot(self, setting: str) -> Any:
+        """Plot how the figure depends on one setting: a line for each combination of the others, with 95% intervals.
+
+        Returns:
+            Matplotlib figure, which notebooks display.
+
+        Raises:
+            SettingError: if the setting wasn't varied, its values aren't numbers, or runs are censored.
+            ExtraError: if Matplotlib is not installed.
+        """
+        curves = self.curve(setting)
+        if any(curve.values.dtype.kind not in "if" for curve in curves.values()):
+            raise SettingError(f"has values that aren't numbers, so {shown(setting)} has no curve", setting="setting")
+        if not np.isfinite(self.sample).all():
+            raise SettingError("has no curve: runs are censored, so that means are unknown", setting="setting")
+        return plotted("plot_sensitivity", curves, setting.strip("_"), self.title)
 
     def config(self) -> dict[str, Any]:
         """Return the best settings with the world and the number of episodes, as `clew train --config` takes them."""
@@ -116,7 +141,7 @@ class SweepResults:
 
     def __str__(self) -> str:
         means = self.sample.mean(axis=1)
-        order = np.argsort(means if self._lower_is_better else -means, kind="stable")[:NUM_SHOWN].tolist()
+        order = ranking(self.sample, lower_is_better=self._lower_is_better)[:NUM_SHOWN].tolist()
         names = [name_of(self.points[i]) for i in order]
         width = max(map(len, names))
         rows = [f"{name:<{width}}  {means[i]:.4g}" for name, i in zip(names, order, strict=True)]
@@ -157,7 +182,8 @@ class Sweep:
         fresh_seeds: others, on which they are reported; None for the 30 after the largest of `seeds`.
         num_random: number of random combinations; None tries all of them, a grid.
         random_seed: seed of the random combinations.
-        figure: as for `ExperimentResults.sample`; the best has the greatest mean, or the least where less is better.
+        figure: as for `ExperimentResults.sample`. The best has the greatest mean, or the least where less is better; if
+            runs are censored, it has the fewest of them, and the best mean of the others.
         last: as for `ExperimentResults.sample`.
 
     Raises:
@@ -181,9 +207,7 @@ class Sweep:
         if num_random is not None:
             check_count("num_random", num_random, 1, MAX_POINTS)
         check_count("random_seed", random_seed, 0)
-        check_choice("figure", figure, (*FIGURES, *OUTCOMES))
-        if last is not None:
-            check_count("last", last, 1, MAX_EPISODES)
+        check_figure(figure, last)
         self._choices = as_choices(choices, is_random=num_random is not None)
         self.points = (
             grid_of(self._choices) if num_random is None else random_points(self._choices, num_random, random_seed)
@@ -239,8 +263,7 @@ class Sweep:
         selection = self._selection.run(**options)
         world = selection.worlds[0]
         sample = np.array([self._sample(selection, learner, world) for learner in selection.learners])
-        means = sample.mean(axis=1)
-        best_index = int(np.argmin(means) if self._lower_is_better else np.argmax(means))
+        best_index = int(ranking(sample, lower_is_better=self._lower_is_better)[0])
         best = {**self._base, **self.points[best_index]}
         learners = {BEST: best} if _is_same(best, self._base) else {BEST: best, BASE: self._base}
         num_episodes = self._config["num_episodes"]
@@ -264,6 +287,24 @@ class Sweep:
     def _sample(self, results: ExperimentResults, learner: str, world: str) -> npt.NDArray[np.float64]:
         """Return the figure of each run of a learner."""
         return results.sample(learner, world, self._figure, last=self._last)
+
+
+def ranking(sample: npt.NDArray[np.float64], *, lower_is_better: bool) -> npt.NDArray[np.intp]:
+    """Return the numbers of settings, the best first: by the number of censored runs, then by the mean of the others.
+
+    Args:
+        sample: (num_points, num_seeds), inf for censored runs.
+        lower_is_better: True if less of the figure is better.
+
+    >>> import numpy as np
+    >>> from clew.experiments.sweep import ranking
+    >>> ranking(np.array([[5.0, 7.0], [1.0, np.inf], [5.0, 6.0]]), lower_is_better=True).tolist()
+    [2, 0, 1]
+    """
+    is_known = np.isfinite(sample)
+    sums, counts = np.where(is_known, sample, 0.0).sum(axis=1), is_known.sum(axis=1)
+    means = sums / np.maximum(counts, 1)
+    return np.lexsort((means if lower_is_better else -means, -counts))
 
 
 def _as_base(base: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ This module computes the numbers; `clew.rendering.plots` draws them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from clew.files import save_file
 from clew.settings import as_path, check_choice, check_number, check_type
 
 if TYPE_CHECKING:
+    from clew.experiments.sweep import SensitivityCurve
     from clew.rendering.plots import Line, Plot
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -173,6 +174,21 @@ def plot_steps_to_optimal(
     note += "; dots: seeds, mark: median" * any(len(group.runs) > 1 for group in groups)
     labels = plots.Labels(_title(groups, title), note, ("environment steps", "episodes"))
     plot: Plot = plots.plot_dots([plots.Dots(*row) for row in rows], labels)
+    return plot
+
+
+def plot_sensitivity(curves: "Mapping[str, SensitivityCurve]", setting: str, title: str) -> "Plot":
+    """Plot how a figure depends on a setting, see `clew.SweepResults.plot`.
+
+    Args:
+        curves: of each combination of the other settings, by its text.
+        setting: name of the setting.
+        title: of the plot, "FIGURE: ..."; the figure is the label of the vertical axis.
+    """
+    plots = _plots()
+    lines = [plots.Line(name, each.values * 1.0, each.means, each.low, each.high) for name, each in curves.items()]
+    labels = plots.Labels(title, "band: 95% interval at each point (bootstrap-t)", (setting,), title.partition(":")[0])
+    plot: Plot = plots.plot_lines(lines, labels, log=False)
     return plot
 
 
