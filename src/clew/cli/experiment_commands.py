@@ -32,6 +32,50 @@ COMMON = tuple(name for name in LEARNING if name != "algorithm")
 FIGURE_NAMES = "episode_return, steps, terminated, regret, steps_to_optimal, episodes_to_optimal, suboptimality"
 RUNS = "Runs"  # the group of options in the help
 
+Learners = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LEARNER...", help="algorithms, also with settings of their own: sarsa q-learning:alpha=0.5,epsilon=0.2"
+    ),
+]
+Worlds = Annotated[
+    list[str],
+    typer.Option("--world", metavar="WORLD", help="as for clew train; can be repeated", rich_help_panel=RUNS),
+]
+Seeds = Annotated[
+    Any, typer.Option(parser=whole_number, metavar="N", help="runs of each learner", rich_help_panel=RUNS)
+]
+FreshSeeds = Annotated[
+    Any,
+    typer.Option(
+        "--fresh-seeds",
+        parser=whole_number,
+        metavar="N",
+        help="runs of the best on other seeds, for the report",
+        rich_help_panel=RUNS,
+    ),
+]
+Random = Annotated[
+    Any,
+    typer.Option(
+        parser=whole_number,
+        metavar="N",
+        help="try N random combinations [default: all, a grid]",
+        rich_help_panel=RUNS,
+    ),
+]
+Paired = Annotated[
+    bool, typer.Option("--paired", help="compare runs of the same seed with each other", rich_help_panel=RUNS)
+]
+Best = Annotated[
+    Path | None,
+    typer.Option(
+        parser=Path,
+        metavar="FILE",
+        help="save the best settings as JSON, for clew train --config",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Episodes = Annotated[
     Any, typer.Option("--episodes", parser=whole_number, metavar="N", help="episodes of each run", rich_help_panel=RUNS)
 ]
@@ -71,27 +115,13 @@ Actors = Annotated[
 def compare(
     *,
     context: typer.Context,
-    learners: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LEARNER...",
-            help="algorithms, also with settings of their own: sarsa, q-learning:alpha=0.5,epsilon=0.2",
-        ),
-    ],
-    world: Annotated[
-        list[str],
-        typer.Option("--world", metavar="WORLD", help="as for clew train; can be repeated", rich_help_panel=RUNS),
-    ],
-    seeds: Annotated[
-        Any, typer.Option(parser=whole_number, metavar="N", help="runs of each learner", rich_help_panel=RUNS)
-    ] = 30,
+    learners: Learners,
+    world: Worlds,
+    seeds: Seeds = 30,
     episodes: Episodes = 500,
     figure: Figure = "episode_return",
     last: Last = None,
-    paired: Annotated[
-        bool,
-        typer.Option("--paired", help="compare runs of the same seed with each other", rich_help_panel=RUNS),
-    ] = False,
+    paired: Paired = False,
     actors: Actors = 0,
     out: KeptIn = None,
     plugin: Plugins = None,
@@ -131,43 +161,15 @@ def compare(
 def sweep(
     *,
     world: Annotated[str, typer.Argument(metavar="WORLD", help="as for clew train")],
-    seeds: Annotated[
-        Any,
-        typer.Option(parser=whole_number, metavar="N", help="runs of each combination", rich_help_panel=RUNS),
-    ] = 10,
-    fresh_seeds: Annotated[
-        Any,
-        typer.Option(
-            "--fresh-seeds",
-            parser=whole_number,
-            metavar="N",
-            help="runs of the best on other seeds, for the report",
-            rich_help_panel=RUNS,
-        ),
-    ] = 30,
+    seeds: Seeds = 10,
+    fresh_seeds: FreshSeeds = 30,
     episodes: Episodes = 500,
-    random: Annotated[
-        Any,
-        typer.Option(
-            parser=whole_number,
-            metavar="N",
-            help="try N random combinations [default: all, a grid]",
-            rich_help_panel=RUNS,
-        ),
-    ] = None,
+    random: Random = None,
     figure: Figure = "episode_return",
     last: Last = None,
     actors: Actors = 0,
     out: KeptIn = None,
-    best: Annotated[
-        Path | None,
-        typer.Option(
-            parser=Path,
-            metavar="FILE",
-            help="save the best settings as JSON, for clew train --config",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    best: Best = None,
     plugin: Plugins = None,
     as_json: AsJson = False,
     **choices: Any,
