@@ -24,13 +24,13 @@ def results():
 
 def test_example_6_6_of_the_book(results):
     """Sarsa's return while it learns is better, and the path that Q-learning has learned is shorter."""
-    online = results.compare(last=100).comparisons["cliff", "Q", "Sarsa"]
+    online = results.compare(last=100).comparisons["Q", "Sarsa", "cliff"]
     assert online.is_different
     assert not online.is_greater
     learned = results.compare("suboptimality")
-    assert learned.summaries["cliff", "Q"].tolerance_interval == (0.0, 0.0)  # 13 steps in each run
-    assert learned.comparisons["cliff", "Q", "Sarsa"].is_different
-    assert learned.summaries["cliff", "Sarsa"].median > 0.0
+    assert learned.summaries["Q", "cliff"].tolerance_interval == (0.0, 0.0)  # 13 steps in each run
+    assert learned.comparisons["Q", "Sarsa", "cliff"].is_different
+    assert learned.summaries["Sarsa", "cliff"].median > 0.0
 
 
 def test_all_pairs_in_all_worlds_are_corrected_together(results):
@@ -39,7 +39,7 @@ def test_all_pairs_in_all_worlds_are_corrected_together(results):
     alone = [compare(each["Q"], each["Sarsa"]).p_value for each in samples.values()]
     assert [each.p_value for each in found.comparisons.values()] == alone
     assert [each.corrected_p_value for each in found.comparisons.values()] == holm(alone).tolist()
-    assert found.summaries["open", "Q"] == summarise(samples["open"]["Q"])
+    assert found.summaries["Q", "open"] == summarise(samples["open"]["Q"])
     assert results.compare(last=100) == found
 
 
@@ -64,8 +64,8 @@ def test_suboptimality_is_that_of_the_greedy_policy(results):
 
 def test_less_is_better_for_steps_and_losses(results):
     for figure in ("steps", "regret", "suboptimality"):
-        assert results.compare(figure).comparisons["cliff", "Q", "Sarsa"].lower_is_better
-    assert not results.compare("terminated").comparisons["cliff", "Q", "Sarsa"].lower_is_better
+        assert results.compare(figure).comparisons["Q", "Sarsa", "cliff"].lower_is_better
+    assert not results.compare("terminated").comparisons["Q", "Sarsa", "cliff"].lower_is_better
 
 
 def test_the_table_has_a_row_for_each_learner_and_a_verdict_for_each_pair(results):
@@ -80,7 +80,7 @@ def test_the_table_has_a_row_for_each_learner_and_a_verdict_for_each_pair(result
 
 
 def test_runs_of_the_same_seed_may_be_paired(results):
-    found = results.compare(last=100, paired=True).comparisons["cliff", "Q", "Sarsa"]
+    found = results.compare(last=100, paired=True).comparisons["Q", "Sarsa", "cliff"]
     a, b = results.samples("cliff", last=100).values()
     assert found.p_value == compare(a, b, paired=True).p_value
     assert found.difference_interval == compare(a, b, paired=True).difference_interval
@@ -88,7 +88,7 @@ def test_runs_of_the_same_seed_may_be_paired(results):
 
 def test_json_has_neither_infinity_nor_nan(results):
     found = results.compare("steps_to_optimal")
-    assert isnan(found.summaries["cliff", "Sarsa"].mean)
+    assert isnan(found.summaries["Sarsa", "cliff"].mean)
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert content["summaries"][1]["mean"] is None
     assert content["comparisons"][0]["verdict"] in content["verdicts"][0]
@@ -96,11 +96,11 @@ def test_json_has_neither_infinity_nor_nan(results):
 
 def test_a_single_learner_is_summarised_and_a_single_seed_refused():
     one = Experiment({"open": "5x5"}, {"Q": {}}, range(2), num_episodes=5).run().compare()
-    assert list(one.summaries) == [("open", "Q")]
+    assert list(one.summaries) == [("Q", "open")]
     assert one.verdicts == []
     with pytest.raises(SettingError, match="seeds must be at least two"):
         Experiment({"open": "5x5"}, {"Q": {}}, [0], num_episodes=5).run().compare()
-    assert compare_learners({"w": {"a": np.ones(2)}}, "title", what="return").summaries["w", "a"].mean == 1.0
+    assert compare_learners({"w": {"a": np.ones(2)}}, "title", what="return").summaries["a", "w"].mean == 1.0
 
 
 def test_figures_that_can_not_be_computed_are_refused(results):

@@ -32,7 +32,7 @@ def test_the_report_is_on_fresh_seeds(found):
     results = Experiment({"cliff": "cliff"}, learners, range(20, 50), num_episodes=100).run()
     assert found.report == results.compare()
     assert found.fresh.seeds == tuple(range(20, 50))
-    assert found.report.comparisons["cliff", "best", "base"].is_different
+    assert found.report.comparisons["best", "base", "cliff"].is_different
 
 
 def test_less_is_better_for_steps():

@@ -30,15 +30,15 @@ class ExperimentComparison:
         >>> learners = {"Q": {"alpha": 0.5, "gamma": 1.0}, "Sarsa": {"algorithm": "sarsa", "alpha": 0.5, "gamma": 1.0}}
         >>> results = clew.Experiment({"cliff": "cliff"}, learners, range(20), num_episodes=200).run()
         >>> found = results.compare(last=100)
-        >>> found.comparisons["cliff", "Q", "Sarsa"].is_different
+        >>> found.comparisons["Q", "Sarsa", "cliff"].is_different
         True
         >>> found.verdicts[0].partition(" by ")[0]
         "Q's return is smaller than Sarsa's"
 
     Attributes:
         title: the figure, and which episodes and how many seeds it is of.
-        summaries: statistics of the runs, by (world, learner).
-        comparisons: comparison of each pair of learners in each world, by (world, a, b). Their corrected p-values are
+        summaries: statistics of the runs, by (learner, world).
+        comparisons: comparison of each pair of learners in each world, by (a, b, world). Their corrected p-values are
             those of Holm's method over all pairs in all worlds.
     """
 
@@ -49,8 +49,8 @@ class ExperimentComparison:
     @property
     def verdicts(self) -> list[str]:
         """A sentence for each comparison; it begins with the world if there are several."""
-        is_one = len({world for world, _ in self.summaries}) == 1
-        return [("" if is_one else f"{key[0]}: ") + each.verdict for key, each in self.comparisons.items()]
+        is_one = len({world for _, world in self.summaries}) == 1
+        return [("" if is_one else f"{key[2]}: ") + each.verdict for key, each in self.comparisons.items()]
 
     def __str__(self) -> str:
         rows = [HEAD, *self._rows()]
@@ -79,17 +79,17 @@ class ExperimentComparison:
                 _number(each.standard_deviation),
                 _interval(each.tolerance_interval),
             )
-            for (world, learner), each in self.summaries.items()
+            for (learner, world), each in self.summaries.items()
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold; None stands for what is infinite or unknown."""
         summaries = [
-            {"world": world, "learner": learner, **asdict(each)} for (world, learner), each in self.summaries.items()
+            {"world": world, "learner": learner, **asdict(each)} for (learner, world), each in self.summaries.items()
         ]
         comparisons = [
             {"world": world, **asdict(each), "is_different": each.is_different, "verdict": each.verdict}
-            for (world, _, _), each in self.comparisons.items()
+            for (_, _, world), each in self.comparisons.items()
         ]
         content = {"title": self.title, "summaries": summaries, "comparisons": comparisons, "verdicts": self.verdicts}
         plain: dict[str, Any] = _plain(content)
@@ -122,18 +122,18 @@ def compare_learners(
     >>> from clew.experiments.report import compare_learners
     >>> samples = {"maze": {"a": np.array([1.0, 2.0, 1.5, 1.2]), "b": np.array([11.0, 12.0, 12.5, 11.9])}}
     >>> found = compare_learners(samples, "return", what="return")
-    >>> round(found.comparisons["maze", "a", "b"].difference, 3)
+    >>> round(found.comparisons["a", "b", "maze"].difference, 3)
     -10.425
     """
     if any(sample.size < 2 for each in samples.values() for sample in each.values()):
         raise SettingError("must be at least two, to be compared; 30 are usual", setting="seeds")
     summaries = {
-        (world, learner): summarise(sample, seed=seed)
+        (learner, world): summarise(sample, seed=seed)
         for world, each in samples.items()
         for learner, sample in each.items()
     }
     found = {
-        (world, a, b): compare(
+        (a, b, world): compare(
             each[a], each[b], paired=paired, lower_is_better=lower_is_better, names=(a, b), what=what, seed=seed
         )
         for world, each in samples.items()
