@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import clew as package
 from clew import Experiment, TrainingConfig
 from clew.cli.experiment_commands import FIGURE_NAMES, read_learner
 from clew.experiments.optimum import OUTCOMES
@@ -56,6 +57,7 @@ def test_learners_have_settings_of_their_own(text, settings):
         ("compare sarsa --world cliff --seeds 1", "--seeds must be"),
         ("compare sarsa --world cliff --figure length", "--figure must be"),
         ("compare sarsa", "--world"),
+        ("compare sarsa --world cliff --slip 0.1", "the world 'cliff': slip has no effect on 'cliff'"),
         ("sweep cliff --alpha 0.1", "there is nothing to choose from"),
         ("sweep cliff --alpha 0.1..1", "--alpha is a range, which has no grid.*take --random 20"),
         ("sweep cliff --alpha 1..0.1 --random 3", "--alpha must be LOW..HIGH with LOW below HIGH"),
@@ -87,6 +89,18 @@ def test_sweep_writes_a_configuration_that_train_takes(clew, tmp_path):
     for option in ("--seed", 1), ("--alpha", 0.3):  # replaces the setting of the file
         other = json.loads(clew("train", "--config", best, *option, "--json")[1])
         assert other["table_sha256"] != by_file["table_sha256"]
+
+
+def test_options_of_worlds_hold_for_compare_and_sweep(clew, tmp_path):
+    words = ("--slip", 0.2, "--max-steps", 50, "--episodes", 20, "--seeds", 2, "--json")
+    found = json.loads(clew("compare", "sarsa", "--world", "5x5", *words)[1])
+    env = package.Environment(package.Maze.open(5, 5), slip=0.2, max_episode_steps=50)
+    results = Experiment({"5x5": env}, {"sarsa": "sarsa"}, range(2), num_episodes=20).run()
+    assert found["summaries"][0]["mean"] == results.sample("sarsa", "5x5").mean()
+    best = tmp_path / "best.json"
+    clew("sweep", "5x5", "--alpha", "0.1,0.5", "--start", "1,0", *words, "--fresh-seeds", 2, "--best", best)
+    config = TrainingConfig.from_dict(json.loads(best.read_text()))
+    assert (config.maze, config.start, config.slip, config.max_episode_steps) == ("5x5", (1, 0), 0.2, 50)
 
 
 def test_sweep_draws_from_ranges(clew):

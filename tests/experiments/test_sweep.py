@@ -123,6 +123,20 @@ def test_the_best_settings_are_a_configuration(found, tmp_path):
         found.save(tmp_path / "none" / "best.json")
 
 
+def test_a_world_may_have_settings():
+    config = TrainingConfig(maze="5x5", slip=0.2)
+    choices = {"alpha": [0.3, 0.5]}
+    found, other = (
+        Sweep(world, choices, num_episodes=5, seeds=range(2), fresh_seeds=[2, 3]).run()
+        for world in (config, clew.Environment(clew.Maze.open(5, 5), slip=0.2))
+    )
+    assert np.array_equal(found.sample, other.sample)
+    assert found.config().items() >= {"maze": "5x5", "slip": 0.2, "num_episodes": 5}.items()
+    assert "maze" not in other.config()
+    with pytest.raises(SettingError, match="the world '5x5': has settings of a learner or a run, alpha"):
+        Sweep(TrainingConfig(maze="5x5", alpha=0.3), choices, num_episodes=5)
+
+
 def test_a_folder_keeps_the_runs(tmp_path):
     sweep = Sweep("5x5", {"alpha": [0.3, 0.5]}, num_episodes=10, seeds=range(4), fresh_seeds=range(4, 7))
     first, second = sweep.run(folder=tmp_path), sweep.run(folder=tmp_path)

@@ -22,12 +22,13 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.errors import SettingError
-from clew.runs.configuration import usual_gamma
+from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
 
 if TYPE_CHECKING:
     from clew.experiments.experiment import Progress
 
+OF_WORLDS = WORLD_SETTINGS[1:]  # without its name
 COMMON = tuple(name for name in LEARNING if name != "algorithm")
 FIGURE_NAMES = "episode_return, steps, terminated, regret, steps_to_optimal, episodes_to_optimal, suboptimality"
 RUNS = "Runs"  # the group of options in the help
@@ -111,7 +112,7 @@ Actors = Annotated[
 ]
 
 
-@with_settings(*COMMON)
+@with_settings(*OF_WORLDS, *COMMON)
 def compare(
     *,
     context: typer.Context,
@@ -142,12 +143,13 @@ def compare(
     load_plugins(plugin)
     check_count("seeds", seeds, 2)
     check_figure(figure, last)
-    common = given_settings(context, settings, world)
+    common = given_settings(context, {name: settings[name] for name in COMMON}, world)
+    worlds = {name: world_of(context, name, settings) for name in world}
     given = {text: read_learner(text, common) for text in learners}
     if len(given) < len(learners):
         raise SettingError("learners must be different: each is run with the same seeds")
     with running(actors, given.values(), len(given) * len(world) * seeds) as progress:
-        experiment = Experiment({name: name for name in world}, given, range(seeds), num_episodes=episodes)
+        experiment = Experiment(worlds, given, range(seeds), num_episodes=episodes)
         results = experiment.run(num_actors=actors, folder=out, progress=progress)
         comparison = results.compare(figure, last=last, paired=paired)
     if as_json:
@@ -157,9 +159,11 @@ def compare(
         print(comparison)
 
 
+@with_settings(*OF_WORLDS)
 @with_choices
 def sweep(
     *,
+    context: typer.Context,
     world: Annotated[str, typer.Argument(metavar="WORLD", help="as for clew train")],
     seeds: Seeds = 10,
     fresh_seeds: FreshSeeds = 30,
@@ -188,9 +192,10 @@ def sweep(
     load_plugins(plugin)
     check_count("seeds", seeds, 1)
     check_count("fresh_seeds", fresh_seeds, 2)
+    settings = {name: choices.pop(name) for name in OF_WORLDS}
     base, varied = split_choices(choices, world)
     trial = Sweep(
-        world,
+        world_of(context, world, settings),
         varied,
         base=base,
         num_episodes=episodes,
@@ -208,9 +213,9 @@ def sweep(
     if as_json:
         print_json(results.to_dict())
     else:
-        settings = {name: value for name, value in results.config().items() if name != "maze" and value is not False}
+        chosen = {name: value for name, value in results.config().items() if name != "maze" and value is not False}
         print(results)
-        print(f"\nclew train {shlex.quote(world)} {as_flags(settings)}")
+        print(f"\nclew train {shlex.quote(world)} {as_flags(chosen)}")
 
 
 def split_choices(choices: dict[str, Any], world: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -250,6 +255,12 @@ def running(num_actors: int, learners: Any, num_runs: int) -> "Iterator[Progress
     name_compiled(", ".join(dict.fromkeys(each["algorithm"] for each in learners)))
     with WaitingLine("learning", num_runs, unit="runs") as line, stopped_by_signals(None, line.leave_at_once):
         yield lambda done: line.show(done.num_done, done.num_runs)
+
+
+def world_of(context: typer.Context, name: str, settings: dict[str, Any]) -> TrainingConfig:
+    """Return a world with the settings of worlds that stand on the command line."""
+    given = given_options(context)
+    return TrainingConfig(maze=name, **{each: settings[each] for each in OF_WORLDS if each in given})
 
 
 def given_settings(context: typer.Context, settings: dict[str, Any], worlds: list[str]) -> dict[str, Any]:

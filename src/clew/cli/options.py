@@ -12,7 +12,7 @@ import typer
 
 from clew.errors import SettingError
 from clew.learning.settings import Learning
-from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma
+from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
 from clew.settings import KINDS, check_type, choose_from, shown
 
@@ -45,7 +45,7 @@ SHARED_BY = (
     "asynchronous",
 )
 GROUPS = {
-    **dict.fromkeys((*MAZE_SETTINGS, "max_episode_steps"), WORLD),
+    **dict.fromkeys(WORLD_SETTINGS, WORLD),
     **dict.fromkeys(("num_episodes", "seed", *LEARNING), LEARNED),
     **dict.fromkeys(SHARED_BY, SHARED),
 }
@@ -239,7 +239,7 @@ def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]]
     def add_options(command: Any) -> Any:
         own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
         known = {field.name: field for field in fields(TrainingConfig)}
-        groups = GROUPS if "alpha" in names else dict.fromkeys(MAZE_SETTINGS, WORLD)
+        groups = GROUPS if "alpha" in names else dict.fromkeys(WORLD_SETTINGS, WORLD)
         parameters = [*(_parameter(known[name], maze, groups.get(name)) for name in names), *own]
         command.__signature__ = inspect.Signature(parameters)  # which Typer reads
         command.__annotations__ = {each.name: each.annotation for each in parameters}

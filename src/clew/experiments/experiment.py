@@ -71,8 +71,9 @@ class Experiment:
 
     Args:
         worlds: dictionary from a name to a world: text as `clew train` takes it, such as "5x5", "wilson:20x30:seed=3",
-            "cliff", "gym:FrozenLake-v1" or a file; or an environment, a `Maze` or a `FiniteMDP`. A world that changes
-            is a dictionary from the episode of each change to the world from then on: {0: maze, 1000: other}.
+            "cliff", "gym:FrozenLake-v1" or a file; a `TrainingConfig` with settings of the world alone; or an
+            environment, a `Maze` or a `FiniteMDP`. A world that changes is a dictionary from the episode of each change
+            to the world from then on: {0: maze, 1000: other}.
         learners: dictionary from a name to a learner: settings, as a dictionary or a `clew.Learning`; the name of an
             algorithm, also of a plug-in; or a function or class that makes an agent in plain Python of (env, seed), see
             `clew.run_agent`.

@@ -29,6 +29,7 @@ from clew.experiments.results import ExperimentResults, check_figure
 from clew.files import write_file
 from clew.learning.settings import Learning, as_learning
 from clew.notebook import plotted
+from clew.runs.configuration import TrainingConfig
 from clew.settings import as_path, check_choice, check_count, shown
 
 NUM_FRESH = 30  # seeds of the report
@@ -214,12 +215,9 @@ class Sweep:
         )
         self._base, self._figure, self._last = _as_base(base), figure, last
         self._lower_is_better = figure == "steps" or figure in OUTCOMES
-        name = world if isinstance(world, str) else "world"
-        self._worlds = {name: world}
-        self._config: dict[str, Any] = {
-            "num_episodes": num_episodes,
-            **({"maze": world} if isinstance(world, str) else {}),
-        }
+        settings = _as_settings(world)
+        self._worlds = {settings.get("maze", "world"): world}
+        self._config: dict[str, Any] = {"num_episodes": num_episodes, **settings}
         learners = {name_of(point): {**self._base, **point} for point in self.points}
         self._selection = Experiment(self._worlds, learners, seeds, num_episodes=num_episodes)
         seeds = self._selection.seeds
@@ -322,6 +320,13 @@ def _as_base(base: Any) -> dict[str, Any]:
     if isinstance(base, Mapping):
         return dict(base)
     raise SettingError(f"must be settings such as {{'gamma': 1.0}}, not {type(base).__name__}", setting="base")
+
+
+def _as_settings(world: Any) -> dict[str, Any]:
+    """Return the settings by which `clew train` finds a world; none if it was given as an object."""
+    if isinstance(world, str):
+        return {"maze": world}
+    return {"maze": world.maze, **world.changed} if isinstance(world, TrainingConfig) else {}
 
 
 def _is_same(settings: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
