@@ -12,14 +12,24 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.experiments.comparisons import compare, holm
-from clew.experiments.intervals import Pair
-from clew.experiments.statistics import Summary, summarise
+from clew.experiments.intervals import ERROR, Pair
+from clew.experiments.statistics import RUNS_FOR_TOLERANCE, Summary, summarise
 from clew.experiments.verdicts import Comparison
 
 Samples = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 """From the name of each world to the samples of the learners in it, by their names."""
 
-HEAD = ("world", "learner", "mean", "95% interval", "middle half", "95% interval", "median", "deviation", "90% of runs")
+HEAD = (
+    "world",
+    "learner",
+    "mean",
+    "95% interval",
+    "interquartile mean",
+    "95% interval",
+    "median",
+    "std",
+    "90% of runs",
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,13 @@ class ExperimentComparison:
         rows = [HEAD, *self._rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
-        return "\n".join([self.title, *lines, *([""] if self.verdicts else []), *self.verdicts])
+        return "\n".join([self.title, *lines, *self._notes(), *([""] if self.verdicts else []), *self.verdicts])
 
     def _repr_html_(self) -> str:
         """Return the table and the verdicts, for notebooks."""
         head = "".join(f"<th>{each}</th>" for each in HEAD)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
-        verdicts = "".join(f"<p>{escape(each)}</p>" for each in self.verdicts)
+        verdicts = "".join(f"<p>{escape(each)}</p>" for each in [*self._notes(), *self.verdicts])
         return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{rows}</table>{verdicts}"
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -81,6 +91,14 @@ class ExperimentComparison:
             )
             for (learner, world), each in self.summaries.items()
         ]
+
+    def _notes(self) -> list[str]:
+        """Return what the seeds don't suffice for."""
+        confidence = min(each.tolerance_confidence for each in self.summaries.values())
+        if confidence >= 1 - ERROR:
+            return []
+        few = f"90% of all runs lie in the last interval with confidence {confidence:.2g} only"
+        return [f"{few}; {RUNS_FOR_TOLERANCE} seeds give 0.95"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold; None stands for what is infinite or unknown."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,6 +151,10 @@ class SweepResults:
         more = [f"and {left:,} others"] if left else []
         warnings = ["", *(f"warning: {each}" for each in self.warnings)] if self.warnings else []
         return "\n".join([self.title, *rows, *more, "", "On fresh seeds", str(self.report), *warnings])
+
+    def _repr_html_(self) -> str:
+        """Return what is printed, for notebooks."""
+        return f"<pre>{escape(str(self))}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings and means, the best ones, the report and the warnings, as JSON can hold them."""
