@@ -736,6 +736,33 @@ CALLS = [
             {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None},
         ),
     ),
+    Call(
+        "Experiment",
+        lambda: (
+            clew.Experiment,
+            {"worlds": {"a": "2x3"}, "learners": {"b": {}}, "seeds": [0, 1], "num_episodes": 2, "num_steps": None},
+        ),
+    ),
+    Call(
+        "Experiment.run",
+        lambda: (
+            clew.Experiment({"a": "2x3"}, {"b": {}}, [0, 1], num_episodes=2).run,
+            {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None},
+        ),
+    ),
+    *(
+        Call(
+            f"ExperimentResults.{name}",
+            lambda name=name, arguments=arguments: (getattr(SWEPT.fresh, name), dict(arguments)),  # type: ignore[misc]
+        )
+        for name, arguments in {
+            "sample": {"learner": "best", "world": "2x3", "figure": "steps", "last": 1},
+            "samples": {"world": "2x3", "figure": "steps", "last": 1},
+            "metrics": {"world": "2x3", "num_rounds": 1},
+            "policy": {"learner": "best", "world": "2x3", "seed": 2},
+            "to_csv": {"path": "steps.csv"},
+        }.items()
+    ),
     Call("SweepResults.curve", lambda: (SWEPT.curve, {"setting": "alpha"})),
     Call("SweepResults.plot", lambda: (SWEPT.plot, {"setting": "alpha"})),
     Call("SweepResults.save", lambda: (SWEPT.save, {"path": "best.json"})),
@@ -882,6 +909,8 @@ RESULTS = {
     "AverageSolution",
     "Evaluation",
     "ExperimentComparison",
+    "ExperimentProgress",
+    "ExperimentResults",
     "Grade",
     "HorizonSolution",
     "PolicyGain",

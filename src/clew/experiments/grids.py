@@ -50,17 +50,6 @@ class Range:
         if self.log and self.low <= 0.0:
             raise SettingError(f"must be above 0 on a logarithmic scale, not {self.low:g}", setting="low")
 
-    def draw(self, rng: np.random.Generator) -> float:
-        """Return a random value."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            if not self.log:
-                return int(rng.integers(self.low, self.high, endpoint=True))
-            ends = math.log(self.low - 0.5), math.log(self.high + 0.5)
-            return min(max(round(math.exp(rng.uniform(*ends))), self.low), self.high)
-        if self.log:
-            return min(max(math.exp(rng.uniform(math.log(self.low), math.log(self.high))), self.low), self.high)
-        return float(rng.uniform(self.low, self.high))
-
 
 Choices = Mapping[str, Range | Sequence[Any]]
 """From the name of a setting to its values, or to a range of which random values are drawn."""
@@ -109,12 +98,24 @@ def grid_of(choices: Mapping[str, Range | list[Any]]) -> list[Point]:
     return [dict(zip(choices, each, strict=True)) for each in product(*values)]
 
 
+def draw(given: Range, rng: np.random.Generator) -> float:
+    """Return a random value of a range."""
+    if isinstance(given.low, int) and isinstance(given.high, int):
+        if not given.log:
+            return int(rng.integers(given.low, given.high, endpoint=True))
+        ends = math.log(given.low - 0.5), math.log(given.high + 0.5)
+        return min(max(round(math.exp(rng.uniform(*ends))), given.low), given.high)
+    if given.log:
+        return min(max(math.exp(rng.uniform(math.log(given.low), math.log(given.high))), given.low), given.high)
+    return float(rng.uniform(given.low, given.high))
+
+
 def random_points(choices: Mapping[str, Range | list[Any]], num_points: int, seed: int) -> list[Point]:
     """Return different random combinations of values; fewer if there aren't as many."""
     rng, points = np.random.default_rng(seed), []
     for _ in range(TRIES * num_points):
         point = {
-            name: each.draw(rng) if isinstance(each, Range) else each[int(rng.integers(len(each)))]
+            name: draw(each, rng) if isinstance(each, Range) else each[int(rng.integers(len(each)))]
             for name, each in choices.items()
         }
         if point not in points:

@@ -233,7 +233,7 @@ class ExperimentResults:
             SettingError: if there is no such world, or runs have different numbers of episodes.
         """
         place = self._index("world", world)
-        check_count("num_rounds", num_rounds, 1)
+        check_count("num_rounds", num_rounds, 1, MAX_EPISODES)
         return {name: self._metrics_of(i, place, num_rounds) for i, name in enumerate(self.learners)}
 
     def _metrics_of(self, learner: int, world: int, num_rounds: int) -> list[list[RoundMetrics]]:
