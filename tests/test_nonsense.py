@@ -203,6 +203,13 @@ def drawing() -> Any:
     return clew.draw(MAZE, POLICY)
 
 
+def small_sweep() -> clew.Sweep:
+    return clew.Sweep("2x3", {"alpha": [0.1, 0.5]}, num_episodes=2, seeds=[0, 1], fresh_seeds=[2, 3])
+
+
+SWEPT = small_sweep().run(num_threads=1)
+
+
 def solve_blocks() -> dict[str, Any]:
     return {"env": ENV, "gamma": 0.9, "tolerance": 1e-3, "num_blocks": 1, "num_actors": 0}
 
@@ -704,6 +711,67 @@ CALLS = [
             },
         ),
     ),
+    Call("Range", lambda: (clew.Range, {"low": 0.1, "high": 1.0, "log": True})),
+    Call(
+        "Sweep",
+        lambda: (
+            clew.Sweep,
+            {
+                "world": "2x3",
+                "choices": {"alpha": [0.1, 0.5]},
+                "base": {"gamma": 0.9},
+                "num_episodes": 2,
+                "seeds": [0, 1],
+                "fresh_seeds": [2, 3],
+                "num_random": None,
+                "random_seed": 0,
+                "figure": "steps",
+                "last": 1,
+            },
+        ),
+    ),
+    Call(
+        "Sweep.run",
+        lambda: (
+            small_sweep().run,
+            {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None},
+        ),
+    ),
+    Call(
+        "Experiment",
+        lambda: (
+            clew.Experiment,
+            {"worlds": {"a": "2x3"}, "learners": {"b": {}}, "seeds": [0, 1], "num_episodes": 2, "num_steps": None},
+        ),
+    ),
+    Call(
+        "Experiment.run",
+        lambda: (
+            clew.Experiment({"a": "2x3"}, {"b": {}}, [0, 1], num_episodes=2).run,
+            {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None},
+        ),
+    ),
+    *(
+        Call(
+            f"ExperimentResults.{name}",
+            lambda name=name, arguments=arguments: (getattr(SWEPT.fresh, name), dict(arguments)),  # type: ignore[misc]
+        )
+        for name, arguments in {
+            "sample": {"learner": "best", "world": "2x3", "figure": "steps", "last": 1},
+            "samples": {"world": "2x3", "figure": "steps", "last": 1},
+            "metrics": {"world": "2x3", "num_rounds": 1},
+            "policy": {"learner": "best", "world": "2x3", "seed": 2},
+            "to_csv": {"path": "steps.csv"},
+        }.items()
+    ),
+    Call("SweepResults.curve", lambda: (SWEPT.curve, {"setting": "alpha"})),
+    Call("SweepResults.plot", lambda: (SWEPT.plot, {"setting": "alpha"})),
+    Call("SweepResults.save", lambda: (SWEPT.save, {"path": "best.json"})),
+    Call(
+        "ExperimentResults.compare",
+        lambda: (SWEPT.fresh.compare, {"figure": "steps", "last": None, "paired": False, "seed": 0}),
+    ),
+    Call("ExperimentResults.plot", lambda: (SWEPT.fresh.plot, {"world": "2x3"})),
 ]
 
 
@@ -712,9 +780,11 @@ CALLS = [
 WORLDS = ("env", "world", "policy", "mdp")  # messages say what was expected, and what came
 NAMED_BY_VALUE = ("path", "folder", "runs", "env_id", "name", "text", "maze")  # the message begins with the name given
 OTHER_WORDS = {  # by which messages call what an argument names
+    "base": ("the learner",),
     "blocked": ("line ", "array"),
     "cell_rewards": ("cell reward",),
     "cells": ("edge of the grid",),
+    "choices": ("is not a setting",),
     "columns": ("a maze of",),
     "env_id": ("expected the ID",),
     "horizon": ("a policy for every step",),
@@ -747,7 +817,7 @@ STARTS_RAY = {
     ("num_actors", "None"),
 }
 NEVER_RIGHT = ("object()", "1j", "nan", "text array", "object array", "dates", "a class", "[None]", "-10**5000")
-FUNCTIONS = ("callback", "watch", "f", "function")
+FUNCTIONS = ("callback", "watch", "f", "function", "progress")
 CALLED = ("a lambda", "a class")  # these can be called where a function is expected; what they raise is the user's
 
 
@@ -839,6 +909,9 @@ def test_nonsense_is_refused_by_name(call: Call, folder, tables) -> None:
 RESULTS = {
     "AverageSolution",
     "Evaluation",
+    "ExperimentComparison",
+    "ExperimentProgress",
+    "ExperimentResults",
     "Finding",
     "Grade",
     "HorizonSolution",
@@ -847,6 +920,7 @@ RESULTS = {
     "PolicyValues",
     "RoundMetrics",
     "Solution",
+    "SweepResults",
     "Transition",
 }
 TABLES = {"ALGORITHMS", "BEHAVIOURS", "Action"}  # Action is an enumeration of Python's

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from clew.evaluation.results import Evaluation, Grade
     from clew.evaluation.statistics import PolicyStatistics, policy_statistics
     from clew.experiments.experiment import Experiment, ExperimentProgress
+    from clew.experiments.grids import Range
+    from clew.experiments.report import ExperimentComparison
     from clew.experiments.results import ExperimentResults
+    from clew.experiments.sweep import Sweep, SweepResults
     from clew.figures.curves import plot_learning, plot_regret, plot_steps_to_optimal
     from clew.figures.drawing import draw
     from clew.learning.agents import run_agent
@@ -74,6 +77,7 @@ __all__ = [
     "Environment",
     "Evaluation",
     "Experiment",
+    "ExperimentComparison",
     "ExperimentProgress",
     "ExperimentResults",
     "ExtraError",
@@ -97,12 +101,15 @@ __all__ = [
     "PolicyValues",
     "PrecisionError",
     "PrecisionWarning",
+    "Range",
     "RoundMetrics",
     "RunError",
     "SettingError",
     "Simulation",
     "Solution",
     "StopTraining",
+    "Sweep",
+    "SweepResults",
     "Trainer",
     "TrainingConfig",
     "Trajectory",
@@ -170,7 +177,10 @@ _HOMES = {
     "clew.evaluation.statistics": ("PolicyStatistics", "policy_statistics"),
     "clew.evaluation.results": ("Evaluation", "Grade"),
     "clew.experiments.experiment": ("Experiment", "ExperimentProgress"),
+    "clew.experiments.grids": ("Range",),
+    "clew.experiments.report": ("ExperimentComparison",),
     "clew.experiments.results": ("ExperimentResults",),
+    "clew.experiments.sweep": ("Sweep", "SweepResults"),
     "clew.learning.findings": ("Finding",),
     "clew.learning.settings": ("Learning",),
     "clew.mazes": ("Maze", "Moves", "generate_maze"),
@@ -214,5 +224,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})
 
 
-draw_with("clew.figures.drawing")
+draw_with("clew.figures.drawing", "clew.figures.curves")
 register_with_gymnasium()

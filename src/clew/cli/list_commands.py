@@ -1,4 +1,4 @@
-"""Commands that list and describe: algorithms, worlds, info."""
+"""Commands that list and describe: algorithms, worlds, runs, info."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +12,17 @@ from clew.runs.flags import flag
 from clew.settings import check_choice
 
 if TYPE_CHECKING:
+    from clew.experiments.listing import ListedExperiment
     from clew.learning.declarations import Parameter
 
 MAZE = (
     "'book' (the chapter's 5x5), a size (10x12), a recipe (wilson:10x12:seed=3), or a file (.txt, .map, .maze, .lay, "
     ".png, .pgm)"
 )
+
+
+NOT_LISTED = ("maze", "algorithm", "num_episodes", "num_actors", "algorithm_settings")  # among changed settings
+NUM_NAMED = 4  # learners of an experiment that are listed by name
 
 
 def algorithms(
@@ -122,6 +127,81 @@ def worlds(
         print_table(name, {field: f"{value:g}" if isinstance(value, float) else value for field, value in card.items()})
         if isinstance(world, Environment):
             print("\n" + world.maze.to_text(), end="")
+
+
+def runs(
+    folder: Annotated[
+        Path, typer.Argument(parser=Path, metavar="FOLDER", help="folder with run folders and experiments' folders")
+    ] = Path(),
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """List run folders and experiments, and how far they are."""
+    from clew.cli.terminal import BOLD, print_json, styled
+    from clew.cli.waiting import working
+    from clew.errors import RunError
+    from clew.experiments.listing import list_experiments
+
+    load_plugins(plugin)
+    try:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: there is no such folder")
+        with working("reading"):
+            places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+            experiments = [each for place in places for each in list_experiments(place)]
+            rows = [*rows_of_runs(folder), *map(row_of_experiment, experiments)]
+    except OSError as error:
+        raise RunError(f"{folder}: can't be read: {error.strerror}") from None
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        print(f"{folder}: there are no runs; clew train --out {folder / 'first'} saves one")
+        return
+    head = {name: name for name in rows[0]}
+    widths = {name: max(len(str(row[name])) for row in [head, *rows]) for name in head}
+    for i, row in enumerate([head, *rows]):
+        line = "  ".join(f"{row[name]!s:<{widths[name]}}" for name in head).rstrip()
+        print(styled(line, BOLD) if i == 0 else line)
+
+
+def rows_of_runs(folder: Path) -> list[dict[str, str]]:
+    """Return a row for each run folder in a folder, the newest first."""
+    from clew.cli.terminal import drop_missing, format_figure
+    from clew.web.listing import PARTIAL, changed_settings, list_runs
+
+    rows = []
+    for run in list_runs(folder)[0]:
+        row = {"folder": run.name, "kind": "run", "settings": "", "episodes": "", "state": "finished", "grade": ""}
+        if run.problem:
+            row["state"] = "partial" if run.folder.suffix == PARTIAL else run.problem
+        else:
+            shown = {name: value for name, value, _ in changed_settings(run.config) if name not in NOT_LISTED}
+            words = [run.config.algorithm, *(f"{name}={value}" for name, value in shown.items())]
+            names = ("mean_steps", "optimal_steps", "mean_return", "optimal_return")
+            figures = drop_missing({name: run.figure(name) for name in names})
+            grade = ", ".join(f"{name.replace('_', ' ')} {format_figure(figure)}" for name, figure in figures.items())
+            row |= {"settings": f"{run.config.maze}: {', '.join(words)}", "grade": grade}
+            row["episodes"] = format_figure(int(run.figure("stopped_after") or run.config.num_episodes))
+        rows.append(row)
+    return rows
+
+
+def row_of_experiment(experiment: "ListedExperiment") -> dict[str, str]:
+    """Return the row of an experiment."""
+    names = experiment.learners
+    learners = ", ".join(names) if len(names) <= NUM_NAMED else f"{len(names):,} learners"
+    sizes = f"{', '.join(experiment.worlds)}: {learners}; {experiment.num_seeds:,} seeds"
+    done = f"{experiment.num_done:,} of {experiment.num_runs:,} runs"
+    steps = f"{experiment.num_steps or 0:,} steps"
+    return {
+        "folder": experiment.folder.name or ".",
+        "kind": "experiment",
+        "settings": sizes,
+        "episodes": steps if experiment.num_episodes is None else f"{experiment.num_episodes:,}",
+        "state": "finished" if experiment.is_finished else done,
+        "grade": "",
+    }
 
 
 @with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=MAZE)

@@ -12,9 +12,9 @@ import typer
 
 from clew.errors import SettingError
 from clew.learning.settings import Learning
-from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig, usual_gamma
+from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
-from clew.settings import KINDS
+from clew.settings import KINDS, check_type, choose_from, shown
 
 if TYPE_CHECKING:
     from clew.mazes import Maze
@@ -45,7 +45,7 @@ SHARED_BY = (
     "asynchronous",
 )
 GROUPS = {
-    **dict.fromkeys((*MAZE_SETTINGS, "max_episode_steps"), WORLD),
+    **dict.fromkeys(WORLD_SETTINGS, WORLD),
     **dict.fromkeys(("num_episodes", "seed", *LEARNING), LEARNED),
     **dict.fromkeys(SHARED_BY, SHARED),
 }
@@ -147,6 +147,16 @@ Resumed = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        parser=Path,
+        metavar="FILE",
+        help="read settings from a JSON file, as clew sweep writes it, or a config.json; options replace them",
+        rich_help_panel=OUTPUT,
+    ),
+]
 OtherVersions = Annotated[
     bool,
     typer.Option(
@@ -229,7 +239,7 @@ def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]]
     def add_options(command: Any) -> Any:
         own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
         known = {field.name: field for field in fields(TrainingConfig)}
-        groups = GROUPS if "algorithm" in names else dict.fromkeys(MAZE_SETTINGS, WORLD)
+        groups = GROUPS if "alpha" in names else dict.fromkeys(WORLD_SETTINGS, WORLD)
         parameters = [*(_parameter(known[name], maze, groups.get(name)) for name in names), *own]
         command.__signature__ = inspect.Signature(parameters)  # which Typer reads
         command.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -292,6 +302,33 @@ def load_plugins(given: list[str] | None) -> None:
 
     for each in given or ():
         load_plugin(each)
+
+
+def with_file(context: typer.Context, settings: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Return the settings of the command line, with those of a file where no option was given.
+
+    Args:
+        context: of the command, which knows the options that were given.
+        settings: values of all options that are settings.
+        path: JSON file with settings; None for no file.
+
+    Raises:
+        RunError: if the file can't be read, or doesn't hold an object.
+        SettingError: if it has a name that isn't a setting, or a world or parameters of another type.
+    """
+    if path is None:
+        return settings
+    from clew.runs.storage import read_json
+
+    read, given = read_json(path), given_options(context)
+    for name in read:
+        if name not in settings:
+            raise SettingError(f"{path}: {shown(name)} is not a setting; {choose_from(name, settings)}")
+    check_type("maze", read.get("maze", ""), str, "text")
+    check_type("algorithm_settings", read.get("algorithm_settings", {}), dict, "a dictionary")
+    if "algorithm_settings" in read:  # as the option that can be repeated has them
+        read["algorithm_settings"] = list(read["algorithm_settings"].items())
+    return settings | {name: value for name, value in read.items() if name not in given}
 
 
 def resolve_run(

@@ -15,6 +15,7 @@ from clew.cli.options import (
     AsJson,
     Chaos,
     CheckpointEvery,
+    ConfigFile,
     OtherVersions,
     OutFolder,
     Plugins,
@@ -26,6 +27,7 @@ from clew.cli.options import (
     number,
     resolve_run,
     whole_number,
+    with_file,
     with_settings,
 )
 from clew.cli.supervision import continue_in_child
@@ -45,6 +47,7 @@ NUM_GRADED = "10 from a single start state or one from each of up to 1000, if de
 def train(
     *,
     context: typer.Context,
+    config_file: ConfigFile = None,
     out: OutFolder = None,
     resume: Resumed = None,
     other_versions: OtherVersions = False,
@@ -66,7 +69,7 @@ def train(
     from clew.runs.run import save_checkpoints, train_run
 
     load_plugins(plugin)
-    config, out, maze = resolve_run(context, settings, out, resume)
+    config, out, maze = resolve_run(context, with_file(context, settings, config_file), out, resume)
     if config.num_actors and config.num_simulations > 1:
         advice = f"go on with `clew train --resume {out}`" if out else "nothing was saved; --out DIR keeps checkpoints"
         continue_in_child(advice)

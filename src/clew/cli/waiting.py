@@ -49,19 +49,23 @@ def seconds_left(ends: Sequence[tuple[int, float]], total: int) -> float | None:
 
 
 class WaitingLine:
-    """A line with the name of the work, how long it takes and, if `show_round` is called, how far it is.
+    """A line with the name of the work, how long it takes and, if `show` is called, how far it is.
 
     Args:
         what: name of the work, such as "learning".
-        num_episodes: of a training; None for other work.
+        total: number of episodes of a training, or of other units; None for other work.
         first: name of the work until the first round has ended, if it is another.
+        unit: what is counted.
     """
 
-    def __init__(self, what: str, num_episodes: int | None = None, *, first: str | None = None) -> None:
-        self._what, self._num_episodes, self._first = what, num_episodes, what if first is None else first
+    def __init__(
+        self, what: str, total: int | None = None, *, first: str | None = None, unit: str = "episodes"
+    ) -> None:
+        self._what, self._total, self._first = what, total, what if first is None else first
+        self._unit = unit
         self._ends: deque[tuple[int, float]] = deque(maxlen=NUM_RECENT)
         self._begun = time.perf_counter()
-        self._row: RoundMetrics | None = None
+        self._num_done: int | None = None
         self._progress: Progress | None = None
         self._timer = threading.Timer(PATIENCE, self._appear)
         self._timer.daemon = True
@@ -93,11 +97,15 @@ class WaitingLine:
 
     def show_round(self, row: "RoundMetrics") -> None:
         """Update the line after a round of training."""
-        self._ends.append((row.num_ended, time.perf_counter()))
-        self._row = row
+        self.show(row.num_ended, row.total_episodes)
+
+    def show(self, num_done: int, total: int) -> None:
+        """Update the line after some of the work."""
+        self._ends.append((num_done, time.perf_counter()))
+        self._num_done, self._total = num_done, total
         if self._progress is not None:
             task = self._progress.task_ids[0]
-            self._progress.update(task, description=self._what, total=row.total_episodes, completed=row.num_ended)
+            self._progress.update(task, description=self._what, total=total, completed=num_done)
 
     def _appear(self) -> None:
         """Draw the line, if the work is not over and the terminal can be drawn on; called in a thread."""
@@ -114,7 +122,7 @@ class WaitingLine:
             redirect_stderr=False,
             get_time=time.perf_counter,
         )
-        what = self._first if self._row is None else self._what
+        what = self._first if self._num_done is None else self._what
         progress.add_task(what, total=None, status=_Status(self))
         with self._lock:
             if not self._is_over and can_draw(console):
@@ -123,14 +131,13 @@ class WaitingLine:
 
     @property
     def status(self) -> str:
-        """The episodes and the time, as text."""
+        """The episodes, or other units, and the time, as text."""
         waited = f"{_format_seconds(time.perf_counter() - self._begun)} so far"
-        if self._num_episodes is None or (self._row is None and self._first != self._what):
+        if self._total is None or (self._num_done is None and self._first != self._what):
             return waited
-        num_ended = 0 if self._row is None else self._row.num_ended
-        left = seconds_left(self._ends, self._num_episodes) if self._ends else None
-        episodes = f"{num_ended:,} of {self._num_episodes:,} episodes"
-        return f"{episodes}, {waited if left is None else f'{_format_seconds(left)} left'}"
+        left = seconds_left(self._ends, self._total) if self._ends else None
+        done = f"{self._num_done or 0:,} of {self._total:,} {self._unit}"
+        return f"{done}, {waited if left is None else f'{_format_seconds(left)} left'}"
 
 
 class _Status:

@@ -24,7 +24,7 @@ from clew.learning.training import check_values, joined, new_policy
 from clew.mazes import Maze
 from clew.models.mdp import FiniteMDP
 from clew.policies.policy import table_shape
-from clew.runs.configuration import TrainingConfig
+from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig
 from clew.settings import check_type, shown
 
 AgentFactory = Callable[[Any, int], Any]
@@ -231,7 +231,11 @@ def _as_world(name: str, given: Any) -> World:
     try:
         remake = None
         if isinstance(given, str):
-            remake = TrainingConfig(maze=given).make_environment
+            given = TrainingConfig(maze=given)
+        if isinstance(given, TrainingConfig):
+            if unused := given.changed.keys() - set(WORLD_SETTINGS):
+                raise SettingError(f"has settings of a learner or a run, {min(unused)}; give those of the world alone")
+            remake = given.make_environment
             given = remake()
         env = given
         if isinstance(given, Maze):

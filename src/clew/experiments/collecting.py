@@ -109,6 +109,9 @@ class KeptCells:
         budget: how long each run is.
         is_first: False if another process works in the folder.
 
+    Attributes:
+        keys: hash of each cell.
+
     Raises:
         SettingError: if something that decides the results of a cell can't be described.
     """
@@ -120,13 +123,13 @@ class KeptCells:
         self._folder, self._seeds, self._every = folder, seeds, budget.every
         self._keeps_tables = are_tables_recorded(cells, len(seeds))
         self._descriptions = [describe_cell(cell, budget) for cell in cells]
-        self._keys = [key_of(description) for description in self._descriptions]
+        self.keys = [key_of(description) for description in self._descriptions]
         self._numbers = {seed: run for run, seed in enumerate(seeds)}
 
     def find(self, cell: int, missing: Sequence[int]) -> list[Block]:
         """Return what others have added to the folder since the last call, of the missing runs of a cell."""
         left, found = set(missing), []
-        for kept in self._folder.load(self._keys[cell]):
+        for kept in self._folder.load(self.keys[cell]):
             places = {self._numbers.get(seed): i for i, seed in enumerate(kept.seeds)}
             runs = [run for run in places if run in left]
             if runs and self._every % kept.every == 0 and (kept.has_tables or not self._keeps_tables):
@@ -137,7 +140,7 @@ class KeptCells:
 
     def find_all(self) -> Iterator[Block]:
         """Yield all runs of the experiment that are in the folder."""
-        for cell in range(len(self._keys)):
+        for cell in range(len(self.keys)):
             yield from self.find(cell, range(len(self._seeds)))
 
     def save(self, block: Block) -> None:
@@ -146,7 +149,7 @@ class KeptCells:
         if not self._keeps_tables:
             results = results._replace(tables=np.zeros((len(block.runs), 0, 0), np.float32))
         runs = KeptRuns([self._seeds[run] for run in block.runs], self._every, self._keeps_tables, results)
-        self._folder.save(self._keys[block.cell], self._descriptions[block.cell], runs)
+        self._folder.save(self.keys[block.cell], self._descriptions[block.cell], runs)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from clew.errors import SettingError
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
 from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
+from clew.experiments.listing import save_plan
 from clew.experiments.results import ExperimentResults
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
 from clew.learning.learner import initial_values
@@ -70,8 +71,9 @@ class Experiment:
 
     Args:
         worlds: dictionary from a name to a world: text as `clew train` takes it, such as "5x5", "wilson:20x30:seed=3",
-            "cliff", "gym:FrozenLake-v1" or a file; or an environment, a `Maze` or a `FiniteMDP`. A world that changes
-            is a dictionary from the episode of each change to the world from then on: {0: maze, 1000: other}.
+            "cliff", "gym:FrozenLake-v1" or a file; a `TrainingConfig` with settings of the world alone; or an
+            environment, a `Maze` or a `FiniteMDP`. A world that changes is a dictionary from the episode of each change
+            to the world from then on: {0: maze, 1000: other}.
         learners: dictionary from a name to a learner: settings, as a dictionary or a `clew.Learning`; the name of an
             algorithm, also of a plug-in; or a function or class that makes an agent in plain Python of (env, seed), see
             `clew.run_agent`.
@@ -95,7 +97,7 @@ class Experiment:
         num_steps: int | None = None,
     ) -> None:
         self._worlds, self._learners = as_worlds(worlds), as_learners(learners)
-        self.seeds = _as_seeds(seeds)
+        self.seeds = as_seeds("seeds", seeds)
         if (num_episodes is None) == (num_steps is None):
             raise SettingError("give either num_episodes or num_steps: how long each run is")
         for name, count in (("num_episodes", num_episodes), ("num_steps", num_steps)):
@@ -150,6 +152,8 @@ class Experiment:
         collected = Collected(self._cells, self.seeds, budget)
         path = None if folder is None else as_path("folder", folder)
         with kept_cells(path, self._cells, self.seeds, budget) as kept:
+            if path is not None and kept is not None:
+                save_plan(path, self._plan(kept.keys))
             for block in () if kept is None else kept.find_all():
                 collected.add(block)
             num_found = collected.num_done
@@ -182,6 +186,17 @@ class Experiment:
         )
         with performer(self._cells, self.seeds, budget, num_actors) as perform:
             yield from run_blocks(perform, schedule, num_workers)
+
+    def _plan(self, keys: Sequence[str]) -> dict[str, Any]:
+        """Return what the experiment consists of, as JSON, to be listed by `clew runs`."""
+        return {
+            "learners": list(self._learners),
+            "worlds": [world.name for world in self._worlds],
+            "seeds": list(self.seeds),
+            "num_episodes": self.num_episodes,
+            "num_steps": self.num_steps,
+            "cells": list(keys),
+        }
 
     def _every(self) -> int:
         """Return of how many episodes the last one is recorded: a power of 2, so that a folder can hold finer ones."""
@@ -224,6 +239,7 @@ class Experiment:
             seconds,
             {divmod(i, num_worlds): tables for i, tables in collected.tables.items()},
             tuple(world.env for world in self._worlds),
+            tuple(self._cells),
         )
 
 
@@ -247,23 +263,27 @@ def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> Non
         check_callable("progress", progress, "an ExperimentProgress")
 
 
-def _as_seeds(seeds: Any) -> tuple[int, ...]:
+def as_seeds(name: str, seeds: Any) -> tuple[int, ...]:
     """Return the seeds of an experiment.
+
+    Args:
+        name: of the argument, for messages.
+        seeds: its value.
 
     Raises:
         SettingError: if one isn't a non-negative integer, is there twice, or there is none.
     """
     if isinstance(seeds, int):
-        raise SettingError(f"must be a list, such as range({seeds}), not {seeds}", setting="seeds")
-    given = as_list("seeds", seeds, "non-negative integers, such as range(30)")
+        raise SettingError(f"must be a list, such as range({shown(seeds)}), not {shown(seeds)}", setting=name)
+    given = as_list(name, seeds, "non-negative integers, such as range(30)")
     for seed in given:
-        check_count("seeds: each", seed, 0)
+        check_count(f"{name}: each", seed, 0)
     plain = tuple(int(seed) for seed in given)
     if not plain:
-        raise SettingError("must not be empty; take range(30)", setting="seeds")
+        raise SettingError("must not be empty; take range(30)", setting=name)
     if len(set(plain)) < len(plain):
         twice = next(seed for seed in plain if plain.count(seed) > 1)
-        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting="seeds")
+        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting=name)
     return plain
 
 

@@ -2,6 +2,7 @@
 
     cell-KEY.json           what decides the results of a cell but the seeds, see `fingerprints`; KEY is its hash
     cell-KEY.XXXXXXXX.runs  results of runs of that cell; each process writes to a file of its own
+    experiment-HASH.json    which cells and seeds an experiment has, see `listing`
 
 A file of results is a series of records: eight bytes that say what it is, the length of the content, its SHA-256, and
 the content, an archive of NumPy without pickles. A record that was cut off when its process was killed ends the file;

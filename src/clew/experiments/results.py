@@ -4,22 +4,51 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ExtraError, RunError, SettingError
+from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
+from clew.experiments.report import ExperimentComparison, compare_learners
 from clew.learning.metrics import RoundMetrics
+from clew.notebook import plotted
 from clew.policies.policy import Policy
-from clew.settings import as_path, check_choice, check_count, choose_from, shown
+from clew.settings import MAX_EPISODES, as_path, check_choice, check_count, check_flag, choose_from, shown
+
+if TYPE_CHECKING:
+    from clew.experiments.cells import Cell
 
 RECORDED = ("steps", "terminated", "episode_return")  # as `RoundMetrics.from_totals` takes them
 FIGURES = ("episode_return", "steps", "terminated")  # of an episode
+WORDS = {  # names of figures in sentences
+    "episode_return": "return",
+    "steps": "number of steps",
+    "terminated": "share of terminated episodes",
+    "regret": "regret",
+    "steps_to_optimal": "number of steps to the optimum",
+    "episodes_to_optimal": "number of episodes to the optimum",
+    "suboptimality": "suboptimality",
+}
 COLUMNS = ("learner", "world", "seed", "episode", *FIGURES[1:], FIGURES[0])
+
+
+def check_figure(figure: Any, last: Any) -> None:
+    """Check the figure of runs that is asked for, see `ExperimentResults.sample`.
+
+    Raises:
+        SettingError: if there is no such figure, or `last` isn't a number of episodes, or has no effect on it.
+    """
+    check_choice("figure", figure, (*FIGURES, *OUTCOMES))
+    if last is not None:
+        check_count("last", last, 1, MAX_EPISODES)
+        if figure in OUTCOMES:
+            raise SettingError(f"has no effect on {figure}, which is of whole runs", setting="last")
 
 
 class Rounds(NamedTuple):
@@ -78,6 +107,7 @@ class ExperimentResults:
     seconds: float
     _tables: dict[tuple[int, int], npt.NDArray[np.float32]]  # (num_seeds, num_states, num_actions) of each cell
     _envs: tuple[Any, ...]
+    _cells: tuple["Cell", ...] = ()
 
     def __repr__(self) -> str:
         sizes = ((self.learners, "learner"), (self.worlds, "world"), (self.seeds, "seed"))
@@ -103,19 +133,28 @@ class ExperimentResults:
         Args:
             learner: name of the learner.
             world: name of the world.
-            figure: "episode_return", "steps" or "terminated".
+            figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
+                "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
+                "episodes_to_optimal" (until the mean steps of training episodes stay within 25% of the optimum; inf if
+                they don't), or "suboptimality" (V*(start) - V_pi(start) of the greedy policy).
             last: number of recorded episodes, from the end of each run; None for all.
 
         Returns:
             (num_seeds,) float64.
 
         Raises:
-            SettingError: if there is no such learner, world or figure, or no episode.
+            SettingError: if there is no such learner, world or figure, no episode, or the optimum is unknown.
         """
-        check_choice("figure", figure, FIGURES)
-        runs = getattr(self, figure)[self._index("learner", learner), self._index("world", world)]
-        if last is not None:
-            check_count("last", last, 1)
+        check_figure(figure, last)
+        i, j = self._index("learner", learner), self._index("world", world)
+        if figure in OUTCOMES:
+
+            def find_policies() -> list[Policy]:
+                return [self.policy(learner, world, seed=seed) for seed in self.seeds]
+
+            find_metrics = partial(self._metrics_of, i, j, 100)
+            return outcome_of(CellRuns(self._cells[i * len(self.worlds) + j], find_metrics, find_policies), figure)
+        runs = getattr(self, figure)[i, j]
         first = 0 if last is None else -last
         return np.array([np.mean(run[first:]) for run in runs])
 
@@ -128,6 +167,56 @@ class ExperimentResults:
             SettingError: as `sample`.
         """
         return {learner: self.sample(learner, world, figure, last=last) for learner in self.learners}
+
+    def compare(
+        self, figure: str = "episode_return", *, last: int | None = None, paired: bool = False, seed: int = 0
+    ) -> ExperimentComparison:
+        """Compare the learners in each world: statistics of each, tests of each pair, and verdicts in words.
+
+        Args:
+            figure: as for `sample`.
+            last: as for `sample`.
+            paired: True compares runs of the same seed with each other. They draw the same random numbers, so where
+                learners differ little, so do their runs, and fewer seeds suffice.
+            seed: of the bootstrap and of the permutations.
+
+        Raises:
+            SettingError: as for `sample`, or if there are fewer than two seeds.
+        """
+        check_flag("paired", paired)
+        check_count("seed", seed, 0)
+        samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
+        what = WORDS[figure]
+        seeds = f"{len(self.seeds)} seeds"
+        if figure in FIGURES:
+            is_all = self.episodes is None or self.episodes.size == self.episodes[-1] + 1
+            has_more = last is not None and (self.episodes is None or last < self.episodes.size)
+            which = f"the last {last:,}" if has_more else "all"
+            seeds = f"mean of {which}{'' if is_all else ' recorded'} episodes, {seeds}"
+        is_less = figure == "steps" or figure in OUTCOMES
+        return compare_learners(
+            samples, f"{what}: {seeds}", what=what, paired=paired, lower_is_better=is_less, seed=seed
+        )
+
+    def plot(self, world: str | None = None, **options: Any) -> Any:
+        """Plot the learning curves in a world, as `clew.plot_learning` does.
+
+        Args:
+            world: name of the world; None for the only one.
+            options: figure, optimum and title, as for `clew.plot_learning`; by default the mean return.
+
+        Returns:
+            Matplotlib figure, which notebooks display.
+
+        Raises:
+            SettingError: if there is no such world, runs have different numbers of episodes, or an option is wrong.
+            ExtraError: if Matplotlib is not installed.
+        """
+        if world is None:
+            if len(self.worlds) > 1:
+                raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
+            world = self.worlds[0]
+        return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
@@ -144,18 +233,19 @@ class ExperimentResults:
             SettingError: if there is no such world, or runs have different numbers of episodes.
         """
         place = self._index("world", world)
-        check_count("num_rounds", num_rounds, 1)
+        check_count("num_rounds", num_rounds, 1, MAX_EPISODES)
+        return {name: self._metrics_of(i, place, num_rounds) for i, name in enumerate(self.learners)}
+
+    def _metrics_of(self, learner: int, world: int, num_rounds: int) -> list[list[RoundMetrics]]:
+        """Return the learning curves of the runs of a cell, see `metrics`."""
         if self.episodes is None:
             raise SettingError("curves need num_episodes: with num_steps, runs have different numbers of episodes")
         size = math.ceil(self.episodes.size / num_rounds)
         firsts = np.arange(0, self.episodes.size, size)
         ends = np.minimum(firsts + size, self.episodes.size)
-        columns = [np.add.reduceat(getattr(self, name)[:, place], firsts, axis=-1) for name in RECORDED]
+        columns = [np.add.reduceat(getattr(self, name)[learner, world], firsts, axis=-1) for name in RECORDED]
         rounds = Rounds(np.diff(self.episodes[ends - 1], prepend=-1), ends - firsts)
-        return {
-            name: [rounds.of_run([column[i, k] for column in columns]) for k in range(len(self.seeds))]
-            for i, name in enumerate(self.learners)
-        }
+        return [rounds.of_run([column[k] for column in columns]) for k in range(len(self.seeds))]
 
     def policy(self, learner: str, world: str, *, seed: int) -> Policy:
         """Return the policy that a run has learned.
@@ -187,7 +277,7 @@ class ExperimentResults:
             SettingError: if it isn't there.
         """
         names: Sequence[Any] = getattr(self, f"{axis}s")
-        if name not in names:
+        if not isinstance(name, str | int | np.integer) or name not in names:
             known = f"from {names[0]} to {names[-1]}" if axis == "seed" else choose_from(name, names)
             raise SettingError(f"{shown(name)} is not in the experiment; {known}", setting=axis)
         return names.index(name)

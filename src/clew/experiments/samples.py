@@ -14,6 +14,7 @@ import numpy.typing as npt
 from clew.environments import as_compiled
 from clew.errors import RunError, SettingError
 from clew.learning.metrics import RoundMetrics
+from clew.learning.settings import Learning
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run
@@ -274,14 +275,14 @@ def _parse_row(row: Mapping[str, str]) -> RoundMetrics:
     return RoundMetrics(**numbers)  # type: ignore[arg-type]  # each was converted to its type
 
 
-def optimum_of(config: TrainingConfig, make_env: Callable[[], Any], figure: str) -> float | None:
+def optimum_of(config: Learning, make_env: Callable[[], Any], figure: str) -> float | None:
     """Return the best possible value of a figure in the environment of a run, as its mean over the start states.
 
     For mean_steps it is the number of steps of the optimal policy for the run's discount, for mean_return the optimal
     return without a discount, as `RoundMetrics` do not discount. The step limit is ignored.
 
     Args:
-        config: settings of the run.
+        config: settings of the learner.
         make_env: returns its environment.
         figure: "mean_steps", "mean_return" or "terminated_rate".
 

@@ -8,49 +8,25 @@ This module computes the numbers; `clew.rendering.plots` draws them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ExtraError, RunError, SettingError
 from clew.experiments.intervals import mean_interval
-from clew.experiments.samples import Group, Metrics, Runs, as_groups
+from clew.experiments.optimum import FIGURES, TOLERANCE, regret, time_to_optimal
+from clew.experiments.samples import Group, Runs, as_groups
 from clew.files import save_file
-from clew.settings import POSITIVE, as_path, check_choice, check_number, check_type
+from clew.settings import as_path, check_choice, check_number, check_type
 
 if TYPE_CHECKING:
+    from clew.experiments.sweep import SensitivityCurve
     from clew.rendering.plots import Line, Plot
 
 ENDINGS = (".png", ".svg", ".pdf")
-TOLERANCE = 0.25  # share of the optimum; exploring in a tenth of all steps takes about a tenth more, and there is noise
-
-
-class FigureSpec(NamedTuple):
-    """A column of `RoundMetrics` that can be plotted.
-
-    Attributes:
-        label: of its axis.
-        unit: of its regret.
-        lower_is_better: True if the optimum is the lowest possible value.
-    """
-
-    label: str
-    unit: str
-    lower_is_better: bool
-
-    def regret(self, value: float, optimum: float) -> float:
-        """Return the regret of one episode: how much worse than the optimum a value is; negative if it is better."""
-        return value - optimum if self.lower_is_better else optimum - value
-
-
-FIGURES = {
-    "mean_steps": FigureSpec("mean steps per episode", "steps", lower_is_better=True),
-    "mean_return": FigureSpec("mean return per episode", "reward", lower_is_better=False),
-    "terminated_rate": FigureSpec("terminated rate", "episodes", lower_is_better=False),
-}
 
 
 # Plots ----------------------------------------------------------------------------------------------------------------
@@ -201,6 +177,21 @@ def plot_steps_to_optimal(
     return plot
 
 
+def plot_sensitivity(curves: "Mapping[str, SensitivityCurve]", setting: str, title: str) -> "Plot":
+    """Plot how a figure depends on a setting, see `clew.SweepResults.plot`.
+
+    Args:
+        curves: of each combination of the other settings, by its text.
+        setting: name of the setting.
+        title: of the plot, "FIGURE: ..."; the figure is the label of the vertical axis.
+    """
+    plots = _plots()
+    lines = [plots.Line(name, each.values * 1.0, each.means, each.low, each.high) for name, each in curves.items()]
+    labels = plots.Labels(title, "band: 95% interval at each point (bootstrap-t)", (setting,), title.partition(":")[0])
+    plot: Plot = plots.plot_lines(lines, labels, log=False)
+    return plot
+
+
 def plot_runs(
     runs: Runs,
     what: Sequence[str],
@@ -257,54 +248,6 @@ def check_file_ending(path: Path) -> None:
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
-
-
-def regret(run: Metrics, optimum: float, figure: str = "mean_steps") -> npt.NDArray[np.float64]:
-    """Return the regret at the end of each round: the accumulated difference from the optimum.
-
-        regret[n] = sum over rounds up to n of num_episodes * (figure - optimum)      for mean_steps
-                    sum over rounds up to n of num_episodes * (optimum - figure)      for the others
-
-    Args:
-        run: metrics of one seed.
-        optimum: best possible value of the figure.
-        figure: "mean_steps", "mean_return" or "terminated_rate".
-
-    Returns:
-        (num_rounds,) float64, in steps, in reward, or in episodes.
-    """
-    return np.cumsum([row.num_episodes * FIGURES[figure].regret(getattr(row, figure), optimum) for row in run])
-
-
-def time_to_optimal(
-    run: Metrics, optimum: float, figure: str = "mean_steps", tolerance: float = TOLERANCE
-) -> tuple[int, int] | None:
-    """Return environment steps and episodes until a figure stays near the optimum, counted in whole rounds.
-
-    A round is near if the figure is worse than the optimum by no more than tolerance * |optimum|, or better. Steps and
-    episodes are counted to the end of the first round that is near and is followed by near rounds only.
-
-    Args:
-        run: metrics of one seed.
-        optimum: best possible value of the figure.
-        figure: "mean_steps", "mean_return" or "terminated_rate".
-        tolerance: share of the optimum, above 0.
-
-    Returns:
-        Number of steps and number of episodes; None if the last round is not near.
-
-    Raises:
-        SettingError: if the optimum is 0, or the tolerance is not above 0.
-    """
-    check_number("tolerance", tolerance, POSITIVE)
-    if optimum == 0.0:
-        raise SettingError("the optimum is 0, so a tolerance relative to it is 0; use another figure")
-    far = [FIGURES[figure].regret(getattr(row, figure), optimum) > tolerance * abs(optimum) for row in run]
-    first = len(far) - far[::-1].index(True) if True in far else 0
-    if first == len(far):
-        return None
-    rounds = run[: first + 1]
-    return sum(row.num_steps for row in rounds), sum(row.num_episodes for row in rounds)
 
 
 def _checked_groups(runs: Runs, figure: str, optimum: float | None, title: str | None) -> list[Group]:

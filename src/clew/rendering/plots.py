@@ -118,12 +118,13 @@ def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, 
             axes.fill_between(
                 line.x, line.low, line.high, color=colour, alpha=BAND_OPACITY, linewidth=edge, zorder=2, clip_on=not dot
             )
-    axes.set_xlim(0.0, max(float(line.x.max()) for line in lines))
+    axes.set_xlim(min(0.0, *(float(line.x.min()) for line in lines)), max(float(line.x.max()) for line in lines))
     _scale(axes, lines, percent, log)
     _draw_optimum(axes, lines, percent)
     axes.set_xlabel(labels.x[0], fontsize=LABEL)
     axes.set_ylabel(labels.y + (", log scale" if axes.get_yscale() == "log" else ""), fontsize=LABEL)
-    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=True))
+    is_whole = all((line.x == line.x.round()).all() for line in lines)
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=is_whole))
     axes.xaxis.set_major_formatter(FuncFormatter(_format_number))
     axes.grid(axis="y", color=COLOURS["card edge"], linewidth=0.8)
     _add_texts(figure, labels, names)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from clew.errors import ClewError, MazeError, ModelError, SettingError
-from clew.learning.settings import Learning, check_run
+from clew.learning.settings import Learning, check_run, default_of
 from clew.settings import check_type, choose_from, setting, shown
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ MAZE_SETTINGS = (  # of a maze and its environment; other worlds have rules of t
     "exit_action",
     "moves",
 )
+WORLD_SETTINGS = ("maze", *MAZE_SETTINGS, "max_episode_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,13 @@ class TrainingConfig(Learning):
         from clew.distributed.settings import Sharing
 
         return Sharing(**{each.name: getattr(self, each.name) for each in fields(Sharing)})
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Settings that differ from their defaults, by name."""
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != default_of(each)
+        }
 
     @property
     def is_maze(self) -> bool:

@@ -13,6 +13,7 @@ SHORT = {
     "algorithm_settings": "set",
     "num_blocks": "blocks",  # of clew solve
     "every": "checkpoint-every",  # of clew train
+    "num_random": "random",  # of clew sweep
 }
 
 

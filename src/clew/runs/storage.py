@@ -356,6 +356,15 @@ def _to_json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        RunError: if the file can't be read, is damaged, or holds something else.
+    """
+    return _parse_json(path, _read(path))
+
+
 def _read(path: Path) -> bytes:
     """Return the bytes of a file; raise RunError if it can't be read."""
     try:

@@ -1,0 +1,198 @@
+"""Sweeps: the best settings are those of the experiment, reported on seeds that didn't choose them."""
+
+import json
+
+import numpy as np
+import pytest
+
+import clew
+from clew import Experiment, Learning, Range, SettingError, Sweep, TrainingConfig
+from clew.experiments.grids import edges_of, grid_of, random_points
+
+CHOICES = {"alpha": [0.1, 0.5, 0.9], "algorithm": ["sarsa", "q-learning", "expected-sarsa"]}
+BASE = {"gamma": 1.0}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return Sweep("cliff", CHOICES, base=BASE, num_episodes=100, seeds=range(20)).run()
+
+
+def test_every_combination_has_the_runs_of_an_experiment_with_the_same_seeds(found):
+    assert found.points == [{"alpha": a, "algorithm": b} for a in CHOICES["alpha"] for b in CHOICES["algorithm"]]
+    learners = {str(i): {**BASE, **point} for i, point in enumerate(found.points)}
+    results = Experiment({"cliff": "cliff"}, learners, range(20), num_episodes=100).run()
+    assert np.array_equal(found.sample, results.episode_return[:, 0].mean(axis=-1))
+    assert found.best_index == found.sample.mean(axis=1).argmax()
+    assert found.best == {"gamma": 1.0, **found.points[found.best_index]}
+
+
+def test_the_report_is_on_fresh_seeds(found):
+    learners = {"best": found.best, "base": BASE}
+    results = Experiment({"cliff": "cliff"}, learners, range(20, 50), num_episodes=100).run()
+    assert found.report == results.compare()
+    assert found.fresh.seeds == tuple(range(20, 50))
+    assert found.report.comparisons["best", "base", "cliff"].is_different
+
+
+def test_less_is_better_for_steps():
+    found = Sweep("5x5", {"epsilon": [1.0, 0.1]}, num_episodes=200, seeds=range(3), figure="steps", last=50).run()
+    assert found.best == {"epsilon": 0.1}
+    assert found.sample[1].mean() < found.sample[0].mean()
+
+
+def test_curves_have_the_means_by_setting(found):
+    curves = found.curve("alpha")
+    assert list(curves) == [f"algorithm={name}" for name in CHOICES["algorithm"]]
+    means = found.sample.mean(axis=1).reshape(3, 3)
+    for i, curve in enumerate(curves.values()):
+        assert curve.values.tolist() == [0.1, 0.5, 0.9]
+        assert curve.means.tolist() == means[:, i].tolist()
+        assert ((curve.low < curve.means) & (curve.means < curve.high)).all()
+    with pytest.raises(SettingError, match="epsilon"):
+        found.curve("epsilon")
+
+
+def test_curves_of_random_points_are_in_order():
+    choices = {"alpha": Range(0.1, 1.0)}
+    found = Sweep("5x5", choices, num_episodes=10, seeds=range(2), fresh_seeds=[2, 3], num_random=5).run()
+    (curve,) = found.curve("alpha").values()
+    assert curve.values.tolist() == sorted(point["alpha"] for point in found.points)
+
+
+def test_curves_are_plotted(found):
+    plot = found.plot("alpha")
+    lines = plot.axes[0].get_lines()
+    assert [line.get_label() for line in lines] == [f"algorithm={name}" for name in CHOICES["algorithm"]]
+    assert lines[0].get_ydata().tolist() == found.curve("alpha")["algorithm=sarsa"].means.tolist()
+    assert (plot.axes[0].get_xlabel(), plot.axes[0].get_ylabel()) == ("alpha", "return")
+    assert any(0.0 < tick < 1.0 for tick in plot.axes[0].get_xticks())
+    negative = Sweep("5x5", {"initial_value": [-1.0, 0.5]}, num_episodes=5, seeds=[0, 1]).run().plot("initial_value")
+    assert negative.axes[0].get_xlim() == (-1.0, 0.5)
+    censored = Sweep("5x5", {"alpha": [0.1, 0.2]}, num_episodes=5, seeds=[0, 1], figure="steps_to_optimal").run()
+    with pytest.raises(SettingError, match="runs are censored"):
+        censored.plot("alpha")
+    with pytest.raises(SettingError, match="aren't numbers"):
+        found.plot("algorithm")
+
+
+EDGES = [
+    ({"alpha": [0.1, 0.5, 0.9]}, 0.9, "the best alpha, 0.9, is the greatest of the grid"),
+    ({"alpha": [0.1, 0.5, 0.9]}, 0.1, "the best alpha, 0.1, is the least of the grid"),
+    ({"alpha": [0.1, 0.5, 0.9]}, 0.5, None),
+    ({"alpha": [0.1, 0.5, 1.0]}, 1.0, None),  # no step size is greater
+    ({"epsilon": [0.0, 0.1]}, 0.0, None),
+    ({"n": [1, 2, 4]}, 1, None),
+    ({"n": [1, 2, 4]}, 4, "the best n, 4, is the greatest"),
+    ({"initial_value": [0.0, 1.0]}, 0.0, "the best initial_value, 0, is the least"),
+    ({"algorithm": ["sarsa", "q-learning"]}, "sarsa", None),
+    ({"optimistic": [False, True]}, True, None),
+]
+
+
+@pytest.mark.parametrize(("choices", "best", "warning"), EDGES)
+def test_a_best_value_on_the_edge_of_the_grid_is_reported(choices, best, warning):
+    name = next(iter(choices))
+    settings = {"algorithm": "n-step-sarsa"} if name == "n" else {}
+    found = edges_of(choices, {name: best}, {**settings, name: best})
+    assert [each.startswith(warning or "") for each in found] == [True] * (warning is not None)
+
+
+def test_random_points_are_in_range_different_and_repeatable():
+    choices = {"alpha": Range(0.01, 1.0, log=True), "n": Range(1, 8, log=True), "epsilon": Range(0.0, 0.2)}
+    points = random_points(choices, 500, 7)
+    assert points == random_points(choices, 500, 7) != random_points(choices, 500, 8)
+    alphas = np.array([each["alpha"] for each in points])
+    assert (alphas >= 0.01).all()
+    assert (alphas <= 1.0).all()
+    assert 0.4 < (alphas < 0.1).mean() < 0.6  # half of a logarithmic scale
+    assert {each["n"] for each in points} == set(range(1, 9))
+    assert all(isinstance(each["n"], int) for each in points)
+    assert len(random_points({"n": [1, 2]}, 10, 0)) == 2
+    assert len(grid_of({"n": [1, 2], "alpha": [0.1, 0.2, 0.3]})) == 6
+
+
+def test_the_best_settings_are_a_configuration(found, tmp_path):
+    found.save(tmp_path / "best.json")
+    config = TrainingConfig.from_dict(json.loads((tmp_path / "best.json").read_text()))
+    assert (config.maze, config.num_episodes, config.gamma) == ("cliff", 100, 1.0)
+    assert config.learning == Learning(**found.best)
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert str(found).count("\n") > 12
+    with pytest.raises(clew.RunError, match="can't be written"):
+        found.save(tmp_path / "none" / "best.json")
+
+
+def test_a_world_may_have_settings():
+    config = TrainingConfig(maze="5x5", slip=0.2)
+    choices = {"alpha": [0.3, 0.5]}
+    found, other = (
+        Sweep(world, choices, num_episodes=5, seeds=range(2), fresh_seeds=[2, 3]).run()
+        for world in (config, clew.Environment(clew.Maze.open(5, 5), slip=0.2))
+    )
+    assert np.array_equal(found.sample, other.sample)
+    assert found.config().items() >= {"maze": "5x5", "slip": 0.2, "num_episodes": 5}.items()
+    assert "maze" not in other.config()
+    with pytest.raises(SettingError, match="the world '5x5': has settings of a learner or a run, alpha"):
+        Sweep(TrainingConfig(maze="5x5", alpha=0.3), choices, num_episodes=5)
+
+
+def test_a_folder_keeps_the_runs(tmp_path):
+    sweep = Sweep("5x5", {"alpha": [0.3, 0.5]}, num_episodes=10, seeds=range(4), fresh_seeds=range(4, 7))
+    first, second = sweep.run(folder=tmp_path), sweep.run(folder=tmp_path)
+    assert (first.selection.num_computed, first.fresh.num_computed) == (8, 6)
+    assert (second.selection.num_computed, second.fresh.num_computed) == (0, 0)
+    assert np.array_equal(first.sample, second.sample)
+    more = Sweep("5x5", {"alpha": [0.3, 0.5, 0.7]}, num_episodes=10, seeds=range(4), fresh_seeds=range(4, 7))
+    assert more.run(folder=tmp_path).selection.num_computed == 4
+
+
+WRONG = [
+    ({"choices": {}}, "choices must not be empty"),
+    ({"choices": [1]}, "choices must be a dictionary"),
+    ({"choices": {"alpa": [0.1]}}, "alpa is not a setting; did you mean 'alpha'"),
+    ({"choices": {"alpha": []}}, "alpha must have at least one value"),
+    ({"choices": {"alpha": [0.1, 0.1]}}, "alpha must have different values"),
+    ({"choices": {"alpha": [0.1, 2.0]}}, "the learner 'alpha=2': alpha must be"),
+    ({"choices": {"alpha": Range(0.1, 1.0)}}, "alpha is a range, which has no grid"),
+    ({"fresh_seeds": range(5, 40)}, "fresh_seeds must be others than seeds, and 5 is in both"),
+    ({"fresh_seeds": [77]}, "fresh_seeds must be at least two"),
+    ({"base": 3}, "base must be settings"),
+    ({"figure": "length"}, "figure"),
+    ({"figure": "regret", "last": 5}, "last has no effect on regret"),
+    ({"num_random": 0}, "num_random must be"),
+    ({"world": "clif"}, "the world 'clif'"),
+    ({"choices": {"alpha": [i / 400 for i in range(1, 401)], "n": list(range(1, 401))}}, "at most 100,000"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG)
+def test_mistakes_are_named(wrong, message):
+    arguments = {"world": "5x5", "choices": {"alpha": [0.1, 0.5]}, "num_episodes": 5, **wrong}
+    with pytest.raises(SettingError, match=message):
+        Sweep(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [((1.0, 0.1), "low must be below high"), ((0.0, 1.0, True), "low must be above 0"), (("a", 1.0), "low must be")],
+)
+def test_ranges_that_are_none_are_refused(ends, message):
+    with pytest.raises(SettingError, match=message):
+        Range(*ends)
+
+
+@pytest.mark.nightly
+def test_figure_6_3_of_the_book():
+    """Interim performance rises with alpha for Expected Sarsa; Sarsa diverges late, Q-learning and it don't."""
+    alphas = [round(0.1 + 0.05 * i, 2) for i in range(19)]
+    choices = {"alpha": alphas, "algorithm": ["sarsa", "q-learning", "expected-sarsa"]}
+    interim = Sweep("cliff", choices, base=BASE, num_episodes=100, seeds=range(500)).run()
+    assert interim.best == {"gamma": 1.0, "alpha": 1.0, "algorithm": "expected-sarsa"}
+    sarsa, q_learning, expected = (each.means for each in interim.curve("alpha").values())
+    assert (expected > sarsa).all()
+    assert (sarsa > q_learning).all()
+    late = Sweep("cliff", choices, base=BASE, num_episodes=10_000, seeds=range(3), last=5_000).run()
+    sarsa, q_learning, expected = (each.means for each in late.curve("alpha").values())
+    assert sarsa[-1] < q_learning[-1] < expected[-1]
+    assert np.ptp(expected) < 3.0
