@@ -32,6 +32,7 @@ from clew.planning.solution import Solution
 Floats = npt.NDArray[np.float64]
 DAMPING = 0.95  # see `relative_values.sweep`
 EVALUATION_SWEEPS = 20  # of each round: one improves the policy, and these evaluate it
+SPAN_LEFT = 0.03  # share of the span at which these sweeps end, as long as the policy changes in each round
 MAX_ROUNDS = 100_000  # a limit on time only: a planner that reaches it returns the bound that it has
 MAX_POLICIES = 200  # the same, of factorisations
 MAX_REFINEMENTS = 20  # of the values of a policy; fewer if one doesn't halve the span of the residual
@@ -199,6 +200,7 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
     max_reward = float(np.abs(rows.rewards[np.isfinite(rows.rewards)]).max())
     span, shift, cost = math.inf, 0.0, None
     for i in range(MAX_ROUNDS):
+        last_policy = policy.copy()
         lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, True, out)
         h, out, before, span = out, h, span, hi - lo
         floor = 16.0 * UNIT * (float(np.abs(h).max()) + max_reward)
@@ -211,10 +213,14 @@ def iterate_values(relative: RelativeValues, tolerance: float, *, may_switch: bo
                 if left > EXPECTED_POLICIES * cost:
                     relative.high[:] = h
                     return False
+        may_change_again = policy.size > MAX_DENSE and not np.array_equal(policy, last_policy)
+        enough = SPAN_LEFT * span if may_change_again else 0.0
         for _ in range(EVALUATION_SWEEPS):
             shift = 0.5 * (lo + hi)
             lo, hi = kernels.sweep(rows, h, gamma, DAMPING, shift, policy, False, out)
             h, out = out, h
+            if hi - lo < enough:
+                break
     relative.high[:] = h
     refine(relative, tolerance)
     return True
