@@ -245,9 +245,9 @@ def as_path(name: str, path: Any) -> Path:
     """Return the path of a file or folder.
 
     Raises:
-        SettingError: if it is neither text nor a path, or has a NUL, which no path has.
+        SettingError: if it is neither text nor a path.
     """
-    if not isinstance(path, str | os.PathLike) or "\0" in os.fsdecode(path):
+    if not isinstance(path, str | os.PathLike):
         raise SettingError(f"must be a path, such as 'folder/name', not {shown(path)}", setting=name)
     return Path(os.fsdecode(path))
 

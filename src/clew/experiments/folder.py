@@ -24,7 +24,7 @@ import numpy as np
 
 from clew.errors import RunError
 from clew.experiments.cells import CellResults
-from clew.files import write_file
+from clew.files import check_name, write_file
 from clew.kernels.learning.rollouts import EpisodeStats
 
 MAGIC = b"CLEWRUN1"
@@ -56,6 +56,7 @@ class ResultFolder:
         self._files: dict[str, BinaryIO] = {}  # that this process writes, by key
         self._own: dict[str, str] = {}  # names of these files
         try:
+            check_name(path)
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{path}: can't be written: {error.strerror}") from None

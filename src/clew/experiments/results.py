@@ -16,6 +16,7 @@ import numpy.typing as npt
 from clew.errors import ExtraError, RunError, SettingError
 from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
 from clew.experiments.report import ExperimentComparison, compare_learners
+from clew.files import check_name
 from clew.learning.metrics import RoundMetrics
 from clew.notebook import plotted
 from clew.policies.policy import Policy
@@ -295,6 +296,7 @@ class ExperimentResults:
         path = as_path("path", path)
         shape = len(self.learners), len(self.worlds), len(self.seeds)
         try:
+            check_name(path)
             with path.open("w", newline="") as file:
                 rows = csv.writer(file, lineterminator="\n")
                 rows.writerow(COLUMNS)

@@ -125,7 +125,7 @@ def log_findings(env: Any, num_episodes: int, learning: Learning) -> None:
 def examine_training(world: Any, num_episodes: int, learning: Learning, *, thorough: bool) -> list[Finding]:
     """Find what may keep a training from learning; see `examine`, except that settings are in range."""
     env = Environment(world) if isinstance(world, Maze) else world
-    compiled, own_limit, (num_states, num_actions) = as_compiled(env), step_limit_of(env), table_shape(env)
+    (num_states, num_actions), compiled, own_limit = table_shape(env), as_compiled(env), step_limit_of(env)
     if compiled is None:
         max_steps = STEPS_PER_STATE * num_states if own_limit is None else own_limit
         findings = list(check_size(learning, (num_states, num_actions), max_steps, None))
