@@ -35,6 +35,13 @@ def test_the_report_is_on_fresh_seeds(found):
     assert found.report.comparisons["best", "base", "cliff"].is_different
 
 
+def test_settings_that_are_equally_good_are_said():
+    found = Sweep("5x5", {"alpha": [0.1, 0.5], "epsilon": [0.1, 0.2]}, num_episodes=50, seeds=range(3)).run()
+    assert (found.sample == 1.0).all()  # every episode ends at the goal, and returns are not discounted
+    (warning,) = found.warnings
+    assert warning.startswith("3 other settings are as good in all runs")
+
+
 def test_less_is_better_for_steps():
     found = Sweep("5x5", {"epsilon": [1.0, 0.1]}, num_episodes=200, seeds=range(3), figure="steps", last=50).run()
     assert found.best == {"epsilon": 0.1}

@@ -279,7 +279,7 @@ class Sweep:
             best=best,
             best_index=best_index,
             report=report,
-            warnings=edges_of(self._choices, self.points[best_index], best),
+            warnings=ties_of(sample, best_index) or edges_of(self._choices, self.points[best_index], best),
             selection=selection,
             fresh=fresh,
             title=f"{figure}; {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
@@ -308,6 +308,26 @@ def ranking(sample: npt.NDArray[np.float64], *, lower_is_better: bool) -> npt.ND
     sums, counts = np.where(is_known, sample, 0.0).sum(axis=1), is_known.sum(axis=1)
     means = sums / np.maximum(counts, 1)
     return np.lexsort((means if lower_is_better else -means, -counts))
+
+
+def ties_of(sample: npt.NDArray[np.float64], best: int) -> list[str]:
+    """Return a warning if other settings have the same figures as the best, in a list; an empty list if none has.
+
+    Args:
+        sample: (num_points, num_seeds), figure of each run.
+        best: number of the best settings.
+
+    >>> import numpy as np
+    >>> from clew.experiments.sweep import ties_of
+    >>> ties_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0)
+    ["1 other setting is as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
+    """
+    same = np.sort(sample, axis=1) == np.sort(sample[best])
+    others = int(same.all(axis=1).sum()) - 1
+    if not others:
+        return []
+    which = "1 other setting is" if others == 1 else f"{others:,} other settings are"
+    return [f"{which} as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
 
 
 def _as_base(base: Any) -> dict[str, Any]:
