@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 from clew.errors import ClewError
@@ -61,17 +61,28 @@ def _is_drawing(data: bytes) -> bool:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file as a whole or not at all: to a temporary file, flushed to the disk, which then replaces it.
+    """Write a file as a whole or not at all, see `new_file`."""
+    with new_file(path, data) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path, head: bytes) -> Iterator[BufferedWriter]:
+    """Write a file as a whole or not at all: yield a temporary file, which is flushed to the disk and then replaces it.
+
+    Args:
+        path: the file.
+        head: its first bytes, which tell its kind.
 
     Raises:
         OSError: if it can't be written, or there is something else than a file of the same kind; that is unchanged.
     """
     check_name(path)
-    check_target(path, data)
+    check_target(path, head)
     neighbour = neighbour_of(path)
     try:
         with neighbour.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         neighbour.replace(path)

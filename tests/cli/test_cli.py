@@ -68,7 +68,7 @@ def test_doctor_examines_a_training(clew, figures):
             "larger step limit.",
         ],
     )
-    assert clew("doctor", "warehouse")[1].splitlines()[-1] == "Nothing was found."
+    assert clew("doctor", "warehouse")[1].splitlines()[-1] == "No problem was found."
     assert figures("doctor", "6x6", "--goal-reward", 0)["findings"][0]["number"] is None, "JSON has no infinity"
 
 

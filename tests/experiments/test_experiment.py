@@ -277,6 +277,12 @@ def test_csv_has_a_row_for_each_episode(results, tmp_path):
     assert float(row["episode_return"]) == results.episode_return[1, 0, 3, 7]
     with pytest.raises(clew.RunError, match="can't be written"):
         results.to_csv(tmp_path / "no" / "folder.csv")
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG of mine")
+    with pytest.raises(clew.RunError, match="there is a PNG picture of that name"):
+        results.to_csv(picture)
+    assert picture.read_bytes() == b"\x89PNG of mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.csv", "picture.png"]
 
 
 def test_pandas_is_asked_for_if_it_is_not_there(results, monkeypatch):

@@ -79,7 +79,7 @@ def print_findings(config: "TrainingConfig", findings: "list[Finding]") -> None:
     for each in findings:
         print(f"{each.severity}, {each.name}: {each}.")
     if not findings:
-        print("Nothing was found.")
+        print("No problem was found.")
 
 
 def print_forecast(config: "TrainingConfig", found: "Forecast") -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from clew.errors import ExtraError, RunError, SettingError
 from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
 from clew.experiments.report import ExperimentComparison, compare_learners
-from clew.files import check_name
+from clew.files import new_file
 from clew.learning.metrics import RoundMetrics
 from clew.notebook import plotted
 from clew.policies.policy import Policy
@@ -296,15 +297,16 @@ class ExperimentResults:
         path = as_path("path", path)
         shape = len(self.learners), len(self.worlds), len(self.seeds)
         try:
-            check_name(path)
-            with path.open("w", newline="") as file:
-                rows = csv.writer(file, lineterminator="\n")
+            with new_file(path, ",".join(COLUMNS).encode()) as file:
+                text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+                rows = csv.writer(text, lineterminator="\n")
                 rows.writerow(COLUMNS)
                 for run in np.ndindex(shape):
                     names = self.learners[run[0]], self.worlds[run[1]], self.seeds[run[2]]
                     columns = (self.steps[run], self.terminated[run].astype(int), self.episode_return[run])
                     values = (column.tolist() for column in (self._recorded(run), *columns))
                     rows.writerows((*names, *row) for row in zip(*values, strict=True))
+                text.detach()  # flushes it, and leaves the file open
         except OSError as error:
             raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
