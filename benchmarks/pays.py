@@ -1,17 +1,21 @@
 """Time to equal quality: one process beside Ray actors, on ordinary tasks.
 
-python -m benchmarks.pays [TASK...]      of each task, or of some: a line for each way to learn it
+python -m benchmarks.pays KEPT [TASK...] [--seeds 20]      a line for each way to learn each task
 
-The quality is the suboptimality that one simulation has at its end, with the worst of the seeds. Of each way, the time
-is that of the first report that is as good; Ray runs before the clock starts. It takes twenty minutes.
+The quality is the suboptimality that one simulation has after about half a minute: the median of five seeds. Of each
+seed, the steps are counted until a training is as good, or three times as many episodes have ended; they are kept in
+the file KEPT. Actors need as many steps as simulations in this process, since their tables have the same bits. Then
+each way is timed once, on actors too, and the steps of all seeds are converted into seconds. Counting takes hours, and
+other programs may run meanwhile; the times take some minutes, and nothing else should run.
 """
 
 import argparse
-import statistics
+import json
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -21,8 +25,8 @@ import ray
 import clew
 from clew.environments import as_compiled
 
-SEEDS = (1, 2, 3)
 Train = Callable[..., clew.Policy]
+LONGEST = 3  # times the episodes of half a minute
 
 
 class Stepped(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -30,11 +34,12 @@ class Stepped(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class Task:
-    """Something to learn, the settings to do so, and the number of episodes."""
+    """Something to learn, the settings to do so, and the episodes of about half a minute."""
 
     def __init__(self, env: Any, num_episodes: int, gamma: float, is_stepped: bool = False) -> None:
         self.env = Stepped(env) if is_stepped else env
-        self.num_episodes, self.settings = num_episodes, {"gamma": gamma, "epsilon": 0.1, "alpha": 0.1}
+        self.num_episodes = num_episodes
+        self.settings: dict[str, Any] = {"gamma": gamma, "epsilon": 0.1, "alpha": 0.1}
         world = as_compiled(env)
         assert world is not None
         self.mdp, self.optimum = world.mdp, clew.solve(world.mdp, gamma=gamma)
@@ -44,31 +49,42 @@ class Task:
         values = clew.policy_values(self.mdp, clew.Policy(self.mdp, q=q), gamma=self.settings["gamma"])
         return float(np.mean((self.optimum.v - values.v)[self.mdp.starts]))
 
-    def learn(self, train: Train, seed: int) -> list[tuple[float, Any]]:
-        """Return the seconds and the table of each report; the clock stands still while a table is copied."""
-        reports: list[tuple[float, Any]] = []
-        begun = time.perf_counter()
+    def quality(self) -> float:
+        """Return the suboptimality of one simulation after about half a minute, the median of five seeds."""
+        learned = (
+            clew.train_policy(self.env, self.num_episodes, seed=seed, **self.settings) for seed in range(100, 105)
+        )
+        return float(np.median([self.suboptimality(policy.q) for policy in learned]))
+
+    def steps_to(self, quality: float, train: Train, seed: int) -> float:
+        """Return the steps until a training has a quality; infinite if it isn't reached."""
+        steps, is_reached = 0, False
 
         def watch(q: Any) -> None:
-            nonlocal begun
-            now = time.perf_counter()
-            reports.append((now - begun, q.copy()))
-            begun += time.perf_counter() - now
+            nonlocal is_reached
+            is_reached = self.suboptimality(q) <= quality
+            if is_reached:
+                raise clew.StopTraining
 
-        train(self.env, self.num_episodes, seed=seed, watch=watch, **self.settings)
-        return reports
+        def count(row: clew.RoundMetrics) -> None:
+            nonlocal steps
+            steps += row.num_steps
 
+        train(self.env, LONGEST * self.num_episodes, seed=seed, watch=watch, callback=count, **self.settings)
+        return steps if is_reached else float("inf")
 
-def seconds_to(task: Task, reports: list[tuple[float, Any]], quality: float) -> float:
-    """Return when a training had a quality; infinite if it hasn't at its end."""
-    first, last = 0, len(reports)
-    while first < last:  # learning gets better, so that the first report as good is found by bisection
-        middle = (first + last) // 2
-        if task.suboptimality(reports[middle][1]) <= quality:
-            last = middle
-        else:
-            first = middle + 1
-    return reports[first][0] if first < len(reports) else float("inf")
+    def seconds_of(self, train: Train, enough: float) -> tuple[list[float], list[float]]:
+        """Return the numbers of steps after each report until there are enough, and the seconds until then."""
+        steps, seconds, begun = [0.0], [0.0], time.perf_counter()
+
+        def note(row: clew.RoundMetrics) -> None:
+            steps.append(steps[-1] + row.num_steps)
+            seconds.append(time.perf_counter() - begun)
+            if steps[-1] >= enough:
+                raise clew.StopTraining
+
+        train(self.env, LONGEST * self.num_episodes, seed=0, callback=note, **self.settings)
+        return steps, seconds
 
 
 def make_tasks() -> dict[str, Callable[[], Task]]:
@@ -76,39 +92,57 @@ def make_tasks() -> dict[str, Callable[[], Task]]:
     return {
         "open 200x200": lambda: Task(clew.Environment(clew.Maze.open(200, 200), random_start=True), 10_000_000, 0.999),
         "random 200x200": lambda: Task(
-            clew.Environment(clew.generate_maze("random", 200, 200, seed=1), random_start=True), 10_000_000, 0.999
+            clew.Environment(clew.generate_maze("random", 200, 200, seed=1), random_start=True), 8_000_000, 0.999
         ),
         "open 20x20, slip 0.1, in Python": lambda: Task(
-            clew.Environment(clew.Maze.open(20, 20), random_start=True, slip=0.1), 60_000, 0.99, True
+            clew.Environment(clew.Maze.open(20, 20), random_start=True, slip=0.1), 50_000, 0.99, True
         ),
-        "FrozenLake 8x8, in Python": lambda: Task(gymnasium.make("FrozenLake8x8-v1"), 35_000, 0.99, True),
+        "FrozenLake 8x8, in Python": lambda: Task(gymnasium.make("FrozenLake8x8-v1"), 15_000, 0.99, True),
     }
 
 
-WAYS: dict[str, Train] = {
+CENTRAL, LOCAL = "central, 2 simulations", "local, 2 simulations"
+IN_PROCESS: dict[str, Train] = {
     "one simulation": clew.train_policy,
-    "central, 2 simulations": partial(clew.train_policy_parallel, num_simulations=2, num_actors=0),
-    "local, 2 simulations": partial(clew.train_policy_parallel, num_simulations=2, num_actors=0, sharing="local"),
-    "local, 2 actors": partial(clew.train_policy_parallel, num_simulations=2, num_actors=2, sharing="local"),
+    CENTRAL: partial(clew.train_policy_parallel, num_simulations=2, num_actors=0),
+    LOCAL: partial(clew.train_policy_parallel, num_simulations=2, num_actors=0, sharing="local"),
 }
+ON_ACTORS = partial(clew.train_policy_parallel, num_simulations=2, num_actors=2, sharing="local")
 
 
-def measure(name: str, task: Task) -> None:
-    """Print the times of all ways to learn a task."""
-    for train in WAYS.values():
+def count_steps(kept: Path, tasks: dict[str, Task], num_seeds: int) -> dict[str, Any]:
+    """Return the quality of each task, and the steps to it of each way and seed; keep them in the file."""
+    found: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    for seed in range(num_seeds):
+        for name, task in tasks.items():
+            mine = found.setdefault(name, {})
+            if "quality" not in mine:
+                mine["quality"] = task.quality()
+            for way, train in IN_PROCESS.items():
+                if len(mine.setdefault(way, [])) <= seed:
+                    mine[way].append(task.steps_to(mine["quality"], train, seed))
+                    kept.write_text(json.dumps(found))
+                    print(f"{name}, {way}, seed {seed}: {mine[way][-1]:.4g} steps", file=sys.stderr, flush=True)
+    return found
+
+
+def measure(name: str, task: Task, found: dict[str, Any]) -> None:
+    """Time each way, and print the seconds that the seeds need."""
+    ways = {
+        **{way: (train, found[way]) for way, train in IN_PROCESS.items()},
+        "local, 2 actors": (ON_ACTORS, found[LOCAL]),
+    }
+    seconds: dict[str, Any] = {}
+    for way, (train, needed) in ways.items():
         train(task.env, 4, **task.settings)  # compiles
-    reports = {way: [task.learn(train, seed) for seed in SEEDS] for way, train in WAYS.items()}
-    alone = reports["one simulation"]
-    qualities = [task.suboptimality(each[-1][1]) for each in alone]
-    last = statistics.median(each[-1][0] for each in alone)
-    print(f"{name}, one simulation: {min(qualities):.4g} to {max(qualities):.4g} after {last:.1f} s", flush=True)
-    found = {way: [seconds_to(task, each, max(qualities)) for each in reports[way]] for way in WAYS}
-    in_process = min(statistics.median(found[way]) for way in WAYS if "actor" not in way)
-    for way, seconds in found.items():
-        times = in_process / statistics.median(seconds)
+        finite = [steps for steps in needed if np.isfinite(steps)]
+        seconds[way] = np.interp(needed, *task.seconds_of(train, max(finite)), right=np.inf)
+    in_process = min(np.median(seconds[way]) for way in IN_PROCESS)
+    for way, (_, needed) in ways.items():
+        low, middle, high = np.quantile(seconds[way], [0.25, 0.5, 0.75], method="nearest")
         print(
-            f"{name:28} {way:24} {statistics.median(seconds):7.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), "
-            f"{times:.2f} times as fast as the best in one process",
+            f"{name} | {way} | {np.median(needed) / 1e6:8.3g} million steps, {middle:.2f} s ({low:.2f} to {high:.2f}),"
+            f" {in_process / np.median(seconds[way]):.2f} times as fast as the best in one process",
             flush=True,
         )
 
@@ -117,11 +151,19 @@ def main() -> int:
     """Measure the tasks that the command line names."""
     tasks = make_tasks()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kept", type=Path, metavar="KEPT")
     parser.add_argument("tasks", nargs="*", choices=[[], *tasks], metavar="TASK", default=[])
-    chosen = parser.parse_args().tasks or list(tasks)
+    parser.add_argument("--seeds", type=int, default=20)
+    arguments = parser.parse_args()
+    chosen = {name: tasks[name]() for name in arguments.tasks or tasks}
+    found = count_steps(arguments.kept, chosen, arguments.seeds)
     ray.init(num_cpus=2, logging_level="ERROR")
-    for name in chosen:
-        measure(name, tasks[name]())
+    for name, task in chosen.items():
+        print(
+            f"{name}: suboptimality {found[name]['quality']:.4g}, {len(found[name]['one simulation'])} seeds",
+            flush=True,
+        )
+        measure(name, task, found[name])
     return 0
 
 
