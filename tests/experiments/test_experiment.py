@@ -232,6 +232,8 @@ def test_nonsense_is_refused_in_words(arguments, message):
         ({"num_actors": -1}, "num_actors must be a whole number"),
         ({"num_actors": 2, "num_threads": 2}, "num_threads can't be combined with num_actors"),
         ({"progress": True}, "progress must be a function"),
+        ({"max_seconds": 0}, "max_seconds must be a finite number above 0, not 0"),
+        ({"max_seconds": float("inf")}, "max_seconds must be a finite number above 0, not inf"),
         ({"folder": 5}, "folder must be a path"),
     ],
 )
