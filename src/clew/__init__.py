@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from clew.learning.progress import show_progress
     from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
+    from clew.learning.stopping import stop_when_optimal
     from clew.learning.trainer import Trainer
     from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
@@ -134,6 +135,7 @@ __all__ = [
     "show_progress",
     "solve",
     "solve_average",
+    "stop_when_optimal",
     "train_policy",
     "train_policy_parallel",
     "update_policy",
@@ -193,6 +195,7 @@ _HOMES = {
     "clew.reference": ("Agent", "Transition"),
     "clew.learning.agents": ("run_agent",),
     "clew.learning.metrics": ("RoundMetrics",),
+    "clew.learning.stopping": ("stop_when_optimal",),
     "clew.learning.trainer": ("Trainer",),
     "clew.learning.training": ("train_policy", "update_policy"),
 }
