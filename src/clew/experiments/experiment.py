@@ -73,7 +73,8 @@ class Experiment:
         worlds: dictionary from a name to a world: text as `clew train` takes it, such as "5x5", "wilson:20x30:seed=3",
             "cliff", "gym:FrozenLake-v1" or a file; a `TrainingConfig` with settings of the world alone; or an
             environment, a `Maze` or a `FiniteMDP`. A world that changes is a dictionary from the episode of each change
-            to the world from then on: {0: maze, 1000: other}.
+            to the world from then on: {0: maze, 1000: other}; with num_steps from its step, and the episode that is
+            under way then is completed in the old world.
         learners: dictionary from a name to a learner: settings, as a dictionary or a `clew.Learning`; the name of an
             algorithm, also of a plug-in; or a function or class that makes an agent in plain Python of (env, seed), see
             `clew.run_agent`.
@@ -339,12 +340,9 @@ def _check_constant(cell: Cell) -> None:
     """Check that a cell can be run for a number of steps.
 
     Raises:
-        SettingError: if the world or a setting changes over the episodes, whose number is unknown, or episodes are
-            interleaved.
+        SettingError: if a setting changes over the episodes, whose number is unknown, or episodes are interleaved.
     """
     learning = cell.learner
-    if cell.world.changes:
-        raise SettingError(f"{cell.name}: a world that changes needs num_episodes, as it changes at episodes")
     if not isinstance(learning, Learning):
         return
     for name in ("alpha_schedule", "exploration_schedule"):
