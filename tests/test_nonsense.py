@@ -572,6 +572,7 @@ CALLS = [
             {"world": ENV, "gamma": 0.9, "tolerance": 1e-3, "method": "value-iteration", "horizon": None},
         ),
     ),
+    Call("log_to_tensorboard", lambda: (clew.log_to_tensorboard, {"folder": "logs"})),
     Call("stop_when_optimal", lambda: (clew.stop_when_optimal, {"world": ENV, "num_grades": 2, "gamma": 0.9})),
     Call("train_policy", lambda: (clew.train_policy, training())),
     Call("examine", lambda: (clew.examine, {"world": ENV, "num_episodes": 2, "thorough": True, "gamma": 0.9})),

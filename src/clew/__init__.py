@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
     from clew.learning.stopping import stop_when_optimal
+    from clew.learning.tensorboard import log_to_tensorboard
     from clew.learning.trainer import Trainer
     from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
@@ -121,6 +122,7 @@ __all__ = [
     "evaluate_values",
     "examine",
     "generate_maze",
+    "log_to_tensorboard",
     "make_gymnasium",
     "plot_learning",
     "plot_regret",
@@ -196,6 +198,7 @@ _HOMES = {
     "clew.learning.agents": ("run_agent",),
     "clew.learning.metrics": ("RoundMetrics",),
     "clew.learning.stopping": ("stop_when_optimal",),
+    "clew.learning.tensorboard": ("log_to_tensorboard",),
     "clew.learning.trainer": ("Trainer",),
     "clew.learning.training": ("train_policy", "update_policy"),
 }
