@@ -17,8 +17,8 @@ def log_to_tensorboard(folder: str | Path) -> Callback:
     Its scalars are mean_steps, mean_return, terminated_rate and seconds of `clew.RoundMetrics`, over the number of
     episodes that have ended. `tensorboard --logdir` of a folder shows all folders in it beside each other.
 
-        >>> import os, tempfile
         >>> import clew
+        >>> import os, tempfile
         >>> env = clew.Environment(clew.Maze.open(5, 5))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     policy = clew.train_policy(env, 1000, callback=clew.log_to_tensorboard(folder))
