@@ -38,7 +38,7 @@ def stop_when_optimal(world: Any, num_grades: int = 3, *, gamma: float = 0.9) ->
         each training needs one of its own.
 
     Raises:
-        SettingError: if a setting is out of range, or the world is no environment.
+        SettingError: if a setting is out of range, or the world is not an environment or a model.
         ModelError: if its model is unknown.
         PrecisionError: raised by the function, if a policy can't be graded exactly enough.
     """
