@@ -240,6 +240,6 @@ def test_the_second_process_begins_at_the_other_end(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with kept_cells(tmp_path, cells, range(6), budget) as kept:
             assert not kept.is_first
-    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(2, [0]), (0, [2]), (0, [1])])):
+    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(0, [2]), (2, [0]), (0, [1])])):
         schedule = Schedule([[1, 2], [], [0]], 1, 1, None, backwards=backwards)
         assert [schedule.take(print) for _ in range(4)] == [*taken, None]

@@ -54,7 +54,7 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
                     f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
                     "move its rules to a module, or leave out folder"
                 )
-        changes = [(each.episode, _world_of(each.world)) for each in cell.world.changes]
+        changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
         described = identity(env, world, cell.learner, None, **length, changes=changes)
         return {**common, **described, **versions(*chosen)}
     return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}

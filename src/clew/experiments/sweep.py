@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import RunError, SettingError
+from clew.errors import RunError, SettingError, StoppedError
 from clew.experiments.experiment import Experiment, Progress, as_seeds
 from clew.experiments.grids import (
     MAX_POINTS,
@@ -255,6 +255,7 @@ class Sweep:
             progress: as for `Experiment.run`; the runs on fresh seeds are counted by themselves.
 
         Raises:
+            StoppedError: if `progress` has raised `clew.StopTraining`; with a folder, the same call goes on.
             ClewError: as for `Experiment.run`.
         """
         options: dict[str, Any] = {
@@ -263,14 +264,14 @@ class Sweep:
             "folder": folder,
             "progress": progress,
         }
-        selection = self._selection.run(**options)
+        selection = _run_whole(self._selection, options)
         world = selection.worlds[0]
         sample = np.array([self._sample(selection, learner, world) for learner in selection.learners])
         best_index = int(ranking(sample, lower_is_better=self._lower_is_better)[0])
         best = {**self._base, **self.points[best_index]}
         learners = {BEST: best} if _is_same(best, self._base) else {BEST: best, BASE: self._base}
         num_episodes = self._config["num_episodes"]
-        fresh = Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes).run(**options)
+        fresh = _run_whole(Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes), options)
         report = fresh.compare(self._figure, last=self._last)
         figure = report.title.partition(",")[0]
         return SweepResults(
@@ -290,6 +291,23 @@ class Sweep:
     def _sample(self, results: ExperimentResults, learner: str, world: str) -> npt.NDArray[np.float64]:
         """Return the figure of each run of a learner."""
         return results.sample(learner, world, self._figure, last=self._last)
+
+
+def _run_whole(experiment: Experiment, options: dict[str, Any]) -> ExperimentResults:
+    """Run an experiment to its end.
+
+    Raises:
+        StoppedError: if `progress` has stopped it.
+    """
+    results = experiment.run(**options)
+    if len(results.seeds) < len(experiment.seeds):
+        fate = (
+            "its runs are lost without a folder"
+            if options["folder"] is None
+            else "the same call goes on from the folder"
+        )
+        raise StoppedError(f"the sweep was stopped before all its runs were complete, so nothing is chosen; {fate}")
+    return results
 
 
 def ranking(sample: npt.NDArray[np.float64], *, lower_is_better: bool) -> npt.NDArray[np.intp]:
