@@ -214,10 +214,9 @@ def _means_interval(x: Floats, y: Floats, seed: int) -> Pair:
     """Return the wider ends of Welch's interval and of the two-sample bootstrap-t."""
     from scipy.special import stdtrit
 
-    keys = (0, 1) if x.tolist() < y.tolist() else (1, 0)  # so that the interval of y and x has the same ends
-    (means_x, squares_x), (means_y, squares_y) = (
-        resampled_moments(each[None], seed, key) for key, each in zip(keys, (x, y), strict=True)
-    )
+    first, second = (0, 1) if x.tolist() < y.tolist() else (1, 0)  # so that the interval of y and x has the same ends
+    means_x, squares_x = resampled_moments(x[None], seed, first)
+    means_y, squares_y = resampled_moments(y[None], seed, second)
     low, high = quantiles_of_t((means_x - means_y) / np.sqrt(squares_x + squares_y), min(x.size, y.size))
     errors = np.array([each.var(ddof=1) / each.size for each in (x, y)])
     freedom = errors.sum() ** 2 / (errors**2 / [x.size - 1, y.size - 1]).sum()
