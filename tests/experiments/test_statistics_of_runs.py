@@ -282,6 +282,8 @@ def test_figures_of_a_comparison():
     other = compare(OTHER, NORMAL)
     assert other.difference_interval == tuple(-end for end in reversed(found.difference_interval))
     assert other.p_value == found.p_value
+    many = compare(np.random.default_rng(1).normal(10.0, 2.0, 2_500), OTHER).difference_interval  # fewer resamples
+    assert many == pytest.approx(compare(np.full(30, 10.0), OTHER).difference_interval, abs=0.2)
     lower = compare(NORMAL, OTHER, lower_is_better=True)
     assert lower.probability_of_improvement == pytest.approx(1 - better)
     assert sum(lower.improvement_interval) == pytest.approx(2 - sum(found.improvement_interval))
@@ -358,6 +360,7 @@ def test_constants_are_certain():
     assert np.isfinite(one.difference_interval).all()
     assert compare(NORMAL, NORMAL, paired=True).difference_interval == (0.0, 0.0)
     assert compare(NORMAL + 1.0, NORMAL, paired=True).is_different
+    assert compare([5.0] * 4, [4.0] * 4, paired=True).p_value == 2 / 2**4  # of signs, not of divisions
 
 
 def test_censored_runs_are_compared_by_ranks():
