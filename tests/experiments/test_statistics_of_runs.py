@@ -399,6 +399,7 @@ def test_too_few_runs_are_named():
         ([[1.0, 2.0]], r"sample must be an array of one number per run, \(num_runs,\), not of shape \(1, 2\)"),
         ([1.0, -INF], "samples must be finite numbers, or .* not -inf; negate"),
         (["a"], "samples must be an array of one number per run"),
+        ([[1.0], [1.0, 2.0]], "samples must be an array of one number per run"),
     ],
 )
 def test_samples_that_are_none(sample, problem):

@@ -13,6 +13,7 @@ result depends on the values and the seed, not on the order of runs. `docs/stati
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from math import nan
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,6 @@ BLOCK = 1 << 21  # elements of a matrix of resamples, 16 MiB
 POINTS = 16  # points of a curve that are computed at once
 PRIOR = 2 / 3  # successes, and failures, that are added to those of a rate
 TOLERANCE_SHARE = 0.9  # share of all runs in a tolerance interval
-UNKNOWN = (float("nan"), float("nan"))
 
 
 # Intervals of curves --------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def num_resamples(n: int) -> int:
 
 
 def blocks(make: Callable[[int, int, int, int], Floats], n: int, seed: int) -> Iterator[Floats]:
-    """Yield all resamples of n runs in blocks of rows, (rows, n), that `make(n, rows, seed, number of the first)` makes.
+    """Yield all resamples of n runs in blocks, (rows, n), by `make(n, rows, seed, number of the first)`.
 
     Each block has a stream of random numbers of its own.
     """
@@ -341,7 +341,7 @@ def median_interval(runs: Floats) -> Pair:
 
     n = runs.size
     if n < 5:
-        return UNKNOWN
+        return nan, nan
     confidences = 1 - 2 * bdtr(np.arange((n + 1) // 2), n, 0.5)  # of the interval that leaves out as many runs
     below = max(int((confidences >= 1 - ERROR).sum()), 1)  # the rank of its low end, from 1
     wide, narrow = confidences[below - 1 : below + 1]
