@@ -344,6 +344,10 @@ def test_a_verdict_of_no_difference_says_what_would_be_found():
     assert found.verdict.startswith("no difference was found between a's figure and b's (difference -0.5, ")
     assert f"; {power.seeds_needed:,} seeds one as large as that seen" in found.verdict
     assert "0.78 standard deviations, in 80% of experiments" in found.verdict
+    unequal = compare(NORMAL[:20], np.tile(NORMAL, 20) + 0.5).power
+    assert unequal.seeds_for_half == 71  # of each learner, whatever there is now
+    error = math.sqrt(NORMAL[:20].var(ddof=1) / 20 + np.tile(NORMAL, 20).var(ddof=1) / 600)
+    assert unequal.detectable == pytest.approx(2.95 * error, rel=0.04)  # and a little for Student's t
 
 
 def test_constants_are_certain():
