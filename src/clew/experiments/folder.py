@@ -35,7 +35,7 @@ class KeptRuns(NamedTuple):
     """Some runs of a cell, as a record of a file holds them."""
 
     seeds: list[int]
-    every: int  # of so many episodes the last one is recorded
+    every: int  # episodes of which the last one is recorded
     has_tables: bool  # False if the tables weren't recorded
     results: CellResults
 
