@@ -282,6 +282,8 @@ def test_figures_of_a_comparison():
     other = compare(OTHER, NORMAL)
     assert other.difference_interval == tuple(-end for end in reversed(found.difference_interval))
     assert other.p_value == found.p_value
+    many = compare(np.random.default_rng(1).normal(10.0, 2.0, 2_500), OTHER).difference_interval  # fewer resamples
+    assert many == pytest.approx(compare(np.full(30, 10.0), OTHER).difference_interval, abs=0.2)
     lower = compare(NORMAL, OTHER, lower_is_better=True)
     assert lower.probability_of_improvement == pytest.approx(1 - better)
     assert sum(lower.improvement_interval) == pytest.approx(2 - sum(found.improvement_interval))
@@ -342,6 +344,10 @@ def test_a_verdict_of_no_difference_says_what_would_be_found():
     assert found.verdict.startswith("no difference was found between a's figure and b's (difference -0.5, ")
     assert f"; {power.seeds_needed:,} seeds one as large as that seen" in found.verdict
     assert "0.78 standard deviations, in 80% of experiments" in found.verdict
+    unequal = compare(NORMAL[:20], np.tile(NORMAL, 20) + 0.5).power
+    assert unequal.seeds_for_half == 71  # of each learner, whatever there is now
+    error = math.sqrt(NORMAL[:20].var(ddof=1) / 20 + np.tile(NORMAL, 20).var(ddof=1) / 600)
+    assert unequal.detectable == pytest.approx(2.95 * error, rel=0.04)  # and a little for Student's t
 
 
 def test_constants_are_certain():
@@ -358,6 +364,7 @@ def test_constants_are_certain():
     assert np.isfinite(one.difference_interval).all()
     assert compare(NORMAL, NORMAL, paired=True).difference_interval == (0.0, 0.0)
     assert compare(NORMAL + 1.0, NORMAL, paired=True).is_different
+    assert compare([5.0] * 4, [4.0] * 4, paired=True).p_value == 2 / 2**4  # of signs, not of divisions
 
 
 def test_censored_runs_are_compared_by_ranks():
@@ -396,6 +403,7 @@ def test_too_few_runs_are_named():
         ([[1.0, 2.0]], r"sample must be an array of one number per run, \(num_runs,\), not of shape \(1, 2\)"),
         ([1.0, -INF], "samples must be finite numbers, or .* not -inf; negate"),
         (["a"], "samples must be an array of one number per run"),
+        ([[1.0], [1.0, 2.0]], "samples must be an array of one number per run"),
     ],
 )
 def test_samples_that_are_none(sample, problem):

@@ -137,8 +137,9 @@ class ExperimentResults:
             world: name of the world.
             figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
                 "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
-                "episodes_to_optimal" (until the mean steps of training episodes stay within 25% of the optimum; inf if
-                they don't), or "suboptimality" (V*(start) - V_pi(start) of the greedy policy).
+                "episodes_to_optimal" (until the mean steps of training episodes, of a hundredth of them at a time,
+                stay within 25% of the optimum; inf if they don't), or "suboptimality" (V*(start) - V_pi(start) of the
+                greedy policy).
             last: number of recorded episodes, from the end of each run; None for all.
 
         Returns:

@@ -166,10 +166,7 @@ def play_steps(loop: Loop, learner: Learner | None, num_steps: int, check: Check
 
 def _last_of_every(stats: EpisodeStats, first: int, every: int) -> EpisodeStats:
     """Return copies of the statistics of episodes first, first + every, first + 2 * every, ..."""
-    chosen = slice(first, None, every)
-    return EpisodeStats(
-        stats.steps[chosen].copy(), stats.episode_return[chosen].copy(), stats.terminated[chosen].copy()
-    )
+    return EpisodeStats._make(column[first::every].copy() for column in stats)
 
 
 def _next_size(n: int, seconds: float) -> int:
