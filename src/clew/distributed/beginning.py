@@ -26,7 +26,7 @@ MAX_INTERLEAVED_STEPS = 1_000_000  # at which interleaved episodes are cut off, 
 
 
 class Beginning(NamedTuple):
-    """What was measured of a training, and the expected steps of the whole."""
+    """Measured beginning of a training, and the expected steps of the whole."""
 
     num_ended: int  # episodes that ended while it was measured
     num_measured: int  # steps
