@@ -1,5 +1,6 @@
 """Commands of many runs: compare, sweep."""
 
+import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from clew.runs.flags import flag
 
 if TYPE_CHECKING:
     from clew.experiments.experiment import Progress
+    from clew.learning.findings import Finding
+
+logger = logging.getLogger(__name__)
 
 OF_WORLDS = WORLD_SETTINGS[1:]  # without its name
 COMMON = tuple(name for name in LEARNING if name != "algorithm")
@@ -150,6 +154,7 @@ def compare(
         raise SettingError("learners must be different: each is run with the same seeds")
     with running(actors, given.values(), len(given) * len(world) * seeds) as progress:
         experiment = Experiment(worlds, given, range(seeds), num_episodes=episodes)
+        warn_of(experiment.examine())
         results = experiment.run(num_actors=actors, folder=out, progress=progress)
         comparison = results.compare(figure, last=last, paired=paired)
     if as_json:
@@ -207,6 +212,7 @@ def sweep(
     )
     learners = [{"algorithm": "q-learning", **base, **point} for point in trial.points]
     with running(actors, learners, len(learners) * seeds) as progress:
+        warn_of(trial.examine())
         results = trial.run(num_actors=actors, folder=out, progress=progress)
     if best is not None:
         results.save(best)
@@ -216,6 +222,13 @@ def sweep(
         chosen = {name: value for name, value in results.config().items() if name != "maze" and value is not False}
         print(results)
         print(f"\nclew train {shlex.quote(world)} {as_flags(chosen)}")
+
+
+def warn_of(findings: "dict[Finding, list[str]]") -> None:
+    """Log what may keep learners from learning, in the words of clew doctor, and which learners in which worlds."""
+    for finding, where in findings.items():
+        more = f"; and {len(where) - 2:,} others" if len(where) > 3 else ""
+        logger.warning("warning: %s%s: %s", "; ".join(where[: 2 if more else 3]), more, finding)
 
 
 def split_choices(choices: dict[str, Any], world: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Experiment: learners x worlds x seeds, run in one call."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -14,10 +15,14 @@ from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, byte
 from clew.experiments.listing import save_plan
 from clew.experiments.results import ExperimentResults
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
+from clew.learning.findings import Finding
 from clew.learning.learner import initial_values
 from clew.learning.precision import RewardRange, warn_if_stalled
 from clew.learning.settings import Learning
+from clew.runs.examination import warnings_about
 from clew.settings import MAX_EPISODES, POSITIVE, as_list, as_path, check_callable, check_count, check_number, shown
+
+MAX_EXAMINED = 100  # pairs of a learner and a world that are examined
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,28 @@ class Experiment:
     def num_runs(self) -> int:
         """Number of runs."""
         return len(self._cells) * len(self.seeds)
+
+    def examine(self) -> dict[Finding, list[str]]:
+        """Find what may keep learners from learning, as `clew train` does before it learns.
+
+        Of more than 100 pairs of a learner and a world, 100 or fewer that are evenly spaced are examined. Agents in
+        plain Python aren't, and of a world that changes only the first one is.
+
+        Returns:
+            For each error or warning, where it was found.
+
+        >>> import clew
+        >>> experiment = clew.Experiment({"open": "5x5"}, {"Q": {"gamma": 1.0}, "Sarsa": "sarsa"}, num_episodes=50)
+        >>> [(finding.name, where) for finding, where in experiment.examine().items()]
+        [('looping-ties', ['Q in open'])]
+        """
+        found: dict[Finding, list[str]] = {}
+        num_episodes = self.num_episodes or self.num_steps or 1  # as many at most
+        for cell in self._cells[:: math.ceil(len(self._cells) / MAX_EXAMINED)]:
+            if isinstance(cell.learner, Learning):
+                for finding in warnings_about(cell.world.env, num_episodes, cell.learner):
+                    found.setdefault(finding, []).append(cell.name)
+        return found
 
     def run(
         self,

@@ -28,6 +28,7 @@ from clew.experiments.optimum import OUTCOMES
 from clew.experiments.report import ExperimentComparison
 from clew.experiments.results import ExperimentResults, check_figure
 from clew.files import write_file
+from clew.learning.findings import Finding
 from clew.learning.settings import Learning, as_learning
 from clew.notebook import plotted
 from clew.runs.configuration import TrainingConfig
@@ -237,6 +238,10 @@ class Sweep:
     def __repr__(self) -> str:
         sizes = f"{len(self.points):,} settings x {len(self._selection.seeds)} seeds"
         return f"Sweep({sizes}, {self._config['num_episodes']:,} episodes each; {len(self._fresh)} fresh seeds)"
+
+    def examine(self) -> dict[Finding, list[str]]:
+        """Find what may keep learners from learning with the settings that are tried; see `Experiment.examine`."""
+        return self._selection.examine()
 
     def run(
         self,
