@@ -1,12 +1,15 @@
 """Sweeps: the best settings are those of the experiment, reported on seeds that didn't choose them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import clew
 from clew import Experiment, Learning, Range, SettingError, Sweep, TrainingConfig
+from clew.experiments import collecting, experiment
 from clew.experiments.grids import edges_of, grid_of, random_points
 
 CHOICES = {"alpha": [0.1, 0.5, 0.9], "algorithm": ["sarsa", "q-learning", "expected-sarsa"]}
@@ -152,6 +155,42 @@ def test_a_folder_keeps_the_runs(tmp_path):
     assert np.array_equal(first.sample, second.sample)
     more = Sweep("5x5", {"alpha": [0.3, 0.5, 0.7]}, num_episodes=10, seeds=range(4), fresh_seeds=range(4, 7))
     assert more.run(folder=tmp_path).selection.num_computed == 4
+
+
+def test_a_sweep_beyond_the_limit_says_that_not_all_episodes_are_recorded(monkeypatch):
+    monkeypatch.setattr(experiment, "MEMORY_LIMIT", 17 * 2 * 3 * 25)
+    arguments = {"num_episodes": 100, "seeds": range(3), "fresh_seeds": [5, 6], "figure": "steps", "last": 40}
+    found = Sweep("5x5", {"alpha": [0.3, 0.5]}, **arguments).run()
+    assert found.selection.episodes.tolist() == list(range(3, 100, 4))
+    assert np.array_equal(found.sample, found.selection.steps[:, 0, :, -10:].mean(axis=-1))
+    assert found.title.startswith(
+        "number of steps: mean of the recorded ones of the last 40 episodes; 2 settings in 5x5"
+    )
+
+
+def test_the_title_of_a_figure_of_whole_runs():
+    found = Sweep("cliff", {"alpha": [0.3, 0.5]}, num_episodes=20, seeds=[0, 1], figure="regret").run()
+    assert found.title == "regret: 2 settings in cliff, 2 seeds each"
+    assert found.plot("alpha").axes[0].get_ylabel() == "regret"
+
+
+PEAK = """
+import resource, numpy, clew
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+clew.Sweep("3x3", {"alpha": [0.1, 0.5]}, num_episodes=5, figure="steps").run()
+before = peak()
+choices = {"alpha": numpy.linspace(0.04, 1, 25).tolist(), "epsilon": numpy.linspace(0.01, 0.2, 20).tolist()}
+found = clew.Sweep("3x3", choices, num_episodes=5000, seeds=range(30), figure="steps").run()
+print(peak() - before, found.selection.steps.size, found.sample.shape)
+"""
+
+
+@pytest.mark.nightly
+def test_a_sweep_of_75_million_episodes_stays_below_the_limit():
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, timeout=280, check=True)
+    peak, size, shape = done.stdout.split(maxsplit=2)
+    assert (int(size), shape.strip()) == (500 * 30 * 5000 // 4, "(500, 30)")
+    assert 17 * int(size) < int(peak) < collecting.MEMORY_LIMIT
 
 
 WRONG = [

@@ -26,7 +26,7 @@ from clew.experiments.grids import (
 from clew.experiments.intervals import mean_interval
 from clew.experiments.optimum import OUTCOMES
 from clew.experiments.report import ExperimentComparison
-from clew.experiments.results import ExperimentResults, check_figure
+from clew.experiments.results import ExperimentResults, check_figure, describe_figure
 from clew.files import write_file
 from clew.learning.settings import Learning, as_learning
 from clew.notebook import plotted
@@ -76,7 +76,8 @@ class SweepResults:
         report: best settings and base settings compared on the fresh seeds. The figure of the best is lower there than
             in the selection as a rule, since the best of many is lucky.
         warnings: what to do before the result is relied on, such as that the best lies on the edge of the grid.
-        selection: results of all runs of the selection.
+        selection: results of all runs of the selection; beyond 512 MiB only some episodes of each run are recorded, and
+            the figures of the selection are of these.
         fresh: results of the runs on fresh seeds.
         title: the figure, and what it is of.
     """
@@ -272,7 +273,8 @@ class Sweep:
         num_episodes = self._config["num_episodes"]
         fresh = Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes).run(**options)
         report = fresh.compare(self._figure, last=self._last)
-        figure = report.title.partition(",")[0]
+        figure = describe_figure(self._figure, self._last, selection.episodes)
+        figure += ";" if ":" in figure else ":"
         return SweepResults(
             points=self.points,
             sample=sample,
@@ -282,7 +284,7 @@ class Sweep:
             warnings=ties_of(sample, best_index) or edges_of(self._choices, self.points[best_index], best),
             selection=selection,
             fresh=fresh,
-            title=f"{figure}; {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
+            title=f"{figure} {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
             _lower_is_better=self._lower_is_better,
             _config=self._config,
         )
