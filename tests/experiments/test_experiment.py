@@ -208,6 +208,11 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
     for i, each in enumerate(settings.values()):
         stats, _ = episodes_of(env, 301, 2, **each)
         assert np.array_equal(results.steps[i, 0, 2], stats.steps[1::2])
+    for last, count in ((1, 1), (2, 1), (3, 2), (150, 75), (298, 149), (300, 150), (10_000, 150)):  # to episode 299
+        found = results.sample("one", "w", "steps", last=last)
+        assert found.tolist() == results.steps[0, 0, :, -count:].mean(axis=1).tolist()
+    assert results.compare(last=50).title == "return: mean of the recorded ones of the last 50 episodes, 3 seeds"
+    assert results.compare().title == "return: mean of all recorded episodes, 3 seeds"
     with pytest.raises(SettingError, match="would take more than 512 MiB"):  # 6 x 144 x 16 bytes
         results.policy("one", "w", seed=1)
     with pytest.raises(SettingError, match="num_steps must be smaller"):

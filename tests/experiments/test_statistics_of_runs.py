@@ -308,7 +308,7 @@ def test_a_difference_needs_the_test_and_the_interval():
     assert not replace(found, difference_interval=(-1.0, 9.0)).is_different
     near = replace(found, corrected_p_value=0.04)
     assert not near.is_different
-    assert "p = 0.04 after correction), which takes p < 0.035; these runs" in near.verdict
+    assert "p = 0.04 after correction); finding one takes p < 0.035; these runs" in near.verdict
     assert "takes p" not in replace(found, corrected_p_value=0.06).verdict
 
 
@@ -342,7 +342,7 @@ def test_a_verdict_of_no_difference_says_what_would_be_found():
     assert power.seeds_for_half == 71
     assert power.seeds_needed == power_of_means(NORMAL, NORMAL, 0.5, paired=False).seeds_needed
     assert found.verdict.startswith("no difference was found between a's figure and b's (difference -0.5, ")
-    assert f"; {power.seeds_needed:,} seeds one as large as that seen" in found.verdict
+    assert f"and {power.seeds_needed:,} seeds would find one as large as that seen" in found.verdict
     assert "0.78 standard deviations, in 80% of experiments" in found.verdict
     unequal = compare(NORMAL[:20], np.tile(NORMAL, 20) + 0.5).power
     assert unequal.seeds_for_half == 71  # of each learner, whatever there is now
@@ -358,7 +358,8 @@ def test_constants_are_certain():
     differ = compare([5.0] * 3, [4.0] * 3)
     assert differ.is_different
     assert differ.difference_interval == (1.0, 1.0)
-    assert differ.verdict == "a's figure is greater than b's in all of these runs, which don't vary: 5 and 4"
+    values = "all of a's are 5, and all of b's are 4"
+    assert differ.verdict == f"a's figure is greater than b's in all of these runs: {values}"
     one = compare([5.0] * 30, NORMAL)
     assert one.is_different
     assert np.isfinite(one.difference_interval).all()
@@ -377,7 +378,7 @@ def test_censored_runs_are_compared_by_ranks():
     assert np.isnan([found.difference, *found.difference_interval]).all()
     assert found.probability_of_improvement < 0.3
     assert "5 of 31 and 1 of 31 runs are censored" in found.verdict
-    assert found.verdict.startswith("slow's number of steps is greater than fast's in most pairs of runs")
+    assert found.verdict.startswith("slow's number of steps is more often greater than smaller than fast's (")
     mann_whitney = stats.mannwhitneyu(slow, np.nan_to_num(fast, nan=INF)).pvalue
     assert found.p_value == pytest.approx(mann_whitney, abs=0.005)
     assert not compare(slow, slow, paired=True).is_different
