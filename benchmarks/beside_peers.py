@@ -41,9 +41,9 @@ def random_maze(size: int = 100, share: float = 0.2, seed: int = 0) -> clew.Maze
     return clew.Maze.from_text("\n".join("".join(row) for row in rows))
 
 
-def ask(python: str, *arguments: str, longest: float = LONGEST) -> dict[str, Any]:
+def ask(python: str, *arguments: str, longest: float = LONGEST, script: Path = SCRIPT) -> dict[str, Any]:
     """What the script says in that interpreter."""
-    command = [python, str(SCRIPT), *arguments]
+    command = [python, str(script), *arguments]
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
         done = subprocess.run(

@@ -17,8 +17,8 @@ import numpy as np
 import clew
 from benchmarks.planning import make_maze
 from clew.distributed.blocks import BlockWorld
-from clew.distributed.blocks.block import peak_memory
 from clew.distributed.cluster import connected
+from clew.settings import peak_memory
 
 BLOCKS = 4
 LEARNER: dict[str, Any] = {"algorithm": "propagation", "num_planning": 0, "gamma": 1.0, "initial_value": -1e9}

@@ -1,21 +1,25 @@
 """Experiments beside the compiled loops alone: what many runs in one call cost, and what a second thread gains.
 
-python -m benchmarks.experiments [--repeats 10]
+    python -m benchmarks.experiments [--repeats 10]
+    python -m benchmarks.experiments --peers-python PATH    rlberry as well, as that interpreter has it: two minutes
 
 Times are minima. Processor time is compared with that of the loops, and wall time on one thread with that on two: the
-latter needs two idle processors.
+latter needs two idle processors. rlberry is compared by processor time, with one run of it.
 """
 
 import argparse
 import sys
 import time
+from pathlib import Path
 
 import clew
+from benchmarks.beside_peers import ask
 from clew.environments import as_compiled
 from clew.learning.loops import new_loop
 from clew.learning.training import new_policy
 
-NUM_EPISODES = 500
+NUM_EPISODES, NUM_SEEDS = 500, 30
+RLBERRY = Path(__file__).parent / "rlberry_experiment.py"
 ONE = {"Q-learning": {"alpha": 0.5, "gamma": 1.0}}
 SWEEP = {
     f"alpha {alpha / 10:g}, epsilon {epsilon / 20:g}": {"alpha": alpha / 10, "epsilon": epsilon / 20, "gamma": 1.0}
@@ -57,17 +61,43 @@ def measure(title: str, learners: dict[str, dict[str, float]], num_seeds: int, r
     )
 
 
+def measure_comparison(repeats: int, peers_python: str | None) -> None:
+    """Print the processor time of an experiment and its statistics, and that of rlberry if there is an interpreter."""
+    experiment = clew.Experiment(WORLDS, THREE, range(NUM_SEEDS), num_episodes=NUM_EPISODES)
+    figures = ("episode_return", "suboptimality")  # while learning, and of what was learned
+    times, steps = [], 0
+    for _ in range(repeats + 1):  # the first one compiles
+        begun = time.process_time()
+        results = experiment.run()
+        learned = time.process_time()
+        verdicts = [results.compare(figure).verdicts for figure in figures]
+        times.append((learned - begun, time.process_time() - learned))
+        steps = int(results.steps.sum())
+        assert all(verdicts)
+    learn, compare = map(min, zip(*times[1:], strict=True))
+    print(f"3 learners x 2 worlds x {NUM_SEEDS} seeds: {learn:.3f} s for {steps:,} steps, {compare:.3f} s to compare")
+    if peers_python is None:
+        return
+    answer = ask(peers_python, str(NUM_SEEDS), str(NUM_EPISODES), longest=3600, script=RLBERRY)
+    if "missing" in answer:
+        print(f"rlberry: {answer['missing']}")
+        return
+    times_as_long = (answer["fit"] + answer["compare"]) / (learn + compare)
+    print(
+        f"rlberry {answer['version']}: {answer['fit']:.1f} s for {answer['steps']:,} steps, {answer['compare']:.1f} s "
+        f"to compare, {answer['unknown']} of 6 p-values unknown; {times_as_long:,.0f} times as long"
+    )
+
+
 def main() -> None:
     """Print the figures of docs/decisions/0022-experiments.md."""
     parser = argparse.ArgumentParser(description=(sys.modules[__name__].__doc__ or "").partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=10)
-    repeats = parser.parse_args().repeats
-    measure("1,000 seeds", ONE, 1000, repeats)
-    measure("50 settings x 30 seeds", SWEEP, 30, repeats)
-    experiment = clew.Experiment(WORLDS, THREE, range(30), num_episodes=NUM_EPISODES)
-    experiment.run()
-    seconds = min(experiment.run().seconds for _ in range(repeats))
-    print(f"3 learners x 2 worlds x 30 seeds: {seconds:.3f} s")
+    parser.add_argument("--peers-python", help="interpreter that has rlberry")
+    options = parser.parse_args()
+    measure("1,000 seeds", ONE, 1000, options.repeats)
+    measure("50 settings x 30 seeds", SWEEP, 30, options.repeats)
+    measure_comparison(options.repeats, options.peers_python)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,14 @@ def test_the_mean_and_its_interval_by_hand():
     assert cost.total == 40_000
 
 
+def test_the_interval_of_skewed_runs_reaches_farther_than_students():
+    means = np.array([10.0, 11.0, 12.0, 14.0, 17.0, 21.0, 27.0, 36.0, 50.0, 75.0])
+    low, high = staleness.summarise([run_of((4000, round(4000 * mean))) for mean in means]).interval
+    margin = 2.26216 * means.std(ddof=1) / 10**0.5  # 97.5% quantile of Student's t, 9 degrees of freedom
+    assert low == pytest.approx(means.mean() - margin, abs=1e-3)
+    assert high > means.mean() + 1.5 * margin
+
+
 def test_a_curve_is_flat_within_a_round_and_means_over_runs():
     runs = [run_of((4, 400), (4, 40)), run_of((4, 200), (4, 80))]
     assert staleness.learning_curve(runs) == [(1, 75.0), (4, 75.0), (5, 15.0), (8, 15.0)]

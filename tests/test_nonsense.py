@@ -572,6 +572,8 @@ CALLS = [
             {"world": ENV, "gamma": 0.9, "tolerance": 1e-3, "method": "value-iteration", "horizon": None},
         ),
     ),
+    Call("log_to_tensorboard", lambda: (clew.log_to_tensorboard, {"folder": "logs"})),
+    Call("stop_when_optimal", lambda: (clew.stop_when_optimal, {"world": ENV, "num_grades": 2, "gamma": 0.9})),
     Call("train_policy", lambda: (clew.train_policy, training())),
     Call("examine", lambda: (clew.examine, {"world": ENV, "num_episodes": 2, "thorough": True, "gamma": 0.9})),
     Call(
@@ -748,7 +750,7 @@ CALLS = [
         "Experiment.run",
         lambda: (
             clew.Experiment({"a": "2x3"}, {"b": {}}, [0, 1], num_episodes=2).run,
-            {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None},
+            {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None, "max_seconds": 60.0},
         ),
     ),
     *(

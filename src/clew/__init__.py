@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from clew.learning.progress import show_progress
     from clew.learning.registering import register_algorithm
     from clew.learning.settings import Learning
+    from clew.learning.stopping import stop_when_optimal
+    from clew.learning.tensorboard import log_to_tensorboard
     from clew.learning.trainer import Trainer
     from clew.learning.training import train_policy, update_policy
     from clew.mazes import Maze, Moves, generate_maze
@@ -120,6 +122,7 @@ __all__ = [
     "evaluate_values",
     "examine",
     "generate_maze",
+    "log_to_tensorboard",
     "make_gymnasium",
     "plot_learning",
     "plot_regret",
@@ -134,6 +137,7 @@ __all__ = [
     "show_progress",
     "solve",
     "solve_average",
+    "stop_when_optimal",
     "train_policy",
     "train_policy_parallel",
     "update_policy",
@@ -193,6 +197,8 @@ _HOMES = {
     "clew.reference": ("Agent", "Transition"),
     "clew.learning.agents": ("run_agent",),
     "clew.learning.metrics": ("RoundMetrics",),
+    "clew.learning.stopping": ("stop_when_optimal",),
+    "clew.learning.tensorboard": ("log_to_tensorboard",),
     "clew.learning.trainer": ("Trainer",),
     "clew.learning.training": ("train_policy", "update_policy"),
 }

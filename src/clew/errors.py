@@ -254,6 +254,8 @@ class ClusterLostError(ClusterError):
 class StoppedError(ClewError):
     """Training that was stopped before its last episode, after saving a checkpoint of what was learned.
 
+    Or an experiment that was stopped before it had any results.
+
     >>> from clew.errors import StoppedError
     >>> try:
     ...     raise StoppedError("stopped; go on with `clew train --resume runs/first`")
@@ -267,7 +269,8 @@ class StopTraining(Exception):  # noqa: N818  # like Python's StopIteration, not
     """Raised by a callback to end a training, which then returns the policy so far.
 
     It ends `train_policy`, `train_policy_parallel`, `run_agent` and `clew.runs.train_run`. Where checkpoints are saved,
-    one of that moment is saved too, from which the same training without this callback continues.
+    one of that moment is saved too, from which the same training without this callback continues. Raised by the
+    `progress` of `Experiment.run`, it ends the experiment, whose results have the seeds that are complete.
 
     >>> import clew
     >>> def stop_when_short(row):

@@ -321,6 +321,17 @@ def machine_memory() -> int | None:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_memory() -> int:
+    """Return the largest resident memory that this process has used, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux getrusage may give the peak of the parent process
+        lines = status.read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def check_memory(num_bytes: int, what: str) -> None:
     """Check that the machine can hold an array, before it is allocated.
 

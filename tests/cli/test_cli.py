@@ -13,6 +13,8 @@ import clew as package
 from clew import mazes
 from clew.cli import main as cli
 from clew.cli import options
+from clew.cli.machine_commands import print_expectation
+from clew.distributed.forecast import Forecast
 from clew.errors import MazeError, SettingError
 from clew.figures.curves import ENDINGS, FIGURES
 from clew.mazes import Maze, find_maze, generate_maze
@@ -68,8 +70,52 @@ def test_doctor_examines_a_training(clew, figures):
             "larger step limit.",
         ],
     )
-    assert clew("doctor", "warehouse")[1].splitlines()[-1] == "No problem was found."
+    assert clew("doctor", "warehouse")[1].splitlines()[1] == "No problem was found."
     assert figures("doctor", "6x6", "--goal-reward", 0)["findings"][0]["number"] is None, "JSON has no infinity"
+
+
+def test_doctor_says_how_long_a_training_takes_and_how_much_memory(clew, figures):
+    found = figures("doctor", "5x5", "--episodes", 300)
+    assert found["num_steps"] == figures("train", "5x5", "--episodes", 300)["num_steps"]
+    assert (found["num_measured"], found["num_bytes"], found["on_actors"]) == (300, 400, None)
+    assert 30e6 < found["peak_memory"] < 30e9
+    _, out, _ = clew("doctor", "5x5", "--episodes", 300)
+    assert re.search(
+        r"^Expected time: less than a second for 300 episodes, at [\d.,]+ (million )?steps a second\.\n"
+        r"Memory: 400 bytes for what q-learning learns, [\d.]+ [MG]B with Python, the world and its optimum\.\n\Z",
+        out,
+        re.MULTILINE,
+    )
+    hopeless = figures("doctor", "5x5", "--max-steps", 7)
+    assert hopeless.keys() == {"findings"}, "nothing is measured of what can't be learned"
+
+
+@pytest.mark.parametrize(
+    ("measured", "num_steps", "text"),
+    [
+        (10, (4e6, 4e6, 4e6), "less than a second for 10 episodes, at 5 million steps a second"),
+        (10, (2e8, 2e8, 2e8), "about 40 s for 10 episodes, at 5 million steps a second"),
+        (9, (2e9, 1.9e9, 2.5e9), "about 6.7 min for 10 episodes, at 5 million steps a second"),
+        (
+            2,
+            (2e8, 1e8, 9e10),
+            "20 s to 5 h for 10 episodes (the first 2 may be longer than later ones), at 5 million steps a second",
+        ),
+        (
+            0,
+            (10, 10, 5e12),
+            "less than a second to 12 days for 10 episodes (none ended while it was measured), at 5 million steps a "
+            "second",
+        ),
+    ],
+)
+def test_the_expected_time_is_a_range_unless_it_is_known(capsys, measured, num_steps, text):
+    found = Forecast(10, measured, *num_steps, 5e6, num_steps[0] / 5e6, 3_210_000)
+    print_expectation(package.TrainingConfig(), found, 2_500_000_000)
+    assert capsys.readouterr().out == (
+        f"Expected time: {text}.\n"
+        "Memory: 3.21 MB for what q-learning learns, 2.5 GB with Python, the world and its optimum.\n"
+    )
 
 
 def test_training_warns_in_the_words_of_doctor(clew, figures):

@@ -32,6 +32,21 @@ def test_compare_prints_json_and_keeps_its_runs(clew, tmp_path):
     assert [(row["folder"], row["kind"], row["state"]) for row in rows] == [("kept", "experiment", "finished")]
 
 
+def test_compare_and_sweep_warn_in_the_words_of_doctor(clew):
+    [finding] = package.examine(package.Maze.open(5, 5), num_episodes=20, gamma=1.0)
+    options = "--episodes", 20, "--seeds", 2
+    code, out, error = clew("compare", "sarsa", "q-learning:gamma=1", "--world", "5x5", "--gamma", 0.9, *options)
+    assert code == 0
+    warnings = [line for line in error.splitlines() if "compiling" not in line]
+    assert warnings == [f"warning: q-learning:gamma=1 in 5x5: {finding}"]
+    assert "warning" not in out
+    assert "warning" not in clew("compare", "sarsa", "q-learning", "--world", "5x5", *options)[2]
+    code, _, error = clew("sweep", "5x5", "--alpha", "0.1,0.2,0.3,0.4,0.5", "--gamma", "0.9,1", *options)
+    assert code == 0
+    assert f"warning: alpha=0.1, gamma=1 in 5x5; alpha=0.2, gamma=1 in 5x5; and 3 others: {finding}\n" in error
+    assert error.count("gamma below 1") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "settings"),
     [

@@ -93,6 +93,55 @@ def test_a_run_of_a_plug_in_that_lacks_its_parameters_is_damaged(clew, run, seal
     assert said.endswith("config.json: damaged: the setting algorithm_settings is missing\n")
 
 
+def test_compare_and_sweep_take_parameters_of_a_rule(clew, tmp_path):
+    short = ("--plugin", EXAMPLE, "--episodes", 30, "--fresh-seeds", 2, "--seeds", 2)
+    rules = [f"my_rules:counted:{each}" for each in ("bonus=0.5", "bonus=2,alpha=0.3")]
+    code, out, said = clew("compare", *rules, "--world", "5x5", *short[:4], "--seeds", 2, "--figure", "steps", "--json")
+    assert code == 0, said
+    found = json.loads(out)
+    assert found["learners"][rules[1]] == {
+        "algorithm": "my_rules:counted",
+        "alpha": 0.3,
+        "gamma": 0.9,
+        "algorithm_settings": {"bonus": 2},
+    }
+    means = [each["mean"] for each in found["summaries"]]
+    best = tmp_path / "best.json"
+    words = (*RULE[2:], *short, "--set", "bonus=0.5,2", "--figure", "steps")
+    code, out, said = clew("sweep", "5x5", *words, "--best", best)
+    assert code == 0, said
+    assert json.loads(best.read_text())["algorithm_settings"]["bonus"] in (0.5, 2)
+    assert f"{means[0]:.4g}" in out.partition("On fresh seeds")[0]  # of the same seeds, with the same bonus
+    by_file = json.loads(clew("train", "--plugin", EXAMPLE, "--config", best, "--json")[1])
+    by_line = json.loads(clew(*out.splitlines()[-1].split()[1:], "--json")[1])
+    assert by_file["table_sha256"] == by_line["table_sha256"]
+    ranges = ("--set", "bonus=0.1..10:log", "--random", 3, "--json")
+    tried = json.loads(clew("sweep", "5x5", *RULE[2:], *short, *ranges)[1])["settings"]
+    assert len({each["settings"]["bonus"] for each in tried}) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--set", "bonis=1,2"), "--set must have parameters of my_rules:counted, and 'bonis' is none; did you mean"),
+        (("--set", "alpha=0.1,0.2"), "--set must have parameters of my_rules:counted, and 'alpha' is none; choose"),
+        (("--set", "bonus=1,x"), "the learner 'bonus=x': bonus must be a finite number in [0, 100]"),
+        (("--set", "bonus=1,-1"), "the learner 'bonus=-1': bonus must be a finite number in [0, 100]"),
+        (("--set", "bonus=1", "--set", "bonus=2"), "--set must have each name once, and bonus is there twice"),
+        (("--set", "bonus=2..1", "--random", 2), "--set must be LOW..HIGH with LOW below HIGH"),
+        (("--set", "bonus=1..2"), "bonus is a range, which has no grid"),
+        (("--set", "bonus=1"), "there is nothing to choose from"),
+        (("--algorithm", "sarsa", "--set", "bonus=1,2"), "--set must have parameters of sarsa, and 'bonus' is none"),
+        (("--algorithm", "my_rules:none", "--set", "bonus=1,2"), "--algorithm must be registered"),
+    ],
+)
+def test_a_mistake_in_a_sweep_is_one_line(clew, given, said):
+    code, out, error = clew("sweep", "3x3", *RULE, "--episodes", 5, *given)
+    assert (code, out) == (2, "")
+    assert error.startswith(f"clew: {said}")
+    assert error.count("\n") == 1
+
+
 # In processes of their own --------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,7 @@ def test_training_imports_neither_ray_nor_what_draws():
         "pydantic",
         "ray",
         "rich",
+        "tensorboardX",
         "tqdm",
     }
 

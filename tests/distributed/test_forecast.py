@@ -1,11 +1,12 @@
 import itertools
-from types import SimpleNamespace
+import math
 
 import pytest
 
+from clew.distributed import beginning, train_policy_parallel
 from clew.distributed import forecast as module
-from clew.distributed import train_policy_parallel
-from clew.distributed.forecast import RoundTimes, count_steps, extrapolate, forecast, time_sizes
+from clew.distributed.beginning import extrapolate, measure
+from clew.distributed.forecast import RoundTimes, forecast, time_sizes
 from clew.distributed.rounds import ROUNDS_PER_SIZE, Plan
 from clew.distributed.settings import Sharing
 from clew.environments import Environment
@@ -92,12 +93,72 @@ def test_steps_are_counted_until_a_twentieth_is_done_or_ten_times_the_seconds_ha
     monkeypatch, seconds, num_rounds
 ):
     """A round of one episode takes a second."""
-    monkeypatch.setattr(module.time, "perf_counter", itertools.count().__next__)
-    rounds = SimpleNamespace(plan=SimpleNamespace(num_episodes=1_000))
-    rows = (SimpleNamespace(num_ended=ended, num_steps=100) for ended in range(1, 1_001))
-    rounds.play = lambda pool: rows
-    assert count_steps(rounds, None, seconds, 0.0) == pytest.approx(100_000)
-    assert next(rows).num_ended == num_rounds + 1
+    monkeypatch.setattr(beginning.time, "perf_counter", itertools.count().__next__)
+    rows = ((ended, 100 * ended) for ended in range(1, 1_001))
+    found = measure(rows, 1_000, 0.0, seconds, 10 * seconds)
+    assert found.num_steps == found.most_steps == pytest.approx(100_000)
+    assert (found.num_ended, found.seconds, found.steps_per_second) == (num_rounds, num_rounds, 100)
+    assert next(rows) == (num_rounds + 1, 100 * (num_rounds + 1))
+
+
+def test_the_expected_steps_lie_between_those_of_the_optimum_and_those_of_the_last_episodes(monkeypatch):
+    """A hundred episodes of 1,000 to 10 steps were measured, of a thousand; the first row only loads machine code."""
+    monkeypatch.setattr(beginning.time, "perf_counter", itertools.count().__next__)
+    steps = list(itertools.accumulate(range(1_000, 0, -10)))
+    found = measure(enumerate([0, *steps]), 1_000, 5.0, 100, 100)
+    assert (found.num_ended, found.num_measured, found.seconds) == (100, 50_500, 100)
+    assert found.fewest_steps == 50_500 + 900 * 5
+    assert found.most_steps == 50_500 + 900 * 255  # the mean of the last fifty
+    assert found.fewest_steps < found.num_steps < found.most_steps
+    nothing = measure(iter([(0, 500)]), 10, 7.0, 1, 1)
+    assert (nothing.num_ended, nothing.fewest_steps, nothing.most_steps) == (0, 570, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("num_simulations", "is_stepped", "settings"),
+    [
+        (1, False, {"algorithm": "sarsa-lambda"}),
+        (1, False, {"num_interleaved": 3}),
+        (1, True, {}),
+        (2, False, {}),
+        (2, False, {"algorithm": "monte-carlo"}),
+        (2, True, {}),
+    ],
+)
+def test_a_short_training_in_this_process_is_forecast_to_the_step(env, num_simulations, is_stepped, settings):
+    world, rows = only_steps(env) if is_stepped else env, []
+    train_policy_parallel(world, 200, num_simulations, num_actors=0, seed=3, callback=rows.append, **settings)
+    found = forecast(world, 200, Learning(**settings), Sharing(num_simulations=num_simulations), seed=3)
+    assert found.num_steps == found.fewest_steps == found.most_steps == sum(row.num_steps for row in rows)
+    assert found.num_measured == found.num_episodes == 200
+    assert found.interval == pytest.approx((found.in_process, found.in_process))
+    assert (found.num_actors, found.on_actors, found.ratio) == (0, None, None)
+
+
+def test_a_long_training_is_forecast_from_its_beginning(env):
+    rows = []
+    train_policy_parallel(env, 100_000, 1, seed=3, callback=rows.append)
+    found = forecast(env, 10**9, Learning(), Sharing(num_simulations=1), seed=3, seconds=0.2)
+    assert found.num_steps == pytest.approx(10**4 * sum(row.num_steps for row in rows), rel=0.25)
+    assert 100 < found.num_measured < 10**8
+    assert found.in_process == pytest.approx(found.num_steps / found.steps_per_second)
+
+
+def test_an_episode_that_takes_too_long_is_not_waited_for():
+    """The first random walk through 400 x 400 cells takes millions of steps."""
+    env = Environment(Maze.open(400, 400))
+    found = forecast(env, 10, Learning(epsilon=0.0), Sharing(num_simulations=1), seconds=0.01)
+    assert found.num_measured == 0
+    assert found.most_steps == 10 * env.max_episode_steps == 160_000_000
+    assert 7_980 <= found.fewest_steps < 10_000_000
+
+
+def test_the_memory_is_that_of_the_learner(env):
+    def num_bytes(**settings):
+        return forecast(env, 10, Learning(**settings), Sharing(num_simulations=1)).num_bytes
+
+    assert num_bytes() == 4 * 42 * 4
+    assert num_bytes(algorithm="double-q-learning") == 3 * 4 * 42 * 4
 
 
 @pytest.mark.ray
@@ -112,11 +173,10 @@ def test_the_rest_of_a_training_is_expected_to_be_as_its_last_rounds(ray_up, env
 @pytest.mark.parametrize(
     ("sharing", "message"),
     [
-        (Sharing(num_simulations=1), "num_simulations must be at least 2: one is trained without actors"),
-        (Sharing(num_simulations=2, num_actors=0), "num_actors must be given, for a forecast; take num_actors=2"),
+        (Sharing(num_simulations=1, num_actors=2), "num_simulations must be at least 2: one is trained without actors"),
         (Sharing(num_simulations=2, num_actors=2, asynchronous=True), "asynchronous has no forecast"),
     ],
 )
-def test_a_training_without_actors_has_no_forecast(env, sharing, message):
+def test_a_training_that_would_not_use_its_actors_has_no_forecast(env, sharing, message):
     with pytest.raises(SettingError, match=message):
         forecast(env, 100, Learning(), sharing)

@@ -148,6 +148,36 @@ def test_a_world_that_changes_at_given_episodes(num_seeds):
         assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
 
 
+@pytest.mark.parametrize("starts", [(700, 1500), (10, 12), (700, 5000), (1, 3001)])
+@pytest.mark.parametrize("algorithm", ["dyna-q", "prioritized-sweeping"])
+def test_with_num_steps_a_world_changes_at_given_steps(algorithm, starts):
+    """An episode under way is completed in the old world, and may pass the next change."""
+    worlds = [
+        clew.Environment(clew.Maze.open(4, 4, goal=g), slip=0.1 * i) for i, g in enumerate(((3, 3), (0, 3), (3, 0)))
+    ]
+    world = dict(zip((0, *starts), worlds, strict=True))
+    results = Experiment({"w": world}, {"l": algorithm}, [3, 8], num_steps=3000).run()
+    for k, seed in enumerate((3, 8)):
+        trainer, parts, taken = clew.Trainer(worlds[0], seed=seed, algorithm=algorithm), [], 0
+        left = list(zip(starts, worlds[1:], strict=True))
+        while taken < 3000:
+            while left and taken >= left[0][0]:
+                trainer.change_world(left.pop(0)[1])
+            parts.append(trainer.learn(1))
+            taken += int(parts[-1].steps[0])
+        assert np.array_equal(results.steps[0, 0, k], np.concatenate([part.steps for part in parts]))
+        assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
+
+
+def test_of_a_world_that_changes_the_same_episodes_are_recorded(monkeypatch):
+    world = {0: "4x4", 51: clew.Maze.open(4, 4, goal=(0, 3)), 53: "4x4"}
+    whole = Experiment({"w": world}, {"l": {}}, range(3), num_episodes=101).run()
+    monkeypatch.setattr(experiment, "MEMORY_LIMIT", 17 * 100)
+    part = Experiment({"w": world}, {"l": {}}, range(3), num_episodes=101).run()
+    assert part.episodes.tolist() == list(range(3, 101, 4))
+    assert np.array_equal(part.steps, whole.steps[..., 3::4])
+
+
 # A number of steps ----------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +208,11 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
     for i, each in enumerate(settings.values()):
         stats, _ = episodes_of(env, 301, 2, **each)
         assert np.array_equal(results.steps[i, 0, 2], stats.steps[1::2])
+    for last, count in ((1, 1), (2, 1), (3, 2), (150, 75), (298, 149), (300, 150), (10_000, 150)):  # to episode 299
+        found = results.sample("one", "w", "steps", last=last)
+        assert found.tolist() == results.steps[0, 0, :, -count:].mean(axis=1).tolist()
+    assert results.compare(last=50).title == "return: mean of the recorded ones of the last 50 episodes, 3 seeds"
+    assert results.compare().title == "return: mean of all recorded episodes, 3 seeds"
     with pytest.raises(SettingError, match="would take more than 512 MiB"):  # 6 x 144 x 16 bytes
         results.policy("one", "w", seed=1)
     with pytest.raises(SettingError, match="num_steps must be smaller"):
@@ -199,7 +234,6 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
         ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
         ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "learners": {"a": make_agent}}, "a in w: an agent in plain Python"),
-        ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "num_episodes": None, "num_steps": 9}, "q in w: a world that changes"),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),
         ({"learners": {"q": "q-lerning"}}, "the learner 'q': algorithm must be one of"),
         ({"learners": {"q": 3}}, "the learner 'q' must be settings, .*, not 3"),
@@ -232,6 +266,8 @@ def test_nonsense_is_refused_in_words(arguments, message):
         ({"num_actors": -1}, "num_actors must be a whole number"),
         ({"num_actors": 2, "num_threads": 2}, "num_threads can't be combined with num_actors"),
         ({"progress": True}, "progress must be a function"),
+        ({"max_seconds": 0}, "max_seconds must be a finite number above 0, not 0"),
+        ({"max_seconds": float("inf")}, "max_seconds must be a finite number above 0, not inf"),
         ({"folder": 5}, "folder must be a path"),
     ],
 )

@@ -1,5 +1,6 @@
 """The folder of an experiment: nothing is computed twice, nothing stale is used, and a kill loses little."""
 
+import importlib
 import random
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 import clew
 from clew import Experiment, SettingError
-from clew.experiments import collecting, experiment
+from clew.experiments import collecting, experiment, fingerprints
 from clew.experiments.cells import Budget
 from clew.experiments.collecting import kept_cells
 from clew.experiments.folder import HEADER
@@ -124,6 +125,25 @@ def test_what_an_agent_holds_is_part_of_its_key(tmp_path):
         SettingError, match=r"agent in open: the agent holds .*, of which nothing tells when it changes"
     ):
         computed(captured(iter([1])))
+
+
+def test_what_the_module_of_an_agent_imports_is_part_of_its_key(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "parts_of_mine.py").write_text(
+        "def choose(state):\n    import constants_of_mine as c\n    return c.ACTION\n"
+    )
+    (tmp_path / "agent_of_mine.py").write_text(
+        "import constants_of_mine, numpy\nfrom parts_of_mine import choose\ndef make(env, seed):\n    return None\n"
+    )
+    found = []
+    for action in (0, 1, 0):
+        (tmp_path / "constants_of_mine.py").write_text(f"ACTION = {action}\n")
+        make = importlib.import_module("agent_of_mine").make
+        found.append(fingerprints.digest_of(make, "agent"))
+    assert found[0] == found[2] != found[1]
+    assert fingerprints.source_of("parts_of_mine") != fingerprints.hash_module("parts_of_mine")
+    for name in ("parts_of_mine", "agent_of_mine", "constants_of_mine"):
+        del sys.modules[name]
 
 
 def test_worlds_without_a_model(tmp_path):
@@ -240,6 +260,6 @@ def test_the_second_process_begins_at_the_other_end(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with kept_cells(tmp_path, cells, range(6), budget) as kept:
             assert not kept.is_first
-    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(2, [0]), (0, [2]), (0, [1])])):
+    for backwards, taken in ((False, [(0, [1]), (0, [2]), (2, [0])]), (True, [(0, [2]), (2, [0]), (0, [1])])):
         schedule = Schedule([[1, 2], [], [0]], 1, 1, None, backwards=backwards)
         assert [schedule.take(print) for _ in range(4)] == [*taken, None]

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from clew import Experiment
 from clew.experiments.listing import list_experiments
 
@@ -23,12 +25,13 @@ def test_an_experiment_that_is_part_of_another_one_is_not_listed(tmp_path):
     assert [(each.num_steps, each.num_runs) for each in list_experiments(tmp_path)] == [(None, 12), (30, 8)]
 
 
-def test_runs_that_were_cut_off_are_not_complete(tmp_path):
+@pytest.mark.parametrize("last", [b"", b"?"], ids=["cut off", "changed"])
+def test_damaged_runs_are_not_complete(tmp_path, last):
     run(tmp_path, 6)
     (plan,) = tmp_path.glob("experiment-*.json")
     first = json.loads(plan.read_text())["cells"][0]
     for path in tmp_path.glob(f"cell-{first}.*.runs"):
-        path.write_bytes(path.read_bytes()[:-1])  # its last record
+        path.write_bytes(path.read_bytes()[:-1] + last)  # its last record
     (listed,) = list_experiments(tmp_path)
     assert 6 <= listed.num_done < 12
     assert not listed.is_finished

@@ -282,6 +282,8 @@ def test_figures_of_a_comparison():
     other = compare(OTHER, NORMAL)
     assert other.difference_interval == tuple(-end for end in reversed(found.difference_interval))
     assert other.p_value == found.p_value
+    many = compare(np.random.default_rng(1).normal(10.0, 2.0, 2_500), OTHER).difference_interval  # fewer resamples
+    assert many == pytest.approx(compare(np.full(30, 10.0), OTHER).difference_interval, abs=0.2)
     lower = compare(NORMAL, OTHER, lower_is_better=True)
     assert lower.probability_of_improvement == pytest.approx(1 - better)
     assert sum(lower.improvement_interval) == pytest.approx(2 - sum(found.improvement_interval))
@@ -306,7 +308,7 @@ def test_a_difference_needs_the_test_and_the_interval():
     assert not replace(found, difference_interval=(-1.0, 9.0)).is_different
     near = replace(found, corrected_p_value=0.04)
     assert not near.is_different
-    assert "p = 0.04 after correction), which takes p < 0.035; these runs" in near.verdict
+    assert "p = 0.04 after correction); finding one takes p < 0.035; these runs" in near.verdict
     assert "takes p" not in replace(found, corrected_p_value=0.06).verdict
 
 
@@ -340,8 +342,12 @@ def test_a_verdict_of_no_difference_says_what_would_be_found():
     assert power.seeds_for_half == 71
     assert power.seeds_needed == power_of_means(NORMAL, NORMAL, 0.5, paired=False).seeds_needed
     assert found.verdict.startswith("no difference was found between a's figure and b's (difference -0.5, ")
-    assert f"; {power.seeds_needed:,} seeds one as large as that seen" in found.verdict
+    assert f"and {power.seeds_needed:,} seeds would find one as large as that seen" in found.verdict
     assert "0.78 standard deviations, in 80% of experiments" in found.verdict
+    unequal = compare(NORMAL[:20], np.tile(NORMAL, 20) + 0.5).power
+    assert unequal.seeds_for_half == 71  # of each learner, whatever there is now
+    error = math.sqrt(NORMAL[:20].var(ddof=1) / 20 + np.tile(NORMAL, 20).var(ddof=1) / 600)
+    assert unequal.detectable == pytest.approx(2.95 * error, rel=0.04)  # and a little for Student's t
 
 
 def test_constants_are_certain():
@@ -352,12 +358,14 @@ def test_constants_are_certain():
     differ = compare([5.0] * 3, [4.0] * 3)
     assert differ.is_different
     assert differ.difference_interval == (1.0, 1.0)
-    assert differ.verdict == "a's figure is greater than b's in all of these runs, which don't vary: 5 and 4"
+    values = "all of a's are 5, and all of b's are 4"
+    assert differ.verdict == f"a's figure is greater than b's in all of these runs: {values}"
     one = compare([5.0] * 30, NORMAL)
     assert one.is_different
     assert np.isfinite(one.difference_interval).all()
     assert compare(NORMAL, NORMAL, paired=True).difference_interval == (0.0, 0.0)
     assert compare(NORMAL + 1.0, NORMAL, paired=True).is_different
+    assert compare([5.0] * 4, [4.0] * 4, paired=True).p_value == 2 / 2**4  # of signs, not of divisions
 
 
 def test_censored_runs_are_compared_by_ranks():
@@ -370,7 +378,7 @@ def test_censored_runs_are_compared_by_ranks():
     assert np.isnan([found.difference, *found.difference_interval]).all()
     assert found.probability_of_improvement < 0.3
     assert "5 of 31 and 1 of 31 runs are censored" in found.verdict
-    assert found.verdict.startswith("slow's number of steps is greater than fast's in most pairs of runs")
+    assert found.verdict.startswith("slow's number of steps is more often greater than smaller than fast's (")
     mann_whitney = stats.mannwhitneyu(slow, np.nan_to_num(fast, nan=INF)).pvalue
     assert found.p_value == pytest.approx(mann_whitney, abs=0.005)
     assert not compare(slow, slow, paired=True).is_different
@@ -396,6 +404,7 @@ def test_too_few_runs_are_named():
         ([[1.0, 2.0]], r"sample must be an array of one number per run, \(num_runs,\), not of shape \(1, 2\)"),
         ([1.0, -INF], "samples must be finite numbers, or .* not -inf; negate"),
         (["a"], "samples must be an array of one number per run"),
+        ([[1.0], [1.0, 2.0]], "samples must be an array of one number per run"),
     ],
 )
 def test_samples_that_are_none(sample, problem):

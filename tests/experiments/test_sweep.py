@@ -1,13 +1,18 @@
 """Sweeps: the best settings are those of the experiment, reported on seeds that didn't choose them."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import clew
 from clew import Experiment, Learning, Range, SettingError, Sweep, TrainingConfig
+from clew.experiments import collecting, experiment
 from clew.experiments.grids import edges_of, grid_of, random_points
+from clew.policies.plugins import load_plugin
 
 CHOICES = {"alpha": [0.1, 0.5, 0.9], "algorithm": ["sarsa", "q-learning", "expected-sarsa"]}
 BASE = {"gamma": 1.0}
@@ -152,6 +157,65 @@ def test_a_folder_keeps_the_runs(tmp_path):
     assert np.array_equal(first.sample, second.sample)
     more = Sweep("5x5", {"alpha": [0.3, 0.5, 0.7]}, num_episodes=10, seeds=range(4), fresh_seeds=range(4, 7))
     assert more.run(folder=tmp_path).selection.num_computed == 4
+
+
+def test_parameters_of_a_plug_in_are_chosen_like_settings(tables):
+    load_plugin(Path(__file__).parents[2] / "examples" / "my_rules.py")
+    base = {"algorithm": "my_rules:counted", "gamma": 0.95}
+    choices = {"bonus": [0.1, 1.0, 8.0], "alpha": [0.2, 0.4]}
+    arguments = {"num_episodes": 60, "seeds": range(3), "fresh_seeds": [5, 6], "figure": "steps"}
+    found = Sweep("5x5", choices, base=base, **arguments).run()
+    learners = {str(i): {**base, "alpha": 0.2, "algorithm_settings": {"bonus": b}} for i, b in enumerate((0.1, 1, 8))}
+    results = Experiment({"w": "5x5"}, learners, range(3), num_episodes=60).run()
+    expected = [results.sample(name, "w", "steps").mean() for name in learners]
+    assert found.curve("bonus")["alpha=0.2"].means.tolist() == expected
+    assert len(set(expected)) == 3
+    assert found.best["algorithm_settings"] == {"bonus": found.points[found.best_index]["bonus"]}
+    edges = {"bonus": [0.0, 50.0, 100.0]}  # no bonus is below 0 or above 100
+    assert [edges_of(edges, {"bonus": each}, base) for each in (0.0, 50.0, 100.0)] == [[], [], []]
+    assert edges_of(choices, {"bonus": 8.0, "alpha": 0.2}, base)[0].startswith("the best bonus, 8, is the greatest")
+    with pytest.raises(SettingError, match="bonis is not a setting; did you mean 'bonus'"):
+        Sweep("5x5", {"bonis": [1.0, 2.0]}, base=base, num_episodes=5)
+    with pytest.raises(SettingError, match="bonus is not a setting"):
+        Sweep("5x5", {"bonus": [1.0, 2.0]}, num_episodes=5)
+    with pytest.raises(SettingError, match="parameters of sarsa, and 'bonus' is none"):
+        Sweep("5x5", {"bonus": [1.0, 2.0], "algorithm": ["my_rules:counted", "sarsa"]}, num_episodes=5)
+
+
+def test_a_sweep_beyond_the_limit_says_that_not_all_episodes_are_recorded(monkeypatch):
+    monkeypatch.setattr(experiment, "MEMORY_LIMIT", 17 * 2 * 3 * 25)
+    arguments = {"num_episodes": 100, "seeds": range(3), "fresh_seeds": [5, 6], "figure": "steps", "last": 40}
+    found = Sweep("5x5", {"alpha": [0.3, 0.5]}, **arguments).run()
+    assert found.selection.episodes.tolist() == list(range(3, 100, 4))
+    assert np.array_equal(found.sample, found.selection.steps[:, 0, :, -10:].mean(axis=-1))
+    assert found.title.startswith(
+        "number of steps: mean of the recorded ones of the last 40 episodes; 2 settings in 5x5"
+    )
+
+
+def test_the_title_of_a_figure_of_whole_runs():
+    found = Sweep("cliff", {"alpha": [0.3, 0.5]}, num_episodes=20, seeds=[0, 1], figure="regret").run()
+    assert found.title == "regret: 2 settings in cliff, 2 seeds each"
+    assert found.plot("alpha").axes[0].get_ylabel() == "regret"
+
+
+PEAK = """
+import resource, numpy, clew
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+clew.Sweep("3x3", {"alpha": [0.1, 0.5]}, num_episodes=5, figure="steps").run()
+before = peak()
+choices = {"alpha": numpy.linspace(0.04, 1, 25).tolist(), "epsilon": numpy.linspace(0.01, 0.2, 20).tolist()}
+found = clew.Sweep("3x3", choices, num_episodes=5000, seeds=range(30), figure="steps").run()
+print(peak() - before, found.selection.steps.size, found.sample.shape)
+"""
+
+
+@pytest.mark.nightly
+def test_a_sweep_of_75_million_episodes_stays_below_the_limit():
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, timeout=280, check=True)
+    peak, size, shape = done.stdout.split(maxsplit=2)
+    assert (int(size), shape.strip()) == (500 * 30 * 5000 // 4, "(500, 30)")
+    assert 17 * int(size) < int(peak) < collecting.MEMORY_LIMIT
 
 
 WRONG = [

@@ -118,6 +118,42 @@ def test_a_wide_range_is_shown_on_a_log_scale_and_says_so():
     )
 
 
+def test_a_wide_range_of_negative_returns_has_a_log_scale_too():
+    plot = clew.plot_learning(metrics([9.0] * 3, returns=[-1250.0, -90.0, -15.0]), figure="mean_return", optimum=-13)
+    plot.draw_without_rendering()
+    axes = plot.axes[0]
+    assert axes.get_ylabel() == "mean return per episode, log scale"
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == [f"\N{MINUS SIGN}{tick}" for tick in ("10", "20", "50", "100", "200", "500", "1,000")]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform([(0, -1000), (0, -100), (0, -13)]))[:, 1]
+    assert 0.05 < heights[0] < 0.15
+    assert heights[1] - heights[0] == pytest.approx((heights[2] - heights[1]) / math.log10(100 / 13))
+    mixed = clew.plot_learning(metrics([9.0] * 3, returns=[-1250.0, -90.0, 15.0]), figure="mean_return")
+    assert mixed.axes[0].get_yscale() == "linear"
+
+
+def test_many_lines_are_thinner_and_have_their_legend_beside_the_axes():
+    few, many = (
+        clew.plot_learning({f"rule {i}": [metrics([30.0 + i, 12.0]), metrics([31.0 + i, 10.0])] for i in range(n)})
+        for n in (6, 12)
+    )
+    assert few.legends == []
+    assert many.axes[0].get_legend() is None
+    (legend,) = many.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"rule {i}" for i in range(12)]
+    assert many.axes[0].get_lines()[0].get_linewidth() < few.axes[0].get_lines()[0].get_linewidth()
+    assert many.axes[0].collections[0].get_alpha() < few.axes[0].collections[0].get_alpha()
+    for plot in (few, many):
+        plot.draw_without_rendering()
+    box, axes = legend.get_window_extent(), many.axes[0].get_window_extent()
+    assert box.x0 > axes.x1
+    assert box.x1 <= many.bbox.x1
+    assert axes.width > 0.95 * few.axes[0].get_window_extent().width
+    long = clew.plot_learning({f"rule {i}": [metrics([30.0])] for i in range(40)})
+    long.draw_without_rendering()
+    assert long.legends[0].get_window_extent().y0 > 0
+
+
 def test_algorithms_differ_in_colour_and_in_style_and_stand_in_the_legend():
     runs = {f"rule {i}": [metrics([30.0 + i, 12.0])] for i in range(4)}
     plot = clew.plot_learning(runs, optimum=8)

@@ -123,7 +123,7 @@ def test_more_pairs_than_memory_are_refused_before_the_work():
 MILLION = """
 import numpy as np
 from clew import FiniteMDP
-from clew.distributed.blocks.block import peak_memory
+from clew.settings import peak_memory
 
 def function(states, actions):
     next_states = np.stack([states + 1, states + actions, states * 7 + 3], 1) % 10**6

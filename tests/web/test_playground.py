@@ -19,12 +19,14 @@ from clew.errors import MazeError, SettingError
 from clew.kernels.dynamics import BLOCKED
 from clew.mazes.formats.pictures import picture_size
 from clew.rendering.colours import ValueScale
+from clew.runs.examination import warnings_about
 from clew.runs.storage import table_sha256
+from clew.web import notices
 from clew.web.curve import POINTS_PER_EFOLD, Curve
 from clew.web.export import command_line, html_report, python_code, zip_archive
 from clew.web.frames import UNKNOWN_SHADE, pack_frame
 from clew.web.live import start_run
-from clew.web.notices import collected_warnings
+from clew.web.notices import _examiner, collected_warnings
 from clew.web.playground import MAX_UNDO, MazeVersion, Playground, greedy_path
 
 
@@ -191,6 +193,48 @@ def test_a_warning_goes_to_the_visitor_who_caused_it(playground):
     assert (messages, len(others)) == ([], 1)
     do(playground, lambda: playground.configure(goal_reward=1.0))
     assert playground.notice == ""
+
+
+def findings_of(playground):
+    """What is found, when the examiner has told it."""
+    _examiner.submit(lambda: None).result(60)  # it does one thing at a time
+    do(playground, lambda: None)
+    return playground.notice
+
+
+def test_the_playground_warns_in_the_words_of_doctor(playground):
+    assert findings_of(playground) == ""
+    do(playground, lambda: playground.configure(max_episode_steps=5))
+    [finding] = clew.examine(playground.world.env, gamma=0.9)
+    assert findings_of(playground) == str(finding)
+    assert "the goal is at least 11 steps away, and episodes are cut off after 5" in str(finding)
+    version = playground.version
+    do(playground, playground.episode)
+    assert playground.version > version
+    do(playground, lambda: playground.paint([(5, 5)], "goal"))
+    assert "the goal is at least 10 steps away" in findings_of(playground), "of the maze as it is painted"
+    do(playground, lambda: playground.configure(max_episode_steps=None, goal_reward=16777217.0))
+    assert findings_of(playground).count("16777217") == 1, "not twice, of the precision of rewards"
+    do(playground, lambda: playground.configure(goal_reward=1.0, gamma=1.0))
+    assert "a greedy policy may loop forever; take a gamma below 1" in findings_of(playground)
+    do(playground, lambda: playground.configure(gamma=0.9))
+    assert findings_of(playground) == ""
+
+
+def test_a_large_maze_is_examined_too_and_by_another_thread(playground, monkeypatch):
+    """Of models with this many outcomes `clew train` says nothing; the page has a thread for them."""
+    names = []
+
+    def examine(*arguments, **settings):
+        names.append(threading.current_thread().name)
+        return warnings_about(*arguments, **settings)
+
+    monkeypatch.setattr(notices, "warnings_about", examine)
+    do(playground, lambda: playground.configure(maze="120x120", gamma=0.5))
+    assert warnings_about(playground.world.env, 10_000, playground.config.learning) == []
+    assert findings_of(playground).startswith("the goal is 238 steps away, and 0.5^238 = 2.3e-72: no value will reach")
+    assert names
+    assert all(name.startswith("clew-examiner") for name in names)
 
 
 # What is drawn --------------------------------------------------------------------------------------------------------

@@ -218,6 +218,27 @@ def test_settings_that_are_rounded_are_said(visit):
     page.get_by_test_id("notice").filter(has_text="becomes 16777216 in float32").wait_for()
 
 
+def test_a_gamma_that_is_too_small_for_the_maze_is_said_in_the_words_of_doctor(visit):
+    page = visit()
+    open_maze(page, "60x60")
+    gamma = page.get_by_test_id("settings").get_by_label("gamma", exact=True)
+    gamma.fill("0.4")
+    gamma.press("Enter")
+    notice = page.get_by_test_id("notice")
+    notice.filter(has_text="no value will reach").wait_for()
+    [finding] = clew.examine(clew.Environment(clew.Maze.open(60, 60)), gamma=0.4)
+    assert notice.inner_text() == str(finding)
+    assert "the goal is 118 steps away, and 0.4^118 = 1.1e-47" in str(finding)
+    assert grave(page, "[data-testid=notice]") == {}
+    box = notice.bounding_box()
+    assert box["y"] + box["height"] < 900, "on the first screen"
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    gamma.fill("0.9")
+    gamma.press("Enter")
+    notice.wait_for(state="hidden")
+
+
 def test_values_are_said_of_the_cell_under_the_pointer_and_updates_are_shown(visit):
     page = visit()
     page.get_by_test_id("go").click()

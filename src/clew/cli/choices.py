@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.options import LEARNED, METAVARS, READ_BY_TYPE
+from clew.cli.options import LEARNED, METAVARS, READ_BY_TYPE, split_name, value_of, with_parameters
 from clew.errors import SettingError
 from clew.learning.settings import Learning
 from clew.runs.flags import flag
@@ -16,7 +16,6 @@ from clew.runs.flags import flag
 if TYPE_CHECKING:
     from clew.experiments.grids import Range
 
-CHOSEN = tuple(each for each in fields(Learning) if each.name != "algorithm_settings")
 FLAGS = {"true": True, "false": False}
 
 
@@ -43,6 +42,12 @@ def values_of(text: str, read: Callable[[str], Any]) -> "list[Any] | Range":
     )
 
 
+def name_and_values(text: str) -> "tuple[str, list[Any] | Range]":
+    """Return "NAME=0.1,0.5" or "NAME=0..1" as (name, values or range)."""
+    name, values = split_name(text)
+    return name, values_of(values, value_of)
+
+
 def flag_of(text: str) -> bool:
     """Return "true" or "false" as bool."""
     if text.lower() not in FLAGS:
@@ -52,20 +57,21 @@ def flag_of(text: str) -> bool:
 
 def with_choices(command: Any) -> Any:
     """Give a command the settings of a learner as options, which it gets as lists of values or as ranges."""
-    own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
-    parameters = [*map(_parameter, CHOSEN), *own]
-    command.__signature__ = inspect.Signature(parameters)  # which Typer reads
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
-    return command
+    return with_parameters(command, map(_parameter, fields(Learning)))
 
 
 def _parameter(setting: Any) -> inspect.Parameter:
     """Return the parameter of a command for a setting."""
-    read, metavar = READ_BY_TYPE.get(setting.type, (str, METAVARS.get(setting.name, "NAME")))
-    if setting.type is bool:
-        read, metavar = flag_of, "true|false"
-    parser = partial(values_of, read=read)
-    parser.__name__ = setting.name  # type: ignore[attr-defined]  # which Typer asks for
+    kind: Any = Any
+    parser: Any
+    if setting.name == "algorithm_settings":
+        kind, parser, metavar = list[Any] | None, name_and_values, "NAME=VALUE"
+    else:
+        read, metavar = READ_BY_TYPE.get(setting.type, (str, METAVARS.get(setting.name, "NAME")))
+        if setting.type is bool:
+            read, metavar = flag_of, "true|false"
+        parser = partial(values_of, read=read)
+        parser.__name__ = setting.name  # which Typer asks for
     option = typer.Option(
         flag(setting.name),
         help=setting.metadata["help"],
@@ -74,5 +80,5 @@ def _parameter(setting: Any) -> inspect.Parameter:
         rich_help_panel=LEARNED,
     )
     return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Any, option]
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
     )

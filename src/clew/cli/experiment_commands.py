@@ -1,5 +1,6 @@
 """Commands of many runs: compare, sweep."""
 
+import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +23,15 @@ from clew.cli.options import (
     with_settings,
 )
 from clew.errors import SettingError
+from clew.learning.settings import Learning
 from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
 
 if TYPE_CHECKING:
     from clew.experiments.experiment import Progress
+    from clew.learning.findings import Finding
+
+logger = logging.getLogger(__name__)
 
 OF_WORLDS = WORLD_SETTINGS[1:]  # without its name
 COMMON = tuple(name for name in LEARNING if name != "algorithm")
@@ -150,6 +155,7 @@ def compare(
         raise SettingError("learners must be different: each is run with the same seeds")
     with running(actors, given.values(), len(given) * len(world) * seeds) as progress:
         experiment = Experiment(worlds, given, range(seeds), num_episodes=episodes)
+        warn_of(experiment.examine())
         results = experiment.run(num_actors=actors, folder=out, progress=progress)
         comparison = results.compare(figure, last=last, paired=paired)
     if as_json:
@@ -180,7 +186,8 @@ def sweep(
 ) -> None:
     """Find the best settings, and report them on fresh seeds.
 
-    A setting takes several values, 0.1,0.2,0.5, or with --random a range, 0.01..1 or 0.01..1:log.
+    A setting takes several values, 0.1,0.2,0.5, or with --random a range, 0.01..1 or 0.01..1:log. So does a parameter
+    of an algorithm from a plug-in, --set bonus=0.1,0.5.
 
     Example: clew sweep cliff --alpha 0.1,0.3,0.5 --algorithm sarsa,q-learning --best best.json
     """
@@ -207,6 +214,7 @@ def sweep(
     )
     learners = [{"algorithm": "q-learning", **base, **point} for point in trial.points]
     with running(actors, learners, len(learners) * seeds) as progress:
+        warn_of(trial.examine())
         results = trial.run(num_actors=actors, folder=out, progress=progress)
     if best is not None:
         results.save(best)
@@ -215,25 +223,62 @@ def sweep(
     else:
         chosen = {name: value for name, value in results.config().items() if name != "maze" and value is not False}
         print(results)
-        print(f"\nclew train {shlex.quote(world)} {as_flags(chosen)}")
+        plugins = "".join(f" --plugin {shlex.quote(each)}" for each in plugin or ())
+        print(f"\nclew train {shlex.quote(world)}{plugins} {as_flags(chosen)}")
+
+
+def warn_of(findings: "dict[Finding, list[str]]") -> None:
+    """Log what may keep learners from learning, in the words of clew doctor, and which learners in which worlds."""
+    for finding, where in findings.items():
+        more = f"; and {len(where) - 2:,} others" if len(where) > 3 else ""
+        logger.warning("warning: %s%s: %s", "; ".join(where[: 2 if more else 3]), more, finding)
 
 
 def split_choices(choices: dict[str, Any], world: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings with a single value, and the choices of the others.
 
     Args:
-        choices: list of values or range of each setting; None for those that weren't given.
+        choices: list of values or range of each setting; None for those that weren't given. "algorithm_settings" has
+            pairs of a name and such values.
         world: whose usual discount all learners have, unless another one is given.
 
     Raises:
-        SettingError: if no setting has several values.
+        SettingError: if no setting has several values, or an algorithm has no such parameter.
     """
-    given = {name: values for name, values in choices.items() if values is not None}
-    base = {name: values[0] for name, values in given.items() if isinstance(values, list) and len(values) == 1}
-    varied = {name: values for name, values in given.items() if name not in base}
+    parameters = as_mapping(choices["algorithm_settings"] or ())
+    given = {name: values for name, values in choices.items() if values is not None and name != "algorithm_settings"}
+    for algorithm in given.get("algorithm", [Learning.algorithm]) if parameters else ():
+        check_parameters(algorithm, parameters)
+    base, varied = separate(given)
+    own, chosen = separate(parameters)
+    base, varied = base | ({"algorithm_settings": own} if own else {}), varied | chosen
     if not varied:
         raise SettingError("there is nothing to choose from; give a setting several values, such as --alpha 0.1,0.5")
     return ({} if "gamma" in varied else {"gamma": usual_gamma(world)}) | base, varied
+
+
+def separate(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings with a single value, and the choices of the others."""
+    single = {name: values[0] for name, values in given.items() if isinstance(values, list) and len(values) == 1}
+    return single, {name: values for name, values in given.items() if name not in single}
+
+
+def check_parameters(algorithm: str, given: dict[str, Any]) -> None:
+    """Check that an algorithm has the parameters that --set names, and that settings of Clew aren't among them.
+
+    Raises:
+        SettingError: if it has not.
+    """
+    from clew.learning.algorithms import ALGORITHMS
+    from clew.learning.declarations import complete_parameters
+    from clew.policies.plugins import check_known
+
+    check_known("algorithm", algorithm, ALGORITHMS)
+    ends = {name: values[0] if isinstance(values, list) else values.low for name, values in given.items()}
+    complete_parameters(ALGORITHMS[algorithm], ends)
+    for name in given:
+        if name in LEARNING:
+            raise SettingError(f"can't choose {name}, which is a setting too", setting="algorithm_settings")
 
 
 @contextmanager

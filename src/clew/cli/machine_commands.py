@@ -19,7 +19,7 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
     """Check this installation, or a training before it begins.
 
     With a world or options of clew train, what may keep that training from learning is printed, each with a number, a
-    reason and a remedy. With --actors, its time is forecast too, with actors and without.
+    reason and a remedy; and the time and memory that it takes, by a second of it; with --actors also on actors.
 
     Example: clew doctor 30x30 --episodes 200 --gamma 0.9
     """
@@ -43,7 +43,7 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
 
 
 def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
-    """Print what may keep a training from learning; with actors, its expected time too."""
+    """Print what may keep a training from learning; unless it can't, its time and memory too."""
     from clew.cli.messages import name_compiled
     from clew.cli.supervision import continue_in_child
     from clew.cli.terminal import print_json
@@ -51,6 +51,7 @@ def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
     from clew.runs.examination import examine_run
     from clew.runs.run import check_simulations, forecast_run
     from clew.runs.storage import finite_or_none
+    from clew.settings import peak_memory
 
     check_simulations(config)
     if config.num_actors:
@@ -59,15 +60,18 @@ def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
     with working("looking"):
         findings = examine_run(config)
     forecast = None
-    if config.num_actors:
+    if all(each.severity != "error" for each in findings):
         with working("measuring"):
             forecast = forecast_run(config)
     if as_json:
         figures = {} if forecast is None else {**forecast._asdict(), "ratio": forecast.ratio}
+        figures |= {} if forecast is None else {"peak_memory": peak_memory()}
         print_json({"findings": [finite_or_none(vars(each)) for each in findings], **figures})
         return
     print_findings(config, findings)
     if forecast is not None:
+        print_expectation(config, forecast, peak_memory())
+    if forecast is not None and forecast.num_actors:
         print_forecast(config, forecast)
 
 
@@ -82,10 +86,64 @@ def print_findings(config: "TrainingConfig", findings: "list[Finding]") -> None:
         print("No problem was found.")
 
 
+def print_expectation(config: "TrainingConfig", found: "Forecast", memory: int) -> None:
+    """Print the expected time of a training in this process, and its memory.
+
+    Args:
+        config: settings of the training.
+        found: its forecast.
+        memory: largest memory that this process has used, in bytes.
+    """
+    time, speed = format_expectation(found), format_speed(found.steps_per_second)
+    part = ""
+    if " to " in time:
+        n = found.num_measured
+        part = f" (the first {n:,} may be longer than later ones)" if n else " (none ended while it was measured)"
+    print(f"Expected time: {time} for {found.num_episodes:,} episodes{part}, at {speed}.")
+    print(
+        f"Memory: {format_size(found.num_bytes)} for what {config.algorithm} learns, {format_size(memory)} with "
+        "Python, the world and its optimum."
+    )
+
+
+def format_expectation(found: "Forecast") -> str:
+    """Return the expected time of a training in this process, such as "about 40 s"; its range if that is wide."""
+    low, high = found.interval
+    if high < 1.0:
+        return "less than a second"
+    if found.num_measured == found.num_episodes or high < 1.5 * low:
+        return f"about {format_duration(found.in_process)}"
+    return f"{format_duration(low)} to {format_duration(high)}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in words, with two digits, such as "40 s"; "less than a second" below 1."""
+    if seconds < 1.0:
+        return "less than a second"
+    for unit, length, most in (("s", 1.0, 100.0), ("min", 60.0, 6000.0), ("h", 3600.0, 172_800.0)):
+        if seconds < most:
+            return f"{float(f'{seconds / length:.2g}'):g} {unit}"
+    return f"{float(f'{seconds / 86_400.0:.2g}'):,.0f} days"
+
+
+def format_speed(steps_per_second: float) -> str:
+    """Return a speed in words, such as "12 million steps a second"."""
+    if steps_per_second >= 1e6:
+        return f"{steps_per_second / 1e6:,.2g} million steps a second"
+    return f"{float(f'{steps_per_second:.2g}'):,.0f} steps a second"
+
+
+def format_size(num_bytes: int) -> str:
+    """Return a size in words, such as "3.2 MB"."""
+    power = min(3, max(0, (len(str(num_bytes)) - 1) // 3))
+    return f"{float(f'{num_bytes / 1000**power:.3g}'):,g} {('bytes', 'kB', 'MB', 'GB')[power]}"
+
+
 def print_forecast(config: "TrainingConfig", found: "Forecast") -> None:
     """Print the expected time of a training in this process and on actors."""
     from clew.cli.terminal import print_figures
 
+    ratio = found.ratio or 0.0
     print()
     print_figures(
         f"Training of {config.maze}, {config.num_episodes:,} episodes",
@@ -97,8 +155,8 @@ def print_forecast(config: "TrainingConfig", found: "Forecast") -> None:
             "of_which_to_start": found.start,
         },
     )
-    advice = ": leave out --actors" if found.ratio > 1.0 else ""
-    times = f"{found.ratio:,.0f}" if found.ratio >= 10.0 else f"{found.ratio:.2g}"
+    advice = ": leave out --actors" if ratio > 1.0 else ""
+    times = f"{ratio:,.0f}" if ratio >= 10.0 else f"{ratio:.2g}"
     print(f"With actors it takes {times} times as long as in this process{advice}.")
 
 

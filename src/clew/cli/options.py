@@ -76,16 +76,27 @@ def number_or_word(text: str) -> int | str:
 
 
 def name_and_value(text: str) -> tuple[str, bool | int | float | str]:
-    """Return "NAME=VALUE" as (name, value); the value is a flag, a whole number or a number if it looks like one."""
+    """Return "NAME=VALUE" as (name, value)."""
+    name, value = split_name(text)
+    return name, value_of(value)
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """Return "NAME=VALUE" as (name, text of the value)."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
         raise typer.BadParameter(f"must be NAME=VALUE, such as bonus=0.1, not {text!r}")
-    if value.lower() in ("true", "false"):
-        return name, value.lower() == "true"
+    return name, value
+
+
+def value_of(text: str) -> bool | int | float | str:
+    """Return a text as a flag, a whole number or a number if it looks like one."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         with suppress(ValueError):
-            return name, kind(value)
-    return name, value
+            return kind(text)
+    return text
 
 
 def place(text: str) -> tuple[int, int]:
@@ -237,15 +248,20 @@ def with_settings(*names: str, maze: str = "") -> Callable[[Callable[..., None]]
     """
 
     def add_options(command: Any) -> Any:
-        own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
         known = {field.name: field for field in fields(TrainingConfig)}
         groups = GROUPS if "alpha" in names else dict.fromkeys(WORLD_SETTINGS, WORLD)
-        parameters = [*(_parameter(known[name], maze, groups.get(name)) for name in names), *own]
-        command.__signature__ = inspect.Signature(parameters)  # which Typer reads
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
-        return command
+        return with_parameters(command, [_parameter(known[name], maze, groups.get(name)) for name in names])
 
     return add_options
+
+
+def with_parameters(command: Any, parameters: Iterable[inspect.Parameter]) -> Any:
+    """Give a command parameters before its own, which it gets as keyword arguments."""
+    own = [each for each in inspect.signature(command).parameters.values() if each.kind is not each.VAR_KEYWORD]
+    signature = inspect.Signature([*parameters, *own])
+    command.__signature__ = signature  # which Typer reads
+    command.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
+    return command
 
 
 def _parameter(setting: Any, maze: str, group: str | None) -> inspect.Parameter:

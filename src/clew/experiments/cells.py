@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from clew.environments import Environment, ModelEnvironment, as_compiled
 from clew.errors import ClewError, SettingError
-from clew.experiments.changes import Change, changing_loop, check_episodes, make_trainer
+from clew.experiments.changes import Change, check_changes, check_starts, loops_in
 from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning.agents import agent_transitions, check_agent, policy_of
-from clew.learning.learner import initial_values
-from clew.learning.loops import loop_over, new_loop
+from clew.learning.learner import Learner, initial_values
+from clew.learning.loops import Loop, loop_over, new_loop
 from clew.learning.members import Check, Members, play_episodes, play_steps, train_members
 from clew.learning.precision import warn_if_coarse
 from clew.learning.settings import Learning, as_learning
@@ -59,7 +59,7 @@ class World:
         env: the environment.
         compiled: its compiled form; None if it has none.
         remake: returns a new environment, if it was given by a name; None if it was given as an object.
-        changes: other worlds, in which runs continue from some episodes on.
+        changes: other worlds, in which runs continue from some episodes or steps on.
     """
 
     name: str
@@ -109,7 +109,9 @@ class Cell:
         """
         try:
             if self.world.changes:
-                self._check_changes()
+                if not isinstance(self.learner, Learning):
+                    raise SettingError("an agent in plain Python can't continue in another world")
+                check_changes(self.world.env, self.learner, self.world.changes)
             if isinstance(self.learner, Learning):
                 initial = initial_values(self.world.env, self.world.compiled, self.learner)
                 warn_if_coarse(self.learner, self.world.compiled, initial)
@@ -117,18 +119,6 @@ class Cell:
                 check_agent(self.learner(self.world.env, 0))
         except ClewError as error:
             raise SettingError(f"{self.name}: {error}") from None
-
-    def _check_changes(self) -> None:
-        """Check that the learner can continue in every world to which its world changes.
-
-        Raises:
-            SettingError: if one has another table, or the learner is an agent or interleaves episodes.
-        """
-        if not isinstance(self.learner, Learning):
-            raise SettingError("an agent in plain Python can't continue in another world")
-        trainer = make_trainer(self.world.env, self.learner, 1, 0)
-        for change in self.world.changes:
-            trainer.change_world(change.world)
 
     def run(self, seeds: Sequence[int], budget: Budget, check: Check) -> CellResults:
         """Run the learner once with each of some seeds.
@@ -168,11 +158,6 @@ class Cell:
                 stats = _play(loop_over(agent_transitions(agent, env, seed)), None, budget, check)
                 policy = policy_of(agent, env)
                 return stats, np.zeros((0, 0), np.float32) if policy is None else policy.q
-        if self.world.changes:
-            trainer = make_trainer(self.world.env, self.learner, budget.num_episodes or 1, seed)
-            stats = _play(changing_loop(trainer, self.world.changes), None, budget, check)
-            check_values(trainer.policy.q, self.world.compiled)
-            return stats, trainer.policy.q
         if self.world.compiled is not None:
             return self._learn(self.world.env, seed, budget, check)
         with self.world.stepped() as env:
@@ -183,15 +168,33 @@ class Cell:
         assert isinstance(self.learner, Learning)
         world, num_episodes = self.world.compiled, budget.num_episodes or 1  # which schedules need
         policy, learner = new_policy(env, world, self.learner, seed, initial=initial_values(env, world, self.learner))
-        loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
-        stats = _play(loop, None if world is None else learner, budget, check)
+        if world is not None and self.world.changes:
+            loops = loops_in((world, *(each.world for each in self.world.changes)), learner, num_episodes, seed)
+            stats = _play_changing(loops, [each.start for each in self.world.changes], budget, check)
+        else:
+            loop = new_loop(env, world, learner, num_episodes, (seed, 0, 0))
+            stats = _play(loop, None if world is None else learner, budget, check)
         check_values(policy.q, world)
         return stats, policy.q
 
 
-def _play(loop: Any, learner: Any, budget: Budget, check: Check) -> EpisodeStats:
+def _play_changing(
+    loops: Iterator[tuple[Learner, Loop]], starts: Sequence[int], budget: Budget, check: Check
+) -> EpisodeStats:
+    """Play a run in one world after the other; `starts` has the episodes or steps before each world but the first."""
+    length, done, parts = budget.num_episodes or budget.num_steps or 0, 0, []
+    for end, (learner, loop) in zip((*starts, length), loops, strict=True):
+        if (left := min(end, length) - done) > 0:  # the last episode may have passed the end
+            part = budget._replace(**{"num_steps" if budget.num_episodes is None else "num_episodes": left})
+            stats = _play(loop, learner, part, check, done)
+            done += left if budget.num_steps is None else int(stats.steps.sum())
+            parts.append(stats)
+    return joined(parts)
+
+
+def _play(loop: Loop, learner: Learner | None, budget: Budget, check: Check, first: int = 0) -> EpisodeStats:
     if budget.num_episodes is not None:
-        return play_episodes(loop, budget.num_episodes, budget.every, check)
+        return play_episodes(loop, budget.num_episodes, budget.every, check, first)
     assert budget.num_steps is not None
     return play_steps(loop, learner, budget.num_steps, check)
 
@@ -221,12 +224,12 @@ def as_worlds(worlds: Mapping[str, Any]) -> list[World]:
 def _as_world(name: str, given: Any) -> World:
     """Return a world; raise a SettingError that names it if it is none."""
     if isinstance(given, Mapping):
-        check_episodes(given)
+        check_starts(given)
         first, *others = (_as_world(name, world) for world in given.values())
         compiled = [world.compiled for world in (first, *others) if world.compiled is not None]
         if len(compiled) < len(given):
             raise SettingError(f"the world {name!r}: only worlds with a model can change")
-        changes = tuple(Change(episode, world) for episode, world in zip(given, compiled, strict=True))
+        changes = tuple(Change(start, world) for start, world in zip(given, compiled, strict=True))
         return replace(first, changes=changes[1:])
     try:
         remake = None

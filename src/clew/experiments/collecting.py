@@ -42,14 +42,13 @@ class Collected:
         steps, episode_return, terminated: (num_cells, num_seeds, num_recorded) arrays; (num_cells, num_seeds) objects
             if runs have different numbers of episodes.
         tables: (num_seeds, num_states, num_actions) action values by cell; empty if they don't fit the limit.
-        num_computed: number of runs that weren't found in the folder.
     """
 
     def __init__(self, cells: Sequence[Cell], seeds: Sequence[int], budget: Budget) -> None:
         self._is_done = np.zeros((len(cells), len(seeds)), np.bool_)
+        self._is_new = np.zeros_like(self._is_done)
         self._keeps_tables = are_tables_recorded(cells, len(seeds))
         self._num_recorded = 0  # episodes, if runs have different numbers of them
-        self.num_computed = 0
         self.tables: dict[int, npt.NDArray[np.float32]] = {}
         self.episodes: npt.NDArray[np.int64] | None = None
         shape: tuple[int, ...] = self._is_done.shape
@@ -63,6 +62,11 @@ class Collected:
     def num_done(self) -> int:
         """Number of complete runs."""
         return int(self._is_done.sum())
+
+    @property
+    def num_computed(self) -> int:
+        """Number of complete runs that weren't found in the folder."""
+        return int(self._is_new.sum())
 
     def missing(self) -> list[list[int]]:
         """Return the numbers of the seeds of each cell that aren't complete."""
@@ -95,8 +99,18 @@ class Collected:
                 shape = self._is_done.shape[1], *results.tables.shape[1:]
                 self.tables[block.cell] = np.zeros(shape, np.float32)
             self.tables[block.cell][runs] = results.tables
-        self.num_computed += len(runs) * block.is_new
+        self._is_new[block.cell, runs] = block.is_new
         self._is_done[block.cell, runs] = True
+
+    def keep_complete(self) -> npt.NDArray[np.intp]:
+        """Drop the seeds that aren't complete in every cell, and return the numbers of the others."""
+        is_whole = self._is_done.all(axis=0)
+        if not is_whole.all():
+            self._is_done, self._is_new = self._is_done[:, is_whole], self._is_new[:, is_whole]
+            self.steps, self.episode_return = self.steps[:, is_whole], self.episode_return[:, is_whole]
+            self.terminated = self.terminated[:, is_whole]
+            self.tables = {cell: tables[is_whole] for cell, tables in self.tables.items()}
+        return np.flatnonzero(is_whole)
 
 
 class KeptCells:

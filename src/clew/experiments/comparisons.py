@@ -20,6 +20,7 @@ from clew.experiments.intervals import (
     Floats,
     Pair,
     mean_interval,
+    num_resamples,
     quantiles_of_t,
     rate_ends,
     resampled_moments,
@@ -199,31 +200,34 @@ def _is_constant(sample: Floats) -> bool:
 def _compare_means(x: Floats, y: Floats, paired: bool, seed: int) -> tuple[float, Pair, float, Power]:
     """Return the difference of means of finite samples, its interval, the p-value and the power."""
     difference = mean_of(np.sort(x)) - mean_of(np.sort(y))
+    p_value = sign_flip_test(x - y, seed=seed) if paired else permutation_test(x, y, seed=seed)
     if _is_constant(x) and _is_constant(y):
-        p_value = permutation_test(x, y, seed=seed)
         return difference, (difference, difference), p_value, Power(deviation=0.0)
-    power = power_of_means(x, y, difference, paired=paired)
     if paired:
-        return difference, as_pair(mean_interval(x - y, seed=seed)), sign_flip_test(x - y, seed=seed), power
-    are_rates = np.unique(np.concatenate([x, y])).size == 2
-    ends = _rates_interval(x, y) if are_rates else _means_interval(x, y, seed)
-    return difference, ends, permutation_test(x, y, seed=seed), power
+        ends = as_pair(mean_interval(x - y, seed=seed))
+    elif np.unique(np.concatenate([x, y])).size == 2:
+        ends = _rates_interval(x, y)
+    else:
+        ends = _means_interval(x, y, seed)
+    return difference, ends, p_value, power_of_means(x, y, difference, paired=paired)
 
 
 def _means_interval(x: Floats, y: Floats, seed: int) -> Pair:
     """Return the wider ends of Welch's interval and of the two-sample bootstrap-t."""
     from scipy.special import stdtrit
 
-    keys = (0, 1) if x.tolist() < y.tolist() else (1, 0)  # so that the interval of y and x has the same ends
+    numbers = (0, 1) if x.tolist() < y.tolist() else (1, 0)  # so that the interval of y and x has the same ends
+    count = num_resamples(max(x.size, y.size))
     (means_x, squares_x), (means_y, squares_y) = (
-        resampled_moments(each[None], seed, key) for key, each in zip(keys, (x, y), strict=True)
+        [each[0, :count] for each in resampled_moments(runs[None], seed, number)]
+        for number, runs in zip(numbers, (x, y), strict=True)
     )
     low, high = quantiles_of_t((means_x - means_y) / np.sqrt(squares_x + squares_y), min(x.size, y.size))
     errors = np.array([each.var(ddof=1) / each.size for each in (x, y)])
     freedom = errors.sum() ** 2 / (errors**2 / [x.size - 1, y.size - 1]).sum()
     welch = float(stdtrit(freedom, 1 - ERROR / 2))
     difference, error = float(x.mean() - y.mean()), sqrt(errors.sum())
-    return difference - max(float(high[0]), welch) * error, difference - min(float(low[0]), -welch) * error
+    return difference - max(float(high), welch) * error, difference - min(float(low), -welch) * error
 
 
 def _rates_interval(x: Floats, y: Floats) -> Pair:

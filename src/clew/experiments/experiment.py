@@ -1,5 +1,6 @@
 """Experiment: learners x worlds x seeds, run in one call."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -8,16 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clew.errors import SettingError
+from clew.errors import SettingError, StoppedError, StopTraining
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
 from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
 from clew.experiments.listing import save_plan
 from clew.experiments.results import ExperimentResults
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
+from clew.learning.findings import Finding
 from clew.learning.learner import initial_values
 from clew.learning.precision import RewardRange, warn_if_stalled
 from clew.learning.settings import Learning
-from clew.settings import MAX_EPISODES, as_list, as_path, check_callable, check_count, shown
+from clew.runs.examination import warnings_about
+from clew.settings import MAX_EPISODES, POSITIVE, as_list, as_path, check_callable, check_count, check_number, shown
+
+MAX_EXAMINED = 100  # pairs of a learner and a world that are examined
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Experiment:
         worlds: dictionary from a name to a world: text as `clew train` takes it, such as "5x5", "wilson:20x30:seed=3",
             "cliff", "gym:FrozenLake-v1" or a file; a `TrainingConfig` with settings of the world alone; or an
             environment, a `Maze` or a `FiniteMDP`. A world that changes is a dictionary from the episode of each change
-            to the world from then on: {0: maze, 1000: other}.
+            to the world from then on: {0: maze, 1000: other}; with num_steps from its step, and the episode that is
+            under way then is completed in the old world.
         learners: dictionary from a name to a learner: settings, as a dictionary or a `clew.Learning`; the name of an
             algorithm, also of a plug-in; or a function or class that makes an agent in plain Python of (env, seed), see
             `clew.run_agent`.
@@ -121,6 +127,28 @@ class Experiment:
         """Number of runs."""
         return len(self._cells) * len(self.seeds)
 
+    def examine(self) -> dict[Finding, list[str]]:
+        """Find what may keep learners from learning, as `clew train` does before it learns.
+
+        Of more than 100 pairs of a learner and a world, 100 or fewer that are evenly spaced are examined. Agents in
+        plain Python aren't, and of a world that changes only the first one is.
+
+        Returns:
+            For each error or warning, where it was found.
+
+        >>> import clew
+        >>> experiment = clew.Experiment({"open": "5x5"}, {"Q": {"gamma": 1.0}, "Sarsa": "sarsa"}, num_episodes=50)
+        >>> [(finding.name, where) for finding, where in experiment.examine().items()]
+        [('looping-ties', ['Q in open'])]
+        """
+        found: dict[Finding, list[str]] = {}
+        num_episodes = self.num_episodes or self.num_steps or 1  # as many at most
+        for cell in self._cells[:: math.ceil(len(self._cells) / MAX_EXAMINED)]:
+            if isinstance(cell.learner, Learning):
+                for finding in warnings_about(cell.world.env, num_episodes, cell.learner):
+                    found.setdefault(finding, []).append(cell.name)
+        return found
+
     def run(
         self,
         *,
@@ -128,8 +156,21 @@ class Experiment:
         num_actors: int = 0,
         folder: str | Path | None = None,
         progress: Progress | None = None,
+        max_seconds: float | None = None,
     ) -> ExperimentResults:
         """Run everything that isn't in the folder, and return the results.
+
+        If it is stopped before, by `max_seconds` or `progress`, the results have the seeds of which all runs are
+        complete. The others are lost without a folder; with one, the same call goes on.
+
+            >>> import clew
+            >>> def stop_at_twenty(progress):
+            ...     if progress.num_done >= 20:
+            ...         raise clew.StopTraining
+            >>> experiment = clew.Experiment({"open": "5x5"}, {"Q": {}}, range(100_000), num_episodes=50)
+            >>> results = experiment.run(progress=stop_at_twenty, max_seconds=600)
+            >>> 20 <= len(results.seeds) < 100_000
+            True
 
         Args:
             num_threads: number of threads, which changes no bit; None for one for each processor of this process.
@@ -138,15 +179,20 @@ class Experiment:
             folder: keeps the results of each run by a hash of all that decides them: a rerun computes nothing, more
                 seeds are computed alone, and after a kill the experiment goes on. Several processes may share it. None
                 keeps nothing.
-            progress: function that is called with an `ExperimentProgress` whenever runs are complete.
+            progress: function that is called with an `ExperimentProgress` whenever runs are complete. If it raises
+                `clew.StopTraining`, the experiment is stopped.
+            max_seconds: time after which the experiment is stopped; a fraction of a second more passes until the
+                threads end. Where runs differ in length, those that are complete by then are rather the short ones:
+                of few runs the mean is biased. None for no limit.
 
         Raises:
             SettingError: if an argument is out of range, something in the experiment can't be described for the folder,
                 or a learner's values grow too large.
             RunError: if the folder can't be read or written.
             ClusterError: if the actors can't be started or used, or an agent or environment can't be sent to them.
+            StoppedError: if the experiment was stopped before all runs of a seed were complete.
         """
-        check_run_arguments(num_threads, num_actors, progress)
+        check_run_arguments(num_threads, num_actors, progress, max_seconds)
         num_threads, begun = num_threads or count_processors(), time.perf_counter()
         budget = Budget(self.num_episodes, self.num_steps, self._every())
         collected = Collected(self._cells, self.seeds, budget)
@@ -157,23 +203,37 @@ class Experiment:
             for block in () if kept is None else kept.find_all():
                 collected.add(block)
             num_found = collected.num_done
-            if num_found and progress is not None:
-                progress(self._progress(collected, num_found, begun))
-            with closing(self._blocks(collected, budget, kept, num_threads, num_actors)) as blocks:
+            is_stopped = num_found > 0 and self._report(progress, collected, num_found, begun)
+            end = None if max_seconds is None else begun + max_seconds
+            missing = [] if is_stopped else collected.missing()
+            with closing(self._blocks(missing, budget, kept, num_threads, num_actors, end)) as blocks:
                 for block in blocks:
                     if kept is not None and block.is_new:
                         kept.save(block)
                     collected.add(block)
-                    if progress is not None:
-                        progress(self._progress(collected, num_found, begun))
-        self._warn_if_stalled(collected)
-        return self._results(collected, time.perf_counter() - begun)
+                    if self._report(progress, collected, num_found, begun):
+                        break
+        return self._results(collected, path, begun)
+
+    def _report(self, progress: Progress | None, collected: Collected, num_found: int, begun: float) -> bool:
+        """Report the progress, and return whether `progress` has raised `StopTraining`."""
+        try:
+            if progress is not None:
+                progress(self._progress(collected, num_found, begun))
+        except StopTraining:
+            return True
+        return False
 
     def _blocks(
-        self, collected: Collected, budget: Budget, kept: KeptCells | None, num_threads: int, num_actors: int
+        self,
+        missing: Sequence[Sequence[int]],
+        budget: Budget,
+        kept: KeptCells | None,
+        num_threads: int,
+        num_actors: int,
+        end: float | None,
     ) -> Generator[Block, None, None]:
-        """Run what is missing, and yield the complete blocks."""
-        missing = collected.missing()
+        """Run what is missing, until an end by `time.perf_counter`, and yield the complete blocks."""
         if not any(missing):
             return
         num_workers = num_actors or num_threads  # a thread waits for each actor
@@ -185,7 +245,8 @@ class Experiment:
             backwards=kept is not None and not kept.is_first,
         )
         with performer(self._cells, self.seeds, budget, num_actors) as perform:
-            yield from run_blocks(perform, schedule, num_workers)
+            max_seconds = None if end is None else end - time.perf_counter()
+            yield from run_blocks(perform, schedule, num_workers, max_seconds)
 
     def _plan(self, keys: Sequence[str]) -> dict[str, Any]:
         """Return what the experiment consists of, as JSON, to be listed by `clew runs`."""
@@ -223,20 +284,33 @@ class Experiment:
                 initial = initial_values(cell.world.env, cell.world.compiled, cell.learner)
                 warn_if_stalled(cell.learner, cell.world.compiled, collected.tables[i], RewardRange(), initial)
 
-    def _results(self, collected: Collected, seconds: float) -> ExperimentResults:
-        """Return what was collected, with an axis for the learners and one for the worlds."""
+    def _results(self, collected: Collected, folder: Path | None, begun: float) -> ExperimentResults:
+        """Return the seeds that are complete, with an axis for the learners and one for the worlds.
+
+        Raises:
+            StoppedError: if none is complete.
+        """
+        num_done = collected.num_done
+        complete = collected.keep_complete()
+        if not complete.size:
+            fate = "are lost without a folder" if folder is None else f"are saved in {folder}: the same call goes on"
+            raise StoppedError(
+                f"stopped before any seed was complete with every learner in every world, so there are no results; "
+                f"{num_done:,} of {self.num_runs:,} runs are complete, and {fate}"
+            )
+        self._warn_if_stalled(collected)
         num_worlds = len(self._worlds)
         shape = len(self._learners), num_worlds, *collected.steps.shape[1:]
         return ExperimentResults(
             tuple(self._learners),
             tuple(world.name for world in self._worlds),
-            self.seeds,
+            tuple(self.seeds[run] for run in complete),
             collected.episodes,
             collected.steps.reshape(shape),
             collected.episode_return.reshape(shape),
             collected.terminated.reshape(shape),
             collected.num_computed,
-            seconds,
+            time.perf_counter() - begun,
             {divmod(i, num_worlds): tables for i, tables in collected.tables.items()},
             tuple(world.env for world in self._worlds),
             tuple(self._cells),
@@ -248,7 +322,7 @@ def count_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> None:
+def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any, max_seconds: Any) -> None:
     """Check the arguments of `Experiment.run`.
 
     Raises:
@@ -261,6 +335,8 @@ def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any) -> Non
         raise SettingError("can't be combined with num_actors: each actor has one thread", setting="num_threads")
     if progress is not None:
         check_callable("progress", progress, "an ExperimentProgress")
+    if max_seconds is not None:
+        check_number("max_seconds", max_seconds, POSITIVE)
 
 
 def as_seeds(name: str, seeds: Any) -> tuple[int, ...]:
@@ -291,12 +367,9 @@ def _check_constant(cell: Cell) -> None:
     """Check that a cell can be run for a number of steps.
 
     Raises:
-        SettingError: if the world or a setting changes over the episodes, whose number is unknown, or episodes are
-            interleaved.
+        SettingError: if a setting changes over the episodes, whose number is unknown, or episodes are interleaved.
     """
     learning = cell.learner
-    if cell.world.changes:
-        raise SettingError(f"{cell.name}: a world that changes needs num_episodes, as it changes at episodes")
     if not isinstance(learning, Learning):
         return
     for name in ("alpha_schedule", "exploration_schedule"):

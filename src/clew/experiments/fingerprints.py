@@ -3,11 +3,16 @@
 Everything that can't be described is refused: nothing would tell that it has changed.
 """
 
+import ast
 import builtins
 import hashlib
 import pickle
+import sys
+import sysconfig
 from collections.abc import Iterator
 from functools import cache, partial
+from importlib.util import resolve_name
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -24,6 +29,7 @@ from clew.version import hash_sources
 
 FORMAT = 1  # of what is kept; another one is computed again
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
+INSTALLED = [sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "purelib", "platlib")]
 NOT_MEMBERS = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
 
 
@@ -54,9 +60,10 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
                     f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
                     "move its rules to a module, or leave out folder"
                 )
-        changes = [(each.episode, _world_of(each.world)) for each in cell.world.changes]
+        changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
         described = identity(env, world, cell.learner, None, **length, changes=changes)
-        return {**common, **described, **versions(*chosen)}
+        imported = [source_of(plugin.module) for plugin in plugins_of(*chosen)]
+        return {**common, **described, **versions(*chosen), "plugins": imported}
     return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}
 
 
@@ -84,7 +91,7 @@ def _describe_environment(world: World) -> Iterator[bytes]:
     layer = world.env
     while layer is not None:
         kind = type(layer)
-        yield f"{kind.__module__}.{kind.__qualname__} {hash_module(kind.__module__)}".encode()
+        yield f"{kind.__module__}.{kind.__qualname__} {source_of(kind.__module__)}".encode()
         layer = vars(layer).get("env") if hasattr(layer, "__dict__") else None
     if world.remake is not None:
         yield repr(getattr(world.env, "spec", None)).encode()
@@ -98,14 +105,55 @@ def _describe_environment(world: World) -> Iterator[bytes]:
         ) from None
 
 
+# Modules of users ----------------------------------------------------------------------------------------------------
+
+
+def source_of(name: str) -> str:
+    """Return a hash of the source of a module and of all modules of the user that it imports; "" if it has no file.
+
+    Modules of Python, of installed packages and of Clew aren't followed.
+    """
+    names, hashes = [name], [hash_module(name)]
+    if not hashes[0]:
+        return ""
+    for each in names:  # which grows
+        imported = sorted(other for other in _imported_by(each) if other not in names and _is_of_user(other))
+        names += imported
+        hashes += map(hash_module, imported)
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _imported_by(name: str) -> set[str]:
+    """Return the names of the modules that a module imports, and that have been loaded."""
+    module, found = sys.modules.get(name), set()
+    try:
+        tree = ast.parse(Path(getattr(module, "__file__", None) or "").read_bytes())
+    except (SyntaxError, ValueError, OSError):  # not in Python, or edited since it was loaded
+        return set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = resolve_name("." * node.level + (node.module or ""), getattr(module, "__package__", None) or "")
+            found |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+    return found & sys.modules.keys()
+
+
+def _is_of_user(name: str) -> bool:
+    """Return whether a loaded module has a file that belongs to neither Python, an installed package nor Clew."""
+    file = getattr(sys.modules[name], "__file__", None)
+    is_installed = file is None or any(Path(file).is_relative_to(each) for each in INSTALLED)
+    return not is_installed and name.partition(".")[0] != "clew"
+
+
 # Functions and classes of users ---------------------------------------------------------------------------------------
 
 
 def digest_of(thing: Any, owner: str) -> str:
     """Return a hash of a function or class of a user: of its source, and of all values that it holds.
 
-    The source is that of its module, or of its package; without a file, as in a notebook, its compiled code and all
-    that it names.
+    The source is that of its module or package, and of those that it imports, see `source_of`; without a file, as in a
+    notebook, its compiled code and all that it names.
 
     Args:
         thing: function, class, `functools.partial`, or a plain value.
@@ -160,13 +208,13 @@ def _parts_within(thing: Any) -> list[Any] | None:
         return [thing.fget, thing.fset]
     if isinstance(thing, CodeType):
         return [thing.co_code, thing.co_names, thing.co_consts]
-    source = hash_module(getattr(thing, "__module__", None) or "")
-    if isinstance(thing, FunctionType):
-        held = [thing.__defaults__, thing.__kwdefaults__, [cell.cell_contents for cell in thing.__closure__ or ()]]
-        return [thing.__qualname__, source, *held, *([] if source else [thing.__code__, _globals_of(thing)])]
+    if not isinstance(thing, FunctionType | type):
+        return [type(thing), vars(thing)] if hasattr(thing, "__dict__") else None
+    source = source_of(thing.__module__ or "")
     if isinstance(thing, type):
         return [thing.__qualname__, source, *([] if source else [thing.__bases__, _members_of(thing)])]
-    return [type(thing), vars(thing)] if hasattr(thing, "__dict__") else None
+    held = [thing.__defaults__, thing.__kwdefaults__, [cell.cell_contents for cell in thing.__closure__ or ()]]
+    return [thing.__qualname__, source, *held, *([] if source else [thing.__code__, _globals_of(thing)])]
 
 
 def _members_of(kind: type) -> dict[str, Any]:

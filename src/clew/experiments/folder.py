@@ -32,7 +32,7 @@ HEADER = len(MAGIC) + 8 + 32
 
 
 class KeptRuns(NamedTuple):
-    """Runs of a cell that were found in the folder."""
+    """Some runs of a cell, as a record of a file holds them."""
 
     seeds: list[int]
     every: int  # episodes of which the last one is recorded

@@ -10,6 +10,7 @@ import numpy as np
 
 from clew.errors import SettingError
 from clew.learning.settings import Learning
+from clew.policies.plugins import check_known
 from clew.settings import as_list, check_flag, check_number, check_type, choose_from
 
 MAX_POINTS = 100_000
@@ -55,8 +56,44 @@ Choices = Mapping[str, Range | Sequence[Any]]
 """From the name of a setting to its values, or to a range of which random values are drawn."""
 
 
-def as_choices(choices: Any, *, is_random: bool) -> dict[str, Range | list[Any]]:
+def settings_of(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a learner: those of the base, and of a point.
+
+    What isn't a setting of Clew is a parameter of an algorithm from a plug-in.
+
+    >>> from clew.experiments.grids import settings_of
+    >>> settings_of({"algorithm": "my_rules:counted", "alpha": 0.1}, {"alpha": 0.5, "bonus": 2.0})
+    {'algorithm': 'my_rules:counted', 'alpha': 0.5, 'algorithm_settings': {'bonus': 2.0}}
+    """
+    known = [each.name for each in fields(Learning)]
+    settings = {**base, **{name: value for name, value in point.items() if name in known}}
+    if own := {name: value for name, value in point.items() if name not in known}:
+        settings["algorithm_settings"] = {**settings.get("algorithm_settings", {}), **own}
+    return settings
+
+
+def _parameters_of(algorithms: Iterable[Any]) -> list[str]:
+    """Return the names of the parameters that algorithms from plug-ins have.
+
+    Raises:
+        SettingError: if there is no such algorithm.
+    """
+    from clew.learning.algorithms import ALGORITHMS
+
+    names = []
+    for each in algorithms:
+        check_known("algorithm", each, ALGORITHMS)
+        names += [parameter.name for parameter in ALGORITHMS[each].parameters]
+    return names
+
+
+def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dict[str, Range | list[Any]]:
     """Return the choices of a sweep.
+
+    Args:
+        choices: as for `clew.Sweep`.
+        base: settings of all learners.
+        is_random: True if random values are drawn.
 
     Raises:
         SettingError: if they aren't a dictionary of settings with values, a value is there twice, or a range stands in
@@ -66,6 +103,8 @@ def as_choices(choices: Any, *, is_random: bool) -> dict[str, Range | list[Any]]
     if not choices:
         raise SettingError("must not be empty: give settings and their values", setting="choices")
     known = [each.name for each in fields(Learning)]
+    if not choices.keys() <= set(known):
+        known += _parameters_of(choices.get("algorithm", [base.get("algorithm", Learning.algorithm)]))
     checked: dict[str, Range | list[Any]] = {}
     for name, given in choices.items():
         if name not in known:
@@ -151,7 +190,7 @@ def edges_of(choices: Mapping[str, Range | list[Any]], best: Point, settings: Ma
             (min(values), "least", _below(value)),
             (max(values), "greatest", _above(value)),
         ):
-            if value == edge and _is_permitted({**settings, name: beyond}):
+            if value == edge and _is_permitted(settings_of(settings, {name: beyond})):
                 warnings.append(
                     f"the best {name.strip('_')}, {_text(value)}, is the {words} of the grid: a better one may lie "
                     "beyond; extend the grid"

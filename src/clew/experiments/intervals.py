@@ -12,7 +12,8 @@ result depends on the values and the seed, not on the order of runs. `docs/stati
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import nan
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,6 @@ BLOCK = 1 << 21  # elements of a matrix of resamples, 16 MiB
 POINTS = 16  # points of a curve that are computed at once
 PRIOR = 2 / 3  # successes, and failures, that are added to those of a rate
 TOLERANCE_SHARE = 0.9  # share of all runs in a tolerance interval
-UNKNOWN = (float("nan"), float("nan"))
 
 
 # Intervals of curves --------------------------------------------------------------------------------------------------
@@ -175,11 +175,14 @@ def num_resamples(n: int) -> int:
     return RESAMPLES if n <= MANY else RESAMPLES_OF_MANY
 
 
-def blocks(make: Callable[[int, int, int, int], Floats], n: int, seed: int, key: int = 0) -> Iterator[Floats]:
-    """Yield all resamples in blocks of rows that `make(n, rows, seed, key)` returns; each has a stream of its own."""
+def blocks(make: Callable[[int, int, int, int], Floats], n: int, seed: int) -> Iterator[Floats]:
+    """Yield all resamples of n runs in blocks, (rows, n), by `make(n, rows, seed, number of the first)`.
+
+    Each block has a stream of random numbers of its own.
+    """
     rows, total = max(1, BLOCK // n), num_resamples(n)
     for first in range(0, total, rows):
-        yield make(n, min(rows, total - first), seed, (key << 32) + first)
+        yield make(n, min(rows, total - first), seed, first)
 
 
 def new_rng(seed: int, *key: int) -> np.random.Generator:
@@ -188,25 +191,25 @@ def new_rng(seed: int, *key: int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=4)
-def _counts(n: int, rows: int, seed: int, key: int) -> Floats:
+def _counts(n: int, rows: int, seed: int, first: int, sample: int = 0) -> Floats:
     """Return how often each of n runs was drawn by each resample, (rows, n); sums of rows are n."""
-    drawn = new_rng(seed, 0, n, key).integers(n, size=(rows, n)) + np.arange(0, rows * n, n)[:, None]
+    drawn = new_rng(seed, 0, n, (sample << 32) + first).integers(n, size=(rows, n)) + np.arange(0, rows * n, n)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
     counts.flags.writeable = False
     return counts
 
 
 @lru_cache(maxsize=4)
-def _kept_shares(n: int, rows: int, seed: int, key: int) -> Floats:
+def _kept_shares(n: int, rows: int, seed: int, first: int) -> Floats:
     """Return the weight of each run, in increasing order, in the interquartile mean of each resample, (rows, n)."""
     least = n // 4
-    below = np.clip(_counts(n, rows, seed, key).cumsum(axis=1), least, n - least)
+    below = np.clip(_counts(n, rows, seed, first).cumsum(axis=1), least, n - least)
     shares: Floats = np.diff(below, axis=1, prepend=least) / (n - 2 * least)
     shares.flags.writeable = False
     return shares
 
 
-def resampled_moments(runs: Floats, seed: int, key: int = 0) -> tuple[Floats, Floats]:
+def resampled_moments(runs: Floats, seed: int, sample: int = 0) -> tuple[Floats, Floats]:
     """Return the mean of each resample minus that of the runs, and its squared standard error.
 
     The variance of a resample counts the variance of the runs as one more run.
@@ -214,15 +217,16 @@ def resampled_moments(runs: Floats, seed: int, key: int = 0) -> tuple[Floats, Fl
     Args:
         runs: (num_points, n), finite.
         seed: of the resamples.
-        key: of the resamples; those of other keys are independent.
+        sample: number of the sample; the resamples of two samples are independent.
 
     Returns:
         Two arrays, (num_points, num_resamples).
     """
     n = runs.shape[1]
     centred = runs - runs.mean(axis=1, keepdims=True)
+    draw = partial(_counts, sample=sample)
     means, squares = (
-        np.concatenate([values @ counts.T for counts in blocks(_counts, n, seed, key)], axis=1) / n
+        np.concatenate([values @ counts.T for counts in blocks(draw, n, seed)], axis=1) / n
         for values in (centred, centred**2)
     )
     variances = np.maximum(squares - means**2, 0.0) * (n / (n - 1))
@@ -337,7 +341,7 @@ def median_interval(runs: Floats) -> Pair:
 
     n = runs.size
     if n < 5:
-        return UNKNOWN
+        return nan, nan
     confidences = 1 - 2 * bdtr(np.arange((n + 1) // 2), n, 0.5)  # of the interval that leaves out as many runs
     below = max(int((confidences >= 1 - ERROR).sum()), 1)  # the rank of its low end, from 1
     wide, narrow = confidences[below - 1 : below + 1]
@@ -367,8 +371,7 @@ def tolerance_interval(runs: Floats) -> tuple[Pair, float]:
 
     if runs.size == 1:
         return (float(runs[0]), float(runs[0])), 0.0
-    ranks = np.arange(1, (runs.size + 1) // 2 + 1)
-    ranks = ranks[2 * ranks <= runs.size]
+    ranks = np.arange(1, runs.size // 2 + 1)
     confidences = 1 - betainc(runs.size + 1 - 2 * ranks, 2 * ranks, TOLERANCE_SHARE)
     chosen = max(int((confidences >= 1 - ERROR).sum()) - 1, 0)
     return (float(runs[chosen]), float(runs[runs.size - 1 - chosen])), float(confidences[chosen])

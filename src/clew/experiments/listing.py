@@ -6,17 +6,13 @@ Beside the results of the cells, see `folder`, there is a file for each experime
 """
 
 import hashlib
-import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clew.errors import RunError
-from clew.experiments.folder import HEADER, MAGIC
+from clew.experiments.folder import ResultFolder
 from clew.files import write_file
 
 
@@ -91,10 +87,11 @@ def list_experiments(folder: str | Path) -> list[ListedExperiment]:
     try:
         plans = [plan for path in sorted(folder.glob("experiment-*.json")) if (plan := _read_plan(path)) is not None]
         plans.sort(key=lambda plan: -len(plan["cells"]) * len(plan["seeds"]))
-        whole = [plan for i, plan in enumerate(plans) if not any(_is_part(plan, other) for other in plans[:i])]
-        found = {key: _seeds_of(folder, key) for key in {key for plan in whole for key in plan["cells"]}}
     except OSError as error:
         raise RunError(f"{folder}: can't be read: {error.strerror}") from None
+    whole = [plan for i, plan in enumerate(plans) if not any(_is_part(plan, other) for other in plans[:i])]
+    keys = {key for plan in whole for key in plan["cells"]}
+    found = {key: {seed for runs in ResultFolder(folder).load(key) for seed in runs.seeds} for key in keys}
     return [
         ListedExperiment(
             folder,
@@ -124,26 +121,3 @@ def _read_plan(path: Path) -> dict[str, Any] | None:
 def _is_part(plan: dict[str, Any], other: dict[str, Any]) -> bool:
     """Return whether all runs of an experiment are runs of another one."""
     return set(plan["cells"]) <= set(other["cells"]) and set(plan["seeds"]) <= set(other["seeds"])
-
-
-def _seeds_of(folder: Path, key: str) -> set[int]:
-    """Return the seeds whose runs of a cell are complete."""
-    seeds: set[int] = set()
-    for path in folder.glob(f"cell-{key}.*.runs"):
-        for content in _records_of(path):
-            try:
-                with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                    seeds.update(int(seed) for seed in arrays["seeds"])
-            except Exception:  # a damaged archive raises many kinds of errors; its runs are computed again
-                break
-    return seeds
-
-
-def _records_of(path: Path) -> Sequence[bytes]:
-    """Return the contents of the records of a file; the last one may have been cut off."""
-    data, records, start = path.read_bytes(), [], 0
-    while data[start : start + len(MAGIC)] == MAGIC:
-        end = start + HEADER + int.from_bytes(data[start + 8 : start + 16], "little")
-        records.append(data[start + HEADER : end])
-        start = end
-    return records

@@ -1,6 +1,6 @@
 """Permutation tests: how often runs that are exchanged at random differ as much as those that were seen."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations, product
 from math import comb
 
@@ -38,7 +38,7 @@ def permutation_test(a: Floats, b: Floats, *, seed: int = 0) -> float:
     if comb(runs.size, a.size) <= num_resamples(runs.size):
         chosen = np.array(list(combinations(range(runs.size), a.size)))
         return _two_sided(runs[chosen].sum(axis=1), seen, exact=True)
-    sums = [runs @ each.T for each in blocks(_divisions, runs.size, seed, a.size)]
+    sums = [runs @ each.T for each in blocks(partial(_divisions, size=a.size), runs.size, seed)]
     return _two_sided(np.concatenate(sums), seen, exact=False)
 
 
@@ -76,10 +76,9 @@ def _two_sided(sums: Floats, seen: float, *, exact: bool) -> float:
 
 
 @lru_cache(maxsize=4)
-def _divisions(n: int, rows: int, seed: int, key: int) -> Floats:
-    """Return which of n runs are in the first sample, (rows, n) of 0 and 1; key >> 32 is their number."""
-    size = key >> 32
-    places = new_rng(seed, 1, n, key).random((rows, n), np.float32).argpartition(size - 1, axis=1)[:, :size]
+def _divisions(n: int, rows: int, seed: int, first: int, size: int) -> Floats:
+    """Return random divisions of n runs, (rows, n), with 1 for the `size` runs of the first sample and 0 for others."""
+    places = new_rng(seed, 1, n, first, size).random((rows, n), np.float32).argpartition(size - 1, axis=1)[:, :size]
     chosen = np.zeros((rows, n))
     np.put_along_axis(chosen, places, 1.0, axis=1)
     chosen.flags.writeable = False
@@ -87,8 +86,8 @@ def _divisions(n: int, rows: int, seed: int, key: int) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _signs(n: int, rows: int, seed: int, key: int) -> Floats:
+def _signs(n: int, rows: int, seed: int, first: int) -> Floats:
     """Return random signs, (rows, n) of -1 and 1."""
-    signs = new_rng(seed, 2, n, key).integers(2, size=(rows, n)).astype(np.float64) * 2 - 1
+    signs = new_rng(seed, 2, n, first).integers(2, size=(rows, n)).astype(np.float64) * 2 - 1
     signs.flags.writeable = False
     return signs

@@ -8,16 +8,17 @@ Source:
     nonparametric tests, for ranks. Guenther (1981), Sample size formulas for normal theory t tests, for the correction.
 """
 
-from math import ceil, inf, isfinite, nan, sqrt
+from math import ceil, inf, nan, sqrt
 from typing import NamedTuple
 
 from clew.experiments.intervals import Floats
 
 # Of 1,000 comparisons of identical learners, fewer than 950 end in "no difference" with probability 0.4%; at 5%, half.
 SIGNIFICANCE = 0.035
-NORMAL = 2.108358  # quantile of the normal distribution at 1 - SIGNIFICANCE / 2
-DISTANCE = NORMAL + 0.841621  # the latter at 0.8: how many standard errors away from 0 a difference has to be
+CRITICAL = 2.108358  # value of the normal distribution: its quantile at 1 - SIGNIFICANCE / 2
+DISTANCE = CRITICAL + 0.841621  # the latter at 0.8: how many standard errors away from 0 a difference has to be
 FEWEST, FEWEST_PAIRS = 4, 6  # with fewer runs of each sample, no permutation test has a p-value below SIGNIFICANCE
+MOST = 1_000_000  # seeds; a difference that takes more is none, or one of rounding
 
 
 class Power(NamedTuple):
@@ -26,7 +27,7 @@ class Power(NamedTuple):
     Attributes:
         deviation: standard deviation of runs, pooled over both samples; NaN if it is unknown.
         detectable: difference of means that as many runs find; NaN if it is unknown, inf if it is none.
-        seeds_needed: runs per sample that find the difference seen; None if none was seen.
+        seeds_needed: runs per sample that find the difference seen; None if none was seen, or it takes over a million.
         seeds_for_half: runs per sample that find half a standard deviation; None if it is unknown.
     """
 
@@ -44,15 +45,15 @@ def power_of_means(a: Floats, b: Floats, difference: float, *, paired: bool) -> 
     >>> power_of_means(np.array([0.0, 2.0] * 15), np.array([1.0, 3.0] * 15), 1.0, paired=False)[2:]
     (20, 71)
     """
-    deviation = sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-    variance = float((a - b).var(ddof=1)) if paired else a.var(ddof=1) * b.size + b.var(ddof=1) * a.size
-    n = min(a.size, b.size)
-    variance = variance if paired else variance * n / (a.size * b.size)  # n times the squared standard error
-    correction = NORMAL**2 / (2 if paired else 4)  # runs that Student's t needs more than the normal distribution
-    detectable = inf if n < fewest_runs(paired) else DISTANCE * sqrt(variance / (n - correction))
+    n, variances = min(a.size, b.size), (float(a.var(ddof=1)), float(b.var(ddof=1)))
+    deviation = sqrt(sum(variances) / 2)
+    variance = float((a - b).var(ddof=1)) if paired else sum(variances)  # of the difference of two runs
+    squared_error = variance / n if paired else variances[0] / a.size + variances[1] / b.size
+    correction = CRITICAL**2 / (2 if paired else 4)  # runs that Student's t needs more than the normal distribution
+    detectable = inf if n < fewest_runs(paired) else DISTANCE * sqrt(squared_error * n / (n - correction))
     needed, half = (
         None if d == 0.0 else _whole(variance * (DISTANCE / d) ** 2 + correction, paired)
-        for d in (difference, deviation / 2)
+        for d in (difference, deviation / 2 if variance else 0.0)  # equal differences tell nothing about others
     )
     return Power(deviation, detectable, needed, half)
 
@@ -70,5 +71,5 @@ def fewest_runs(paired: bool) -> int:
 
 
 def _whole(seeds: float, paired: bool) -> int | None:
-    """Return a number of runs, rounded up, and of at least those that a permutation test needs; None if infinite."""
-    return max(ceil(seeds), fewest_runs(paired)) if isfinite(seeds) else None
+    """Return a number of runs, rounded up, and of at least those that a permutation test needs; None over a million."""
+    return max(ceil(seeds), fewest_runs(paired)) if seeds <= MOST else None

@@ -53,6 +53,27 @@ def check_figure(figure: Any, last: Any) -> None:
             raise SettingError(f"has no effect on {figure}, which is of whole runs", setting="last")
 
 
+def describe_figure(figure: str, last: int | None, episodes: npt.NDArray[np.int64] | None) -> str:
+    """Return which figure of runs a sample has, in words, see `ExperimentResults.sample`.
+
+    Args:
+        figure: name of the figure.
+        last: number of episodes, from the end of each run; None for all.
+        episodes: numbers of the recorded episodes; None if runs have different numbers of episodes.
+
+    >>> import numpy as np
+    >>> from clew.experiments.results import describe_figure
+    >>> describe_figure("steps", 10, np.arange(1, 40, 2))
+    'number of steps: mean of the recorded ones of the last 10 episodes'
+    """
+    if figure not in FIGURES:
+        return WORDS[figure]
+    recorded = "" if episodes is None or episodes.size == episodes[-1] + 1 else "recorded "
+    if last is None or (episodes is not None and last > episodes[-1]):
+        return f"{WORDS[figure]}: mean of all {recorded}episodes"
+    return f"{WORDS[figure]}: mean of the {recorded and 'recorded ones of the '}last {last:,} episodes"
+
+
 class Rounds(NamedTuple):
     """Rounds of the episodes of a run."""
 
@@ -137,9 +158,10 @@ class ExperimentResults:
             world: name of the world.
             figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
                 "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
-                "episodes_to_optimal" (until the mean steps of training episodes stay within 25% of the optimum; inf if
-                they don't), or "suboptimality" (V*(start) - V_pi(start) of the greedy policy).
-            last: number of recorded episodes, from the end of each run; None for all.
+                "episodes_to_optimal" (until the mean steps of training episodes, of a hundredth of them at a time,
+                stay within 25% of the optimum; inf if they don't), or "suboptimality" (V*(start) - V_pi(start) of the
+                greedy policy).
+            last: number of episodes, from the end of each run, of which the recorded ones are taken; None for all.
 
         Returns:
             (num_seeds,) float64.
@@ -158,6 +180,8 @@ class ExperimentResults:
             return outcome_of(CellRuns(self._cells[i * len(self.worlds) + j], find_metrics, find_policies), figure)
         runs = getattr(self, figure)[i, j]
         first = 0 if last is None else -last
+        if last is not None and self.episodes is not None:  # at least the last one is recorded
+            first = int(np.searchsorted(self.episodes, self.episodes[-1] - last, side="right"))
         return np.array([np.mean(run[first:]) for run in runs])
 
     def samples(
@@ -188,17 +212,10 @@ class ExperimentResults:
         check_flag("paired", paired)
         check_count("seed", seed, 0)
         samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
-        what = WORDS[figure]
-        seeds = f"{len(self.seeds)} seeds"
-        if figure in FIGURES:
-            is_all = self.episodes is None or self.episodes.size == self.episodes[-1] + 1
-            has_more = last is not None and (self.episodes is None or last < self.episodes.size)
-            which = f"the last {last:,}" if has_more else "all"
-            seeds = f"mean of {which}{'' if is_all else ' recorded'} episodes, {seeds}"
+        title = describe_figure(figure, last, self.episodes)
+        title += f"{',' if figure in FIGURES else ':'} {len(self.seeds)} seeds"
         is_less = figure == "steps" or figure in OUTCOMES
-        return compare_learners(
-            samples, f"{what}: {seeds}", what=what, paired=paired, lower_is_better=is_less, seed=seed
-        )
+        return compare_learners(samples, title, what=WORDS[figure], paired=paired, lower_is_better=is_less, seed=seed)
 
     def plot(self, world: str | None = None, **options: Any) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.

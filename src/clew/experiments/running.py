@@ -6,6 +6,7 @@ without Python's lock, so threads share the work of compiled learners; agents in
 a run gives depends on its seed alone, so who computes it changes no bit.
 """
 
+import heapq
 import math
 import queue
 import threading
@@ -50,6 +51,9 @@ class Stopped(Exception):  # noqa: N818  # no error: the experiment was ended
 class Schedule:
     """The runs that no thread has taken yet; threads take blocks of them.
 
+    The next block is of the cell with the most runs left, so that the same seeds are complete in all cells if the
+    experiment is stopped.
+
     Args:
         missing: numbers of the runs of each cell that have to be computed.
         num_threads: number of threads.
@@ -68,7 +72,9 @@ class Schedule:
         backwards: bool,
     ) -> None:
         order = -1 if backwards else 1
-        self._left = {cell: list(missing[cell])[::order] for cell in range(len(missing))[::order] if missing[cell]}
+        self._left = {cell: list(runs)[::order] for cell, runs in enumerate(missing) if runs}
+        self._queue = [(-len(runs), order * cell, cell) for cell, runs in self._left.items()]  # the next cell first
+        heapq.heapify(self._queue)
         self._num_threads, self._max_runs, self._find = num_threads, max_runs, find
         self._lock = threading.Lock()
         self._num_left = sum(map(len, self._left.values()))
@@ -84,8 +90,9 @@ class Schedule:
             finished: called with the blocks that another process has completed.
         """
         with self._lock:
-            while self._left:
-                cell, left = next(iter(self._left.items()))
+            while self._queue:
+                _, place, cell = heapq.heappop(self._queue)
+                left = self._left[cell]
                 if self._find is not None and time.perf_counter() - self._last_look > SECONDS_PER_BLOCK:
                     self._num_left -= len(left)
                     for block in self._find(cell, left):
@@ -95,8 +102,8 @@ class Schedule:
                     self._last_look = time.perf_counter()
                 size = self._size(cell)
                 self._left[cell] = left[size:]
-                if len(left) <= size:
-                    del self._left[cell]
+                if len(left) > size:
+                    heapq.heappush(self._queue, (size - len(left), place, cell))
                 if left:
                     self._num_left -= len(left[:size])
                     return cell, left[:size]
@@ -125,13 +132,16 @@ def max_runs_of(budget: Budget, bytes_per_table: int) -> int:
     return max(1, MAX_BLOCK_BYTES // (BYTES_PER_EPISODE * num_episodes + bytes_per_table))
 
 
-def run_blocks(perform: Perform, schedule: Schedule, num_threads: int) -> Generator[Block, None, None]:
+def run_blocks(
+    perform: Perform, schedule: Schedule, num_threads: int, max_seconds: float | None = None
+) -> Generator[Block, None, None]:
     """Run all runs of a schedule in threads.
 
     Args:
         perform: runs a block, in this process or on an actor.
         schedule: the runs.
         num_threads: number of threads.
+        max_seconds: time after which the threads are stopped; None for no limit.
 
     Yields:
         Complete blocks, in any order.
@@ -158,13 +168,17 @@ def run_blocks(perform: Perform, schedule: Schedule, num_threads: int) -> Genera
             finished.put(error)
 
     threads = [threading.Thread(target=work, name=f"clew-{i}", daemon=True) for i in range(num_threads)]
+    if max_seconds is not None:
+        timer = threading.Timer(min(max(0.0, max_seconds), threading.TIMEOUT_MAX), stop.set)
+        timer.name, timer.daemon = "clew-timer", True
+        threads.append(timer)
     for thread in threads:
         thread.start()
     num_ended = 0
     try:
         while num_ended < num_threads:
             block = finished.get()
-            if block is None:
+            if block is None or isinstance(block, Stopped):  # the latter after max_seconds
                 num_ended += 1
             elif isinstance(block, BaseException):
                 num_ended += 1
@@ -173,6 +187,8 @@ def run_blocks(perform: Perform, schedule: Schedule, num_threads: int) -> Genera
                 yield block
     finally:
         stop.set()
+        if max_seconds is not None:
+            timer.cancel()
         while num_ended < num_threads:  # the others may wait for room
             num_ended += not isinstance(finished.get(), Block)
 

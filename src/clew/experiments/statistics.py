@@ -1,6 +1,7 @@
 """Statistics of one sample of runs: how large a figure is, how sure that is, and how much runs differ."""
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,6 @@ import numpy.typing as npt
 from clew.errors import SettingError
 from clew.experiments.intervals import (
     ERROR,
-    UNKNOWN,
     Pair,
     interquartile_mean,
     interquartile_mean_interval,
@@ -31,11 +31,11 @@ class Summary:
 
     Attributes:
         num_runs: number of runs, with censored ones.
-        num_censored: number of runs of which only is known that their number would be greater than all others.
+        num_censored: number of runs with an unknown number, which is greater than those of all others.
         mean: mean of all runs.
-        mean_interval: bootstrap-t interval of it.
+        mean_interval: the wider ends of Student's t and the bootstrap-t.
         interquartile_mean: mean of the middle half of the runs, which a few failed runs don't change.
-        interquartile_mean_interval: bootstrap interval of it.
+        interquartile_mean_interval: percentile bootstrap interval of it.
         median: half of the runs are less.
         median_interval: order statistics around it.
         standard_deviation: spread of the runs, with n - 1.
@@ -88,12 +88,8 @@ def _words(name: str, value: float, interval: Pair) -> str:
     """Return a figure and its interval in words; nothing if it is unknown."""
     if np.isnan(value):
         return ""
-    return f"{name} {value:.4g}" + ("" if np.isnan(interval[0]) else f" ({describe_interval(interval)})")
-
-
-def describe_interval(interval: Pair) -> str:
-    """Return an interval in words."""
-    return f"95% interval {interval[0]:.4g} to {interval[1]:.4g}"
+    low, high = interval
+    return f"{name} {value:.4g}" + ("" if np.isnan(low) else f" (95% interval {low:.4g} to {high:.4g})")
 
 
 def summarise(sample: npt.ArrayLike, *, seed: int = 0) -> Summary:
@@ -122,7 +118,7 @@ def summarise(sample: npt.ArrayLike, *, seed: int = 0) -> Summary:
     """
     runs = as_sample("sample", sample)
     censored = int(np.isinf(runs).sum())
-    spread = UNKNOWN[0]
+    spread = nan
     if runs.size > 1 and not censored:
         spread = 0.0 if runs[0] == runs[-1] else float(runs.std(ddof=1))
     tolerance, confidence = tolerance_interval(runs)
@@ -148,16 +144,18 @@ def as_sample(name: str, sample: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Raises:
         SettingError: if it is not an array of one axis, there are no runs, or a number is -inf.
     """
-    shape = np.shape(sample)
-    if len(shape) != 1:
-        raise SettingError(f"must be an array of one number per run, (num_runs,), not of shape {shape}", setting=name)
-    return sorted_runs(sample)
+    runs = sorted_runs(sample)
+    if runs.ndim != 1:
+        raise SettingError(
+            f"must be an array of one number per run, (num_runs,), not of shape {runs.shape}", setting=name
+        )
+    return runs
 
 
 def mean_of(runs: npt.NDArray[np.float64]) -> float:
     """Return the mean of sorted runs; NaN if a run is censored, and exactly their value if they are equal."""
     if np.isinf(runs[-1]):
-        return UNKNOWN[0]
+        return nan
     return float(runs[0] if runs[0] == runs[-1] else runs.mean())
 
 

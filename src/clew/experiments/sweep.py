@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.errors import RunError, SettingError
+from clew.errors import RunError, SettingError, StoppedError
 from clew.experiments.experiment import Experiment, Progress, as_seeds
 from clew.experiments.grids import (
     MAX_POINTS,
@@ -22,12 +22,14 @@ from clew.experiments.grids import (
     grid_of,
     name_of,
     random_points,
+    settings_of,
 )
 from clew.experiments.intervals import mean_interval
 from clew.experiments.optimum import OUTCOMES
 from clew.experiments.report import ExperimentComparison
-from clew.experiments.results import ExperimentResults, check_figure
+from clew.experiments.results import ExperimentResults, check_figure, describe_figure
 from clew.files import write_file
+from clew.learning.findings import Finding
 from clew.learning.settings import Learning, as_learning
 from clew.notebook import plotted
 from clew.runs.configuration import TrainingConfig
@@ -76,7 +78,8 @@ class SweepResults:
         report: best settings and base settings compared on the fresh seeds. The figure of the best is lower there than
             in the selection as a rule, since the best of many is lucky.
         warnings: what to do before the result is relied on, such as that the best lies on the edge of the grid.
-        selection: results of all runs of the selection.
+        selection: results of all runs of the selection; beyond 512 MiB only some episodes of each run are recorded, and
+            the figures of the selection are of these.
         fresh: results of the runs on fresh seeds.
         title: the figure, and what it is of.
     """
@@ -181,7 +184,8 @@ class Sweep:
 
     Args:
         world: as for `clew.Experiment`.
-        choices: dictionary from the name of a setting to a list of its values, or to a `clew.Range`.
+        choices: dictionary from the name of a setting, or of a parameter of an algorithm from a plug-in, to a list of
+            its values, or to a `clew.Range`.
         base: settings that all learners have: a dictionary, a `clew.Learning`, or the name of an algorithm.
         num_episodes: number of episodes of each run.
         seeds: on which the best settings are chosen.
@@ -214,16 +218,16 @@ class Sweep:
             check_count("num_random", num_random, 1, MAX_POINTS)
         check_count("random_seed", random_seed, 0)
         check_figure(figure, last)
-        self._choices = as_choices(choices, is_random=num_random is not None)
+        self._base, self._figure, self._last = _as_base(base), figure, last
+        self._choices = as_choices(choices, self._base, is_random=num_random is not None)
         self.points = (
             grid_of(self._choices) if num_random is None else random_points(self._choices, num_random, random_seed)
         )
-        self._base, self._figure, self._last = _as_base(base), figure, last
         self._lower_is_better = figure == "steps" or figure in OUTCOMES
         settings = _as_settings(world)
         self._worlds = {settings.get("maze", "world"): world}
         self._config: dict[str, Any] = {"num_episodes": num_episodes, **settings}
-        learners = {name_of(point): {**self._base, **point} for point in self.points}
+        learners = {name_of(point): settings_of(self._base, point) for point in self.points}
         self._selection = Experiment(self._worlds, learners, seeds, num_episodes=num_episodes)
         seeds = self._selection.seeds
         if fresh_seeds is None:
@@ -237,6 +241,10 @@ class Sweep:
     def __repr__(self) -> str:
         sizes = f"{len(self.points):,} settings x {len(self._selection.seeds)} seeds"
         return f"Sweep({sizes}, {self._config['num_episodes']:,} episodes each; {len(self._fresh)} fresh seeds)"
+
+    def examine(self) -> dict[Finding, list[str]]:
+        """Find what may keep learners from learning with the settings that are tried; see `Experiment.examine`."""
+        return self._selection.examine()
 
     def run(
         self,
@@ -255,6 +263,7 @@ class Sweep:
             progress: as for `Experiment.run`; the runs on fresh seeds are counted by themselves.
 
         Raises:
+            StoppedError: if `progress` has raised `clew.StopTraining`; with a folder, the same call goes on.
             ClewError: as for `Experiment.run`.
         """
         options: dict[str, Any] = {
@@ -263,16 +272,17 @@ class Sweep:
             "folder": folder,
             "progress": progress,
         }
-        selection = self._selection.run(**options)
+        selection = _run_whole(self._selection, options)
         world = selection.worlds[0]
         sample = np.array([self._sample(selection, learner, world) for learner in selection.learners])
         best_index = int(ranking(sample, lower_is_better=self._lower_is_better)[0])
-        best = {**self._base, **self.points[best_index]}
+        best = settings_of(self._base, self.points[best_index])
         learners = {BEST: best} if _is_same(best, self._base) else {BEST: best, BASE: self._base}
         num_episodes = self._config["num_episodes"]
-        fresh = Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes).run(**options)
+        fresh = _run_whole(Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes), options)
         report = fresh.compare(self._figure, last=self._last)
-        figure = report.title.partition(",")[0]
+        figure = describe_figure(self._figure, self._last, selection.episodes)
+        figure += ";" if ":" in figure else ":"
         return SweepResults(
             points=self.points,
             sample=sample,
@@ -282,7 +292,7 @@ class Sweep:
             warnings=ties_of(sample, best_index) or edges_of(self._choices, self.points[best_index], best),
             selection=selection,
             fresh=fresh,
-            title=f"{figure}; {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
+            title=f"{figure} {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
             _lower_is_better=self._lower_is_better,
             _config=self._config,
         )
@@ -290,6 +300,23 @@ class Sweep:
     def _sample(self, results: ExperimentResults, learner: str, world: str) -> npt.NDArray[np.float64]:
         """Return the figure of each run of a learner."""
         return results.sample(learner, world, self._figure, last=self._last)
+
+
+def _run_whole(experiment: Experiment, options: dict[str, Any]) -> ExperimentResults:
+    """Run an experiment to its end.
+
+    Raises:
+        StoppedError: if `progress` has stopped it.
+    """
+    results = experiment.run(**options)
+    if len(results.seeds) < len(experiment.seeds):
+        fate = (
+            "its runs are lost without a folder"
+            if options["folder"] is None
+            else "the same call goes on from the folder"
+        )
+        raise StoppedError(f"the sweep was stopped before all its runs were complete, so nothing is chosen; {fate}")
+    return results
 
 
 def ranking(sample: npt.NDArray[np.float64], *, lower_is_better: bool) -> npt.NDArray[np.intp]:

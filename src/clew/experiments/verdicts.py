@@ -81,21 +81,30 @@ class Comparison:
         (a, b), what = self.names, self.what
         larger = "greater" if self.is_greater else "smaller"
         if self.constants is not None:
-            if not self.is_different:
-                return (
-                    f"no difference was found: {a}'s {what} and {b}'s are {self.constants[0]:.6g} in all of these runs"
-                )
-            values = "{:.6g} and {:.6g}".format(*self.constants)
-            return f"{a}'s {what} is {larger} than {b}'s in all of these runs, which don't vary: {values}"
+            return self._describe_constants(larger)
         if not self.is_different:
             words = f"no difference was found between {a}'s {what} and {b}'s ({self._describe_difference()})"
-            words += f", which takes p < {SIGNIFICANCE}" * (SIGNIFICANCE <= self.corrected_p_value < 0.05)
-            return "; ".join([words, *self._describe_power()])
+            is_near = SIGNIFICANCE <= self.corrected_p_value < 0.05
+            return "; ".join([words, *[f"finding one takes p < {SIGNIFICANCE}"] * is_near, *self._describe_power()])
         if self.is_censored:
-            return f"{a}'s {what} is {larger} than {b}'s in most pairs of runs ({self._describe_difference()})"
+            smaller = "smaller" if self.is_greater else "greater"
+            often = f"more often {larger} than {smaller} than {b}'s"
+            return f"{a}'s {what} is {often} ({self._describe_difference()})"
         ends = sorted(abs(end) for end in self.difference_interval)
         interval = f"95% interval {ends[0]:.4g} to {ends[1]:.4g}"
         return f"{a}'s {what} is {larger} than {b}'s by {abs(self.difference):.4g} ({interval}, {self._describe_p()})"
+
+    def _describe_constants(self, larger: str) -> str:
+        """Return the result in words where the runs of each sample don't vary."""
+        assert self.constants is not None
+        (a, b), what = self.names, self.what
+        first, second = ("censored" if value == inf else f"{value:.6g}" for value in self.constants)
+        if self.is_different:
+            values = f"all of {a}'s are {first}, and all of {b}'s are {second}"
+            return f"{a}'s {what} is {larger} than {b}'s in all of these runs: {values}"
+        if self.is_censored:
+            return f"no difference was found between {a}'s {what} and {b}'s: all runs of both are censored"
+        return f"no difference was found: {a}'s {what} and {b}'s are {first} in all of these runs"
 
     def _describe_difference(self) -> str:
         """Return the difference in words, or the probability of improvement where runs are censored."""
@@ -117,7 +126,7 @@ class Comparison:
     def _describe_power(self) -> list[str]:
         """Return what these runs can find, and how many runs would find more."""
         deviation, detectable, needed, half = self.power
-        few, words = fewest_runs(self.paired), []
+        few, words, seeds = fewest_runs(self.paired), [], []
         if min(self.num_runs) < few:
             words.append(f"fewer than {few} runs of each find no difference, however large")
         elif 0.0 < detectable < inf:
@@ -126,7 +135,9 @@ class Comparison:
                 f"these runs find one of {detectable:.3g}, {share:.2g} standard deviations, in 80% of experiments"
             )
         if half is not None:
-            words.append(f"{half:,} seeds would find one of half a standard deviation")
-        if needed is not None:
-            words.append(f"{needed:,} seeds one as large as that seen")
-        return words
+            seeds.append(f"{half:,} seeds would find one of half a standard deviation")
+        if needed is not None and needed > min(self.num_runs):  # as many have not found it
+            seeds.append(f"{needed:,} seeds would find one as large as that seen")
+        words += [", and ".join(seeds)] * bool(seeds)
+        is_corrected = self.corrected_p_value != self.p_value
+        return [*words, *["the correction for several pairs takes more seeds"] * (is_corrected and bool(words))]

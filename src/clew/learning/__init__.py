@@ -15,5 +15,7 @@ trainer       Trainer: learning step by step, in a world that may change
 checkpoints   saving a training, and continuing it to the same bits
 saved_arrays  the state of a training as arrays by name
 reporting     checks of the functions and objects that a training reports to
+stopping      stop_when_optimal: a rule that ends a training
 progress      show_progress: a progress bar for notebooks; the only importer of tqdm
+tensorboard   log_to_tensorboard: metrics for TensorBoard; the only importer of tensorboardX
 """

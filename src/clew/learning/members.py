@@ -115,7 +115,7 @@ def check_tables(tables: npt.NDArray[np.float32], world: ModelEnvironment | None
 # One training in stretches --------------------------------------------------------------------------------------------
 
 
-def play_episodes(loop: Loop, num_episodes: int, every: int, check: Check) -> EpisodeStats:
+def play_episodes(loop: Loop, num_episodes: int, every: int, check: Check, first: int = 0) -> EpisodeStats:
     """Learn from a number of episodes, and return the statistics of the last one of every `every` episodes.
 
     Args:
@@ -123,6 +123,7 @@ def play_episodes(loop: Loop, num_episodes: int, every: int, check: Check) -> Ep
         num_episodes: number of episodes.
         every: 1 to return the statistics of all episodes.
         check: called between stretches of about 0.1 s.
+        first: number of episodes that the loop has played before, which `every` counts too.
     """
     rows, done, size = [], 0, 1
     while done < num_episodes:
@@ -130,7 +131,7 @@ def play_episodes(loop: Loop, num_episodes: int, every: int, check: Check) -> Ep
         n, begun = min(size, num_episodes - done), time.perf_counter()
         stats = loop.learn(n)
         size = _next_size(n, time.perf_counter() - begun)
-        rows.append(_last_of_every(stats, -(done + 1) % every, every))
+        rows.append(_last_of_every(stats, -(first + done + 1) % every, every))
         done += n
     return joined(rows)
 
@@ -165,10 +166,7 @@ def play_steps(loop: Loop, learner: Learner | None, num_steps: int, check: Check
 
 def _last_of_every(stats: EpisodeStats, first: int, every: int) -> EpisodeStats:
     """Return copies of the statistics of episodes first, first + every, first + 2 * every, ..."""
-    chosen = slice(first, None, every)
-    return EpisodeStats(
-        stats.steps[chosen].copy(), stats.episode_return[chosen].copy(), stats.terminated[chosen].copy()
-    )
+    return EpisodeStats._make(column[first::every].copy() for column in stats)
 
 
 def _next_size(n: int, seconds: float) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from clew.rendering.colours import COLOURS, SERIES
 
@@ -23,6 +23,7 @@ DPI = 100
 PIXEL_RATIO = 2  # pixels of a PNG per pixel at which it is shown
 STYLES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6)), (0, (9, 2)))  # 30 pairs with SERIES
 BAND_OPACITY = 0.16
+MANY = 6  # beyond as many lines, they are thinner and their bands paler, and the legend is at the right
 TITLE, LABEL, SMALL = 16.0, 13.0, 11.5  # points
 MIN_LOG_RATIO = 10.0  # of the largest value to the smallest, for a log scale
 
@@ -105,24 +106,25 @@ def plot_lines(lines: Sequence[Line], labels: Labels, *, percent: bool = False, 
         lines: at least one.
         labels: texts around the plot.
         percent: show values from 0 to 1 as percentages.
-        log: use a log scale if all values are positive and the largest is more than ten times the smallest.
+        log: use a log scale if all values have the same sign and the largest is more than ten times the smallest.
     """
     names = [line.name for line in lines]
-    figure, (axes,) = _new_plot(1, height=SIZE[1] + 0.26 * max(0, _legend_rows(names) - 2))
+    figure, (axes,) = _new_plot(1, size=_size(names))
+    width, opacity = (1.5, BAND_OPACITY / 2) if len(lines) > MANY else (2.2, BAND_OPACITY)
     for line, colour, style in zip(lines, cycle(SERIES), cycle(STYLES), strict=False):
         dot = {"marker": "o", "markersize": 7, "clip_on": False} if line.x.size == 1 else {}  # one point has no line
-        look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 2.2, "zorder": 3, **dot}
+        look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": width, "zorder": 3, **dot}
         axes.plot(line.x, line.mean, label=line.name or None, **look)
         if line.low is not None and line.high is not None:
             edge = 6.0 if dot else 0.0  # nor a band: its edge shows the interval
             axes.fill_between(
-                line.x, line.low, line.high, color=colour, alpha=BAND_OPACITY, linewidth=edge, zorder=2, clip_on=not dot
+                line.x, line.low, line.high, color=colour, alpha=opacity, linewidth=edge, zorder=2, clip_on=not dot
             )
     axes.set_xlim(min(0.0, *(float(line.x.min()) for line in lines)), max(float(line.x.max()) for line in lines))
     _scale(axes, lines, percent, log)
     _draw_optimum(axes, lines, percent)
     axes.set_xlabel(labels.x[0], fontsize=LABEL)
-    axes.set_ylabel(labels.y + (", log scale" if axes.get_yscale() == "log" else ""), fontsize=LABEL)
+    axes.set_ylabel(labels.y + (", log scale" if "log" in axes.get_yscale() else ""), fontsize=LABEL)
     is_whole = all((line.x == line.x.round()).all() for line in lines)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=is_whole))
     axes.xaxis.set_major_formatter(FuncFormatter(_format_number))
@@ -144,7 +146,13 @@ def _scale(axes: Axes, lines: Sequence[Line], percent: bool, log: bool) -> None:
     optima = [line.optimum for line in lines if line.optimum is not None]
     shown = np.concatenate([*(line.mean for line in lines), optima])
     low, high = float(shown.min()), float(shown.max())
-    if log and low > 0.0 and high > MIN_LOG_RATIO * low:
+    if log and high < 0.0 and low < MIN_LOG_RATIO * high:
+        axes.set_yscale("symlog", linthresh=-high / 1.35)
+        axes.set_ylim(low * 1.25, high / 1.35)
+        ticks = LogLocator(subs=(1.0, 2.0, 5.0) if low > 500.0 * high else (1.0,)).tick_values(-high, -low)
+        axes.yaxis.set_major_locator(FixedLocator([-tick for tick in ticks if low * 1.25 <= -tick <= high / 1.35]))
+        axes.yaxis.set_minor_locator(NullLocator())
+    elif log and low > 0.0 and high > MIN_LOG_RATIO * low:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(low / 1.25, high * 1.35)
         few = high < 500.0 * low
@@ -196,7 +204,7 @@ def plot_dots(rows: Sequence[Dots], labels: Labels) -> Plot:
         rows: at least one.
         labels: texts around the plot; `x` has the label of each of the axes.
     """
-    figure, all_axes = _new_plot(len(labels.x), height=max(3.6, 2.1 + 0.85 * len(rows)), share_y=True)
+    figure, all_axes = _new_plot(len(labels.x), size=(SIZE[0], max(3.6, 2.1 + 0.85 * len(rows))), share_y=True)
     for unit, axes in enumerate(all_axes):
         for place, (row, colour) in enumerate(zip(rows, cycle(SERIES), strict=False)):
             _draw_row(axes, place, row.values[unit], colour)
@@ -280,16 +288,16 @@ def _scale_dots(axes: Axes, values: npt.NDArray[np.float64]) -> None:
 # All plots ------------------------------------------------------------------------------------------------------------
 
 
-def _new_plot(num_axes: int, *, height: float = SIZE[1], share_y: bool = False) -> tuple[Plot, list[Axes]]:
+def _new_plot(num_axes: int, *, size: tuple[float, float], share_y: bool = False) -> tuple[Plot, list[Axes]]:
     """Return an empty plot, and its axes side by side, without frames at the top and the right.
 
     Args:
         num_axes: number of axes.
-        height: of the plot, in inches.
+        size: width and height of the plot, in inches.
         share_y: give all axes the same vertical scale.
     """
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.04)
-    figure = Plot(figsize=(SIZE[0], height), dpi=DPI, layout=layout, facecolor=COLOURS["paper"])
+    figure = Plot(figsize=size, dpi=DPI, layout=layout, facecolor=COLOURS["paper"])
     all_axes = list(np.atleast_1d(figure.subplots(1, num_axes, sharey=share_y)))
     for axes in all_axes:
         axes.set_facecolor(COLOURS["paper"])
@@ -303,19 +311,23 @@ def _new_plot(num_axes: int, *, height: float = SIZE[1], share_y: bool = False) 
 
 
 def _add_texts(figure: Plot, labels: Labels, names: Sequence[str]) -> None:
-    """Add title and legend above the axes, and the note below; there is a legend if any line has a name."""
-    if any(names):
+    """Add title and legend above the axes, and the note below; the legend of many lines is at the right.
+
+    There is a legend if any line has a name.
+    """
+    look: dict[str, Any] = {"frameon": False, "labelcolor": COLOURS["ink"], "handlelength": 2.8}
+    if len(names) > MANY:
+        figure.legend(loc="outside right upper", fontsize=SMALL, **look)
+    elif any(names):
         figure.axes[0].legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.02),
             ncols=_legend_columns(names),
-            frameon=False,
             fontsize=LABEL,
-            labelcolor=COLOURS["ink"],
-            handlelength=2.8,
             columnspacing=1.8,
             borderpad=0.0,
             borderaxespad=0.0,
+            **look,
         )
     if labels.title:
         figure.suptitle(labels.title, x=0.012, ha="left", fontsize=TITLE, fontweight="bold", color=COLOURS["ink"])
@@ -329,9 +341,11 @@ def _legend_columns(names: Sequence[str]) -> int:
     return min(len(names), 4 if longest <= 14 else 3 if longest <= 20 else 2 if longest <= 34 else 1)
 
 
-def _legend_rows(names: Sequence[str]) -> int:
-    """Return the number of rows of a legend; 0 if no line has a name."""
-    return math.ceil(len(names) / _legend_columns(names)) if any(names) else 0
+def _size(names: Sequence[str]) -> tuple[float, float]:
+    """Return width and height of a plot with a line for each name, in inches; it has room for the legend."""
+    if len(names) > MANY:
+        return SIZE[0] + 0.7 + 0.085 * max(map(len, names)), max(SIZE[1], 0.9 + 0.26 * len(names))
+    return SIZE[0], SIZE[1] + 0.26 * max(0, math.ceil(len(names) / _legend_columns(names)) - 2)
 
 
 def _format_number(value: float, _: int | None = None) -> str:

@@ -36,7 +36,7 @@ from clew.rendering.grades import drop_rounding
 from clew.rendering.paths import follow_policy
 from clew.runs.configuration import TrainingConfig
 from clew.web.curve import Curve
-from clew.web.notices import collected_warnings
+from clew.web.notices import collected_warnings, examine_later
 from clew.web.worlds import WORLD_DEFAULTS, check_drawable, find_world
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,9 @@ class Playground:
         speed: steps per second while running; None is as fast as possible.
         version: changes whenever the drawing changes.
         scale: scale of the numbers that were drawn last; None if nothing was learned yet.
-        notice: warnings about the precision of the current world and settings; empty if there is none.
+        precision: warnings about the precision of rewards in the current world.
+        findings: warnings about the current world and settings, in the words of `clew doctor`; they come a little
+            later than these, in a thread of their own.
         error: message of the error that stopped learning; empty if there was none.
 
     Raises:
@@ -124,6 +126,7 @@ class Playground:
         self.running = False
         self.version = 0
         self.error = ""
+        self.findings: list[str] = []
         self._world_numbers = itertools.count(1)
         self.scale: ValueScale | None = None
         self._started_at = 0.0
@@ -247,6 +250,11 @@ class Playground:
         return self.world.env.maze
 
     @property
+    def notice(self) -> str:
+        """All warnings about the current world and settings, a paragraph each; empty if there is none."""
+        return "\n\n".join([*self.precision, *self.findings])
+
+    @property
     def seeker(self) -> int | None:
         """Cell of the agent in a replay, or in the current episode unless learned at maximum speed; else None."""
         if cells := self._replay_cells:
@@ -287,19 +295,20 @@ class Playground:
                 **asdict(config.learning),
             )
             self.world = PlaygroundWorld.create(next(self._world_numbers), env, trainer, config.gamma)
-        self.notice = "\n".join(messages)
+        self.precision = messages
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
         self._replay_cells = []
         self._grade()
+        self._examine()
 
     def _change_maze(self, maze: Maze) -> None:
         """Continue learning in another version of the maze, after the current episode has ended in the old one."""
         env = self.config.make_environment(maze)
         with collected_warnings() as messages:
             world = PlaygroundWorld.create(next(self._world_numbers), env, self.trainer, self.config.gamma)
-        self.notice = "\n".join(messages)
+        self.precision = messages
         self.finish_episode()
         self.trainer.change_world(env)
         self.world = world
@@ -307,6 +316,20 @@ class Playground:
             self.maze_versions.pop()
         self.maze_versions.append(MazeVersion(maze, self.trainer.num_ended))
         self._grade()
+        self._examine()
+
+    def _examine(self) -> None:
+        """Have the world and the settings examined; until that is done, the findings of those before stay."""
+        world = self.world
+
+        def note(found: list[str]) -> None:
+            if self.world is world and self.findings != found:
+                self.findings = found
+                self.version += 1
+
+        examine_later(
+            world.env, self.config, lambda: self.world is world, lambda found: self.submit(lambda: note(found))
+        )
 
     # Learning ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.distributed import train_policy_parallel
 from clew.environments import Environment
 from clew.errors import SettingError
-from clew.evaluation.intervals import Interval, mean_interval
+from clew.experiments.intervals import Pair, mean_interval
 from clew.planning import solve
 from clew.runs.configuration import TrainingConfig
 
@@ -48,7 +48,7 @@ class StepsSummary(NamedTuple):
     """Steps per episode of one setting, over several runs."""
 
     mean: float
-    interval: Interval  # 95%, Student's t over the runs
+    interval: Pair  # 95%, over the runs
 
     @property
     def total(self) -> float:
@@ -106,9 +106,8 @@ def seed_range(first: object, num_runs: object) -> range:
 def summarise(runs: Sequence[RoundSteps]) -> StepsSummary:
     """Return the mean steps per episode of two or more runs, with its 95% interval."""
     means = np.array([run.num_steps.sum() / NUM_EPISODES for run in runs])
-    interval = mean_interval(means)
-    assert interval is not None
-    return StepsSummary(float(means.mean()), interval)
+    low, high = mean_interval(means)
+    return StepsSummary(float(means.mean()), (float(low), float(high)))
 
 
 def learning_curve(runs: Sequence[RoundSteps]) -> list[tuple[int, float]]:

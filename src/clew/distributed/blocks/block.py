@@ -1,8 +1,6 @@
 """A block: its planner, its learner and its grade."""
 
 import os
-import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +10,7 @@ from clew.distributed.blocks.exchange import BorderValues
 from clew.distributed.blocks.learning import BlockLearner, BlockLearnerSpec, TrainingSlice
 from clew.distributed.blocks.partition import BlockSpec, HaloValues, LocalGrid
 from clew.distributed.blocks.planning import DiscountedPlanner, DistancePlanner, PlanningSpec
+from clew.settings import peak_memory
 
 GRADED_AT_ONCE = 1 << 18  # states; bounds the memory of intermediate arrays
 
@@ -124,14 +123,3 @@ class Block:
     def memory(self) -> tuple[int, int]:
         """Return (ID of this process, largest memory that it has used, in bytes)."""
         return os.getpid(), peak_memory()
-
-
-def peak_memory() -> int:
-    """Return the largest resident memory that this process has used, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux getrusage may give the peak of the parent process
-        lines = status.read_text().splitlines()
-        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.blocks.block import Block, GradeCounts, peak_memory
+from clew.distributed.blocks.block import Block, GradeCounts
 from clew.distributed.blocks.exchange import Exchange
 from clew.distributed.blocks.learning import BlockLearnerSpec, TrainingSlice, check_blockwise
 from clew.distributed.blocks.partition import UNCHANGED, cut_grid, smallest_block, split_rows
@@ -29,7 +29,17 @@ from clew.learning.reporting import check_reporting
 from clew.learning.settings import Learning, LearningSettings, as_learning, check_run
 from clew.planning.certificate import check_finite, rounding_bound, warn_if_inexact
 from clew.planning.search import shortest_path_is_optimal
-from clew.settings import MAX_EPISODES, POSITIVE, SHARE, as_states, check_count, check_memory, check_number, shown
+from clew.settings import (
+    MAX_EPISODES,
+    POSITIVE,
+    SHARE,
+    as_states,
+    check_count,
+    check_memory,
+    check_number,
+    peak_memory,
+    shown,
+)
 
 # Exchanges of border values after the last episode, at most: in stochastic worlds values may change in the last bit
 # without end.

@@ -113,17 +113,35 @@ def examine_run(
 
 
 def log_findings(env: Any, num_episodes: int, learning: Learning) -> None:
-    """Log errors and warnings about a training, as far as they are known within some hundredths of a second.
+    """Log errors and warnings about a training, as far as they are known within some hundredths of a second."""
+    for finding in warnings_about(env, num_episodes, learning):
+        logger.warning("warning: %s", finding)
 
-    Those about the precision of rewards are left out: training warns of them by itself, in the same words.
+
+def warnings_about(
+    env: Any, num_episodes: int, learning: Learning, *, max_outcomes: int = QUICK_GRAPH
+) -> list[Finding]:
+    """Return the errors and warnings about a training that are quickly known, without those about rewards.
+
+    Training warns of the precision of rewards by itself, in the same words.
+
+    Args:
+        env: environment, or model.
+        num_episodes: number of episodes of the training.
+        learning: settings of the learner.
+        max_outcomes: outcomes of a model that is searched; by default so few that it takes some hundredths of a second.
     """
-    for finding in examine_training(env, num_episodes, learning, thorough=False):
-        if finding.severity != "note" and finding.name != COARSE:
-            logger.warning("warning: %s", finding)
+    found = examine_training(env, num_episodes, learning, thorough=False, max_outcomes=max_outcomes)
+    return [each for each in found if each.severity != "note" and each.name != COARSE]
 
 
-def examine_training(world: Any, num_episodes: int, learning: Learning, *, thorough: bool) -> list[Finding]:
-    """Find what may keep a training from learning; see `examine`, except that settings are in range."""
+def examine_training(
+    world: Any, num_episodes: int, learning: Learning, *, thorough: bool, max_outcomes: int = QUICK_GRAPH
+) -> list[Finding]:
+    """Find what may keep a training from learning; see `examine`, except that settings are in range.
+
+    Unless it is thorough, models with more than `max_outcomes` outcomes aren't searched.
+    """
     env = Environment(world) if isinstance(world, Maze) else world
     (num_states, num_actions), compiled, own_limit = table_shape(env), as_compiled(env), step_limit_of(env)
     if compiled is None:
@@ -135,7 +153,7 @@ def examine_training(world: Any, num_episodes: int, learning: Learning, *, thoro
         mdp, max_steps = compiled.mdp, compiled.max_episode_steps
         findings = list(check_size(learning, (num_states, num_actions), max_steps, mdp.num_outcomes))
         findings += find_coarse(learning, mdp.step_rewards, uniform_initial_value(learning, mdp))
-        if mdp.num_outcomes <= (THOROUGH if thorough else QUICK_GRAPH):
+        if mdp.num_outcomes <= (THOROUGH if thorough else max_outcomes):
             case = Case(
                 mdp,
                 learning,
