@@ -25,8 +25,9 @@ NAMES = (
     "statistics.md",
     "doctor.md",
     "experiments.md",
+    "quickstart.md",
 )
-PAGES = "\n".join((DOCS / name).read_text() for name in NAMES)
+PAGES = "\n".join(path.read_text() for path in [*(DOCS / name for name in NAMES), *sorted(DOCS.glob("howto/*.md"))])
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]
 
 
