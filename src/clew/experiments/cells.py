@@ -226,6 +226,8 @@ def _as_world(name: str, given: Any) -> World:
     if isinstance(given, Mapping):
         check_starts(given)
         first, *others = (_as_world(name, world) for world in given.values())
+        if any(world.changes for world in (first, *others)):
+            raise SettingError(f"the world {name!r}: a world to which it changes can't be a dictionary of changes too")
         compiled = [world.compiled for world in (first, *others) if world.compiled is not None]
         if len(compiled) < len(given):
             raise SettingError(f"the world {name!r}: only worlds with a model can change")
