@@ -391,3 +391,21 @@ def test_example_6_6_of_sutton_and_barto():
     }
     assert np.median(steps["Q"]) == 13.0
     assert np.median(steps["Sarsa"]) > 14.0
+
+
+@pytest.mark.parametrize("num_with", [1, 20], ids=["in blocks", "within a block"])
+def test_an_agent_that_has_a_table_with_some_seeds_only(num_with):
+    class Sometimes:
+        def __init__(self, env, seed):
+            if seed < num_with:
+                self.q = np.zeros((9, 4))
+
+        def act(self, state):
+            return 0
+
+        def update(self, transition):
+            pass
+
+    experiment = Experiment({"open": "3x3"}, {"a": Sometimes}, range(40), num_steps=1)
+    with pytest.raises(SettingError, match="a in open: with some seeds the agent has a table q"):
+        experiment.run(num_threads=1)
