@@ -44,10 +44,10 @@ def compare(
 ) -> Comparison:
     """Compare two samples of runs: difference of means, probability of improvement, permutation test and verdict.
 
-    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of paired
-    runs, `mean_interval` of their differences; of rates (numbers of two values), Newcombe's, or Bonett
-    and Price's for pairs. The permutation test is
-    exact for few runs. The interval of the probability of improvement is Newcombe's, or Wilson's for paired runs.
+    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of rates
+    (numbers of two values), Newcombe's; of paired runs, `mean_interval` of their differences, or Bonett and Price's if
+    these are 0, d and -d alone. The permutation test is exact for few runs. The interval of the probability of
+    improvement is Newcombe's, or Wilson's for paired runs.
 
     Args:
         a: (num_runs,), a number per run; +inf or NaN for censored runs.
