@@ -227,7 +227,8 @@ def _values_used(thing: Any) -> dict[str, Any]:
 
     The source doesn't decide them: a program may set them from its arguments.
     """
-    found, left = {}, [thing]
+    found: dict[str, Any] = {}
+    left = [thing]
     for each in left:  # which grows
         if isinstance(each, type):
             functions = [getattr(member, "__func__", member) for member in vars(each).values()]
