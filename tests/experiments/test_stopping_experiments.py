@@ -86,7 +86,7 @@ def test_cells_of_different_speed_are_run_for_the_same_seeds():
 def test_after_max_seconds_what_is_complete_is_returned():
     Experiment({"open": "5x5"}, LEARNERS, range(4), num_episodes=50).run()  # compiles
     experiment, begun = Experiment({"open": "5x5"}, LEARNERS, range(200_000), num_episodes=50), time.perf_counter()
-    results = experiment.run(max_seconds=2.0)
+    results = experiment.run(max_seconds=np.float32(2.0))
     assert time.perf_counter() - begun < 20.0
     num_seeds = len(results.seeds)
     assert 2 <= num_seeds < 200_000

@@ -218,12 +218,29 @@ def test_a_sweep_of_75_million_episodes_stays_below_the_limit():
     assert 17 * int(size) < int(peak) < collecting.MEMORY_LIMIT
 
 
+def test_random_points_have_different_names():
+    sweep = clew.Sweep("3x3", {"alpha": clew.Range(0.5, 0.50001)}, num_episodes=5, num_random=50)
+    assert len({f"{point['alpha']:.6g}" for point in sweep.points}) == len(sweep.points) <= 11
+
+
+def test_numbers_of_numpy_are_saved_and_their_edges_are_seen(tmp_path):
+    choices = {"num_planning": np.array([1, 5]), "alpha": np.array([0.25, 0.5], np.float32)}
+    found = clew.Sweep("3x3", choices, base="dyna-q", num_episodes=5, seeds=range(3)).run()
+    found.save(tmp_path / "best.json")
+    assert json.loads((tmp_path / "best.json").read_text())["num_planning"] in (1, 5)
+    assert json.dumps(found.to_dict())
+
+
 WRONG = [
     ({"choices": {}}, "choices must not be empty"),
     ({"choices": [1]}, "choices must be a dictionary"),
     ({"choices": {"alpa": [0.1]}}, "alpa is not a setting; did you mean 'alpha'"),
     ({"choices": {"alpha": []}}, "alpha must have at least one value"),
     ({"choices": {"alpha": [0.1, 0.1]}}, "alpha must have different values"),
+    (
+        {"choices": {"alpha": [0.01000001, 0.01000002]}},
+        "alpha must have different values, also in their first six digits",
+    ),
     ({"choices": {"alpha": [0.1, 2.0]}}, "the learner 'alpha=2': alpha must be"),
     ({"choices": {"alpha": Range(0.1, 1.0)}}, "alpha is a range, which has no grid"),
     ({"fresh_seeds": range(5, 40)}, "fresh_seeds must be others than seeds, and 5 is in both"),

@@ -122,3 +122,13 @@ def test_constants_may_be_censored():
         "sarsa's number of steps is smaller than q's in all of these runs: all of sarsa's are 5, and all of q's are "
         "censored"
     )
+
+
+@pytest.mark.parametrize("rate", [0.97, 0.9, 0.5])
+def test_intervals_of_paired_rates_hold_the_truth(rate):
+    rng, num_held = np.random.default_rng(1), 0
+    for _ in range(400):
+        pair = compare(*(rng.random((2, 30)) < rate).astype(float), paired=True)
+        low, high = pair.difference_interval
+        num_held += low <= 0.0 <= high
+    assert num_held >= 0.93 * 400  # with intervals of the rate of unequal pairs, 45% of those at 0.97

@@ -347,6 +347,8 @@ def read_learner(text: str, common: dict[str, Any]) -> dict[str, Any]:
             key, value = name_and_value(each)
         except typer.BadParameter as error:
             raise SettingError(f"the learner {text!r}: a setting {error}") from None
+        if names.get(key, key) in own:
+            raise SettingError(f"the learner {text!r}: {key} is there twice")
         if key in names or ":" not in name:
             own[names.get(key, key)] = value
         else:

@@ -44,9 +44,10 @@ def compare(
 ) -> Comparison:
     """Compare two samples of runs: difference of means, probability of improvement, permutation test and verdict.
 
-    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of paired
-    runs, `mean_interval` of their differences; of rates (numbers of two values), Newcombe's. The permutation test is
-    exact for few runs. The interval of the probability of improvement is Newcombe's, or Wilson's for paired runs.
+    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of rates
+    (numbers of two values), Newcombe's; of paired runs, `mean_interval` of their differences, or Bonett and Price's if
+    these are 0, d and -d alone. The permutation test is exact for few runs. The interval of the probability of
+    improvement is Newcombe's, or Wilson's for paired runs.
 
     Args:
         a: (num_runs,), a number per run; +inf or NaN for censored runs.
@@ -204,7 +205,7 @@ def _compare_means(x: Floats, y: Floats, paired: bool, seed: int) -> tuple[float
     if _is_constant(x) and _is_constant(y):
         return difference, (difference, difference), p_value, Power(deviation=0.0)
     if paired:
-        ends = as_pair(mean_interval(x - y, seed=seed))
+        difference, ends = mean_of(np.sort(x - y)), _pairs_interval(x - y, seed)
     elif np.unique(np.concatenate([x, y])).size == 2:
         ends = _rates_interval(x, y)
     else:
@@ -228,6 +229,23 @@ def _means_interval(x: Floats, y: Floats, seed: int) -> Pair:
     welch = float(stdtrit(freedom, 1 - ERROR / 2))
     difference, error = float(x.mean() - y.mean()), sqrt(errors.sum())
     return difference - max(float(high), welch) * error, difference - min(float(low), -welch) * error
+
+
+def _pairs_interval(differences: Floats, seed: int) -> Pair:
+    """Return the interval of the mean difference of pairs; of differences of 0, d and -d alone, from their numbers.
+
+    If no pair has the difference -d, others may have: the interval of a rate would leave out a mean of 0.
+
+    Source:
+        Bonett & Price (2012), Adjusted Wald confidence interval for a difference of binomial proportions based on
+        paired data.
+    """
+    sizes = np.unique(np.abs(differences))
+    if sizes.size != 2 or sizes[0] != 0.0:
+        return as_pair(mean_interval(differences, seed=seed))
+    n, more, less = differences.size + 2, (differences > 0).sum() + 1, (differences < 0).sum() + 1
+    middle, half = (more - less) / n, NORMAL * sqrt((more + less - (more - less) ** 2 / n) / n**2)
+    return float((middle - half) * sizes[1]), float((middle + half) * sizes[1])
 
 
 def _rates_interval(x: Floats, y: Floats) -> Pair:

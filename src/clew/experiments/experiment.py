@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ class Experiment:
                 collected.add(block)
             num_found = collected.num_done
             is_stopped = num_found > 0 and self._report(progress, collected, num_found, begun)
-            end = None if max_seconds is None else begun + max_seconds
+            end = None if max_seconds is None else begun + float(max_seconds)
             missing = [] if is_stopped else collected.missing()
             with closing(self._blocks(missing, budget, kept, num_threads, num_actors, end)) as blocks:
                 for block in blocks:
@@ -358,7 +359,7 @@ def as_seeds(name: str, seeds: Any) -> tuple[int, ...]:
     if not plain:
         raise SettingError("must not be empty; take range(30)", setting=name)
     if len(set(plain)) < len(plain):
-        twice = next(seed for seed in plain if plain.count(seed) > 1)
+        twice = Counter(plain).most_common(1)[0][0]
         raise SettingError(f"must be different, and {shown(twice)} is there twice", setting=name)
     return plain
 

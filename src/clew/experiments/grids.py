@@ -116,11 +116,16 @@ def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dic
                 )
             checked[name] = given
             continue
-        values = as_list(name, given, "values to choose from")
+        values = [
+            each.item() if isinstance(each, np.generic) else each
+            for each in as_list(name, given, "values to choose from")
+        ]
         if not values:
             raise SettingError("must have at least one value to choose from", setting=name)
-        if any(value in values[:i] for i, value in enumerate(values)):
-            raise SettingError("must have different values, and one is there twice", setting=name)
+        if len(set(map(_text, values))) < len(values):  # learners are named after them
+            raise SettingError(
+                "must have different values, also in their first six digits, and two are equal", setting=name
+            )
         checked[name] = values
     return checked
 
@@ -150,18 +155,17 @@ def draw(given: Range, rng: np.random.Generator) -> float:
 
 
 def random_points(choices: Mapping[str, Range | list[Any]], num_points: int, seed: int) -> list[Point]:
-    """Return different random combinations of values; fewer if there aren't as many."""
-    rng, points = np.random.default_rng(seed), []
+    """Return random combinations of values with different names; fewer if there aren't as many."""
+    rng, points = np.random.default_rng(seed), dict[str, Point]()
     for _ in range(TRIES * num_points):
         point = {
             name: draw(each, rng) if isinstance(each, Range) else each[int(rng.integers(len(each)))]
             for name, each in choices.items()
         }
-        if point not in points:
-            points.append(point)
+        points.setdefault(name_of(point), point)
         if len(points) == num_points:
             break
-    return points
+    return list(points.values())
 
 
 def name_of(point: Mapping[str, Any]) -> str:
