@@ -242,6 +242,7 @@ class Experiment:
             num_workers,
             max_runs_of(budget, max(map(bytes_of_table, self._cells))),
             None if kept is None else kept.find,
+            num_worlds=len(self._worlds),
             backwards=kept is not None and not kept.is_first,
         )
         with performer(self._cells, self.seeds, budget, num_actors) as perform:
