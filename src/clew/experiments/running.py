@@ -100,7 +100,8 @@ class Schedule:
                     self._num_left -= len(left)
                     for block in self._find(cell, left):
                         finished(block)
-                        left = [run for run in left if run not in set(block.runs)]
+                        found = set(block.runs)
+                        left = [run for run in left if run not in found]
                     self._num_left += len(left)
                     self._last_look = time.perf_counter()
                 size = self._size(cell)
