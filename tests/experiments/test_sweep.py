@@ -71,7 +71,7 @@ def test_the_table_says_how_many_runs_are_censored():
 
 def test_a_figure_that_can_not_be_computed_is_refused_before_the_runs(monkeypatch):
     arguments = {"num_episodes": 10**9, "figure": "suboptimality"}
-    with pytest.raises(SettingError, match="needs the optimum, which is unknown for alpha=0.1 in world"):
+    with pytest.raises(SettingError, match=r"needs the optimum, which is unknown for alpha=0\.1 in world"):
         Sweep(only_steps(clew.Environment(clew.Maze.open(3, 3))), {"alpha": [0.1, 0.5]}, **arguments)
     monkeypatch.setattr(collecting, "MEMORY_LIMIT", 2 * 10 * 4 * 100 - 1)
     with pytest.raises(SettingError, match="suboptimality is unknown: the action values of all runs would take more"):

@@ -144,7 +144,7 @@ def compare_learners(
     -10.425
     """
     if any(sample.size < 2 for each in samples.values() for sample in each.values()):
-        raise SettingError("must be at least two, to be compared; 30 are usual", setting="seeds")
+        raise SettingError("must be at least two that are complete, to be compared; 30 are usual", setting="seeds")
     summaries = {
         (learner, world): summarise(sample, seed=seed)
         for world, each in samples.items()

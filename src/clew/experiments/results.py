@@ -76,6 +76,11 @@ def describe_figure(figure: str, last: int | None, episodes: npt.NDArray[np.int6
     return f"{WORDS[figure]}: mean of the {recorded and 'recorded ones of the '}last {last:,} episodes"
 
 
+def _mean_and_spread(sample: npt.NDArray[np.float64]) -> str:
+    """Return the mean of a sample and its standard deviation as HTML; a single run has none."""
+    return f"{sample.mean():.4g}" if sample.size == 1 else f"{sample.mean():.4g} &plusmn; {sample.std(ddof=1):.2g}"
+
+
 class Rounds(NamedTuple):
     """Rounds of the episodes of a run."""
 
@@ -145,10 +150,7 @@ class ExperimentResults:
         rows = []
         for learner in self.learners:
             samples = [self.sample(learner, world, "episode_return") for world in self.worlds]
-            numbers = "".join(
-                f"<td>{each.mean():.4g}" + f" &plusmn; {each.std(ddof=1):.2g}" * (each.size > 1) + "</td>"
-                for each in samples
-            )
+            numbers = "".join(f"<td>{_mean_and_spread(sample)}</td>" for sample in samples)
             rows.append(f"<tr><th>{escape(learner)}</th>{numbers}</tr>")
         caption = f"mean return per episode, and its standard deviation over {len(self.seeds)} seeds"
         return f"<table><caption>{caption}</caption><tr><th></th>{head}</tr>{''.join(rows)}</table>"
