@@ -20,7 +20,7 @@ from clew.experiments.collecting import (
 )
 from clew.experiments.listing import save_plan
 from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
-from clew.experiments.results import TOO_MANY_TABLES, ExperimentResults
+from clew.experiments.results import TOO_MANY_TABLES, ExperimentResults, check_figure
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
 from clew.learning.findings import Finding
 from clew.learning.learner import initial_values
@@ -161,8 +161,10 @@ class Experiment:
         """Check, before anything is run, that the results can have a figure of whole runs, see `results.sample`.
 
         Raises:
-            SettingError: if the optimum is unknown in a world, or the action values of all runs can't be recorded.
+            SettingError: if there is no such figure, the optimum is unknown, or the action values of all runs can't
+                be recorded.
         """
+        check_figure(figure, None)
         if figure == "suboptimality" and not are_tables_recorded(self._cells, len(self.seeds)):
             raise SettingError(f"{figure} is unknown: {TOO_MANY_TABLES}; run fewer seeds", setting="figure")
         for cell in self._cells[: len(self._worlds)] if figure in OUTCOMES else ():
