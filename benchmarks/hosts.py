@@ -222,6 +222,7 @@ def main() -> int:
 def compare(algorithm: str, sharing: str, num_episodes: int, seconds_cut: float) -> bool:
     """Train in this process, and over two hosts with the link cut; True if the tables are the same bits."""
     settings = {"num_episodes": num_episodes, "num_simulations": 4, "sharing": sharing, "algorithm": algorithm}
+    settings["sync_every"] = 100  # all rounds then run on actors; short rounds that end by steps run in the driver
     request = {"maze": (200, 200), "max_steps": 4_000, "num_actors": 2, "settings": settings}
     command = [sys.executable, "-c", TRAIN, json.dumps({**request, "num_actors": 0})]
     here = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])

@@ -28,9 +28,9 @@ WALLED = "+---+---+---+\n| S |     G |\n+   +   +---+\n|           |\n+---+---+-
 def figures(clew):
     """Run a command line with --json and give the object that it printed."""
 
-    def run(*arguments):
+    def run(*arguments, expected_code=0):
         code, out, _ = clew(*arguments, "--json")
-        assert code == 0
+        assert code == expected_code
         assert out.count("\n") == 1
         return json.loads(out)
 
@@ -59,11 +59,11 @@ def test_doctor_describes_the_installation(figures):
 
 
 def test_doctor_examines_a_training(clew, figures):
-    found = figures("doctor", "5x5", "--max-steps", 7)["findings"]
+    found = figures("doctor", "5x5", "--max-steps", 7, expected_code=1)["findings"]
     assert [(each["name"], each["number"], each["severity"]) for each in found] == [("short-step-limit", 8.0, "error")]
     code, out, _ = clew("doctor", "5x5", "--max-steps", 7)
     assert (code, out.splitlines()) == (
-        0,
+        1,
         [
             "5x5, q-learning, 10,000 episodes",
             "error, short-step-limit: the goal is at least 8 steps away, and episodes are cut off after 7; take a "
@@ -71,7 +71,9 @@ def test_doctor_examines_a_training(clew, figures):
         ],
     )
     assert clew("doctor", "warehouse")[1].splitlines()[1] == "No problem was found."
-    assert figures("doctor", "6x6", "--goal-reward", 0)["findings"][0]["number"] is None, "JSON has no infinity"
+    found = figures("doctor", "6x6", "--goal-reward", 0, expected_code=1)["findings"]
+    assert found[0]["number"] is None, "JSON has no infinity"
+    assert clew("doctor", "5x5", "--gamma", 1)[0] == 0, "a warning is no error"
 
 
 def test_doctor_says_how_long_a_training_takes_and_how_much_memory(clew, figures):
@@ -86,7 +88,7 @@ def test_doctor_says_how_long_a_training_takes_and_how_much_memory(clew, figures
         out,
         re.MULTILINE,
     )
-    hopeless = figures("doctor", "5x5", "--max-steps", 7)
+    hopeless = figures("doctor", "5x5", "--max-steps", 7, expected_code=1)
     assert hopeless.keys() == {"findings"}, "nothing is measured of what can't be learned"
 
 

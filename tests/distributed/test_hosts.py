@@ -14,7 +14,7 @@ def test_a_link_that_is_cut_and_restored_changes_no_bit():
     reason = hosts.why_not()
     if reason:
         pytest.skip(reason)
-    settings = {"num_episodes": 4_000, "num_simulations": 4, "sharing": "local", "seed": 7}
+    settings = {"num_episodes": 4_000, "num_simulations": 4, "sharing": "local", "sync_every": 20, "seed": 7}
     request = {"maze": (200, 200), "max_steps": 4_000, "num_actors": 2, "settings": settings}
     env = clew.Environment(clew.Maze.open(200, 200), random_start=True, max_episode_steps=4_000)
     expected = table_sha256(train_policy_parallel(env, num_actors=0, **settings).q)

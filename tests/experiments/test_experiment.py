@@ -232,6 +232,7 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"mine": 5}}, "the world 'mine': expected an environment, got a int"),
         ({"worlds": {"w": {1: "cliff"}}}, r"a world that changes is a dictionary .* with the keys \[1\]"),
         ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        ({"worlds": {"w": {0: {0: "5x5", 3: "5x5"}, 5: "5x5"}}}, "a world to which it changes can't be a dictionary"),
         ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
         ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "learners": {"a": make_agent}}, "a in w: an agent in plain Python"),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),
@@ -242,6 +243,7 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"learners": {"mine": lambda env, seed: 5}}, "mine in cliff: agent must have the methods act"),
         ({"seeds": 30}, r"seeds must be a list, such as range\(30\), not 30"),
         ({"seeds": [1, 2, 1]}, "seeds must be different, and 1 is there twice"),
+        ({"seeds": [*range(300_000), 299_999]}, "seeds must be different, and 299999 is there twice"),
         ({"seeds": [-1]}, "seeds: each must be a whole number of at least 0, not -1"),
         ({"seeds": []}, "seeds must not be empty"),
         ({"num_episodes": None}, "give either num_episodes or num_steps"),
@@ -389,3 +391,21 @@ def test_example_6_6_of_sutton_and_barto():
     }
     assert np.median(steps["Q"]) == 13.0
     assert np.median(steps["Sarsa"]) > 14.0
+
+
+@pytest.mark.parametrize("num_with", [1, 20], ids=["in blocks", "within a block"])
+def test_an_agent_that_has_a_table_with_some_seeds_only(num_with):
+    class Sometimes:
+        def __init__(self, env, seed):
+            if seed < num_with:
+                self.q = np.zeros((9, 4))
+
+        def act(self, state):
+            return 0
+
+        def update(self, transition):
+            pass
+
+    experiment = Experiment({"open": "3x3"}, {"a": Sometimes}, range(40), num_steps=1)
+    with pytest.raises(SettingError, match="a in open: with some seeds the agent has a table q"):
+        experiment.run(num_threads=1)

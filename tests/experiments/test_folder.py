@@ -127,6 +127,36 @@ def test_what_an_agent_holds_is_part_of_its_key(tmp_path):
         computed(captured(iter([1])))
 
 
+def test_globals_that_an_agent_uses_are_part_of_its_key(monkeypatch, tmp_path):
+    (tmp_path / "agent_with_globals.py").write_text(
+        "import numpy\nSTEP, UNUSED = 1, 1\ndef step():\n    return [STEP for _ in range(3)]\n"
+        "class Agent:\n    def act(self, state):\n        return (lambda: step()[0])()\n"
+        "def make(env, seed):\n    return Agent()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module, found = importlib.import_module("agent_with_globals"), []
+    for name, value in (("STEP", 1), ("STEP", 2), ("UNUSED", 2), ("STEP", 1)):
+        monkeypatch.setattr(module, name, value)
+        found.append([fingerprints.digest_of(thing, "agent") for thing in (module.make, module.Agent)])
+    assert found[0] == found[3] != found[1] == found[2]
+    assert found[0][1] != found[1][1]
+
+
+def test_functions_within_functions_of_a_notebook_are_part_of_the_key():
+    namespace = {"__name__": "notebook"}
+    exec("def make(env, seed):\n    return lambda: helper()\ndef helper():\n    return 1", namespace)
+    before = fingerprints.digest_of(namespace["make"], "agent")
+    exec("def helper():\n    return 2", namespace)
+    assert fingerprints.digest_of(namespace["make"], "agent") != before
+
+
+def test_forty_functions_that_all_call_those_after_them_are_described_at_once():
+    calls = [f"def f{i}():\n    return {' + '.join(f'f{j}()' for j in range(i + 1, 40)) or 1}" for i in range(40)]
+    namespace = {"__name__": "notebook"}
+    exec("\n".join(calls), namespace)
+    assert len(fingerprints.digest_of(namespace["f0"], "agent")) == 64  # 2**39 paths
+
+
 def test_what_the_module_of_an_agent_imports_is_part_of_its_key(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "parts_of_mine.py").write_text(

@@ -7,6 +7,7 @@ import pytest
 from clew import Experiment
 from clew.experiments.listing import list_experiments
 
+BAD = '{"learners": [{}], "worlds": [[]], "seeds": [{}], "cells": [[]], "num_episodes": 5, "num_steps": null}'
 WORLDS, LEARNERS = {"open": "5x5"}, {"Q": {}, "Sarsa": "sarsa"}
 
 
@@ -42,9 +43,17 @@ def test_damaged_runs_are_not_complete(tmp_path, last):
 def test_damaged_files_are_passed_over(tmp_path):
     assert list_experiments(tmp_path) == []
     run(tmp_path, 2)
-    for i, text in enumerate(("", "[]", "{}", '{"learners": 1}', "\xff")):
+    for i, text in enumerate(("", "[]", "{}", '{"learners": 1}', "\xff", BAD)):
         (tmp_path / f"experiment-{i}.json").write_text(text)
     for path in tmp_path.glob("*.runs"):
         path.write_bytes(path.read_bytes() + b"CLEWRUN1" + b"\0" * 40 + b"more")
     (listed,) = list_experiments(tmp_path)
     assert listed.num_done == 4
+
+
+def test_a_damaged_plan_is_written_again(tmp_path):
+    run(tmp_path, 2)
+    (plan,) = tmp_path.glob("experiment-*.json")
+    plan.write_text("{")
+    run(tmp_path, 2)
+    assert list_experiments(tmp_path)[0].is_finished

@@ -109,8 +109,13 @@ def test_a_state_from_which_there_is_no_way_back():
 
 
 def test_no_step_limit():
-    for world in (Room(), gymnasium.make("CliffWalking-v1"), corridor(6, 1.0)):
+    for world in (Room(), corridor(6, 1.0)):  # of which one may have a limit that wasn't seen, and one is only a model
         assert the("no-step-limit", clew.examine(world)).severity == "note"
+    for thorough in (True, False):
+        assert (
+            the("no-step-limit", clew.examine(gymnasium.make("CliffWalking-v1"), thorough=thorough)).severity
+            == "warning"
+        )
     endless = clew.Environment(clew.Maze.open(3, 3), max_episode_steps=10**12)
     assert the("no-step-limit", clew.examine(endless)).severity == "warning"
     limited = TimeLimit(Room(), 50), clew.ModelEnvironment(corridor(6, 1.0)), clew.Maze.open(3, 3)
@@ -166,6 +171,38 @@ def test_expected_steps_to_the_first_reward_are_exact(n, num_steps):
         assert figures == pytest.approx((2.0**17 - 2.0 if n == 16 else 1000.0 * 1001.0, 1.0), rel=1e-6)
 
 
+def test_what_pays_but_cannot_be_reached_is_said():
+    finding = the("first-reward", clew.examine(gymnasium.make("FrozenLake-v1", desc=["SFF", "FHH", "FHG"])))
+    assert (finding.number, finding.severity) == (np.inf, "error")
+    assert finding.remedy.startswith("open a path to a state that pays")
+
+
+class Clock(Room):
+    """A corridor too long for random actions, so that not every state is seen."""
+
+    def __init__(self, step_reward, goal_reward=1.0):
+        super().__init__(100, step_reward)
+        self.goal_reward = goal_reward
+
+    def step(self, action):
+        cell, reward, is_over, *rest = super().step(action)
+        return cell, self.goal_reward if is_over else reward, is_over, *rest
+
+
+def test_no_reward_is_missed_where_each_step_costs_or_tries_are_counted():
+    assert "first-reward" in names(TimeLimit(Clock(0.0), 60))
+    assert "first-reward" not in names(TimeLimit(Clock(0.0), 60), behaviour="least-tried"), "the remedy"
+    assert "first-reward" not in names(TimeLimit(Clock(-1.0, 0.0), 60))
+
+
+def test_settings_that_training_refuses_are_refused():
+    for settings in ({"optimistic": True}, {"pessimistic": True}, {"algorithm": "r-max"}):
+        for use in (clew.examine, clew.train_policy):
+            with pytest.raises(clew.SettingError, match="rewards of this environment"):
+                use(TimeLimit(Room(), 50), 10, **settings)
+    assert names(TimeLimit(Room(), 50), initial_value=1.0) == []
+
+
 def test_penalties_are_no_first_reward():
     env = clew.Environment(clew.Maze.open(5, 5), outer_wall_reward=-1.0, max_episode_steps=8)
     finding = the("first-reward", clew.examine(env, 100))
@@ -190,6 +227,42 @@ def test_greedy_ties_that_can_loop(thorough):
     assert "in 24 states, such as cell (0, 0)" in finding.reason
     assert names(clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0), gamma=1.0, thorough=thorough) == []
     assert names(env, gamma=0.99, thorough=thorough) == []
+
+
+def test_loops_from_which_there_is_no_end_are_no_ties():
+    def step(s, a):  # 0 and 1 lead to each other, 2 and 3 to the end 4
+        return [(1.0, 1 - s, 0.0, False)] if s < 2 else [] if s > 3 else [(1.0, 4, 1.0, True)]
+
+    mdp = clew.FiniteMDP.from_function(5, 1, step, starts=[0, 2])
+    assert names(clew.ModelEnvironment(mdp), gamma=0.9) == ["unreachable-goal"]
+
+
+def work(step_reward):
+    """Return a model in which one may work on for a reward of each step, or retire for 10."""
+    return clew.ModelEnvironment(
+        clew.FiniteMDP.from_function(
+            2, 2, lambda s, a: [] if s else [(1.0, 1, 10.0, True) if a else (1.0, 0, step_reward, False)], starts=[0]
+        )
+    )
+
+
+def test_the_remedies_of_ties_work():
+    finding = the("looping-ties", clew.examine(work(1.0), gamma=0.9))
+    assert finding.remedy == "take a smaller gamma, or let each step cost a little"
+    assert names(work(1.0), gamma=0.8) == names(work(0.99), gamma=0.9) == []
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.1])
+def test_shaped_rewards_tie(unit):
+    def step(s, a):  # a step to the right pays a unit, and one to the left costs it
+        s_next = max(s + 2 * a - 1, 0)
+        return [] if s == 5 else [(1.0, s_next, unit * (s_next - s), s_next == 5)]
+
+    env = clew.ModelEnvironment(clew.FiniteMDP.from_function(6, 2, step, starts=[0]))
+    [finding] = clew.examine(env, gamma=1.0)
+    assert (finding.name, finding.number) == ("looping-ties", 5.0)
+    assert finding.remedy == "take a gamma below 1, or let each step cost a little"
+    assert names(env, gamma=0.9) == []
 
 
 class Sledge(gymnasium.Env):
@@ -246,6 +319,42 @@ def test_ties_that_are_broken_by_the_first_action():
     assert not learned.q.any(), "no reward was found"
 
 
+class Taxi(Room):
+    """A corridor with a passenger, who wants to leave in cell 0 or 5, which isn't observed; action 2 lets him."""
+
+    def __init__(self):
+        super().__init__(6)
+        self.action_space = Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.cell, self.goal = 2, 5 * int(self.np_random.integers(2))
+        return self.cell, {}
+
+    def step(self, action):
+        if action < 2:
+            self.cell = min(max(self.cell + 2 * action - 1, 0), 5)
+            return self.cell, -1.0, False, False, {}
+        is_over = self.cell == self.goal
+        return self.cell, 20.0 if is_over else -10.0, is_over, False, {}
+
+
+class LateKey(Room):
+    """A corridor whose goal pays only after cell 0 was visited, which isn't observed."""
+
+    def step(self, action):
+        self.is_open = self.is_open or self.cell == 0
+        self.cell = min(max(self.cell + (1 if action else -1), 0), self.n - 1)
+        is_over = self.is_open and self.cell == self.n - 1
+        return self.cell, float(is_over), is_over, False, {}
+
+
+def test_a_goal_that_hides_where_no_state_is_entered_or_what_opens_it():
+    for world in (Taxi(), LateKey(7, has_key=True)):
+        finding = the("hidden-goal", clew.examine(TimeLimit(world, 100)))
+        assert finding.number > 10.0, finding
+
+
 @pytest.mark.parametrize("slip", [0.0, 0.2])
 def test_a_random_goal_that_is_not_observed(slip):
     env = clew.Environment(clew.Maze.open(5, 5), random_goal=True, slip=slip)
@@ -274,7 +383,10 @@ def test_a_table_larger_than_the_memory():
     finding = the("memory", clew.examine(Wide()))
     assert (finding.number, finding.severity) == (2**45 * 2 * 4, "error")
     episode = clew.Environment(clew.Maze.open(5, 5), max_episode_steps=10**12)
-    assert the("memory", clew.examine(episode, algorithm="monte-carlo")).number == 16 * 10**12 + 800
+    finding = the("memory", clew.examine(episode, algorithm="monte-carlo"))
+    assert finding.number == 16 * 10**12 + 800
+    assert finding.remedy.startswith("take an algorithm that keeps no more than its values, such as q-learning")
+    assert the("memory", clew.examine(Wide())).remedy == "take a smaller or coarser world"
     assert "memory" not in names(episode)
     for maze in ("100000x100000", "300x300"):
         [finding] = examine_run(clew.TrainingConfig(maze=maze, random_goal=True))
@@ -335,6 +447,31 @@ def test_a_step_size_too_large_for_the_noise():
     assert names(clew.ModelEnvironment(bandit(100.0, 1.0)), alpha_schedule="visits") == []
     alpha = float(finding.remedy.split()[4].rstrip(","))
     assert names(clew.ModelEnvironment(bandit(100.0, 1.0)), alpha=alpha) == []
+
+
+class Doors(gymnasium.Env):
+    """Three doors, each of which pays 1 / p with probability p, and the last `gain` more."""
+
+    observation_space, action_space = Discrete(2), Discrete(3)
+
+    def __init__(self, p, gain=0.0):
+        self.p, self.gain = p, gain
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 1, float(self.np_random.random() < self.p) / self.p + self.gain * (action == 2), True, False, {}
+
+
+def test_no_step_size_is_too_large_for_what_is_equal():
+    assert names(Doors(0.5)) == names(Doors(0.001)) == []
+    assert names(Doors(0.5, gain=0.2), alpha=0.2) == ["large-alpha"]
+    equal = clew.FiniteMDP.from_function(
+        2, 3, lambda s, a: [] if s else [(0.3, 1, 0.1, True), (0.7, 1, 0.7, True)], starts=[0]
+    )
+    assert names(clew.ModelEnvironment(equal), alpha=1.0) == [], "but for rounding"
 
 
 def test_values_fluctuate_as_much_as_is_said():

@@ -19,7 +19,8 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
     """Check this installation, or a training before it begins.
 
     With a world or options of clew train, what may keep that training from learning is printed, each with a number, a
-    reason and a remedy; and the time and memory that it takes, by a second of it; with --actors also on actors.
+    reason and a remedy (the exit code is 1 if one is an error); and the time and memory that it takes, by a second of
+    it; with --actors also on actors.
 
     Example: clew doctor 30x30 --episodes 200 --gamma 0.9
     """
@@ -29,7 +30,9 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
 
     load_plugins(plugin)
     if given_options(context).keys() - {"as_json", "plugin"}:
-        examine_and_forecast(make_config(settings), as_json)
+        findings = examine_and_forecast(make_config(settings), as_json)
+        if any(each.severity == "error" for each in findings):
+            raise typer.Exit(1)
         return
     with working("looking"):
         figures, problems = describe_machine()
@@ -42,8 +45,8 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
         raise typer.Exit(1)
 
 
-def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
-    """Print what may keep a training from learning; unless it can't, its time and memory too."""
+def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> "list[Finding]":
+    """Print what may keep a training from learning, and return it; unless it can't learn, print its time and memory."""
     from clew.cli.messages import name_compiled
     from clew.cli.supervision import continue_in_child
     from clew.cli.terminal import print_json
@@ -67,12 +70,13 @@ def examine_and_forecast(config: "TrainingConfig", as_json: bool) -> None:
         figures = {} if forecast is None else {**forecast._asdict(), "ratio": forecast.ratio}
         figures |= {} if forecast is None else {"peak_memory": peak_memory()}
         print_json({"findings": [finite_or_none(vars(each)) for each in findings], **figures})
-        return
+        return findings
     print_findings(config, findings)
     if forecast is not None:
         print_expectation(config, forecast, peak_memory())
     if forecast is not None and forecast.num_actors:
         print_forecast(config, forecast)
+    return findings
 
 
 def print_findings(config: "TrainingConfig", findings: "list[Finding]") -> None:

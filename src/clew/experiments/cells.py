@@ -30,6 +30,10 @@ from clew.settings import check_type, shown
 AgentFactory = Callable[[Any, int], Any]
 """Function or class that makes an agent in plain Python, see `clew.run_agent`, of an environment and a seed."""
 
+SOME_TABLES = (
+    "with some seeds the agent has a table q of action values, and with others none; let all have one, or none"
+)
+
 
 class Budget(NamedTuple):
     """Length of each run: a number of episodes, or of steps within which episodes begin; the other one is None.
@@ -135,6 +139,8 @@ class Cell:
         if members is not None:
             return _recorded(members, budget.every)
         runs = [self._run_one(seed, budget, check) for seed in seeds]
+        if len({table.shape for _, table in runs}) > 1:
+            raise SettingError(f"{self.name}: {SOME_TABLES}")
         num_episodes = np.array([stats.steps.size for stats, _ in runs])
         return CellResults(num_episodes, joined([stats for stats, _ in runs]), np.stack([table for _, table in runs]))
 
@@ -226,6 +232,8 @@ def _as_world(name: str, given: Any) -> World:
     if isinstance(given, Mapping):
         check_starts(given)
         first, *others = (_as_world(name, world) for world in given.values())
+        if any(world.changes for world in (first, *others)):
+            raise SettingError(f"the world {name!r}: a world to which it changes can't be a dictionary of changes too")
         compiled = [world.compiled for world in (first, *others) if world.compiled is not None]
         if len(compiled) < len(given):
             raise SettingError(f"the world {name!r}: only worlds with a model can change")

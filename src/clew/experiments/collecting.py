@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import RunError, SettingError
-from clew.experiments.cells import Budget, Cell
+from clew.experiments.cells import SOME_TABLES, Budget, Cell
 from clew.experiments.fingerprints import describe_cell
 from clew.experiments.folder import KeptRuns, ResultFolder, key_of, pick
 from clew.experiments.running import BYTES_PER_EPISODE, Block
@@ -45,6 +45,7 @@ class Collected:
     """
 
     def __init__(self, cells: Sequence[Cell], seeds: Sequence[int], budget: Budget) -> None:
+        self._names = [cell.name for cell in cells]
         self._is_done = np.zeros((len(cells), len(seeds)), np.bool_)
         self._is_new = np.zeros_like(self._is_done)
         self._keeps_tables = are_tables_recorded(cells, len(seeds))
@@ -76,7 +77,8 @@ class Collected:
         """Add complete runs.
 
         Raises:
-            SettingError: if runs have different numbers of episodes, and all don't fit the limit.
+            SettingError: if runs have different numbers of episodes, and all don't fit the limit, or only some runs of
+                an agent have action values.
         """
         runs, results = list(block.runs), block.results
         columns = zip((self.steps, self.episode_return, self.terminated), results.stats, strict=True)
@@ -98,6 +100,8 @@ class Collected:
             if block.cell not in self.tables:
                 shape = self._is_done.shape[1], *results.tables.shape[1:]
                 self.tables[block.cell] = np.zeros(shape, np.float32)
+            if self.tables[block.cell].shape[1:] != results.tables.shape[1:]:
+                raise SettingError(f"{self._names[block.cell]}: {SOME_TABLES}")
             self.tables[block.cell][runs] = results.tables
         self._is_new[block.cell, runs] = block.is_new
         self._is_done[block.cell, runs] = True

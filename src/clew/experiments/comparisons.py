@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from math import nan, sqrt
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ from clew.experiments.statistics import as_pair, as_sample, mean_of
 from clew.experiments.verdicts import Comparison
 from clew.settings import check_count, check_flag, check_type
 
+Key = TypeVar("Key")
+
 
 def compare(
     a: npt.ArrayLike,
@@ -44,9 +47,10 @@ def compare(
 ) -> Comparison:
     """Compare two samples of runs: difference of means, probability of improvement, permutation test and verdict.
 
-    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of paired
-    runs, `mean_interval` of their differences; of rates (numbers of two values), Newcombe's. The permutation test is
-    exact for few runs. The interval of the probability of improvement is Newcombe's, or Wilson's for paired runs.
+    The interval of the difference is the wider one, at each end, of Welch's and the two-sample bootstrap-t; of rates
+    (numbers of two values), Newcombe's; of paired runs, `mean_interval` of their differences, or Bonett and Price's if
+    these are 0, d and -d alone. The permutation test is exact for few runs. The interval of the probability of
+    improvement is Newcombe's, or Wilson's for paired runs.
 
     Args:
         a: (num_runs,), a number per run; +inf or NaN for censored runs.
@@ -144,11 +148,13 @@ def compare_all(
         )
         for a, b in combinations(samples, 2)
     }
-    corrected = holm([each.p_value for each in found.values()])
-    return {
-        names: replace(each, corrected_p_value=float(p))
-        for (names, each), p in zip(found.items(), corrected, strict=True)
-    }
+    return corrected_together(found)
+
+
+def corrected_together(found: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
+    """Return comparisons by their keys, with the p-values of Holm's correction over all of them."""
+    corrected = holm([each.p_value for each in found.values()]).tolist()
+    return {key: replace(each, corrected_p_value=p) for (key, each), p in zip(found.items(), corrected, strict=True)}
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
@@ -204,7 +210,7 @@ def _compare_means(x: Floats, y: Floats, paired: bool, seed: int) -> tuple[float
     if _is_constant(x) and _is_constant(y):
         return difference, (difference, difference), p_value, Power(deviation=0.0)
     if paired:
-        ends = as_pair(mean_interval(x - y, seed=seed))
+        difference, ends = mean_of(np.sort(x - y)), _pairs_interval(x - y, seed)
     elif np.unique(np.concatenate([x, y])).size == 2:
         ends = _rates_interval(x, y)
     else:
@@ -228,6 +234,23 @@ def _means_interval(x: Floats, y: Floats, seed: int) -> Pair:
     welch = float(stdtrit(freedom, 1 - ERROR / 2))
     difference, error = float(x.mean() - y.mean()), sqrt(errors.sum())
     return difference - max(float(high), welch) * error, difference - min(float(low), -welch) * error
+
+
+def _pairs_interval(differences: Floats, seed: int) -> Pair:
+    """Return the interval of the mean difference of pairs; of differences of 0, d and -d alone, from their numbers.
+
+    If no pair has the difference -d, others may have: the interval of a rate would leave out a mean of 0.
+
+    Source:
+        Bonett & Price (2012), Adjusted Wald confidence interval for a difference of binomial proportions based on
+        paired data.
+    """
+    sizes = np.unique(np.abs(differences))
+    if sizes.size != 2 or sizes[0] != 0.0:
+        return as_pair(mean_interval(differences, seed=seed))
+    n, more, less = differences.size + 2, (differences > 0).sum() + 1, (differences < 0).sum() + 1
+    middle, half = (more - less) / n, NORMAL * sqrt((more + less - (more - less) ** 2 / n) / n**2)
+    return float((middle - half) * sizes[1]), float((middle + half) * sizes[1])
 
 
 def _rates_interval(x: Floats, y: Floats) -> Pair:

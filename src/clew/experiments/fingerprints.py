@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache, partial
 from importlib.util import resolve_name
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,7 @@ def _imported_by(name: str) -> set[str]:
 
 def _is_of_user(name: str) -> bool:
     """Return whether a loaded module has a file that belongs to neither Python, an installed package nor Clew."""
-    file = getattr(sys.modules[name], "__file__", None)
+    file = getattr(sys.modules.get(name), "__file__", None)
     is_installed = file is None or any(Path(file).is_relative_to(each) for each in INSTALLED)
     return not is_installed and name.partition(".")[0] != "clew"
 
@@ -152,8 +152,8 @@ def _is_of_user(name: str) -> bool:
 def digest_of(thing: Any, owner: str) -> str:
     """Return a hash of a function or class of a user: of its source, and of all values that it holds.
 
-    The source is that of its module or package, and of those that it imports, see `source_of`; without a file, as in a
-    notebook, its compiled code and all that it names.
+    The source is that of its module or package, and of those that it imports, see `source_of`, with the globals of
+    plain values that it uses; without a file, as in a notebook, its compiled code and all that it names.
 
     Args:
         thing: function, class, `functools.partial`, or a plain value.
@@ -163,13 +163,16 @@ def digest_of(thing: Any, owner: str) -> str:
         SettingError: if it holds an object that can't be described.
     """
     digest = hashlib.sha256()
-    for part in _parts_of(thing, owner, set()):
+    for part in _parts_of(thing, owner, {}):
         digest.update(part)
     return digest.hexdigest()
 
 
-def _parts_of(thing: Any, owner: str, seen: set[int]) -> Iterator[bytes]:
-    """Yield bytes that describe a value, a function or a class; see `digest_of`."""
+def _parts_of(thing: Any, owner: str, seen: dict[int, tuple[int, Any]]) -> Iterator[bytes]:
+    """Yield bytes that describe a value, a function or a class; see `digest_of`.
+
+    What was described before, `seen` has by its id, with its number; it is held, so that no other thing gets its id.
+    """
     if isinstance(thing, np.ndarray) and thing.dtype != object:
         yield f"{thing.dtype.str} {thing.shape}".encode() + thing.tobytes()
     elif isinstance(thing, PLAIN):
@@ -179,8 +182,9 @@ def _parts_of(thing: Any, owner: str, seen: set[int]) -> Iterator[bytes]:
     elif (name := getattr(thing, "__name__", "")) and getattr(builtins, name, None) is thing:
         yield f"builtin {name};".encode()
     elif id(thing) in seen:
-        yield b"seen;"
+        yield f"seen {seen[id(thing)][0]};".encode()
     else:
+        seen[id(thing)] = len(seen), thing
         inner = _parts_within(thing)
         if inner is None:
             raise SettingError(
@@ -189,7 +193,7 @@ def _parts_of(thing: Any, owner: str, seen: set[int]) -> Iterator[bytes]:
             )
         yield f"{type(thing).__name__} of {len(inner)}:".encode()
         for part in inner:
-            yield from _parts_of(part, owner, seen | {id(thing)})
+            yield from _parts_of(part, owner, seen)
 
 
 def _parts_within(thing: Any) -> list[Any] | None:
@@ -211,10 +215,46 @@ def _parts_within(thing: Any) -> list[Any] | None:
     if not isinstance(thing, FunctionType | type):
         return [type(thing), vars(thing)] if hasattr(thing, "__dict__") else None
     source = source_of(thing.__module__ or "")
+    used = _values_used(thing) if source else {}
     if isinstance(thing, type):
-        return [thing.__qualname__, source, *([] if source else [thing.__bases__, _members_of(thing)])]
-    held = [thing.__defaults__, thing.__kwdefaults__, [cell.cell_contents for cell in thing.__closure__ or ()]]
-    return [thing.__qualname__, source, *held, *([] if source else [thing.__code__, _globals_of(thing)])]
+        return [thing.__qualname__, source, used, *([] if source else [thing.__bases__, _members_of(thing)])]
+    held = [thing.__defaults__, thing.__kwdefaults__, [*map(_content_of, thing.__closure__ or ())]]
+    return [thing.__qualname__, source, used, *held, *([] if source else [thing.__code__, _globals_of(thing)])]
+
+
+def _values_used(thing: Any) -> dict[str, Any]:
+    """Return the globals of plain values that a function or class of the user, or others that it names, use.
+
+    The source doesn't decide them: a program may set them from its arguments.
+    """
+    found: dict[str, Any] = {}
+    left = [thing]
+    for each in left:  # which grows
+        if isinstance(each, type):
+            functions = [getattr(member, "__func__", member) for member in vars(each).values()]
+            left += [part for part in (*functions, *each.__bases__) if part not in left]
+        elif isinstance(each, FunctionType) and _is_of_user(each.__module__):
+            values = _globals_of(each)
+            found |= {f"{each.__module__}.{name}": value for name, value in values.items() if _is_plain(value)}
+            left += [part for part in values.values() if isinstance(part, FunctionType | type) and part not in left]
+    return dict(sorted(found.items()))
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a number, a text, an array, or a collection of such."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, tuple | list | set | frozenset):
+        return all(map(_is_plain, value))
+    return isinstance(value, PLAIN) or (isinstance(value, np.ndarray) and value.dtype != object)
+
+
+def _content_of(cell: CellType) -> Any:
+    """Return the value of a variable that a function shares with another one; None if it has none yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def _members_of(kind: type) -> dict[str, Any]:
@@ -224,5 +264,10 @@ def _members_of(kind: type) -> dict[str, Any]:
 
 def _globals_of(function: FunctionType) -> dict[str, Any]:
     """Return the globals that a function names."""
-    names = [name for name in function.__code__.co_names if name in function.__globals__]
+    names = sorted(_names_in(function.__code__) & function.__globals__.keys())
     return {name: function.__globals__[name] for name in names}
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Return the names that the code of a function and of the functions within it uses."""
+    return set(code.co_names).union(*(_names_in(each) for each in code.co_consts if isinstance(each, CodeType)))

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.learning.settings import Learning
@@ -116,11 +117,16 @@ def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dic
                 )
             checked[name] = given
             continue
-        values = as_list(name, given, "values to choose from")
+        values = [
+            each.item() if isinstance(each, np.generic) else each
+            for each in as_list(name, given, "values to choose from")
+        ]
         if not values:
             raise SettingError("must have at least one value to choose from", setting=name)
-        if any(value in values[:i] for i, value in enumerate(values)):
-            raise SettingError("must have different values, and one is there twice", setting=name)
+        if len(set(map(_text, values))) < len(values):  # learners are named after them
+            raise SettingError(
+                "must have different values, also in their first six digits, and two are equal", setting=name
+            )
         checked[name] = values
     return checked
 
@@ -150,18 +156,17 @@ def draw(given: Range, rng: np.random.Generator) -> float:
 
 
 def random_points(choices: Mapping[str, Range | list[Any]], num_points: int, seed: int) -> list[Point]:
-    """Return different random combinations of values; fewer if there aren't as many."""
-    rng, points = np.random.default_rng(seed), []
+    """Return random combinations of values with different names; fewer if there aren't as many."""
+    rng, points = np.random.default_rng(seed), dict[str, Point]()
     for _ in range(TRIES * num_points):
         point = {
             name: draw(each, rng) if isinstance(each, Range) else each[int(rng.integers(len(each)))]
             for name, each in choices.items()
         }
-        if point not in points:
-            points.append(point)
+        points.setdefault(name_of(point), point)
         if len(points) == num_points:
             break
-    return points
+    return list(points.values())
 
 
 def name_of(point: Mapping[str, Any]) -> str:
@@ -196,6 +201,29 @@ def edges_of(choices: Mapping[str, Range | list[Any]], best: Point, settings: Ma
                     "beyond; extend the grid"
                 )
     return warnings
+
+
+def warnings_of(sample: npt.NDArray[np.float64], best: int, edges: list[str]) -> list[str]:
+    """Return the warnings about the best settings: that others have the same figures, and that they lie on an edge.
+
+    Args:
+        sample: (num_points, num_seeds), figure of each run.
+        best: number of the best settings.
+        edges: warnings of `edges_of`, which mean nothing if all settings have the same figures.
+
+    >>> import numpy as np
+    >>> from clew.experiments.grids import warnings_of
+    >>> warnings_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0, edges=[])
+    ['1 other setting is as good in all runs: the first of them was taken']
+    """
+    same = np.sort(sample, axis=1) == np.sort(sample[best])
+    others = int(same.all(axis=1).sum()) - 1
+    if not others:
+        return edges
+    which = "1 other setting is" if others == 1 else f"{others:,} other settings are"
+    if same.all():
+        return [f"{which} as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
+    return [f"{which} as good in all runs: the first of them was taken", *edges]
 
 
 def _is_number(value: Any) -> bool:

@@ -71,7 +71,7 @@ def save_plan(folder: Path, plan: dict[str, Any]) -> None:
     content = (json.dumps(plan, indent=2) + "\n").encode()
     path = folder / f"experiment-{hashlib.sha256(content).hexdigest()[:16]}.json"
     try:
-        if not path.exists():
+        if not path.exists() or path.read_bytes() != content:  # damaged
             write_file(path, content)
     except OSError as error:
         raise RunError(f"{folder}: can't be written: {error.strerror}") from None
@@ -111,7 +111,10 @@ def _read_plan(path: Path) -> dict[str, Any] | None:
     try:
         plan = json.loads(path.read_bytes())
         names = ("learners", "worlds", "seeds", "cells")
-        if all(isinstance(plan[name], list) for name in names) and {"num_episodes", "num_steps"} <= plan.keys():
+        are_lists = all(
+            isinstance(plan[name], list) and all(isinstance(each, str | int) for each in plan[name]) for name in names
+        )
+        if are_lists and {"num_episodes", "num_steps"} <= plan.keys():
             return dict(plan)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass

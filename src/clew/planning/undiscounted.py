@@ -23,7 +23,8 @@ Algorithm. The values u are those of a world with m added to every reward, up to
 with m subtracted. Each differs from v* by m E[steps], so a bound that is too wide gets a smaller m. Modified policy
 iteration starts from a policy that ends with probability 1, and from values l' <= T l'. From then on values only rise,
 so if the chosen policy would continue forever in some set of states, it gains there, or loses nothing; if this happens
-however small m is, the world is refused. The final policy is that of the world with m subtracted: of several equally
+however small m is, the world is refused, unless its rewards only have to be freed of a potential: see `potentials`. The
+final policy is that of the world with m subtracted: of several equally
 good policies it prefers the shorter ones, and it ends or stays with probability 1. A policy that is greedy with respect
 to v* isn't sufficient: staying in place may look as good as reaching the end.
 
@@ -43,6 +44,7 @@ from clew.models.mdp import FiniteMDP
 from clew.planning.absorbing import new_solver
 from clew.planning.certificate import AVERAGE_INSTEAD
 from clew.planning.end_components import Pairs, Quotient, collapse_end_components
+from clew.planning.potentials import solve_without_potential
 from clew.planning.rounding import Rounding
 from clew.planning.solution import Solution
 
@@ -64,7 +66,19 @@ def total_reward(mdp: FiniteMDP, tolerance: float) -> Solution:
             distinguished from rounding.
         PrecisionError: if episodes take too many steps for double precision.
     """
-    quotient, rounding = collapse_end_components(mdp), Rounding(mdp)
+    quotient = collapse_end_components(mdp)
+    try:
+        return _solve_quotient(mdp, quotient, tolerance)
+    except SettingError:
+        solution = solve_without_potential(mdp, quotient, tolerance, _solve_quotient)
+        if solution is None:
+            raise
+        return solution
+
+
+def _solve_quotient(mdp: FiniteMDP, quotient: Quotient, tolerance: float) -> Solution:
+    """Solve a world whose end components are collapsed; see `total_reward`."""
+    rounding = Rounding(mdp)
     min_margin = 8.0 * rounding.of_backup(0.0)
     margin = max(1e-4 * tolerance, min_margin)
     v, choice = _initial_values(quotient, rounding, margin)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Unpack
 
+import numpy as np
+
 from clew.environments import STEPS_PER_STATE, Environment, as_compiled
 from clew.errors import MazeSizeError, NoPathError, SizeError
 from clew.learning.findings import SEVERITIES, Finding
@@ -145,6 +147,7 @@ def examine_training(
     env = Environment(world) if isinstance(world, Maze) else world
     (num_states, num_actions), compiled, own_limit = table_shape(env), as_compiled(env), step_limit_of(env)
     if compiled is None:
+        uniform_initial_value(learning, None)  # refuses what training refuses
         max_steps = STEPS_PER_STATE * num_states if own_limit is None else own_limit
         findings = list(check_size(learning, (num_states, num_actions), max_steps, None))
         if thorough and not any(each.severity == "error" for each in findings):
@@ -161,6 +164,7 @@ def examine_training(
                 max_steps,
                 has_own_limit=own_limit is not None,
                 is_thorough=thorough,
+                is_environment=not isinstance(env, FiniteMDP),
                 name_state=namer_of(env, mdp),
                 end="goal" if compiled.has_goal or isinstance(compiled, Environment) else "end",
             )
@@ -193,7 +197,7 @@ def _examine_walk(
     findings = [*check_fickle(env), *check_hidden_state(walk)]
     checks = (check_step_limit,) if findings or not walk.is_complete else CHECKS
     if not walk.is_complete:
-        findings += check_unseen(walk, num_episodes)
+        findings += check_unseen(walk, learning, num_episodes)
     names = walk.names
     case = Case(
         walk.as_model(),
@@ -202,6 +206,7 @@ def _examine_walk(
         max_steps,
         has_own_limit=own_limit is not None or walk.was_cut,
         is_exact=walk.is_complete,
+        num_samples=np.bincount(walk.pairs, minlength=names.size * walk.num_actions),
         name_state=lambda s: f"state {int(names[s])}",
     )
     found = (each for check in checks for each in check(case))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import Environment
-from clew.errors import SettingError
+from clew.errors import PrecisionError, SettingError
 from clew.learning.settings import Learning
 from clew.models.labels import Labels
 from clew.models.mdp import FiniteMDP
@@ -34,6 +34,8 @@ class Case:
         has_own_limit: False if the world has no step limit, and `max_steps` is that which Clew sets.
         is_thorough: True if checks may take seconds.
         is_exact: False if the model was estimated, and not every action was tried in every state.
+        num_samples: (num_states * num_actions,) steps by which each pair was estimated; None if the model is known.
+        is_environment: True for an environment with a model, which other programs step without Clew's step limit.
         name_state: returns the name of a state for messages.
         end: what an episode ends with, for messages.
     """
@@ -45,6 +47,8 @@ class Case:
     has_own_limit: bool = True
     is_thorough: bool = True
     is_exact: bool = True
+    num_samples: npt.NDArray[np.int64] | None = None
+    is_environment: bool = False
     name_state: Callable[[int], str] = field(default="state {}".format)
     end: str = "end"
 
@@ -104,7 +108,7 @@ class Case:
             return None
         try:
             return find_optimum(self.mdp, self.learning.gamma, 1e-9)
-        except SettingError:  # continuing forever gains, or no start can end
+        except (SettingError, PrecisionError):  # continuing forever gains, no start can end, or it takes too many steps
             return None
 
 

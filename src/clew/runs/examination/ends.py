@@ -73,7 +73,7 @@ def check_step_limit(case: Case) -> Iterator[Finding]:
             f"{limit if case.has_own_limit else 'the world has no step limit'}, and an episode can go on forever in "
             f"{states}, such as {case.name_state(int(np.flatnonzero(endless)[0]))}{'' if case.has_own_limit else cut}",
             "set a step limit, such as a few times the steps of a good policy",
-            "warning" if case.has_own_limit else "note",
+            "warning" if case.has_own_limit or case.is_environment else "note",
         )
 
 
@@ -96,8 +96,8 @@ def check_undiscounted(case: Case) -> Iterator[Finding]:
         yield Finding(
             "staying-optimal",
             float("inf"),
-            "with gamma 1 an episode can go on forever and gain, so the optimal value is infinite and the "
-            f"{case.end} is never worth reaching",
-            "pay less for steps than 0, or take a gamma below 1",
+            "with gamma 1 an episode can go on forever and gain, or lose too little to tell from rounding, so the "
+            f"optimal value may be infinite, and the {case.end} never worth reaching",
+            "let each step cost a little, or take a gamma below 1",
             "error",
         )

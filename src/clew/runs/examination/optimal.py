@@ -45,7 +45,8 @@ def check_ties(case: Case) -> Iterator[Finding]:
     """Find optimal policies that never end although they could: because staying is better, or because it ties."""
     graph, optimum = case.graph, case.optimum
     starts = graph.starts[case.can_end[graph.starts]]
-    if optimum is None or not starts.size or not graph.ends.any() or any(check_discount(case)):
+    pays = (graph.rewards[case.reached] != 0.0).any()
+    if optimum is None or not (starts.size and pays and graph.ends.any()) or any(check_discount(case)):
         return
     tied = find_ties(optimum)
     allowed = tied.reshape(-1) & graph.has_outcomes
@@ -61,24 +62,31 @@ def check_ties(case: Case) -> Iterator[Finding]:
             "pay less for steps, or more for the end",
         )
         return
-    looping = np.flatnonzero(graph.can_go_on(graph.reachable(allowed), allowed))
+    looping = np.flatnonzero(graph.can_go_on(graph.reachable(allowed) & graph.can_end(allowed), allowed))
     if looping.size:
+        # With a smaller discount, what is worth more than 0 is worth less if it comes later.
+        gains = float(optimum.v[looping].min()) > 0.0
+        discount = "take a gamma below 1, or " if case.learning.gamma == 1.0 else "take a smaller gamma, or "
         yield Finding(
             "looping-ties",
             float(looping.size),
             f"in {counted(looping.size, 'state')}, such as {case.name_state(int(looping[0]))}, actions that lead round "
             "and round are worth as much as those that lead to an end, so a greedy policy may loop forever",
-            "take a gamma below 1, or a step reward below 0",
+            f"{discount if gains else ''}let each step cost a little",
         )
 
 
 def find_ties(optimum: Solution) -> npt.NDArray[np.bool_]:
     """Return the actions whose values can't be told from the best, (num_states, num_actions) bool."""
-    error = optimum.bound + rounding_bound(
-        optimum.mdp, float(np.abs(optimum.v[np.isfinite(optimum.v)]).max(initial=0.0))
-    )
     with np.errstate(invalid="ignore"):  # -inf where every action loses without bound
-        return np.asarray((optimum.q >= optimum.q.max(axis=1, keepdims=True) - 2.0 * error) & optimum.mdp.available)
+        least = optimum.q.max(axis=1, keepdims=True) - 2.0 * value_error(optimum)
+        return np.asarray((optimum.q >= least) & optimum.mdp.available)
+
+
+def value_error(optimum: Solution) -> float:
+    """Return the largest error of an action value of an optimum."""
+    largest = float(np.abs(optimum.v[np.isfinite(optimum.v)]).max(initial=0.0))
+    return optimum.bound + rounding_bound(optimum.mdp, largest)
 
 
 def check_step_size(case: Case) -> Iterator[Finding]:
@@ -93,7 +101,7 @@ def check_step_size(case: Case) -> Iterator[Finding]:
         return
     sigma, advantage = noise_and_advantage(case, optimum)
     noise = sigma * np.sqrt(alpha / (2.0 - alpha))
-    if advantage <= 0.0 or noise <= advantage:
+    if advantage <= _unknown_advantage(case, optimum, sigma) or noise <= advantage:
         return
     smaller = (0.5 * advantage / sigma) ** 2 * 2.0  # for which the noise is about half of the advantage
     yield Finding(
@@ -103,6 +111,19 @@ def check_step_size(case: Case) -> Iterator[Finding]:
         f"{advantage:.3g} better than a random one, in the mean over the states of an optimal policy",
         f"take an alpha of {smaller:.1g}, or let it shrink (alpha_schedule visits)",
     )
+
+
+def _unknown_advantage(case: Case, optimum: Solution, sigma: float) -> float:
+    """Return the largest advantage that may be an error of the optimum, or of sampling if the model was estimated.
+
+    The best of several equal actions seems better than their mean by up to about 3 standard errors of a value.
+    """
+    error = 2.0 * value_error(optimum)
+    if case.num_samples is None:
+        return error
+    samples = case.num_samples.reshape(-1, case.mdp.num_actions)[case.reachable & ~case.graph.is_terminal]
+    with np.errstate(divide="ignore"):
+        return error + 3.0 * sigma * float((1.0 / np.sqrt(samples[samples > 0])).mean())
 
 
 def noise_and_advantage(case: Case, optimum: Solution) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from clew.evaluation.exact import policy_values, walk_through
 from clew.evaluation.relative import policy_chain, policy_shares
 from clew.learning.findings import Finding
 from clew.learning.learner import uniform_initial_value
+from clew.learning.settings import Learning
 from clew.models.checks import read_only_model
 from clew.models.mdp import FiniteMDP
 from clew.runs.examination.case import Case
@@ -29,11 +30,12 @@ def check_first_reward(case: Case) -> Iterator[Finding]:
             "first-reward",
             float("inf"),
             "no step that can be reached pays a reward other than 0, so all values stay equal",
-            "pay a reward at the end, or for steps",
+            "open a path to a state that pays, if there is one, or pay a reward at an end that can be reached",
             "error",
         )
         return
-    if not explores_at_random(case) or case.distance > case.max_steps:
+    others = case.graph.rewards[case.reached & ~case.target]
+    if not explores_at_random(case.learning, case.mdp, others) or case.distance > case.max_steps:
         return
     figures = expect_first_reward(case)
     if figures is None:
@@ -55,22 +57,25 @@ def check_first_reward(case: Case) -> Iterator[Finding]:
         f"on average a random walk takes {num_steps:,.3g} steps to the first reward, in {num_episodes:,.3g} episodes, "
         f"and the training has {case.num_episodes:,}",
         "reward steps on the way, begin nearer (random_start), take more or longer episodes, or explore by counting "
-        "(optimistic, or r-max)",
+        "(behaviour least-tried)",
         "warning" if num_episodes < 1e3 * case.num_episodes else "error",
     )
 
 
-def explores_at_random(case: Case) -> bool:
+def explores_at_random(settings: Learning, mdp: FiniteMDP | None, others: npt.NDArray[np.float64]) -> bool:
     """Return whether actions are chosen without regard to what was tried, until the first reward above 0.
 
     They aren't if tries are counted, if values are optimistic, or if every other step loses, which makes untried
     actions look better.
+
+    Args:
+        settings: settings of the learner.
+        mdp: model of the world; None if it has none.
+        others: rewards of the steps that don't earn the first reward.
     """
-    settings = case.learning
     if settings.behaviour_name not in ("epsilon-greedy", "first-action", "greedy", "softmax", "random"):
         return False
-    initial = float(uniform_initial_value(settings, case.mdp))
-    others = case.graph.rewards[case.reached & ~case.target]
+    initial = float(uniform_initial_value(settings, mdp))
     return initial <= 0.0 and (others.size == 0 or float(others.max()) >= 0.0)
 
 

@@ -42,7 +42,9 @@ def check_size(
         float(size),
         f"{learning.algorithm} with {shape[0]:,} states and {shape[1]:,} actions takes {size / 1e9:,.1f} GB, and this "
         f"machine has {total / 1e9:.1f} GB of memory, of which {free / 1e9:.1f} GB are free",
-        "take a smaller or coarser world, or an algorithm that keeps less than the episode, a model or traces",
+        "take an algorithm that keeps no more than its values, such as q-learning, or a smaller world or step limit"
+        if 4 * shape[0] * shape[1] <= min(SHARE * total, free)
+        else "take a smaller or coarser world",
         "error" if size > SHARE * total else "warning",
     )
 

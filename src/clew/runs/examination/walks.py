@@ -12,17 +12,20 @@ import numpy.typing as npt
 from clew.kernels.learning.behaviours import UniformRandom
 from clew.kernels.sampling import new_stream
 from clew.learning.findings import Finding
+from clew.learning.settings import Learning
 from clew.models.mdp import FiniteMDP
 from clew.policies.given import choices_to_mark
 from clew.policies.policy import table_shape
 from clew.policies.stepwise import BehaviourPolicy
 from clew.reference import Transition
+from clew.runs.examination.rewards import explores_at_random
 
 Ints = npt.NDArray[np.int64]
 NUM_STEPS = 20_000
 SECONDS = 5.0
 SIGNIFICANT = 10.0  # standard errors of `_dependence`; worlds without hidden state had up to 5
 SIGNIFICANT_ENDS = 6.0  # the same of `_association`, which is nearer to a normal distribution: up to 2
+MIN_VARIANCE = 5.0  # of a count that is tested against visits of each state, so that it is nearly normal
 FICKLE = 0.3  # probability in Gymnasium's Taxi
 
 
@@ -125,19 +128,23 @@ def check_hidden_state(walk: Walk) -> Iterator[Finding]:
     """Find outcomes that depend on what came before the state and the action.
 
     In a Markov decision process the next state of a pair, and then the reward and the end, are independent of all that
-    came before in the episode. This is tested against the step before, the time, the first state, what the pair led to
-    last, and whether the next state was visited before: it isn't the goal, then.
+    came before in the episode. This is tested against the step before, the time, the first state, and what the pair led
+    to last. The end is also tested against whether the same step was taken, or the next state visited, before: where
+    the goal is drawn, it isn't there, then; and against visits of each state, where the key of the goal may be.
     """
     paid, moves = _number(walk.rewards, walk.terminated), _number(walk.pairs, walk.next_states)
     contexts = _previous_pairs(walk), np.log2(_times(walk) + 1).astype(np.int64), _first_states(walk)
     last_moves = _last_seen(walk, walk.pairs, walk.next_states)
-    was_there = _last_seen(walk, walk.next_states, paid) >= 0
     found = max(_dependence(walk.pairs, each, walk.next_states) for each in (*contexts, last_moves))
     is_goal = found[0] < SIGNIFICANT
     if is_goal:
         found = max(_dependence(moves, each, paid) for each in contexts)
     if found[0] < SIGNIFICANT:
-        found = _association(moves, was_there, walk.terminated)
+        seen = (_last_seen(walk, each, paid) >= 0 for each in (walk.next_states, moves))
+        found = max(
+            *(_association(moves, was_seen, walk.terminated) for was_seen in seen),
+            _association_with_visits(walk, moves),
+        )
         if found[0] < SIGNIFICANT_ENDS:
             return
     i = int(np.flatnonzero((moves if is_goal else walk.pairs) == found[1])[0])
@@ -164,7 +171,7 @@ def check_fickle(env: Any) -> Iterator[Finding]:
         )
 
 
-def check_unseen(walk: Walk, num_episodes: int) -> Iterator[Finding]:
+def check_unseen(walk: Walk, learning: Learning, num_episodes: int) -> Iterator[Finding]:
     """Find that neither an end nor a reward above 0 was seen, where not every action was tried in every state."""
     where, rewards = f"in {walk.num_steps:,} random steps", walk.rewards
     if not walk.terminated.any() and (rewards == rewards[0]).all():
@@ -174,13 +181,14 @@ def check_unseen(walk: Walk, num_episodes: int) -> Iterator[Finding]:
             f"{where} no episode ended, and each step paid {rewards[0]:g}",
             "check that the goal can be reached, reward steps on the way, or begin nearer to it",
         )
-    if float(rewards.max()) == 0.0:
+    if float(rewards.max()) == 0.0 and explores_at_random(learning, None, rewards[~walk.terminated]):
         num_steps = num_episodes * walk.num_steps / np.count_nonzero(walk.begins)
         yield Finding(
             "first-reward",
             float(walk.num_steps),
             f"{where} no reward above 0 was seen; the training has about {num_steps:,.3g}",
-            "reward steps on the way, begin nearer to the goal, or explore by counting",
+            "reward steps on the way, begin nearer to the goal, or take the action that was tried least (behaviour "
+            "least-tried)",
             "warning" if num_steps <= walk.num_steps else "note",
         )
 
@@ -239,8 +247,29 @@ def _dependence(groups: Ints, contexts: Ints, outcomes: Ints) -> tuple[float, in
     return float(excess.sum() / np.sqrt(2.0 * freedom[tested].sum())), most
 
 
-def _association(groups: Ints, contexts: npt.NDArray[np.bool_], outcomes: npt.NDArray[np.bool_]) -> tuple[float, int]:
+def _association_with_visits(walk: Walk, groups: Ints) -> tuple[float, int]:
+    """Return how far ends depend on earlier visits of a state in the same episode, for that of which they do most."""
+    num_ends = np.bincount(groups, walk.terminated)
+    steps = np.flatnonzero(((num_ends > 0) & (num_ends < np.bincount(groups)))[groups])
+    episodes = np.cumsum(walk.begins) - 1
+    visits, first = np.unique(walk.states * (episodes[-1] + 1) + episodes, return_index=True)
+    num_visited = np.bincount(visits // (episodes[-1] + 1))
+    found = 0.0, 0
+    for of_state in np.split(first, np.cumsum(num_visited)[:-1]) if steps.size else []:
+        if of_state.size > MIN_VARIANCE:
+            visited = np.full(episodes[-1] + 1, walk.num_steps)
+            visited[episodes[of_state]] = of_state
+            was_visited = visited[episodes[steps]] < steps
+            found = max(found, _association(groups[steps], was_visited, walk.terminated[steps], MIN_VARIANCE))
+    return found
+
+
+def _association(
+    groups: Ints, contexts: npt.NDArray[np.bool_], outcomes: npt.NDArray[np.bool_], min_variance: float = 0.0
+) -> tuple[float, int]:
     """Return the same for contexts and outcomes of two values, which may differ in one direction: Mantel & Haenszel.
+
+    Nothing is found if the variance of the count that is tested isn't above the smallest.
 
     Source:
         Mantel & Haenszel (1959), Statistical aspects of the analysis of data from retrospective studies of disease.
@@ -252,7 +281,9 @@ def _association(groups: Ints, contexts: npt.NDArray[np.bool_], outcomes: npt.ND
     n = np.maximum(n, 1.0)
     excess = both - c * o / n
     variance = float((c * o * (n - c) * (n - o) / (n**2 * np.maximum(n - 1.0, 1.0))).sum())
-    return (float(abs(excess.sum()) / np.sqrt(variance)) if variance > 0.0 else 0.0), int(np.abs(excess).argmax())
+    return (float(abs(excess.sum()) / np.sqrt(variance)) if variance > min_variance else 0.0), int(
+        np.abs(excess).argmax()
+    )
 
 
 def _number(*columns: npt.NDArray[Any]) -> Ints:
