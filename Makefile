@@ -9,7 +9,7 @@ KERNELS = $(shell grep --recursive --files-with-matches --include '*.py' mark.ke
 # In plain Python NumPy checks the bounds of all kernels. These are also compiled with bounds checks; `make nightly` compiles all.
 BOUNDS := tests/kernels/learning/test_rules.py tests/kernels/planning
 
-.PHONY: setup demo test nightly check style bench bench-peers performance scaling picture lock clean
+.PHONY: setup demo test nightly check style docs bench bench-peers performance scaling picture lock clean
 
 setup: $(INSTALLED)
 
@@ -45,6 +45,9 @@ style: setup ## style, types, the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: setup ## the site, in docs/_build/html; a warning or a dead internal link fails
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 bench: setup ## speed against the chapter's loop and against C, as ratios in one run
 	$(BIN)/python -m benchmarks
 
@@ -71,4 +74,4 @@ lock: setup ## pin versions and hashes anew
 		--no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
 
 clean:
-	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build docs/_build docs/reference/command-line.md

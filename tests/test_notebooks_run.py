@@ -9,7 +9,9 @@ from nbclient import NotebookClient
 
 from clew.rendering.text import show
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+PROJECT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((PROJECT / "docs" / "lessons").glob("*.ipynb"))
 SHOWS = re.compile(r"^clew\.(draw|plot_\w+)\(", re.MULTILINE)  # as the last thing of a cell
 PICTURES = {"image/svg+xml", "image/png"}
 
@@ -42,6 +44,30 @@ def test_a_notebook_runs_without_a_complaint_and_shows_its_pictures(path):
             assert any(shown), cell.source
             pictures += 1
     assert pictures > 0
+
+
+def printed(cell):
+    """Return what a cell prints and returns, as text, and the kinds of pictures that it shows."""
+    text = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+    shown = [output.data for output in cell.outputs if "data" in output]
+    pictures = [set(data) & PICTURES for data in shown]
+    return text, [data.get("text/plain") for data in shown if not set(data) & PICTURES], pictures
+
+
+@pytest.mark.long
+@pytest.mark.ray
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_gives_the_outputs_that_are_saved_in_it(path, tmp_path):
+    saved = nbformat.read(path, as_version=4)
+    nbformat.validate(saved)
+    fresh = nbformat.read(path, as_version=4)
+    place = {"metadata": {"path": str(tmp_path)}}  # nothing of the checkout is there
+    NotebookClient(fresh, timeout=280, resources=place, extra_arguments=["--log-level=ERROR"]).execute()
+    for before, after in zip(code_of(saved), code_of(fresh), strict=True):
+        assert all(output.get("name") != "stderr" for output in before.outputs + after.outputs), before.source
+        if "varies" not in before.metadata.get("tags", []):
+            assert printed(after) == printed(before), before.source
+    assert any(PICTURES & set(output.get("data", {})) for cell in code_of(saved) for output in cell.outputs)
 
 
 @pytest.mark.long
