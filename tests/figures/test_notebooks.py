@@ -115,3 +115,9 @@ class BlackBox(gymnasium.Env):
 
     def step(self, action):
         return 1, 1.0, True, False, {}
+
+
+def test_the_text_of_a_drawing_is_one_short_line():
+    env = clew.Environment(clew.Maze.open(2, 3))
+    assert repr(clew.draw(env, clew.solve(env))) == "Drawing(Maze(2x3, start=(0, 0), goals=((1, 2),)))"
+    assert repr(clew.draw(env, title="Empty")).endswith(", title='Empty')")

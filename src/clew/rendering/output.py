@@ -29,6 +29,10 @@ class Drawing:
 
     picture: Picture
 
+    def __repr__(self) -> str:
+        title = "" if self.picture.title is None else f", title={self.picture.title!r}"
+        return f"Drawing({self.picture.maze!r}{title})"
+
     def svg(self) -> str:
         """Return the drawing as SVG, with a background of its own."""
         return picture_svg(self.picture)
