@@ -1,6 +1,6 @@
 """Train PPO of Stable-Baselines3 in the book's 5x5 maze.
 
-    pip install '.[stable-baselines3]'
+    pip install "clew[stable-baselines3]"
     python examples/ppo_stable_baselines3.py
 
 Positions are MultiDiscrete, which Stable-Baselines3 encodes as one-hot vectors of row and column.
