@@ -17,7 +17,9 @@ import tempfile
 import time
 import urllib.request
 import venv
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted([*ROOT.glob("docs/lessons/*.ipynb"), *ROOT.glob("notebooks/*.ipynb")])
@@ -76,20 +78,27 @@ def main() -> None:
 
 def fetch_page(clew: str, folder: Path, environment: dict[str, str]) -> None:
     """Start `clew serve`, fetch its page, and stop it."""
-    begin = time.perf_counter()
-    with subprocess.Popen(
-        [clew, "serve", "--port", "0"], cwd=folder, env=environment, stderr=subprocess.PIPE
-    ) as server:
+    begin, serve = time.perf_counter(), [clew, "serve", "--port", "0"]
+    with subprocess.Popen(serve, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as server:
         try:
-            address = next(filter(None, (re.search(rb"http://[^\s]+", line) for line in server.stderr or ())))[
-                0
-            ].decode()
-            page = urllib.request.urlopen(address, timeout=60).read()
+            found = (re.search(r"http://\S+", line) for line in server.stderr or ())
+            address = next(filter(None, found), None)
+            page = open_page(address[0]) if address else b""
         finally:
             server.terminate()
     if b"Clew" not in page:
-        sys.exit(f"{address} has no page of Clew, but {page[:200]!r}")
+        sys.exit(f"clew serve: no page, but {page[:200]!r}")
     print(f"{time.perf_counter() - begin:6.1f} s  clew serve, a page of {len(page):,} bytes", flush=True)
+
+
+def open_page(address: str) -> bytes:
+    """Return what a server answers; it prints its address a moment before it listens."""
+    for _ in range(100):
+        with suppress(URLError):
+            answer: bytes = urllib.request.urlopen(address, timeout=60).read()
+            return answer
+        time.sleep(0.5)
+    return b""
 
 
 if __name__ == "__main__":
