@@ -64,7 +64,7 @@ def options_by_command() -> list[tuple[str, list[tuple[list[str], str]]]]:
     group = typer.main.get_command(app)
     found = []
     for name in COMMANDS:
-        command = group.get_command(None, name)  # type: ignore[attr-defined, arg-type]
+        command = group.get_command(None, name)  # type: ignore[attr-defined]
         rows = [
             ([*each.opts, *each.secondary_opts], getattr(each, "help", None) or "")
             for each in command.params
