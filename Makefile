@@ -9,7 +9,7 @@ KERNELS = $(shell grep --recursive --files-with-matches --include '*.py' mark.ke
 # In plain Python NumPy checks the bounds of all kernels. These are also compiled with bounds checks; `make nightly` compiles all.
 BOUNDS := tests/kernels/learning/test_rules.py tests/kernels/planning
 
-.PHONY: setup demo test nightly check style docs bench bench-peers performance scaling picture lock clean
+.PHONY: setup demo test nightly check style docs dist smoke bench bench-peers performance scaling picture lock clean
 
 setup: $(INSTALLED)
 
@@ -47,6 +47,14 @@ style: setup ## style, types, the direction of imports
 
 docs: setup ## the site, in docs/_build/html; a warning or a dead internal link fails
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+dist: setup ## the sdist, and the wheel that is made of it
+	rm -rf dist
+	$(BIN)/python -m hatchling build --target sdist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+
+smoke: dist ## that wheel in an empty environment of PYTHON, outside the checkout; with LOWEST=--lowest, the lowest versions that are declared
+	$(PYTHON) tests/smoke.py dist/*.whl $(LOWEST)
 
 bench: setup ## speed against the chapter's loop and against C, as ratios in one run
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,6 @@
 """Train PPO of RLlib in the book's 5x5 maze.
 
-    pip install '.[rllib]'
+    pip install "clew[rllib]"
     python examples/ppo_rllib.py
 
 RLlib's actors make their own environments, so the function that makes one imports Clew.

@@ -1,16 +1,19 @@
 """Train PPO of Stable-Baselines3 in the book's 5x5 maze.
 
-    pip install '.[stable-baselines3]'
+    pip install "clew[stable-baselines3]"
     python examples/ppo_stable_baselines3.py
 
 Positions are MultiDiscrete, which Stable-Baselines3 encodes as one-hot vectors of row and column.
 """
 
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
 import clew
+
+torch.set_num_threads(1)  # for so small a network several threads only take more processor time
 
 MAZE = {"maze": "5x5", "observation": "position", "step_reward": -0.01, "max_episode_steps": 100}
 

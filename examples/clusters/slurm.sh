@@ -13,11 +13,14 @@
 #
 #   sbatch examples/clusters/slurm.sh
 #   RUN=/shared/runs/second sbatch examples/clusters/slurm.sh wilson:500x500 --sharing local --simulations 31
+#   IMAGE=/shared/clew.sif sbatch examples/clusters/slurm.sh
 #
 # From the folder of the repository, which every node must see. One Ray over all nodes of the job, and the training on
 # the first of them; Ray is stopped at the end, on every node. Every node needs the same Python with Clew: activate it
-# here. `ray symmetric-run` stops every Ray of yours that it finds on a node, so a node must not be shared with another
-# job of yours (--exclusive). --mem=0 is all memory of a node: Ray measures the node, and doesn't know of a limit of Slurm.
+# here, or give IMAGE, the image of examples/clusters/Dockerfile as a file (`apptainer build clew.sif
+# docker-daemon:registry.example/clew:0.1.0`), in which Apptainer then runs Ray and Clew. `ray symmetric-run` stops every
+# Ray of yours that it finds on a node, so a node must not be shared with another job of yours (--exclusive). --mem=0 is
+# all memory of a node: Ray measures the node, and doesn't know of a limit of Slurm.
 #
 # Two minutes before the time is up, and by `scancel --batch --signal=USR1 JOB`, the training saves a checkpoint, and the
 # job is queued again; it then goes on from there, to the same table. A job that is lost with a node is queued again by
@@ -35,6 +38,9 @@ if [ $# = 0 ]; then
     set -- 300x300 --random-start --gamma 0.999 --episodes 2000000 --sharing local --simulations "$simulations"
 fi
 
+inside=() # the command that runs another one in the image
+if [ -n "${IMAGE:-}" ]; then inside=(apptainer exec --bind "$PWD,$(dirname "$run")" "$IMAGE"); fi
+
 head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 # The first address that other nodes can reach: some nodes give themselves 127.0.1.1.
 head_address=$(srun --nodes=1 --ntasks=1 --nodelist="$head_node" hostname --all-ip-addresses | awk '{print $1}')
@@ -42,7 +48,7 @@ cluster="$head_address:6379"
 
 # One token for this job, on every node: srun passes the environment on. It is neither written down nor shown.
 RAY_AUTH_MODE=token
-RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
+RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 export RAY_AUTH_MODE RAY_AUTH_TOKEN
 
 # The training runs on this node, the first of the job. Slurm's signal comes to this script alone, which passes it on.
@@ -57,7 +63,7 @@ trap stop TERM
 # RAY_ADDRESS is for the training alone: it is what tells Clew to use this Ray rather than to start one of its own.
 # shellcheck disable=SC2016
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --cpus-per-task="$SLURM_CPUS_PER_TASK" \
-    ray symmetric-run --address "$cluster" --min-nodes "$SLURM_JOB_NUM_NODES" \
+    ${inside[@]+"${inside[@]}"} ray symmetric-run --address "$cluster" --min-nodes "$SLURM_JOB_NUM_NODES" \
     --num-cpus="$SLURM_CPUS_PER_TASK" --include-dashboard=false \
     -- env RAY_ADDRESS="$cluster" \
     bash -c 'echo $$ > "$0"; exec bash examples/clusters/train-or-resume.sh "$@"' "$process" "$run" "$actors" "$@" &

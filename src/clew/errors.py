@@ -288,8 +288,8 @@ class ExtraError(ClewError, ImportError):
 
     >>> import clew
     >>> try:
-    ...     raise clew.ExtraError("plots need Matplotlib, which isn't installed: pip install 'clew[plots]'")
+    ...     raise clew.ExtraError('plots need Matplotlib, which is not installed: pip install "clew[plots]"')
     ... except ImportError as error:
     ...     print(error)
-    plots need Matplotlib, which isn't installed: pip install 'clew[plots]'
+    plots need Matplotlib, which is not installed: pip install "clew[plots]"
     """

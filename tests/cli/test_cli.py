@@ -52,6 +52,9 @@ def test_doctor_describes_the_installation(figures):
     assert found["clew"] == package.__version__
     assert found["kernel_cache"].startswith("/")
     assert not found["problems"]
+    assert float(found["memory"].removesuffix(" GiB")) > 0
+    assert found["browser"]
+    assert figures("doctor", "--self").keys() == found.keys()
     env = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
     done = subprocess.run([sys.executable, "-m", "clew", "doctor"], capture_output=True, text=True, env=env)
     assert done.returncode == 1

@@ -553,6 +553,23 @@ def slurm(environment, tmp_path):
     return {**environment, **SLURM, "PATH": path, "RUN": str(tmp_path / "runs" / "first")}
 
 
+@pytest.mark.parametrize("image", ["", "/shared/clew.sif"])
+def test_the_script_for_slurm_runs_ray_in_the_image_that_is_given(tmp_path, image):
+    said = tmp_path / "said"
+    for name, body in (
+        ("scontrol", "echo node-1"),
+        ("srun", f'echo 192.0.2.2 "$@" $RAY_AUTH_TOKEN >> {said}; cat {said}'),
+    ):
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **SLURM, "PATH": path, "RUN": str(tmp_path / "runs" / "first"), "IMAGE": image}
+    subprocess.run(["bash", str(CLUSTERS / "slurm.sh"), "5x5"], env=environment, cwd=ROOT, check=True)
+    inside = f"apptainer exec --bind {ROOT},{tmp_path}/runs {image} " if image else ""
+    assert f"--cpus-per-task={SLURM['SLURM_CPUS_PER_TASK']} {inside}ray symmetric-run --address" in said.read_text()
+    assert re.search(r" 5x5 [0-9a-f]{64}$", said.read_text())
+
+
 @pytest.mark.ray
 @pytest.mark.nightly
 def test_the_script_for_slurm_is_stopped_in_time_queued_again_and_goes_on_to_the_same_table(slurm, tmp_path):

@@ -425,7 +425,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
     monkeypatch.delattr(clew.rendering, "plots")
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    with pytest.raises(ExtraError, match=r"pip install '\.\[plots\]' in the checkout"):
+    with pytest.raises(ExtraError, match=r'pip install "clew\[plots\]"'):
         clew.plot_learning(metrics([30.0]))
 
 

@@ -47,5 +47,5 @@ def test_the_bar_is_fed_by_training(capsys):
 def test_without_tqdm_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.delitem(sys.modules, "tqdm.auto", raising=False)
-    with pytest.raises(ExtraError, match=r"pip install '\.\[notebook\]' in the checkout"):
+    with pytest.raises(ExtraError, match=r'pip install "clew\[notebook\]"'):
         clew.show_progress()

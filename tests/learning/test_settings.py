@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import fields
+from inspect import getdoc
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_an_unknown_setting_is_refused_with_those_there_are():
 
 
 def test_the_docstring_describes_every_setting_with_its_default():
-    described = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|^$)", Learning.__doc__, re.MULTILINE | re.DOTALL))
+    described = dict(re.findall(r"^ {4}(\w+): (.*?)(?=^ {4}\w|^$)", getdoc(Learning), re.MULTILINE | re.DOTALL))
     assert [each.name for each in fields(Learning)] == list(described)[: len(fields(Learning))]
     for each in fields(Learning):
         default = f'"{each.default}"' if isinstance(each.default, str) else str(default_of(each))

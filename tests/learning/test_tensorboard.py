@@ -63,7 +63,7 @@ def test_a_run_of_an_experiment_is_written_afterwards(tmp_path):
 
 def test_without_tensorboardx_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ExtraError, match=r"pip install '\.\[tensorboard\]' in the checkout"):
+    with pytest.raises(ExtraError, match=r'pip install "clew\[tensorboard\]"'):
         clew.log_to_tensorboard(tmp_path)
 
 

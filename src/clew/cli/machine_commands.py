@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 
 
 @with_settings(*RUN, *LEARNING)
-def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = False, **settings: Any) -> None:
+def doctor(
+    *,
+    context: typer.Context,
+    this: Annotated[bool, typer.Option("--self", help="check this installation, as without a world")] = False,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+    **settings: Any,
+) -> None:
     """Check this installation, or a training before it begins.
 
     With a world or options of clew train, what may keep that training from learning is printed, each with a number, a
     reason and a remedy (the exit code is 1 if one is an error); and the time and memory that it takes, by a second of
-    it; with --actors also on actors.
+    it; with --actors also on actors. Without them, or with --self: versions, processors, memory, the folder of compiled
+    functions, Ray and the browser.
 
     Example: clew doctor 30x30 --episodes 200 --gamma 0.9
     """
@@ -29,7 +37,12 @@ def doctor(*, context: typer.Context, plugin: Plugins = None, as_json: AsJson = 
     from clew.runs.machine import describe_machine
 
     load_plugins(plugin)
-    if given_options(context).keys() - {"as_json", "plugin"}:
+    asked = given_options(context).keys() - {"as_json", "plugin", "this"}
+    if this and asked:
+        raise SettingError(
+            "--self checks the installation, so it takes no world and no settings; leave one of them out"
+        )
+    if asked:
         findings = examine_and_forecast(make_config(settings), as_json)
         if any(each.severity == "error" for each in findings):
             raise typer.Exit(1)

@@ -43,6 +43,7 @@ COMMANDS = {
     "graph": ("show_commands", "Draw what driver, object store and actors did in a run."),
     "plot": ("show_commands", "Plot learning curves of runs, with 95% intervals over seeds."),
     "serve": ("show_commands", "Serve the web page: paint mazes, and watch them be learned."),
+    "completion": ("completion", "Print a script that completes commands and options in a shell."),
 }
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 

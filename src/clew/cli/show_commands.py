@@ -21,7 +21,7 @@ from clew.cli.options import (
     number,
     whole_number,
 )
-from clew.errors import SettingError
+from clew.errors import ExtraError
 from clew.settings import Bounds, check_count, check_number
 
 
@@ -136,7 +136,5 @@ def serve(
     except ModuleNotFoundError as error:
         if error.name != "nicegui":
             raise
-        raise SettingError(
-            "the page needs NiceGUI, which isn't installed: pip install '.[web]' in the checkout of Clew"
-        ) from None
+        raise ExtraError('the page needs NiceGUI, which is not installed: pip install "clew[web]"') from None
     serve_page(run, runs, host, port, token, show=show, allowed_hosts=allow_host or ())

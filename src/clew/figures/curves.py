@@ -319,7 +319,5 @@ def _plots() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise ExtraError(
-            "plots need Matplotlib, which is not installed: pip install '.[plots]' in the checkout of Clew"
-        ) from None
+        raise ExtraError('plots need Matplotlib, which is not installed: pip install "clew[plots]"') from None
     return plots

@@ -33,9 +33,7 @@ def show_progress(what: str = "learning") -> Callback:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "tqdm":
             raise
-        raise ExtraError(
-            "show_progress needs tqdm, which isn't installed: pip install '.[notebook]' in the checkout of Clew"
-        ) from None
+        raise ExtraError('show_progress needs tqdm, which is not installed: pip install "clew[notebook]"') from None
     bars: list[Any] = []  # at most one; made in the first round, which knows the number of episodes
 
     def show_round(row: RoundMetrics) -> None:

@@ -43,8 +43,7 @@ def log_to_tensorboard(folder: str | Path) -> Callback:
         if (error.name or "").partition(".")[0] != "tensorboardX":
             raise
         raise ExtraError(
-            "log_to_tensorboard needs tensorboardX, which isn't installed: pip install '.[tensorboard]' in the "
-            "checkout of Clew"
+            'log_to_tensorboard needs tensorboardX, which is not installed: pip install "clew[tensorboard]"'
         ) from None
     try:
         check_name(path)

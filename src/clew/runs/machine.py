@@ -2,6 +2,7 @@
 
 import os
 import platform
+import webbrowser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import disk_usage
@@ -9,6 +10,7 @@ from typing import Any
 
 from clew.errors import ClusterError
 from clew.kernels.cache import cache_folder, processor
+from clew.settings import machine_memory
 from clew.version import __version__
 
 PACKAGES = ("numpy", "numba", "scipy", "gymnasium", "ray", "nicegui", "matplotlib")
@@ -29,6 +31,7 @@ def describe_machine() -> tuple[dict[str, Any], list[str]]:
             "No folder for compiled kernels can be written, so every process compiles them. Set XDG_CACHE_HOME to a "
             "folder that only you can write."
         )
+    memory = machine_memory()
     figures: dict[str, Any] = {
         "clew": __version__,
         "python": platform.python_version(),
@@ -36,7 +39,9 @@ def describe_machine() -> tuple[dict[str, Any], list[str]]:
         "system": platform.platform(),
         "processor": processor(),
         "processors": count_processors(),
+        "memory": "unknown" if memory is None else f"{memory / 2**30:.1f} GiB",
         "kernel_cache": str(folder or "none"),
+        "browser": _browser(),
     }
     if SHARED_MEMORY.is_dir():
         free = disk_usage(SHARED_MEMORY).free
@@ -63,6 +68,13 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _browser() -> str:
+    try:
+        return str(getattr(webbrowser.get(), "name", "the default one"))
+    except webbrowser.Error:
+        return "none found; open the address that clew serve prints on another machine"
 
 
 def _describe_cluster(address: str) -> str:

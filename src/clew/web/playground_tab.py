@@ -256,7 +256,7 @@ class PlaygroundTab:
         """Start learning, or pause it."""
         await self.do(self.playground.pause if self.playground.running else self.playground.start)
 
-    def set_speed(self, event: events.ValueChangeEventArguments[Any]) -> None:
+    def set_speed(self, event: "events.ValueChangeEventArguments[Any]") -> None:
         """Set the speed of learning to the chosen one of `SPEEDS`."""
         self.playground.submit(lambda: setattr(self.playground, "speed", SPEEDS[event.value]))
 
@@ -297,7 +297,7 @@ class PlaygroundTab:
             element.set_value(ALGORITHM_DEFAULT if value is None and name in self.choices else value)
         self._show_parameters()
 
-    async def open_listed(self, event: events.ValueChangeEventArguments[Any]) -> None:
+    async def open_listed(self, event: "events.ValueChangeEventArguments[Any]") -> None:
         """Open the maze chosen from the list."""
         self.maze.set_value(event.value)
         await self.open_named()

@@ -127,7 +127,7 @@ class RunsTab:
             f'no-caps flat dense aria-label="open {escape_prop(listed.name)}"'
         )
 
-    def select(self, folder: Path, box: Any, event: events.ValueChangeEventArguments[Any]) -> None:
+    def select(self, folder: Path, box: Any, event: "events.ValueChangeEventArguments[Any]") -> None:
         """Add a run to the chart and the table, or remove it, when its checkbox is clicked."""
         self.message.set_text("")
         if not event.value:
@@ -140,7 +140,7 @@ class RunsTab:
             self.style_of[folder] = min(set(range(MAX_SELECTED)) - set(self.style_of.values()))
         self.show()
 
-    def set_metric(self, event: events.ValueChangeEventArguments[Any]) -> None:
+    def set_metric(self, event: "events.ValueChangeEventArguments[Any]") -> None:
         """Show the curves of another metric."""
         self.metric = event.value
         self.show()
