@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from threading import RLock
@@ -56,7 +57,7 @@ class World:
 
     Attributes:
         name: its name in the experiment.
-        env: the environment.
+        env: the environment in the state in which it was given; a copy, which nothing changes, if it can be copied.
         compiled: its compiled form; None if it has none.
         remake: returns a new environment, if it was given by a name; None if it was given as an object.
         changes: other worlds, in which runs continue from some episodes or steps on.
@@ -74,9 +75,13 @@ class World:
 
     @contextmanager
     def stepped(self) -> Iterator[Any]:
-        """Return a context with an environment that no other thread steps at the same time."""
-        if self.remake is not None:
-            yield self.remake()
+        """Return a context with an environment in the state in which it was given, which no other run steps.
+
+        One that can't be copied is shared: no other thread steps it at the same time.
+        """
+        env = copy_of(self.env) if self.remake is None else self.remake()
+        if env is not None:
+            yield env
         else:
             with self._lock:
                 yield self.env
@@ -116,7 +121,8 @@ class Cell:
                 initial = initial_values(self.world.env, self.world.compiled, self.learner)
                 warn_if_coarse(self.learner, self.world.compiled, initial)
             else:
-                check_agent(self.learner(self.world.env, 0))
+                with self.world.stepped() as env:
+                    check_agent(self.learner(env, 0))
         except ClewError as error:
             raise SettingError(f"{self.name}: {error}") from None
 
@@ -246,9 +252,19 @@ def _as_world(name: str, given: Any) -> World:
         elif isinstance(given, FiniteMDP):
             env = ModelEnvironment(given)
         table_shape(env)  # raises an error if it isn't an environment
+        if remake is None:
+            env = copy_of(env) or env
         return World(name, env, as_compiled(env), remake)
     except ClewError as error:
         raise SettingError(f"the world {name!r}: {error}") from None
+
+
+def copy_of(env: Any) -> Any | None:
+    """Return a copy of an environment, with its state; None if it can't be copied, as with an open window or file."""
+    try:
+        return deepcopy(env)
+    except Exception:  # of a class of the user
+        return None
 
 
 def as_learners(learners: Mapping[str, Any]) -> dict[str, Learning | AgentFactory]:
