@@ -114,9 +114,8 @@ class Cell:
         """
         try:
             if self.world.changes:
-                if not isinstance(self.learner, Learning):
-                    raise SettingError("an agent in plain Python can't continue in another world")
-                check_changes(self.world.env, self.learner, self.world.changes)
+                learning = self.learner if isinstance(self.learner, Learning) else Learning()
+                check_changes(self.world.env, learning, self.world.changes)
             if isinstance(self.learner, Learning):
                 initial = initial_values(self.world.env, self.world.compiled, self.learner)
                 warn_if_coarse(self.learner, self.world.compiled, initial)
@@ -161,7 +160,9 @@ class Cell:
             with self.world.stepped() as env:
                 agent = self.learner(env, seed)
                 check_agent(agent)
-                stats = _play(loop_over(agent_transitions(agent, env, seed)), None, budget, check)
+                envs = env, *(deepcopy(each.world) for each in self.world.changes)
+                loops = ((None, loop_over(agent_transitions(agent, each, seed, i))) for i, each in enumerate(envs))
+                stats = _play_changing(loops, [each.start for each in self.world.changes], budget, check)
                 policy = policy_of(agent, env)
                 return stats, np.zeros((0, 0), np.float32) if policy is None else policy.q
         if self.world.compiled is not None:
@@ -185,7 +186,7 @@ class Cell:
 
 
 def _play_changing(
-    loops: Iterator[tuple[Learner, Loop]], starts: Sequence[int], budget: Budget, check: Check
+    loops: Iterator[tuple[Learner | None, Loop]], starts: Sequence[int], budget: Budget, check: Check
 ) -> EpisodeStats:
     """Play a run in one world after the other; `starts` has the episodes or steps before each world but the first."""
     length, done, parts = budget.num_episodes or budget.num_steps or 0, 0, []

@@ -52,6 +52,7 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
     length = {"num_episodes": budget.num_episodes, "num_steps": budget.num_steps}
     common = {"format": FORMAT, "sources": sources(), "environment": _describe_stepping(cell)}
     env, world = cell.world.env, cell.world.compiled
+    changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
     if isinstance(cell.learner, Learning):
         chosen = cell.learner.algorithm, cell.learner.behaviour_name
         for plugin in plugins_of(*chosen):
@@ -60,11 +61,11 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
                     f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
                     "move its rules to a module, or leave out folder"
                 )
-        changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
         described = identity(env, world, cell.learner, None, **length, changes=changes)
         imported = [source_of(plugin.module) for plugin in plugins_of(*chosen)]
         return {**common, **described, **versions(*chosen), "plugins": imported}
-    return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}
+    described = {"world": _world_of(env), "changes": changes, "agent": digest_of(cell.learner, cell.name)}
+    return {**common, **length, **described, **versions()}
 
 
 def _world_of(env: Any) -> str:
