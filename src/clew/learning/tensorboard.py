@@ -3,7 +3,7 @@
 import weakref
 from pathlib import Path
 
-from clew.errors import ExtraError, RunError
+from clew.errors import ExtraError, RunError, SettingError
 from clew.files import check_name
 from clew.learning.metrics import Callback, RoundMetrics
 from clew.settings import as_path
@@ -53,6 +53,11 @@ def log_to_tensorboard(folder: str | Path) -> Callback:
         raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
     def log_round(row: RoundMetrics) -> None:
+        if not isinstance(row, RoundMetrics):
+            raise SettingError(
+                "log_to_tensorboard logs the rounds of a single training; of an experiment, log those of each run "
+                "afterwards, from results.metrics(world)"
+            )
         for figure in FIGURES:
             writer.add_scalar(figure, getattr(row, figure), row.num_ended)
         if row.num_ended == row.total_episodes:
