@@ -58,6 +58,13 @@ def test_the_progress_of_an_experiment_is_refused(tmp_path):
         experiment.run(progress=clew.log_to_tensorboard(tmp_path))
 
 
+def test_trainings_that_begin_within_a_second_have_files_of_their_own(tmp_path):
+    logs = [clew.log_to_tensorboard(tmp_path) for _ in range(5)]
+    for log in logs:
+        clew.train_policy(ENV, 10, callback=log)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_a_run_of_an_experiment_is_written_afterwards(tmp_path):
     results = clew.Experiment({"w": ENV}, {"q": {}}, range(2), num_episodes=50).run()
     rows = results.metrics("w")["q"][1]

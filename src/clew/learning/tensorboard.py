@@ -2,6 +2,7 @@
 
 import weakref
 from pathlib import Path
+from uuid import uuid4
 
 from clew.errors import ExtraError, RunError, SettingError
 from clew.files import check_name
@@ -48,7 +49,8 @@ def log_to_tensorboard(folder: str | Path) -> Callback:
         ) from None
     try:
         check_name(path)
-        writer = SummaryWriter(str(path), flush_secs=2)
+        suffix = f".{uuid4().hex}"  # the name has the second, which another training may share
+        writer = SummaryWriter(str(path), flush_secs=2, filename_suffix=suffix)
     except OSError as error:
         raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
