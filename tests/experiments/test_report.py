@@ -126,5 +126,5 @@ def test_plots(results):
     plot = results.plot("cliff")
     assert plot.axes[0].get_ylabel().startswith("mean return per episode")
     assert len(plot.axes[0].get_lines()) >= 2
-    with pytest.raises(SettingError, match="world must be one of cliff, open"):
+    with pytest.raises(SettingError, match="world must be given, as there are 2: world= one of 'cliff', 'open'"):
         results.plot()

@@ -233,7 +233,10 @@ class ExperimentResults:
         """
         if world is None:
             if len(self.worlds) > 1:
-                raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
+                names = ", ".join(map(repr, self.worlds))
+                raise SettingError(
+                    f"must be given, as there are {len(self.worlds)}: world= one of {names}", setting="world"
+                )
             world = self.worlds[0]
         return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
 
