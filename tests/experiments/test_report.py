@@ -122,6 +122,19 @@ def test_figures_that_can_not_be_computed_are_refused(results):
     assert table.sample("mine", "open", "regret").shape == (2,)  # an agent in plain Python has no discount
 
 
+def test_worlds_without_an_optimum_are_left_out():
+    worlds = {"open": "5x5", "changing": {0: "5x5", 3: "5x5"}, "blackjack": "gym:Blackjack-v1"}
+    mixed = Experiment(worlds, {"Q": {}, "slow": {"alpha": 0.01}}, range(3), num_episodes=5).run()
+    with pytest.raises(SettingError, match="Q in changing: a world that changes has several optima"):
+        mixed.compare("suboptimality")
+    found = mixed.compare("suboptimality", worlds=["open"])
+    assert list(found.comparisons) == [("Q", "slow", "open")]
+    assert len(mixed.compare(worlds=("open", "blackjack")).summaries) == 4
+    for given, message in ((["opn"], "'opn' is not in the experiment"), ([], "worlds must not be empty")):
+        with pytest.raises(SettingError, match=message):
+            mixed.compare(worlds=given)
+
+
 def test_plots(results):
     plot = results.plot("cliff")
     assert plot.axes[0].get_ylabel().startswith("mean return per episode")
