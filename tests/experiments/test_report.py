@@ -135,6 +135,15 @@ def test_worlds_without_an_optimum_are_left_out():
             mixed.compare(worlds=given)
 
 
+def test_returns_that_can_not_differ_lead_to_the_numbers_of_steps():
+    maze = clew.Environment(clew.Maze.open(4, 4))  # whose only reward is 1, at the goal
+    equal = Experiment({"w": maze}, {"Q": {}, "slow": {"epsilon": 0.9}}, range(10), num_episodes=200).run()
+    hint = "in all of these runs; compare their numbers of steps"
+    assert equal.compare().verdicts == [f"no difference was found: Q's return and slow's are 1 {hint}"]
+    assert equal.compare("regret").verdicts == [f"no difference was found: Q's regret and slow's are 0 {hint}"]
+    assert equal.compare("steps").comparisons["Q", "slow", "w"].is_different
+
+
 def test_plots(results):
     plot = results.plot("cliff")
     assert plot.axes[0].get_ylabel().startswith("mean return per episode")

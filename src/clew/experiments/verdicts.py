@@ -104,7 +104,8 @@ class Comparison:
             return f"{a}'s {what} is {larger} than {b}'s in all of these runs: {values}"
         if self.is_censored:
             return f"no difference was found between {a}'s {what} and {b}'s: all runs of both are censored"
-        return f"no difference was found: {a}'s {what} and {b}'s are {first} in all of these runs"
+        hint = "; compare their numbers of steps" if what in ("return", "regret") else ""
+        return f"no difference was found: {a}'s {what} and {b}'s are {first} in all of these runs{hint}"
 
     def _describe_difference(self) -> str:
         """Return the difference in words, or the probability of improvement where runs are censored."""
