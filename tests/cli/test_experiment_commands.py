@@ -169,5 +169,16 @@ def test_runs_lists_run_folders(clew, tmp_path):
     assert out[0].split() == ["folder", "kind", "settings", "episodes", "state", "grade"]
 
 
+def test_the_list_of_runs_fits_a_terminal(tmp_path, clew):
+    learners = {f"q-learning (alpha={alpha}, epsilon=0.25, gamma=0.999)": {"alpha": alpha} for alpha in (0.1, 0.2)}
+    worlds = {f"maze-{n}": "3x3" for n in range(9)}
+    Experiment(worlds, learners, range(2), num_episodes=5).run(folder=tmp_path / "first")
+    Experiment({"cliff": "cliff"}, {"Q": {}, "Sarsa": "sarsa"}, range(2), num_episodes=5).run(folder=tmp_path / "two")
+    out = clew("runs", tmp_path)[1]
+    assert "9 worlds: 2 learners; 2 seeds" in out
+    assert "cliff: Q, Sarsa; 2 seeds" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
 def test_names_in_the_help_are_those_of_the_tables():
     assert ", ".join((*EPISODE_FIGURES, *OUTCOMES)) == FIGURE_NAMES

@@ -1,6 +1,7 @@
 """Experiments: every run has the bits of the call that it stands for, whatever is run beside it."""
 
 import csv
+import random
 import sys
 import threading
 from dataclasses import replace
@@ -169,6 +170,32 @@ def test_with_num_steps_a_world_changes_at_given_steps(algorithm, starts):
         assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
 
 
+@pytest.mark.parametrize("length", [{"num_episodes": 150}, {"num_steps": 3000}])
+def test_an_agent_in_plain_python_goes_on_in_the_next_world(length):
+    """The goal lies beside the start from the change on, so a step suffices there; the agent is the same object."""
+    agents = {}
+
+    class Counting(QLearning):
+        def act(self, state):
+            self.num_steps = getattr(self, "num_steps", 0) + 1
+            return super().act(state)
+
+    def make(env, seed):
+        agents[seed] = Counting(np.zeros((16, 4)), random.Random(seed))
+        return agents[seed]
+
+    world = {0: "4x4", 100: clew.Environment(clew.Maze.open(4, 4, goal=(0, 1)), slip=0.1)}
+    results, again = (Experiment({"w": world}, {"a": make}, [3, 8], **length).run(num_threads=n) for n in (1, 2))
+    for k, seed in enumerate((3, 8)):
+        steps = results.steps[0, 0, k]
+        assert steps.tolist() == again.steps[0, 0, k].tolist()
+        changed = 100 if "num_episodes" in length else int(np.searchsorted(np.cumsum(steps), 100)) + 1
+        assert min(steps[:changed]) >= 6
+        assert min(steps[changed:]) == 1
+        assert agents[seed].num_steps == steps.sum()
+        assert np.array_equal(results.policy("a", "w", seed=seed).q, np.float32(agents[seed].q))
+
+
 def test_of_a_world_that_changes_the_same_episodes_are_recorded(monkeypatch):
     world = {0: "4x4", 51: clew.Maze.open(4, 4, goal=(0, 3)), 53: "4x4"}
     whole = Experiment({"w": world}, {"l": {}}, range(3), num_episodes=101).run()
@@ -234,7 +261,10 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
         ({"worlds": {"w": {0: {0: "5x5", 3: "5x5"}, 5: "5x5"}}}, "a world to which it changes can't be a dictionary"),
         ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
-        ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "learners": {"a": make_agent}}, "a in w: an agent in plain Python"),
+        (
+            {"worlds": {"w": {0: "5x5", 9: "5x6"}}, "learners": {"a": make_agent}},
+            "a in w: expected a world with a table",
+        ),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),
         ({"learners": {"q": "q-lerning"}}, "the learner 'q': algorithm must be one of"),
         ({"learners": {"q": 3}}, "the learner 'q' must be settings, .*, not 3"),

@@ -129,9 +129,31 @@ def test_figures_that_can_not_be_computed_are_refused(results):
     assert table.sample("mine", "open", "regret").shape == (2,)  # an agent in plain Python has no discount
 
 
+def test_worlds_without_an_optimum_are_left_out():
+    worlds = {"open": "5x5", "changing": {0: "5x5", 3: "5x5"}, "blackjack": "gym:Blackjack-v1"}
+    mixed = Experiment(worlds, {"Q": {}, "slow": {"alpha": 0.01}}, range(3), num_episodes=5).run()
+    with pytest.raises(SettingError, match="Q in changing: a world that changes has several optima"):
+        mixed.compare("suboptimality")
+    found = mixed.compare("suboptimality", worlds=["open"])
+    assert list(found.comparisons) == [("Q", "slow", "open")]
+    assert len(mixed.compare(worlds=("open", "blackjack")).summaries) == 4
+    for given, message in ((["opn"], "'opn' is not in the experiment"), ([], "worlds must not be empty")):
+        with pytest.raises(SettingError, match=message):
+            mixed.compare(worlds=given)
+
+
+def test_returns_that_can_not_differ_lead_to_the_numbers_of_steps():
+    maze = clew.Environment(clew.Maze.open(4, 4))  # whose only reward is 1, at the goal
+    equal = Experiment({"w": maze}, {"Q": {}, "slow": {"epsilon": 0.9}}, range(10), num_episodes=200).run()
+    hint = "in all of these runs; compare their numbers of steps"
+    assert equal.compare().verdicts == [f"no difference was found: Q's return and slow's are 1 {hint}"]
+    assert equal.compare("regret").verdicts == [f"no difference was found: Q's regret and slow's are 0 {hint}"]
+    assert equal.compare("steps").comparisons["Q", "slow", "w"].is_different
+
+
 def test_plots(results):
     plot = results.plot("cliff")
     assert plot.axes[0].get_ylabel().startswith("mean return per episode")
     assert len(plot.axes[0].get_lines()) >= 2
-    with pytest.raises(SettingError, match="world must be one of cliff, open"):
+    with pytest.raises(SettingError, match="world must be given, as there are 2: world= one of 'cliff', 'open'"):
         results.plot()

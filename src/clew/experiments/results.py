@@ -21,7 +21,7 @@ from clew.files import new_file
 from clew.learning.metrics import RoundMetrics
 from clew.notebook import plotted
 from clew.policies.policy import Policy
-from clew.settings import MAX_EPISODES, as_path, check_choice, check_count, check_flag, choose_from, shown
+from clew.settings import MAX_EPISODES, as_list, as_path, check_choice, check_count, check_flag, choose_from, shown
 
 if TYPE_CHECKING:
     from clew.experiments.cells import Cell
@@ -202,12 +202,20 @@ class ExperimentResults:
         return {learner: self.sample(learner, world, figure, last=last) for learner in self.learners}
 
     def compare(
-        self, figure: str = "episode_return", *, last: int | None = None, paired: bool = False, seed: int = 0
+        self,
+        figure: str = "episode_return",
+        *,
+        worlds: Sequence[str] | None = None,
+        last: int | None = None,
+        paired: bool = False,
+        seed: int = 0,
     ) -> ExperimentComparison:
         """Compare the learners in each world: statistics of each, tests of each pair, and verdicts in words.
 
         Args:
             figure: as for `sample`.
+            worlds: names of the worlds, such as those whose optimum is known; None for all. P-values are corrected for
+                the pairs in these worlds.
             last: as for `sample`.
             paired: True compares runs of the same seed with each other. They draw the same random numbers, so where
                 learners differ little, so do their runs, and fewer seeds suffice.
@@ -218,7 +226,10 @@ class ExperimentResults:
         """
         check_flag("paired", paired)
         check_count("seed", seed, 0)
-        samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
+        names = self.worlds if worlds is None else as_list("worlds", worlds, "names of worlds")
+        if not names:
+            raise SettingError("must not be empty", setting="worlds")
+        samples = {world: self.samples(world, figure, last=last) for world in names}
         title = describe_figure(figure, last, self.episodes)
         title += f"{',' if figure in EPISODE_FIGURES else ':'} {len(self.seeds)} seeds"
         is_less = figure in LESS_IS_BETTER
@@ -240,7 +251,10 @@ class ExperimentResults:
         """
         if world is None:
             if len(self.worlds) > 1:
-                raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
+                names = ", ".join(map(repr, self.worlds))
+                raise SettingError(
+                    f"must be given, as there are {len(self.worlds)}: world= one of {names}", setting="world"
+                )
             world = self.worlds[0]
         return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
 
