@@ -203,6 +203,10 @@ def drawing() -> Any:
     return clew.draw(MAZE, POLICY)
 
 
+def small_experiment() -> clew.Experiment:
+    return clew.Experiment({"a": "2x3"}, {"b": {}}, [0, 1], num_episodes=2)
+
+
 def small_sweep() -> clew.Sweep:
     return clew.Sweep("2x3", {"alpha": [0.1, 0.5]}, num_episodes=2, seeds=[0, 1], fresh_seeds=[2, 3])
 
@@ -746,10 +750,13 @@ CALLS = [
             {"worlds": {"a": "2x3"}, "learners": {"b": {}}, "seeds": [0, 1], "num_episodes": 2, "num_steps": None},
         ),
     ),
+    Call("Sweep.examine", lambda: (small_sweep().examine, {})),
+    Call("Experiment.examine", lambda: (small_experiment().examine, {})),
+    Call("Experiment.check_figure", lambda: (small_experiment().check_figure, {"figure": "regret"})),
     Call(
         "Experiment.run",
         lambda: (
-            clew.Experiment({"a": "2x3"}, {"b": {}}, [0, 1], num_episodes=2).run,
+            small_experiment().run,
             {"num_threads": 1, "num_actors": 0, "folder": None, "progress": None, "max_seconds": 60.0},
         ),
     ),

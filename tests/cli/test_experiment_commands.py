@@ -9,7 +9,7 @@ import clew as package
 from clew import Experiment, TrainingConfig
 from clew.cli.experiment_commands import FIGURE_NAMES, read_learner
 from clew.experiments.optimum import OUTCOMES
-from clew.experiments.results import FIGURES
+from clew.experiments.results import EPISODE_FIGURES
 
 CLIFF = ("--world", "cliff", "--episodes", 100, "--seeds", 5)
 
@@ -30,6 +30,11 @@ def test_compare_prints_json_and_keeps_its_runs(clew, tmp_path):
     assert first["comparisons"][0]["lower_is_better"]
     rows = json.loads(clew("runs", tmp_path, "--json")[1])
     assert [(row["folder"], row["kind"], row["state"]) for row in rows] == [("kept", "experiment", "finished")]
+
+
+def test_compare_stops_after_max_seconds(clew):
+    words = ("compare", "sarsa", "--world", "5x5", "--seeds", 10**6, "--max-seconds", 3, "--json")
+    assert 2 <= len(json.loads(clew(*words)[1])["seeds"]) < 10**6
 
 
 def test_compare_and_sweep_warn_in_the_words_of_doctor(clew):
@@ -71,6 +76,11 @@ def test_learners_have_settings_of_their_own(text, settings):
         ("compare sarsa --world clif", "the world 'clif': no maze is called 'clif'"),
         ("compare sarsa --world cliff --seeds 1", "--seeds must be"),
         ("compare sarsa --world cliff --figure length", "--figure must be"),
+        ("compare sarsa --world cliff --max-seconds 0", "--max-seconds must be"),
+        (
+            "compare sarsa --world cliff --exploring-starts --figure regret",
+            "needs the optimum of mean_return.* unknown for sarsa in cliff",
+        ),
         ("compare sarsa", "--world"),
         ("compare sarsa --world cliff --slip 0.1", "the world 'cliff': slip has no effect on 'cliff'"),
         ("sweep cliff --alpha 0.1", "there is nothing to choose from"),
@@ -160,4 +170,4 @@ def test_runs_lists_run_folders(clew, tmp_path):
 
 
 def test_names_in_the_help_are_those_of_the_tables():
-    assert ", ".join((*FIGURES, *OUTCOMES)) == FIGURE_NAMES
+    assert ", ".join((*EPISODE_FIGURES, *OUTCOMES)) == FIGURE_NAMES

@@ -80,6 +80,13 @@ def test_the_table_has_a_row_for_each_learner_and_a_verdict_for_each_pair(result
     assert found._repr_html_().count("<tr>") == 5
 
 
+def test_the_table_in_a_notebook_has_the_spread_that_summaries_have(results):
+    found = results.compare().summaries["Q", "cliff"]
+    assert f"{found.mean:.4g} &plusmn; {found.standard_deviation:.2g}</td>" in results._repr_html_()
+    one = Experiment({"open": "5x5"}, {"Q": {}}, [3], num_episodes=5).run()
+    assert "<th>Q</th><td>1</td>" in one._repr_html_()  # a single run has no spread
+
+
 def test_runs_of_the_same_seed_may_be_paired(results):
     found = results.compare(last=100, paired=True).comparisons["Q", "Sarsa", "cliff"]
     a, b = results.samples("cliff", last=100).values()
@@ -111,7 +118,7 @@ def test_figures_that_can_not_be_computed_are_refused(results):
         results.compare("regre")
     other = clew.Maze.open(5, 5)
     changing = Experiment({"w": {0: "5x5", 3: other}}, {"Q": {}}, range(2), num_episodes=5).run()
-    with pytest.raises(SettingError, match="Q in w: a world that changes has several optima"):
+    with pytest.raises(SettingError, match="figure has no single optimum for Q in w: the world changes"):
         changing.sample("Q", "w", "regret")
     table = Experiment(
         {"open": "5x5"},

@@ -355,10 +355,21 @@ def test_constants_are_certain():
     assert not equal.is_different
     assert (equal.difference, equal.p_value, equal.power.seeds_needed) == (0.0, 1.0, None)
     assert equal.verdict == "no difference was found: a's figure and b's are 5 in all of these runs"
-    differ = compare([5.0] * 3, [4.0] * 3)
+    few = compare([5.0] * 3, [4.0] * 3)
+    assert not few.is_different
+    values = "all of a's are 5, and all of b's are 4"
+    assert few.verdict == (
+        f"no difference was found between a's figure and b's ({values}, p = 0.1); fewer than 4 runs of each find no "
+        "difference, however large"
+    )
+    corrected = replace(compare([5.0] * 4, [4.0] * 4), corrected_p_value=0.09)
+    assert corrected.verdict == (
+        f"no difference was found between a's figure and b's ({values}, p = 0.09 after correction); the correction for "
+        "several pairs takes more seeds"
+    )
+    differ = compare([5.0] * 4, [4.0] * 4)
     assert differ.is_different
     assert differ.difference_interval == (1.0, 1.0)
-    values = "all of a's are 5, and all of b's are 4"
     assert differ.verdict == f"a's figure is greater than b's in all of these runs: {values}"
     one = compare([5.0] * 30, NORMAL)
     assert one.is_different

@@ -83,6 +83,18 @@ def test_cells_of_different_speed_are_run_for_the_same_seeds():
     assert min(num_taken) > 30
 
 
+def test_the_first_block_in_a_world_is_a_single_run():
+    """It is learned in stretches, so that it can be stopped, and its time says how many runs the next may have."""
+    schedule = Schedule([range(100)] * 4, 1, 10**6, None, num_worlds=2, backwards=False)
+    sizes = []
+    for seconds in (1e-6, 0.5, 1e-6):
+        cell, runs = schedule.take(print)
+        sizes.append((cell, len(runs)))
+        schedule.note(cell, len(runs), seconds * len(runs))
+    assert sizes == [(0, 1), (1, 1), (2, 100)]
+    assert [(cell, len(runs)) for cell, runs in [schedule.take(print)]] == [(3, 1)]
+
+
 def test_after_max_seconds_what_is_complete_is_returned():
     Experiment({"open": "5x5"}, LEARNERS, range(4), num_episodes=50).run()  # compiles
     experiment, begun = Experiment({"open": "5x5"}, LEARNERS, range(200_000), num_episodes=50), time.perf_counter()

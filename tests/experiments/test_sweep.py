@@ -11,8 +11,9 @@ import pytest
 import clew
 from clew import Experiment, Learning, Range, SettingError, Sweep, TrainingConfig
 from clew.experiments import collecting, experiment
-from clew.experiments.grids import edges_of, grid_of, random_points
+from clew.experiments.grids import edges_of, grid_of, random_points, warnings_of
 from clew.policies.plugins import load_plugin
+from worlds import only_steps
 
 CHOICES = {"alpha": [0.1, 0.5, 0.9], "algorithm": ["sarsa", "q-learning", "expected-sarsa"]}
 BASE = {"gamma": 1.0}
@@ -45,6 +46,36 @@ def test_settings_that_are_equally_good_are_said():
     assert (found.sample == 1.0).all()  # every episode ends at the goal, and returns are not discounted
     (warning,) = found.warnings
     assert warning.startswith("3 other settings are as good in all runs")
+
+
+def test_settings_that_are_as_good_as_the_best_hide_no_edge():
+    found = warnings_of(np.array([[3.0, 2.0], [2.0, 3.0], [1.0, 1.0], [0.0, 1.0]]), 0, ["the best alpha"])
+    assert found == ["1 other setting is as good in all runs: the first of them was taken", "the best alpha"]
+    assert warnings_of(np.ones((3, 2)), 0, ["the best alpha"]) == [
+        "2 other settings are as good in all runs: nothing was chosen; take another figure, such as 'steps'"
+    ]
+
+
+def test_the_table_says_how_many_runs_are_censored():
+    choices, seeds = {"epsilon": [0.1, 0.2, 0.9]}, range(20)
+    found = Sweep("5x5", choices, num_episodes=300, seeds=seeds, figure="episodes_to_optimal").run()
+    counts = np.isinf(found.sample).sum(axis=1)
+    assert 0 < counts[found.best_index] < counts[2] == 20
+    assert [row["num_censored"] for row in found.to_dict()["settings"]] == counts.tolist()
+    best = found.sample[found.best_index]
+    rows = str(found).splitlines()[1:4]
+    words = f"{counts[found.best_index]} of 20 runs censored; mean of the others {best[np.isfinite(best)].mean():.4g}"
+    assert rows[0].endswith(words)
+    assert rows[2] == "epsilon=0.9  20 of 20 runs censored"
+
+
+def test_a_figure_that_can_not_be_computed_is_refused_before_the_runs(monkeypatch):
+    arguments = {"num_episodes": 10**9, "figure": "suboptimality"}
+    with pytest.raises(SettingError, match=r"needs the optimum, which is unknown for alpha=0\.1 in world"):
+        Sweep(only_steps(clew.Environment(clew.Maze.open(3, 3))), {"alpha": [0.1, 0.5]}, **arguments)
+    monkeypatch.setattr(collecting, "MEMORY_LIMIT", 2 * 10 * 4 * 100 - 1)
+    with pytest.raises(SettingError, match="suboptimality is unknown: the action values of all runs would take more"):
+        Sweep("5x5", {"alpha": [0.1, 0.5]}, **arguments)
 
 
 def test_less_is_better_for_steps():

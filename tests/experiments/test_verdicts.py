@@ -43,19 +43,20 @@ NUMBER = r"-?\d[\d,]*(\.\d+)?(e[-+]\d+)?"
 SIZE = r"-?(\d[\d,]*(\.\d+)?(e[-+]\d+)?)"
 P = rf"p = {NUMBER}( after correction)?"
 INTERVAL = rf"95% interval {NUMBER} to {NUMBER}"
+VALUE = rf"({NUMBER}|censored)"
+ALL = rf"all of sarsa's are {VALUE}, and all of q's are {VALUE}"
 IN_RANKS = (
     rf"\d+ of \d+ and \d+ of \d+ runs are censored, so that means are unknown; sarsa's is better with probability "
     rf"{NUMBER}, {INTERVAL}, {P}"
 )
-VALUE = rf"({NUMBER}|censored)"
-ALL = rf"all of sarsa's are {VALUE}, and all of q's are {VALUE}"
 WHOLE = [
     rf"sarsa's return is (greater|smaller) than q's by {NUMBER} \({INTERVAL}, {P}\)",
     rf"sarsa's return is more often (greater than smaller|smaller than greater) than q's \({IN_RANKS}\)",
     rf"sarsa's return is (greater|smaller) than q's in all of these runs: {ALL}",
     rf"no difference was found: sarsa's return and q's are {NUMBER} in all of these runs",
     "no difference was found between sarsa's return and q's: all runs of both are censored",
-    rf"no difference was found between sarsa's return and q's \((difference {NUMBER}, {INTERVAL}, {P}|{IN_RANKS})\)"
+    rf"no difference was found between sarsa's return and q's "
+    rf"\((difference {NUMBER}, {INTERVAL}, {P}|{IN_RANKS}|{ALL}, {P})\)"
     rf"(; finding one takes p < 0.035)?"
     rf"(; fewer than [46] runs of each find no difference, however large"
     rf"|; these runs find one of {NUMBER}, {NUMBER} standard deviations, in 80% of experiments)?"
@@ -90,6 +91,7 @@ def test_each_verdict_says_what_is_so(kind):
         verdict, n = found.verdict, min(found.num_runs)
         assert verdict.startswith("no difference was found") != found.is_different
         assert ("no difference, however large" in verdict) <= (n < fewest_runs(found.paired))
+        assert found.is_different <= (n >= fewest_runs(found.paired))
         needed = re.search(rf"{SIZE} seeds would find one as large as that seen", verdict)
         if needed is not None:  # fewer seeds than it names have not found it
             assert n < int(needed[1].replace(",", "")) <= 1_000_000

@@ -27,7 +27,8 @@ from clew.web.export import command_line, html_report, python_code, zip_archive
 from clew.web.frames import UNKNOWN_SHADE, pack_frame
 from clew.web.live import start_run
 from clew.web.notices import _examiner, collected_warnings
-from clew.web.playground import MAX_UNDO, MazeVersion, Playground, greedy_path
+from clew.web.playground import MAX_UNDO, MazeVersion, Playground
+from clew.web.worlds import greedy_path
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from clew.cli.options import (
     given_options,
     load_plugins,
     name_and_value,
+    number,
     whole_number,
     with_settings,
 )
@@ -95,6 +96,16 @@ Last = Annotated[
         rich_help_panel=RUNS,
     ),
 ]
+MaxSeconds = Annotated[
+    Any,
+    typer.Option(
+        "--max-seconds",
+        parser=number,
+        metavar="S",
+        help="stop then, and compare the seeds that are complete [default: run all]",
+        rich_help_panel=RUNS,
+    ),
+]
 KeptIn = Annotated[
     Path | None,
     typer.Option(
@@ -128,6 +139,7 @@ def compare(
     figure: Figure = "episode_return",
     last: Last = None,
     paired: Paired = False,
+    max_seconds: MaxSeconds = None,
     actors: Actors = 0,
     out: KeptIn = None,
     plugin: Plugins = None,
@@ -155,8 +167,9 @@ def compare(
         raise SettingError("learners must be different: each is run with the same seeds")
     with running(actors, given.values(), len(given) * len(world) * seeds) as progress:
         experiment = Experiment(worlds, given, range(seeds), num_episodes=episodes)
+        experiment.check_figure(figure)
         warn_of(experiment.examine())
-        results = experiment.run(num_actors=actors, folder=out, progress=progress)
+        results = experiment.run(num_actors=actors, folder=out, progress=progress, max_seconds=max_seconds)
         comparison = results.compare(figure, last=last, paired=paired)
     if as_json:
         run = {"num_episodes": episodes, "seeds": list(results.seeds), "learners": given}

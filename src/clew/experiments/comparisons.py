@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from math import nan, sqrt
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,8 @@ from clew.experiments.power import Power, power_of_means, power_of_ranks
 from clew.experiments.statistics import as_pair, as_sample, mean_of
 from clew.experiments.verdicts import Comparison
 from clew.settings import check_count, check_flag, check_type
+
+Key = TypeVar("Key")
 
 
 def compare(
@@ -145,11 +148,13 @@ def compare_all(
         )
         for a, b in combinations(samples, 2)
     }
-    corrected = holm([each.p_value for each in found.values()])
-    return {
-        names: replace(each, corrected_p_value=float(p))
-        for (names, each), p in zip(found.items(), corrected, strict=True)
-    }
+    return corrected_together(found)
+
+
+def corrected_together(found: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
+    """Return comparisons by their keys, with the p-values of Holm's correction over all of them."""
+    corrected = holm([each.p_value for each in found.values()]).tolist()
+    return {key: replace(each, corrected_p_value=p) for (key, each), p in zip(found.items(), corrected, strict=True)}
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:

@@ -1,7 +1,6 @@
 """Experiment: learners x worlds x seeds, run in one call."""
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -12,15 +11,24 @@ from typing import Any
 
 from clew.errors import SettingError, StoppedError, StopTraining
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
-from clew.experiments.collecting import MEMORY_LIMIT, Collected, KeptCells, bytes_of_table, kept_cells
+from clew.experiments.collecting import (
+    MEMORY_LIMIT,
+    Collected,
+    KeptCells,
+    are_tables_recorded,
+    bytes_of_table,
+    kept_cells,
+)
 from clew.experiments.listing import save_plan
-from clew.experiments.results import ExperimentResults
+from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
+from clew.experiments.results import TOO_MANY_TABLES, ExperimentResults, check_figure
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
 from clew.learning.findings import Finding
 from clew.learning.learner import initial_values
 from clew.learning.precision import RewardRange, warn_if_stalled
 from clew.learning.settings import Learning
 from clew.runs.examination import warnings_about
+from clew.runs.machine import count_processors
 from clew.settings import MAX_EPISODES, POSITIVE, as_list, as_path, check_callable, check_count, check_number, shown
 
 MAX_EXAMINED = 100  # pairs of a learner and a world that are examined
@@ -150,6 +158,19 @@ class Experiment:
                     found.setdefault(finding, []).append(cell.name)
         return found
 
+    def check_figure(self, figure: str) -> None:
+        """Check, before anything is run, that the results can have a figure of whole runs, see `results.sample`.
+
+        Raises:
+            SettingError: if there is no such figure, the optimum is unknown, or the action values of all runs can't
+                be recorded.
+        """
+        check_figure(figure, None)
+        if figure == "suboptimality" and not are_tables_recorded(self._cells, len(self.seeds)):
+            raise SettingError(f"{figure} is unknown: {TOO_MANY_TABLES}; run fewer seeds", setting="figure")
+        for cell in self._cells[: len(self._worlds)] if figure in OUTCOMES else ():
+            outcome_of(CellRuns(cell, list, list), figure)
+
     def run(
         self,
         *,
@@ -243,6 +264,7 @@ class Experiment:
             num_workers,
             max_runs_of(budget, max(map(bytes_of_table, self._cells))),
             None if kept is None else kept.find,
+            num_worlds=len(self._worlds),
             backwards=kept is not None and not kept.is_first,
         )
         with performer(self._cells, self.seeds, budget, num_actors) as perform:
@@ -316,11 +338,6 @@ class Experiment:
             tuple(world.env for world in self._worlds),
             tuple(self._cells),
         )
-
-
-def count_processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any, max_seconds: Any) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.learning.settings import Learning
@@ -200,6 +201,29 @@ def edges_of(choices: Mapping[str, Range | list[Any]], best: Point, settings: Ma
                     "beyond; extend the grid"
                 )
     return warnings
+
+
+def warnings_of(sample: npt.NDArray[np.float64], best: int, edges: list[str]) -> list[str]:
+    """Return the warnings about the best settings: that others have the same figures, and that they lie on an edge.
+
+    Args:
+        sample: (num_points, num_seeds), figure of each run.
+        best: number of the best settings.
+        edges: warnings of `edges_of`, which mean nothing if all settings have the same figures.
+
+    >>> import numpy as np
+    >>> from clew.experiments.grids import warnings_of
+    >>> warnings_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0, edges=[])
+    ['1 other setting is as good in all runs: the first of them was taken']
+    """
+    same = np.sort(sample, axis=1) == np.sort(sample[best])
+    others = int(same.all(axis=1).sum()) - 1
+    if not others:
+        return edges
+    which = "1 other setting is" if others == 1 else f"{others:,} other settings are"
+    if same.all():
+        return [f"{which} as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
+    return [f"{which} as good in all runs: the first of them was taken", *edges]
 
 
 def _is_number(value: Any) -> bool:

@@ -124,7 +124,9 @@ class CellRuns(NamedTuple):
         """Return the optimum of a column of `RoundMetrics`; raise SettingError if it is unknown."""
         best = optimum_of(self.learning, lambda: self.cell.world.env, figure)
         if best is None:
-            raise SettingError(f"{self.cell.name}: needs the optimum of {figure}, which is unknown", setting="figure")
+            raise SettingError(
+                f"needs the optimum of {figure}, which is unknown for {self.cell.name}", setting="figure"
+            )
         return best
 
 
@@ -145,7 +147,9 @@ def _suboptimalities(runs: CellRuns) -> list[float]:
     """Return V*(start) - V_pi(start) of the greedy policy of each run; 0 within the proved bound of its error."""
     world, gamma = runs.cell.world.compiled, runs.learning.gamma
     if world is None:
-        raise SettingError(f"{runs.cell.name}: needs the optimum, unknown without a model", setting="figure")
+        raise SettingError(
+            f"needs the optimum, which is unknown for {runs.cell.name}: there is no model", setting="figure"
+        )
     optimum, found = solve(world.mdp, gamma=gamma), []
     for policy in runs.find_policies():
         values = policy_values(world.mdp, policy.q, gamma=gamma)
@@ -174,5 +178,5 @@ def outcome_of(runs: CellRuns, figure: str) -> npt.NDArray[np.float64]:
         SettingError: if the world changes, or the optimum is unknown.
     """
     if runs.cell.world.changes:
-        raise SettingError(f"{runs.cell.name}: a world that changes has several optima", setting="figure")
+        raise SettingError(f"has no single optimum for {runs.cell.name}: the world changes", setting="figure")
     return np.array(OUTCOMES[figure](runs))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from html import escape
 from itertools import combinations
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import SettingError
-from clew.experiments.comparisons import compare, holm
+from clew.experiments.comparisons import compare, corrected_together
 from clew.experiments.intervals import ERROR, Pair
 from clew.experiments.statistics import RUNS_FOR_TOLERANCE, Summary, summarise
 from clew.experiments.verdicts import Comparison
@@ -144,7 +144,7 @@ def compare_learners(
     -10.425
     """
     if any(sample.size < 2 for each in samples.values() for sample in each.values()):
-        raise SettingError("must be at least two, to be compared; 30 are usual", setting="seeds")
+        raise SettingError("must be at least two that are complete, to be compared; 30 are usual", setting="seeds")
     summaries = {
         (learner, world): summarise(sample, seed=seed)
         for world, each in samples.items()
@@ -157,11 +157,7 @@ def compare_learners(
         for world, each in samples.items()
         for a, b in combinations(each, 2)
     }
-    corrected = holm([each.p_value for each in found.values()]).tolist()
-    comparisons = {
-        key: replace(each, corrected_p_value=p) for (key, each), p in zip(found.items(), corrected, strict=True)
-    }
-    return ExperimentComparison(title, summaries, comparisons)
+    return ExperimentComparison(title, summaries, corrected_together(found))
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from clew.experiments.cells import Cell
 
 RECORDED = ("steps", "terminated", "episode_return")  # as `RoundMetrics.from_totals` takes them
-FIGURES = ("episode_return", "steps", "terminated")  # of an episode
+EPISODE_FIGURES = ("episode_return", "steps", "terminated")
+LESS_IS_BETTER = ("steps", *OUTCOMES)
 WORDS = {  # names of figures in sentences
     "episode_return": "return",
     "steps": "number of steps",
@@ -37,7 +38,8 @@ WORDS = {  # names of figures in sentences
     "episodes_to_optimal": "number of episodes to the optimum",
     "suboptimality": "suboptimality",
 }
-COLUMNS = ("learner", "world", "seed", "episode", *FIGURES[1:], FIGURES[0])
+TOO_MANY_TABLES = "the action values of all runs would take more than 512 MiB"
+COLUMNS = ("learner", "world", "seed", "episode", *EPISODE_FIGURES[1:], EPISODE_FIGURES[0])
 
 
 def check_figure(figure: Any, last: Any) -> None:
@@ -46,7 +48,7 @@ def check_figure(figure: Any, last: Any) -> None:
     Raises:
         SettingError: if there is no such figure, or `last` isn't a number of episodes, or has no effect on it.
     """
-    check_choice("figure", figure, (*FIGURES, *OUTCOMES))
+    check_choice("figure", figure, (*EPISODE_FIGURES, *OUTCOMES))
     if last is not None:
         check_count("last", last, 1, MAX_EPISODES)
         if figure in OUTCOMES:
@@ -66,12 +68,17 @@ def describe_figure(figure: str, last: int | None, episodes: npt.NDArray[np.int6
     >>> describe_figure("steps", 10, np.arange(1, 40, 2))
     'number of steps: mean of the recorded ones of the last 10 episodes'
     """
-    if figure not in FIGURES:
+    if figure not in EPISODE_FIGURES:
         return WORDS[figure]
     recorded = "" if episodes is None or episodes.size == episodes[-1] + 1 else "recorded "
     if last is None or (episodes is not None and last > episodes[-1]):
         return f"{WORDS[figure]}: mean of all {recorded}episodes"
     return f"{WORDS[figure]}: mean of the {recorded and 'recorded ones of the '}last {last:,} episodes"
+
+
+def _mean_and_spread(sample: npt.NDArray[np.float64]) -> str:
+    """Return the mean of a sample and its standard deviation as HTML; a single run has none."""
+    return f"{sample.mean():.4g}" if sample.size == 1 else f"{sample.mean():.4g} &plusmn; {sample.std(ddof=1):.2g}"
 
 
 class Rounds(NamedTuple):
@@ -143,7 +150,7 @@ class ExperimentResults:
         rows = []
         for learner in self.learners:
             samples = [self.sample(learner, world, "episode_return") for world in self.worlds]
-            numbers = "".join(f"<td>{sample.mean():.4g} &plusmn; {sample.std():.2g}</td>" for sample in samples)
+            numbers = "".join(f"<td>{_mean_and_spread(sample)}</td>" for sample in samples)
             rows.append(f"<tr><th>{escape(learner)}</th>{numbers}</tr>")
         caption = f"mean return per episode, and its standard deviation over {len(self.seeds)} seeds"
         return f"<table><caption>{caption}</caption><tr><th></th>{head}</tr>{''.join(rows)}</table>"
@@ -213,8 +220,8 @@ class ExperimentResults:
         check_count("seed", seed, 0)
         samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
         title = describe_figure(figure, last, self.episodes)
-        title += f"{',' if figure in FIGURES else ':'} {len(self.seeds)} seeds"
-        is_less = figure == "steps" or figure in OUTCOMES
+        title += f"{',' if figure in EPISODE_FIGURES else ':'} {len(self.seeds)} seeds"
+        is_less = figure in LESS_IS_BETTER
         return compare_learners(samples, title, what=WORDS[figure], paired=paired, lower_is_better=is_less, seed=seed)
 
     def plot(self, world: str | None = None, **options: Any) -> Any:
@@ -282,8 +289,7 @@ class ExperimentResults:
         tables = self._tables.get((i, j))
         if tables is None:
             raise SettingError(
-                "the action values of all runs would take more than 512 MiB, and weren't recorded; run fewer seeds, or "
-                "clew.train_policy with this one"
+                f"{TOO_MANY_TABLES}, and weren't recorded; run fewer seeds, or clew.train_policy with this one"
             )
         if tables[k].size == 0:
             raise SettingError(f"the learner {learner!r} has no table q of action values")

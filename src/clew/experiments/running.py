@@ -59,6 +59,7 @@ class Schedule:
         num_threads: number of threads.
         max_runs: greatest number of runs of a block.
         find: looks for runs that another process has completed; None if none shares the work.
+        num_worlds: cells with the same remainder by it are of the same world.
         backwards: take the last runs first, as a second process does that shares the work.
     """
 
@@ -69,6 +70,7 @@ class Schedule:
         max_runs: int,
         find: Find | None,
         *,
+        num_worlds: int = 1,
         backwards: bool,
     ) -> None:
         order = -1 if backwards else 1
@@ -76,11 +78,12 @@ class Schedule:
         self._queue = [(-len(runs), order * cell, cell) for cell, runs in self._left.items()]  # the next cell first
         heapq.heapify(self._queue)
         self._num_threads, self._max_runs, self._find = num_threads, max_runs, find
+        self._num_worlds = num_worlds
         self._lock = threading.Lock()
         self._num_left = sum(map(len, self._left.values()))
         self._seconds: dict[int, float] = {}  # of a run of each cell, by its last block
         self._sizes: dict[int, int] = {}  # greatest size of the next block of each cell
-        self._last_seconds = math.inf  # of a run of the last block of any cell
+        self._last_seconds: dict[int, float] = {}  # of a run of the last block of any cell of each world
         self._last_look = time.perf_counter()
 
     def take(self, finished: Callable[[Block], None]) -> tuple[int, list[int]] | None:
@@ -97,7 +100,8 @@ class Schedule:
                     self._num_left -= len(left)
                     for block in self._find(cell, left):
                         finished(block)
-                        left = [run for run in left if run not in set(block.runs)]
+                        found = set(block.runs)
+                        left = [run for run in left if run not in found]
                     self._num_left += len(left)
                     self._last_look = time.perf_counter()
                 size = self._size(cell)
@@ -111,7 +115,7 @@ class Schedule:
 
     def _size(self, cell: int) -> int:
         """Return how many runs the next block of a cell may have."""
-        seconds = self._seconds.get(cell, self._last_seconds)
+        seconds = self._seconds.get(cell, self._last_seconds.get(cell % self._num_worlds, math.inf))
         wanted = max(1, int(SECONDS_PER_BLOCK / seconds))
         size = min(wanted, self._sizes.get(cell, max(1, wanted // 8)), self._max_runs)
         if self._num_threads > 1:  # the last blocks are shorter, so that all threads end at the same time
@@ -122,7 +126,7 @@ class Schedule:
     def note(self, cell: int, num_runs: int, seconds: float) -> None:
         """Note how long a block has taken; the next one of its cell has at most eight times as many runs."""
         with self._lock:
-            self._seconds[cell] = self._last_seconds = max(seconds, 1e-9) / num_runs
+            self._seconds[cell] = self._last_seconds[cell % self._num_worlds] = max(seconds, 1e-9) / num_runs
             self._sizes[cell] = 8 * num_runs
 
 

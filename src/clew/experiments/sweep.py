@@ -23,11 +23,18 @@ from clew.experiments.grids import (
     name_of,
     random_points,
     settings_of,
+    warnings_of,
 )
 from clew.experiments.intervals import mean_interval
-from clew.experiments.optimum import OUTCOMES
 from clew.experiments.report import ExperimentComparison
-from clew.experiments.results import ExperimentResults, check_figure, describe_figure
+from clew.experiments.results import (
+    EPISODE_FIGURES,
+    LESS_IS_BETTER,
+    WORDS,
+    ExperimentResults,
+    check_figure,
+    describe_figure,
+)
 from clew.files import write_file
 from clew.learning.findings import Finding
 from clew.learning.settings import Learning, as_learning
@@ -75,7 +82,7 @@ class SweepResults:
         sample: (num_points, num_seeds) float64, the figure of each run of the selection.
         best: all settings of the best learner that were given, `base` and the best point.
         best_index: number of the best point.
-        report: best settings and base settings compared on the fresh seeds. The figure of the best is lower there than
+        report: best settings and base settings compared on the fresh seeds. The figure of the best is worse there than
             in the selection as a rule, since the best of many is lucky.
         warnings: what to do before the result is relied on, such as that the best lies on the edge of the grid.
         selection: results of all runs of the selection; beyond 512 MiB only some episodes of each run are recorded, and
@@ -93,7 +100,7 @@ class SweepResults:
     selection: ExperimentResults
     fresh: ExperimentResults
     title: str
-    _lower_is_better: bool
+    _figure: str
     _config: dict[str, Any]
 
     def curve(self, setting: str) -> dict[str, SensitivityCurve]:
@@ -126,7 +133,7 @@ class SweepResults:
             raise SettingError(f"has values that aren't numbers, so {shown(setting)} has no curve", setting="setting")
         if not np.isfinite(self.sample).all():
             raise SettingError("has no curve: runs are censored, so that means are unknown", setting="setting")
-        return plotted("plot_sensitivity", curves, setting.strip("_"), self.title)
+        return plotted("plot_sensitivity", curves, (setting.strip("_"), WORDS[self._figure]), self.title)
 
     def config(self) -> dict[str, Any]:
         """Return the best settings with the world and the number of episodes, as `clew train --config` takes them."""
@@ -145,11 +152,10 @@ class SweepResults:
             raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
     def __str__(self) -> str:
-        means = self.sample.mean(axis=1)
-        order = ranking(self.sample, lower_is_better=self._lower_is_better)[:NUM_SHOWN].tolist()
+        order = ranking(self.sample, lower_is_better=self._figure in LESS_IS_BETTER)[:NUM_SHOWN].tolist()
         names = [name_of(self.points[i]) for i in order]
         width = max(map(len, names))
-        rows = [f"{name:<{width}}  {means[i]:.4g}" for name, i in zip(names, order, strict=True)]
+        rows = [f"{name:<{width}}  {_describe(self.sample[i])}" for name, i in zip(names, order, strict=True)]
         left = len(self.points) - len(rows)
         more = [f"and {left:,} others"] if left else []
         warnings = ["", *(f"warning: {each}" for each in self.warnings)] if self.warnings else []
@@ -161,8 +167,12 @@ class SweepResults:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings and means, the best ones, the report and the warnings, as JSON can hold them."""
-        means = [float(mean) if np.isfinite(mean) else None for mean in self.sample.mean(axis=1)]
-        tried = [{"settings": point, "mean": mean} for point, mean in zip(self.points, means, strict=True)]
+        counts = np.isinf(self.sample).sum(axis=1).tolist()
+        means = [None if count else mean for count, mean in zip(counts, self.sample.mean(axis=1).tolist(), strict=True)]
+        tried = [
+            {"settings": point, "mean": mean, "num_censored": count}
+            for point, mean, count in zip(self.points, means, counts, strict=True)
+        ]
         return {
             "title": self.title,
             "settings": tried,
@@ -223,12 +233,12 @@ class Sweep:
         self.points = (
             grid_of(self._choices) if num_random is None else random_points(self._choices, num_random, random_seed)
         )
-        self._lower_is_better = figure == "steps" or figure in OUTCOMES
         settings = _as_settings(world)
         self._worlds = {settings.get("maze", "world"): world}
         self._config: dict[str, Any] = {"num_episodes": num_episodes, **settings}
         learners = {name_of(point): settings_of(self._base, point) for point in self.points}
         self._selection = Experiment(self._worlds, learners, seeds, num_episodes=num_episodes)
+        self._selection.check_figure(figure)
         seeds = self._selection.seeds
         if fresh_seeds is None:
             fresh_seeds = range(max(seeds) + 1, max(seeds) + 1 + NUM_FRESH)
@@ -275,25 +285,25 @@ class Sweep:
         selection = _run_whole(self._selection, options)
         world = selection.worlds[0]
         sample = np.array([self._sample(selection, learner, world) for learner in selection.learners])
-        best_index = int(ranking(sample, lower_is_better=self._lower_is_better)[0])
+        best_index = int(ranking(sample, lower_is_better=self._figure in LESS_IS_BETTER)[0])
         best = settings_of(self._base, self.points[best_index])
         learners = {BEST: best} if _is_same(best, self._base) else {BEST: best, BASE: self._base}
         num_episodes = self._config["num_episodes"]
         fresh = _run_whole(Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes), options)
         report = fresh.compare(self._figure, last=self._last)
         figure = describe_figure(self._figure, self._last, selection.episodes)
-        figure += ";" if ":" in figure else ":"
+        figure += ";" if self._figure in EPISODE_FIGURES else ":"
         return SweepResults(
             points=self.points,
             sample=sample,
             best=best,
             best_index=best_index,
             report=report,
-            warnings=ties_of(sample, best_index) or edges_of(self._choices, self.points[best_index], best),
+            warnings=warnings_of(sample, best_index, edges_of(self._choices, self.points[best_index], best)),
             selection=selection,
             fresh=fresh,
             title=f"{figure} {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
-            _lower_is_better=self._lower_is_better,
+            _figure=self._figure,
             _config=self._config,
         )
 
@@ -337,24 +347,13 @@ def ranking(sample: npt.NDArray[np.float64], *, lower_is_better: bool) -> npt.ND
     return np.lexsort((means if lower_is_better else -means, -counts))
 
 
-def ties_of(sample: npt.NDArray[np.float64], best: int) -> list[str]:
-    """Return a warning if other settings have the same figures as the best, in a list; an empty list if none has.
-
-    Args:
-        sample: (num_points, num_seeds), figure of each run.
-        best: number of the best settings.
-
-    >>> import numpy as np
-    >>> from clew.experiments.sweep import ties_of
-    >>> ties_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0)
-    ["1 other setting is as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
-    """
-    same = np.sort(sample, axis=1) == np.sort(sample[best])
-    others = int(same.all(axis=1).sum()) - 1
-    if not others:
-        return []
-    which = "1 other setting is" if others == 1 else f"{others:,} other settings are"
-    return [f"{which} as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
+def _describe(sample: npt.NDArray[np.float64]) -> str:
+    """Return the mean of runs as text; if some are censored, how many, and the mean of the others."""
+    known = sample[np.isfinite(sample)]
+    if known.size == sample.size:
+        return f"{sample.mean():.4g}"
+    censored = f"{sample.size - known.size} of {sample.size} runs censored"
+    return f"{censored}; mean of the others {known.mean():.4g}" if known.size else censored
 
 
 def _as_base(base: Any) -> dict[str, Any]:

@@ -51,13 +51,11 @@ class Comparison:
 
     @property
     def is_different(self) -> bool:
-        """True if a difference was found: by the corrected test and by the interval as well, or between constants.
+        """True if a difference was found: by the corrected test and by the interval as well.
 
         The corrected p-value must be below 3.5%, so that of 1,000 comparisons of identical learners about 965 end in
         "no difference"; with 5% it would be 950, more or less.
         """
-        if self.constants is not None:
-            return self.constants[0] != self.constants[1]
         nothing, (low, high) = (0.5, self.improvement_interval) if self.is_censored else (0.0, self.difference_interval)
         return self.corrected_p_value < SIGNIFICANCE and not low <= nothing <= high
 
@@ -69,8 +67,6 @@ class Comparison:
     @property
     def is_greater(self) -> bool:
         """True if the figure of a is greater, by the difference of means or, if runs are censored, in most pairs."""
-        if self.constants is not None:
-            return self.constants[0] > self.constants[1]
         if self.is_censored:
             return (self.probability_of_improvement > 0.5) != self.lower_is_better
         return self.difference > 0.0
@@ -80,7 +76,7 @@ class Comparison:
         """Result in words; if no difference was found, also what these runs can find, and how many would find more."""
         (a, b), what = self.names, self.what
         larger = "greater" if self.is_greater else "smaller"
-        if self.constants is not None:
+        if self.constants is not None and (self.is_different or self.constants[0] == self.constants[1]):
             return self._describe_constants(larger)
         if not self.is_different:
             words = f"no difference was found between {a}'s {what} and {b}'s ({self._describe_difference()})"
@@ -98,16 +94,21 @@ class Comparison:
         """Return the result in words where the runs of each sample don't vary."""
         assert self.constants is not None
         (a, b), what = self.names, self.what
-        first, second = ("censored" if value == inf else f"{value:.6g}" for value in self.constants)
         if self.is_different:
-            values = f"all of {a}'s are {first}, and all of {b}'s are {second}"
-            return f"{a}'s {what} is {larger} than {b}'s in all of these runs: {values}"
+            return f"{a}'s {what} is {larger} than {b}'s in all of these runs: {self._describe_values(self.constants)}"
         if self.is_censored:
             return f"no difference was found between {a}'s {what} and {b}'s: all runs of both are censored"
-        return f"no difference was found: {a}'s {what} and {b}'s are {first} in all of these runs"
+        return f"no difference was found: {a}'s {what} and {b}'s are {self.constants[0]:.6g} in all of these runs"
+
+    def _describe_values(self, constants: Pair) -> str:
+        """Return the numbers in words that all runs of each sample have."""
+        first, second = ("censored" if value == inf else f"{value:.6g}" for value in constants)
+        return f"all of {self.names[0]}'s are {first}, and all of {self.names[1]}'s are {second}"
 
     def _describe_difference(self) -> str:
         """Return the difference in words, or the probability of improvement where runs are censored."""
+        if self.constants is not None:
+            return f"{self._describe_values(self.constants)}, {self._describe_p()}"
         if not self.is_censored:
             low, high = self.difference_interval
             return f"difference {self.difference:.4g}, 95% interval {low:.4g} to {high:.4g}, {self._describe_p()}"
@@ -140,4 +141,5 @@ class Comparison:
             seeds.append(f"{needed:,} seeds would find one as large as that seen")
         words += [", and ".join(seeds)] * bool(seeds)
         is_corrected = self.corrected_p_value != self.p_value
-        return [*words, *["the correction for several pairs takes more seeds"] * (is_corrected and bool(words))]
+        is_lost = bool(words) or self.p_value < SIGNIFICANCE
+        return [*words, *["the correction for several pairs takes more seeds"] * (is_corrected and is_lost)]

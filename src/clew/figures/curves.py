@@ -177,17 +177,17 @@ def plot_steps_to_optimal(
     return plot
 
 
-def plot_sensitivity(curves: "Mapping[str, SensitivityCurve]", setting: str, title: str) -> "Plot":
+def plot_sensitivity(curves: "Mapping[str, SensitivityCurve]", axes: tuple[str, str], title: str) -> "Plot":
     """Plot how a figure depends on a setting, see `clew.SweepResults.plot`.
 
     Args:
         curves: of each combination of the other settings, by its text.
-        setting: name of the setting.
-        title: of the plot, "FIGURE: ..."; the figure is the label of the vertical axis.
+        axes: name of the setting, and of the figure.
+        title: of the plot.
     """
     plots = _plots()
     lines = [plots.Line(name, each.values * 1.0, each.means, each.low, each.high) for name, each in curves.items()]
-    labels = plots.Labels(title, "band: 95% interval at each point (bootstrap-t)", (setting,), title.partition(":")[0])
+    labels = plots.Labels(title, "band: 95% interval at each point (bootstrap-t)", axes[:1], axes[1])
     plot: Plot = plots.plot_lines(lines, labels, log=False)
     return plot
 

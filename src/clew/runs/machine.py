@@ -35,7 +35,7 @@ def describe_machine() -> tuple[dict[str, Any], list[str]]:
         **{name: _version(name) for name in PACKAGES},
         "system": platform.platform(),
         "processor": processor(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": count_processors(),
         "kernel_cache": str(folder or "none"),
     }
     if SHARED_MEMORY.is_dir():
@@ -51,6 +51,11 @@ def describe_machine() -> tuple[dict[str, Any], list[str]]:
             figures["cluster"] = address
             problems.append(f"RAY_ADDRESS is set, but there is {error}.")
     return figures, problems
+
+
+def count_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str:

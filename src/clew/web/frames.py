@@ -16,7 +16,8 @@ from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.rendering.rewards import reward_label
-from clew.web.playground import Playground, greedy_path
+from clew.web.playground import Playground
+from clew.web.worlds import greedy_path
 
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
 UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale, to 255, deep

@@ -6,7 +6,6 @@ as the code that packs frames, see the state of the moment.
 
 import itertools
 import logging
-import math
 import queue
 import threading
 import time
@@ -14,14 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from clew.environments import Environment
 from clew.errors import ClewError, PrecisionError, SettingError
-from clew.evaluation.exact import policy_values
 from clew.evaluation.grades import evaluate_values
 from clew.evaluation.results import Grade
 from clew.kernels.sampling import new_stream
@@ -29,21 +25,18 @@ from clew.learning.algorithms import ALGORITHMS
 from clew.learning.trainer import Trainer
 from clew.mazes import Maze
 from clew.mazes.formats import Place
-from clew.planning import Solution, solve
 from clew.policies.episodes import Simulation
 from clew.rendering.colours import ValueScale
 from clew.rendering.grades import drop_rounding
-from clew.rendering.paths import follow_policy
 from clew.runs.configuration import TrainingConfig
 from clew.web.curve import Curve
 from clew.web.notices import collected_warnings, examine_later
-from clew.web.worlds import WORLD_DEFAULTS, check_drawable, find_world
+from clew.web.worlds import WORLD_DEFAULTS, PlaygroundWorld, check_drawable, find_world
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_UNDO = 100  # mazes
-MAX_EVALUATED_CELLS = 20_000  # in larger mazes it takes too long to compute the optimal return
 SINGLE_SIMULATION: dict[str, Any] = {  # the playground has one learner, whatever the configuration shares
     "num_simulations": 1,
     "num_actors": 0,
@@ -68,28 +61,6 @@ class MazeVersion:
 
     maze: Maze
     episodes_before: int
-
-
-class PlaygroundWorld(NamedTuple):
-    """A maze, its learner and its optimum. Replaced as a whole, so that other threads see parts that fit together."""
-
-    number: int  # differs for every version of the maze
-    env: Environment
-    trainer: Trainer
-    optimum: Solution
-    optimal_path: list[int]  # cells of an optimal path from the start, as if no move slipped
-    optimal_return: float  # expected undiscounted return of the optimal policy; infinite if it wasn't computed
-
-    @classmethod
-    def create(cls, number: int, env: Environment, trainer: Trainer, gamma: float) -> "PlaygroundWorld":
-        """Return the world with its optimum; the optimal return is computed up to `MAX_EVALUATED_CELLS` cells."""
-        optimum = solve(env, gamma=gamma)
-        num_cells = env.maze.cells.size
-        path = greedy_path(env, optimum.q, np.ones(num_cells, np.bool_))
-        optimal_return = (
-            policy_values(env, optimum.q, gamma=1.0).value if num_cells <= MAX_EVALUATED_CELLS else math.inf
-        )
-        return cls(number, env, trainer, optimum, path, optimal_return)
 
 
 class Playground:
@@ -409,21 +380,3 @@ def describe_grade(grade: Grade | None) -> dict[str, str]:
         "optimal states": "-" if grade.optimal_states is None else f"{grade.optimal_states:.1%}",
         "suboptimality": f"{suboptimality:.3g}",
     }
-
-
-def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
-    """Return the cells of the greedy path from the start, as if no move slipped.
-
-    Args:
-        env: maze with one state per cell.
-        q: (num_states, num_actions), action values; of equal ones the first is followed.
-        known: (num_states,), states in which something was learned; the path ends at the first other one.
-
-    Returns:
-        Cells, numbered from 0 row by row, from the start to a goal, or until nothing was learned, a wall stops the
-        move, or the path returns to itself; empty if the start is random.
-    """
-    if env.maze.start is None:
-        return []
-    places = follow_policy(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
-    return [row * env.maze.columns + column for row, column in places]

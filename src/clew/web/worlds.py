@@ -1,19 +1,28 @@
-"""The worlds that the page opens: their names, their limits, and what they set. Independent of the browser."""
+"""The worlds that the page opens: their names, limits, settings and optimum. Independent of the browser."""
 
+import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from clew.environments import Environment
 from clew.environments.gallery import GALLERY, make_world
 from clew.errors import MazeError, SettingError
+from clew.evaluation.exact import policy_values
+from clew.learning.trainer import Trainer
 from clew.mazes import Maze
 from clew.mazes.catalogue import size_of
 from clew.mazes.generators import GENERATORS
+from clew.planning import Solution, solve
+from clew.rendering.paths import follow_policy
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.settings import did_you_mean
 
 MAZE_HELP = "a size (10x12), a recipe (wilson:20x30:seed=3), or book"
 MAX_NAME = 200  # characters of the name of a world
+MAX_EVALUATED_CELLS = 20_000  # in larger mazes it takes too long to compute the optimal return
 MAX_SIDE = 512  # rows or columns; the browser can't draw larger mazes smoothly
 # The settings that opening another world resets, with their defaults.
 WORLD_DEFAULTS: dict[str, Any] = {name: getattr(TrainingConfig, name) for name in (*MAZE_SETTINGS, "gamma")}
@@ -69,3 +78,43 @@ def find_world(config: TrainingConfig) -> tuple[TrainingConfig, Maze]:
     own_settings = {name: value for name, value in world.spec.kwargs.items() if name in MAZE_SETTINGS}
     own_settings["gamma"] = GALLERY[config.maze].gamma
     return replace(config, maze=f"{world.maze.rows}x{world.maze.columns}", **own_settings), world.maze
+
+
+class PlaygroundWorld(NamedTuple):
+    """A maze, its learner and its optimum. Replaced as a whole, so that other threads see parts that fit together."""
+
+    number: int  # differs for every version of the maze
+    env: Environment
+    trainer: Trainer
+    optimum: Solution
+    optimal_path: list[int]  # cells of an optimal path from the start, as if no move slipped
+    optimal_return: float  # expected undiscounted return of the optimal policy; infinite if it wasn't computed
+
+    @classmethod
+    def create(cls, number: int, env: Environment, trainer: Trainer, gamma: float) -> "PlaygroundWorld":
+        """Return the world with its optimum; the optimal return is computed up to `MAX_EVALUATED_CELLS` cells."""
+        optimum = solve(env, gamma=gamma)
+        num_cells = env.maze.cells.size
+        path = greedy_path(env, optimum.q, np.ones(num_cells, np.bool_))
+        optimal_return = (
+            policy_values(env, optimum.q, gamma=1.0).value if num_cells <= MAX_EVALUATED_CELLS else math.inf
+        )
+        return cls(number, env, trainer, optimum, path, optimal_return)
+
+
+def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the cells of the greedy path from the start, as if no move slipped.
+
+    Args:
+        env: maze with one state per cell.
+        q: (num_states, num_actions), action values; of equal ones the first is followed.
+        known: (num_states,), states in which something was learned; the path ends at the first other one.
+
+    Returns:
+        Cells, numbered from 0 row by row, from the start to a goal, or until nothing was learned, a wall stops the
+        move, or the path returns to itself; empty if the start is random.
+    """
+    if env.maze.start is None:
+        return []
+    places = follow_policy(env.maze, env.moves, lambda s: int(q[s].argmax()) if known[s] else None)
+    return [row * env.maze.columns + column for row, column in places]
