@@ -10,6 +10,7 @@ import clew
 from clew import Experiment, SettingError
 from clew.experiments.comparisons import compare, holm
 from clew.experiments.report import compare_learners
+from clew.experiments.samples import optimum_of
 from clew.experiments.statistics import summarise
 from clew.reference import QLearning
 
@@ -54,6 +55,29 @@ def test_figures_against_the_optimum(results):
     steps = results.sample("Q", "open", "steps_to_optimal")
     ends = [0 if n == inf else results.steps[0, 1, k, : int(n)].sum() for k, n in enumerate(episodes)]
     assert np.where(np.isinf(steps), 0, steps).tolist() == ends
+
+
+def test_short_episodes_that_fail_are_not_optimal():
+    """A random walk on the frozen lake drowns after few steps; a limit of five steps keeps everybody from the goal."""
+    lake = Experiment({"lake": "gym:FrozenLake-v1"}, {"random": {"epsilon": 1.0}}, range(2), num_episodes=500).run()
+    assert lake.sample("random", "lake", "steps").max() < 10.0
+    assert lake.sample("random", "lake", "steps_to_optimal").tolist() == [inf, inf]
+    assert lake.sample("random", "lake", "regret") == pytest.approx(
+        [0.74419 * 500 - gained for gained in lake.episode_return[0, 0].sum(axis=1)], abs=0.01
+    )  # of an optimal policy, the limit of 100 steps lets 74.4% of episodes succeed
+    short = clew.Environment(clew.Maze.open(6, 6), max_episode_steps=5)
+    results = Experiment({"short": short}, {"Q": {}}, range(2), num_episodes=20).run()
+    assert results.sample("Q", "short", "episodes_to_optimal").tolist() == [inf, inf]
+    assert results.sample("Q", "short", "regret").tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("goal_reward", "near"),
+    [(0.0, -1.25 * 8.0), (9.0, 1.0 - 0.25 * 8.0)],  # the last of eight steps earns -1 and this
+)
+def test_costs_may_cancel_the_reward_of_the_goal(goal_reward, near):
+    env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0, goal_reward=goal_reward)
+    assert optimum_of(clew.Learning(gamma=1.0), lambda: env).least_return(0.25) == near
 
 
 def test_suboptimality_is_that_of_the_greedy_policy(results):

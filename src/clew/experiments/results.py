@@ -164,10 +164,10 @@ class ExperimentResults:
             learner: name of the learner.
             world: name of the world.
             figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
-                "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
-                "episodes_to_optimal" (until the mean steps of training episodes, of a hundredth of them at a time,
-                stay within 25% of the optimum; inf if they don't), or "suboptimality" (V*(start) - V_pi(start) of the
-                greedy policy).
+                "regret" (what all episodes have lost to the optimal return within the step limit), "steps_to_optimal"
+                and "episodes_to_optimal" (until training episodes, a hundredth of them at a time, stay within 25% of
+                the optimum in their steps and their return, see docs/plots.md; inf if they don't), or "suboptimality"
+                (V*(start) - V_pi(start) of the greedy policy).
             last: number of episodes, from the end of each run, of which the recorded ones are taken; None for all.
 
         Returns:
