@@ -224,12 +224,21 @@ class ExperimentResults:
         is_less = figure in LESS_IS_BETTER
         return compare_learners(samples, title, what=WORDS[figure], paired=paired, lower_is_better=is_less, seed=seed)
 
-    def plot(self, world: str | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        world: str | None = None,
+        *,
+        figure: str = "mean_return",
+        optimum: float | None = None,
+        title: str | None = None,
+    ) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.
 
         Args:
             world: name of the world; None for the only one.
-            options: figure, optimum and title, as for `clew.plot_learning`; by default the mean return.
+            figure: as for `clew.plot_learning`.
+            optimum: as for `clew.plot_learning`.
+            title: of the plot; None takes the name of the world.
 
         Returns:
             Matplotlib figure, which notebooks display.
@@ -242,7 +251,8 @@ class ExperimentResults:
             if len(self.worlds) > 1:
                 raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
             world = self.worlds[0]
-        return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
+        title = world if title is None else title
+        return plotted("plot_learning", self.metrics(world), figure=figure, optimum=optimum, title=title)
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
