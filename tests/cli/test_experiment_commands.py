@@ -34,16 +34,16 @@ def test_compare_prints_json_and_keeps_its_runs(clew, tmp_path):
 
 def test_too_many_seeds_and_repeated_worlds_are_refused(clew):
     code, _, error = clew("compare", "sarsa", "--world", "5x5", "--seeds", 300_000_000)
-    assert (code, error) == (2, "error: --seeds must be at most 10,000,000\n")
+    assert (code, error) == (2, "clew: --seeds must be at most 10,000,000\n")
     code, _, error = clew("compare", "sarsa", "--world", "5x5", "--world", "5x5")
-    assert (code, error) == (2, "error: --world must be different, and one is there twice\n")
+    assert (code, error) == (2, "clew: --world must be different, and one is there twice\n")
 
 
 def test_a_file_for_the_best_is_checked_before_learning(clew, tmp_path):
     (tmp_path / "best.json").write_text("a letter")
     for place in (tmp_path / "none" / "best.json", tmp_path, tmp_path / "best.json"):
         code, out, error = clew("sweep", "5x5", "--alpha", "0.1,0.5", "--episodes", 2_000_000_000, "--best", place)
-        assert (code, out) == (1, "")
+        assert (code, out) == (2, "")
         assert "can't be written" in error
     assert [each.name for each in tmp_path.iterdir()] == ["best.json"]
 

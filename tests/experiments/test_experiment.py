@@ -222,6 +222,33 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
 # What is given, and what is asked for ---------------------------------------------------------------------------------
 
 
+class Failing:
+    """An agent that raises an exception with one seed."""
+
+    def __init__(self, error, seed):
+        self.error, self.seed = error, seed
+
+    def act(self, state):
+        if self.seed == 2:
+            raise self.error
+        return 1
+
+    def update(self, transition):
+        pass
+
+
+def test_an_exception_of_an_agent_names_its_learner_world_and_seed():
+    short = clew.Environment(clew.Maze.open(3, 3), max_episode_steps=5)
+    for error in (ZeroDivisionError("mine"), SettingError("mine")):
+        learners = {"q": {}, "mine": lambda env, seed, error=error: Failing(error, seed)}
+        with pytest.raises(type(error), match="mine") as caught:
+            Experiment({"short": short}, learners, range(4), num_episodes=2).run(num_threads=1)
+        assert caught.value.__notes__ == ["raised by mine in short with seed 2"]
+    stopping = {"mine": lambda env, seed: Failing(clew.StopTraining(), seed)}
+    with pytest.raises(SettingError, match="mine in short, seed 2: StopTraining was raised in a run"):
+        Experiment({"short": short}, stopping, range(4), num_episodes=2).run()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -236,6 +263,7 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
             {"worlds": {"w": {0: "5x5", 10: "5x5"}}, "num_episodes": 10},
             "'w': would change at 10, and runs end after 10",
         ),
+        ({"learners": {"a" * 501: "sarsa"}}, "^learners must have names of at most 500 characters, not 501$"),
         ({"seeds": range(10_000_001)}, "seeds must be at most 10,000,000"),
         ({"seeds": range(10**30)}, "seeds must be at most 10,000,000"),
         (

@@ -217,7 +217,8 @@ class Experiment:
 
         Raises:
             SettingError: if an argument is out of range, something in the experiment can't be described for the folder,
-                or a learner's values grow too large.
+                a learner's values grow too large, or an agent raises `clew.StopTraining`.
+            Exception: whatever an agent or environment of the user raises, with a note of its learner, world and seed.
             RunError: if the folder can't be read or written.
             ClusterError: if the actors can't be started or used, or an agent or environment can't be sent to them.
             StoppedError: if the experiment was stopped before all runs of a seed were complete.

@@ -81,7 +81,7 @@ def _types_of(algorithms: Iterable[Any]) -> dict[str, Any]:
     """
     from clew.learning.algorithms import ALGORITHMS
 
-    types = {}
+    types: dict[str, Any] = {}
     for each in algorithms:
         check_known("algorithm", each, ALGORITHMS)
         types |= {parameter.name: parameter.type for parameter in ALGORITHMS[each].parameters}
