@@ -1,6 +1,7 @@
 """The comparison of an experiment's learners, also against the exact optimum."""
 
 import json
+from inspect import signature
 from math import inf, isnan
 
 import numpy as np
@@ -111,6 +112,17 @@ def test_the_table_in_a_notebook_has_the_spread_that_summaries_have(results):
     assert "<th>Q</th><td>1</td>" in one._repr_html_()  # a single run has no spread
 
 
+def test_a_narrow_terminal_has_a_block_for_each_learner(results):
+    found = results.compare(last=100)
+    table = str(found).splitlines()
+    assert found.to_text(max(map(len, table[:7]))) == str(found)
+    lines = found.to_text(40).splitlines()
+    assert lines[1:4] == ["cliff: Q", f"  mean                {table[2].split()[2]}", lines[3]]
+    assert lines[3].startswith("  95% interval        ")
+    assert max(map(len, lines[1:33])) <= 40
+    assert lines[33:] == table[6:]
+
+
 def test_runs_of_the_same_seed_may_be_paired(results):
     found = results.compare(last=100, paired=True).comparisons["Q", "Sarsa", "cliff"]
     a, b = results.samples("cliff", last=100).values()
@@ -159,3 +171,7 @@ def test_plots(results):
     assert len(plot.axes[0].get_lines()) >= 2
     with pytest.raises(SettingError, match="world must be one of cliff, open"):
         results.plot()
+    assert results.plot("cliff", figure="mean_steps", optimum=13, title="A cliff").get_suptitle() == "A cliff"
+    with pytest.raises(SettingError, match="optimum must be a finite number"):
+        results.plot("cliff", optimum="much")
+    assert list(signature(results.plot).parameters) == ["world", "figure", "optimum", "title"]

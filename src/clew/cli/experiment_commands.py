@@ -2,9 +2,11 @@
 
 import logging
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -177,7 +179,7 @@ def compare(
         run = {"num_episodes": episodes, "seeds": list(results.seeds), "learners": given}
         print_json({**run, "num_computed": results.num_computed, "seconds": results.seconds, **comparison.to_dict()})
     else:
-        print(comparison)
+        print(comparison.to_text(get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
 @with_settings(*OF_WORLDS)
