@@ -60,6 +60,8 @@ def test_a_best_that_is_the_base_is_said(found):
     arguments = {"num_episodes": 5, "seeds": range(2), "fresh_seeds": [2, 3]}
     same = Sweep("5x5", {"alpha": [0.1]}, **arguments).run()
     assert "\nOn fresh seeds; best has the settings of base\n" in str(same)
+    traces = Sweep("5x5", {"algorithm": ["sarsa-lambda"]}, base={"lambda_": 0.5}, **arguments).run()
+    assert "\nOn fresh seeds; base alone is not a learner\n" in str(traces)
     assert "\nOn fresh seeds\n" in str(found)
 
 

@@ -386,4 +386,4 @@ def _why_alone(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     try:
         return "best has the settings of base" if as_learning(settings) == as_learning(base) else ""
     except SettingError:
-        return "base alone is no learner"
+        return "base alone is not a learner"
