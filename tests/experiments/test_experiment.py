@@ -149,7 +149,7 @@ def test_a_world_that_changes_at_given_episodes(num_seeds):
         assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
 
 
-@pytest.mark.parametrize("starts", [(700, 1500), (10, 12), (700, 5000), (1, 3001)])
+@pytest.mark.parametrize("starts", [(700, 1500), (10, 12), (700, 2999), (1, 2990)])
 @pytest.mark.parametrize("algorithm", ["dyna-q", "prioritized-sweeping"])
 def test_with_num_steps_a_world_changes_at_given_steps(algorithm, starts):
     """An episode under way is completed in the old world, and may pass the next change."""
@@ -249,6 +249,33 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
 # What is given, and what is asked for ---------------------------------------------------------------------------------
 
 
+class Failing:
+    """An agent that raises an exception with one seed."""
+
+    def __init__(self, error, seed):
+        self.error, self.seed = error, seed
+
+    def act(self, state):
+        if self.seed == 2:
+            raise self.error
+        return 1
+
+    def update(self, transition):
+        pass
+
+
+def test_an_exception_of_an_agent_names_its_learner_world_and_seed():
+    short = clew.Environment(clew.Maze.open(3, 3), max_episode_steps=5)
+    for error in (ZeroDivisionError("mine"), SettingError("mine")):
+        learners = {"q": {}, "mine": lambda env, seed, error=error: Failing(error, seed)}
+        with pytest.raises(type(error), match="mine") as caught:
+            Experiment({"short": short}, learners, range(4), num_episodes=2).run(num_threads=1)
+        assert caught.value.__notes__ == ["raised by mine in short with seed 2"]
+    stopping = {"mine": lambda env, seed: Failing(clew.StopTraining(), seed)}
+    with pytest.raises(SettingError, match="mine in short, seed 2: StopTraining was raised in a run"):
+        Experiment({"short": short}, stopping, range(4), num_episodes=2).run()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -258,11 +285,22 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"mine": "clif"}}, "the world 'mine': .*clif"),
         ({"worlds": {"mine": 5}}, "the world 'mine': expected an environment, got a int"),
         ({"worlds": {"w": {1: "cliff"}}}, r"a world that changes is a dictionary .* with the keys \[1\]"),
-        ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        ({"worlds": {"w": {0: "cliff", 4: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        (
+            {"worlds": {"w": {0: "5x5", 10: "5x5"}}, "num_episodes": 10},
+            "'w': would change at 10, and runs end after 10",
+        ),
+        ({"learners": {"a" * 501: "sarsa"}}, "^learners must have names of at most 500 characters, not 501$"),
+        ({"seeds": range(10_000_001)}, "seeds must be at most 10,000,000"),
+        ({"seeds": range(10**30)}, "seeds must be at most 10,000,000"),
+        (
+            {"seeds": range(6_000_000), "learners": {"a": "sarsa", "b": "q-learning"}},
+            "seeds must be fewer: 2 learners x 1 worlds x 6,000,000 seeds are more than 10,000,000 runs",
+        ),
         ({"worlds": {"w": {0: {0: "5x5", 3: "5x5"}, 5: "5x5"}}}, "a world to which it changes can't be a dictionary"),
         ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
         (
-            {"worlds": {"w": {0: "5x5", 9: "5x6"}}, "learners": {"a": make_agent}},
+            {"worlds": {"w": {0: "5x5", 4: "5x6"}}, "learners": {"a": make_agent}},
             "a in w: expected a world with a table",
         ),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import Environment, ModelEnvironment, as_compiled
-from clew.errors import ClewError, SettingError
+from clew.errors import ClewError, SettingError, StopTraining
 from clew.experiments.changes import Change, check_changes, check_starts, loops_in
 from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning.agents import agent_transitions, check_agent, policy_of
@@ -34,6 +34,9 @@ AgentFactory = Callable[[Any, int], Any]
 SOME_TABLES = (
     "with some seeds the agent has a table q of action values, and with others none; let all have one, or none"
 )
+
+
+MAX_NAME = 500  # characters of a name; messages have it
 
 
 class Budget(NamedTuple):
@@ -143,11 +146,32 @@ class Cell:
         members = self._run_at_once(seeds, budget)
         if members is not None:
             return _recorded(members, budget.every)
-        runs = [self._run_one(seed, budget, check) for seed in seeds]
+        runs = []
+        for seed in seeds:
+            with self._named(seed):
+                runs.append(self._run_one(seed, budget, check))
         if len({table.shape for _, table in runs}) > 1:
             raise SettingError(f"{self.name}: {SOME_TABLES}")
         num_episodes = np.array([stats.steps.size for stats, _ in runs])
         return CellResults(num_episodes, joined([stats for stats, _ in runs]), np.stack([table for _, table in runs]))
+
+    @contextmanager
+    def _named(self, seed: int) -> Iterator[None]:
+        """Return a context whose exceptions, of an agent or an environment of the user, name the cell and the seed.
+
+        Raises:
+            SettingError: if `StopTraining` is raised.
+        """
+        try:
+            yield
+        except StopTraining:
+            raise SettingError(
+                f"{self.name}, seed {seed}: StopTraining was raised in a run, and all runs are equally long; raise it "
+                "in progress, which stops the experiment"
+            ) from None
+        except Exception as error:
+            error.add_note(f"raised by {self.name} with seed {seed}")
+            raise
 
     def _run_at_once(self, seeds: Sequence[int], budget: Budget) -> Members | None:
         """Train in one call of a kernel with each of some seeds; return None if that can't be done.
@@ -330,3 +354,5 @@ def _check_names(setting: str, given: Any, what: str) -> None:
     for name in given:
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise SettingError(f"must have printable names, not {shown(name)}", setting=setting)
+        if len(name) > MAX_NAME:
+            raise SettingError(f"must have names of at most {MAX_NAME} characters, not {len(name):,}", setting=setting)

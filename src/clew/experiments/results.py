@@ -164,10 +164,10 @@ class ExperimentResults:
             learner: name of the learner.
             world: name of the world.
             figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
-                "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
-                "episodes_to_optimal" (until the mean steps of training episodes, of a hundredth of them at a time,
-                stay within 25% of the optimum; inf if they don't), or "suboptimality" (V*(start) - V_pi(start) of the
-                greedy policy).
+                "regret" (what all episodes have lost to the optimal return within the step limit), "steps_to_optimal"
+                and "episodes_to_optimal" (until training episodes, a hundredth of them at a time, stay within 25% of
+                the optimum in their steps and their return, see docs/plots.md; inf if they don't), or "suboptimality"
+                (V*(start) - V_pi(start) of the greedy policy).
             last: number of episodes, from the end of each run, of which the recorded ones are taken; None for all.
 
         Returns:
@@ -235,12 +235,21 @@ class ExperimentResults:
         is_less = figure in LESS_IS_BETTER
         return compare_learners(samples, title, what=WORDS[figure], paired=paired, lower_is_better=is_less, seed=seed)
 
-    def plot(self, world: str | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        world: str | None = None,
+        *,
+        figure: str = "mean_return",
+        optimum: float | None = None,
+        title: str | None = None,
+    ) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.
 
         Args:
             world: name of the world; None for the only one.
-            options: figure, optimum and title, as for `clew.plot_learning`; by default the mean return.
+            figure: as for `clew.plot_learning`.
+            optimum: as for `clew.plot_learning`.
+            title: of the plot; None takes the name of the world.
 
         Returns:
             Matplotlib figure, which notebooks display.
@@ -256,7 +265,8 @@ class ExperimentResults:
                     f"must be given, as there are {len(self.worlds)}: world= one of {names}", setting="world"
                 )
             world = self.worlds[0]
-        return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
+        title = world if title is None else title
+        return plotted("plot_learning", self.metrics(world), figure=figure, optimum=optimum, title=title)
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
