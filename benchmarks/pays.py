@@ -4,9 +4,10 @@ python -m benchmarks.pays KEPT [TASK...] [--seeds 20]      a line for each way t
 
 The quality is the suboptimality that one simulation has after about half a minute: the median of five seeds. Of each
 seed, the steps are counted until a training is as good, or three times as many episodes have ended; they are kept in
-the file KEPT. Actors need as many steps as simulations in this process, since their tables have the same bits. Then
-each way is timed once, on actors too, and the steps of all seeds are converted into seconds. Counting takes hours, and
-other programs may run meanwhile; the times take some minutes, and nothing else should run.
+the file KEPT. Actors need as many steps as simulations in this process, since their tables have the same bits; and
+an environment that steps in Python as many as the same one compiled, but for chance. Then each way is timed once, on
+actors too, and the steps of all seeds are converted into seconds. Counting takes an hour and a half, and other programs
+may run meanwhile; the times take some minutes, and nothing else should run.
 """
 
 import argparse
@@ -37,7 +38,7 @@ class Task:
     """Something to learn, the settings to do so, and the episodes of about half a minute."""
 
     def __init__(self, env: Any, num_episodes: int, gamma: float, is_stepped: bool = False) -> None:
-        self.env = Stepped(env) if is_stepped else env
+        self.env, self.timed_env = env, Stepped(env) if is_stepped else env
         self.num_episodes = num_episodes
         self.settings: dict[str, Any] = {"gamma": gamma, "epsilon": 0.1, "alpha": 0.1}
         world = as_compiled(env)
@@ -83,7 +84,7 @@ class Task:
             if steps[-1] >= enough:
                 raise clew.StopTraining
 
-        train(self.env, LONGEST * self.num_episodes, seed=0, callback=note, **self.settings)
+        train(self.timed_env, LONGEST * self.num_episodes, seed=0, callback=note, **self.settings)
         return steps, seconds
 
 
@@ -134,7 +135,7 @@ def measure(name: str, task: Task, found: dict[str, Any]) -> None:
     }
     seconds: dict[str, Any] = {}
     for way, (train, needed) in ways.items():
-        train(task.env, 4, **task.settings)  # compiles
+        train(task.timed_env, 4, **task.settings)  # compiles
         finite = [steps for steps in needed if np.isfinite(steps)]
         seconds[way] = np.interp(needed, *task.seconds_of(train, max(finite)), right=np.inf)
     in_process = min(np.median(seconds[way]) for way in IN_PROCESS)

@@ -780,7 +780,10 @@ CALLS = [
         "ExperimentResults.compare",
         lambda: (SWEPT.fresh.compare, {"figure": "steps", "last": None, "paired": False, "seed": 0}),
     ),
-    Call("ExperimentResults.plot", lambda: (SWEPT.fresh.plot, {"world": "2x3"})),
+    Call(
+        "ExperimentResults.plot",
+        lambda: (SWEPT.fresh.plot, {"world": "2x3", "figure": "mean_steps", "optimum": 3.0, "title": "t"}),
+    ),
 ]
 
 

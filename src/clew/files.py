@@ -104,6 +104,26 @@ def save_file(path: Path, data: bytes, failure: Callable[[str], ClewError]) -> N
         raise failure(f"{path}: can't be written: {error.strerror}") from None
 
 
+def check_place(path: Path, head: bytes, failure: Callable[[str], ClewError]) -> None:
+    """Check, before work is done for it, that a file can be written; with an error of ours if it can't.
+
+    Args:
+        path: the file.
+        head: its first bytes, which tell its kind.
+        failure: as for `save_file`.
+    """
+    neighbour = neighbour_of(path)
+    try:
+        check_name(path)
+        check_target(path, head)
+        try:
+            neighbour.touch()
+        finally:
+            neighbour.unlink(missing_ok=True)
+    except OSError as error:
+        raise failure(f"{path}: can't be written: {error.strerror}") from None
+
+
 def check_name(path: Path) -> None:
     """Check that a file can have a name; raise OSError if it holds a zero byte."""
     if "\0" in str(path):

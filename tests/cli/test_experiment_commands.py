@@ -32,6 +32,22 @@ def test_compare_prints_json_and_keeps_its_runs(clew, tmp_path):
     assert [(row["folder"], row["kind"], row["state"]) for row in rows] == [("kept", "experiment", "finished")]
 
 
+def test_too_many_seeds_and_repeated_worlds_are_refused(clew):
+    code, _, error = clew("compare", "sarsa", "--world", "5x5", "--seeds", 300_000_000)
+    assert (code, error) == (2, "clew: --seeds must be at most 10,000,000\n")
+    code, _, error = clew("compare", "sarsa", "--world", "5x5", "--world", "5x5")
+    assert (code, error) == (2, "clew: --world must be different, and one is there twice\n")
+
+
+def test_a_file_for_the_best_is_checked_before_learning(clew, tmp_path):
+    (tmp_path / "best.json").write_text("a letter")
+    for place in (tmp_path / "none" / "best.json", tmp_path, tmp_path / "best.json"):
+        code, out, error = clew("sweep", "5x5", "--alpha", "0.1,0.5", "--episodes", 2_000_000_000, "--best", place)
+        assert (code, out) == (2, "")
+        assert "can't be written" in error
+    assert [each.name for each in tmp_path.iterdir()] == ["best.json"]
+
+
 def test_compare_stops_after_max_seconds(clew):
     words = ("compare", "sarsa", "--world", "5x5", "--seeds", 10**6, "--max-seconds", 3, "--json")
     assert 2 <= len(json.loads(clew(*words)[1])["seeds"]) < 10**6
@@ -167,6 +183,17 @@ def test_runs_lists_run_folders(clew, tmp_path):
     out = clew("runs", tmp_path)[1].splitlines()
     assert len(out) == 4
     assert out[0].split() == ["folder", "kind", "settings", "episodes", "state", "grade"]
+
+
+def test_the_list_of_runs_fits_a_terminal(tmp_path, clew):
+    learners = {f"q-learning (alpha={alpha}, epsilon=0.25, gamma=0.999)": {"alpha": alpha} for alpha in (0.1, 0.2)}
+    worlds = {f"maze-{n}": "3x3" for n in range(9)}
+    Experiment(worlds, learners, range(2), num_episodes=5).run(folder=tmp_path / "first")
+    Experiment({"cliff": "cliff"}, {"Q": {}, "Sarsa": "sarsa"}, range(2), num_episodes=5).run(folder=tmp_path / "two")
+    out = clew("runs", tmp_path)[1]
+    assert "9 worlds: 2 learners; 2 seeds" in out
+    assert "cliff: Q, Sarsa; 2 seeds" in out
+    assert max(map(len, out.splitlines())) <= 100
 
 
 def test_names_in_the_help_are_those_of_the_tables():

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from test_failures import processes
 
 import clew
 from clew.distributed import train_policy_parallel
@@ -373,6 +374,34 @@ def train(environment, *options):
         text=True,
         timeout=120,
     )
+
+
+@pytest.mark.ray
+@pytest.mark.nightly
+def test_a_machine_without_a_node_of_the_ray_is_refused_within_seconds(environment):
+    """Of a whole Ray only the part that is found at its address is left, as on a machine that is no node of it."""
+    with ray_head(environment, 1) as address:
+        port = address.rpartition(":")[2]
+        ((raylet, starter),) = [
+            (pid, parent)
+            for pid, (words, parent) in processes().items()
+            if words.split("\0")[0].endswith("/raylet") and re.search(rf"gcs-address=[\w.]+:{port}\0", words)
+        ]
+        os.kill(starter, signal.SIGSTOP)  # it would stop the rest too
+        try:
+            os.kill(raylet, signal.SIGKILL)
+            environment["RAY_ADDRESS"] = address
+            command = [sys.executable, "-c", CONNECT]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        finally:
+            os.kill(starter, signal.SIGCONT)
+    message, seconds = done.stdout.splitlines()
+    assert message == (
+        f"no connection to Ray: no node of the Ray at {address} runs on this machine, where the training starts; join "
+        f"it with `ray start --address={address}`, or start the training on one of its nodes"
+    )
+    assert float(seconds) < 30
+    assert done.stderr == ""
 
 
 @pytest.mark.ray

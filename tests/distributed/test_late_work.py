@@ -1,13 +1,19 @@
 """Late work that a second actor runs too, on a real Ray: the same bits, each task used once, nothing left over."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
 
-from clew.distributed import calls, train_policy_parallel
+from clew.distributed import actors, calls, train_policy_parallel
 from clew.distributed.sending import pickle_job
 from clew.distributed.settings import Sharing
 from clew.distributed.simulation_actor import SimulationActor
@@ -74,6 +80,72 @@ def test_what_came_too_late_does_not_stay_in_the_store(ray_up, all_is_late):
     assert trace.count("unused") > 10
     assert len(free) == 100
     assert min(free[50:]) >= min(free[:50]) - 5e6  # tables of some rounds are in use at any moment
+
+
+COMPILE = """
+import gc, json, sys
+from numba.core.dispatcher import Dispatcher
+from clew import Environment, Maze
+from clew.distributed.settings import Sharing
+from clew.distributed.tasks import Job, Task
+from clew.distributed.training import WORKERS
+from clew.learning.settings import as_learning
+from worlds import only_steps
+
+def num_signatures():
+    return sum(len(each.overloads) for each in gc.get_objects() if issubclass(type(each), Dispatcher))
+
+sharing, is_stepped, settings = json.loads(sys.argv[1])
+env = Environment(Maze.open(4, 4), max_episode_steps=50)
+job = Job(only_steps(env) if is_stepped else env, as_learning(settings), Sharing(sharing=sharing))
+make_worker, make_aggregator = WORKERS[sharing]
+worker, snapshot = make_worker(job), make_aggregator(job, 0).snapshot()
+before = num_signatures()
+worker.compile()
+compiled = num_signatures()
+worker.perform(snapshot, Task(3, 0.1, 0.2, (1, 2, 1)))
+print(before, compiled, num_signatures())
+"""
+
+
+@pytest.mark.parametrize("is_stepped", [False, True], ids=["compiled", "stepped"])
+@pytest.mark.parametrize(
+    ("sharing", "settings"),
+    [
+        ("central", {}),
+        ("local", {}),
+        pytest.param("central", {"behaviour": "ucb"}, marks=pytest.mark.nightly),
+        pytest.param("local", {"alpha_schedule": "visits", "behaviour": "softmax"}, marks=pytest.mark.nightly),
+        pytest.param("local", {"algorithm": "sarsa-lambda"}, marks=pytest.mark.nightly),
+    ],
+)
+def test_no_task_compiles_what_a_worker_has_not_compiled_before(sharing, settings, is_stepped):
+    words = [sys.executable, "-c", COMPILE, json.dumps([sharing, is_stepped, settings])]
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[1])])
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300)
+    before, compiled, after = map(int, done.stdout.split())
+    assert before < compiled == after
+
+
+def test_an_actor_compiles_before_it_is_given_work_and_only_once(ray_up, env, tmp_path, caplog, monkeypatch):
+    """Its kernels are not saved yet where it runs, as on a host that is new."""
+    caplog.set_level("INFO", "clew")
+    cold = SimulationActor.options(runtime_env={"env_vars": {"XDG_CACHE_HOME": str(tmp_path)}})
+    monkeypatch.setattr(actors, "SimulationActor", cold)
+    monkeypatch.setattr(
+        actors, "START_TIMEOUT", 240
+    )  # the processes that set the variable up are slow on a busy machine
+    found = []
+    for _ in range(2):
+        caplog.clear()
+        trace = Trace()
+        train_policy_parallel(env, num_actors=1, trace=trace, **RUN | {"num_episodes": 400})
+        found.append([float(seconds) for seconds in re.findall(r"actor 0 on .* took (\S+) s to compile", caplog.text)])
+        work = [event for event in trace.events if event.what == "work"]
+        assert {event.who for event in work} == {"actor 0"}
+        if found[0]:
+            assert max(event.seconds for event in work) < 0.5 * found[0][0]
+    assert [len(each) for each in found] == [1, 0]
 
 
 def test_an_actor_stops_a_call_that_is_not_needed_between_two_tasks(ray_up):

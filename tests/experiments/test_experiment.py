@@ -1,6 +1,7 @@
 """Experiments: every run has the bits of the call that it stands for, whatever is run beside it."""
 
 import csv
+import random
 import sys
 import threading
 from dataclasses import replace
@@ -148,7 +149,7 @@ def test_a_world_that_changes_at_given_episodes(num_seeds):
         assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
 
 
-@pytest.mark.parametrize("starts", [(700, 1500), (10, 12), (700, 5000), (1, 3001)])
+@pytest.mark.parametrize("starts", [(700, 1500), (10, 12), (700, 2999), (1, 2990)])
 @pytest.mark.parametrize("algorithm", ["dyna-q", "prioritized-sweeping"])
 def test_with_num_steps_a_world_changes_at_given_steps(algorithm, starts):
     """An episode under way is completed in the old world, and may pass the next change."""
@@ -167,6 +168,32 @@ def test_with_num_steps_a_world_changes_at_given_steps(algorithm, starts):
             taken += int(parts[-1].steps[0])
         assert np.array_equal(results.steps[0, 0, k], np.concatenate([part.steps for part in parts]))
         assert np.array_equal(results.policy("l", "w", seed=seed).q, trainer.policy.q)
+
+
+@pytest.mark.parametrize("length", [{"num_episodes": 150}, {"num_steps": 3000}])
+def test_an_agent_in_plain_python_goes_on_in_the_next_world(length):
+    """The goal lies beside the start from the change on, so a step suffices there; the agent is the same object."""
+    agents = {}
+
+    class Counting(QLearning):
+        def act(self, state):
+            self.num_steps = getattr(self, "num_steps", 0) + 1
+            return super().act(state)
+
+    def make(env, seed):
+        agents[seed] = Counting(np.zeros((16, 4)), random.Random(seed))
+        return agents[seed]
+
+    world = {0: "4x4", 100: clew.Environment(clew.Maze.open(4, 4, goal=(0, 1)), slip=0.1)}
+    results, again = (Experiment({"w": world}, {"a": make}, [3, 8], **length).run(num_threads=n) for n in (1, 2))
+    for k, seed in enumerate((3, 8)):
+        steps = results.steps[0, 0, k]
+        assert steps.tolist() == again.steps[0, 0, k].tolist()
+        changed = 100 if "num_episodes" in length else int(np.searchsorted(np.cumsum(steps), 100)) + 1
+        assert min(steps[:changed]) >= 6
+        assert min(steps[changed:]) == 1
+        assert agents[seed].num_steps == steps.sum()
+        assert np.array_equal(results.policy("a", "w", seed=seed).q, np.float32(agents[seed].q))
 
 
 def test_of_a_world_that_changes_the_same_episodes_are_recorded(monkeypatch):
@@ -222,6 +249,33 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
 # What is given, and what is asked for ---------------------------------------------------------------------------------
 
 
+class Failing:
+    """An agent that raises an exception with one seed."""
+
+    def __init__(self, error, seed):
+        self.error, self.seed = error, seed
+
+    def act(self, state):
+        if self.seed == 2:
+            raise self.error
+        return 1
+
+    def update(self, transition):
+        pass
+
+
+def test_an_exception_of_an_agent_names_its_learner_world_and_seed():
+    short = clew.Environment(clew.Maze.open(3, 3), max_episode_steps=5)
+    for error in (ZeroDivisionError("mine"), SettingError("mine")):
+        learners = {"q": {}, "mine": lambda env, seed, error=error: Failing(error, seed)}
+        with pytest.raises(type(error), match="mine") as caught:
+            Experiment({"short": short}, learners, range(4), num_episodes=2).run(num_threads=1)
+        assert caught.value.__notes__ == ["raised by mine in short with seed 2"]
+    stopping = {"mine": lambda env, seed: Failing(clew.StopTraining(), seed)}
+    with pytest.raises(SettingError, match="mine in short, seed 2: StopTraining was raised in a run"):
+        Experiment({"short": short}, stopping, range(4), num_episodes=2).run()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -231,10 +285,24 @@ def test_beyond_the_limit_some_episodes_are_recorded(monkeypatch):
         ({"worlds": {"mine": "clif"}}, "the world 'mine': .*clif"),
         ({"worlds": {"mine": 5}}, "the world 'mine': expected an environment, got a int"),
         ({"worlds": {"w": {1: "cliff"}}}, r"a world that changes is a dictionary .* with the keys \[1\]"),
-        ({"worlds": {"w": {0: "cliff", 5: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        ({"worlds": {"w": {0: "cliff", 4: "5x5"}}}, r"q in w: expected a world with a table of \(48, 4\)"),
+        (
+            {"worlds": {"w": {0: "5x5", 10: "5x5"}}, "num_episodes": 10},
+            "'w': would change at 10, and runs end after 10",
+        ),
+        ({"learners": {"a" * 501: "sarsa"}}, "^learners must have names of at most 500 characters, not 501$"),
+        ({"seeds": range(10_000_001)}, "seeds must be at most 10,000,000"),
+        ({"seeds": range(10**30)}, "seeds must be at most 10,000,000"),
+        (
+            {"seeds": range(6_000_000), "learners": {"a": "sarsa", "b": "q-learning"}},
+            "seeds must be fewer: 2 learners x 1 worlds x 6,000,000 seeds are more than 10,000,000 runs",
+        ),
         ({"worlds": {"w": {0: {0: "5x5", 3: "5x5"}, 5: "5x5"}}}, "a world to which it changes can't be a dictionary"),
         ({"worlds": {"w": {0: "gym:Blackjack-v1"}}}, "the world 'w': only worlds with a model can change"),
-        ({"worlds": {"w": {0: "5x5", 9: "5x5"}}, "learners": {"a": make_agent}}, "a in w: an agent in plain Python"),
+        (
+            {"worlds": {"w": {0: "5x5", 4: "5x6"}}, "learners": {"a": make_agent}},
+            "a in w: expected a world with a table",
+        ),
         ({"learners": {"q": {"alfa": 0.5}}}, "the learner 'q': alfa is not a setting; did you mean 'alpha'"),
         ({"learners": {"q": "q-lerning"}}, "the learner 'q': algorithm must be one of"),
         ({"learners": {"q": 3}}, "the learner 'q' must be settings, .*, not 3"),

@@ -5,9 +5,11 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -189,6 +191,74 @@ def test_worlds_without_a_model(tmp_path):
     env.held = lambda: None
     with pytest.raises(SettingError, match="the environment of 'w' can't be described"):
         run(tmp_path, [1], {"w": env}, {"q": {}})
+
+
+class Drifting(gymnasium.Env):
+    """A corridor whose goal wanders as episodes pass: what a run leaves behind would change the next one."""
+
+    def __init__(self):
+        self.observation_space, self.action_space = gymnasium.spaces.Discrete(5), gymnasium.spaces.Discrete(2)
+        self.episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episodes += 1
+        self.state = int(self.np_random.integers(2))
+        return self.state, {}
+
+    def step(self, action):
+        self.state = min(4, max(0, self.state + 2 * int(action) - 1))
+        return self.state, float(self.episodes), self.state == 2 + self.episodes // 10 % 3, False, {}
+
+
+@pytest.mark.parametrize("world", [Drifting, lambda: clew.Maze.open(3, 3), lambda: only_steps(Drifting())])
+@pytest.mark.parametrize("learner", [{}, make_agent])
+def test_runs_leave_nothing_behind_in_an_environment_that_was_given(tmp_path, world, learner):
+    """Neither in its description, nor in what the next run computes."""
+    env = world()
+    experiment = Experiment({"w": env}, {"l": learner}, range(4), num_episodes=20)
+    first = experiment.run(folder=tmp_path, num_threads=2)
+    assert [first.num_computed, experiment.run(folder=tmp_path).num_computed] == [4, 0]
+    if isinstance(env, gymnasium.Env):
+        env.reset(seed=7)  # that of the user is not that of the experiment
+        assert experiment.run(folder=tmp_path).num_computed == 0
+    alone = [Experiment({"w": world()}, {"l": learner}, [seed], num_episodes=20).run() for seed in (3, 0)]
+    for results, seed in zip(alone, (3, 0), strict=True):
+        assert results.steps[0, 0, 0].tolist() == first.steps[0, 0, seed].tolist()
+        assert results.episode_return[0, 0, 0].tolist() == first.episode_return[0, 0, seed].tolist()
+
+
+class Lottery(gymnasium.Env):
+    """One step, whose reward is drawn; `is_seeded` says whether a reset seeds its random numbers."""
+
+    def __init__(self, rng_seed=None, *, is_seeded=True):
+        self.observation_space, self.action_space = gymnasium.spaces.Discrete(1), gymnasium.spaces.Discrete(1)
+        self.is_seeded = is_seeded
+        if rng_seed is not None:
+            super().reset(seed=rng_seed)
+
+    def reset(self, *, seed=None, options=None):
+        if self.is_seeded:
+            super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 0, self.np_random.random(), True, False, {}
+
+
+def test_random_numbers_that_every_run_seeds_decide_nothing(tmp_path):
+    def computed(env):
+        return run(tmp_path, [1, 2], {"w": env}, {"q": {}, "agent": make_agent}).num_computed
+
+    assert [computed(env) for env in (Lottery(), Lottery(5), only_steps(Lottery(6)))] == [4, 0, 4]
+    assert [computed(Lottery(seed, is_seeded=False)) for seed in (5, 6, 5)] == [4, 4, 0]
+
+
+def test_an_environment_that_can_not_be_copied_is_shared():
+    env = only_steps(clew.Environment(clew.Maze.open(3, 3)))
+    env.lock = threading.Lock()
+    results = Experiment({"w": env}, {"q": {}, "agent": make_agent}, range(6), num_episodes=20).run(num_threads=3)
+    assert results.terminated.all()
 
 
 def test_coarser_records_are_made_of_finer_ones(tmp_path, monkeypatch):

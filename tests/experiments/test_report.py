@@ -1,6 +1,7 @@
 """The comparison of an experiment's learners, also against the exact optimum."""
 
 import json
+from inspect import signature
 from math import inf, isnan
 
 import numpy as np
@@ -10,6 +11,7 @@ import clew
 from clew import Experiment, SettingError
 from clew.experiments.comparisons import compare, holm
 from clew.experiments.report import compare_learners
+from clew.experiments.samples import optimum_of
 from clew.experiments.statistics import summarise
 from clew.reference import QLearning
 
@@ -56,6 +58,29 @@ def test_figures_against_the_optimum(results):
     assert np.where(np.isinf(steps), 0, steps).tolist() == ends
 
 
+def test_short_episodes_that_fail_are_not_optimal():
+    """A random walk on the frozen lake drowns after few steps; a limit of five steps keeps everybody from the goal."""
+    lake = Experiment({"lake": "gym:FrozenLake-v1"}, {"random": {"epsilon": 1.0}}, range(2), num_episodes=500).run()
+    assert lake.sample("random", "lake", "steps").max() < 10.0
+    assert lake.sample("random", "lake", "steps_to_optimal").tolist() == [inf, inf]
+    assert lake.sample("random", "lake", "regret") == pytest.approx(
+        [0.74419 * 500 - gained for gained in lake.episode_return[0, 0].sum(axis=1)], abs=0.01
+    )  # of an optimal policy, the limit of 100 steps lets 74.4% of episodes succeed
+    short = clew.Environment(clew.Maze.open(6, 6), max_episode_steps=5)
+    results = Experiment({"short": short}, {"Q": {}}, range(2), num_episodes=20).run()
+    assert results.sample("Q", "short", "episodes_to_optimal").tolist() == [inf, inf]
+    assert results.sample("Q", "short", "regret").tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("goal_reward", "near"),
+    [(0.0, -1.25 * 8.0), (9.0, 1.0 - 0.25 * 8.0)],  # the last of eight steps earns -1 and this
+)
+def test_costs_may_cancel_the_reward_of_the_goal(goal_reward, near):
+    env = clew.Environment(clew.Maze.open(5, 5), step_reward=-1.0, goal_reward=goal_reward)
+    assert optimum_of(clew.Learning(gamma=1.0), lambda: env).least_return(0.25) == near
+
+
 def test_suboptimality_is_that_of_the_greedy_policy(results):
     env = clew.gallery.make_world("cliff")
     values = [clew.policy_values(env, results.policy("Sarsa", "cliff", seed=k), gamma=1.0).value for k in range(30)]
@@ -85,6 +110,17 @@ def test_the_table_in_a_notebook_has_the_spread_that_summaries_have(results):
     assert f"{found.mean:.4g} &plusmn; {found.standard_deviation:.2g}</td>" in results._repr_html_()
     one = Experiment({"open": "5x5"}, {"Q": {}}, [3], num_episodes=5).run()
     assert "<th>Q</th><td>1</td>" in one._repr_html_()  # a single run has no spread
+
+
+def test_a_narrow_terminal_has_a_block_for_each_learner(results):
+    found = results.compare(last=100)
+    table = str(found).splitlines()
+    assert found.to_text(max(map(len, table[:7]))) == str(found)
+    lines = found.to_text(40).splitlines()
+    assert lines[1:4] == ["cliff: Q", f"  mean                {table[2].split()[2]}", lines[3]]
+    assert lines[3].startswith("  95% interval        ")
+    assert max(map(len, lines[1:33])) <= 40
+    assert lines[33:] == table[6:]
 
 
 def test_runs_of_the_same_seed_may_be_paired(results):
@@ -129,9 +165,35 @@ def test_figures_that_can_not_be_computed_are_refused(results):
     assert table.sample("mine", "open", "regret").shape == (2,)  # an agent in plain Python has no discount
 
 
+def test_worlds_without_an_optimum_are_left_out():
+    worlds = {"open": "5x5", "changing": {0: "5x5", 3: "5x5"}, "blackjack": "gym:Blackjack-v1"}
+    mixed = Experiment(worlds, {"Q": {}, "slow": {"alpha": 0.01}}, range(3), num_episodes=5).run()
+    with pytest.raises(SettingError, match="Q in changing: a world that changes has several optima"):
+        mixed.compare("suboptimality")
+    found = mixed.compare("suboptimality", worlds=["open"])
+    assert list(found.comparisons) == [("Q", "slow", "open")]
+    assert len(mixed.compare(worlds=("open", "blackjack")).summaries) == 4
+    for given, message in ((["opn"], "'opn' is not in the experiment"), ([], "worlds must not be empty")):
+        with pytest.raises(SettingError, match=message):
+            mixed.compare(worlds=given)
+
+
+def test_returns_that_can_not_differ_lead_to_the_numbers_of_steps():
+    maze = clew.Environment(clew.Maze.open(4, 4))  # whose only reward is 1, at the goal
+    equal = Experiment({"w": maze}, {"Q": {}, "slow": {"epsilon": 0.9}}, range(10), num_episodes=200).run()
+    hint = "in all of these runs; compare their numbers of steps"
+    assert equal.compare().verdicts == [f"no difference was found: Q's return and slow's are 1 {hint}"]
+    assert equal.compare("regret").verdicts == [f"no difference was found: Q's regret and slow's are 0 {hint}"]
+    assert equal.compare("steps").comparisons["Q", "slow", "w"].is_different
+
+
 def test_plots(results):
     plot = results.plot("cliff")
     assert plot.axes[0].get_ylabel().startswith("mean return per episode")
     assert len(plot.axes[0].get_lines()) >= 2
-    with pytest.raises(SettingError, match="world must be one of cliff, open"):
+    with pytest.raises(SettingError, match="world must be given, as there are 2: world= one of 'cliff', 'open'"):
         results.plot()
+    assert results.plot("cliff", figure="mean_steps", optimum=13, title="A cliff").get_suptitle() == "A cliff"
+    with pytest.raises(SettingError, match="optimum must be a finite number"):
+        results.plot("cliff", optimum="much")
+    assert list(signature(results.plot).parameters) == ["world", "figure", "optimum", "title"]

@@ -49,11 +49,28 @@ def test_settings_that_are_equally_good_are_said():
 
 
 def test_settings_that_are_as_good_as_the_best_hide_no_edge():
-    found = warnings_of(np.array([[3.0, 2.0], [2.0, 3.0], [1.0, 1.0], [0.0, 1.0]]), 0, ["the best alpha"])
+    found = warnings_of(np.array([[3.0, 2.0], [2.0, 3.0], [1.0, 1.0], [0.0, 1.0]]), 0, ["the best alpha"], "steps")
     assert found == ["1 other setting is as good in all runs: the first of them was taken", "the best alpha"]
-    assert warnings_of(np.ones((3, 2)), 0, ["the best alpha"]) == [
-        "2 other settings are as good in all runs: nothing was chosen; take another figure, such as 'steps'"
-    ]
+    same = "2 other settings are as good in all runs: they made no difference, so nothing was chosen; take "
+    for figure, remedy in (("terminated", "another figure, such as 'steps'"), ("steps", "more episodes")):
+        assert warnings_of(np.ones((3, 2)), 0, ["the best alpha"], figure) == [same + remedy]
+
+
+def test_a_best_that_is_the_base_is_said(found):
+    arguments = {"num_episodes": 5, "seeds": range(2), "fresh_seeds": [2, 3]}
+    same = Sweep("5x5", {"alpha": [0.1]}, **arguments).run()
+    assert "\nOn fresh seeds; best has the settings of base\n" in str(same)
+    traces = Sweep("5x5", {"algorithm": ["sarsa-lambda"]}, base={"lambda_": 0.5}, **arguments).run()
+    assert "\nOn fresh seeds; base alone is not a learner\n" in str(traces)
+    assert "\nOn fresh seeds\n" in str(found)
+
+
+def test_integer_ends_of_a_real_setting_are_a_continuous_range():
+    sweep = Sweep("5x5", {"epsilon": Range(0, 1), "initial_value": Range(0, 2)}, num_episodes=5, num_random=20)
+    assert len({point["epsilon"] for point in sweep.points}) == 20
+    assert all(0.0 < value < 1.0 for value in (point["epsilon"] for point in sweep.points))
+    whole = Sweep("5x5", {"n": Range(1, 4)}, base="n-step-sarsa", num_episodes=5, num_random=4)
+    assert sorted(point["n"] for point in whole.points) == [1, 2, 3, 4]
 
 
 def test_the_table_says_how_many_runs_are_censored():

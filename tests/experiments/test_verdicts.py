@@ -53,7 +53,7 @@ WHOLE = [
     rf"sarsa's return is (greater|smaller) than q's by {NUMBER} \({INTERVAL}, {P}\)",
     rf"sarsa's return is more often (greater than smaller|smaller than greater) than q's \({IN_RANKS}\)",
     rf"sarsa's return is (greater|smaller) than q's in all of these runs: {ALL}",
-    rf"no difference was found: sarsa's return and q's are {NUMBER} in all of these runs",
+    rf"no difference was found: sarsa's return and q's are {NUMBER} in all of these runs(; compare .*steps)?",
     "no difference was found between sarsa's return and q's: all runs of both are censored",
     rf"no difference was found between sarsa's return and q's "
     rf"\((difference {NUMBER}, {INTERVAL}, {P}|{IN_RANKS}|{ALL}, {P})\)"

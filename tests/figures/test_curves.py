@@ -223,6 +223,22 @@ def test_time_counts_up_to_the_first_round_from_which_on_it_stays():
     assert time_to_optimal(losses, -4, "mean_return", 0.2) is None
 
 
+def test_short_episodes_that_are_truncated_or_end_badly_are_not_near():
+    assert time_to_optimal(metrics([5.0] * 3, rate=0.0), 8) is None
+    assert time_to_optimal(metrics([8.0] * 3, rate=0.75), 8) is None  # 10.7 steps for each that reaches the goal
+    assert time_to_optimal(metrics([8.0] * 3, rate=0.8), 8) == (80, 10)
+    bad = metrics([5.0] * 3, returns=[0.0, 0.75, 0.8])
+    assert time_to_optimal(bad, 8, least_return=0.75) == (100, 20)
+    assert time_to_optimal(bad, 8, least_return=0.81) is None
+
+
+def test_the_step_limit_of_a_run_is_that_of_its_optimum():
+    run = train_run(TrainingConfig(maze="6x6", max_episode_steps=5, num_episodes=20))
+    plot = clew.plot_steps_to_optimal(run)
+    assert words_in(plot.axes[1]) == ["never"]  # no goal is five steps away
+    assert as_groups(run)[0].find_optimum().mean_return == 0.0
+
+
 def test_dots_are_seeds_with_their_median_in_steps_and_episodes():
     runs = {
         "slow": [metrics([30.0, 9.0, 9.0]), metrics([40.0, 30.0, 9.0]), metrics([20.0, 9.0, 9.0])],
@@ -278,9 +294,9 @@ def test_folders_and_runs_are_told_apart_by_what_differs_and_bring_their_optimum
         ("q-learning, alpha 0.1", 3),
         ("sarsa, alpha 0.5", 1),
     ]
-    assert [group.find_optimum("mean_steps") for group in groups] == [8, 8]
-    assert groups[0].find_optimum("mean_return") == 1  # without a discount
-    assert groups[0].find_optimum("terminated_rate") is None
+    assert [group.find_optimum().mean_steps for group in groups] == [8, 8]
+    assert groups[0].find_optimum().mean_return == 1  # without a discount
+    assert groups[0].find_optimum().terminated_rate is None
     plot = clew.plot_learning([folders / "q0", folders / "q1", folders / "s0"])
     assert the_optimum(plot) == [8]
     assert the_line(plot)[1][0] == (groups[0].runs[0][0].mean_steps + groups[0].runs[1][0].mean_steps) / 2
@@ -367,7 +383,7 @@ def test_what_needs_an_optimum_says_so():
 
 def test_exploring_starts_begin_elsewhere_and_have_no_optimum():
     run = train_run(TrainingConfig(num_episodes=20, exploring_starts=True))
-    assert as_groups(run)[0].find_optimum("mean_steps") is None
+    assert as_groups(run)[0].find_optimum().mean_steps is None
 
 
 def test_a_run_that_is_there_twice_is_no_second_sample(folders):

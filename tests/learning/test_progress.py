@@ -44,6 +44,16 @@ def test_the_bar_is_fed_by_training(capsys):
     assert "5/5" in capsys.readouterr().err
 
 
+def test_an_experiment_has_a_bar_that_counts_runs(capsys, tmp_path):
+    show = clew.show_progress("running")
+    for seeds in (range(20), range(30)):  # of which twenty are found
+        clew.Experiment({"open": "3x3"}, {"Q": {}}, seeds, num_episodes=5).run(progress=show, folder=tmp_path)
+        last = capsys.readouterr().err.split("\r")[-1]
+        assert last.startswith("running: 100%")
+        assert f"{len(seeds)}/{len(seeds)}" in last
+        assert last.endswith("\n")
+
+
 def test_without_tqdm_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.delitem(sys.modules, "tqdm.auto", raising=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import clew
-from clew.errors import ExtraError, RunError
+from clew.errors import ExtraError, RunError, SettingError
 
 ENV = clew.Environment(clew.Maze.open(4, 4), slip=0.1)
 
@@ -50,6 +50,19 @@ def test_a_training_that_was_stopped_is_written_when_the_callback_is_given_up(tm
     logs.clear()
     assert scalars_in(tmp_path) == expected(rows)
     assert rows[-1].num_ended == 30
+
+
+def test_the_progress_of_an_experiment_is_refused(tmp_path):
+    experiment = clew.Experiment({"w": ENV}, {"q": {}}, range(2), num_episodes=5)
+    with pytest.raises(SettingError, match="logs the rounds of a single training; of an experiment, log"):
+        experiment.run(progress=clew.log_to_tensorboard(tmp_path))
+
+
+def test_trainings_that_begin_within_a_second_have_files_of_their_own(tmp_path):
+    logs = [clew.log_to_tensorboard(tmp_path) for _ in range(5)]
+    for log in logs:
+        clew.train_policy(ENV, 10, callback=log)
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_a_run_of_an_experiment_is_written_afterwards(tmp_path):

@@ -2,9 +2,11 @@
 
 import logging
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +25,7 @@ from clew.cli.options import (
     whole_number,
     with_settings,
 )
-from clew.errors import SettingError
+from clew.errors import RunError, SettingError
 from clew.learning.settings import Learning
 from clew.runs.configuration import WORLD_SETTINGS, TrainingConfig, usual_gamma
 from clew.runs.flags import flag
@@ -162,6 +164,8 @@ def compare(
     check_figure(figure, last)
     common = given_settings(context, {name: settings[name] for name in COMMON}, world)
     worlds = {name: world_of(context, name, settings) for name in world}
+    if len(worlds) < len(world):
+        raise SettingError("must be different, and one is there twice", setting="world")
     given = {text: read_learner(text, common) for text in learners}
     if len(given) < len(learners):
         raise SettingError("learners must be different: each is run with the same seeds")
@@ -175,7 +179,7 @@ def compare(
         run = {"num_episodes": episodes, "seeds": list(results.seeds), "learners": given}
         print_json({**run, "num_computed": results.num_computed, "seconds": results.seconds, **comparison.to_dict()})
     else:
-        print(comparison)
+        print(comparison.to_text(get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
 @with_settings(*OF_WORLDS)
@@ -206,9 +210,12 @@ def sweep(
     """
     from clew.cli.terminal import print_json
     from clew.experiments.sweep import Sweep
+    from clew.files import check_place
     from clew.runs.flags import as_flags
     from clew.settings import check_count
 
+    if best is not None:
+        check_place(best, b"{", RunError)
     load_plugins(plugin)
     check_count("seeds", seeds, 1)
     check_count("fresh_seeds", fresh_seeds, 2)
@@ -229,8 +236,6 @@ def sweep(
     with running(actors, learners, len(learners) * seeds) as progress:
         warn_of(trial.examine())
         results = trial.run(num_actors=actors, folder=out, progress=progress)
-    if best is not None:
-        results.save(best)
     if as_json:
         print_json(results.to_dict())
     else:
@@ -238,6 +243,8 @@ def sweep(
         print(results)
         plugins = "".join(f" --plugin {shlex.quote(each)}" for each in plugin or ())
         print(f"\nclew train {shlex.quote(world)}{plugins} {as_flags(chosen)}")
+    if best is not None:
+        results.save(best)
 
 
 def warn_of(findings: "dict[Finding, list[str]]") -> None:

@@ -22,7 +22,8 @@ MAZE = (
 
 
 NOT_LISTED = ("maze", "algorithm", "num_episodes", "num_actors", "algorithm_settings")  # among changed settings
-NUM_NAMED = 4  # learners of an experiment that are listed by name
+NUM_NAMED = 2  # learners and worlds of an experiment that are listed by name
+MAX_NAMED = 20  # characters of their names
 
 
 def algorithms(
@@ -189,9 +190,8 @@ def rows_of_runs(folder: Path) -> list[dict[str, str]]:
 
 def row_of_experiment(experiment: "ListedExperiment") -> dict[str, str]:
     """Return the row of an experiment."""
-    names = experiment.learners
-    learners = ", ".join(names) if len(names) <= NUM_NAMED else f"{len(names):,} learners"
-    sizes = f"{', '.join(experiment.worlds)}: {learners}; {experiment.num_seeds:,} seeds"
+    worlds, learners = _named(experiment.worlds, "world"), _named(experiment.learners, "learner")
+    sizes = f"{worlds}: {learners}; {experiment.num_seeds:,} seeds"
     done = f"{experiment.num_done:,} of {experiment.num_runs:,} runs"
     steps = f"{experiment.num_steps or 0:,} steps"
     return {
@@ -202,6 +202,14 @@ def row_of_experiment(experiment: "ListedExperiment") -> dict[str, str]:
         "state": "finished" if experiment.is_finished else done,
         "grade": "",
     }
+
+
+def _named(names: list[str], what: str) -> str:
+    """Return the names of learners or worlds, or their number if they are many or long."""
+    text = ", ".join(names)
+    if len(names) <= NUM_NAMED and len(text) <= MAX_NAMED:
+        return text
+    return f"{len(names):,} {what}{'s' * (len(names) > 1)}"
 
 
 @with_settings("maze", "start", "goal", "scenario", "unknown_walls", "cell_size", maze=MAZE)

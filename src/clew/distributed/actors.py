@@ -154,23 +154,25 @@ class ActorPool:
         for _ in range(num_actors):
             actor = SimulationActor.remote()
             hello, start = actor.ready.remote(), actor.begin.remote(self._pickled_job, self._make_worker)
-            self.handles.append(ActorHandle(f"actor {self._num_started}", actor, hello, start, is_replacement))
+            name = f"actor {self._num_started}"
+            self.handles.append(ActorHandle(name, actor, hello, start, is_replacement=is_replacement))
             self._num_started += 1
 
     def wait_until_running(self) -> None:
-        """Wait until all actors run; after a minute, go on with those that do.
+        """Wait until all actors run; after a minute, or another one if some compile, go on with those that do.
 
         The others join when there are processors for them. Two trainings at a time may each have started some actors,
         and wait for processors that the other one holds.
 
         Raises:
-            ClusterError: if none runs within a minute, or if one can't be used, see `handshake`.
+            ClusterError: if none starts within a minute, or if one can't be used, see `handshake`.
         """
         deadline = time.monotonic() + START_TIMEOUT
-        while starting := [handle.start_ref for handle in self.handles if not handle.is_running]:
-            if time.monotonic() > deadline:
+        while starting := [handle.compile_ref or handle.start_ref for handle in self.handles if not handle.is_running]:
+            is_compiling = any(handle.compile_ref and not handle.is_running for handle in self.handles)
+            if time.monotonic() > deadline + START_TIMEOUT * is_compiling:
                 num_running = len(self.handles) - len(starting)
-                if not num_running:
+                if not num_running and not is_compiling:
                     raise not_started(len(self.handles))
                 logger.warning("only %d of %d actors run; the others join later", num_running, len(self.handles))
                 return
@@ -281,13 +283,17 @@ class ActorPool:
                 logger.info("so far this run takes %.2g times as long as it would in this process", times)
 
     def _update_running(self) -> None:
-        """Mark the actors that have started since the last call; replace those that failed to."""
-        starting = {handle.start_ref: handle for handle in self.handles if not handle.is_running}
+        """Let actors that have started compile, and mark those that have compiled; replace those that failed to."""
+        starting = {handle.compile_ref or handle.start_ref: handle for handle in self.handles if not handle.is_running}
         for reference in ray.wait(list(starting), num_returns=len(starting), timeout=0)[0] if starting else []:
             handle = starting[reference]
             try:
-                host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
-                ray.get(reference)
+                if handle.compile_ref is None:
+                    handle.host = self._handshakes.accept(ray.get(handle.hello_ref), has_joined=handle.is_replacement)
+                    ray.get(reference)
+                    handle.compile_ref = handle.actor.compile.remote()
+                    continue
+                compiled = ray.get(reference)
             except RayError as error:
                 if isinstance(error, RayTaskError) or getattr(error, "actor_init_failed", False):
                     self._refuse(handle, as_clew_error(error))
@@ -296,9 +302,11 @@ class ActorPool:
             except ClusterError as error:
                 self._refuse(handle, error)
             else:
-                handle.is_running, handle.host, self._num_failed = True, host, 0
+                handle.is_running, self._num_failed = True, 0
+                if compiled > SECONDS_BEFORE_ADVICE:
+                    logger.info("%s on host %s took %.2g s to compile", handle.name, handle.host, compiled)
                 seconds = time.time() - handle.requested_at
-                self.trace.add("start", handle.name, handle.requested_at, seconds, -1, host=host)
+                self.trace.add("start", handle.name, handle.requested_at, seconds, -1, host=handle.host)
 
     def _refuse(self, handle: ActorHandle, error: ClewError) -> None:
         """Raise the error of an actor that can't be used; go on without it if it was to take the place of a lost one.

@@ -82,10 +82,11 @@ class ActorHandle:
         actor: Ray's handle.
         hello_ref: reference to its description, see `handshake`.
         start_ref: reference that is ready once the actor has begun the job.
+        compile_ref: reference to the seconds that it then spent on compiling; None until it has begun the job.
         is_replacement: whether it was started in the place of a lost one.
         requested_at: when it was requested, in seconds since 1970.
-        is_running: whether the actor has been seen to run.
-        host: name of its host; "" until it runs.
+        is_running: whether the actor has been seen to run, with compiled kernels: it can be sent work.
+        host: name of its host; "" until it has begun the job.
         idle_since: when its last task ended, in seconds since 1970, as far as is known.
         calls: what it has to run, in this order.
         health_check: reference that is ready if the actor answers; None if no answer is due.
@@ -96,6 +97,7 @@ class ActorHandle:
     actor: Any
     hello_ref: Any
     start_ref: Any
+    compile_ref: Any = None
     is_replacement: bool = False
     requested_at: float = field(default_factory=time.time)
     is_running: bool = False

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskRunner, TaskTotals
+from clew.distributed.tasks import EMPTY_TASK, Job, Position, Task, TaskResult, TaskRunner, TaskTotals
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.learn_while_acting import Actor, learn_while_acting
@@ -26,6 +26,7 @@ from clew.learning.precision import RewardRange
 from clew.learning.training import learn_from, new_policy
 from clew.policies.behaviours import BEHAVIOURS
 from clew.policies.episodes import episode_spec, record, record_stepwise
+from clew.policies.policy import table_shape
 from clew.policies.trajectory import Trajectory
 
 
@@ -60,15 +61,21 @@ class RolloutWorker:
         self.job = job
         self.behaviour = BEHAVIOURS[job.learning.behaviour_name].strategy
 
-    def perform(self, snapshot: BehaviourSnapshot, task: Task) -> TaskResult:
-        """Play the episodes of a task; the update of the result is their `Trajectory`."""
+    def perform(self, snapshot: BehaviourSnapshot, task: Task, max_steps: int | None = None) -> TaskResult:
+        """Play the episodes of a task; the update of the result is their `Trajectory`.
+
+        Args:
+            snapshot: values to play by.
+            task: to run.
+            max_steps: step limit of an episode that is stepped in Python; None for its own.
+        """
         started_at, clock = time.time(), time.perf_counter()
         job, world, explores = self.job, self.job.world, self.job.learning.exploring_starts
         actor, cursor, paid = new_actor(job, snapshot, task), task.new_cursor(), RewardRange()
         acting = actor.rule, self.behaviour, actor.visits, (actor.alpha, task.exploration)
         how = acting, task.num_episodes, task.num_steps, actor.stream, cursor
         if world is None:
-            trajectory = record_stepwise(job.env, explores, *how)
+            trajectory = record_stepwise(job.env, explores, *how, max_steps)
             _refuse_masks(actor.rule.q, trajectory)
             paid = RewardRange.of(trajectory.reward)
         else:
@@ -79,6 +86,14 @@ class RolloutWorker:
         seconds = time.perf_counter() - clock
         position = Position(*cursor[1:].tolist())
         return TaskResult(totals, int(cursor[0]), position, trajectory, started_at, seconds, paid=paid)
+
+    def compile(self) -> None:
+        """Run a task without episodes, or of one step, see `tasks.Worker`."""
+        q, learning, task = np.zeros(table_shape(self.job.env), np.float32), self.job.learning, EMPTY_TASK
+        if self.job.world is None:
+            task = Task(1, learning.alpha, learning.exploration, task.key)
+        snapshot = BehaviourSnapshot(read_only(q), read_only(np.zeros(q.shape, np.int32)))
+        self.perform(snapshot, task, max_steps=1)
 
 
 def _refuse_masks(q: Any, trajectory: Trajectory) -> None:

@@ -137,7 +137,7 @@ def _reason(error: Exception, address: str | None) -> str:
         there, here = (f"Ray {ray} and Python {python}" for ray, python in (theirs, ours))
         return f"it runs {there}, and this process {here}; install the same versions here"
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
-    return reason + (TOKEN_HINT if address else "")
+    return reason + (TOKEN_HINT if address and re.search("token|auth", str(error), re.IGNORECASE) else "")
 
 
 def _stop() -> None:
@@ -162,7 +162,7 @@ def _check_address(address: str) -> None:
     Addresses in other forms are left to Ray.
 
     Raises:
-        ClusterError: if nothing answers, or if it is a Ray with another token.
+        ClusterError: if nothing answers, if it is a Ray with another token, or if no node of it is on this machine.
     """
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit() and "/" not in host:
@@ -173,14 +173,18 @@ def _check_address(address: str) -> None:
                 f"no connection to Ray: nothing answers at RAY_ADDRESS={address} ({error}); "
                 f"start a Ray there with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
             ) from None
-        _check_token(address)
+        if (client := _check_token(address)) is not None:
+            _check_node(address, client)
 
 
-def _check_token(address: str) -> None:
+def _check_token(address: str) -> Any:
     """Check that the Ray at HOST:PORT accepts the token of this process, by one request.
 
     `ray.init()` would repeat a request that is refused for its token, for 7 to 30 seconds and with a line of Ray's on
     standard error each time, and would then report that it can't connect.
+
+    Returns:
+        Ray's client, which has made the request; None if it couldn't be made.
 
     Raises:
         ClusterError: if the token is refused.
@@ -190,17 +194,43 @@ def _check_token(address: str) -> None:
         loader, client = raylet.AuthenticationTokenLoader, raylet.GcsClient
         has_mode = raylet.get_authentication_mode() == raylet.AuthenticationMode.TOKEN
     except AttributeError:  # another version of Ray; `ray.init()` reports the token, though late
-        return
+        return None
     if has_mode and not loader.instance().has_token(ignore_auth_mode=True):
-        return  # `ray.init()` reports that at once; the request would abort the process
+        return None  # `ray.init()` reports that at once; the request would abort the process
     try:
         with _standard_error_closed():
-            client(address=address)
+            return client(address=address)
     except AuthenticationError:
         here = "refuses this token" if has_mode else "asks for a token, and RAY_AUTH_MODE=token isn't set"
         raise ClusterError(f"no connection to Ray: the Ray at {address} {here}{TOKEN_HINT}") from None
     except Exception as error:  # of a Ray that is starting, for example; `ray.init()` tries again
         logger.debug("the first request to the Ray at %s failed: %s", address, error)
+    return None
+
+
+def _check_node(address: str, client: Any) -> None:
+    """Check that a node of the Ray at HOST:PORT is on this machine, as `ray.init()` does, but within 5 seconds.
+
+    That would search for a minute, and then report only that it can't connect.
+
+    Args:
+        address: HOST:PORT.
+        client: Ray's client, from `_check_token`.
+
+    Raises:
+        ClusterError: if there is none.
+    """
+    services: Any = import_module("ray._private.services")
+    try:
+        services.get_node_to_connect_for_driver(client, timeout_seconds=CONNECT_TIMEOUT)
+    except Exception as error:
+        if "No node info found" not in str(error):  # a busy Ray, or another version; `ray.init()` tries again
+            logger.debug("no node of the Ray at %s was found: %s", address, error)
+            return
+        raise ClusterError(
+            f"no connection to Ray: no node of the Ray at {address} runs on this machine, where the training starts; "
+            f"join it with `ray start --address={address}`, or start the training on one of its nodes"
+        ) from None
 
 
 @contextmanager
@@ -244,8 +274,8 @@ def not_started(num_actors: int) -> ClusterError:
     """Return the error that some actors did not all start in time, which says what the cluster has."""
     return ClusterError(
         f"{num_actors} actors of one processor each did not all start within {START_TIMEOUT} s: the cluster has "
-        f"{count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; ask for fewer actors, "
-        "or free some processors"
+        f"{count_cpus()} processors, {ray.available_resources().get('CPU', 0):g} of them free; if other work holds "
+        "them, free some or ask for fewer actors; if not, the machines are too busy to start actors in time: try again"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.distributed.tasks import Job, Position, Task, TaskResult, TaskTotals
+from clew.distributed.tasks import EMPTY_TASK, Job, Position, Task, TaskResult, TaskTotals
 from clew.errors import SettingError
 from clew.kernels import read_only
 from clew.kernels.learning.merging import mark_changed, mark_counted, merge_averages, merge_changes, merge_updates
@@ -23,7 +23,7 @@ from clew.kernels.values import MAX_COUNT
 from clew.kernels.wide import recompute_maxima
 from clew.learning.algorithms import ALGORITHMS
 from clew.learning.learner import Learner
-from clew.learning.loops import new_loop, stepwise_loop
+from clew.learning.loops import learn_stepwise, new_loop, new_loop_state, stepwise_loop
 from clew.learning.precision import RewardRange
 from clew.learning.saved_arrays import arrays_of
 from clew.learning.training import new_policy
@@ -68,6 +68,13 @@ def memory_of(learner: Learner) -> dict[str, npt.NDArray[Any]]:
         for name, array in arrays_of(learner.rule).items()
         if not name.startswith("q.") and not any(np.may_share_memory(array, table) for table in tables)
     }
+
+
+def snapshot_of(learner: Learner) -> TableSnapshot:
+    """Return a copy of the tables of a learner and of their counts."""
+    tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in learner.tables]
+    memory = [read_only(array.copy()) for array in memory_of(learner).values()]
+    return TableSnapshot(tables, read_only(learner.visits.copy()), memory)
 
 
 def refresh_derived(learner: Learner, rows: Any) -> None:
@@ -140,6 +147,13 @@ class LocalLearner:
         update = self._changes(learner, snapshot)
         return TaskResult(totals, num_ended, position, update, started_at, time.perf_counter() - clock, paid=paid)
 
+    def compile(self) -> None:
+        """Run a task without episodes, or of one step, see `tasks.Worker`."""
+        job, state = self.job, new_loop_state(EMPTY_TASK.key)
+        if job.world is None:
+            next(learn_stepwise(job.env, self.learner, 1, state, max_steps=1))
+        self.perform(snapshot_of(self.learner), EMPTY_TASK)
+
     def _learn(self, learner: Learner, task: Task) -> tuple[TaskTotals, int, Position, RewardRange]:
         """Learn from the episodes of a task.
 
@@ -196,9 +210,7 @@ class TableMerger:
 
     def snapshot(self) -> TableSnapshot:
         """Return a copy of the tables and of their counts; merging goes on while workers read it."""
-        tables = [(read_only(table.copy()), read_only(counts.copy())) for table, counts in self.learner.tables]
-        memory = [read_only(array.copy()) for array in memory_of(self.learner).values()]
-        return TableSnapshot(tables, read_only(self.learner.visits.copy()), memory)
+        return snapshot_of(self.learner)
 
     def fused_runner(self, snapshot: TableSnapshot, stream: Stream) -> None:
         """Return None: a local learner works on a copy, which has to be merged."""

@@ -9,6 +9,7 @@ import ray
 from clew.distributed.handshake import check_plugins, describe_process
 from clew.distributed.sending import PickledJob, unpickle_job
 from clew.distributed.tasks import Job, Task, TaskResult, Worker
+from clew.kernels import seconds_compiled
 
 WAITED = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processor, and those of waiting for one
 
@@ -55,6 +56,12 @@ class _SimulationActor:
         job = unpickle_job(pickled)
         check_plugins(job.plugins)
         self.worker = make_worker(job)
+
+    def compile(self) -> float:
+        """Compile what tasks need, or load it from the cache of this host; return the seconds spent on compiling."""
+        before = seconds_compiled()
+        self.worker.compile()
+        return seconds_compiled() - before
 
     def perform(self, snapshot: Any, tasks: list[Task], number: int = -1) -> list[TaskResult]:
         """Run tasks one after the other.

@@ -111,6 +111,9 @@ class Task(NamedTuple):
         return np.array([0, *self.position], np.int64)
 
 
+EMPTY_TASK = Task(0, 0.0, 0.0, (0, 0, 0))  # without episodes, for `Worker.compile`
+
+
 class TaskTotals(NamedTuple):
     """Sums over the steps of a task."""
 
@@ -140,6 +143,9 @@ class Worker(Protocol):
 
     def perform(self, snapshot: Any, task: Task) -> TaskResult:
         """Run a task, starting from a snapshot of the values, which is read-only."""
+
+    def compile(self) -> None:
+        """Compile what tasks need, by one without episodes; of one step where the environment is stepped in Python."""
 
 
 class Aggregator(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from threading import RLock
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.environments import Environment, ModelEnvironment, as_compiled
-from clew.errors import ClewError, SettingError
+from clew.errors import ClewError, SettingError, StopTraining
 from clew.experiments.changes import Change, check_changes, check_starts, loops_in
 from clew.kernels.learning.rollouts import EpisodeStats
 from clew.learning.agents import agent_transitions, check_agent, policy_of
@@ -33,6 +34,9 @@ AgentFactory = Callable[[Any, int], Any]
 SOME_TABLES = (
     "with some seeds the agent has a table q of action values, and with others none; let all have one, or none"
 )
+
+
+MAX_NAME = 500  # characters of a name; messages have it
 
 
 class Budget(NamedTuple):
@@ -60,7 +64,7 @@ class World:
 
     Attributes:
         name: its name in the experiment.
-        env: the environment.
+        env: the environment in the state in which it was given; a copy, which nothing changes, if it can be copied.
         compiled: its compiled form; None if it has none.
         remake: returns a new environment, if it was given by a name; None if it was given as an object.
         changes: other worlds, in which runs continue from some episodes or steps on.
@@ -78,9 +82,13 @@ class World:
 
     @contextmanager
     def stepped(self) -> Iterator[Any]:
-        """Return a context with an environment that no other thread steps at the same time."""
-        if self.remake is not None:
-            yield self.remake()
+        """Return a context with an environment in the state in which it was given, which no other run steps.
+
+        One that can't be copied is shared: no other thread steps it at the same time.
+        """
+        env = copy_of(self.env) if self.remake is None else self.remake()
+        if env is not None:
+            yield env
         else:
             with self._lock:
                 yield self.env
@@ -113,14 +121,14 @@ class Cell:
         """
         try:
             if self.world.changes:
-                if not isinstance(self.learner, Learning):
-                    raise SettingError("an agent in plain Python can't continue in another world")
-                check_changes(self.world.env, self.learner, self.world.changes)
+                learning = self.learner if isinstance(self.learner, Learning) else Learning()
+                check_changes(self.world.env, learning, self.world.changes)
             if isinstance(self.learner, Learning):
                 initial = initial_values(self.world.env, self.world.compiled, self.learner)
                 warn_if_coarse(self.learner, self.world.compiled, initial)
             else:
-                check_agent(self.learner(self.world.env, 0))
+                with self.world.stepped() as env:
+                    check_agent(self.learner(env, 0))
         except ClewError as error:
             raise SettingError(f"{self.name}: {error}") from None
 
@@ -138,11 +146,32 @@ class Cell:
         members = self._run_at_once(seeds, budget)
         if members is not None:
             return _recorded(members, budget.every)
-        runs = [self._run_one(seed, budget, check) for seed in seeds]
+        runs = []
+        for seed in seeds:
+            with self._named(seed):
+                runs.append(self._run_one(seed, budget, check))
         if len({table.shape for _, table in runs}) > 1:
             raise SettingError(f"{self.name}: {SOME_TABLES}")
         num_episodes = np.array([stats.steps.size for stats, _ in runs])
         return CellResults(num_episodes, joined([stats for stats, _ in runs]), np.stack([table for _, table in runs]))
+
+    @contextmanager
+    def _named(self, seed: int) -> Iterator[None]:
+        """Return a context whose exceptions, of an agent or an environment of the user, name the cell and the seed.
+
+        Raises:
+            SettingError: if `StopTraining` is raised.
+        """
+        try:
+            yield
+        except StopTraining:
+            raise SettingError(
+                f"{self.name}, seed {seed}: StopTraining was raised in a run, and all runs are equally long; raise it "
+                "in progress, which stops the experiment"
+            ) from None
+        except Exception as error:
+            error.add_note(f"raised by {self.name} with seed {seed}")
+            raise
 
     def _run_at_once(self, seeds: Sequence[int], budget: Budget) -> Members | None:
         """Train in one call of a kernel with each of some seeds; return None if that can't be done.
@@ -161,7 +190,9 @@ class Cell:
             with self.world.stepped() as env:
                 agent = self.learner(env, seed)
                 check_agent(agent)
-                stats = _play(loop_over(agent_transitions(agent, env, seed)), None, budget, check)
+                envs = env, *(deepcopy(each.world) for each in self.world.changes)
+                loops = ((None, loop_over(agent_transitions(agent, each, seed, i))) for i, each in enumerate(envs))
+                stats = _play_changing(loops, [each.start for each in self.world.changes], budget, check)
                 policy = policy_of(agent, env)
                 return stats, np.zeros((0, 0), np.float32) if policy is None else policy.q
         if self.world.compiled is not None:
@@ -185,7 +216,7 @@ class Cell:
 
 
 def _play_changing(
-    loops: Iterator[tuple[Learner, Loop]], starts: Sequence[int], budget: Budget, check: Check
+    loops: Iterator[tuple[Learner | None, Loop]], starts: Sequence[int], budget: Budget, check: Check
 ) -> EpisodeStats:
     """Play a run in one world after the other; `starts` has the episodes or steps before each world but the first."""
     length, done, parts = budget.num_episodes or budget.num_steps or 0, 0, []
@@ -254,9 +285,19 @@ def _as_world(name: str, given: Any) -> World:
         elif isinstance(given, FiniteMDP):
             env = ModelEnvironment(given)
         table_shape(env)  # raises an error if it isn't an environment
+        if remake is None:
+            env = copy_of(env) or env
         return World(name, env, as_compiled(env), remake)
     except ClewError as error:
         raise SettingError(f"the world {name!r}: {error}") from None
+
+
+def copy_of(env: Any) -> Any | None:
+    """Return a copy of an environment, with its state; None if it can't be copied, as with an open window or file."""
+    try:
+        return deepcopy(env)
+    except Exception:  # of a class of the user
+        return None
 
 
 def as_learners(learners: Mapping[str, Any]) -> dict[str, Learning | AgentFactory]:
@@ -313,3 +354,5 @@ def _check_names(setting: str, given: Any, what: str) -> None:
     for name in given:
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise SettingError(f"must have printable names, not {shown(name)}", setting=setting)
+        if len(name) > MAX_NAME:
+            raise SettingError(f"must have names of at most {MAX_NAME} characters, not {len(name):,}", setting=setting)

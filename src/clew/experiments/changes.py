@@ -36,6 +36,22 @@ def check_starts(worlds: Mapping[Any, Any]) -> None:
         )
 
 
+def check_reached(name: str, changes: Sequence[Change], length: int) -> None:
+    """Check that a world changes before runs end.
+
+    Args:
+        name: of the world.
+        changes: of the world.
+        length: number of episodes or steps of each run, as changes are counted.
+
+    Raises:
+        SettingError: if a change starts after the end.
+    """
+    for change in changes:
+        if change.start >= length:
+            raise SettingError(f"the world {name!r}: would change at {change.start:,}, and runs end after {length:,}")
+
+
 def check_changes(env: Any, learning: Learning, changes: Sequence[Change]) -> None:
     """Check that a learner can continue in every world to which its world changes.
 

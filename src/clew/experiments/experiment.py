@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from clew.errors import SettingError, StoppedError, StopTraining
 from clew.experiments.cells import Budget, Cell, as_learners, as_worlds
+from clew.experiments.changes import check_reached
 from clew.experiments.collecting import (
     MEMORY_LIMIT,
     Collected,
@@ -23,13 +23,14 @@ from clew.experiments.listing import save_plan
 from clew.experiments.optimum import OUTCOMES, CellRuns, outcome_of
 from clew.experiments.results import TOO_MANY_TABLES, ExperimentResults, check_figure
 from clew.experiments.running import BYTES_PER_EPISODE, Block, Schedule, max_runs_of, performer, run_blocks
+from clew.experiments.seeds import MAX_RUNS, as_seeds
 from clew.learning.findings import Finding
 from clew.learning.learner import initial_values
 from clew.learning.precision import RewardRange, warn_if_stalled
 from clew.learning.settings import Learning
 from clew.runs.examination import warnings_about
 from clew.runs.machine import count_processors
-from clew.settings import MAX_EPISODES, POSITIVE, as_list, as_path, check_callable, check_count, check_number, shown
+from clew.settings import MAX_EPISODES, POSITIVE, as_path, check_callable, check_count, check_number
 
 MAX_EXAMINED = 100  # pairs of a learner and a world that are examined
 
@@ -98,8 +99,9 @@ class Experiment:
             last one. Settings can't change over the episodes then, as their number is unknown.
 
     Raises:
-        SettingError: if a world, a learner or a seed is none, a learner doesn't fit a world, or not exactly one of
-            num_episodes and num_steps is given; names it.
+        SettingError: if a world, a learner or a seed is none, a learner doesn't fit a world, a world changes after the
+            end, not exactly one of num_episodes and num_steps is given, or there are more than 10 million runs; names
+            it.
     """
 
     def __init__(
@@ -118,8 +120,14 @@ class Experiment:
         for name, count in (("num_episodes", num_episodes), ("num_steps", num_steps)):
             if count is not None:
                 check_count(name, count, 1, MAX_EPISODES)
+        for world in self._worlds:
+            check_reached(world.name, world.changes, num_episodes or num_steps or 0)
         self.num_episodes, self.num_steps = num_episodes, num_steps
         # The runs of a learner in all worlds follow each other, as the axes of the results do.
+        num_cells = len(self._learners) * len(self._worlds)
+        if num_cells * len(self.seeds) > MAX_RUNS:
+            sizes = f"{len(self._learners):,} learners x {len(self._worlds):,} worlds x {len(self.seeds):,} seeds"
+            raise SettingError(f"must be fewer: {sizes} are more than {MAX_RUNS:,} runs", setting="seeds")
         self._cells = [Cell(name, learner, world) for name, learner in self._learners.items() for world in self._worlds]
         for cell in self._cells:
             cell.check()
@@ -209,7 +217,8 @@ class Experiment:
 
         Raises:
             SettingError: if an argument is out of range, something in the experiment can't be described for the folder,
-                or a learner's values grow too large.
+                a learner's values grow too large, or an agent raises `clew.StopTraining`.
+            Exception: whatever an agent or environment of the user raises, with a note of its learner, world and seed.
             RunError: if the folder can't be read or written.
             ClusterError: if the actors can't be started or used, or an agent or environment can't be sent to them.
             StoppedError: if the experiment was stopped before all runs of a seed were complete.
@@ -355,30 +364,6 @@ def check_run_arguments(num_threads: Any, num_actors: Any, progress: Any, max_se
         check_callable("progress", progress, "an ExperimentProgress")
     if max_seconds is not None:
         check_number("max_seconds", max_seconds, POSITIVE)
-
-
-def as_seeds(name: str, seeds: Any) -> tuple[int, ...]:
-    """Return the seeds of an experiment.
-
-    Args:
-        name: of the argument, for messages.
-        seeds: its value.
-
-    Raises:
-        SettingError: if one isn't a non-negative integer, is there twice, or there is none.
-    """
-    if isinstance(seeds, int):
-        raise SettingError(f"must be a list, such as range({shown(seeds)}), not {shown(seeds)}", setting=name)
-    given = as_list(name, seeds, "non-negative integers, such as range(30)")
-    for seed in given:
-        check_count(f"{name}: each", seed, 0)
-    plain = tuple(int(seed) for seed in given)
-    if not plain:
-        raise SettingError("must not be empty; take range(30)", setting=name)
-    if len(set(plain)) < len(plain):
-        twice = Counter(plain).most_common(1)[0][0]
-        raise SettingError(f"must be different, and {shown(twice)} is there twice", setting=name)
-    return plain
 
 
 def _check_constant(cell: Cell) -> None:

@@ -52,6 +52,7 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
     length = {"num_episodes": budget.num_episodes, "num_steps": budget.num_steps}
     common = {"format": FORMAT, "sources": sources(), "environment": _describe_stepping(cell)}
     env, world = cell.world.env, cell.world.compiled
+    changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
     if isinstance(cell.learner, Learning):
         chosen = cell.learner.algorithm, cell.learner.behaviour_name
         for plugin in plugins_of(*chosen):
@@ -60,11 +61,11 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
                     f"{cell.name}: no file holds the source of {plugin.module}, so nothing tells when it is edited; "
                     "move its rules to a module, or leave out folder"
                 )
-        changes = [(each.start, _world_of(each.world)) for each in cell.world.changes]
         described = identity(env, world, cell.learner, None, **length, changes=changes)
         imported = [source_of(plugin.module) for plugin in plugins_of(*chosen)]
         return {**common, **described, **versions(*chosen), "plugins": imported}
-    return {**common, **length, "world": _world_of(env), "agent": digest_of(cell.learner, cell.name), **versions()}
+    described = {"world": _world_of(env), "changes": changes, "agent": digest_of(cell.learner, cell.name)}
+    return {**common, **length, **described, **versions()}
 
 
 def _world_of(env: Any) -> str:
@@ -86,23 +87,32 @@ def _describe_environment(world: World) -> Iterator[bytes]:
     """Yield the code of an environment and its wrappers, and what it was made with.
 
     Raises:
-        SettingError: if it was given as an object that can't be pickled.
+        SettingError: if it was given as an object that can't be reset or pickled.
     """
-    layer = world.env
-    while layer is not None:
-        kind = type(layer)
+    for kind in map(type, _layers_of(world.env)):
         yield f"{kind.__module__}.{kind.__qualname__} {source_of(kind.__module__)}".encode()
-        layer = vars(layer).get("env") if hasattr(layer, "__dict__") else None
     if world.remake is not None:
         yield repr(getattr(world.env, "spec", None)).encode()
         return
     try:
-        yield pickle.dumps(world.env)
+        with world.stepped() as env, world.stepped() as begun:
+            begun.reset(seed=0)
+            for layer, after in zip(_layers_of(env), _layers_of(begun), strict=True):
+                if vars(after).get("_np_random_seed") == 0:  # runs seed it too, so its state decides nothing
+                    layer._np_random = layer._np_random_seed = None
+            yield pickle.dumps(env)
     except Exception as error:  # of a class of the user
         raise SettingError(
             f"the environment of {world.name!r} can't be described, so nothing tells when it is another: "
             f"{type(error).__name__}: {error}; give the world by a name such as 'gym:ID', or leave out folder"
         ) from None
+
+
+def _layers_of(env: Any) -> Iterator[Any]:
+    """Yield an environment and what is inside, if it is a wrapper, from the outermost to the innermost."""
+    while env is not None:
+        yield env
+        env = vars(env).get("env") if hasattr(env, "__dict__") else None
 
 
 # Modules of users ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -31,7 +31,7 @@ class Range:
         [0.188, 0.035, 0.012]
 
     Args:
-        low: least value; if both are integers, integers are drawn.
+        low: least value; if both are integers, integers are drawn, unless the setting is a real number, such as alpha.
         high: greatest value.
         log: draw uniformly on a logarithmic scale; low is above 0 then.
 
@@ -73,19 +73,19 @@ def settings_of(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, 
     return settings
 
 
-def _parameters_of(algorithms: Iterable[Any]) -> list[str]:
-    """Return the names of the parameters that algorithms from plug-ins have.
+def _types_of(algorithms: Iterable[Any]) -> dict[str, Any]:
+    """Return the types of the parameters that algorithms from plug-ins have, by their names.
 
     Raises:
         SettingError: if there is no such algorithm.
     """
     from clew.learning.algorithms import ALGORITHMS
 
-    names = []
+    types: dict[str, Any] = {}
     for each in algorithms:
         check_known("algorithm", each, ALGORITHMS)
-        names += [parameter.name for parameter in ALGORITHMS[each].parameters]
-    return names
+        types |= {parameter.name: parameter.type for parameter in ALGORITHMS[each].parameters}
+    return types
 
 
 def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dict[str, Range | list[Any]]:
@@ -103,9 +103,9 @@ def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dic
     check_type("choices", choices, Mapping, "a dictionary of settings and their values, such as {'alpha': [0.1, 0.5]}")
     if not choices:
         raise SettingError("must not be empty: give settings and their values", setting="choices")
-    known = [each.name for each in fields(Learning)]
-    if not choices.keys() <= set(known):
-        known += _parameters_of(choices.get("algorithm", [base.get("algorithm", Learning.algorithm)]))
+    known: dict[str, Any] = {each.name: each.type for each in fields(Learning)}
+    if not choices.keys() <= known.keys():
+        known |= _types_of(choices.get("algorithm", [base.get("algorithm", Learning.algorithm)]))
     checked: dict[str, Range | list[Any]] = {}
     for name, given in choices.items():
         if name not in known:
@@ -115,7 +115,8 @@ def as_choices(choices: Any, base: Mapping[str, Any], *, is_random: bool) -> dic
                 raise SettingError(
                     "is a range, which has no grid: random values are drawn", setting=name, take={"num_random": 20}
                 )
-            checked[name] = given
+            is_real = known[name] in (float, float | None)
+            checked[name] = replace(given, low=float(given.low), high=float(given.high)) if is_real else given
             continue
         values = [
             each.item() if isinstance(each, np.generic) else each
@@ -203,17 +204,18 @@ def edges_of(choices: Mapping[str, Range | list[Any]], best: Point, settings: Ma
     return warnings
 
 
-def warnings_of(sample: npt.NDArray[np.float64], best: int, edges: list[str]) -> list[str]:
+def warnings_of(sample: npt.NDArray[np.float64], best: int, edges: list[str], figure: str) -> list[str]:
     """Return the warnings about the best settings: that others have the same figures, and that they lie on an edge.
 
     Args:
         sample: (num_points, num_seeds), figure of each run.
         best: number of the best settings.
         edges: warnings of `edges_of`, which mean nothing if all settings have the same figures.
+        figure: name of the figure.
 
     >>> import numpy as np
     >>> from clew.experiments.grids import warnings_of
-    >>> warnings_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0, edges=[])
+    >>> warnings_of(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 1.0]]), best=0, edges=[], figure="steps")
     ['1 other setting is as good in all runs: the first of them was taken']
     """
     same = np.sort(sample, axis=1) == np.sort(sample[best])
@@ -222,7 +224,8 @@ def warnings_of(sample: npt.NDArray[np.float64], best: int, edges: list[str]) ->
         return edges
     which = "1 other setting is" if others == 1 else f"{others:,} other settings are"
     if same.all():
-        return [f"{which} as good in all runs: nothing was chosen; take another figure, such as 'steps'"]
+        remedy = "more episodes" if figure == "steps" else "another figure, such as 'steps'"
+        return [f"{which} as good in all runs: they made no difference, so nothing was chosen; take {remedy}"]
     return [f"{which} as good in all runs: the first of them was taken", *edges]
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.evaluation.exact import policy_values
-from clew.experiments.samples import Metrics, optimum_of
+from clew.experiments.samples import Metrics, Optimum, optimum_of
 from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import Learning
 from clew.planning import solve
@@ -69,18 +69,25 @@ def regret(run: Metrics, optimum: float, figure: str = "mean_steps") -> npt.NDAr
 
 
 def time_to_optimal(
-    run: Metrics, optimum: float, figure: str = "mean_steps", tolerance: float = TOLERANCE
+    run: Metrics,
+    optimum: float,
+    figure: str = "mean_steps",
+    tolerance: float = TOLERANCE,
+    least_return: float = -math.inf,
 ) -> tuple[int, int] | None:
     """Return environment steps and episodes until a figure stays near the optimum, counted in whole rounds.
 
-    A round is near if the figure is worse than the optimum by no more than tolerance * |optimum|, or better. Steps and
-    episodes are counted to the end of the first round that is near and is followed by near rounds only.
+    A round is near if the figure is worse than the optimum by no more than tolerance * |optimum|, or better. For
+    mean_steps, steps are counted per terminated episode, so that a truncated one isn't short, and the mean return must
+    not be below `least_return`, so that an episode that ends badly isn't either. Steps and episodes are counted to the
+    end of the first round that is near and is followed by near rounds only.
 
     Args:
         run: metrics of one seed.
         optimum: best possible value of the figure.
         figure: "mean_steps", "mean_return" or "terminated_rate".
         tolerance: share of the optimum, above 0.
+        least_return: least mean return of a round that is near, for mean_steps.
 
     Returns:
         Number of steps and number of episodes; None if the last round is not near.
@@ -91,7 +98,16 @@ def time_to_optimal(
     check_number("tolerance", tolerance, POSITIVE)
     if optimum == 0.0:
         raise SettingError("the optimum is 0, so a tolerance relative to it is 0; use another figure")
-    far = [FIGURES[figure].regret(getattr(row, figure), optimum) > tolerance * abs(optimum) for row in run]
+
+    def is_near(row: RoundMetrics) -> bool:
+        value = getattr(row, figure)
+        if figure == "mean_steps":
+            if row.terminated_rate == 0.0 or row.mean_return < least_return:
+                return False
+            value /= row.terminated_rate
+        return FIGURES[figure].regret(value, optimum) <= tolerance * abs(optimum)
+
+    far = [not is_near(row) for row in run]
     first = len(far) - far[::-1].index(True) if True in far else 0
     if first == len(far):
         return None
@@ -120,26 +136,28 @@ class CellRuns(NamedTuple):
         """Settings of the learner; an agent in plain Python has no discount of its own, and is given 1."""
         return self.cell.learner if isinstance(self.cell.learner, Learning) else Learning(gamma=1.0)
 
-    def optimum(self, figure: str) -> float:
-        """Return the optimum of a column of `RoundMetrics`; raise SettingError if it is unknown."""
-        best = optimum_of(self.learning, lambda: self.cell.world.env, figure)
+    def optimum(self, figure: str) -> tuple[float, Optimum]:
+        """Return the optimum of a column of `RoundMetrics`, and of all; raise SettingError if the former is unknown."""
+        optimum = optimum_of(self.learning, lambda: self.cell.world.env)
+        best = getattr(optimum, figure)
         if best is None:
             raise SettingError(
                 f"needs the optimum of {figure}, which is unknown for {self.cell.name}", setting="figure"
             )
-        return best
+        return best, optimum
 
 
 def _regrets(runs: CellRuns) -> list[float]:
     """Return what each run has lost in all its episodes to the optimal return, undiscounted."""
-    best = runs.optimum("mean_return")
+    best, _ = runs.optimum("mean_return")
     return [float(regret(run, best, "mean_return")[-1]) for run in runs.find_metrics()]
 
 
 def _times_to_optimal(runs: CellRuns, column: int) -> list[float]:
     """Return environment steps (column 0) or episodes (1) until the mean steps stay near the optimum, or inf."""
-    best = runs.optimum("mean_steps")
-    times = [time_to_optimal(run, best) for run in runs.find_metrics()]
+    best, optimum = runs.optimum("mean_steps")
+    least = optimum.least_return(TOLERANCE)
+    times = [time_to_optimal(run, best, least_return=least) for run in runs.find_metrics()]
     return [math.inf if each is None else float(each[column]) for each in times]
 
 

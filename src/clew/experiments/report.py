@@ -63,9 +63,22 @@ class ExperimentComparison:
         return [("" if is_one else f"{key[2]}: ") + each.verdict for key, each in self.comparisons.items()]
 
     def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, width: int | None = None) -> str:
+        """Return what is printed: the table, or if that is wider than `width` characters, a block for each learner.
+
+        Args:
+            width: greatest width of the table; None for any.
+        """
         rows = [HEAD, *self._rows()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
+        if width is not None and max(map(len, lines)) > width:
+            lines = []
+            for world, learner, *cells in rows[1:]:
+                named = zip(HEAD[2:], cells, strict=True)
+                lines += [f"{world}: {learner}", *(f"  {name:<20}{cell}" for name, cell in named)]
         return "\n".join([self.title, *lines, *self._notes(), *([""] if self.verdicts else []), *self.verdicts])
 
     def _repr_html_(self) -> str:

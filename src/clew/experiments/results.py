@@ -21,7 +21,7 @@ from clew.files import new_file
 from clew.learning.metrics import RoundMetrics
 from clew.notebook import plotted
 from clew.policies.policy import Policy
-from clew.settings import MAX_EPISODES, as_path, check_choice, check_count, check_flag, choose_from, shown
+from clew.settings import MAX_EPISODES, as_list, as_path, check_choice, check_count, check_flag, choose_from, shown
 
 if TYPE_CHECKING:
     from clew.experiments.cells import Cell
@@ -164,10 +164,10 @@ class ExperimentResults:
             learner: name of the learner.
             world: name of the world.
             figure: "episode_return", "steps" or "terminated". Or a figure of whole runs against the exact optimum:
-                "regret" (what all episodes have lost to the optimal return), "steps_to_optimal" and
-                "episodes_to_optimal" (until the mean steps of training episodes, of a hundredth of them at a time,
-                stay within 25% of the optimum; inf if they don't), or "suboptimality" (V*(start) - V_pi(start) of the
-                greedy policy).
+                "regret" (what all episodes have lost to the optimal return within the step limit), "steps_to_optimal"
+                and "episodes_to_optimal" (until training episodes, a hundredth of them at a time, stay within 25% of
+                the optimum in their steps and their return, see docs/plots.md; inf if they don't), or "suboptimality"
+                (V*(start) - V_pi(start) of the greedy policy).
             last: number of episodes, from the end of each run, of which the recorded ones are taken; None for all.
 
         Returns:
@@ -202,12 +202,20 @@ class ExperimentResults:
         return {learner: self.sample(learner, world, figure, last=last) for learner in self.learners}
 
     def compare(
-        self, figure: str = "episode_return", *, last: int | None = None, paired: bool = False, seed: int = 0
+        self,
+        figure: str = "episode_return",
+        *,
+        worlds: Sequence[str] | None = None,
+        last: int | None = None,
+        paired: bool = False,
+        seed: int = 0,
     ) -> ExperimentComparison:
         """Compare the learners in each world: statistics of each, tests of each pair, and verdicts in words.
 
         Args:
             figure: as for `sample`.
+            worlds: names of the worlds, such as those whose optimum is known; None for all. P-values are corrected for
+                the pairs in these worlds.
             last: as for `sample`.
             paired: True compares runs of the same seed with each other. They draw the same random numbers, so where
                 learners differ little, so do their runs, and fewer seeds suffice.
@@ -218,18 +226,30 @@ class ExperimentResults:
         """
         check_flag("paired", paired)
         check_count("seed", seed, 0)
-        samples = {world: self.samples(world, figure, last=last) for world in self.worlds}
+        names = self.worlds if worlds is None else as_list("worlds", worlds, "names of worlds")
+        if not names:
+            raise SettingError("must not be empty", setting="worlds")
+        samples = {world: self.samples(world, figure, last=last) for world in names}
         title = describe_figure(figure, last, self.episodes)
         title += f"{',' if figure in EPISODE_FIGURES else ':'} {len(self.seeds)} seeds"
         is_less = figure in LESS_IS_BETTER
         return compare_learners(samples, title, what=WORDS[figure], paired=paired, lower_is_better=is_less, seed=seed)
 
-    def plot(self, world: str | None = None, **options: Any) -> Any:
+    def plot(
+        self,
+        world: str | None = None,
+        *,
+        figure: str = "mean_return",
+        optimum: float | None = None,
+        title: str | None = None,
+    ) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.
 
         Args:
             world: name of the world; None for the only one.
-            options: figure, optimum and title, as for `clew.plot_learning`; by default the mean return.
+            figure: as for `clew.plot_learning`.
+            optimum: as for `clew.plot_learning`.
+            title: of the plot; None takes the name of the world.
 
         Returns:
             Matplotlib figure, which notebooks display.
@@ -240,9 +260,13 @@ class ExperimentResults:
         """
         if world is None:
             if len(self.worlds) > 1:
-                raise SettingError(f"must be one of {', '.join(self.worlds)}", setting="world")
+                names = ", ".join(map(repr, self.worlds))
+                raise SettingError(
+                    f"must be given, as there are {len(self.worlds)}: world= one of {names}", setting="world"
+                )
             world = self.worlds[0]
-        return plotted("plot_learning", self.metrics(world), **{"figure": "mean_return", "title": world, **options})
+        title = world if title is None else title
+        return plotted("plot_learning", self.metrics(world), figure=figure, optimum=optimum, title=title)
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.

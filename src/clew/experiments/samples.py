@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.environments import as_compiled
+from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import RunError, SettingError
+from clew.evaluation.optimum import optimal_episode, steps_count
 from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import Learning
 from clew.planning import solve
@@ -28,20 +29,42 @@ IGNORED_SETTINGS = ("seed", "num_actors")  # these do not separate groups; num_a
 MAX_METRIC = 1e200  # sums and squares of the metrics of many rounds are finite numbers
 
 
+class Optimum(NamedTuple):
+    """Best possible figures of an episode within the step limit, as means over the start states; None if unknown.
+
+    Attributes:
+        mean_steps: steps of the optimal policy for the run's discount; None if without the limit it may never end.
+        mean_return: the greatest return without a discount, as `RoundMetrics` do not discount.
+        goal_return: return of the policy of `mean_steps`, without a discount.
+        return_scale: what differences from `goal_return` are shares of: its absolute value; where fewer steps are
+            better, the reward of the goal if that is more, since costs may cancel it.
+        terminated_rate: always None.
+    """
+
+    mean_steps: float | None = None
+    mean_return: float | None = None
+    goal_return: float | None = None
+    return_scale: float = 0.0
+    terminated_rate: float | None = None
+
+    def least_return(self, tolerance: float) -> float:
+        """Return the least return that is near the optimal one; -inf if that is unknown."""
+        return -math.inf if self.goal_return is None else self.goal_return - tolerance * self.return_scale
+
+
 class Group(NamedTuple):
     """Runs that differ by their seeds only.
 
     Attributes:
         name: settings in which it differs from other groups, or the name given for it; "" for a single group.
         runs: metrics of each run, in rounds of the same sizes, see `align`.
-        find_optimum: returns the optimum of a figure, such as "mean_steps", in the environment of these runs; None if
-            it is unknown.
+        find_optimum: returns the best possible figures in the environment of these runs.
         config: settings of the first run; None if unknown.
     """
 
     name: str
     runs: list[Metrics]
-    find_optimum: Callable[[str], float | None]
+    find_optimum: Callable[[], Optimum]
     config: TrainingConfig | None = None
 
     @property
@@ -183,7 +206,7 @@ def _make_group(name: str, runs: Sequence[_Loaded]) -> Group:
                 raise SettingError(f"{run.name} repeats {samples[key]}: the same settings and the same seed")
             samples[key] = run.name
     first = runs[0]
-    find_optimum = (lambda _: None) if first.config is None else partial(optimum_of, first.config, first.make_env)
+    find_optimum = Optimum if first.config is None else partial(optimum_of, first.config, first.make_env)
     return Group(name, [align(run.metrics, first.metrics) for run in runs], find_optimum, first.config)
 
 
@@ -275,29 +298,32 @@ def _parse_row(row: Mapping[str, str]) -> RoundMetrics:
     return RoundMetrics(**numbers)  # type: ignore[arg-type]  # each was converted to its type
 
 
-def optimum_of(config: Learning, make_env: Callable[[], Any], figure: str) -> float | None:
-    """Return the best possible value of a figure in the environment of a run, as its mean over the start states.
+def optimum_of(config: Learning, make_env: Callable[[], Any]) -> Optimum:
+    """Return the best possible figures in the environment of a run; those that are infinite or unknown are None.
 
-    For mean_steps it is the number of steps of the optimal policy for the run's discount, for mean_return the optimal
-    return without a discount, as `RoundMetrics` do not discount. The step limit is ignored.
+    Nothing is known with exploring starts, which have another mean, and in environments without a model.
 
     Args:
         config: settings of the learner.
         make_env: returns its environment.
-        figure: "mean_steps", "mean_return" or "terminated_rate".
-
-    Returns:
-        None if it is infinite or unknown: for terminated_rate, with exploring starts (which have another mean), and in
-        environments without a model.
     """
-    if config.exploring_starts or figure == "terminated_rate":
-        return None
-    world = as_compiled(make_env())
+    world = None if config.exploring_starts else as_compiled(make_env())
     if world is None:
-        return None
+        return Optimum()
+    steps, goal_return = _optimal_episode(world, config.gamma)
+    _, best = _optimal_episode(world, 1.0)
+    goal = world.mdp.reward_range[1] if steps_count(world.mdp, config.gamma) else 0.0
+    return Optimum(steps, best, goal_return, max(abs(goal_return or 0.0), goal))
+
+
+def _optimal_episode(world: ModelEnvironment, gamma: float) -> tuple[float | None, float | None]:
+    """Return mean steps and undiscounted return of an optimal policy under the step limit; None if unknown."""
     try:
-        solution = solve(world.mdp, gamma=config.gamma if figure == "mean_steps" else 1.0)
+        solution = solve(world.mdp, gamma=gamma)
     except SettingError:  # without a discount, returns may be unbounded
-        return None
-    best = solution.steps if figure == "mean_steps" else solution.value
-    return best if math.isfinite(best) else None
+        return None, None
+    episode = optimal_episode(solution, world.mdp.starts, world.max_episode_steps)
+    if episode is None:  # it would take too long
+        return None, None
+    steps, gain = float(episode.steps.mean()), float(episode.returns.mean())
+    return steps if math.isfinite(solution.steps) else None, gain if math.isfinite(gain) else None

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import RunError, SettingError, StoppedError
-from clew.experiments.experiment import Experiment, Progress, as_seeds
+from clew.experiments.experiment import Experiment, Progress
 from clew.experiments.grids import (
     MAX_POINTS,
     Choices,
@@ -35,7 +35,8 @@ from clew.experiments.results import (
     check_figure,
     describe_figure,
 )
-from clew.files import write_file
+from clew.experiments.seeds import as_seeds
+from clew.files import save_file
 from clew.learning.findings import Finding
 from clew.learning.settings import Learning, as_learning
 from clew.notebook import plotted
@@ -101,6 +102,7 @@ class SweepResults:
     fresh: ExperimentResults
     title: str
     _figure: str
+    _note: str
     _config: dict[str, Any]
 
     def curve(self, setting: str) -> dict[str, SensitivityCurve]:
@@ -145,11 +147,7 @@ class SweepResults:
         Raises:
             RunError: if the file can't be written.
         """
-        path = as_path("path", path)
-        try:
-            write_file(path, (json.dumps(self.config(), indent=2) + "\n").encode())
-        except OSError as error:
-            raise RunError(f"{path}: can't be written: {error.strerror}") from None
+        save_file(as_path("path", path), (json.dumps(self.config(), indent=2) + "\n").encode(), RunError)
 
     def __str__(self) -> str:
         order = ranking(self.sample, lower_is_better=self._figure in LESS_IS_BETTER)[:NUM_SHOWN].tolist()
@@ -159,7 +157,7 @@ class SweepResults:
         left = len(self.points) - len(rows)
         more = [f"and {left:,} others"] if left else []
         warnings = ["", *(f"warning: {each}" for each in self.warnings)] if self.warnings else []
-        return "\n".join([self.title, *rows, *more, "", "On fresh seeds", str(self.report), *warnings])
+        return "\n".join([self.title, *rows, *more, "", f"On fresh seeds{self._note}", str(self.report), *warnings])
 
     def _repr_html_(self) -> str:
         """Return what is printed, for notebooks."""
@@ -287,10 +285,12 @@ class Sweep:
         sample = np.array([self._sample(selection, learner, world) for learner in selection.learners])
         best_index = int(ranking(sample, lower_is_better=self._figure in LESS_IS_BETTER)[0])
         best = settings_of(self._base, self.points[best_index])
-        learners = {BEST: best} if _is_same(best, self._base) else {BEST: best, BASE: self._base}
+        alone = _why_alone(best, self._base)
+        learners = {BEST: best} if alone else {BEST: best, BASE: self._base}
         num_episodes = self._config["num_episodes"]
         fresh = _run_whole(Experiment(self._worlds, learners, self._fresh, num_episodes=num_episodes), options)
         report = fresh.compare(self._figure, last=self._last)
+        edges = edges_of(self._choices, self.points[best_index], best)
         figure = describe_figure(self._figure, self._last, selection.episodes)
         figure += ";" if self._figure in EPISODE_FIGURES else ":"
         return SweepResults(
@@ -299,11 +299,12 @@ class Sweep:
             best=best,
             best_index=best_index,
             report=report,
-            warnings=warnings_of(sample, best_index, edges_of(self._choices, self.points[best_index], best)),
+            warnings=warnings_of(sample, best_index, edges, self._figure),
             selection=selection,
             fresh=fresh,
             title=f"{figure} {len(self.points):,} settings in {world}, {sample.shape[1]} seeds each",
             _figure=self._figure,
+            _note=alone and f"; {alone}",
             _config=self._config,
         )
 
@@ -380,9 +381,9 @@ def _as_settings(world: Any) -> dict[str, Any]:
     return {"maze": world.maze, **world.changed} if isinstance(world, TrainingConfig) else {}
 
 
-def _is_same(settings: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
-    """Return whether the base can't be compared: it isn't a learner by itself, or has the same settings."""
+def _why_alone(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """Return why the best settings aren't compared with the base, in words; "" if they are."""
     try:
-        return as_learning(settings) == as_learning(base)
+        return "best has the settings of base" if as_learning(settings) == as_learning(base) else ""
     except SettingError:
-        return True
+        return "base alone is not a learner"

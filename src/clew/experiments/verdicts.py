@@ -98,7 +98,9 @@ class Comparison:
             return f"{a}'s {what} is {larger} than {b}'s in all of these runs: {self._describe_values(self.constants)}"
         if self.is_censored:
             return f"no difference was found between {a}'s {what} and {b}'s: all runs of both are censored"
-        return f"no difference was found: {a}'s {what} and {b}'s are {self.constants[0]:.6g} in all of these runs"
+        hint = "; compare their numbers of steps" if what in ("return", "regret") else ""
+        value = f"{self.constants[0]:.6g}"
+        return f"no difference was found: {a}'s {what} and {b}'s are {value} in all of these runs{hint}"
 
     def _describe_values(self, constants: Pair) -> str:
         """Return the numbers in words that all runs of each sample have."""

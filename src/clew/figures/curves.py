@@ -72,7 +72,12 @@ def plot_learning(
     """
     groups = _checked_groups(runs, figure, optimum, title)
     lines = [
-        _line(each, each.episodes, each.column(figure), each.find_optimum(figure) if optimum is None else optimum)
+        _line(
+            each,
+            each.episodes,
+            each.column(figure),
+            getattr(each.find_optimum(), figure) if optimum is None else optimum,
+        )
         for each in groups
     ]
     return _draw_lines(groups, lines, title, FIGURES[figure].label, percent=figure == "terminated_rate")
@@ -132,8 +137,10 @@ def plot_steps_to_optimal(
     """Plot how many environment steps and episodes it took until a figure stayed near the optimum.
 
     Each seed is a dot, and a mark shows their median. They are counted up to the end of the first round from which on
-    all rounds are near the optimum: no worse than it by more than `tolerance` times its absolute value. A seed whose
-    last round is not near counts as infinite in the median.
+    all rounds are near the optimum: no worse than it by more than `tolerance` times its absolute value. Steps are
+    counted per terminated episode, and in the worlds of `Run`s and run folders the mean return must be near that of the
+    optimal policy too, so that no short episode is near that was truncated or ended badly. A seed whose last round is
+    not near counts as infinite in the median.
 
     Args:
         runs: runs of one algorithm, one per seed: lists of `RoundMetrics`, `Run`s, or run folders; for several
@@ -167,7 +174,8 @@ def plot_steps_to_optimal(
     groups = _checked_groups(runs, figure, optimum, title)
     for group in groups:
         best = _require_optimum(group, figure, optimum)
-        times = [time_to_optimal(run, best, figure, tolerance) or (math.inf, math.inf) for run in group.runs]
+        least = group.find_optimum().least_return(tolerance) if figure == "mean_steps" else -math.inf
+        times = [time_to_optimal(run, best, figure, tolerance, least) or (math.inf, math.inf) for run in group.runs]
         rows.append((group.name, np.array(times).T))
     plots = _plots()
     note = f"until {FIGURES[figure].label} stays within {100 * tolerance:g}% of the optimum"
@@ -260,9 +268,15 @@ def _checked_groups(runs: Runs, figure: str, optimum: float | None, title: str |
     return as_groups(runs)
 
 
+def _optimum(group: Group, figure: str) -> float | None:
+    """Return the optimum of a figure in the environment of a group; None if it is unknown."""
+    best: float | None = getattr(group.find_optimum(), figure)
+    return best
+
+
 def _require_optimum(group: Group, figure: str, given: float | None) -> float:
     """Return the optimum that was given or that of the environment of a group, or raise SettingError if unknown."""
-    best = group.find_optimum(figure) if given is None else given
+    best = _optimum(group, figure) if given is None else given
     if best is None:
         raise SettingError(f"must be given: that of {figure} is unknown here", setting="optimum")
     return best

@@ -97,8 +97,15 @@ def run_agent(
     return policy_of(agent, world, seed)
 
 
-def agent_transitions(agent: Agent, env: Any, seed: int) -> Iterator[Transition]:
-    """Play episode after episode, let the agent learn from every step, and yield its transition; without end."""
+def agent_transitions(agent: Agent, env: Any, seed: int, place: int = 0) -> Iterator[Transition]:
+    """Play episode after episode, let the agent learn from every step, and yield its transition; without end.
+
+    Args:
+        agent: agent; learns in place.
+        env: environment.
+        seed: seed of the run.
+        place: number of worlds in which the agent has learned before, in the same run.
+    """
     num_actions, world = table_shape(env)[1], as_compiled(env)
     max_steps = None if world is None else world.max_episode_steps
 
@@ -109,7 +116,7 @@ def agent_transitions(agent: Agent, env: Any, seed: int) -> Iterator[Transition]
             raise SettingError(f"the agent's act gave action {shown(chosen)}, expected one in 0..{num_actions - 1}")
         return action
 
-    first: int | None = env_seed((seed, 0, 0))
+    first: int | None = env_seed((seed, 0, place))
     while True:
         for transition in episode_steps(env, act, seed=first, max_steps=max_steps):
             agent.update(transition)

@@ -2,8 +2,9 @@
 
 import weakref
 from pathlib import Path
+from uuid import uuid4
 
-from clew.errors import ExtraError, RunError
+from clew.errors import ExtraError, RunError, SettingError
 from clew.files import check_name
 from clew.learning.metrics import Callback, RoundMetrics
 from clew.settings import as_path
@@ -47,11 +48,17 @@ def log_to_tensorboard(folder: str | Path) -> Callback:
         ) from None
     try:
         check_name(path)
-        writer = SummaryWriter(str(path), flush_secs=2)
+        suffix = f".{uuid4().hex}"  # the name has the second, which another training may share
+        writer = SummaryWriter(str(path), flush_secs=2, filename_suffix=suffix)
     except OSError as error:
         raise RunError(f"{path}: can't be written: {error.strerror}") from None
 
     def log_round(row: RoundMetrics) -> None:
+        if not isinstance(row, RoundMetrics):
+            raise SettingError(
+                "log_to_tensorboard logs the rounds of a single training; of an experiment, log those of each run "
+                "afterwards, from results.metrics(world)"
+            )
         for figure in FIGURES:
             writer.add_scalar(figure, getattr(row, figure), row.num_ended)
         if row.num_ended == row.total_episodes:

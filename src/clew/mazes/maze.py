@@ -120,6 +120,9 @@ class Maze:
         # Calls the constructor, so that a copy is validated and read-only.
         return Maze, (self.cells, self.start, dict(self.exits), dict(self.cell_rewards))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Maze":
+        return self  # read-only
+
     @classmethod
     def open(
         cls,

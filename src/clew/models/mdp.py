@@ -110,6 +110,9 @@ class FiniteMDP(Constructors):
         # Calls a constructor, so that a copy in another process is validated and read-only.
         return _from_arguments, (self._arguments(),)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FiniteMDP:
+        return self  # read-only
+
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments, by name, with which `grid` or `sparse` makes the same model."""
         model = self.model._asdict()

@@ -264,6 +264,7 @@ def record_stepwise(
     num_steps: int,
     stream: Stream,
     cursor: Cursor,
+    max_steps: int | None = None,
 ) -> Trajectory:
     """Play episodes of an environment step by step, and return their trajectory.
 
@@ -275,13 +276,14 @@ def record_stepwise(
         num_steps: number of steps after which no episode begins.
         stream: (2,) uint64, changed in place; it seeds the environment's first reset too.
         cursor: (4,) int64; its first number counts the episodes, in place.
+        max_steps: step limit of an episode, see `episode_steps`.
     """
     rule, strategy, visits, (alpha, exploration) = acting
     policy = BehaviourPolicy(strategy, rule.q, visits, exploration, stream, [rule.q])
     transitions: list[Transition] = []
     seed: int | None = int(next_bits(stream)) >> 33
     while cursor[0] < num_episodes and len(transitions) < num_steps:
-        for t in policy.play(env, exploring_starts=exploring_starts, seed=seed):
+        for t in policy.play(env, exploring_starts=exploring_starts, seed=seed, max_steps=max_steps):
             step = Step(t.state, t.action, np.float32(t.reward), t.next_state, NO_ACTION, t.terminated)
             learn(rule, step, alpha, exploration, stream)
             transitions.append(t)
