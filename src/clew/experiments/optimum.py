@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from clew.errors import SettingError
 from clew.evaluation.exact import policy_values
-from clew.experiments.samples import Metrics, Optimum, optimum_of
+from clew.experiments.samples import Metrics, Optimum, optimum_of, solution_of
 from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import Learning
-from clew.planning import solve
 from clew.policies.policy import Policy
 from clew.settings import POSITIVE, check_number
 
@@ -168,7 +167,7 @@ def _suboptimalities(runs: CellRuns) -> list[float]:
         raise SettingError(
             f"needs the optimum, which is unknown for {runs.cell.name}: there is no model", setting="figure"
         )
-    optimum, found = solve(world.mdp, gamma=gamma), []
+    optimum, found = solution_of(world.mdp, gamma), []
     for policy in runs.find_policies():
         values = policy_values(world.mdp, policy.q, gamma=gamma)
         lost = optimum.value - values.value

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ from clew.errors import RunError, SettingError
 from clew.evaluation.optimum import optimal_episode, steps_count
 from clew.learning.metrics import RoundMetrics
 from clew.learning.settings import Learning
-from clew.planning import solve
+from clew.models.mdp import FiniteMDP
+from clew.planning import Solution, solve
 from clew.runs.configuration import TrainingConfig
 from clew.runs.run import Run, open_run
 from clew.runs.storage import SavedRun, load_run, read_config
@@ -316,10 +317,16 @@ def optimum_of(config: Learning, make_env: Callable[[], Any]) -> Optimum:
     return Optimum(steps, best, goal_return, max(abs(goal_return or 0.0), goal))
 
 
+@lru_cache(maxsize=4)
+def solution_of(mdp: FiniteMDP, gamma: float) -> Solution:
+    """Return the optimum of a model; learners in the same world are compared with the same one."""
+    return solve(mdp, gamma=gamma)
+
+
 def _optimal_episode(world: ModelEnvironment, gamma: float) -> tuple[float | None, float | None]:
     """Return mean steps and undiscounted return of an optimal policy under the step limit; None if unknown."""
     try:
-        solution = solve(world.mdp, gamma=gamma)
+        solution = solution_of(world.mdp, gamma)
     except SettingError:  # without a discount, returns may be unbounded
         return None, None
     episode = optimal_episode(solution, world.mdp.starts, world.max_episode_steps)
