@@ -63,7 +63,7 @@ class Run:
         trace: events of the driver, the object store and the actors.
 
     >>> import clew
-    >>> run = clew.runs.train_run(clew.TrainingConfig(maze="4x6", num_episodes=500))
+    >>> run = clew.runs.train_run(clew.TrainingConfig(maze="4x6", algorithm="sarsa", num_episodes=500, seed=7))
     >>> run.evaluation.mean_steps, run.summary["num_states"]
     (8.0, 24)
     """
