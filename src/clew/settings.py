@@ -131,7 +131,12 @@ def choose_from(typed: Any, known: Iterable[str]) -> str:
 
 
 class Bounds(NamedTuple):
-    """An interval of finite numbers: from `least` to `most`, both included, and greater than `above`."""
+    """An interval of finite numbers: from `least` to `most`, both included, and greater than `above`.
+
+    >>> from clew.extending import Bounds
+    >>> str(Bounds(most=1.0, above=0.0)), Bounds(most=1.0, above=0.0).hold(0.0)
+    ('in (0, 1]', False)
+    """
 
     least: float = -inf
     most: float = inf

@@ -321,7 +321,7 @@ def test_people_see_the_grade_and_the_policy_as_arrows(clew):
     rows = dict(re.findall(r"^([a-z ]+?)  +(\S+)$", out, re.MULTILINE))
     assert (rows["mean steps"], rows["optimal steps"], rows["excess steps"]) == ("2", "2", "0")
     assert (rows["mean return"], rows["optimal return"]) == ("1", "1")
-    assert "docs/glossary.md defines these figures." in out
+    assert "Returns are not discounted." in out
     assert "→ G" in out or "↓ ↓" in out
 
 
@@ -405,6 +405,7 @@ BAD = {
     "train --moves foo": "--moves must be one of four, eight, movingai, movingai-float32, knight, robot, not 'foo'",
     "train cliffs": "no maze is called 'cliffs': did you mean 'cliff'? Give 'book', a size such as '10x12'",
     "train clifs": "a world that `clew worlds` lists, or gym:ID",
+    "train open:6x6": "an open grid isn't generated: give its size alone, 6x6, as the name of the maze",
     "train wilsn:5x5": "unknown kind of maze 'wilsn'; did you mean 'wilson'? Choose from backtracker,",
     "algorithms sarssa": "name must be one of monte-carlo, ",
     "generate 5x5": "a recipe must begin with a kind of maze, such as wilson:5x5",

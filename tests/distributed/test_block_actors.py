@@ -11,7 +11,7 @@ from clew.distributed import actors, cluster
 from clew.distributed.blocks import BlockWorld
 from clew.distributed.blocks.pools import BlockHolder
 from clew.errors import ClusterError
-from clew.runs.run import solve_in_blocks
+from clew.runs.blocks import solve_in_blocks
 
 pytestmark = pytest.mark.ray
 

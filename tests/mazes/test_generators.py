@@ -320,6 +320,7 @@ KINDS = ", ".join(GENERATORS)
     ("recipe", "said"),
     [
         ("wilsen:8x8", f"unknown kind of maze 'wilsen'; did you mean 'wilson'? Choose from {KINDS}"),
+        ("open:4x7", "an open grid isn't generated: give its size alone, 4x7, as the name of the maze"),
         ("wilson", "wilson must be followed by a size, as in wilson:20x30, not ''"),
         ("wilson:8", "wilson must be followed by a size, as in wilson:20x30, not '8'"),
         ("wilson:-8x8", "wilson must be followed by a size, as in wilson:20x30, not '-8x8'"),

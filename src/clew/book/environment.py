@@ -34,6 +34,11 @@ class Discrete:
 
     Raises:
         SettingError: if the number is out of range.
+
+    >>> from clew.book import Discrete
+    >>> space = Discrete(4)
+    >>> space.n, space.sample() < 4
+    (4, True)
     """
 
     def __init__(self, num_actions: int) -> None:

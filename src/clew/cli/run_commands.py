@@ -116,8 +116,8 @@ def make_or_read(config: TrainingConfig) -> "Maze | FiniteMDP | None":
 
 
 def print_remarks(run: "Run", out: Path | None, chaos: float | None) -> None:
-    """Print where the figures are defined, how many actors were killed on purpose, and where the run is saved."""
-    print("docs/glossary.md defines these figures. Returns are not discounted.")
+    """Print that returns are not discounted, how many actors were killed on purpose, and where the run is saved."""
+    print("Returns are not discounted.")
     if chaos is not None:
         killed, lost = run.trace.count("kill"), run.trace.count("lost")
         same = "results were merged in another order" if run.config.asynchronous else "the table is the same as without"
@@ -177,7 +177,8 @@ def grade_policy(config: TrainingConfig, env: Any, policy: "Policy", episodes: i
     """
     from clew.environments import as_compiled
     from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch, grade
+    from clew.runs.run import grade
+    from clew.runs.stopwatch import Stopwatch
     from clew.runs.storage import finite_or_none, table_sha256
 
     optimum = None if as_compiled(env) is None else solve_world(env, gamma=config.gamma)
@@ -268,7 +269,7 @@ def solve(
     from clew.cli.terminal import drop_missing, policy_and_values, print_figures, print_json, print_solution
     from clew.cli.waiting import working
     from clew.policies.files import ENDINGS, check_policy_file
-    from clew.runs.run import solve_in_blocks
+    from clew.runs.blocks import solve_in_blocks
 
     config, solution, in_blocks = make_config(settings), None, blocks is not None or actors
     if in_blocks and actors:
@@ -340,7 +341,7 @@ def solve_whole(
     from clew.environments import as_compiled, model_of
     from clew.planning import Solution, solve_average
     from clew.planning import solve as solve_world
-    from clew.runs.run import Stopwatch
+    from clew.runs.stopwatch import Stopwatch
     from clew.runs.storage import finite_or_none
 
     stopwatch = Stopwatch()

@@ -15,7 +15,14 @@ WAITED = Path("/proc/thread-self/schedstat")  # Linux: nanoseconds on a processo
 
 
 def as_actor(simulation_class: Any) -> Any:
-    """Return a class as a Ray actor class; each of its actors occupies one processor."""
+    """Return a class as a Ray actor class; each of its actors occupies one processor.
+
+    >>> from clew.distributed import as_actor
+    >>> class Counter:
+    ...     pass
+    >>> hasattr(as_actor(Counter), "remote")  # which starts an actor
+    True
+    """
     return ray.remote(num_cpus=1)(simulation_class)
 
 

@@ -181,6 +181,14 @@ def train_parallel(
 
     Raises:
         ClewError: see `train_policy_parallel`.
+
+    >>> import clew
+    >>> from clew.distributed import train_parallel
+    >>> from clew.distributed.settings import Sharing
+    >>> env = clew.Environment(clew.Maze.open(5, 5))
+    >>> policy = train_parallel(env, 2000, clew.Learning(), Sharing(num_simulations=4, num_actors=0), seed=1)
+    >>> clew.evaluate_policy(env, policy).mean_steps
+    8.0
     """
     check_run(num_episodes, seed)
     check_number("chaos", chaos, SHARE)

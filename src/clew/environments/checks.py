@@ -45,6 +45,12 @@ def check_world(slip: float, max_episode_steps: int | None, **rewards: float) ->
 
     Raises:
         SettingError: names the setting that is out of range.
+
+    >>> from clew.environments import check_world
+    >>> check_world(1.5, None)
+    Traceback (most recent call last):
+        ...
+    clew.errors.SettingError: slip must be a finite number in [0, 1], not 1.5
     """
     check_number("slip", slip, SHARE)
     if max_episode_steps is not None:

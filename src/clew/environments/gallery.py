@@ -37,6 +37,10 @@ def make_world(name: str) -> ModelEnvironment:
 
     Raises:
         SettingError: if there is no world of that name; lists all names.
+
+    >>> import clew
+    >>> clew.gallery.make_world("cliff").mdp.num_states
+    48
     """
     check_choice("world", name, GALLERY)
     return GALLERY[name].make()

@@ -27,6 +27,11 @@ def make_environment(
     Raises:
         MazeError: if there is no maze of that name.
         SettingError: if a setting is out of range.
+
+    >>> from clew.environments import make_environment
+    >>> env = make_environment("4x6", observation="position")
+    >>> env.reset(seed=1)[0].tolist()
+    [0, 0]
     """
     check_choice("observation", observation, OBSERVATIONS)
     env = Environment(_resolve_maze(maze), **settings)
@@ -59,6 +64,11 @@ def make_vector_environment(
     Raises:
         MazeError: if there is no maze of that name.
         SettingError: if a setting is out of range.
+
+    >>> from clew.environments import make_vector_environment
+    >>> envs = make_vector_environment(3, "4x6")
+    >>> envs.reset(seed=1)[0].tolist()
+    [0, 0, 0]
     """
     return MazeVectorEnv(
         num_envs, _resolve_maze(maze), observation=observation, autoreset_mode=autoreset_mode, copy=copy, **settings

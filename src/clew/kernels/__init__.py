@@ -84,6 +84,17 @@ def kernel(function: Function) -> Function:
 
     The machine code of kernels of this package is kept on disk, see `cache`. Used as a decorator. With
     NUMBA_DISABLE_JIT=1 the function stays plain Python.
+
+    >>> import numpy as np
+    >>> from clew.extending import kernel
+    >>> @kernel
+    ... def discounted(rewards, gamma):
+    ...     total = 0.0
+    ...     for i in range(rewards.size):
+    ...         total += gamma**i * rewards[i]
+    ...     return total
+    >>> print(discounted(np.array([0.0, 0.0, 1.0]), 0.5))
+    0.25
     """
     compiled: Function = numba.njit(**JIT_OPTIONS)(function)
     if not numba.config.DISABLE_JIT:

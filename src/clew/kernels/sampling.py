@@ -55,7 +55,16 @@ def new_stream(seed: int, *key: int) -> Stream:
 
 @kernel
 def next_bits(stream: Stream) -> np.uint64:
-    """Draw 64 random bits, and advance the stream in place."""
+    """Draw 64 random bits, and advance the stream in place.
+
+    >>> import numpy as np
+    >>> from clew.extending import next_bits
+    >>> stream = np.array([1, 3], np.uint64)
+    >>> print(next_bits(stream))
+    13232826040865663252
+    >>> stream.tolist()
+    [4, 3]
+    """
     z = stream[0] + stream[1]
     stream[0] = z
     z = (z ^ (z >> _30)) * _MIX_1
@@ -65,13 +74,25 @@ def next_bits(stream: Stream) -> np.uint64:
 
 @kernel
 def below(bits32: np.uint64, n: int) -> int:
-    """Map 32 random bits to an integer in [0, n), n < 2**32, uniform up to a relative error of n / 2**32."""
+    """Map 32 random bits to an integer in [0, n), n < 2**32, uniform up to a relative error of n / 2**32.
+
+    >>> import numpy as np
+    >>> from clew.extending import below
+    >>> print(below(np.uint64(2**31), 10))
+    5
+    """
     return np.int64((bits32 * np.uint64(n)) >> _32)
 
 
 @kernel
 def uniform(bits: np.uint64) -> float:
-    """Map 64 random bits to a uniform float in [0, 1)."""
+    """Map 64 random bits to a uniform float in [0, 1).
+
+    >>> import numpy as np
+    >>> from clew.extending import uniform
+    >>> print(uniform(np.uint64(2**63)))
+    0.5
+    """
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 

@@ -76,31 +76,65 @@ def best_action_by_scan(q: Table, s: int, bits32: np.uint64) -> int:
 
 @kernel
 def increment(counts: npt.NDArray[np.int32], s: int, a: int) -> None:
-    """Add 1 to counts[s, a], in place, up to MAX_COUNT."""
+    """Add 1 to counts[s, a], in place, up to MAX_COUNT.
+
+    >>> import numpy as np
+    >>> from clew.extending import increment
+    >>> counts = np.zeros((1, 3), np.int32)
+    >>> increment(counts, 0, 2)
+    >>> counts.tolist()
+    [[0, 0, 1]]
+    """
     counts[np.uint64(s), np.uint64(a)] += counts[np.uint64(s), np.uint64(a)] < MAX_COUNT
 
 
 @dispatch
 def row_length(q: Values) -> int:
-    """Return the number of actions."""
+    """Return the number of actions.
+
+    >>> import numpy as np
+    >>> from clew.extending import row_length
+    >>> print(row_length(np.zeros((10, 3), np.float32)))
+    3
+    """
     return q.shape[1]
 
 
 @dispatch
 def value(q: Values, s: int, a: int) -> np.float32:
-    """Return q[s, a]."""
+    """Return q[s, a].
+
+    >>> import numpy as np
+    >>> from clew.extending import value
+    >>> print(value(np.array([[0.0, 0.5, 0.25]], np.float32), 0, 1))
+    0.5
+    """
     return q[np.uint64(s), np.uint64(a)]  # unsigned: Numba then omits the check for negative indices
 
 
 @dispatch
 def assign(q: Values, s: int, a: int, new: np.float32) -> None:
-    """Set q[s, a] = new."""
+    """Set q[s, a] = new.
+
+    >>> import numpy as np
+    >>> from clew.extending import assign
+    >>> q = np.zeros((1, 3), np.float32)
+    >>> assign(q, 0, 1, np.float32(0.5))
+    >>> q.tolist()
+    [[0.0, 0.5, 0.0]]
+    """
     q[np.uint64(s), np.uint64(a)] = new
 
 
 @dispatch
 def max_value(q: Values, s: int) -> np.float32:
-    """Return max_a q[s, a]."""
+    """Return max_a q[s, a].
+
+    >>> import numpy as np
+    >>> from clew.extending import max_value
+    >>> print(max_value(np.array([[0.0, 0.5, 0.25]], np.float32), 0))
+    0.5
+    """
     best = q[s, 0]
     for a in range(1, q.shape[1]):
         best = q[s, a] if q[s, a] > best else best
@@ -109,7 +143,13 @@ def max_value(q: Values, s: int) -> np.float32:
 
 @dispatch
 def num_best_actions(q: Values, s: int) -> int:
-    """Return the number of actions whose value equals max_a q[s, a]."""
+    """Return the number of actions whose value equals max_a q[s, a].
+
+    >>> import numpy as np
+    >>> from clew.extending import num_best_actions
+    >>> print(num_best_actions(np.array([[0.0, 0.5, 0.5]], np.float32), 0))
+    2
+    """
     best = max_value(q, s)
     count = 0
     for a in range(row_length(q)):
@@ -119,25 +159,55 @@ def num_best_actions(q: Values, s: int) -> int:
 
 @dispatch
 def best_action(q: Values, s: int, bits32: np.uint64) -> int:
-    """Return an action with the maximum of q[s]; ties are broken uniformly at random by 32 random bits."""
+    """Return an action with the maximum of q[s]; ties are broken uniformly at random by 32 random bits.
+
+    >>> import numpy as np
+    >>> from clew.extending import best_action
+    >>> q = np.array([[0.0, 0.5, 0.5]], np.float32)
+    >>> print(best_action(q, 0, np.uint64(0)), best_action(q, 0, np.uint64(2**32 - 1)))
+    1 2
+    """
     return best_action_by_scan(q, s, bits32)
 
 
 @dispatch
 def is_available(q: Values, s: int, a: int) -> bool:
-    """Return whether action a is available in state s; by default all are, a compile-time constant."""
+    """Return whether action a is available in state s; by default all are, a compile-time constant.
+
+    >>> import numpy as np
+    >>> from clew.extending import is_available
+    >>> from clew.kernels.wide import as_values
+    >>> q = as_values(np.array([[0.5, -np.inf, 0.0]], np.float32), masked=True)
+    >>> [bool(is_available(q, 0, a)) for a in range(3)]
+    [True, False, True]
+    """
     return True
 
 
 @dispatch
 def num_available(q: Values, s: int) -> int:
-    """Return the number of actions that are available in state s; by default all of them."""
+    """Return the number of actions that are available in state s; by default all of them.
+
+    >>> import numpy as np
+    >>> from clew.extending import num_available
+    >>> from clew.kernels.wide import as_values
+    >>> q = as_values(np.array([[0.5, -np.inf, 0.0]], np.float32), masked=True)
+    >>> print(num_available(q, 0))
+    2
+    """
     return row_length(q)
 
 
 @dispatch
 def random_action(q: Values, s: int, bits32: np.uint64) -> int:
-    """Return one of the actions that are available in state s, drawn uniformly by 32 random bits."""
+    """Return one of the actions that are available in state s, drawn uniformly by 32 random bits.
+
+    >>> import numpy as np
+    >>> from clew.extending import random_action
+    >>> q = np.array([[0.0, 0.5, 0.5]], np.float32)
+    >>> print(random_action(q, 0, np.uint64(0)), random_action(q, 0, np.uint64(2**31)))
+    0 1
+    """
     return below(bits32, row_length(q))
 
 

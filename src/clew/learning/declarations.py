@@ -48,6 +48,14 @@ class Algorithm:
             and when it ended. Each is a dictionary of arrays by field of the named tuple (`model.counts` for an inner
             one), without tables of action values and their counts, which Clew merges. None if there is none.
         parameters: settings of its own, which `algorithm_settings` holds.
+
+    >>> import clew
+    >>> from clew.extending import Algorithm
+    >>> make = clew.ALGORITHMS["q-learning"].make
+    >>> clew.register_algorithm(Algorithm("docs:plain", "that of Q-learning", "eq. (6.8)", ("alpha",), make))
+    >>> env = clew.Environment(clew.Maze.open(1, 3))
+    >>> clew.train_policy(env, 10, algorithm="docs:plain", alpha=1.0).q.max().item()
+    1.0
     """
 
     name: str
@@ -89,6 +97,11 @@ class Parameter:
 
     Raises:
         SettingError: if the name is not one of Python's, the type another, or the default out of range.
+
+    >>> from clew.extending import Bounds, Parameter
+    >>> bonus = Parameter("bonus", float, 0.1, Bounds(0.0, 1.0), "reward of an untried action")
+    >>> bonus.check(1, "docs:curious")
+    1.0
     """
 
     name: str
@@ -156,6 +169,15 @@ class LearnerSpec(NamedTuple):
         behaviour: exploration strategy as kernels dispatch on it.
         visits: (num_states, num_actions) int32, tries of each action; empty if the strategy doesn't use them.
         counted: True if the updates of each value are counted.
+
+    >>> import clew
+    >>> from clew.extending import Algorithm
+    >>> def make(spec):
+    ...     print(spec.table.shape, spec.gamma, spec.max_steps)
+    ...     return clew.ALGORITHMS["q-learning"].make(spec)
+    >>> clew.register_algorithm(Algorithm("docs:told", "that of Q-learning", "eq. (6.8)", ("alpha",), make))
+    >>> policy = clew.train_policy(clew.Environment(clew.Maze.open(1, 3)), 10, algorithm="docs:told", gamma=0.5)
+    (3, 4) 0.5 300
     """
 
     table: npt.NDArray[np.float32]

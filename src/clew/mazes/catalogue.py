@@ -50,6 +50,10 @@ def find_maze(
     Raises:
         MazeError: if there is no such maze, or it is invalid.
         SettingError: if `unknown_walls` or `cell_size` is out of range, or has no effect on this maze.
+
+    >>> from clew.mazes import find_maze
+    >>> find_maze("wilson:10x12:seed=3"), find_maze("6x6")
+    (Maze(10x12, start=(0, 0), goals=((9, 11),)), Maze(6x6, start=(0, 0), goals=((5, 5),)))
     """
     check_type("name", name, str, "a name or a path as text")
     size = parse_size(BOOK if name == "book" else name)

@@ -278,6 +278,9 @@ def parse_recipe(text: str) -> tuple[str, int, int, dict[str, float]]:
     kind, _, rest = text.partition(":")
     if re.fullmatch(r"[0-9]+x[0-9]+", kind):
         raise MazeError(f"a recipe must begin with a kind of maze, such as wilson:{kind}")
+    if kind == "open":
+        size = rest.partition(":")[0] or "6x6"
+        raise MazeError(f"an open grid isn't generated: give its size alone, {size}, as the name of the maze")
     _find_generator(kind)
     size, *settings = rest.split(":")
     rows_and_columns = parse_size(size)

@@ -1,8 +1,8 @@
 """The table of exploration strategies. Each can be combined with every algorithm.
 
 The setting of `clew.Learning` is called `behaviour`, because a strategy makes the behaviour policy. The kernels that
-draw the actions are in `clew.kernels.learning.behaviours`. A new strategy is a kernel, a row here, and a test;
-`register_behaviour` adds those of users.
+draw the actions are in `clew.kernels.learning.behaviours` and `clew.kernels.learning.counting`. A new strategy is a
+kernel, a row here, and a test; `register_behaviour` adds those of users.
 
     >>> import clew
     >>> list(clew.BEHAVIOURS)
@@ -15,7 +15,7 @@ import sys
 from typing import Any, NamedTuple
 
 from clew.errors import SettingError
-from clew.kernels.learning import behaviours
+from clew.kernels.learning import behaviours, counting
 from clew.policies.plugins import add_row, check_name
 from clew.settings import NOT_NEGATIVE, POSITIVE, SHARE, Bounds, check_type, shown
 
@@ -32,6 +32,10 @@ class Behaviour(NamedTuple):
         bounds: range of that setting.
         uses_visits: True if the choice depends on how often each action was tried in the state, which `count_visit`
             counts.
+
+    >>> import clew
+    >>> clew.BEHAVIOURS["epsilon-greedy"].bounds
+    Bounds(least=0.0, most=1.0, above=-inf)
     """
 
     strategy: Any
@@ -65,13 +69,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
         POSITIVE,
     ),
     "ucb": Behaviour(
-        behaviours.UpperConfidence(),
+        counting.UpperConfidence(),
         "the action with the largest q[s, a] + confidence * sqrt(ln N(s) / N(s, a)); untried actions first",
         "confidence",
         uses_visits=True,
     ),
     "least-tried": Behaviour(
-        behaviours.LeastTried(), "the action that was tried least often in the state", uses_visits=True
+        counting.LeastTried(), "the action that was tried least often in the state", uses_visits=True
     ),
     "random": Behaviour(behaviours.UniformRandom(), "a random action, all equally likely"),
 }

@@ -12,13 +12,11 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from clew.distributed import train_parallel
-from clew.distributed.placement import format_seconds
 from clew.distributed.settings import Sharing
-from clew.environments import Environment, as_compiled
+from clew.environments import as_compiled
 from clew.errors import RunError, SettingError, StoppedError
 from clew.evaluation.grades import evaluate_policy
 from clew.evaluation.results import Evaluation
-from clew.kernels import seconds_compiled
 from clew.learning.checkpoints import Checkpoints, versions
 from clew.learning.metrics import Callback, RoundMetrics, Watch
 from clew.learning.reporting import check_reporting
@@ -39,7 +37,7 @@ from clew.runs.storage import (
     save_run,
     table_sha256,
 )
-from clew.settings import SHARE, as_path, check_count, check_flag, check_number, check_type
+from clew.settings import SHARE, as_path, check_flag, check_number, check_type
 from clew.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -48,18 +46,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TRUSTED = "CLEW_IMPORT"  # environment variable: name of a module that loading a run may import
-
-
-class Stopwatch:
-    """Wall time since it was made, with the time of the compiler apart, which works in a first run only."""
-
-    def __init__(self) -> None:
-        self._begun, self._compiled = time.perf_counter(), seconds_compiled()
-
-    def read(self) -> dict[str, float]:
-        """Return `seconds` and `compile_seconds` since it was made."""
-        compiled = seconds_compiled() - self._compiled
-        return {"seconds": time.perf_counter() - self._begun - compiled, "compile_seconds": compiled}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +61,11 @@ class Run:
         seconds: wall time of all rounds.
         startup_seconds: wall time before and after the rounds: compiling, starting Ray and actors.
         trace: events of the driver, the object store and the actors.
+
+    >>> import clew
+    >>> run = clew.runs.train_run(clew.TrainingConfig(maze="4x6", algorithm="sarsa", num_episodes=500, seed=7))
+    >>> run.evaluation.mean_steps, run.summary["num_states"]
+    (8.0, 24)
     """
 
     config: TrainingConfig
@@ -146,6 +137,12 @@ def train_run(
 
     Raises:
         ClewError: if the maze, a setting or the cluster is invalid.
+
+    >>> import clew
+    >>> config = clew.TrainingConfig(maze="4x6", algorithm="sarsa", num_episodes=500, seed=7)
+    >>> run = clew.runs.train_run(config)
+    >>> run.evaluation.mean_steps
+    8.0
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
     check_reporting(callback, watch, trace, checkpoints)
@@ -254,6 +251,14 @@ def save_checkpoints(
         RunError: if RUN exists, can't be written, is being trained by another process, or was not begun and is to be
             resumed.
         StoppedError: if training was stopped; the message says how to go on.
+
+    >>> import clew
+    >>> config = clew.TrainingConfig(maze="4x6", num_episodes=500)
+    >>> with clew.runs.save_checkpoints("first", config, config.make_maze(), every=100) as checkpoints:
+    ...     run = clew.runs.train_run(config, checkpoints=checkpoints)
+    ...     run.save("first")
+    >>> clew.runs.open_run("first")[0].num_episodes
+    500
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
     check_type("maze", maze, Maze | FiniteMDP | None, "a Maze, a FiniteMDP or None")
@@ -288,6 +293,12 @@ def open_partial_run(folder: str | Path) -> tuple[TrainingConfig, Maze | FiniteM
 
     Raises:
         RunError: if there is no such run, or a file is damaged.
+
+    >>> import clew
+    >>> config = clew.TrainingConfig(maze="4x6", num_episodes=500)
+    >>> with clew.runs.save_checkpoints("first", config, config.make_maze(), every=100):
+    ...     clew.runs.open_partial_run("first")[0].num_episodes
+    500
     """
     settings, maze = load_partial_folder(as_path("folder", folder))
     return _read_config(partial_folder(folder), settings, maze), maze
@@ -310,6 +321,12 @@ def grade(
             if there are 2 to 1,000 of them and the dynamics are deterministic; 10 from a single start state if they are
             deterministic; and else 1,000.
         optimum: the optimal solution to compare with; None computes it.
+
+    >>> import clew
+    >>> config = clew.TrainingConfig(maze="4x6", num_episodes=500)
+    >>> run = clew.runs.train_run(config)
+    >>> clew.runs.grade(config, run.env, run.policy, num_episodes=20).num_episodes
+    20
     """
     check_type("config", config, TrainingConfig, "a TrainingConfig")
     world = as_compiled(env)
@@ -330,6 +347,12 @@ def open_run(folder: str | Path) -> tuple[TrainingConfig, Any, Policy]:
 
     Raises:
         RunError: if a file is missing, damaged or of another kind; the message names it.
+
+    >>> import clew
+    >>> clew.runs.train_run(clew.TrainingConfig(maze="4x6", num_episodes=500)).save("first")
+    >>> config, env, policy = clew.runs.open_run("first")
+    >>> config.maze, policy.q.shape
+    ('4x6', (24, 4))
     """
     saved = load_run(as_path("folder", folder))
     config = _read_config(Path(folder), saved.config, saved.maze)
@@ -353,42 +376,3 @@ def _read_config(folder: Path, settings: dict[str, Any], maze: Maze | FiniteMDP 
         if is_needed and not isinstance(maze, kind):
             raise RunError(f"{folder / name}: can't be read: No such file or directory")
     return config
-
-
-def solve_in_blocks(
-    env: Environment, *, gamma: float, tolerance: float, num_blocks: int, num_actors: int
-) -> dict[str, Any]:
-    """Compute the optimum of a maze that is cut into blocks of rows.
-
-    Args:
-        env: environment of a maze whose goals are fixed.
-        gamma: discount per step.
-        tolerance: maximum error of a value.
-        num_blocks: number of blocks.
-        num_actors: number of Ray actors that hold the blocks; 0 for this process.
-
-    Returns:
-        The figures of `BlockSolution`, wall times, and peak memory in bytes.
-
-    Raises:
-        SettingError: if the world can't be cut into these blocks, or a setting is out of range.
-    """
-    from clew.distributed.blocks import BlockWorld
-
-    check_type("env", env, Environment, "a clew.Environment; only mazes can be cut into blocks")
-    check_count("num_blocks", num_blocks, 1, 2**31 - 1)
-
-    with BlockWorld(env, num_blocks, num_actors=num_actors) as world:
-        stopwatch = Stopwatch()
-        solution = world.solve(gamma=gamma, tolerance=tolerance)
-        times = stopwatch.read()
-        if num_actors:
-            logger.info(
-                "planning took %s s; in this process alone the blocks would have taken about %s s",
-                format_seconds(solution.seconds),
-                format_seconds(solution.work_seconds),
-            )
-        figures = {"gamma": gamma, "value": solution.value, "num_states": env.mdp.num_states}
-        figures |= asdict(solution) | times | {"num_blocks": num_blocks}
-        figures |= {f"peak_bytes_of_{name.replace(' ', '_')}": peak for name, peak in world.memory().items()}
-    return finite_or_none(figures)

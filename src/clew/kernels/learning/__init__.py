@@ -11,7 +11,8 @@
     queues                the queues of states to back up that `sweeping` uses
 
     learners              the protocol between update rules and episode loops; step sizes
-    behaviours            exploration strategies: epsilon-greedy, softmax, UCB and others
+    behaviours            exploration strategies: epsilon-greedy, softmax and others
+    counting              exploration strategies that count tries: UCB, least-tried
 
     rates                 step size and exploration of each episode
     rollouts              episode loops: learn while acting, record transitions, learn from a record, evaluate

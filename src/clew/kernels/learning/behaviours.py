@@ -18,17 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.kernels import dispatch, kernel
-from clew.kernels.sampling import Stream, below, next_bits, uniform
+from clew.kernels.sampling import Stream, next_bits, uniform
 from clew.kernels.values import (
-    MAX_COUNT,
     Values,
     best_action,
     best_or_random_action,
-    increment,
     is_available,
     max_value,
     num_available,
-    pick_from_mask,
     random_action,
     row_length,
     value,
@@ -66,14 +63,6 @@ class Softmax(NamedTuple):
     """Take action a with probability proportional to exp(q[s, a] / temperature)."""
 
 
-class UpperConfidence(NamedTuple):
-    """Take the action with the maximum of q[s, a] + c * sqrt(ln N(s) / N(s, a)); untried actions first."""
-
-
-class LeastTried(NamedTuple):
-    """Take the action that was taken least often in this state, whatever its value."""
-
-
 class UniformRandom(NamedTuple):
     """Take any action, each with the same probability."""
 
@@ -95,6 +84,13 @@ def choose(behaviour: Any, q: Values, visits: Visits, s: int, exploration: float
 
     Returns:
         Action, in [0, num_actions).
+
+    >>> import clew
+    >>> import numpy as np
+    >>> from clew.extending import choose
+    >>> q, visits = np.array([[0.0, 0.5, 0.25]], np.float32), np.zeros((1, 3), np.int32)
+    >>> print(choose(clew.BEHAVIOURS["greedy"].strategy, q, visits, 0, 0.0, np.array([1, 3], np.uint64)))
+    1
     """
     return random_action(q, s, next_bits(stream) & _LOW_HALF)
 
@@ -104,6 +100,13 @@ def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploratio
     """Return the expected value of state s under the behaviour policy, sum over b of pi(b | s) * q[s, b].
 
     The default is the mean of q[s] over the available actions, for a uniformly random one. Arguments as for `choose`.
+
+    >>> import clew
+    >>> import numpy as np
+    >>> from clew.extending import expected_value
+    >>> q, visits = np.array([[0.0, 1.0]], np.float32), np.zeros((1, 2), np.int32)
+    >>> print(expected_value(clew.BEHAVIOURS["epsilon-greedy"].strategy, q, visits, 0, 0.5))
+    0.75
     """
     total = np.float32(0.0)
     for a in range(row_length(q)):
@@ -114,12 +117,27 @@ def expected_value(behaviour: Any, q: Values, visits: Visits, s: int, exploratio
 
 @dispatch
 def count_visit(behaviour: Any, visits: Visits, s: int, a: int) -> None:
-    """Add 1 to visits[s, a], in place, after action a in state s; by default nothing is counted."""
+    """Add 1 to visits[s, a], in place, after action a in state s; by default nothing is counted.
+
+    >>> import clew
+    >>> import numpy as np
+    >>> from clew.extending import count_visit
+    >>> visits = np.zeros((1, 3), np.int32)
+    >>> count_visit(clew.BEHAVIOURS["ucb"].strategy, visits, 0, 2)
+    >>> visits.tolist()
+    [[0, 0, 1]]
+    """
 
 
 @dispatch
 def behaviour_after(behaviour: Any, a: int) -> Any:
-    """Return the behaviour for the step after action a, of the same type; by default the behaviour itself."""
+    """Return the behaviour for the step after action a, of the same type; by default the behaviour itself.
+
+    >>> import clew
+    >>> from clew.extending import behaviour_after
+    >>> behaviour_after(clew.BEHAVIOURS["persistent"].strategy, 2)
+    Persistent(last=2)
+    """
     return behaviour
 
 
@@ -144,6 +162,11 @@ def explores(bits: np.uint64, epsilon: float) -> bool:
     """Return whether 64 random bits mean to explore, which has probability epsilon.
 
     Compares the high 32 bits as integers, which takes less time than floats.
+
+    >>> import numpy as np
+    >>> from clew.extending import explores
+    >>> print(explores(np.uint64(2**62), 0.3), explores(np.uint64(2**63), 0.3))
+    True False
     """
     return np.int64(bits >> _32) < np.int64(np.ceil(epsilon * 4294967296.0))
 
@@ -165,6 +188,12 @@ def epsilon_greedy(q: Values, s: int, epsilon: float, stream: Stream) -> int:
 
     Source:
         Sutton & Barto (2018), section 2.2.
+
+    >>> import numpy as np
+    >>> from clew.extending import epsilon_greedy
+    >>> q, stream = np.array([[0.0, 0.5, 0.25]], np.float32), np.array([2, 3], np.uint64)
+    >>> print(*(epsilon_greedy(q, 0, 0.5, stream) for _ in range(8)))
+    1 1 2 2 1 0 2 1
     """
     bits = next_bits(stream)
     if explores(bits, epsilon):  # a branch, so that exploring doesn't wait for the values
@@ -274,132 +303,3 @@ def expected_value_softmax(behaviour: Softmax, q: Values, visits: Visits, s: int
             total += weight
             weighted += weight * value(q, s, a)
     return np.float32(weighted / total)
-
-
-@kernel
-def log_total_visits(visits: Visits, s: int) -> float:
-    """Return ln N(s), where N(s) is the number of visits of state s; 0 if N(s) is 0."""
-    total = 0
-    for a in range(visits.shape[1]):
-        total += visits[s, a]
-    return np.log(max(total, 1))
-
-
-@kernel
-def upper_confidence_bound(q: Values, visits: Visits, s: int, a: int, exploration: float, log_total: float) -> float:
-    """Return the upper confidence bound of the value of action a in state s.
-
-        q[s, a] + exploration * sqrt(log_total / visits[s, a])
-
-    It is infinite if the action was never taken, and -inf if it isn't available.
-    """
-    if not is_available(q, s, a):
-        return -np.inf
-    if visits[s, a] == 0:
-        return np.inf
-    return value(q, s, a) + exploration * np.sqrt(log_total / visits[s, a])
-
-
-@count_visit.register(UpperConfidence)
-def count_visit_upper_confidence(behaviour: UpperConfidence, visits: Visits, s: int, a: int) -> None:
-    """Add 1 to visits[s, a], in place, which narrows the confidence interval of the action."""
-    increment(visits, s, a)
-
-
-@choose.register(UpperConfidence)
-def choose_upper_confidence(
-    behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
-) -> int:
-    """Choose the action with the maximum upper confidence bound; ties are broken uniformly at random.
-
-    In one pass: the k-th of the actions that tie replaces those before it with probability 1 / k, which takes a draw.
-
-    Source:
-        Sutton & Barto (2018), eq. (2.10), in each state separately.
-    """
-    log_total = log_total_visits(visits, s)
-    best, ties, chosen = -np.inf, 0, 0
-    for a in range(row_length(q)):
-        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
-        if bound > best:
-            best, ties, chosen = bound, 1, a
-        elif bound == best and is_available(q, s, a):
-            ties += 1
-            if below(next_bits(stream) & _LOW_HALF, ties) == 0:
-                chosen = a
-    return chosen
-
-
-@expected_value.register(UpperConfidence)
-def expected_value_upper_confidence(
-    behaviour: UpperConfidence, q: Values, visits: Visits, s: int, exploration: float
-) -> np.float32:
-    """Return the value of the action with the maximum upper confidence bound, or the mean value of those that tie."""
-    log_total = log_total_visits(visits, s)
-    best, ties, values = -np.inf, 0, 0.0
-    for a in range(row_length(q)):
-        bound = upper_confidence_bound(q, visits, s, a, exploration, log_total)
-        if bound > best:
-            best, ties, values = bound, 0, 0.0
-        if bound == best:
-            ties += 1
-            values += value(q, s, a)
-    return np.float32(values / ties)
-
-
-@count_visit.register(LeastTried)
-def count_visit_least_tried(behaviour: LeastTried, visits: Visits, s: int, a: int) -> None:
-    """Add 1 to visits[s, a], in place."""
-    increment(visits, s, a)
-
-
-@kernel
-def fewest_visits(q: Values, visits: Visits, s: int) -> int:
-    """Return the smallest visit count of the available actions in state s."""
-    fewest = np.int32(MAX_COUNT)
-    for a in range(visits.shape[1]):
-        if is_available(q, s, a):
-            fewest = min(fewest, visits[s, a])
-    return fewest
-
-
-@choose.register(LeastTried)
-def choose_least_tried(
-    behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float, stream: Stream
-) -> int:
-    """Choose the action with the smallest visit count in state s; ties are broken uniformly at random.
-
-    It covers the states and actions of a world in fewer steps than random actions do.
-    """
-    bits = next_bits(stream) & _LOW_HALF
-    if visits.shape[1] == 4 and num_available(q, s) == 4:
-        s = np.uint64(s)
-        down, left, up, right = visits[s, 0], visits[s, 1], visits[s, 2], visits[s, 3]
-        fewest = min(min(down, up), min(left, right))
-        mask = (np.int64(down == fewest) | np.int64(left == fewest) << 1) | (
-            np.int64(up == fewest) << 2 | np.int64(right == fewest) << 3
-        )
-        return pick_from_mask(mask, bits)
-    fewest, ties = fewest_visits(q, visits, s), 0
-    for a in range(visits.shape[1]):
-        ties += np.int64(visits[s, a] == fewest and is_available(q, s, a))
-    left_to_skip = below(bits, ties)
-    for a in range(visits.shape[1]):
-        if visits[s, a] == fewest and is_available(q, s, a):
-            if left_to_skip == 0:
-                return a
-            left_to_skip -= 1
-    return 0  # not reached
-
-
-@expected_value.register(LeastTried)
-def expected_value_least_tried(
-    behaviour: LeastTried, q: Values, visits: Visits, s: int, exploration: float
-) -> np.float32:
-    """Return the mean value of the actions with the smallest visit count in state s."""
-    fewest, ties, values = fewest_visits(q, visits, s), 0, 0.0
-    for a in range(visits.shape[1]):
-        if visits[s, a] == fewest and is_available(q, s, a):
-            ties += 1
-            values += value(q, s, a)
-    return np.float32(values / ties)

@@ -29,7 +29,12 @@ BEFORE_UPDATE, AFTER_UPDATE, EITHER_ORDER = 0, 1, 2
 
 
 class Step(NamedTuple):
-    """One step, as an update rule sees it: a transition, and the next action if it was chosen before the update."""
+    """One step, as an update rule sees it: a transition, and the next action if it was chosen before the update.
+
+    >>> from clew.extending import Step
+    >>> Step(state=0, action=3, reward=1.0, next_state=1, next_action=-1, terminated=True).next_state
+    1
+    """
 
     state: int
     action: int
@@ -61,6 +66,13 @@ def step_size(alpha: Any, s: int, a: int) -> np.float32:
     """Return the step size for an update of q[s, a]; count the update, in place, if the step size counts updates.
 
     Call it once per update.
+
+    >>> import numpy as np
+    >>> from clew.extending import step_size
+    >>> from clew.kernels.learning.learners import SampleAverageStepSize
+    >>> alpha = SampleAverageStepSize(np.float32(0.0), np.zeros((1, 2), np.int32))
+    >>> print(step_size(alpha, 0, 1), step_size(alpha, 0, 1), alpha.counts.tolist())
+    1.0 0.5 [[0, 2]]
     """
     return alpha.value
 
@@ -77,6 +89,13 @@ def without_counting(alpha: Any) -> Any:
     """Return the step size for updates that aren't counted, such as those from remembered transitions.
 
     By default the step size itself, which doesn't count.
+
+    >>> import numpy as np
+    >>> from clew.extending import kernel, step_size, without_counting
+    >>> from clew.kernels.learning.learners import CountedStepSize
+    >>> alpha = CountedStepSize(np.float32(0.5), np.zeros((1, 2), np.int32))
+    >>> print(step_size(without_counting(alpha), 0, 1), alpha.counts.tolist())
+    0.5 [[0, 0]]
     """
     return alpha
 
@@ -124,6 +143,13 @@ def with_counts(alpha: Any, counts: npt.NDArray[np.int32]) -> Any:
     """Return the step size with other counts, for a learner with more than one table.
 
     By default the step size itself, which has no counts.
+
+    >>> import numpy as np
+    >>> from clew.extending import step_size, with_counts
+    >>> from clew.kernels.learning.learners import SampleAverageStepSize
+    >>> alpha = SampleAverageStepSize(np.float32(0.0), np.zeros((1, 2), np.int32))
+    >>> print(step_size(with_counts(alpha, np.array([[0, 3]], np.int32)), 0, 1), alpha.counts.tolist())
+    0.25 [[0, 0]]
     """
     return alpha
 
@@ -142,13 +168,40 @@ def counted_with_counts(alpha: CountedStepSize, counts: npt.NDArray[np.int32]) -
 
 @dispatch
 def next_action_order(learner: Any) -> int:
-    """Return when the next action is chosen: BEFORE_UPDATE, AFTER_UPDATE (the default) or EITHER_ORDER."""
+    """Return when the next action is chosen: BEFORE_UPDATE, AFTER_UPDATE (the default) or EITHER_ORDER.
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from clew.extending import BEFORE_UPDATE, Values, next_action_order
+    >>> class OnPolicy(NamedTuple):
+    ...     q: Values
+    >>> @next_action_order.register(OnPolicy)
+    ... def order(learner):
+    ...     return BEFORE_UPDATE
+    >>> print(next_action_order(OnPolicy(np.zeros((1, 2), np.float32))))
+    0
+    """
     return AFTER_UPDATE
 
 
 @dispatch
 def begin_episode(learner: Any) -> None:
-    """Clear what the learner remembers of the episode before; by default nothing."""
+    """Clear what the learner remembers of the episode before; by default nothing.
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from clew.extending import Values, begin_episode
+    >>> class Counter(NamedTuple):
+    ...     q: Values
+    ...     num_episodes: np.ndarray
+    >>> @begin_episode.register(Counter)
+    ... def count_episode(learner):
+    ...     learner.num_episodes[0] += 1
+    >>> learner = Counter(np.zeros((1, 2), np.float32), np.zeros(1, np.int64))
+    >>> begin_episode(learner)
+    >>> learner.num_episodes.tolist()
+    [1]
+    """
 
 
 @dispatch
@@ -161,9 +214,36 @@ def learn(learner: Any, step: Step, alpha: Any, exploration: float, stream: Stre
         alpha: step size, one of the named tuples of this module; read it by `step_size`.
         exploration: how much the behaviour policy explores now, for rules that need its probabilities.
         stream: (2,) uint64, for rules that draw random numbers; changed in place.
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from clew.extending import Step, Values, learn, td_update
+    >>> class Rewards(NamedTuple):
+    ...     q: Values
+    >>> @learn.register(Rewards)
+    ... def learn_rewards(learner, step, alpha, exploration, stream):
+    ...     td_update(learner.q, step.state, step.action, step.reward, np.float32(0.5))
+    >>> learner, stream = Rewards(np.zeros((1, 2), np.float32)), np.array([1, 3], np.uint64)
+    >>> learn(learner, Step(0, 1, np.float32(1.0), 0, -1, True), 0.5, 0.0, stream)
+    >>> learner.q.tolist()
+    [[0.0, 0.5]]
     """
 
 
 @dispatch
 def end_episode(learner: Any, alpha: Any, exploration: float, stream: Stream) -> None:
-    """Apply, in place, the updates that need the end of the episode; by default none. Arguments as for `learn`."""
+    """Apply, in place, the updates that need the end of the episode; by default none. Arguments as for `learn`.
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from clew.extending import Values, assign, end_episode
+    >>> class Fresh(NamedTuple):
+    ...     q: Values
+    >>> @end_episode.register(Fresh)
+    ... def forget_start(learner, alpha, exploration, stream):
+    ...     assign(learner.q, 0, 0, np.float32(0.0))
+    >>> learner = Fresh(np.ones((1, 2), np.float32))
+    >>> end_episode(learner, 0.5, 0.0, np.array([1, 3], np.uint64))
+    >>> learner.q.tolist()
+    [[0.0, 1.0]]
+    """

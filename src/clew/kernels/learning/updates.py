@@ -52,6 +52,14 @@ def td_update(q: Values, s: int, a: int, target: np.float32, alpha: np.float32) 
 
     Source:
         Sutton & Barto (2018), eq. (2.4).
+
+    >>> import numpy as np
+    >>> from clew.extending import td_update
+    >>> q = np.array([[1.0, 0.0]], np.float32)
+    >>> print(td_update(q, 0, 0, np.float32(3.0), np.float32(0.5)))
+    2.0
+    >>> q.tolist()
+    [[2.0, 0.0]]
     """
     old = value(q, s, a)
     td_error = target - old
