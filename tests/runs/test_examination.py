@@ -3,6 +3,7 @@
 import itertools
 
 import gymnasium
+import numba
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
@@ -10,10 +11,12 @@ from gymnasium.wrappers import TimeLimit, TransformObservation
 
 import clew
 from clew.environments.gallery import GALLERY
+from clew.kernels import seconds_compiled
 from clew.runs.examination import examine_run
 from clew.runs.examination.case import Case
 from clew.runs.examination.graphs import Graph
 from clew.runs.examination.rewards import expect_first_reward
+from clew.runs.examination.walks import walk_at_random
 from oracles import sparse_world
 from worlds import only_steps
 
@@ -54,6 +57,22 @@ class Room(gymnasium.Env):
         self.cell = min(max(self.cell + (1 if action else -1), 0), last)
         is_over = self.cell == self.n - 1
         return self.cell, 1.0 if is_over else self.step_reward, is_over, False, {}
+
+
+def compile_something():
+    """Return the seconds that compiling a new function takes, without a cache."""
+    before = seconds_compiled()
+    numba.njit(lambda x: x + 1)(1)
+    return seconds_compiled() - before
+
+
+class Compiling(Room):
+    """The corridor; each episode begins with five compilations."""
+
+    def reset(self, *, seed=None, options=None):
+        for _ in range(5):
+            compile_something()
+        return super().reset(seed=seed)
 
 
 def corridor(n, reward, *, step_reward=0.0, **changes):
@@ -575,3 +594,9 @@ def slow_distances(rows):
             [min(1.0 if end else 1.0 + distances[t] for outs in actions for _, t, _, end in outs) for actions in rows]
         )
     return np.where(np.isfinite(distances), distances, -1).astype(int)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_compiling_takes_none_of_the_time_of_a_random_walk():
+    walk_at_random(Compiling(), num_steps=1)  # compiles what any walk needs; the first compilation takes longest
+    assert walk_at_random(Compiling(), num_steps=20, seconds=compile_something()).num_steps == 20
