@@ -778,7 +778,7 @@ CALLS = [
     Call("SweepResults.save", lambda: (SWEPT.save, {"path": "best.json"})),
     Call(
         "ExperimentResults.compare",
-        lambda: (SWEPT.fresh.compare, {"figure": "steps", "last": None, "paired": False, "seed": 0}),
+        lambda: (SWEPT.fresh.compare, {"figure": "steps", "last": None, "paired": False, "seed": 0, "worlds": None}),
     ),
     Call(
         "ExperimentResults.plot",
