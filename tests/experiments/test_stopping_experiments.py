@@ -136,7 +136,7 @@ def test_an_agent_does_not_choose_the_seeds():
             pass
 
     experiment = Experiment({"open": "5x5"}, {"agent": lambda env, seed: Agent(), "Q": {}}, range(3), num_episodes=2)
-    with pytest.raises(SettingError, match="agent in open, seed [0-2]: StopTraining was raised in a run"):
+    with pytest.raises(SettingError, match=r"agent in open, seed [0-2]: StopTraining was raised in a run"):
         experiment.run()
 
 
