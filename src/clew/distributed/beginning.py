@@ -1,7 +1,6 @@
 """Beginning of a training, measured to know how long the whole of it will take."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from clew.distributed.rounds import Rounds
 from clew.distributed.tasks import InProcessPool, Job
 from clew.errors import PrecisionError, StopTraining
 from clew.evaluation.exact import policy_steps
-from clew.kernels import seconds_compiled
+from clew.kernels import clock
 from clew.learning.learner import Learner
 from clew.learning.loops import Key, compiled_loop, env_seed, learn_stepwise, new_loop_state, sequential_loop
 from clew.planning import find_optimum
@@ -51,12 +50,12 @@ def measure(
             expected steps is done.
         max_seconds: after which it is stopped in any case.
     """
-    begun, ends, steps, times = _clock(), [0], [0], [0.0]
+    begun, ends, steps, times = clock(), [0], [0], [0.0]
     for num_ended, num_steps in rows:
         if num_steps == 0:  # machine code was loaded
-            begun = _clock()
+            begun = clock()
             continue
-        elapsed = _clock() - begun
+        elapsed = clock() - begun
         ends.append(num_ended)
         steps.append(num_steps)
         times.append(elapsed)
@@ -77,11 +76,6 @@ def measure(
     return Beginning(ends[-1], steps[-1], times[-1], expected, min(expected, fewest), most, speed)
 
 
-def _clock() -> float:
-    """Return a time in seconds, which stands still while kernels are compiled."""
-    return time.perf_counter() - seconds_compiled()
-
-
 def begin_rounds(rounds: Rounds, pool: InProcessPool, seconds: float) -> Iterator[tuple[int, int]]:
     """Train in rounds; yield (number of ended episodes, number of steps) whenever an episode has ended.
 
@@ -90,10 +84,10 @@ def begin_rounds(rounds: Rounds, pool: InProcessPool, seconds: float) -> Iterato
         pool: runs them.
         seconds: after which no further task is begun, whether or not an episode has ended.
     """
-    until, num_steps = _clock() + seconds, 0
+    until, num_steps = clock() + seconds, 0
 
     def stop_in_time() -> None:
-        if _clock() > until:
+        if clock() > until:
             raise StopTraining
 
     pool.check_stopped, rounds.episodes_per_report = stop_in_time, 1
@@ -143,9 +137,9 @@ def _learn_in_calls(job: Job, learner: Learner, num_episodes: int, key: Key) -> 
         if not is_interleaved:
             spec = own._replace(max_steps=max_steps)
             loop = sequential_loop(world.mdp.fast_model, spec, learner, num_episodes, state)
-        begun = _clock()
+        begun = clock()
         stats = loop.learn(min(size, num_episodes - num_ended))
-        growth = min(8.0, SECONDS_PER_CALL / max(_clock() - begun, 1e-9))
+        growth = min(8.0, SECONDS_PER_CALL / max(clock() - begun, 1e-9))
         num_steps += int(stats.steps.sum())
         num_cut = 0
         if max_steps < own.max_steps and not is_interleaved:

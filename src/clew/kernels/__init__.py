@@ -56,7 +56,7 @@ from clew.errors import SettingError
 from clew.kernels.cache import FOLDER, KernelCache, cache_folder, is_ours, note_implementation
 from clew.kernels.failures import explain_failure
 
-__all__ = ["JIT_OPTIONS", "cache_folder", "dispatch", "kernel", "read_only", "seconds_compiled"]
+__all__ = ["JIT_OPTIONS", "cache_folder", "clock", "dispatch", "kernel", "read_only", "seconds_compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Arguments = ParamSpec("Arguments")
@@ -269,3 +269,8 @@ event.register("numba:compile", _ANNOUNCER)
 def seconds_compiled() -> float:
     """Return the seconds that this process has spent compiling so far, to subtract from measured times."""
     return _ANNOUNCER.seconds
+
+
+def clock() -> float:
+    """Return a time in seconds, which stands still while this process compiles; differences are of use."""
+    return time.perf_counter() - seconds_compiled()

@@ -64,7 +64,7 @@ def check_ties(case: Case) -> Iterator[Finding]:
         return
     looping = np.flatnonzero(graph.can_go_on(graph.reachable(allowed) & graph.can_end(allowed), allowed))
     if looping.size:
-        # With a smaller discount, what is worth more than 0 is worth less if it comes later.
+        # With a smaller gamma a positive value is worth less after more steps, and a negative one more.
         gains = float(optimum.v[looping].min()) > 0.0
         discount = "take a gamma below 1, or " if case.learning.gamma == 1.0 else "take a smaller gamma, or "
         yield Finding(

@@ -1,6 +1,5 @@
 """Random walks in environments without a model: their transitions as a model, and tests for hidden state."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels import seconds_compiled
+from clew.kernels import clock
 from clew.kernels.learning.behaviours import UniformRandom
 from clew.kernels.sampling import new_stream
 from clew.learning.findings import Finding
@@ -103,11 +102,11 @@ def walk_at_random(env: Any, num_steps: int = NUM_STEPS, seconds: float = SECOND
     table = choices_to_mark(np.zeros(shape, np.float32), shape)
     policy = BehaviourPolicy(UniformRandom(), table, np.zeros((0, 0), np.int32), 0.0, new_stream(0), [table])
     steps: list[Transition] = []
-    begun, was_cut = _clock(), False
-    while len(steps) < num_steps and _clock() - begun < seconds:
+    begun, was_cut = clock(), False
+    while len(steps) < num_steps and clock() - begun < seconds:
         for step in policy.play(env, seed=None if steps else 0, max_steps=num_steps - len(steps)):
             steps.append(step)
-            if _clock() - begun > seconds:
+            if clock() - begun > seconds:
                 break
         was_cut = was_cut or (steps[-1].truncated and len(steps) < num_steps)
     columns = [np.array(column) for column in zip(*steps, strict=True)]
@@ -126,11 +125,6 @@ def walk_at_random(env: Any, num_steps: int = NUM_STEPS, seconds: float = SECOND
         shape[1],
         was_cut,
     )
-
-
-def _clock() -> float:
-    """Return the seconds of a clock that stands still while kernels are compiled."""
-    return time.perf_counter() - seconds_compiled()
 
 
 def check_hidden_state(walk: Walk) -> Iterator[Finding]:
