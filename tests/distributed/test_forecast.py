@@ -93,7 +93,7 @@ def test_steps_are_counted_until_a_twentieth_is_done_or_ten_times_the_seconds_ha
     monkeypatch, seconds, num_rounds
 ):
     """A round of one episode takes a second."""
-    monkeypatch.setattr(beginning.time, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr(beginning, "clock", itertools.count().__next__)
     rows = ((ended, 100 * ended) for ended in range(1, 1_001))
     found = measure(rows, 1_000, 0.0, seconds, 10 * seconds)
     assert found.num_steps == found.most_steps == pytest.approx(100_000)
@@ -103,7 +103,7 @@ def test_steps_are_counted_until_a_twentieth_is_done_or_ten_times_the_seconds_ha
 
 def test_the_expected_steps_lie_between_those_of_the_optimum_and_those_of_the_last_episodes(monkeypatch):
     """A hundred episodes of 1,000 to 10 steps were measured, of a thousand; the first row only loads machine code."""
-    monkeypatch.setattr(beginning.time, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr(beginning, "clock", itertools.count().__next__)
     steps = list(itertools.accumulate(range(1_000, 0, -10)))
     found = measure(enumerate([0, *steps]), 1_000, 5.0, 100, 100)
     assert (found.num_ended, found.num_measured, found.seconds) == (100, 50_500, 100)
