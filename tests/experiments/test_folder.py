@@ -124,7 +124,7 @@ def test_what_an_agent_holds_is_part_of_its_key(tmp_path):
     ):
         assert [computed(agent) for agent in (*agents, *agents)] == [1, 1, 0, 0]
     with pytest.raises(
-        SettingError, match=r"agent in open: the agent holds .*, of which nothing tells when it changes"
+        SettingError, match=r"the agent of agent in open holds .*, of which nothing tells when it changes"
     ):
         computed(captured(iter([1])))
 
@@ -191,6 +191,32 @@ def test_worlds_without_a_model(tmp_path):
     env.held = lambda: None
     with pytest.raises(SettingError, match="the environment of 'w' can't be described"):
         run(tmp_path, [1], {"w": env}, {"q": {}})
+
+
+TYPED_IN = """
+import clew, gymnasium
+CODE = '''
+class Corridor(gymnasium.Env):
+    observation_space, action_space = gymnasium.spaces.Discrete(5), gymnasium.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = 0
+        return 0, {}
+    def step(self, action):
+        self.place = max(0, self.place + 2 * action - 1)
+        return self.place, %s, self.place == 4, False, {}
+'''
+for reward, REWARD in (("-1.0", 0.0), ("-2.0", 0.0), ("REWARD", -3.0), ("REWARD", -4.0), ("REWARD", -3.0)):
+    exec(CODE % reward)
+    results = clew.Experiment({"w": Corridor()}, {"q": {}}, seeds=[0], num_episodes=1).run(folder="kept")
+    print(results.num_computed, (results.episode_return / results.steps).item())
+"""
+
+
+def test_an_environment_that_is_typed_in_again_is_another_world(tmp_path):
+    ran = subprocess.run([sys.executable, "-"], input=TYPED_IN, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == ["1 -1.0", "1 -2.0", "1 -3.0", "1 -4.0", "0 -3.0"]
 
 
 class Drifting(gymnasium.Env):

@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib.util import resolve_name
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -28,7 +28,7 @@ from clew.settings import shown
 from clew.version import hash_sources
 
 FORMAT = 1  # of what is kept; another one is computed again
-PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, PurePath)
 INSTALLED = [sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "purelib", "platlib")]
 NOT_MEMBERS = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
 
@@ -64,7 +64,8 @@ def describe_cell(cell: Cell, budget: Budget) -> dict[str, Any]:
         described = identity(env, world, cell.learner, None, **length, changes=changes)
         imported = [source_of(plugin.module) for plugin in plugins_of(*chosen)]
         return {**common, **described, **versions(*chosen), "plugins": imported}
-    described = {"world": _world_of(env), "changes": changes, "agent": digest_of(cell.learner, cell.name)}
+    agent = digest_of(cell.learner, f"the agent of {cell.name}")
+    described = {"world": _world_of(env), "changes": changes, "agent": agent}
     return {**common, **length, **described, **versions()}
 
 
@@ -90,7 +91,9 @@ def _describe_environment(world: World) -> Iterator[bytes]:
         SettingError: if it was given as an object that can't be reset or pickled.
     """
     for kind in map(type, _layers_of(world.env)):
-        yield f"{kind.__module__}.{kind.__qualname__} {source_of(kind.__module__)}".encode()
+        is_installed, owner = _is_installed(kind.__module__), f"the environment of {world.name!r}"
+        code = source_of(kind.__module__) if is_installed else digest_of(kind, owner)
+        yield f"{kind.__module__}.{kind.__qualname__} {code}".encode()
     if world.remake is not None:
         yield repr(getattr(world.env, "spec", None)).encode()
         return
@@ -151,9 +154,13 @@ def _imported_by(name: str) -> set[str]:
 
 def _is_of_user(name: str) -> bool:
     """Return whether a loaded module has a file that belongs to neither Python, an installed package nor Clew."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    is_installed = file is None or any(Path(file).is_relative_to(each) for each in INSTALLED)
-    return not is_installed and name.partition(".")[0] != "clew"
+    return bool(hash_module(name)) and not _is_installed(name)
+
+
+def _is_installed(name: str) -> bool:
+    """Return whether a module has a file that belongs to Python, an installed package or Clew."""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return any(Path(file).is_relative_to(each) for each in INSTALLED) or name.partition(".")[0] == "clew"
 
 
 # Functions and classes of users ---------------------------------------------------------------------------------------
@@ -198,8 +205,8 @@ def _parts_of(thing: Any, owner: str, seen: dict[int, tuple[int, Any]]) -> Itera
         inner = _parts_within(thing)
         if inner is None:
             raise SettingError(
-                f"{owner}: the agent holds {shown(thing)}, of which nothing tells when it changes; give numbers, text, "
-                "arrays, functions or classes, or leave out folder"
+                f"{owner} holds {shown(thing)}, of which nothing tells when it changes; give numbers, text, arrays, "
+                "functions or classes, or leave out folder"
             )
         yield f"{type(thing).__name__} of {len(inner)}:".encode()
         for part in inner:
@@ -220,6 +227,8 @@ def _parts_within(thing: Any) -> list[Any] | None:
         return [thing.__func__, getattr(thing, "__self__", None)]
     if isinstance(thing, property):
         return [thing.fget, thing.fset]
+    if isinstance(thing, np.random.Generator):
+        return [thing.bit_generator.state]
     if isinstance(thing, CodeType):
         return [thing.co_code, thing.co_names, thing.co_consts]
     if not isinstance(thing, FunctionType | type):

@@ -95,13 +95,14 @@ def hash_module(name: str) -> str:
     """Return a SHA-256 of the source of a module: of all modules of its package, if it is in one.
 
     Returns:
-        The hash; "" if the module has no file, as in a notebook. That of `__main__` is of the file that was started.
+        The hash; "" if the module has no file, as in a notebook or on standard input. That of `__main__` is of the
+        file that was started.
     """
     parts, files, root = name.split("."), [], Path()
     for i in range(1, len(parts) + 1):
         module = sys.modules.get(".".join(parts[:i]))
         file = getattr(module, "__file__", None)
-        if file:
+        if file and Path(file).exists():
             root = Path(file).parent
             files = sorted(root.rglob("*.py")) if hasattr(module, "__path__") else [Path(file)]
             break
