@@ -196,4 +196,6 @@ def test_plots(results):
     assert results.plot("cliff", figure="mean_steps", optimum=13, title="A cliff").get_suptitle() == "A cliff"
     with pytest.raises(SettingError, match="optimum must be a finite number"):
         results.plot("cliff", optimum="much")
-    assert list(signature(results.plot).parameters) == ["world", "figure", "optimum", "title"]
+    assert list(signature(results.plot).parameters) == ["world", "figure", "optimum", "title", "num_rounds"]
+    few = results.plot("cliff", num_rounds=5).axes[0].get_lines()
+    assert max(len(line.get_xdata()) for line in few) <= 5

@@ -242,6 +242,7 @@ class ExperimentResults:
         figure: str = "mean_return",
         optimum: float | None = None,
         title: str | None = None,
+        num_rounds: int = 100,
     ) -> Any:
         """Plot the learning curves in a world, as `clew.plot_learning` does.
 
@@ -250,6 +251,7 @@ class ExperimentResults:
             figure: as for `clew.plot_learning`.
             optimum: as for `clew.plot_learning`.
             title: of the plot; None takes the name of the world.
+            num_rounds: greatest number of points of a curve.
 
         Returns:
             Matplotlib figure, which notebooks display.
@@ -266,7 +268,8 @@ class ExperimentResults:
                 )
             world = self.worlds[0]
         title = world if title is None else title
-        return plotted("plot_learning", self.metrics(world), figure=figure, optimum=optimum, title=title)
+        runs = self.metrics(world, num_rounds=num_rounds)
+        return plotted("plot_learning", runs, figure=figure, optimum=optimum, title=title)
 
     def metrics(self, world: str, *, num_rounds: int = 100) -> dict[str, list[list[RoundMetrics]]]:
         """Return the learning curves in a world, as `clew.plot_learning` and `clew.plot_regret` take them.
