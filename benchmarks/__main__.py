@@ -34,16 +34,16 @@ def long_sections(data: Path | None) -> list[Section]:
     return [
         Section(
             "Learning from samples",
-            "Wall time of learning, in seconds, until the given share of states is optimal; medians of five seeds. A "
-            "state is optimal if every greedy action there is optimal. In deterministic worlds, algorithms that learn "
-            "a model (propagation, R-max) nearly learn the map and then solve it; plain Q-learning learns no model.",
+            "Wall time of learning until the given share of states is optimal; medians of five seeds. A state is "
+            "optimal if every greedy action in it is optimal. In deterministic worlds, algorithms that learn a model "
+            "(propagation, R-max) nearly learn the map and then solve it; plain Q-learning learns no model.",
             lambda: learning.measure(data),
         ),
         Section(
             "The exact optimum",
-            "Seconds on the clock of one call of `solve`, at gamma 0.999 with a proved bound of 1e-6, the best of "
-            "five: the planner that it takes by itself, and the others. maze512-8-0 is of 232,931 free cells; "
-            "4096x4096 has 22% of its cells blocked, or none.",
+            "Wall time of one call of `solve`, at gamma 0.999 with a proved bound of 1e-6, the best of five. The row "
+            "Clew is for the planner that `solve` chooses; the other rows name a planner. maze512-8-0 has 232,931 free "
+            "cells. 4096x4096 has 22% of its cells blocked, or none.",
             lambda: planning.measure_rows(data),
         ),
     ]
@@ -65,30 +65,32 @@ def make_sections(options: argparse.Namespace) -> list[Section]:
     sections = [
         Section(
             "Learning, step by step",
-            "Q-learning on open grids from corner to corner: choose (epsilon-greedy, ties at random), step, learn, in "
-            "float32, in steps a second of processor time. Clew and C draw from the same streams and learn the same "
-            "bits, which is checked before they are timed; `loop.c` is compiled by gcc as plain C, and once more with "
-            "x86's vector instructions put in by hand. Interleaved episodes take turns on one table, which is another "
-            "algorithm than one at a time; the chapter's loop knows no such thing, and stands beside it as it is.",
+            "Q-learning on open grids, from one corner to the opposite one, in float32. A step is to choose an action "
+            "(epsilon-greedy, ties at random), to step, and to learn. Figures are steps per second of processor time."
+            "\n\nClew and C draw from the same streams and learn the same bits, which is checked before they are "
+            "timed. `loop.c` is compiled by gcc as plain C, and once more with x86 vector instructions written by hand."
+            "\n\n*8 interleaved* means that eight episodes are played on one table, step by step in turn. This is "
+            "another algorithm than one episode at a time. The chapter's loop can't do this, so its figure is for one "
+            "episode at a time.",
             loops.measure_loops,
             TARGETS,
         ),
         Section(
             "A whole call",
-            "From the call to the learned policy, when the kernels are compiled; in seconds on the clock.",
+            "Wall time from the call to the learned policy, with kernels compiled before.",
             loops.measure_call,
         ),
         Section(
             "Exact solving, beside other libraries",
-            f"Optimal values at gamma {beside_peers.GAMMA} to {TOLERANCE:.0e}, in seconds on the clock, "
-            "without the time to build a model. The mazes have obstacles strewn over a fifth of their cells. Clew "
-            "proves its bound; the others stop by their own rules: how far they ended from ours, and the most memory "
-            "that the whole process took, Python's lists of the model included, is said below.",
+            f"Wall time to compute optimal values at gamma {beside_peers.GAMMA} to within {TOLERANCE:.0e}, without the "
+            "time to build a model. A fifth of the cells of the mazes, drawn at random, are blocked. Clew proves its "
+            "bound. The other libraries stop by their own rules. The list below has the difference of their values "
+            "from Clew's, and the largest memory of the whole process, including Python's lists of the model.",
             lambda: beside_peers.measure_solvers(options.peers_python, options.data if options.large_peers else None),
         ),
         Section(
             "Q-learning, beside other libraries",
-            "Tabular Q-learning on an open grid of 5x5, in steps a second of processor time.",
+            "Tabular Q-learning on an open grid of 5x5 cells, in steps per second of processor time.",
             lambda: beside_peers.measure_learners(options.peers_python),
         ),
     ]

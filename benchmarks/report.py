@@ -81,17 +81,21 @@ def write_page(results: dict[str, Any], picture: str) -> str:
         "<!-- Made by `make performance` from the last `make bench`. Don't edit: measure again. -->",
         "# Performance",
         "",
-        "How many times as fast as others Clew is, measured in one run, in turn, so that a noisy machine is noisy for",
-        "all of them: the medians of several repetitions. Absolute figures hold for this machine only; ratios travel.",
+        "For readers who want to know how fast Clew is. This page compares it with a loop in C, the chapter's loop and",
+        "other libraries.",
+        "",
+        "All programs of a comparison are measured in turn in one run, so that other load slows all of them. Figures",
+        "are medians of several repetitions. Absolute figures hold for this machine only, ratios for similar machines",
+        "too.",
         "",
         f"Measured on {results['time']}: {place}; load at the beginning {load}.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in machine.items())}; C with",
         f"`gcc {' '.join(results['flags'])}`.",
         "",
         "```",
-        "make bench          # measures; under a minute",
-        "make bench-peers    # all of it, beside other libraries; with large maps if DATA names their folder",
-        "make performance    # makes this page of what was measured last",
+        "make bench          # measures, in under a minute",
+        "make bench-peers    # measures other libraries too, and large maps if DATA names their folder",
+        "make performance    # writes this page from the last measurements",
         "```",
         "",
         f"![How many times as fast as each contender Clew is]({picture})",
@@ -106,9 +110,10 @@ def write_page(results: dict[str, Any], picture: str) -> str:
         rows = [Row(**row) for row in section["rows"]]
         lines += ["", f"## {section['title']}", "", section["text"]]
         if ratio_cells(rows)[1]:
-            lines += ["", "Clew is so many times as fast as:", "", *_markdown_table(*ratio_cells(rows))]
-        unit = ", in million or thousand steps a second" if rows[0].unit == "steps/s" else ""
-        lines += ["", f"The figures behind them{unit}:", "", *_markdown_table(*_figure_cells(rows))]
+            lines += ["", "Clew is this many times as fast as the program of each row:", ""]
+            lines += _markdown_table(*ratio_cells(rows))
+        unit = ", in million or thousand steps per second" if rows[0].unit == "steps/s" else ""
+        lines += ["", f"The measured figures{unit}:", "", *_markdown_table(*_figure_cells(rows))]
         notes = _notes(rows)
         lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"

@@ -13,14 +13,25 @@ HEAD = """\
 
 <!-- Written by docs/make_algorithms.py from the tables in the code; change those. -->
 
-`clew train --algorithm NAME --behaviour NAME`, or `clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. The
-algorithm and the exploration strategy are chosen separately. The value of a terminated state is 0; where a step limit
-truncates the episode, every algorithm bootstraps. An on-policy algorithm learns the values of the behaviour policy,
-exploration included; an off-policy algorithm learns those of the greedy policy, whatever the behaviour policy is. A
-setting that would have no effect is refused. An algorithm keeps its memory for a step, an episode or the whole run; in
-the last case simulations can't learn on copies of the table (`--sharing local`). [extending.md](extending.md) shows how
-to add an algorithm or a strategy of your own. S&B is Sutton & Barto (2018). [reference.py](../src/clew/reference.py)
-has Q-learning and Sarsa in plain Python.
+For readers who choose an algorithm. This page lists all algorithms, exploration strategies and settings.
+
+Choose them by `clew train --algorithm NAME --behaviour NAME`, or by
+`clew.train_policy(env, algorithm="NAME", behaviour="NAME")`. The algorithm and the exploration strategy are chosen
+separately. A setting that would have no effect is refused.
+
+The columns of the first table mean:
+
+- **update**: the target that a value is moved towards. The value of a terminated state is 0. If the step limit
+  truncates an episode, every algorithm uses the value of the next state.
+- **policy**: an on-policy algorithm learns the values of the behaviour policy, exploration included. An off-policy
+  algorithm learns the values of the greedy policy, whatever the behaviour policy is.
+- **interleaves**: whether several episodes can be played on one table, step by step in turn (`--num-interleaved`).
+- **memory**: how long the algorithm remembers something besides its table: for a step, an episode or the whole run.
+  In the last case simulations can't learn on copies of the table (`--sharing local`).
+- **source**: S&B is Sutton & Barto (2018).
+
+[reference.py](../src/clew/reference.py) has Q-learning and Sarsa in plain Python. [Extending](extending.md) shows how to
+add an algorithm or a strategy of your own.
 
 """
 

@@ -16,7 +16,7 @@ def test_the_page_of_algorithms_is_that_of_the_tables():
 
 
 NAMES = (
-    "worlds.md",
+    "policies.md",
     "seeing.md",
     "plots.md",
     "extending.md",
@@ -27,7 +27,8 @@ NAMES = (
     "experiments.md",
     "quickstart.md",
 )
-PAGES = "\n".join(path.read_text() for path in [*(DOCS / name for name in NAMES), *sorted(DOCS.glob("howto/*.md"))])
+PATHS = [*(DOCS / name for name in NAMES), *sorted(DOCS.glob("worlds/*.md")), *sorted(DOCS.glob("howto/*.md"))]
+PAGES = "\n".join(path.read_text() for path in PATHS)
 AT_ONCE = [code for code in re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL) if "4096" not in code]
 
 

@@ -11,12 +11,11 @@ import pytest
 import clew
 
 ROOT = Path(__file__).parent.parent
+GUIDE = ("policies", "seeing", "plots", "extending", "agents", "experiments")
 PAGES = [
-    ROOT / name
-    for name in (
-        "README.md",
-        *(f"docs/{page}.md" for page in ("worlds", "seeing", "plots", "extending", "agents", "experiments")),
-    )
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{page}.md" for page in GUIDE),
+    *sorted((ROOT / "docs" / "worlds").glob("*.md")),
 ]
 WRITTEN = sorted({name for page in PAGES for name in re.findall(r"\bclew((?:\.\w+)+)(?=[(`])", page.read_text())})
 
