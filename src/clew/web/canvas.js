@@ -27,6 +27,7 @@ export default {
       <canvas ref="canvas" tabindex="0" role="application" :aria-label="label" aria-roledescription="maze editor"
         data-testid="maze" :style="{ touchAction: tool === 'look' ? 'auto' : 'none' }"></canvas>
       <canvas ref="floor" class="clew-floor" aria-hidden="true"></canvas>
+      <div ref="flash" class="clew-flash" aria-hidden="true"></div>
       <div class="clew-note" v-if="tooFine">Walls between cells are too fine to be drawn here.</div>
       <div class="clew-hidden-text" aria-live="polite" ref="announcement"></div>
     </div>`,
@@ -90,6 +91,7 @@ export default {
       this.$refs.canvas.dataset.pathLength = frame.greedy_path.length;
       this.$refs.canvas.dataset.path = frame.greedy_path.slice(0, 200).join();
       this.$refs.canvas.dataset.maze = frame.maze;
+      this.$refs.canvas.dataset.updated = frame.updated ?? "";
     },
     // Drawing -------------------------------------------------------------------------------------------------------
     hasRoom() {
@@ -115,8 +117,8 @@ export default {
     draw() {
       if (!this.frame || !this.cells || !this.scale) return;
       this.paintFloor();
-      const { greedy_path: path, optimal_path: optimal, seeker, arrows } = this.frame;
-      const overlay = [this.maze, path.join(), seeker, this.cursor, this.hasRoom() && arrows].join(";");
+      const { greedy_path: path, optimal_path: optimal, seeker, updated, arrows, steps } = this.frame;
+      const overlay = [this.maze, path.join(), seeker, updated, steps * (updated !== null), this.cursor, this.hasRoom() && arrows].join(";");
       if (overlay === this.overlay && this.staticLayer) return;
       this.overlay = overlay;
       const canvas = this.$refs.canvas, c = canvas.getContext("2d");
@@ -132,6 +134,20 @@ export default {
       c.translate(-0.13 * this.thick, -0.13 * this.thick);
       this.drawEnds(c);
       c.restore();
+      if (updated !== null) this.markUpdate(updated, steps);
+    },
+    // The cell whose value has changed has a frame, and flashes once a step, unless the visitor wants no motion.
+    markUpdate(cell, steps) {
+      const canvas = this.$refs.canvas, c = canvas.getContext("2d"), { columns } = this.frame;
+      const [x, y] = [(cell % columns) * this.scale, Math.floor(cell / columns) * this.scale], width = Math.max(2, Math.min(0.09 * this.scale, 8));
+      [c.strokeStyle, c.lineWidth] = [this.colours.optimum, width];
+      c.strokeRect(x + width / 2, y + width / 2, this.scale - width, this.scale - width);
+      if (this.flashed === steps) return;
+      this.flashed = steps;
+      const flash = this.$refs.flash, dense = canvas.width / canvas.clientWidth, side = `${this.scale / dense}px`;
+      Object.assign(flash.style, { left: `${canvas.offsetLeft + x / dense}px`, top: `${y / dense}px`, width: side, height: side });
+      flash.getAnimations().forEach((each) => each.cancel());
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) flash.animate([{ opacity: 0.9 }, { opacity: 0 }], 450);
     },
     paintFloor() {
       const { rows, columns, shades } = this.frame, n = rows * columns, floor = this.$refs.floor;

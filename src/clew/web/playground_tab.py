@@ -31,6 +31,7 @@ from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
 from clew.web.parameters import show_parameters
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
+from clew.web.update_panel import UpdatePanel
 from clew.web.worlds import MAZE_HELP, check_drawable
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class PlaygroundTab:
                 self._add_legend()
             with ui.element("section").classes("clew-panel").props('aria-label="learning"'):
                 self._add_controls()
+                self.update = UpdatePanel()
                 self.figures = ui.element("dl").classes("clew-figures").props('data-testid="figures"')
                 self.curves = Curves()
                 self._add_world()
@@ -388,6 +390,7 @@ class PlaygroundTab:
         self.notice.set_text(playground.notice)
         self.start_button.set_text("Pause" if playground.running else "Start")
         self.start_button.props(f"icon={'pause' if playground.running else 'play_arrow'}")
+        self.update.show(playground)
         self._show_figures()
         self.curves.show(playground.curve, playground.world.optimum.steps, playground.world.optimal_return)
 
