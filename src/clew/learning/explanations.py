@@ -86,7 +86,7 @@ class Explanation(NamedTuple):
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
-        """The same equation in numbers: what stands before the target, the target, what follows, and the result."""
+        """Equation in numbers: the text before the target, the target, the text after it, and the result."""
         terms = [f"{_power(k, self.gamma)}{_text(reward)}" for k, reward in enumerate(self.rewards)]
         if self.next_value is not None:
             terms.append(_power(len(self.rewards), self.gamma) + _text(self.next_value))

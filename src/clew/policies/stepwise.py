@@ -170,7 +170,7 @@ def _available_in(table: Any, state: int, num_actions: int) -> npt.NDArray[np.bo
 
 
 class Choice(NamedTuple):
-    """How an action was chosen.
+    """Random draw and rank of a chosen action.
 
     Attributes:
         drawn: first random number that the strategy has drawn, in [0, 1): that which epsilon-greedy compares with
