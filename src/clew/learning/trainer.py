@@ -107,6 +107,12 @@ class Trainer:
         counts = [counts.sum(axis=1, dtype=np.int64) for _, counts in self._learner.tables if counts.size]
         return np.asarray(sum(counts, np.zeros(self.policy.q.shape[0], np.int64)))
 
+    @property
+    def eligibility(self) -> npt.NDArray[np.float32] | None:
+        """(num_states, num_actions) float32, eligibility of each pair; None if the algorithm has no traces."""
+        traces = getattr(self._learner.rule, "traces", None)
+        return None if traces is None else traces.eligibility.reshape(self.policy.q.shape).copy()
+
     def learn(self, num_episodes: int = 1) -> EpisodeStats:
         """Learn from whole episodes. If `step` has begun one, it is completed first, and is the first of them.
 

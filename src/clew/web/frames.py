@@ -4,7 +4,6 @@ A frame is the length of a header in four bytes (little-endian), the header as J
 cell. Values are sent as shades of colour, so that only Python decides which value has which shade.
 """
 
-import functools
 import json
 import struct
 from typing import Any, NamedTuple
@@ -12,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.rendering.rewards import reward_label
+from clew.web.layers import LAYERS, best_values, find_learned
 from clew.web.playground import Playground
 from clew.web.worlds import greedy_path
 
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
+MAX_NUMBERED = 400  # cells whose action values are sent as text; those of more would be too small to hold it
 UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale, to 255, deep
 
 
@@ -35,7 +35,8 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
 
     Args:
         playground: read-only here; it may learn meanwhile.
-        show: "values", the best action value of each cell, or "updates", the number of updates of its values.
+        show: layer, a row of `LAYERS`. With "actions", frames with arrows also have the shade of each action value,
+            and their text where the maze has few cells.
         maze_number: number of the world whose cells the browser has; the frame has cells only if it is another one.
             Exits and rewards of cells come with them, as pairs of a cell and a text.
         with_arrows: True adds the greedy actions of each cell, as bits.
@@ -43,17 +44,19 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     world = playground.world  # read once: another thread may replace it
     maze, trainer = world.env.maze, world.trainer
     q = trainer.policy.q.copy()  # learning changes it, and all parts of a frame must agree
-    is_open = ((maze.cells & (BLOCKED | GOAL)) == 0).reshape(-1)
-    columns = list(q.T)  # reducing over columns is several times faster than along short rows
-    best = functools.reduce(np.maximum, columns)
-    is_learned = is_open & (functools.reduce(np.minimum, columns) < best)  # all actions are equal before learning
-    numbers, known = (best, is_learned) if show == "values" else (trainer.updates, is_open & (trainer.updates > 0))
-    shades, scale = shade(numbers, known)
+    is_learned = find_learned(world, q)
+    shades, scale = shade(*LAYERS[show][0](world, q))
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
-        is_greedy = (q == best[:, None]) & is_learned[:, None]
+        is_greedy = (q == best_values(q)[:, None]) & is_learned[:, None]
         arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
     header: dict[str, Any] = {}
+    if with_arrows and show == "actions" and q.shape[1] == 4:
+        pairs = np.repeat(is_learned, 4)
+        arrays["triangles"], scale = shade(q.reshape(-1), pairs)
+        if len(q) <= MAX_NUMBERED:
+            values = zip(q.flat, pairs, strict=True)
+            header["numbers"] = [format_value(value) if is_known else "" for value, is_known in values]
     if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
         for name, rewards in (("exits", maze.exits), ("cell_rewards", maze.cell_rewards)):
@@ -85,3 +88,11 @@ def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.
     shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
     shades[known] = 1.5 + 254 * scale.normalise(shown)
     return shades, scale if shown.size else None
+
+
+def format_value(value: float | np.floating[Any]) -> str:
+    """Return a value in a few characters: two digits after the point, or a power of ten if it is small or large."""
+    if 0.005 <= abs(value) < 1000.0:
+        return f"{value:.2f}"
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return "0" if value == 0.0 else f"{mantissa}e{int(exponent)}"

@@ -29,6 +29,7 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
+from clew.web.layers import LAYERS
 from clew.web.parameters import show_parameters
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
 from clew.web.update_panel import UpdatePanel
@@ -119,13 +120,14 @@ class PlaygroundTab:
                 'flat dense aria-label="undo the last edit"'
             ).tooltip("undo the last edit")
             ui.space()
-            ui.toggle(
-                ["values", "updates"], value="values", on_change=lambda event: self.canvas.set_quantity(event.value)
-            ).props('dense no-caps unelevated aria-label="what the colours show"')
+            ui.toggle(list(LAYERS), value="values", on_change=self.choose_layer).props(
+                'dense no-caps unelevated aria-label="what the colours show"'
+            )
 
     def _add_legend(self) -> None:
         """Add the legend under the maze: the colour scale, and the two kinds of lines."""
         with ui.row().classes("clew-legend"):
+            self.layer = ui.label(LAYERS["values"][1])
             with ui.element("div").props('data-testid="key"') as self.key:
                 self.low = ui.label("").classes("mr-2")
                 ui.element("span").classes("clew-ramp").style(f"background: {KEY}").props('aria-hidden="true"')
@@ -261,6 +263,11 @@ class PlaygroundTab:
     def set_speed(self, event: "events.ValueChangeEventArguments[Any]") -> None:
         """Set the speed of learning to the chosen one of `SPEEDS`."""
         self.playground.submit(lambda: setattr(self.playground, "speed", SPEEDS[event.value]))
+
+    def choose_layer(self, event: "events.ValueChangeEventArguments[Any]") -> None:
+        """Show another layer of `LAYERS`, and say below the maze what it is."""
+        self.canvas.set_layer(event.value)
+        self.layer.set_text(LAYERS[event.value][1])
 
     def select_tool(self, tool: str) -> None:
         """Select a tool of `TOOLS`."""
