@@ -14,7 +14,7 @@ import numpy.typing as npt
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.rendering.rewards import reward_label
-from clew.web.layers import LAYERS, best_values, find_learned
+from clew.web.layers import LAYERS, Learned
 from clew.web.playground import Playground
 from clew.web.worlds import greedy_path
 
@@ -43,20 +43,19 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     """
     world = playground.world  # read once: another thread may replace it
     maze, trainer = world.env.maze, world.trainer
-    q = trainer.policy.q.copy()  # learning changes it, and all parts of a frame must agree
-    is_learned = find_learned(world, q)
-    shades, scale = shade(*LAYERS[show][0](world, q))
+    learned = Learned.of(world)  # once: learning goes on, and all parts of a frame must agree
+    q, is_known = learned.q, learned.is_known
+    shades, scale = shade(*LAYERS[show][0](learned))
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
-        is_greedy = (q == best_values(q)[:, None]) & is_learned[:, None]
+        is_greedy = (q == learned.best[:, None]) & is_known[:, None]
         arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
     header: dict[str, Any] = {}
-    if with_arrows and show == "actions" and q.shape[1] == 4:
-        pairs = np.repeat(is_learned, 4)
-        arrays["triangles"], scale = shade(q.reshape(-1), pairs)
+    if with_arrows and show == "actions" and world.env.moves.actions == MOVES["four"].actions:
+        values, known = q.reshape(-1), np.repeat(is_known, 4)
+        arrays["triangles"], scale = shade(values, known)
         if len(q) <= MAX_NUMBERED:
-            values = zip(q.flat, pairs, strict=True)
-            header["numbers"] = [format_value(value) if is_known else "" for value, is_known in values]
+            header["numbers"] = [format_value(float(values[i])) if known[i] else "" for i in range(values.size)]
     if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
         for name, rewards in (("exits", maze.exits), ("cell_rewards", maze.cell_rewards)):
@@ -71,7 +70,7 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
         "updated": explanation.state if playground.is_explained and (explanation := trainer.explanation) else None,
-        "greedy_path": greedy_path(world.env, q, is_learned),
+        "greedy_path": greedy_path(world.env, q, is_known),
         "optimal_path": world.optimal_path,
         "episodes": trainer.num_ended,
         "steps": playground.num_steps,
@@ -90,7 +89,7 @@ def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.
     return shades, scale if shown.size else None
 
 
-def format_value(value: float | np.floating[Any]) -> str:
+def format_value(value: float) -> str:
     """Return a value in a few characters: two digits after the point, or a power of ten if it is small or large."""
     if 0.005 <= abs(value) < 1000.0:
         return f"{value:.2f}"

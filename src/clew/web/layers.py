@@ -1,11 +1,12 @@
 """Layers: what the colours of the cells show. Independent of the browser.
 
-A layer is a function of the world and its action values q, (num_states, num_actions). It returns the number of each
-cell, and in which cells it is known; the others have no colour.
+A layer is a function of what was learned. It returns the number of each cell, and in which cells it is known; the
+others have no colour.
 """
 
 import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,51 +14,60 @@ import numpy.typing as npt
 from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.web.worlds import PlaygroundWorld
 
-Values = npt.NDArray[np.float32]
-Numbers = tuple[npt.NDArray[np.floating] | npt.NDArray[np.integer], npt.NDArray[np.bool_]]
+Numbers = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]  # (num_cells,) each
 
 
-def find_learned(world: PlaygroundWorld, q: Values) -> npt.NDArray[np.bool_]:
-    """Return in which cells something was learned: not all actions have the same value, as they have before."""
-    learned: npt.NDArray[np.bool_] = functools.reduce(np.minimum, q.T) < best_values(q)
-    return learned & _is_open(world)
+class Learned(NamedTuple):
+    """Action values of one moment, and the cells in which they are known.
+
+    Attributes:
+        world: maze, learner and optimum.
+        q: (num_cells, num_actions) float32, copy of the action values.
+        best: (num_cells,) float32, value of the best action.
+        is_open: (num_cells,), True for cells that are neither walls nor goals.
+        is_known: (num_cells,), True for open cells whose actions don't all have the same value, as they have at first.
+    """
+
+    world: PlaygroundWorld
+    q: npt.NDArray[np.float32]
+    best: npt.NDArray[np.float32]
+    is_open: npt.NDArray[np.bool_]
+    is_known: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, world: PlaygroundWorld) -> "Learned":
+        """Return what a world's learner knows now; it may go on learning."""
+        q = world.trainer.policy.q.copy()
+        is_open = ((world.env.maze.cells & (BLOCKED | GOAL)) == 0).reshape(-1)
+        columns = list(q.T)  # reducing over columns is several times faster than along short rows
+        best = functools.reduce(np.maximum, columns)
+        return cls(world, q, best, is_open, is_open & (functools.reduce(np.minimum, columns) < best))
 
 
-def best_values(q: Values) -> npt.NDArray[np.float32]:
-    """Return the value of the best action of each state; several times faster than along short rows."""
-    return functools.reduce(np.maximum, q.T)
-
-
-def _is_open(world: PlaygroundWorld) -> npt.NDArray[np.bool_]:
-    """Return which cells are neither walls nor goals."""
-    is_open: npt.NDArray[np.bool_] = (world.env.maze.cells & (BLOCKED | GOAL)) == 0
-    return is_open.reshape(-1)
-
-
-def show_values(world: PlaygroundWorld, q: Values) -> Numbers:
+def show_values(learned: Learned) -> Numbers:
     """Return the value of the best action."""
-    return best_values(q), find_learned(world, q)
+    return learned.best, learned.is_known
 
 
-def show_errors(world: PlaygroundWorld, q: Values) -> Numbers:
+def show_errors(learned: Learned) -> Numbers:
     """Return how far the value of the best action is from that of the optimal policy."""
-    return np.abs(best_values(q) - world.optimum.v), find_learned(world, q)
+    return np.abs(learned.best - learned.world.optimum.v), learned.is_known
 
 
-def show_updates(world: PlaygroundWorld, q: Values) -> Numbers:
+def show_updates(learned: Learned) -> Numbers:
     """Return how often values of the cell were updated; all 0 for algorithms that learn a model."""
-    updates = world.trainer.updates
-    return updates, _is_open(world) & (updates > 0)
+    updates = learned.world.trainer.updates
+    return updates, learned.is_open & (updates > 0)
 
 
-def show_traces(world: PlaygroundWorld, q: Values) -> Numbers:
+def show_traces(learned: Learned) -> Numbers:
     """Return the largest eligibility of the cell's actions; all 0 for algorithms without traces."""
-    traces = world.trainer.eligibility
-    largest = np.zeros(len(q), np.float32) if traces is None else traces.max(axis=1)
+    traces = learned.world.trainer.eligibility
+    largest = np.zeros(learned.best.size, np.float32) if traces is None else traces.max(axis=1)
     return largest, largest > 0.0
 
 
-LAYERS: dict[str, tuple[Callable[[PlaygroundWorld, Values], Numbers], str]] = {
+LAYERS: dict[str, tuple[Callable[[Learned], Numbers], str]] = {
     "values": (show_values, "value of the best action"),
     "actions": (show_values, "value of each action, in large cells"),
     "errors": (show_errors, "distance of the value from that of the optimal policy"),
