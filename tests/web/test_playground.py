@@ -24,7 +24,7 @@ from clew.runs.storage import table_sha256
 from clew.web import notices
 from clew.web.curve import POINTS_PER_EFOLD, Curve
 from clew.web.export import command_line, html_report, python_code, zip_archive
-from clew.web.frames import UNKNOWN_SHADE, pack_frame
+from clew.web.frames import UNKNOWN_SHADE, format_value, pack_frame
 from clew.web.live import start_run
 from clew.web.notices import _examiner, collected_warnings
 from clew.web.playground import MAX_UNDO, MazeVersion, Playground
@@ -273,6 +273,36 @@ def test_updates_are_shown_where_they_are_asked_for(playground):
     assert updates.sum() > 50 * 11
     assert np.array_equal(frame["shades"] > UNKNOWN_SHADE, updates > 0)
     assert frame["shades"][updates.argmax()] == 255
+
+
+def test_every_layer_shows_its_numbers(playground):
+    do(playground, lambda: playground.configure(algorithm="sarsa-lambda"))
+    do(playground, lambda: playground.trainer.learn(300))
+    for _ in range(5):
+        do(playground, playground.step)
+    q, optimum = playground.trainer.policy.q, playground.world.optimum
+    known = q.min(axis=1) < q.max(axis=1)
+    numbers = {
+        "values": q.max(axis=1),
+        "errors": np.abs(q.max(axis=1) - optimum.v),
+        "updates": playground.trainer.updates,
+        "traces": playground.trainer.eligibility.max(axis=1),
+    }
+    for layer, expected in numbers.items():
+        shades, scale = read(pack_frame(playground, layer, 0).data)["shades"], pack_frame(playground, layer, 0).scale
+        shown = known if layer in ("values", "errors") else expected > 0
+        assert np.array_equal(shades > UNKNOWN_SHADE, shown & (np.arange(42) != 41)), layer
+        assert scale == ValueScale.of(expected[shades > UNKNOWN_SHADE].astype(float)), layer
+    assert 1 <= np.count_nonzero(numbers["traces"]) <= 5
+    frame = read(pack_frame(playground, "actions", 0).data)
+    assert np.array_equal(frame["triangles"].reshape(42, 4) > UNKNOWN_SHADE, np.repeat(known[:, None], 4, axis=1))
+    assert frame["triangles"].max() == frame["triangles"][q.argmax()] == 255
+    assert frame["numbers"][4 * 40 + 3] == f"{q[40, 3]:.2f}"
+    assert [*map(format_value, (0.0, 1.0, -0.25, 3.94e-8, -1234.0))] == ["0", "1.00", "-0.25", "4e-8", "-1e3"]
+    assert "triangles" not in read(pack_frame(playground, "actions", 0, with_arrows=False).data)
+    do(playground, lambda: playground.configure(algorithm="q-learning"))
+    assert pack_frame(playground, "traces", 0).scale is None
+    assert playground.trainer.eligibility is None
 
 
 def test_an_episode_is_walked_again_and_nothing_is_learned(playground):

@@ -23,7 +23,7 @@ from clew.kernels.values import MaskedTable
 from clew.learning.learner import Learner, reserve_outcomes
 from clew.learning.precision import RewardRange
 from clew.policies.episodes import episode_spec
-from clew.policies.stepwise import NO_ACTION, BehaviourPolicy
+from clew.policies.stepwise import NO_ACTION, BehaviourPolicy, Choice
 from clew.reference import Transition
 
 Key = tuple[int, int, int]  # (seed, round, simulation)
@@ -187,6 +187,7 @@ def learn_stepwise(
     *,
     seed: int | None = None,
     max_steps: int | None = None,
+    before_update: Callable[[Any, Step, Any, float, Choice], None] | None = None,
 ) -> Iterator[Transition]:
     """Play episode after episode of an environment, learn from every step, and yield its transition; without end.
 
@@ -197,6 +198,8 @@ def learn_stepwise(
         state: stream and number of completed episodes; changed in place.
         seed: seed for the environment's first reset; None continues its stream of random numbers.
         max_steps: step limit of an episode, see `episode_steps`.
+        before_update: called with what the update rule is about to be given, rule, step, step size and exploration, and
+            with how the action was chosen.
 
     Yields:
         Each transition, after the learner has learned from it, and at the end of an episode has finished it.
@@ -204,7 +207,9 @@ def learn_stepwise(
     chooses_before = next_action_order(learner.rule) == BEFORE_UPDATE
     own_tables = [table for table, _ in learner.tables if table is not learner.q]
     tables = [learner.rule.q, *own_tables] if isinstance(learner.rule.q, MaskedTable) else []
-    policy = BehaviourPolicy(learner.behaviour, learner.rule.q, learner.visits, 0.0, state.stream, tables)
+    policy = BehaviourPolicy(
+        learner.behaviour, learner.rule.q, learner.visits, 0.0, state.stream, tables, before_update is not None
+    )
     while True:
         alpha, exploration = learner.rates_at(int(state.num_ended[0]), num_episodes)
         rate, policy.exploration = learner.step_size(alpha), exploration
@@ -213,6 +218,8 @@ def learn_stepwise(
             a_next = policy.choose_next(t.next_state) if chooses_before and not t.terminated else NO_ACTION
             learner = reserve_outcomes(learner, 1)
             step = Step(t.state, t.action, np.float32(t.reward), t.next_state, a_next, t.terminated)
+            if before_update is not None:
+                before_update(learner.rule, step, rate, exploration, policy.choice)
             learn(learner.rule, step, rate, exploration, state.stream)
             if t.terminated or t.truncated:
                 end_episode(learner.rule, rate, exploration, state.stream)

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from clew.environments import ModelEnvironment, as_compiled
 from clew.errors import SettingError
+from clew.kernels.learning.learners import Step
 from clew.kernels.learning.rollouts import EpisodeStats
+from clew.learning.explanations import Explanation, explain
 from clew.learning.learner import initial_values, reserve_for_world
 from clew.learning.loops import Loop, learn_stepwise, new_loop_state, sequential_loop
 from clew.learning.precision import warn_if_coarse
@@ -17,6 +19,7 @@ from clew.learning.training import joined, new_policy
 from clew.planning.solution import Solution
 from clew.policies.episodes import episode_spec
 from clew.policies.policy import Policy, maze_world, table_shape
+from clew.policies.stepwise import Choice
 from clew.reference import Transition
 from clew.settings import MAX_EPISODES, check_count, check_flag, check_memory
 
@@ -54,6 +57,9 @@ class Trainer:
         env: current world, as a `ModelEnvironment`.
         policy: trained policy; its action values change in place.
         episode: transitions of the current or last episode that was played with `step`.
+        explanation: the update that the last call of `step` has made, in the numbers of its equation; None if the
+            algorithm's updates aren't explained, or it updates nothing yet, see `explanations`.
+        choice: how `step` chose its last action.
 
     Raises:
         SettingError: if a setting is unknown or out of range, or the world has no model.
@@ -81,6 +87,8 @@ class Trainer:
         warn_if_coarse(learning, self.env, initial)
         self._num_episodes, self._state = num_episodes, new_loop_state((seed, 0, 0))
         self.episode: list[Transition] = []
+        self.explanation: Explanation | None = None
+        self.choice: Choice | None = None
         self._loop, self._transitions = self._new_loop(), self._new_transitions()
 
     @property
@@ -98,6 +106,12 @@ class Trainer:
         """(num_states,) int64, updates of the values of each state; zeros unless `counted`."""
         counts = [counts.sum(axis=1, dtype=np.int64) for _, counts in self._learner.tables if counts.size]
         return np.asarray(sum(counts, np.zeros(self.policy.q.shape[0], np.int64)))
+
+    @property
+    def eligibility(self) -> npt.NDArray[np.float32] | None:
+        """(num_states, num_actions) float32, eligibility of each pair; None if the algorithm has no traces."""
+        traces = getattr(self._learner.rule, "traces", None)
+        return None if traces is None else traces.eligibility.reshape(self.policy.q.shape).copy()
 
     def learn(self, num_episodes: int = 1) -> EpisodeStats:
         """Learn from whole episodes. If `step` has begun one, it is completed first, and is the first of them.
@@ -174,7 +188,14 @@ class Trainer:
         world = ModelEnvironment(self.env.mdp, max_episode_steps=limit)
         world.reset(seed=0)  # only the first reset without a seed would replace the stream
         world.stream = self._state.stream
-        return learn_stepwise(world, self._learner, self._num_episodes, self._state, max_steps=limit)
+        return learn_stepwise(
+            world, self._learner, self._num_episodes, self._state, max_steps=limit, before_update=self._explain
+        )
+
+    def _explain(self, rule: Any, step: Step, alpha: Any, exploration: float, choice: Choice) -> None:
+        """Note how an action was chosen, and what the update is about to do."""
+        self.choice = choice
+        self.explanation = explain(rule, step, alpha, exploration, self._state.stream)
 
 
 def _compiled(env: Any) -> ModelEnvironment:

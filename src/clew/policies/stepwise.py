@@ -7,7 +7,7 @@ BehaviourPolicy    plays episodes with an exploration strategy, and draws what t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from clew.environments import STEPS_PER_STATE, parts_of
 from clew.errors import SettingError
 from clew.kernels.choices import ProbabilityTable
 from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
-from clew.kernels.sampling import Stream
-from clew.kernels.values import assign, value
+from clew.kernels.sampling import Stream, next_bits
+from clew.kernels.values import assign, max_value, value
 from clew.models.availability import check_mask
 from clew.policies.policy import table_shape
 from clew.reference import Transition
@@ -169,6 +169,21 @@ def _available_in(table: Any, state: int, num_actions: int) -> npt.NDArray[np.bo
     return np.array([value(table, state, action) != -np.inf for action in range(num_actions)])
 
 
+class Choice(NamedTuple):
+    """Random draw and rank of a chosen action.
+
+    Attributes:
+        drawn: first random number that the strategy has drawn, in [0, 1): that which epsilon-greedy compares with
+            epsilon.
+        exploration: epsilon, or what the strategy has in its place.
+        is_best: True if the action had the greatest value then, alone or with others.
+    """
+
+    drawn: float
+    exploration: float
+    is_best: bool
+
+
 class BehaviourPolicy:
     """Plays an environment step by step with an exploration strategy, and draws what the compiled loops draw.
 
@@ -180,6 +195,7 @@ class BehaviourPolicy:
         exploration: parameter of the strategy, such as epsilon; may be set between episodes.
         stream: (2,) uint64, changed in place.
         tables: see `episode_steps`.
+        records_choices: keep in `choice` how the action of the last step was chosen.
     """
 
     def __init__(
@@ -190,11 +206,14 @@ class BehaviourPolicy:
         exploration: float,
         stream: Stream,
         tables: Sequence[Any],
+        records_choices: bool = False,
     ) -> None:
         self.strategy, self.q, self.visits, self.exploration, self.stream = strategy, q, visits, exploration, stream
         self.tables = tables
         self._current: Any = strategy  # the strategy after the previous action
         self._chosen = NO_ACTION
+        self._records_choices = records_choices
+        self.choice = self._last_choice = Choice(0.0, 0.0, False)  # of the last step, and of the action chosen last
 
     def play(
         self, env: Any, *, exploring_starts: bool = False, seed: int | None = None, max_steps: int | None = None
@@ -208,12 +227,23 @@ class BehaviourPolicy:
 
     def choose_next(self, state: int) -> int:
         """Choose the next action of the episode now, before the values change, and return it."""
-        self._chosen = self._get_action(state)
+        self._chosen = self._choose(state)
         return self._chosen
 
     def _get_action(self, state: int) -> int:
         """Return the action that `choose_next` has chosen, else choose one."""
         action, self._chosen = self._chosen, NO_ACTION
-        if action != NO_ACTION:
-            return action
-        return int(choose(self._current, self.q, self.visits, state, self.exploration, self.stream))
+        if action == NO_ACTION:
+            action = self._choose(state)
+        self.choice = self._last_choice
+        return action
+
+    def _choose(self, state: int) -> int:
+        """Choose an action by the strategy."""
+        before = self.stream.copy() if self._records_choices else self.stream
+        action = int(choose(self._current, self.q, self.visits, state, self.exploration, self.stream))
+        if self._records_choices:
+            drawn = (int(next_bits(before)) >> 32) / 2.0**32
+            is_best = value(self.q, state, action) == max_value(self.q, state)
+            self._last_choice = Choice(drawn, self.exploration, bool(is_best))
+        return action

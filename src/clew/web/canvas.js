@@ -7,6 +7,7 @@
 const [WALL_DOWN, WALL_RIGHT, GOAL, HAZARD, BLOCKED] = [1, 8, 16, 32, 64]; // bits of a cell, as in kernels/dynamics.py
 const MOVES = [[1, 0], [0, -1], [-1, 0], [0, 1], [1, -1], [-1, -1], [-1, 1], [1, 1]]; // (row, column) by action
 const [FRAME_MS, LARGE_FRAME_MS, LARGE] = [31, 58, 65536]; // minimum per frame, to leave time for learning; cells of a large maze
+const [TRIANGLES, NUMBERS] = [24, 60]; // pixels of a cell from which action values are drawn, and written
 const IDLE_MS = 250; // until the next request, if the frame has not changed
 const KEYS = { ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowUp: [-1, 0], ArrowRight: [0, 1] };
 
@@ -27,6 +28,7 @@ export default {
       <canvas ref="canvas" tabindex="0" role="application" :aria-label="label" aria-roledescription="maze editor"
         data-testid="maze" :style="{ touchAction: tool === 'look' ? 'auto' : 'none' }"></canvas>
       <canvas ref="floor" class="clew-floor" aria-hidden="true"></canvas>
+      <div ref="flash" class="clew-flash" aria-hidden="true"></div>
       <div class="clew-note" v-if="tooFine">Walls between cells are too fine to be drawn here.</div>
       <div class="clew-hidden-text" aria-live="polite" ref="announcement"></div>
     </div>`,
@@ -90,6 +92,7 @@ export default {
       this.$refs.canvas.dataset.pathLength = frame.greedy_path.length;
       this.$refs.canvas.dataset.path = frame.greedy_path.slice(0, 200).join();
       this.$refs.canvas.dataset.maze = frame.maze;
+      this.$refs.canvas.dataset.updated = frame.updated ?? "";
     },
     // Drawing -------------------------------------------------------------------------------------------------------
     hasRoom() {
@@ -105,7 +108,7 @@ export default {
         [each.style.width, each.style.height] = [`${scale * columns}px`, `${scale * rows}px`];
       }
       [canvas.width, canvas.height] = [Math.round(scale * columns * dense), Math.round(scale * rows * dense)];
-      this.scale = canvas.width / columns;
+      [this.scale, this.dense] = [canvas.width / columns, dense];
       // Factor on the width of lines: larger where cells are small, smaller where they are large.
       this.thick = Math.max(1, 14 / this.scale) * Math.min(1, (60 * dense) / this.scale);
       this.staticLayer = null;
@@ -115,23 +118,40 @@ export default {
     draw() {
       if (!this.frame || !this.cells || !this.scale) return;
       this.paintFloor();
-      const { greedy_path: path, optimal_path: optimal, seeker, arrows } = this.frame;
-      const overlay = [this.maze, path.join(), seeker, this.cursor, this.hasRoom() && arrows].join(";");
+      const { greedy_path: path, optimal_path: optimal, seeker, updated, arrows, triangles, steps, episodes } = this.frame;
+      const isSplit = triangles && this.scale >= TRIANGLES * this.dense, moment = updated !== null || isSplit ? [steps, episodes] : "";
+      const overlay = [this.maze, path.join(), seeker, updated, moment, isSplit, this.cursor, this.hasRoom() && arrows].join(";");
       if (overlay === this.overlay && this.staticLayer) return;
       this.overlay = overlay;
       const canvas = this.$refs.canvas, c = canvas.getContext("2d");
       if (!this.staticLayer) this.drawStaticLayer();
       c.clearRect(0, 0, canvas.width, canvas.height);
+      if (isSplit) this.drawTriangles(c);
       c.drawImage(this.staticLayer, 0, 0);
       c.save();
       c.scale(this.scale, this.scale);
-      if (this.hasRoom() && arrows) this.drawArrows(c);
-      this.drawPath(c, path, this.colours.path, 0.15, []);
+      if (this.hasRoom() && arrows && !isSplit) this.drawArrows(c);
+      this.drawPath(c, path, this.colours.path, isSplit ? 0.06 : 0.15, []); // narrow beside numbers
       c.translate(0.13 * this.thick, 0.13 * this.thick); // beside the greedy path where both have the same cells
       this.drawPath(c, optimal, this.colours.optimum, 0.08, [0.28, 0.22]);
       c.translate(-0.13 * this.thick, -0.13 * this.thick);
+      if (isSplit) this.drawNumbers(c);
       this.drawEnds(c);
       c.restore();
+      if (updated !== null) this.markUpdate(updated, steps);
+    },
+    // The cell whose value has changed has a frame, and flashes once a step, unless the visitor wants no motion.
+    markUpdate(cell, steps) {
+      const canvas = this.$refs.canvas, c = canvas.getContext("2d"), { columns } = this.frame;
+      const [x, y] = [(cell % columns) * this.scale, Math.floor(cell / columns) * this.scale], width = Math.max(2, Math.min(0.09 * this.scale, 8));
+      [c.strokeStyle, c.lineWidth] = [this.colours.optimum, width];
+      c.strokeRect(x + width / 2, y + width / 2, this.scale - width, this.scale - width);
+      if (this.flashed === steps) return;
+      this.flashed = steps;
+      const flash = this.$refs.flash, dense = canvas.width / canvas.clientWidth, side = `${this.scale / dense}px`;
+      Object.assign(flash.style, { left: `${canvas.offsetLeft + x / dense}px`, top: `${y / dense}px`, width: side, height: side });
+      flash.getAnimations().forEach((each) => each.cancel());
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) flash.animate([{ opacity: 0.9 }, { opacity: 0 }], 450);
     },
     paintFloor() {
       const { rows, columns, shades } = this.frame, n = rows * columns, floor = this.$refs.floor;
@@ -205,6 +225,35 @@ export default {
       }
       return false;
     },
+    // Four triangles a cell, each with the shade of the action that leads to its side.
+    drawTriangles(c) {
+      const { columns, triangles } = this.frame, side = this.scale;
+      const corners = [[[0, 1], [1, 1]], [[0, 0], [0, 1]], [[0, 0], [1, 0]], [[1, 0], [1, 1]]]; // by action, as in MOVES
+      [c.strokeStyle, c.lineWidth] = [this.colours.paper, 0.01 * side];
+      for (let i = 0; i < triangles.length; i++) {
+        if (!triangles[i]) continue;
+        const cell = i >> 2, action = i & 3, x = (cell % columns) * side, y = Math.floor(cell / columns) * side;
+        const [[ax, ay], [bx, by]] = corners[action];
+        c.beginPath();
+        c.moveTo(x + ax * side, y + ay * side);
+        c.lineTo(x + bx * side, y + by * side);
+        c.lineTo(x + 0.5 * side, y + 0.5 * side);
+        c.closePath();
+        c.fillStyle = this.ramp[triangles[i] - 1];
+        c.fill();
+        c.stroke();
+      }
+    },
+    // The value of each action in its triangle, where cells are large.
+    drawNumbers(c) {
+      const { columns, numbers } = this.frame;
+      if (!numbers || this.scale < NUMBERS * this.dense) return;
+      for (let action = 0; action < 4; action++) {
+        const [dy, dx] = MOVES[action], texts = [];
+        for (let i = action; i < numbers.length; i += 4) if (numbers[i]) texts.push([i >> 2, numbers[i]]);
+        this.drawTexts(c, texts, 0.5 + 0.38 * dy, 0.13, this.colours.arrow, 0.5 + 0.3 * dx, 0.6);
+      }
+    },
     drawArrows(c) {
       const { columns, arrows } = this.frame, path = new Path2D();
       for (let i = 0; i < arrows.length; i++) {
@@ -262,14 +311,14 @@ export default {
         c.strokeRect(this.cursor[1], this.cursor[0], 1, 1);
       }
     },
-    drawTexts(c, pairs, y, size, colour) {
+    drawTexts(c, pairs, y, size, colour, x = 0.5, room = 1.25) {
       const { columns } = this.frame;
       [c.fillStyle, c.textAlign, c.textBaseline] = [colour, "center", "middle"];
       for (const [cell, text] of pairs) {
         c.save(); // in pixels: fonts of less than a pixel are not drawn
-        c.translate((cell % columns) + 0.5, Math.floor(cell / columns) + y);
+        c.translate((cell % columns) + x, Math.floor(cell / columns) + y);
         c.scale(1 / this.scale, 1 / this.scale);
-        c.font = `600 ${this.scale * Math.min(size, 1.25 / text.length)}px system-ui, sans-serif`;
+        c.font = `600 ${this.scale * Math.min(size, room / text.length)}px system-ui, sans-serif`;
         c.fillText(text, 0, 0);
         c.restore();
       }

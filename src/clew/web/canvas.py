@@ -37,9 +37,9 @@ class MazeCanvas(Element, component="canvas.js"):
         self.on("paint", lambda event: on_paint(event.args))
         self.on("hover", lambda event: on_hover(event.args), throttle=0.1)
 
-    def set_quantity(self, quantity: str) -> None:
-        """Set what the colours show: "values" or "updates"."""
-        self.props["show"] = quantity
+    def set_layer(self, layer: str) -> None:
+        """Set what the colours show, a row of `LAYERS`."""
+        self.props["show"] = layer
 
     def set_tool(self, tool: str) -> None:
         """Set the tool of the pointer: "look", which paints nothing, or a kind that `Maze.painted` takes."""

@@ -4,7 +4,6 @@ A frame is the length of a header in four bytes (little-endian), the header as J
 cell. Values are sent as shades of colour, so that only Python decides which value has which shade.
 """
 
-import functools
 import json
 import struct
 from typing import Any, NamedTuple
@@ -12,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clew.kernels.dynamics import BLOCKED, GOAL
 from clew.mazes import MOVES
 from clew.rendering.colours import ValueScale
 from clew.rendering.rewards import reward_label
+from clew.web.layers import LAYERS, Learned
 from clew.web.playground import Playground
 from clew.web.worlds import greedy_path
 
 WITH_ARROWS = MOVES["four"].actions, MOVES["eight"].actions  # a knight's moves are not drawn as arrows
+MAX_NUMBERED = 400  # cells whose action values are sent as text; those of more would be too small to hold it
 UNKNOWN_SHADE = 0  # of cells where nothing was learned; the others have 1, pale, to 255, deep
 
 
@@ -35,25 +35,27 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
 
     Args:
         playground: read-only here; it may learn meanwhile.
-        show: "values", the best action value of each cell, or "updates", the number of updates of its values.
+        show: layer, a row of `LAYERS`. With "actions", frames with arrows also have the shade of each action value,
+            and their text where the maze has few cells.
         maze_number: number of the world whose cells the browser has; the frame has cells only if it is another one.
             Exits and rewards of cells come with them, as pairs of a cell and a text.
         with_arrows: True adds the greedy actions of each cell, as bits.
     """
     world = playground.world  # read once: another thread may replace it
     maze, trainer = world.env.maze, world.trainer
-    q = trainer.policy.q.copy()  # learning changes it, and all parts of a frame must agree
-    is_open = ((maze.cells & (BLOCKED | GOAL)) == 0).reshape(-1)
-    columns = list(q.T)  # reducing over columns is several times faster than along short rows
-    best = functools.reduce(np.maximum, columns)
-    is_learned = is_open & (functools.reduce(np.minimum, columns) < best)  # all actions are equal before learning
-    numbers, known = (best, is_learned) if show == "values" else (trainer.updates, is_open & (trainer.updates > 0))
-    shades, scale = shade(numbers, known)
+    learned = Learned.of(world)  # once: learning goes on, and all parts of a frame must agree
+    q, is_known = learned.q, learned.is_known
+    shades, scale = shade(*LAYERS[show][0](learned))
     arrays = {"shades": shades}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
-        is_greedy = (q == best[:, None]) & is_learned[:, None]
+        is_greedy = (q == learned.best[:, None]) & is_known[:, None]
         arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
     header: dict[str, Any] = {}
+    if with_arrows and show == "actions" and world.env.moves.actions == MOVES["four"].actions:
+        values, known = q.reshape(-1), np.repeat(is_known, 4)
+        arrays["triangles"], scale = shade(values, known)
+        if len(q) <= MAX_NUMBERED:
+            header["numbers"] = [format_value(float(values[i])) if known[i] else "" for i in range(values.size)]
     if world.number != maze_number:
         arrays["cells"] = maze.cells.reshape(-1)
         for name, rewards in (("exits", maze.exits), ("cell_rewards", maze.cell_rewards)):
@@ -67,7 +69,8 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "greedy_path": greedy_path(world.env, q, is_learned),
+        "updated": explanation.state if playground.is_explained and (explanation := trainer.explanation) else None,
+        "greedy_path": greedy_path(world.env, q, is_known),
         "optimal_path": world.optimal_path,
         "episodes": trainer.num_ended,
         "steps": playground.num_steps,
@@ -84,3 +87,11 @@ def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.
     shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
     shades[known] = 1.5 + 254 * scale.normalise(shown)
     return shades, scale if shown.size else None
+
+
+def format_value(value: float) -> str:
+    """Return a value in a few characters: two digits after the point, or a power of ten if it is small or large."""
+    if 0.005 <= abs(value) < 1000.0:
+        return f"{value:.2f}"
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return "0" if value == 0.0 else f"{mantissa}e{int(exponent)}"

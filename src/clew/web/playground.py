@@ -52,6 +52,7 @@ MAX_SECONDS = 3600.0  # of learning until it pauses, in case the visitor has lef
 BATCH_SECONDS = 0.04  # learning at maximum speed, between two checks for requests
 GRADING_SHARE = 0.02  # maximum share of the time that grading takes
 SPEEDS: dict[str, float | None] = {"1/s": 1.0, "30/s": 30.0, "1,000/s": 1000.0, "maximum": None}  # steps per second
+MAX_EXPLAINED = 30.0  # steps per second
 FIRST_SPEED = "1,000/s"  # slow enough to see values spread from the goal
 
 
@@ -87,6 +88,7 @@ class Playground:
         findings: warnings about the current world and settings, in the words of `clew doctor`; they come a little
             later than these, in a thread of their own.
         error: message of the error that stopped learning; empty if there was none.
+        is_explained: True if the last update can be followed: after a step, at up to 30 steps per second.
 
     Raises:
         ClewError: if the maze can't be read, or the page can't show the world.
@@ -97,6 +99,7 @@ class Playground:
         self.running = False
         self.version = 0
         self.error = ""
+        self.is_explained = False
         self.findings: list[str] = []
         self._world_numbers = itertools.count(1)
         self.scale: ValueScale | None = None
@@ -144,6 +147,7 @@ class Playground:
         """Take one step, learn from it, and grade the policy."""
         self._replay_cells = []
         self._learn_step()
+        self.is_explained = True
         self._grade()
 
     def episode(self) -> None:
@@ -270,7 +274,7 @@ class Playground:
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
-        self._replay_cells = []
+        self._replay_cells, self.is_explained = [], False
         self._grade()
         self._examine()
 
@@ -307,6 +311,7 @@ class Playground:
     def _learn_episodes(self, num_episodes: int) -> None:
         """Learn from episodes, the first of which may be under way; add them to the curve and the number of steps."""
         num_counted = len(self.trainer.episode) if self.trainer.is_under_way else 0  # steps, by `_learn_step`
+        self.is_explained = False
         stats = self.trainer.learn(num_episodes)
         self.curve.add(stats.steps, stats.episode_return)
         self.num_steps += int(stats.steps.sum()) - num_counted
@@ -315,6 +320,7 @@ class Playground:
     def _learn_step(self) -> None:
         """Take one step, learn from it, and record the episode if it has ended."""
         transition = self.trainer.step()
+        self.is_explained = self.speed is not None and self.speed <= MAX_EXPLAINED
         self.num_steps += 1
         self.version += 1
         if transition.terminated or transition.truncated:

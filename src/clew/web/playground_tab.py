@@ -29,8 +29,10 @@ from clew.runs.storage import table_sha256
 from clew.web import export
 from clew.web.canvas import KEY, MazeCanvas
 from clew.web.charts import Curves, show_figures
+from clew.web.layers import LAYERS
 from clew.web.parameters import show_parameters
 from clew.web.playground import FIRST_SPEED, SPEEDS, Playground, Result, describe_grade
+from clew.web.update_panel import UpdatePanel
 from clew.web.worlds import MAZE_HELP, check_drawable
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class PlaygroundTab:
                 self._add_legend()
             with ui.element("section").classes("clew-panel").props('aria-label="learning"'):
                 self._add_controls()
+                self.update = UpdatePanel()
                 self.figures = ui.element("dl").classes("clew-figures").props('data-testid="figures"')
                 self.curves = Curves()
                 self._add_world()
@@ -117,13 +120,14 @@ class PlaygroundTab:
                 'flat dense aria-label="undo the last edit"'
             ).tooltip("undo the last edit")
             ui.space()
-            ui.toggle(
-                ["values", "updates"], value="values", on_change=lambda event: self.canvas.set_quantity(event.value)
-            ).props('dense no-caps unelevated aria-label="what the colours show"')
+            ui.toggle(list(LAYERS), value="values", on_change=self.choose_layer).props(
+                'dense no-caps unelevated aria-label="what the colours show"'
+            )
 
     def _add_legend(self) -> None:
         """Add the legend under the maze: the colour scale, and the two kinds of lines."""
         with ui.row().classes("clew-legend"):
+            self.layer = ui.label(LAYERS["values"][1])
             with ui.element("div").props('data-testid="key"') as self.key:
                 self.low = ui.label("").classes("mr-2")
                 ui.element("span").classes("clew-ramp").style(f"background: {KEY}").props('aria-hidden="true"')
@@ -260,6 +264,11 @@ class PlaygroundTab:
         """Set the speed of learning to the chosen one of `SPEEDS`."""
         self.playground.submit(lambda: setattr(self.playground, "speed", SPEEDS[event.value]))
 
+    def choose_layer(self, event: "events.ValueChangeEventArguments[Any]") -> None:
+        """Show another layer of `LAYERS`, and say below the maze what it is."""
+        self.canvas.set_layer(event.value)
+        self.layer.set_text(LAYERS[event.value][1])
+
     def select_tool(self, tool: str) -> None:
         """Select a tool of `TOOLS`."""
         for name, button in self.buttons.items():
@@ -388,6 +397,7 @@ class PlaygroundTab:
         self.notice.set_text(playground.notice)
         self.start_button.set_text("Pause" if playground.running else "Start")
         self.start_button.props(f"icon={'pause' if playground.running else 'play_arrow'}")
+        self.update.show(playground)
         self._show_figures()
         self.curves.show(playground.curve, playground.world.optimum.steps, playground.world.optimal_return)
 

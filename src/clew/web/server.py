@@ -22,6 +22,7 @@ from clew.runs.configuration import TrainingConfig
 from clew.runs.run import open_run
 from clew.web.cluster_tab import ClusterTab
 from clew.web.frames import pack_frame
+from clew.web.layers import LAYERS
 from clew.web.lesson_tab import LessonTab
 from clew.web.live import stop_current_run
 from clew.web.playground import Playground
@@ -225,7 +226,7 @@ def _add_routes(config: TrainingConfig, maze: Maze | None, runs: Path) -> None:
     @app.get("/frames/{visitor}")
     def frames(visitor: str, show: str = "values", maze: int = 0, version: int = -1, arrows: bool = True) -> Response:
         playground = visitors.get(visitor)
-        if playground is None:
+        if playground is None or show not in LAYERS:
             return Response(status_code=404)
         if version == playground.version and not playground.is_animated:
             return Response(status_code=204)
