@@ -412,10 +412,12 @@ def test_where_a_plot_cant_be_kept_it_says_so(tmp_path):
 
 
 def test_a_notebook_gets_a_picture_twice_as_sharp_as_it_is_shown():
-    data, size = clew.plot_learning(metrics([30.0, 12.0]))._repr_png_()
+    plot = clew.plot_learning(metrics([30.0, 12.0]))
+    data, size = plot._repr_png_()
     width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
     assert size == {"width": 960, "height": 540}
     assert (width, height) == (1920, 1080)
+    assert len(data) < len(plot.data("png")) / 2
 
 
 def test_plotting_needs_no_pyplot_and_changes_no_setting():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3), red, green and blue
-NUM_COLOURS = 256  # of a GIF
+NUM_COLOURS = 256  # of a GIF, and of a PNG with a palette
 
 
 class Label(NamedTuple):
@@ -36,6 +36,16 @@ def encode_png(pixels: Pixels) -> bytes:
 
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=pixels.size < 1 << 20)
+    return file.getvalue()
+
+
+def with_palette(png: bytes) -> bytes:
+    """Return an opaque PNG file with a palette, which is a third as large if it shows lines and text."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").quantize(NUM_COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

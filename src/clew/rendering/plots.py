@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from clew.rendering.colours import COLOURS, SERIES
+from clew.rendering.pillow import with_palette
 
 SIZE = (9.6, 5.4)  # inches, 16:9 as a slide
 DPI = 100
@@ -80,9 +81,9 @@ class Plot(Figure):
     """Matplotlib figure that notebooks display without pyplot."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the plot as PNG, and the width and height in pixels at which a notebook shows it."""
+        """Return the plot as PNG with a palette, and the width and height in pixels at which a notebook shows it."""
         width, height = self.get_size_inches() * DPI
-        return self.data("png"), {"width": round(width), "height": round(height)}
+        return with_palette(self.data("png")), {"width": round(width), "height": round(height)}
 
     def data(self, ending: str) -> bytes:
         """Return the plot as the contents of a file, without the date on which it was made.
