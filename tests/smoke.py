@@ -70,7 +70,7 @@ def main() -> None:
         for line in STEPS.split("\n")[1:-1]:
             run(*line.split())
         fetch_page(str(programs / "clew"), folder, environment)
-        run("python", "-m", "pip", "install", "--quiet", "ipykernel", "nbclient")
+        run("python", "-m", "pip", "install", "--quiet", "jupyterlab")  # as docs/lessons/index.md says
         for path in NOTEBOOKS:
             shutil.copy(path, folder)
             run("jupyter", "execute", path.name)
