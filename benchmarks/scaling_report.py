@@ -273,7 +273,7 @@ def _remedy_lines(parameters: Parameters) -> list[str]:
             paragraph(
                 f"- **{states(size).capitalize()}**: {limit_in_words(limit)}. With {limit or MOST:,} actors a round",
                 f"takes {at.seconds:.2g} s, and {whole:.2g} s of it are not work. The stage `{first}` takes",
-                f"{most / whole:.0%} of these, and `{second}` {next_most / whole:.0%}.",
+                f"{most / whole:.0%} of that time, and `{second}` {next_most / whole:.0%}.",
                 hanging="  ",
             )
         )
