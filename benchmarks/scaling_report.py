@@ -241,7 +241,7 @@ def _prediction_lines(parameters: Parameters) -> list[str]:
             "only. How much is learned from those steps is measured in [Parallel training with Ray](distributed.md).",
         ),
         "",
-        f"| states | method | {' | '.join(f'{n:,}' for n in SHOWN)} | more than half is waiting |",
+        f"| states | method | {' | '.join(f'{n:,}' for n in SHOWN)} | waiting exceeds half of a round |",
         "| ---: | --- |" + " ---: |" * (len(SHOWN) + 1),
     ]
     for size in SIZES:
@@ -259,7 +259,8 @@ def limit_in_words(limit: int | None) -> str:
 
 def _remedy_lines(parameters: Parameters) -> list[str]:
     """Return the section on the limit of the speed, and what helps."""
-    lines = ["## What limits the speed, and what helps", "", "Actors wait for more than half of a round:", ""]
+    intro = "Actors wait for more than half of a round from these numbers of actors on:"
+    lines = ["## What limits the speed, and what helps", "", intro, ""]
     for size in SIZES:
         round_of = rounds(parameters, size, {})
         limit = find_limit(round_of, MOST)
@@ -271,8 +272,8 @@ def _remedy_lines(parameters: Parameters) -> list[str]:
         lines.append(
             paragraph(
                 f"- **{states(size).capitalize()}**: {limit_in_words(limit)}. With {limit or MOST:,} actors a round",
-                f"takes {at.seconds:.2g} s, of which {whole:.2g} s are not work: {most / whole:.0%} of these are",
-                f"`{first}`, {next_most / whole:.0%} `{second}`.",
+                f"takes {at.seconds:.2g} s, and {whole:.2g} s of it are not work. The stage `{first}` takes",
+                f"{most / whole:.0%} of that time, and `{second}` {next_most / whole:.0%}.",
                 hanging="  ",
             )
         )
