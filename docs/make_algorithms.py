@@ -30,8 +30,8 @@ The columns of the first table mean:
   In the last case simulations can't learn on copies of the table (`--sharing local`).
 - **source**: S&B is Sutton & Barto (2018).
 
-[reference.py](../src/clew/reference.py) has Q-learning and Sarsa in plain Python. [Extending](extending.md) shows how to
-add an algorithm or a strategy of your own.
+[reference.py](../src/clew/reference.py) has Q-learning and Sarsa in plain Python. [Extending](extending.md) shows how
+to add an algorithm or a strategy of your own.
 
 """
 
