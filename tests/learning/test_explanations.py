@@ -86,3 +86,14 @@ def test_the_draw_says_whether_an_action_was_explored(algorithm):
         assert is_explored or trainer.choice.is_best
         explored.append(is_explored)
     assert 0.22 < np.mean(explored) < 0.38
+
+
+@pytest.mark.parametrize("behaviour", ["epsilon-greedy", "softmax"])
+def test_only_epsilon_greedy_has_a_draw(behaviour):
+    """The first action of an exploring start is random, whatever epsilon is."""
+    settings = {"behaviour": behaviour, "exploring_starts": True}
+    trainer = clew.Trainer(clew.Environment(clew.Maze.open(3, 3)), seed=2, **settings)
+    for _ in range(100):
+        trainer.step()
+        is_first = len(trainer.episode) == 1
+        assert (trainer.choice.drawn is None) == (is_first or behaviour == "softmax")

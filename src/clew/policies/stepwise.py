@@ -15,7 +15,14 @@ import numpy.typing as npt
 from clew.environments import STEPS_PER_STATE, parts_of
 from clew.errors import SettingError
 from clew.kernels.choices import ProbabilityTable
-from clew.kernels.learning.behaviours import UniformRandom, behaviour_after, choose, count_visit
+from clew.kernels.learning.behaviours import (
+    EpsilonGreedy,
+    EpsilonGreedyArgmax,
+    UniformRandom,
+    behaviour_after,
+    choose,
+    count_visit,
+)
 from clew.kernels.sampling import Stream, next_bits
 from clew.kernels.values import assign, max_value, value
 from clew.models.availability import check_mask
@@ -173,13 +180,13 @@ class Choice(NamedTuple):
     """Random draw and rank of a chosen action.
 
     Attributes:
-        drawn: first random number that the strategy has drawn, in [0, 1): that which epsilon-greedy compares with
-            epsilon.
+        drawn: random number in [0, 1) that epsilon-greedy has compared with epsilon; None if the action was chosen in
+            another way, as is the first one of an exploring start.
         exploration: epsilon, or what the strategy has in its place.
         is_best: True if the action had the greatest value then, alone or with others.
     """
 
-    drawn: float
+    drawn: float | None
     exploration: float
     is_best: bool
 
@@ -213,7 +220,7 @@ class BehaviourPolicy:
         self._current: Any = strategy  # the strategy after the previous action
         self._chosen = NO_ACTION
         self._records_choices = records_choices
-        self.choice = self._last_choice = Choice(0.0, 0.0, False)  # of the last step, and of the action chosen last
+        self.choice = self._last_choice = Choice(None, 0.0, False)  # of the last step, and of the action chosen last
 
     def play(
         self, env: Any, *, exploring_starts: bool = False, seed: int | None = None, max_steps: int | None = None
@@ -243,7 +250,8 @@ class BehaviourPolicy:
         before = self.stream.copy() if self._records_choices else self.stream
         action = int(choose(self._current, self.q, self.visits, state, self.exploration, self.stream))
         if self._records_choices:
-            drawn = (int(next_bits(before)) >> 32) / 2.0**32
+            is_drawn = isinstance(self._current, EpsilonGreedy | EpsilonGreedyArgmax)
+            drawn = (int(next_bits(before)) >> 32) / 2.0**32 if is_drawn else None
             is_best = value(self.q, state, action) == max_value(self.q, state)
             self._last_choice = Choice(drawn, self.exploration, bool(is_best))
         return action

@@ -65,7 +65,7 @@ def _describe_step(playground: Playground) -> str:
     step, choice = playground.trainer.episode[-1], playground.trainer.choice
     assert choice is not None
     how = "a best action" if choice.is_best else "not a best action"
-    if BEHAVIOURS[playground.config.learning.behaviour_name].setting == "epsilon":
+    if choice.drawn is not None and BEHAVIOURS[playground.config.learning.behaviour_name].setting == "epsilon":
         sign, way = ("<", "at random") if choice.drawn < choice.exploration else ("≥", "greedily")
         how = f"chosen {way}, as {choice.drawn:.3f} {sign} ε = {choice.exploration:.3g}; {how}"
     end = " The episode ends." if step.terminated else " The step limit ends the episode." if step.truncated else ""
