@@ -69,7 +69,7 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
         "columns": maze.columns,
         "start": None if maze.start is None else maze.start[0] * maze.columns + maze.start[1],
         "seeker": playground.seeker,
-        "updated": explanation.state if playground.is_explained and (explanation := trainer.explanation) else None,
+        "updated": step.explanation.state if (step := playground.last_step) and step.explanation else None,
         "greedy_path": greedy_path(world.env, q, is_known),
         "optimal_path": world.optimal_path,
         "episodes": trainer.num_ended,

@@ -31,7 +31,7 @@ from clew.rendering.grades import drop_rounding
 from clew.runs.configuration import TrainingConfig
 from clew.web.curve import Curve
 from clew.web.notices import collected_warnings, examine_later
-from clew.web.worlds import WORLD_DEFAULTS, PlaygroundWorld, check_drawable, find_world
+from clew.web.worlds import WORLD_DEFAULTS, LastStep, PlaygroundWorld, check_drawable, find_world
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -88,7 +88,7 @@ class Playground:
         findings: warnings about the current world and settings, in the words of `clew doctor`; they come a little
             later than these, in a thread of their own.
         error: message of the error that stopped learning; empty if there was none.
-        is_explained: True if the last update can be followed: after a step, at up to 30 steps per second.
+        last_step: the last step, if it can be followed: after a step, at up to 30 steps per second; else None.
 
     Raises:
         ClewError: if the maze can't be read, or the page can't show the world.
@@ -99,7 +99,7 @@ class Playground:
         self.running = False
         self.version = 0
         self.error = ""
-        self.is_explained = False
+        self.last_step: LastStep | None = None
         self.findings: list[str] = []
         self._world_numbers = itertools.count(1)
         self.scale: ValueScale | None = None
@@ -146,8 +146,7 @@ class Playground:
     def step(self) -> None:
         """Take one step, learn from it, and grade the policy."""
         self._replay_cells = []
-        self._learn_step()
-        self.is_explained = True
+        self._learn_step(is_followed=True)
         self._grade()
 
     def episode(self) -> None:
@@ -274,7 +273,7 @@ class Playground:
         self.config, self.maze_versions = config, [MazeVersion(maze, 0)]
         self.curve, self.num_steps = Curve(), 0
         self._batch_size, self._graded_at, self._grading_seconds = 1, 0.0, 0.0
-        self._replay_cells, self.is_explained = [], False
+        self._replay_cells, self.last_step = [], None
         self._grade()
         self._examine()
 
@@ -311,16 +310,19 @@ class Playground:
     def _learn_episodes(self, num_episodes: int) -> None:
         """Learn from episodes, the first of which may be under way; add them to the curve and the number of steps."""
         num_counted = len(self.trainer.episode) if self.trainer.is_under_way else 0  # steps, by `_learn_step`
-        self.is_explained = False
+        self.last_step = None
         stats = self.trainer.learn(num_episodes)
         self.curve.add(stats.steps, stats.episode_return)
         self.num_steps += int(stats.steps.sum()) - num_counted
         self.version += 1
 
-    def _learn_step(self) -> None:
+    def _learn_step(self, *, is_followed: bool) -> None:
         """Take one step, learn from it, and record the episode if it has ended."""
-        transition = self.trainer.step()
-        self.is_explained = self.speed is not None and self.speed <= MAX_EXPLAINED
+        trainer = self.trainer
+        transition, choice = trainer.step(), trainer.choice
+        assert choice is not None
+        step = LastStep(self.world, self.config, transition, choice, trainer.explanation)
+        self.last_step = step if is_followed else None
         self.num_steps += 1
         self.version += 1
         if transition.terminated or transition.truncated:
@@ -359,7 +361,7 @@ class Playground:
             if time.perf_counter() - self._started_at > MAX_SECONDS:
                 raise SettingError("Paused after an hour. Press Start to continue.")
             if self.speed is not None:
-                self._learn_step()
+                self._learn_step(is_followed=self.speed <= MAX_EXPLAINED)
             else:
                 began = time.perf_counter()
                 self._learn_episodes(self._batch_size)

@@ -397,7 +397,7 @@ class PlaygroundTab:
         self.notice.set_text(playground.notice)
         self.start_button.set_text("Pause" if playground.running else "Start")
         self.start_button.props(f"icon={'pause' if playground.running else 'play_arrow'}")
-        self.update.show(playground)
+        self.update.show(playground.last_step)
         self._show_figures()
         self.curves.show(playground.curve, playground.world.optimum.steps, playground.world.optimal_return)
 

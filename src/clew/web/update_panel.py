@@ -5,9 +5,8 @@ from html import escape
 from nicegui import ui
 
 from clew.learning.algorithms import ALGORITHMS
-from clew.learning.explanations import Explanation
 from clew.policies.behaviours import BEHAVIOURS
-from clew.web.playground import Playground
+from clew.web.worlds import LastStep
 
 SIGNS = {  # in escaped text
     " &lt;- ": " &larr; ",
@@ -25,19 +24,19 @@ class UpdatePanel:
         self.html = ui.html("", sanitize=False, tag="section").classes("clew-update")
         self.html.props('aria-label="the last update" data-testid="update"').set_visibility(False)
 
-    def show(self, playground: Playground) -> None:
-        """Show the last update of a playground, if it can be followed."""
-        self.html.set_visibility(playground.is_explained)
-        if playground.is_explained:
-            self.html.set_content(describe_update(playground))
+    def show(self, step: LastStep | None) -> None:
+        """Show a step and its update; None hides the element."""
+        self.html.set_visibility(step is not None)
+        if step is not None:
+            self.html.set_content(describe_update(step))
 
 
-def describe_update(playground: Playground) -> str:
-    """Return the last step of a playground and its update as HTML."""
-    explanation = playground.trainer.explanation
-    lines = [f"<p>{escape(_describe_step(playground))}</p>"]
+def describe_update(step: LastStep) -> str:
+    """Return a step and its update as HTML."""
+    explanation = step.explanation
+    lines = [f"<p>{escape(_describe_step(step))}</p>"]
     if explanation is None:
-        rule = ALGORITHMS[playground.config.algorithm].update
+        rule = ALGORITHMS[step.config.algorithm].update
         lines.append(f'<p class="clew-symbols">No equation for this step. {escape(rule)}</p>')
         return "".join(lines)
     before, target, after, new = map(_with_signs, explanation.parts)
@@ -47,7 +46,7 @@ def describe_update(playground: Playground) -> str:
         f"<b>{new}</b></p>",
         f'<p><span class="clew-target">target {explanation.target:.4g}</span>, '
         f'<span class="clew-error">TD error {explanation.td_error:.4g}</span>'
-        f"{escape(_describe_other(playground, explanation))}</p>",
+        f"{escape(_describe_other(step))}</p>",
     ]
     return "".join(lines)
 
@@ -60,26 +59,27 @@ def _with_signs(text: str) -> str:
     return text
 
 
-def _describe_step(playground: Playground) -> str:
+def _describe_step(step: LastStep) -> str:
     """Return where the agent was, the action, how it was chosen, and what came of it."""
-    step, choice = playground.trainer.episode[-1], playground.trainer.choice
-    assert choice is not None
+    (state, action, reward, *_), choice = step.transition, step.choice
     how = "a best action" if choice.is_best else "not a best action"
-    if choice.drawn is not None and BEHAVIOURS[playground.config.learning.behaviour_name].setting == "epsilon":
+    if choice.drawn is not None and BEHAVIOURS[step.config.learning.behaviour_name].setting == "epsilon":
         sign, way = ("<", "at random") if choice.drawn < choice.exploration else ("≥", "greedily")
         how = f"chosen {way}, as {choice.drawn:.3f} {sign} ε = {choice.exploration:.3g}; {how}"
-    end = " The episode ends." if step.terminated else " The step limit ends the episode." if step.truncated else ""
-    return f"{_name_pair(playground, step.state, step.action)}: {how}. Reward {step.reward:.4g}.{end}"
+    is_terminated, is_truncated = step.transition.terminated, step.transition.truncated
+    end = " The episode ends." if is_terminated else " The step limit ends the episode." if is_truncated else ""
+    return f"{_name_pair(step, state, action)}: {how}. Reward {reward:.4g}.{end}"
 
 
-def _describe_other(playground: Playground, explanation: Explanation) -> str:
-    """Return of which pair the value changes, if it isn't that of the last step, and what else changes."""
-    step, pair = playground.trainer.episode[-1], (explanation.state, explanation.action)
-    text = "" if pair == (step.state, step.action) else f"; s, a: {_name_pair(playground, *pair)}"
-    return text + (f"; {explanation.also}" if explanation.also else "")
+def _describe_other(step: LastStep) -> str:
+    """Return of which pair the value changes, if it isn't that of the step, and what else changes."""
+    assert step.explanation is not None
+    pair, also = (step.explanation.state, step.explanation.action), step.explanation.also
+    text = "" if pair == (step.transition.state, step.transition.action) else f"; s, a: {_name_pair(step, *pair)}"
+    return text + (f"; {also}" if also else "")
 
 
-def _name_pair(playground: Playground, state: int, action: int) -> str:
+def _name_pair(step: LastStep, state: int, action: int) -> str:
     """Return the place of a state, and the name of an action."""
-    row, column = divmod(state, playground.maze.columns)
-    return f"row {row}, column {column}, {playground.world.env.moves.actions[action]}"
+    row, column = divmod(state, step.world.env.maze.columns)
+    return f"row {row}, column {column}, {step.world.env.moves.actions[action]}"

@@ -11,11 +11,14 @@ from clew.environments import Environment
 from clew.environments.gallery import GALLERY, make_world
 from clew.errors import MazeError, SettingError
 from clew.evaluation.exact import policy_values
+from clew.learning.explanations import Explanation
 from clew.learning.trainer import Trainer
 from clew.mazes import Maze
 from clew.mazes.catalogue import size_of
 from clew.mazes.generators import GENERATORS
 from clew.planning import Solution, solve
+from clew.policies.stepwise import Choice
+from clew.reference import Transition
 from clew.rendering.paths import follow_policy
 from clew.runs.configuration import MAZE_SETTINGS, TrainingConfig
 from clew.settings import did_you_mean
@@ -100,6 +103,16 @@ class PlaygroundWorld(NamedTuple):
             policy_values(env, optimum.q, gamma=1.0).value if num_cells <= MAX_EVALUATED_CELLS else math.inf
         )
         return cls(number, env, trainer, optimum, path, optimal_return)
+
+
+class LastStep(NamedTuple):
+    """A step and its update, with the world and the settings. Set as a whole, so that all parts are of one step."""
+
+    world: PlaygroundWorld
+    config: TrainingConfig
+    transition: Transition
+    choice: Choice
+    explanation: Explanation | None  # None if there is no equation
 
 
 def greedy_path(env: Environment, q: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> list[int]:
