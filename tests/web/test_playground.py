@@ -297,6 +297,7 @@ def test_every_layer_shows_its_numbers(playground):
     frame = read(pack_frame(playground, "actions", 0).data)
     assert np.array_equal(frame["triangles"].reshape(42, 4) > UNKNOWN_SHADE, np.repeat(known[:, None], 4, axis=1))
     assert frame["triangles"].max() == frame["triangles"][q.argmax()] == 255
+    assert np.array_equal(frame["shades"][known], frame["triangles"].reshape(42, 4).max(axis=1)[known])  # one scale
     assert frame["numbers"][4 * 40 + 3] == f"{q[40, 3]:.2f}"
     assert [*map(format_value, (0.0, 1.0, -0.25, 3.94e-8, -1234.0))] == ["0", "1.00", "-0.25", "4e-8", "-1e3"]
     assert "triangles" not in read(pack_frame(playground, "actions", 0, with_arrows=False).data)

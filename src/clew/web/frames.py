@@ -35,8 +35,8 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
 
     Args:
         playground: read-only here; it may learn meanwhile.
-        show: layer, a row of `LAYERS`. With "actions", frames with arrows also have the shade of each action value,
-            and their text where the maze has few cells.
+        show: layer, a row of `LAYERS`. With "actions", frames with arrows also have the shade of each action value, on
+            the scale on which cells too small for triangles are shaded, and their text where the maze has few cells.
         maze_number: number of the world whose cells the browser has; the frame has cells only if it is another one.
             Exits and rewards of cells come with them, as pairs of a cell and a text.
         with_arrows: True adds the greedy actions of each cell, as bits.
@@ -45,15 +45,17 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     maze, trainer = world.env.maze, world.trainer
     learned = Learned.of(world)  # once: learning goes on, and all parts of a frame must agree
     q, is_known = learned.q, learned.is_known
-    shades, scale = shade(*LAYERS[show][0](learned))
-    arrays = {"shades": shades}
+    numbers, known = LAYERS[show][0](learned)
+    is_split = with_arrows and show == "actions" and world.env.moves.actions == MOVES["four"].actions
+    scale = find_scale(q[is_known] if is_split else numbers[known])
+    arrays = {"shades": shade(numbers, known, scale)}
     if with_arrows and world.env.moves.actions in WITH_ARROWS:
         is_greedy = (q == learned.best[:, None]) & is_known[:, None]
         arrays["arrows"] = np.packbits(is_greedy, axis=1, bitorder="little")[:, 0]
     header: dict[str, Any] = {}
-    if with_arrows and show == "actions" and world.env.moves.actions == MOVES["four"].actions:
+    if is_split:
         values, known = q.reshape(-1), np.repeat(is_known, 4)
-        arrays["triangles"], scale = shade(values, known)
+        arrays["triangles"] = shade(values, known, scale)
         if len(q) <= MAX_NUMBERED:
             header["numbers"] = [format_value(float(values[i])) if known[i] else "" for i in range(values.size)]
     if world.number != maze_number:
@@ -80,13 +82,17 @@ def pack_frame(playground: Playground, show: str, maze_number: int, *, with_arro
     return Frame(struct.pack("<I", len(head)) + head + b"".join(each.tobytes() for each in arrays.values()), scale)
 
 
-def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.uint8], ValueScale | None]:
-    """Return the shade of each cell, `UNKNOWN_SHADE` where it is not known, and the scale of the known numbers."""
-    shown = numbers[known].astype(np.float64)
-    scale = ValueScale.of(shown)
+def find_scale(shown: npt.NDArray[Any]) -> ValueScale | None:
+    """Return the scale of the numbers that are shown; None if there are none."""
+    return ValueScale.of(shown.astype(np.float64)) if shown.size else None
+
+
+def shade(numbers: npt.NDArray[Any], known: npt.NDArray[np.bool_], scale: ValueScale | None) -> npt.NDArray[np.uint8]:
+    """Return the shade of each number on a scale, `UNKNOWN_SHADE` where it is not known; without a scale none is."""
     shades = np.full(numbers.size, UNKNOWN_SHADE, np.uint8)
-    shades[known] = 1.5 + 254 * scale.normalise(shown)
-    return shades, scale if shown.size else None
+    if scale is not None:
+        shades[known] = 1.5 + 254 * scale.normalise(numbers[known])
+    return shades
 
 
 def format_value(value: float) -> str:

@@ -69,7 +69,7 @@ def show_traces(learned: Learned) -> Numbers:
 
 LAYERS: dict[str, tuple[Callable[[Learned], Numbers], str]] = {
     "values": (show_values, "value of the best action"),
-    "actions": (show_values, "value of each action, in large cells"),
+    "actions": (show_values, "value of each action; of the best one in small cells and for more than four moves"),
     "errors": (show_errors, "distance of the value from that of the optimal policy"),
     "updates": (show_updates, "number of updates of the values"),
     "traces": (show_traces, "eligibility traces, for algorithms that have them"),
