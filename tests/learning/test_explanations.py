@@ -97,3 +97,11 @@ def test_only_epsilon_greedy_has_a_draw(behaviour):
         trainer.step()
         is_first = len(trainer.episode) == 1
         assert (trainer.choice.drawn is None) == (is_first or behaviour == "softmax")
+
+
+@pytest.mark.parametrize(("num_planning", "said"), [(0, ""), (1, "then 1 update of"), (5, "then 5 updates of")])
+def test_planning_is_said_as_often_as_it_happens(num_planning, said):
+    env = clew.Environment(clew.Maze.open(1, 3))
+    trainer = clew.Trainer(env, algorithm="dyna-q", num_planning=num_planning)
+    trainer.step()
+    assert trainer.explanation.also == (said and f"{said} remembered pairs")

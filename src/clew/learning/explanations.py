@@ -1,9 +1,8 @@
 """One update in numbers: the equation of an update rule, with the numbers that the kernel has used.
 
-Rules that move one value towards a target are explained, and those with eligibility traces; of others, such as those
-that learn from whole episodes, nothing is said but how the value of the pair has changed. A rule is explained by a
-function that is registered for its type with `explain`; it repeats the rule's arithmetic in float32, and a test holds
-each number against the table that the kernel has left.
+One-step rules are explained, and n-step Sarsa, Sarsa(lambda), Watkins's Q(lambda) and Dyna-Q; others, such as those
+that learn from whole episodes, are not. A rule is explained by a function that is registered for its type with
+`explain`. It repeats the rule's arithmetic in float32, and a test compares each number with the table after the update.
 
     >>> import clew
     >>> trainer = clew.Trainer(clew.Environment(clew.Maze.open(1, 2)), alpha=0.1, seed=3)
@@ -20,7 +19,7 @@ import numpy as np
 
 from clew.kernels.learning.behaviours import expected_value
 from clew.kernels.learning.dyna import DynaQ
-from clew.kernels.learning.learners import SampleAverageStepSize, Step
+from clew.kernels.learning.learners import SampleAverageStepSize, Step, with_counts
 from clew.kernels.learning.n_step import NStepSarsa
 from clew.kernels.learning.traces import SarsaLambda, WatkinsQ
 from clew.kernels.learning.updates import DoubleQLearning, ExpectedSarsa, QLearning, Sarsa
@@ -43,7 +42,7 @@ class Explanation(NamedTuple):
         gamma: discount per step.
         next_value: value of the state after the rewards, as the rule takes it; None if that state is terminal.
         next_term: what that value is, such as "max Q(s', b)".
-        eligibility: factor of the error; 1 for rules without traces.
+        eligibility: factor of the error; 1 for rules without traces, and always with replacing traces.
         new: value after the update.
         also: what else changes at this step, in words; "" if nothing does.
     """
@@ -149,8 +148,8 @@ def explain_q_learning(rule: Any, step: Step, alpha: Any, exploration: float, st
 @explain.register(DynaQ)
 def explain_dyna_q(rule: DynaQ, step: Step, alpha: Any, exploration: float, stream: Stream) -> Explanation:
     """Explain the update of Dyna-Q before it plans, which may change the value again."""
-    found = explain_q_learning(rule, step, alpha, exploration, stream)
-    return found._replace(also=f"then {rule.num_planning} updates of remembered pairs")
+    found, n = explain_q_learning(rule, step, alpha, exploration, stream), rule.num_planning
+    return found._replace(also=f"then {n} update{'s' if n > 1 else ''} of remembered pairs" if n else "")
 
 
 @explain.register(Sarsa)
@@ -180,8 +179,7 @@ def explain_double_q(rule: DoubleQLearning, step: Step, alpha: Any, exploration:
     first = bool(bits & np.uint64(1))
     names = ("Q1", "Q2") if first else ("Q2", "Q1")
     table, other = (rule.q1, rule.q2) if first else (rule.q2, rule.q1)
-    if hasattr(alpha, "counts"):
-        alpha = alpha._replace(counts=rule.q1_counts if first else rule.q2_counts)
+    alpha = with_counts(alpha, rule.q1_counts if first else rule.q2_counts)
     best = best_action(table, step.next_state, bits >> np.uint64(32))
     term = f"{names[1]}(s', argmax {names[0]}(s', b))"
     return _explain_step(rule, step, alpha, other[step.next_state, best], term, table, names[0])
@@ -218,5 +216,5 @@ def explain_traces(rule: Any, step: Step, alpha: Any, exploration: float, stream
     if found.next_value is not None:
         error += rule.gamma * found.next_value
     new = found.old + found.step_size * error * eligibility
-    also = "the values of all pairs with a trace change by the same error"
+    also = "other pairs with a trace change too, by alpha times this error times their trace"
     return found._replace(eligibility=eligibility, new=new, also=also)
