@@ -57,8 +57,9 @@ class Trainer:
         env: current world, as a `ModelEnvironment`.
         policy: trained policy; its action values change in place.
         episode: transitions of the current or last episode that was played with `step`.
-        explanation: the update that the last call of `step` has made, in the numbers of its equation; None if the
-            algorithm's updates aren't explained, or it updates nothing yet, see `explanations`.
+        explanation: the update that the last call of `step` has made, in the numbers of its equation; of several, the
+            first. None if the algorithm's updates aren't explained, or it updates nothing before the episode has ended,
+            see `explanations`.
         choice: how `step` chose its last action.
 
     Raises:
