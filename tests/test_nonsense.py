@@ -782,7 +782,10 @@ CALLS = [
     ),
     Call(
         "ExperimentResults.plot",
-        lambda: (SWEPT.fresh.plot, {"world": "2x3", "figure": "mean_steps", "optimum": 3.0, "title": "t"}),
+        lambda: (
+            SWEPT.fresh.plot,
+            {"world": "2x3", "figure": "mean_steps", "optimum": 3.0, "title": "t", "num_rounds": 10},
+        ),
     ),
 ]
 

@@ -8,6 +8,7 @@ const [WALL_DOWN, WALL_RIGHT, GOAL, HAZARD, BLOCKED] = [1, 8, 16, 32, 64]; // bi
 const MOVES = [[1, 0], [0, -1], [-1, 0], [0, 1], [1, -1], [-1, -1], [-1, 1], [1, 1]]; // (row, column) by action
 const [FRAME_MS, LARGE_FRAME_MS, LARGE] = [31, 58, 65536]; // minimum per frame, to leave time for learning; cells of a large maze
 const [TRIANGLES, NUMBERS] = [24, 60]; // pixels of a cell from which action values are drawn, and written
+const FLASH_MS = 400; // between two flashes: more than three in a second are harmful to some people
 const IDLE_MS = 250; // until the next request, if the frame has not changed
 const KEYS = { ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowUp: [-1, 0], ArrowRight: [0, 1] };
 
@@ -36,6 +37,7 @@ export default {
   data: () => ({ frame: null, cells: null, exits: [], cellRewards: [], maze: 0, cursor: null, drag: null, closed: false, frames: 0, tooFine: false }),
   mounted() {
     this.shadeColours = new Uint32Array(256);
+    this.flashedAt = 0;
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.$refs.box);
     const canvas = this.$refs.canvas;
@@ -146,8 +148,8 @@ export default {
       const [x, y] = [(cell % columns) * this.scale, Math.floor(cell / columns) * this.scale], width = Math.max(2, Math.min(0.09 * this.scale, 8));
       [c.strokeStyle, c.lineWidth] = [this.colours.optimum, width];
       c.strokeRect(x + width / 2, y + width / 2, this.scale - width, this.scale - width);
-      if (this.flashed === steps) return;
-      this.flashed = steps;
+      if (this.flashed === steps || performance.now() - this.flashedAt < FLASH_MS) return;
+      [this.flashed, this.flashedAt] = [steps, performance.now()];
       const flash = this.$refs.flash, dense = canvas.width / canvas.clientWidth, side = `${this.scale / dense}px`;
       Object.assign(flash.style, { left: `${canvas.offsetLeft + x / dense}px`, top: `${y / dense}px`, width: side, height: side });
       flash.getAnimations().forEach((each) => each.cancel());
