@@ -6,6 +6,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ import clew
 from clew.policies.plugins import load_plugin
 from clew.web.export import command_line, python_code
 from clew.web.frames import pack_frame
+from clew.web.layers import LAYERS
 from clew.web.playground import Playground
 from clew.web.playground_tab import PlaygroundTab
 
@@ -69,6 +71,15 @@ def test_a7_the_colour_key_is_that_of_the_frame_that_is_drawn(playground):
             assert scale.high > 0.9
             assert tab.low.text == f"{'≤ ' if scale.is_log else ''}{scale.low:.2g}"
             assert tab.high.text == f"{scale.high:.2g}{', log scale' if scale.is_log else ''}"
+
+    in_tab(playground, work)
+
+
+def test_a_layer_is_drawn_and_named(playground):
+    async def work(tab):
+        for layer, (_, text) in LAYERS.items():
+            tab.choose_layer(SimpleNamespace(value=layer))
+            assert (tab.canvas.props["show"], tab.layer.text) == (layer, text)
 
     in_tab(playground, work)
 
