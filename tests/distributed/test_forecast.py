@@ -145,7 +145,7 @@ def test_a_long_training_is_forecast_from_its_beginning(env):
 
 
 def test_an_episode_that_takes_too_long_is_not_waited_for():
-    """The first random walk through 2,000 x 2,000 cells takes some 50 million steps, half a second and more."""
+    """The first random walk through 2,000 x 2,000 cells takes more steps than are done in a tenth of a second."""
     env = Environment(Maze.open(2000, 2000))
     found = forecast(env, 10, Learning(epsilon=0.0), Sharing(num_simulations=1), seconds=0.01)
     assert found.num_measured == 0
